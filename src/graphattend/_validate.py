@@ -1,0 +1,303 @@
+"""The boundary: whatever a caller hands in becomes a checked value here, or a typed error.
+
+Functions behind this boundary take what they get and check nothing again. Inputs are never modified.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .errors import (
+    DimensionMismatchError,
+    EmptyInputError,
+    InvalidConfigError,
+    NumericalInstabilityError,
+    OutOfBoundsError,
+)
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_F4, _F8 = FLOATS
+
+
+def _kind_error(argument: str, actual: str) -> InvalidConfigError:
+    expected = "an array of real numbers"
+    return InvalidConfigError(
+        f"{argument}: expected {expected}, got {actual}", argument=argument, expected=expected, actual=actual
+    )
+
+
+def as_array(x: Any, argument: str) -> np.ndarray:
+    """`np.asarray` whose failures are typed errors; masked arrays and matrices come back as plain arrays."""
+    if type(x) is np.ndarray:
+        return x
+    if isinstance(x, (str, bytes, dict, set)) or x is None:
+        raise _kind_error(argument, type(x).__name__)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise _kind_error(argument, "a masked array with masked entries")
+    try:
+        return np.asarray(x)
+    except DimensionMismatchError:
+        raise
+    except Exception as error:  # ragged lists, objects with a broken __array__, out-of-range integers
+        raise _kind_error(argument, f"{type(x).__name__} ({error})") from None
+
+
+def as_float(x: Any, argument: str) -> np.ndarray:
+    """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused."""
+    a = as_array(x, argument)
+    if a.dtype == _F4 or a.dtype == _F8:
+        return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+    if isinstance(x, (list, tuple)) and a.dtype.kind == "f":
+        return a.astype(_F8)
+    if a.dtype.kind in "iu" or a.dtype == np.float16:
+        return a.astype(_F4)
+    raise _kind_error(argument, f"dtype {a.dtype}")
+
+
+def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The arrays in their widest dtype."""
+    first = arrays[0].dtype
+    if all(a.dtype == first for a in arrays):
+        return arrays
+    return tuple(a.astype(_F8, copy=False) for a in arrays)
+
+
+def check_finite(x: np.ndarray, argument: str) -> None:
+    """Refuse NaN and infinity."""
+    # One pass that cannot miss: a sum of squares is finite only if every term is; it may overflow, so a
+    # non-finite one is looked at more closely.
+    flat = x.reshape(-1) if x.flags.c_contiguous else None
+    if flat is not None and math.isfinite(flat.dot(flat)):
+        return
+    bad = ~np.isfinite(x)
+    if not bad.any():
+        return
+    where = tuple(int(i) for i in np.argwhere(bad)[0])
+    value = float(x[where])
+    raise NumericalInstabilityError(
+        f"{argument}: expected finite numbers, got {value} at index {where}",
+        argument=argument,
+        expected="finite numbers",
+        actual=value,
+    )
+
+
+def check_ndim(x: np.ndarray, argument: str, minimum: int, maximum: int | None = None) -> None:
+    """The number of axes must lie in the given range."""
+    if x.ndim < minimum or (maximum is not None and x.ndim > maximum):
+        if maximum == minimum:
+            expected = f"{minimum} axes"
+        else:
+            expected = f"at least {minimum} axes" if maximum is None else f"{minimum} to {maximum} axes"
+        raise DimensionMismatchError(
+            f"{argument}: expected {expected}, got shape {x.shape}",
+            argument=argument,
+            expected=minimum if maximum == minimum else expected,
+            actual=x.ndim,
+        )
+
+
+def check_nonempty(x: np.ndarray, argument: str) -> None:
+    """No axis may have length zero."""
+    if x.size == 0:
+        raise EmptyInputError(
+            f"{argument}: expected at least one entry, got shape {x.shape}",
+            argument=argument,
+            expected="at least one entry",
+            actual=x.shape,
+        )
+
+
+def check_length(x: np.ndarray, argument: str, axis: int, expected: int, why: str = "") -> None:
+    """`x` must have `expected` entries along `axis`."""
+    if x.shape[axis] != expected:
+        tail = f" ({why})" if why else ""
+        raise DimensionMismatchError(
+            f"{argument}: expected {expected} along axis {axis}{tail}, got shape {x.shape}",
+            argument=argument,
+            expected=expected,
+            actual=x.shape[axis],
+        )
+
+
+def check_shape(x: np.ndarray, argument: str, expected: tuple[int, ...]) -> None:
+    """`x` must have exactly this shape."""
+    if x.shape != expected:
+        raise DimensionMismatchError(
+            f"{argument}: expected shape {expected}, got {x.shape}",
+            argument=argument,
+            expected=expected,
+            actual=x.shape,
+        )
+
+
+def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """`np.broadcast_shapes` with a typed error."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        text = " and ".join(str(s) for s in shapes)
+        raise DimensionMismatchError(
+            f"{argument}: expected shapes that broadcast, got {text}",
+            argument=argument,
+            expected="shapes that broadcast",
+            actual=shapes,
+        ) from None
+
+
+def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | None = None) -> np.ndarray:
+    """An int64 array of indices, each in 0 <= index < length."""
+    a = as_array(x, argument)
+    if a.dtype.kind not in "iu":
+        if a.size == 0 and a.dtype.kind == "f":  # np.asarray([]) is a float array
+            a = a.astype(np.int64)
+        else:
+            raise InvalidConfigError(
+                f"{argument}: expected integer indices, got dtype {a.dtype}",
+                argument=argument,
+                expected="integer indices",
+                actual=str(a.dtype),
+            )
+    if ndim is not None:
+        check_ndim(a, argument, ndim, ndim)
+    if length is not None and a.size:
+        low, high = int(a.min()), int(a.max())
+        if low < 0 or high >= length:
+            index = low if low < 0 else high
+            raise OutOfBoundsError(
+                f"{argument}: expected 0 <= index < {length}, got {index}",
+                index=index,
+                length=length,
+                argument=argument,
+            )
+    return a.astype(np.int64, copy=False)
+
+
+def as_mask(mask: Any, argument: str = "attn_mask") -> np.ndarray:
+    """A boolean (True = attend) or float (added to the scores) mask; -inf is allowed, NaN and +inf are not."""
+    a = as_array(mask, argument)
+    if a.dtype == np.bool_:
+        return a
+    if a.dtype.kind != "f":
+        expected = "a boolean or float mask"
+        raise InvalidConfigError(
+            f"{argument}: expected {expected}, got dtype {a.dtype}",
+            argument=argument,
+            expected=expected,
+            actual=str(a.dtype),
+        )
+    a = as_float(a, argument)
+    if a.size and not a.max() < np.inf:  # False for NaN, too
+        raise NumericalInstabilityError(
+            f"{argument}: expected finite numbers or -inf, got NaN or +inf",
+            argument=argument,
+            expected="finite numbers or -inf",
+            actual="NaN or +inf",
+        )
+    return a
+
+
+def _number_error(argument: str, expected: str, value: Any) -> InvalidConfigError:
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return InvalidConfigError(
+        f"{argument}: expected {expected}, got {shown}", argument=argument, expected=expected, actual=value
+    )
+
+
+def as_int(value: Any, argument: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
+    """A whole number (bool refused) in the given range."""
+    expected = "a whole number"
+    if minimum is not None:
+        expected += f" >= {minimum}"
+    if maximum is not None:
+        expected += f"{' and' if minimum is not None else ''} <= {maximum}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise _number_error(argument, expected, value)
+    number = int(value)
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        raise _number_error(argument, expected, value)
+    return number
+
+
+def as_number(
+    value: Any,
+    argument: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """A finite real number; `minimum`/`maximum` are inclusive, `above`/`below` exclusive."""
+    parts = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">=", minimum), (">", above), ("<=", maximum), ("<", below))
+        if bound is not None
+    ]
+    expected = ("a finite number " + " and ".join(parts)).strip()
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise _number_error(argument, expected, value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _number_error(argument, expected, value) from None
+    ok = math.isfinite(number)
+    ok = ok and (minimum is None or number >= minimum) and (maximum is None or number <= maximum)
+    ok = ok and (above is None or number > above) and (below is None or number < below)
+    if not ok:
+        raise _number_error(argument, expected, value)
+    return number
+
+
+def as_bool(value: Any, argument: str) -> bool:
+    """True or False, nothing that merely looks like it."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise _number_error(argument, "True or False", value)
+    return bool(value)
+
+
+def as_choice(value: Any, argument: str, choices: Iterable[str]) -> str:
+    """One of the given words; the error names the nearest one."""
+    names = list(choices)
+    if isinstance(value, str) and value in names:
+        return value
+    expected = "one of " + ", ".join(names)
+    raise InvalidConfigError(
+        f"{argument}: expected {expected}, got {value!r:.80}{near_miss(value, names)}",
+        argument=argument,
+        expected=names,
+        actual=value,
+    )
+
+
+def near_miss(name: Any, names: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the closest of `names`, or an empty string."""
+    if not isinstance(name, str):
+        return ""
+    close = difflib.get_close_matches(name[:100], list(names), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:
+    """An explicit random generator, or a seed for one."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool) and rng >= 0:
+        return np.random.default_rng(int(rng))
+    expected = "a numpy.random.Generator or a seed"
+    raise InvalidConfigError(
+        f"{argument}: expected {expected}, got {type(rng).__name__}",
+        argument=argument,
+        expected=expected,
+        actual=type(rng).__name__,
+    )

@@ -1,0 +1,87 @@
+"""Vector-Jacobian products of plain functions: a rule lives beside its function and is found here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+import numpy as np
+
+from .errors import InvalidConfigError, UnsupportedError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: What a rule returns: the output and a function from the output's cotangent to one gradient per array.
+Pullback = Callable[..., tuple[Any, ...]]
+
+
+class Rule(Protocol):
+    """``rule(*arrays, **options) -> (output, pullback)``, the same signature as its function."""
+
+    def __call__(self, *arrays: Any, **options: Any) -> tuple[Any, Pullback]: ...
+
+
+def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F]:
+    """Attach `rule` to the function it differentiates, so that `ga.vjp` finds it.
+
+    The rule has the function's own signature and returns ``(output, pullback)``; the pullback gives one
+    gradient per positional array (None for those that are not real numbers). For a method, the rule
+    takes ``self`` first, too.
+    """
+
+    def attach(function: F) -> F:
+        function.vjp_rule = rule  # type: ignore[attr-defined]
+        return function
+
+    return attach
+
+
+def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any, Pullback]:
+    """Evaluate a graphattend function together with its vector-Jacobian product.
+
+    Args:
+        function: Any differentiable function of graphattend: `ga.functional.*`, the losses of
+            `ga.training`, a manifold's ``dist``, ...
+        *arrays: Its positional arrays; these are differentiated. Boolean and integer ones get None.
+        **options: Its keyword arguments, held constant.
+
+    Returns:
+        ``(output, pullback)``. ``pullback(g)`` takes a cotangent shaped like the output (a tuple for
+        several outputs, None meaning zero) and gives a tuple with one gradient per array.
+
+    Raises:
+        UnsupportedError: The function has no gradient rule.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> y, pullback = ga.vjp(ga.functional.softmax, np.array([0.0, 0.0]))
+        >>> pullback(np.array([1.0, 0.0]))[0]
+        array([ 0.25, -0.25])
+    """
+    rule = getattr(function, "vjp_rule", None)
+    if rule is None:
+        name = getattr(function, "__qualname__", None) or repr(function)
+        if not callable(function):
+            raise InvalidConfigError(
+                f"function: expected a graphattend function, got {type(function).__name__}",
+                argument="function",
+                expected="a graphattend function",
+                actual=type(function).__name__,
+            )
+        raise UnsupportedError(f"function: {name} has no gradient rule", argument="function", actual=name)
+    owner = getattr(function, "__self__", None)
+    result = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
+    return cast("tuple[Any, Pullback]", result)
+
+
+def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sum `gradient` over the axes along which an array of `shape` was broadcast."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    if extra:
+        gradient = gradient.sum(axis=tuple(range(extra)))
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and gradient.shape[i] != 1)
+    if axes:
+        gradient = gradient.sum(axis=axes, keepdims=True)
+    return gradient

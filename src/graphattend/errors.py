@@ -1,0 +1,107 @@
+"""The errors of graphattend: every bad input ends in exactly one of these.
+
+Each carries a short machine-readable ``code`` (the same string in JavaScript) and, where it is known,
+the ``argument`` at fault, what was ``expected`` and what was the ``actual`` value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AttentionError(Exception):
+    """Base of all errors raised by graphattend.
+
+    Args:
+        message: One sentence for people: the argument, what was expected, what came.
+        argument: Name of the argument at fault, if there is one.
+        expected: What was expected (a number, a shape, or words).
+        actual: What came instead.
+
+    Example:
+        >>> import graphattend as ga
+        >>> try:
+        ...     ga.create("scaled_dot_product", -1)
+        ... except ga.AttentionError as error:
+        ...     print(error.code, error.argument)
+        invalid_config dim
+    """
+
+    code: ClassVar[str] = "attention_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        argument: str | None = None,
+        expected: Any = None,
+        actual: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.argument = argument
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DimensionMismatchError(AttentionError, ValueError):
+    """An array has the wrong number of axes or the wrong length along one; see ``expected`` and ``actual``."""
+
+    code = "dimension_mismatch"
+
+
+class EmptyInputError(AttentionError, ValueError):
+    """An array that must hold something has a zero-length axis."""
+
+    code = "empty_input"
+
+
+class NumericalInstabilityError(AttentionError, ArithmeticError):
+    """NaN or infinity in data, or an iteration that did not converge."""
+
+    code = "numerical_instability"
+
+
+class InvalidConfigError(AttentionError, ValueError):
+    """An option, name or kind of data that is not allowed (also: text, objects or complex numbers as data)."""
+
+    code = "invalid_config"
+
+
+class OutOfBoundsError(AttentionError, IndexError):
+    """An index outside its range.
+
+    Args:
+        message: One sentence for people.
+        index: The index that was asked for.
+        length: The number of entries there are.
+        argument: Name of the argument at fault.
+    """
+
+    code = "out_of_bounds"
+
+    def __init__(self, message: str, *, index: int, length: int, argument: str | None = None) -> None:
+        super().__init__(message, argument=argument, expected=f"0 <= index < {length}", actual=index)
+        self.index = index
+        self.length = length
+
+
+class UnsupportedError(AttentionError, NotImplementedError):
+    """Something this build, backend or mechanism cannot do."""
+
+    code = "unsupported"
+
+
+class LoadError(AttentionError, OSError):
+    """A file that is missing, damaged, hostile or of an unknown version; the message names it."""
+
+    code = "load_error"
+
+
+class InternalError(AttentionError, RuntimeError):
+    """A fault of graphattend itself: please report it."""
+
+    code = "internal_error"
