@@ -120,6 +120,8 @@ class Attention(metaclass=_Checked):
     uses: ClassVar[tuple[str, ...]] = ()
     #: Whether values may have another width than dim.
     any_value_width: ClassVar[bool] = False
+    #: Whether row i of the queries stands at position i, so that a query alone is another query.
+    rows_are_positions: ClassVar[bool] = False
     #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
     #: (weights @ values = output), "stays_on_manifold".
     laws: ClassVar[frozenset[str]] = frozenset()
