@@ -14,6 +14,7 @@ from ._base import Attention
 REGISTRY: Final[dict[str, str]] = {
     "scaled_dot_product": "ScaledDotProductAttention",
     "multi_head": "MultiHeadAttention",
+    "edge_featured": "EdgeFeaturedAttention",
     "flash": "FlashAttention",
 }
 
