@@ -16,6 +16,9 @@ REGISTRY: Final[dict[str, str]] = {
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
     "flash": "FlashAttention",
+    "graph_rope": "GraphRoPEAttention",
+    "hnsw_aware": "HNSWAwareAttention",
+    "structural": "StructuralAttention",
 }
 
 
