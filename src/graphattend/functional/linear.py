@@ -60,8 +60,8 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
 
 def features(
     x: np.ndarray, projection: np.ndarray, is_query: bool, eps: float, shift: bool = False
-) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """FAVOR+ features of checked arrays and the pullback to `x`; the stabiliser is a constant in gradients.
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is a constant in gradients.
 
     The published stabiliser is the maximum of x Wᵀ·D^(-1/4); with `shift` it is that of the whole exponent, which
     also keeps long vectors from underflowing. The two differ by a factor per row that a normalised sum forgets.
@@ -73,9 +73,11 @@ def features(
     e = np.exp(h - top)
     ratio = x.dtype.type(projection.shape[0] ** -0.5)
 
-    def pullback(g: np.ndarray) -> np.ndarray:
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gh = g * e * ratio
-        return simd.matmul(gh, projection) * root - gh.sum(axis=-1, keepdims=True) * x * (root * root)
+        gx = simd.matmul(gh, projection) * root - gh.sum(axis=-1, keepdims=True) * x * (root * root)
+        flat_h, flat_x = gh.reshape(-1, projection.shape[0]), x.reshape(-1, x.shape[-1])
+        return gx, simd.matmul_tn(flat_h, flat_x) * root
 
     return ratio * (e + x.dtype.type(eps)), pullback
 
@@ -102,11 +104,8 @@ def _favor_vjp(
     phi, pull = features(rows, w, is_query, eps)
 
     def pullback(g: Any) -> tuple[np.ndarray, np.ndarray]:
-        g = np.asarray(g, a.dtype).reshape(phi.shape)
-        gh = g * (phi - a.dtype.type(eps) * a.dtype.type(w.shape[0] ** -0.5))
-        flat = (rows * a.dtype.type(a.shape[-1] ** -0.25)).reshape(-1, a.shape[-1])
-        gw = simd.matmul_tn(gh.reshape(-1, w.shape[0]), flat)
-        return pull(g).reshape(a.shape), gw.astype(given.dtype, copy=False)
+        gx, gw = pull(np.asarray(g, a.dtype).reshape(phi.shape))
+        return gx.reshape(a.shape), gw.astype(given.dtype, copy=False)
 
     return phi.reshape(*a.shape[:-1], w.shape[0]), pullback
 
@@ -242,8 +241,9 @@ def _linear_attention_vjp(
 
     def pullback(g: Any) -> tuple[Any, ...]:
         gfq, gfk, gv = pull(np.asarray(g, q.dtype).reshape(out.shape))
-        gq = pull_q(unbroadcast(gfq, fq.shape)).reshape(q.shape)
-        return gq, pull_k(unbroadcast(gfk, fk.shape)), unbroadcast(gv, v.shape)
+        gq, gw_q = pull_q(unbroadcast(gfq, fq.shape))
+        gk, gw_k = pull_k(unbroadcast(gfk, fk.shape))
+        return gq.reshape(q.shape), gk, unbroadcast(gv, v.shape), gw_q + gw_k
 
     return out if q.ndim > 1 else out[..., 0, :], pullback
 
@@ -258,8 +258,7 @@ def linear_attention(
         query: (..., M, D) or (D,).
         key: (..., N, D).
         value: (..., N, E).
-        projection: (m, D), from `orthogonal_projection`; more rows, smaller error (about m^(-1/2)). It is
-            a constant in gradients.
+        projection: (m, D), from `orthogonal_projection`; more rows, smaller error (about m^(-1/2)).
         is_causal: Query i sees key j iff j <= i, in linear time, too.
         eps: Added to every feature.
 
