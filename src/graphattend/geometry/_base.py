@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -226,7 +227,10 @@ class CheckedManifold(ManifoldBase):
     and its pullback.
     """
 
+    curvature: float
     _least_dim: ClassVar[int] = 1
+    #: Length of the tangent vector at the origin that reaches one radius of curvature.
+    _spread: ClassVar[float] = 1.0
 
     # Hooks.
     def _dist(self, x: Array, y: Array) -> Rule:
@@ -462,11 +466,12 @@ class CheckedManifold(ManifoldBase):
             shape: Shape of the result; its last entry is D.
 
         Returns:
-            `expmap0` of standard normal tangent vectors.
+            Points whose distance from the origin is about one radius of curvature (flat space: one).
         """
         sizes = as_shape(shape)
         self._check_dim(sizes[-1], "shape")
-        return self.expmap0(as_rng(rng).standard_normal(sizes))
+        scale = self._spread / math.sqrt(sizes[-1] * abs(self.curvature or 1.0))
+        return self.expmap0(scale * as_rng(rng).standard_normal(sizes))
 
     def to_config(self) -> dict[str, Any]:
         """JSON types only; `graphattend.geometry.from_config` reads it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,10 +23,7 @@ class Euclidean(CheckedManifold):
         array(5.)
     """
 
-    @property
-    def curvature(self) -> float:
-        """Zero."""
-        return 0.0
+    curvature: ClassVar[float] = 0.0  # type: ignore[misc]
 
     def _dist(self, x: Array, y: Array) -> Rule:
         w = y - x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -105,6 +105,7 @@ class Poincare(CheckedManifold):
     """
 
     curvature: float = -1.0
+    _spread: ClassVar[float] = 0.5
 
     def __post_init__(self) -> None:
         """Check the sign of the curvature."""
