@@ -72,7 +72,9 @@ def find() -> str:
         install()
         path = installed()
     if path is None:
-        sys.exit("No Chromium found and none could be installed: install chromium or Chrome, or set CHROMIUM=/path/to/it")
+        sys.exit(
+            "No Chromium found and none could be installed: install chromium or Chrome, or set CHROMIUM=/path/to/it"
+        )
     return path
 
 

@@ -110,7 +110,7 @@ def _fetch_once(url: str, part: Path, label: str, first: int, size: int | None, 
                 done += len(block)
                 progress.show(done)
         progress.close()
-    if size is not None and part.stat().st_size != size or length is not None and done != have + length:
+    if (size is not None and part.stat().st_size != size) or (length is not None and done != have + length):
         raise http.client.IncompleteRead(b"", length)
 
 

