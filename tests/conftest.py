@@ -23,8 +23,8 @@ settings.load_profile("graphattend")
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random numbers that depend on the name of the test alone."""
-    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+    """Random numbers that depend on the file and name of the test alone."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
