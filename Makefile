@@ -33,7 +33,7 @@ docs: env  ## Build the documentation site into build/site
 	@$(PYTHON_ENV) -m mkdocs build --strict --quiet --site-dir build/site && echo build/site/index.html
 
 wheel: env  ## Build the wheel; its path is the last line
-	@$(PYTHON_ENV) tools/wheel.py
+	@$(PYTHON_ENV) tools/build_wheel.py
 
 lint: env npm  ## Style and types
 	@$(PYTHON_ENV) tools/test_suites.py lint

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import build_wheel
 import downloads
-import wheel as project_wheel
 from downloads import DownloadError, RangesUnsupportedError
 from pyodide_lock import PyodideLockSpec
 from pyodide_lock.utils import add_wheels_to_spec
@@ -245,7 +245,7 @@ def forget_old(cache: Path) -> None:
 
 def assemble(wheel: Path | None = None) -> Path:
     """Folder of the distribution with graphattend as in `wheel` (default: as the sources are now)."""
-    wheel = wheel or project_wheel.build()
+    wheel = wheel or build_wheel.build()
     cache = cache_folder()
     try:
         with downloads.only_one(cache / "lock"):

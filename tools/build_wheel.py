@@ -1,7 +1,6 @@
 """Build the wheel into `dist/`, unless its sources are unchanged; its path is the last line printed."""
 
 import hashlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,9 +47,10 @@ def build() -> Path:
         if result.returncode:
             sys.exit(f"{result.stdout}{result.stderr}\nBuilding the wheel failed.")
         (built,) = Path(temporary).glob("*.whl")
-        for old in OUTPUT.glob("graphattend-*.whl"):
-            old.unlink()
-        wheel = Path(shutil.move(built, OUTPUT / built.name))
+        wheel = built.replace(OUTPUT / built.name)
+    for old in OUTPUT.glob("graphattend-*.whl"):
+        if old != wheel:
+            old.unlink(missing_ok=True)
     STAMP.write_text(f"{wanted} {wheel.name}")
     return wheel
 
