@@ -158,9 +158,9 @@ class _Case:
         return (attn or self.attn).forward(x.pop("query"), x.pop("keys"), x.pop("values"), **x)
 
     def queries(self, m: int = 3) -> np.ndarray:
-        """Several queries of the kind of the example's: its keys and its query."""
-        rows = np.concatenate([self.inputs["query"][None], self.inputs["keys"]])
-        return np.asarray(rows[:m])
+        """Several queries like the example's; none equals a key, where some distances have no derivative."""
+        others = (type(self.attn).example(np.random.default_rng([self.seed, i]), 1)[1] for i in range(1, m))
+        return np.stack([self.inputs["query"], *(x["query"] for x in others)])
 
     def batched(self, b: int = 2) -> dict[str, Any]:
         """The example with a leading axis: entry 1 has the keys in reverse order."""

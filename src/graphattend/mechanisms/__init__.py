@@ -15,7 +15,12 @@ REGISTRY: Final[dict[str, str]] = {
     "scaled_dot_product": "ScaledDotProductAttention",
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
+    "hyperbolic": "HyperbolicAttention",
+    "linear": "LinearAttention",
     "flash": "FlashAttention",
+    "graph_rope": "GraphRoPEAttention",
+    "hnsw_aware": "HNSWAwareAttention",
+    "structural": "StructuralAttention",
 }
 
 

@@ -135,7 +135,9 @@ class Attention(metaclass=_Checked):
                 object.__setattr__(self, f.name, rule.check(f.name, getattr(self, f.name)))
         self._check_options()
         initial = self._init_parameters(np.random.default_rng(self.seed))
-        object.__setattr__(self, "_parameters", {n: np.asarray(a, dtype=np.float64) for n, a in initial.items()})
+        object.__setattr__(
+            self, "_parameters", {n: np.array(a, dtype=np.float64, order="C") for n, a in initial.items()}
+        )
         object.__setattr__(self, "_cast", {})
 
     def _check_options(self) -> None:
