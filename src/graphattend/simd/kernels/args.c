@@ -55,7 +55,7 @@ Kind array_kind(PyObject *object) {
     }
 }
 
-int get_array(PyObject *object, Kind kind, int least, Array *array) {
+int get_strided(PyObject *object, Kind kind, int least, Array *array) {
     static const int sizes[] = {1, 1, 4, 8, 4, 8};
     if (array_kind(object) != kind || kind == OTHER) return 0;
     const NumpyArray *source = (const NumpyArray *)object;
@@ -63,7 +63,6 @@ int get_array(PyObject *object, Kind kind, int least, Array *array) {
     if (ndim < least || ndim > MAX_AXES || !(source->flags & ALIGNED)) return 0;
     for (int i = 0; i < ndim; i++)
         if (source->shape[i] == 0) return 0;
-    if (ndim && source->shape[ndim - 1] != 1 && source->strides[ndim - 1] != sizes[kind]) return 0;
     array->data = source->data;
     array->ndim = ndim;
     array->item = sizes[kind];
@@ -72,6 +71,12 @@ int get_array(PyObject *object, Kind kind, int least, Array *array) {
     array->shape = source->shape;
     array->strides = source->strides;
     return 1;
+}
+
+int get_array(PyObject *object, Kind kind, int least, Array *array) {
+    if (!get_strided(object, kind, least, array)) return 0;
+    int last = array->ndim - 1;
+    return last < 0 || array->shape[last] == 1 || array->strides[last] == array->item;
 }
 
 /* Sorted by stride, each axis must step over everything inside it. */

@@ -31,7 +31,10 @@ Kind array_kind(PyObject *object);
  * axes, whose last axis is contiguous. */
 int get_array(PyObject *object, Kind kind, int least, Array *array);
 
-/* The same for an array to write to, which also must not overlap itself. */
+/* The same without the condition on the last axis: any strides, 0 included. */
+int get_strided(PyObject *object, Kind kind, int least, Array *array);
+
+/* The same as get_array for an array to write to, which also must not overlap itself. */
 int get_output(PyObject *object, Kind kind, int least, Array *array);
 
 /* 1 if the two share no byte. */

@@ -118,6 +118,25 @@ def build(output: Path | None = None) -> list[Path]:
     return written
 
 
+def build_native(*, sanitize: bool = False) -> Path:
+    """Build the kernels for this machine's own Python, for tests (it is never shipped).
+
+    Args:
+        sanitize: Add AddressSanitizer and UndefinedBehaviorSanitizer (needs a compiler that brings their libraries;
+            the Python that loads the result must have been started with the former preloaded).
+    """
+    host = next((c for c in (os.environ.get("CC"), "cc", "gcc", "clang") if c and shutil.which(c)), None)
+    compiler = [host] if host else [sys.executable, "-m", "ziglang", "cc"]
+    flags = ["-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi", "-shared"]
+    if sanitize:
+        flags += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    if sys.platform == "darwin":
+        flags += ["-undefined", "dynamic_lookup"]
+    sources = modules()["kernels"]
+    name = f"kernels_{'sanitized' if sanitize else 'native'}.so"
+    return _cached(name, [*compiler, *flags], sources, [*sources, *sorted(SOURCES.glob("*.h"))])
+
+
 if __name__ == "__main__":
     for path in build(Path(sys.argv[1]) if len(sys.argv) > 1 else None):
         print(f"{path}  {path.stat().st_size} bytes")

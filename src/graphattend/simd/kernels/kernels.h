@@ -2,8 +2,7 @@
 #ifndef GA_KERNELS_H
 #define GA_KERNELS_H
 
-#include "pyabi.h"
-#include "vec.h"
+#include "mask.h"
 
 #define KERNEL(name) PyObject *kernel_##name(PyObject *self, PyObject *const *args, isize count)
 KERNEL(exp);
@@ -11,15 +10,10 @@ KERNEL(softmax);
 KERNEL(segment_softmax);
 KERNEL(matmul);
 KERNEL(attend_one);
+KERNEL(attend);
+KERNEL(attend_vjp);
 KERNEL(peak);
 #undef KERNEL
-
-/* A mask over (queries, keys): boolean (nonzero = attend) or float32 added to the scores; steps in elements, 0 = broadcast. */
-typedef struct {
-    const unsigned char *allowed;
-    const float *added;
-    isize query_step, key_step;
-} Mask;
 
 /* Attention of one query over n keys, one pass over K and V. Returns a running test (note_bad) over all scores and the output,
  * which is bad if anything in q, K or V was infinite or NaN: their products cannot hide it. */

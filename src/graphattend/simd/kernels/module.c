@@ -17,6 +17,8 @@ static PyMethodDef methods[] = {
     ENTRY(segment_softmax),
     ENTRY(matmul),
     ENTRY(attend_one),
+    ENTRY(attend),
+    ENTRY(attend_vjp),
     ENTRY(peak),
     {0, 0, 0, 0},
 };
