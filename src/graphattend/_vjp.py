@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -70,8 +70,9 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
             )
         raise UnsupportedError(f"function: {name} has no gradient rule", argument="function", actual=name)
     owner = getattr(function, "__self__", None)
-    result = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
-    return cast("tuple[Any, Pullback]", result)
+    output, pullback = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
+    # A rule knows gradients for optional arrays, too; those left out or given by keyword are held constant.
+    return output, lambda *cotangents, **named: pullback(*cotangents, **named)[: len(arrays)]
 
 
 def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
