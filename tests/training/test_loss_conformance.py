@@ -62,7 +62,8 @@ CASES = {
         ((normal(4, 3), EDGES, np.array([0.9, 0.1, 0.8, 0.3])), {"pos_weight": 2.0}),
     ],
 }
-LOSSES = [name for name in training.__all__ if "reduction" in inspect.signature(getattr(training, name)).parameters]
+FUNCTIONS = {name: getattr(training, name) for name in training.__all__ if callable(getattr(training, name))}
+LOSSES = [name for name, f in FUNCTIONS.items() if "reduction" in inspect.signature(f).parameters]
 FLAT = [(name, *case) for name, cases in CASES.items() for case in cases]
 IDS = [f"{name}-{i}" for name, cases in CASES.items() for i in range(len(cases))]
 

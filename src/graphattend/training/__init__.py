@@ -1,18 +1,29 @@
 """Training: losses, optimizers, schedules, hard negatives, curricula, loss balancing and a trainer."""
 
+from . import schedules
+from .clipping import clip_by_norm, clip_by_value, global_norm
 from .contrastive import info_nce, local_contrastive
+from .optimizers import SGD, Adam, AdamW, RMSprop
 from .regularizers import laplacian, norm_penalty, orthogonality
 from .supervised import adjacency_reconstruction, cross_entropy, reconstruction
 from .triplet_loss import triplet
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "RMSprop",
     "adjacency_reconstruction",
+    "clip_by_norm",
+    "clip_by_value",
     "cross_entropy",
+    "global_norm",
     "info_nce",
     "laplacian",
     "local_contrastive",
     "norm_penalty",
     "orthogonality",
     "reconstruction",
+    "schedules",
     "triplet",
 ]
