@@ -5,6 +5,7 @@ from .clipping import clip_by_norm, clip_by_value, global_norm
 from .contrastive import info_nce, local_contrastive
 from .optimizers import SGD, Adam, AdamW, RMSprop
 from .regularizers import laplacian, norm_penalty, orthogonality
+from .riemannian import RiemannianAdam, RiemannianSGD
 from .supervised import adjacency_reconstruction, cross_entropy, reconstruction
 from .triplet_loss import triplet
 
@@ -13,6 +14,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "RMSprop",
+    "RiemannianAdam",
+    "RiemannianSGD",
     "adjacency_reconstruction",
     "clip_by_norm",
     "clip_by_value",

@@ -115,7 +115,7 @@ class Optimizer:
     def _rate(self, step: int) -> float:
         return float(as_number(self.lr(step), "lr", minimum=0)) if callable(self.lr) else float(self.lr)
 
-    def _slot_shape(self, slot: str, param: np.ndarray) -> tuple[int, ...]:
+    def _slot_shape(self, slot: str, name: str, param: np.ndarray) -> tuple[int, ...]:
         return param.shape
 
     def _step(
@@ -142,7 +142,7 @@ class Optimizer:
             own = self._for(name)
             state[f"count/{name}"] = 0
             for slot in own.slots:
-                state[f"{slot}/{name}"] = np.zeros(own._slot_shape(slot, param), param.dtype)
+                state[f"{slot}/{name}"] = np.zeros(own._slot_shape(slot, name, param), param.dtype)
         return state
 
     def update(
@@ -170,7 +170,7 @@ class Optimizer:
         for name, grad in gradients.items():
             own, param = self._for(name), checked[name]
             count = self._state_int(state, f"count/{name}") + 1
-            slots = {slot: self._state_array(state, f"{slot}/{name}", own, slot, param) for slot in own.slots}
+            slots = {slot: self._state_array(state, slot, name, own, param) for slot in own.slots}
             value, slots = own._step(name, param, grad, slots, count, own._rate(step))
             new_params[name] = np.asarray(value, param.dtype)
             new_state[f"count/{name}"] = count
@@ -198,7 +198,8 @@ class Optimizer:
         return as_int(value, f"state[{key!r}]", minimum=0)
 
     @classmethod
-    def _state_array(cls, state: Any, key: str, own: Optimizer, slot: str, param: np.ndarray) -> np.ndarray:
+    def _state_array(cls, state: Any, slot: str, name: str, own: Optimizer, param: np.ndarray) -> np.ndarray:
+        key = f"{slot}/{name}"
         array = as_float(cls._state_entry(state, key), f"state[{key!r}]")
-        check_shape(array, f"state[{key!r}]", own._slot_shape(slot, param))
+        check_shape(array, f"state[{key!r}]", own._slot_shape(slot, name, param))
         return array.astype(param.dtype, copy=False)
