@@ -70,9 +70,14 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
             )
         raise UnsupportedError(f"function: {name} has no gradient rule", argument="function", actual=name)
     owner = getattr(function, "__self__", None)
-    output, pullback = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
-    # A rule knows gradients for optional arrays, too; those left out or given by keyword are held constant.
-    return output, lambda *cotangents, **named: pullback(*cotangents, **named)[: len(arrays)]
+    output, pull = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        # A rule may know gradients of arguments that were passed by keyword: those are held constant.
+        gradients = pull(cotangent)[: len(arrays)]
+        return gradients + (None,) * (len(arrays) - len(gradients))
+
+    return output, pullback
 
 
 def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
