@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import simd
 from .._vjp import unbroadcast
 
 
@@ -34,10 +35,15 @@ def unit_rows(x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndar
 def dot_rows(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
     """Dot products of anchors a (B, D) with x, shared (N, D) or own (B, N, D): (B, N)."""
     if x.ndim == 2:
-        return a @ x.T, lambda g: (unbroadcast(g @ x, a.shape), g.T @ np.broadcast_to(a, (len(g), a.shape[1])))
+
+        def shared(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            anchors = np.broadcast_to(a, (len(g), a.shape[1]))
+            return unbroadcast(simd.matmul(g, x), a.shape), simd.matmul_tn(g, anchors)
+
+        return simd.matmul_nt(a, x), shared
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        grad_a = (g[:, None, :] @ x)[:, 0]
+        grad_a = simd.matmul(g[:, None, :], x)[:, 0]
         return unbroadcast(grad_a, a.shape), unbroadcast(g[:, :, None] * a[:, None, :], x.shape)
 
-    return (x @ a[:, :, None])[..., 0], pullback
+    return simd.matmul_nt(x, a[:, None, :])[..., 0], pullback

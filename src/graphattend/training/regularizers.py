@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import simd
 from .._validate import as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
 from ._reduce import loss_data, reduced
@@ -15,7 +16,7 @@ from ._similarity import row_norm
 def scatter_rows(rows: np.ndarray, index: np.ndarray, length: int) -> np.ndarray:
     """Sum of the rows (K, D) that go to each index: (length, D)."""
     out = np.zeros((length, rows.shape[-1]), rows.dtype)
-    np.add.at(out, index, rows)
+    simd.scatter_add(out, index, rows)
     return out
 
 
@@ -86,11 +87,11 @@ def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reductio
 
 def _orthogonality_vjp(embeddings: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
     x = loss_data(embeddings, "embeddings", 2)
-    excess = np.swapaxes(x, -1, -2) @ x - np.eye(x.shape[-1], dtype=x.dtype)
+    excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
     output, spread = reduced(np.asarray(np.square(excess).sum(axis=(-2, -1))), reduction)
 
     def pullback(grad_output: Any) -> tuple[np.ndarray]:
-        return (4 * spread(grad_output)[..., None, None] * (x @ excess),)
+        return (4 * spread(grad_output)[..., None, None] * simd.matmul(x, excess),)
 
     return output, pullback
 
