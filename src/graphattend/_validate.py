@@ -73,8 +73,9 @@ def check_finite(x: np.ndarray, argument: str) -> None:
     # One pass that cannot miss: a sum of squares is finite only if every term is; it may overflow, so a
     # non-finite one is looked at more closely.
     flat = x.reshape(-1) if x.flags.c_contiguous else None
-    if flat is not None and math.isfinite(flat.dot(flat)):
-        return
+    with np.errstate(over="ignore"):
+        if flat is not None and math.isfinite(flat.dot(flat)):
+            return
     bad = ~np.isfinite(x)
     if not bad.any():
         return
