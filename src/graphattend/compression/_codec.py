@@ -47,7 +47,7 @@ class Compressed:
     error_bound: float
 
     def __post_init__(self) -> None:
-        arrays = {name: array.view() for name, array in self.arrays.items()}
+        arrays = {name: np.asarray(array).view() for name, array in self.arrays.items()}
         for array in arrays.values():
             array.flags.writeable = False
         object.__setattr__(self, "arrays", MappingProxyType(arrays))

@@ -164,7 +164,7 @@ class Quantizer(Codec):
         bound = s / 2
         if not self.symmetric:
             # The rounded scale may cover a little less than the range: what sticks out is clipped.
-            bound += np.maximum(high / 2 - low / 2 - (top - bottom) * (s / 2), 0) * 2
+            bound += np.maximum(high / 4 - low / 4 - (top - bottom) * (s / 4), 0) * 4
         # The decoder's product is rounded once: half a unit in the last place of the largest result.
         _, exponent = np.frexp(np.minimum(np.maximum(-low, high), float(info.max) - s) + s)
         bound += np.where(s > 0, np.ldexp(1.0, exponent - info.nmant - 2), 0)
