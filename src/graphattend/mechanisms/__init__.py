@@ -109,4 +109,5 @@ def from_config(config: Mapping[str, Any]) -> Attention:
         raise InvalidConfigError("options: expected a mapping of names to values", argument="options")
     cls = mechanism_class(config.get("key"))
     decoded = {name: cls._decode_option(name, value) for name, value in options.items()}
-    return cls(config.get("dim"), **decoded)
+    dim: Any = config.get("dim")
+    return cls(dim, **decoded)
