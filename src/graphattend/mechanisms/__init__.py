@@ -16,6 +16,7 @@ REGISTRY: Final[dict[str, str]] = {
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
     "hyperbolic": "HyperbolicAttention",
+    "local_global": "LocalGlobalAttention",
     "linear": "LinearAttention",
     "flash": "FlashAttention",
     "graph_rope": "GraphRoPEAttention",
