@@ -9,7 +9,7 @@ import numpy as np
 from .._vjp import unbroadcast
 from . import _ball
 from ._ball import distance_slope
-from ._mean import adjoint, normalized
+from ._mean import adjoint, hyperbolic_stretch, normalized
 from ._mean import frechet_mean as frechet_mean_of
 from ._numeric import Array, Pull, column, dot, gap, nonzero, norm
 
@@ -170,12 +170,7 @@ def frechet_mean_vjp(
     Newton's method from the gyromidpoint; the derivative is implicit, see `_mean.adjoint`. The origin where all
     weights are zero.
     """
-    root = math.sqrt(c)
-
-    def stretch(d: Array) -> Array:
-        angle = root * d
-        return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
-
+    stretch = hyperbolic_stretch(c)
     shares, empty = normalized(weights)
     start = midpoint(points, shares, c)
     ball = _Ball(c)

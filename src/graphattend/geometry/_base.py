@@ -282,7 +282,7 @@ class CheckedManifold(ManifoldBase):
         entries = [self._admit(x) for x in inner[:points]]
         out, pull = hook(*(x for x, _ in entries), *inner[points:])
         settled, pull_settled = self._settle(out, dtype) if is_point else (out, lambda g: (g,))
-        result = np.asarray(settled, dtype)
+        result = np.asarray(settled, dtype)[()]  # a scalar, as NumPy has it, for a single distance
 
         def pullback(g: Any) -> tuple[Array, ...]:
             g = as_float(g, "grad_output").astype(np.float64, copy=False)

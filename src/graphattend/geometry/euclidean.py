@@ -19,8 +19,8 @@ class Euclidean(CheckedManifold):
     Example:
         >>> import numpy as np
         >>> from graphattend.geometry import Euclidean
-        >>> Euclidean().dist(np.array([0.0, 0.0]), np.array([3.0, 4.0]))
-        array(5.)
+        >>> float(Euclidean().dist(np.array([0.0, 0.0]), np.array([3.0, 4.0])))
+        5.0
     """
 
     curvature: ClassVar[float] = 0.0  # type: ignore[misc]
