@@ -73,11 +73,10 @@ def load(path: Any, settings: dict[str, Any], start: RunState) -> RunState:
             state, saved = _parse(config, arrays)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise LoadError(f"{os.fspath(path)}: no training checkpoint ({error!r:.80})", argument="resume") from None
-        for field in ("params", "best_params"):
-            own, other = getattr(start, "params"), getattr(state, field)  # noqa: B009
-            if (field == "params" or other) and _shapes(own) != _shapes(other):
-                raise LoadError(f"{os.fspath(path)}: holds other parameters than these", argument="resume")
-        if sorted(state.optimizer) != sorted(start.optimizer) or sorted(state.balancer) < sorted(start.balancer):
+        own = _shapes(start.params)
+        if _shapes(state.params) != own or (state.best_params and _shapes(state.best_params) != own):
+            raise LoadError(f"{os.fspath(path)}: holds other parameters than these", argument="resume")
+        if sorted(state.optimizer) != sorted(start.optimizer):
             raise LoadError(f"{os.fspath(path)}: holds the state of another optimizer", argument="resume")
     for name, value in settings.items():
         if saved.get(name) != value:

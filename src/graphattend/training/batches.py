@@ -228,7 +228,7 @@ class Rows:
 
 def as_data(data: Any) -> Data:
     """Data as it is; a number or an index array means nodes, a tuple means rows of arrays."""
-    if callable(getattr(data, "batch", None)) and hasattr(data, "__len__"):
+    if callable(getattr(data, "batch", None)) and hasattr(type(data), "__len__"):
         if len(data) == 0:
             raise InvalidConfigError("data: expected at least one sample, got none", argument="data", expected=">= 1")
         return data  # type: ignore[no-any-return]
