@@ -52,7 +52,9 @@ def as_float(x: Any, argument: str) -> np.ndarray:
     """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused."""
     a = as_array(x, argument)
     if a.dtype == _F4 or a.dtype == _F8:
-        return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+        return a
+    if a.dtype.kind in "fiu" and not a.dtype.isnative:  # the other byte order, as some files have it
+        return as_float(a.astype(a.dtype.newbyteorder("=")), argument)
     if isinstance(x, (list, tuple)) and a.dtype.kind == "f":
         return a.astype(_F8)
     if a.dtype.kind in "iu" or a.dtype == np.float16:
@@ -73,9 +75,10 @@ def check_finite(x: np.ndarray, argument: str) -> None:
     # One pass that cannot miss: a sum of squares is finite only if every term is; it may overflow, so a
     # non-finite one is looked at more closely.
     flat = x.reshape(-1) if x.flags.c_contiguous else None
-    with np.errstate(over="ignore"):
-        if flat is not None and math.isfinite(flat.dot(flat)):
-            return
+    if flat is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(flat.dot(flat)):
+                return
     bad = ~np.isfinite(x)
     if not bad.any():
         return

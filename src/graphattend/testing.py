@@ -99,7 +99,9 @@ def check_vjp(
             _compare(value, reference, rtol, scale, f"argument {i}")
 
 
-def check_mechanism(target: type[Attention] | Attention, *, seed: int = 0, laws: Iterable[str] | None = None) -> list[str]:
+def check_mechanism(
+    target: type[Attention] | Attention, *, seed: int = 0, laws: Iterable[str] | None = None
+) -> list[str]:
     """Run every law that all mechanisms keep, and those its class declares, on one mechanism.
 
     Args:
@@ -156,9 +158,9 @@ class _Case:
         return (attn or self.attn).forward(x.pop("query"), x.pop("keys"), x.pop("values"), **x)
 
     def queries(self, m: int = 3) -> np.ndarray:
-        """Several queries of the kind of the example's: its keys and its query."""
-        rows = np.concatenate([self.inputs["query"][None], self.inputs["keys"]])
-        return np.asarray(rows[:m])
+        """Several queries like the example's; none equals a key, where some distances have no derivative."""
+        others = (type(self.attn).example(np.random.default_rng([self.seed, i]), 1)[1] for i in range(1, m))
+        return np.stack([self.inputs["query"], *(x["query"] for x in others)])
 
     def batched(self, b: int = 2) -> dict[str, Any]:
         """The example with a leading axis: entry 1 has the keys in reverse order."""
@@ -305,7 +307,7 @@ def _check_metadata_gradients(
         return
     for name in DIFFERENTIABLE:
         value = getattr(metadata, name)
-        if value is None or name not in case.attn.needs + case.attn.uses:
+        if value is None or name not in case.attn.needed + case.attn.uses:
             continue
         base = np.asarray(value, np.float64)
         assert name in g.metadata, f"metadata.{name}: no gradient"
@@ -364,6 +366,8 @@ def _law_attend_is_loop(case: _Case) -> None:
     x = _nodes(case)
     values = np.concatenate([case.inputs["values"][:1], case.inputs["values"]])
     out, weights = case.attn.attend(graph, x, x, values, need_weights=True)
+    if case.attn.rows_are_positions:  # a node alone would stand at position 0
+        return
     loop_out, loop_weights = attend_loop(case.attn, graph, x, x, values)
     _close(out, loop_out, 1e-9, "attend against a loop over nodes")
     _close(weights, loop_weights, 1e-9, "weights of attend against a loop over nodes")
@@ -380,11 +384,9 @@ def attend_loop(
         empty = graph.indptr[i] == graph.indptr[i + 1]
         source = busy if empty else i  # a node without neighbours is one whose keys are all masked
         row = graph.indices[graph.indptr[source] : graph.indptr[source + 1]]
-        metadata = graph.metadata(source) if attn.needs + attn.uses else None
+        metadata = graph.metadata(source) if attn.needed + attn.uses else None
         mask = np.zeros(row.size, bool) if empty else None
-        out, w = attn.forward(
-            queries[i], keys[row], values[row], attn_mask=mask, metadata=metadata, need_weights=True
-        )
+        out, w = attn.forward(queries[i], keys[row], values[row], attn_mask=mask, metadata=metadata, need_weights=True)
         outputs.append(out)
         if not empty:
             weights.append(w if w.ndim == 1 else w.T)
@@ -432,7 +434,9 @@ def _law_round_trip(case: _Case) -> None:
         assert loaded == changed, "file round trip changed the mechanism"
         assert np.array_equal(case.forward(loaded), case.forward(changed)), "file round trip changed the output"
     same = attn.with_parameters(attn.parameters())
-    assert np.array_equal(case.forward(same), case.forward()), "with_parameters of its own parameters changed the output"
+    assert np.array_equal(case.forward(same), case.forward()), (
+        "with_parameters of its own parameters changed the output"
+    )
 
 
 def _law_deterministic(case: _Case) -> None:
@@ -464,11 +468,11 @@ def _law_bad_input(case: _Case) -> None:
         except AttentionError:
             continue
         raise AssertionError(f"accepted bad {', '.join(changes)}")
-    if case.attn.needs:
+    if case.attn.needed:
         try:
             case.forward(metadata=None)
         except InvalidConfigError as error:
-            assert any(name in str(error) for name in case.attn.needs), f"does not name the field: {error}"
+            assert any(name in str(error) for name in case.attn.needed), f"does not name the field: {error}"
         else:
             raise AssertionError("accepted missing metadata")
 

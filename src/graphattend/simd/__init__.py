@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from . import backends, numpy_ops
+from . import backends, numpy_ops, quantized_ops
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +46,8 @@ softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
+int8_scores = _op(quantized_ops.int8_scores)
+int8_combine = _op(quantized_ops.int8_combine)
 attention = _op(numpy_ops.attention)
 attention_vjp = _op(numpy_ops.attention_vjp)
 
