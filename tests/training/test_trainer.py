@@ -244,9 +244,7 @@ def test_models_are_trained_through_their_protocol():
     labels = rng.integers(0, 2, 30)
     x = np.eye(2)[labels] + 0.3 * rng.normal(size=(30, 2))
     edges = np.array([(i, j) for i in range(30) for j in range(30) if i != j and labels[i] == labels[j]][::3]).T
-    order = np.argsort(edges[1], kind="stable")
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(edges[1], minlength=30))])
-    graph = ga.NeighborGraph(indptr=indptr, indices=edges[0][order])
+    graph = ga.NeighborGraph.from_edge_index(edges, 30)
     model = ga.create("multi_head", 2, num_heads=1)
     objective = graph_objective(model, graph, x, lambda out, nodes: ga.vjp(cross_entropy, out, labels, index=nodes))
     accuracy = lambda p: np.mean(model.with_parameters(p).attend(graph, x).argmax(-1) == labels)  # noqa: E731
