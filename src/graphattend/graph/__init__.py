@@ -1,5 +1,6 @@
+"""Graphs: who attends to whom, and what the structure says about the nodes."""
+
 from .metadata import GraphMetadata
+from .neighbor_graph import NeighborGraph
 
-
-class NeighborGraph:
-    pass
+__all__ = ["GraphMetadata", "NeighborGraph"]

@@ -1,17 +1,43 @@
+"""What a mechanism may know about a neighbourhood beyond its vectors."""
+
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from dataclasses import dataclass
+
+import numpy as np
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class GraphMetadata:
-    edge_features: Any = None
-    edge_weights: Any = None
-    distances: Any = None
-    hnsw_layers: Any = None
-    query_layer: Any = None
-    structural_features: Any = None
-    query_structural: Any = None
-    latent_keys: Any = None
-    latent_values: Any = None
+    """Side information for one call of a mechanism: one row per key.
+
+    Leading axes are the keys' leading axes and broadcast like them. A plain carrier: the mechanism that reads a
+    field checks it.
+
+    Args:
+        edge_features: Features of the edge from the query to each key, (..., N, e).
+        edge_weights: Weight of each edge, (..., N).
+        distances: Distance between the query and each key, (..., N), not negative.
+        hnsw_layers: Layer of each key, (..., N), whole numbers.
+        query_layer: Layer of the query, a whole number (or one per query).
+        structural_features: Structural features of each key, (..., N, F).
+        query_structural: Structural features of the query, (..., F).
+        latent_keys: Keys in the latent space, (..., L, D), where they differ from the graph's neighbours.
+        latent_values: Values of the latent keys, (..., L, E).
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.graph import GraphMetadata
+        >>> GraphMetadata(distances=np.array([1.0, 2.0])).distances.shape
+        (2,)
+    """
+
+    edge_features: np.ndarray | None = None
+    edge_weights: np.ndarray | None = None
+    distances: np.ndarray | None = None
+    hnsw_layers: np.ndarray | None = None
+    query_layer: int | np.ndarray | None = None
+    structural_features: np.ndarray | None = None
+    query_structural: np.ndarray | None = None
+    latent_keys: np.ndarray | None = None
+    latent_values: np.ndarray | None = None

@@ -14,7 +14,14 @@ from ._base import Attention
 REGISTRY: Final[dict[str, str]] = {
     "scaled_dot_product": "ScaledDotProductAttention",
     "multi_head": "MultiHeadAttention",
+    "edge_featured": "EdgeFeaturedAttention",
+    "hyperbolic": "HyperbolicAttention",
+    "local_global": "LocalGlobalAttention",
+    "linear": "LinearAttention",
     "flash": "FlashAttention",
+    "graph_rope": "GraphRoPEAttention",
+    "hnsw_aware": "HNSWAwareAttention",
+    "structural": "StructuralAttention",
 }
 
 

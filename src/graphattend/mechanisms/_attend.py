@@ -212,7 +212,7 @@ def graph_metadata(
     """What a mechanism reads about each edge and about each querying node, taken from the graph."""
     per_edge: dict[str, np.ndarray] = {}
     per_node: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(attn.needs + attn.uses):
+    for name in dict.fromkeys(attn.needed + attn.uses):
         if name in ("edge_features", "edge_weights", "distances"):
             value = getattr(graph, name)
             if value is not None:
@@ -227,7 +227,7 @@ def graph_metadata(
                 per_edge[name] = features[graph.indices]
             else:
                 per_node[name] = features
-    for name in attn.needs:
+    for name in attn.needed:
         if name not in per_edge and name not in per_node:
             field = "layers" if name in ("hnsw_layers", "query_layer") else name
             raise InvalidConfigError(
@@ -236,6 +236,7 @@ def graph_metadata(
                 expected=field,
                 actual=None,
             )
+    attn._check_metadata(per_edge | per_node)
     return per_edge, per_node
 
 

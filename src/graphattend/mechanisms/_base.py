@@ -120,6 +120,8 @@ class Attention(metaclass=_Checked):
     uses: ClassVar[tuple[str, ...]] = ()
     #: Whether values may have another width than dim.
     any_value_width: ClassVar[bool] = False
+    #: Whether row i of the queries stands at position i, so that a query alone is another query.
+    rows_are_positions: ClassVar[bool] = False
     #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
     #: (weights @ values = output), "stays_on_manifold".
     laws: ClassVar[frozenset[str]] = frozenset()
@@ -133,7 +135,9 @@ class Attention(metaclass=_Checked):
                 object.__setattr__(self, f.name, rule.check(f.name, getattr(self, f.name)))
         self._check_options()
         initial = self._init_parameters(np.random.default_rng(self.seed))
-        object.__setattr__(self, "_parameters", {n: np.asarray(a, dtype=np.float64) for n, a in initial.items()})
+        object.__setattr__(
+            self, "_parameters", {n: np.array(a, dtype=np.float64, order="C") for n, a in initial.items()}
+        )
         object.__setattr__(self, "_cast", {})
 
     def _check_options(self) -> None:
@@ -166,6 +170,14 @@ class Attention(metaclass=_Checked):
     def heads(self) -> int | None:
         """Number of heads if the weights have a head axis, else None."""
         return getattr(self, "num_heads", None)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Metadata fields that this object, with its options, cannot do without."""
+        return self.needs
+
+    def _check_metadata(self, metadata: Params) -> None:
+        """Check what only the mechanism knows about its metadata, such as the width of edge features."""
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the learnable arrays, by name."""
@@ -301,7 +313,7 @@ class Attention(metaclass=_Checked):
     # -- the public passes -------------------------------------------------------------------------------------
 
     def _check(self, query: Any, keys: Any, values: Any, attn_mask: Any, metadata: Any, **rules: Any) -> Inputs:
-        return check_inputs(
+        inputs = check_inputs(
             query,
             keys,
             values,
@@ -311,10 +323,12 @@ class Attention(metaclass=_Checked):
             any_value_width=self.any_value_width,
             attn_mask=attn_mask,
             metadata=metadata,
-            needs=self.needs,
+            needs=self.needed,
             uses=self.uses,
             **rules,
         )
+        self._check_metadata(inputs.metadata)
+        return inputs
 
     def _drop(self, shape: tuple[int, ...], training: Any, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
         p = getattr(self, "dropout", 0.0)
@@ -482,12 +496,25 @@ class Attention(metaclass=_Checked):
         Returns:
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
-        from ._attend import attend
-
-        out, weights, _ = attend(
-            self, graph, queries, keys, values, as_bool(need_weights, "need_weights"), training, rng, False
+        out, weights, _ = self._attend(
+            graph, queries, keys, values, as_bool(need_weights, "need_weights"), training, rng, False
         )
         return (out, weights) if need_weights else out
+
+    def _attend(
+        self,
+        graph: Any,
+        queries: Any,
+        keys: Any,
+        values: Any,
+        need_weights: bool,
+        training: Any,
+        rng: Any,
+        differentiate: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        from ._attend import attend
+
+        return attend(self, graph, queries, keys, values, need_weights, training, rng, differentiate)
 
     def attend_vjp(
         self,
@@ -513,9 +540,7 @@ class Attention(metaclass=_Checked):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
             values) default to another input, their gradient is part of that input's and theirs is zero.
         """
-        from ._attend import attend
-
-        out, _, pullback = attend(self, graph, queries, keys, values, False, training, rng, True)
+        out, _, pullback = self._attend(graph, queries, keys, values, False, training, rng, True)
         return out, pullback
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
 from ..functional.attention import causal_mask
-from ._base import Attention, CoreGradients, CoreResult, Params, option
+from ._base import CoreGradients, CoreResult, Params, option
+from ._dot import DotProduct
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FlashAttention(Attention):
+class FlashAttention(DotProduct):
     """Scaled dot-product attention in tiles: the same result, without the M×N matrix in memory.
 
     Forward and backward pass go through the keys tile by tile with a running maximum and sum; the backward
@@ -43,32 +43,13 @@ class FlashAttention(Attention):
         True
     """
 
-    temperature: float = option("float", 1.0, "divides the scores; small values sharpen the weights", above=0.0)
-    scale: float | None = option("float", None, "factor of the dot products; null means 1/√dim", nullable=True)
     is_causal: bool = option("bool", False, "query i sees key j iff j <= i")
     block_size: int = option("int", 128, "rows and columns of a tile", minimum=1)
-    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
-
     key: ClassVar[str] = "flash"
     family: ClassVar[str] = "sparse"
     complexity: ClassVar[str] = "O(M·N·D) time, O(M) extra memory"
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
-
-    @property
-    def factor(self) -> float:
-        """What the dot products are multiplied with."""
-        scale = self.dim**-0.5 if self.scale is None else self.scale
-        return scale / self.temperature
-
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        factor = q.dtype.type(self.factor)
-
-        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any], dict[str, Any]]:
-            gs = gs * factor
-            return simd.matmul(gs, k), simd.matmul_tn(gs, q), {}, {}
-
-        return simd.matmul_nt(q, k) * factor, pull
 
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
-from ._base import Attention, Params, option
+from ._base import Params, option
+from ._dot import DotProduct
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ScaledDotProductAttention(Attention):
+class ScaledDotProductAttention(DotProduct):
     """Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values.
 
     Args:
@@ -35,22 +35,12 @@ class ScaledDotProductAttention(Attention):
         array([0.999])
     """
 
-    temperature: float = option("float", 1.0, "divides the scores; small values sharpen the weights", above=0.0)
-    scale: float | None = option("float", None, "factor of the dot products; null means 1/√dim", nullable=True)
     normalize: bool = option("bool", False, "scale queries and keys to length one first")
-    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
-
     key: ClassVar[str] = "scaled_dot_product"
     family: ClassVar[str] = "core"
     complexity: ClassVar[str] = "O(M·N·D)"
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
-
-    @property
-    def factor(self) -> float:
-        """What the dot products are multiplied with."""
-        scale = self.dim**-0.5 if self.scale is None else self.scale
-        return scale / self.temperature
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
@@ -60,17 +50,6 @@ class ScaledDotProductAttention(Attention):
         q1, pull_q = _unit(q)
         k1, pull_k = _unit(k)
         return (q1, k1, v), lambda gq, gk, gv: (pull_q(gq), pull_k(gk), gv, {})
-
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        factor = q.dtype.type(self.factor)
-
-        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any], dict[str, Any]]:
-            gs = gs * factor
-            return simd.matmul(gs, k), simd.matmul_tn(gs, q), {}, {}
-
-        s = simd.matmul_nt(q, k)
-        s *= factor
-        return s, pull
 
 
 def _unit(x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
