@@ -43,7 +43,7 @@ def workloads():
     work = {}
 
     def matmul(name, a, b):
-        out = a @ b
+        out = np.asarray(a @ b)
         work[name] = lambda: np.matmul(a, b, out=out)
 
     for n in (4, 16, 64, 128, 256, 512):

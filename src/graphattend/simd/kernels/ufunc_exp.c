@@ -9,22 +9,21 @@ INLINE f32x4 exp_f32(f32x4 x)
     return any(extreme) ? select_f32(extreme, exp_extreme_f32(x), y) : y;
 }
 
-/* Cephes exp (S. Moshier): x = n ln 2 + r, exp r = 1 + 2 r P(r^2) / (Q(r^2) - r P(r^2)).
-   1.5 * 2^52 rounds to the nearest integer, as in ufunc_exp.h. */
+/* fdlibm's e_exp.c (Sun Microsystems, below 1 ulp): x = n ln 2 + r, r = high - low,
+   exp r = 1 + r + r c / (2 - c) with c = r - r^2 P(r^2). 1.5 * 2^52 rounds to the nearest integer, as in ufunc_exp.h. */
 INLINE f64x2 exp_parts_f64(f64x2 x, i64x2 *whole)
 {
-    f64x2 shifted = x * 1.4426950408889634073599 + 6755399441055744.;
+    f64x2 shifted = x * 1.44269504088896338700e+00 + 6755399441055744.;
     f64x2 n = shifted - 6755399441055744.;
-    f64x2 r = x - n * 6.93145751953125E-1;
-    r = r - n * 1.42860682030941723212E-6;
-    f64x2 z = r * r;
-    f64x2 p = z * 1.26177193074810590878E-4 + 3.02994407707441961300E-2;
-    p = (p * z + 9.99999999999999999910E-1) * r;
-    f64x2 q = z * 3.00198505138664455042E-6 + 2.52448340349684104192E-3;
-    q = q * z + 2.27265548208155028766E-1;
-    q = q * z + 2.00000000000000000009E0;
+    f64x2 high = x - n * 6.93147180369123816490e-01, low = n * 1.90821492927058770002e-10;
+    f64x2 r = high - low, z = r * r;
+    f64x2 p = z * 4.13813679705723846039e-08 + -1.65339022054652515390e-06;
+    p = p * z + 6.61375632143793436117e-05;
+    p = p * z + -2.77777777770155933842e-03;
+    p = p * z + 1.66666666666666019037e-01;
+    f64x2 c = r - z * p;
     *whole = (i64x2)shifted - 0x4338000000000000;
-    return 2. * (p / (q - p)) + 1.;
+    return 1. - ((low - (r * c) / (2. - c)) - high);
 }
 
 INLINE f64x2 exp_f64(f64x2 x)

@@ -10,8 +10,10 @@
 #define MADD CAT(madd_, T)
 
 /* A tile of 4 rows and 2 vectors keeps 8 sums, 2 columns of b and one element of a in the 16 registers of x86.
-   Blocks of b (DEPTH x WIDTH) are packed to panels of one tile's width and stay in the second-level cache. */
-enum { LANES = CAT(LANES_, T), ROWS = 4, COLUMNS = 2 * LANES, DEPTH = 256, WIDTH = 480, VECTOR_BLOCK = 512 };
+   Blocks of b (DEPTH x WIDTH, 512 kB) are packed to panels of one tile's width and stay in the second-level cache. */
+enum {
+    LANES = CAT(LANES_, T), ROWS = 4, COLUMNS = 2 * LANES, DEPTH = 256, WIDTH = 2048 / sizeof(T), VECTOR_BLOCK = 512
+};
 
 extern void *malloc(__SIZE_TYPE__);
 extern void free(void *);
@@ -88,30 +90,32 @@ static Tile *const tiles[ROWS + 1] = {0, tile_1, tile_2, tile_3, tile_4};
 /* One panel of b: depth x COLUMNS, rows one after the other, filled up with zeros. */
 static void pack_panel(Matrix b, npy_intp depth, npy_intp columns, T *panel)
 {
-    if (columns == COLUMNS && b.column == 1) {
-        for (npy_intp k = 0; k < depth; k++, panel += COLUMNS) {
-            STORE(panel, LOAD(at(b, k, 0)));
-            STORE(panel + LANES, LOAD(at(b, k, LANES)));
+    npy_intp k = 0;
+    if (columns == COLUMNS && b.column == 1)
+        for (; k < depth; k++) {
+            STORE(panel + k * COLUMNS, LOAD(at(b, k, 0)));
+            STORE(panel + k * COLUMNS + LANES, LOAD(at(b, k, LANES)));
         }
-        return;
-    }
-    for (npy_intp j = 0; j < COLUMNS; j++) {
-        const T *source = at(b, 0, j);
-        if (j < columns)
-            for (npy_intp k = 0; k < depth; k++)
-                panel[k * COLUMNS + j] = source[k * b.row];
-        else
-            for (npy_intp k = 0; k < depth; k++)
-                panel[k * COLUMNS + j] = 0;
-    }
+    else if (columns == COLUMNS && b.row == 1)
+        for (; k + LANES <= depth; k += LANES)
+            for (int j = 0; j < COLUMNS; j += LANES)
+                CAT(transpose_, T)(at(b, k, j), b.column, panel + k * COLUMNS + j, COLUMNS);
+    for (; k < depth; k++)
+        for (npy_intp j = 0; j < COLUMNS; j++)
+            panel[k * COLUMNS + j] = j < columns ? *at(b, k, j) : 0;
 }
 
 /* ROWS x depth of a, columns one after the other. */
 static void pack_rows(Matrix a, npy_intp rows, npy_intp depth, T *panel)
 {
-    for (npy_intp k = 0; k < depth; k++, panel += ROWS)
-        for (npy_intp i = 0; i < rows; i++)
-            panel[i] = *at(a, i, k);
+    if (rows == ROWS && a.row == 1)
+        for (npy_intp k = 0; k < depth; k++, panel += ROWS)
+            for (int i = 0; i < ROWS; i += LANES)
+                STORE(panel + i, LOAD(at(a, i, k)));
+    else
+        for (npy_intp k = 0; k < depth; k++, panel += ROWS)
+            for (npy_intp i = 0; i < rows; i++)
+                panel[i] = *at(a, i, k);
 }
 
 /* c (m x p) = a (m x n) b (n x p); n > 0. Returns 0 if there is no memory for the packed block. */

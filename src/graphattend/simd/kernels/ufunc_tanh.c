@@ -11,7 +11,7 @@ INLINE f32x4 tanh_f32(f32x4 x)
     p = p * z + -3.33332819422E-1f;
     f32x4 small = p * z * a + a;
     f32x4 large = 1.f - 2.f / (exp_ordinary_f32(pmin_f32(a + a, splat_f32(40.f))) + 1.f);
-    f32x4 y = select_f32(a < 0.625f, small, large);
+    f32x4 y = select_f32(a >= 0.625f, large, small); /* a NaN takes the polynomial */
     i32x4 sign = {(int)0x80000000, (int)0x80000000, (int)0x80000000, (int)0x80000000};
     return select_f32(sign, x, y);
 }
