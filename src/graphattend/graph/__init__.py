@@ -1,1 +1,5 @@
-"""TBD."""
+from .metadata import GraphMetadata
+
+
+class NeighborGraph:
+    pass

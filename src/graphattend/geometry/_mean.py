@@ -1,0 +1,117 @@
+"""The Fréchet mean: Newton's method on the sum of squared distances, and its implicit derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import NumericalInstabilityError
+from ._numeric import Array, column, dot, nonzero, norm
+
+#: d -> second derivative of d^2/2 across the geodesic (along it, it is one): d coth d, d cot d.
+Stretch = Callable[[Array], Array]
+
+
+def normalized(weights: Array) -> tuple[Array, Array]:
+    """Weights with sum one along the last axis (uniform where all are zero), and where all are zero."""
+    total = weights.sum(axis=-1, keepdims=True)
+    empty = total == 0.0
+    return np.where(empty, 1.0 / weights.shape[-1], weights / np.where(empty, 1.0, total)), empty[..., 0]
+
+
+def hessian(logs: Array, distances: Array, weights: Array, stretch: Stretch) -> Array:
+    """Σ w (h I + (1 - h) u uᵀ) with u = log/|log|, h = stretch(d): (..., N, D) -> (..., D, D).
+
+    It is the Hessian of Σ w d^2/2 in the tangent space where the metric is a multiple of the Euclidean one.
+    """
+    h = stretch(distances)
+    u = logs / column(nonzero(norm(logs)))
+    matrix = np.swapaxes(u * column(weights * (1.0 - h)), -1, -2) @ u
+    across = (weights * h).sum(axis=-1)
+    return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
+
+
+def solve(matrix: Array, vector: Array) -> Array:
+    """Batched linear systems, (..., D, D) and (..., D) -> (..., D)."""
+    return np.asarray(np.linalg.solve(matrix, column(vector))[..., 0])
+
+
+def frechet_mean(
+    manifold: Any,
+    points: Array,
+    weights: Array,
+    start: Array,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    stretch: Stretch | None = None,
+) -> Array:
+    """Minimise Σ w d(m, x)^2 from `start`.
+
+    Args:
+        manifold: Gives ``expmap``, ``logmap``, ``norm`` and, as ``_resolution(m)``, the Riemannian length that
+            rounding of the coordinates of m amounts to.
+        points: (..., N, D).
+        weights: (..., N), sum one.
+        start: First guess (..., D).
+        tolerance: Riemannian length of the last step.
+        max_iterations: Limit on the number of steps.
+        stretch: Curvature's part of the Hessian; without it, plain gradient steps.
+
+    Returns:
+        Means (..., D).
+
+    Raises:
+        NumericalInstabilityError: It did not converge.
+    """
+
+    def look(m: Array) -> tuple[Array, Array, Array]:
+        logs = manifold.logmap(m[..., None, :], points)
+        gradient = (column(weights) * logs).sum(axis=-2)
+        return logs, gradient, manifold.norm(m, gradient)
+
+    m = start
+    logs, gradient, size = look(m)
+    length = np.ones(size.shape)
+    longest = np.zeros(size.shape)
+    for _ in range(max_iterations + 1):
+        step = gradient
+        if stretch is not None:
+            distances = manifold.norm(m[..., None, :], logs)
+            step = solve(hessian(logs, distances, weights, stretch), gradient)
+        longest = manifold.norm(m, step)
+        limit = tolerance + manifold._resolution(m)
+        if np.all(longest <= limit):
+            return m
+        trial = manifold.expmap(m, column(length) * step)
+        trial_logs, trial_gradient, trial_size = look(trial)
+        better = (trial_size < size) & (longest > limit)
+        m = np.where(column(better), trial, m)
+        logs = np.where(better[..., None, None], trial_logs, logs)
+        gradient = np.where(column(better), trial_gradient, gradient)
+        size = np.where(better, trial_size, size)
+        length = np.where(better, np.minimum(1.0, 2.0 * length), 0.5 * length)
+    worst = float(np.max(longest))
+    raise NumericalInstabilityError(
+        f"frechet_mean: expected a step <= {tolerance:g} within {max_iterations} iterations, the last was {worst:.3g}",
+        argument="max_iterations",
+        expected=f"a last step <= {tolerance:g}",
+        actual=worst,
+    )
+
+
+def adjoint(
+    logs: Array, distances: Array, weights: Array, total: Array, stretch: Stretch, g: Array
+) -> tuple[Array, Array]:
+    """Implicit derivative of the mean: cotangents of the logarithms and gradients of the weights.
+
+    At the mean Σ w log_m(x) = 0, and its derivative with respect to m is minus the Hessian H. With z = H⁻¹ g the
+    cotangent of log_m(x_i) is w_i z and the gradient of the raw weight i is log_i · z / Σ raw weights.
+
+    Returns:
+        ``(cotangents (..., N, D), weight gradients (..., N))``.
+    """
+    z = solve(hessian(logs, distances, weights, stretch), g)[..., None, :]
+    return column(weights) * z, dot(logs, z) / nonzero(total)

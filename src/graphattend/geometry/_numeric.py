@@ -1,0 +1,141 @@
+"""Scalar helpers that do not cancel: all in float64, along the last axis, without checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+#: From the output's cotangent to one gradient per argument.
+Pull = Callable[[Array], tuple[Array, ...]]
+_SPLITTER = 134217729.0  # 2**27 + 1, Dekker's constant for float64
+
+
+def dot(x: Array, y: Array) -> Array:
+    """Inner product along the last axis, (..., D) and (..., D) -> (...)."""
+    return np.asarray(np.einsum("...d,...d->...", x, y))
+
+
+def norm(x: Array) -> Array:
+    """Euclidean length along the last axis, (..., D) -> (...)."""
+    return np.sqrt(dot(x, x))
+
+
+def nonzero(x: Array) -> Array:
+    """`x` with zeros replaced by one: a safe divisor where the numerator vanishes, too."""
+    return np.where(x == 0.0, 1.0, x)
+
+
+def column(x: Any) -> Array:
+    """One value per point, (...) -> (..., 1), to scale coordinates with."""
+    return np.asarray(x)[..., None]
+
+
+def product_error(x: Any, y: Any, product: Any) -> Any:
+    """What rounding took from `product` = x * y, exactly.
+
+    Source: Dekker, "A floating-point technique for extending the available precision" (1971).
+    """
+    t = _SPLITTER * x
+    xh = t - (t - x)
+    t = _SPLITTER * y
+    yh = t - (t - y)
+    xl, yl = x - xh, y - yh
+    return ((xh * yh - product) + xh * yl + xl * yh) + xl * yl
+
+
+def gap(x: Array, c: float) -> Array:
+    """1 - c |x|^2 to nearly full relative precision also where it is tiny, (..., D) -> (...).
+
+    Far from the boundary the plain formula is enough. Near it each coordinate is cut at a fixed-point
+    grid so coarse that the sum of the squared heads is exact in float64; the tails are 2^-26 smaller, so
+    their rounding does not matter (error about 1e-23).
+    """
+    plain = 1.0 - c * dot(x, x)
+    if plain.size and plain.min() > 0.1:
+        return plain
+    # Heads are multiples of 2^(e-26) with |x| <= 2^e: their squares sum to a multiple of 2^(2e-52) below 2^(2e).
+    exponent = math.ceil(-0.5 * math.log2(c))
+    anchor = 1.5 * 2.0 ** (exponent + 26)
+    head = (x + anchor) - anchor
+    heads = dot(head, head)
+    tails = dot(x - head, x + head)
+    scaled = c * heads
+    return np.asarray((1.0 - scaled) - product_error(c, heads, scaled) - c * tails)
+
+
+def perpendicular(v: Array, x: Array) -> tuple[Array, Array]:
+    """Split v = beta x + r with r orthogonal to x; r keeps its relative precision even where it is tiny.
+
+    Args:
+        v: Vectors (..., D).
+        x: Directions (..., D); where x is zero, r = v.
+
+    Returns:
+        ``(beta (...), r (..., D))``.
+    """
+    squared = nonzero(dot(x, x))
+    beta = dot(v, x) / squared
+    along = column(beta) * x
+    rest = (v - along) - product_error(column(beta), x, along)
+    again = dot(rest, x) / squared  # Gram-Schmidt: twice is enough
+    return beta + again, rest - column(again) * x
+
+
+def arc(tau: Array) -> Array:
+    """G(t) = asinh(sqrt(t)) / sqrt(t (1 + t)), t >= 0; one at zero. For t = sinh^2(d/2) it is d / sinh d."""
+    root = np.sqrt(nonzero(tau))
+    return np.where(tau == 0.0, 1.0, np.arcsinh(root) / (root * np.sqrt(1.0 + tau)))
+
+
+#: Coefficients (-2)^n n! / (2n + 1)!! of `arc`.
+_ARC = [1.0]
+for _n in range(1, 15):
+    _ARC.append(_ARC[-1] * -2.0 * _n / (2.0 * _n + 1.0))
+_ARC_SLOPE = [n * a for n, a in enumerate(_ARC)][1:]
+
+
+def polynomial(coefficients: list[float], x: Array) -> Array:
+    """Horner's scheme, coefficients from the constant term up."""
+    total = np.full_like(x, coefficients[-1])
+    for a in coefficients[-2::-1]:
+        total = total * x + a
+    return total
+
+
+def arc_slope(tau: Array, value: Array) -> Array:
+    """Derivative of `arc` (or of its continuation to -1 < t < 0) whose value is given."""
+    near = np.abs(tau) < 0.05
+    safe = np.where(near, 1.0, tau)
+    far = (1.0 - (1.0 + 2.0 * safe) * value) / (2.0 * safe * (1.0 + safe))
+    return np.where(near, polynomial(_ARC_SLOPE, np.where(near, tau, 0.0)), far)
+
+
+def tanhc(tau: Array) -> Array:
+    """tanh(sqrt(t)) / sqrt(t) for t >= 0; one at zero."""
+    root = np.sqrt(nonzero(tau))
+    return np.where(tau == 0.0, 1.0, np.tanh(root) / root)
+
+
+_TANHC_SLOPE = [-1.0 / 3.0, 4.0 / 15.0, -51.0 / 315.0, 248.0 / 2835.0, -6910.0 / 155925.0]
+
+
+def tanhc_slope(tau: Array, value: Array) -> Array:
+    """Derivative of `tanhc` whose value is given."""
+    near = tau < 1e-3
+    safe = np.where(near, 1.0, tau)
+    far = (1.0 - safe * value * value - value) / (2.0 * safe)  # sech^2 = 1 - tanh^2
+    return np.where(near, polynomial(_TANHC_SLOPE, np.where(near, tau, 0.0)), far)
+
+
+def asinh_excess(t: Array) -> Array:
+    """Difference t / sqrt(1 + t^2) - asinh(t), without cancellation at small t >= 0."""
+    near = t < 0.1
+    safe = np.where(near, 1.0, t)
+    far = safe / np.sqrt(1.0 + safe * safe) - np.arcsinh(safe)
+    square = np.where(near, t * t, 0.0)
+    series = [-1.0 / 3.0, 3.0 / 10.0, -15.0 / 56.0, 35.0 / 144.0, -315.0 / 1408.0, 693.0 / 3328.0]
+    return np.where(near, t * square * polynomial(series, square), far)

@@ -1,0 +1,63 @@
+"""Flat space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ._base import CheckedManifold, Rule
+from ._mean import normalized
+from ._numeric import Array, column, dot, nonzero, norm
+
+
+@dataclass(frozen=True)
+class Euclidean(CheckedManifold):
+    """Flat space R^D.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.geometry import Euclidean
+        >>> Euclidean().dist(np.array([0.0, 0.0]), np.array([3.0, 4.0]))
+        array(5.)
+    """
+
+    curvature: ClassVar[float] = 0.0  # type: ignore[misc]
+
+    def _dist(self, x: Array, y: Array) -> Rule:
+        w = y - x
+        d = norm(w)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            gy = column(np.where(d == 0.0, 0.0, g / nonzero(d))) * w
+            return -gy, gy
+
+        return d, pullback
+
+    def _exp(self, x: Array, v: Array) -> Rule:
+        return x + v, lambda g: (g, g)
+
+    def _log(self, x: Array, y: Array) -> Rule:
+        return y - x, lambda g: (-g, g)
+
+    def _move(self, x: Array, y: Array, v: Array) -> Array:
+        return np.asarray(v + np.zeros_like(x) + np.zeros_like(y))
+
+    def _middle(self, points: Array, weights: Array) -> Rule:
+        shares, empty = normalized(weights)
+        mean = np.where(column(empty), 0.0, (column(shares) * points).sum(axis=-2))
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            g = np.where(column(empty), 0.0, g)[..., None, :]
+            total = nonzero(weights.sum(axis=-1, keepdims=True))
+            return column(shares) * g, dot(g, points - mean[..., None, :]) / total
+
+        return mean, pullback
+
+    def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
+        return self._middle(points, weights)
+
+    def to_config(self) -> dict[str, Any]:
+        """``{"type": "euclidean"}``."""
+        return {"type": "euclidean"}
