@@ -16,6 +16,8 @@ REGISTRY: Final[dict[str, str]] = {
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
     "hyperbolic": "HyperbolicAttention",
+    "mixed_curvature": "MixedCurvatureAttention",
+    "manifold": "ManifoldAttention",
     "local_global": "LocalGlobalAttention",
     "linear": "LinearAttention",
     "flash": "FlashAttention",
