@@ -106,7 +106,9 @@ def attention64(q, k, v, scale):
     return np.einsum("...n,...ne->...e", softmax64(scores), v.astype(float))
 
 
-@pytest.mark.parametrize(("n", "d", "e"), [(1, 1, 1), (2, 3, 5), (9, 8, 4), (127, 16, 30), (129, 128, 128), (1000, 33, 7)])
+@pytest.mark.parametrize(
+    ("n", "d", "e"), [(1, 1, 1), (2, 3, 5), (9, 8, 4), (127, 16, 30), (129, 128, 128), (1000, 33, 7)]
+)
 def test_single_query_attention(n, d, e):
     rng = np.random.default_rng(n)
     q, k, v = normal(rng, d), normal(rng, n, d), normal(rng, n, e)

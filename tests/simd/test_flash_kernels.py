@@ -49,7 +49,11 @@ def close(actual, expected, tolerance, floor=1e-30):
 def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
     q, k, v = (
         rng.standard_normal(s).astype(np.float32)
-        for s in ((*lead, m, d), (*(lead if k_lead is None else k_lead), n, d), (*(lead if k_lead is None else k_lead), n, e))
+        for s in (
+            (*lead, m, d),
+            (*(lead if k_lead is None else k_lead), n, d),
+            (*(lead if k_lead is None else k_lead), n, e),
+        )
     )
     scale = 1.3 / np.sqrt(d)
     expected, expected_lse, weights = reference(q, k, v, scale, **options)
@@ -108,7 +112,11 @@ def test_a_mask_may_be_one_row():
 
 def test_a_hugely_negative_mask_on_every_key_changes_nothing():
     rng = np.random.default_rng(2)
-    q, k, v = (np.zeros((9, 4), np.float32), np.zeros((5, 4), np.float32), rng.standard_normal((5, 4)).astype(np.float32))
+    q, k, v = (
+        np.zeros((9, 4), np.float32),
+        np.zeros((5, 4), np.float32),
+        rng.standard_normal((5, 4)).astype(np.float32),
+    )
     out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, np.float32))
     close(out, np.broadcast_to(v.mean(0), (9, 4)), 2e-6)
 

@@ -16,6 +16,8 @@ REGISTRY: Final[dict[str, str]] = {
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
     "hyperbolic": "HyperbolicAttention",
+    "mixed_curvature": "MixedCurvatureAttention",
+    "manifold": "ManifoldAttention",
     "local_global": "LocalGlobalAttention",
     "linear": "LinearAttention",
     "flash": "FlashAttention",
@@ -109,4 +111,5 @@ def from_config(config: Mapping[str, Any]) -> Attention:
         raise InvalidConfigError("options: expected a mapping of names to values", argument="options")
     cls = mechanism_class(config.get("key"))
     decoded = {name: cls._decode_option(name, value) for name, value in options.items()}
-    return cls(config.get("dim"), **decoded)
+    dim: Any = config.get("dim")
+    return cls(dim, **decoded)

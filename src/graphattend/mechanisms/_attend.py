@@ -258,7 +258,7 @@ def _chunk_weights(gw: np.ndarray | None, chunk: Chunk, heads: bool) -> np.ndarr
     g = gw[chunk.edges]  # (n, d) or (n, d, H)
     if chunk.valid is not None:
         g = g * (chunk.valid[..., None] if heads else chunk.valid)
-    return g.swapaxes(1, 2)[:, :, None, :] if heads else g[:, None, :]
+    return np.asarray(g.swapaxes(1, 2)[:, :, None, :] if heads else g[:, None, :])
 
 
 def _scatter(target: np.ndarray, index: np.ndarray, g: np.ndarray) -> None:

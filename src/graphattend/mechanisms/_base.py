@@ -260,7 +260,7 @@ class Attention(metaclass=_Checked):
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = self._parameters, other._parameters  # type: ignore[attr-defined]
-        return self.to_config() == other.to_config() and all(  # type: ignore[attr-defined]
+        return self.to_config() == other.to_config() and all(
             np.array_equal(a, theirs[name]) for name, a in mine.items()
         )
 

@@ -17,7 +17,7 @@ from . import backends, numpy_ops, quantized_ops
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The module whose functions of the same names run first, or None. A kernel returns None where it does not apply.
+#: `wasm_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
 _kernels: Any = None
 
 
@@ -48,8 +48,66 @@ segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
 int8_scores = _op(quantized_ops.int8_scores)
 int8_combine = _op(quantized_ops.int8_combine)
-attention = _op(numpy_ops.attention)
-attention_vjp = _op(numpy_ops.attention_vjp)
+
+
+def attention(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    *,
+    scale: float,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    block_size: int = 128,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exact attention without the score matrix: output (..., M, E) and log-sum-exp (..., M)."""
+    if _kernels is not None:
+        found = _kernels.attention(q, k, v, scale=scale, mask=mask, causal=causal)
+        if found is not None:
+            return found[0], found[1]
+    return numpy_ops.attention(q, k, v, scale=scale, mask=mask, causal=causal, block_size=block_size)
+
+
+def attention_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    out: np.ndarray,
+    lse: np.ndarray,
+    grad: np.ndarray,
+    *,
+    scale: float,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    block_size: int = 128,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `attention` for q, k and v, from its results and the gradient of its output."""
+    if _kernels is not None:
+        found = _kernels.attention_vjp(q, k, v, out, lse, grad, scale=scale, mask=mask, causal=causal)
+        if found is not None:
+            return cast("tuple[np.ndarray, np.ndarray, np.ndarray]", found)
+    return numpy_ops.attention_vjp(
+        q, k, v, out, lse, grad, scale=scale, mask=mask, causal=causal, block_size=block_size
+    )
+
+
+def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool) -> np.ndarray | None:
+    """Attention of one query (D,) in one kernel call that checks its arguments and their finiteness itself.
+
+    None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
+    computes or explains.
+    """
+    if _kernels is None or type(keys) is not np.ndarray or type(values) is not np.ndarray:
+        return None
+    if keys.ndim != 2 or values.ndim != 2:
+        return None
+    try:
+        found = _kernels.sdpa_single(query, keys, values, scale)
+    except ValueError:
+        return None
+    if found is None or (check_finite and not found[1]):
+        return None
+    return cast("np.ndarray", found[0])
 
 
 def backend_info() -> dict[str, Any]:
@@ -104,7 +162,12 @@ def use_backend(name: str) -> Iterator[None]:
 def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
-    _kernels = backend.ops
+    _kernels = None
+    if backend.kernels is not None:
+        from . import wasm_ops
+
+        wasm_ops.use(backend.kernels)
+        _kernels = wasm_ops
 
 
 _current: backends.Backend

@@ -1,14 +1,15 @@
 """The fused kernels: same function names as `numpy_ops`, each returning None where the kernel does not apply.
 
 The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype, layout,
-alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None, and the caller
-falls back to NumPy. Contradictory shapes raise ValueError; the validation before them should have refused those.
+alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None, and the
+caller falls back to NumPy. Contradictory shapes raise ValueError; the validation before them should have refused those.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
@@ -210,3 +211,149 @@ def attention_vjp(
     if not _k.attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, mask, causal, lengths):
         return None
     return unbroadcast(dq, q.shape), unbroadcast(dk, k.shape), unbroadcast(dv, v.shape)
+
+
+def multi_head_single(
+    q: Array, k: Array, v: Array, parameters: Mapping[str, Array], num_heads: int, scale: float | None = None
+) -> tuple[Array, bool] | None:
+    """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
+
+    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`thresholds.folds`).
+
+    Args:
+        q: The queries.
+        k: The keys.
+        v: The values.
+        parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
+        num_heads: Head h owns columns h·D/H … (h+1)·D/H.
+        scale: Factor of the scores, default 1/√(D/H).
+
+    Returns:
+        Output (Do,) or (M, Do), and whether q, k and v were finite.
+    """
+    p = parameters
+    w_q, w_o = p["w_q"], p["w_o"]
+    if scale is None:
+        scale = (w_q.shape[1] / num_heads) ** -0.5
+    out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), _F4)
+    finite = _k.heads(
+        q[None] if q.ndim == 1 else q,
+        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, num_heads, scale),
+    )
+    if finite is None:
+        return None
+    return (out[0] if q.ndim == 1 else out), finite
+
+
+def graph_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    scale: float,
+    *,
+    bias: Array | None = None,
+    need_weights: bool = False,
+) -> tuple[Array, Array | None, bool] | None:
+    """Every node over its own neighbours, in place on the arrays of all nodes.
+
+    Args:
+        q: Queries (M, D) or (M, H, D).
+        k: Keys (V, D) or (V, H, D).
+        v: Values (V, E) or (V, H, E).
+        indptr: CSR row starts (M+1,).
+        indices: CSR neighbours (K,).
+        scale: Factor of the scores.
+        bias: Added to the scores, (K,) or (K, H), in CSR order.
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (M, E) or (M, H, E), weights (K,) or (K, H) in CSR order or None, and whether everything read was finite.
+    """
+    out = _empty((*q.shape[:-1], v.shape[-1]), _F4)
+    weights = _empty((indices.shape[0], *q.shape[1:-1]), _F4) if need_weights else None
+    finite = _k.graph_attend(q, k, v, _int64(indptr), indices, bias, out, weights, scale)
+    return None if finite is None else (out, weights, finite)
+
+
+def graph_attention_vjp(
+    q: Array, k: Array, v: Array, indptr: Array, indices: Array, weights: Array, grad: Array, scale: float
+) -> tuple[Array, Array, Array, Array] | None:
+    """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient."""
+    dq, dk, dv, dbias = (_empty(x.shape, _F4) for x in (q, k, v, weights))
+    done = _k.graph_attend_vjp(q, k, v, grad, dq, dk, dv, _int64(indptr), indices, weights, dbias, scale)
+    return (dq, dk, dv, dbias) if done else None
+
+
+def gat_layer(
+    x: Array,
+    w: Array,
+    a_query: Array,
+    a_key: Array,
+    indptr: Array,
+    indices: Array,
+    *,
+    negative_slope: float = 0.2,
+    edge_scores: Array | None = None,
+    need_weights: bool = False,
+) -> tuple[Array, Array | None, Array, bool] | None:
+    """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum in one call.
+
+    Args:
+        x: Node features (V, D).
+        w: Projections (H, D, E).
+        a_query: Score vectors of the attending node (H, E).
+        a_key: Score vectors of the neighbour (H, E).
+        indptr: CSR row starts (V+1,).
+        indices: CSR neighbours (K,).
+        negative_slope: Slope of LeakyReLU below 0.
+        edge_scores: What each edge adds to its scores before LeakyReLU, (K,) or (K, H).
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (V, H, E), weights (K, H) or None, the projection (V, H·E), and whether x was finite.
+    """
+    heads, _, width = w.shape
+    out, hidden = _empty((x.shape[0], heads, width), _F4), _empty((x.shape[0], heads * width), _F4)
+    weights = _empty((indices.shape[0], heads), _F4) if need_weights else None
+    finite = _k.gat(
+        x, w, a_query, a_key, _int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
+    )
+    return None if finite is None else (out, weights, hidden, finite)
+
+
+def poincare_attention(
+    q: Array, k: Array, v: Array, curvature: float, temperature: float, *, need_weights: bool = False
+) -> tuple[Array, Array | None] | None:
+    """Attention in the Poincaré ball: weights softmax(−distance / temperature), values averaged by the gyromidpoint.
+
+    Args:
+        q: Queries (D,) or (M, D) inside the ball of radius 1/√−curvature.
+        k: Keys (N, D) inside the ball.
+        v: Values (N, D) inside the ball.
+        curvature: Negative.
+        temperature: Positive.
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (D,) or (M, D) and weights (N,) or (M, N) or None. The result itself is None also where a point is not
+        finite or not inside the ball.
+    """
+    rows = q[None] if q.ndim == 1 else q
+    out = _empty((rows.shape[0], v.shape[-1]), _F4)
+    weights = _empty((rows.shape[0], k.shape[0]), _F4) if need_weights else None
+    if not _k.poincare(rows, k, v, out, None, weights, -curvature, temperature):
+        return None
+    if q.ndim == 1:
+        return out[0], weights if weights is None else weights[0]
+    return out, weights
+
+
+def poincare_distances(q: Array, k: Array, curvature: float) -> Array | None:
+    """Distances (N,) or (M, N) of points (D,) or (M, D) to points (N, D) in the Poincaré ball."""
+    rows = q[None] if q.ndim == 1 else q
+    out = _empty((rows.shape[0], k.shape[0]), _F4)
+    if not _k.poincare(rows, k, None, None, out, None, -curvature, 1.0):
+        return None
+    return out[0] if q.ndim == 1 else out

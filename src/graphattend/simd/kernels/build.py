@@ -32,7 +32,11 @@ ZIG_REQUIREMENT = "ziglang==0.17.1"
 VARIANTS: dict[str, tuple[str, ...]] = {"relaxed": ("relaxed_simd",), "simd128": ()}
 
 # -ffreestanding and -fno-builtin: nothing may turn into a call of libc, which the main module need not export.
-COMMON_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-Wall")
+# The sources are vectorised and unrolled by hand; what the compiler would add to their remainders only costs size.
+COMMON_FLAGS = (
+    *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-Wall"),
+    *("-fno-vectorize", "-fno-slp-vectorize", "-mllvm", "-unroll-runtime=0"),
+)
 
 
 def modules() -> dict[str, list[Path]]:

@@ -12,14 +12,6 @@ enum {
 };
 
 typedef struct {
-    const float *q, *K, *V;
-    isize ldq, ldk, ldv, ldo, queries, keys, d, e;
-    float scale;
-    float *out, *lse; /* lse may be 0 */
-    isize lse_step;
-} Attention;
-
-typedef struct {
     float *packed, *sums, *scores;
     isize sum_stride;
     float peak[PANELS * PANEL], total[PANELS * PANEL];
@@ -27,7 +19,7 @@ typedef struct {
     isize high[PANELS];
 } Group;
 
-static isize workspace_size(isize d, isize e) { return PANELS * PANEL * (d + round_up(e, 4)) + KEYS * PANEL; }
+isize attend_many_workspace(isize d, isize e) { return PANELS * PANEL * (d + round_up(e, 4)) + KEYS * PANEL; }
 
 /* One tile of keys against one panel: scores, softmax update, weighted sum. */
 static f4 panel_step(const Attention *a, const Visible *visible, Group *g, isize p, isize query, isize first, isize keys,
@@ -81,12 +73,12 @@ static f4 attend_group(const Attention *a, const Visible *visible, Group *g, isi
         scale_row(row, a->e, total == 0.f ? 0.f : 1.f / total);
         for (isize j = 0; j < a->e; j++) out[j] = row[j];
         bad = note_row(bad, out, a->e);
-        if (a->lse) a->lse[(query + i) * a->lse_step] = total == 0.f ? MINUS_INFINITY : g->peak[i] + log_scalar(total);
+        if (a->lse) a->lse[query + i] = total == 0.f ? MINUS_INFINITY : g->peak[i] + log_scalar(total);
     }
     return bad;
 }
 
-static f4 attend_many(const Attention *a, const Visible *visible, float *workspace) {
+f4 attend_many(const Attention *a, const Visible *visible, float *workspace) {
     Group g;
     g.sum_stride = round_up(a->e, 4);
     g.packed = workspace;
@@ -104,7 +96,7 @@ static f4 attend_few(const Attention *a, const Visible *visible) {
         if (mask.allowed) mask.allowed += i * mask.query_step;
         if (mask.added) mask.added += i * mask.query_step;
         bad += attend_one(a->q + i * a->ldq, a->K, a->ldk, a->V, a->ldv, visible_limit(visible, i), a->d, a->e, a->scale, mask,
-                          a->out + i * a->ldo, a->lse ? a->lse + i * a->lse_step : 0);
+                          a->out + i * a->ldo, a->lse ? a->lse + i : 0);
     }
     return bad;
 }
@@ -159,10 +151,9 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
         if (lse_operand < 0) return declined();
     }
     a.ldq = step(&q, 2), a.ldk = step(&k, 2), a.ldv = step(&v, 2), a.ldo = step(&out, 2);
-    a.lse_step = 1;
     int few = a.queries <= FEW_QUERIES;
     Workspace workspace = {0, 0};
-    if (!few && !workspace_get(&workspace, workspace_size(a.d, a.e))) return 0;
+    if (!few && !workspace_get(&workspace, attend_many_workspace(a.d, a.e))) return 0;
     f4 bad = splat(0.f);
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, a.keys);

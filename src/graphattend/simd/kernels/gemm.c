@@ -88,7 +88,7 @@ STRIP(strip2, 2, 1)
 STRIP(strip1, 1, 1)
 STRIP(strip4_packed, 4, 4)
 
-static isize pack_size(isize n, isize k) {
+isize multiply_workspace(isize n, isize k) {
     return (round_up(min_size(n, WIDTH), TILE_COLUMNS) + TILE_ROWS) * min_size(k, DEPTH);
 }
 
@@ -136,6 +136,13 @@ static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, float *c
 
 enum { FEW_ROWS = 3 };
 
+void multiply(isize m, isize n, isize k, const float *a, isize lda, const float *b, isize ldb, float *c, isize ldc,
+              float *workspace) {
+    Matrix left = {a, lda, 1}, right = {b, ldb, 1};
+    if (m <= FEW_ROWS) multiply_few(m, n, k, left, right, c, ldc);
+    else multiply_packed(m, n, k, left, right, c, ldc, workspace);
+}
+
 /* matmul(a (..., M, K), b (..., K, N), out (..., M, N), transposes) -> True, or None. `transposes` says which operand is given
  * transposed: 1 the first (..., K, M), 2 the second (..., N, K), 3 both. */
 PyObject *kernel_matmul(PyObject *self, PyObject *const *args, isize count) {
@@ -161,7 +168,7 @@ PyObject *kernel_matmul(PyObject *self, PyObject *const *args, isize count) {
     Matrix left = {0, ta ? 1 : lda, ta ? lda : 1}, right = {0, tb ? 1 : ldb, tb ? ldb : 1};
     int few = m <= FEW_ROWS && !ta;
     Workspace workspace = {0, 0};
-    if (!few && !workspace_get(&workspace, pack_size(n, k))) return 0;
+    if (!few && !workspace_get(&workspace, multiply_workspace(n, k))) return 0;
     for (isize i = 0; i < batch.count; i++, batch_next(&batch)) {
         left.data = (const float *)batch.at[1];
         right.data = (const float *)batch.at[2];

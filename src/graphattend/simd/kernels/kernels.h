@@ -12,6 +12,11 @@ KERNEL(matmul);
 KERNEL(attend_one);
 KERNEL(attend);
 KERNEL(attend_vjp);
+KERNEL(heads);
+KERNEL(graph_attend);
+KERNEL(graph_attend_vjp);
+KERNEL(gat);
+KERNEL(poincare);
 KERNEL(peak);
 #undef KERNEL
 
@@ -19,6 +24,21 @@ KERNEL(peak);
  * which is bad if anything in q, K or V was infinite or NaN: their products cannot hide it. */
 f4 attend_one(const float *q, const float *K, isize ldk, const float *V, isize ldv, isize n, isize d, isize e, float scale,
               Mask mask, float *out, float *lse);
+
+/* Attention of many queries (flash.c). Rows of each matrix lie ld* floats apart; lse may be 0. */
+typedef struct {
+    const float *q, *K, *V;
+    isize ldq, ldk, ldv, ldo, queries, keys, d, e;
+    float scale;
+    float *out, *lse;
+} Attention;
+isize attend_many_workspace(isize d, isize e); /* floats */
+f4 attend_many(const Attention *attention, const Visible *visible, float *workspace);
+
+/* C (m x n) = A (m x k) B (k x n) (gemm.c), with multiply_workspace(n, k) floats to work in. */
+isize multiply_workspace(isize n, isize k);
+void multiply(isize m, isize n, isize k, const float *a, isize lda, const float *b, isize ldb, float *c, isize ldc,
+              float *workspace);
 
 /* 1 if start[0..segments] rises from 0 to `edges`. */
 int segments_valid(const long long *start, isize segments, isize edges);

@@ -19,6 +19,11 @@ static PyMethodDef methods[] = {
     ENTRY(attend_one),
     ENTRY(attend),
     ENTRY(attend_vjp),
+    ENTRY(heads),
+    ENTRY(graph_attend),
+    ENTRY(graph_attend_vjp),
+    ENTRY(gat),
+    ENTRY(poincare),
     ENTRY(peak),
     {0, 0, 0, 0},
 };
