@@ -7,6 +7,7 @@ from .attention import scaled_dot_product_attention
 from .linear import favor_features, linear_attention, orthogonal_projection
 from .multi_head import from_torch_mask, multi_head_attention
 from .rotary import rotary
+from .quantized import quantized_attention
 from .softmax import segment_softmax, softmax
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "multi_head_attention",
     "orthogonal_projection",
     "rotary",
+    "quantized_attention",
     "scaled_dot_product_attention",
     "segment_softmax",
     "softmax",
