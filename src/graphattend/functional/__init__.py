@@ -6,8 +6,8 @@ They check shapes and kinds, but do not scan for NaN; the classes do.
 from .attention import scaled_dot_product_attention
 from .linear import favor_features, linear_attention, orthogonal_projection
 from .multi_head import from_torch_mask, multi_head_attention
-from .rotary import rotary
 from .quantized import quantized_attention
+from .rotary import rotary
 from .softmax import segment_softmax, softmax
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
     "linear_attention",
     "multi_head_attention",
     "orthogonal_projection",
-    "rotary",
     "quantized_attention",
+    "rotary",
     "scaled_dot_product_attention",
     "segment_softmax",
     "softmax",
