@@ -1,5 +1,7 @@
-"""matmul with our loops in place. It adds in another order than NumPy's own loops: sums of whole numbers are exact, others
-within the bound that holds for any order."""
+"""matmul with our loops in place.
+
+It adds in another order than NumPy's own loops: sums of whole numbers are exact, others within the bound of any order.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ SHAPES = (
 class TestMatmul:
     """Every shape, stride and output that NumPy's loop takes."""
 
-        @pytest.mark.parametrize(("left", "right"), SHAPES)
+    @pytest.mark.parametrize(("left", "right"), SHAPES)
     def test_whole_numbers(
         self, left: tuple[int, ...], right: tuple[int, ...], dtype: type[np.floating[Any]], rng: np.random.Generator
     ) -> None:

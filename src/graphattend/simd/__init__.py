@@ -14,7 +14,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from . import backends, numpy_ops
-from .accelerate import Acceleration, accelerate_numpy, accelerated
+from .accelerate import Acceleration as Acceleration
+from .accelerate import accelerate_numpy as accelerate_numpy
+from .accelerate import accelerated
 
 F = TypeVar("F", bound=Callable[..., Any])
 
