@@ -104,9 +104,10 @@ class TestMatmul:
         for m, n, p in ((5, 7, 9), (1, 7, 9), (5, 7, 1), (13, 300, 11)):
             a, b = np.ones((m, n), dtype), np.ones((n, p), dtype)
             a[-1, -1], b[0, -1] = np.inf, np.nan
-            plain = a @ b
-            with accelerate_numpy():
-                ours = a @ b
+            with np.errstate(invalid="ignore"):
+                plain = a @ b
+                with accelerate_numpy():
+                    ours = a @ b
             np.testing.assert_array_equal(plain, ours)
 
     def test_axes(self, dtype: type[np.floating[Any]], rng: np.random.Generator) -> None:
