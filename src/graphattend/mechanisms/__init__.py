@@ -16,12 +16,18 @@ REGISTRY: Final[dict[str, str]] = {
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
     "hyperbolic": "HyperbolicAttention",
+    "mixed_curvature": "MixedCurvatureAttention",
+    "manifold": "ManifoldAttention",
     "local_global": "LocalGlobalAttention",
     "linear": "LinearAttention",
     "flash": "FlashAttention",
     "graph_rope": "GraphRoPEAttention",
     "hnsw_aware": "HNSWAwareAttention",
+    "cross_space": "CrossSpaceAttention",
     "structural": "StructuralAttention",
+    "moe": "MoEAttention",
+    "learned_routing": "LearnedRoutingAttention",
+    "dynamic_heads": "DynamicHeadAttention",
 }
 
 
