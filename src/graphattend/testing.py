@@ -309,7 +309,7 @@ def _check_metadata_gradients(
         return
     for name in DIFFERENTIABLE:
         value = getattr(metadata, name)
-        if value is None or name not in case.attn.needed + case.attn.uses:
+        if value is None or name not in case.attn.needed + case.attn.used:
             continue
         base = np.asarray(value, np.float64)
         assert name in g.metadata, f"metadata.{name}: no gradient"
@@ -386,7 +386,7 @@ def attend_loop(
         empty = graph.indptr[i] == graph.indptr[i + 1]
         source = busy if empty else i  # a node without neighbours is one whose keys are all masked
         row = graph.indices[graph.indptr[source] : graph.indptr[source + 1]]
-        metadata = graph.metadata(source) if attn.needed + attn.uses else None
+        metadata = attn._node_metadata(graph, i, source, keys, values)
         mask = np.zeros(row.size, bool) if empty else None
         out, w = attn.forward(queries[i], keys[row], values[row], attn_mask=mask, metadata=metadata, need_weights=True)
         outputs.append(out)

@@ -99,7 +99,9 @@ def test_midpoint_exact(exact, c, spread, r):
     points, weights = [], rng.random(5)
     for _ in range(5):
         z = u + spread * direction(rng, 3)
-        points.append(2 * r / ((1 - r) * (1 + r)) / math.sqrt(c) * z / np.linalg.norm(z) * (1 - 0.5 * spread * rng.random()))
+        points.append(
+            2 * r / ((1 - r) * (1 + r)) / math.sqrt(c) * z / np.linalg.norm(z) * (1 - 0.5 * spread * rng.random())
+        )
     lifted = [lift(exact, s, c) for s in points]
     total = [exact.mp.fsum(exact.mp.mpf(w) * x[i] for w, x in zip(weights, lifted, strict=True)) for i in range(4)]
     factor = exact.mp.sqrt(-exact.mp.mpf(c) * minkowski(exact, total, total))
@@ -118,7 +120,9 @@ def test_isometric_to_the_ball(c):
     x, y = sheet.random(rng, (20, 4)), sheet.random(rng, (20, 4))
     weights = rng.random(20)
     np.testing.assert_allclose(sheet.dist(x, y), ball.dist(to_ball(x, c), to_ball(y, c)), rtol=1e-12)
-    np.testing.assert_allclose(to_ball(sheet.midpoint(x, weights), c), ball.midpoint(to_ball(x, c), weights), atol=1e-12)
+    np.testing.assert_allclose(
+        to_ball(sheet.midpoint(x, weights), c), ball.midpoint(to_ball(x, c), weights), atol=1e-12
+    )
     mean = sheet.frechet_mean(x, weights, tolerance=1e-12)
     np.testing.assert_allclose(to_ball(mean, c), ball.frechet_mean(to_ball(x, c), weights, tolerance=1e-12), atol=1e-12)
 
@@ -137,13 +141,17 @@ def test_laws(c):
     np.testing.assert_allclose((u[..., 1:] * x[..., 1:]).sum(-1), u[..., 0] * x[..., 0], rtol=1e-10, atol=1e-12)
     moved = [sheet.transport(x, y, w) for w in (u, v)]
     np.testing.assert_allclose(sheet.inner(y, *moved), sheet.inner(x, u, v), rtol=1e-10, atol=1e-11)
-    np.testing.assert_allclose(sheet.inner(x, u, v), (u[..., 1:] * v[..., 1:]).sum(-1) - u[..., 0] * v[..., 0], atol=1e-11)
+    np.testing.assert_allclose(
+        sheet.inner(x, u, v), (u[..., 1:] * v[..., 1:]).sum(-1) - u[..., 0] * v[..., 0], atol=1e-11
+    )
     np.testing.assert_allclose(sheet.transport(y, x, moved[0]), u, rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(sheet.transport(x, y, sheet.logmap(x, y)), -sheet.logmap(y, x), rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("c", [0.3, 1.0, 4.0])
-@pytest.mark.parametrize("name", ["dist", "logmap", "expmap", "expmap0", "logmap0", "project", "midpoint", "frechet_mean"])
+@pytest.mark.parametrize(
+    "name", ["dist", "logmap", "expmap", "expmap0", "logmap0", "project", "midpoint", "frechet_mean"]
+)
 def test_gradients(exact, name, c):
     sheet = Lorentz(-c)
     rng = np.random.default_rng(3)

@@ -47,14 +47,9 @@ def close(actual, expected, tolerance, floor=1e-30):
 
 
 def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
-    q, k, v = (
-        rng.standard_normal(s).astype(np.float32)
-        for s in (
-            (*lead, m, d),
-            (*(lead if k_lead is None else k_lead), n, d),
-            (*(lead if k_lead is None else k_lead), n, e),
-        )
-    )
+    k_lead = lead if k_lead is None else k_lead
+    shapes = ((*lead, m, d), (*k_lead, n, d), (*k_lead, n, e))
+    q, k, v = (rng.standard_normal(s).astype(np.float32) for s in shapes)
     scale = 1.3 / np.sqrt(d)
     expected, expected_lse, weights = reference(q, k, v, scale, **options)
     out, lse, finite = wasm_ops.attention(q, k, v, scale=scale, **options)

@@ -123,7 +123,7 @@ def test_gat_layer(heads, width, with_edges):
     assert finite
     h = np.einsum("vd,hde->vhe", x.astype(float), w.astype(float))
     close(hidden, h.reshape(25, -1))
-    source = np.repeat(np.arange(25), np.diff(indptr))
+    source = np.repeat(np.arange(25), np.diff(indptr).astype(np.intp))
     scores = (h * a_query).sum(-1)[source] + (h * a_key).sum(-1)[indices]
     if added is not None:
         scores = scores + added

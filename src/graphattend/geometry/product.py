@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .._validate import as_int, as_rng
-from .._vjp import vjp
-from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError, UnsupportedError
-from ._base import CheckedManifold, Manifold, Rule, as_shape
+from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
+from ._base import CheckedManifold, Manifold, Rule, as_shape, ask
 from ._numeric import Array, nonzero
-
-
-def _ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:
-    """A factor's method with its pullback; a manifold of the user may have none."""
-    if hasattr(method, "vjp_rule"):
-        out, pull = vjp(method, *arrays, **options)
-        return out, pull
-
-    def pullback(g: Array) -> tuple[Array, ...]:
-        vjp(method, *arrays, **options)  # says that there is no rule
-        raise UnsupportedError("no gradient rule")
-
-    return np.asarray(method(*arrays, **options)), pullback
 
 
 @dataclass(frozen=True)
@@ -98,7 +84,7 @@ class Product(CheckedManifold):
 
     def _each(self, name: str, *arrays: Array) -> list[Rule]:
         parts = zip(*(self.split(x) for x in arrays), strict=True)
-        return [_ask(getattr(m, name), *xs) for (m, _), xs in zip(self.factors, parts, strict=True)]
+        return [ask(getattr(m, name), *xs) for (m, _), xs in zip(self.factors, parts, strict=True)]
 
     def _side_by_side(self, rules: list[Rule]) -> Rule:
         """Factor results next to each other, arguments that are split alike."""
@@ -109,8 +95,8 @@ class Product(CheckedManifold):
 
         return np.concatenate([out for out, _ in rules], axis=-1), pullback
 
-    def _dist(self, x: Array, y: Array) -> Rule:
-        rules = self._each("dist", x, y)
+    def _root(self, rules: list[Rule]) -> Rule:
+        """√Σ dᵢ² of the factors' distances."""
         parts = np.stack([d for d, _ in rules])
         largest = nonzero(parts.max(axis=0))  # squares of tiny distances would vanish
         d = largest * np.sqrt(((parts / largest) ** 2).sum(axis=0))
@@ -121,6 +107,12 @@ class Product(CheckedManifold):
             return tuple(np.concatenate(group, axis=-1) for group in zip(*gradients, strict=True))
 
         return d, pullback
+
+    def _dist(self, x: Array, y: Array) -> Rule:
+        return self._root(self._each("dist", x, y))
+
+    def _pairs(self, x: Array, y: Array) -> Rule:
+        return self._root(self._each("pairwise", x, y))
 
     def _exp(self, x: Array, v: Array) -> Rule:
         return self._side_by_side(self._each("expmap", x, v))
@@ -136,7 +128,7 @@ class Product(CheckedManifold):
 
     def _weighed(self, name: str, points: Array, weights: Array, **options: Any) -> Rule:
         parts = zip(self.factors, self.split(points), strict=True)
-        rules = [_ask(getattr(m, name), part, weights, **options) for (m, _), part in parts]
+        rules = [ask(getattr(m, name), part, weights, **options) for (m, _), part in parts]
 
         def pullback(g: Array) -> tuple[Array, ...]:
             gradients = [pull(part) for (_, pull), part in zip(rules, self.split(g), strict=True)]
@@ -163,7 +155,7 @@ class Product(CheckedManifold):
             if isinstance(m, CheckedManifold):
                 rules.append(getattr(m, hook)(part, dtype))
             elif method is not None:
-                rules.append(_ask(getattr(m, method), part))
+                rules.append(ask(getattr(m, method), part))
             else:
                 rules.append((part, lambda g: (g,)))
         return self._side_by_side(rules)

@@ -23,7 +23,11 @@ REGISTRY: Final[dict[str, str]] = {
     "flash": "FlashAttention",
     "graph_rope": "GraphRoPEAttention",
     "hnsw_aware": "HNSWAwareAttention",
+    "cross_space": "CrossSpaceAttention",
     "structural": "StructuralAttention",
+    "moe": "MoEAttention",
+    "learned_routing": "LearnedRoutingAttention",
+    "dynamic_heads": "DynamicHeadAttention",
 }
 
 

@@ -212,7 +212,7 @@ def graph_metadata(
     """What a mechanism reads about each edge and about each querying node, taken from the graph."""
     per_edge: dict[str, np.ndarray] = {}
     per_node: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(attn.needed + attn.uses):
+    for name in dict.fromkeys(attn.needed + attn.used):
         if name in ("edge_features", "edge_weights", "distances"):
             value = getattr(graph, name)
             if value is not None:

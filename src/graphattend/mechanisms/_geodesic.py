@@ -88,7 +88,8 @@ def mean(manifold: Any, aggregation: str, w: np.ndarray, v: np.ndarray) -> tuple
 
 def _ball_midpoints(manifold: Poincare, w: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Pull]:
     dtype, c = v.dtype, -manifold.curvature
-    raw, pull_m = poincare.midpoints_vjp(*(x.astype(np.float64, copy=False) for x in (v, w)), c)
+    points, shares = v.astype(np.float64, copy=False), w.astype(np.float64, copy=False)
+    raw, pull_m = poincare.midpoints_vjp(points, shares, c)
     inside, pull_p = poincare.project_vjp(raw, c, poincare.project_eps(dtype))
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
