@@ -210,7 +210,13 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
             mask = mask != 0
         elif mask.dtype.kind == "i":
             mask = mask.astype(np.float32)
-        if mask.ndim == 1 and n and isinstance(query, np.ndarray) and query.ndim > 1 and mask.size == query.shape[-2] * n:
+        if (
+            mask.ndim == 1
+            and n
+            and isinstance(query, np.ndarray)
+            and query.ndim > 1
+            and mask.size == query.shape[-2] * n
+        ):
             mask = mask.reshape(-1, n)
         given["attn_mask"] = mask
     if isinstance(given.get("metadata"), dict):
@@ -356,6 +362,5 @@ def tensor(x: Any) -> Kept:
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f
-    for f in (start, info, create, save, load, tensor, method, attribute, function, function_vjp)
+    f.__name__: f for f in (start, info, create, save, load, tensor, method, attribute, function, function_vjp)
 }

@@ -179,7 +179,9 @@ def _check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
     names = {f.name for key in keys for f in dataclasses.fields(mechanisms.mechanism_class(key)) if f.init}
     for name in options:
         if name not in names:
-            raise InvalidConfigError(f"{name}: no such option of {', '.join(keys)}", argument=name, expected=sorted(names))
+            raise InvalidConfigError(
+                f"{name}: no such option of {', '.join(keys)}", argument=name, expected=sorted(names)
+            )
 
 
 def _latents(graph: NeighborGraph, embeddings: Any, dim: int, seed: int) -> np.ndarray:
@@ -282,7 +284,10 @@ def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int
         2 nodes, 2 edges, latent vectors of 4 coordinates
     """
     names, graph = analysis.names, analysis.graph
-    lines = [f"{graph.num_nodes} nodes, {graph.num_edges} edges, latent vectors of {analysis.latents.shape[1]} coordinates", ""]
+    lines = [
+        f"{graph.num_nodes} nodes, {graph.num_edges} edges, latent vectors of {analysis.latents.shape[1]} coordinates",
+        "",
+    ]
     wide = max(len(r.key) for r in analysis.results)
     lines.append(f"{'mechanism':<{wide}}  entropy  attends to   ms/call  closest to")
     for i, r in enumerate(analysis.results):
