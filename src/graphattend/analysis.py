@@ -305,3 +305,50 @@ def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int
     for key, reason in analysis.skipped.items():
         lines += ["", f"skipped {key}: {reason}"[:width]]
     return "\n".join(lines)
+
+
+def analyze_file(
+    content: str,
+    *,
+    suffix: str = ".json",
+    keys: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    embeddings: Any = None,
+    seed: int = 0,
+    name: str = "graph",
+    report: bool = False,
+) -> dict[str, Any]:
+    """Analyse the text of a graph file, with everything that a page or a script shows.
+
+    Args:
+        content: The file's text: JSON node-link, CSV or an edge list.
+        suffix: ".json", ".csv", ".tsv", ".txt", ".edges" or ".edgelist".
+        keys: As for `analyze`, like all others.
+        options: Options of the mechanisms.
+        embeddings: Latent vectors.
+        seed: Seed.
+        name: What the report calls the graph.
+        report: Also make the HTML report.
+
+    Returns:
+        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) and ``report`` (HTML).
+
+    Raises:
+        LoadError: The text cannot be read as a graph.
+
+    Example:
+        >>> from graphattend.analysis import analyze_file
+        >>> found = analyze_file("a b\\nb a\\n", suffix=".txt", keys=["flash"])
+        >>> found["analysis"]["nodes"]
+        ['a', 'b']
+    """
+    from .graph.files import parse
+    from .report import html_report, layout
+
+    found = analyze(parse(content.encode(), suffix, name), embeddings, keys, options, seed=seed)
+    return {
+        "analysis": found.to_dict(),
+        "table": text_table(found),
+        "positions": layout(found.graph.indptr, found.graph.indices).tolist() if found.graph.num_nodes <= 600 else None,
+        "report": html_report(found, title=f"Who attends to whom: {name}") if report else None,
+    }
