@@ -16,6 +16,8 @@ from .geometry import Euclidean, Poincare
 from .graph import NeighborGraph, spectral_embedding
 from .mechanisms._base import Attention
 
+__all__ = ["Analysis", "MechanismResult", "analyze", "analyze_file", "text_table"]
+
 #: Share of the ball's radius that the longest latent vector gets in hyperbolic mechanisms.
 REACH = 0.9
 
