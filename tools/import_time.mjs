@@ -11,6 +11,12 @@ if (!folder) {
 }
 const { loadPyodide } = await import(pathToFileURL(resolve(folder, "pyodide.mjs")).href);
 
+process.on("uncaughtException", (error) => {
+  // Without this Node.js prints the line of Pyodide's source the error passed through: a megabyte.
+  console.error(error.message);
+  process.exit(1);
+});
+
 const samples = [];
 for (let run = 0; run < Number(runs); run += 1) {
   // A fresh interpreter each time: a second import costs nothing.

@@ -296,7 +296,7 @@ def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:
     """An explicit random generator, or a seed for one."""
     if isinstance(rng, np.random.Generator):
         return rng
-    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool) and rng >= 0:
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return np.random.default_rng(int(rng))
     expected = "a numpy.random.Generator or a seed"
     raise InvalidConfigError(

@@ -100,6 +100,16 @@ def test_scipy_in_and_out(kind, format):
     assert np.array_equal(given_type.toarray(), x)
 
 
+@pytest.mark.parametrize("top_k", [1, 3, 1000])
+def test_one_long_row_among_empty_ones(top_k):
+    """Rows of very unequal length take another way."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((500, 300))
+    x[7] = rng.integers(-5, 6, 300)
+    x[400, :4] = [1, -1, 2, 1]
+    assert np.array_equal(SparseStorage(top_k=top_k).encode(x).decode(), kept(x, top_k, None))
+
+
 def test_scipy_duplicates_add_up_and_explicit_zeros_go():
     sparse = pytest.importorskip("scipy.sparse")
     x = sparse.coo_array(([1.0, 2.0, 0.0], ([0, 0, 1], [1, 1, 0])), shape=(2, 2))

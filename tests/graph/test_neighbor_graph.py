@@ -12,7 +12,9 @@ from graphattend import errors
 from graphattend.graph import GraphMetadata, NeighborGraph
 
 
-@pytest.mark.parametrize("module", ["neighbor_graph", "metadata", "constructors"])
+@pytest.mark.parametrize(
+    "module", ["neighbor_graph", "_measures", "metadata", "constructors", "properties", "spectral"]
+)
 def test_examples_run(module):
     assert doctest.testmod(importlib.import_module(f"graphattend.graph.{module}")).failed == 0
 

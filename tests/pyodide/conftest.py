@@ -60,8 +60,7 @@ def tests_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a zip of the tests and their configuration."""
     folder = tmp_path_factory.mktemp("served")
     with zipfile.ZipFile(folder / "tests.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(ROOT / "pyproject.toml", "pyproject.toml")
-        for path in sorted(TESTS.rglob("*")):
+        for path in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *TESTS.rglob("*")]:
             if path.is_file() and "__pycache__" not in path.parts:
                 archive.write(path, path.relative_to(ROOT))
     with spawn_web_server(folder) as (host, port, _):

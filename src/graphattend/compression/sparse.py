@@ -70,11 +70,7 @@ class SparseStorage(Codec):
         magnitude = np.abs(values)
         keep = np.ones(values.size, bool) if self.threshold is None else magnitude >= self.threshold
         if self.top_k is not None:
-            order = np.lexsort((cols, -magnitude, rows))
-            starts = np.searchsorted(rows, rows)  # rows are sorted: where each entry's row begins
-            rank = np.empty(values.size, np.int64)
-            rank[order] = np.arange(values.size) - starts
-            keep &= rank < self.top_k
+            keep &= _rank_in_row(rows, magnitude) < self.top_k
         error = float(magnitude[~keep].max(initial=0))
         rows, cols, values = rows[keep], cols[keep], values[keep]
         count = int(np.prod(shape[:-1], dtype=np.int64))
@@ -143,6 +139,26 @@ class SparseStorage(Codec):
             require(int(row.max(initial=0)) < count, "array 'row'")
         require(int(cols.max(initial=0)) < shape[-1], "columns")
         require(len(arrays) == 3, "number of arrays")
+
+
+def _rank_in_row(rows: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
+    """Place of each entry among those of its row, the largest first; entries come row by row."""
+    starts = np.searchsorted(rows, rows)  # where each entry's row begins
+    place = np.arange(rows.size) - starts
+    if rows.size == 0:
+        return place
+    height, width = int(rows[-1]) + 1, int(place.max()) + 1
+    if height * width <= 4 * rows.size:  # rows of about equal length: one sort along the axis of a table
+        table = np.zeros((height, width), magnitude.dtype)
+        table[rows, place] = -magnitude
+        order = np.argsort(table, axis=1, kind="stable")
+        ranks = np.empty_like(order)
+        np.put_along_axis(ranks, order, np.arange(width)[None], axis=1)
+        rank: np.ndarray = ranks[rows, place]
+    else:
+        rank = np.empty(rows.size, np.int64)
+        rank[np.lexsort((-magnitude, rows))] = place
+    return rank
 
 
 def _entries(x: Any) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]:

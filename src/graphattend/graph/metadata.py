@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -41,3 +44,36 @@ class GraphMetadata:
     query_structural: np.ndarray | None = None
     latent_keys: np.ndarray | None = None
     latent_values: np.ndarray | None = None
+
+
+class NodeMetadata(GraphMetadata):
+    """The metadata of one node of a graph, whose structural features are computed when they are first read.
+
+    They need the whole graph (betweenness visits all pairs of nodes), and few mechanisms ask for them.
+
+    Args:
+        features: Gives the structural features of all nodes, (V, F).
+        node: The querying node.
+        neighbors: The nodes it attends to, (N,).
+        given: The other fields.
+    """
+
+    def __init__(self, features: Callable[[], np.ndarray], node: int, neighbors: np.ndarray, **given: Any) -> None:
+        super().__init__(**given)
+        for name in ("structural_features", "query_structural"):
+            del self.__dict__[name]  # so that the properties below are found
+        self.__dict__["_source"] = (features, node, neighbors)
+
+    @cached_property
+    def structural_features(self) -> np.ndarray:
+        """Structural features of the neighbours, (N, F)."""
+        features, _, neighbors = self.__dict__["_source"]
+        found: np.ndarray = features()[neighbors]
+        return found
+
+    @cached_property
+    def query_structural(self) -> np.ndarray:
+        """Structural features of the node, (F,)."""
+        features, node, _ = self.__dict__["_source"]
+        found: np.ndarray = features()[node]
+        return found

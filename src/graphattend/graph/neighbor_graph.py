@@ -5,106 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from .. import _validate as check
-from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
-from . import _csr
-
-
-def _frozen(a: np.ndarray) -> np.ndarray:
-    """A private copy that nobody can write to."""
-    copy = np.array(a, order="C")
-    copy.setflags(write=False)
-    return copy
-
-
-def _per_edge(x: Any, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray | None:
-    if x is None:
-        return None
-    a = check.as_float(x, argument)
-    check.check_ndim(a, argument, ndim, ndim)
-    check.check_length(a, argument, 0, num_edges, "one entry per edge")
-    if ndim == 2 and a.shape[1] == 0:
-        raise EmptyInputError(
-            f"{argument}: expected at least one feature per edge, got shape {a.shape}",
-            argument=argument,
-            expected="at least one feature per edge",
-            actual=a.shape,
-        )
-    check.check_finite(a, argument)
-    return _frozen(a)
-
-
-def _not_negative(a: np.ndarray | None, argument: str) -> np.ndarray | None:
-    if a is not None and a.size and a.min() < 0:
-        expected = "numbers >= 0"
-        raise InvalidConfigError(
-            f"{argument}: expected {expected}, got {a.min()}",
-            argument=argument,
-            expected=expected,
-            actual=a.min().item(),
-        )
-    return a
-
-
-def _layers(x: Any, num_nodes: int) -> np.ndarray | None:
-    if x is None:
-        return None
-    a = check.as_index(x, "layers", ndim=1)
-    check.check_length(a, "layers", 0, num_nodes, "one entry per node")
-    return _not_negative(_frozen(a), "layers")
-
-
-def _names(names: Any, num_nodes: int) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    if isinstance(names, np.ndarray) and names.dtype.kind == "U":
-        names = names.tolist()
-    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
-        expected = "a sequence of strings"
-        raise InvalidConfigError(
-            f"names: expected {expected}, got {type(names).__name__}",
-            argument="names",
-            expected=expected,
-            actual=type(names).__name__,
-        )
-    if len(names) != num_nodes:
-        raise DimensionMismatchError(
-            f"names: expected {num_nodes}, one per node, got {len(names)}",
-            argument="names",
-            expected=num_nodes,
-            actual=len(names),
-        )
-    return tuple(str(n) for n in names)
-
-
-def _offsets(indptr: Any, num_edges: int) -> np.ndarray:
-    a = check.as_index(indptr, "indptr", ndim=1)
-    if len(a) < 2:
-        raise EmptyInputError(
-            f"indptr: expected at least one node, got shape {a.shape}",
-            argument="indptr",
-            expected="at least one node",
-            actual=a.shape,
-        )
-    if a[0] != 0 or (a[1:] < a[:-1]).any():
-        expected = "offsets that start at 0 and never fall"
-        raise InvalidConfigError(f"indptr: expected {expected}", argument="indptr", expected=expected, actual=None)
-    if a[-1] != num_edges:
-        raise DimensionMismatchError(
-            f"indptr: expected its last entry to be {num_edges}, the length of indices, got {a[-1]}",
-            argument="indptr",
-            expected=num_edges,
-            actual=int(a[-1]),
-        )
-    return _frozen(a)
+from . import _csr, _fields
+from ._measures import Measures
+from .metadata import GraphMetadata, NodeMetadata
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NeighborGraph:
+class NeighborGraph(Measures):
     """A graph as compressed rows: row i lists the nodes that node i attends to.
 
     An edge j → i (source j, target i) stands in row i: the target attends to the source. An undirected graph stores
@@ -145,16 +58,16 @@ class NeighborGraph:
 
     def __post_init__(self) -> None:
         indices = check.as_index(self.indices, "indices", ndim=1)
-        indptr = _offsets(self.indptr, len(indices))
+        indptr = _fields.offsets(self.indptr, len(indices))
         size = len(indptr) - 1
         checked = {
             "indptr": indptr,
-            "indices": _frozen(check.as_index(indices, "indices", size)),
-            "edge_features": _per_edge(self.edge_features, "edge_features", len(indices), ndim=2),
-            "edge_weights": _per_edge(self.edge_weights, "edge_weights", len(indices)),
-            "distances": _not_negative(_per_edge(self.distances, "distances", len(indices)), "distances"),
-            "layers": _layers(self.layers, size),
-            "names": _names(self.names, size),
+            "indices": _fields.frozen(check.as_index(indices, "indices", size)),
+            "edge_features": _fields.per_edge(self.edge_features, "edge_features", len(indices), ndim=2),
+            "edge_weights": _fields.per_edge(self.edge_weights, "edge_weights", len(indices)),
+            "distances": _fields.not_negative(_fields.per_edge(self.distances, "distances", len(indices)), "distances"),
+            "layers": _fields.layers(self.layers, size),
+            "names": _fields.names(self.names, size),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -230,7 +143,6 @@ class NeighborGraph:
             InvalidConfigError: Indices that are not whole numbers, a negative ``num_nodes``.
 
         Example:
-            >>> from graphattend.graph import NeighborGraph
             >>> graph = NeighborGraph.from_edge_index([[1, 0, 2], [0, 1, 0]], 3, edge_weights=[1.0, 2.0, 3.0])
             >>> graph.indices, graph.edge_weights
             (array([1, 2, 0]), array([1., 3., 2.]))
@@ -239,15 +151,306 @@ class NeighborGraph:
 
         return from_edge_index(edge_index, num_nodes, edge_features, edge_weights, distances, layers, names)
 
-    def degree(self) -> np.ndarray:
-        """Number of neighbours of each node: the length of its row.
+    @classmethod
+    def from_networkx(
+        cls, graph: Any, *, weight: str = "weight", distance: str | None = None, edge_features: str | None = None
+    ) -> NeighborGraph:
+        """Build from a networkx graph of any of its four classes.
+
+        Nodes keep their order. A directed edge u → v makes v attend to u (row v holds its predecessors); an undirected
+        one is stored both ways. Parallel edges are kept.
+
+        Args:
+            graph: A networkx ``Graph``, ``DiGraph``, ``MultiGraph`` or ``MultiDiGraph``.
+            weight: Edge attribute for `edge_weights`; 1.0 where an edge lacks it, no weights if all lack it.
+            distance: Edge attribute for `distances`, if wanted; every edge must have it.
+            edge_features: Edge attribute (a number or a vector) for `edge_features`, if wanted; likewise.
 
         Returns:
-            Whole numbers, (V,).
+            The graph; `names` are the nodes as text, or None if the nodes are 0 … V - 1 in order.
+
+        Raises:
+            InvalidConfigError: Not a networkx graph, a missing attribute, or one that is not numeric.
+            EmptyInputError: A graph without nodes.
 
         Example:
-            >>> from graphattend.graph import NeighborGraph
-            >>> NeighborGraph.from_edge_index([[0, 1, 1], [1, 0, 2]], 3).degree()
-            array([1, 1, 1])
+            >>> import networkx as nx
+            >>> NeighborGraph.from_networkx(nx.path_graph(3)).to_edge_index().tolist()
+            [[1, 0, 2, 1], [0, 1, 1, 2]]
         """
-        return np.diff(self.indptr)
+        from .constructors import from_networkx
+
+        return from_networkx(graph, weight, distance, edge_features)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any) -> NeighborGraph:
+        """Build from a square SciPy sparse matrix or array: an entry (i, j) means that i attends to j.
+
+        Args:
+            matrix: Any SciPy sparse format, (V, V). Duplicate entries are summed, as SciPy does; stored zeros are kept.
+                The entries become `edge_weights`, except in a boolean matrix.
+
+        Returns:
+            The graph, every row sorted by index.
+
+        Raises:
+            DimensionMismatchError: The matrix is not square.
+            InvalidConfigError: Not a SciPy sparse matrix, or its entries are not real numbers.
+            EmptyInputError: Shape (0, 0).
+
+        Example:
+            >>> import numpy as np, scipy.sparse
+            >>> NeighborGraph.from_scipy(scipy.sparse.coo_array(np.array([[0.0, 2.0], [0.0, 0.0]]))).indices
+            array([1])
+        """
+        from .constructors import from_scipy
+
+        return from_scipy(matrix)
+
+    @classmethod
+    def from_faiss_hnsw(cls, index: Any, layer: int = 0) -> NeighborGraph:
+        """Take the neighbour lists of one layer out of a faiss HNSW index (package ``faiss-cpu``).
+
+        Args:
+            index: A faiss ``IndexHNSW`` (also inside an ``IndexIDMap`` or ``IndexPreTransform``).
+            layer: The layer, from 0 (all vectors) up to the highest.
+
+        Returns:
+            A graph over all vectors: row i lists i's links on that layer (none above i's level); `layers` holds
+            the highest layer of each vector.
+
+        Raises:
+            InvalidConfigError: Not an HNSW index, or ``layer`` is not a whole number.
+            OutOfBoundsError: The index has no such layer.
+            EmptyInputError: An index without vectors.
+            UnsupportedError: faiss is not installed.
+        """
+        from .faiss_hnsw import from_faiss_hnsw
+
+        return from_faiss_hnsw(index, layer)
+
+    @classmethod
+    def knn(cls, x: Any, k: int, *, manifold: Any = None) -> NeighborGraph:
+        """Let every point attend to its k nearest other points, exactly.
+
+        Args:
+            x: Points, (V, D).
+            k: Number of neighbours, 1 … V - 1.
+            manifold: A manifold of `graphattend.geometry` whose ``dist`` to use; Euclidean if None.
+
+        Returns:
+            The graph with `distances`; every row runs from near to far, equal distances by index.
+
+        Raises:
+            DimensionMismatchError: ``x`` is not a matrix.
+            InvalidConfigError: ``k`` is out of range, or ``manifold`` has no ``dist``.
+            NumericalInstabilityError: NaN or infinity in ``x`` or among the distances.
+
+        Example:
+            >>> graph = NeighborGraph.knn([[0.0], [1.0], [3.0]], 1)
+            >>> graph.indices.tolist(), graph.distances.tolist()
+            ([1, 0, 1], [1.0, 1.0, 2.0])
+        """
+        from .knn import knn
+
+        return knn(x, k, manifold)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str], *, directed: bool | None = None) -> NeighborGraph:
+        """Read a graph from a file; the suffix says the format.
+
+        - ``.txt .edges .edgelist``: a line ``source target [weight]`` per edge, split at tabs, commas or blanks;
+          ``#`` and ``%`` start comments. networkx's edge lists can be read.
+        - ``.csv .tsv``: a header with ``source`` and ``target``, then optionally ``weight`` and ``distance``; further
+          columns, all numeric, become the edge features in their order.
+        - ``.json``: networkx's node-link form with ``links`` or ``edges``; ``weight``, ``distance`` and ``features`` of
+          edges, ``name`` and ``layer`` of nodes are taken.
+        - ``.npz``: ``indptr`` and ``indices``, or ``edge_index`` (and ``num_nodes``); optional ``edge_features``,
+          ``edge_weights``, ``distances``, ``layers``. Nothing in a file is ever executed.
+
+        In text formats the nodes are those that occur: by number if all are whole numbers, else as they appear.
+
+        Args:
+            path: The file.
+            directed: Whether an edge runs one way only; None takes the file's word, or True if it has none.
+
+        Returns:
+            The graph; `names` are the nodes' names, or None if they are 0 … V - 1.
+
+        Raises:
+            LoadError: Whatever is wrong with the file, in one line that names it.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "graph.csv")
+            ...     _ = path.write_text("source,target,weight\\nann,bob,2.5\\n")
+            ...     graph = NeighborGraph.read(path)
+            >>> graph.names, graph.edge_weights.tolist()
+            (('ann', 'bob'), [2.5])
+        """
+        from .files import read
+
+        return read(path, directed)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the graph to ``.npz`` (exactly) or node-link ``.json``, at once or not at all.
+
+        Args:
+            path: Where to; `read` reads it back. The folder must exist.
+
+        Raises:
+            InvalidConfigError: Another suffix.
+            LoadError: The file cannot be written.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> graph = NeighborGraph([0, 1, 1], [1], names=["ann", "bob"])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "graph.npz")
+            ...     graph.save(path)
+            ...     NeighborGraph.read(path) == graph
+            True
+        """
+        from .files import save
+
+        save(self, path)
+
+    def to_edge_index(self) -> np.ndarray:
+        """The columns (source j, target i) in row order: what `from_edge_index` reads.
+
+        Returns:
+            Whole numbers, (2, K).
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1]).to_edge_index().tolist()
+            [[1], [0]]
+        """
+        return np.stack([self.indices, self.targets])
+
+    def to_networkx(self) -> Any:
+        """A networkx ``MultiDiGraph`` (``DiGraph`` if no edge occurs twice) with an edge source → target per entry.
+
+        Edges carry ``weight``, ``distance`` and ``features``, nodes ``layer``, where the graph has them.
+
+        Returns:
+            The networkx graph; its nodes are the names, or 0 … V - 1.
+
+        Raises:
+            InvalidConfigError: Two nodes of one name.
+            UnsupportedError: networkx is not installed.
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1], names=["ann", "bob"]).to_networkx().edges
+            OutEdgeView([('bob', 'ann')])
+        """
+        from .conversions import to_networkx
+
+        return to_networkx(self)
+
+    def to_scipy(self) -> Any:
+        """A SciPy ``csr_array`` (V, V): entry (i, j) is the weight (or 1.0) with which i attends to j.
+
+        Returns:
+            The sparse array; duplicate edges stay separate entries.
+
+        Raises:
+            UnsupportedError: SciPy is not installed.
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1]).to_scipy().toarray().tolist()
+            [[0.0, 1.0], [0.0, 0.0]]
+        """
+        from .conversions import to_scipy
+
+        return to_scipy(self)
+
+    def transpose(self) -> NeighborGraph:
+        """The graph with every edge turned round; per-edge data go with their edges.
+
+        Returns:
+            The graph, every row sorted by index.
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1]).transpose().to_edge_index().tolist()
+            [[0], [1]]
+        """
+        from .transforms import transpose
+
+        return transpose(self)
+
+    def subgraph(self, nodes: Any) -> NeighborGraph:
+        """The given nodes and the edges between them.
+
+        Args:
+            nodes: Distinct nodes; node ``nodes[k]`` becomes node k.
+
+        Returns:
+            The graph; rows keep their order.
+
+        Raises:
+            OutOfBoundsError: A node that does not exist.
+            InvalidConfigError: A node given twice, or nodes that are not whole numbers.
+            EmptyInputError: No nodes.
+
+        Example:
+            >>> graph = NeighborGraph.from_edge_index([[0, 1, 2], [1, 2, 0]], 3)
+            >>> graph.subgraph([2, 0]).to_edge_index().tolist()
+            [[0], [1]]
+        """
+        from .transforms import subgraph
+
+        return subgraph(self, nodes)
+
+    def with_self_loops(self, *, fill_value: float | str = "mean") -> NeighborGraph:
+        """Drop existing loops, then let every node attend to itself once, at the end of its row.
+
+        Args:
+            fill_value: Features and weights of the loops: ``"mean"`` of the node's other edges (0 if there are none),
+                or a number. Their distances are 0.
+
+        Returns:
+            The graph with V loops.
+
+        Raises:
+            InvalidConfigError: Another ``fill_value``.
+
+        Example:
+            >>> graph = NeighborGraph.from_edge_index([[1, 2], [0, 0]], 3, edge_features=[[1.0], [3.0]])
+            >>> looped = graph.with_self_loops()
+            >>> looped.indices.tolist(), looped.edge_features.ravel().tolist()
+            ([1, 2, 0, 1, 2], [1.0, 3.0, 2.0, 0.0, 0.0])
+        """
+        from .transforms import with_self_loops
+
+        return with_self_loops(self, fill_value)
+
+    def metadata(self, node: int) -> GraphMetadata:
+        """What the graph knows about one node's row, for `Attention.forward`.
+
+        Args:
+            node: The node, 0 … V - 1.
+
+        Returns:
+            `GraphMetadata` with one entry per neighbour; structural features are computed if they are read.
+
+        Raises:
+            OutOfBoundsError: No such node.
+            InvalidConfigError: ``node`` is not a whole number.
+
+        Example:
+            >>> graph = NeighborGraph([0, 2, 3, 3], [1, 2, 0], distances=[1.0, 2.0, 1.0], layers=[0, 1, 2])
+            >>> found = graph.metadata(0)
+            >>> found.distances.tolist(), found.hnsw_layers.tolist(), found.query_layer
+            ([1.0, 2.0], [1, 2], 0)
+        """
+        node = int(check.as_index(check.as_int(node, "node"), "node", self.num_nodes))
+        row = slice(self.indptr[node], self.indptr[node + 1])
+        given: dict[str, Any] = {
+            name: value[row]
+            for name in ("edge_features", "edge_weights", "distances")
+            if (value := getattr(self, name)) is not None
+        }
+        if self.layers is not None:
+            given |= {"hnsw_layers": self.layers[self.indices[row]], "query_layer": int(self.layers[node])}
+        return NodeMetadata(self.structural_features, node, self.indices[row], **given)

@@ -245,7 +245,7 @@ def _restrict(seen: Any, valid: np.ndarray) -> np.ndarray:
         return valid
     if seen.dtype == np.bool_:
         return np.asarray(seen & valid)
-    return np.where(valid, seen, seen.dtype.type(-np.inf))
+    return np.asarray(np.where(valid, seen, seen.dtype.type(-np.inf)))
 
 
 def _scatter_rows(target: np.ndarray, at: np.ndarray, g: np.ndarray) -> None:
