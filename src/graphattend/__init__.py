@@ -1,4 +1,12 @@
-"""Attention mechanisms for graph latent spaces."""
+"""Attention mechanisms for graph latent spaces, the same in CPython, in the browser and in Node.js.
+
+Loading this package loads NumPy and little else; everything heavier comes when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from ._vjp import vjp
 from .errors import (
@@ -12,5 +20,64 @@ from .errors import (
     OutOfBoundsError,
     UnsupportedError,
 )
+from .mechanisms import REGISTRY as _REGISTRY
+from .mechanisms import create, from_config, list_mechanisms
+from .simd import backend_info, use_backend
+
+if TYPE_CHECKING:
+    from . import compression, errors, functional, geometry, graph, simd, testing, training
+    from .graph import GraphMetadata, NeighborGraph
+    from .mechanisms._base import Attention, Gradients
+    from .mechanisms._files import load
+    from .schema import schema
 
 __version__ = "0.1.0"
+
+#: Public names that are imported when first used, and where they come from.
+_LAZY = {
+    "Attention": "mechanisms._base",
+    "Gradients": "mechanisms._base",
+    "GraphMetadata": "graph",
+    "NeighborGraph": "graph",
+    "load": "mechanisms._files",
+    "schema": "schema",
+} | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
+
+_MODULES = ("compression", "functional", "geometry", "graph", "testing", "training")
+
+__all__ = [
+    "AttentionError",
+    "DimensionMismatchError",
+    "EmptyInputError",
+    "InternalError",
+    "InvalidConfigError",
+    "LoadError",
+    "NumericalInstabilityError",
+    "OutOfBoundsError",
+    "UnsupportedError",
+    "backend_info",
+    "create",
+    "errors",
+    "from_config",
+    "list_mechanisms",
+    "simd",
+    "use_backend",
+    "vjp",
+    *_LAZY,
+    *_MODULES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -70,8 +70,14 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
             )
         raise UnsupportedError(f"function: {name} has no gradient rule", argument="function", actual=name)
     owner = getattr(function, "__self__", None)
-    result = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
-    return cast("tuple[Any, Pullback]", result)
+    output, pull = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        # A rule may know gradients of arguments that were passed by keyword: those are held constant.
+        gradients = pull(cotangent)[: len(arrays)]
+        return gradients + (None,) * (len(arrays) - len(gradients))
+
+    return output, pullback
 
 
 def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,1 +1,39 @@
-"""TBD."""
+"""Graphs: who attends to whom, and what the structure says about the nodes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .metadata import GraphMetadata
+from .neighbor_graph import NeighborGraph
+
+if TYPE_CHECKING:
+    from . import patterns
+    from .properties import Hyperbolicity, delta_hyperbolicity, density
+    from .spectral import spectral_embedding
+
+_LAZY = {
+    "Hyperbolicity": "properties",
+    "delta_hyperbolicity": "properties",
+    "density": "properties",
+    "spectral_embedding": "spectral",
+}
+
+__all__ = [
+    "GraphMetadata",
+    "Hyperbolicity",
+    "NeighborGraph",
+    "delta_hyperbolicity",
+    "density",
+    "patterns",
+    "spectral_embedding",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    if name == "patterns":
+        return importlib.import_module(".patterns", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

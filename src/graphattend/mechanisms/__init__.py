@@ -1,1 +1,119 @@
-"""TBD."""
+"""The registry: one line per mechanism, everything else is read from the class it names."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .._validate import near_miss
+from ..errors import InvalidConfigError
+from ._base import Attention
+
+#: Registry key → class; the class lives in the module named like the key and is imported when first used.
+REGISTRY: Final[dict[str, str]] = {
+    "scaled_dot_product": "ScaledDotProductAttention",
+    "multi_head": "MultiHeadAttention",
+    "edge_featured": "EdgeFeaturedAttention",
+    "hyperbolic": "HyperbolicAttention",
+    "mixed_curvature": "MixedCurvatureAttention",
+    "manifold": "ManifoldAttention",
+    "local_global": "LocalGlobalAttention",
+    "linear": "LinearAttention",
+    "flash": "FlashAttention",
+    "graph_rope": "GraphRoPEAttention",
+    "hnsw_aware": "HNSWAwareAttention",
+    "cross_space": "CrossSpaceAttention",
+    "structural": "StructuralAttention",
+    "moe": "MoEAttention",
+    "learned_routing": "LearnedRoutingAttention",
+    "dynamic_heads": "DynamicHeadAttention",
+}
+
+
+def mechanism_class(key: Any) -> type[Attention]:
+    """The class registered under `key`; InvalidConfigError with the nearest key otherwise."""
+    if not isinstance(key, str) or key not in REGISTRY:
+        raise InvalidConfigError(
+            f"key: expected a mechanism, got {key!r:.80}{near_miss(key, REGISTRY)}",
+            argument="key",
+            expected=list(REGISTRY),
+            actual=key,
+        )
+    module = importlib.import_module(f".{key}", __name__)
+    cls: type[Attention] = getattr(module, REGISTRY[key])
+    return cls
+
+
+def list_mechanisms() -> list[str]:
+    """The registry keys of all mechanisms.
+
+    Example:
+        >>> import graphattend as ga
+        >>> "multi_head" in ga.list_mechanisms()
+        True
+    """
+    return list(REGISTRY)
+
+
+def create(key: str, dim: int, **options: Any) -> Attention:
+    """Make a mechanism by its registry key.
+
+    Args:
+        key: One of `list_mechanisms()`.
+        dim: Width D of queries and keys.
+        **options: The options of the mechanism; see `schema`.
+
+    Returns:
+        The mechanism.
+
+    Raises:
+        InvalidConfigError: Unknown key or option (the nearest one is named), or a value that is not allowed.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.create("multi_head", 8, num_heads=2).num_heads
+        2
+    """
+    return mechanism_class(key)(dim, **options)
+
+
+def from_config(config: Mapping[str, Any]) -> Attention:
+    """Rebuild a mechanism from `Attention.to_config`.
+
+    Args:
+        config: A mapping with ``key``, ``dim``, ``options`` and ``version``.
+
+    Returns:
+        The mechanism with initial parameters of its seed.
+
+    Raises:
+        InvalidConfigError: Anything in the mapping that is not allowed, also a version that is not known.
+
+    Example:
+        >>> import graphattend as ga
+        >>> attn = ga.create("flash", 8, block_size=64)
+        >>> ga.from_config(attn.to_config()) == attn
+        True
+    """
+    if not isinstance(config, Mapping):
+        raise InvalidConfigError(
+            f"config: expected a mapping, got {type(config).__name__}", argument="config", expected="a mapping"
+        )
+    unknown = [n for n in config if n not in ("key", "dim", "options", "version")]
+    if unknown:
+        raise InvalidConfigError(f"config: unknown entry {unknown[0]!r:.60}", argument="config", actual=unknown[0])
+    if config.get("version", 1) != 1:
+        raise InvalidConfigError(
+            f"version: expected 1, got {config['version']!r:.40}",
+            argument="version",
+            expected=1,
+            actual=config["version"],
+        )
+    options = config.get("options", {})
+    if not isinstance(options, Mapping) or not all(isinstance(n, str) for n in options):
+        raise InvalidConfigError("options: expected a mapping of names to values", argument="options")
+    cls = mechanism_class(config.get("key"))
+    decoded = {name: cls._decode_option(name, value) for name, value in options.items()}
+    dim: Any = config.get("dim")
+    return cls(dim, **decoded)

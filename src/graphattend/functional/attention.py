@@ -1,0 +1,337 @@
+"""Scaled dot-product attention, with the arguments and conventions of PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._validate import (
+    as_bool,
+    as_float,
+    as_mask,
+    as_number,
+    as_rng,
+    broadcast_shapes,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
+from .._vjp import differentiable, unbroadcast
+from ..errors import DimensionMismatchError, InvalidConfigError
+from .softmax import masked_softmax, softmax_pullback
+
+ScoreMod = Callable[..., Any]
+
+
+class _Call(NamedTuple):
+    """Checked arguments: q (..., M, D), k (..., N, D), v (..., N, E) with equal head counts, mask or None."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    mask: np.ndarray | None
+    single: bool
+    groups: int
+
+
+def causal_mask(rows: int, columns: int) -> np.ndarray:
+    """Boolean (M, N): key j is seen by query i iff j <= i."""
+    return np.arange(columns) <= np.arange(rows)[:, None]
+
+
+def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, enable_gqa: bool) -> _Call:
+    q, k, v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
+    check_ndim(q, "query", 1)
+    check_ndim(k, "key", 2)
+    check_ndim(v, "value", 2)
+    for name, x in (("query", q), ("key", k), ("value", v)):
+        check_nonempty(x, name)
+    check_length(k, "key", -1, q.shape[-1], "the query's width")
+    check_length(v, "value", -2, k.shape[-2], "one value per key")
+    q, k, v = common_dtype(q, k, v)
+    single = q.ndim == 1
+    if single:
+        q = q[None, :]
+    groups = 1
+    if as_bool(enable_gqa, "enable_gqa"):
+        groups = _gqa_groups(q, k, v)
+        if groups > 1:
+            k, v = np.repeat(k, groups, axis=-3), np.repeat(v, groups, axis=-3)
+    batch = broadcast_shapes("query, key, value", q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    shape = (*batch, q.shape[-2], k.shape[-2])
+    mask = None if attn_mask is None else fit_mask(as_mask(attn_mask), shape, single)
+    if mask is not None and mask.dtype != np.bool_:
+        mask = mask.astype(q.dtype, copy=False)
+    if as_bool(is_causal, "is_causal"):
+        seen = causal_mask(q.shape[-2], k.shape[-2])
+        if mask is None:
+            mask = seen
+        elif mask.dtype == np.bool_:
+            mask = mask & seen
+        else:
+            mask = np.where(seen, mask, q.dtype.type(-np.inf))
+    return _Call(q, k, v, mask, single, groups)
+
+
+def _gqa_groups(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> int:
+    for name, x in (("query", q), ("key", k), ("value", v)):
+        check_ndim(x, name, 3)
+    heads, kv_heads = int(q.shape[-3]), int(k.shape[-3])
+    check_length(v, "value", -3, kv_heads, "the key's heads")
+    if heads % kv_heads:
+        raise DimensionMismatchError(
+            f"query: expected a multiple of the {kv_heads} key heads, got {heads} heads",
+            argument="query",
+            expected=kv_heads,
+            actual=heads,
+        )
+    return heads // kv_heads
+
+
+def fit_mask(mask: np.ndarray, shape: tuple[int, ...], single: bool) -> np.ndarray:
+    """The mask with axes so that it broadcasts to scores of `shape` (..., M, N), or a typed error.
+
+    With a single query (no M axis in the caller's eyes) a mask over (..., N) is accepted, too.
+    """
+    for candidate in (mask, mask[..., None, :] if single and mask.ndim else mask):
+        try:
+            if np.broadcast_shapes(candidate.shape, shape) == shape:
+                return candidate
+        except ValueError:
+            continue
+    raise DimensionMismatchError(
+        f"attn_mask: expected a shape that broadcasts to {shape}, got {mask.shape}",
+        argument="attn_mask",
+        expected=shape,
+        actual=mask.shape,
+    )
+
+
+def dropout_multiplier(shape: tuple[int, ...], p: float, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
+    """Inverted dropout: 0 with probability `p`, else 1/(1-p); None for p = 0."""
+    if p == 0:
+        return None
+    if rng is None:
+        raise InvalidConfigError(
+            "rng: expected a numpy.random.Generator because dropout is on, got None",
+            argument="rng",
+            expected="a numpy.random.Generator",
+            actual=None,
+        )
+    if p == 1:
+        return np.zeros(shape, dtype)
+    kept = as_rng(rng).random(shape, dtype=np.float32) >= p
+    multiplier: np.ndarray = kept.astype(dtype) / dtype.type(1 - p)
+    return multiplier
+
+
+def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Modified scores and the pullback; the derivative of `score_mod` is taken by central differences."""
+    m, n = s.shape[-2:]
+    query_index, key_index = np.arange(m)[:, None], np.arange(n)[None, :]
+    heads = s.shape[-3] if s.ndim >= 4 else 1
+    head = np.arange(heads)[:, None, None] if s.ndim >= 4 else np.zeros((1, 1), np.int64)
+    lead = s.shape[:-3] if s.ndim >= 4 else s.shape[:-2]
+    ones = (1, 1, 1) if s.ndim >= 4 else (1, 1)
+    batch = np.arange(int(np.prod(lead, dtype=np.int64))).reshape(*lead, *ones)
+
+    def apply(score: np.ndarray) -> np.ndarray:
+        out = as_float(score_mod(score, batch, head, query_index, key_index), "score_mod")
+        if broadcast_shapes("score_mod", out.shape, s.shape) != s.shape:
+            raise DimensionMismatchError(
+                f"score_mod: expected scores of shape {s.shape}, got {out.shape}",
+                argument="score_mod",
+                expected=s.shape,
+                actual=out.shape,
+            )
+        return np.broadcast_to(out, s.shape)
+
+    def pull(g: np.ndarray) -> np.ndarray:
+        x = s.astype(np.float64)
+        step = 6e-6 * np.maximum(1.0, np.abs(x))
+        high, low = x + step, x - step
+        with np.errstate(invalid="ignore"):  # where both are -inf the score is masked: no gradient
+            slope = (apply(high).astype(np.float64) - apply(low)) / (high - low)
+        return np.asarray(g * np.where(np.isfinite(slope), slope, 0.0).astype(s.dtype))
+
+    return apply(s).astype(s.dtype, copy=False), pull
+
+
+def _sdpa_vjp(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    softcap: float | None = None,
+    score_mod: ScoreMod | None = None,
+    rng: np.random.Generator | None = None,
+    return_weights: bool = False,
+    return_lse: bool = False,
+) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+    call = _check(query, key, value, attn_mask, is_causal, enable_gqa)
+    q, k, v, mask = call.q, call.k, call.v, call.mask
+    dtype = q.dtype
+    p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
+    factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
+    s = simd.matmul_nt(q, k) * factor
+    cap = None if softcap is None else dtype.type(as_number(softcap, "softcap", above=0.0))
+    tanh = None
+    if cap is not None:
+        tanh = np.tanh(s / cap)
+        s = cap * tanh
+    mod_pull = None
+    if score_mod is not None:
+        s, mod_pull = _apply_score_mod(score_mod, s)
+    w = masked_softmax(s, mask)
+    drop = dropout_multiplier(w.shape, p_drop, rng, dtype)
+    wd = w if drop is None else w * drop
+    out = simd.matmul(wd, v)
+
+    results: list[np.ndarray] = [out[..., 0, :] if call.single else out]
+    if return_weights:
+        results.append(wd[..., 0, :] if call.single else wd)
+    if return_lse:
+        lse = _logsumexp(s, mask)
+        results.append(lse[..., 0] if call.single else lse)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        gs_in = g if isinstance(g, tuple) else (g,)
+        parts = dict(zip(_names(return_weights, return_lse), gs_in, strict=True))
+        g_out, g_w, g_lse = parts.get("out"), parts.get("weights"), parts.get("lse")
+        gv: Any = np.zeros_like(v)
+        gwd = np.zeros_like(w)
+        if g_out is not None:
+            g_out = np.asarray(g_out, dtype)
+            g_out = g_out[..., None, :] if call.single else g_out
+            gv = simd.matmul_tn(wd, g_out)
+            gwd = simd.matmul_nt(g_out, v)
+        if g_w is not None:
+            g_w = np.asarray(g_w, dtype)
+            gwd = gwd + (g_w[..., None, :] if call.single else g_w)
+        gs = softmax_pullback(w, gwd if drop is None else gwd * drop)
+        if g_lse is not None:
+            g_lse = np.asarray(g_lse, dtype)
+            gs = gs + w * (g_lse[..., None] if not call.single else g_lse[..., None, None])
+        g_mask = _mask_gradient(attn_mask, gs, call.single)
+        if mod_pull is not None:
+            gs = mod_pull(gs)
+        if tanh is not None:
+            gs = gs * (1 - tanh * tanh)
+        gs = gs * factor
+        gq = unbroadcast(simd.matmul(gs, k), q.shape)
+        gk = unbroadcast(simd.matmul_tn(gs, q), k.shape)
+        gv = unbroadcast(gv, v.shape)
+        if call.groups > 1:
+            gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))
+        return gq[0] if call.single else gq, gk, gv, g_mask
+
+    return results[0] if len(results) == 1 else tuple(results), pullback
+
+
+def _names(return_weights: bool, return_lse: bool) -> list[str]:
+    return ["out"] + ["weights"] * bool(return_weights) + ["lse"] * bool(return_lse)
+
+
+def _ungroup(g: np.ndarray, groups: int) -> np.ndarray:
+    heads = g.shape[-3] // groups
+    return g.reshape(*g.shape[:-3], heads, groups, *g.shape[-2:]).sum(axis=-3)
+
+
+def _mask_gradient(attn_mask: Any, gs: np.ndarray, single: bool) -> np.ndarray | None:
+    if attn_mask is None:
+        return None
+    mask = as_mask(attn_mask)
+    if mask.dtype == np.bool_:
+        return None
+    fitted = fit_mask(mask, gs.shape, single)
+    return unbroadcast(gs, fitted.shape).reshape(mask.shape)
+
+
+def _logsumexp(s: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == np.bool_ else s + mask
+    top = s.max(axis=-1, keepdims=True)
+    top = np.where(np.isneginf(top), 0, top)
+    total = np.exp(s - top).sum(axis=-1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(total) + top[..., 0], dtype=s.dtype)
+
+
+@differentiable(_sdpa_vjp)
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    softcap: float | None = None,
+    score_mod: ScoreMod | None = None,
+    rng: np.random.Generator | None = None,
+    return_weights: bool = False,
+    return_lse: bool = False,
+) -> Any:
+    """Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name.
+
+    Args:
+        query: (..., M, D), or (D,) for a single query.
+        key: (..., N, D); leading axes broadcast with the query's.
+        value: (..., N, E).
+        attn_mask: Boolean (True = attend) or float (added to the scores), broadcastable to (..., M, N).
+        dropout_p: Probability of dropping a weight; needs `rng`.
+        is_causal: Query i sees key j iff j <= i (aligned top left, also for M != N).
+        scale: Factor of the scores; 1/√D by default.
+        enable_gqa: Grouped queries: query (..., H, M, D) over key (..., H_kv, N, D), head h using
+            key head h // (H / H_kv).
+        softcap: Squash scores to ±softcap by softcap · tanh(score / softcap).
+        score_mod: ``score_mod(score, batch, head, query_index, key_index)`` changes the scores before
+            the mask, elementwise; index arguments are arrays that broadcast to the scores. Its
+            derivative in the backward pass is a central difference in float64.
+        rng: Generator for the dropout.
+        return_weights: Also return the weights (..., M, N).
+        return_lse: Also return the log-sum-exp of the scores (..., M); -inf where nothing is attended.
+
+    Returns:
+        Output (..., M, E); with the extra outputs a tuple: output, weights, lse. A row with nothing to
+        attend to gives zeros.
+
+    Raises:
+        DimensionMismatchError: Shapes that do not fit; EmptyInputError: an empty array;
+        InvalidConfigError: an argument that is not allowed.
+
+    Source:
+        Vaswani et al. 2017, "Attention Is All You Need", eq. 1.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> keys = np.eye(2)
+        >>> ga.functional.scaled_dot_product_attention(np.array([10.0, 0.0]), keys, keys, scale=1.0).round(3)
+        array([1., 0.])
+    """
+    return _sdpa_vjp(
+        query,
+        key,
+        value,
+        attn_mask,
+        dropout_p,
+        is_causal,
+        scale=scale,
+        enable_gqa=enable_gqa,
+        softcap=softcap,
+        score_mod=score_mod,
+        rng=rng,
+        return_weights=return_weights,
+        return_lse=return_lse,
+    )[0]

@@ -1,0 +1,280 @@
+"""Linear attention by positive random features (FAVOR+)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._validate import (
+    as_bool,
+    as_float,
+    as_int,
+    as_number,
+    as_rng,
+    broadcast_shapes,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
+from .._vjp import differentiable, unbroadcast
+
+
+def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian rows, orthogonal within blocks of `dim`: (m, D)."""
+    blocks = []
+    for start in range(0, num_features, dim):
+        q, r = np.linalg.qr(rng.standard_normal((dim, dim)))
+        q *= np.sign(np.diag(r))  # makes the rotation uniform (Mezzadri 2007)
+        blocks.append(q.T[: num_features - start])
+    norms = np.sqrt(rng.chisquare(dim, num_features))
+    return np.concatenate(blocks) * norms[:, None]
+
+
+def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarray:
+    """Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector.
+
+    Args:
+        num_features: m, the number of rows.
+        dim: D.
+        seed: Seed, or a `numpy.random.Generator`.
+
+    Returns:
+        (m, D), float64.
+
+    Source:
+        Choromanski et al. 2021, "Rethinking Attention with Performers", section 2.4.
+
+    Example:
+        >>> import graphattend as ga
+        >>> w = ga.functional.orthogonal_projection(4, 4, seed=0)
+        >>> abs(float(w[0] @ w[1])) < 1e-12
+        True
+    """
+    m, d = as_int(num_features, "num_features", minimum=1), as_int(dim, "dim", minimum=1)
+    return draw_projection(m, d, as_rng(seed, "seed"))
+
+
+def features(
+    x: np.ndarray, projection: np.ndarray, is_query: bool, eps: float, shift: bool = False
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is held constant.
+
+    The published stabiliser is the maximum of x Wᵀ·D^(-1/4); with `shift` it is that of the whole exponent, which
+    also keeps long vectors from underflowing. The two differ by a factor per row that a normalised sum forgets.
+    """
+    root = x.dtype.type(x.shape[-1] ** -0.25)
+    z = simd.matmul_nt(x * root, projection)
+    h = z - 0.5 * np.einsum("...d,...d->...", x, x)[..., None] * (root * root)
+    top = (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True)
+    e = np.exp(h - top)
+    ratio = x.dtype.type(projection.shape[0] ** -0.5)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gh = g * e * ratio
+        gx = simd.matmul(gh, projection) * root - gh.sum(axis=-1, keepdims=True) * x * (root * root)
+        flat_h, flat_x = gh.reshape(-1, projection.shape[0]), x.reshape(-1, x.shape[-1])
+        return gx, simd.matmul_tn(flat_h, flat_x) * root
+
+    return ratio * (e + x.dtype.type(eps)), pullback
+
+
+def _check_projection(x: np.ndarray, projection: Any) -> np.ndarray:
+    w = as_float(projection, "projection")
+    check_ndim(w, "projection", 2, 2)
+    check_nonempty(w, "projection")
+    check_length(w, "projection", 1, x.shape[-1], "the width of x")
+    return w.astype(x.dtype, copy=False)
+
+
+def _favor_vjp(
+    x: Any, projection: Any, *, is_query: bool, eps: float = 0.0
+) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:
+    a = as_float(x, "x")
+    check_ndim(a, "x", 1)
+    check_nonempty(a, "x")
+    given = as_float(projection, "projection")
+    w = _check_projection(a, given)
+    as_bool(is_query, "is_query")
+    eps = as_number(eps, "eps", minimum=0.0)
+    rows = a if a.ndim > 1 else a[None]
+    phi, pull = features(rows, w, is_query, eps)
+
+    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray]:
+        gx, gw = pull(np.asarray(g, a.dtype).reshape(phi.shape))
+        return gx.reshape(a.shape), gw.astype(given.dtype, copy=False)
+
+    return phi.reshape(*a.shape[:-1], w.shape[0]), pullback
+
+
+@differentiable(_favor_vjp)
+def favor_features(x: Any, projection: Any, *, is_query: bool, eps: float = 0.0) -> np.ndarray:
+    """Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser.
+
+    m^(-1/2) · (exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser) + eps); the stabiliser is the maximum of x Wᵀ·D^(-1/4),
+    for queries over their row, for keys one per leading index; it is a constant in gradients.
+
+    Args:
+        x: (..., N, D) or (D,).
+        projection: W, (m, D), from `orthogonal_projection`.
+        is_query: Which stabiliser to use.
+        eps: Added to every feature; with 0 linear attention does not depend on the stabiliser.
+
+    Returns:
+        Features (..., N, m), not negative.
+
+    Source:
+        Choromanski et al. 2021, "Rethinking Attention with Performers", lemma 1 and eq. 5.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> w = ga.functional.orthogonal_projection(16, 4, seed=0)
+        >>> ga.functional.favor_features(np.ones((3, 4)), w, is_query=True).shape
+        (3, 16)
+    """
+    return _favor_vjp(x, projection, is_query=is_query, eps=eps)[0]
+
+
+def mix(
+    fq: np.ndarray, fk: np.ndarray, v: np.ndarray, is_causal: bool
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Σ_j (fq·fk_j) v_j / Σ_j fq·fk_j without the M×N matrix, and the pullback to fq, fk, v.
+
+    Rows whose normaliser is zero give zeros.
+    """
+    ones = np.ones((*v.shape[:-1], 1), v.dtype)
+    values = np.concatenate([v, ones], axis=-1)  # the normaliser is one more column
+    raw, pull_raw = (_causal if is_causal else _full)(fq, fk, values)
+    total = raw[..., -1:]
+    alive = total > 0
+    inverse = np.where(alive, 1 / np.where(alive, total, 1), 0).astype(v.dtype)
+    out = raw[..., :-1] * inverse
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        g_num = g * inverse
+        g_den = -(g_num * out).sum(axis=-1, keepdims=True)
+        gq, gk, gv = pull_raw(np.concatenate([g_num, g_den], axis=-1))
+        return gq, gk, gv[..., :-1]
+
+    return out, pullback
+
+
+def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
+    state = simd.matmul_tn(fk, v)
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        g_state = simd.matmul_tn(fq, g)
+        return simd.matmul_nt(g, state), simd.matmul_nt(v, g_state), simd.matmul(fk, g_state)
+
+    return simd.matmul(fq, state), pull
+
+
+#: Rows per block of the causal form: within a block the masked product is made, between blocks a running state.
+_BLOCK = 64
+
+
+def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
+    m_rows, n_keys = fq.shape[-2], fk.shape[-2]
+    batch = np.broadcast_shapes(fq.shape[:-2], fk.shape[:-2], v.shape[:-2])
+    starts = range(0, m_rows, _BLOCK)
+    lower = np.tri(_BLOCK, dtype=v.dtype)
+
+    def block(i: int) -> tuple[slice, slice, np.ndarray]:
+        rows, keys = slice(i, min(i + _BLOCK, m_rows)), slice(min(i, n_keys), min(i + _BLOCK, n_keys))
+        return rows, keys, lower[: rows.stop - i, : keys.stop - keys.start]
+
+    out = np.empty((*batch, m_rows, v.shape[-1]), v.dtype)
+    state = np.zeros((*batch, fk.shape[-1], v.shape[-1]), v.dtype)
+    for i in starts:
+        rows, keys, tri = block(i)
+        a = simd.matmul_nt(fq[..., rows, :], fk[..., keys, :]) * tri
+        out[..., rows, :] = simd.matmul(fq[..., rows, :], state) + simd.matmul(a, v[..., keys, :])
+        state = state + simd.matmul_tn(fk[..., keys, :], v[..., keys, :])
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gq = np.zeros((*batch, *fq.shape[-2:]), v.dtype)
+        gk = np.zeros((*batch, *fk.shape[-2:]), v.dtype)
+        gv = np.zeros((*batch, *v.shape[-2:]), v.dtype)
+        past = np.zeros_like(state)
+        for i in starts:
+            rows, keys, tri = block(i)
+            q, k, w, gr = fq[..., rows, :], fk[..., keys, :], v[..., keys, :], g[..., rows, :]
+            ga = simd.matmul_nt(gr, w) * tri
+            gq[..., rows, :] = simd.matmul_nt(gr, past) + simd.matmul(ga, k)
+            gk[..., keys, :] += simd.matmul_tn(ga, q)
+            gv[..., keys, :] += simd.matmul_tn(simd.matmul_nt(q, k) * tri, gr)
+            past = past + simd.matmul_tn(k, w)
+        future = np.zeros_like(state)
+        for i in reversed(starts):
+            rows, keys, _ = block(i)
+            gk[..., keys, :] += simd.matmul_nt(v[..., keys, :], future)
+            gv[..., keys, :] += simd.matmul(fk[..., keys, :], future)
+            future = future + simd.matmul_tn(fq[..., rows, :], g[..., rows, :])
+        return gq, gk, gv
+
+    return out, pull
+
+
+def _linear_attention_vjp(
+    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
+) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
+    q, k, v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
+    check_ndim(q, "query", 1)
+    for name, x in (("key", k), ("value", v)):
+        check_ndim(x, name, 2)
+    for name, x in (("query", q), ("key", k), ("value", v)):
+        check_nonempty(x, name)
+    check_length(k, "key", -1, q.shape[-1], "the query's width")
+    check_length(v, "value", -2, k.shape[-2], "one value per key")
+    q, k, v = common_dtype(q, k, v)
+    rows = q if q.ndim > 1 else q[None]
+    broadcast_shapes("query, key, value", rows.shape[:-2], k.shape[:-2], v.shape[:-2])
+    w = _check_projection(q, projection)
+    as_bool(is_causal, "is_causal")
+    eps = as_number(eps, "eps", minimum=0.0)
+    fq, pull_q = features(rows, w, True, eps, shift=eps == 0)
+    fk, pull_k = features(k, w, False, eps, shift=eps == 0)
+    out, pull = mix(fq, fk, v, is_causal)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        gfq, gfk, gv = pull(np.asarray(g, q.dtype).reshape(out.shape))
+        gq, gw_q = pull_q(unbroadcast(gfq, fq.shape))
+        gk, gw_k = pull_k(unbroadcast(gfk, fk.shape))
+        return gq.reshape(q.shape), gk, unbroadcast(gv, v.shape), gw_q + gw_k
+
+    return out if q.ndim > 1 else out[..., 0, :], pullback
+
+
+@differentiable(_linear_attention_vjp)
+def linear_attention(
+    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
+) -> np.ndarray:
+    """An estimate of softmax attention in time linear in M and N, by positive random features.
+
+    Args:
+        query: (..., M, D) or (D,).
+        key: (..., N, D).
+        value: (..., N, E).
+        projection: (m, D), from `orthogonal_projection`; more rows, smaller error (about m^(-1/2)).
+        is_causal: Query i sees key j iff j <= i, in linear time, too.
+        eps: Added to every feature.
+
+    Returns:
+        (..., M, E).
+
+    Source:
+        Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> rng = np.random.default_rng(0)
+        >>> q, k, v = (rng.standard_normal((50, 8)) * 0.5 for _ in range(3))
+        >>> w = ga.functional.orthogonal_projection(2048, 8, seed=0)
+        >>> exact = ga.functional.scaled_dot_product_attention(q, k, v)
+        >>> bool(np.abs(ga.functional.linear_attention(q, k, v, w) - exact).max() < 0.05)
+        True
+    """
+    return _linear_attention_vjp(query, key, value, projection, is_causal=is_causal, eps=eps)[0]

@@ -1,0 +1,267 @@
+"""Multi-head attention as a pure function of its inputs and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._validate import (
+    as_array,
+    as_bool,
+    as_float,
+    as_int,
+    as_mask,
+    broadcast_shapes,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    check_shape,
+    common_dtype,
+    near_miss,
+)
+from .._vjp import differentiable, unbroadcast
+from ..errors import DimensionMismatchError, InvalidConfigError
+from .attention import fit_mask
+from .softmax import masked_softmax, softmax_pullback
+
+WEIGHTS = ("w_q", "w_k", "w_v", "w_o")
+BIASES = ("b_q", "b_k", "b_v", "b_o")
+
+
+def split_heads(x: np.ndarray, heads: int) -> np.ndarray:
+    """(..., N, H·E) → (..., H, N, E); head h owns columns h·E … (h+1)·E."""
+    *lead, n, width = x.shape
+    return x.reshape(*lead, n, heads, width // heads).swapaxes(-3, -2)
+
+
+def join_heads(x: np.ndarray) -> np.ndarray:
+    """(..., H, N, E) → (..., N, H·E), the inverse of `split_heads`."""
+    *lead, heads, n, width = x.shape
+    return x.swapaxes(-3, -2).reshape(*lead, n, heads * width)
+
+
+def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+    """``x @ w + b`` for x (..., N, Din), as one flat product."""
+    y = simd.matmul(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
+    if b is not None:
+        y += b
+    return y
+
+
+def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `linear` for x, w and b."""
+    flat_x, flat_g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+    gx = simd.matmul_nt(flat_g, w).reshape(x.shape)
+    return gx, simd.matmul_tn(flat_x, flat_g), flat_g.sum(axis=0)
+
+
+def _check_parameters(parameters: Any, widths: tuple[int, int, int], heads: int) -> dict[str, np.ndarray]:
+    if not isinstance(parameters, Mapping):
+        raise InvalidConfigError(
+            f"parameters: expected a mapping of names to arrays, got {type(parameters).__name__}",
+            argument="parameters",
+            expected="a mapping",
+            actual=type(parameters).__name__,
+        )
+    known = WEIGHTS + BIASES
+    for name in parameters:
+        if name not in known:
+            raise InvalidConfigError(
+                f"parameters: unknown name {name!r:.60}{near_miss(name, known)}",
+                argument="parameters",
+                expected=known,
+                actual=name,
+            )
+    p = {name: as_float(parameters[name], name) for name in known if parameters.get(name) is not None}
+    for name in WEIGHTS:
+        if name not in p:
+            raise InvalidConfigError(
+                f"parameters: expected {', '.join(WEIGHTS)}, {name} is missing", argument=name, expected=WEIGHTS
+            )
+        check_ndim(p[name], name, 2, 2)
+    for name, width in zip(WEIGHTS, widths, strict=False):
+        check_length(p[name], name, 0, width, "the input's width")
+    check_length(p["w_k"], "w_k", 1, p["w_q"].shape[1], "the width of w_q")
+    for name in ("w_q", "w_v"):
+        if p[name].shape[1] % heads:
+            raise DimensionMismatchError(
+                f"num_heads: expected a divisor of {p[name].shape[1]} (columns of {name}), got {heads}",
+                argument="num_heads",
+                expected=p[name].shape[1],
+                actual=heads,
+            )
+    check_length(p["w_o"], "w_o", 0, p["w_v"].shape[1], "the width of w_v")
+    for bias, weight in zip(BIASES, WEIGHTS, strict=True):
+        if bias in p:
+            check_shape(p[bias], bias, (p[weight].shape[1],))
+    return p
+
+
+def _multi_head_vjp(
+    query: Any,
+    key: Any,
+    value: Any,
+    parameters: Mapping[str, Any],
+    *,
+    num_heads: int,
+    attn_mask: Any = None,
+    key_padding_mask: Any = None,
+    need_weights: bool = False,
+) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+    heads = as_int(num_heads, "num_heads", minimum=1)
+    need_weights = as_bool(need_weights, "need_weights")
+    x_q, x_k, x_v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
+    for name, x in (("query", x_q), ("key", x_k), ("value", x_v)):
+        check_ndim(x, name, 2)
+        check_nonempty(x, name)
+    check_length(x_v, "value", -2, x_k.shape[-2], "one value per key")
+    batch = broadcast_shapes("query, key, value", x_q.shape[:-2], x_k.shape[:-2], x_v.shape[:-2])
+    p = _check_parameters(parameters, (x_q.shape[-1], x_k.shape[-1], x_v.shape[-1]), heads)
+    names = list(p)
+    x_q, x_k, x_v, *arrays = common_dtype(x_q, x_k, x_v, *p.values())
+    p = dict(zip(names, arrays, strict=True))
+    shape = (*batch, heads, x_q.shape[-2], x_k.shape[-2])
+    mask = _join_masks(attn_mask, key_padding_mask, shape, x_q.dtype)
+
+    q, k, v = (
+        split_heads(linear(x, p[w], p.get(b)), heads)
+        for x, w, b in ((x_q, "w_q", "b_q"), (x_k, "w_k", "b_k"), (x_v, "w_v", "b_v"))
+    )
+    factor = q.dtype.type(q.shape[-1] ** -0.5)
+    w = masked_softmax(simd.matmul_nt(q, k) * factor, mask)
+    mixed = join_heads(simd.matmul(w, v))
+    out = linear(mixed, p["w_o"], p.get("b_o"))
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        g_out, g_w = g if need_weights else (g, None)
+        g_out = np.zeros_like(out) if g_out is None else np.asarray(g_out, out.dtype)
+        gp: dict[str, np.ndarray] = {}
+        g_mixed, gp["w_o"], gp["b_o"] = linear_pullback(mixed, p["w_o"], g_out)
+        g_heads = split_heads(g_mixed, heads)
+        gw = simd.matmul_nt(g_heads, v)
+        if g_w is not None:
+            gw = gw + np.asarray(g_w, gw.dtype)
+        gs = softmax_pullback(w, gw) * factor
+        inner = (simd.matmul(gs, k), simd.matmul_tn(gs, q), simd.matmul_tn(w, g_heads))
+        gx = []
+        for g_in, head, x, wn, bn in zip(inner, (q, k, v), (x_q, x_k, x_v), WEIGHTS, BIASES, strict=False):
+            flat = join_heads(unbroadcast(g_in, head.shape))
+            g_x, gp[wn], gp[bn] = linear_pullback(x, p[wn], flat)
+            gx.append(g_x)
+        return (*gx, {name: gp[name] for name in p})
+
+    return (out, w) if need_weights else out, pullback
+
+
+def _join_masks(
+    attn_mask: Any, key_padding_mask: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> np.ndarray | None:
+    mask = None
+    if attn_mask is not None:
+        mask = as_mask(attn_mask)
+        lead = shape[:-3]
+        if mask.ndim == len(lead) + 2 and lead and mask.shape[:-2] == lead:
+            mask = mask[..., None, :, :]  # (B, M, N) without a head axis
+        mask = fit_mask(mask, shape, single=False)
+        if mask.dtype != np.bool_:
+            mask = mask.astype(dtype, copy=False)
+    if key_padding_mask is None:
+        return mask
+    padding = as_mask(key_padding_mask, "key_padding_mask")
+    expected = (*shape[:-3], shape[-1])
+    if padding.ndim == 0 or broadcast_shapes("key_padding_mask", padding.shape, expected) != expected:
+        raise DimensionMismatchError(
+            f"key_padding_mask: expected shape {expected}, got {padding.shape}",
+            argument="key_padding_mask",
+            expected=expected,
+            actual=padding.shape,
+        )
+    padding = padding[..., None, None, :]
+    if padding.dtype != np.bool_:
+        padding = padding.astype(dtype, copy=False)
+    if mask is None:
+        return padding
+    if mask.dtype == np.bool_ and padding.dtype == np.bool_:
+        return np.asarray(mask & padding)
+    additive = [np.where(m, 0, -np.inf).astype(dtype) if m.dtype == np.bool_ else m for m in (mask, padding)]
+    return np.asarray(additive[0] + additive[1])
+
+
+@differentiable(_multi_head_vjp)
+def multi_head_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    parameters: Mapping[str, Any],
+    *,
+    num_heads: int,
+    attn_mask: Any = None,
+    key_padding_mask: Any = None,
+    need_weights: bool = False,
+) -> Any:
+    """Project, attend in H subspaces side by side, join, project: y = x @ w + b.
+
+    Head h owns columns h·D/H … (h+1)·D/H of the projections.
+
+    Args:
+        query: (..., M, D).
+        key: (..., N, Dk).
+        value: (..., N, Dv).
+        parameters: ``w_q (D, D)``, ``w_k (Dk, D)``, ``w_v (Dv, D)``, ``w_o (D, D)`` and, if wanted,
+            ``b_q, b_k, b_v, b_o``.
+        num_heads: H, a divisor of D.
+        attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); one of shape
+            (B, M, N) holds for every head.
+        key_padding_mask: (B, N), True = attend. For PyTorch's opposite sense see `from_torch_mask`.
+        need_weights: Also return the weights of every head, (..., H, M, N).
+
+    Returns:
+        Output (..., M, D), or (output, weights). Under `ga.vjp` the parameters' gradient is a mapping.
+
+    Raises:
+        DimensionMismatchError, EmptyInputError, InvalidConfigError.
+
+    Source:
+        Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> eye = {name: np.eye(4) for name in ("w_q", "w_k", "w_v", "w_o")}
+        >>> x = np.ones((1, 3, 4))
+        >>> ga.functional.multi_head_attention(x, x, x, eye, num_heads=2).shape
+        (1, 3, 4)
+    """
+    return _multi_head_vjp(
+        query,
+        key,
+        value,
+        parameters,
+        num_heads=num_heads,
+        attn_mask=attn_mask,
+        key_padding_mask=key_padding_mask,
+        need_weights=need_weights,
+    )[0]
+
+
+def from_torch_mask(mask: Any) -> np.ndarray:
+    """Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are.
+
+    Args:
+        mask: A boolean or float mask of any shape, as for `torch.nn.MultiheadAttention`.
+
+    Returns:
+        The mask in the sense of this library.
+
+    Raises:
+        InvalidConfigError: `mask` is neither boolean nor float.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.functional.from_torch_mask([False, True])
+        array([ True, False])
+    """
+    m = as_mask(as_array(mask, "mask"), "mask")
+    return ~m if m.dtype == np.bool_ else m.copy()

@@ -1,0 +1,100 @@
+"""Rotary position encoding for real-valued positions, such as distances in a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._validate import as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
+from .._vjp import differentiable, unbroadcast
+from ..errors import DimensionMismatchError
+
+
+def rotate(
+    x: np.ndarray, positions: np.ndarray, base: float, interleaved: bool
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives both gradients, still broadcast."""
+    d = x.shape[-1]
+    pairs = d // 2
+    frequency = base ** (-2.0 * np.arange(pairs) / d)
+    # Angles in double precision: a float32 angle of 10⁴ is already off by 10⁻³.
+    angle = positions[..., None].astype(np.float64) * frequency
+    cos, sin = np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)
+    first, second = _halves(d, interleaved)
+
+    def turn(a: np.ndarray, sin: np.ndarray) -> np.ndarray:
+        out = np.empty(np.broadcast_shapes(a.shape, (*positions.shape, d)), a.dtype)
+        out[..., 2 * pairs :] = a[..., 2 * pairs :]
+        out[..., first] = a[..., first] * cos - a[..., second] * sin
+        out[..., second] = a[..., first] * sin + a[..., second] * cos
+        return out
+
+    y = turn(x, sin)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        slope = g[..., second] * y[..., first] - g[..., first] * y[..., second]
+        return turn(g, -sin), (slope * frequency).sum(axis=-1)
+
+    return y, pullback
+
+
+def _halves(d: int, interleaved: bool) -> tuple[slice, slice]:
+    pairs = d // 2
+    if interleaved:
+        return slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+    return slice(0, pairs), slice(pairs, 2 * pairs)
+
+
+def _rotary_vjp(
+    x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True
+) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray | None]]]:
+    a = as_float(x, "x")
+    check_ndim(a, "x", 1)
+    check_nonempty(a, "x")
+    real = np.asarray(positions).dtype.kind == "f"
+    at = as_float(positions, "positions")
+    base = as_number(base, "base", above=0.0)
+    as_bool(interleaved, "interleaved")
+    if broadcast_shapes("positions", at.shape, a.shape[:-1]) != a.shape[:-1]:
+        raise DimensionMismatchError(
+            f"positions: expected a shape that broadcasts to {a.shape[:-1]}, got {at.shape}",
+            argument="positions",
+            expected=a.shape[:-1],
+            actual=at.shape,
+        )
+    y, pull = rotate(a, at, base, interleaved)
+
+    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        gx, gp = pull(np.asarray(g, a.dtype))
+        return gx, unbroadcast(gp, at.shape).astype(at.dtype, copy=False) if real else None
+
+    return y, pullback
+
+
+@differentiable(_rotary_vjp)
+def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True) -> np.ndarray:
+    """Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions.
+
+    Args:
+        x: (..., D). A last odd coordinate is left alone.
+        positions: Real numbers, broadcastable to x.shape[:-1]: token indices or distances in a graph.
+        base: Ratio of the slowest to the fastest rotation.
+        interleaved: Pairs are (2i, 2i+1); else (i, i + D/2).
+
+    Returns:
+        Like `x`, with the same norms.
+
+    Raises:
+        DimensionMismatchError: `positions` does not fit `x`.
+
+    Source:
+        Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding", eq. 15 and 34.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> ga.functional.rotary(np.array([1.0, 0.0]), np.pi / 2).round(6)
+        array([0., 1.])
+    """
+    return _rotary_vjp(x, positions, base=base, interleaved=interleaved)[0]

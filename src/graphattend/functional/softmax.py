@@ -1,0 +1,140 @@
+"""Softmax over an axis and within the segments of a CSR list, stable for any logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_float, as_index, check_ndim
+from .._vjp import differentiable
+from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
+
+
+def masked_softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Softmax over the last axis after a boolean (True = keep) or additive mask; empty rows give zeros."""
+    if mask is None:
+        return simd.softmax(scores)
+    if mask.dtype == np.bool_:
+        return simd.softmax(np.where(mask, scores, scores.dtype.type(-np.inf)))
+    return simd.softmax((scores + mask).astype(scores.dtype, copy=False))
+
+
+def softmax_pullback(w: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Gradient of the scores, given the weights `w` and the gradient `g` of the weights."""
+    gs: np.ndarray = w * g
+    gs -= w * gs.sum(axis=-1, keepdims=True)
+    return gs
+
+
+def _check_axis(x: np.ndarray, axis: Any) -> int:
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)) or not -x.ndim <= axis < x.ndim:
+        expected = f"a whole number in [{-x.ndim}, {x.ndim})"
+        raise InvalidConfigError(
+            f"axis: expected {expected}, got {axis!r:.40}", argument="axis", expected=expected, actual=axis
+        )
+    return int(axis)
+
+
+def _softmax_vjp(x: Any, *, axis: int = -1) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray]]]:
+    x = as_float(x, "x")
+    check_ndim(x, "x", 1)
+    axis = _check_axis(x, axis)
+    if x.shape[axis] == 0:
+        raise EmptyInputError(
+            f"x: expected at least one entry along axis {axis}, got shape {x.shape}",
+            argument="x",
+            expected="at least one entry",
+            actual=x.shape,
+        )
+    w = simd.softmax(np.moveaxis(x, axis, -1))
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray]:
+        gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
+        return (np.moveaxis(gs, -1, axis),)
+
+    return np.moveaxis(w, -1, axis), pullback
+
+
+@differentiable(_softmax_vjp)
+def softmax(x: Any, axis: int = -1) -> np.ndarray:
+    """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
+
+    A line of nothing but -inf gives zeros.
+
+    Args:
+        x: Logits, any shape with at least one axis.
+        axis: The axis that sums to one.
+
+    Returns:
+        Weights with the shape of `x`.
+
+    Raises:
+        EmptyInputError: The axis has length zero.
+        InvalidConfigError: No such axis, or `x` is not real.
+
+    Source:
+        Bridle 1990, "Probabilistic Interpretation of Feedforward Classification Network Outputs", eq. 2.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.functional.softmax([1e4, 1e4, -1e4])
+        array([0.5, 0.5, 0. ])
+    """
+    return _softmax_vjp(x, axis=axis)[0]
+
+
+def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarray:
+    """CSR row starts: from 0 up to `length`, never falling."""
+    ptr = as_index(indptr, argument, ndim=1)
+    ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
+    if not ok:
+        expected = f"row starts from 0 to {length}, never falling"
+        raise DimensionMismatchError(
+            f"{argument}: expected {expected}, got {ptr.size} entries ending in {ptr[-1:].tolist()}",
+            argument=argument,
+            expected=length,
+            actual=int(ptr[-1]) if ptr.size else 0,
+        )
+    return ptr
+
+
+def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
+    scores = as_float(scores, "scores")
+    check_ndim(scores, "scores", 1)
+    ptr = check_indptr(indptr, scores.shape[0])
+    w = simd.segment_softmax(scores, ptr)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
+        gs = w * np.asarray(g, w.dtype)
+        total = simd.segment_sum(gs, ptr)
+        return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
+
+    return w, pullback
+
+
+@differentiable(_segment_softmax_vjp)
+def segment_softmax(scores: Any, indptr: Any) -> np.ndarray:
+    """Softmax within each row of a CSR list: one distribution per node over its own edges.
+
+    Args:
+        scores: One score per edge, (K,) or (K, H), in CSR order.
+        indptr: Row starts, (V+1,).
+
+    Returns:
+        Weights like `scores`; each non-empty row sums to one.
+
+    Raises:
+        DimensionMismatchError: `indptr` does not run from 0 to K.
+
+    Source:
+        Veličković et al. 2018, "Graph Attention Networks", eq. 2.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.functional.segment_softmax([0.0, 0.0, 5.0], [0, 2, 2, 3])
+        array([0.5, 0.5, 1. ])
+    """
+    return _segment_softmax_vjp(scores, indptr)[0]

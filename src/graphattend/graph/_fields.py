@@ -1,0 +1,99 @@
+"""The fields of a `NeighborGraph`: what comes in becomes a checked, private, read-only value, or a typed error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _validate as check
+from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
+
+
+def frozen(a: np.ndarray) -> np.ndarray:
+    """A private copy that nobody can write to."""
+    copy = np.array(a, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def per_edge(x: Any, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray | None:
+    if x is None:
+        return None
+    a = check.as_float(x, argument)
+    check.check_ndim(a, argument, ndim, ndim)
+    check.check_length(a, argument, 0, num_edges, "one entry per edge")
+    if ndim == 2 and a.shape[1] == 0:
+        raise EmptyInputError(
+            f"{argument}: expected at least one feature per edge, got shape {a.shape}",
+            argument=argument,
+            expected="at least one feature per edge",
+            actual=a.shape,
+        )
+    check.check_finite(a, argument)
+    return frozen(a)
+
+
+def not_negative(a: np.ndarray | None, argument: str) -> np.ndarray | None:
+    if a is not None and a.size and a.min() < 0:
+        expected = "numbers >= 0"
+        raise InvalidConfigError(
+            f"{argument}: expected {expected}, got {a.min()}",
+            argument=argument,
+            expected=expected,
+            actual=a.min().item(),
+        )
+    return a
+
+
+def layers(x: Any, num_nodes: int) -> np.ndarray | None:
+    if x is None:
+        return None
+    a = check.as_index(x, "layers", ndim=1)
+    check.check_length(a, "layers", 0, num_nodes, "one entry per node")
+    return not_negative(frozen(a), "layers")
+
+
+def names(names: Any, num_nodes: int) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, np.ndarray) and names.dtype.kind == "U":
+        names = names.tolist()
+    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+        expected = "a sequence of strings"
+        raise InvalidConfigError(
+            f"names: expected {expected}, got {type(names).__name__}",
+            argument="names",
+            expected=expected,
+            actual=type(names).__name__,
+        )
+    if len(names) != num_nodes:
+        raise DimensionMismatchError(
+            f"names: expected {num_nodes}, one per node, got {len(names)}",
+            argument="names",
+            expected=num_nodes,
+            actual=len(names),
+        )
+    return tuple(str(n) for n in names)
+
+
+def offsets(indptr: Any, num_edges: int) -> np.ndarray:
+    a = check.as_index(indptr, "indptr", ndim=1)
+    if len(a) < 2:
+        raise EmptyInputError(
+            f"indptr: expected at least one node, got shape {a.shape}",
+            argument="indptr",
+            expected="at least one node",
+            actual=a.shape,
+        )
+    if a[0] != 0 or (a[1:] < a[:-1]).any():
+        expected = "offsets that start at 0 and never fall"
+        raise InvalidConfigError(f"indptr: expected {expected}", argument="indptr", expected=expected, actual=None)
+    if a[-1] != num_edges:
+        raise DimensionMismatchError(
+            f"indptr: expected its last entry to be {num_edges}, the length of indices, got {a[-1]}",
+            argument="indptr",
+            expected=num_edges,
+            actual=int(a[-1]),
+        )
+    return frozen(a)

@@ -1,0 +1,199 @@
+"""The measures a graph can be asked for; each checks its options and hands over to a module of pure functions."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from .. import _validate as check
+from ._fields import frozen
+
+if TYPE_CHECKING:
+    from .neighbor_graph import NeighborGraph
+
+
+class Measures:
+    """The part of `NeighborGraph` that measures; it has no state but the features it keeps once computed."""
+
+    @property
+    def _graph(self) -> NeighborGraph:
+        return cast("NeighborGraph", self)
+
+    def degree(self) -> np.ndarray:
+        """Number of neighbours of each node: the length of its row.
+
+        Returns:
+            Whole numbers, (V,).
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1, 1], [1, 0, 2]], 3).degree()
+            array([1, 1, 1])
+        """
+        return np.diff(self._graph.indptr)
+
+    def closeness(self) -> np.ndarray:
+        """Closeness centrality in hops, over incoming paths, with the Wasserman-Faust factor, as networkx has it.
+
+        Exact: visits all pairs of nodes, O(V K) time, bounded memory.
+
+        Returns:
+            Numbers from 0 to 1, (V,).
+
+        Source: Freeman (1979); Wasserman and Faust, "Social Network Analysis" (1994), p. 201.
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1, 1, 2], [1, 0, 2, 1]], 3).closeness().round(3).tolist()
+            [0.667, 1.0, 0.667]
+        """
+        from .paths import closeness
+
+        return closeness(self._graph)
+
+    def betweenness(self) -> np.ndarray:
+        """Betweenness centrality in hops, normalised, as networkx has it.
+
+        Exact: visits all pairs of nodes, O(V K) time, bounded memory.
+
+        Returns:
+            Numbers from 0 to 1, (V,).
+
+        Raises:
+            NumericalInstabilityError: More shortest paths than float64 can count.
+
+        Source: Brandes, "A faster algorithm for betweenness centrality" (2001).
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1, 1, 2], [1, 0, 2, 1]], 3).betweenness().tolist()
+            [0.0, 1.0, 0.0]
+        """
+        from .paths import betweenness
+
+        return betweenness(self._graph)
+
+    def pagerank(self, alpha: float = 0.85) -> np.ndarray:
+        """PageRank over source → target, weighted by `edge_weights`, as networkx has it but converged to 1e-12.
+
+        Args:
+            alpha: Probability of following an edge, 0 … 1.
+
+        Returns:
+            Probabilities, (V,), that sum to 1.
+
+        Raises:
+            InvalidConfigError: ``alpha`` out of range, or a negative weight.
+            NumericalInstabilityError: No convergence, which only an ``alpha`` next to 1 brings about.
+
+        Source: Page, Brin, Motwani and Winograd (1999).
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2).pagerank().tolist()
+            [0.5, 0.5]
+        """
+        from .centrality import pagerank
+
+        return pagerank(self._graph, check.as_number(alpha, "alpha", minimum=0.0, maximum=1.0))
+
+    def clustering(self) -> np.ndarray:
+        """Clustering coefficient of each node, loops, duplicates and weights ignored, as networkx has it.
+
+        Returns:
+            Numbers from 0 to 1, (V,). Directed edges count as Fagiolo has it, which for edges in both directions is
+            the usual share of linked pairs of neighbours.
+
+        Source: Watts and Strogatz (1998); Fagiolo, "Clustering in complex directed networks" (2007).
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2]], 3).clustering().tolist()
+            [1.0, 1.0, 1.0]
+        """
+        from .centrality import clustering
+
+        return clustering(self._graph)
+
+    def shortest_path_lengths(self, sources: Any = None, cutoff: float | None = None) -> np.ndarray:
+        """Lengths of the shortest paths source → target: sums of `distances` if the graph has them, else hops.
+
+        Args:
+            sources: Nodes to start from, (S,) or one node; all if None.
+            cutoff: Longest length of interest, itself included.
+
+        Returns:
+            float64, (S, V): entry (s, v) from ``sources[s]`` to v; inf where unreachable or beyond the cutoff.
+
+        Raises:
+            OutOfBoundsError: A source that does not exist.
+            EmptyInputError: No sources.
+            InvalidConfigError: A negative cutoff, sources that are not whole numbers.
+            UnsupportedError: A result of more than 100 000 000 entries: ask for fewer sources at a time.
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> path = NeighborGraph.from_edge_index([[0, 1], [1, 2]], 3)
+            >>> path.shortest_path_lengths([0, 2]).tolist()
+            [[0.0, 1.0, 2.0], [inf, inf, 0.0]]
+        """
+        from .paths import shortest_path_lengths
+        from .properties import check_dense
+
+        if sources is None:
+            chosen = np.arange(self._graph.num_nodes)
+        else:
+            chosen = np.atleast_1d(check.as_index(sources, "sources", self._graph.num_nodes))
+            check.check_ndim(chosen, "sources", 1, 1)
+            check.check_nonempty(chosen, "sources")
+        check_dense(len(chosen), self._graph.num_nodes, "sources")
+        limit = None if cutoff is None else check.as_number(cutoff, "cutoff", minimum=0.0)
+        return shortest_path_lengths(self._graph, chosen, limit)
+
+    def laplacian(self, normalized: bool = False) -> np.ndarray:
+        """The Laplacian D - A, A[source, target] = weight, D its row sums, as networkx has it.
+
+        Args:
+            normalized: Give D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros.
+
+        Returns:
+            A dense float64 matrix, (V, V). Duplicate edges are summed.
+
+        Raises:
+            UnsupportedError: More than 10 000 nodes (use `to_scipy`).
+            InvalidConfigError: ``normalized`` with weights of negative sum.
+
+        Source: Chung, "Spectral Graph Theory" (1997).
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2, edge_weights=[3.0, 3.0]).laplacian().tolist()
+            [[3.0, -3.0], [-3.0, 3.0]]
+        """
+        from .spectral import laplacian
+
+        return laplacian(self._graph, check.as_bool(normalized, "normalized"))
+
+    def structural_features(self) -> np.ndarray:
+        """Degree, closeness, betweenness, PageRank and clustering of every node, computed once.
+
+        Returns:
+            float64, (V, 5), read-only; columns in that order.
+
+        Raises:
+            InvalidConfigError: A negative edge weight (PageRank).
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2).structural_features().tolist()
+            [[1.0, 1.0, 0.0, 0.5, 0.0], [1.0, 1.0, 0.0, 0.5, 0.0]]
+        """
+        return self._structural
+
+    @cached_property
+    def _structural(self) -> np.ndarray:
+        from .centrality import structural_features
+
+        return frozen(structural_features(self._graph))

@@ -1,0 +1,160 @@
+"""Graphs from the forms other libraries keep them in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _validate as check
+from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
+from . import _csr
+from .neighbor_graph import NeighborGraph
+
+# Beyond this the offsets alone would take a gigabyte.
+MAX_NODES = 100_000_000
+
+
+def check_num_nodes(num_nodes: Any, argument: str = "num_nodes") -> int:
+    """A usable number of nodes."""
+    size = check.as_int(num_nodes, argument, minimum=0, maximum=MAX_NODES)
+    if size == 0:
+        raise EmptyInputError(
+            f"{argument}: expected at least one node, got 0", argument=argument, expected="at least one node", actual=0
+        )
+    return size
+
+
+def _ordered(x: Any, argument: str, order: np.ndarray) -> np.ndarray | None:
+    """Per-edge data in row order; its shape and values are checked by the graph."""
+    if x is None:
+        return None
+    a = check.as_float(x, argument)
+    check.check_ndim(a, argument, 1, 2)
+    check.check_length(a, argument, 0, len(order), "one entry per edge")
+    ordered: np.ndarray = a[order]
+    return ordered
+
+
+def from_edge_index(
+    edge_index: Any,
+    num_nodes: Any,
+    edge_features: Any = None,
+    edge_weights: Any = None,
+    distances: Any = None,
+    layers: Any = None,
+    names: Any = None,
+) -> NeighborGraph:
+    """See `NeighborGraph.from_edge_index`."""
+    size = check_num_nodes(num_nodes)
+    edges = check.as_index(edge_index, "edge_index", size, ndim=2)
+    if len(edges) != 2:
+        raise DimensionMismatchError(
+            f"edge_index: expected shape (2, K), got {edges.shape}",
+            argument="edge_index",
+            expected=2,
+            actual=len(edges),
+        )
+    sources, targets = edges
+    order = np.argsort(targets, kind="stable")
+    return NeighborGraph(
+        _csr.indptr_of(targets, size),
+        sources[order],
+        edge_features=_ordered(edge_features, "edge_features", order),
+        edge_weights=_ordered(edge_weights, "edge_weights", order),
+        distances=_ordered(distances, "distances", order),
+        layers=layers,
+        names=names,
+    )
+
+
+def from_networkx(graph: Any, weight: str, distance: str | None, edge_features: str | None) -> NeighborGraph:
+    """See `NeighborGraph.from_networkx`."""
+    if not all(callable(getattr(graph, name, None)) for name in ("nodes", "edges", "is_directed")):
+        expected = "a networkx graph"
+        raise InvalidConfigError(
+            f"graph: expected {expected}, got {type(graph).__name__}",
+            argument="graph",
+            expected=expected,
+            actual=type(graph).__name__,
+        )
+    nodes = list(graph.nodes())
+    check_num_nodes(len(nodes), "graph")
+    names = None if nodes == list(range(len(nodes))) else [str(n) for n in nodes]
+    numbers = {n: i for i, n in enumerate(nodes)}
+    edges = list(graph.edges(data=True))
+    data = [attributes for _, _, attributes in edges]
+    columns = {
+        "edge_weights": _weights(data, weight),
+        "distances": _attribute(data, distance, "distance"),
+        "edge_features": _attribute(data, edge_features, "edge_features"),
+    }
+    if columns["edge_features"] is not None and columns["edge_features"].ndim == 1:
+        columns["edge_features"] = columns["edge_features"][:, None]
+    sources = np.array([numbers[u] for u, _, _ in edges], dtype=np.int64)
+    targets = np.array([numbers[v] for _, v, _ in edges], dtype=np.int64)
+    return from_pairs(sources, targets, len(nodes), graph.is_directed(), columns, names=names)
+
+
+def from_pairs(
+    sources: np.ndarray,
+    targets: np.ndarray,
+    num_nodes: int,
+    directed: bool,
+    columns: dict[str, np.ndarray | None],
+    *,
+    layers: Any = None,
+    names: Any = None,
+) -> NeighborGraph:
+    """A graph from its edges; undirected ones (loops apart) are stored both ways, with the same data."""
+    if not directed:
+        back = np.flatnonzero(sources != targets)
+        sources, targets = np.concatenate([sources, targets[back]]), np.concatenate([targets, sources[back]])
+        columns = {n: a if a is None else np.concatenate([a, a[back]]) for n, a in columns.items()}
+    edges = np.stack([sources, targets])
+    return from_edge_index(edges, num_nodes, **columns, layers=layers, names=names)
+
+
+def _weights(data: list[dict[str, Any]], name: str) -> np.ndarray | None:
+    if not any(name in attributes for attributes in data):
+        return None
+    return _column([attributes.get(name, 1.0) for attributes in data], name)
+
+
+def _attribute(data: list[dict[str, Any]], name: str | None, argument: str) -> np.ndarray | None:
+    if name is None:
+        return None
+    if not all(name in attributes for attributes in data):
+        expected = f"an attribute {name!r} on every edge"
+        raise InvalidConfigError(f"{argument}: expected {expected}", argument=argument, expected=expected)
+    return _column([attributes[name] for attributes in data], name)
+
+
+def _column(values: list[Any], name: str) -> np.ndarray:
+    """Numbers as float64, so that large whole numbers stay exact; text and booleans are refused."""
+    a = check.as_array(values, name)
+    return a.astype(np.float64) if a.dtype.kind in "iu" else check.as_float(a, name)
+
+
+def from_scipy(matrix: Any) -> NeighborGraph:
+    """See `NeighborGraph.from_scipy`."""
+    if not callable(getattr(matrix, "tocsr", None)) or not hasattr(matrix, "nnz"):
+        expected = "a SciPy sparse matrix"
+        raise InvalidConfigError(
+            f"matrix: expected {expected}, got {type(matrix).__name__}",
+            argument="matrix",
+            expected=expected,
+            actual=type(matrix).__name__,
+        )
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise DimensionMismatchError(
+            f"matrix: expected a square matrix, got shape {matrix.shape}",
+            argument="matrix",
+            expected="a square matrix",
+            actual=matrix.shape,
+        )
+    check_num_nodes(matrix.shape[0], "matrix")
+    rows = matrix.tocsr().copy()
+    rows.sum_duplicates()  # and sorts each row
+    weights = None if rows.dtype == np.bool_ else _column(rows.data, "matrix")
+    return NeighborGraph(rows.indptr, rows.indices, edge_weights=weights)

@@ -1,0 +1,50 @@
+"""Neighbour lists out of a faiss HNSW index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _validate as check
+from ..errors import InvalidConfigError, OutOfBoundsError
+from . import _csr
+from .constructors import check_num_nodes
+from .conversions import need
+from .neighbor_graph import NeighborGraph
+
+
+def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
+    """See `NeighborGraph.from_faiss_hnsw`."""
+    faiss = need("faiss", "faiss-cpu")
+    found = index
+    while isinstance(found, (faiss.IndexIDMap, faiss.IndexIDMap2, faiss.IndexPreTransform)):
+        found = faiss.downcast_index(found.index)
+    if not isinstance(found, faiss.IndexHNSW):
+        expected = "a faiss HNSW index"
+        raise InvalidConfigError(
+            f"index: expected {expected}, got {type(index).__name__}",
+            argument="index",
+            expected=expected,
+            actual=type(index).__name__,
+        )
+    layer = check.as_int(layer, "layer")
+    size = check_num_nodes(int(found.ntotal), "index")
+    hnsw = found.hnsw
+    levels = faiss.vector_to_array(hnsw.levels).astype(np.int64)  # number of layers each vector is on
+    if not 0 <= layer < levels.max():
+        raise OutOfBoundsError(
+            f"layer: expected 0 <= layer < {levels.max()}, got {layer}",
+            index=layer,
+            length=int(levels.max()),
+            argument="layer",
+        )
+    links = faiss.vector_to_array(hnsw.neighbors)
+    starts = faiss.vector_to_array(hnsw.offsets).astype(np.int64)[:-1] + hnsw.cum_nb_neighbors(layer)
+    # Every vector has a run of this many places on the layer, the unused ones at its end hold -1.
+    width = hnsw.nb_neighbors(layer)
+    counts = np.where(levels > layer, width, 0)
+    places = links[_csr.ranges(starts, counts)].astype(np.int64)
+    rows = np.repeat(np.arange(size), counts)
+    used = places >= 0
+    return NeighborGraph(_csr.indptr_of(rows[used], size), places[used], layers=levels - 1)

@@ -1,0 +1,456 @@
+"""The graph every mechanism attends over: an immutable list of neighbours per node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .. import _validate as check
+from . import _csr, _fields
+from ._measures import Measures
+from .metadata import GraphMetadata, NodeMetadata
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NeighborGraph(Measures):
+    """A graph as compressed rows: row i lists the nodes that node i attends to.
+
+    An edge j → i (source j, target i) stands in row i: the target attends to the source. An undirected graph stores
+    both directions. Duplicate edges and loops are kept. All arrays are private and read-only.
+
+    Args:
+        indptr: Row offsets, (V + 1,): row i is ``indices[indptr[i]:indptr[i + 1]]``.
+        indices: Sources, (K,), each in 0 … V - 1.
+        edge_features: Features per edge, (K, e).
+        edge_weights: Weight per edge, (K,); used by `pagerank` and `laplacian`.
+        distances: Length per edge, (K,), not negative; summed by `shortest_path_lengths`.
+        layers: Layer per node, (V,), whole numbers from 0 (HNSW levels).
+        names: One string per node.
+
+    Raises:
+        DimensionMismatchError: Lengths that do not fit together.
+        EmptyInputError: A graph without nodes.
+        OutOfBoundsError: An index that names no node.
+        InvalidConfigError: Offsets that fall, negative distances or layers, data that is not numeric.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Example:
+        >>> from graphattend.graph import NeighborGraph
+        >>> graph = NeighborGraph([0, 2, 3, 3], [1, 2, 0])
+        >>> graph
+        NeighborGraph(num_nodes=3, num_edges=3)
+        >>> graph.degree()
+        array([2, 1, 0])
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    edge_features: np.ndarray | None = None
+    edge_weights: np.ndarray | None = None
+    distances: np.ndarray | None = None
+    layers: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        indices = check.as_index(self.indices, "indices", ndim=1)
+        indptr = _fields.offsets(self.indptr, len(indices))
+        size = len(indptr) - 1
+        checked = {
+            "indptr": indptr,
+            "indices": _fields.frozen(check.as_index(indices, "indices", size)),
+            "edge_features": _fields.per_edge(self.edge_features, "edge_features", len(indices), ndim=2),
+            "edge_weights": _fields.per_edge(self.edge_weights, "edge_weights", len(indices)),
+            "distances": _fields.not_negative(_fields.per_edge(self.distances, "distances", len(indices)), "distances"),
+            "layers": _fields.layers(self.layers, size),
+            "names": _fields.names(self.names, size),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NeighborGraph):
+            return NotImplemented
+        for field in fields(self):
+            a, b = getattr(self, field.name), getattr(other, field.name)
+            if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+                if a.dtype != b.dtype or not np.array_equal(a, b):
+                    return False
+            elif a is not b and (isinstance(a, np.ndarray) or isinstance(b, np.ndarray) or a != b):
+                return False
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parts = [f"num_nodes={self.num_nodes}", f"num_edges={self.num_edges}"]
+        if self.edge_features is not None:
+            parts.append(f"edge_dim={self.edge_features.shape[1]}")
+        parts += [n for n in ("edge_weights", "distances", "layers", "names") if getattr(self, n) is not None]
+        return f"NeighborGraph({', '.join(parts)})"
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes V."""
+        return len(self.indptr) - 1
+
+    @property
+    def num_edges(self) -> int:
+        """Number of stored neighbours K (an undirected edge counts twice)."""
+        return len(self.indices)
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """The row of every edge, (K,): edge k lets ``targets[k]`` attend to ``indices[k]``."""
+        rows = _csr.rows_of(self.indptr)
+        rows.setflags(write=False)
+        return rows
+
+    @classmethod
+    def from_edge_index(
+        cls,
+        edge_index: Any,
+        num_nodes: int,
+        *,
+        edge_features: Any = None,
+        edge_weights: Any = None,
+        distances: Any = None,
+        layers: Any = None,
+        names: Sequence[str] | None = None,
+    ) -> NeighborGraph:
+        """Build from columns (source j, target i), as PyTorch Geometric reads them: i attends to j.
+
+        Args:
+            edge_index: Whole numbers, (2, K): row 0 the sources, row 1 the targets. Duplicates are kept.
+            num_nodes: Number of nodes V.
+            edge_features: (K, e), in the order of the columns; reordered with them, as are the next two.
+            edge_weights: (K,).
+            distances: (K,), not negative.
+            layers: (V,).
+            names: V strings.
+
+        Returns:
+            The graph; within a row the order of the columns is kept.
+
+        Raises:
+            DimensionMismatchError: Shapes that do not fit.
+            OutOfBoundsError: A node outside 0 … V - 1.
+            EmptyInputError: ``num_nodes`` is 0.
+            InvalidConfigError: Indices that are not whole numbers, a negative ``num_nodes``.
+
+        Example:
+            >>> graph = NeighborGraph.from_edge_index([[1, 0, 2], [0, 1, 0]], 3, edge_weights=[1.0, 2.0, 3.0])
+            >>> graph.indices, graph.edge_weights
+            (array([1, 2, 0]), array([1., 3., 2.]))
+        """
+        from .constructors import from_edge_index
+
+        return from_edge_index(edge_index, num_nodes, edge_features, edge_weights, distances, layers, names)
+
+    @classmethod
+    def from_networkx(
+        cls, graph: Any, *, weight: str = "weight", distance: str | None = None, edge_features: str | None = None
+    ) -> NeighborGraph:
+        """Build from a networkx graph of any of its four classes.
+
+        Nodes keep their order. A directed edge u → v makes v attend to u (row v holds its predecessors); an undirected
+        one is stored both ways. Parallel edges are kept.
+
+        Args:
+            graph: A networkx ``Graph``, ``DiGraph``, ``MultiGraph`` or ``MultiDiGraph``.
+            weight: Edge attribute for `edge_weights`; 1.0 where an edge lacks it, no weights if all lack it.
+            distance: Edge attribute for `distances`, if wanted; every edge must have it.
+            edge_features: Edge attribute (a number or a vector) for `edge_features`, if wanted; likewise.
+
+        Returns:
+            The graph; `names` are the nodes as text, or None if the nodes are 0 … V - 1 in order.
+
+        Raises:
+            InvalidConfigError: Not a networkx graph, a missing attribute, or one that is not numeric.
+            EmptyInputError: A graph without nodes.
+
+        Example:
+            >>> import networkx as nx
+            >>> NeighborGraph.from_networkx(nx.path_graph(3)).to_edge_index().tolist()
+            [[1, 0, 2, 1], [0, 1, 1, 2]]
+        """
+        from .constructors import from_networkx
+
+        return from_networkx(graph, weight, distance, edge_features)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any) -> NeighborGraph:
+        """Build from a square SciPy sparse matrix or array: an entry (i, j) means that i attends to j.
+
+        Args:
+            matrix: Any SciPy sparse format, (V, V). Duplicate entries are summed, as SciPy does; stored zeros are kept.
+                The entries become `edge_weights`, except in a boolean matrix.
+
+        Returns:
+            The graph, every row sorted by index.
+
+        Raises:
+            DimensionMismatchError: The matrix is not square.
+            InvalidConfigError: Not a SciPy sparse matrix, or its entries are not real numbers.
+            EmptyInputError: Shape (0, 0).
+
+        Example:
+            >>> import numpy as np, scipy.sparse
+            >>> NeighborGraph.from_scipy(scipy.sparse.coo_array(np.array([[0.0, 2.0], [0.0, 0.0]]))).indices
+            array([1])
+        """
+        from .constructors import from_scipy
+
+        return from_scipy(matrix)
+
+    @classmethod
+    def from_faiss_hnsw(cls, index: Any, layer: int = 0) -> NeighborGraph:
+        """Take the neighbour lists of one layer out of a faiss HNSW index (package ``faiss-cpu``).
+
+        Args:
+            index: A faiss ``IndexHNSW`` (also inside an ``IndexIDMap`` or ``IndexPreTransform``).
+            layer: The layer, from 0 (all vectors) up to the highest.
+
+        Returns:
+            A graph over all vectors: row i lists i's links on that layer (none above i's level); `layers` holds
+            the highest layer of each vector.
+
+        Raises:
+            InvalidConfigError: Not an HNSW index, or ``layer`` is not a whole number.
+            OutOfBoundsError: The index has no such layer.
+            EmptyInputError: An index without vectors.
+            UnsupportedError: faiss is not installed.
+        """
+        from .faiss_hnsw import from_faiss_hnsw
+
+        return from_faiss_hnsw(index, layer)
+
+    @classmethod
+    def knn(cls, x: Any, k: int, *, manifold: Any = None) -> NeighborGraph:
+        """Let every point attend to its k nearest other points, exactly.
+
+        Args:
+            x: Points, (V, D).
+            k: Number of neighbours, 1 … V - 1.
+            manifold: A manifold of `graphattend.geometry` whose ``dist`` to use; Euclidean if None.
+
+        Returns:
+            The graph with `distances`; every row runs from near to far, equal distances by index.
+
+        Raises:
+            DimensionMismatchError: ``x`` is not a matrix.
+            InvalidConfigError: ``k`` is out of range, or ``manifold`` has no ``dist``.
+            NumericalInstabilityError: NaN or infinity in ``x`` or among the distances.
+
+        Example:
+            >>> graph = NeighborGraph.knn([[0.0], [1.0], [3.0]], 1)
+            >>> graph.indices.tolist(), graph.distances.tolist()
+            ([1, 0, 1], [1.0, 1.0, 2.0])
+        """
+        from .knn import knn
+
+        return knn(x, k, manifold)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str], *, directed: bool | None = None) -> NeighborGraph:
+        """Read a graph from a file; the suffix says the format.
+
+        - ``.txt .edges .edgelist``: a line ``source target [weight]`` per edge, split at tabs, commas or blanks;
+          ``#`` and ``%`` start comments. networkx's edge lists can be read.
+        - ``.csv .tsv``: a header with ``source`` and ``target``, then optionally ``weight`` and ``distance``; further
+          columns, all numeric, become the edge features in their order.
+        - ``.json``: networkx's node-link form with ``links`` or ``edges``; ``weight``, ``distance`` and ``features`` of
+          edges, ``name`` and ``layer`` of nodes are taken.
+        - ``.npz``: ``indptr`` and ``indices``, or ``edge_index`` (and ``num_nodes``); optional ``edge_features``,
+          ``edge_weights``, ``distances``, ``layers``. Nothing in a file is ever executed.
+
+        In text formats the nodes are those that occur: by number if all are whole numbers, else as they appear.
+
+        Args:
+            path: The file.
+            directed: Whether an edge runs one way only; None takes the file's word, or True if it has none.
+
+        Returns:
+            The graph; `names` are the nodes' names, or None if they are 0 … V - 1.
+
+        Raises:
+            LoadError: Whatever is wrong with the file, in one line that names it.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "graph.csv")
+            ...     _ = path.write_text("source,target,weight\\nann,bob,2.5\\n")
+            ...     graph = NeighborGraph.read(path)
+            >>> graph.names, graph.edge_weights.tolist()
+            (('ann', 'bob'), [2.5])
+        """
+        from .files import read
+
+        return read(path, directed)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the graph to ``.npz`` (exactly) or node-link ``.json``, at once or not at all.
+
+        Args:
+            path: Where to; `read` reads it back. The folder must exist.
+
+        Raises:
+            InvalidConfigError: Another suffix.
+            LoadError: The file cannot be written.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> graph = NeighborGraph([0, 1, 1], [1], names=["ann", "bob"])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = pathlib.Path(folder, "graph.npz")
+            ...     graph.save(path)
+            ...     NeighborGraph.read(path) == graph
+            True
+        """
+        from .files import save
+
+        save(self, path)
+
+    def to_edge_index(self) -> np.ndarray:
+        """The columns (source j, target i) in row order: what `from_edge_index` reads.
+
+        Returns:
+            Whole numbers, (2, K).
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1]).to_edge_index().tolist()
+            [[1], [0]]
+        """
+        return np.stack([self.indices, self.targets])
+
+    def to_networkx(self) -> Any:
+        """A networkx ``MultiDiGraph`` (``DiGraph`` if no edge occurs twice) with an edge source → target per entry.
+
+        Edges carry ``weight``, ``distance`` and ``features``, nodes ``layer``, where the graph has them.
+
+        Returns:
+            The networkx graph; its nodes are the names, or 0 … V - 1.
+
+        Raises:
+            InvalidConfigError: Two nodes of one name.
+            UnsupportedError: networkx is not installed.
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1], names=["ann", "bob"]).to_networkx().edges
+            OutEdgeView([('bob', 'ann')])
+        """
+        from .conversions import to_networkx
+
+        return to_networkx(self)
+
+    def to_scipy(self) -> Any:
+        """A SciPy ``csr_array`` (V, V): entry (i, j) is the weight (or 1.0) with which i attends to j.
+
+        Returns:
+            The sparse array; duplicate edges stay separate entries.
+
+        Raises:
+            UnsupportedError: SciPy is not installed.
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1]).to_scipy().toarray().tolist()
+            [[0.0, 1.0], [0.0, 0.0]]
+        """
+        from .conversions import to_scipy
+
+        return to_scipy(self)
+
+    def transpose(self) -> NeighborGraph:
+        """The graph with every edge turned round; per-edge data go with their edges.
+
+        Returns:
+            The graph, every row sorted by index.
+
+        Example:
+            >>> NeighborGraph([0, 1, 1], [1]).transpose().to_edge_index().tolist()
+            [[0], [1]]
+        """
+        from .transforms import transpose
+
+        return transpose(self)
+
+    def subgraph(self, nodes: Any) -> NeighborGraph:
+        """The given nodes and the edges between them.
+
+        Args:
+            nodes: Distinct nodes; node ``nodes[k]`` becomes node k.
+
+        Returns:
+            The graph; rows keep their order.
+
+        Raises:
+            OutOfBoundsError: A node that does not exist.
+            InvalidConfigError: A node given twice, or nodes that are not whole numbers.
+            EmptyInputError: No nodes.
+
+        Example:
+            >>> graph = NeighborGraph.from_edge_index([[0, 1, 2], [1, 2, 0]], 3)
+            >>> graph.subgraph([2, 0]).to_edge_index().tolist()
+            [[0], [1]]
+        """
+        from .transforms import subgraph
+
+        return subgraph(self, nodes)
+
+    def with_self_loops(self, *, fill_value: float | str = "mean") -> NeighborGraph:
+        """Drop existing loops, then let every node attend to itself once, at the end of its row.
+
+        Args:
+            fill_value: Features and weights of the loops: ``"mean"`` of the node's other edges (0 if there are none),
+                or a number. Their distances are 0.
+
+        Returns:
+            The graph with V loops.
+
+        Raises:
+            InvalidConfigError: Another ``fill_value``.
+
+        Example:
+            >>> graph = NeighborGraph.from_edge_index([[1, 2], [0, 0]], 3, edge_features=[[1.0], [3.0]])
+            >>> looped = graph.with_self_loops()
+            >>> looped.indices.tolist(), looped.edge_features.ravel().tolist()
+            ([1, 2, 0, 1, 2], [1.0, 3.0, 2.0, 0.0, 0.0])
+        """
+        from .transforms import with_self_loops
+
+        return with_self_loops(self, fill_value)
+
+    def metadata(self, node: int) -> GraphMetadata:
+        """What the graph knows about one node's row, for `Attention.forward`.
+
+        Args:
+            node: The node, 0 … V - 1.
+
+        Returns:
+            `GraphMetadata` with one entry per neighbour; structural features are computed if they are read.
+
+        Raises:
+            OutOfBoundsError: No such node.
+            InvalidConfigError: ``node`` is not a whole number.
+
+        Example:
+            >>> graph = NeighborGraph([0, 2, 3, 3], [1, 2, 0], distances=[1.0, 2.0, 1.0], layers=[0, 1, 2])
+            >>> found = graph.metadata(0)
+            >>> found.distances.tolist(), found.hnsw_layers.tolist(), found.query_layer
+            ([1.0, 2.0], [1, 2], 0)
+        """
+        node = int(check.as_index(check.as_int(node, "node"), "node", self.num_nodes))
+        row = slice(self.indptr[node], self.indptr[node + 1])
+        given: dict[str, Any] = {
+            name: value[row]
+            for name in ("edge_features", "edge_weights", "distances")
+            if (value := getattr(self, name)) is not None
+        }
+        if self.layers is not None:
+            given |= {"hnsw_layers": self.layers[self.indices[row]], "query_layer": int(self.layers[node])}
+        return NodeMetadata(self.structural_features, node, self.indices[row], **given)

@@ -1,0 +1,153 @@
+"""Shortest paths, and the two centralities made of them, for many sources at once. Nothing here checks its input.
+
+A state is a pair (source s, node v), kept flat as s·V + v, so that a frontier of any shape is one index array.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import NumericalInstabilityError
+from . import _csr
+
+if TYPE_CHECKING:
+    from .neighbor_graph import NeighborGraph
+
+# Sources are taken together until their states and edges reach this number: about 100 MB.
+_BUDGET = 1 << 21
+
+
+def batch_size(num_nodes: int, num_edges: int) -> int:
+    """How many sources to search from at once."""
+    return max(1, _BUDGET // (num_nodes + num_edges))
+
+
+def _step(
+    frontier: np.ndarray, size: int, indptr: np.ndarray, indices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All edges that leave the frontier: state they leave, state they reach, edge number."""
+    nodes = frontier % size
+    counts = indptr[nodes + 1] - indptr[nodes]
+    edges = _csr.ranges(indptr[nodes], counts)
+    before = np.repeat(frontier, counts)
+    return before, before - before % size + indices[edges], edges
+
+
+def _distinct(states: np.ndarray, scratch: np.ndarray) -> np.ndarray:
+    """The states without repeats, unsorted; `scratch` is any array over all states."""
+    mark = np.arange(len(states))
+    scratch[states] = mark
+    kept: np.ndarray = states[scratch[states] == mark]
+    return kept
+
+
+def hop_counts(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray, limit: float = np.inf) -> np.ndarray:
+    """Breadth-first search from each source along the rows: hops (S, V), -1 where unreached."""
+    size = len(indptr) - 1
+    hops = np.full(len(sources) * size, -1, dtype=np.int64)
+    scratch = np.empty_like(hops)
+    frontier = np.arange(len(sources)) * size + sources
+    hops[frontier] = 0
+    level = 0
+    while frontier.size and level + 1 <= limit:
+        level += 1
+        _, reached, _ = _step(frontier, size, indptr, indices)
+        reached = reached[hops[reached] < 0]
+        hops[reached] = level
+        frontier = _distinct(reached, scratch)
+    return hops.reshape(len(sources), size)
+
+
+def path_lengths(
+    sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray, lengths: np.ndarray, limit: float = np.inf
+) -> np.ndarray:
+    """Bellman-Ford over frontiers from each source along the rows: sums of `lengths` (S, V), inf where unreached."""
+    size = len(indptr) - 1
+    best = np.full(len(sources) * size, np.inf)
+    scratch = np.empty(len(best), dtype=np.int64)
+    frontier = np.arange(len(sources)) * size + sources
+    best[frontier] = 0.0
+    while frontier.size:
+        before, reached, edges = _step(frontier, size, indptr, indices)
+        length = best[before] + lengths[edges]
+        shorter = (length < best[reached]) & (length <= limit)
+        reached = reached[shorter]
+        np.minimum.at(best, reached, length[shorter])
+        frontier = _distinct(reached, scratch)
+    return best.reshape(len(sources), size)
+
+
+def shortest_path_lengths(graph: NeighborGraph, sources: np.ndarray, cutoff: float | None) -> np.ndarray:
+    """Lengths (S, V) from each source, following source → target."""
+    size, limit = graph.num_nodes, np.inf if cutoff is None else cutoff
+    indptr, indices, order = _csr.transposed(graph.indptr, graph.indices)
+    lengths = None if graph.distances is None else graph.distances[order].astype(np.float64)
+    result = np.empty((len(sources), size))
+    step = batch_size(size, graph.num_edges)
+    for start in range(0, len(sources), step):
+        part = sources[start : start + step]
+        if lengths is None:
+            hops = hop_counts(part, indptr, indices, limit)
+            result[start : start + step] = np.where(hops < 0, np.inf, hops)
+        else:
+            result[start : start + step] = path_lengths(part, indptr, indices, lengths, limit)
+    return result
+
+
+def closeness(graph: NeighborGraph) -> np.ndarray:
+    """(r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached."""
+    size = graph.num_nodes
+    indptr, indices = _csr.simple(graph.indptr, graph.indices)
+    result = np.zeros(size)
+    step = batch_size(size, len(indices))
+    for start in range(0, size, step):
+        # Row i holds i's sources: walking along rows goes backwards, and measures distances to i.
+        hops = hop_counts(np.arange(start, min(start + step, size)), indptr, indices)
+        reached = np.count_nonzero(hops > 0, axis=1).astype(np.float64)
+        total = np.where(hops > 0, hops, 0).sum(axis=1)
+        np.divide(reached * reached, total * max(size - 1, 1), out=result[start : start + step], where=total > 0)
+    return result
+
+
+def betweenness(graph: NeighborGraph) -> np.ndarray:
+    """Brandes' accumulation, level by level, normalised by (V - 1)(V - 2)."""
+    size = graph.num_nodes
+    # Reversing every edge reverses every shortest path, so the rows can be walked as they are.
+    indptr, indices = _csr.simple(graph.indptr, graph.indices)
+    total = np.zeros(size)
+    step = batch_size(size, len(indices))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, size, step):
+            total += _dependencies(np.arange(start, min(start + step, size)), indptr, indices)
+    if not np.isfinite(total).all():
+        raise NumericalInstabilityError("betweenness: the number of shortest paths is beyond float64")
+    scale: int = (size - 1) * (size - 2)
+    return total / scale if size > 2 else total
+
+
+def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Sum over the sources of each node's share in the shortest paths from them."""
+    size = len(indptr) - 1
+    states = len(sources) * size
+    unseen = np.ones(states, dtype=bool)
+    paths, share = np.zeros(states), np.zeros(states)
+    scratch = np.empty(states, dtype=np.int64)
+    frontier = start = np.arange(len(sources)) * size + sources
+    unseen[frontier] = False
+    paths[frontier] = 1.0
+    levels = []
+    while frontier.size:
+        before, reached, _ = _step(frontier, size, indptr, indices)
+        new = unseen[reached]
+        before, reached = before[new], reached[new]
+        np.add.at(paths, reached, paths[before])
+        unseen[reached] = False
+        levels.append((before, reached))
+        frontier = _distinct(reached, scratch)
+    for before, reached in reversed(levels):
+        np.add.at(share, before, paths[before] / paths[reached] * (1.0 + share[reached]))
+    share[start] = 0.0
+    result: np.ndarray = share.reshape(len(sources), size).sum(axis=0)
+    return result

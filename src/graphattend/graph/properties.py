@@ -1,0 +1,142 @@
+"""What a graph is like as a whole: how dense, how close to a tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import _validate as check
+from ..errors import UnsupportedError
+from . import _csr
+from .paths import batch_size, hop_counts
+
+if TYPE_CHECKING:
+    from .neighbor_graph import NeighborGraph
+
+#: Largest dense result, in entries: 800 MB of float64.
+MAX_DENSE = 10_000**2
+# Nodes between which quadruples are drawn, and the searches' total number of edge visits.
+_MAX_LANDMARKS = 200
+_MAX_VISITS = 30_000_000
+
+
+def check_dense(rows: int, columns: int, argument: str) -> None:
+    """Refuse a dense result that would not fit into memory."""
+    if rows * columns > MAX_DENSE:
+        expected = f"at most {MAX_DENSE} entries"
+        raise UnsupportedError(
+            f"{argument}: a dense result of shape ({rows}, {columns}) is beyond {expected}",
+            argument=argument,
+            expected=expected,
+            actual=rows * columns,
+        )
+
+
+def density(graph: NeighborGraph) -> float:
+    """Share of the V (V - 1) possible edges that exist, loops and duplicates left out.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        A number from 0 to 1; 0 for a single node.
+
+    Example:
+        >>> from graphattend.graph import NeighborGraph, density
+        >>> density(NeighborGraph.from_edge_index([[0, 1, 2], [1, 0, 2]], 3))
+        0.3333333333333333
+    """
+    size = graph.num_nodes
+    _, indices = _csr.simple(graph.indptr, graph.indices)
+    return len(indices) / (size * (size - 1)) if size > 1 else 0.0
+
+
+class Hyperbolicity(NamedTuple):
+    """How far the sampled quadruples are from a tree's, in hops.
+
+    Args:
+        delta: The largest defect found: a lower bound of Gromov's δ. 0 for a tree.
+        mean: The average defect.
+        diameter: The largest distance between the nodes looked at; δ / diameter ≤ 1/2 compares graphs.
+    """
+
+    delta: float
+    mean: float
+    diameter: float
+
+
+def delta_hyperbolicity(graph: NeighborGraph, *, samples: int = 10_000, rng: Any = 0) -> Hyperbolicity:
+    """Gromov's four-point condition on random quadruples of the largest component, ignoring directions.
+
+    For nodes x, y, z, w the defect is half the difference between the two largest of d(x,y)+d(z,w), d(x,z)+d(y,w)
+    and d(x,w)+d(y,z); distances are hops.
+
+    Args:
+        graph: The graph.
+        samples: Number of quadruples.
+        rng: A `numpy.random.Generator` or a seed.
+
+    Returns:
+        `Hyperbolicity`; all zero if no component has four nodes.
+
+    Raises:
+        InvalidConfigError: ``samples`` is not a whole number ≥ 1, or ``rng`` is neither.
+
+    Source: Gromov (1987); Chami et al., "Hyperbolic Graph Convolutional Neural Networks" (2019), for its use.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.graph import NeighborGraph, delta_hyperbolicity
+        >>> ring = np.arange(8)
+        >>> edges = np.stack([np.append(ring, (ring + 1) % 8), np.append((ring + 1) % 8, ring)])
+        >>> delta_hyperbolicity(NeighborGraph.from_edge_index(edges, 8)).delta
+        2.0
+    """
+    samples = check.as_int(samples, "samples", minimum=1, maximum=10_000_000)
+    rng = check.as_rng(rng)
+    size = graph.num_nodes
+    rows = graph.targets
+    keys = _csr.distinct(np.concatenate([rows * size + graph.indices, graph.indices * size + rows]))
+    indptr, indices = _csr.indptr_of(keys // size, size), keys % size
+    labels = components(size, keys // size, indices)
+    nodes = np.flatnonzero(labels == np.bincount(labels).argmax())
+    if len(nodes) < 4:
+        return Hyperbolicity(0.0, 0.0, 0.0)
+    count = min(len(nodes), _MAX_LANDMARKS, max(12, _MAX_VISITS // (size + len(indices))))
+    landmarks = rng.choice(nodes, count, replace=False)
+    step = batch_size(size, len(indices))
+    parts = [landmarks[start : start + step] for start in range(0, count, step)]
+    hops = np.concatenate([hop_counts(part, indptr, indices)[:, landmarks] for part in parts])
+    delta = total = 0.0
+    for start in range(0, samples, 1 << 18):
+        draw = rng.random((min(samples - start, 1 << 18), 4)) * (count - np.arange(4))
+        x, y, z, w = _distinct_columns(draw.astype(np.int64)).T
+        sums = np.sort([hops[x, y] + hops[z, w], hops[x, z] + hops[y, w], hops[x, w] + hops[y, z]], axis=0)
+        defect = (sums[2] - sums[1]) / 2
+        delta, total = max(delta, float(defect.max())), total + float(defect.sum())
+    return Hyperbolicity(delta, total / samples, float(hops.max()))
+
+
+def _distinct_columns(draw: np.ndarray) -> np.ndarray:
+    """Four different numbers per row, from draws out of n, n - 1, n - 2 and n - 3 that remain."""
+    for column in range(1, draw.shape[1]):
+        taken = np.sort(draw[:, :column], axis=1)
+        for k in range(column):
+            draw[:, column] += draw[:, column] >= taken[:, k]
+    return draw
+
+
+def components(size: int, rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Smallest node of each node's component (V,), for edges stored in both directions."""
+    label = np.arange(size)
+    while True:
+        new = label.copy()
+        np.minimum.at(new, rows, label[indices])
+        # A label is a node of the same component: hang the label's own label too, then follow the chain.
+        np.minimum.at(new, label, new)
+        while not np.array_equal(jumped := new[new], new):
+            new = jumped
+        if np.array_equal(new, label):
+            return label
+        label = new

@@ -1,0 +1,107 @@
+"""The graph Laplacian and the embedding made of its eigenvectors. Nothing here checks sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import _validate as check
+from ..errors import InvalidConfigError
+from .properties import check_dense
+
+if TYPE_CHECKING:
+    from .neighbor_graph import NeighborGraph
+
+_MAX_NODES = 5000
+# Eigenvalues closer than this count as one: their eigenvectors are any basis of a common space.
+_SAME = 1e-8
+
+
+def adjacency(graph: NeighborGraph) -> np.ndarray:
+    """Dense A (V, V) in networkx's orientation, A[source, target] = summed weight."""
+    size = graph.num_nodes
+    check_dense(size, size, "num_nodes")
+    flat = graph.indices * size + graph.targets
+    return np.bincount(flat, graph.edge_weights, size * size).reshape(size, size).astype(np.float64, copy=False)
+
+
+def laplacian(graph: NeighborGraph, normalized: bool) -> np.ndarray:
+    """D - A, or D^(-1/2) (D - A) D^(-1/2), with D the row sums of A."""
+    a = adjacency(graph)
+    degree = a.sum(axis=1)
+    result = np.negative(a, out=a)
+    result[np.diag_indices_from(result)] += degree
+    if normalized:
+        if degree.min() < 0:
+            expected = "edge weights whose sum is not negative at any node"
+            raise InvalidConfigError(
+                f"edge_weights: the normalized Laplacian expects {expected}",
+                argument="edge_weights",
+                expected=expected,
+                actual=float(degree.min()),
+            )
+        root = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
+        result *= root[:, None]
+        result *= root
+    return result
+
+
+def spectral_embedding(graph: NeighborGraph, dim: int) -> np.ndarray:
+    """Coordinates from the smoothest eigenvectors of the normalised Laplacian, ignoring directions.
+
+    Eigenvectors 1 … dim of I - D^(-1/2) A D^(-1/2), A = (A + Aᵀ) / 2, each of length 1. Signs, and bases where
+    eigenvalues coincide, are fixed by projecting the same few vectors everywhere, so the result does not depend on
+    the machine beyond rounding.
+
+    Args:
+        graph: The graph, with at most 5000 nodes; edge weights must not be negative.
+        dim: Number of coordinates D, 1 … V - 1.
+
+    Returns:
+        Coordinates, (V, D), float64.
+
+    Raises:
+        InvalidConfigError: ``dim`` or the number of nodes is out of range, or a weight is negative.
+
+    Source: Belkin and Niyogi, "Laplacian Eigenmaps" (2003); Ng, Jordan and Weiss (2001).
+
+    Example:
+        >>> from graphattend.graph import NeighborGraph, spectral_embedding
+        >>> path = NeighborGraph.from_edge_index([[0, 1, 1, 2], [1, 0, 2, 1]], 3)
+        >>> abs(spectral_embedding(path, 1)).round(3).tolist()
+        [[0.707], [0.0], [0.707]]
+    """
+    size = check.as_int(graph.num_nodes, "num_nodes", minimum=2, maximum=_MAX_NODES)
+    dim = check.as_int(dim, "dim", minimum=1, maximum=size - 1)
+    if graph.edge_weights is not None and graph.num_edges and graph.edge_weights.min() < 0:
+        raise InvalidConfigError(
+            "edge_weights: spectral_embedding expects weights >= 0",
+            argument="edge_weights",
+            expected="weights >= 0",
+            actual=float(graph.edge_weights.min()),
+        )
+    a = adjacency(graph)
+    a = (a + a.T) / 2
+    degree = a.sum(axis=1)
+    root = np.divide(1.0, np.sqrt(degree), out=np.zeros(size), where=degree > 0)
+    a *= -root[:, None]
+    a *= root
+    a[np.diag_indices(size)] += degree > 0
+    values, vectors = np.linalg.eigh(a)
+    return _canonical(values, vectors, dim + 1)[:, 1:]
+
+
+def _canonical(values: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` eigenvectors, with one agreed basis per eigenvalue."""
+    starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > _SAME)
+    stops = np.append(starts[1:], len(values))
+    probe = np.cos(np.arange(1.0, len(values) + 1)[:, None] * np.sqrt(2.0 + np.arange(len(values))))
+    found = []
+    for start, stop in zip(starts, stops, strict=True):
+        if start >= count:
+            break
+        basis = vectors[:, start:stop]
+        q, r = np.linalg.qr(basis @ (basis.T @ probe[:, : stop - start]))
+        found.append(q * np.where(np.diag(r) < 0, -1.0, 1.0))
+    return np.concatenate(found, axis=1)[:, :count]

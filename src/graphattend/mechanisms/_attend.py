@@ -1,0 +1,270 @@
+"""Every node over its own neighbours: the stages of a mechanism run on whole groups of neighbourhoods.
+
+Nodes are sorted by degree and cut into chunks of similar degree, each padded to its largest neighbourhood;
+a chunk is then one ordinary batched call with a single query per batch entry. There is no loop over nodes, the
+number of chunks grows with the logarithm of the largest degree and with K / CHUNK_ELEMENTS, and memory is
+bounded by the chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, check_shape, common_dtype
+from ..errors import InvalidConfigError
+from ..graph import NeighborGraph
+from ._inputs import DIFFERENTIABLE
+
+if TYPE_CHECKING:
+    from ._base import Attention, Gradients
+
+#: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
+CHUNK_ELEMENTS = 4_000_000
+#: A chunk ends where padding would exceed this share of its largest neighbourhood.
+MAX_PADDING = 0.25
+#: Up to this many gathered floats the backward pass keeps what the forward pass made; beyond, it recomputes.
+KEEP_ELEMENTS = 16_000_000
+
+
+class Chunk(NamedTuple):
+    """Nodes (n,), their edges (n, d) in CSR positions, and which of them exist (None = all)."""
+
+    nodes: np.ndarray
+    edges: np.ndarray
+    valid: np.ndarray | None
+
+
+def chunks(indptr: np.ndarray, width: int) -> Iterator[Chunk]:
+    """Groups of nodes with similar numbers of neighbours; nodes without any are in none."""
+    degree = np.diff(indptr)
+    order = np.argsort(degree, kind="stable")
+    order = order[np.searchsorted(degree[order], 1) :]
+    start, total = 0, order.size
+    sorted_degree = degree[order]
+    while start < total:
+        smallest = int(sorted_degree[start])
+        widest = max(smallest, int(smallest / (1 - MAX_PADDING)))
+        stop = int(np.searchsorted(sorted_degree, widest, side="right"))
+        stop = min(stop, start + max(1, CHUNK_ELEMENTS // (widest * width)))
+        nodes = order[start:stop]
+        d = int(sorted_degree[stop - 1])
+        offsets = np.arange(d)
+        edges = indptr[nodes][:, None] + offsets
+        valid = None
+        if smallest != d:
+            valid = offsets < degree[nodes][:, None]
+            edges = np.where(valid, edges, indptr[nodes][:, None])
+        yield Chunk(nodes, edges, valid)
+        start = stop
+
+
+def gather(x: np.ndarray, index: np.ndarray, heads: bool) -> np.ndarray:
+    """Rows of per-node `x` ([H,] V, d) at `index` (n, m): (n, [H,] m, d)."""
+    return np.moveaxis(x[:, index, :], 0, 1) if heads else x[index]
+
+
+class _Job(NamedTuple):
+    """What all chunks share: projected arrays, edge and node metadata, the dropout of every edge."""
+
+    attn: Attention
+    indices: np.ndarray
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    per_edge: Mapping[str, np.ndarray]
+    per_node: Mapping[str, np.ndarray]
+    drop: np.ndarray | None
+    p: Mapping[str, np.ndarray]
+
+
+def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, Any]:
+    heads = job.attn.heads is not None
+    neighbours = job.indices[chunk.edges]
+    q = gather(job.q, chunk.nodes[:, None], heads)
+    k, v = gather(job.k, neighbours, heads), gather(job.v, neighbours, heads)
+    mask = None
+    if chunk.valid is not None:
+        mask = chunk.valid[:, None, None, :] if heads else chunk.valid[:, None, :]
+    meta = {name: a[chunk.edges] for name, a in job.per_edge.items()}
+    meta |= {name: a[chunk.nodes][:, None] for name, a in job.per_node.items()}
+    drop = None
+    if job.drop is not None:
+        drop = job.drop[chunk.edges]  # (n, d) or (n, d, H)
+        drop = drop.swapaxes(1, 2)[:, :, None, :] if heads else drop[:, None, :]
+    return job.attn._core(q, k, v, mask, meta, job.p, drop, need_weights)
+
+
+def attend(
+    attn: Attention,
+    graph: Any,
+    queries: Any,
+    keys: Any,
+    values: Any,
+    need_weights: bool,
+    training: Any,
+    rng: Any,
+    differentiate: bool,
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+    """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
+    x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
+    dtype = x_q.dtype
+    p = attn._params(dtype)
+    per_edge, per_node = graph_metadata(attn, graph, dtype)
+    (q, k, v), pull_p = attn._project(x_q, x_k, x_v, p)
+    heads = attn.heads
+    n_edges = graph.indices.size
+    lead = () if heads is None else (heads,)
+    drop = attn._drop((n_edges, *lead), training, rng, dtype)
+    job = _Job(attn, graph.indices, q, k, v, per_edge, per_node, drop, p)
+
+    mixed: np.ndarray | None = None
+    weights = np.zeros((n_edges, *lead), dtype) if need_weights else None
+    width = (heads or 1) * max(q.shape[-1], v.shape[-1])
+    kept: list[tuple[Chunk, Any]] = []
+    held = 0
+    for chunk in chunks(graph.indptr, width):
+        out, w, pull = _run_chunk(job, chunk, need_weights)
+        if mixed is None:
+            # Whatever a core adds between batch and rows (heads) moves in front of the nodes.
+            mixed = np.zeros((*out.shape[1:-2], x_q.shape[0], out.shape[-1]), dtype)
+        mixed[..., chunk.nodes, :] = np.moveaxis(out[..., 0, :], 0, -2)
+        if weights is not None:
+            _store_weights(weights, chunk, w)
+        if differentiate:
+            held += chunk.edges.size * width
+            kept.append((chunk, pull if held <= KEEP_ELEMENTS else None))
+    if mixed is None:  # no edges at all
+        mixed = np.zeros((*lead, x_q.shape[0], v.shape[-1]), dtype)
+    out, pull_f = attn._finish(mixed, p)
+
+    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        from ._base import Gradients, add_grads
+
+        g = as_float(grad_output, "grad_output").astype(dtype, copy=False)
+        check_shape(g, "grad_output", out.shape)
+        gw = None
+        if grad_weights is not None:
+            gw = as_float(grad_weights, "grad_weights").astype(dtype, copy=False)
+            check_shape(gw, "grad_weights", (n_edges, *lead))
+        g_mixed, gp = pull_f(g)
+        gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        gm = {n: np.zeros_like(a) for n, a in per_edge.items() if n in DIFFERENTIABLE}
+        for chunk, pull in kept:
+            c_pull = pull if pull is not None else _run_chunk(job, chunk, False)[2]
+            g_c = np.moveaxis(g_mixed[..., chunk.nodes, :], -2, 0)[..., None, :]
+            c = c_pull(g_c, _chunk_weights(gw, chunk, heads is not None))
+            flat = graph.indices[chunk.edges].reshape(-1)
+            _scatter(gq, chunk.nodes, c.q)
+            _scatter(gk, flat, c.k)
+            _scatter(gv, flat, c.v)
+            gp = add_grads(gp, c.parameters)
+            for name, a in c.metadata.items():
+                if name in gm:
+                    gm[name][_real(chunk.edges, chunk)] += _real(a, chunk)
+        g_q, g_k, g_v, gp_p = pull_p(gq, gk, gv)
+        gp = add_grads(gp, gp_p)
+        parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
+        if values is None:
+            g_k, g_v = g_k + g_v, np.zeros_like(g_v)
+        if keys is None:
+            g_q, g_k = g_q + g_k, np.zeros_like(g_k)
+        return Gradients(g_q, g_k, g_v, parameters, gm)
+
+    return out, weights, pullback
+
+
+def check_nodes(
+    attn: Attention, graph: Any, queries: Any, keys: Any, values: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
+    if not isinstance(graph, NeighborGraph):
+        raise InvalidConfigError(
+            f"graph: expected a NeighborGraph, got {type(graph).__name__}",
+            argument="graph",
+            expected="a NeighborGraph",
+            actual=type(graph).__name__,
+        )
+    arrays: list[np.ndarray] = []
+    for name, x in (("queries", queries), ("keys", keys), ("values", values)):
+        if x is None and arrays:
+            arrays.append(arrays[-1])
+            continue
+        a = as_float(x, name)
+        check_ndim(a, name, 2, 2)
+        check_nonempty(a, name)
+        check_length(a, name, 0, graph.num_nodes, "one row per node")
+        if name != "values" or not attn.any_value_width:
+            check_length(a, name, 1, attn.dim, "the mechanism's dim")
+        if attn.check_finite:
+            check_finite(a, name)
+        arrays.append(a)
+    q, k, v = common_dtype(*arrays)
+    return q, k, v
+
+
+def graph_metadata(
+    attn: Attention, graph: NeighborGraph, dtype: np.dtype[Any]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What a mechanism reads about each edge and about each querying node, taken from the graph."""
+    per_edge: dict[str, np.ndarray] = {}
+    per_node: dict[str, np.ndarray] = {}
+    for name in dict.fromkeys(attn.needed + attn.used):
+        if name in ("edge_features", "edge_weights", "distances"):
+            value = getattr(graph, name)
+            if value is not None:
+                per_edge[name] = value.astype(dtype, copy=False)
+        elif name == "hnsw_layers" and graph.layers is not None:
+            per_edge[name] = graph.layers[graph.indices]
+        elif name == "query_layer" and graph.layers is not None:
+            per_node[name] = graph.layers
+        elif name in ("structural_features", "query_structural"):
+            features = graph.structural_features().astype(dtype, copy=False)
+            if name == "structural_features":
+                per_edge[name] = features[graph.indices]
+            else:
+                per_node[name] = features
+    for name in attn.needed:
+        if name not in per_edge and name not in per_node:
+            field = "layers" if name in ("hnsw_layers", "query_layer") else name
+            raise InvalidConfigError(
+                f"graph.{field}: expected because {attn.key} needs it, got None",
+                argument=f"graph.{field}",
+                expected=field,
+                actual=None,
+            )
+    attn._check_metadata(per_edge | per_node)
+    return per_edge, per_node
+
+
+def _real(x: np.ndarray, chunk: Chunk) -> np.ndarray:
+    """The entries of existing edges: (n, d, ...) → (edges, ...)."""
+    return x.reshape(-1, *x.shape[2:]) if chunk.valid is None else x[chunk.valid]
+
+
+def _store_weights(weights: np.ndarray, chunk: Chunk, w: np.ndarray) -> None:
+    w = w[..., 0, :]  # (n, d) or (n, H, d)
+    if w.ndim == 3:
+        w = w.swapaxes(1, 2)
+    weights[_real(chunk.edges, chunk)] = _real(w, chunk)
+
+
+def _chunk_weights(gw: np.ndarray | None, chunk: Chunk, heads: bool) -> np.ndarray | None:
+    if gw is None:
+        return None
+    g = gw[chunk.edges]  # (n, d) or (n, d, H)
+    if chunk.valid is not None:
+        g = g * (chunk.valid[..., None] if heads else chunk.valid)
+    return np.asarray(g.swapaxes(1, 2)[:, :, None, :] if heads else g[:, None, :])
+
+
+def _scatter(target: np.ndarray, index: np.ndarray, g: np.ndarray) -> None:
+    """Add gradients (n, [H,] m, d) of gathered rows back to per-node `target` ([H,] V, d)."""
+    if target.ndim == 3:
+        rows = np.ascontiguousarray(g.swapaxes(1, 2)).reshape(-1, target.shape[0], g.shape[-1])
+        simd.scatter_add(target.swapaxes(0, 1), index, rows)
+    else:
+        simd.scatter_add(target, index, g.reshape(-1, g.shape[-1]))

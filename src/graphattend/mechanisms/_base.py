@@ -1,0 +1,626 @@
+"""The protocol of all mechanisms: a frozen object with options and parameters around pure stages.
+
+A mechanism overrides stages. Each stage returns its result together with a pullback, so the forward pass and
+its gradient are written once, side by side:
+
+    _project(q, k, v, p)    -> (q', k', v'), (gq', gk', gv') -> (gq, gk, gv, {parameter: gradient})
+    _scores(q', k', meta, p)-> scores (..., [H,] M, N), gs -> (gq', gk', {parameter: gradient}, {field: gradient})
+    _aggregate(w, v', p)    -> output (..., [H,] M, E), g -> (gw, gv', {parameter: gradient})
+    _finish(out, p)         -> output (..., M, E'), g -> (g_out, {parameter: gradient})
+
+`_project` and `_finish` act on each row alone; `attend` therefore runs them once over all nodes and the two
+stages between on the neighbourhoods. Where no weight matrix exists, a mechanism overrides `_core`, which joins
+the two. `v` is None when only the weights are asked for; a stage then passes it on.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_bool, as_float, as_int, check_finite, check_shape, near_miss
+from .._vjp import unbroadcast
+from ..errors import InvalidConfigError, UnsupportedError
+from ..functional.attention import dropout_multiplier
+from ..functional.softmax import masked_softmax, softmax_pullback
+from ._inputs import Inputs, check_inputs, restore
+from ._options import Option, option
+
+Params = Mapping[str, np.ndarray]
+Grads = dict[str, np.ndarray]
+
+
+class Gradients(NamedTuple):
+    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.eye(3)
+        >>> output, pullback = ga.ScaledDotProductAttention(3).vjp(x[0], x, x)
+        >>> gradients = pullback(np.ones(3))
+        >>> gradients.keys.shape, gradients.parameters
+        ((3, 3), {})
+    """
+
+    query: np.ndarray
+    keys: np.ndarray
+    values: np.ndarray
+    parameters: Grads
+    metadata: Grads = {}  # noqa: RUF012 -- a NamedTuple's default, never mutated
+
+
+class CoreGradients(NamedTuple):
+    """Gradients of `_core` for its own arguments."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    parameters: Grads
+    metadata: Grads
+
+
+#: Output, weights (or None where they are not asked for or do not exist), and ``pullback(g_out, g_weights)``.
+CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
+
+
+def add_grads(*parts: Grads) -> Grads:
+    """The sum of several dictionaries of gradients."""
+    out: Grads = {}
+    for part in parts:
+        for name, g in part.items():
+            out[name] = out[name] + g if name in out else g
+    return out
+
+
+class _Checked(type):
+    """Makes a wrong option name or a missing dim a typed error rather than a TypeError."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        if not args and "dim" not in options:
+            raise InvalidConfigError("dim: expected a whole number >= 1, got nothing", argument="dim")
+        if len(args) > 1:
+            raise InvalidConfigError(
+                f"options: expected only dim as a positional argument, got {len(args)}", argument="options"
+            )
+        names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+        for name in options:
+            if name not in names:
+                raise InvalidConfigError(
+                    f"{name}: no such option of {cls.__name__}{near_miss(name, names)}",
+                    argument=name,
+                    expected=names,
+                    actual=name,
+                )
+        return super().__call__(*args, **options)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Attention(metaclass=_Checked):
+    """Base class of all mechanisms.
+
+    Args:
+        dim: Width D of queries and keys.
+        seed: Seed of the initial parameters.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.create("scaled_dot_product", 4)
+        >>> isinstance(attn, ga.Attention), attn.key
+        (True, 'scaled_dot_product')
+    """
+
+    dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1)
+    _: dataclasses.KW_ONLY
+    seed: int = option("int", 0, "seed of the initial parameters", minimum=0)
+    check_finite: bool = option("bool", True, "refuse NaN and infinity in the inputs")
+
+    key: ClassVar[str]
+    family: ClassVar[str]
+    complexity: ClassVar[str]
+    supports_variable_length: ClassVar[bool] = True
+    #: Metadata fields without which there is no forward pass, and those that are read when given.
+    needs: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
+    #: Whether values may have another width than dim.
+    any_value_width: ClassVar[bool] = False
+    #: Whether row i of the queries stands at position i, so that a query alone is another query.
+    rows_are_positions: ClassVar[bool] = False
+    #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
+    #: (weights @ values = output), "stays_on_manifold".
+    laws: ClassVar[frozenset[str]] = frozenset()
+
+    # -- construction ------------------------------------------------------------------------------------------
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            rule: Option | None = f.metadata.get("option")
+            if rule is not None:
+                object.__setattr__(self, f.name, rule.check(f.name, getattr(self, f.name)))
+        self._check_options()
+        initial = self._init_parameters(np.random.default_rng(self.seed))
+        object.__setattr__(
+            self, "_parameters", {n: np.array(a, dtype=np.float64, order="C") for n, a in initial.items()}
+        )
+        object.__setattr__(self, "_cast", {})
+
+    def _check_options(self) -> None:
+        """Check (and normalise, by object.__setattr__) options that depend on one another."""
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Initial values of the parameters, by name."""
+        return {}
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """A mechanism and keyword arguments of `forward` with one query and `n` keys, for tests, docs and demos."""
+        x = rng.standard_normal((n + 1, dim))
+        return cls(dim), {"query": x[0], "keys": x[1:], "values": rng.standard_normal((n, dim))}
+
+    @classmethod
+    def builder(cls, dim: int) -> Builder:
+        """The same options in fluent form.
+
+        Example:
+            >>> import graphattend as ga
+            >>> ga.ScaledDotProductAttention.builder(8).temperature(0.07).dropout(0.1).build().temperature
+            0.07
+        """
+        return Builder(cls, dim)
+
+    # -- options and parameters --------------------------------------------------------------------------------
+
+    @property
+    def heads(self) -> int | None:
+        """Number of heads if the weights have a head axis, else None."""
+        return getattr(self, "num_heads", None)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Metadata fields that this object, with its options, cannot do without."""
+        return self.needs
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Metadata fields that this object reads where they are given."""
+        return self.uses
+
+    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
+        return graph.metadata(row) if self.needed + self.used else None
+
+    def _check_metadata(self, metadata: Params) -> None:
+        """Check what only the mechanism knows about its metadata, such as the width of edge features."""
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Copies of the learnable arrays, by name."""
+        return {name: a.copy() for name, a in self._parameters.items()}  # type: ignore[attr-defined]
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Attention:
+        """A new mechanism with some or all parameters replaced; this one stays as it is.
+
+        Args:
+            parameters: Arrays by name, in the shapes of `parameters()`.
+
+        Raises:
+            InvalidConfigError: Unknown name; DimensionMismatchError: wrong shape.
+        """
+        if not isinstance(parameters, Mapping):
+            raise InvalidConfigError(
+                f"parameters: expected a mapping of names to arrays, got {type(parameters).__name__}",
+                argument="parameters",
+                expected="a mapping",
+                actual=type(parameters).__name__,
+            )
+        current: dict[str, np.ndarray] = self._parameters  # type: ignore[attr-defined]
+        new = dict(current)
+        for name, value in parameters.items():
+            if name not in current:
+                raise InvalidConfigError(
+                    f"parameters: unknown name {name!r:.60}{near_miss(name, current)}",
+                    argument="parameters",
+                    expected=list(current),
+                    actual=name,
+                )
+            new[name] = self._check_parameter(name, value, current[name])
+        other = copy.copy(self)
+        object.__setattr__(other, "_parameters", new)
+        object.__setattr__(other, "_cast", {})
+        return other
+
+    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
+        a = as_float(value, name)
+        check_shape(a, name, current.shape)
+        check_finite(a, name)
+        return a.copy()
+
+    def _params(self, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
+        cast: dict[Any, dict[str, np.ndarray]] = self._cast  # type: ignore[attr-defined]
+        found = cast.get(dtype)
+        if found is None:
+            found = {n: a.astype(dtype, copy=False) for n, a in self._parameters.items()}  # type: ignore[attr-defined]
+            cast[dtype] = found
+        return found
+
+    def to_config(self) -> dict[str, Any]:
+        """Key, dim, options and version in JSON types; `ga.from_config` rebuilds the mechanism."""
+        options = {}
+        for f in dataclasses.fields(self):
+            if f.init and f.name != "dim":
+                options[f.name] = self._encode_option(f.name, getattr(self, f.name))
+        return {"key": self.key, "dim": self.dim, "options": options, "version": 1}
+
+    def _encode_option(self, name: str, value: Any) -> Any:
+        """The JSON form of one option."""
+        return value
+
+    @classmethod
+    def _decode_option(cls, name: str, value: Any) -> Any:
+        """The inverse of `_encode_option`."""
+        return value
+
+    def save(self, path: Any) -> None:
+        """Write options and parameters to a .npz or .safetensors file (by suffix), atomically.
+
+        Raises:
+            InvalidConfigError: Another suffix.
+        """
+        from ._files import save
+
+        save(self, path)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self._parameters, other._parameters  # type: ignore[attr-defined]
+        return self.to_config() == other.to_config() and all(
+            np.array_equal(a, theirs[name]) for name, a in mine.items()
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.dim))
+
+    # -- stages that mechanisms override -----------------------------------------------------------------------
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        return (q, k, v), lambda gq, gk, gv: (gq, gk, gv, {})
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        raise UnsupportedError(f"{type(self).__name__}: has no scores")
+
+    def _aggregate(self, w: np.ndarray, v: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
+            return simd.matmul_nt(g, v), simd.matmul_tn(w, g), {}
+
+        return simd.matmul(w, v), pull
+
+    def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        return out, lambda g: (g, {})
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        s, pull_s = self._scores(q, k, meta, p)
+        w = masked_softmax(s, mask)
+        wd = w if drop is None else w * drop
+        out, pull_a = (None, None) if v is None else self._aggregate(wd, v, p)
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            assert pull_a is not None
+            gw, gv, gp_a = pull_a(g)
+            if g_weights is not None:
+                gw = gw + g_weights
+            if drop is not None:
+                gw = gw * drop
+            gq, gk, gp_s, gm = pull_s(softmax_pullback(w, gw))
+            return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
+
+        return out, wd, pullback
+
+    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+        """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
+        return None
+
+    # -- the public passes -------------------------------------------------------------------------------------
+
+    def _check(self, query: Any, keys: Any, values: Any, attn_mask: Any, metadata: Any, **rules: Any) -> Inputs:
+        inputs = check_inputs(
+            query,
+            keys,
+            values,
+            dim=self.dim,
+            heads=self.heads,
+            finite=self.check_finite,
+            any_value_width=self.any_value_width,
+            attn_mask=attn_mask,
+            metadata=metadata,
+            needs=self.needed,
+            uses=self.used,
+            **rules,
+        )
+        self._check_metadata(inputs.metadata)
+        return inputs
+
+    def _drop(self, shape: tuple[int, ...], training: Any, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
+        p = getattr(self, "dropout", 0.0)
+        if not as_bool(training, "training") or p == 0:
+            return None
+        return dropout_multiplier(shape, p, rng, dtype)
+
+    def forward(
+        self,
+        query: Any,
+        keys: Any,
+        values: Any,
+        *,
+        attn_mask: Any = None,
+        metadata: Any = None,
+        need_weights: bool = False,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Any:
+        """Attend from each query to the keys and mix their values.
+
+        Args:
+            query: (..., M, D), or (D,) for a single query.
+            keys: (..., N, D); leading axes broadcast with the query's.
+            values: (..., N, E).
+            attn_mask: Boolean (True = attend) or additive float mask, broadcastable to (..., [H,] M, N);
+                (N,) for a single query.
+            metadata: A `GraphMetadata` with what the mechanism needs to know about the keys.
+            need_weights: Also return the weights.
+            training: Whether dropout is on; then `rng` is needed.
+            rng: Generator for the dropout.
+
+        Returns:
+            Output (..., M, E), (E,) for a single query; or (output, weights).
+
+        Raises:
+            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
+        """
+        if attn_mask is None and metadata is None and need_weights is False and training is False:
+            fast = self._fused(query, keys, values)
+            if fast is not None:
+                return fast
+        as_bool(need_weights, "need_weights")
+        x = self._check(query, keys, values, attn_mask, metadata)
+        out, weights, _ = self._run(x, need_weights, training, rng)
+        if x.single:
+            out = out[..., 0, :]
+            weights = None if weights is None else weights[..., 0, :]
+        return (out, weights) if need_weights else out
+
+    __call__ = forward
+
+    def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
+        p = self._params(x.q.dtype)
+        heads = () if self.heads is None else (self.heads,)
+        shape = (*x.batch, *heads, x.q.shape[-2], x.k.shape[-2])
+        drop = self._drop(shape, training, rng, x.q.dtype)
+        (q, k, v), pull_p = self._project(x.q, x.k, x.v, p)
+        mixed, weights, pull_c = self._core(q, k, v, x.mask, x.metadata, p, drop, need_weights)
+        if x.v is None:
+            return None, weights, pull_p
+        out, pull_f = self._finish(mixed, p)
+
+        def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
+            g_mixed, gp_f = pull_f(g)
+            c = pull_c(g_mixed, g_weights)
+            inner = (unbroadcast(g, a.shape) for g, a in ((c.q, q), (c.k, k), (c.v, v)))
+            gq, gk, gv, gp_p = pull_p(*inner)
+            return CoreGradients(gq, gk, gv, add_grads(gp_f, c.parameters, gp_p), c.metadata)
+
+        return out, weights, pullback
+
+    def attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None, metadata: Any = None) -> np.ndarray:
+        """The weights alone.
+
+        Args:
+            query: (..., M, D) or (D,).
+            keys: (..., N, D).
+            attn_mask: As for `forward`.
+            metadata: As for `forward`.
+
+        Returns:
+            (..., [H,] M, N); without the M axis for a single query.
+        """
+        x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
+        weights = self._run(x, True, False, None)[1]
+        if weights is None:
+            raise UnsupportedError(f"attention_weights: {self.key} has no weights")
+        return np.asarray(weights[..., 0, :] if x.single else weights)
+
+    def vjp(
+        self,
+        query: Any,
+        keys: Any,
+        values: Any,
+        *,
+        attn_mask: Any = None,
+        metadata: Any = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[np.ndarray, Callable[..., Gradients]]:
+        """The output and a pullback from its gradient to those of inputs and parameters.
+
+        Args:
+            query: As for `forward`, like all others.
+            keys: Keys.
+            values: Values.
+            attn_mask: Mask; held constant.
+            metadata: Metadata; real-valued fields have gradients.
+            training: Whether dropout is on.
+            rng: Generator for the dropout.
+
+        Returns:
+            ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
+        """
+        x = self._check(query, keys, values, attn_mask, metadata)
+        out, weights, pull = self._run(x, True, training, rng)
+        if x.single:
+            out = out[..., 0, :]
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            g = as_float(grad_output, "grad_output").astype(out.dtype, copy=False)
+            check_shape(g, "grad_output", out.shape)
+            gw = None
+            if grad_weights is not None:
+                if weights is None:
+                    raise UnsupportedError(f"grad_weights: {self.key} has no weights", argument="grad_weights")
+                gw = as_float(grad_weights, "grad_weights").astype(out.dtype, copy=False)
+                check_shape(gw, "grad_weights", weights[..., 0, :].shape if x.single else weights.shape)
+            if x.single:
+                g = g[..., None, :]
+                gw = None if gw is None else gw[..., None, :]
+            c = pull(g, gw)
+            meta = {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
+            parameters = {
+                n: c.parameters[n] if n in c.parameters else np.zeros_like(a)
+                for n, a in self._params(out.dtype).items()
+            }
+            return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
+
+        return out, pullback
+
+    def attend(
+        self,
+        graph: Any,
+        queries: Any,
+        keys: Any = None,
+        values: Any = None,
+        *,
+        need_weights: bool = False,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Any:
+        """Every node attends over its own neighbours, all nodes at once and in bounded memory.
+
+        Args:
+            graph: A `NeighborGraph` with V nodes; row i lists the nodes that i attends to.
+            queries: (V, D), one row per node.
+            keys: (V, D); the queries by default.
+            values: (V, E); the keys by default.
+            need_weights: Also return the weights, (K,) or (K, H) in CSR order.
+            training: Whether dropout is on.
+            rng: Generator for the dropout.
+
+        Returns:
+            (V, E), or (output, weights). A node without neighbours gets zeros.
+        """
+        out, weights, _ = self._attend(
+            graph, queries, keys, values, as_bool(need_weights, "need_weights"), training, rng, False
+        )
+        return (out, weights) if need_weights else out
+
+    def _attend(
+        self,
+        graph: Any,
+        queries: Any,
+        keys: Any,
+        values: Any,
+        need_weights: bool,
+        training: Any,
+        rng: Any,
+        differentiate: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        from ._attend import attend
+
+        return attend(self, graph, queries, keys, values, need_weights, training, rng, differentiate)
+
+    def attend_vjp(
+        self,
+        graph: Any,
+        queries: Any,
+        keys: Any = None,
+        values: Any = None,
+        *,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[np.ndarray, Callable[..., Gradients]]:
+        """`attend` with a pullback, for training over whole graphs.
+
+        Args:
+            graph: As for `attend`, like all others.
+            queries: One row per node.
+            keys: Keys.
+            values: Values.
+            training: Whether dropout is on.
+            rng: Generator for the dropout.
+
+        Returns:
+            ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
+            values) default to another input, their gradient is part of that input's and theirs is zero.
+        """
+        out, _, pullback = self._attend(graph, queries, keys, values, False, training, rng, True)
+        return out, pullback
+
+
+class Builder:
+    """Options of a mechanism in fluent form; each call returns a new builder.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.MultiHeadAttention.builder(8).num_heads(2).bias(False).build().num_heads
+        2
+    """
+
+    def __init__(self, cls: type[Attention], dim: int, options: Mapping[str, Any] | None = None) -> None:
+        self._cls = cls
+        self._dim = dim
+        self._options = dict(options or {})
+
+    def _with(self, **options: Any) -> Builder:
+        return type(self)(self._cls, self._dim, {**self._options, **options})
+
+    def __getattr__(self, name: str) -> Callable[[Any], Builder]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
+        if name not in names:
+            raise InvalidConfigError(
+                f"{name}: no such option of {self._cls.__name__}{near_miss(name, names)}",
+                argument=name,
+                expected=names,
+                actual=name,
+            )
+        return lambda value: self._with(**{name: value})
+
+    def build(self) -> Attention:
+        """The mechanism with these options."""
+        return self._cls(self._dim, **self._options)
+
+
+def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
+    """Width of a head: given, or dim / num_heads, which must then be whole."""
+    if head_dim is not None:
+        return head_dim
+    if must_divide and dim % num_heads:
+        raise InvalidConfigError(
+            f"num_heads: expected a divisor of dim = {dim} (or head_dim to be given), got {num_heads}",
+            argument="num_heads",
+            expected=f"a divisor of {dim}",
+            actual=num_heads,
+        )
+    return dim // num_heads
+
+
+__all__ = [
+    "Attention",
+    "Builder",
+    "CoreGradients",
+    "CoreResult",
+    "Gradients",
+    "Grads",
+    "Params",
+    "add_grads",
+    "as_int",
+    "divide_heads",
+    "option",
+]

@@ -1,0 +1,53 @@
+"""What the mechanisms built on scaled dot products share: the options and the scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import simd
+from ._base import Attention, Grads, Params, option
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DotProduct(Attention):
+    """Options and scores of scale · q·k / temperature."""
+
+    temperature: float = option("float", 1.0, "divides the scores; small values sharpen the weights", above=0.0)
+    scale: float | None = option("float", None, "factor of the dot products; null means 1/√dim", nullable=True)
+    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
+
+    @property
+    def factor(self) -> float:
+        """What the dot products are multiplied with."""
+        scale = self.dim**-0.5 if self.scale is None else self.scale
+        return scale / self.temperature
+
+    def _dot(
+        self, q: np.ndarray, k: np.ndarray
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+        """Scores and the pullback to q and k."""
+        return scaled_dot(q, k, self.factor)
+
+    def _scores(
+        self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]]]:
+        s, pull = self._dot(q, k)
+        return s, lambda gs: (*pull(gs), {}, {})
+
+
+def scaled_dot(
+    q: np.ndarray, k: np.ndarray, factor: float
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """Factor · q·kᵀ and the pullback to q and k."""
+    f = q.dtype.type(factor)
+    s = simd.matmul_nt(q, k)
+    s *= f
+
+    def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gs = gs * f
+        return simd.matmul(gs, k), simd.matmul_tn(gs, q)
+
+    return s, pull

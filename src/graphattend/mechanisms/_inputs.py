@@ -1,0 +1,181 @@
+"""From what a caller hands to a mechanism to arrays with explicit axes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validate import (
+    as_float,
+    as_index,
+    as_mask,
+    broadcast_shapes,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
+from .._vjp import unbroadcast
+from ..errors import DimensionMismatchError, InvalidConfigError
+from ..functional.attention import fit_mask
+from ..graph.metadata import GraphMetadata
+
+#: Metadata that are real numbers per key, with how many axes a single key's entry has.
+_KEY_FLOATS = {"edge_features": 1, "edge_weights": 0, "distances": 0, "structural_features": 1}
+#: Those that have a gradient.
+DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_features")
+
+
+class Inputs(NamedTuple):
+    """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray | None
+    mask: np.ndarray | None
+    metadata: Mapping[str, np.ndarray]
+    batch: tuple[int, ...]
+    single: bool
+
+
+def check_inputs(
+    query: Any,
+    keys: Any,
+    values: Any,
+    *,
+    dim: int,
+    heads: int | None,
+    finite: bool,
+    any_value_width: bool,
+    attn_mask: Any,
+    metadata: Any,
+    needs: tuple[str, ...],
+    uses: tuple[str, ...],
+    weights_only: bool = False,
+) -> Inputs:
+    """Check everything a mechanism is given, once."""
+    q, k = as_float(query, "query"), as_float(keys, "keys")
+    check_ndim(q, "query", 1)
+    check_ndim(k, "keys", 2)
+    v = None if weights_only else as_float(values, "values")
+    if v is not None:
+        check_ndim(v, "values", 2)
+    named = [("query", q), ("keys", k)] + ([] if v is None else [("values", v)])
+    for name, x in named:
+        check_nonempty(x, name)
+    check_length(q, "query", -1, dim, "the mechanism's dim")
+    check_length(k, "keys", -1, dim, "the mechanism's dim")
+    if v is not None:
+        check_length(v, "values", -2, k.shape[-2], "one value per key")
+        if not any_value_width:
+            check_length(v, "values", -1, dim, "the mechanism's dim")
+    if finite:
+        for name, x in named:
+            check_finite(x, name)
+    if v is None:
+        q, k = common_dtype(q, k)
+    else:
+        q, k, v = common_dtype(q, k, v)
+    single = q.ndim == 1
+    if single:
+        q = q[None, :]
+    shapes = [q.shape[:-2], k.shape[:-2]] + ([] if v is None else [v.shape[:-2]])
+    batch = broadcast_shapes("query, keys, values", *shapes)
+    shape = (*batch, *(() if heads is None else (heads,)), q.shape[-2], k.shape[-2])
+    mask = None
+    if attn_mask is not None:
+        mask = fit_mask(as_mask(attn_mask), shape, single)
+        if mask.dtype != np.bool_:
+            mask = mask.astype(q.dtype, copy=False)
+    meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
+    return Inputs(q, k, v, mask, meta, batch, single)
+
+
+def check_metadata(
+    metadata: Any,
+    needs: tuple[str, ...],
+    uses: tuple[str, ...],
+    batch: tuple[int, ...],
+    rows: int,
+    n_keys: int,
+    dtype: np.dtype[Any],
+) -> dict[str, np.ndarray]:
+    """The fields a mechanism reads, as arrays; a needed one that is missing is named."""
+    if metadata is None:
+        if not needs:
+            return {}
+        metadata = GraphMetadata()
+    if not isinstance(metadata, GraphMetadata):
+        raise InvalidConfigError(
+            f"metadata: expected a GraphMetadata, got {type(metadata).__name__}",
+            argument="metadata",
+            expected="a GraphMetadata",
+            actual=type(metadata).__name__,
+        )
+    for name in needs:
+        if getattr(metadata, name) is None:
+            raise InvalidConfigError(
+                f"metadata.{name}: expected because this mechanism needs it, got None",
+                argument=f"metadata.{name}",
+                expected=name,
+                actual=None,
+            )
+    out: dict[str, np.ndarray] = {}
+    for name in dict.fromkeys(needs + uses):
+        value = getattr(metadata, name)
+        if value is not None:
+            out[name] = _check_field(name, value, batch, rows, n_keys, dtype)
+    return out
+
+
+def _check_field(
+    name: str, value: Any, batch: tuple[int, ...], rows: int, n_keys: int, dtype: np.dtype[Any]
+) -> np.ndarray:
+    argument = f"metadata.{name}"
+    if name == "hnsw_layers":
+        x = as_index(value, argument)
+        _check_axes(x, argument, 0, n_keys, batch)
+    elif name == "query_layer":
+        x = as_index(value, argument)
+        if x.ndim:
+            _check_axes(x, argument, 0, rows, batch)
+    else:
+        x = as_float(value, argument)
+        check_finite(x, argument)
+        x = x.astype(dtype, copy=False)
+        if name in _KEY_FLOATS:
+            _check_axes(x, argument, _KEY_FLOATS[name], n_keys, batch)
+        elif name == "query_structural" and x.ndim > 1:
+            _check_axes(x, argument, 1, rows, batch)
+    if x.dtype.kind == "i" and x.size and x.min() < 0:
+        raise InvalidConfigError(
+            f"{argument}: expected layers >= 0, got {int(x.min())}",
+            argument=argument,
+            expected=">= 0",
+            actual=int(x.min()),
+        )
+    return x
+
+
+def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch: tuple[int, ...]) -> None:
+    check_ndim(x, argument, trailing + 1)
+    check_length(x, argument, x.ndim - 1 - trailing, length, "one row per key")
+    lead = x.shape[: x.ndim - 1 - trailing]
+    if broadcast_shapes(argument, lead, batch) != batch:
+        raise DimensionMismatchError(
+            f"{argument}: expected leading axes that broadcast to {batch}, got shape {x.shape}",
+            argument=argument,
+            expected=batch,
+            actual=x.shape,
+        )
+
+
+def restore(gradient: np.ndarray, original: Any) -> np.ndarray:
+    """A gradient in the shape of what the caller passed (broadcast axes summed, the M axis of a single query gone)."""
+    shape = np.shape(original)
+    if len(shape) == 1:
+        return np.asarray(unbroadcast(gradient, (1, *shape))[0])
+    return unbroadcast(gradient, shape)

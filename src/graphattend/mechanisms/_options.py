@@ -1,0 +1,80 @@
+"""Options of a mechanism: dataclass fields that know their kind, range and one line of help.
+
+The constructor's checks, the JSON schema, the TypeScript types, the command line and the documentation
+tables all read them from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from .._validate import as_bool, as_choice, as_int, as_number
+
+#: Which checks a kind of option passes; "any" is checked by the mechanism itself.
+KINDS = ("int", "float", "bool", "str", "any")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What is known about one option.
+
+    Args:
+        kind: "int", "float", "bool", "str" or "any" (checked by the mechanism itself).
+        help: One line for people.
+        minimum, maximum: Inclusive bounds.
+        above, below: Exclusive bounds.
+        choices: Allowed words of a "str" option.
+        nullable: Whether None is allowed; the help says what it means.
+        schema: For kind "any", the JSON schema of the JSON form.
+    """
+
+    kind: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] | None = None
+    nullable: bool = False
+    schema: Mapping[str, Any] | None = None
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value in its plain Python type, or InvalidConfigError naming the option."""
+        if self.kind == "any" or (value is None and self.nullable):
+            return value
+        if self.kind == "bool":
+            return as_bool(value, name)
+        if self.kind == "str":
+            return as_choice(value, name, self.choices or ())
+        if self.kind == "int":
+            low = None if self.minimum is None else int(self.minimum)
+            high = None if self.maximum is None else int(self.maximum)
+            return as_int(value, name, minimum=low, maximum=high)
+        return as_number(value, name, minimum=self.minimum, maximum=self.maximum, above=self.above, below=self.below)
+
+    def json_schema(self, default: Any) -> dict[str, Any]:
+        """This option as JSON schema."""
+        types = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
+        out: dict[str, Any] = dict(self.schema or {})
+        if self.kind in types:
+            out["type"] = [types[self.kind], "null"] if self.nullable else types[self.kind]
+        bounds = {
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "exclusiveMinimum": self.above,
+            "exclusiveMaximum": self.below,
+        }
+        out |= {name: bound for name, bound in bounds.items() if bound is not None}
+        if self.choices is not None:
+            out["enum"] = list(self.choices)
+        if default is not dataclasses.MISSING:
+            out["default"] = default
+        out["description"] = self.help
+        return out
+
+
+def option(kind: str, default: Any, help: str, **rules: Any) -> Any:
+    """A dataclass field for an option; see `Option` for the rules."""
+    return dataclasses.field(default=default, metadata={"option": Option(kind, help, **rules)})

@@ -1,0 +1,312 @@
+"""Graph attention with edge features: GAT and GATv2."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_choice, as_number, check_length
+from .._vjp import unbroadcast
+from ..errors import UnsupportedError
+from ..functional.multi_head import join_heads, split_heads
+from ..graph import GraphMetadata, NeighborGraph
+from ._base import Attention, Gradients, Grads, Params, add_grads, divide_heads, option
+from ._inputs import Inputs
+
+#: Scores × width that the GATv2 nonlinearity may hold at once (floats).
+TILE_ELEMENTS = 4_000_000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EdgeFeaturedAttention(Attention):
+    """Graph attention: an additive score of query, key and edge through a LeakyReLU.
+
+    GAT: score(i, j) = LeakyReLU(a_query·W h_i + a_key·W h_j + a_edge·W_e e_ij), the value of j is W h_j.
+    GATv2: score(i, j) = a·LeakyReLU(W_query h_i + W_key h_j + W_e e_ij), the value of j is W_key h_j.
+    The projection of the values is applied to the `values` that are passed, for a graph usually the keys.
+
+    Parameters have a leading head axis (one head accepts them without): ``w (H, D, E)``, ``w_e (H, e, E)``,
+    ``a_query, a_key, a_edge (H, E)``; for GATv2 ``w_query, w_key (H, D, E)``, ``w_e``, ``a (H, E)``; and the output's
+    ``bias``, (H·E,) or (E,).
+
+    Args:
+        dim: Width D of queries, keys and values.
+        edge_dim: Width e of the edge features; 0 means none.
+        num_heads: H; must divide D unless `head_dim` is given.
+        head_dim: Width E of a head, D/H by default.
+        variant: "gat" or "gatv2".
+        concat: Whether heads are joined to (H·E,); else they are averaged to (E,).
+        bias: Whether the output has a bias.
+        negative_slope: Slope of the LeakyReLU below zero.
+        add_self_loops: Whether each node also attends to itself: `attend` then works on
+            `NeighborGraph.with_self_loops`. `forward` knows no nodes and refuses it; append the query to the keys.
+        fill_value: Edge features of an added loop: "mean" of the node's other edges, or a number.
+        dropout: Probability of dropping a weight in training.
+        seed: Seed of the initial parameters (Glorot & Bengio 2010, uniform).
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Veličković et al. 2018, "Graph Attention Networks", eq. 1-6; Brody et al. 2022, "How Attentive are Graph
+        Attention Networks?", eq. 7.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.EdgeFeaturedAttention(8, edge_dim=3, num_heads=2)
+        >>> x = np.random.default_rng(0).standard_normal((5, 8))
+        >>> edges = ga.GraphMetadata(edge_features=np.ones((5, 3)))
+        >>> attn.forward(x[0], x, x, metadata=edges).shape
+        (8,)
+    """
+
+    edge_dim: int = option("int", 0, "width of the edge features; 0 means none", minimum=0)
+    num_heads: int = option("int", 4, "number of heads", minimum=1)
+    head_dim: int | None = option("int", None, "width of a head; null means dim / num_heads", minimum=1, nullable=True)
+    variant: str = option("str", "gat", "where the nonlinearity stands", choices=("gat", "gatv2"))
+    concat: bool = option("bool", True, "join the heads; else average them")
+    bias: bool = option("bool", True, "whether the output has a bias")
+    negative_slope: float = option("float", 0.2, "slope of the LeakyReLU below zero", minimum=0.0, maximum=1.0)
+    add_self_loops: bool = option("bool", False, "whether each query also attends to itself")
+    fill_value: str | float = option(
+        "any",
+        "mean",
+        'edge features of an added loop: "mean" of the other edges or a number',
+        schema={"type": ["string", "number"]},
+    )
+    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
+
+    key: ClassVar[str] = "edge_featured"
+    family: ClassVar[str] = "geometric"
+    complexity: ClassVar[str] = "O((M+N)·D² + M·N·H)"
+    uses: ClassVar[tuple[str, ...]] = ("edge_features",)
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation"})
+
+    def _check_options(self) -> None:
+        divide_heads(self.dim, self.num_heads, self.head_dim)
+        fill = self.fill_value
+        if isinstance(fill, str):
+            as_choice(fill, "fill_value", ("mean",))
+        else:
+            object.__setattr__(self, "fill_value", as_number(fill, "fill_value"))
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """Two heads over keys with three edge features."""
+        _, inputs = super().example(rng, n, dim)
+        inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 3)))
+        return cls(dim, edge_dim=3, num_heads=2), inputs
+
+    @property
+    def width(self) -> int:
+        """Width E of a head."""
+        return divide_heads(self.dim, self.num_heads, self.head_dim)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Edge features, unless `edge_dim` is 0."""
+        return ("edge_features",) if self.edge_dim else ()
+
+    def _check_metadata(self, metadata: Params) -> None:
+        if self.edge_dim:
+            check_length(metadata["edge_features"], "metadata.edge_features", -1, self.edge_dim, "edge_dim")
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        heads, d, width, e = self.num_heads, self.dim, self.width, self.edge_dim
+
+        def glorot(*shape: int) -> np.ndarray:
+            limit = np.sqrt(6 / (shape[-2] + shape[-1]))
+            return rng.uniform(-limit, limit, shape)
+
+        names = ("w",) if self.variant == "gat" else ("w_query", "w_key")
+        p = {name: glorot(heads, d, width) for name in names}
+        vectors = ["a_query", "a_key"] if self.variant == "gat" else ["a"]
+        if e:
+            p["w_e"] = glorot(heads, e, width)
+            vectors += ["a_edge"] if self.variant == "gat" else []
+        p |= {name: glorot(1, heads, width)[0] for name in vectors}
+        if self.bias:
+            p["bias"] = np.zeros(heads * width if self.concat else width)
+        return p
+
+    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
+        if self.num_heads == 1 and name != "bias" and np.ndim(value) == current.ndim - 1:
+            value = np.asarray(value)[None]
+        return super()._check_parameter(name, value, current)
+
+    def _check(self, *args: Any, **rules: Any) -> Inputs:
+        if self.add_self_loops:
+            raise UnsupportedError(
+                "add_self_loops: needs a graph, use attend (or append the query to the keys)", argument="add_self_loops"
+            )
+        return super()._check(*args, **rules)
+
+    def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+        if not self.add_self_loops or not isinstance(graph, NeighborGraph):
+            return super()._attend(graph, *args)
+        looped = graph.with_self_loops(fill_value=self.fill_value)
+        out, weights, pull = super()._attend(looped, *args)
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            g = pull(grad_output, grad_weights)
+            if "edge_features" not in g.metadata:
+                return g
+            return g._replace(metadata={"edge_features": self._unloop(graph, looped, g.metadata["edge_features"])})
+
+        return out, weights, pullback
+
+    # -- stages ------------------------------------------------------------------------------------------------
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        if self.variant == "gat":
+            # a·(W h) = h·(W a): one column per head instead of a projection of every key.
+            u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
+            names: tuple[str | None, ...] = ("a_query", "a_key", None)
+            factors = (u_q, u_k, p["w"])
+        else:
+            names = (None, None, None)
+            factors = (p["w_query"], p["w_key"], p["w_key"])
+        inputs = (q, k, v)
+        out = tuple(None if x is None else _per_head(x, w) for x, w in zip(inputs, factors, strict=True))
+
+        def pull(*grads: np.ndarray) -> tuple[Any, ...]:
+            gx, parts = [], []
+            for x, w, g, name, target in zip(inputs, factors, grads, names, ("w_query", "w_key", "w_key"), strict=True):
+                g_x, g_w = _per_head_pullback(x, w, g)
+                gx.append(g_x)
+                if self.variant == "gatv2":
+                    parts.append({target: g_w})
+                elif name is None:
+                    parts.append({"w": g_w})
+                else:
+                    u = g_w[..., 0]
+                    parts.append({"w": u[..., None] * p[name][:, None, :], name: np.einsum("hd,hdc->hc", u, p["w"])})
+            return (*gx, add_grads(*parts))
+
+        return (out[0], out[1], out[2]), pull
+
+    def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
+        """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
+        rows = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
+        own = graph.indices != rows
+        looped_rows = np.repeat(np.arange(graph.num_nodes), np.diff(looped.indptr))
+        loops = looped.indices == looped_rows
+        out = np.zeros((graph.indices.size, g.shape[1]), g.dtype)
+        out[own] = g[~loops]
+        if self.fill_value == "mean":
+            others = np.bincount(rows[own], minlength=graph.num_nodes)
+            share = g[loops] / np.maximum(others, 1)[:, None].astype(g.dtype)
+            out[own] += share[rows[own]]
+        return out
+
+    def _edge_part(self, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        """Keys with their edges' contribution added, and the pullback to edge features and parameters."""
+        if not self.edge_dim:
+            return k, lambda g: ({}, {})
+        e = meta["edge_features"][..., None, :, :]
+        w_e = p["w_e"]
+        gat = self.variant == "gat"
+        factor = np.einsum("hec,hc->he", w_e, p["a_edge"])[..., None] if gat else w_e
+
+        def pull(g: np.ndarray) -> tuple[Grads, Grads]:
+            ge = simd.matmul_nt(g, factor).sum(axis=-3)
+            ge = unbroadcast(ge, meta["edge_features"].shape)
+            full = np.broadcast_to(e, (*g.shape[:-1], e.shape[-1]))
+            gf = unbroadcast(simd.matmul_tn(full, g), factor.shape)
+            if not gat:
+                return {"w_e": gf}, {"edge_features": ge}
+            u = gf[..., 0]
+            grads = {"w_e": u[..., None] * p["a_edge"][:, None, :], "a_edge": np.einsum("he,hec->hc", u, w_e)}
+            return grads, {"edge_features": ge}
+
+        return k + simd.matmul(e, factor), pull
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        k_shape = k.shape
+        k, pull_e = self._edge_part(k, meta, p)
+        if self.variant == "gat":
+            s, pull_s = self._gat_scores(q, k)
+        else:
+            s, pull_s = self._gatv2_scores(q, k, p)
+
+        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
+            gq, gk, gp = pull_s(gs)
+            gp_e, gm = pull_e(gk)
+            return gq, unbroadcast(gk, k_shape), add_grads(gp, gp_e), gm
+
+        return s, pull
+
+    def _gat_scores(self, q: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
+        x = q + k.swapaxes(-1, -2)
+        slope = np.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
+
+        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
+            gx = gs * slope
+            return gx.sum(axis=-1, keepdims=True), gx.sum(axis=-2)[..., None], {}
+
+        return x * slope, pull
+
+    def _gatv2_scores(self, q: np.ndarray, k: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        a = p["a"][:, None, None, :]
+        low = q.dtype.type(self.negative_slope)
+        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        m, n, width = q.shape[-2], k.shape[-2], q.shape[-1]
+        step = max(1, TILE_ELEMENTS // max(1, int(np.prod(batch)) * n * width))
+        tiles = [slice(i, min(i + step, m)) for i in range(0, m, step)]
+
+        def inner(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+            x = q[..., rows, None, :] + k[..., None, :, :]
+            return x, np.where(x > 0, x.dtype.type(1), low)
+
+        s = np.empty((*batch, m, n), q.dtype)
+        for rows in tiles:
+            x, slope = inner(rows)
+            s[..., rows, :] = (x * slope * a).sum(axis=-1)
+
+        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
+            gq = np.zeros((*batch, m, width), q.dtype)
+            gk = np.zeros((*batch, n, width), q.dtype)
+            ga = np.zeros_like(p["a"])
+            for rows in tiles:
+                x, slope = inner(rows)
+                g = gs[..., rows, :, None] * slope
+                ga += unbroadcast((g * x).sum(axis=(-3, -2)), ga.shape)
+                gx = g * a
+                gq[..., rows, :] = gx.sum(axis=-2)
+                gk += gx.sum(axis=-3)
+            return gq, gk, {"a": ga}
+
+        return s, pull
+
+    def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        y = join_heads(out) if self.concat else out.mean(axis=-3)
+        if self.bias:
+            y = y + p["bias"]
+
+        def pull(g: np.ndarray) -> tuple[np.ndarray, Grads]:
+            gp = {"bias": g.reshape(-1, g.shape[-1]).sum(axis=0)} if self.bias else {}
+            if self.concat:
+                return split_heads(g, self.num_heads), gp
+            share = g[..., None, :, :] / g.dtype.type(self.num_heads)
+            return np.broadcast_to(share, out.shape), gp
+
+        return y, pull
+
+
+def _per_head(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """X (..., N, D) by w (H, D, E): (..., H, N, E), as one flat product."""
+    heads, d, width = w.shape
+    flat = simd.matmul(x.reshape(-1, d), w.swapaxes(0, 1).reshape(d, heads * width))
+    return split_heads(flat.reshape(*x.shape[:-1], heads * width), heads)
+
+
+def _per_head_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    heads, d, width = w.shape
+    flat_g = join_heads(g).reshape(-1, heads * width)
+    gx = simd.matmul_nt(flat_g, w.swapaxes(0, 1).reshape(d, heads * width)).reshape(x.shape)
+    gw = simd.matmul_tn(x.reshape(-1, d), flat_g).reshape(d, heads, width).swapaxes(0, 1)
+    return gx, gw

@@ -1,0 +1,78 @@
+"""Flash attention: exact attention in tiles, with memory linear in the number of rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import simd
+from ..functional.attention import causal_mask
+from ._base import CoreGradients, CoreResult, Params, option
+from ._dot import DotProduct
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FlashAttention(DotProduct):
+    """Scaled dot-product attention in tiles: the same result, without the M×N matrix in memory.
+
+    Forward and backward pass go through the keys tile by tile with a running maximum and sum; the backward
+    pass recomputes the weights from the stored log-sum-exp. Dropout and returned weights need the matrix and make
+    it.
+
+    Args:
+        dim: Width D of queries and keys; values may have any width.
+        temperature: Divides the scores.
+        scale: Factor of the dot products, 1/√D by default.
+        is_causal: Query i sees key j iff j <= i.
+        block_size: Rows and columns of a tile.
+        dropout: Probability of dropping a weight in training.
+        seed: Unused, there is nothing to initialise.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Dao et al. 2022, "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness",
+        algorithms 1 and 4.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.random.default_rng(0).standard_normal((1000, 16))
+        >>> flash = ga.FlashAttention(16).forward(x, x, x)
+        >>> bool(np.allclose(flash, ga.ScaledDotProductAttention(16).forward(x, x, x)))
+        True
+    """
+
+    is_causal: bool = option("bool", False, "query i sees key j iff j <= i")
+    block_size: int = option("int", 128, "rows and columns of a tile", minimum=1)
+    key: ClassVar[str] = "flash"
+    family: ClassVar[str] = "sparse"
+    complexity: ClassVar[str] = "O(M·N·D) time, O(M) extra memory"
+    any_value_width: ClassVar[bool] = True
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        if v is None or drop is not None or need_weights:
+            if self.is_causal:
+                mask = _and_causal(mask, q.shape[-2], k.shape[-2])
+            return super()._core(q, k, v, mask, meta, p, drop, need_weights)
+        options = {"scale": self.factor, "mask": mask, "causal": self.is_causal, "block_size": self.block_size}
+        out, lse = simd.attention(q, k, v, **options)
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            if g_weights is not None:
+                return self._core(q, k, v, mask, meta, p, None, True)[2](g, g_weights)
+            return CoreGradients(*simd.attention_vjp(q, k, v, out, lse, g, **options), {}, {})
+
+        return out, None, pullback
+
+
+def _and_causal(mask: Any, rows: int, columns: int) -> np.ndarray:
+    seen = causal_mask(rows, columns)
+    if mask is None:
+        return seen
+    if mask.dtype == np.bool_:
+        return np.asarray(mask & seen)
+    return np.asarray(np.where(seen, mask, mask.dtype.type(-np.inf)))

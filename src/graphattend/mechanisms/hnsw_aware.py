@@ -1,0 +1,123 @@
+"""Attention that knows the layers of an HNSW graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._vjp import unbroadcast
+from ..errors import OutOfBoundsError
+from ..graph import GraphMetadata
+from ._base import Attention, Params, option
+from ._dot import DotProduct
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HNSWAwareAttention(DotProduct):
+    """Dot-product attention with a learnable word about the HNSW layers of query and keys.
+
+    encoding="decay": score = scale · q·k / temperature - decay · |l_i - l_j|, with the learnable scalar ``decay``.
+    encoding="bias": score = scale · q·k / temperature + layer_bias[l_i, l_j], with the learnable table ``layer_bias``
+    (L, L), which starts as the decay. encoding="embedding": ``layer_embedding`` (L, D) is added to queries and keys
+    by their layers.
+
+    Args:
+        dim: Width D of queries and keys; values may have any width.
+        encoding: How layers enter: "decay", "bias" or "embedding".
+        num_layers: L, for the two tables.
+        decay: Initial loss of score per layer between query and key.
+        temperature: Divides the dot products.
+        scale: Factor of the dot products, 1/√D by default.
+        dropout: Probability of dropping a weight in training.
+        seed: Seed of the initial layer embeddings.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Malkov & Yashunin 2018, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
+        Small World graphs" (the layers); relative biases as in Shaw et al. 2018, eq. 5.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.HNSWAwareAttention(4, decay=1.0)
+        >>> x = np.ones((2, 4))
+        >>> layers = ga.GraphMetadata(hnsw_layers=[0, 1], query_layer=0)
+        >>> attn.attention_weights(x[0], x, metadata=layers).round(3)
+        array([0.731, 0.269])
+    """
+
+    encoding: str = option("str", "decay", "how layers enter the scores", choices=("decay", "bias", "embedding"))
+    num_layers: int = option("int", 16, "number of layers of the learned tables", minimum=1)
+    decay: float = option("float", 1.0, "initial loss of score per layer between query and key")
+
+    key: ClassVar[str] = "hnsw_aware"
+    family: ClassVar[str] = "graph"
+    complexity: ClassVar[str] = "O(M·N·D)"
+    needs: ClassVar[tuple[str, ...]] = ("hnsw_layers", "query_layer")
+    any_value_width: ClassVar[bool] = True
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """Keys on random layers."""
+        attn, inputs = super().example(rng, n, dim)
+        inputs["metadata"] = GraphMetadata(hnsw_layers=rng.integers(0, 3, n), query_layer=1)
+        return attn, inputs
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        if self.encoding == "decay":
+            return {"decay": np.asarray(self.decay)}
+        if self.encoding == "bias":
+            layers = np.arange(self.num_layers)
+            return {"layer_bias": -self.decay * np.abs(layers[:, None] - layers)}
+        return {"layer_embedding": rng.standard_normal((self.num_layers, self.dim)) * self.dim**-0.5}
+
+    def _check_metadata(self, metadata: Params) -> None:
+        if self.encoding == "decay":
+            return
+        for name, layers in metadata.items():
+            top = int(layers.max()) if layers.size else 0
+            if top >= self.num_layers:
+                raise OutOfBoundsError(
+                    f"metadata.{name}: expected layers < num_layers = {self.num_layers}, got {top}",
+                    index=top,
+                    length=self.num_layers,
+                    argument=f"metadata.{name}",
+                )
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        l_k = meta["hnsw_layers"]
+        l_q = np.broadcast_to(meta["query_layer"], (*meta["query_layer"].shape[:-1], q.shape[-2]))
+        if self.encoding == "embedding":
+            return self._embedded(q, k, l_q, l_k, p["layer_embedding"])
+        s, pull_s = self._dot(q, k)
+        if self.encoding == "decay":
+            gap = np.abs(l_q[..., :, None] - l_k[..., None, :]).astype(s.dtype)
+            return s - p["decay"] * gap, lambda gs: (*pull_s(gs), {"decay": -(gs * gap).sum()}, {})
+        table = p["layer_bias"]
+        flat = l_q[..., :, None] * self.num_layers + l_k[..., None, :]
+
+        def pull(gs: np.ndarray) -> tuple[Any, ...]:
+            index = np.broadcast_to(flat, gs.shape).reshape(-1)
+            g = np.bincount(index, weights=gs.reshape(-1), minlength=table.size).reshape(table.shape)
+            return *pull_s(gs), {"layer_bias": g.astype(gs.dtype, copy=False)}, {}
+
+        return s + table.reshape(-1)[flat], pull
+
+    def _embedded(
+        self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., Any]]:
+        e_q, e_k = table[l_q], table[l_k]
+        s, pull_s = self._dot(q + e_q, k + e_k)
+
+        def pull(gs: np.ndarray) -> tuple[Any, ...]:
+            gq, gk = pull_s(gs)
+            g = np.zeros_like(table)
+            for layers, grad, shape in ((l_q, gq, e_q.shape), (l_k, gk, e_k.shape)):
+                one_hot = (layers.reshape(-1)[:, None] == np.arange(self.num_layers)).astype(g.dtype)
+                g += one_hot.T @ unbroadcast(grad, shape).reshape(-1, table.shape[1])
+            return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), {"layer_embedding": g}, {}
+
+        return s, pull

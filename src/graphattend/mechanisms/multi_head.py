@@ -1,0 +1,168 @@
+"""Multi-head attention."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_int
+from ..errors import OutOfBoundsError
+from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
+from ._base import Attention, Grads, Params, divide_heads, option
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MultiHeadAttention(Attention):
+    """H attentions side by side in projected subspaces, joined and projected back.
+
+    Parameters are ``w_q, w_k, w_v`` (D, H·E), ``w_o`` (H·E, D) and biases ``b_q, b_k, b_v, b_o``; y = x @ w + b and
+    head h owns columns h·E … (h+1)·E.
+
+    Args:
+        dim: Width D of queries, keys, values and output.
+        num_heads: H; must divide D unless `head_dim` is given.
+        head_dim: Width E of a head, D/H by default.
+        bias: Whether the projections have biases (initially zero).
+        temperature: Divides the scores.
+        dropout: Probability of dropping a weight in training.
+        seed: Seed of the initial projections (Glorot & Bengio 2010, uniform).
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.MultiHeadAttention(8, num_heads=2)
+        >>> x = np.random.default_rng(0).standard_normal((5, 8))
+        >>> attn.forward(x[0], x, x).shape, attn.attention_weights(x[0], x).shape
+        ((8,), (2, 5))
+    """
+
+    num_heads: int = option("int", 4, "number of heads", minimum=1)
+    head_dim: int | None = option("int", None, "width of a head; null means dim / num_heads", minimum=1, nullable=True)
+    bias: bool = option("bool", True, "whether the projections have biases")
+    temperature: float = option("float", 1.0, "divides the scores; small values sharpen the weights", above=0.0)
+    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
+
+    key: ClassVar[str] = "multi_head"
+    family: ClassVar[str] = "core"
+    complexity: ClassVar[str] = "O((M+N)·D² + M·N·D)"
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation"})
+
+    def _check_options(self) -> None:
+        divide_heads(self.dim, self.num_heads, self.head_dim)
+
+    @property
+    def width(self) -> int:
+        """Width E of a head."""
+        return divide_heads(self.dim, self.num_heads, self.head_dim)
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        inner = self.num_heads * self.width
+        limit = np.sqrt(6 / (self.dim + inner))
+        p = {name: rng.uniform(-limit, limit, (self.dim, inner)) for name in WEIGHTS[:3]}
+        p["w_o"] = rng.uniform(-limit, limit, (inner, self.dim))
+        if self.bias:
+            p |= {name: np.zeros(inner) for name in BIASES[:3]}
+            p["b_o"] = np.zeros(self.dim)
+        return p
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        inputs = (q, k, v)
+
+        def pull(*grads: Any) -> tuple[Any, ...]:
+            out: list[Any] = []
+            gp: Grads = {}
+            for x, g, w, b in zip(inputs, grads, WEIGHTS, BIASES, strict=False):
+                gx, gp[w], gb = linear_pullback(x, p[w], join_heads(g))
+                out.append(gx)
+                if b in p:
+                    gp[b] = gb
+            return (*out, gp)
+
+        heads = tuple(
+            None if x is None else split_heads(linear(x, p[w], p.get(b)), self.num_heads)
+            for x, w, b in zip(inputs, WEIGHTS, BIASES, strict=False)
+        )
+        return (heads[0], heads[1], heads[2]), pull
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        factor = q.dtype.type(q.shape[-1] ** -0.5 / self.temperature)
+
+        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
+            gs = gs * factor
+            return simd.matmul(gs, k), simd.matmul_tn(gs, q), {}, {}
+
+        return simd.matmul_nt(q, k) * factor, pull
+
+    def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        mixed = join_heads(out)
+
+        def pull(g: np.ndarray) -> tuple[np.ndarray, Grads]:
+            gx, gw, gb = linear_pullback(mixed, p["w_o"], g)
+            grads = {"w_o": gw} | ({"b_o": gb} if "b_o" in p else {})
+            return split_heads(gx, self.num_heads), grads
+
+        return linear(mixed, p["w_o"], p.get("b_o")), pull
+
+    def head_attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None) -> np.ndarray:
+        """The weights of every head, (H, N) for a single query, else (..., H, M, N).
+
+        Args:
+            query: (D,) or (..., M, D).
+            keys: (..., N, D).
+            attn_mask: As for `forward`.
+
+        Returns:
+            One distribution over the keys per head.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((3, 8))
+            >>> ga.MultiHeadAttention(8).head_attention_weights(x[0], x).sum(axis=-1).round(6)
+            array([1., 1., 1., 1.])
+        """
+        return self.attention_weights(query, keys, attn_mask=attn_mask)
+
+    def head_output(self, head: int, query: Any, keys: Any, values: Any, *, attn_mask: Any = None) -> np.ndarray:
+        """The output of a single head before `w_o`, (E,) or (..., M, E).
+
+        Args:
+            head: 0 <= head < H.
+            query: (D,) or (..., M, D).
+            keys: (..., N, D).
+            values: (..., N, D).
+            attn_mask: As for `forward`.
+
+        Returns:
+            Σ weights · (values @ w_v + b_v) in the head's columns.
+
+        Raises:
+            OutOfBoundsError: No such head.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((3, 8))
+            >>> ga.MultiHeadAttention(8, num_heads=2).head_output(1, x[0], x, x).shape
+            (4,)
+        """
+        index = as_int(head, "head")
+        if not 0 <= index < self.num_heads:
+            raise OutOfBoundsError(
+                f"head: expected 0 <= head < {self.num_heads}, got {index}",
+                index=index,
+                length=self.num_heads,
+                argument="head",
+            )
+        x = self._check(query, keys, values, attn_mask, None)
+        p = self._params(x.q.dtype)
+        (q, k, v), _ = self._project(x.q, x.k, x.v, p)
+        out = self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :]
+        return np.asarray(out[..., 0, :] if x.single else out)

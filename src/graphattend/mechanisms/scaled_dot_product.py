@@ -1,0 +1,66 @@
+"""Scaled dot-product attention."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import simd
+from ._base import Params, option
+from ._dot import DotProduct
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScaledDotProductAttention(DotProduct):
+    """Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values.
+
+    Args:
+        dim: Width D of queries and keys; values may have any width.
+        temperature: Divides the scores; small values sharpen the weights.
+        scale: Factor of the dot products, 1/√D by default.
+        normalize: Compare directions only: queries and keys are scaled to length one first.
+        dropout: Probability of dropping a weight in training.
+        seed: Unused, there is nothing to initialise.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Vaswani et al. 2017, "Attention Is All You Need", eq. 1.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.ScaledDotProductAttention(2, temperature=0.1)
+        >>> attn.forward(np.array([1.0, 0.0]), np.eye(2), np.array([[1.0], [0.0]])).round(3)
+        array([0.999])
+    """
+
+    normalize: bool = option("bool", False, "scale queries and keys to length one first")
+    key: ClassVar[str] = "scaled_dot_product"
+    family: ClassVar[str] = "core"
+    complexity: ClassVar[str] = "O(M·N·D)"
+    any_value_width: ClassVar[bool] = True
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
+
+    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+        if self.normalize or type(query) is not np.ndarray or query.ndim != 1 or query.shape[0] != self.dim:
+            return None
+        return simd.single(query, keys, values, self.factor, self.check_finite)
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        if not self.normalize:
+            return super()._project(q, k, v, p)
+        q1, pull_q = _unit(q)
+        k1, pull_k = _unit(k)
+        return (q1, k1, v), lambda gq, gk, gv: (pull_q(gq), pull_k(gk), gv, {})
+
+
+def _unit(x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Rows of length one (zero rows stay zero) and the pullback."""
+    norm = np.sqrt(np.einsum("...d,...d->...", x, x))[..., None]
+    inverse = np.where(norm > 0, 1 / np.where(norm > 0, norm, 1), 0).astype(x.dtype)
+    u = x * inverse
+    return u, lambda g: (g - u * (g * u).sum(axis=-1, keepdims=True)) * inverse

@@ -1,0 +1,204 @@
+"""The NumPy formulations: the definition that every kernel is compared with.
+
+Where one product has several formulations, the platform decides: natively ``@`` reaches BLAS; NumPy for
+WASM has none, and there a plain `np.einsum` over contiguous rows is about twice as fast (never with
+``optimize=True``), except for small shapes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import numpy as np
+
+#: Below these sizes ``@`` wins over einsum in WASM, too (measured in Pyodide 314.0.3, NumPy 2.4.3).
+EINSUM_MIN_ROWS: Final = 32
+EINSUM_MIN_INNER: Final = 48
+
+_prefer_einsum = sys.platform == "emscripten"
+
+
+def set_prefer_einsum(value: bool) -> None:
+    """Tell whether matrix products should avoid ``@`` (NumPy without BLAS and without SIMD loops)."""
+    global _prefer_einsum
+    _prefer_einsum = value
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a (..., M, K) @ b (..., K, N)``."""
+    if _prefer_einsum and b.shape[-1] >= EINSUM_MIN_ROWS and b.shape[-2] >= EINSUM_MIN_INNER:
+        return np.einsum("...ik,...jk->...ij", a, np.ascontiguousarray(b.swapaxes(-1, -2)))
+    return np.matmul(a, b)
+
+
+def matmul_nt(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a (..., M, K) @ b (..., N, K)ᵀ``."""
+    if _prefer_einsum and b.shape[-2] >= EINSUM_MIN_ROWS and b.shape[-1] >= EINSUM_MIN_INNER:
+        return np.einsum("...ik,...jk->...ij", a, b)
+    return np.matmul(a, b.swapaxes(-1, -2))
+
+
+def matmul_tn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a (..., K, M)ᵀ @ b (..., K, N)``."""
+    return matmul(a.swapaxes(-1, -2), b)
+
+
+def exp(x: np.ndarray) -> np.ndarray:
+    """Elementwise exponential."""
+    return np.exp(x)
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis; a row of nothing but -inf gives zeros."""
+    top = x.max(axis=-1, keepdims=True)
+    w: np.ndarray
+    if not np.isfinite(top).all():
+        top = np.where(np.isneginf(top), x.dtype.type(0), top)
+    w = np.exp(x - top)
+    total = w.sum(axis=-1, keepdims=True)
+    total[total == 0] = 1
+    w /= total
+    return w
+
+
+def segment_sum(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """Sums of the rows of `x (K, ...)` between consecutive `indptr (V+1,)`: (V, ...)."""
+    counts = np.diff(indptr)
+    out = np.zeros((counts.size, *x.shape[1:]), dtype=x.dtype)
+    rows = np.flatnonzero(counts)
+    if rows.size:
+        out[rows] = np.add.reduceat(x, indptr[rows], axis=0)
+    return out
+
+
+def segment_max(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """Maxima of the rows of `x (K, ...)` between consecutive `indptr`; an empty segment gives -inf."""
+    counts = np.diff(indptr)
+    out = np.full((counts.size, *x.shape[1:]), -np.inf, dtype=x.dtype)
+    rows = np.flatnonzero(counts)
+    if rows.size:
+        out[rows] = np.maximum.reduceat(x, indptr[rows], axis=0)
+    return out
+
+
+def segment_softmax(scores: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """Softmax of `scores (K, ...)` within each segment; a segment of nothing but -inf gives zeros."""
+    counts = np.diff(indptr)
+    top = segment_max(scores, indptr)
+    top[np.isneginf(top)] = 0
+    w = np.exp(scores - np.repeat(top, counts, axis=0))
+    total = segment_sum(w, indptr)
+    total[total == 0] = 1
+    w /= np.repeat(total, counts, axis=0)
+    return w
+
+
+def scatter_add(target: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
+    """``target[index[i]] += rows[i]`` for every i, in place; repeated indices add up."""
+    order = np.argsort(index, kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    if order.size:
+        target[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+def attention(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    *,
+    scale: float,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    block_size: int = 128,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exact attention in tiles of keys: output (..., M, E) and log-sum-exp (..., M) in O(M) extra memory."""
+    m_rows, n_keys = q.shape[-2], k.shape[-2]
+    batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    dtype = q.dtype
+    if mask is not None:
+        mask = np.broadcast_to(mask, (*np.broadcast_shapes(batch, mask.shape[:-2]), m_rows, n_keys))
+    out = np.empty((*batch, m_rows, v.shape[-1]), dtype)
+    lse = np.empty((*batch, m_rows), dtype)
+    for i in range(0, m_rows, block_size):
+        rows = slice(i, min(i + block_size, m_rows))
+        count = rows.stop - i
+        top = np.full((*batch, count, 1), -np.inf, dtype)
+        total = np.zeros((*batch, count, 1), dtype)
+        acc = np.zeros((*batch, count, v.shape[-1]), dtype)
+        stop = min(n_keys, rows.stop) if causal else n_keys
+        for j in range(0, stop, block_size):
+            cols = slice(j, min(j + block_size, stop))
+            s = _tile_scores(q, k, scale, mask, causal, rows, cols)
+            new = np.maximum(top, s.max(axis=-1, keepdims=True))
+            base = np.where(np.isneginf(new), dtype.type(0), new)
+            p = np.exp(s - base)
+            shrink = np.exp(top - base)
+            total = total * shrink + p.sum(axis=-1, keepdims=True)
+            acc = acc * shrink + matmul(p, v[..., cols, :])
+            top = new
+        alive = total > 0
+        np.divide(acc, total, out=out[..., rows, :], where=np.broadcast_to(alive, acc.shape))
+        out[..., rows, :][np.broadcast_to(~alive, acc.shape)] = 0
+        safe = np.where(alive, total, dtype.type(1))
+        lse[..., rows] = np.where(alive, top + np.log(safe), -np.inf)[..., 0]
+    return out, lse
+
+
+def attention_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    out: np.ndarray,
+    lse: np.ndarray,
+    grad: np.ndarray,
+    *,
+    scale: float,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    block_size: int = 128,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `attention` for q, k, v (with the batch axes of the output), weights recomputed tile by tile."""
+    m_rows, n_keys = q.shape[-2], k.shape[-2]
+    batch = out.shape[:-2]
+    if mask is not None:
+        mask = np.broadcast_to(mask, (*np.broadcast_shapes(batch, mask.shape[:-2]), m_rows, n_keys))
+    gq = np.zeros((*batch, m_rows, q.shape[-1]), q.dtype)
+    gk = np.zeros((*batch, n_keys, k.shape[-1]), q.dtype)
+    gv = np.zeros((*batch, n_keys, v.shape[-1]), q.dtype)
+    delta = np.einsum("...e,...e->...", out, grad)[..., None]
+    safe = np.where(np.isneginf(lse), q.dtype.type(0), lse)[..., None]
+    for i in range(0, m_rows, block_size):
+        rows = slice(i, min(i + block_size, m_rows))
+        stop = min(n_keys, rows.stop) if causal else n_keys
+        g = grad[..., rows, :]
+        for j in range(0, stop, block_size):
+            cols = slice(j, min(j + block_size, stop))
+            s = _tile_scores(q, k, scale, mask, causal, rows, cols)
+            p = np.exp(s - safe[..., rows, :])
+            gs = p * (matmul_nt(g, v[..., cols, :]) - delta[..., rows, :]) * q.dtype.type(scale)
+            gv[..., cols, :] += matmul_tn(p, g)
+            gq[..., rows, :] += matmul(gs, k[..., cols, :])
+            gk[..., cols, :] += matmul_tn(gs, q[..., rows, :])
+    return gq, gk, gv
+
+
+def _tile_scores(
+    q: np.ndarray,
+    k: np.ndarray,
+    scale: float,
+    mask: np.ndarray | None,
+    causal: bool,
+    rows: slice,
+    cols: slice,
+) -> np.ndarray:
+    s = matmul_nt(q[..., rows, :], k[..., cols, :]) * q.dtype.type(scale)
+    if mask is not None:
+        tile = mask[..., rows, cols]
+        s = np.where(tile, s, -np.inf) if tile.dtype == np.bool_ else s + tile
+    if causal and cols.stop - 1 > rows.start:
+        seen = np.arange(cols.start, cols.stop) <= np.arange(rows.start, rows.stop)[:, None]
+        s = np.where(seen, s, -np.inf)
+    result: np.ndarray = s.astype(q.dtype, copy=False)
+    return result

@@ -1,0 +1,115 @@
+"""What both archive formats refuse: limits, names, shapes, element types and JSON that is not what it should be."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+#: Largest config in bytes of UTF-8 JSON, its deepest nesting, and how many arrays a file may hold.
+MAX_CONFIG_BYTES = 1 << 20
+MAX_DEPTH = 64
+MAX_ARRAYS = 10_000
+_MAX_AXES = 32
+_MAX_NAME = 255
+_MAX_INT_DIGITS = 20
+
+#: Name of the npz member, and of the safetensors header entry, that is not an array of the caller's.
+RESERVED = frozenset({"__config__", "__metadata__"})
+
+#: Element types that are written and read, always little-endian in the file.
+DTYPES = {name: np.dtype("<" + name) for name in ("f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8")}
+DTYPES |= {name: np.dtype(name) for name in ("i1", "u1", "b1")}
+
+# A bracket, or a string up to its closing quote or the end of the text (possessive: hostile text cannot backtrack).
+_STRUCTURE = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_DEPTH_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+
+
+class Refused(Exception):
+    """A file's content is not acceptable; becomes a LoadError once the file's name is known."""
+
+
+def check_name(name: Any) -> str:
+    """A printable relative name without empty, ``.`` or ``..`` parts."""
+    shown = ascii(name)[:60]
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
+        raise Refused(f"bad array name {shown}")
+    if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise Refused(f"unsafe array name {shown}")
+    return name
+
+
+def build_array(raw: memoryview, dtype: np.dtype[Any], shape: Sequence[int], order: str, name: str) -> np.ndarray:
+    """A fresh native array from exactly the bytes that `shape` asks for."""
+    # Checked with Python's unlimited integers, before NumPy sees any of it.
+    if len(shape) > _MAX_AXES or any(n < 0 for n in shape):
+        raise Refused(f"array {name!r} has a bad shape")
+    itemsize = dtype.itemsize
+    if math.prod(shape) * itemsize != raw.nbytes or math.prod(n or 1 for n in shape) * itemsize >= 1 << 62:
+        raise Refused(f"array {name!r} declares a shape that does not fit its {raw.nbytes} bytes")
+    flat = np.frombuffer(raw, dtype=np.uint8 if dtype.kind == "b" else dtype)
+    if dtype.kind == "b" and flat.size and flat.max() > 1:
+        raise Refused(f"array {name!r} holds booleans other than 0 and 1")
+    try:
+        shaped = flat.reshape(tuple(shape), order=cast("Any", order))
+    except (ValueError, OverflowError):  # a zero-length axis beside one beyond this machine's address space
+        raise Refused(f"array {name!r} has a bad shape") from None
+    return np.array(shaped, dtype=dtype.newbyteorder("="), order="C")
+
+
+def check_finite_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    """No NaN or infinity in any float array."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise Refused(f"array {name!r} holds NaN or infinity")
+
+
+def parse_json(text: bytes, what: str) -> dict[str, Any]:
+    """A JSON object: strict UTF-8, no NaN, no repeated keys, bounded depth and numbers."""
+    depth = 0
+    for token in _STRUCTURE.finditer(text):
+        depth += _DEPTH_STEPS.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            raise Refused(f"{what} is nested more than {MAX_DEPTH} deep")
+    try:
+        value = json.loads(
+            text.decode("utf-8"),
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            parse_constant=_parse_constant,
+            object_pairs_hook=_unique_keys,
+        )
+    except (ValueError, RecursionError):
+        raise Refused(f"{what} is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise Refused(f"{what} is not a JSON object")
+    return value
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > _MAX_INT_DIGITS:
+        raise Refused("JSON holds an integer with too many digits")
+    return int(digits)
+
+
+def _parse_float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise Refused("JSON holds a number beyond float64")
+    return value
+
+
+def _parse_constant(name: str) -> float:
+    raise Refused(f"JSON holds {name}")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise Refused("JSON repeats a key")
+    return result
