@@ -52,7 +52,9 @@ def as_float(x: Any, argument: str) -> np.ndarray:
     """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused."""
     a = as_array(x, argument)
     if a.dtype == _F4 or a.dtype == _F8:
-        return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+        return a
+    if a.dtype.kind in "fiu" and not a.dtype.isnative:  # the other byte order, as some files have it
+        return as_float(a.astype(a.dtype.newbyteorder("=")), argument)
     if isinstance(x, (list, tuple)) and a.dtype.kind == "f":
         return a.astype(_F8)
     if a.dtype.kind in "iu" or a.dtype == np.float16:
@@ -73,8 +75,10 @@ def check_finite(x: np.ndarray, argument: str) -> None:
     # One pass that cannot miss: a sum of squares is finite only if every term is; it may overflow, so a
     # non-finite one is looked at more closely.
     flat = x.reshape(-1) if x.flags.c_contiguous else None
-    if flat is not None and math.isfinite(flat.dot(flat)):
-        return
+    if flat is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(flat.dot(flat)):
+                return
     bad = ~np.isfinite(x)
     if not bad.any():
         return
@@ -292,7 +296,7 @@ def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:
     """An explicit random generator, or a seed for one."""
     if isinstance(rng, np.random.Generator):
         return rng
-    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool) and rng >= 0:
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return np.random.default_rng(int(rng))
     expected = "a numpy.random.Generator or a seed"
     raise InvalidConfigError(

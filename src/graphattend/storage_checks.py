@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 #: Largest config in bytes of UTF-8 JSON, its deepest nesting, and how many arrays a file may hold.
-MAX_CONFIG_BYTES = 4 << 20
+MAX_CONFIG_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_ARRAYS = 10_000
 _MAX_AXES = 32
@@ -25,8 +25,9 @@ RESERVED = frozenset({"__config__", "__metadata__"})
 DTYPES = {name: np.dtype("<" + name) for name in ("f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8")}
 DTYPES |= {name: np.dtype(name) for name in ("i1", "u1", "b1")}
 
-# A string literal up to its closing quote or the end of the text; possessive, so that hostile text cannot backtrack.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+# A bracket, or a string up to its closing quote or the end of the text (possessive: hostile text cannot backtrack).
+_STRUCTURE = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_DEPTH_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 class Refused(Exception):
@@ -70,11 +71,11 @@ def check_finite_arrays(arrays: Mapping[str, np.ndarray]) -> None:
 
 def parse_json(text: bytes, what: str) -> dict[str, Any]:
     """A JSON object: strict UTF-8, no NaN, no repeated keys, bounded depth and numbers."""
-    bare = np.frombuffer(_STRING.sub(b"", text), dtype=np.uint8)
-    opening = np.isin(bare, np.frombuffer(b"[{", dtype=np.uint8)).astype(np.int32)
-    closing = np.isin(bare, np.frombuffer(b"]}", dtype=np.uint8)).astype(np.int32)
-    if bare.size and np.cumsum(opening - closing).max() > MAX_DEPTH:
-        raise Refused(f"{what} is nested more than {MAX_DEPTH} deep")
+    depth = 0
+    for token in _STRUCTURE.finditer(text):
+        depth += _DEPTH_STEPS.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            raise Refused(f"{what} is nested more than {MAX_DEPTH} deep")
     try:
         value = json.loads(
             text.decode("utf-8"),

@@ -65,16 +65,16 @@ def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarra
 
 def read_members(data: memoryview, max_bytes: int) -> dict[str, np.ndarray]:
     """All arrays of an .npz file, whoever wrote it."""
-    _check_end(data)
+    entries = _check_end(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read_members(archive, len(data), max_bytes)
+            return _read_members(archive, entries, len(data), max_bytes)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
         raise Refused(f"damaged zip ({error})") from None
 
 
-def _check_end(data: memoryview) -> None:
-    """The directory must be where it should be, and small, before zipfile builds an object per entry."""
+def _check_end(data: memoryview) -> int:
+    """The number of entries; the directory must be small and where it should be before zipfile reads it."""
     if data[:4] != MAGIC:
         raise Refused("not an .npz file (wrong magic)")
     tail_start = max(0, len(data) - _END.size - 0xFFFF)
@@ -93,10 +93,13 @@ def _check_end(data: memoryview) -> None:
     comment = bytes(data[end + _END.size :])
     if comment and comment != _comment(data[: end + _END.size]):
         raise Refused("damaged zip (checksum)")
+    return int(here)
 
 
-def _read_members(archive: zipfile.ZipFile, file_bytes: int, max_bytes: int) -> dict[str, np.ndarray]:
+def _read_members(archive: zipfile.ZipFile, entries: int, file_bytes: int, max_bytes: int) -> dict[str, np.ndarray]:
     infos = archive.infolist()
+    if len(infos) != entries:  # an entry whose comment swallows the next, or more of them than admitted
+        raise Refused("damaged zip (directory)")
     declared = sum(info.file_size for info in infos)
     if declared > min(max_bytes, max(_ALWAYS_ALLOWED, _MAX_INFLATION * file_bytes)):
         raise Refused(f"declares {declared} bytes of arrays, more than the limit (a zip bomb?)")

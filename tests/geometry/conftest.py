@@ -5,13 +5,18 @@ import sys
 import numpy as np
 import pytest
 
-mp = pytest.importorskip("mpmath")
-mp.mp.dps = 60
+try:
+    import mpmath as mp
+except ImportError:
+    mp = None
+else:
+    mp.mp.dps = 60
 
 
 @pytest.fixture(scope="session")
 def exact():
-    """This module."""
+    """Oracles and checks: the functions of the module itself."""
+    pytest.importorskip("mpmath")
     return sys.modules[__name__]
 
 

@@ -1,1 +1,25 @@
-"""x."""
+"""Codecs for embeddings: one ``encode(x) -> Compressed`` / ``decode(c) -> array`` pair each, with guaranteed errors."""
+
+from __future__ import annotations
+
+from ._codec import Codec, Compressed
+from .hierarchical import Hierarchical
+from .low_rank import LowRank
+from .quantizer import QuantizedArray, Quantizer
+from .sparse import SparseStorage
+from .tucker import Tucker
+
+#: Codec classes by key, as files name them.
+CODECS: dict[str, type[Codec]] = {c.key: c for c in (Quantizer, LowRank, Tucker, SparseStorage, Hierarchical)}
+
+__all__ = [
+    "CODECS",
+    "Codec",
+    "Compressed",
+    "Hierarchical",
+    "LowRank",
+    "QuantizedArray",
+    "Quantizer",
+    "SparseStorage",
+    "Tucker",
+]

@@ -80,7 +80,7 @@ def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, en
 def _gqa_groups(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> int:
     for name, x in (("query", q), ("key", k), ("value", v)):
         check_ndim(x, name, 3)
-    heads, kv_heads = q.shape[-3], k.shape[-3]
+    heads, kv_heads = int(q.shape[-3]), int(k.shape[-3])
     check_length(v, "value", -3, kv_heads, "the key's heads")
     if heads % kv_heads:
         raise DimensionMismatchError(
@@ -125,7 +125,8 @@ def dropout_multiplier(shape: tuple[int, ...], p: float, rng: Any, dtype: np.dty
     if p == 1:
         return np.zeros(shape, dtype)
     kept = as_rng(rng).random(shape, dtype=np.float32) >= p
-    return kept.astype(dtype) / dtype.type(1 - p)
+    multiplier: np.ndarray = kept.astype(dtype) / dtype.type(1 - p)
+    return multiplier
 
 
 def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
@@ -155,7 +156,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
         high, low = x + step, x - step
         with np.errstate(invalid="ignore"):  # where both are -inf the score is masked: no gradient
             slope = (apply(high).astype(np.float64) - apply(low)) / (high - low)
-        return g * np.where(np.isfinite(slope), slope, 0.0).astype(s.dtype)
+        return np.asarray(g * np.where(np.isfinite(slope), slope, 0.0).astype(s.dtype))
 
     return apply(s).astype(s.dtype, copy=False), pull
 

@@ -61,7 +61,7 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
 def features(
     x: np.ndarray, projection: np.ndarray, is_query: bool, eps: float, shift: bool = False
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is a constant in gradients.
+    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is held constant.
 
     The published stabiliser is the maximum of x Wᵀ·D^(-1/4); with `shift` it is that of the whole exponent, which
     also keeps long vectors from underflowing. The two differ by a factor per row that a normalised sum forgets.

@@ -185,7 +185,7 @@ def _join_masks(
     if mask is None:
         return padding
     if mask.dtype == np.bool_ and padding.dtype == np.bool_:
-        return mask & padding
+        return np.asarray(mask & padding)
     additive = [np.where(m, 0, -np.inf).astype(dtype) if m.dtype == np.bool_ else m for m in (mask, padding)]
     return np.asarray(additive[0] + additive[1])
 

@@ -15,7 +15,7 @@ from ..errors import DimensionMismatchError
 def rotate(
     x: np.ndarray, positions: np.ndarray, base: float, interleaved: bool
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives gradients of both, before un-broadcasting."""
+    """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives both gradients, still broadcast."""
     d = x.shape[-1]
     pairs = d // 2
     frequency = base ** (-2.0 * np.arange(pairs) / d)

@@ -24,7 +24,7 @@ def masked_softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 def softmax_pullback(w: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Gradient of the scores, given the weights `w` and the gradient `g` of the weights."""
-    gs = w * g
+    gs: np.ndarray = w * g
     gs -= w * gs.sum(axis=-1, keepdims=True)
     return gs
 

@@ -2,7 +2,21 @@
 
 from .._vjp import differentiable
 from ._base import Manifold, ManifoldBase
+from ._config import from_config
 from .euclidean import Euclidean
+from .lorentz import Lorentz
 from .poincare import Poincare
+from .product import Product
+from .sphere import Sphere
 
-__all__ = ["Euclidean", "Manifold", "ManifoldBase", "Poincare", "differentiable"]
+__all__ = [
+    "Euclidean",
+    "Lorentz",
+    "Manifold",
+    "ManifoldBase",
+    "Poincare",
+    "Product",
+    "Sphere",
+    "differentiable",
+    "from_config",
+]

@@ -244,7 +244,7 @@ def mobius_scalar_mul(r: Array, x: Array, c: float) -> Array:
     return mobius_scalar_mul_vjp(r, x, c)[0]
 
 
-def project_vjp(x: Array, c: float, eps: float) -> tuple[Array, Pull]:
+def project_vjp(x: Array, c: float, eps: float, beyond: float | None = None) -> tuple[Array, Pull]:
     """Points beyond (1 - eps)/√c moved radially there, the others as they are. Pullback: (gx, gc).
 
     Args:
@@ -252,9 +252,10 @@ def project_vjp(x: Array, c: float, eps: float) -> tuple[Array, Pull]:
         c: Minus the curvature.
         eps: Distance kept from the boundary, relative to the radius; also the least that the later rounding
             to float32 (eps = 1e-6) or in float64 (1e-12) may use up.
+        beyond: Move only the points beyond (1 - beyond)/√c; eps by default.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        outside = gap(x, c) < eps * (2.0 - eps)
+        outside = gap(x, c) < (eps if beyond is None else beyond) * (2.0 - eps)
     if not outside.any():
         return x, lambda g: (g, np.zeros(()))
     # A hair below the limit, so that rounding does not lead out again: rounding to float32 costs 6e-8 at most.

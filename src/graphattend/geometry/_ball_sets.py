@@ -9,32 +9,14 @@ import numpy as np
 from .._vjp import unbroadcast
 from . import _ball
 from ._ball import distance_slope
-from ._mean import adjoint, normalized
+from ._mean import adjoint, hyperbolic_stretch, normalized
 from ._mean import frechet_mean as frechet_mean_of
-from ._numeric import Array, Pull, column, dot, gap, nonzero, norm
-
-
-def _squares(q: Array, k: Array) -> Array:
-    """|q - k|^2 for all pairs, (..., M, D), (..., N, D) -> (..., M, N), to full relative precision.
-
-    The matrix product cancels for pairs that are close; those are computed again from the differences.
-    """
-    qq, kk = column(dot(q, q)), dot(k, k)[..., None, :]
-    squares = qq + kk - 2.0 * (q @ np.swapaxes(k, -1, -2))
-    close = np.nonzero(squares < (qq + kk) / 128.0)
-    if close[0].size:
-        qs = np.broadcast_to(q, (*squares.shape[:-2], *q.shape[-2:]))
-        ks = np.broadcast_to(k, (*squares.shape[:-2], *k.shape[-2:]))
-        for start in range(0, close[0].size, 65536):
-            *lead, m, n = (index[start : start + 65536] for index in close)
-            w = qs[(*lead, m)] - ks[(*lead, n)]
-            squares[(*lead, m, n)] = dot(w, w)
-    return np.asarray(squares)
+from ._numeric import Array, Pull, column, dot, gap, nonzero, norm, pairwise_squares
 
 
 def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
     """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N). Pullback: (gq, gk, gc)."""
-    square = c * _squares(q, k)
+    square = c * pairwise_squares(q, k)
     a, b = gap(q, c), gap(k, c)
     gaps = column(a) * b[..., None, :]
     t = np.sqrt(square / gaps)
@@ -70,9 +52,12 @@ def _excess(points: Array, gaps: Array, weights: Array, total: Array, c: float) 
     rim = np.where(length == 0.0, first, total / nonzero(length)) / math.sqrt(c)
     rest = column(gap(rim, c) / 2.0) * rim  # rim + rest has length 1/√c to twice the precision
     excess = np.empty(total.shape[:-1])
-    for m in range(total.shape[-2]):  # one row at a time: (M, N, D) would be large
-        away = (rim[..., m, None, :] - points) + rest[..., m, None, :]
-        excess[..., m] = dot(weights[..., m, :], c * dot(away, away) / gaps)
+    gaps, points = gaps[..., None, :], points[..., None, :, :]
+    rows = max(1, 2**18 // (points.shape[-2] * points.shape[-1]))  # of (M, N, D) a part at a time
+    for m in range(0, total.shape[-2], rows):
+        part = slice(m, m + rows)
+        away = (rim[..., part, None, :] - points) + rest[..., part, None, :]
+        excess[..., part] = dot(weights[..., part, :], c * dot(away, away) / gaps)
     return excess
 
 
@@ -170,12 +155,7 @@ def frechet_mean_vjp(
     Newton's method from the gyromidpoint; the derivative is implicit, see `_mean.adjoint`. The origin where all
     weights are zero.
     """
-    root = math.sqrt(c)
-
-    def stretch(d: Array) -> Array:
-        angle = root * d
-        return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
-
+    stretch = hyperbolic_stretch(c)
     shares, empty = normalized(weights)
     start = midpoint(points, shares, c)
     ball = _Ball(c)

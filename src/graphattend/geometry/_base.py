@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +19,7 @@ from .._validate import (
     check_nonempty,
     common_dtype,
 )
-from .._vjp import differentiable, unbroadcast
+from .._vjp import differentiable, unbroadcast, vjp
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from ._mean import frechet_mean, normalized
 from ._numeric import Array, Pull, column, dot
@@ -44,6 +44,9 @@ class Manifold(Protocol):
 
     def logmap(self, x: Any, y: Any) -> Any:
         """The velocity at x of the geodesic that reaches y at time one."""
+
+    def pairwise(self, x: Any, y: Any) -> Any:
+        """`dist` of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
 
     def expmap0(self, v: Any) -> Any:
         """`expmap` at the origin."""
@@ -109,6 +112,23 @@ class ManifoldBase:
     def dist(self, x: Any, y: Any) -> Any:
         """Geodesic distance, (..., D) and (..., D) -> (...); by default the length of `logmap`."""
         return self.norm(x, self.logmap(x, y))
+
+    def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
+        x, y = as_float(x, "x"), as_float(y, "y")
+        check_ndim(x, "x", 2)
+        check_ndim(y, "y", 2)
+        out, pull = ask(self.dist, x[..., :, None, :], y[..., None, :, :])
+
+        def pullback(g: Any) -> tuple[Array, ...]:
+            gx, gy = pull(g)
+            return gx.reshape(x.shape), gy.reshape(y.shape)
+
+        return out, pullback
+
+    @differentiable(_pairwise_vjp)
+    def pairwise(self, x: Any, y: Any) -> Any:
+        """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
+        return self._pairwise_vjp(x, y)[0]
 
     def expmap(self, x: Any, v: Any) -> Any:
         """Exponential map, (..., D); to be written."""
@@ -177,14 +197,31 @@ class ManifoldBase:
         """Riemannian length that rounding m amounts to."""
         return np.asarray(16.0 * np.finfo(m.dtype).eps * (1.0 + self.norm(m, m)))
 
+    def to_config(self) -> dict[str, Any]:
+        """JSON types only; to be written where it is needed."""
+        raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
+
     def random(self, rng: Any, shape: Any) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
 
 
+def ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:
+    """A manifold's method with its pullback; one of the user's own may have none, which shows when it is used."""
+    if hasattr(method, "vjp_rule"):
+        out, pull = vjp(method, *arrays, **options)
+        return out, pull
+
+    def pullback(g: Array) -> tuple[Array, ...]:
+        vjp(method, *arrays, **options)  # raises, and names the method
+        raise UnsupportedError("no gradient rule")
+
+    return method(*arrays, **options), pullback
+
+
 def as_shape(shape: Any) -> tuple[int, ...]:
     """A shape with at least one axis, none empty."""
-    sizes = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     if not sizes:
         raise DimensionMismatchError(
             "shape: expected at least 1 axes, got ()", argument="shape", expected="at least 1 axes", actual=0
@@ -258,8 +295,8 @@ class CheckedManifold(ManifoldBase):
         """Any vector onto the manifold, so that rounding to `dtype` stays there."""
         return x, lambda g: (g,)
 
-    def _admit(self, x: Array) -> Rule:
-        """A point argument that may lie off the manifold, made usable."""
+    def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        """A point argument in `dtype` that may lie off the manifold, made usable."""
         return x, lambda g: (g,)
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
@@ -279,10 +316,10 @@ class CheckedManifold(ManifoldBase):
         """Run `hook` on `arrays`, the first `points` of which are points, and round its result."""
         dtype = common_dtype(*arrays)[0].dtype
         inner = [x.astype(np.float64, copy=False) for x in arrays]
-        entries = [self._admit(x) for x in inner[:points]]
+        entries = [self._admit(x, given.dtype) for x, given in zip(inner[:points], arrays, strict=False)]
         out, pull = hook(*(x for x, _ in entries), *inner[points:])
         settled, pull_settled = self._settle(out, dtype) if is_point else (out, lambda g: (g,))
-        result = np.asarray(settled, dtype)
+        result = np.asarray(settled, dtype)[()]  # a scalar, as NumPy has it, for a single distance
 
         def pullback(g: Any) -> tuple[Array, ...]:
             g = as_float(g, "grad_output").astype(np.float64, copy=False)
@@ -329,6 +366,41 @@ class CheckedManifold(ManifoldBase):
             DimensionMismatchError: The last axes differ, or leading axes do not broadcast.
         """
         return self._dist_vjp(x, y)[0]
+
+    def _pairs(self, x: Array, y: Array) -> Rule:
+        """Distances of all pairs; where a matrix product serves, override this."""
+        out, pull = self._dist(x[..., :, None, :], y[..., None, :, :])
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            gx, gy = (unbroadcast(h, (*h.shape[:-3], *tail)) for h, tail in zip(pull(g), tails, strict=True))
+            return gx[..., 0, :], gy[..., 0, :, :]
+
+        tails = ((x.shape[-2], 1, x.shape[-1]), (1, *y.shape[-2:]))
+        return out, pullback
+
+    def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
+        x, y = as_float(x, "x"), as_float(y, "y")
+        check_ndim(x, "x", 2)
+        check_ndim(y, "y", 2)
+        check_nonempty(x, "x")
+        check_nonempty(y, "y")
+        check_length(y, "y", -1, x.shape[-1])
+        broadcast_shapes("x and y", x.shape[:-2], y.shape[:-2])
+        self._check_dim(x.shape[-1], "x")
+        return self._through(self._pairs, [x, y], 2, is_point=False)
+
+    @differentiable(_pairwise_vjp)
+    def pairwise(self, x: Any, y: Any) -> Array:
+        """Distances of all pairs.
+
+        Args:
+            x: Points (..., M, D).
+            y: Points (..., N, D); leading axes broadcast.
+
+        Returns:
+            Distances (..., M, N), as accurate as those of `dist`.
+        """
+        return self._pairwise_vjp(x, y)[0]
 
     def _expmap_vjp(self, x: Any, v: Any) -> Rule:
         return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
@@ -472,7 +544,3 @@ class CheckedManifold(ManifoldBase):
         self._check_dim(sizes[-1], "shape")
         scale = self._spread / math.sqrt(sizes[-1] * abs(self.curvature or 1.0))
         return self.expmap0(scale * as_rng(rng).standard_normal(sizes))
-
-    def to_config(self) -> dict[str, Any]:
-        """JSON types only; `graphattend.geometry.from_config` reads it."""
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,16 @@ def normalized(weights: Array) -> tuple[Array, Array]:
     total = weights.sum(axis=-1, keepdims=True)
     empty = total == 0.0
     return np.where(empty, 1.0 / weights.shape[-1], weights / np.where(empty, 1.0, total)), empty[..., 0]
+
+
+def hyperbolic_stretch(c: float) -> Stretch:
+    """D coth d in hyperbolic space of curvature -c."""
+
+    def stretch(d: Array) -> Array:
+        angle = math.sqrt(c) * d
+        return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
+
+    return stretch
 
 
 def hessian(logs: Array, distances: Array, weights: Array, stretch: Stretch) -> Array:

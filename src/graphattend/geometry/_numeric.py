@@ -139,3 +139,47 @@ def asinh_excess(t: Array) -> Array:
     square = np.where(near, t * t, 0.0)
     series = [-1.0 / 3.0, 3.0 / 10.0, -15.0 / 56.0, 35.0 / 144.0, -315.0 / 1408.0, 693.0 / 3328.0]
     return np.where(near, t * square * polynomial(series, square), far)
+
+
+def difference(y: Array, x: Array) -> tuple[Array, Array]:
+    """Rounded y - x and what rounding took from it, exactly."""
+    w = y - x
+    back = w - y
+    return w, (y - (w - back)) - (x + back)
+
+
+def sinhc(theta: Array) -> Array:
+    """sinh(t) / t; one at zero."""
+    safe = nonzero(theta)
+    return np.where(theta == 0.0, 1.0, np.sinh(safe) / safe)
+
+
+def sinc(theta: Array) -> Array:
+    """sin(t) / t; one at zero."""
+    safe = nonzero(theta)
+    return np.where(theta == 0.0, 1.0, np.sin(safe) / safe)
+
+
+def sinc_slope(tau: Array, cosine: Array, quotient: Array) -> Array:
+    """Derivative by tau of `sinhc` at sqrt(tau) (of `sinc`, negated, at sqrt(-tau)) from cosh (cos) and its value."""
+    near = np.abs(tau) < 1e-3
+    series = polynomial([1.0 / 6.0, 1.0 / 60.0, 1.0 / 1680.0, 1.0 / 90720.0], np.where(near, tau, 0.0))
+    return np.where(near, series, (cosine - quotient) / (2.0 * np.where(near, 1.0, tau)))
+
+
+def pairwise_squares(q: Array, k: Array) -> Array:
+    """|q - k|^2 for all pairs, (..., M, D), (..., N, D) -> (..., M, N), to full relative precision.
+
+    The matrix product cancels for pairs that are close; those are computed again from the differences.
+    """
+    qq, kk = column(dot(q, q)), dot(k, k)[..., None, :]
+    squares = qq + kk - 2.0 * (q @ np.swapaxes(k, -1, -2))
+    close = np.nonzero(squares < (qq + kk) / 128.0)
+    if close[0].size:
+        qs = np.broadcast_to(q, (*squares.shape[:-2], *q.shape[-2:]))
+        ks = np.broadcast_to(k, (*squares.shape[:-2], *k.shape[-2:]))
+        for start in range(0, close[0].size, 65536):
+            *lead, m, n = (index[start : start + 65536] for index in close)
+            w = qs[(*lead, m)] - ks[(*lead, n)]
+            squares[(*lead, m, n)] = dot(w, w)
+    return np.asarray(squares)

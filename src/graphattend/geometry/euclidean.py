@@ -9,7 +9,7 @@ import numpy as np
 
 from ._base import CheckedManifold, Rule
 from ._mean import normalized
-from ._numeric import Array, column, dot, nonzero, norm
+from ._numeric import Array, column, dot, nonzero, norm, pairwise_squares
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Euclidean(CheckedManifold):
     Example:
         >>> import numpy as np
         >>> from graphattend.geometry import Euclidean
-        >>> Euclidean().dist(np.array([0.0, 0.0]), np.array([3.0, 4.0]))
-        array(5.)
+        >>> float(Euclidean().dist(np.array([0.0, 0.0]), np.array([3.0, 4.0])))
+        5.0
     """
 
     curvature: ClassVar[float] = 0.0  # type: ignore[misc]
@@ -32,6 +32,17 @@ class Euclidean(CheckedManifold):
         def pullback(g: Array) -> tuple[Array, ...]:
             gy = column(np.where(d == 0.0, 0.0, g / nonzero(d))) * w
             return -gy, gy
+
+        return d, pullback
+
+    def _pairs(self, x: Array, y: Array) -> Rule:
+        d = np.sqrt(pairwise_squares(x, y))
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            share = np.where(d == 0.0, 0.0, g / nonzero(d))
+            gx = column(share.sum(axis=-1)) * x - share @ y
+            gy = column(share.sum(axis=-2)) * y - np.swapaxes(share, -1, -2) @ x
+            return gx, gy
 
         return d, pullback
 

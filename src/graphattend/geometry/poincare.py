@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,14 +124,17 @@ class Poincare(CheckedManifold):
     def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
         return self._rule(_ball.project_vjp(x, self._c, project_eps(dtype)))
 
-    def _admit(self, x: Array) -> Rule:
-        return self._rule(_ball.project_vjp(x, self._c, 1e-12))
+    def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        return self._rule(_ball.project_vjp(x, self._c, project_eps(dtype), beyond=1e-12))
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
         return self._onto(x, dtype)
 
     def _dist(self, x: Array, y: Array) -> Rule:
         return self._rule(_ball.distance_vjp(x, y, self._c))
+
+    def _pairs(self, x: Array, y: Array) -> Rule:
+        return self._rule(_ball_sets.pairwise_distance_vjp(x, y, self._c))
 
     def _exp(self, x: Array, v: Array) -> Rule:
         return self._rule(_ball.expmap_vjp(x, v, self._c))
@@ -177,7 +181,7 @@ class Poincare(CheckedManifold):
 
     def _mobius_scalar_mul_vjp(self, r: Any, x: Any) -> Rule:
         (x,) = self._points(x=x)
-        r = as_float(r, "r") if np.ndim(r) else np.asarray(as_number(r, "r"), x.dtype)
+        r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r")
         check_nonempty(r, "r")
         # Per point, (...) or, as geoopt has it, (..., 1).
         factors = r[..., 0] if r.ndim == x.ndim and r.shape[-1] == 1 else r

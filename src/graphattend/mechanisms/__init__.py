@@ -16,11 +16,18 @@ REGISTRY: Final[dict[str, str]] = {
     "multi_head": "MultiHeadAttention",
     "edge_featured": "EdgeFeaturedAttention",
     "hyperbolic": "HyperbolicAttention",
+    "mixed_curvature": "MixedCurvatureAttention",
+    "manifold": "ManifoldAttention",
+    "local_global": "LocalGlobalAttention",
     "linear": "LinearAttention",
     "flash": "FlashAttention",
     "graph_rope": "GraphRoPEAttention",
     "hnsw_aware": "HNSWAwareAttention",
+    "cross_space": "CrossSpaceAttention",
     "structural": "StructuralAttention",
+    "moe": "MoEAttention",
+    "learned_routing": "LearnedRoutingAttention",
+    "dynamic_heads": "DynamicHeadAttention",
 }
 
 
@@ -108,4 +115,5 @@ def from_config(config: Mapping[str, Any]) -> Attention:
         raise InvalidConfigError("options: expected a mapping of names to values", argument="options")
     cls = mechanism_class(config.get("key"))
     decoded = {name: cls._decode_option(name, value) for name, value in options.items()}
-    return cls(config.get("dim"), **decoded)
+    dim: Any = config.get("dim")
+    return cls(dim, **decoded)

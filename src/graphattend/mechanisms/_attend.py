@@ -212,7 +212,7 @@ def graph_metadata(
     """What a mechanism reads about each edge and about each querying node, taken from the graph."""
     per_edge: dict[str, np.ndarray] = {}
     per_node: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(attn.needed + attn.uses):
+    for name in dict.fromkeys(attn.needed + attn.used):
         if name in ("edge_features", "edge_weights", "distances"):
             value = getattr(graph, name)
             if value is not None:
@@ -258,7 +258,7 @@ def _chunk_weights(gw: np.ndarray | None, chunk: Chunk, heads: bool) -> np.ndarr
     g = gw[chunk.edges]  # (n, d) or (n, d, H)
     if chunk.valid is not None:
         g = g * (chunk.valid[..., None] if heads else chunk.valid)
-    return g.swapaxes(1, 2)[:, :, None, :] if heads else g[:, None, :]
+    return np.asarray(g.swapaxes(1, 2)[:, :, None, :] if heads else g[:, None, :])
 
 
 def _scatter(target: np.ndarray, index: np.ndarray, g: np.ndarray) -> None:

@@ -36,7 +36,16 @@ Grads = dict[str, np.ndarray]
 
 
 class Gradients(NamedTuple):
-    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given."""
+    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.eye(3)
+        >>> output, pullback = ga.ScaledDotProductAttention(3).vjp(x[0], x, x)
+        >>> gradients = pullback(np.ones(3))
+        >>> gradients.keys.shape, gradients.parameters
+        ((3, 3), {})
+    """
 
     query: np.ndarray
     keys: np.ndarray
@@ -176,6 +185,15 @@ class Attention(metaclass=_Checked):
         """Metadata fields that this object, with its options, cannot do without."""
         return self.needs
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Metadata fields that this object reads where they are given."""
+        return self.uses
+
+    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
+        return graph.metadata(row) if self.needed + self.used else None
+
     def _check_metadata(self, metadata: Params) -> None:
         """Check what only the mechanism knows about its metadata, such as the width of edge features."""
 
@@ -260,7 +278,7 @@ class Attention(metaclass=_Checked):
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = self._parameters, other._parameters  # type: ignore[attr-defined]
-        return self.to_config() == other.to_config() and all(  # type: ignore[attr-defined]
+        return self.to_config() == other.to_config() and all(
             np.array_equal(a, theirs[name]) for name, a in mine.items()
         )
 
@@ -324,7 +342,7 @@ class Attention(metaclass=_Checked):
             attn_mask=attn_mask,
             metadata=metadata,
             needs=self.needed,
-            uses=self.uses,
+            uses=self.used,
             **rules,
         )
         self._check_metadata(inputs.metadata)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import simd
-from ._base import Attention, Grads, option
+from ._base import Attention, Grads, Params, option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class DotProduct(Attention):
         return scaled_dot(q, k, self.factor)
 
     def _scores(
-        self, q: np.ndarray, k: np.ndarray, meta: dict[str, np.ndarray], p: dict[str, np.ndarray]
+        self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params
     ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]]]:
         s, pull = self._dot(q, k)
         return s, lambda gs: (*pull(gs), {}, {})

@@ -177,5 +177,5 @@ def restore(gradient: np.ndarray, original: Any) -> np.ndarray:
     """A gradient in the shape of what the caller passed (broadcast axes summed, the M axis of a single query gone)."""
     shape = np.shape(original)
     if len(shape) == 1:
-        return unbroadcast(gradient, (1, *shape))[0]
+        return np.asarray(unbroadcast(gradient, (1, *shape))[0])
     return unbroadcast(gradient, shape)

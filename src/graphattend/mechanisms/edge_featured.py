@@ -165,7 +165,7 @@ class EdgeFeaturedAttention(Attention):
         if self.variant == "gat":
             # a·(W h) = h·(W a): one column per head instead of a projection of every key.
             u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
-            names = ("a_query", "a_key", None)
+            names: tuple[str | None, ...] = ("a_query", "a_key", None)
             factors = (u_q, u_k, p["w"])
         else:
             names = (None, None, None)

@@ -75,4 +75,4 @@ def _and_causal(mask: Any, rows: int, columns: int) -> np.ndarray:
         return seen
     if mask.dtype == np.bool_:
         return np.asarray(mask & seen)
-    return np.where(seen, mask, mask.dtype.type(-np.inf))
+    return np.asarray(np.where(seen, mask, mask.dtype.type(-np.inf)))

@@ -87,7 +87,8 @@ class HyperbolicAttention(Attention):
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         c = -float(p["curvature"])
-        points, pulls = [], []
+        points: list[Any] = []
+        pulls: list[Any] = []
         for name, x in (("query", q), ("keys", k), ("values", v)):
             if x is None:
                 points.append(None)

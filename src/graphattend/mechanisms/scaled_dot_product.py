@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import simd
 from ._base import Params, option
 from ._dot import DotProduct
 
@@ -41,6 +42,11 @@ class ScaledDotProductAttention(DotProduct):
     complexity: ClassVar[str] = "O(M·N·D)"
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
+
+    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+        if self.normalize or type(query) is not np.ndarray or query.ndim != 1 or query.shape[0] != self.dim:
+            return None
+        return simd.single(query, keys, values, self.factor, self.check_finite)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -101,7 +101,7 @@ class StructuralAttention(DotProduct):
             g_features = np.zeros_like(s_k)
             if biased:
                 g_row = unbroadcast(gs.sum(axis=-2), s_k.shape[:-1])
-                gp["bias"] = np.einsum("...n,...nf->f", g_row, s_k)
+                gp["bias"] = g_row.reshape(-1) @ s_k.reshape(-1, self.num_features)
                 g_features = g_features + g_row[..., None] * p["bias"]
             if s_q is not None:
                 for name, features, g in (("w_query", s_q, gx_q), ("w_key", s_k, gx_k)):

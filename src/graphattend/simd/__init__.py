@@ -13,11 +13,15 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from . import backends, numpy_ops
+from . import backends, numpy_ops, quantized_ops
+from .accelerate import Acceleration, accelerate_numpy, accelerated
+
+#: What users may rely on; the operations below are for the library itself.
+__all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The module whose functions of the same names run first, or None. A kernel returns None where it does not apply.
+#: `wasm_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
 _kernels: Any = None
 
 
@@ -46,8 +50,68 @@ softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
-attention = _op(numpy_ops.attention)
-attention_vjp = _op(numpy_ops.attention_vjp)
+int8_scores = _op(quantized_ops.int8_scores)
+int8_combine = _op(quantized_ops.int8_combine)
+
+
+def attention(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    *,
+    scale: float,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    block_size: int = 128,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exact attention without the score matrix: output (..., M, E) and log-sum-exp (..., M)."""
+    if _kernels is not None:
+        found = _kernels.attention(q, k, v, scale=scale, mask=mask, causal=causal)
+        if found is not None:
+            return found[0], found[1]
+    return numpy_ops.attention(q, k, v, scale=scale, mask=mask, causal=causal, block_size=block_size)
+
+
+def attention_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    out: np.ndarray,
+    lse: np.ndarray,
+    grad: np.ndarray,
+    *,
+    scale: float,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    block_size: int = 128,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `attention` for q, k and v, from its results and the gradient of its output."""
+    if _kernels is not None:
+        found = _kernels.attention_vjp(q, k, v, out, lse, grad, scale=scale, mask=mask, causal=causal)
+        if found is not None:
+            return cast("tuple[np.ndarray, np.ndarray, np.ndarray]", found)
+    return numpy_ops.attention_vjp(
+        q, k, v, out, lse, grad, scale=scale, mask=mask, causal=causal, block_size=block_size
+    )
+
+
+def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool) -> np.ndarray | None:
+    """Attention of one query (D,) in one kernel call that checks its arguments and their finiteness itself.
+
+    None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
+    computes or explains.
+    """
+    if _kernels is None or type(keys) is not np.ndarray or type(values) is not np.ndarray:
+        return None
+    if keys.ndim != 2 or values.ndim != 2:
+        return None
+    try:
+        found = _kernels.sdpa_single(query, keys, values, scale)
+    except ValueError:
+        return None
+    if found is None or (check_finite and not found[1]):
+        return None
+    return cast("np.ndarray", found[0])
 
 
 def backend_info() -> dict[str, Any]:
@@ -55,7 +119,7 @@ def backend_info() -> dict[str, Any]:
 
     Returns:
         ``backend`` ("wasm-relaxed-simd", "wasm-simd128" or "numpy"), ``available`` (all that can be used here),
-        ``reason`` (why this one), ``platform`` and ``numpy`` (its version).
+        ``reason`` (why this one), ``platform``, ``numpy`` (its version) and ``numpy_loops`` (what `accelerated` tells).
 
     Example:
         >>> import graphattend as ga
@@ -68,6 +132,7 @@ def backend_info() -> dict[str, Any]:
         "reason": _current.reason,
         "platform": sys.platform,
         "numpy": np.__version__,
+        "numpy_loops": accelerated(),
     }
 
 
@@ -102,7 +167,12 @@ def use_backend(name: str) -> Iterator[None]:
 def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
-    _kernels = backend.ops
+    _kernels = None
+    if backend.kernels is not None:
+        from . import wasm_ops
+
+        wasm_ops.use(backend.kernels)
+        _kernels = wasm_ops
 
 
 _current: backends.Backend

@@ -11,14 +11,15 @@ from ..errors import UnsupportedError
 
 #: Fastest first; the last one works everywhere.
 NAMES: Final = ("wasm-relaxed-simd", "wasm-simd128", "numpy")
+_VARIANTS: Final = {"wasm-relaxed-simd": "relaxed", "wasm-simd128": "simd128"}
 VARIABLE: Final = "GRAPHATTEND_BACKEND"
 
 
 class Backend(NamedTuple):
-    """A backend, the module with its operations (None for plain NumPy), and why it was chosen."""
+    """A backend, its compiled kernels (None for plain NumPy), and why it was chosen."""
 
     name: str
-    ops: Any
+    kernels: Any
     reason: str
 
 
@@ -32,9 +33,9 @@ def load(name: str) -> Backend | None:
         if sys.platform == "emscripten":
             from . import wasm_ops
 
-            ops = wasm_ops.load(name)
-            if ops is not None:
-                _loaded[name] = Backend(name, ops, "")
+            module = wasm_ops.variant(_VARIANTS[name])
+            if module is not None:
+                _loaded[name] = Backend(name, module, "")
     return _loaded[name]
 
 

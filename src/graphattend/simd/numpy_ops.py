@@ -52,6 +52,7 @@ def exp(x: np.ndarray) -> np.ndarray:
 def softmax(x: np.ndarray) -> np.ndarray:
     """Softmax over the last axis; a row of nothing but -inf gives zeros."""
     top = x.max(axis=-1, keepdims=True)
+    w: np.ndarray
     if not np.isfinite(top).all():
         top = np.where(np.isneginf(top), x.dtype.type(0), top)
     w = np.exp(x - top)
@@ -199,4 +200,5 @@ def _tile_scores(
     if causal and cols.stop - 1 > rows.start:
         seen = np.arange(cols.start, cols.stop) <= np.arange(rows.start, rows.stop)[:, None]
         s = np.where(seen, s, -np.inf)
-    return s.astype(q.dtype, copy=False)
+    result: np.ndarray = s.astype(q.dtype, copy=False)
+    return result

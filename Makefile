@@ -1,0 +1,51 @@
+# graphattend: `make` lists what there is. Every target sets up what it needs; the second time it only checks.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON_ENV := .venv/bin/python
+
+.PHONY: help env npm run test serve bench docs wheel lint format dist-path js-pack clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+env:  ## Set up .venv with the pinned development tools
+	@python=$$(sh tools/find_python.sh); "$$python" tools/bootstrap.py
+
+npm: env  ## Install the npm packages of js/ and web/ from their lock files
+	@$(PYTHON_ENV) tools/npm_install.py js web
+
+run: env  ## The main job: who attends to whom in Les Misérables, through Pyodide in Node.js
+	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); node --no-warnings examples/les_miserables.mjs "$$dist"
+
+test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, demo
+	@$(PYTHON_ENV) tools/test_suites.py
+
+serve: env npm  ## The demo in the browser
+	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); cd web && PYODIDE_DIST="$$dist" npm start
+
+bench: env npm  ## Measure every mechanism in every runtime
+	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks
+
+docs: env  ## Build the documentation site into build/site
+	@$(PYTHON_ENV) -m mkdocs build --strict --quiet --site-dir build/site && echo build/site/index.html
+
+wheel: env  ## Build the wheel; its path is the last line
+	@$(PYTHON_ENV) tools/build_wheel.py
+
+lint: env npm  ## Style and types
+	@$(PYTHON_ENV) tools/test_suites.py lint
+
+format: env  ## Let ruff put the code into the project's style
+	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+dist-path: env  ## Assemble the local Pyodide distribution; its folder is the last line
+	@$(PYTHON_ENV) tools/pyodide_dist.py
+
+js-pack: env npm  ## Build the npm package; the tarball's path is the last line
+	@cd js && npm run --silent build && echo "$$PWD/$$(npm pack --silent --pack-destination . | tail -n 1)"
+
+clean:  ## Remove what was built here (the machine's download cache stays)
+	rm -rf .venv build dist out .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis js/node_modules web/node_modules js/dist web/dist

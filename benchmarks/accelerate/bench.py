@@ -1,0 +1,116 @@
+"""What `accelerate_numpy()` gains over the official loops, both measured in one run inside Pyodide.
+
+Prints one JSON object: name → milliseconds before and after, the ratio, and the target where there is one.
+"""
+
+import json
+import sys
+from time import perf_counter
+
+import numpy as np
+
+from graphattend.simd.accelerate import accelerate_numpy
+
+TARGETS = {
+    "matmul f32 512": 18,
+    "matmul f64 512": 12,
+    "exp f32 1e6": 4,
+    "tanh f32 1e6": 4,
+    "add f32 1e6": 3,
+    "maximum f32 1e6": 3,
+}
+
+
+def shortest(function, budget=0.3):
+    """Best time of one call in milliseconds."""
+    function()
+    best, spent, calls = float("inf"), 0.0, 1
+    while spent < budget:
+        start = perf_counter()
+        for _ in range(calls):
+            function()
+        seconds = perf_counter() - start
+        spent += seconds
+        best = min(best, seconds / calls)
+        if seconds < 2e-3:
+            calls *= 2
+    return best * 1e3
+
+
+def workloads():
+    """Named calls on fixed data."""
+    rng = np.random.default_rng(0)
+    work = {}
+
+    def matmul(name, a, b):
+        out = np.asarray(a @ b)
+        work[name] = lambda: np.matmul(a, b, out=out)
+
+    for n in (4, 16, 64, 128, 256, 512):
+        a, b = rng.standard_normal((2, n, n), np.float32)
+        matmul(f"matmul f32 {n}", a, b)
+    matmul("matmul f32 512 A @ B.T", a, b.T)
+    matmul("matmul f32 512 A.T @ B", a.T, b)
+    c, d = rng.standard_normal((2, 512, 512))
+    matmul("matmul f64 512", c, d)
+    matmul("matmul f64 64", c[:64, :64].copy(), d[:64, :64].copy())
+    keys = rng.standard_normal((1000, 128), np.float32)
+    query, weights = rng.standard_normal(128, np.float32), rng.standard_normal(1000, np.float32)
+    matmul("gemv f32 1000x128 @ 128", keys, query)
+    matmul("gemv f32 1000 @ 1000x128", weights, keys)
+    matmul("matmul f32 4x128 @ 128x1000", keys[:4], keys.T)
+    matmul("matmul f32 4x1000 @ 1000x128", rng.standard_normal((4, 1000), np.float32), keys)
+    matmul("projection f32 1000x128 @ 128x128", keys, rng.standard_normal((128, 128), np.float32))
+    heads = rng.standard_normal((8, 64, 32), np.float32)
+    matmul("batched f32 8x64x32 @ 8x32x64", heads, heads.swapaxes(1, 2))
+    dot = rng.standard_normal((2, 1000), np.float32)
+    matmul("dot f32 1000", dot[0], dot[1])
+    matmul("outer f32 512x1 @ 1x512", a[:, :1], b[:1])
+    for label, dtype in (("f32", np.float32), ("f64", np.float64)):
+        x, y = rng.standard_normal((2, 1_000_000)).astype(dtype)
+        positive, out, mask = np.abs(x), np.empty_like(x), np.empty(x.shape, bool)
+        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+            function = getattr(np, name)
+            work[f"{name} {label} 1e6"] = lambda f=function, x=x, y=y, o=out: f(x, y, out=o)
+            work[f"{name} {label} 1000"] = lambda f=function, x=x[:1000], y=y[:1000], o=out[:1000]: f(x, y, out=o)
+        work[f"multiply {label} 1e6 by a scalar"] = lambda x=x, o=out, s=x[0]: np.multiply(x, s, out=o)
+        for name in ("less", "equal"):
+            function = getattr(np, name)
+            work[f"{name} {label} 1e6"] = lambda f=function, x=x, y=y, o=mask: f(x, y, out=o)
+        for name in ("sqrt", "exp", *(("log", "tanh", "sin", "cos") if dtype == np.float32 else ())):
+            function = getattr(np, name)
+            source = positive if name in ("sqrt", "log") else x
+            work[f"{name} {label} 1e6"] = lambda f=function, x=source, o=out: f(x, out=o)
+            work[f"{name} {label} 1000"] = lambda f=function, x=source[:1000], o=out[:1000]: f(x, out=o)
+        square = x.reshape(1000, 1000)
+        for name in ("add", "maximum"):
+            function = getattr(np, name)
+            work[f"{name}.reduce {label} 1e6"] = lambda f=function, x=x: f.reduce(x)
+            work[f"{name}.reduce {label} rows of 1000"] = lambda f=function, x=square: f.reduce(x, axis=1)
+            work[f"{name}.reduce {label} columns of 1000"] = lambda f=function, x=square: f.reduce(x, axis=0)
+    logits = rng.standard_normal((256, 1000), np.float32)
+
+    def softmax():
+        e = np.exp(logits - logits.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    work["softmax f32 256x1000"] = softmax
+    return work
+
+
+def main(only=""):
+    """Measure every workload whose name contains `only`."""
+    results = {}
+    for name, function in workloads().items():
+        if only not in name:
+            continue
+        before = shortest(function)
+        acceleration = accelerate_numpy()
+        if not acceleration.active:
+            sys.exit(acceleration.reason)
+        after = shortest(function)
+        acceleration.undo()
+        results[name] = {"before": round(before, 5), "after": round(after, 5), "ratio": round(before / after, 2)}
+        if name in TARGETS:
+            results[name] |= {"target": TARGETS[name], "reached": before / after >= TARGETS[name]}
+    print(json.dumps({"backend": acceleration.backend, "numpy": np.__version__, "results": results}, indent=1))

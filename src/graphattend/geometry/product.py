@@ -1,0 +1,189 @@
+"""Products of manifolds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._validate import as_int, as_rng
+from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
+from ._base import CheckedManifold, Manifold, Rule, as_shape, ask
+from ._numeric import Array, nonzero
+
+
+@dataclass(frozen=True)
+class Product(CheckedManifold):
+    """A product of manifolds: coordinates side by side, distance √Σ dᵢ².
+
+    Args:
+        factors: Pairs (manifold, number of stored coordinates); the numbers add up to D.
+
+    Raises:
+        InvalidConfigError: A factor is not such a pair.
+        EmptyInputError: There are no factors.
+
+    Source: Gu, Sala, Gunel, Re, "Learning mixed-curvature representations in product spaces" (2019).
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.geometry import Euclidean, Product, Sphere
+        >>> space = Product([(Euclidean(), 2), (Sphere(), 2)])
+        >>> d = space.dist(np.array([0.0, 0.0, 1.0, 0.0]), np.array([3.0, 4.0, 1.0, 0.0]))
+        >>> float(round(d, 6))
+        5.0
+    """
+
+    factors: Sequence[tuple[Any, int]]
+    curvature: ClassVar[float] = 0.0  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        """Check the factors."""
+        try:
+            pairs = [tuple(pair) for pair in self.factors]
+        except TypeError:
+            pairs = [()]
+        if not pairs:
+            raise EmptyInputError("factors: expected at least one factor", argument="factors", expected="at least one")
+        for pair in pairs:
+            if len(pair) != 2 or not isinstance(pair[0], Manifold) or isinstance(pair[0], type):
+                expected = "pairs (manifold, number of coordinates)"
+                raise InvalidConfigError(
+                    f"factors: expected {expected}, got {pair!r:.80}",
+                    argument="factors",
+                    expected=expected,
+                    actual=f"{pair!r:.80}",
+                )
+        checked = tuple((m, as_int(n, "factors", minimum=getattr(m, "_least_dim", 1))) for m, n in pairs)
+        object.__setattr__(self, "factors", checked)
+
+    @property
+    def dim(self) -> int:
+        """Number of stored coordinates."""
+        return sum(n for _, n in self.factors)
+
+    def _check_dim(self, dim: int, argument: str) -> None:
+        if dim != self.dim:
+            raise DimensionMismatchError(
+                f"{argument}: expected {self.dim} coordinates, got {dim}",
+                argument=argument,
+                expected=self.dim,
+                actual=dim,
+            )
+
+    def origin(self, dim: int | None = None) -> Array:
+        """The factors' origins."""
+        return np.concatenate([m.origin(n) for m, n in self.factors])
+
+    def split(self, x: Array) -> list[Array]:
+        """Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]."""
+        ends = np.cumsum([n for _, n in self.factors])
+        return [x[..., end - n : end] for end, (_, n) in zip(ends, self.factors, strict=True)]
+
+    def _each(self, name: str, *arrays: Array) -> list[Rule]:
+        parts = zip(*(self.split(x) for x in arrays), strict=True)
+        return [ask(getattr(m, name), *xs) for (m, _), xs in zip(self.factors, parts, strict=True)]
+
+    def _side_by_side(self, rules: list[Rule]) -> Rule:
+        """Factor results next to each other, arguments that are split alike."""
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            gradients = [pull(part) for (_, pull), part in zip(rules, self.split(g), strict=True)]
+            return tuple(np.concatenate(group, axis=-1) for group in zip(*gradients, strict=True))
+
+        return np.concatenate([out for out, _ in rules], axis=-1), pullback
+
+    def _root(self, rules: list[Rule]) -> Rule:
+        """√Σ dᵢ² of the factors' distances."""
+        parts = np.stack([d for d, _ in rules])
+        largest = nonzero(parts.max(axis=0))  # squares of tiny distances would vanish
+        d = largest * np.sqrt(((parts / largest) ** 2).sum(axis=0))
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            shares = g * parts / nonzero(d)
+            gradients = [pull(share) for (_, pull), share in zip(rules, shares, strict=True)]
+            return tuple(np.concatenate(group, axis=-1) for group in zip(*gradients, strict=True))
+
+        return d, pullback
+
+    def _dist(self, x: Array, y: Array) -> Rule:
+        return self._root(self._each("dist", x, y))
+
+    def _pairs(self, x: Array, y: Array) -> Rule:
+        return self._root(self._each("pairwise", x, y))
+
+    def _exp(self, x: Array, v: Array) -> Rule:
+        return self._side_by_side(self._each("expmap", x, v))
+
+    def _log(self, x: Array, y: Array) -> Rule:
+        return self._side_by_side(self._each("logmap", x, y))
+
+    def _exp0(self, v: Array) -> Rule:
+        return self._side_by_side(self._each("expmap0", v))
+
+    def _log0(self, y: Array) -> Rule:
+        return self._side_by_side(self._each("logmap0", y))
+
+    def _weighed(self, name: str, points: Array, weights: Array, **options: Any) -> Rule:
+        parts = zip(self.factors, self.split(points), strict=True)
+        rules = [ask(getattr(m, name), part, weights, **options) for (m, _), part in parts]
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            gradients = [pull(part) for (_, pull), part in zip(rules, self.split(g), strict=True)]
+            points_g, weights_g = zip(*gradients, strict=True)
+            return np.concatenate(points_g, axis=-1), np.sum(weights_g, axis=0)
+
+        return np.concatenate([out for out, _ in rules], axis=-1), pullback
+
+    def _middle(self, points: Array, weights: Array) -> Rule:
+        return self._weighed("midpoint", points, weights)
+
+    def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
+        return self._weighed("frechet_mean", points, weights, tolerance=tolerance, max_iterations=max_iterations)
+
+    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        return self._per_factor("_onto", "project", x, dtype)
+
+    def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        return self._per_factor("_settle", None, x, dtype)
+
+    def _per_factor(self, hook: str, method: str | None, x: Array, dtype: np.dtype[Any]) -> Rule:
+        rules: list[Rule] = []
+        for (m, _), part in zip(self.factors, self.split(x), strict=True):
+            if isinstance(m, CheckedManifold):
+                rules.append(getattr(m, hook)(part, dtype))
+            elif method is not None:
+                rules.append(ask(getattr(m, method), part))
+            else:
+                rules.append((part, lambda g: (g,)))
+        return self._side_by_side(rules)
+
+    def _move(self, x: Array, y: Array, v: Array) -> Array:
+        return self._side_by_side(self._each("transport", x, y, v))[0]
+
+    def _metric(self, x: Array, u: Array, v: Array) -> Array:
+        return np.asarray(sum(out for out, _ in self._each("inner", x, u, v)))
+
+    def _tangent(self, x: Array, v: Array) -> Array:
+        return self._side_by_side(self._each("project_tangent", x, v))[0]
+
+    def _raise(self, x: Array, g: Array) -> Array:
+        return self._side_by_side(self._each("egrad2rgrad", x, g))[0]
+
+    def random(self, rng: Any, shape: Any) -> Array:
+        """Random points of every factor (float64).
+
+        Args:
+            rng: A `numpy.random.Generator` or a seed.
+            shape: Shape of the result; its last entry is D.
+        """
+        sizes = as_shape(shape)
+        self._check_dim(sizes[-1], "shape")
+        rng = as_rng(rng)
+        return np.concatenate([m.random(rng, (*sizes[:-1], n)) for m, n in self.factors], axis=-1)
+
+    def to_config(self) -> dict[str, Any]:
+        """``{"type": "product", "factors": [[factor's config, coordinates], ...]}``."""
+        return {"type": "product", "factors": [[m.to_config(), n] for m, n in self.factors]}

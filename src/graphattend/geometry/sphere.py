@@ -1,0 +1,226 @@
+"""The sphere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .._validate import as_int, as_number, as_rng
+from ._base import CheckedManifold, Rule, as_shape
+from ._mean import adjoint, frechet_mean, normalized
+from ._numeric import Array, arc_slope, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
+
+
+class _Arc(NamedTuple):
+    """Angle between x and y, unit vectors towards the middle of the arc and from x to y, both lengths."""
+
+    angle: Array
+    middle: Array
+    chord: Array
+    x_length: Array
+    y_length: Array
+
+
+def _between(x: Array, y: Array) -> _Arc:
+    """The arc from x to y, without cancellation for near and for antipodal points.
+
+    Rounding leaves |x| and |y| a little different, which would show in a small y - x or x + y; the part of each along
+    the other that stems from it is taken out. For antipodal points some middle is chosen.
+    """
+    w, p = y - x, y + x
+    x_length, y_length = norm(x), norm(y)
+    slant = dot(w, p) / nonzero((x_length + y_length) ** 2)
+    w, p = w - column(slant) * p, p - column(slant) * w
+    w_length, p_length = norm(w), norm(p)
+    angle = 2.0 * np.arctan2(w_length, p_length)
+    if not p_length.all():
+        axis = np.eye(x.shape[-1])[np.abs(x).argmin(axis=-1)]
+        axis = axis - column(dot(axis, x) / nonzero(x_length**2)) * x
+        p = np.where(column(p_length == 0.0), axis, p)
+        p_length = norm(p)
+    return _Arc(angle, p / column(nonzero(p_length)), w / column(nonzero(w_length)), x_length, y_length)
+
+
+def _towards(arc: _Arc, sign: float) -> Array:
+    """Unit tangent of the arc at its start (sign 1) or end (sign -1), both in the direction from x to y."""
+    half = arc.angle / 2.0
+    return np.asarray(column(sign * np.sin(half)) * arc.middle + column(np.cos(half)) * arc.chord)
+
+
+_COT = [1.0, -1.0 / 3.0, -1.0 / 45.0, -2.0 / 945.0]
+
+
+def _angle_cot(angle: Array) -> Array:
+    """T cot t on 0 <= t < pi, one at zero."""
+    near = angle < 0.02
+    safe = np.where(near, 1.0, angle)
+    return np.where(near, polynomial(_COT, angle * angle), safe / np.tan(safe))
+
+
+@dataclass(frozen=True)
+class Sphere(CheckedManifold):
+    """The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …).
+
+    Distances are angles times the radius, so a point's length does not matter. Antipodal points are joined by one
+    of the geodesics between them.
+
+    Args:
+        curvature: Positive.
+
+    Raises:
+        InvalidConfigError: The curvature is not a positive number.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.geometry import Sphere
+        >>> sphere = Sphere(curvature=1.0)
+        >>> float(round(sphere.dist(np.array([1.0, 0.0]), np.array([0.0, 1.0])), 6))
+        1.570796
+    """
+
+    curvature: float = 1.0
+    _least_dim: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        """Check the sign of the curvature."""
+        object.__setattr__(self, "curvature", as_number(self.curvature, "curvature", above=0.0))
+
+    @property
+    def _radius(self) -> float:
+        return 1.0 / math.sqrt(self.curvature)
+
+    def origin(self, dim: int) -> Array:
+        """The point (radius, 0, …), of `dim` coordinates."""
+        point = np.zeros(as_int(dim, "dim", minimum=2))
+        point[0] = self._radius
+        return point
+
+    def _scaled(self, z: Array) -> Rule:
+        """`z` brought to the radius; zero goes to the origin."""
+        length = norm(z)
+        none = column(length == 0.0)
+        unit = np.where(none, self.origin(z.shape[-1]) / self._radius, z / column(nonzero(length)))
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            across = g - column(dot(g, unit)) * unit
+            return (np.where(none, 0.0, self._radius * across / column(nonzero(length))),)
+
+        return self._radius * unit, pullback
+
+    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        return self._scaled(x)
+
+    def _dist(self, x: Array, y: Array) -> Rule:
+        arc = _between(x, y)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            g = g * self._radius * (arc.angle < math.pi)
+            gx = -column(g / nonzero(arc.x_length)) * _towards(arc, 1.0)
+            return gx, column(g / nonzero(arc.y_length)) * _towards(arc, -1.0)
+
+        return self._radius * arc.angle, pullback
+
+    def _exp(self, x: Array, v: Array) -> Rule:
+        theta = norm(v) / self._radius
+        cosine, quotient = np.cos(theta), sinc(theta)
+        y, pull = self._scaled(column(cosine) * x + column(quotient) * v)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            (g,) = pull(g)
+            slope = -sinc_slope(-theta * theta, cosine, quotient)
+            g_square = slope * dot(g, v) - quotient / 2.0 * dot(g, x)
+            return column(cosine) * g, column(quotient) * g + column(2.0 * self.curvature * g_square) * v
+
+        return y, pullback
+
+    def _exp0(self, v: Array) -> Rule:
+        v = np.concatenate([np.zeros_like(v[..., :1]), v[..., 1:]], axis=-1)
+        out, pull = super()._exp0(v)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            (gv,) = pull(g)
+            return (np.concatenate([np.zeros_like(gv[..., :1]), gv[..., 1:]], axis=-1),)
+
+        return out, pullback
+
+    def _log(self, x: Array, y: Array) -> Rule:
+        radius = self._radius
+        arc = _between(x, y)
+        v = column(radius * arc.angle) * _towards(arc, 1.0)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            # With unit vectors: v = radius G(s) (w + 2 s x), w = y - x, s = sin^2(angle / 2), G = angle / sin(angle).
+            xu, yu = x / column(nonzero(arc.x_length)), y / column(nonzero(arc.y_length))
+            angle = np.minimum(arc.angle, math.pi - 1e-7)  # at antipodal points the derivative is infinite
+            s, factor = np.sin(angle / 2.0) ** 2, 1.0 / sinc(angle)
+            w = yu - xu
+            g = radius * g
+            gs = 2.0 * factor * dot(g, xu) - arc_slope(-s, factor) * dot(g, w + column(2.0 * s) * xu)
+            gw = column(factor) * g + column(0.5 * gs) * w
+            gx, gy = column(2.0 * s * factor) * g - gw, gw
+            gx = (gx - column(dot(gx, xu)) * xu) / column(nonzero(arc.x_length))
+            return gx, (gy - column(dot(gy, yu)) * yu) / column(nonzero(arc.y_length))
+
+        return v, pullback
+
+    def _middle(self, points: Array, weights: Array) -> Rule:
+        m, pull = self._scaled((column(weights) * points).sum(axis=-2))
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            g = pull(g)[0][..., None, :]
+            return column(weights) * g, dot(np.broadcast_to(g, (*g.shape[:-2], *points.shape[-2:])), points)
+
+        return m, pullback
+
+    def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
+        shares, empty = normalized(weights)
+        root = math.sqrt(self.curvature)
+        m = frechet_mean(
+            self,
+            points,
+            shares,
+            self._middle(points, shares)[0],
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            # Beyond a quarter turn the problem is not convex; a positive value keeps the step downhill.
+            stretch=lambda d: np.maximum(_angle_cot(root * d), 0.05),
+        )
+        m = np.where(column(empty), self.origin(points.shape[-1]), m)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            g = np.where(column(empty), 0.0, self._tangent(m, g))
+            logs, pull = self._log(m[..., None, :], points)
+            total = weights.sum(axis=-1, keepdims=True)
+            cotangents, gw = adjoint(logs, norm(logs), shares, total, lambda d: _angle_cot(root * d), g)
+            return pull(cotangents)[1], gw
+
+        return m, pullback
+
+    def _resolution(self, m: Array) -> Array:
+        return np.full(m.shape[:-1], 32.0 * np.finfo(np.float64).eps * self._radius)
+
+    def _move(self, x: Array, y: Array, v: Array) -> Array:
+        middle = _between(x, y).middle
+        return np.asarray(v - column(2.0 * dot(*np.broadcast_arrays(middle, v))) * middle)
+
+    def _tangent(self, x: Array, v: Array) -> Array:
+        unit = x / column(nonzero(norm(x)))
+        return np.asarray(v - column(dot(*np.broadcast_arrays(v, unit))) * unit)
+
+    def random(self, rng: Any, shape: Any) -> Array:
+        """Uniformly distributed points (float64).
+
+        Args:
+            rng: A `numpy.random.Generator` or a seed.
+            shape: Shape of the result; its last entry is D.
+        """
+        sizes = as_shape(shape)
+        self._check_dim(sizes[-1], "shape")
+        return self._scaled(as_rng(rng).standard_normal(sizes))[0]
+
+    def to_config(self) -> dict[str, Any]:
+        """``{"type": "sphere", "curvature": ...}``."""
+        return {"type": "sphere", "curvature": self.curvature}

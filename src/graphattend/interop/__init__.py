@@ -1,0 +1,6 @@
+"""Our functions inside other frameworks; each needs its extra (`graphattend[autograd]`, `graphattend[torch]`)."""
+
+from .autograd import autograd_primitive
+from .torch import torch_function
+
+__all__ = ["autograd_primitive", "torch_function"]

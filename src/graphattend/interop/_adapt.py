@@ -1,0 +1,69 @@
+"""One shape for everything that can be differentiated: flat arrays in, output and flat gradients out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .._vjp import vjp
+from ..errors import InvalidConfigError, UnsupportedError
+
+#: From the output's cotangent to one gradient per array.
+FlatPullback = Callable[[Any], Sequence[Any]]
+
+
+def is_mechanism(function: Any) -> bool:
+    """Whether it is a mechanism, with parameters and a `vjp` of its own."""
+    return all(callable(getattr(function, name, None)) for name in ("vjp", "parameters", "with_parameters"))
+
+
+def check_function(function: Any) -> None:
+    """A function with a gradient rule, or a mechanism."""
+    if is_mechanism(function) or getattr(function, "vjp_rule", None) is not None:
+        return
+    raise InvalidConfigError(
+        f"function: expected a differentiable graphattend function or a mechanism, got {function!r:.80}",
+        argument="function",
+        expected="a differentiable graphattend function or a mechanism",
+        actual=function,
+    )
+
+
+def check_parameters(function: Any, parameters: Any) -> None:
+    """Parameters go with mechanisms only, by name."""
+    if parameters is None:
+        return
+    if not is_mechanism(function) or not isinstance(parameters, Mapping):
+        raise InvalidConfigError(
+            "parameters: expected a mapping from names to arrays, along with a mechanism",
+            argument="parameters",
+            expected="a mapping from names to arrays, along with a mechanism",
+            actual=type(parameters).__name__,
+        )
+
+
+def evaluate(function: Any, names: Sequence[str], arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """``(output, flat pullback)``; the last arrays are the parameters `names` of a mechanism."""
+    if not is_mechanism(function):
+        return vjp(function, *arrays, **options)
+    count = len(arrays) - len(names)
+    model = function.with_parameters(dict(zip(names, arrays[count:], strict=True))) if names else function
+    output, pullback = model.vjp(*arrays[:count], **options)
+
+    def flat(cotangent: Any) -> Sequence[Any]:
+        gradients = pullback(cotangent)
+        inputs = (gradients.query, gradients.keys, gradients.values)[:count]
+        return (*inputs, *(gradients.parameters[name] for name in names))
+
+    return output, flat
+
+
+def optional_module(name: str, extra: str) -> Any:
+    """The module, or an error that says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UnsupportedError(
+            f"{name} cannot be imported ({error}); install graphattend[{extra}]", argument=name, actual=str(error)
+        ) from None

@@ -1,0 +1,60 @@
+"""Our functions as primitives of HIPS autograd, so that they take part in functions it differentiates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._adapt import check_function, check_parameters, evaluate, optional_module
+
+
+def autograd_primitive(function: Any) -> Callable[..., Any]:
+    """A HIPS autograd primitive with our gradient.
+
+    Args:
+        function: A differentiable function (`ga.functional.*`, a loss, a manifold's `dist` …), or a mechanism.
+
+    Returns:
+        A function with the same arguments. Positional ones are differentiated. Of a mechanism: of
+        ``(query, keys, values, parameters=None, **options)``, and what is in `parameters` is differentiated, too.
+
+    Raises:
+        InvalidConfigError: `function` has no gradient.
+        UnsupportedError: autograd is not installed.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> from graphattend.interop import autograd_primitive
+        >>> from autograd import grad
+        >>> norm_penalty = autograd_primitive(ga.training.norm_penalty)
+        >>> grad(lambda x: norm_penalty(2 * x, 1.0))(np.array([0.3, 0.4]))
+        array([0., 0.])
+    """
+    check_function(function)
+    extend = optional_module("autograd.extend", "autograd")
+    optional_module("autograd.numpy", "autograd")  # registers what autograd needs to know of arrays
+
+    def plain(names: tuple[str, ...], options: dict[str, Any], *arrays: Any) -> Any:
+        return evaluate(function, names, arrays, options)[0]
+
+    def make_vjp(argnums: Any, output: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+        names, options, *arrays = args
+        _, pullback = evaluate(function, names, arrays, options)
+
+        def pull(cotangent: Any) -> tuple[Any, ...]:
+            gradients = pullback(cotangent)
+            return tuple(gradients[i - 2] for i in argnums)
+
+        return pull
+
+    call = extend.primitive(plain)
+    extend.defvjp_argnums(call, make_vjp)
+
+    def wrapped(*arrays: Any, parameters: Any = None, **options: Any) -> Any:
+        check_parameters(function, parameters)
+        names = tuple(parameters) if parameters else ()
+        return call(names, options, *arrays, *(parameters[name] for name in names))
+
+    wrapped.__name__ = getattr(function, "__name__", type(function).__name__)
+    wrapped.__doc__ = function.__doc__
+    return wrapped

@@ -1,0 +1,428 @@
+"""Mechanisms made of other mechanisms, mixed by a router that looks at the query."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .._validate import near_miss
+from .._vjp import unbroadcast
+from ..errors import InvalidConfigError, UnsupportedError
+from ..functional.multi_head import linear, linear_pullback
+from ..graph import NeighborGraph
+from ._attend import check_nodes
+from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._inputs import Inputs
+
+
+class Gates(NamedTuple):
+    """Share of every expert for every row (..., M, X), zero where it is not used, and ``pull(g) -> g_logits``."""
+
+    shares: np.ndarray
+    pull: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Routed(Attention):
+    """Output Σ_x share_x(query) · expert_x(query, keys, values); experts that no row uses are not computed.
+
+    Parameters: ``w_router`` (D, X), ``b_router`` (X,), and those of expert x as ``experts/x/name``.
+    """
+
+    #: Whether the gradient of the shares also asks for experts that were not used (straight-through).
+    all_in_backward: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def _members(self) -> tuple[Attention, ...]:
+        """The experts, in order."""
+
+    @abstractmethod
+    def _gates(self, logits: np.ndarray) -> Gates:
+        """Shares from the router's logits (..., M, X)."""
+
+    # -- parameters --------------------------------------------------------------------------------------------
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        count = len(self._members)
+        limit = np.sqrt(6 / (self.dim + count))
+        p = {"w_router": rng.uniform(-limit, limit, (self.dim, count)), "b_router": np.zeros(count)}
+        for i, member in enumerate(self._members):
+            p |= {f"experts/{i}/{name}": a for name, a in member.parameters().items()}
+        return p
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Attention:
+        """A new mechanism with some or all parameters replaced, those of experts by ``experts/x/name``."""
+        other = super().with_parameters(parameters)
+        current: dict[str, np.ndarray] = other._parameters  # type: ignore[attr-defined]
+        members = tuple(
+            m.with_parameters({n: current[f"experts/{i}/{n}"] for n in m.parameters()})
+            for i, m in enumerate(self._members)
+        )
+        other = copy.copy(other)
+        object.__setattr__(other, self._members_field, members)
+        return other
+
+    _members_field: ClassVar[str] = "experts"
+
+    def _member_params(self, i: int, p: Params) -> dict[str, np.ndarray]:
+        prefix = f"experts/{i}/"
+        return {name[len(prefix) :]: a for name, a in p.items() if name.startswith(prefix)}
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """What any of the experts needs."""
+        return tuple(dict.fromkeys(name for m in self._members for name in m.needed))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """What any of the experts reads."""
+        return tuple(dict.fromkeys(name for m in self._members for name in m.used))
+
+    @property
+    def rows_are_positions(self) -> bool:  # type: ignore[override]
+        """Whether that holds for any of the experts."""
+        return any(m.rows_are_positions for m in self._members)
+
+    def _check_metadata(self, metadata: Params) -> None:
+        for m in self._members:
+            m._check_metadata(_restrict(metadata, m))
+
+    # -- routing -----------------------------------------------------------------------------------------------
+
+    def _logits(self, q: np.ndarray, p: Params) -> np.ndarray:
+        return linear(q, p["w_router"], p["b_router"])
+
+    def _query(self, query: Any) -> Inputs:
+        return self._check(query, np.zeros((1, self.dim)), None, None, None, weights_only=True, routing=True)
+
+    def _check(self, *args: Any, routing: bool = False, **rules: Any) -> Inputs:
+        if routing:  # only the query matters: no metadata to ask for
+            from ._inputs import check_inputs
+
+            return check_inputs(
+                *args[:3],
+                dim=self.dim,
+                heads=None,
+                finite=self.check_finite,
+                any_value_width=False,
+                attn_mask=None,
+                metadata=None,
+                needs=(),
+                uses=(),
+                **rules,
+            )
+        return super()._check(*args, **rules)
+
+    def router_logits(self, query: Any) -> np.ndarray:
+        """The router's logits, (X,) for a single query, else (..., M, X)."""
+        x = self._query(query)
+        logits = self._logits(x.q, self._params(x.q.dtype))
+        return logits[0] if x.single else logits
+
+    def shares(self, query: Any) -> np.ndarray:
+        """The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one."""
+        x = self._query(query)
+        shares = self._gates(self._logits(x.q, self._params(x.q.dtype))).shares
+        return shares[0] if x.single else shares
+
+    # -- the passes --------------------------------------------------------------------------------------------
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        logits = self._logits(q, p)
+        gates = self._gates(logits)
+        shapes = [a.shape[:-2] for a in (q, k, v) if a is not None]
+        batch = np.broadcast_shapes(*shapes)
+        m_rows, n_keys = q.shape[-2], k.shape[-2]
+        out = None if v is None else np.zeros((*batch, m_rows, v.shape[-1]), q.dtype)
+        weights = np.zeros((*batch, m_rows, n_keys), q.dtype) if need_weights else None
+        runs: list[tuple[_Rows, Any, Any, Any]] = []
+
+        def run(i: int, rows: _Rows) -> tuple[Any, Any, Any]:
+            member = self._members[i]
+            x = rows.take(Inputs(q, k, v, _member_mask(mask, member), _restrict(meta, member), batch, False), member)
+            return member._run(x, need_weights or v is None, False, None)
+
+        for i in range(len(self._members)):
+            rows = _Rows.of(gates.shares[..., i], batch, self._members[i].rows_are_positions)
+            if rows.empty:
+                runs.append((rows, None, None, None))
+                continue
+            o, w, pull = run(i, rows)
+            share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*batch, m_rows, 1)))
+            if w is not None and self._members[i].heads is not None:
+                w = w.mean(axis=-3)
+            if out is not None:
+                rows.add(out, share * o)
+            if weights is not None and w is not None:
+                rows.add(weights, share * w)
+            runs.append((rows, o, w, pull))
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            gq, gk, gv = (np.zeros((*batch, *a.shape[-2:]), q.dtype) for a in (q, k, v))
+            g_share = np.zeros((*batch, m_rows, len(self._members)), q.dtype)
+            gp: Grads = {}
+            gm: Grads = {}
+            for i, (rows, o, w, pull) in enumerate(runs):
+                if pull is None:
+                    if not self.all_in_backward:
+                        continue
+                    rows = _Rows.all(batch, m_rows)
+                    o, w, pull = run(i, rows)
+                    if w is not None and self._members[i].heads is not None:
+                        w = w.mean(axis=-3)
+                elif self.all_in_backward and not rows.complete:
+                    everything = _Rows.all(batch, m_rows)
+                    o_all = run(i, everything)[0]
+                    g_share[..., i] += (g * o_all).sum(axis=-1)
+                share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*batch, m_rows, 1)))
+                g_i = rows.rows(np.broadcast_to(g, (*batch, m_rows, g.shape[-1])))
+                if not self.all_in_backward or rows.complete:
+                    rows.add(g_share[..., i, None], (g_i * o).sum(axis=-1, keepdims=True))
+                gw_i = None
+                if g_weights is not None and w is not None:
+                    gw_i = rows.rows(np.broadcast_to(g_weights, (*batch, m_rows, n_keys)))
+                    rows.add(g_share[..., i, None], (gw_i * w).sum(axis=-1, keepdims=True))
+                    gw_i = share * gw_i
+                    heads = self._members[i].heads
+                    if heads is not None:
+                        gw_i = np.repeat(gw_i[..., None, :, :] / heads, heads, axis=-3)
+                c = pull(share * g_i, gw_i)
+                rows.add(gq, c.q)
+                rows.add_keys(gk, c.k)
+                rows.add_keys(gv, c.v)
+                gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
+                gm = add_grads(gm, {n: rows.metadata(a, meta[n]) for n, a in c.metadata.items()})
+            g_logits = gates.pull(unbroadcast(g_share, gates.shares.shape))
+            gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], g_logits)
+            return CoreGradients(unbroadcast(gq, q.shape) + gx, gk, gv, gp, gm)
+
+        return out, weights, pullback
+
+    def _attend(
+        self,
+        graph: Any,
+        queries: Any,
+        keys: Any,
+        values: Any,
+        need_weights: bool,
+        training: Any,
+        rng: Any,
+        differentiate: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        q, k, v = check_nodes(self, graph, queries, keys, values)
+        p = self._params(q.dtype)
+        gates = self._gates(self._logits(q, p))
+        out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)
+        weights = np.zeros(graph.indices.size, q.dtype) if need_weights else None
+        runs: list[tuple[Any, ...]] = []
+        row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
+        for i, member in enumerate(self._members):
+            chosen = gates.shares[:, i] != 0
+            if self.all_in_backward and differentiate:
+                chosen = np.ones_like(chosen)
+            if not chosen.any():
+                continue
+            # A structural expert must see the whole graph; the others only the rows that chose them.
+            whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
+            part = graph if whole or chosen.all() else _keep_rows(graph, chosen, row_of)
+            kept = np.ones(row_of.size, bool) if part is graph else chosen[row_of]
+            o, w, pull = member._attend(part, q, k, v, need_weights, training, rng, differentiate)
+            share = gates.shares[:, i, None]
+            out += share * o
+            if weights is not None:
+                if w is None or w.shape[0] != part.indices.size:
+                    raise UnsupportedError(f"need_weights: expert {i} ({member.key}) adds edges to the graph")
+                w = w.mean(axis=1) if w.ndim == 2 else w
+                weights[kept] += gates.shares[row_of[kept], i] * w
+            runs.append((i, o, share, pull))
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            if grad_weights is not None:
+                raise UnsupportedError("grad_weights: not available for whole graphs", argument="grad_weights")
+            g = np.asarray(grad_output, q.dtype)
+            gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+            g_share = np.zeros_like(gates.shares)
+            gp: Grads = {}
+            for i, o, share, pull in runs:
+                g_share[:, i] = (g * o).sum(axis=-1)
+                c = pull(share * g)
+                gq, gk, gv = gq + c.query, gk + c.keys, gv + c.values
+                gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
+            gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], gates.pull(g_share))
+            gq = gq + gx
+            if values is None:
+                gk, gv = gk + gv, np.zeros_like(gv)
+            if keys is None:
+                gq, gk = gq + gk, np.zeros_like(gk)
+            return Gradients(gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {})
+
+        return out, weights, pullback
+
+    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        for m in self._members:
+            if "latent_keys" in m.needed:
+                return m._node_metadata(graph, node, row, keys, values)
+        return super()._node_metadata(graph, node, row, keys, values)
+
+
+class _Rows:
+    """Which part of a batch an expert works on: all of it, single query rows, or whole batch entries.
+
+    Rows can be taken one by one where all queries share the keys; with leading axes, entries are.
+    """
+
+    def __init__(self, kind: str, index: np.ndarray | None, batch: tuple[int, ...]) -> None:
+        self.kind, self.index, self.batch = kind, index, batch
+
+    @classmethod
+    def all(cls, batch: tuple[int, ...], _rows: int) -> _Rows:
+        return cls("all", None, batch)
+
+    @classmethod
+    def of(cls, shares: np.ndarray, batch: tuple[int, ...], positions: bool) -> _Rows:
+        used = np.broadcast_to(shares != 0, (*batch, shares.shape[-1]))
+        if used.all() or (positions and not batch and used.any()):
+            return cls("all", None, batch)
+        if not batch:
+            return cls("rows", np.flatnonzero(used), batch)
+        return cls("entries", np.flatnonzero(used.reshape(-1, used.shape[-1]).any(axis=1)), batch)
+
+    @property
+    def empty(self) -> bool:
+        return self.index is not None and self.index.size == 0
+
+    @property
+    def complete(self) -> bool:
+        return self.index is None
+
+    def _entries(self, x: np.ndarray, core: int) -> np.ndarray:
+        full = np.broadcast_to(x, (*self.batch, *x.shape[x.ndim - core :]))
+        return full.reshape(-1, *full.shape[len(self.batch) :])[self.index]
+
+    def rows(self, x: np.ndarray) -> np.ndarray:
+        """The part of x (batch..., M, E)."""
+        if self.kind == "all":
+            return x
+        return x[self.index] if self.kind == "rows" else self._entries(x, 2)
+
+    def take(self, x: Inputs, member: Attention) -> Inputs:
+        """The part of all inputs."""
+        if self.kind == "all":
+            return x
+        if self.kind == "rows":
+            mask = x.mask
+            if mask is not None and mask.ndim > 1 and mask.shape[-2] > 1:
+                mask = mask[..., self.index, :]
+            meta = {n: a[self.index] if n.startswith("query") and _per_row(n, a) else a for n, a in x.metadata.items()}
+            return x._replace(q=x.q[self.index], mask=mask, metadata=meta)
+        core = 2 if member.heads is None else 3
+        mask = x.mask
+        if mask is not None and mask.ndim > core:
+            mask = self._entries(mask, core)
+        meta = {n: self._entries(a, _core_axes(n)) if a.ndim > _core_axes(n) else a for n, a in x.metadata.items()}
+        entries = (None if a is None else self._entries(a, 2) for a in (x.q, x.k, x.v))
+        q, k, v = entries
+        return Inputs(q, k, v, mask, meta, (int(self.index.size),), False)  # type: ignore[arg-type, union-attr]
+
+    def add(self, target: np.ndarray, part: np.ndarray) -> None:
+        """Add a part to target (batch..., M, E) in place."""
+        if self.kind == "all":
+            target += part
+        elif self.kind == "rows":
+            target[self.index] += part
+        else:
+            self._add_entries(target, part)
+
+    def add_keys(self, target: np.ndarray, part: np.ndarray) -> None:
+        """Add gradients of keys or values, which rows share."""
+        if self.kind == "entries":
+            self._add_entries(target, part)
+        else:
+            target += part
+
+    def _add_entries(self, target: np.ndarray, part: np.ndarray) -> None:
+        where = np.unravel_index(self.index, self.batch)  # type: ignore[arg-type]
+        target[where] += part
+
+    def metadata(self, part: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """A metadata gradient in the shape of the whole field."""
+        if self.kind != "entries" or (part.ndim == like.ndim and part.shape == like.shape):
+            return part
+        trailing = part.shape[1:]
+        out = np.zeros((*self.batch, *trailing), part.dtype)
+        self._add_entries(out, part)
+        return out
+
+
+def _core_axes(name: str) -> int:
+    return 1 if name in ("edge_weights", "distances", "hnsw_layers", "query_layer") else 2
+
+
+def _per_row(name: str, a: np.ndarray) -> bool:
+    return a.ndim >= _core_axes(name) and a.shape[-_core_axes(name)] > 1
+
+
+def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
+    wanted = member.needed + member.used
+    return {name: a for name, a in metadata.items() if name in wanted}
+
+
+def _member_mask(mask: Any, member: Attention) -> Any:
+    return mask[..., None, :, :] if mask is not None and member.heads is not None and mask.ndim > 2 else mask
+
+
+def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, row_of: np.ndarray) -> NeighborGraph:
+    """The graph without the edges of rows that are not chosen."""
+    kept = chosen[row_of]
+    counts = np.where(chosen, np.diff(graph.indptr), 0)
+
+    def pick(a: Any) -> Any:
+        return None if a is None else a[kept]
+
+    return NeighborGraph(
+        np.concatenate([[0], np.cumsum(counts)]),
+        graph.indices[kept],
+        edge_features=pick(graph.edge_features),
+        edge_weights=pick(graph.edge_weights),
+        distances=pick(graph.distances),
+        layers=graph.layers,
+    )
+
+
+def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:
+    """Experts from mechanisms or their configs, all of the same dim."""
+    from . import from_config
+
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or not value:
+        expected = "a list of mechanisms or their configs"
+        raise InvalidConfigError(
+            f"{argument}: expected {expected}, got {value!r:.80}", argument=argument, expected=expected, actual=value
+        )
+    members = tuple(from_config(m) if isinstance(m, Mapping) else m for m in value)
+    for m in members:
+        if not isinstance(m, Attention):
+            raise InvalidConfigError(
+                f"{argument}: expected mechanisms, got {type(m).__name__}",
+                argument=argument,
+                expected="mechanisms",
+                actual=type(m).__name__,
+            )
+        if m.dim != dim:
+            raise InvalidConfigError(
+                f"{argument}: expected mechanisms of dim {dim}, got {m.key} of {m.dim}",
+                argument=argument,
+                expected=dim,
+                actual=m.dim,
+            )
+    return members
+
+
+__all__ = ["Gates", "Routed", "as_members", "near_miss"]

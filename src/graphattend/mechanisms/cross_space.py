@@ -1,0 +1,237 @@
+"""Attention in two spaces at once: over graph neighbours and over latent neighbours."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._validate import check_length
+from .._vjp import unbroadcast
+from ..functional.multi_head import linear, linear_pullback
+from ..functional.softmax import masked_softmax, softmax_pullback
+from ..graph import GraphMetadata, NeighborGraph
+from ._attend import check_nodes
+from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, option
+from ._dot import DotProduct, scaled_dot
+from .scaled_dot_product import ScaledDotProductAttention
+
+
+class CrossSpaceParts(NamedTuple):
+    """The three attentions before fusion, and their weights."""
+
+    graph: np.ndarray
+    latent: np.ndarray
+    cross: np.ndarray
+    graph_weights: np.ndarray
+    latent_weights: np.ndarray
+    cross_weights: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CrossSpaceAttention(DotProduct):
+    """Dual-space attention: over graph neighbours, over latent neighbours, and from the first to the second.
+
+    graph = A(query, keys, values), latent = A(query, latent_keys, latent_values), cross = A(graph, latent_keys,
+    latent_values), each a scaled dot-product attention; then fusion: "concat" projects [graph, latent, cross] by
+    ``w_fusion`` (3D, D) and ``b_fusion``; "gated" mixes them with softmax([graph, latent, cross] @ ``w_gate`` +
+    ``b_gate``); "mean" averages them. The weights are those of the graph part; see `parts` for all.
+
+    In `attend`, a node's latent neighbours are its `latent_neighbors` nearest nodes by the keys.
+
+    Args:
+        dim: Width D of everything.
+        fusion: "concat", "gated" or "mean".
+        latent_neighbors: How many nearest nodes `attend` takes.
+        temperature: Divides the scores.
+        scale: Factor of the dot products, 1/√D by default.
+        dropout: Probability of dropping a weight of the graph part in training.
+        seed: Seed of the initial projections.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Cross-attention of Vaswani et al. 2017, section 3.2.3, between the neighbours in a graph and in a latent space.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.random.default_rng(0).standard_normal((5, 4))
+        >>> attn = ga.CrossSpaceAttention(4, fusion="mean")
+        >>> attn.forward(x[0], x[1:3], x[1:3], metadata=ga.GraphMetadata(latent_keys=x[3:])).shape
+        (4,)
+    """
+
+    fusion: str = option("str", "concat", "how the three parts are joined", choices=("concat", "gated", "mean"))
+    latent_neighbors: int = option("int", 8, "how many nearest nodes attend takes", minimum=1)
+
+    key: ClassVar[str] = "cross_space"
+    family: ClassVar[str] = "graph"
+    complexity: ClassVar[str] = "O(M·(N + L)·D + M·D²)"
+    needs: ClassVar[tuple[str, ...]] = ("latent_keys",)
+    uses: ClassVar[tuple[str, ...]] = ("latent_values",)
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation"})
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """As many latent neighbours as keys."""
+        attn, inputs = super().example(rng, n, dim)
+        latent = rng.standard_normal((2, n, dim))
+        inputs["metadata"] = GraphMetadata(latent_keys=latent[0], latent_values=latent[1])
+        return attn, inputs
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        d = self.dim
+        if self.fusion == "mean":
+            return {}
+        name, width = ("fusion", d) if self.fusion == "concat" else ("gate", 3)
+        limit = np.sqrt(6 / (3 * d + width))
+        return {f"w_{name}": rng.uniform(-limit, limit, (3 * d, width)), f"b_{name}": np.zeros(width)}
+
+    def _check_metadata(self, metadata: Params) -> None:
+        keys = metadata["latent_keys"]
+        check_length(keys, "metadata.latent_keys", -1, self.dim, "the mechanism's dim")
+        if "latent_values" in metadata:
+            values = metadata["latent_values"]
+            check_length(values, "metadata.latent_values", -1, self.dim, "the mechanism's dim")
+            check_length(values, "metadata.latent_values", -2, keys.shape[-2], "one value per latent key")
+
+    def parts(
+        self, query: Any, keys: Any, values: Any, *, metadata: GraphMetadata, attn_mask: Any = None
+    ) -> CrossSpaceParts:
+        """The three attentions before fusion and their weights.
+
+        Args:
+            query: (D,) or (..., M, D).
+            keys: (..., N, D).
+            values: (..., N, D).
+            metadata: With ``latent_keys`` and, if they differ from those, ``latent_values``.
+            attn_mask: Mask of the graph part.
+
+        Returns:
+            Outputs like `forward`'s and weights over keys and latent keys.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((5, 4))
+            >>> latent = ga.GraphMetadata(latent_keys=x[3:])
+            >>> ga.CrossSpaceAttention(4).parts(x[0], x[:3], x[:3], metadata=latent).cross_weights.shape
+            (2,)
+        """
+        x = self._check(query, keys, values, attn_mask, metadata)
+        assert x.v is not None
+        l_k, l_v = self._latent(x.metadata)
+        graph, w_g, _ = self._one(x.q, x.k, x.v, x.mask, None)
+        latent, w_l, _ = self._one(x.q, l_k, l_v, None, None)
+        cross, w_c, _ = self._one(graph, l_k, l_v, None, None)
+        found = (graph, latent, cross, w_g, w_l, w_c)
+        return CrossSpaceParts(*(a[..., 0, :] for a in found) if x.single else found)
+
+    def _latent(self, meta: Params) -> tuple[np.ndarray, np.ndarray]:
+        return meta["latent_keys"], meta.get("latent_values", meta["latent_keys"])
+
+    def _one(self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any) -> tuple[Any, Any, Callable[..., Any]]:
+        """One scaled dot-product attention: output, weights, ``pull(g, gw) -> (gq, gk, gv)``."""
+        s, pull_s = scaled_dot(q, k, self.factor)
+        w = masked_softmax(s, mask)
+        wd = w if drop is None else w * drop
+
+        def pull(g: np.ndarray, gw: Any = None) -> tuple[np.ndarray, ...]:
+            grad = simd.matmul_nt(g, v)
+            grad = grad if gw is None else grad + gw
+            gq, gk = pull_s(softmax_pullback(w, grad if drop is None else grad * drop))
+            return (
+                unbroadcast(gq, q.shape),
+                unbroadcast(gk, k.shape),
+                unbroadcast(simd.matmul_tn(wd, g), v.shape),
+            )
+
+        return None if v is None else simd.matmul(wd, v), wd, pull
+
+    def _fuse(
+        self, parts: tuple[np.ndarray, ...], p: Params
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[list[np.ndarray], Grads]]]:
+        if self.fusion == "mean":
+            third = parts[0].dtype.type(1 / 3)
+            return sum(parts[1:], parts[0]) * third, lambda g: ([g * third] * 3, {})
+        joined = np.concatenate(np.broadcast_arrays(*parts), axis=-1)
+        if self.fusion == "concat":
+
+            def pull_concat(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
+                gx, gw, gb = linear_pullback(joined, p["w_fusion"], g)
+                return np.split(gx, 3, axis=-1), {"w_fusion": gw, "b_fusion": gb}
+
+            return linear(joined, p["w_fusion"], p["b_fusion"]), pull_concat
+        gate = simd.softmax(linear(joined, p["w_gate"], p["b_gate"]))
+        stack = np.stack(np.broadcast_arrays(*parts), axis=-2)  # (..., M, 3, D)
+
+        def pull_gated(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
+            g_gate = softmax_pullback(gate, np.einsum("...sd,...d->...s", stack, g))
+            gx, gw, gb = linear_pullback(joined, p["w_gate"], g_gate)
+            direct = [gate[..., i, None] * g for i in range(3)]
+            return [a + b for a, b in zip(direct, np.split(gx, 3, axis=-1), strict=True)], {"w_gate": gw, "b_gate": gb}
+
+        return np.einsum("...s,...sd->...d", gate, stack), pull_gated
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        graph, w, pull_g = self._one(q, k, v, mask, drop)
+        if v is None:
+            return None, w, lambda *_: None  # type: ignore[return-value]
+        l_k, l_v = self._latent(meta)
+        latent, _, pull_l = self._one(q, l_k, l_v, None, None)
+        cross, _, pull_c = self._one(graph, l_k, l_v, None, None)
+        out, pull_f = self._fuse((graph, latent, cross), p)
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            (g_graph, g_latent, g_cross), gp = pull_f(g)
+            g_from_cross, gk_c, gv_c = pull_c(unbroadcast(g_cross, cross.shape))
+            gq_l, gk_l, gv_l = pull_l(unbroadcast(g_latent, latent.shape))
+            gq, gk, gv = pull_g(unbroadcast(g_graph, graph.shape) + g_from_cross, g_weights)
+            gm = {"latent_keys": gk_c + gk_l, "latent_values": gv_c + gv_l}
+            if "latent_values" not in meta:
+                gm = {"latent_keys": add_grads({"x": gm["latent_keys"]}, {"x": gm["latent_values"]})["x"]}
+            return CoreGradients(gq + gq_l, gk, gv, gp, gm)
+
+        return out, w, pullback
+
+    def _attend(
+        self,
+        graph: Any,
+        queries: Any,
+        keys: Any,
+        values: Any,
+        need_weights: bool,
+        training: Any,
+        rng: Any,
+        differentiate: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        q, k, v = check_nodes(self, graph, queries, keys, values)
+        near = NeighborGraph.knn(k, min(self.latent_neighbors, k.shape[0] - 1)) if k.shape[0] > 1 else graph
+        plain = ScaledDotProductAttention(
+            self.dim, temperature=self.temperature, scale=self.scale, dropout=self.dropout, check_finite=False
+        )
+        g_out, weights, pull_g = plain._attend(graph, q, k, v, need_weights, training, rng, differentiate)
+        l_out, _, pull_l = plain._attend(near, q, k, v, False, False, None, differentiate)
+        c_out, _, pull_c = plain._attend(near, g_out, k, v, False, False, None, differentiate)
+        out, pull_f = self._fuse((g_out, l_out, c_out), self._params(q.dtype))
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            (g_graph, g_latent, g_cross), gp = pull_f(np.asarray(grad_output, q.dtype))
+            c, l = pull_c(g_cross), pull_l(g_latent)
+            d = pull_g(g_graph + c.query, grad_weights)
+            gq, gk, gv = d.query + l.query, d.keys + l.keys + c.keys, d.values + l.values + c.values
+            if values is None:
+                gk, gv = gk + gv, np.zeros_like(gv)
+            if keys is None:
+                gq, gk = gq + gk, np.zeros_like(gk)
+            return Gradients(gq, gk, gv, gp, {})
+
+        return out, weights, pullback
+
+    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        near = NeighborGraph.knn(keys, min(self.latent_neighbors, keys.shape[0] - 1))
+        latent = near.indices[near.indptr[node] : near.indptr[node + 1]]
+        return GraphMetadata(latent_keys=keys[latent], latent_values=values[latent])

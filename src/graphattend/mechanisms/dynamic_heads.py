@@ -1,0 +1,130 @@
+"""Multi-head attention that decides from each query how many heads it uses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..functional.multi_head import linear, linear_pullback
+from ._base import CoreGradients, CoreResult, Params, option
+from .multi_head import MultiHeadAttention
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DynamicHeadAttention(MultiHeadAttention):
+    """Multi-head attention with a gate per head and query: heads whose gate is low are switched off.
+
+    gate = sigmoid((query @ ``w_gate`` + ``b_gate``) / gate_temperature), (..., M, H). A head is active where its gate
+    is at least `threshold`, and the one with the highest gate always is. Active heads are multiplied by their gate, the
+    others by zero; the gradient flows through the gates of active heads.
+
+    Args:
+        dim: Width D of queries, keys, values and output.
+        num_heads: H, the most heads a query can use; must divide D unless `head_dim` is given.
+        head_dim: Width E of a head, D/H by default.
+        bias: Whether the projections have biases.
+        threshold: Least gate of an active head.
+        gate_temperature: Divides the gates' logits.
+        temperature: Divides the scores.
+        dropout: Probability of dropping a weight in training.
+        seed: Seed of the initial parameters.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Gates on heads as in Voita et al. 2019, "Analyzing Multi-Head Self-Attention", section 5.1, here a function
+        of the query as in Zhang et al. 2022, "Mixture of Attention Heads".
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.DynamicHeadAttention(8, num_heads=4)
+        >>> x = np.random.default_rng(0).standard_normal((5, 8))
+        >>> attn.active_heads(x)
+        array([3, 1, 3, 2, 2])
+    """
+
+    threshold: float = option("float", 0.5, "least gate of an active head", minimum=0.0, maximum=1.0)
+    gate_temperature: float = option("float", 1.0, "divides the logits of the gates", above=0.0)
+
+    key: ClassVar[str] = "dynamic_heads"
+    family: ClassVar[str] = "adaptive"
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        p = super()._init_parameters(rng)
+        limit = np.sqrt(6 / (self.dim + self.num_heads))
+        p["w_gate"] = rng.uniform(-limit, limit, (self.dim, self.num_heads))
+        p["b_gate"] = np.zeros(self.num_heads)
+        return p
+
+    def _gate(self, q: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
+        """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
+        shrink = q.dtype.type(1 / self.gate_temperature)
+        z = linear(q, p["w_gate"], p["b_gate"]) * shrink
+        gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(q.dtype, copy=False)  # the sigmoid, without overflow
+        active = gate >= self.threshold
+        active |= z == z.max(axis=-1, keepdims=True)
+
+        def pull(g: np.ndarray) -> tuple[Any, ...]:
+            gz = g * active * gate * (1 - gate) * shrink
+            return linear_pullback(q, p["w_gate"], gz)
+
+        return np.where(active, gate, q.dtype.type(0)), pull
+
+    def head_gates(self, query: Any) -> np.ndarray:
+        """The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H).
+
+        Args:
+            query: (D,) or (..., M, D).
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> ga.DynamicHeadAttention(8).head_gates(np.zeros(8))
+            array([0.5, 0.5, 0.5, 0.5])
+        """
+        x = self._check(query, np.zeros((1, self.dim)), None, None, None, weights_only=True)
+        gates = self._gate(x.q, self._params(x.q.dtype))[0]
+        return gates[0] if x.single else gates
+
+    def active_heads(self, query: Any) -> Any:
+        """How many heads each query uses: an integer for a single query, else (..., M).
+
+        Args:
+            query: (D,) or (..., M, D).
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> int(ga.DynamicHeadAttention(8).active_heads(np.zeros(8)))
+            4
+        """
+        return (self.head_gates(query) > 0).sum(axis=-1)
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        (h_q, h_k, h_v), pull_p = super()._project(q, k, v, p)
+        gate, pull_g = self._gate(q, p)
+        # The gate travels as one more coordinate of the query, because it is one number per head and row.
+        column = gate.swapaxes(-1, -2)[..., None]
+
+        def pull(g_q: np.ndarray, g_k: np.ndarray, g_v: Any) -> tuple[Any, ...]:
+            *grads, gp = pull_p(g_q[..., :-1], g_k, g_v)
+            gx, gw, gb = pull_g(g_q[..., -1].swapaxes(-1, -2))
+            return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})
+
+        return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        gate = q[..., -1:]
+        out, w, pull_c = super()._core(q[..., :-1], k, v, mask, meta, p, drop, need_weights)
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            c = pull_c(g * gate, g_weights)
+            g_gate = (g * out).sum(axis=-1, keepdims=True)
+            g_gate = np.broadcast_to(g_gate, (*c.q.shape[:-1], 1))
+            return c._replace(q=np.concatenate([c.q, g_gate], axis=-1))
+
+        return None if out is None else out * gate, w, pullback

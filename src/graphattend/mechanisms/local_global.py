@@ -1,0 +1,255 @@
+"""Local and global attention: a window or the graph's neighbours, plus a few nodes that everyone sees."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_index, as_int
+from .._vjp import unbroadcast
+from ..errors import InvalidConfigError, OutOfBoundsError
+from ..graph import NeighborGraph
+from ._attend import chunks
+from ._base import Attention, CoreGradients, CoreResult, Gradients, Params, option
+from ._dot import DotProduct
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LocalGlobalAttention(DotProduct):
+    """Dot-product attention that looks at few keys: those nearby and those that are global.
+
+    In `forward`, query row i stands at position i and sees the keys with |i - j| <= window and all `global_nodes`;
+    rows that are themselves global see every key. Only those scores are computed, so the cost is
+    O(M·(2·window + 1 + G)·D). In `attend`, local means the node's neighbours in the graph; edges between
+    every node and the global nodes are added, and the weights are in the CSR order of `pattern(graph)`.
+
+    Args:
+        dim: Width D of queries and keys; values may have any width.
+        window: Largest distance |i - j| seen; None sees all.
+        global_nodes: Positions of the global keys, or their number (then the first ones).
+        temperature: Divides the scores.
+        scale: Factor of the dot products, 1/√D by default.
+        dropout: Probability of dropping a weight in training.
+        seed: Unused, there is nothing to initialise.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Beltagy et al. 2020, "Longformer: The Long-Document Transformer", section 3.1.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.LocalGlobalAttention(4, window=1, global_nodes=[0])
+        >>> x = np.ones((6, 4))
+        >>> attn.attention_weights(x, x)[3].round(2)
+        array([0.25, 0.  , 0.25, 0.25, 0.25, 0.  ])
+    """
+
+    window: int | None = option("int", 16, "largest |i - j| that is seen; null sees all", minimum=0, nullable=True)
+    global_nodes: Any = option(
+        "any",
+        (),
+        "positions of the keys that everyone sees, or how many of the first ones",
+        schema={"type": ["array", "integer"], "items": {"type": "integer", "minimum": 0}, "minimum": 0},
+    )
+
+    key: ClassVar[str] = "local_global"
+    family: ClassVar[str] = "sparse"
+    complexity: ClassVar[str] = "O(M·(k_local + k_global)·D)"
+    any_value_width: ClassVar[bool] = True
+    rows_are_positions: ClassVar[bool] = True
+    laws: ClassVar[frozenset[str]] = frozenset({"weights_times_values"})
+
+    def _check_options(self) -> None:
+        nodes = self.global_nodes
+        if isinstance(nodes, (int, np.integer)):
+            nodes = range(as_int(nodes, "global_nodes", minimum=0))
+        array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes", ndim=1)
+        if array.size and array.min() < 0:
+            raise InvalidConfigError(
+                f"global_nodes: expected positions >= 0, got {int(array.min())}",
+                argument="global_nodes",
+                expected=">= 0",
+                actual=int(array.min()),
+            )
+        object.__setattr__(self, "global_nodes", tuple(sorted({int(i) for i in array})))
+
+    def _encode_option(self, name: str, value: Any) -> Any:
+        return list(value) if name == "global_nodes" else value
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """A window of two and one global key."""
+        _, inputs = super().example(rng, n, dim)
+        return cls(dim, window=2, global_nodes=(min(5, n - 1),)), inputs
+
+    def _globals(self, n_keys: int) -> np.ndarray:
+        nodes = np.asarray(self.global_nodes, np.int64)
+        if nodes.size and nodes[-1] >= n_keys:
+            raise OutOfBoundsError(
+                f"global_nodes: expected positions < {n_keys}, got {int(nodes[-1])}",
+                index=int(nodes[-1]),
+                length=n_keys,
+                argument="global_nodes",
+            )
+        return nodes
+
+    def row_pattern(self, rows: int, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which keys each query row of `forward` sees, as CSR lists.
+
+        Args:
+            rows: M.
+            n_keys: N.
+
+        Returns:
+            ``(indptr, indices)``, the indices of a row rising.
+
+        Raises:
+            OutOfBoundsError: A global node that is not among the keys.
+
+        Example:
+            >>> import graphattend as ga
+            >>> ga.LocalGlobalAttention(4, window=1).row_pattern(2, 4)[1]
+            array([0, 1, 0, 1, 2])
+        """
+        nodes = self._globals(n_keys)
+        if self.window is None:
+            indices = np.tile(np.arange(n_keys), rows)
+            return np.arange(rows + 1) * n_keys, indices
+        i = np.arange(rows)
+        low = np.minimum(np.maximum(i - self.window, 0), n_keys)
+        high = np.maximum(np.minimum(i + self.window + 1, n_keys), low)
+        full = np.isin(i, nodes)
+        low[full], high[full] = 0, n_keys
+        row, column = _ranges(low, high)
+        far_row = np.repeat(i, nodes.size)
+        far = np.tile(nodes, rows)
+        outside = (far < low[far_row]) | (far >= high[far_row])
+        row, column = np.concatenate([row, far_row[outside]]), np.concatenate([column, far[outside]])
+        order = np.lexsort((column, row))
+        return np.searchsorted(row[order], np.arange(rows + 1)), column[order]
+
+    def pattern(self, graph: NeighborGraph) -> NeighborGraph:
+        """The graph that `attend` works on: `graph` with the missing edges from and to the global nodes.
+
+        Args:
+            graph: Any graph; its edges come first in every row, in their order.
+
+        Returns:
+            A graph without edge data. Without global nodes it has the edges of `graph`.
+
+        Example:
+            >>> import graphattend as ga
+            >>> path = ga.NeighborGraph.from_edge_index([[0, 1], [1, 2]], 3)
+            >>> ga.LocalGlobalAttention(4, global_nodes=[0]).pattern(path).degree()
+            array([3, 1, 2])
+        """
+        v = graph.num_nodes
+        nodes = self._globals(v)
+        rows = np.repeat(np.arange(v), np.diff(graph.indptr))
+        everyone = np.arange(v)
+        new_rows = np.concatenate([np.repeat(nodes, v), np.tile(everyone, nodes.size)])
+        new_columns = np.concatenate([np.tile(everyone, nodes.size), np.repeat(nodes, v)])
+        given = np.unique(rows * v + graph.indices)
+        added = np.setdiff1d(new_rows * v + new_columns, given)
+        row = np.concatenate([rows, added // v])
+        column = np.concatenate([graph.indices, added % v])
+        order = np.argsort(row, kind="stable")
+        return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
+
+    def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+        pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
+        dense = dataclasses.replace(self, window=None, global_nodes=())
+        return super(LocalGlobalAttention, dense)._attend(pattern, *args)
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        if self.window is None:
+            self._globals(k.shape[-2])
+            return super()._core(q, k, v, mask, meta, p, drop, need_weights)
+        rows, n_keys = q.shape[-2], k.shape[-2]
+        indptr, indices = self.row_pattern(rows, n_keys)
+        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], () if v is None else v.shape[:-2])
+        parts = []
+        out = None if v is None else np.zeros((*batch, rows, v.shape[-1]), q.dtype)
+        weights = np.zeros((*batch, rows, n_keys), q.dtype) if need_weights else None
+        for chunk in chunks(indptr, q.shape[-1]):
+            at = indices[chunk.edges]
+            seen = _pick(mask, chunk.nodes, at)
+            if chunk.valid is not None:
+                seen = _restrict(seen, chunk.valid)
+            o, w, pull = super()._core(
+                q[..., chunk.nodes, None, :],
+                k[..., at, :],
+                None if v is None else v[..., at, :],
+                None if seen is None else seen[..., None, :],
+                meta,
+                p,
+                None if drop is None else _pick(drop, chunk.nodes, at)[..., None, :],
+                need_weights,
+            )
+            if out is not None:
+                out[..., chunk.nodes, :] = o[..., 0, :]
+            if weights is not None:
+                w = w[..., 0, :]
+                if chunk.valid is None:
+                    weights[..., chunk.nodes[:, None], at] = w
+                else:
+                    at_nodes = np.broadcast_to(chunk.nodes[:, None], at.shape)[chunk.valid]
+                    weights[..., at_nodes, at[chunk.valid]] = w[..., chunk.valid]
+            parts.append((chunk, at, pull))
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            gq = np.zeros((*batch, *q.shape[-2:]), q.dtype)
+            gk = np.zeros((*batch, *k.shape[-2:]), q.dtype)
+            gv = np.zeros((*batch, *v.shape[-2:]), q.dtype)
+            for chunk, at, pull in parts:
+                gw = None
+                if g_weights is not None:
+                    gw = _pick(g_weights, chunk.nodes, at)
+                    gw = (gw if chunk.valid is None else gw * chunk.valid)[..., None, :]
+                c = pull(g[..., chunk.nodes, None, :], gw)
+                gq[..., chunk.nodes, :] = c.q[..., 0, :]
+                _scatter_rows(gk, at, c.k)
+                _scatter_rows(gv, at, c.v)
+            return CoreGradients(unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), unbroadcast(gv, v.shape), {}, {})
+
+        return out, weights, pullback
+
+
+def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers and values of the integer ranges low[i] … high[i]-1, one after the other."""
+    counts = high - low
+    row = np.repeat(np.arange(low.size), counts)
+    start = np.concatenate([[0], np.cumsum(counts)[:-1]]) if low.size else np.zeros(0, np.int64)
+    return row, np.arange(row.size) - start[row] + low[row]
+
+
+def _pick(x: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
+    """Entries (..., n, d) of a matrix x that broadcasts to (..., M, N) at rows (n,) and columns (n, d)."""
+    if x is None:
+        return None
+    x = np.atleast_2d(x)
+    r = np.zeros_like(rows) if x.shape[-2] == 1 else rows
+    c = np.zeros_like(columns) if x.shape[-1] == 1 else columns
+    return x[..., r[:, None], c]
+
+
+def _restrict(seen: Any, valid: np.ndarray) -> np.ndarray:
+    """A boolean or additive mask, or None, with the padding taken out."""
+    if seen is None:
+        return valid
+    if seen.dtype == np.bool_:
+        return np.asarray(seen & valid)
+    return np.asarray(np.where(valid, seen, seen.dtype.type(-np.inf)))
+
+
+def _scatter_rows(target: np.ndarray, at: np.ndarray, g: np.ndarray) -> None:
+    """Add g (..., n, d, E) to rows `at` (n, d) of target (..., N, E)."""
+    moved = np.moveaxis(target, -2, 0)
+    rows = np.moveaxis(g.reshape(*g.shape[:-3], -1, g.shape[-1]), -2, 0)
+    simd.scatter_add(moved, at.reshape(-1), np.broadcast_to(rows, (rows.shape[0], *moved.shape[1:])))

@@ -1,0 +1,124 @@
+"""Attention on any manifold."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import InvalidConfigError, UnsupportedError
+from ..geometry import Euclidean, Lorentz, Manifold, Poincare, Product, Sphere
+from ..geometry import from_config as manifold_from_config
+from ._base import Attention, Grads, Params, option
+from ._geodesic import distances, mean, project
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ManifoldAttention(Attention):
+    """Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged intrinsically.
+
+    Works on every manifold of `graphattend.geometry` and on any object with the methods of
+    `graphattend.geometry.Manifold`; the gradient needs rules on its ``dist``, ``project`` and mean
+    (see `graphattend.vjp`). Queries, keys and values are projected to the manifold first.
+
+    Args:
+        dim: Stored coordinates D of a point.
+        manifold: The manifold, or its ``to_config()``.
+        temperature: Divides the distances.
+        aggregation: "frechet" (the point of least mean squared distance) or "midpoint" (closed form).
+        dropout: Probability of dropping a weight in training.
+        seed: Unused, there is nothing to initialise.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Gulcehre et al. 2019, "Hyperbolic Attention Networks", section 3; Karcher 1977 (the mean).
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> attn = ga.ManifoldAttention(3, manifold=ga.geometry.Sphere())
+        >>> poles = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        >>> attn.forward(np.array([0.0, 0.0, 1.0]), poles, poles).round(3)
+        array([0.707, 0.707, 0.   ])
+    """
+
+    manifold: Any = option(
+        "any",
+        Euclidean(),
+        'the manifold, as {"type": "poincare", "curvature": -1} for example',
+        schema={"type": "object", "properties": {"type": {"type": "string"}, "curvature": {"type": "number"}}},
+    )
+    temperature: float = option("float", 1.0, "divides the distances; small values sharpen the weights", above=0.0)
+    aggregation: str = option("str", "frechet", "how values are averaged", choices=("frechet", "midpoint"))
+    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
+
+    key: ClassVar[str] = "manifold"
+    family: ClassVar[str] = "geometric"
+    complexity: ClassVar[str] = "O(M·N·D)"
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation", "stays_on_manifold"})
+
+    def _check_options(self) -> None:
+        object.__setattr__(self, "manifold", as_manifold(self.manifold, "manifold"))
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """Points on a sphere, on one side of it, where the mean is unique."""
+        sphere = Sphere()
+        x = rng.standard_normal((2 * n + 1, dim)) * 0.4
+        x[:, 0] = 1.0
+        x = sphere.project(x)
+        return cls(dim, manifold=sphere), {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
+
+    def _encode_option(self, name: str, value: Any) -> Any:
+        if name != "manifold":
+            return value
+        if not hasattr(value, "to_config"):
+            raise UnsupportedError(f"manifold: {type(value).__name__} has no to_config", argument="manifold")
+        return value.to_config()
+
+    @property
+    def output_manifold(self) -> Any:
+        """The manifold that the output lies on."""
+        return self.manifold
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        points = [None if x is None else project(self.manifold, x) for x in (q, k, v)]
+
+        def pull(*grads: np.ndarray) -> tuple[Any, ...]:
+            return *(point[1](g) for point, g in zip(points, grads, strict=True) if point is not None), {}
+
+        values = tuple(None if point is None else point[0] for point in points)
+        return (values[0], values[1], values[2]), pull
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        d, pull_d = distances(self.manifold, q, k)
+        factor = d.dtype.type(-1 / self.temperature)
+
+        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
+            return *pull_d(gs * factor), {}, {}
+
+        return d * factor, pull
+
+    def _aggregate(self, w: np.ndarray, v: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        out, pull_m = mean(self.manifold, self.aggregation, w, v)
+        return out, lambda g: (*pull_m(g), {})
+
+
+def as_manifold(value: Any, argument: str) -> Any:
+    """A manifold, from itself or from its JSON form."""
+    if isinstance(value, Mapping):
+        return manifold_from_config(value)
+    if isinstance(value, (Euclidean, Poincare, Lorentz, Sphere, Product)) or (
+        not isinstance(value, type) and isinstance(value, Manifold)
+    ):
+        return value
+    expected = "a manifold or its config"
+    raise InvalidConfigError(
+        f"{argument}: expected {expected}, got {type(value).__name__}",
+        argument=argument,
+        expected=expected,
+        actual=type(value).__name__,
+    )

@@ -1,0 +1,219 @@
+"""Mixture of experts: each query is answered by the few mechanisms its router chooses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._validate import as_int
+from ..errors import InvalidConfigError
+from ..functional.gating import load_balance_loss, top_k
+from ..functional.softmax import softmax_pullback
+from ..graph import GraphMetadata
+from ._base import Attention, Builder, option
+from ._routed import Gates, Routed, as_members
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MoEAttention(Routed):
+    """A sparse mixture of attention mechanisms: output Σ weight · expert(query, keys, values) over the chosen experts.
+
+    The router is linear in the query; its `top_k` highest logits choose the experts and their softmax weighs them.
+    Experts that no query chose are not computed. The gradient flows through the weights and the chosen
+    experts. Parameters: ``w_router``, ``b_router`` and ``experts/x/name``.
+
+    Args:
+        dim: Width D of queries, keys and values.
+        experts: Mechanisms of the same dim, or their configs. By default: local (scaled_dot_product), hierarchical
+            (hyperbolic), global (linear) and structural (edge_featured).
+        top_k: How many experts answer a query.
+        seed: Seed of the router and of the default experts.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Shazeer et al. 2017, "Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer", eq. 1
+        and 3-5.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> moe = ga.MoEAttention.builder(8).add_local_expert().add_hyperbolic_expert(-1.0).top_k(1).build()
+        >>> x = np.random.default_rng(0).standard_normal((5, 8)) * 0.2
+        >>> moe.forward(x[0], x, x).shape, len(moe.get_routing(x[0]))
+        ((8,), 1)
+    """
+
+    experts: Any = option(
+        "any",
+        None,
+        "configs of the mechanisms that are mixed; null means local, hierarchical, global and structural",
+        nullable=True,
+        schema={"type": ["array", "null"], "items": {"type": "object"}},
+    )
+    top_k: int = option("int", 2, "how many experts answer a query", minimum=1)
+
+    key: ClassVar[str] = "moe"
+    family: ClassVar[str] = "adaptive"
+    complexity: ClassVar[str] = "O(M·D·X) + top_k of the experts"
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation"})
+
+    def _check_options(self) -> None:
+        experts = _default_experts(self.dim, self.seed) if self.experts is None else self.experts
+        members = as_members(experts, self.dim, "experts")
+        object.__setattr__(self, "experts", members)
+        if self.top_k > len(members):
+            raise InvalidConfigError(
+                f"top_k: expected at most the number of experts, {len(members)}, got {self.top_k}",
+                argument="top_k",
+                expected=len(members),
+                actual=self.top_k,
+            )
+
+    @classmethod
+    def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
+        """Four experts, one of which reads edge features; small coordinates, which lie inside the unit ball."""
+        from . import create
+
+        experts = [
+            create("scaled_dot_product", dim),
+            create("hyperbolic", dim),
+            create("linear", dim, num_features=16),
+            create("edge_featured", dim, edge_dim=2, num_heads=2),
+        ]
+        x = rng.standard_normal((2 * n + 1, dim)) * 0.2
+        inputs: dict[str, Any] = {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
+        inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 2)))
+        return cls(dim, experts=experts), inputs
+
+    @classmethod
+    def builder(cls, dim: int) -> MoEBuilder:
+        """The fluent form, with a method for each kind of expert.
+
+        Example:
+            >>> import graphattend as ga
+            >>> moe = ga.MoEAttention.builder(8).add_local_expert().add_sparse_expert(4, [0]).top_k(2).build()
+            >>> [expert.key for expert in moe.experts]
+            ['scaled_dot_product', 'local_global']
+        """
+        return MoEBuilder(cls, dim)
+
+    def _encode_option(self, name: str, value: Any) -> Any:
+        return [m.to_config() for m in value] if name == "experts" else value
+
+    @property
+    def _members(self) -> tuple[Attention, ...]:
+        members: tuple[Attention, ...] = self.experts
+        return members
+
+    def _gates(self, logits: np.ndarray) -> Gates:
+        chosen, weights = top_k(logits, self.top_k)
+        shares = np.zeros_like(logits)
+        np.put_along_axis(shares, chosen, weights, axis=-1)
+
+        def pull(g: np.ndarray) -> np.ndarray:
+            out = np.zeros_like(logits)
+            inner = softmax_pullback(weights, np.take_along_axis(g, chosen, axis=-1))
+            np.put_along_axis(out, chosen, inner, axis=-1)
+            return out
+
+        return Gates(shares, pull)
+
+    def get_routing(self, query: Any) -> Any:
+        """Which experts answer a query, and with what weight.
+
+        Args:
+            query: (D,), or (M, D).
+
+        Returns:
+            ``[(index, weight), ...]`` by falling weight; for several queries a list of such lists.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> moe = ga.MoEAttention(8)
+            >>> sum(weight for _, weight in moe.get_routing(np.ones(8)))
+            1.0
+        """
+        logits = self.router_logits(query)
+        chosen, weights = top_k(np.atleast_2d(logits), self.top_k)
+        flat = zip(chosen.reshape(-1, self.top_k), weights.reshape(-1, self.top_k), strict=True)
+        rows = [[(int(i), float(w)) for i, w in zip(c, s, strict=True)] for c, s in flat]
+        return rows[0] if logits.ndim == 1 else rows
+
+    def load(self, query: Any) -> np.ndarray:
+        """The share of queries that each expert answers, (X,).
+
+        Args:
+            query: (..., M, D) or (D,).
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> float(ga.MoEAttention(8, top_k=2).load(np.ones((5, 8))).sum())
+            2.0
+        """
+        shares = np.atleast_2d(self.shares(query))
+        return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
+
+    def load_balance_loss(self, query: Any) -> float:
+        """How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`.
+
+        Args:
+            query: (..., M, D) or (D,).
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> ga.MoEAttention(8).load_balance_loss(np.zeros((5, 8)))
+            2.0
+        """
+        return float(load_balance_loss(np.atleast_2d(self.router_logits(query)), self.top_k))
+
+
+def _default_experts(dim: int, seed: int) -> list[Attention]:
+    from . import create
+
+    edge = {"num_heads": next(h for h in (4, 2, 1) if dim % h == 0), "seed": seed}
+    plain = ("scaled_dot_product", "hyperbolic", "linear")
+    return [create(key, dim, seed=seed) for key in plain] + [create("edge_featured", dim, **edge)]
+
+
+class MoEBuilder(Builder):
+    """Options of a mixture in fluent form; each call returns a new builder.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.MoEAttention.builder(8).add_expert(ga.FlashAttention(8)).top_k(1).build().experts[0].key
+        'flash'
+    """
+
+    def add_expert(self, expert: Attention) -> MoEBuilder:
+        """Add any mechanism."""
+        return self._with(experts=(*self._options.get("experts", ()), expert))  # type: ignore[return-value]
+
+    def _add(self, key: str, **options: Any) -> MoEBuilder:
+        from . import create
+
+        return self.add_expert(create(key, self._dim, **options))
+
+    def add_local_expert(self, **options: Any) -> MoEBuilder:
+        """Add scaled dot-product attention."""
+        return self._add("scaled_dot_product", **options)
+
+    def add_hyperbolic_expert(self, curvature: float = -1.0, **options: Any) -> MoEBuilder:
+        """Add hyperbolic attention."""
+        return self._add("hyperbolic", curvature=curvature, **options)
+
+    def add_sparse_expert(self, window: int, global_nodes: Any = (), **options: Any) -> MoEBuilder:
+        """Add local and global attention."""
+        return self._add("local_global", window=window, global_nodes=global_nodes, **options)
+
+    def add_global_expert(self, num_features: int = 256, **options: Any) -> MoEBuilder:
+        """Add linear attention."""
+        return self._add("linear", num_features=num_features, **options)
+
+    def add_structural_expert(self, edge_dim: int = 0, **options: Any) -> MoEBuilder:
+        """Add edge-featured attention."""
+        return self._add("edge_featured", edge_dim=edge_dim, **options)
+
+    def top_k(self, k: int) -> MoEBuilder:
+        """Set how many experts answer a query."""
+        return self._with(top_k=as_int(k, "top_k", minimum=1))  # type: ignore[return-value]

@@ -1,0 +1,210 @@
+"""SIMD loops for NumPy itself, in Pyodide.
+
+The official NumPy wheel for Pyodide has neither SIMD instructions nor a BLAS. :func:`accelerate_numpy` puts loops
+that have them into NumPy's ufuncs, through NumPy's public C-API (``PyUFunc_ReplaceLoopBySignature``): everything
+written in plain NumPy gains, also code that knows nothing of this library. Element-wise arithmetic, square roots,
+comparisons, ``maximum``/``minimum`` and sums stay the same bit for bit; ``exp``, ``log``, ``tanh``, ``sin`` and
+``cos`` are accurate to 2 units in the last place; ``matmul`` adds in another order.
+
+It acts on the whole interpreter, so it is opt-in, is undone by its return value, and never happens silently.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .backends import VARIABLE
+
+_FOLDER = Path(__file__).parent
+_FILES = {"wasm-relaxed-simd": "ufuncs_relaxed.wasm", "wasm-simd128": "ufuncs_simd128.wasm"}
+# A loop that is not clearly faster than the one it replaces is not worth a change of the interpreter.
+_WORTHWHILE = 1.5
+
+
+class _Loops:
+    """The extension module, the loops of it that are worth having here, and who wants them in place."""
+
+    def __init__(self, module: ModuleType, variant: str) -> None:
+        self.module = module
+        self.variant = variant
+        self.names: tuple[tuple[str, str], ...] = module.loops()
+        self.capsule = import_module("numpy._core._multiarray_umath")._UFUNC_API
+        self.wanted = self._faster_than_numpy()
+        self.users: list[Acceleration] = []
+
+    def _indices(self, matmul: bool) -> list[int]:
+        return [i for i, (ufunc, _) in enumerate(self.names) if (ufunc == "matmul") == matmul]
+
+    def _faster_than_numpy(self) -> list[int]:
+        """Notice a NumPy that has SIMD or a BLAS of its own: time it before and after."""
+        line = np.linspace(-5, 5, 4096, dtype=np.float32)
+        square = line[:2304].reshape(48, 48)
+        wanted: list[int] = []
+        for probe, indices in (
+            (lambda: square @ square, self._indices(matmul=True)),
+            (lambda: np.exp(line), self._indices(matmul=False)),
+        ):
+            before = _shortest(probe)
+            self._replace(indices)
+            after = _shortest(probe)
+            self._restore(indices)
+            if before > _WORTHWHILE * after:
+                wanted += indices
+        return wanted
+
+    def _replace(self, indices: list[int]) -> tuple[tuple[str, str], ...]:
+        done = [i for i in indices if self.module.replace(self.capsule, getattr(np, self.names[i][0]), i)]
+        return tuple(self.names[i] for i in done)
+
+    def _restore(self, indices: list[int]) -> None:
+        for i in indices:
+            self.module.restore(self.capsule, getattr(np, self.names[i][0]), i)
+
+    def add_user(self, user: Acceleration) -> tuple[tuple[str, str], ...]:
+        self.users.append(user)
+        return self._replace(self.wanted)
+
+    def remove_user(self, user: Acceleration) -> None:
+        if user in self.users:
+            self.users.remove(user)
+            if not self.users:
+                self._restore(self.wanted)
+
+
+_loaded: _Loops | str | None = None  # str: the reason why there are none
+
+
+class Acceleration:
+    """What :func:`accelerate_numpy` did; a context manager that undoes it at the end.
+
+    Attributes:
+        active: Whether the loops are in place through this object.
+        replaced: Pairs (ufunc, dtype) of the loops that were replaced, empty if none.
+        backend: ``"wasm-relaxed-simd"``, ``"wasm-simd128"`` or ``"numpy"`` (nothing was replaced).
+        reason: Why nothing was replaced; None if something was.
+
+    Example:
+        >>> with accelerate_numpy() as acceleration:
+        ...     product = np.ones((2, 3)) @ np.ones((3, 2))
+        >>> product
+        array([[3., 3.],
+               [3., 3.]])
+        >>> acceleration.active
+        False
+    """
+
+    def __init__(self, loops: _Loops | None, reason: str | None) -> None:
+        self._loops = loops
+        self.active = loops is not None
+        self.reason = reason
+        self.backend = "numpy" if loops is None else loops.variant
+        self.replaced: tuple[tuple[str, str], ...] = () if loops is None else loops.add_user(self)
+
+    def undo(self) -> None:
+        """Put NumPy's own loops back, exactly, once nobody else wants ours. Calling it again does nothing."""
+        if self._loops is not None:
+            self._loops.remove_user(self)
+        self.active = False
+
+    def __enter__(self) -> Acceleration:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.undo()
+
+    def __repr__(self) -> str:
+        state = f"{len(self.replaced)} loops, {self.backend}" if self.reason is None else self.reason
+        return f"<Acceleration {'active' if self.active else 'inactive'}: {state}>"
+
+
+def accelerate_numpy() -> Acceleration:
+    """Put SIMD loops into NumPy's ufuncs, where NumPy has none (Pyodide).
+
+    Calls may be nested and repeated: NumPy's own loops come back when every returned object was undone. Where there
+    is nothing to gain (outside Pyodide, or with a NumPy that has SIMD and a BLAS) nothing changes, and the returned
+    object says why in its ``reason``.
+
+    Returns:
+        An :class:`Acceleration`: use it in a ``with`` statement, or call its ``undo()``, or keep the loops for good.
+
+    Source:
+        NumPy C-API, ``PyUFunc_ReplaceLoopBySignature``; the functions follow S. Moshier's Cephes library.
+
+    Example:
+        >>> acceleration = accelerate_numpy()
+        >>> bool(np.sqrt(np.float32([4.0]))[0] == 2.0)
+        True
+        >>> acceleration.undo()
+    """
+    loops = _load()
+    return Acceleration(None, loops) if isinstance(loops, str) else Acceleration(loops, None)
+
+
+def accelerated() -> dict[str, Any]:
+    """Tell whether NumPy runs on our loops now.
+
+    Returns:
+        A dict with ``active`` (bool), ``backend`` (as in :class:`Acceleration`) and ``loops`` (names such as
+        ``"exp:float32"``).
+
+    Example:
+        >>> accelerated()["active"]
+        False
+    """
+    if not isinstance(_loaded, _Loops) or not _loaded.users:
+        return {"active": False, "backend": "numpy", "loops": []}
+    names = [":".join(pair) for pair in _loaded.users[-1].replaced]
+    return {"active": True, "backend": _loaded.variant, "loops": names}
+
+
+def _shortest(function: Callable[[], object], repeats: int = 15) -> float:
+    times = []
+    for _ in range(repeats):
+        start = perf_counter()
+        function()
+        times.append(perf_counter() - start)
+    return min(times)
+
+
+def _load() -> _Loops | str:
+    """Load the extension once; a string is the reason why that is not possible here."""
+    global _loaded
+    if _loaded is None:
+        _loaded = _first_that_loads() if sys.platform == "emscripten" else f"not in Pyodide, but on {sys.platform}"
+    return _loaded
+
+
+def _first_that_loads() -> _Loops | str:
+    forced = os.environ.get(VARIABLE)
+    files = {forced: _FILES[forced]} if forced in _FILES else _FILES
+    if forced == "numpy":
+        return f"{VARIABLE} is numpy"
+    failures = []
+    for variant, filename in files.items():
+        try:
+            module = _extension(_FOLDER / filename)
+        except ImportError as error:
+            failures.append(f"{filename}: {error}")
+            continue
+        loops = _Loops(module, variant)
+        return loops if loops.wanted else "this NumPy is as fast as our loops"
+    return "no loops for this engine: " + "; ".join(failures)
+
+
+def _extension(path: Path) -> ModuleType:
+    """Load one build of `kernels/ufunc_*.c`; ImportError if the engine lacks its instructions or it was not built."""
+    loader = ExtensionFileLoader("graphattend.simd._ufuncs", str(path))
+    module = module_from_spec(ModuleSpec(loader.name, loader, origin=str(path)))
+    loader.exec_module(module)
+    return module

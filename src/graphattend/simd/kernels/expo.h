@@ -1,0 +1,106 @@
+/* exp and log on vector lanes. Polynomials and range reduction: S. L. Moshier, Cephes Mathematical Library, expf.c and
+ * logf.c (single precision); the float64 exponential is the Taylor series to degree 13 on |r| <= ln(2)/2. */
+#ifndef GA_EXPO_H
+#define GA_EXPO_H
+
+#include "vec.h"
+
+/* The coefficients are read from memory on purpose: V8 builds a v128.const anew at every use once registers run out, while a
+ * pointer that the compiler cannot see through makes them plain loads. */
+static const float EXP_TABLE[14] __attribute__((aligned(64), unused)) = {
+    -87.33654f,        /* 0: below this the result is 0 (no denormals) */
+    12582912.f,        /* 1: 1.5 * 2^23, rounds to whole numbers when added */
+    1.44269504088896341f, /* 2: log2(e) */
+    -0.693359375f,     /* 3: -ln(2), high part */
+    2.12194440e-4f,    /* 4: -ln(2), low part */
+    1.9875691500e-4f,  1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, /* 5-10 */
+    1.f,               /* 11 */
+    88.72283f,         /* 12: above this the result is infinite */
+    0.f,
+};
+
+INL const float *exp_table(void) {
+    const float *table = EXP_TABLE;
+    __asm__("" : "+r"(table));
+    return table;
+}
+
+/* exp of values that are at most about 88; relative error below 1.2e-7, 0 below -87.3. */
+INL f4 exp_small(const float *t, f4 x) {
+    f4 low = splat(t[0]), magic = splat(t[1]);
+    f4 clipped = vmax(x, low);
+    f4 shifted = madd(clipped, splat(t[2]), magic);
+    f4 n = shifted - magic;
+    f4 r = madd(n, splat(t[4]), madd(n, splat(t[3]), clipped));
+    f4 p = madd(splat(t[5]), r, splat(t[6]));
+    p = madd(p, r, splat(t[7]));
+    p = madd(p, r, splat(t[8]));
+    p = madd(p, r, splat(t[9]));
+    p = madd(p, r, splat(t[10]));
+    f4 y = madd(p, r * r, r) + splat(t[11]);
+    return (f4)(((i4)y + ((i4)shifted << 23)) & ~(i4)(x < low));
+}
+
+/* exp of anything: infinity above 88.7, NaN for NaN. */
+INL f4 exp_any(const float *t, f4 x) {
+    f4 top = splat(t[12]);
+    f4 y = select((i4)(x > top), splat(__builtin_inff()), exp_small(t, x));
+    return select((i4)(x == x), y, x);
+}
+
+INL float exp_scalar(float x) { return exp_small(exp_table(), splat(x))[0]; }
+
+/* Natural logarithm of positive, normal numbers. */
+INL f4 log_positive(f4 x) {
+    i4 bits = (i4)x;
+    i4 e = ((bits >> 23) & 255) - 126;
+    f4 m = (f4)((bits & 0x007fffff) | 0x3f000000); /* [0.5, 1) */
+    i4 small = (i4)(m < splat(0.707106781186547524f));
+    e = e + small;                                     /* small lanes are -1 */
+    m = m + (f4)((i4)m & small) - splat(1.f);
+    f4 n = __builtin_convertvector(e, f4), z = m * m;
+    f4 p = splat(7.0376836292e-2f);
+    p = madd(p, m, splat(-1.1514610310e-1f));
+    p = madd(p, m, splat(1.1676998740e-1f));
+    p = madd(p, m, splat(-1.2420140846e-1f));
+    p = madd(p, m, splat(1.4249322787e-1f));
+    p = madd(p, m, splat(-1.6668057665e-1f));
+    p = madd(p, m, splat(2.0000714765e-1f));
+    p = madd(p, m, splat(-2.4999993993e-1f));
+    p = madd(p, m, splat(3.3333331174e-1f));
+    f4 y = p * m * z;
+    y = madd(n, splat(-2.12194440e-4f), y);
+    y = madd(z, splat(-0.5f), y);
+    return madd(n, splat(0.693359375f), m + y);
+}
+
+INL float log_scalar(float x) { return log_positive(splat(x))[0]; }
+
+/* float64 exp, relative error about 2 ulp; 0 below -708.3, infinity above 709.7. */
+INL d2 exp_double(d2 x) {
+    d2 low = splatd(-708.3), magic = splatd(6755399441055744.0);
+    d2 clipped = vmaxd(x, low);
+    d2 shifted = maddd(clipped, splatd(1.4426950408889634074), magic);
+    d2 n = shifted - magic;
+    d2 r = maddd(n, splatd(-6.93145751953125e-1), clipped);
+    r = maddd(n, splatd(-1.42860682030941723212e-6), r);
+    d2 p = splatd(1.0 / 6227020800.0);
+    p = maddd(p, r, splatd(1.0 / 479001600.0));
+    p = maddd(p, r, splatd(1.0 / 39916800.0));
+    p = maddd(p, r, splatd(1.0 / 3628800.0));
+    p = maddd(p, r, splatd(1.0 / 362880.0));
+    p = maddd(p, r, splatd(1.0 / 40320.0));
+    p = maddd(p, r, splatd(1.0 / 5040.0));
+    p = maddd(p, r, splatd(1.0 / 720.0));
+    p = maddd(p, r, splatd(1.0 / 120.0));
+    p = maddd(p, r, splatd(1.0 / 24.0));
+    p = maddd(p, r, splatd(1.0 / 6.0));
+    p = maddd(p, r, splatd(0.5));
+    d2 y = maddd(p, r * r, r) + splatd(1.0);
+    y = (d2)((l2)y + ((l2)shifted << 52));
+    y = (d2)((l2)y & ~(l2)(x < low));
+    y = selectd((l2)(x > splatd(709.78)), splatd(__builtin_inf()), y);
+    return selectd((l2)(x == x), y, x);
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* Flash attention's working layout: 8 queries lie across the lanes of two vectors (a "panel"), keys run down. Scores are computed
+ * transposed, S[key][query], so that everything softmax does is vertical and neither K nor V is ever packed. */
+#ifndef GA_PANEL_H
+#define GA_PANEL_H
+
+#include "mask.h"
+#include "tile.h"
+
+#define PANEL 8
+
+/* out[k * 8 + r] = scale * rows[r][k]; rows beyond `count` repeat the last one. */
+static inline void pack_panel(const float *rows, isize stride, isize count, isize d, float scale, float *out) {
+    for (isize r = 0; r < PANEL; r++) {
+        const float *from = rows + min_size(r, count - 1) * stride;
+        for (isize k = 0; k < d; k++) out[k * PANEL + r] = from[k] * scale;
+    }
+}
+
+/* S[key * lds + 0..7] = K[key] . panel, for `keys` rows of K. */
+INL void panel_scores_rows(const int rows, const float *K, isize ldk, isize d, const float *panel, float *S, isize lds) {
+    f4 c[TILE_ROWS][2];
+    tile_zero(rows, 2, c);
+    tile_add(rows, 2, d, K, ldk, 1, panel, PANEL, c);
+    tile_store(rows, 2, S, lds, c);
+}
+
+NOINLINE void panel_scores(const float *K, isize ldk, isize keys, isize d, const float *panel, float *S, isize lds) {
+    isize i = 0;
+    for (; i + 4 <= keys; i += 4) panel_scores_rows(4, K + i * ldk, ldk, d, panel, S + i * lds, lds);
+    for (; i < keys; i++) panel_scores_rows(1, K + i * ldk, ldk, d, panel, S + i * lds, lds);
+}
+
+/* out[q][j] = shrink[q] * out[q][j] + sum_key P[key][q] X[key][j] for the 8 queries of a panel. */
+INL void panel_sum_tile(const int vectors, const float *P, isize ldp, isize keys, const float *X, isize ldx, float *out,
+                        isize ldo, const float *shrink) {
+    f4 c[TILE_ROWS][2];
+    tile_load(TILE_ROWS, vectors, out, ldo, c);
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int j = 0; j < vectors; j++) c[i][j] *= splat(shrink[i]);
+    tile_add(TILE_ROWS, vectors, keys, P, 1, ldp, X, ldx, c);
+    tile_store(TILE_ROWS, vectors, out, ldo, c);
+}
+
+NOINLINE void panel_sum(const float *P, isize ldp, isize keys, const float *X, isize ldx, isize d, float *out, isize ldo,
+                        const float *shrink) {
+    isize j = 0;
+    for (; j + 8 <= d; j += 8)
+        for (int h = 0; h < PANEL; h += TILE_ROWS)
+            panel_sum_tile(2, P + h, ldp, keys, X + j, ldx, out + h * ldo + j, ldo, shrink + h);
+    for (; j + 4 <= d; j += 4)
+        for (int h = 0; h < PANEL; h += TILE_ROWS)
+            panel_sum_tile(1, P + h, ldp, keys, X + j, ldx, out + h * ldo + j, ldo, shrink + h);
+    for (; j < d; j++) { /* the last one to three columns, with the queries across the lanes */
+        f4 a = splat(0.f), b = a;
+        for (isize k = 0; k < keys; k++) {
+            f4 x = splat(X[k * ldx + j]);
+            a = madd(LOAD(P + k * ldp), x, a), b = madd(LOAD(P + k * ldp + 4), x, b);
+        }
+        for (int q = 0; q < 4; q++) {
+            out[q * ldo + j] = out[q * ldo + j] * shrink[q] + a[q];
+            out[(q + 4) * ldo + j] = out[(q + 4) * ldo + j] * shrink[q + 4] + b[q];
+        }
+    }
+}
+
+/* Takes what the panel's queries must not see out of the scores. `limits` are the queries' own, `first` the tile's first key. */
+static inline void panel_mask(float *S, isize lds, isize keys, isize first, const int *limits, const Mask *mask, isize query,
+                              isize queries) {
+    if (mask->allowed || mask->added) {
+        for (isize k = 0; k < keys; k++) {
+            float *row = S + k * lds;
+            isize at = (first + k) * mask->key_step;
+            for (isize r = 0; r < PANEL; r++) {
+                isize here = at + min_size(query + r, queries - 1) * mask->query_step;
+                if (mask->added) row[r] += mask->added[here];
+                else if (!mask->allowed[here]) row[r] = MINUS_INFINITY;
+            }
+        }
+    }
+    isize low = limits[0];
+    for (int r = 1; r < PANEL; r++) low = min_size(low, limits[r]);
+    if (low >= first + keys) return;
+    i4 a = {limits[0], limits[1], limits[2], limits[3]}, b = {limits[4], limits[5], limits[6], limits[7]};
+    f4 gone = splat(MINUS_INFINITY);
+    for (isize k = 0; k < keys; k++) {
+        int key = (int)(first + k);
+        i4 here = {key, key, key, key};
+        float *row = S + k * lds;
+        STORE(row, select((i4)(here < a), LOAD(row), gone));
+        STORE(row + 4, select((i4)(here < b), LOAD(row + 4), gone));
+    }
+}
+
+/* The limits of a panel's queries (0 for those beyond the last), and the largest. */
+static inline isize panel_limits(const Visible *visible, isize query, isize queries, int *limits) {
+    isize high = 0;
+    for (isize r = 0; r < PANEL; r++) {
+        isize limit = query + r < queries ? visible_limit(visible, query + r) : 0;
+        limits[r] = (int)limit;
+        high = max_size(high, limit);
+    }
+    return high;
+}
+
+#endif

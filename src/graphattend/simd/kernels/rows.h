@@ -1,0 +1,101 @@
+/* One vector against the rows of a matrix: dot products and weighted sums. Rows lie `stride` floats apart. */
+#ifndef GA_ROWS_H
+#define GA_ROWS_H
+
+#include "vec.h"
+
+/* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 8, a constant at every call). */
+INL void dots(const int count, const float *const *rows, const float *q, isize d, float *out) {
+    f4 sum[8];
+    float tail[8];
+    for (int i = 0; i < count; i++) sum[i] = splat(0.f), tail[i] = 0.f;
+    isize k = 0;
+    for (; k + 4 <= d; k += 4) {
+        f4 v = LOAD(q + k);
+        for (int i = 0; i < count; i++) sum[i] = madd(LOAD(rows[i] + k), v, sum[i]);
+    }
+    for (; k < d; k++)
+        for (int i = 0; i < count; i++) tail[i] += rows[i][k] * q[k];
+    for (int i = 0; i < count; i++) out[i] = hsum(sum[i]) + tail[i];
+}
+
+/* out[i] = scale * (q . K[i]) */
+static inline void row_dots(const float *K, isize stride, isize n, const float *q, isize d, float scale, float *out) {
+    const float *rows[8];
+    isize i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int r = 0; r < 8; r++) rows[r] = K + (i + r) * stride;
+        dots(8, rows, q, d, out + i);
+        for (int r = 0; r < 8; r++) out[i + r] *= scale;
+    }
+    for (; i < n; i++) {
+        rows[0] = K + i * stride;
+        dots(1, rows, q, d, out + i);
+        out[i] *= scale;
+    }
+}
+
+/* out[j] += sum over rows of w[i] rows[i][j] (count <= 8, a constant at every call). */
+INL void add_rows(const int count, const float *const *rows, const float *w, isize d, float *out) {
+    f4 weight[8];
+    for (int i = 0; i < count; i++) weight[i] = splat(w[i]);
+    isize j = 0;
+    for (; j + 4 <= d; j += 4) {
+        f4 a = LOAD(out + j), b = splat(0.f);
+        for (int i = 0; i < count; i++) {
+            if (i & 1) b = madd(weight[i], LOAD(rows[i] + j), b);
+            else a = madd(weight[i], LOAD(rows[i] + j), a);
+        }
+        STORE(out + j, a + b);
+    }
+    for (; j < d; j++)
+        for (int i = 0; i < count; i++) out[j] += w[i] * rows[i][j];
+}
+
+/* out[j] += sum_i w[i] V[i][j] */
+static inline void add_weighted(const float *V, isize stride, isize n, const float *w, isize d, float *out) {
+    const float *rows[8];
+    isize i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int r = 0; r < 8; r++) rows[r] = V + (i + r) * stride;
+        add_rows(8, rows, w + i, d, out);
+    }
+    for (; i < n; i++) {
+        rows[0] = V + i * stride;
+        add_rows(1, rows, w + i, d, out);
+    }
+}
+
+INL void fill(float *x, isize n, float value) {
+    for (isize i = 0; i < n; i++) x[i] = value;
+}
+
+INL void scale_row(float *x, isize n, float factor) {
+    isize i = 0;
+    for (; i + 4 <= n; i += 4) STORE(x + i, LOAD(x + i) * splat(factor));
+    for (; i < n; i++) x[i] *= factor;
+}
+
+INL float row_max(const float *x, isize n) {
+    f4 a = splat(MINUS_INFINITY), b = a, c = a, d = a;
+    isize i = 0;
+    for (; i + 16 <= n; i += 16) {
+        a = vmax(a, LOAD(x + i)), b = vmax(b, LOAD(x + i + 4));
+        c = vmax(c, LOAD(x + i + 8)), d = vmax(d, LOAD(x + i + 12));
+    }
+    for (; i + 4 <= n; i += 4) a = vmax(a, LOAD(x + i));
+    float m = hmax(vmax(vmax(a, b), vmax(c, d)));
+    for (; i < n; i++)
+        if (x[i] > m) m = x[i];
+    return m;
+}
+
+/* Whether every entry is finite, as a running sum (see note_bad). */
+INL f4 note_row(f4 sum, const float *x, isize n) {
+    isize i = 0;
+    for (; i + 4 <= n; i += 4) sum = note_bad(sum, LOAD(x + i));
+    for (; i < n; i++) sum = note_bad(sum, splat(x[i]));
+    return sum;
+}
+
+#endif

@@ -1,0 +1,360 @@
+"""The fused kernels: same function names as `numpy_ops`, each returning None where the kernel does not apply.
+
+The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype,
+layout, alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None,
+and the caller falls back to NumPy. Contradictory shapes raise ValueError; the validation before them should have
+refused those.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.machinery import ExtensionFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .._vjp import unbroadcast
+
+Array = np.ndarray
+_F4 = np.dtype(np.float32)
+
+#: The best first; see `kernels/build.py`.
+VARIANTS = ("relaxed", "simd128")
+
+_k: Any = None
+_empty = np.empty
+
+
+def load(path: Path) -> ModuleType:
+    """Load a compiled kernel module and let it check that NumPy's arrays are laid out as it expects.
+
+    Raises:
+        ImportError: The file is missing, the engine lacks its instructions, or the layout differs.
+    """
+    loader = ExtensionFileLoader("graphattend.simd._kernels", str(path))
+    spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
+    if spec is None:
+        raise ImportError(f"cannot load {path}")
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    probe = np.zeros((3, 5), dtype=np.float32)
+    module.setup(probe, probe.ctypes.data, 3, probe.strides[0])
+    return module
+
+
+@cache
+def variant(name: str) -> ModuleType | None:
+    """The kernels built for one instruction set, or None where this engine cannot run them."""
+    path = Path(__file__).with_name(f"kernels_{name}.wasm")
+    if sys.platform != "emscripten" or not path.exists():
+        return None
+    try:
+        return load(path)
+    except ImportError:
+        return None
+
+
+def use(module: ModuleType | None) -> None:
+    """Send the calls below to this module (from `variant` or `load`)."""
+    global _k
+    _k = module
+
+
+def current() -> ModuleType | None:
+    """The module in use."""
+    module: ModuleType | None = _k
+    return module
+
+
+def _int64(x: Array) -> Array:
+    return np.ascontiguousarray(x, dtype=np.int64)
+
+
+def matmul(a: Array, b: Array) -> Array | None:
+    """``a @ b`` for arrays with at least two axes."""
+    return _matmul(a, b, 0)
+
+
+def matmul_nt(a: Array, b: Array) -> Array | None:
+    """``a @ b.mT``."""
+    return _matmul(a, b, 2)
+
+
+def matmul_tn(a: Array, b: Array) -> Array | None:
+    """``a.mT @ b``."""
+    return _matmul(a, b, 1)
+
+
+def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
+    if a.ndim < 2 or b.ndim < 2 or a.dtype != _F4 or b.dtype != _F4:
+        return None
+    m = a.shape[-1] if transposes & 1 else a.shape[-2]
+    n = b.shape[-2] if transposes & 2 else b.shape[-1]
+    if a.ndim == b.ndim == 2:
+        out = _empty((m, n), _F4)
+    else:
+        out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), _F4)
+    # A transposed view has its contiguous axis elsewhere; say so instead of copying it.
+    if a.strides[-1] != 4 and a.strides[-2] == 4:
+        a, transposes = a.swapaxes(-1, -2), transposes ^ 1
+    if b.strides[-1] != 4 and b.strides[-2] == 4:
+        b, transposes = b.swapaxes(-1, -2), transposes ^ 2
+    return out if _k.matmul(a, b, out, transposes) else None
+
+
+def exp(x: Array) -> Array | None:
+    """``np.exp(x)``."""
+    out = _empty(x.shape, x.dtype)
+    return out if _k.exp(x, out) else None
+
+
+def softmax(x: Array) -> Array | None:
+    """Softmax over the last axis; a row of -inf gives zeros."""
+    out = _empty(x.shape, x.dtype)
+    return out if _k.softmax(x, out) else None
+
+
+def segment_softmax(scores: Array, indptr: Array) -> Array | None:
+    """Softmax of scores (K,) or (K, H) within the segments of `indptr` (V+1,)."""
+    out = _empty(scores.shape, scores.dtype)
+    return out if _k.segment_softmax(scores, _int64(indptr), out) else None
+
+
+def sdpa_single(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, bool] | None:
+    """Attention of one query (..., D) over keys (..., N, D) and values (..., N, E).
+
+    Returns:
+        The output (..., E), and whether everything was finite: False means that q, k or v holds NaN or infinity (or
+        that their products overflow), found out without reading them again.
+    """
+    if q.ndim == 1 and k.ndim == 2 and v.ndim == 2:
+        out = _empty(v.shape[1], _F4)
+    else:
+        lead = np.broadcast_shapes(q.shape[:-1], k.shape[:-2], v.shape[:-2])
+        out = _empty((*lead, v.shape[-1]), _F4)
+    finite = _k.attend_one(q, k, v, out, scale)
+    return None if finite is None else (out, finite)
+
+
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    scale: float,
+    mask: Array | None = None,
+    causal: bool = False,
+    lengths: Array | None = None,
+) -> tuple[Array, Array, bool] | None:
+    """Exact attention without the score matrix.
+
+    Args:
+        q: Queries (..., M, D).
+        k: Keys (..., N, D).
+        v: Values (..., N, E).
+        scale: Factor of the scores.
+        mask: Boolean (True = attend) or float32 (added), broadcast against (..., M, N).
+        causal: Query i sees keys j <= i only.
+        lengths: Query i of a batch entry sees keys j < lengths[..., i] only; integers, broadcast against (..., M).
+
+    Returns:
+        Output (..., M, E), log-sum-exp (..., M) (-inf where nothing was visible), and whether q, k and v were finite.
+    """
+    if mask is not None and mask.ndim < 2:
+        mask = np.atleast_2d(mask)
+    if lengths is not None:
+        lengths = _int64(np.atleast_1d(lengths))
+    lead = _lead(q, k, v, mask, lengths)
+    out, lse = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2]), _F4)
+    finite = _k.attend(q, k, v, out, lse, scale, mask, causal, lengths)
+    return None if finite is None else (out, lse, finite)
+
+
+def _lead(q: Array, k: Array, v: Array, mask: Array | None, lengths: Array | None) -> tuple[int, ...]:
+    """The leading axes of an attention's output."""
+    lead = q.shape[:-2]
+    if k.shape[:-2] == lead and v.shape[:-2] == lead and mask is None and lengths is None:
+        return lead
+    shapes = [lead, k.shape[:-2], v.shape[:-2]]
+    if mask is not None:
+        shapes.append(mask.shape[:-2])
+    if lengths is not None:
+        shapes.append(lengths.shape[:-1])
+    return np.broadcast_shapes(*shapes)
+
+
+def attention_vjp(
+    q: Array,
+    k: Array,
+    v: Array,
+    out: Array,
+    lse: Array,
+    grad: Array,
+    *,
+    scale: float,
+    mask: Array | None = None,
+    causal: bool = False,
+    lengths: Array | None = None,
+) -> tuple[Array, Array, Array] | None:
+    """Gradients of `attention` by q, k and v, from its results `out` and `lse` and the gradient by the output."""
+    if mask is not None and mask.ndim < 2:
+        mask = np.atleast_2d(mask)
+    if lengths is not None:
+        lengths = _int64(np.atleast_1d(lengths))
+    lead = out.shape[:-2]
+    dq, dk, dv = (_empty((*lead, *x.shape[-2:]), _F4) for x in (q, k, v))
+    if not _k.attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, mask, causal, lengths):
+        return None
+    return unbroadcast(dq, q.shape), unbroadcast(dk, k.shape), unbroadcast(dv, v.shape)
+
+
+def multi_head_single(
+    q: Array, k: Array, v: Array, parameters: Mapping[str, Array], num_heads: int, scale: float | None = None
+) -> tuple[Array, bool] | None:
+    """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
+
+    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`thresholds.folds`).
+
+    Args:
+        q: The queries.
+        k: The keys.
+        v: The values.
+        parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
+        num_heads: Head h owns columns h·D/H … (h+1)·D/H.
+        scale: Factor of the scores, default 1/√(D/H).
+
+    Returns:
+        Output (Do,) or (M, Do), and whether q, k and v were finite.
+    """
+    p = parameters
+    w_q, w_o = p["w_q"], p["w_o"]
+    if scale is None:
+        scale = (w_q.shape[1] / num_heads) ** -0.5
+    out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), _F4)
+    finite = _k.heads(
+        q[None] if q.ndim == 1 else q,
+        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, num_heads, scale),
+    )
+    if finite is None:
+        return None
+    return (out[0] if q.ndim == 1 else out), finite
+
+
+def graph_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    scale: float,
+    *,
+    bias: Array | None = None,
+    need_weights: bool = False,
+) -> tuple[Array, Array | None, bool] | None:
+    """Every node over its own neighbours, in place on the arrays of all nodes.
+
+    Args:
+        q: Queries (M, D) or (M, H, D).
+        k: Keys (V, D) or (V, H, D).
+        v: Values (V, E) or (V, H, E).
+        indptr: CSR row starts (M+1,).
+        indices: CSR neighbours (K,).
+        scale: Factor of the scores.
+        bias: Added to the scores, (K,) or (K, H), in CSR order.
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (M, E) or (M, H, E), weights (K,) or (K, H) in CSR order or None, and whether everything read was finite.
+    """
+    out = _empty((*q.shape[:-1], v.shape[-1]), _F4)
+    weights = _empty((indices.shape[0], *q.shape[1:-1]), _F4) if need_weights else None
+    finite = _k.graph_attend(q, k, v, _int64(indptr), indices, bias, out, weights, scale)
+    return None if finite is None else (out, weights, finite)
+
+
+def graph_attention_vjp(
+    q: Array, k: Array, v: Array, indptr: Array, indices: Array, weights: Array, grad: Array, scale: float
+) -> tuple[Array, Array, Array, Array] | None:
+    """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient."""
+    dq, dk, dv, dbias = (_empty(x.shape, _F4) for x in (q, k, v, weights))
+    done = _k.graph_attend_vjp(q, k, v, grad, dq, dk, dv, _int64(indptr), indices, weights, dbias, scale)
+    return (dq, dk, dv, dbias) if done else None
+
+
+def gat_layer(
+    x: Array,
+    w: Array,
+    a_query: Array,
+    a_key: Array,
+    indptr: Array,
+    indices: Array,
+    *,
+    negative_slope: float = 0.2,
+    edge_scores: Array | None = None,
+    need_weights: bool = False,
+) -> tuple[Array, Array | None, Array, bool] | None:
+    """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum in one call.
+
+    Args:
+        x: Node features (V, D).
+        w: Projections (H, D, E).
+        a_query: Score vectors of the attending node (H, E).
+        a_key: Score vectors of the neighbour (H, E).
+        indptr: CSR row starts (V+1,).
+        indices: CSR neighbours (K,).
+        negative_slope: Slope of LeakyReLU below 0.
+        edge_scores: What each edge adds to its scores before LeakyReLU, (K,) or (K, H).
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (V, H, E), weights (K, H) or None, the projection (V, H·E), and whether x was finite.
+    """
+    heads, _, width = w.shape
+    out, hidden = _empty((x.shape[0], heads, width), _F4), _empty((x.shape[0], heads * width), _F4)
+    weights = _empty((indices.shape[0], heads), _F4) if need_weights else None
+    finite = _k.gat(
+        x, w, a_query, a_key, _int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
+    )
+    return None if finite is None else (out, weights, hidden, finite)
+
+
+def poincare_attention(
+    q: Array, k: Array, v: Array, curvature: float, temperature: float, *, need_weights: bool = False
+) -> tuple[Array, Array | None] | None:
+    """Attention in the Poincaré ball: weights softmax(−distance / temperature), values averaged by the gyromidpoint.
+
+    Args:
+        q: Queries (D,) or (M, D) inside the ball of radius 1/√−curvature.
+        k: Keys (N, D) inside the ball.
+        v: Values (N, D) inside the ball.
+        curvature: Negative.
+        temperature: Positive.
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (D,) or (M, D) and weights (N,) or (M, N) or None. The result itself is None also where a point is not
+        finite or not inside the ball.
+    """
+    rows = q[None] if q.ndim == 1 else q
+    out = _empty((rows.shape[0], v.shape[-1]), _F4)
+    weights = _empty((rows.shape[0], k.shape[0]), _F4) if need_weights else None
+    if not _k.poincare(rows, k, v, out, None, weights, -curvature, temperature):
+        return None
+    if q.ndim == 1:
+        return out[0], weights if weights is None else weights[0]
+    return out, weights
+
+
+def poincare_distances(q: Array, k: Array, curvature: float) -> Array | None:
+    """Distances (N,) or (M, N) of points (D,) or (M, D) to points (N, D) in the Poincaré ball."""
+    rows = q[None] if q.ndim == 1 else q
+    out = _empty((rows.shape[0], k.shape[0]), _F4)
+    if not _k.poincare(rows, k, None, None, out, None, -curvature, 1.0):
+        return None
+    return out[0] if q.ndim == 1 else out

@@ -1,0 +1,109 @@
+"""The state of a training run, and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidConfigError, LoadError
+from ..storage import load_errors, read_archive, write_archive
+from ._optimizer import Arrays, State
+
+KIND = "training-checkpoint"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunState:
+    """Where a run stands after a whole step; every step makes a new one, so an interrupted step leaves no trace.
+
+    Random numbers are a function of the seed and the step, so these numbers are the generator's state, too.
+    """
+
+    params: Arrays
+    optimizer: State
+    balancer: State
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    #: Sums over the samples of the current epoch.
+    loss_sum: float = 0.0
+    samples: int = 0
+    losses: tuple[float, ...] = ()
+    metrics: tuple[float, ...] = ()
+    metric_epochs: tuple[int, ...] = ()
+    best: float | None = None
+    best_epoch: int | None = None
+    best_params: Arrays = dataclasses.field(default_factory=dict)
+    stale: int = 0
+    stopped_early: bool = False
+
+
+_NUMBERS = ("epoch", "batch", "step", "loss_sum", "samples", "best", "best_epoch", "stale", "stopped_early")
+_ARRAYS = ("params", "optimizer", "best_params")
+_LISTS = {"losses": np.float64, "metrics": np.float64, "metric_epochs": np.int64}
+
+
+def save(path: Any, state: RunState, settings: dict[str, Any]) -> None:
+    """Write the state; names go into the config, because they may hold what archive names may not."""
+    arrays: Arrays = {}
+    config: dict[str, Any] = {"kind": KIND, "settings": settings, "balancer": state.balancer}
+    config["run"] = {name: getattr(state, name) for name in _NUMBERS}
+    for field in _ARRAYS:
+        entries = getattr(state, field)
+        config[field] = {}
+        for i, (name, value) in enumerate(entries.items()):
+            if isinstance(value, np.ndarray):
+                arrays[f"{field}/{i}"] = value
+                config[field][name] = None
+            else:
+                config[field][name] = int(value)
+    for field, dtype in _LISTS.items():
+        arrays[f"history/{field}"] = np.array(getattr(state, field), dtype)
+    write_archive(path, arrays, config)
+
+
+def load(path: Any, settings: dict[str, Any], start: RunState) -> RunState:
+    """Read a state that continues `start`; settings that would change its course must be the same."""
+    config, arrays = read_archive(path, kind=KIND)
+    with load_errors(path):
+        try:
+            state, saved = _parse(config, arrays)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise LoadError(f"{os.fspath(path)}: no training checkpoint ({error!r:.80})", argument="resume") from None
+        own = _shapes(start.params)
+        if _shapes(state.params) != own or (state.best_params and _shapes(state.best_params) != own):
+            raise LoadError(f"{os.fspath(path)}: holds other parameters than these", argument="resume")
+        if sorted(state.optimizer) != sorted(start.optimizer):
+            raise LoadError(f"{os.fspath(path)}: holds the state of another optimizer", argument="resume")
+    for name, value in settings.items():
+        if saved.get(name) != value:
+            raise InvalidConfigError(
+                f"resume: the checkpoint was made with {name} = {saved.get(name)!r:.60}, not {value!r:.60}",
+                argument="resume",
+                expected=value,
+                actual=saved.get(name),
+            )
+    return state
+
+
+def _parse(config: dict[str, Any], arrays: Arrays) -> tuple[RunState, dict[str, Any]]:
+    fields: dict[str, Any] = {name: config["run"][name] for name in _NUMBERS}
+    for name in ("epoch", "batch", "step", "samples", "stale"):
+        if type(fields[name]) is not int or fields[name] < 0:
+            raise TypeError(name)
+    fields["loss_sum"] = float(fields["loss_sum"])
+    for field in _ARRAYS:
+        fields[field] = {
+            name: arrays[f"{field}/{i}"] if value is None else int(value)
+            for i, (name, value) in enumerate(config[field].items())
+        }
+    for field in _LISTS:
+        fields[field] = tuple(arrays[f"history/{field}"].tolist())
+    return RunState(balancer=dict(config["balancer"]), **fields), dict(config["settings"])
+
+
+def _shapes(params: Arrays) -> dict[str, Any]:
+    return {name: (value.shape, str(value.dtype)) for name, value in params.items()}

@@ -1,0 +1,205 @@
+"""What every optimizer shares: checked parameters, per-parameter options, a flat state that can be saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from .._validate import as_float, as_int, as_number, check_finite, check_shape, near_miss
+from ..errors import InvalidConfigError
+
+#: A learning rate, or a schedule that gives one for step 0, 1, …
+Rate = float | Callable[[int], float]
+Arrays = dict[str, np.ndarray]
+State = dict[str, Any]
+
+
+def checked_parameters(params: Any, argument: str = "params") -> Arrays:
+    """A mapping of names to finite float arrays."""
+    if not isinstance(params, Mapping):
+        raise InvalidConfigError(
+            f"{argument}: expected a mapping from names to arrays, got {type(params).__name__}",
+            argument=argument,
+            expected="a mapping from names to arrays",
+            actual=type(params).__name__,
+        )
+    out = {}
+    for name, value in params.items():
+        if not isinstance(name, str):
+            raise InvalidConfigError(
+                f"{argument}: expected names that are text, got {name!r:.80}",
+                argument=argument,
+                expected="text",
+                actual=name,
+            )
+        array = as_float(value, f"{argument}[{name!r}]")
+        check_finite(array, f"{argument}[{name!r}]")
+        out[name] = array
+    return out
+
+
+def checked_gradients(grads: Any, params: Arrays) -> Arrays:
+    """Gradients by name in their parameters' dtype; None and missing ones are left out."""
+    if isinstance(grads, Mapping):
+        grads = {name: g for name, g in grads.items() if g is not None}
+    checked = checked_parameters(grads, "grads")
+    for name, grad in checked.items():
+        if name not in params:
+            raise InvalidConfigError(
+                f"grads: {name!r} is no parameter{near_miss(name, params)}",
+                argument="grads",
+                expected=sorted(params),
+                actual=name,
+            )
+        check_shape(grad, f"grads[{name!r}]", params[name].shape)
+        checked[name] = grad.astype(params[name].dtype, copy=False)
+    return checked
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """Base of the optimizers: options as fields, `init` and `update` as pure functions.
+
+    A subclass names its running averages in `slots` and states one step for one parameter in `_step`.
+    """
+
+    lr: Rate = 1e-3
+    groups: Mapping[str, Mapping[str, Any]] | None = dataclasses.field(default=None, kw_only=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the arrays kept per parameter."""
+        return ()
+
+    def __post_init__(self) -> None:
+        if not callable(self.lr):
+            as_number(self.lr, "lr", minimum=0)
+        self._check_options()
+        if self.groups is None:
+            return
+        if not isinstance(self.groups, Mapping) or not all(isinstance(o, Mapping) for o in self.groups.values()):
+            raise InvalidConfigError(
+                "groups: expected a mapping from names or patterns to options",
+                argument="groups",
+                expected="a mapping from names or patterns to options",
+                actual=type(self.groups).__name__,
+            )
+        fields = [f.name for f in dataclasses.fields(self) if f.name != "groups"]
+        for pattern, options in self.groups.items():
+            for option in options:
+                if option not in fields:
+                    raise InvalidConfigError(
+                        f"groups: {option!r} is no option of {type(self).__name__}{near_miss(option, fields)}",
+                        argument="groups",
+                        expected=fields,
+                        actual=option,
+                    )
+            self._for(pattern)  # the group's options are checked now, not at the first step
+
+    def _check_options(self) -> None:
+        """Check the subclass's own options."""
+
+    def _for(self, name: str) -> Self:
+        """The optimizer with the options of the group that `name` belongs to: its exact name, else the first match."""
+        if not self.groups:
+            return self
+        options = self.groups.get(name)
+        if options is None:
+            options = next((o for pattern, o in self.groups.items() if fnmatch.fnmatchcase(name, pattern)), {})
+        return dataclasses.replace(self, groups=None, **options)
+
+    def _rate(self, step: int) -> float:
+        return float(as_number(self.lr(step), "lr", minimum=0)) if callable(self.lr) else float(self.lr)
+
+    def _slot_shape(self, slot: str, name: str, param: np.ndarray) -> tuple[int, ...]:
+        return param.shape
+
+    def _step(
+        self, name: str, param: np.ndarray, grad: np.ndarray, state: Arrays, count: int, lr: float
+    ) -> tuple[np.ndarray, Arrays]:
+        """New value and new running averages of one parameter; `count` is 1 at its first step."""
+        raise NotImplementedError
+
+    def init(self, params: Mapping[str, Any]) -> State:
+        """The state before the first step.
+
+        Args:
+            params: Parameters by name.
+
+        Returns:
+            A flat dict of arrays and whole numbers: ``"step"``, and per parameter ``"count/<name>"`` and
+            ``"<average>/<name>"``. It can be saved as .npz as it is.
+
+        Raises:
+            InvalidConfigError: `params` is no mapping from names to float arrays.
+        """
+        state: State = {"step": 0}
+        for name, param in checked_parameters(params).items():
+            own = self._for(name)
+            state[f"count/{name}"] = 0
+            for slot in own.slots:
+                state[f"{slot}/{name}"] = np.zeros(own._slot_shape(slot, name, param), param.dtype)
+        return state
+
+    def update(
+        self, params: Mapping[str, Any], grads: Mapping[str, Any], state: Mapping[str, Any]
+    ) -> tuple[Arrays, State]:
+        """One step. Nothing that is passed in is changed.
+
+        Args:
+            params: Parameters by name.
+            grads: Gradients by name; a parameter without one (or with None) stays as it is, with its averages.
+            state: What `init` or the previous `update` returned.
+
+        Returns:
+            New parameters and new state.
+
+        Raises:
+            InvalidConfigError: A gradient of an unknown name, or a state of other parameters.
+            DimensionMismatchError: A gradient that is not shaped like its parameter.
+            NumericalInstabilityError: NaN or infinity in parameters or gradients.
+        """
+        checked = checked_parameters(params)
+        gradients = checked_gradients(grads, checked)
+        step = self._state_int(state, "step")
+        new_params, new_state = dict(checked), dict(state)
+        for name, grad in gradients.items():
+            own, param = self._for(name), checked[name]
+            count = self._state_int(state, f"count/{name}") + 1
+            slots = {slot: self._state_array(state, slot, name, own, param) for slot in own.slots}
+            value, slots = own._step(name, param, grad, slots, count, own._rate(step))
+            new_params[name] = np.asarray(value, param.dtype)
+            new_state[f"count/{name}"] = count
+            for slot, array in slots.items():
+                new_state[f"{slot}/{name}"] = np.asarray(array, param.dtype)
+        new_state["step"] = step + 1
+        return new_params, new_state
+
+    @staticmethod
+    def _state_entry(state: Any, key: str) -> Any:
+        if not isinstance(state, Mapping) or key not in state:
+            raise InvalidConfigError(
+                f"state: expected an entry {key!r}; use what init or update returned for these parameters",
+                argument="state",
+                expected=key,
+                actual=sorted(map(str, state))[:20] if isinstance(state, Mapping) else type(state).__name__,
+            )
+        return state[key]
+
+    @classmethod
+    def _state_int(cls, state: Any, key: str) -> int:
+        value = cls._state_entry(state, key)
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value[()]
+        return as_int(value, f"state[{key!r}]", minimum=0)
+
+    @classmethod
+    def _state_array(cls, state: Any, slot: str, name: str, own: Optimizer, param: np.ndarray) -> np.ndarray:
+        key = f"{slot}/{name}"
+        array = as_float(cls._state_entry(state, key), f"state[{key!r}]")
+        check_shape(array, f"state[{key!r}]", own._slot_shape(slot, name, param))
+        return array.astype(param.dtype, copy=False)

@@ -1,0 +1,55 @@
+"""What every loss shares: the reduction over samples, and what comes back through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._validate import as_choice, as_float, check_finite, check_ndim, check_nonempty, check_shape
+
+REDUCTIONS = ("mean", "sum", "none")
+
+#: From the cotangent of the reduced loss to the cotangent of each sample's loss.
+Spread = Callable[[Any], np.ndarray]
+
+
+def loss_data(x: Any, argument: str, minimum: int, maximum: int | None = None) -> np.ndarray:
+    """Data of a loss: finite floats, not empty, with the given number of axes."""
+    a = as_float(x, argument)
+    check_ndim(a, argument, minimum, maximum)
+    check_nonempty(a, argument)
+    check_finite(a, argument)
+    return a
+
+
+def reduced(values: np.ndarray, reduction: str) -> tuple[Any, Spread]:
+    """Reduce per-sample losses; returns the loss and the way back."""
+    as_choice(reduction, "reduction", REDUCTIONS)
+    dtype, shape = values.dtype, values.shape
+    if reduction == "none":
+        output = values[()] if values.ndim == 0 else values
+        out_shape: tuple[int, ...] = shape
+        weight = 1.0
+    else:
+        weight = 1.0 / values.size if reduction == "mean" else 1.0
+        output = dtype.type(values.sum() * weight)
+        out_shape = ()
+
+    def spread(grad_output: Any) -> np.ndarray:
+        g = as_float(grad_output, "grad_output").astype(dtype, copy=False)
+        check_shape(g, "grad_output", out_shape)
+        return np.broadcast_to(np.asarray(g * weight, dtype), shape)
+
+    return output, spread
+
+
+def softplus(z: np.ndarray) -> np.ndarray:
+    """log(1 + e^z), exact at both ends."""
+    return np.asarray(np.logaddexp(z.dtype.type(0), z))
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-z), without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(z.dtype.type(0), -z)))

@@ -1,0 +1,237 @@
+"""What mini-batches are made of: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .._validate import as_array, as_index, as_int, check_length, check_nonempty
+from ..errors import InvalidConfigError
+
+
+class Data(Protocol):
+    """Anything with a length that makes a batch of chosen samples."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def batch(self, index: np.ndarray, rng: np.random.Generator) -> Any:
+        """The batch of the samples `index`; `rng` for whatever is drawn anew each time."""
+
+
+class Nodes:
+    """Batches of nodes: arrays (b,) of node indices.
+
+    Args:
+        nodes: The nodes, or how many there are.
+
+    Raises:
+        InvalidConfigError: Neither.
+        EmptyInputError: No nodes.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.training import Nodes
+        >>> Nodes([5, 7, 9]).batch(np.array([2, 0]), np.random.default_rng(0))
+        array([9, 5])
+    """
+
+    def __init__(self, nodes: Any) -> None:
+        if isinstance(nodes, (int, np.integer)) and not isinstance(nodes, bool):
+            self.nodes = np.arange(as_int(nodes, "nodes", minimum=1))
+        else:
+            self.nodes = as_index(nodes, "nodes", np.iinfo(np.int64).max, ndim=1)
+            check_nonempty(self.nodes, "nodes")
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def batch(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The chosen nodes."""
+        return np.asarray(self.nodes[index])
+
+
+class PairBatch(NamedTuple):
+    """Pairs source (b,), target (b,), and negatives (b, n) that are not paired with their source."""
+
+    source: np.ndarray
+    target: np.ndarray
+    negatives: np.ndarray
+
+
+class Pairs:
+    """Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with.
+
+    Args:
+        pairs: (2, K) node indices, source over target.
+        num_nodes: Number of nodes.
+        num_negatives: Negatives per pair, drawn with replacement; never the source itself.
+
+    Raises:
+        OutOfBoundsError: A node out of range.
+        EmptyInputError: No pairs.
+        InvalidConfigError: Negatives are asked for, and a source is paired with every other node.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.training import Pairs
+        >>> Pairs([[0, 1], [1, 2]], 3, num_negatives=2).batch(np.array([0]), np.random.default_rng(0))
+        PairBatch(source=array([0]), target=array([1]), negatives=array([[2, 2]]))
+    """
+
+    def __init__(self, pairs: Any, num_nodes: int, *, num_negatives: int = 0) -> None:
+        self.num_nodes = as_int(num_nodes, "num_nodes", minimum=1)
+        self.num_negatives = as_int(num_negatives, "num_negatives", minimum=0)
+        self.pairs = as_index(pairs, "pairs", self.num_nodes, ndim=2)
+        check_length(self.pairs, "pairs", 0, 2, "source over target")
+        check_nonempty(self.pairs, "pairs")
+        own = np.arange(self.num_nodes)
+        both = np.concatenate([self.pairs, np.stack([own, own])], axis=1)
+        self._taken = np.unique(both[0] * self.num_nodes + both[1])
+        if self.num_negatives:
+            sources = np.unique(self.pairs[0])
+            full = np.bincount(self._taken // self.num_nodes, minlength=self.num_nodes)[sources] >= self.num_nodes
+            if full.any():
+                node = int(sources[full][0])
+                raise InvalidConfigError(
+                    f"pairs: node {node} is paired with every other node, so it has no negatives",
+                    argument="pairs",
+                    expected="a node that is not paired with it",
+                    actual=node,
+                )
+
+    def __len__(self) -> int:
+        return int(self.pairs.shape[1])
+
+    def _is_taken(self, source: np.ndarray, other: np.ndarray) -> np.ndarray:
+        code = source * self.num_nodes + other
+        place = np.minimum(np.searchsorted(self._taken, code), len(self._taken) - 1)
+        return np.asarray(self._taken[place] == code)
+
+    def batch(self, index: np.ndarray, rng: np.random.Generator) -> PairBatch:
+        """The chosen pairs, with fresh negatives."""
+        source, target = self.pairs[:, index]
+        wide = np.repeat(source, self.num_negatives)
+        drawn = rng.integers(self.num_nodes, size=wide.size)
+        again = np.flatnonzero(self._is_taken(wide, drawn))
+        for _ in range(20):
+            if not again.size:
+                break
+            drawn[again] = rng.integers(self.num_nodes, size=again.size)
+            again = again[self._is_taken(wide[again], drawn[again])]
+        for i in again:  # nodes paired with nearly all others: list what is left
+            row = self._taken[self._taken // self.num_nodes == wide[i]] % self.num_nodes
+            drawn[i] = rng.choice(np.setdiff1d(np.arange(self.num_nodes), row))
+        return PairBatch(source, target, drawn.reshape(len(source), self.num_negatives))
+
+
+class NeighborhoodBatch(NamedTuple):
+    """Nodes (b,) and their neighbours: those of nodes[i] are neighbors[indptr[i]:indptr[i + 1]]."""
+
+    nodes: np.ndarray
+    indptr: np.ndarray
+    neighbors: np.ndarray
+
+
+class Neighborhoods:
+    """Batches of nodes, each with its neighbours in a graph, or with a sample of them.
+
+    Args:
+        graph: A `NeighborGraph` (anything with `indptr` and `indices`).
+        nodes: The nodes; all by default.
+        fanout: At most so many neighbours per node, drawn without replacement; all by default.
+
+    Raises:
+        InvalidConfigError: No graph.
+        OutOfBoundsError: A node out of range.
+        EmptyInputError: No nodes.
+
+    Source:
+        Hamilton et al. 2017, "Inductive Representation Learning on Large Graphs", section 3.1.
+
+    Example:
+        >>> import numpy as np
+        >>> from types import SimpleNamespace
+        >>> from graphattend.training import Neighborhoods
+        >>> graph = SimpleNamespace(indptr=np.array([0, 2, 3]), indices=np.array([0, 1, 0]))
+        >>> Neighborhoods(graph).batch(np.array([1, 0]), np.random.default_rng(0))
+        NeighborhoodBatch(nodes=array([1, 0]), indptr=array([0, 1, 3]), neighbors=array([0, 0, 1]))
+    """
+
+    def __init__(self, graph: Any, nodes: Any = None, *, fanout: int | None = None) -> None:
+        for field in ("indptr", "indices"):
+            if not hasattr(graph, field):
+                raise InvalidConfigError(
+                    f"graph: expected a NeighborGraph, got {type(graph).__name__}",
+                    argument="graph",
+                    expected="a NeighborGraph",
+                    actual=type(graph).__name__,
+                )
+        self.indptr = as_index(graph.indptr, "graph.indptr", ndim=1)
+        self.indices = as_index(graph.indices, "graph.indices", ndim=1)
+        count = len(self.indptr) - 1
+        self.nodes = np.arange(count) if nodes is None else as_index(nodes, "nodes", count, ndim=1)
+        check_nonempty(self.nodes, "nodes")
+        self.fanout = None if fanout is None else as_int(fanout, "fanout", minimum=1)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def batch(self, index: np.ndarray, rng: np.random.Generator) -> NeighborhoodBatch:
+        """The chosen nodes with their neighbours, in the graph's order."""
+        nodes = self.nodes[index]
+        start = self.indptr[nodes]
+        degree = self.indptr[nodes + 1] - start
+        row = np.repeat(np.arange(len(nodes)), degree)
+        first = np.cumsum(degree) - degree
+        edge = np.arange(len(row)) - first[row] + start[row]
+        if self.fanout is not None:
+            order = np.lexsort((rng.random(len(row)), row))
+            keep = np.sort(order[np.arange(len(row)) - first[row] < self.fanout])
+            edge, degree = edge[keep], np.minimum(degree, self.fanout)
+        return NeighborhoodBatch(nodes, np.concatenate([[0], np.cumsum(degree)]), self.indices[edge])
+
+
+class Rows:
+    """Batches of rows of arrays that have the same number of them: tuples of arrays.
+
+    Args:
+        *arrays: Arrays of any kind with equal first axes.
+
+    Raises:
+        DimensionMismatchError: First axes differ.
+        EmptyInputError: No rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.training import Rows
+        >>> Rows([[1.0], [2.0]], [0, 1]).batch(np.array([1]), np.random.default_rng(0))
+        (array([[2.]]), array([1]))
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        self.arrays = tuple(np.atleast_1d(as_array(a, f"arrays[{i}]")) for i, a in enumerate(arrays))
+        if not self.arrays:
+            raise InvalidConfigError("arrays: expected at least one", argument="arrays", expected="arrays", actual=())
+        for i, a in enumerate(self.arrays):
+            check_nonempty(a, f"arrays[{i}]")
+            check_length(a, f"arrays[{i}]", 0, len(self.arrays[0]), "the length of arrays[0]")
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def batch(self, index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """The chosen rows of each array."""
+        return tuple(a[index] for a in self.arrays)
+
+
+def as_data(data: Any) -> Data:
+    """Data as it is; a number or an index array means nodes, a tuple means rows of arrays."""
+    if callable(getattr(data, "batch", None)) and hasattr(type(data), "__len__"):
+        if len(data) == 0:
+            raise InvalidConfigError("data: expected at least one sample, got none", argument="data", expected=">= 1")
+        return data  # type: ignore[no-any-return]
+    if isinstance(data, tuple):
+        return Rows(*data)
+    return Nodes(data)

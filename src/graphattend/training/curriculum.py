@@ -1,0 +1,148 @@
+"""Curricula: what is trained on, and how much each loss counts, as functions of the step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim
+from ..errors import InvalidConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of a curriculum.
+
+    Args:
+        steps: How long it lasts.
+        difficulty: Share of the samples, easiest first, in use at its end (0 … 1).
+        weights: Weight of each loss at its end, by name.
+
+    Raises:
+        InvalidConfigError: A value out of range.
+
+    Example:
+        >>> from graphattend.training import Stage
+        >>> Stage(100, difficulty=0.3).steps
+        100
+    """
+
+    steps: int
+    difficulty: float = 1.0
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        as_int(self.steps, "steps", minimum=1)
+        as_number(self.difficulty, "difficulty", minimum=0, maximum=1)
+        if not isinstance(self.weights, Mapping) or not all(isinstance(name, str) for name in self.weights):
+            raise InvalidConfigError(
+                "weights: expected a mapping from names of losses to numbers",
+                argument="weights",
+                expected="a mapping from names to numbers",
+                actual=type(self.weights).__name__,
+            )
+        for name, value in self.weights.items():
+            as_number(value, f"weights[{name!r}]", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class CurriculumScheduler:
+    """Stages one after the other; after the last one its values stay.
+
+    With ``mode="step"`` a stage's values hold throughout the stage. With ``"linear"`` they are reached at its end
+    in a straight line from the previous stage's (the first stage's values hold from the start); a loss that the
+    previous stage does not weigh comes from 0, one that the next does not weigh goes to 0.
+
+    Args:
+        stages: `Stage` objects, in order.
+        mode: "step" or "linear".
+
+    Raises:
+        InvalidConfigError: No stages, or something else among them.
+
+    Source:
+        Bengio et al. 2009, "Curriculum Learning"; the growing share of easy samples is Hacohen & Weinshall 2019's
+        "fixed exponential pacing" with free steps.
+
+    Example:
+        >>> from graphattend.training import CurriculumScheduler, Stage
+        >>> plan = CurriculumScheduler([Stage(10, 0.2, {"nce": 1.0}), Stage(10, 1.0, {"nce": 1.0, "smooth": 0.5})])
+        >>> plan.difficulty(3), plan.weights(12)
+        (0.2, {'nce': 1.0, 'smooth': 0.5})
+    """
+
+    stages: Sequence[Stage]
+    mode: str = "step"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.stages, (list, tuple)) or not self.stages:
+            raise InvalidConfigError("stages: expected a list of stages", argument="stages", expected="a list of Stage")
+        for i, stage in enumerate(self.stages):
+            if not isinstance(stage, Stage):
+                raise InvalidConfigError(
+                    f"stages[{i}]: expected a Stage, got {type(stage).__name__}",
+                    argument="stages",
+                    expected="Stage",
+                    actual=type(stage).__name__,
+                )
+        as_choice(self.mode, "mode", ("step", "linear"))
+        object.__setattr__(self, "stages", tuple(self.stages))
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage(self, t: int) -> int:
+        """Number (from 0) of the stage that step `t` falls in."""
+        return self._locate(t)[0]
+
+    def _locate(self, t: int) -> tuple[int, float]:
+        """Stage of step `t`, and the share of it that is done after that step."""
+        left = as_int(t, "t", minimum=0)
+        for i, stage in enumerate(self.stages):
+            if left < stage.steps:
+                return i, (left + 1) / stage.steps
+            left -= stage.steps
+        return len(self.stages) - 1, 1.0
+
+    def _between(self, t: int) -> tuple[Stage, Stage, float]:
+        i, done = self._locate(t)
+        if self.mode == "step" or i == 0:
+            return self.stages[i], self.stages[i], 1.0
+        return self.stages[i - 1], self.stages[i], done
+
+    def difficulty(self, t: int) -> float:
+        """Share of the samples, easiest first, that step `t` may use."""
+        old, new, done = self._between(t)
+        return float(old.difficulty + (new.difficulty - old.difficulty) * done)
+
+    def weights(self, t: int) -> dict[str, float]:
+        """Weight of each loss at step `t`."""
+        old, new, done = self._between(t)
+        names = list(dict.fromkeys([*old.weights, *new.weights]))
+        a, b = old.weights, new.weights
+        return {name: float(a.get(name, 0) + (b.get(name, 0) - a.get(name, 0)) * done) for name in names}
+
+    def select(self, t: int, difficulties: Any) -> np.ndarray:
+        """Samples that step `t` may use: the easiest share, at least one.
+
+        Args:
+            t: The step.
+            difficulties: (N,) one number per sample, small = easy.
+
+        Returns:
+            Indices, easiest first; equal ones in their order.
+
+        Raises:
+            DimensionMismatchError: Not one axis.
+            NumericalInstabilityError: NaN or infinity.
+        """
+        d = as_float(difficulties, "difficulties")
+        check_ndim(d, "difficulties", 1, 1)
+        check_finite(d, "difficulties")
+        count = max(1, int(np.ceil(self.difficulty(t) * len(d) - 1e-9)))
+        return np.argsort(d, kind="stable")[:count]

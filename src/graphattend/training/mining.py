@@ -1,0 +1,206 @@
+"""Hard negatives: the candidates that are most easily taken for a positive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._validate import (
+    as_array,
+    as_choice,
+    as_float,
+    as_index,
+    as_int,
+    as_number,
+    as_rng,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    check_shape,
+    common_dtype,
+)
+from ..errors import InvalidConfigError
+
+STRATEGIES = ("distance", "degree", "mixed", "semi_hard")
+#: Rows whose differences to the anchor are held at once.
+_CHUNK = 16_384
+
+
+def _distances(anchor: np.ndarray, embeddings: np.ndarray, manifold: Any) -> np.ndarray:
+    """Distances (V,) from the anchor; only a chunk of differences exists at a time."""
+    out = np.empty(len(embeddings))
+    for start in range(0, len(embeddings), _CHUNK):
+        rows = embeddings[start : start + _CHUNK]
+        if manifold is None:
+            difference = (rows - anchor).astype(np.float64, copy=False)
+            out[start : start + len(rows)] = np.sqrt(np.einsum("vd,vd->v", difference, difference))
+        else:
+            out[start : start + len(rows)] = manifold.dist(anchor, rows)
+    return out
+
+
+def _smallest(keys: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+    """The k candidates with the smallest keys, smallest first; equal keys in the order of their indices."""
+    if k < len(candidates):
+        bound = np.partition(keys, k - 1)[k - 1]
+        keep = keys <= bound
+        candidates, keys = candidates[keep], keys[keep]
+    return np.asarray(candidates[np.argsort(keys, kind="stable")[:k]])
+
+
+def _sampled(weights: np.ndarray, candidates: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """K different candidates, with probabilities in proportion to the weights while those last."""
+    # Gumbel top-k: the k largest of log w + Gumbel noise are such a sample; candidates of weight 0 come last.
+    with np.errstate(divide="ignore"):
+        score = np.log(weights) + rng.gumbel(size=len(weights))
+    order = np.lexsort((rng.random(len(weights)), -score))
+    return np.asarray(candidates[order[:k]])
+
+
+def _degree_weights(degrees: Any, count: int) -> np.ndarray:
+    if degrees is None:
+        raise InvalidConfigError(
+            "degrees: expected one number per embedding for this strategy, got None",
+            argument="degrees",
+            expected=f"shape ({count},)",
+            actual=None,
+        )
+    d = as_float(degrees, "degrees")
+    check_shape(d, "degrees", (count,))
+    check_finite(d, "degrees")
+    if d.min() < 0:
+        raise InvalidConfigError(
+            f"degrees: expected numbers >= 0, got {float(d.min()):g}",
+            argument="degrees",
+            expected="numbers >= 0",
+            actual=float(d.min()),
+        )
+    return d.astype(np.float64, copy=False)
+
+
+def _excluded(positive_indices: Any, count: int) -> np.ndarray:
+    positives = as_array(positive_indices, "positive_indices")
+    if positives.ndim == 0:
+        positives = positives[None]
+    return as_index(positives, "positive_indices", count, ndim=1)
+
+
+def sample_hard_negatives(
+    anchor: Any,
+    embeddings: Any,
+    positive_indices: Any,
+    k: int,
+    *,
+    strategy: str = "distance",
+    degrees: Any = None,
+    rng: Any = None,
+    manifold: Any = None,
+    mix: float = 0.5,
+) -> np.ndarray:
+    """Choose k hard negatives for an anchor; never a positive, never the same twice.
+
+    - ``"distance"``: the k nearest to the anchor, nearest first. Exact.
+    - ``"degree"``: well-connected nodes: drawn without replacement with probability proportional to their degree
+      (with `rng`), or simply the k of highest degree (without).
+    - ``"mixed"``: the ``round(mix·k)`` nearest, then the rest by degree from what remains.
+    - ``"semi_hard"``: FaceNet's: farther from the anchor than its farthest positive, nearest of these first.
+      If fewer than k are that far, the rest are the farthest of the nearer ones, farthest (easiest) first.
+
+    The anchor is excluded by listing its index among the positives.
+
+    Args:
+        anchor: (D,).
+        embeddings: (V, D).
+        positive_indices: (P,) indices into the embeddings; may be empty, except for "semi_hard".
+        k: How many, at least 1.
+        strategy: One of the four.
+        degrees: (V,) numbers ≥ 0, for "degree" and "mixed".
+        rng: Generator or seed; without it every strategy is deterministic.
+        manifold: Measure with its `dist` instead of Euclidean distance.
+        mix: Share of "mixed" taken by distance.
+
+    Returns:
+        (k,) int64 indices into the embeddings.
+
+    Raises:
+        InvalidConfigError: Fewer than k candidates, degrees missing, or an option out of range.
+        OutOfBoundsError: A positive index out of range.
+        DimensionMismatchError: Shapes do not fit.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Source:
+        Schroff et al. 2015, "FaceNet", section 3.2 (semi-hard); Robinson et al. 2021, "Contrastive Learning with
+        Hard Negative Samples" (distance); Mikolov et al. 2013 (by degree).
+
+    Example:
+        >>> from graphattend.training import sample_hard_negatives
+        >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0], 2)
+        array([1, 2])
+        >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0, 2], 1, strategy="semi_hard")
+        array([3])
+    """
+    a, x = as_float(anchor, "anchor"), as_float(embeddings, "embeddings")
+    check_ndim(a, "anchor", 1, 1)
+    check_ndim(x, "embeddings", 2, 2)
+    check_nonempty(x, "embeddings")
+    check_length(a, "anchor", 0, x.shape[1], "the width of embeddings")
+    check_finite(a, "anchor")
+    check_finite(x, "embeddings")
+    a, x = common_dtype(a, x)
+    positives = _excluded(positive_indices, len(x))
+    number = as_int(k, "k", minimum=1)
+    as_choice(strategy, "strategy", STRATEGIES)
+    share = as_number(mix, "mix", minimum=0, maximum=1)
+    generator = None if rng is None else as_rng(rng)
+    if manifold is not None and not callable(getattr(manifold, "dist", None)):
+        raise InvalidConfigError(
+            f"manifold: expected a manifold, got {type(manifold).__name__}",
+            argument="manifold",
+            expected="a manifold",
+            actual=type(manifold).__name__,
+        )
+    allowed = np.ones(len(x), bool)
+    allowed[positives] = False
+    candidates = np.flatnonzero(allowed)
+    if len(candidates) < number:
+        raise InvalidConfigError(
+            f"k: expected at most {len(candidates)}, the number of embeddings that are not positives, got {number}",
+            argument="k",
+            expected=f"<= {len(candidates)}",
+            actual=number,
+        )
+    if strategy == "degree":
+        return _by_degree(_degree_weights(degrees, len(x)), candidates, number, generator)
+    if strategy == "mixed":
+        weights = _degree_weights(degrees, len(x))
+        near_count = round(share * number)
+        nearest = candidates[:0]
+        if near_count:
+            nearest = _smallest(_distances(a, x, manifold)[candidates], candidates, near_count)
+        rest = np.setdiff1d(candidates, nearest, assume_unique=True)
+        return np.concatenate([nearest, _by_degree(weights, rest, number - near_count, generator)])
+    distance = _distances(a, x, manifold)
+    if strategy == "distance":
+        return _smallest(distance[candidates], candidates, number)
+    if len(positives) == 0:
+        raise InvalidConfigError(
+            "positive_indices: expected at least one for strategy 'semi_hard', got none",
+            argument="positive_indices",
+            expected="at least one",
+            actual=0,
+        )
+    beyond = distance[candidates] > distance[positives].max()
+    far, near = candidates[beyond], candidates[~beyond]
+    chosen = _smallest(distance[far], far, min(number, len(far)))
+    missing = number - len(chosen)
+    return chosen if missing == 0 else np.concatenate([chosen, _smallest(-distance[near], near, missing)])
+
+
+def _by_degree(weights: np.ndarray, candidates: np.ndarray, k: int, rng: np.random.Generator | None) -> np.ndarray:
+    if k == 0:
+        return candidates[:0]
+    if rng is None:
+        return _smallest(-weights[candidates], candidates, k)
+    return _sampled(weights[candidates], candidates, k, rng)

@@ -1,0 +1,70 @@
+"""Objectives for the trainer from a mechanism and a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidConfigError
+
+Objective = Callable[[dict[str, np.ndarray], Any, np.random.Generator], tuple[Any, Any]]
+
+
+def graph_objective(model: Any, graph: Any, queries: Any, loss: Callable[[np.ndarray, Any], Any]) -> Objective:
+    """Objective of a mechanism that attends over a whole graph, for `Trainer`.
+
+    Each step computes the output of every node, (V, E), and the loss on the batch.
+
+    Args:
+        model: Anything with `with_parameters` and `attend_vjp`; its dropout, if it has any, is on.
+        graph: The graph.
+        queries: (V, D) features of the nodes.
+        loss: ``loss(output, batch)`` gives (value, pullback), as `ga.vjp` does:
+            ``lambda output, nodes: ga.vjp(cross_entropy, output, labels, index=nodes)``.
+
+    Returns:
+        ``objective(params, batch, rng)`` that gives (loss, gradients by parameter).
+
+    Raises:
+        InvalidConfigError: `model` cannot be trained so, or `loss` is no function.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> from graphattend.training import graph_objective
+        >>> class Scale:
+        ...     def with_parameters(self, p):
+        ...         self.w = p["w"]
+        ...         return self
+        ...     def attend_vjp(self, graph, x):
+        ...         return self.w * x, lambda g: ga.Gradients(g, None, None, {"w": np.sum(g * x)})
+        >>> loss = lambda output, batch: ga.vjp(ga.training.reconstruction, output, np.ones((2, 1)))
+        >>> objective = graph_objective(Scale(), None, np.array([[1.0], [2.0]]), loss)
+        >>> value, grads = objective({"w": np.array(0.0)}, None, None)
+        >>> float(value), float(grads["w"])
+        (1.0, -3.0)
+    """
+    for method in ("with_parameters", "attend_vjp"):
+        if not callable(getattr(model, method, None)):
+            raise InvalidConfigError(
+                f"model: expected a mechanism with {method}, got {type(model).__name__}",
+                argument="model",
+                expected=method,
+                actual=type(model).__name__,
+            )
+    if not callable(loss):
+        raise InvalidConfigError(
+            f"loss: expected a function of (output, batch), got {type(loss).__name__}",
+            argument="loss",
+            expected="a function",
+            actual=type(loss).__name__,
+        )
+
+    def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+        options = {"training": True, "rng": rng} if getattr(model, "dropout", 0) else {}
+        output, pullback = model.with_parameters(params).attend_vjp(graph, queries, **options)
+        value, back = loss(output, batch)
+        return value, pullback(back(1.0)[0]).parameters
+
+    return objective

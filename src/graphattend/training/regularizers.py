@@ -1,0 +1,163 @@
+"""Regularisers of embeddings: smooth over edges, orthogonal columns, norms near a target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._validate import as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
+from .._vjp import Pullback, differentiable
+from ._reduce import loss_data, reduced
+from ._similarity import row_norm
+
+
+def scatter_rows(rows: np.ndarray, index: np.ndarray, length: int) -> np.ndarray:
+    """Sum of the rows (K, D) that go to each index: (length, D)."""
+    out = np.zeros((length, rows.shape[-1]), rows.dtype)
+    simd.scatter_add(out, index, rows)
+    return out
+
+
+def checked_pairs(pairs: Any, argument: str, num_nodes: int) -> np.ndarray:
+    """Node pairs (2, K) as int64, each a row of the embeddings."""
+    index = as_index(pairs, argument, num_nodes, ndim=2)
+    check_length(index, argument, 0, 2, "sources, then targets")
+    return index
+
+
+def _laplacian_vjp(
+    embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: str = "sum"
+) -> tuple[Any, Pullback]:
+    x = loss_data(embeddings, "embeddings", 2, 2)
+    source, target = checked_pairs(edges, "edges", len(x))
+    if edge_weights is None:
+        w = None
+    else:
+        w = as_float(edge_weights, "edge_weights")
+        check_shape(w, "edge_weights", source.shape)
+        check_finite(w, "edge_weights")
+        x, w = common_dtype(x, w)
+    difference = x[source] - x[target]
+    squared = np.einsum("kd,kd->k", difference, difference)
+    # No edges: nothing to smooth, so the loss is 0 for every reduction.
+    values = squared if w is None else w * squared
+    output, spread = reduced(values, reduction if values.size or reduction == "none" else "sum")
+
+    def pullback(grad_output: Any) -> tuple[np.ndarray | None, ...]:
+        g = spread(grad_output)
+        rows = (2 * g if w is None else 2 * g * w)[:, None] * difference
+        grad = scatter_rows(rows, source, len(x)) - scatter_rows(rows, target, len(x))
+        return grad, None, None if w is None else g * squared
+
+    return output, pullback
+
+
+@differentiable(_laplacian_vjp)
+def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: str = "sum") -> Any:
+    """Laplacian smoothness: joined nodes should have similar embeddings.
+
+    Σ over the listed edges of w‖x_i - x_j‖² = tr(Xᵀ L X), each undirected edge listed once.
+
+    Args:
+        embeddings: (V, D).
+        edges: (2, K) node indices.
+        edge_weights: (K,), 1 by default; differentiable too.
+        reduction: "sum" (default) or "mean" over the edges, or "none" for one term per edge.
+
+    Returns:
+        A scalar, or (K,) with "none"; 0 without edges.
+
+    Raises:
+        OutOfBoundsError: An edge names a node that is not there.
+        DimensionMismatchError: Shapes do not fit.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Source:
+        Belkin & Niyogi 2003, "Laplacian Eigenmaps", section 3.
+
+    Example:
+        >>> from graphattend.training import laplacian
+        >>> float(laplacian([[0.0], [1.0], [3.0]], [[0, 1], [1, 2]]))
+        5.0
+    """
+    return _laplacian_vjp(embeddings, edges, edge_weights, reduction=reduction)[0]
+
+
+def _orthogonality_vjp(embeddings: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+    x = loss_data(embeddings, "embeddings", 2)
+    excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
+    output, spread = reduced(np.asarray(np.square(excess).sum(axis=(-2, -1))), reduction)
+
+    def pullback(grad_output: Any) -> tuple[np.ndarray]:
+        return (4 * spread(grad_output)[..., None, None] * simd.matmul(x, excess),)
+
+    return output, pullback
+
+
+@differentiable(_orthogonality_vjp)
+def orthogonality(embeddings: Any, *, reduction: str = "mean") -> Any:
+    """Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F.
+
+    Args:
+        embeddings: (N, D), or (..., N, D) for several matrices.
+        reduction: "mean" or "sum" over the matrices, or "none" for one loss per matrix.
+
+    Returns:
+        A scalar, or the leading shape with "none".
+
+    Raises:
+        DimensionMismatchError: Fewer than two axes.
+        EmptyInputError: No entries.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Source:
+        Brock et al. 2017, "Neural Photo Editing with Introspective Adversarial Networks", section 3.3 (squared form).
+
+    Example:
+        >>> from graphattend.training import orthogonality
+        >>> float(orthogonality([[1.0, 0.0], [0.0, 2.0]]))
+        9.0
+    """
+    return _orthogonality_vjp(embeddings, reduction=reduction)[0]
+
+
+def _norm_penalty_vjp(embeddings: Any, target_norm: Any = 1.0, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+    x = loss_data(embeddings, "embeddings", 1)
+    target = as_number(target_norm, "target_norm", minimum=0)
+    norm = row_norm(x)
+    gap = norm - target
+    output, spread = reduced(np.asarray(np.square(gap))[..., 0], reduction)
+
+    def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
+        g = 2 * spread(grad_output)[..., None] * gap
+        # A zero vector has no direction to grow in: its gradient is 0.
+        return g * x / np.where(norm == 0, norm.dtype.type(1), norm), np.asarray(-g.sum())
+
+    return output, pullback
+
+
+@differentiable(_norm_penalty_vjp)
+def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: str = "mean") -> Any:
+    """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².
+
+    Args:
+        embeddings: (D,) or (..., D).
+        target_norm: At least 0; differentiable too.
+        reduction: "mean" or "sum" over the rows, or "none" for one loss per row.
+
+    Returns:
+        A scalar, or the leading shape with "none".
+
+    Raises:
+        InvalidConfigError: `target_norm` is negative or no number.
+        EmptyInputError: No entries.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Example:
+        >>> from graphattend.training import norm_penalty
+        >>> float(norm_penalty([[3.0, 4.0], [0.0, 1.0]], 1.0))
+        8.0
+    """
+    return _norm_penalty_vjp(embeddings, target_norm, reduction=reduction)[0]

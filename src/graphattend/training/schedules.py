@@ -1,0 +1,192 @@
+"""Learning rates as functions of the step: ``schedule(t)`` for t = 0, 1, 2 and so on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .._validate import as_int, as_number
+from ..errors import InvalidConfigError
+
+
+def _step_number(t: Any) -> int:
+    return as_int(t, "t", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class constant:
+    """The same rate at every step.
+
+    Args:
+        lr: The rate.
+
+    Raises:
+        InvalidConfigError: A rate below 0.
+
+    Example:
+        >>> from graphattend.training import schedules
+        >>> schedules.constant(0.1)(7)
+        0.1
+    """
+
+    lr: float
+
+    def __post_init__(self) -> None:
+        as_number(self.lr, "lr", minimum=0)
+
+    def __call__(self, t: int) -> float:
+        """The rate of step `t`."""
+        _step_number(t)
+        return float(self.lr)
+
+
+@dataclasses.dataclass(frozen=True)
+class step:
+    """The rate times `gamma` after every `step_size` steps.
+
+    Args:
+        lr: The first rate.
+        step_size: Steps between changes.
+        gamma: The factor.
+
+    Raises:
+        InvalidConfigError: An option out of range.
+
+    Example:
+        >>> from graphattend.training import schedules
+        >>> [schedules.step(1.0, 2, 0.5)(t) for t in range(5)]
+        [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+
+    lr: float
+    step_size: int
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        as_number(self.lr, "lr", minimum=0)
+        as_int(self.step_size, "step_size", minimum=1)
+        as_number(self.gamma, "gamma", minimum=0)
+
+    def __call__(self, t: int) -> float:
+        """The rate of step `t`."""
+        return float(self.lr * self.gamma ** (_step_number(t) // self.step_size))
+
+
+@dataclasses.dataclass(frozen=True)
+class warmup:
+    """Linear warm-up: lr·(t+1)/warmup_steps, then lr.
+
+    Args:
+        lr: The rate reached.
+        warmup_steps: Steps until then.
+
+    Raises:
+        InvalidConfigError: An option out of range.
+
+    Example:
+        >>> from graphattend.training import schedules
+        >>> [schedules.warmup(1.0, 4)(t) for t in range(5)]
+        [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+
+    lr: float
+    warmup_steps: int
+
+    def __post_init__(self) -> None:
+        as_number(self.lr, "lr", minimum=0)
+        as_int(self.warmup_steps, "warmup_steps", minimum=0)
+
+    def __call__(self, t: int) -> float:
+        """The rate of step `t`."""
+        done = _step_number(t) + 1
+        return float(self.lr) if done >= self.warmup_steps else float(self.lr * done / self.warmup_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class cosine:
+    """Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on.
+
+    Args:
+        lr: The first rate.
+        total_steps: Steps until the last rate.
+        min_lr: The last rate.
+
+    Raises:
+        InvalidConfigError: An option out of range.
+
+    Source:
+        Loshchilov & Hutter 2017, "SGDR", eq. 5, without restarts.
+
+    Example:
+        >>> from graphattend.training import schedules
+        >>> [round(schedules.cosine(1.0, 4)(t), 4) for t in range(6)]
+        [1.0, 0.8536, 0.5, 0.1464, 0.0, 0.0]
+    """
+
+    lr: float
+    total_steps: int
+    min_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        as_number(self.lr, "lr", minimum=0)
+        as_int(self.total_steps, "total_steps", minimum=1)
+        as_number(self.min_lr, "min_lr", minimum=0)
+
+    def __call__(self, t: int) -> float:
+        """The rate of step `t`."""
+        done = _step_number(t) / self.total_steps
+        if done >= 1:
+            return float(self.min_lr)
+        return float(self.min_lr + (self.lr - self.min_lr) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+class chain:
+    """Schedules one after the other, each counting from 0 when its turn comes.
+
+    Args:
+        *parts: ``(schedule, steps)`` pairs in order; the last is a bare schedule, or a pair after whose steps the
+            rate stays what it was. A bare `warmup` or `cosine` before the last takes its own number of steps.
+
+    Raises:
+        InvalidConfigError: No parts, or a part that is neither.
+
+    Example:
+        >>> from graphattend.training import schedules
+        >>> lr = schedules.chain(schedules.warmup(1.0, 2), schedules.cosine(1.0, 4))
+        >>> [round(lr(t), 4) for t in range(7)]
+        [0.5, 1.0, 1.0, 0.8536, 0.5, 0.1464, 0.0]
+    """
+
+    def __init__(self, *parts: Callable[[int], float] | tuple[Callable[[int], float], int]) -> None:
+        """Check the parts and note where each begins."""
+        if not parts:
+            raise InvalidConfigError("parts: expected at least one schedule", argument="parts", expected="schedules")
+        self._parts: list[tuple[int, int | None, Callable[[int], float]]] = []
+        start = 0
+        for i, part in enumerate(parts):
+            schedule, steps = part if isinstance(part, tuple) and len(part) == 2 else (part, None)
+            if steps is None:
+                steps = getattr(schedule, "warmup_steps", getattr(schedule, "total_steps", None))
+                steps = None if i == len(parts) - 1 else steps
+            if not callable(schedule) or (steps is None and i < len(parts) - 1):
+                raise InvalidConfigError(
+                    f"parts[{i}]: expected (schedule, steps), got {part!r:.80}",
+                    argument="parts",
+                    expected="(schedule, steps)",
+                    actual=part,
+                )
+            if steps is not None:
+                as_int(steps, f"parts[{i}]", minimum=1 if i == len(parts) - 1 else 0)
+            self._parts.append((start, steps, schedule))
+            start += steps or 0
+
+    def __call__(self, t: int) -> float:
+        """The rate of step `t`."""
+        now = _step_number(t)
+        for start, steps, schedule in self._parts:
+            if steps is None or now < start + steps:
+                return float(schedule(now - start))
+        start, steps, schedule = self._parts[-1]
+        return float(schedule((steps or 1) - 1))

@@ -1,0 +1,210 @@
+"""Losses with targets: classes of nodes, values to reconstruct, edges to predict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._validate import (
+    as_array,
+    as_float,
+    as_index,
+    as_number,
+    check_finite,
+    check_nonempty,
+    check_shape,
+    common_dtype,
+)
+from .._vjp import Pullback, differentiable
+from ..errors import InvalidConfigError
+from ._reduce import loss_data, reduced, sigmoid, softplus
+from .regularizers import checked_pairs, scatter_rows
+
+
+def _chosen_rows(index: Any, length: int) -> np.ndarray:
+    """Rows named by indices or by a boolean mask, as indices."""
+    rows = as_array(index, "index")
+    if rows.dtype == np.bool_:
+        check_shape(rows, "index", (length,))
+        rows = np.flatnonzero(rows)
+    rows = as_index(rows, "index", length, ndim=1)
+    check_nonempty(rows, "index")
+    return rows
+
+
+def _cross_entropy_vjp(
+    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
+) -> tuple[Any, Pullback]:
+    full = loss_data(logits, "logits", 1, 2)
+    classes = as_index(targets, "targets", full.shape[-1], ndim=full.ndim - 1)
+    check_shape(classes, "targets", full.shape[:-1])
+    smooth = as_number(label_smoothing, "label_smoothing", minimum=0, maximum=1)
+    if index is not None and full.ndim == 1:
+        raise InvalidConfigError(
+            "index: expected logits (V, C) to choose rows of, got one row",
+            argument="index",
+            expected="logits (V, C)",
+            actual=full.shape,
+        )
+    rows = None if index is None else _chosen_rows(index, len(full))
+    z = np.atleast_2d(full if rows is None else full[rows])
+    chosen = np.atleast_1d(classes if rows is None else classes[rows])
+    shifted = z - z.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    hit = (np.arange(len(z)), chosen)
+    # (1-s)·NLL + s·mean over classes; the second term only when asked for, so that s = 0 adds no rounding.
+    values = -log_p[hit] if smooth == 0 else -(1 - smooth) * log_p[hit] - smooth * log_p.mean(axis=-1)
+    output, spread = reduced(values if full.ndim == 2 else values[0], reduction)
+
+    def pullback(grad_output: Any) -> tuple[np.ndarray, None]:
+        g = spread(grad_output).reshape(-1, 1)
+        grad = np.exp(log_p) - log_p.dtype.type(smooth / z.shape[-1])
+        grad[hit] -= 1 - smooth
+        grad *= g
+        if rows is None:
+            return grad.reshape(full.shape), None
+        return scatter_rows(grad, rows, len(full)), None
+
+    return output, pullback
+
+
+@differentiable(_cross_entropy_vjp)
+def cross_entropy(
+    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """Cross-entropy of class logits, for node classification: -log softmax(logits)[target].
+
+    Args:
+        logits: (V, C), or (C,) for one node.
+        targets: (V,) integers in 0 … C-1, or one integer.
+        index: Rows that count, as indices or as a boolean mask (V,): the training nodes; all by default.
+        label_smoothing: Share of the target spread evenly over all classes, 0 … 1.
+        reduction: "mean" or "sum" over the chosen rows, or "none" for one loss per chosen row.
+
+    Returns:
+        A scalar, or one loss per chosen row with "none".
+
+    Raises:
+        OutOfBoundsError: A target or an index out of range.
+        DimensionMismatchError: Shapes do not fit.
+        EmptyInputError: No rows, or none chosen.
+        NumericalInstabilityError: NaN or infinity in the logits.
+
+    Source:
+        Label smoothing: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+
+    Example:
+        >>> from graphattend.training import cross_entropy
+        >>> round(float(cross_entropy([[0.0, 0.0], [9.0, 0.0]], [0, 1], index=[0])), 4)
+        0.6931
+    """
+    return _cross_entropy_vjp(logits, targets, index=index, label_smoothing=label_smoothing, reduction=reduction)[0]
+
+
+def _reconstruction_vjp(prediction: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+    x = loss_data(prediction, "prediction", 0)
+    y = loss_data(target, "target", 0)
+    check_shape(y, "target", x.shape)
+    x, y = common_dtype(x, y)
+    difference = x - y
+    output, spread = reduced(np.asarray(np.square(difference)), reduction)
+
+    def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
+        grad = np.asarray(2 * spread(grad_output) * difference)
+        return grad, -grad
+
+    return output, pullback
+
+
+@differentiable(_reconstruction_vjp)
+def reconstruction(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
+    """Squared error of a reconstruction, element by element: (x - y)².
+
+    Args:
+        prediction: Any shape.
+        target: The same shape; differentiable too.
+        reduction: "mean" or "sum" over all elements, or "none".
+
+    Returns:
+        A scalar, or the shape of the input with "none".
+
+    Raises:
+        DimensionMismatchError: Shapes differ.
+        EmptyInputError: No entries.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Example:
+        >>> from graphattend.training import reconstruction
+        >>> float(reconstruction([[1.0, 2.0]], [[0.0, 4.0]]))
+        2.5
+    """
+    return _reconstruction_vjp(prediction, target, reduction=reduction)[0]
+
+
+def _adjacency_reconstruction_vjp(
+    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"
+) -> tuple[Any, Pullback]:
+    x = loss_data(embeddings, "embeddings", 2, 2)
+    source, target = checked_pairs(pairs, "pairs", len(x))
+    check_nonempty(source, "pairs")
+    y = as_float(labels, "labels")
+    check_shape(y, "labels", source.shape)
+    check_finite(y, "labels")
+    if y.min() < 0 or y.max() > 1:
+        raise InvalidConfigError(
+            f"labels: expected numbers in 0 … 1, got {float(y.min()):g} … {float(y.max()):g}",
+            argument="labels",
+            expected="numbers in 0 … 1",
+            actual=(float(y.min()), float(y.max())),
+        )
+    positive = as_number(pos_weight, "pos_weight", minimum=0)
+    x, y = common_dtype(x, y)
+    left, right = x[source], x[target]
+    z = np.einsum("kd,kd->k", left, right)
+    values = positive * y * softplus(-z) + (1 - y) * softplus(z)
+    output, spread = reduced(values, reduction)
+
+    def pullback(grad_output: Any) -> tuple[np.ndarray | None, ...]:
+        g = spread(grad_output)
+        grad_z = (g * ((1 - y) * sigmoid(z) - positive * y * sigmoid(-z)))[:, None]
+        grad_x = scatter_rows(grad_z * right, source, len(x)) + scatter_rows(grad_z * left, target, len(x))
+        return grad_x, None, g * (positive * softplus(-z) - softplus(z))
+
+    return output, pullback
+
+
+@differentiable(_adjacency_reconstruction_vjp)
+def adjacency_reconstruction(
+    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"
+) -> Any:
+    """Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined.
+
+    Binary cross-entropy over the listed pairs: all edges and some pairs that are none, or every pair.
+
+    Args:
+        embeddings: (V, D).
+        pairs: (2, K) node indices.
+        labels: (K,) in 0 … 1: 1 where the pair is an edge.
+        pos_weight: Factor on the edges' terms, for few edges among many pairs.
+        reduction: "mean" or "sum" over the pairs, or "none" for one loss per pair.
+
+    Returns:
+        A scalar, or (K,) with "none".
+
+    Raises:
+        OutOfBoundsError: A pair names a node that is not there.
+        InvalidConfigError: A label outside 0 … 1.
+        DimensionMismatchError: Shapes do not fit.
+        EmptyInputError: No pairs.
+        NumericalInstabilityError: NaN or infinity in the data.
+
+    Source:
+        Kipf & Welling 2016, "Variational Graph Auto-Encoders", eq. 2 and 3.
+
+    Example:
+        >>> from graphattend.training import adjacency_reconstruction
+        >>> round(float(adjacency_reconstruction([[1.0], [1.0], [-1.0]], [[0, 0], [1, 2]], [1, 0])), 4)
+        0.3133
+    """
+    return _adjacency_reconstruction_vjp(embeddings, pairs, labels, pos_weight=pos_weight, reduction=reduction)[0]

@@ -1,0 +1,116 @@
+"""Runtimes for the tests inside Pyodide: a Node.js or Chromium with graphattend, pytest and the tests in it.
+
+Run by tools/test_suites.py; by hand, with DIST as `make dist-path` prints it:
+    pytest -p pytest_pyodide --dist-dir DIST --rt node tests/pyodide
+"""
+
+import collections
+import os
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import chromium
+import pytest
+from playwright.sync_api import BrowserType
+from pytest_pyodide import get_global_config
+from pytest_pyodide.fixture import selenium_common
+from pytest_pyodide.server import spawn_web_server
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests"
+PACKAGES = ["graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd"]
+TIMEOUT = 900  # seconds for one test file
+
+#: What ran inside, per runtime and backend, for the summary.
+totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+
+
+def relaxed_simd_flag() -> list[str]:
+    """Node.js 20 hides relaxed SIMD behind a flag, which later versions no longer know."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return ["--experimental-wasm-relaxed-simd"] if int(version.lstrip("v").split(".")[0]) < 22 else []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest-pyodide, which has no options for it, which browser and which flags to use."""
+    settings = get_global_config()
+    settings.set_flags("chrome", chromium.FLAGS)
+    settings.set_flags("node", relaxed_simd_flag())
+    if "chrome" not in config.option.runtime:
+        return
+    launch = BrowserType.launch
+
+    def launch_ours(self: BrowserType, **options: Any) -> Any:
+        return launch(self, executable_path=chromium.find(), **options)
+
+    BrowserType.launch = launch_ours  # type: ignore[method-assign]
+
+
+def mirrored_files() -> list[str]:
+    """Every test file of the mirror of src/, as a path from the repository's root."""
+    found = (path.relative_to(ROOT) for path in TESTS.rglob("test_*.py"))
+    return sorted(path.as_posix() for path in found if path.parts[1] not in {"pyodide", "browser", "tools"})
+
+
+@pytest.fixture(scope="session")
+def tests_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a zip of the tests and their configuration."""
+    folder = tmp_path_factory.mktemp("served")
+    with zipfile.ZipFile(folder / "tests.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *TESTS.rglob("*")]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, path.relative_to(ROOT))
+    with spawn_web_server(folder) as (host, port, _):
+        yield f"http://{host}:{port}/tests.zip"
+
+
+@pytest.fixture(scope="module", params=os.environ.get("GRAPHATTEND_TEST_BACKENDS", "auto").split(","))
+def backend(request: pytest.FixtureRequest) -> str:
+    """Arithmetic to run with; auto is the best one the runtime has."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def inside(
+    request: pytest.FixtureRequest,
+    runtime: str,
+    web_server_main: Any,
+    playwright_browsers: Any,
+    tests_url: str,
+    backend: str,
+) -> Iterator[Any]:
+    """A runtime with everything loaded and the tests unpacked."""
+    with selenium_common(request, runtime, web_server_main, browsers=playwright_browsers) as machine:
+        machine.set_script_timeout(TIMEOUT)
+        if backend != "auto":
+            machine.run(f"import os; os.environ['GRAPHATTEND_BACKEND'] = {backend!r}")
+        machine.load_package(PACKAGES)
+        machine.run_js(
+            f"""
+            const response = await fetch({tests_url!r});
+            pyodide.unpackArchive(await response.arrayBuffer(), "zip", {{ extractDir: "/repository" }});
+            pyodide.runPython(`
+                import os, sys
+                os.chdir("/repository")
+                sys.path.insert(0, "/repository/tests/pyodide")
+                sys.dont_write_bytecode = True
+            `);
+            """
+        )
+        yield machine
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the tests that are not themselves counts of tests inside."""
+    if "test_mirror" not in report.nodeid and (report.when == "call" or not report.passed):
+        totals["distribution"][report.outcome] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran inside the runtimes."""
+    for name, counts in totals.items():
+        numbers = ", ".join(f"{counts[kind]} {kind}" for kind in ("passed", "failed", "skipped"))
+        terminalreporter.write_line(f"Inside Pyodide, {name}: {numbers}")

@@ -1,0 +1,29 @@
+"""The whole test suite and the examples in the docstrings, inside Pyodide."""
+
+import json
+from typing import Any
+
+import pytest
+
+from .conftest import mirrored_files, totals
+
+
+def run_inside(machine: Any, backend: str, *arguments: str) -> None:
+    """Run pytest inside; fail here with what it printed when anything failed there."""
+    result = json.loads(machine.run(f"import inside; inside.run(*{list(arguments)!r})"))
+    for kind in ("passed", "failed", "skipped"):
+        totals[f"{machine.browser}, {backend}"][kind] += result[kind]
+    # 5: nothing to run, when every test of a file is marked native.
+    if result["failed"] or result["exit"] not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        pytest.fail(result["output"], pytrace=False)
+
+
+@pytest.mark.parametrize("path", mirrored_files())
+def test_file(inside: Any, backend: str, path: str) -> None:
+    """One file of the suite."""
+    run_inside(inside, backend, path)
+
+
+def test_docstrings(inside: Any, backend: str) -> None:
+    """The examples of the installed library."""
+    run_inside(inside, backend, "--doctest-modules", "--pyargs", "graphattend")

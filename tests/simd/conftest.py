@@ -1,0 +1,46 @@
+"""The kernels under test: every WebAssembly variant inside Pyodide, a build for this machine elsewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from graphattend.simd import wasm_ops
+
+KERNELS = Path(wasm_ops.__file__).parent / "kernels"
+BACKENDS = wasm_ops.VARIANTS if sys.platform == "emscripten" else ("native",)
+
+
+def load_builder() -> ModuleType:
+    """`kernels/build.py`, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("graphattend_kernels_build", KERNELS / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_kernels(name: str) -> ModuleType | None:
+    """One build of the kernels, or None where this engine cannot run it."""
+    if name == "native":
+        return wasm_ops.load(load_builder().build_native())
+    return wasm_ops.variant(name)
+
+
+LOADED = {name: module for name in BACKENDS if (module := load_kernels(name)) is not None}
+
+
+@pytest.fixture(params=sorted(LOADED))
+def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """A kernel module, with `wasm_ops` sending its calls there."""
+    before = wasm_ops.current()
+    module = LOADED[request.param]
+    wasm_ops.use(module)
+    yield module
+    wasm_ops.use(before)

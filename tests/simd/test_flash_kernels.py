@@ -1,0 +1,137 @@
+"""Flash attention, forward and backward, against the plain float64 formula."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphattend.simd import wasm_ops
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+
+def reference(q, k, v, scale, mask=None, causal=False, lengths=None):
+    """Output, log-sum-exp and weights in float64."""
+    scores = scale * np.einsum("...md,...nd->...mn", q.astype(float), k.astype(float))
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    i, j = np.arange(scores.shape[-2])[:, None], np.arange(scores.shape[-1])
+    if causal:
+        scores = np.where(j <= i, scores, -np.inf)
+    if lengths is not None:
+        scores = np.where(j < np.asarray(lengths)[..., None], scores, -np.inf)
+    peak = scores.max(-1, keepdims=True)
+    e = np.exp(scores - np.where(np.isfinite(peak), peak, 0))
+    total = e.sum(-1, keepdims=True)
+    weights = e / np.where(total > 0, total, 1)
+    with np.errstate(divide="ignore"):
+        lse = (np.log(total) + np.where(np.isfinite(peak), peak, 0))[..., 0]
+    return weights @ v.astype(float), lse, weights
+
+
+def reference_vjp(q, k, v, weights, grad, scale):
+    q, k, v, grad = (x.astype(float) for x in (q, k, v, grad))
+    d_weights = grad @ np.swapaxes(v, -1, -2)
+    d_scores = scale * weights * (d_weights - (weights * d_weights).sum(-1, keepdims=True))
+    return d_scores @ k, np.swapaxes(d_scores, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ grad
+
+
+def close(actual, expected, tolerance, floor=1e-30):
+    """Within `tolerance` of the largest entry, or of `floor` (what rounding of cancelling terms is measured by)."""
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    infinite = np.isinf(expected)
+    np.testing.assert_array_equal(actual[infinite], expected[infinite])
+    size = max(np.abs(expected[~infinite]).max(initial=0), floor)
+    assert np.abs(actual[~infinite] - expected[~infinite]).max(initial=0) <= tolerance * size
+
+
+def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
+    k_lead = lead if k_lead is None else k_lead
+    shapes = ((*lead, m, d), (*k_lead, n, d), (*k_lead, n, e))
+    q, k, v = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+    scale = 1.3 / np.sqrt(d)
+    expected, expected_lse, weights = reference(q, k, v, scale, **options)
+    out, lse, finite = wasm_ops.attention(q, k, v, scale=scale, **options)
+    assert finite
+    close(out, expected, 2e-6)
+    close(lse, expected_lse, 2e-6)
+    grad = rng.standard_normal(out.shape).astype(np.float32)
+    gradients = wasm_ops.attention_vjp(q, k, v, out, lse, grad, scale=scale, **options)
+    wide = [np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (q, k, v)]
+    for mine, full, x in zip(gradients, reference_vjp(*wide, weights, grad, scale), (q, k, v), strict=True):
+        extra = full.ndim - x.ndim
+        full = full.sum(tuple(range(extra))) if extra else full
+        close(mine, full, 3e-6, floor=1)
+
+
+SHAPES = [(1, 1, 1, 1), (2, 70, 3, 5), (3, 5, 4, 4), (8, 64, 8, 8), (9, 65, 7, 9), (65, 130, 33, 30), (130, 20, 64, 66)]
+
+
+@pytest.mark.parametrize(("m", "n", "d", "e"), [*SHAPES, (5, 3, 257, 300)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_shapes(m, n, d, e, causal):
+    check(np.random.default_rng(m * n), m, n, d, e, causal=causal)
+
+
+@pytest.mark.parametrize(("m", "n", "d", "e"), SHAPES)
+@pytest.mark.parametrize("kind", ["bool", "float", "keys", "queries", "transposed"])
+def test_masks(m, n, d, e, kind):
+    rng = np.random.default_rng(m + n)
+    mask = rng.random((m, n)) < 0.6
+    if kind == "float":
+        mask = np.where(mask, rng.standard_normal((m, n)), -np.inf).astype(np.float32)
+    elif kind == "keys":
+        mask = mask[:1]
+    elif kind == "queries":
+        mask = mask[:, :1]
+    elif kind == "transposed":
+        mask = np.ascontiguousarray(mask.T).T
+    check(rng, m, n, d, e, mask=mask)
+
+
+def test_batches_broadcast_and_have_their_own_lengths():
+    rng = np.random.default_rng(0)
+    check(rng, 12, 20, 8, 6, lead=(3, 2), lengths=rng.integers(0, 22, (3, 1, 1)))
+    check(rng, 12, 20, 8, 6, lead=(3, 2), lengths=rng.integers(0, 22, 12), causal=True)
+    check(rng, 12, 20, 8, 6, lead=(3, 2), k_lead=(2,), mask=rng.random((3, 1, 12, 20)) < 0.5)
+
+
+def test_a_mask_may_be_one_row():
+    rng = np.random.default_rng(1)
+    q, k, v = (rng.standard_normal(s).astype(np.float32) for s in ((9, 4), (11, 4), (11, 4)))
+    mask = np.arange(11) % 2 == 0
+    out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=mask)
+    close(out, reference(q, k, v, 1.0, mask=mask[None])[0], 2e-6)
+
+
+def test_a_hugely_negative_mask_on_every_key_changes_nothing():
+    rng = np.random.default_rng(2)
+    q, k, v = (
+        np.zeros((9, 4), np.float32),
+        np.zeros((5, 4), np.float32),
+        rng.standard_normal((5, 4)).astype(np.float32),
+    )
+    out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, np.float32))
+    close(out, np.broadcast_to(v.mean(0), (9, 4)), 2e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("m", [1, 12])
+@pytest.mark.parametrize("causal", [False, True])
+def test_bad_numbers_are_found(bad, which, m, causal):
+    rng = np.random.default_rng(3)
+    arrays = [rng.standard_normal(s).astype(np.float32) for s in ((m, 5), (70, 5), (70, 6))]
+    for position in (0, -1):
+        spoiled = [a.copy() for a in arrays]
+        spoiled[which].reshape(-1)[position] = bad
+        assert not wasm_ops.attention(*spoiled, scale=1.0, causal=causal)[2]
+    assert wasm_ops.attention(*arrays, scale=1.0, causal=causal)[2]
+
+
+def test_heads_may_be_strided_views():
+    rng = np.random.default_rng(4)
+    q, k, v = (rng.standard_normal((2, 30, 3, 8)).astype(np.float32).transpose(0, 2, 1, 3) for _ in range(3))
+    out, _, _ = wasm_ops.attention(q, k, v, scale=0.4)
+    close(out, reference(q, k, v, 0.4)[0], 2e-6)

@@ -1,0 +1,140 @@
+"""Attention over neighbour lists, forward and backward, and the graph attention layer, against loops over nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphattend.simd import wasm_ops
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def close(actual, expected, tolerance=2e-6, floor=1e-30):
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    size = max(np.abs(expected).max(initial=0), floor)
+    assert np.abs(actual - expected).max(initial=0) <= tolerance * size
+
+
+def random_graph(rng, nodes, targets, most=9):
+    degree = rng.integers(0, most, nodes)
+    degree[0] = 0
+    indptr = np.concatenate([[0], np.cumsum(degree)])
+    return indptr, rng.integers(0, targets, indptr[-1])
+
+
+def softmax64(s):
+    e = np.exp(s - s.max(0))
+    return e / e.sum(0)
+
+
+def loop_attention(q, k, v, indptr, indices, scale, bias=None):
+    """(M, H, D) arrays, float64; output and weights."""
+    out, weights = np.zeros((*q.shape[:2], v.shape[-1])), np.zeros((len(indices), q.shape[1]))
+    for i in range(len(q)):
+        row = slice(indptr[i], indptr[i + 1])
+        if row.start == row.stop:
+            continue
+        neighbors = indices[row]
+        scores = scale * np.einsum("hd,nhd->nh", q[i].astype(float), k[neighbors].astype(float))
+        weights[row] = softmax64(scores if bias is None else scores + bias[row])
+        out[i] = np.einsum("nh,nhe->he", weights[row], v[neighbors].astype(float))
+    return out, weights
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize(("d", "e"), [(1, 1), (4, 8), (7, 5), (33, 16)])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_graph_attention_and_its_gradient(heads, d, e, index):
+    rng = np.random.default_rng(heads * d)
+    indptr, indices = random_graph(rng, 30, 20)
+    indices = indices.astype(index)
+    q, k, v = normal(rng, 30, heads, d), normal(rng, 20, heads, d), normal(rng, 20, heads, e)
+    bias = normal(rng, len(indices), heads)
+    expected, expected_weights = loop_attention(q, k, v, indptr, indices, 0.7, bias)
+    out, weights, finite = wasm_ops.graph_attention(q, k, v, indptr, indices, 0.7, bias=bias, need_weights=True)
+    assert finite
+    close(out, expected)
+    close(weights, expected_weights)
+
+    grad = normal(rng, *out.shape)
+    dq, dk, dv, dbias = wasm_ops.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, 0.7)
+    exact = [np.zeros(x.shape) for x in (q, k, v, bias)]
+    for i in range(30):
+        for at in range(indptr[i], indptr[i + 1]):
+            j = indices[at]
+            for h in range(heads):
+                p = expected_weights[at, h]
+                ds = p * (grad[i, h].astype(float) @ v[j, h] - grad[i, h].astype(float) @ expected[i, h])
+                exact[0][i, h] += 0.7 * ds * k[j, h]
+                exact[1][j, h] += 0.7 * ds * q[i, h]
+                exact[2][j, h] += p * grad[i, h]
+                exact[3][at, h] = ds
+    for mine, full in zip((dq, dk, dv, dbias), exact, strict=True):
+        close(mine, full, 3e-6, floor=1)
+
+
+def test_without_heads_and_weights():
+    rng = np.random.default_rng(0)
+    indptr, indices = random_graph(rng, 12, 12)
+    x = normal(rng, 12, 6)
+    out, weights, _ = wasm_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+    assert weights is None
+    close(out, loop_attention(x[:, None], x[:, None], x[:, None], indptr, indices, 1.0)[0][:, 0])
+
+
+@pytest.mark.parametrize("bad_index", [-1, 12, 2**32 + 1])
+def test_an_index_outside_is_refused(bad_index):
+    rng = np.random.default_rng(0)
+    indptr, indices = random_graph(rng, 12, 12)
+    x = normal(rng, 12, 6)
+    indices = indices.astype(np.int64)
+    indices[-1] = bad_index
+    with pytest.raises(ValueError, match="indices"):
+        wasm_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_row_starts_that_are_wrong_are_refused(which):
+    rng = np.random.default_rng(0)
+    indptr, indices = random_graph(rng, 12, 12)
+    x = normal(rng, 12, 6)
+    indptr[which] += 1
+    with pytest.raises(ValueError, match="indptr"):
+        wasm_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+
+
+@pytest.mark.parametrize(("heads", "width"), [(1, 1), (3, 5), (8, 8), (4, 4), (2, 20), (5, 12)])
+@pytest.mark.parametrize("with_edges", [False, True])
+def test_gat_layer(heads, width, with_edges):
+    rng = np.random.default_rng(heads)
+    indptr, indices = random_graph(rng, 25, 25)
+    x, w = normal(rng, 25, 10), normal(rng, heads, 10, width)
+    a_query, a_key = normal(rng, heads, width), normal(rng, heads, width)
+    added = normal(rng, len(indices), heads) if with_edges else None
+    out, weights, hidden, finite = wasm_ops.gat_layer(
+        x, w, a_query, a_key, indptr, indices, edge_scores=added, need_weights=True
+    )
+    assert finite
+    h = np.einsum("vd,hde->vhe", x.astype(float), w.astype(float))
+    close(hidden, h.reshape(25, -1))
+    source = np.repeat(np.arange(25), np.diff(indptr).astype(np.intp))
+    scores = (h * a_query).sum(-1)[source] + (h * a_key).sum(-1)[indices]
+    if added is not None:
+        scores = scores + added
+    scores = np.where(scores < 0, 0.2 * scores, scores)
+    expected, expected_weights = np.zeros(h.shape), np.zeros(scores.shape)
+    for i in range(25):
+        row = slice(indptr[i], indptr[i + 1])
+        if row.start < row.stop:
+            expected_weights[row] = softmax64(scores[row])
+            expected[i] = np.einsum("nh,nhe->he", expected_weights[row], h[indices[row]])
+    close(out, expected, 4e-6)
+    close(weights, expected_weights, 4e-6)
+    x[3, 3] = np.nan
+    assert not wasm_ops.gat_layer(x, w, a_query, a_key, indptr, indices)[3]

@@ -1,0 +1,107 @@
+"""Folded multi-head attention and attention in the Poincaré ball against the plain float64 formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphattend.simd import wasm_ops
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def close(actual, expected, tolerance=2e-6):
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def softmax64(s):
+    e = np.exp(s - s.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def multi_head64(q, k, v, p, heads):
+    p = {name: x.astype(float) for name, x in p.items()}
+    width = p["w_q"].shape[1] // heads
+    split = lambda x: x.reshape(len(x), heads, width).transpose(1, 0, 2)  # noqa: E731
+    qh = split(q.astype(float) @ p["w_q"] + p.get("b_q", 0))
+    kh = split(k.astype(float) @ p["w_k"] + p.get("b_k", 0))
+    vh = split(v.astype(float) @ p["w_v"] + p.get("b_v", 0))
+    out = softmax64(qh @ kh.transpose(0, 2, 1) / np.sqrt(width)) @ vh
+    return out.transpose(1, 0, 2).reshape(len(q), -1) @ p["w_o"] + p.get("b_o", 0)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4, 5, 8])
+@pytest.mark.parametrize("queries", [None, 1, 3])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("n", [1, 65, 130])
+def test_folded_heads(heads, queries, bias, n):
+    rng = np.random.default_rng(heads + n)
+    d, dk, dv = 8 * heads if heads != 5 else 15, 13, 22
+    p = {"w_q": normal(rng, 9, d), "w_k": normal(rng, dk, d), "w_v": normal(rng, dv, d), "w_o": normal(rng, d, 11)}
+    p = {name: x / np.float32(np.sqrt(len(x))) for name, x in p.items()}
+    if bias:
+        p |= {"b_q": normal(rng, d), "b_k": normal(rng, d), "b_v": normal(rng, d), "b_o": normal(rng, 11)}
+    q, k, v = normal(rng, queries or 1, 9), normal(rng, n, dk), normal(rng, n, dv)
+    expected = multi_head64(q, k, v, p, heads)
+    if queries is None:
+        q, expected = q[0], expected[0]
+    out, finite = wasm_ops.multi_head_single(q, k, v, p, heads)
+    assert finite
+    close(out, expected, 3e-6)
+    for which in range(3):
+        spoiled = [q.copy(), k.copy(), v.copy()]
+        spoiled[which].reshape(-1)[-1] = np.inf
+        assert not wasm_ops.multi_head_single(*spoiled, p, heads)[1]
+
+
+def ball(rng, n, d, c, largest):
+    x = rng.standard_normal((n, d))
+    radius = largest * rng.random((n, 1)) / np.sqrt(c)
+    return (x / np.linalg.norm(x, axis=1, keepdims=True) * radius).astype(np.float32)
+
+
+def poincare64(q, k, v, c, temperature):
+    q, k, v = q.astype(float), k.astype(float), v.astype(float)
+    difference = np.linalg.norm(q[:, None] - k, axis=-1)
+    gap = lambda x: 1 - c * (x * x).sum(-1)  # noqa: E731
+    distance = 2 / np.sqrt(c) * np.arcsinh(np.sqrt(c) * difference / np.sqrt(gap(q)[:, None] * gap(k)))
+    weights = softmax64(-distance / temperature)
+    factor = 2 / gap(v)
+    mean = (weights * factor) @ v / (weights * (factor - 1)).sum(-1, keepdims=True)
+    return distance, weights, mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True)))
+
+
+@pytest.mark.parametrize("c", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("largest", [0.1, 0.9, 0.999])
+@pytest.mark.parametrize(("m", "n", "d"), [(1, 1, 1), (1, 9, 3), (4, 130, 17), (2, 50, 128)])
+def test_poincare(c, largest, m, n, d):
+    rng = np.random.default_rng(n)
+    q, k, v = ball(rng, m, d, c, largest), ball(rng, n, d, c, largest), ball(rng, n, d, c, largest)
+    distance, weights, out = poincare64(q, k, v, c, 0.7)
+    close(wasm_ops.poincare_distances(q, k, -c), distance, 2e-6)
+    mine, my_weights = wasm_ops.poincare_attention(q, k, v, -c, 0.7, need_weights=True)
+    close(my_weights, weights, 5e-6)
+    close(mine, out, 5e-6)
+    close(wasm_ops.poincare_attention(q[0], k, k, -c, 0.7)[0], poincare64(q[:1], k, k, c, 0.7)[2][0], 5e-6)
+
+
+def test_a_point_near_the_boundary_is_its_own_midpoint():
+    y = np.zeros((2, 16), np.float32)
+    y[0, 0], y[1, 3] = 1 - 1e-6, 0.999
+    out, _ = wasm_ops.poincare_attention(y, y, y, -1.0, 0.01)
+    np.testing.assert_allclose(out, y, rtol=0, atol=2e-7)
+    assert wasm_ops.poincare_distances(y, y, -1.0)[0, 0] == 0
+
+
+@pytest.mark.parametrize("value", [1.0, 1.5, np.nan, np.inf])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_points_outside_the_ball_are_declined(value, which):
+    arrays = [np.zeros((1, 4), np.float32), np.zeros((6, 4), np.float32), np.zeros((6, 4), np.float32)]
+    arrays[which][-1, 2] = value
+    assert wasm_ops.poincare_attention(*arrays, -1.0, 1.0) is None

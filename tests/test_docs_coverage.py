@@ -1,0 +1,68 @@
+"""Every public name is documented, with an example that the doctests run."""
+
+import inspect
+import types
+from typing import Any
+
+import pytest
+
+import graphattend
+
+MODULES = [name for name in graphattend.__all__ if isinstance(getattr(graphattend, name), types.ModuleType)]
+
+
+def public_names(module: types.ModuleType) -> list[str]:
+    """What a module offers: its `__all__`, else its names without underscore that graphattend defines."""
+    if hasattr(module, "__all__"):
+        return list(module.__all__)
+    names = [name for name in dir(module) if not name.startswith("_")]
+    return [name for name in names if getattr(getattr(module, name), "__module__", "").startswith(graphattend.__name__)]
+
+
+def public_objects() -> dict[str, Any]:
+    """Functions and classes by the shortest name users reach them by."""
+    found: dict[str, Any] = {}
+    for prefix, module in [("", graphattend), *((f"{name}.", getattr(graphattend, name)) for name in MODULES)]:
+        for name in public_names(module):
+            value = getattr(module, name)
+            if (inspect.isclass(value) or callable(value)) and value not in found.values():
+                found[prefix + name] = value
+    return found
+
+
+def methods(owner: type) -> list[str]:
+    """Names of the public methods and properties that a class of graphattend defines itself."""
+    own = [name for name, value in vars(owner).items() if callable(value) or isinstance(value, property)]
+    return [name for name in own if not name.startswith("_")]
+
+
+OBJECTS = public_objects()
+
+
+def test_there_is_something_to_document() -> None:
+    assert "create" in OBJECTS
+    assert len(MODULES) >= 5
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_docstring_with_summary_and_example(name: str) -> None:
+    text = inspect.getdoc(OBJECTS[name]) or ""
+    assert text.partition("\n")[0].strip(), f"{name} has no docstring"
+    if not (inspect.isclass(OBJECTS[name]) and issubclass(OBJECTS[name], Exception)):  # their base class shows how
+        assert ">>> " in text, f"{name} has no example"
+
+
+def test_errors_are_shown_once() -> None:
+    assert ">>> " in (graphattend.AttentionError.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", [name for name, value in OBJECTS.items() if inspect.isclass(value)])
+def test_methods_have_docstrings(name: str) -> None:
+    undocumented = [method for method in methods(OBJECTS[name]) if not inspect.getdoc(getattr(OBJECTS[name], method))]
+    assert not undocumented
+
+
+@pytest.mark.parametrize("name", ["", *MODULES])
+def test_modules_have_docstrings(name: str) -> None:
+    module = getattr(graphattend, name) if name else graphattend
+    assert (module.__doc__ or "").strip()

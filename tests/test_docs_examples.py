@@ -1,0 +1,23 @@
+"""The Python code in the README and the pages of docs/ runs, block after block, as a reader would type it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+PAGES = [
+    path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))] if BLOCK.search(path.read_text())
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text()
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start(1))  # so that a traceback names the page's line
+        exec(compile("\n" * line + block[1], str(page), "exec"), names)

@@ -1,0 +1,60 @@
+"""Make the development environment `.venv` with the pinned tools, once; later calls only compare a stamp.
+
+Runs before anything is installed, so it uses the standard library alone.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+STAMP = ENVIRONMENT / "graphattend-stamp"
+REQUIREMENTS = ROOT / "requirements-dev.txt"
+INPUTS = [REQUIREMENTS, ROOT / "pyproject.toml"]
+
+
+def fingerprint() -> str:
+    """Hash of everything that decides what the environment holds, the folder it stands in included."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for path in INPUTS:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def pip(*arguments: str) -> None:
+    """Run pip inside the environment."""
+    subprocess.run([PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments], check=True)
+
+
+def build() -> None:
+    """Create the environment and install the pinned requirements and the library (editable)."""
+    updating = Path(sys.prefix) == ENVIRONMENT
+    if not updating:
+        if ENVIRONMENT.exists():
+            shutil.rmtree(ENVIRONMENT)
+        print(f"Creating .venv with Python {sys.version.split()[0]}", flush=True)
+        venv.create(ENVIRONMENT, with_pip=True)
+    print(f"Installing {REQUIREMENTS.name} (once; about a minute)", flush=True)
+    pip("install", "-qq", "--requirement", str(REQUIREMENTS))
+    pip("install", "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+
+
+def main() -> None:
+    """Bring `.venv` up to date."""
+    wanted = fingerprint()
+    if STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    try:
+        build()
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"Setting up .venv failed: {' '.join(map(str, failure.cmd))} (exit {failure.returncode})")
+    STAMP.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()

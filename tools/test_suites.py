@@ -1,0 +1,205 @@
+"""Run the test suites, all of them or those named, and end with a table of what ran.
+
+Suites of one stage run side by side, every line of theirs marked with its suite. All suites run even when one fails;
+the exit code is 0 only when every one passed and ran at least one test.
+"""
+
+import dataclasses
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import build_wheel
+import chromium
+import pyodide_dist
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = [sys.executable, "-m", "pytest", "--no-header", "--durations=10", "--durations-min=5"]
+KINDS = ("passed", "failed", "skipped")
+
+#: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has.
+BACKENDS = {"node": "auto", "chrome": "auto"}
+
+
+@dataclasses.dataclass
+class Suite:
+    """Commands to run in turn, and what came out."""
+
+    name: str
+    title: str
+    commands: Callable[[], list[list[str]]]
+    folder: Path = ROOT
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    count_commands: bool = False
+    counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    succeeded: bool = True
+    seconds: float = 0.0
+
+    def run(self, mark: str) -> None:
+        """Run every command, printing what it prints as it comes."""
+        start = time.monotonic()
+        try:
+            commands = self.commands()
+        except (SystemExit, Exception) as error:
+            print(f"{mark}{error}", flush=True)
+            commands, self.succeeded = [], False
+        for command in commands:
+            print(f"{mark}+ {shlex.join(shorten(word) for word in command)}", flush=True)
+            lines = []
+            with subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as process:
+                for line in process.stdout or ():
+                    lines.append(line)
+                    print(f"{mark}{line.rstrip()}", flush=True)
+            found = counted(lines)
+            if self.count_commands:
+                found = {"passed": int(process.returncode == 0), "failed": int(process.returncode != 0), "skipped": 0}
+            for kind, number in found.items():
+                self.counts[kind] += number
+            self.succeeded &= process.returncode == 0
+        if self.succeeded and commands and not self.counts["passed"]:
+            print(f"{mark}No test ran", flush=True)
+            self.succeeded = False
+        self.seconds = time.monotonic() - start
+
+
+def shorten(word: str) -> str:
+    """A command's word as a person would type it."""
+    return word.replace(str(ROOT) + "/", "")
+
+
+def counted(lines: list[str]) -> dict[str, int]:
+    """Numbers of tests from what a runner printed: our own lines for tests inside Pyodide, else the runner's last."""
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    ours = [line for line in plain if line.startswith("Inside Pyodide, ")]
+    last = [line for line in plain if re.search(r"\d+ (passed|failed|error)", line)][-1:]
+    counts = dict.fromkeys(KINDS, 0)
+    for line in ours or last:
+        for number, kind in re.findall(r"(\d+) (passed|failed|skipped|error)", line):
+            counts["failed" if kind == "error" else kind] += int(number)
+    # node --test prints one line for each: "# pass 12" or "ℹ pass 12".
+    for line in plain:
+        if match := re.match(r"[#ℹ] (pass|fail|skipped) (\d+)$", line.strip()):
+            counts[{"pass": "passed", "fail": "failed", "skipped": "skipped"}[match[1]]] += int(match[2])
+    return counts
+
+
+def lint() -> list[list[str]]:
+    """Style and types."""
+    commands = [
+        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        [sys.executable, "-m", "mypy"],
+    ]
+    for name in ("js", "web"):
+        if (ROOT / name / "tsconfig.json").exists():
+            commands.append(["npm", "exec", "--prefix", name, "--", "tsc", "--noEmit", "-p", name])
+    return commands
+
+
+def native() -> list[list[str]]:
+    """The suite and the docstrings' examples in CPython."""
+    coverage = ["-q", "--cov", "--cov-report=term", "--cov-report=xml:build/coverage.xml"]
+    return [[*PYTEST, "-n", str(os.cpu_count() or 1), *coverage, "--doctest-modules", "src", "tests"]]
+
+
+def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
+    """The suite inside Pyodide."""
+
+    def commands() -> list[list[str]]:
+        loaded = ["-v", "-p", "pytest_pyodide", "--dist-dir", str(pyodide_dist.assemble())]
+        return [[*PYTEST, *loaded, *runner, "tests/pyodide"]]
+
+    return commands
+
+
+def npm_test(folder: str) -> Callable[[], list[list[str]]]:
+    """A folder's own `npm test`."""
+    return lambda: [["npm", "test", "--silent"]] if (ROOT / folder / "package.json").exists() else []
+
+
+def demo() -> list[list[str]]:
+    """Playwright's tests of the demo."""
+    return [[*PYTEST, "tests/browser"]] if (ROOT / "tests" / "browser").exists() else []
+
+
+def stages() -> list[list[Suite]]:
+    """Every suite, in order; those that stand together run together."""
+    chrome = {"GRAPHATTEND_TEST_BACKENDS": BACKENDS["chrome"]}
+    node = {"GRAPHATTEND_TEST_BACKENDS": BACKENDS["node"]}
+    return [
+        [Suite("lint", "Style and types", lint, count_commands=True)],
+        [Suite("native", "Native", native)],
+        [
+            Suite("node", "Pyodide in Node.js", pyodide("--rt", "node"), environment=node),
+            Suite(
+                "chromium",
+                "Pyodide in Chromium",
+                pyodide("--runner", "playwright", "--rt", "chrome"),
+                environment=chrome,
+            ),
+        ],
+        [Suite("javascript", "JavaScript", npm_test("js"), folder=ROOT / "js")],
+        [Suite("demo", "Demo", demo)],
+    ]
+
+
+def run_stage(suites: list[Suite]) -> None:
+    """Run suites side by side."""
+    for suite in suites:
+        print(f"\n=== {suite.title}", flush=True)
+    marks = [f"[{suite.name}] " if len(suites) > 1 else "" for suite in suites]
+    threads = [threading.Thread(target=suite.run, args=[mark]) for suite, mark in zip(suites, marks, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def summary(suites: list[Suite]) -> None:
+    """Print the table and, alone on the last line, the sums."""
+    print(f"\n{'Suite':<22}{'':<8}" + "".join(f"{kind:>9}" for kind in KINDS) + f"{'seconds':>10}")
+    for suite in suites:
+        ran = any(suite.counts.values()) or not suite.succeeded
+        verdict = ("ok" if suite.succeeded else "FAILED") if ran else "none"
+        numbers = "".join(f"{suite.counts[kind]:>9}" for kind in KINDS)
+        print(f"{suite.title:<22}{verdict:<8}{numbers}{suite.seconds:>10.0f}")
+    total = {kind: sum(suite.counts[kind] for suite in suites) for kind in KINDS}
+    # A suite that broke without a failing test still has to show.
+    total["failed"] += sum(not suite.succeeded and not suite.counts["failed"] for suite in suites)
+    print("\n" + ", ".join(f"{total[kind]} {kind}" for kind in KINDS))
+
+
+def main() -> None:
+    """Run the suites named on the command line, or all."""
+    wanted = sys.argv[1:]
+    known = [suite.name for stage in stages() for suite in stage]
+    if unknown := set(wanted) - set(known):
+        sys.exit(f"No suite {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    chosen = [[suite for suite in stage if not wanted or suite.name in wanted] for stage in stages()]
+    suites = [suite for stage in chosen for suite in stage]
+    if {"chromium", "demo"} & {suite.name for suite in suites}:
+        os.environ["CHROMIUM"] = chromium.find()
+    build_wheel.build()  # once, before suites that run side by side ask for it
+    for stage in filter(None, chosen):
+        run_stage(stage)
+    summary(suites)
+    sys.exit(not all(suite.succeeded for suite in suites))
+
+
+if __name__ == "__main__":
+    main()
