@@ -39,7 +39,7 @@ class Pattern:
         >>> seen.as_mask().astype(int).tolist()
         [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 1]]
         >>> seen.density
-        0.8125
+        0.875
     """
 
     shape: tuple[int, int]
