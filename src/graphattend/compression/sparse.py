@@ -70,11 +70,7 @@ class SparseStorage(Codec):
         magnitude = np.abs(values)
         keep = np.ones(values.size, bool) if self.threshold is None else magnitude >= self.threshold
         if self.top_k is not None:
-            order = np.lexsort((cols, -magnitude, rows))
-            starts = np.searchsorted(rows, rows)  # rows are sorted: where each entry's row begins
-            rank = np.empty(values.size, np.int64)
-            rank[order] = np.arange(values.size) - starts
-            keep &= rank < self.top_k
+            keep &= _rank_in_row(rows, magnitude) < self.top_k
         error = float(magnitude[~keep].max(initial=0))
         rows, cols, values = rows[keep], cols[keep], values[keep]
         count = int(np.prod(shape[:-1], dtype=np.int64))
@@ -119,7 +115,7 @@ class SparseStorage(Codec):
     def _decode(self, shape: tuple[int, ...], dtype: np.dtype[Any], arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         x = np.zeros((int(np.prod(shape[:-1], dtype=np.int64)), shape[-1]), dtype)
         if self.format == "csr":
-            indptr = arrays["indptr"].astype(np.int64)
+            indptr = arrays["indptr"].astype(np.intp)
             counts = indptr[1:] - indptr[:-1]
             x[np.repeat(np.arange(counts.size), counts), arrays["indices"]] = arrays["data"]
         else:
@@ -145,6 +141,26 @@ class SparseStorage(Codec):
         require(len(arrays) == 3, "number of arrays")
 
 
+def _rank_in_row(rows: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
+    """Place of each entry among those of its row, the largest first; entries come row by row."""
+    starts = np.searchsorted(rows, rows)  # where each entry's row begins
+    place = np.arange(rows.size) - starts
+    if rows.size == 0:
+        return place
+    height, width = int(rows[-1]) + 1, int(place.max()) + 1
+    if height * width <= 4 * rows.size:  # rows of about equal length: one sort along the axis of a table
+        table = np.zeros((height, width), magnitude.dtype)
+        table[rows, place] = -magnitude
+        order = np.argsort(table, axis=1, kind="stable")
+        ranks = np.empty_like(order)
+        np.put_along_axis(ranks, order, np.arange(width)[None], axis=1)
+        rank: np.ndarray = ranks[rows, place]
+    else:
+        rank = np.empty(rows.size, np.int64)
+        rank[np.lexsort((-magnitude, rows))] = place
+    return rank
+
+
 def _entries(x: Any) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]:
     """Shape, and row, column and value of all entries that are not zero, in the order of rows and columns."""
     scipy_sparse = sys.modules.get("scipy.sparse")  # whoever holds such a matrix has imported it
@@ -160,6 +176,7 @@ def _entries(x: Any) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarra
     values = as_float(csr.data, "x")
     check_finite(values, "x")
     check_nonempty(np.broadcast_to(np.float32(0), csr.shape), "x")
-    rows = np.repeat(np.arange(csr.shape[0]), csr.indptr[1:] - csr.indptr[:-1])
+    indptr = csr.indptr.astype(np.intp)
+    rows = np.repeat(np.arange(csr.shape[0]), indptr[1:] - indptr[:-1])
     filled = values != 0
     return x.shape, rows[filled], csr.indices[filled].astype(np.int64), values[filled]

@@ -7,6 +7,7 @@ from .attention import scaled_dot_product_attention
 from .gating import load_balance_loss, top_k_gating
 from .linear import favor_features, linear_attention, orthogonal_projection
 from .multi_head import from_torch_mask, multi_head_attention
+from .quantized import quantized_attention
 from .rotary import rotary
 from .softmax import segment_softmax, softmax
 
@@ -17,6 +18,7 @@ __all__ = [
     "load_balance_loss",
     "multi_head_attention",
     "orthogonal_projection",
+    "quantized_attention",
     "rotary",
     "scaled_dot_product_attention",
     "segment_softmax",

@@ -84,11 +84,9 @@ def quantized_attention(query: Any, keys_q8: Any, values: Any) -> np.ndarray:
         Vaswani et al. 2017, "Attention Is All You Need", eq. 1; codes as in Jacob et al. 2018, eq. 1.
 
     Example:
-        >>> import numpy as np
-        >>> from graphattend.compression import Quantizer
-        >>> from graphattend.functional.quantized import quantized_attention
-        >>> keys = Quantizer(bits=8).encode(np.eye(2) * 10)
-        >>> quantized_attention(np.array([1.0, 0.0]), keys, np.eye(2)).round(3)
+        >>> import numpy as np, graphattend as ga
+        >>> keys = ga.compression.Quantizer(bits=8).encode(np.eye(2) * 10)
+        >>> ga.functional.quantized_attention(np.array([1.0, 0.0]), keys, np.eye(2)).round(3)
         array([0.999, 0.001])
     """
     return _quantized_attention_vjp(query, keys_q8, values)[0]

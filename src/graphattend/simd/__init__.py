@@ -14,6 +14,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from . import backends, numpy_ops, quantized_ops
+from .accelerate import Acceleration, accelerate_numpy, accelerated
+
+#: What users may rely on; the operations below are for the library itself.
+__all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,7 +119,7 @@ def backend_info() -> dict[str, Any]:
 
     Returns:
         ``backend`` ("wasm-relaxed-simd", "wasm-simd128" or "numpy"), ``available`` (all that can be used here),
-        ``reason`` (why this one), ``platform`` and ``numpy`` (its version).
+        ``reason`` (why this one), ``platform``, ``numpy`` (its version) and ``numpy_loops`` (what `accelerated` tells).
 
     Example:
         >>> import graphattend as ga
@@ -128,6 +132,7 @@ def backend_info() -> dict[str, Any]:
         "reason": _current.reason,
         "platform": sys.platform,
         "numpy": np.__version__,
+        "numpy_loops": accelerated(),
     }
 
 

@@ -1,15 +1,9 @@
 """The fused kernels: same function names as `numpy_ops`, each returning None where the kernel does not apply.
 
-<<<<<<< HEAD
-The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype, layout,
-alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None, and the
-caller falls back to NumPy. Contradictory shapes raise ValueError; the validation before them should have refused those.
-=======
 The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype,
 layout, alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None,
 and the caller falls back to NumPy. Contradictory shapes raise ValueError; the validation before them should have
 refused those.
->>>>>>> kernels
 """
 
 from __future__ import annotations

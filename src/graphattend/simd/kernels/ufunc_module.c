@@ -1,43 +1,14 @@
 /* The extension module graphattend.simd._ufuncs: hands the loops to NumPy and takes them back.
-   Built without Python's or NumPy's headers: what it needs of the stable ABI (3.11 and up) is declared here. */
+   Built without Python's or NumPy's headers, on the stable ABI. */
+#include "pyabi.h"
 #include "ufunc_loops.h"
 
-typedef npy_intp Py_ssize_t;
-typedef struct {
-    Py_ssize_t refcount;
-    void *type;
-} PyObject;
-typedef struct {
-    const char *name;
-    PyObject *(*function)(PyObject *, PyObject *const *, Py_ssize_t);
-    int flags;
-    const char *doc;
-} PyMethodDef;
-typedef struct {
-    PyObject base;
-    void *init;
-    Py_ssize_t index;
-    PyObject *copy;
-    const char *name, *doc;
-    Py_ssize_t size;
-    PyMethodDef *methods;
-    void *slots, *traverse, *clear, *free;
-} PyModuleDef;
-
-enum { METH_FASTCALL = 0x80, PYTHON_API_VERSION = 1013 };
-
-extern PyObject *PyModule_Create2(PyModuleDef *, int);
 extern void *PyCapsule_GetPointer(PyObject *, const char *);
 extern int PyObject_IsInstance(PyObject *, PyObject *);
-extern PyObject *PyObject_GetAttrString(PyObject *, const char *);
-extern PyObject *PyTuple_New(Py_ssize_t);
-extern int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
+extern PyObject *PyTuple_New(isize);
+extern int PyTuple_SetItem(PyObject *, isize, PyObject *);
 extern PyObject *Py_BuildValue(const char *, ...);
 extern PyObject *PyBool_FromLong(long);
-extern long PyLong_AsLong(PyObject *);
-extern PyObject *PyErr_Occurred(void);
-extern void PyErr_SetString(PyObject *, const char *);
-extern PyObject *PyExc_TypeError, *PyExc_ValueError;
 
 /* NumPy's ufunc C-API: places in the table that numpy.core._multiarray_umath._UFUNC_API points to. */
 enum { API_UFUNC_TYPE = 0, API_REPLACE_LOOP = 30 };
@@ -65,7 +36,7 @@ UFuncLoop *original_loops[LOOP_COUNT];
 static void **api_table(PyObject *capsule) { return PyCapsule_GetPointer(capsule, 0); }
 
 /* Checks (capsule, ufunc, index) and gives the index, or -1 with an exception set. */
-static long checked_index(PyObject *const *args, Py_ssize_t count)
+static long checked_index(PyObject *const *args, isize count)
 {
     if (count != 3) {
         PyErr_SetString(PyExc_TypeError, "expected (_UFUNC_API, ufunc, index)");
@@ -99,7 +70,7 @@ static UFuncLoop *swap(PyObject *capsule, PyObject *ufunc, long index, UFuncLoop
     return replace(ufunc, loop, entries[index].signature, &previous) == 0 ? previous : 0;
 }
 
-static PyObject *replace(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *replace(PyObject *module, PyObject *const *args, isize count)
 {
     (void)module;
     long index = checked_index(args, count);
@@ -111,7 +82,7 @@ static PyObject *replace(PyObject *module, PyObject *const *args, Py_ssize_t cou
     return PyBool_FromLong(previous != 0);
 }
 
-static PyObject *restore(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *restore(PyObject *module, PyObject *const *args, isize count)
 {
     (void)module;
     long index = checked_index(args, count);
@@ -128,7 +99,7 @@ static PyObject *restore(PyObject *module, PyObject *const *args, Py_ssize_t cou
     return PyBool_FromLong(previous != 0);
 }
 
-static PyObject *loops(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *loops(PyObject *module, PyObject *const *args, isize count)
 {
     (void)module, (void)args;
     if (count != 0) {
@@ -155,7 +126,7 @@ static PyModuleDef definition = {
     {1, 0}, 0, 0, 0, "_ufuncs", "SIMD loops for NumPy's ufuncs", -1, methods, 0, 0, 0, 0,
 };
 
-__attribute__((visibility("default"), used)) PyObject *PyInit__ufuncs(void)
+EXPORT PyObject *PyInit__ufuncs(void)
 {
-    return PyModule_Create2(&definition, PYTHON_API_VERSION);
+    return PyModule_Create2(&definition, PYTHON_ABI_VERSION);
 }

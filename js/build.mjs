@@ -1,0 +1,25 @@
+// Builds dist/: the package, its worker and command line bundled by esbuild, types by tsc, and the wheel beside them.
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+process.chdir(here);
+
+function wheel() {
+  if (process.env.GRAPHATTEND_WHEEL) return process.env.GRAPHATTEND_WHEEL;
+  const output = execFileSync("make", ["-s", "wheel"], { cwd: "..", encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  return output.trim().split("\n").at(-1);
+}
+
+const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+rmSync("dist", { recursive: true, force: true });
+const common = { bundle: true, format: "esm", target: "es2022", platform: "neutral", minifySyntax: true, minifyWhitespace: true, lineLimit: 160, outdir: "dist",
+  define: { GRAPHATTEND_VERSION: JSON.stringify(version) }, legalComments: "none", sourcemap: "linked", sourcesContent: false };
+await build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts"] });
+if (existsSync("src/cli.ts")) {
+  await build({ ...common, entryPoints: ["src/cli.ts"], platform: "node", external: ["./index.js"], banner: { js: "#!/usr/bin/env node" } });
+}
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });
+cpSync(wheel(), "dist/graphattend.whl");

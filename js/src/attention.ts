@@ -1,0 +1,163 @@
+import type { Backend } from "./backend.js";
+import { addMethods, callMethod, Owned, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
+import type { Remote } from "./objects.js";
+import type { MechanismKey, MechanismMethods, MechanismNeeds } from "./schema.js";
+import { shards, type Shard } from "./shards.js";
+import type { CallOptions, CsrGraph, Data, EdgeGraph, Mask, Matrix, Metadata } from "./types.js";
+import { Args, decode, encode, ID } from "./wire.js";
+
+/** A mechanism's options, as Python's `to_config` gives them. */
+export interface Config {
+  key: string;
+  dim: number;
+  options: Record<string, unknown>;
+  version: number;
+}
+
+type Needs<K extends MechanismKey> = MechanismNeeds[K];
+type MetadataFor<K extends MechanismKey> = [Needs<K>] extends [never]
+  ? { metadata?: Metadata | undefined }
+  : { metadata: Metadata & Required<Pick<Metadata, Needs<K>>> };
+
+interface PassOptions extends CallOptions {
+  attnMask?: Mask | undefined;
+  /** Whether dropout is on; then `rng` is needed. */
+  training?: boolean | undefined;
+  /** Seed of the dropout. */
+  rng?: number | undefined;
+}
+
+export type WeightsOptions<K extends MechanismKey = MechanismKey> = CallOptions & { attnMask?: Mask | undefined } & MetadataFor<K>;
+export type VjpOptions<K extends MechanismKey = MechanismKey> = PassOptions & MetadataFor<K>;
+export type ForwardOptions<K extends MechanismKey = MechanismKey> = VjpOptions<K> & { needWeights?: boolean | undefined };
+export interface AttendOptions extends CallOptions {
+  needWeights?: boolean | undefined;
+  training?: boolean | undefined;
+  rng?: number | undefined;
+}
+
+/** Options are required where the mechanism needs metadata. */
+type Rest<K extends MechanismKey, O> = [Needs<K>] extends [never] ? [options?: O] : [options: O];
+type Precision<O> = O extends { dtype: "float64" } ? Float64Array : Float32Array;
+export interface Result<O> {
+  output: Matrix<Precision<O>>;
+  weights: O extends { needWeights: true } ? Matrix<Precision<O>> : undefined;
+}
+
+/** Gradients of everything that went in. */
+export interface Gradients {
+  query: Matrix;
+  keys: Matrix;
+  values: Matrix;
+  parameters: Record<string, Matrix | number>;
+  metadata: Record<string, Matrix>;
+}
+
+/** A mechanism with the methods of its own. */
+export type AttentionFor<K extends MechanismKey> = Attention<K> & MechanismMethods[K];
+
+/** An attention mechanism that lives in Python. */
+export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
+  readonly config: Config;
+  readonly key: K;
+  readonly dim: number;
+  readonly family: string;
+  readonly complexity: string;
+  readonly supportsVariableLength: boolean;
+  readonly #rowwise: boolean;
+
+  private constructor(backend: Backend, id: number, described: Described) {
+    super(backend, id);
+    this.config = described["config"] as Config;
+    this.key = described["key"] as K;
+    this.dim = described["dim"] as number;
+    this.family = described["family"] as string;
+    this.complexity = described["complexity"] as string;
+    this.supportsVariableLength = described["supportsVariableLength"] as boolean;
+    this.#rowwise = described["rowwise"] as boolean;
+    addMethods(this, described.methods, (name, args) => callMethod(backend, this, name, args));
+  }
+
+  /** @internal */
+  static make<K extends MechanismKey>(backend: Backend, id: number, described: Described): AttentionFor<K> {
+    return new Attention<K>(backend, id, described) as AttentionFor<K>;
+  }
+
+  /** Attend from each query to the keys and mix their values. */
+  async forward<const O extends ForwardOptions<K>>(query: Data, keys: Data, values: Data, ...[options]: Rest<K, O>): Promise<Result<O>> {
+    const parts = this.#shards(query, options as ForwardOptions | undefined);
+    const run = async (shard: Shard): Promise<unknown> => this.#pass("forward", [shard.query, keys, values], shard.options);
+    const results = parts === undefined
+      ? await run({ query, options: options as ForwardOptions | undefined, join: (x) => x[0]! })
+      : parts[0]!.join(await Promise.all(parts.map(run)));
+    const [output, weights] = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
+    return { output, weights } as Result<O>;
+  }
+
+  /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
+  async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data, ...[options]: Rest<K, O>): Promise<Matrix<Precision<O>>> {
+    return await this.#pass("attention_weights", [query, keys], options) as Matrix<Precision<O>>;
+  }
+
+  /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */
+  async vjp(query: Data, keys: Data, values: Data, ...[options]: Rest<K, VjpOptions<K>>): Promise<VjpResult<Gradients>> {
+    const keep = this.backend.nextId();
+    const [, call] = splitCall(options);
+    return vjpResult(this.backend, keep, await this.#pass("vjp", [query, keys, values], options, keep), call);
+  }
+
+  /** Every node attends over its own neighbours; weights are in the order of the graph's rows. */
+  async attend<const O extends AttendOptions>(
+    graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null | O, values?: Data | null, options?: O,
+  ): Promise<Result<O>> {
+    // attend(graph, x, { needWeights }) is what most people write.
+    if (options === undefined && values === undefined && isOptions(keys)) return this.attend(graph, queries, null, null, keys as O);
+    const result = await this.#pass("attend", [graph, queries, keys, values], options, undefined, ["graph", "queries", "keys", "values"]);
+    const [output, weights] = Array.isArray(result) ? result as Matrix[] : [result as Matrix];
+    return { output, weights } as Result<O>;
+  }
+
+  /** `attend` with a pullback, for training over whole graphs. */
+  async attendVjp(
+    graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null, values?: Data | null, options?: AttendOptions,
+  ): Promise<VjpResult<Gradients>> {
+    const keep = this.backend.nextId();
+    const [, call] = splitCall(options);
+    const names = ["graph", "queries", "keys", "values"];
+    return vjpResult(this.backend, keep, await this.#pass("attend_vjp", [graph, queries, keys, values], options, keep, names), call);
+  }
+
+  /** Copies of the learnable arrays, by name. */
+  async parameters(call: CallOptions = {}): Promise<Record<string, Matrix | number>> {
+    return await this.#pass("parameters", [], call) as Record<string, Matrix | number>;
+  }
+
+  /** A new mechanism with some or all parameters replaced; this one stays as it is. */
+  async withParameters(parameters: Record<string, Data | number>, call: CallOptions = {}): Promise<AttentionFor<K>> {
+    const keep = this.backend.nextId();
+    return Attention.make<K>(this.backend, keep, await this.#pass("with_parameters", [parameters], call, keep) as Described);
+  }
+
+  /** Options and parameters as the bytes of a file that `load`, also in Python, reads. */
+  async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Uint8Array> {
+    return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
+  }
+
+  #shards(query: Data, options: ForwardOptions | undefined): Shard[] | undefined {
+    if (this.backend.size === 1 || !this.#rowwise) return undefined;
+    return shards(query, this.dim, options, this.backend.size);
+  }
+
+  async #pass(method: string, values: unknown[], options: object | undefined, keep?: number, names = NAMES): Promise<unknown> {
+    this[ID]();
+    const [rest, call] = splitCall(options);
+    const wire = encode("method", [this, method, new Args(values, names), rest], { keep: keep!, dtype: call.dtype });
+    return decode(await this.backend.request(wire, call));
+  }
+}
+
+const NAMES = ["query", "keys", "values"];
+
+function isOptions(x: unknown): boolean {
+  return typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype && !("data" in x);
+}

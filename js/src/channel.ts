@@ -1,0 +1,231 @@
+import { AttentionError, aborted, type ErrorCode, type ErrorDetails } from "./errors.js";
+import { Crash, Host } from "./host.js";
+import { isNode, nodeModule } from "./platform.js";
+import type { Progress, RuntimeOptions } from "./types.js";
+import { buffersOf, type Reply, type TypedArray, type Wire } from "./wire.js";
+
+/** A running interpreter that answers one request at a time. A promise that rejects means it is gone. */
+export interface Channel {
+  /** What the interpreter said when it had started, as JSON. */
+  readonly started: string;
+  send(wire: Wire, transfer: boolean): Promise<Reply>;
+  free(ids: number[]): void;
+  /** Interrupt the running request; false if this channel cannot. */
+  interrupt(): boolean;
+  /** Keep Node.js alive, or not, while this channel exists. */
+  hold(on: boolean): void;
+  kill(): void;
+}
+
+export type Spawn = (report: (p: Progress) => void, signal: AbortSignal | undefined) => Promise<Channel>;
+
+/** Messages to a worker. */
+export type ToWorker =
+  | { type: "start"; options: RuntimeOptions; interrupt: Uint8Array | undefined; progress: boolean }
+  | { type: "call"; id: number; text: string; arrays: TypedArray[]; offsets: number[]; bytes: number }
+  | { type: "free"; ids: number[] };
+
+/** Messages from a worker. */
+export type FromWorker =
+  | { type: "progress"; progress: Progress }
+  | { type: "started"; started: string }
+  | { type: "failed"; code: ErrorCode; message: string; details: ErrorDetails }
+  | { type: "reply"; id: number; text: string; arrays: TypedArray[] }
+  | { type: "crash"; message: string };
+
+/** The interpreter in this very thread. */
+export function inThread(options: RuntimeOptions): Spawn {
+  return async (report, signal) => {
+    const host = await abortable(Host.start(options, report), signal);
+    return {
+      started: host.started,
+      // eslint-disable-next-line @typescript-eslint/require-await -- a throw is to become a rejection
+      send: async (wire) => host.call(wire),
+      free: (ids) => host.free(ids),
+      interrupt: () => false,
+      hold: () => undefined,
+      kill: () => host.close(),
+    };
+  };
+}
+
+function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(aborted(signal));
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+/** What browsers' and Node.js' workers have in common. */
+export interface Port {
+  postMessage(message: ToWorker, transfer: ArrayBuffer[]): void;
+  listen(message: (data: unknown) => void, failure: (message: string) => void): void;
+  hold(on: boolean): void;
+  kill(): void;
+}
+
+/** Something that makes the worker: `graphattend/worker` as a module worker. */
+export type MakeWorker = () => unknown;
+
+/** An interpreter in a worker of its own. */
+export function inWorker(options: RuntimeOptions, make: MakeWorker | undefined): Spawn {
+  return async (report, signal) => {
+    if (signal?.aborted) throw aborted(signal);
+    const port = await openPort(make);
+    const channel = new WorkerChannel(port, report);
+    const stop = (): void => channel.fail(aborted(signal));
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      await channel.start(options);
+      return channel;
+    } catch (error) {
+      channel.kill();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  };
+}
+
+interface Waiting {
+  id: number;
+  resolve: (reply: Reply) => void;
+  reject: (error: Error) => void;
+}
+
+class WorkerChannel implements Channel {
+  started = "";
+  private readonly interruptByte = sharedByte();
+  private waiting: Waiting | undefined;
+  private starting: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  private lastId = 0;
+  private dead: Error | undefined;
+
+  constructor(private readonly port: Port, private readonly report: (p: Progress) => void) {
+    port.listen((data) => this.receive(data), (message) => this.fail(new Crash(message)));
+  }
+
+  start(options: RuntimeOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.starting = { resolve, reject };
+      this.post({ type: "start", options, interrupt: this.interruptByte, progress: true }, []);
+    });
+  }
+
+  send(wire: Wire, transfer: boolean): Promise<Reply> {
+    if (this.dead !== undefined) return Promise.reject(this.dead);
+    return new Promise((resolve, reject) => {
+      const id = ++this.lastId;
+      this.waiting = { id, resolve, reject };
+      const { text, arrays, offsets, bytes } = wire;
+      this.post({ type: "call", id, text, arrays, offsets, bytes }, transfer ? buffersOf(wire) : []);
+    });
+  }
+
+  free(ids: number[]): void {
+    if (this.dead === undefined) this.post({ type: "free", ids }, []);
+  }
+
+  interrupt(): boolean {
+    if (this.interruptByte === undefined) return false;
+    this.interruptByte[0] = 2; // SIGINT
+    return true;
+  }
+
+  hold(on: boolean): void {
+    this.port.hold(on);
+  }
+
+  kill(): void {
+    this.fail(new Crash("the worker was stopped"));
+    this.port.kill();
+  }
+
+  /** End everything that waits; the first reason counts. */
+  fail(error: Error): void {
+    this.dead ??= error;
+    this.starting?.reject(this.dead);
+    this.waiting?.reject(this.dead);
+    this.starting = this.waiting = undefined;
+  }
+
+  private post(message: ToWorker, transfer: ArrayBuffer[]): void {
+    try {
+      this.port.postMessage(message, transfer);
+    } catch (error) {
+      // Nothing was sent, so the worker is fine: only this request cannot be.
+      const failure = new AttentionError("invalid_config", `the data could not be sent to the worker: ${String(error)}`);
+      this.waiting?.reject(failure);
+      this.waiting = undefined;
+    }
+  }
+
+  private receive(data: unknown): void {
+    const message = (typeof data === "object" && data !== null ? data : { type: "" }) as FromWorker;
+    switch (message.type) {
+      case "progress": return this.report(message.progress);
+      case "started":
+        this.started = message.started;
+        this.starting?.resolve();
+        this.starting = undefined;
+        return;
+      case "failed": return this.fail(new AttentionError(message.code, message.message, message.details));
+      case "crash": return this.fail(new Crash(message.message));
+      case "reply": {
+        // Late, repeated and foreign answers have another number.
+        if (message.id !== this.waiting?.id) return;
+        const { resolve } = this.waiting;
+        if (typeof message.text !== "string" || !Array.isArray(message.arrays)) {
+          return this.fail(new Crash("the worker sent an answer that cannot be read"));
+        }
+        this.waiting = undefined;
+        resolve({ text: message.text, arrays: message.arrays });
+      }
+    }
+  }
+}
+
+/** A byte that both threads see, where that is allowed (in browsers: on cross-origin isolated pages). */
+function sharedByte(): Uint8Array | undefined {
+  if (typeof SharedArrayBuffer !== "function" || (!isNode && !globalThis.crossOriginIsolated)) return undefined;
+  return new Uint8Array(new SharedArrayBuffer(1));
+}
+
+async function openPort(make: MakeWorker | undefined): Promise<Port> {
+  if (isNode) {
+    const { Worker: NodeWorker } = await nodeModule("node:worker_threads");
+    const worker = (make?.() ?? new NodeWorker(new URL("./worker.js", import.meta.url))) as InstanceType<typeof NodeWorker>;
+    let killed = false;
+    return {
+      postMessage: (message, transfer) => worker.postMessage(message, transfer),
+      listen: (message, failure) => {
+        worker.on("message", message);
+        worker.on("error", (error: unknown) => failure(String((error as Error | undefined)?.message ?? error)));
+        worker.on("messageerror", () => failure("the worker sent a message that cannot be read"));
+        worker.on("exit", (code) => killed || failure(`the worker ended with exit code ${code}`));
+      },
+      hold: (on) => (on ? worker.ref() : worker.unref()),
+      kill: () => {
+        killed = true;
+        void worker.terminate();
+      },
+    };
+  }
+  const worker = (make?.() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" })) as Worker;
+  return {
+    postMessage: (message, transfer) => worker.postMessage(message, transfer),
+    listen: (message, failure) => {
+      worker.onmessage = (event) => message(event.data);
+      worker.onmessageerror = () => failure("the worker sent a message that cannot be read");
+      worker.onerror = (event) => {
+        event.preventDefault();
+        failure(event.message ?? "the worker could not be loaded (does graphattend/worker lie beside the script?)");
+      };
+    },
+    hold: () => undefined,
+    kill: () => worker.terminate(),
+  };
+}

@@ -1,0 +1,136 @@
+import { Attention, type AttentionFor } from "./attention.js";
+import type { Backend } from "./backend.js";
+import { AttentionError, invalid } from "./errors.js";
+import { loadFormat, Remote, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
+import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type MechanismKey, type Schema } from "./schema.js";
+import type { CallOptions, CsrGraph, Data, EdgeGraph, Matrix } from "./types.js";
+import { Args, decode, encode } from "./wire.js";
+
+/** What does the arithmetic; see `graphattend.backend_info` in Python. */
+export interface BackendInfo {
+  backend: "wasm-relaxed-simd" | "wasm-simd128" | "numpy";
+  available: string[];
+  reason: string;
+  platform: string;
+  numpy: string;
+  version: string;
+  [more: string]: unknown;
+}
+
+/** A connection to Python: everything starts here. */
+export class GraphAttend {
+  /** Functions of `graphattend.functional`, by JavaScript's spelling of their names. */
+  readonly functional: Functions["functional"];
+  readonly geometry: Functions["geometry"];
+  readonly training: Functions["training"];
+  readonly compression: Functions["compression"];
+
+  /** @internal */
+  constructor(private readonly backend: Backend, readonly version: string, readonly mechanisms: readonly MechanismKey[]) {
+    const space = (module: keyof Functions): never => {
+      const out = Object.create(null) as Record<string, unknown>;
+      for (const name of FUNCTIONS[module]) out[name] = (...args: unknown[]) => this.call(`${module}.${name}`, ...args);
+      return Object.freeze(out) as never;
+    };
+    this.functional = space("functional");
+    this.geometry = space("geometry");
+    this.training = space("training");
+    this.compression = space("compression");
+  }
+
+  /** A mechanism by its key. */
+  async create<K extends MechanismKey>(key: K, options: CreateOptions<K>, call: CallOptions = {}): Promise<AttentionFor<K>> {
+    if (typeof options !== "object" || options === null) throw invalid("options", "expected an object with at least dim");
+    const keep = this.backend.nextId();
+    const reply = await this.backend.request(encode("create", [key, options], { keep }), call);
+    return Attention.make<K>(this.backend, keep, decode(reply) as Described);
+  }
+
+  /** A mechanism (or other object) from the bytes that `save` gave. */
+  async load(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<AttentionFor<MechanismKey>> {
+    const data = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+    if (!(data instanceof Uint8Array)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
+    const keep = this.backend.nextId();
+    const reply = await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call);
+    return Attention.make<MechanismKey>(this.backend, keep, decode(reply) as Described);
+  }
+
+  /** Put a matrix into Python's memory, to use it in many calls without copying it again. */
+  async tensor(data: Data, shape?: readonly number[], call: CallOptions = {}): Promise<Tensor> {
+    const keep = this.backend.nextId();
+    const source = shape === undefined ? data : { data, shape };
+    const reply = await this.backend.request(encode("tensor", [source], { keep }), call);
+    return new Tensor(this.backend, keep, decode(reply) as Described & { shape: number[] });
+  }
+
+  /** Put a graph into Python's memory. */
+  async graph(graph: CsrGraph | EdgeGraph, call: CallOptions = {}): Promise<Remote> {
+    const keep = this.backend.nextId();
+    const reply = await this.backend.request(encode("graph", [graph], { keep }), call);
+    return Remote.make(this.backend, keep, decode(reply) as Described);
+  }
+
+  /** JSON schema of a mechanism's options, or of all by key. */
+  schema(): Record<MechanismKey, Schema>;
+  schema(key: MechanismKey): Schema;
+  schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
+    if (key === undefined) return structuredClone(SCHEMAS);
+    if (typeof key !== "string" || !Object.hasOwn(SCHEMAS, key)) {
+      throw invalid("key", `expected a mechanism, got ${String(key).slice(0, 80)}`, { expected: Object.keys(SCHEMAS), actual: key });
+    }
+    return structuredClone(SCHEMAS[key]);
+  }
+
+  /** What does the arithmetic. */
+  async backendInfo(call: CallOptions = {}): Promise<BackendInfo> {
+    return decode(await this.backend.request(encode("info", []), call)) as BackendInfo;
+  }
+
+  /** A mechanism that fits a graph, with reasons. */
+  async recommend(
+    graph: CsrGraph | EdgeGraph | Remote, options: { dim?: number } = {}, call: CallOptions = {},
+  ): Promise<{ key: MechanismKey; options: Record<string, unknown>; reasons: string[] }> {
+    return decode(await this.backend.request(encode("recommend", [graph, options]), call)) as never;
+  }
+
+  /** Any public function or class of graphattend, for example `call("functional.softmax", x, { axis: -1 })`. */
+  async call(name: string, ...args: unknown[]): Promise<unknown> {
+    const [values, options, call] = splitOptions(args);
+    const [module, member] = splitName(name);
+    const keep = /^[A-Z]/.test(member) ? this.backend.nextId() : undefined;
+    const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype });
+    const result = decode(await this.backend.request(wire, call));
+    return keep === undefined ? result : Remote.make(this.backend, keep, result as Described);
+  }
+
+  /**
+   * Output and pullback of a public function, or of a method of an object: `vjp("training.infoNce", [a, p, n])`,
+   * `vjp([ball, "dist"], [x, y])`. The pullback gives one gradient per array.
+   */
+  async vjp(
+    target: string | readonly [Remote, string], args: readonly unknown[], options: object = {}, call: CallOptions = {},
+  ): Promise<VjpResult<(Matrix | null)[]>> {
+    const keep = this.backend.nextId();
+    const names = typeof target === "string" ? splitName(target) : target;
+    const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], { keep, dtype: call.dtype });
+    return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
+  }
+
+  /** End the interpreter and free everything. Calls that still wait reject. */
+  async close(): Promise<void> {
+    this.backend.close();
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function splitName(name: unknown): [string, string] {
+  const [module, member, ...rest] = String(name).split(".");
+  if (module === undefined || member === undefined || rest.length > 0) {
+    throw new AttentionError("invalid_config", "name: expected module.name", { argument: "name", actual: String(name).slice(0, 80) });
+  }
+  return [module, member];
+}

@@ -1,0 +1,56 @@
+/** Codes of the Python side, and those that only exist here. */
+export type ErrorCode =
+  | "attention_error" | "dimension_mismatch" | "empty_input" | "numerical_instability" | "invalid_config"
+  | "out_of_bounds" | "unsupported" | "load_error" | "internal_error"
+  | "out_of_memory" | "aborted" | "timeout" | "crashed" | "closed" | "freed" | "startup_failed";
+
+export interface ErrorDetails {
+  /** Name of the argument at fault, in Python's spelling. */
+  argument?: string | null;
+  expected?: unknown;
+  actual?: unknown;
+  index?: number;
+  length?: number;
+  /** The Python traceback, where the error was raised by Python. */
+  traceback?: string;
+  cause?: unknown;
+}
+
+/** The one kind of error this package rejects and throws with. */
+export class AttentionError extends Error {
+  readonly code: ErrorCode;
+  readonly argument: string | undefined;
+  readonly expected: unknown;
+  readonly actual: unknown;
+  readonly index: number | undefined;
+  readonly length: number | undefined;
+  readonly traceback: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = code === "aborted" ? "AbortError" : code === "timeout" ? "TimeoutError" : "AttentionError";
+    this.code = code;
+    this.argument = details.argument ?? undefined;
+    this.expected = details.expected ?? undefined;
+    this.actual = details.actual ?? undefined;
+    this.index = details.index;
+    this.length = details.length;
+    this.traceback = details.traceback;
+  }
+}
+
+/** A bad option, name or kind of data. */
+export const invalid = (argument: string, message: string, details: ErrorDetails = {}): AttentionError =>
+  new AttentionError("invalid_config", `${argument}: ${message}`, { argument, ...details });
+
+export const aborted = (signal?: AbortSignal): AttentionError =>
+  new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
+
+/** What went wrong, in one line. */
+export function reason(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return "unknown error";
+  }
+}

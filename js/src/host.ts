@@ -1,0 +1,115 @@
+import { AttentionError, reason } from "./errors.js";
+import { TYPES, type Reply, type TypedArray, type Wire } from "./wire.js";
+import { loadRuntime, type Proxy, type Pyodide } from "./runtime.js";
+import type { Progress, RuntimeOptions } from "./types.js";
+
+/** The interpreter is gone and cannot answer again. */
+export class Crash extends Error {}
+
+const INITIAL_BYTES = 1 << 20;
+/** An arena beyond this size is given back after the call that needed it. */
+const KEPT_BYTES = 1 << 26;
+
+interface BufferView { data: Uint8Array; release(): void }
+
+/** A Python interpreter with graphattend, in this thread. Requests in, answers out, one at a time. */
+export class Host {
+  private view: BufferView | undefined;
+  private capacity = 0;
+  private fault: string | undefined;
+
+  private constructor(
+    private readonly python: Pyodide, private readonly bridge: Proxy, private readonly answer: (text: string) => string,
+    readonly started: string,
+  ) {}
+
+  static async start(options: RuntimeOptions, onProgress: (p: Progress) => void): Promise<Host> {
+    const python = await loadRuntime(options, onProgress);
+    try {
+      const bridge = python.pyimport("graphattend._bridge");
+      const call = bridge["call"] as (text: string) => string;
+      const started = call(JSON.stringify({ op: "start", args: [options.accelerate ?? true] }));
+      return new Host(python, bridge, call, started.slice(0, started.indexOf("\n")));
+    } catch (error) {
+      throw new AttentionError("startup_failed", `graphattend could not be imported: ${reason(error)}`, { cause: error });
+    }
+  }
+
+  /** Let another thread interrupt the running call by writing 2 into a shared byte. */
+  interruptBy(buffer: Uint8Array): void {
+    this.python.setInterruptBuffer(buffer);
+  }
+
+  call(wire: Wire): Reply {
+    if (this.fault !== undefined) throw new Crash(this.fault);
+    try {
+      if (wire.arrays.length > 0) this.write(wire);
+      return this.read(this.answer(wire.text));
+    } catch (error) {
+      if ((error as { type?: string }).type === "KeyboardInterrupt") {
+        return { text: JSON.stringify({ error: { code: "aborted", message: "the call was interrupted" } }), arrays: [] };
+      }
+      this.fault = reason(error);
+      throw new Crash(this.fault);
+    } finally {
+      if (this.capacity > KEPT_BYTES && this.fault === undefined) this.reserve(INITIAL_BYTES);
+    }
+  }
+
+  free(ids: number[]): void {
+    if (this.fault === undefined) (this.bridge["free"] as (...ids: number[]) => void)(...ids);
+  }
+
+  close(): void {
+    this.view?.release();
+    this.view = undefined;
+    if (this.fault === undefined) {
+      (this.answer as unknown as Proxy).destroy();
+      this.bridge.destroy();
+    }
+    this.fault = "closed";
+  }
+
+  private reserve(bytes: number): void {
+    this.view?.release();
+    this.view = undefined;
+    const block = (this.bridge["reserve"] as (n: number) => Proxy)(bytes);
+    try {
+      this.view = (block["getBuffer"] as (type: string) => BufferView)("u8");
+      this.capacity = bytes;
+    } finally {
+      block.destroy();
+    }
+  }
+
+  /** The WASM memory; views of it detach when it grows, so it is asked for again. */
+  private memory(): Uint8Array {
+    if (this.view === undefined || this.view.data.byteLength === 0) this.reserve(Math.max(this.capacity, INITIAL_BYTES));
+    return this.view!.data;
+  }
+
+  private write({ arrays, offsets, bytes }: Wire): void {
+    if (bytes > this.capacity) this.reserve(Math.max(bytes, Math.min(2 * this.capacity, KEPT_BYTES), INITIAL_BYTES));
+    const arena = this.memory();
+    for (let i = 0; i < arrays.length; i++) {
+      const a = arrays[i]!;
+      arena.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), offsets[i]!);
+    }
+  }
+
+  private read(answer: string): Reply {
+    const end = answer.indexOf("\n");
+    const places = answer.slice(end + 1);
+    const arrays: TypedArray[] = [];
+    if (places !== "") {
+      const { buffer } = this.memory();
+      for (const place of places.split(";")) {
+        const [code, address, count] = place.split(",") as [string, string, string];
+        const type = TYPES[code]!;
+        const bytes = Number(count) * (type as unknown as { BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT;
+        arrays.push(new type(buffer.slice(Number(address), Number(address) + bytes), 0, Number(count)));
+      }
+    }
+    return { text: answer.slice(0, end), arrays };
+  }
+}

@@ -1,0 +1,55 @@
+import { Backend } from "./backend.js";
+import { inThread, inWorker, type MakeWorker } from "./channel.js";
+import { GraphAttend } from "./client.js";
+import { AttentionError, invalid } from "./errors.js";
+import { Runner } from "./runner.js";
+import type { MechanismKey } from "./schema.js";
+import type { Progress, RuntimeOptions } from "./types.js";
+import { decode } from "./wire.js";
+
+export interface ConnectOptions extends RuntimeOptions {
+  /** Run Python in a worker of its own; a function makes that worker from `graphattend/worker`. Default: this thread. */
+  worker?: boolean | MakeWorker;
+  /** Run this many workers and share out the rows of queries. */
+  workers?: number;
+  /** Tells how far the start has come. */
+  onProgress?: (progress: Progress) => void;
+  /** Ends the start. */
+  signal?: AbortSignal;
+  /** Milliseconds until a call is given up, for all calls that do not say otherwise (needs a worker). Default: never. */
+  timeout?: number;
+}
+
+/** Start Python with graphattend. */
+export async function connect(options: ConnectOptions = {}): Promise<GraphAttend> {
+  const { worker, workers, onProgress, signal, timeout, ...runtime } = options;
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
+    throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
+  }
+  if (timeout !== undefined && !(typeof timeout === "number" && timeout > 0)) {
+    throw invalid("timeout", `expected milliseconds > 0, got ${String(timeout)}`, { actual: timeout });
+  }
+  const inWorkers = workers !== undefined || (worker ?? false) !== false;
+  const spawn = inWorkers ? inWorker(runtime, typeof worker === "function" ? worker : undefined) : inThread(runtime);
+  const report = (progress: Progress): void => onProgress?.(progress);
+  const runners = Array.from({ length: workers ?? 1 }, () => new Runner(spawn, report, timeout));
+  try {
+    let started = "";
+    // One after the other: Firefox hangs when several start at once.
+    for (const runner of runners) started = await runner.open(signal);
+    const info = decode({ text: started, arrays: [] }) as { version: string; mechanisms: MechanismKey[] };
+    return new GraphAttend(new Backend(runners), info.version, Object.freeze(info.mechanisms));
+  } catch (error) {
+    for (const runner of runners) runner.close();
+    throw error instanceof AttentionError ? error : new AttentionError("startup_failed", String(error), { cause: error });
+  }
+}
+
+export { AttentionError, type ErrorCode } from "./errors.js";
+export { GraphAttend, type BackendInfo } from "./client.js";
+export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type Result,
+  type VjpOptions, type WeightsOptions } from "./attention.js";
+export { Remote, Tensor, type Pullback, type VjpResult } from "./objects.js";
+export type * from "./types.js";
+export type * from "./schema.js";
+export { VERSION } from "./version.js";

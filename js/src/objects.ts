@@ -1,0 +1,178 @@
+import type { Backend } from "./backend.js";
+import { AttentionError } from "./errors.js";
+import type { CallOptions, Data, Matrix, TensorLike } from "./types.js";
+import { Args, decode, encode, ID } from "./wire.js";
+
+/** What Python tells about an object it keeps. */
+export interface Described {
+  $h: number;
+  type: string;
+  methods: string[];
+  fields?: Record<string, unknown>;
+  [more: string]: unknown;
+}
+
+/** An object that lives in Python until it is freed. */
+export abstract class Owned {
+  #id: number | undefined;
+  protected readonly backend!: Backend;
+
+  constructor(backend: Backend, id: number) {
+    // Not enumerable: an object that is printed or copied shows its data, not its connection.
+    Object.defineProperty(this, "backend", { value: backend });
+    this.#id = id;
+    backend.watch(this, id);
+  }
+
+  /** @internal */
+  [ID](): number {
+    if (this.#id === undefined) throw new AttentionError("freed", `this ${this.constructor.name} was freed`, { argument: "this" });
+    return this.#id;
+  }
+
+  /** Forget the object in Python; further calls with it reject. */
+  async free(): Promise<void> {
+    if (this.#id === undefined) return Promise.resolve();
+    this.backend.unwatch(this);
+    this.backend.free(this.#id);
+    this.#id = undefined;
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.free();
+  }
+}
+
+/** A matrix in Python's memory, usable wherever a matrix is. */
+export class Tensor extends Owned implements TensorLike {
+  readonly shape: readonly number[];
+
+  /** @internal */
+  constructor(backend: Backend, id: number, described: { shape: number[] }) {
+    super(backend, id);
+    this.shape = described.shape;
+  }
+
+  /** Its numbers. */
+  async read(call: CallOptions = {}): Promise<Matrix> {
+    return decode(await this.backend.request(encode("read", [this], { dtype: call.dtype }), call)) as Matrix;
+  }
+}
+
+/** Anything else that Python made: a manifold, a graph, a codec … with Python's methods. */
+export class Remote extends Owned {
+  /** Name of the class in Python. */
+  readonly type: string;
+  /** Its plain attributes, by Python's names. */
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  private constructor(backend: Backend, id: number, described: Described) {
+    super(backend, id);
+    this.type = described.type;
+    this.fields = described.fields ?? {};
+    addMethods(this, described.methods, (name, args) => this.call(name, ...args));
+  }
+
+  /** @internal */
+  static make(backend: Backend, id: number, described: Described): Remote {
+    return new Remote(backend, id, described);
+  }
+
+  /** Call a public method. */
+  async call(name: string, ...args: unknown[]): Promise<unknown> {
+    return callMethod(this.backend, this, name, args);
+  }
+
+  /** Read a public attribute that is not among `fields`, such as an array. */
+  async get(name: string, call: CallOptions = {}): Promise<unknown> {
+    return decode(await this.backend.request(encode("attribute", [this, name], { dtype: call.dtype }), call));
+  }
+
+  /** The bytes of a file that holds it. */
+  async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Uint8Array> {
+    return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
+  }
+}
+
+/** Any public method; what it returns is data, or one object. */
+export async function callMethod(backend: Backend, target: Owned, name: string, args: unknown[]): Promise<unknown> {
+  const [values, options, call] = splitOptions(args);
+  const keep = backend.nextId();
+  const wire = encode("method", [target, name, new Args(values), options], { keep, dtype: call.dtype });
+  const result = decode(await backend.request(wire, call));
+  if (typeof result === "object" && result !== null && "$h" in result) return Remote.make(backend, keep, result as Described);
+  backend.free(keep);
+  return result;
+}
+
+/** Methods of an object that its class here does not have, under JavaScript's spelling. */
+export function addMethods(target: object, names: string[], call: (name: string, args: unknown[]) => unknown): void {
+  for (const name of names) {
+    const spelled = camel(name);
+    if (spelled in target) continue;
+    Object.defineProperty(target, spelled, { value: (...args: unknown[]) => call(name, args) });
+  }
+}
+
+export const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_match, c: string) => c.toUpperCase());
+
+const CALL_OPTIONS = ["signal", "timeout", "transfer"] as const;
+
+/** Options of the call itself apart from those for Python. */
+export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
+  if (options === undefined || options === null) return [null, {}];
+  const rest = { ...options } as Record<string, unknown>;
+  const call: Record<string, unknown> = {};
+  for (const name of CALL_OPTIONS) {
+    if (Object.hasOwn(rest, name)) {
+      call[name] = rest[name];
+      delete rest[name];
+    }
+  }
+  if (rest["dtype"] === "float64" || rest["dtype"] === "float32") {
+    call["dtype"] = rest["dtype"];
+    delete rest["dtype"];
+  }
+  return [rest, call];
+}
+
+/** Arguments whose last one may be an object with options. */
+export function splitOptions(args: unknown[]): [unknown[], object | null, CallOptions] {
+  const last = args.at(-1);
+  if (!isOptions(last)) return [args, null, {}];
+  return [args.slice(0, -1), ...splitCall(last)];
+}
+
+function isOptions(x: unknown): x is object {
+  if (typeof x !== "object" || x === null || Array.isArray(x) || ArrayBuffer.isView(x) || x instanceof Owned) return false;
+  return !("data" in x && "shape" in x);
+}
+
+/** A pullback: from a gradient of the output (and of the weights) to those of everything that went in. */
+export interface Pullback<G> {
+  (gradOutput: Data | number, gradWeights?: Data): Promise<G>;
+  /** Forget what the forward pass left in Python; done by itself when the pullback is collected. */
+  free(): Promise<void>;
+}
+
+export interface VjpResult<G> {
+  output: Matrix;
+  pullback: Pullback<G>;
+}
+
+class Held extends Owned {}
+
+export function vjpResult<G>(backend: Backend, id: number, result: unknown, call: CallOptions): VjpResult<G> {
+  const held = new Held(backend, id);
+  const apply = async (gradOutput: Data | number, gradWeights?: Data): Promise<G> => {
+    const args = new Args([gradOutput, gradWeights], ["gradOutput", "gradWeights"]);
+    const wire = encode("method", [held, "apply", args, null], { dtype: call.dtype });
+    return decode(await backend.request(wire, call.timeout === undefined ? {} : { timeout: call.timeout })) as G;
+  };
+  const pullback = Object.assign(apply, { free: () => held.free() });
+  return { output: (result as { output: Matrix }).output, pullback };
+}
+
+/** The format of a saved file: zip archives are .npz. */
+export const loadFormat = (data: Uint8Array): "npz" | "safetensors" => (data[0] === 0x50 && data[1] === 0x4b ? "npz" : "safetensors");

@@ -1,0 +1,206 @@
+import { AttentionError, aborted, reason } from "./errors.js";
+import { Crash } from "./host.js";
+import type { Channel, Spawn } from "./channel.js";
+import type { Progress } from "./types.js";
+import { own, type Reply, type Wire } from "./wire.js";
+
+export interface SendOptions {
+  signal?: AbortSignal | undefined;
+  /** Milliseconds until the call is given up. */
+  timeout?: number | undefined;
+  /** Give the arrays' buffers away instead of copying them. */
+  transfer?: boolean | undefined;
+}
+
+interface Job {
+  wire: Wire;
+  transfer: boolean;
+  settled: boolean;
+  resolve(reply: Reply): void;
+  reject(error: Error): void;
+}
+
+/** How an object in Python is made again after a crash. */
+interface Recipe {
+  wire: Wire;
+  live: boolean;
+}
+
+/** How long an interrupted call may take to stop before its thread is ended. */
+const GRACE_MS = 150;
+
+/**
+ * Sends requests to an interpreter one after the other. If it crashes, hangs or must be stopped, another is started,
+ * the objects that are still in use are made again, and the requests that were waiting go on.
+ */
+export class Runner {
+  private channel: Channel | undefined;
+  private starting: Promise<void> | undefined;
+  private readonly queue: Job[] = [];
+  private current: Job | undefined;
+  private readonly recipes = new Map<number, Recipe>();
+  private closed = false;
+
+  constructor(
+    private readonly spawn: Spawn, private readonly report: (p: Progress) => void, private readonly timeout: number | undefined,
+  ) {}
+
+  /** Start the first interpreter; what it said is in `started`. */
+  async open(signal: AbortSignal | undefined): Promise<string> {
+    this.channel = await this.spawn(this.report, signal);
+    this.channel.hold(false);
+    return this.channel.started;
+  }
+
+  /** Requests that are waiting or running. */
+  get load(): number {
+    return this.queue.length + (this.current === undefined ? 0 : 1);
+  }
+
+  request(wire: Wire, options: SendOptions = {}): Promise<Reply> {
+    const { signal, timeout = this.timeout, transfer = false } = options;
+    if (this.closed) return Promise.reject(closedError());
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    return new Promise((resolve, reject) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const settle = <T>(then: (value: T) => void) => (value: T): void => {
+        if (job.settled) return;
+        job.settled = true;
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        then(value);
+      };
+      const job: Job = { wire, transfer, settled: false, resolve: settle(resolve), reject: settle(reject) };
+      const onAbort = (): void => this.giveUp(job, aborted(signal));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      if (timeout !== undefined && timeout > 0 && timeout < 2 ** 31) {
+        const late = new AttentionError("timeout", `no answer within ${timeout} ms`);
+        timer = setTimeout(() => this.giveUp(job, late), timeout);
+      }
+      this.queue.push(job);
+      this.pump();
+      if (this.current !== job && !job.settled) {
+        // It has to wait, and what the caller does to the data meanwhile must not matter.
+        try {
+          job.wire = own(wire, transfer);
+        } catch (error) {
+          job.reject(new AttentionError("invalid_config", `the data could not be taken over: ${reason(error)}`));
+        }
+        job.transfer = true;
+      }
+    });
+  }
+
+  /** Forget objects. */
+  free(ids: number[]): void {
+    const known = ids.filter((id) => this.recipes.has(id));
+    for (const id of known) this.recipes.get(id)!.live = false;
+    this.prune();
+    this.channel?.free(known);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.channel?.kill();
+    this.channel = undefined;
+    this.recipes.clear();
+    for (const job of [this.current, ...this.queue.splice(0)]) job?.reject(closedError());
+  }
+
+  private pump(): void {
+    while (this.current === undefined && this.queue.length > 0) {
+      const { channel } = this;
+      if (channel === undefined) {
+        void this.restart();
+        return;
+      }
+      const job = this.queue.shift()!;
+      if (!job.settled) void this.run(channel, job);
+    }
+  }
+
+  private async run(channel: Channel, job: Job): Promise<void> {
+    this.current = job;
+    channel.hold(true);
+    // The data of an object that is kept are kept here too, to make it again.
+    const recipe = job.wire.keep === undefined ? undefined : { wire: own(job.wire, job.transfer), live: true };
+    try {
+      const reply = await channel.send(recipe?.wire ?? job.wire, recipe === undefined && job.transfer);
+      if (recipe !== undefined && !reply.text.startsWith('{"error"')) {
+        this.recipes.set(job.wire.keep!, recipe);
+        if (job.settled) this.free([job.wire.keep!]); // nobody will ever own it
+      }
+      job.resolve(reply);
+    } catch (error) {
+      if (error instanceof AttentionError) {
+        job.reject(error);
+      } else {
+        job.reject(new AttentionError("crashed", `the interpreter crashed: ${reason(error)}`, { cause: error }));
+        if (this.channel === channel) this.drop();
+      }
+    } finally {
+      this.current = undefined;
+      this.channel?.hold(false);
+      if (this.channel === undefined && !this.closed) void this.restart();
+      else this.pump();
+    }
+  }
+
+  /** Settle a job early. If it is the one that runs, see to it that the next one can. */
+  private giveUp(job: Job, error: AttentionError): void {
+    job.reject(error);
+    const { channel } = this;
+    if (this.current !== job || channel === undefined) return;
+    if (!channel.interrupt()) return channel.kill();
+    setTimeout(() => {
+      if (this.current === job) channel.kill();
+    }, GRACE_MS);
+  }
+
+  private drop(): void {
+    this.channel?.kill();
+    this.channel = undefined;
+  }
+
+  private restart(): Promise<void> {
+    this.starting ??= this.revive().finally(() => {
+      this.starting = undefined;
+      if (this.channel !== undefined) this.pump();
+    });
+    return this.starting;
+  }
+
+  private async revive(): Promise<void> {
+    try {
+      const channel = await this.spawn(() => undefined, undefined);
+      if (this.closed) return channel.kill();
+      for (const { wire } of this.recipes.values()) {
+        const reply = await channel.send(wire, false);
+        if (reply.text.startsWith('{"error"')) throw new Crash(`an object could not be made again: ${reply.text.slice(0, 200)}`);
+      }
+      channel.free([...this.recipes].filter(([, recipe]) => !recipe.live).map(([id]) => id));
+      if (this.closed) return channel.kill();
+      this.channel = channel;
+      channel.hold(this.queue.length > 0);
+    } catch (error) {
+      const failure = error instanceof AttentionError ? error
+        : new AttentionError("startup_failed", `the interpreter could not be started again: ${reason(error)}`, { cause: error });
+      for (const job of this.queue.splice(0)) job.reject(failure);
+    }
+  }
+
+  /** Drop recipes of objects that are neither in use nor needed to make one that is. */
+  private prune(): void {
+    const needed = new Set<number>();
+    const visit = (id: number): void => {
+      const recipe = this.recipes.get(id);
+      if (recipe === undefined || needed.has(id)) return;
+      needed.add(id);
+      recipe.wire.uses.forEach(visit);
+    };
+    for (const [id, recipe] of this.recipes) if (recipe.live) visit(id);
+    for (const id of this.recipes.keys()) if (!needed.has(id)) this.recipes.delete(id);
+  }
+}
+
+const closedError = (): AttentionError => new AttentionError("closed", "the connection was closed");

@@ -1,0 +1,36 @@
+import { SHORT_SCHEMAS, type MechanismOptions } from "./mechanisms.gen.js";
+
+export { FUNCTIONS } from "./mechanisms.gen.js";
+export type * from "./mechanisms.gen.js";
+
+/** Registry keys of all mechanisms. */
+export type MechanismKey = keyof MechanismOptions;
+
+type Snake<S extends string> = S extends `${infer Head}${infer Tail}`
+  ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${Snake<Tail>}` : "";
+type Spelled<T> = { [N in keyof T as Snake<N & string>]: T[N] };
+
+/** Options of a mechanism, in JavaScript's spelling (`numHeads`) or in Python's (`num_heads`). */
+export type CreateOptions<K extends MechanismKey> = MechanismOptions[K] | Spelled<MechanismOptions[K]>;
+
+/** JSON schema of a mechanism's options. */
+export interface Schema {
+  $schema: string;
+  title: string;
+  description: string;
+  type: "object";
+  properties: Record<string, Record<string, unknown>>;
+  required: string[];
+  additionalProperties: false;
+  [extension: `x-${string}`]: unknown;
+}
+
+/** The schemas as Python gives them. */
+export const SCHEMAS = Object.fromEntries(Object.entries(SHORT_SCHEMAS).map(([key, short]) => [key, {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  title: key,
+  type: "object",
+  required: ["dim"],
+  additionalProperties: false,
+  ...short,
+}])) as unknown as Record<MechanismKey, Schema>;

@@ -1,0 +1,73 @@
+import type { ForwardOptions } from "./attention.js";
+import type { Data, Matrix } from "./types.js";
+import type { TypedArray } from "./wire.js";
+
+/** A part of a call: some of the query rows. `join` puts the results of all parts together. */
+export interface Shard {
+  query: Data;
+  options: ForwardOptions | undefined;
+  join(results: unknown[]): unknown;
+}
+
+/** Options whose data may have one row per query; calls with these are not split. */
+const PER_QUERY = ["attnMask", "attn_mask", "training"];
+const PER_QUERY_METADATA = ["queryLayer", "queryStructural", "query_layer", "query_structural"];
+
+/** Parts for `count` interpreters, or undefined if the call is not worth or not capable of being split. */
+export function shards(query: Data, dim: number, options: ForwardOptions | undefined, count: number): Shard[] | undefined {
+  const rows = queryRows(query, dim);
+  if (rows === undefined || rows.length < count || !splittable(options)) return undefined;
+  const bounds = Array.from({ length: count + 1 }, (_x, i) => Math.round((i * rows.length) / count));
+  return bounds.slice(0, -1).map((start, i) => ({ query: rows.slice(start, bounds[i + 1]!), options, join }));
+}
+
+interface Rows {
+  length: number;
+  slice(start: number, stop: number): Data;
+}
+
+/** A query as rows, if it is a matrix that lies in this thread. */
+function queryRows(query: Data, dim: number): Rows | undefined {
+  if (Array.isArray(query) && Array.isArray(query[0] ?? 0) && !Array.isArray((query[0] as unknown[])[0])) return query as Rows;
+  const shaped = query as { data?: TypedArray; shape?: readonly number[] };
+  const data = ArrayBuffer.isView(query) ? query as TypedArray : ArrayBuffer.isView(shaped.data) ? shaped.data : undefined;
+  if (data === undefined) return undefined;
+  const shape = data === query as unknown ? [data.length / dim, dim] : shaped.shape;
+  if (shape?.length !== 2 || !Number.isInteger(shape[0]) || shape[0]! * shape[1]! !== data.length) return undefined;
+  const [length, width] = shape as [number, number];
+  return {
+    length,
+    slice: (start, stop) => ({ data: data.subarray(start * width, stop * width) as Float32Array, shape: [stop - start, width] }),
+  };
+}
+
+function splittable(options: ForwardOptions | undefined): boolean {
+  if (options === undefined) return true;
+  const has = (x: object, names: string[]): boolean => names.some((name) => (x as Record<string, unknown>)[name] !== undefined);
+  return !options.transfer && !has(options, PER_QUERY) && !(options.metadata !== undefined && has(options.metadata, PER_QUERY_METADATA));
+}
+
+/** Outputs (M, E) and weights ([H,] M, N) of all parts, along the axis of the rows. */
+function join(results: unknown[]): unknown {
+  if (!Array.isArray(results[0])) return concat(results as Matrix[]);
+  return (results[0] as unknown[]).map((_x, i) => concat(results.map((r) => (r as Matrix[])[i]!)));
+}
+
+function concat(parts: Matrix[]): Matrix {
+  const { shape } = parts[0]!;
+  const axis = shape.length - 2;
+  const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
+  const width = shape[axis + 1]!;
+  const rows = parts.reduce((sum, p) => sum + p.shape[axis]!, 0);
+  const type = parts[0]!.data.constructor as Float32ArrayConstructor;
+  const data = new type(outer * rows * width);
+  let at = 0;
+  for (let i = 0; i < outer; i++) {
+    for (const part of parts) {
+      const size = part.shape[axis]! * width;
+      data.set(part.data.subarray(i * size, (i + 1) * size), at);
+      at += size;
+    }
+  }
+  return { data, shape: [...shape.slice(0, axis), rows, width] };
+}

@@ -1,0 +1,100 @@
+/** How far the start of Python has come. */
+export interface Progress {
+  phase: "runtime" | "packages" | "graphattend" | "ready";
+  /** Bytes fetched so far, over all files; 0 in Node.js, which reads from disk. */
+  loaded: number;
+  /** Bytes of the files known so far, where the server tells. */
+  total: number | undefined;
+  /** The file the last bytes belong to. */
+  file?: string;
+}
+
+/** Where Python comes from. */
+export interface RuntimeOptions {
+  /** Folder with Pyodide: a URL in browsers (default: Pyodide's CDN), a path in Node.js (default: npm's `pyodide`). */
+  indexURL?: string;
+  /** Pyodide's lock file, if it is not in `indexURL`. */
+  lockFileURL?: string;
+  /** graphattend's wheel (default: the lock file's, else the one in this package). */
+  wheelURL?: string;
+  /** Whether NumPy's own loops are replaced by SIMD ones; on by default, because this interpreter is ours. */
+  accelerate?: boolean;
+}
+
+export type NumberArray =
+  | Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
+  | readonly number[];
+
+/** Numbers with a shape, row by row. */
+export interface Shaped<T = NumberArray> {
+  data: T;
+  shape: readonly number[];
+}
+
+/** A result: always fresh arrays, never anything that must be freed. */
+export interface Matrix<T extends ArrayLike<number> = Float32Array> {
+  data: T;
+  shape: number[];
+}
+
+type Nested<T> = readonly T[] | readonly Nested<T>[];
+
+/** Anything a matrix can be given as; a flat array is one row, or rows of the mechanism's `dim`. */
+export type Data = NumberArray | Shaped | Nested<number> | Nested<Float32Array> | Nested<Float64Array> | TensorLike;
+
+/** Boolean masks: true = attend. Float masks are added to the scores. In a `Uint8Array` mask, nonzero is true. */
+export type Mask = Data | Nested<boolean> | Shaped<readonly boolean[]>;
+
+/** An array that lives in Python's memory. */
+export interface TensorLike {
+  readonly shape: readonly number[];
+  free(): Promise<void>;
+}
+
+/** An argument of a function: data, a number, an object in Python, or a mapping of such. */
+export type Input = Data | number | boolean | string | null | object;
+
+/** What a mechanism may need to know about the keys: one row per key. */
+export interface Metadata {
+  edgeFeatures?: Data;
+  edgeWeights?: Data;
+  distances?: Data;
+  hnswLayers?: Data;
+  queryLayer?: Data | number;
+  structuralFeatures?: Data;
+  queryStructural?: Data;
+  latentKeys?: Data;
+  latentValues?: Data;
+}
+
+/** Row i lists the nodes that node i attends to. */
+export interface CsrGraph {
+  indptr: NumberArray;
+  indices: NumberArray;
+  edgeFeatures?: Data;
+  edgeWeights?: Data;
+  distances?: Data;
+  layers?: Data;
+  names?: readonly string[];
+}
+
+/** Edges as pairs of source and target; the target attends to the source. */
+export interface EdgeGraph {
+  edges: readonly (readonly [number, number])[] | Int32Array | Uint32Array;
+  numNodes: number;
+  edgeFeatures?: Data;
+  edgeWeights?: Data;
+  distances?: Data;
+  layers?: Data;
+  names?: readonly string[];
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  /** Milliseconds until the call is given up. */
+  timeout?: number | undefined;
+  /** Give the buffers of the given arrays away to the worker instead of copying them. */
+  transfer?: boolean | undefined;
+  /** "float64" keeps double precision in the results. */
+  dtype?: "float32" | "float64" | undefined;
+}

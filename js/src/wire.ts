@@ -1,0 +1,228 @@
+import { AttentionError, invalid, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
+
+export type TypedArray =
+  | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array
+  | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
+
+/** A request as text and the arrays it refers to; `keep` is the id of the object it makes. */
+export interface Wire {
+  text: string;
+  arrays: TypedArray[];
+  /** Where each array goes in the arena, and the bytes they need in all. */
+  offsets: number[];
+  bytes: number;
+  keep: number | undefined;
+  uses: number[];
+}
+
+/** An answer: JSON with references to arrays. */
+export interface Reply {
+  text: string;
+  arrays: TypedArray[];
+}
+
+/** What a class has to have for its instances to be passed as arguments: the id of the object in Python. */
+export const ID = Symbol("graphattend.id");
+
+const CODES = new Map<string, string>([
+  ["Float32Array", "f4"], ["Float64Array", "f8"], ["Int8Array", "i1"], ["Uint8Array", "u1"],
+  ["Uint8ClampedArray", "u1"], ["Int16Array", "i2"], ["Uint16Array", "u2"], ["Int32Array", "i4"],
+  ["Uint32Array", "u4"], ["BigInt64Array", "i8"], ["BigUint64Array", "u8"],
+]);
+
+/** Array types by code, for reading answers. */
+export const TYPES: Record<string, new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray> = {
+  f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array, b1: Uint8Array, i2: Int16Array,
+  u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
+};
+
+const ALIGNMENT = 64;
+const MAX_DEPTH = 24;
+const tagOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag)!.get!;
+
+/** The name of a typed array's class, whatever realm it comes from; undefined for anything else. */
+const typedName = (x: unknown): string | undefined => tagOf.call(x) as string | undefined;
+
+class Encoder {
+  arrays: TypedArray[] = [];
+  offsets: number[] = [];
+  uses: number[] = [];
+  bytes = 0;
+
+  value(x: unknown, path: string, depth: number): unknown {
+    switch (typeof x) {
+      case "number": return Number.isFinite(x) ? x : { $f: String(x) };
+      case "string": case "boolean": return x;
+      case "undefined": return null;
+      case "bigint": return Number(x);
+      case "object": return x === null ? null : this.object(x, path, depth);
+      default: throw invalid(path, `expected data, got a ${typeof x}`, { actual: typeof x });
+    }
+  }
+
+  private object(x: object, path: string, depth: number): unknown {
+    if (depth > MAX_DEPTH) throw invalid(path, "nested too deeply (does it contain itself?)");
+    if (ArrayBuffer.isView(x)) return this.typed(x, path);
+    if (Array.isArray(x)) return this.array(x, path, depth);
+    if (x instanceof Args) return x.values.map((v, i) => this.value(v, x.names[i] ?? `argument ${i + 1}`, depth + 1));
+    const id = (x as { [ID]?: () => number })[ID];
+    if (typeof id === "function") {
+      const n = id.call(x);
+      this.uses.push(n);
+      return { $h: n };
+    }
+    if ("data" in x && "shape" in x) return this.shaped(x as { data: unknown; shape: unknown }, path);
+    const prototype: unknown = Object.getPrototypeOf(x);
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      throw invalid(path, "expected plain data, got an object of a class");
+    }
+    const out = Object.create(null) as Record<string, unknown>;
+    for (const name of Object.keys(x)) {
+      if (name.startsWith("$")) throw invalid(path, `unexpected name ${name.slice(0, 60)}`);
+      const entry = (x as Record<string, unknown>)[name];
+      if (entry !== undefined) out[name] = this.value(entry, (path && `${path}.`) + name.slice(0, 60), depth + 1);
+    }
+    return out;
+  }
+
+  private typed(x: ArrayBufferView, path: string, shape?: number[], mask = /mask$/i.test(path)): unknown {
+    const name = typedName(x);
+    if (name === "Float16Array") return this.push(Float32Array.from(x as unknown as ArrayLike<number>), "f4", shape);
+    let code = name === undefined ? undefined : CODES.get(name);
+    if (code === undefined) throw invalid(path, "expected an array of numbers, got a DataView");
+    if (mask && code === "u1") code = "b1";
+    return this.push(x as TypedArray, code, shape);
+  }
+
+  private push(x: TypedArray, code: string, shape: number[] = [x.length]): unknown {
+    const offset = this.bytes;
+    this.bytes = Math.ceil((offset + x.byteLength) / ALIGNMENT) * ALIGNMENT;
+    this.arrays.push(x);
+    this.offsets.push(offset);
+    return { $a: [code, x.length, offset, shape] };
+  }
+
+  private shaped(x: { data: unknown; shape: unknown }, path: string): unknown {
+    const { data, shape } = x;
+    if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) {
+      throw invalid(path, "expected shape to be whole numbers >= 0", { actual: shape });
+    }
+    const dims = Array.from(shape as number[]);
+    const size = dims.reduce((a, b) => a * b, 1);
+    const length = (data as ArrayLike<unknown> | null | undefined)?.length;
+    if (length !== size) {
+      throw new AttentionError("dimension_mismatch", `${path}: shape [${dims}] needs ${size} numbers, got ${length}`, {
+        argument: path, expected: size, actual: length,
+      });
+    }
+    if (ArrayBuffer.isView(data)) return this.typed(data, path, dims);
+    if (!Array.isArray(data)) throw invalid(path, "expected data to be an array of numbers");
+    const flat = [data.length];
+    const found = this.numbers(data, flat, path, typeof data[0] === "boolean") as { $a: [string, number, number, number[]] };
+    found.$a[3] = dims;
+    return found;
+  }
+
+  /** Arrays of numbers, booleans or rows become one flat array; anything else is a list of values. */
+  private array(x: unknown[], path: string, depth: number): unknown {
+    let first: unknown = x;
+    const shape: number[] = [];
+    while (Array.isArray(first) && shape.length <= MAX_DEPTH) {
+      shape.push(first.length);
+      first = first[0] as unknown;
+    }
+    if (ArrayBuffer.isView(first)) {
+      shape.push((first as TypedArray).length);
+      first = 0;
+    }
+    if (typeof first === "number" || typeof first === "boolean" || first === undefined) {
+      return this.numbers(x, shape, path, typeof first === "boolean");
+    }
+    return x.map((entry, i) => this.value(entry, `${path}[${i}]`, depth + 1));
+  }
+
+  private numbers(x: unknown, shape: number[], path: string, boolean: boolean): unknown {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const out = boolean ? new Uint8Array(size) : new Float64Array(size);
+    fill(out, x, shape, 0, 0, path, boolean ? "boolean" : "number");
+    return this.push(out, boolean ? "b1" : "n8", shape);
+  }
+}
+
+/** Write nested rows into one flat array, checking every entry; returns the position after the last. */
+function fill(
+  out: Uint8Array | Float64Array, x: unknown, shape: number[], axis: number, at: number, path: string, kind: string,
+): number {
+  const length = (x as ArrayLike<unknown> | null | undefined)?.length;
+  if (!(Array.isArray(x) || ArrayBuffer.isView(x)) || length !== shape[axis]) {
+    const actual = Array.isArray(x) ? length : x === null ? "null" : typeof x;
+    throw invalid(path, `expected rows of ${shape[axis]}, got ${actual}`, { expected: shape[axis], actual });
+  }
+  if (axis < shape.length - 1) {
+    for (const row of x as unknown[]) at = fill(out, row, shape, axis + 1, at, path, kind);
+    return at;
+  }
+  const row = x as ArrayLike<unknown>;
+  for (let i = 0; i < row.length; i++) {
+    const entry = row[i];
+    if (typeof entry !== kind) {
+      const actual = entry === null ? "null" : typeof entry;
+      throw invalid(path, `expected ${kind}s, got ${actual} at position ${at}`, { expected: kind, actual });
+    }
+    out[at++] = entry as number;
+  }
+  return at;
+}
+
+/** Positional arguments: never taken for a row of numbers, each with the name that errors call it by. */
+export class Args {
+  constructor(readonly values: unknown[], readonly names: readonly string[] = []) {}
+}
+
+export interface RequestOptions {
+  keep?: number;
+  dtype?: "float32" | "float64" | undefined;
+}
+
+/** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
+export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
+  const encoder = new Encoder();
+  let text: string;
+  try {
+    const tree = args.map((x) => encoder.value(x, "", 0));
+    text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
+  } catch (error) {
+    if (error instanceof AttentionError) throw error;
+    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
+  }
+  const { arrays, offsets, bytes, uses } = encoder;
+  return { text, arrays, offsets, bytes, uses, keep: options.keep };
+}
+
+/** The same request with its data copied, or taken over if the caller gave them away. */
+export function own(wire: Wire, transfer: boolean): Wire {
+  if (wire.arrays.length === 0) return wire;
+  const arrays = transfer ? structuredClone(wire.arrays, { transfer: buffersOf(wire) }) : wire.arrays.map((a) => a.slice());
+  return { ...wire, arrays };
+}
+
+/** The buffers of a request that can be transferred, each once. */
+export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
+  const found = new Set<ArrayBufferLike>(wire.arrays.map((a) => a.buffer));
+  return [...found].filter((b): b is ArrayBuffer => b instanceof ArrayBuffer);
+}
+
+/** The value in an answer, or the typed error it carries. */
+export function decode(reply: Reply): unknown {
+  const { arrays } = reply;
+  const body = JSON.parse(reply.text, (_name, value: unknown) => {
+    if (typeof value !== "object" || value === null) return value;
+    const entry = value as { $a?: [number, number[]]; $f?: string };
+    if (entry.$a !== undefined) return { data: arrays[entry.$a[0]], shape: entry.$a[1] };
+    if (entry.$f !== undefined) return Number(entry.$f.replace("inf", "Infinity"));
+    return value;
+  }) as { ok?: unknown; error?: ErrorDetails & { code: ErrorCode; message: string } };
+  if (body.error !== undefined) throw new AttentionError(body.error.code, body.error.message, body.error);
+  return body.ok;
+}

@@ -1,0 +1,62 @@
+import { AttentionError, reason } from "./errors.js";
+import { Host } from "./host.js";
+import { isNode, nodeModule } from "./platform.js";
+import type { FromWorker, ToWorker } from "./channel.js";
+import { buffersOf } from "./wire.js";
+
+/** The worker's side: start the interpreter, answer requests one after the other. */
+interface Endpoint {
+  post(message: FromWorker, transfer: ArrayBuffer[]): void;
+  listen(receive: (message: ToWorker) => void): void;
+}
+
+async function endpoint(): Promise<Endpoint> {
+  if (isNode) {
+    const port = (await nodeModule("node:worker_threads")).parentPort!;
+    return {
+      post: (message, transfer) => port.postMessage(message, transfer),
+      listen: (receive) => port.on("message", receive),
+    };
+  }
+  const scope = globalThis as unknown as Worker;
+  return {
+    post: (message, transfer) => scope.postMessage(message, transfer),
+    listen: (receive) => scope.addEventListener("message", (event: MessageEvent<ToWorker>) => receive(event.data)),
+  };
+}
+
+/** Messages that arrive before the endpoint listens would be lost in browsers, so listening comes first there. */
+function serve({ post, listen }: Endpoint): void {
+  let host: Host | undefined;
+  let interrupt: Uint8Array | undefined;
+
+  async function start(message: ToWorker & { type: "start" }): Promise<void> {
+    try {
+      host = await Host.start(message.options, (progress) => post({ type: "progress", progress }, []));
+      interrupt = message.interrupt;
+      if (interrupt !== undefined) host.interruptBy(interrupt);
+      post({ type: "started", started: host.started }, []);
+    } catch (error) {
+      const code = error instanceof AttentionError ? error.code : "startup_failed";
+      post({ type: "failed", code, message: reason(error), details: {} }, []);
+    }
+  }
+
+  listen((message) => {
+    switch (message.type) {
+      case "start": return void start(message);
+      case "free": return host?.free(message.ids);
+      case "call": {
+        try {
+          if (interrupt !== undefined) interrupt[0] = 0; // meant for an earlier call
+          const reply = host!.call({ ...message, keep: undefined, uses: [] });
+          post({ type: "reply", id: message.id, ...reply }, buffersOf(reply));
+        } catch (error) {
+          post({ type: "crash", message: reason(error) }, []);
+        }
+      }
+    }
+  });
+}
+
+void endpoint().then(serve);

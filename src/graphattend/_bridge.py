@@ -1,0 +1,248 @@
+"""The single door for JavaScript: JSON and flat buffers in, JSON and flat arrays out, never a proxy.
+
+JavaScript writes the numbers of its typed arrays into the arena, one NumPy-owned block of bytes, and calls `call`
+with a request as JSON text, in which an array is ``{"$a": [dtype, count, offset, shape]}``, an object that lives
+on this side is ``{"$h": id}`` and a number JSON lacks is ``{"$f": "nan"}``. The answer is ``{"ok": value}`` or
+``{"error": {...}}`` as JSON, where an array is ``{"$a": [index, shape]}``; a second line tells dtype, address
+and count of each, for JavaScript to copy out at once: they stay alive until the next call.
+
+What can be called is discovered, not listed: public functions and classes of a few modules, and public methods of
+the objects those make.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import traceback
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._bridge_calls import OPERATIONS, Kept, describe_object
+from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
+
+#: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n8" plain numbers.
+DTYPES = {c: np.dtype(c) for c in ("f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
+DTYPES |= {"b1": np.dtype("u1"), "n8": np.dtype("f8")}
+#: Arrays start at multiples of this, so that SIMD loads are aligned.
+ALIGNMENT = 64
+#: Longest request text worth remembering, and longest text in an error.
+CACHED, SHOWN = 4096, 400
+
+_arena = np.empty(0, np.uint8)
+_objects: dict[int, Any] = {}
+_alive: list[np.ndarray] = []
+
+
+class ArrayRef(NamedTuple):
+    """Where an argument lies in the arena."""
+
+    start: int
+    stop: int
+    code: str
+    shape: tuple[int, ...]
+
+
+class ObjectRef(NamedTuple):
+    """An object that lives on this side."""
+
+    id: int
+
+
+def reserve(nbytes: int) -> np.ndarray:
+    """A new arena; the old one is dropped.
+
+    Args:
+        nbytes: Bytes to hold.
+
+    Returns:
+        (nbytes,) of uint8, starting at a multiple of ALIGNMENT.
+    """
+    global _arena
+    _arena = np.empty(0, np.uint8)  # so that old and new are never held at once
+    block = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -block.__array_interface__["data"][0] % ALIGNMENT
+    _arena = block[start : start + nbytes]
+    return _arena
+
+
+def call(text: str) -> str:
+    """Answer one request.
+
+    Args:
+        text: JSON with ``op`` and ``args``, and as needed ``keep`` (the id under which the object it makes is kept)
+            and ``dtype`` ("float64" keeps double precision in the answer).
+
+    Returns:
+        The answer's JSON, a newline, and ``dtype,address,count`` of each array, separated by semicolons.
+    """
+    _alive.clear()
+    try:
+        request = _parse_cached(text) if len(text) <= CACHED else _parse(text)
+        operation = OPERATIONS[request["op"]]
+        keep = request.get("keep")
+        result = operation(*_decode(request["args"], keep is not None))
+        encoder = _Encoder(request.get("dtype") == "float64", keep)
+        body = json.dumps({"ok": encoder.encode(result)}, separators=(",", ":"), allow_nan=False)
+        if encoder.kept is not None:
+            _objects[keep] = encoder.kept
+        return body + "\n" + ";".join([_where(a) for a in _alive])
+    except KeyboardInterrupt:
+        return _refusal({"code": "aborted", "message": "the call was interrupted"})
+    except Exception as error:
+        return _refusal(describe_error(error))
+
+
+def free(*ids: int) -> None:
+    """Forget objects; those that are unknown are ignored."""
+    for id in ids:
+        _objects.pop(id, None)
+
+
+def _refusal(error: dict[str, Any]) -> str:
+    _alive.clear()
+    return json.dumps({"error": error}) + "\n"
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error as JSON types: code, message, argument, expected, actual, traceback."""
+    if isinstance(error, MemoryError):
+        out: dict[str, Any] = {"code": "out_of_memory", "message": f"out of memory {error}".strip()}
+    elif isinstance(error, AttentionError):
+        out = {"code": error.code, "message": _plain(error.message)}
+        out |= {"argument": _plain(error.argument), "expected": _plain(error.expected), "actual": _plain(error.actual)}
+        if isinstance(error, OutOfBoundsError):
+            out |= {"index": error.index, "length": error.length}
+    else:
+        out = {"code": "internal_error", "message": _plain(f"{type(error).__name__}: {error}")}
+    return out | {"traceback": "".join(traceback.format_exception(error))[-8000:]}
+
+
+def _plain(value: Any) -> Any:
+    """JSON types for what an error carries, cut to a length that can be shown."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value[:100]]
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+# -- in ------------------------------------------------------------------------------------------------------------
+
+
+def _parse(text: str) -> dict[str, Any]:
+    request: dict[str, Any] = json.loads(text, object_hook=_tagged)
+    return request
+
+
+#: Requests repeat: same shapes, same objects. What is parsed is only read, never changed.
+_parse_cached = functools.lru_cache(maxsize=256)(_parse)
+
+
+def _tagged(entry: dict[str, Any]) -> Any:
+    if len(entry) == 1:
+        (tag, value), *_ = entry.items()
+        if tag == "$a":
+            code, count, start, shape = value
+            if math.prod(shape) != count:
+                raise DimensionMismatchError(
+                    f"shape: expected {count} numbers, got shape {tuple(shape)}",
+                    argument="shape",
+                    expected=count,
+                    actual=shape,
+                )
+            return ArrayRef(start, start + count * DTYPES[code].itemsize, code, tuple(shape))
+        if tag == "$h":
+            return ObjectRef(value)
+        if tag == "$f":
+            return float(value)
+    return entry
+
+
+def _decode(value: Any, copy: bool) -> Any:
+    """Arguments with arrays and objects in the place of references; arrays are copied if they are to be kept."""
+    kind = type(value)
+    if kind is ArrayRef:
+        return _array(value, copy)
+    if kind is ObjectRef:
+        if value.id not in _objects:
+            raise InvalidConfigError("the object was freed or never existed", argument="this", actual=value.id)
+        return _objects[value.id]
+    if kind is list:
+        return [_decode(v, copy) for v in value]
+    if kind is dict:
+        return {name: _decode(v, copy) for name, v in value.items()}
+    return value
+
+
+def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
+    if ref.stop > _arena.size:
+        raise InvalidConfigError("an array lies outside the arena", argument="request")
+    x: np.ndarray = _arena[ref.start : ref.stop].view(DTYPES[ref.code]).reshape(ref.shape)
+    if ref.code == "b1":
+        return x != 0
+    if ref.code == "n8":
+        # JavaScript's plain numbers: whole ones may be indices, others are data of ordinary precision.
+        whole = bool(np.isfinite(x).all()) and bool((x == np.floor(x)).all())
+        return x.astype(np.int64 if whole else np.float32)
+    return x.copy() if copy else x
+
+
+# -- out -----------------------------------------------------------------------------------------------------------
+
+#: dtypes as JavaScript gets them; float64 is narrowed unless it was asked for.
+_OUT = {"f8": "f4", "f2": "f4", "i8": "i4", "u8": "i4", "b1": "u1"}
+
+
+class _Encoder:
+    """A result as JSON types; arrays go to `_alive`, at most one object is kept."""
+
+    def __init__(self, double: bool, keep: int | None) -> None:
+        self.double = double
+        self.keep = keep
+        self.kept: Any = None
+
+    def encode(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return self.encode(value.item()) if value.ndim == 0 else self._array(value)
+        if value is None or isinstance(value, (str, bool, int)):
+            return value
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else {"$f": str(float(value))}
+        if isinstance(value, np.generic):
+            return self.encode(value.item())
+        if isinstance(value, bytes):
+            return self._array(np.frombuffer(value, np.uint8))
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return {name: self.encode(v) for name, v in zip(value._fields, value, strict=True)}
+        if isinstance(value, (list, tuple)):
+            return [self.encode(v) for v in value]
+        if isinstance(value, dict):
+            return {str(name): self.encode(v) for name, v in value.items()}
+        return self._object(value)
+
+    def _array(self, x: np.ndarray) -> Any:
+        code = x.dtype.str[1:]
+        if not (self.double and code == "f8"):
+            code = _OUT.get(code, code)
+        _alive.append(np.ascontiguousarray(x, dtype=code))
+        return {"$a": [len(_alive) - 1, x.shape]}
+
+    def _object(self, value: Any) -> Any:
+        if self.keep is None or self.kept is not None:
+            raise InvalidConfigError(f"{type(value).__name__}: cannot be handed to JavaScript", argument="name")
+        if isinstance(value, Kept):
+            self.kept = value.array
+            return {"$h": self.keep, "shape": value.array.shape}
+        self.kept = value
+        return {"$h": self.keep} | self.encode(describe_object(value))
+
+
+def _where(x: np.ndarray) -> str:
+    code = "b1" if x.dtype == np.bool_ else x.dtype.str[1:]
+    return f"{code},{x.__array_interface__['data'][0]},{x.size}"

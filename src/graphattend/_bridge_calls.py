@@ -1,0 +1,361 @@
+"""What JavaScript can ask for: the operations behind `_bridge.call`, each with plain arguments."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__, simd
+from ._validate import near_miss
+from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, UnsupportedError
+from .graph import GraphMetadata, NeighborGraph
+from .mechanisms import from_config, list_mechanisms
+from .mechanisms._base import Attention
+
+#: Modules whose public functions and classes can be called.
+MODULES = ("functional", "geometry", "training", "compression", "graph")
+#: Public names that make no sense from outside: they take paths or classes.
+WITHHELD = frozenset({"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw"})
+#: Arguments of mechanisms that are matrices with rows of the mechanism's dim.
+ROWS = frozenset({"query", "queries", "keys", "values"})
+
+
+class Pullback:
+    """The second half of a vector-Jacobian product, kept until JavaScript frees it."""
+
+    def __init__(self, function: Callable[..., Any], shape: tuple[int, ...]) -> None:
+        self._function = function
+        self._shape = shape
+
+    def apply(self, grad_output: Any, grad_weights: Any = None) -> Any:
+        """Gradients for a gradient of the output, which may be flat."""
+        if isinstance(grad_output, np.ndarray) and grad_output.ndim == 1 and grad_output.size == np.prod(self._shape):
+            grad_output = grad_output.reshape(self._shape)
+        if grad_weights is None:
+            return self._function(grad_output)
+        return self._function(grad_output, grad_weights)
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=1024)
+def snake(name: str) -> str:
+    """JavaScript's spelling of a name to Python's: numHeads to num_heads."""
+    return "".join("_" + c.lower() if c.isupper() else c for c in name) if not name[:1].isupper() else name
+
+
+def snake_names(options: Any, argument: str) -> dict[str, Any]:
+    """Names of options in Python's spelling; the same one twice is refused."""
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise InvalidConfigError(f"{argument}: expected names and values", argument=argument)
+    out: dict[str, Any] = {}
+    for name, value in options.items():
+        key = snake(name)
+        if key in out:
+            raise InvalidConfigError(f"{key}: given twice", argument=key)
+        out[key] = value
+    return out
+
+
+def _unknown(name: str, known: Iterable[str], what: str) -> InvalidConfigError:
+    names = sorted(known)
+    return InvalidConfigError(
+        f"{name:.80}: no such {what}{near_miss(name, names)}", argument=name[:80], expected=names, actual=name[:80]
+    )
+
+
+@functools.lru_cache(maxsize=512)
+def methods(cls: type) -> tuple[str, ...]:
+    """Public methods of a class of this package."""
+    names = (n for n in dir(cls) if not n.startswith("_") and n not in WITHHELD)
+    return tuple(n for n in names if inspect.isfunction(inspect.getattr_static(cls, n)))
+
+
+@functools.lru_cache(maxsize=512)
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def describe_object(value: Any) -> dict[str, Any]:
+    """What JavaScript is told about an object it gets a handle of."""
+    cls = type(value)
+    if not cls.__module__.startswith(__package__ or "graphattend"):
+        raise UnsupportedError(f"{cls.__name__}: cannot be handed to JavaScript")
+    out: dict[str, Any] = {"type": cls.__name__, "methods": methods(cls)}
+    if isinstance(value, Attention):
+        return out | _describe_mechanism(value)
+    fields = {}
+    for name in dir(cls):
+        static = inspect.getattr_static(cls, name)
+        if not name.startswith("_") and (isinstance(static, property) or not callable(static)):
+            fields[name] = getattr(value, name)
+    fields |= {n: v for n, v in getattr(value, "__dict__", {}).items() if not n.startswith("_")}
+    scalars = {n: v for n, v in fields.items() if v is None or isinstance(v, (bool, int, float, str, np.generic))}
+    return out | {"fields": scalars}
+
+
+def _describe_mechanism(attn: Attention) -> dict[str, Any]:
+    config = attn.to_config()
+    return {
+        "config": config,
+        "key": attn.key,
+        "dim": attn.dim,
+        "family": attn.family,
+        "complexity": attn.complexity,
+        "supportsVariableLength": attn.supports_variable_length,
+        # Whether each query row's result depends on that row alone and not on its position.
+        "rowwise": not (hasattr(attn, "window") or getattr(attn, "is_causal", False)),
+    }
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
+    """A flat array as rows of `dim`; a single row stays flat where that means one query."""
+    if not isinstance(x, np.ndarray) or x.ndim != 1 or (single and x.size == dim):
+        return x
+    if x.size % dim:
+        raise DimensionMismatchError(
+            f"{name}: expected rows of {dim} numbers, got {x.size} numbers", argument=name, expected=dim, actual=x.size
+        )
+    return x.reshape(-1, dim)
+
+
+def _per_key(x: Any, name: str, n: int) -> Any:
+    """A flat array with as many rows as there are keys."""
+    if isinstance(x, np.ndarray) and x.ndim == 1 and n and x.size % n == 0:
+        return x.reshape(n, -1)
+    return x
+
+
+def metadata(value: Any, dim: int, n: int | None) -> Any:
+    """A `GraphMetadata` from names and arrays."""
+    fields = snake_names(value, "metadata")
+    known = GraphMetadata.__dataclass_fields__
+    for name in fields:
+        if name not in known:
+            raise _unknown(name, known, "metadata")
+    for name in ("edge_features", "structural_features"):
+        if n is not None and name in fields:
+            fields[name] = _per_key(fields[name], name, n)
+    for name in ("latent_keys", "latent_values"):
+        if name in fields:
+            fields[name] = rows(fields[name], f"metadata.{name}", dim)
+    return GraphMetadata(**fields)
+
+
+def graph(value: Any) -> Any:
+    """A `NeighborGraph` from its fields, or from ``edges`` (source, target) and ``num_nodes``."""
+    if not isinstance(value, dict):
+        return value
+    fields = snake_names(value, "graph")
+    if "edges" in fields:
+        edges = np.asarray(fields.pop("edges"))
+        if edges.ndim == 1:
+            edges = edges.reshape(-1, 2)
+        if edges.ndim != 2 or edges.shape[1] != 2:
+            raise DimensionMismatchError(
+                f"graph.edges: expected pairs, got shape {edges.shape}",
+                argument="graph.edges",
+                expected=2,
+                actual=edges.shape,
+            )
+        return _bound(NeighborGraph.from_edge_index, (edges.T, fields.pop("num_nodes", None)), fields)
+    if isinstance(fields.get("edge_features"), np.ndarray) and isinstance(fields.get("indices"), np.ndarray):
+        fields["edge_features"] = _per_key(fields["edge_features"], "graph.edge_features", fields["indices"].size)
+    return _bound(NeighborGraph, (), fields)
+
+
+def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: Any) -> dict[str, Any]:
+    """Arguments of a mechanism's method by name, flat arrays in the shapes they stand for."""
+    if len(args) > len(names):
+        raise InvalidConfigError(f"expected at most {len(names)} arguments, got {len(args)}", argument="arguments")
+    given = dict(zip(names, args, strict=False))
+    for name, value in snake_names(options, "options").items():
+        if name not in names or name in given:
+            raise _unknown(name, set(names) - set(given), "option")
+        given[name] = value
+    dim = attn.dim
+    for name in ("query", "queries", "keys"):
+        if name in given:
+            given[name] = rows(given[name], name, dim, single=name == "query")
+    keys = given.get("keys")
+    n = keys.shape[-2] if isinstance(keys, np.ndarray) and keys.ndim > 1 else None
+    values = given.get("values")
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        wide = attn.any_value_width and n is not None and values.size % n == 0
+        given["values"] = values.reshape(n, -1) if wide else rows(values, "values", dim)
+    if len(given) > 3:
+        _adapt_options(given, dim, n)
+    if isinstance(given.get("graph"), dict):
+        given["graph"] = graph(given["graph"])
+    return given
+
+
+def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
+    mask, query = given.get("attn_mask"), given.get("query")
+    if isinstance(mask, np.ndarray):
+        if mask.dtype.kind == "u":
+            mask = mask != 0
+        elif mask.dtype.kind == "i":
+            mask = mask.astype(np.float32)
+        if mask.ndim == 1 and n and isinstance(query, np.ndarray) and query.ndim > 1 and mask.size == query.shape[-2] * n:
+            mask = mask.reshape(-1, n)
+        given["attn_mask"] = mask
+    if isinstance(given.get("metadata"), dict):
+        given["metadata"] = metadata(given["metadata"], dim, n)
+    if given.get("rng") is not None:
+        given["rng"] = np.random.default_rng(given["rng"])
+
+
+def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, Any]) -> Any:
+    """Call; arguments that do not fit the signature are a typed error."""
+    args = list(args)
+    try:
+        return function(*args, **options)
+    except AttentionError:
+        raise
+    except TypeError:
+        try:
+            inspect.signature(function).bind(*args, **options)
+        except TypeError as error:
+            known = inspect.signature(function).parameters
+            for name in options:
+                if name not in known:
+                    raise _unknown(name, known, "option") from None
+            raise InvalidConfigError(f"{function.__name__}: {error}", argument="arguments") from None
+        raise
+
+
+# -- operations ----------------------------------------------------------------------------------------------------------
+
+
+def start(accelerate: bool) -> dict[str, Any]:
+    """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some."""
+    swap = getattr(simd, "accelerate_numpy", None)
+    if accelerate and swap is not None:
+        swap()
+    return {"version": __version__, "mechanisms": list_mechanisms()}
+
+
+def info() -> dict[str, Any]:
+    """What does the arithmetic."""
+    return simd.backend_info() | {"version": __version__}
+
+
+def create(key: Any, options: Any) -> Attention:
+    """A mechanism by key and options."""
+    named = snake_names(options, "options")
+    dim = named.pop("dim", None)
+    return from_config({"key": key, "dim": dim, "options": named})
+
+
+def save(value: Any, format: str) -> bytes:
+    """An object as the bytes of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"saved.{format}")
+        value.save(path)
+        return path.read_bytes()
+
+
+def load(data: np.ndarray, format: str) -> Any:
+    """A mechanism from the bytes of a file."""
+    from .mechanisms._files import load as load_mechanism
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"bytes.{format}")
+        path.write_bytes(np.ascontiguousarray(data).tobytes())
+        return load_mechanism(path)
+
+
+def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
+    """A public method of an object."""
+    python_name = snake(name)
+    cls = type(value)
+    if python_name not in methods(cls):
+        raise _unknown(python_name, methods(cls), f"method of {cls.__name__}")
+    function = getattr(value, python_name)
+    if not isinstance(value, Attention):
+        return _pullbacks(_bound(function, args, snake_names(options, "options")))
+    names = _parameters(getattr(cls, python_name))[1:]
+    return _pullbacks(_bound(function, (), _attention_arguments(value, names, args, options)))
+
+
+def _pullbacks(result: Any) -> Any:
+    if isinstance(result, tuple) and len(result) == 2 and callable(result[1]):
+        return {"output": result[0], "pullback": Pullback(result[1], np.shape(result[0]))}
+    return result
+
+
+def attribute(value: Any, name: str) -> Any:
+    """A public attribute of an object."""
+    python_name = snake(name)
+    if python_name.startswith("_") or python_name in WITHHELD or not hasattr(value, python_name):
+        raise _unknown(python_name, (), f"attribute of {type(value).__name__}")
+    found = getattr(value, python_name)
+    if callable(found):
+        raise _unknown(python_name, (), f"attribute of {type(value).__name__}")
+    return found
+
+
+def function(module: str, name: str, args: list[Any], options: Any) -> Any:
+    """A public function or class of one of MODULES."""
+    found = _public(module, snake(name))
+    return _bound(found, args, _graph_or_rng(snake_names(options, "options")))
+
+
+def function_vjp(module: str, name: str, args: list[Any], options: Any) -> Any:
+    """`graphattend.vjp` of a public function."""
+    from ._vjp import vjp
+
+    found = _public(module, snake(name))
+    return _pullbacks(vjp(found, *args, **_graph_or_rng(snake_names(options, "options"))))
+
+
+def _public(module: str, name: str) -> Any:
+    if module not in MODULES:
+        raise _unknown(module, MODULES, "module")
+    package = importlib.import_module(f".{module}", __package__)
+    names = [n for n in package.__all__ if n not in WITHHELD]
+    if name not in names:
+        raise _unknown(name, names, f"name in {module}")
+    return getattr(package, name)
+
+
+def _graph_or_rng(options: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(options.get("rng"), int):
+        options["rng"] = np.random.default_rng(options["rng"])
+    return options
+
+
+class Kept:
+    """Wraps an array that is to stay on this side."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+
+def tensor(x: Any) -> Kept:
+    """An array to keep, read-only because several calls share it."""
+    array = np.asarray(x)
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float32)
+    array.flags.writeable = False
+    return Kept(array)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f
+    for f in (start, info, create, save, load, tensor, method, attribute, function, function_vjp)
+}
