@@ -20,7 +20,7 @@ import chromium
 import pyodide_dist
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST = [sys.executable, "-m", "pytest", "-q"]
+PYTEST = [sys.executable, "-m", "pytest", "--no-header", "--durations=10", "--durations-min=5"]
 KINDS = ("passed", "failed", "skipped")
 
 #: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has.
@@ -55,7 +55,7 @@ class Suite:
             with subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"} | self.environment,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -113,7 +113,7 @@ def lint() -> list[list[str]]:
 
 def native() -> list[list[str]]:
     """The suite and the docstrings' examples in CPython."""
-    coverage = ["--cov", "--cov-report=term", "--cov-report=xml:build/coverage.xml"]
+    coverage = ["-q", "--cov", "--cov-report=term", "--cov-report=xml:build/coverage.xml"]
     return [[*PYTEST, "-n", str(os.cpu_count() or 1), *coverage, "--doctest-modules", "src", "tests"]]
 
 
@@ -121,7 +121,8 @@ def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
     """The suite inside Pyodide."""
 
     def commands() -> list[list[str]]:
-        return [[*PYTEST, "-p", "pytest_pyodide", "--dist-dir", str(pyodide_dist.assemble()), *runner, "tests/pyodide"]]
+        loaded = ["-v", "-p", "pytest_pyodide", "--dist-dir", str(pyodide_dist.assemble())]
+        return [[*PYTEST, *loaded, *runner, "tests/pyodide"]]
 
     return commands
 

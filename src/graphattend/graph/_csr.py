@@ -30,9 +30,15 @@ def transposed(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.
     return indptr_of(indices, len(indptr) - 1), rows_of(indptr)[order], order
 
 
+def distinct(keys: np.ndarray) -> np.ndarray:
+    """The keys, sorted, each once (np.unique hashes large arrays, which is many times slower)."""
+    keys = np.sort(keys)
+    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+
+
 def simple(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same rows, sorted, without duplicates and without loops."""
     size = len(indptr) - 1
     rows = rows_of(indptr)
-    keys = np.unique((rows * size + indices)[rows != indices])
+    keys = distinct((rows * size + indices)[rows != indices])
     return indptr_of(keys // size, size), keys % size

@@ -36,7 +36,7 @@ def pagerank(graph: NeighborGraph, alpha: float) -> np.ndarray:
     p = np.full(size, 1 / size)
     for _ in range(_MAX_ITERATIONS):
         arriving = np.bincount(graph.targets, share * p[graph.indices], size)
-        new = alpha * (arriving + p[dangling].sum() / size) + (1 - alpha) / size
+        new: np.ndarray = alpha * (arriving + p[dangling].sum() / size) + (1 - alpha) / size
         if np.abs(new - p).sum() < _TOLERANCE:
             return new
         p = new

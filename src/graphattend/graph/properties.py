@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_DENSE = 10_000**2
 # Nodes between which quadruples are drawn, and the searches' total number of edge visits.
 _MAX_LANDMARKS = 200
-_MAX_VISITS = 50_000_000
+_MAX_VISITS = 30_000_000
 
 
 def check_dense(rows: int, columns: int, argument: str) -> None:
@@ -97,13 +97,13 @@ def delta_hyperbolicity(graph: NeighborGraph, *, samples: int = 10_000, rng: Any
     rng = check.as_rng(rng)
     size = graph.num_nodes
     rows = graph.targets
-    keys = np.unique(np.concatenate([rows * size + graph.indices, graph.indices * size + rows]))
+    keys = _csr.distinct(np.concatenate([rows * size + graph.indices, graph.indices * size + rows]))
     indptr, indices = _csr.indptr_of(keys // size, size), keys % size
     labels = components(size, keys // size, indices)
     nodes = np.flatnonzero(labels == np.bincount(labels).argmax())
     if len(nodes) < 4:
         return Hyperbolicity(0.0, 0.0, 0.0)
-    count = min(len(nodes), _MAX_LANDMARKS, max(8, _MAX_VISITS // (size + len(indices))))
+    count = min(len(nodes), _MAX_LANDMARKS, max(12, _MAX_VISITS // (size + len(indices))))
     landmarks = rng.choice(nodes, count, replace=False)
     step = batch_size(size, len(indices))
     parts = [landmarks[start : start + step] for start in range(0, count, step)]
