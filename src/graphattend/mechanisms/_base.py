@@ -36,7 +36,16 @@ Grads = dict[str, np.ndarray]
 
 
 class Gradients(NamedTuple):
-    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given."""
+    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.eye(3)
+        >>> output, pullback = ga.ScaledDotProductAttention(3).vjp(x[0], x, x)
+        >>> gradients = pullback(np.ones(3))
+        >>> gradients.keys.shape, gradients.parameters
+        ((3, 3), {})
+    """
 
     query: np.ndarray
     keys: np.ndarray
