@@ -25,7 +25,17 @@ MODULES = ("functional", "geometry", "training", "compression", "graph", "analys
 #: Public names that make no sense from outside: they take paths or classes.
 WITHHELD = frozenset(
     {"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx"}
-    | {"to_scipy", "differentiable", "ManifoldBase", "schedules", "patterns", "Trainer", "Session", "FitResult", "Progress"}
+    | {
+        "to_scipy",
+        "differentiable",
+        "ManifoldBase",
+        "schedules",
+        "patterns",
+        "Trainer",
+        "Session",
+        "FitResult",
+        "Progress",
+    }
 )
 #: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
 SHORT = 16
@@ -389,6 +399,18 @@ def recommend(value: Any, options: Any) -> Any:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        start, info, create, save, load, tensor, read, graph, recommend, method, attribute, function, function_vjp
+        start,
+        info,
+        create,
+        save,
+        load,
+        tensor,
+        read,
+        graph,
+        recommend,
+        method,
+        attribute,
+        function,
+        function_vjp,
     )
 }

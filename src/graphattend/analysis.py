@@ -242,8 +242,8 @@ def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, An
 
 def _on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -> np.ndarray:
     worked = graph.with_self_loops() if getattr(attn, "add_self_loops", False) else attn.pattern(graph)  # type: ignore[attr-defined]
-    flat = worked.targets * graph.num_nodes + worked.indices
-    wanted = graph.targets * graph.num_nodes + graph.indices
+    flat = worked.targets.astype(np.int64) * graph.num_nodes + worked.indices
+    wanted = graph.targets.astype(np.int64) * graph.num_nodes + graph.indices
     order = np.argsort(flat, kind="stable")
     at = order[np.minimum(np.searchsorted(flat[order], wanted), flat.size - 1)]
     found = np.where(flat[at] == wanted, weights[at], 0.0)
