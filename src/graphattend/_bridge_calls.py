@@ -258,7 +258,7 @@ def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str,
         raise
 
 
-# -- operations ----------------------------------------------------------------------------------------------------------
+# -- operations ----------------------------------------------------------------------------------------------------
 
 
 def start(accelerate: bool) -> dict[str, Any]:
