@@ -324,7 +324,11 @@ class Attention(metaclass=_Checked):
 
         return out, wd, pullback
 
-    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    def _graph_factor(self) -> float | None:
+        """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
+        return None
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
@@ -391,13 +395,17 @@ class Attention(metaclass=_Checked):
                 return fast
         as_bool(need_weights, "need_weights")
         x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = self._run(x, need_weights, training, rng)
+        out, weights = self._evaluate(x, need_weights, training, rng)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
         return (out, weights) if need_weights else out
 
     __call__ = forward
+
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
+        return self._run(x, need_weights, training, rng)[:2]
 
     def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
         p = self._params(x.q.dtype)
@@ -463,7 +471,7 @@ class Attention(metaclass=_Checked):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
         x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, pull = self._run(x, True, training, rng)
+        out, _, pull = self._run(x, False, training, rng)
         if x.single:
             out = out[..., 0, :]
 
@@ -472,10 +480,10 @@ class Attention(metaclass=_Checked):
             check_shape(g, "grad_output", out.shape)
             gw = None
             if grad_weights is not None:
-                if weights is None:
-                    raise UnsupportedError(f"grad_weights: {self.key} has no weights", argument="grad_weights")
                 gw = as_float(grad_weights, "grad_weights").astype(out.dtype, copy=False)
-                check_shape(gw, "grad_weights", weights[..., 0, :].shape if x.single else weights.shape)
+                heads = () if self.heads is None else (self.heads,)
+                rows = () if x.single else (x.q.shape[-2],)
+                check_shape(gw, "grad_weights", (*x.batch, *heads, *rows, x.k.shape[-2]))
             if x.single:
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
