@@ -29,7 +29,7 @@ def node_link(data: bytes, directed: bool | None) -> NeighborGraph:
         if not isinstance(directed, bool):
             raise Refused("directed: expected true or false")
     ends = [[_end(link, end, numbers, k) for k, link in enumerate(links)] for end in ("source", "target")]
-    sources, targets = np.array(ends, dtype=np.int64).reshape(2, -1)
+    sources, targets = np.array(ends, dtype=np.intp).reshape(2, -1)
     layers = _column(nodes, "layer", "nodes")
     if layers is not None and (layers.ndim != 1 or (layers != np.round(layers)).any()):
         raise Refused("nodes: expected layers that are whole numbers")
@@ -44,7 +44,7 @@ def node_link(data: bytes, directed: bool | None) -> NeighborGraph:
         len(nodes),
         directed,
         columns,
-        layers=None if layers is None else layers.astype(np.int64),
+        layers=None if layers is None else layers.astype(np.intp),
         names=_names(nodes),
     )
 

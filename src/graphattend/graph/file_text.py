@@ -124,13 +124,13 @@ def _numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[
     """Node numbers (2, K) and names: in numeric order if all are whole numbers, else as they appear."""
     ends = sources + targets
     if all(len(end) <= _MAX_DIGITS and end.isdecimal() and end.isascii() for end in ends):
-        values, numbers = np.unique(np.array([int(end) for end in ends], dtype=np.int64), return_inverse=True)
+        values, numbers = np.unique(np.array([int(end) for end in ends], dtype=np.intp), return_inverse=True)
         return numbers.reshape(2, -1), [str(v) for v in values.tolist()]
     order: dict[str, int] = {}
     for source, target in zip(sources, targets, strict=True):
         order.setdefault(source, len(order))
         order.setdefault(target, len(order))
-    return np.array([order[end] for end in ends], dtype=np.int64).reshape(2, -1), list(order)
+    return np.array([order[end] for end in ends], dtype=np.intp).reshape(2, -1), list(order)
 
 
 def _needed(names: Sequence[str]) -> Sequence[str] | None:

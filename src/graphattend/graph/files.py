@@ -46,6 +46,14 @@ def read(path: Any, directed: Any) -> NeighborGraph:
         return _READERS[suffix](data, directed)
 
 
+def parse(data: bytes, suffix: str, name: str) -> NeighborGraph:
+    """A graph from the content of a file with this suffix; errors call it `name`."""
+    with load_errors(name):
+        if suffix not in _READERS:
+            raise Refused(f"expected a name ending in {', '.join(_READERS)}")
+        return _READERS[suffix](data, None)
+
+
 def save(graph: NeighborGraph, path: Any) -> None:
     """See `NeighborGraph.save`."""
     name = _as_path(path)

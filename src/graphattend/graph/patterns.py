@@ -9,6 +9,7 @@ Zaheer et al., "Big Bird" (2020).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from .neighbor_graph import NeighborGraph
 from .properties import check_dense
 
 # Positions, and pairs: what an array of them takes must stay below a gigabyte or two.
-_MAX_POSITIONS = 1 << 24
+_MAX_POSITIONS = min(1 << 24, math.isqrt(np.iinfo(np.intp).max))  # pairs are numbered
 _MAX_ENTRIES = 100_000_000
 
 
@@ -77,7 +78,8 @@ class Pattern:
             raise UnsupportedError(
                 f"as_csr: expected as many keys as queries, got {self.shape}", expected=queries, actual=keys
             )
-        return NeighborGraph(_csr.indptr_of(self.pairs // keys, queries), self.pairs % keys)
+        rows, columns = _csr.parted(self.pairs, keys)
+        return NeighborGraph(_csr.indptr_of(rows, queries), columns)
 
     def __or__(self, other: object) -> Pattern:
         if not isinstance(other, Pattern):
@@ -282,7 +284,7 @@ def random(num_queries: int, num_keys: int | None = None, *, num_random: int, se
     count = check.as_int(num_random, "num_random", minimum=0, maximum=keys)
     rng = np.random.default_rng(check.as_int(seed, "seed", minimum=0))
     _check_size(queries * count)
-    drawn = np.empty((queries, count), dtype=np.int64)
+    drawn = np.empty((queries, count), dtype=np.intp)
     for t in range(count):
         # Floyd: draw from the first n keys; whoever has that one already takes the n-th.
         n = keys - count + t
@@ -317,4 +319,4 @@ def from_graph(graph: NeighborGraph) -> Pattern:
             actual=type(graph).__name__,
         )
     size = graph.num_nodes
-    return Pattern((size, size), _csr.distinct(graph.targets * size + graph.indices))
+    return Pattern((size, size), _csr.distinct(_csr.joined(graph.targets, graph.indices, size)))

@@ -80,7 +80,7 @@ def add_grads(*parts: Grads) -> Grads:
 class _Checked(type):
     """Makes a wrong option name or a missing dim a typed error rather than a TypeError."""
 
-    def __call__(cls, *args: Any, **options: Any) -> Any:
+    def __call__(cls, /, *args: Any, **options: Any) -> Any:
         if not args and "dim" not in options:
             raise InvalidConfigError("dim: expected a whole number >= 1, got nothing", argument="dim")
         if len(args) > 1:
