@@ -23,13 +23,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, as_int, check_finite, check_shape, near_miss
+from .._validate import as_bool, as_float, check_finite, check_shape, near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
+from ._builder import Builder
 from ._inputs import Inputs, check_inputs, restore
-from ._options import Option, option
+from ._options import Option as Option
+from ._options import option as option
 
 Params = Mapping[str, np.ndarray]
 Grads = dict[str, np.ndarray]
@@ -570,41 +572,6 @@ class Attention(metaclass=_Checked):
         return out, pullback
 
 
-class Builder:
-    """Options of a mechanism in fluent form; each call returns a new builder.
-
-    Example:
-        >>> import graphattend as ga
-        >>> ga.MultiHeadAttention.builder(8).num_heads(2).bias(False).build().num_heads
-        2
-    """
-
-    def __init__(self, cls: type[Attention], dim: int, options: Mapping[str, Any] | None = None) -> None:
-        self._cls = cls
-        self._dim = dim
-        self._options = dict(options or {})
-
-    def _with(self, **options: Any) -> Builder:
-        return type(self)(self._cls, self._dim, {**self._options, **options})
-
-    def __getattr__(self, name: str) -> Callable[[Any], Builder]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
-        if name not in names:
-            raise InvalidConfigError(
-                f"{name}: no such option of {self._cls.__name__}{near_miss(name, names)}",
-                argument=name,
-                expected=names,
-                actual=name,
-            )
-        return lambda value: self._with(**{name: value})
-
-    def build(self) -> Attention:
-        """The mechanism with these options."""
-        return self._cls(self._dim, **self._options)
-
-
 def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
     """Width of a head: given, or dim / num_heads, which must then be whole."""
     if head_dim is not None:
@@ -617,18 +584,3 @@ def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide:
             actual=num_heads,
         )
     return dim // num_heads
-
-
-__all__ = [
-    "Attention",
-    "Builder",
-    "CoreGradients",
-    "CoreResult",
-    "Gradients",
-    "Grads",
-    "Params",
-    "add_grads",
-    "as_int",
-    "divide_heads",
-    "option",
-]
