@@ -76,7 +76,8 @@ class Pairs:
     Example:
         >>> import numpy as np
         >>> from graphattend.training import Pairs
-        >>> Pairs([[0, 1], [1, 2]], 3, num_negatives=2).batch(np.array([0]), np.random.default_rng(0)).negatives.tolist()
+        >>> pairs = Pairs([[0, 1], [1, 2]], 3, num_negatives=2)
+        >>> pairs.batch(np.array([0]), np.random.default_rng(0)).negatives.tolist()
         [[2, 2]]
     """
 
