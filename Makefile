@@ -17,8 +17,10 @@ env:  ## Set up .venv with the pinned development tools
 npm: env  ## Install the npm packages of js/ and web/ from their lock files
 	@$(PYTHON_ENV) tools/npm_install.py js web
 
-run: env  ## The main job: who attends to whom in Les Misérables, through Pyodide in Node.js
-	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); node --no-warnings examples/les_miserables.mjs "$$dist"
+run: env npm  ## The main job: who attends to whom in Les Misérables, through Pyodide in Node.js
+	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); graph=$$($(PYTHON_ENV) tools/export_les_miserables.py); \
+	$(PYTHON_ENV) tools/build_js.py && \
+	node --no-warnings --experimental-wasm-relaxed-simd examples/les_miserables.mjs "$$dist" "$$graph"
 
 test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, demo
 	@$(PYTHON_ENV) tools/test_suites.py

@@ -99,7 +99,8 @@ export class Remote extends Owned {
 export async function callMethod(backend: Backend, target: Owned, name: string, args: unknown[]): Promise<unknown> {
   const [values, options, call] = splitOptions(args);
   const keep = backend.nextId();
-  const wire = encode("method", [target, name, new Args(values), options], { keep, dtype: call.dtype });
+  const double = target instanceof Remote;
+  const wire = encode("method", [target, name, new Args(values), options], { keep, dtype: call.dtype, double });
   const result = decode(await backend.request(wire, call));
   if (typeof result === "object" && result !== null && "$h" in result) return Remote.make(backend, keep, result as Described);
   backend.free(keep);

@@ -18,13 +18,27 @@ from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, 
 from .graph import GraphMetadata, NeighborGraph
 from .mechanisms import from_config, list_mechanisms
 from .mechanisms._base import Attention
+from .simd.accelerate import accelerate_numpy, accelerated
 
 #: Modules whose public functions and classes can be called.
-MODULES = ("functional", "geometry", "training", "compression", "graph")
+MODULES = ("functional", "geometry", "training", "compression", "graph", "analysis")
 #: Public names that make no sense from outside: they take paths or classes.
-WITHHELD = frozenset({"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw"})
-#: Arguments of mechanisms that are matrices with rows of the mechanism's dim.
-ROWS = frozenset({"query", "queries", "keys", "values"})
+WITHHELD = frozenset(
+    {"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx"}
+    | {
+        "to_scipy",
+        "differentiable",
+        "ManifoldBase",
+        "schedules",
+        "patterns",
+        "Trainer",
+        "Session",
+        "FitResult",
+        "Progress",
+    }
+)
+#: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
+SHORT = 16
 
 
 class Pullback:
@@ -194,7 +208,7 @@ def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any
     n = keys.shape[-2] if isinstance(keys, np.ndarray) and keys.ndim > 1 else None
     values = given.get("values")
     if isinstance(values, np.ndarray) and values.ndim == 1:
-        wide = attn.any_value_width and n is not None and values.size % n == 0
+        wide = attn.any_value_width and n and values.size % n == 0
         given["values"] = values.reshape(n, -1) if wide else rows(values, "values", dim)
     if len(given) > 3:
         _adapt_options(given, dim, n)
@@ -210,7 +224,13 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
             mask = mask != 0
         elif mask.dtype.kind == "i":
             mask = mask.astype(np.float32)
-        if mask.ndim == 1 and n and isinstance(query, np.ndarray) and query.ndim > 1 and mask.size == query.shape[-2] * n:
+        if (
+            mask.ndim == 1
+            and n
+            and isinstance(query, np.ndarray)
+            and query.ndim > 1
+            and mask.size == query.shape[-2] * n
+        ):
             mask = mask.reshape(-1, n)
         given["attn_mask"] = mask
     if isinstance(given.get("metadata"), dict):
@@ -238,20 +258,19 @@ def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str,
         raise
 
 
-# -- operations ----------------------------------------------------------------------------------------------------------
+# -- operations ----------------------------------------------------------------------------------------------------
 
 
 def start(accelerate: bool) -> dict[str, Any]:
     """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some."""
-    swap = getattr(simd, "accelerate_numpy", None)
-    if accelerate and swap is not None:
-        swap()
+    if accelerate:
+        accelerate_numpy()
     return {"version": __version__, "mechanisms": list_mechanisms()}
 
 
 def info() -> dict[str, Any]:
     """What does the arithmetic."""
-    return simd.backend_info() | {"version": __version__}
+    return simd.backend_info() | {"version": __version__, "accelerated": accelerated()}
 
 
 def create(key: Any, options: Any) -> Attention:
@@ -279,15 +298,20 @@ def load(data: np.ndarray, format: str) -> Any:
         return load_mechanism(path)
 
 
+def _method_name(value: Any, name: str) -> str:
+    found = snake(name)
+    if found not in methods(type(value)):
+        raise _unknown(found, methods(type(value)), f"method of {type(value).__name__}")
+    return found
+
+
 def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
     """A public method of an object."""
-    python_name = snake(name)
+    python_name = _method_name(value, name)
     cls = type(value)
-    if python_name not in methods(cls):
-        raise _unknown(python_name, methods(cls), f"method of {cls.__name__}")
     function = getattr(value, python_name)
     if not isinstance(value, Attention):
-        return _pullbacks(_bound(function, args, snake_names(options, "options")))
+        return _pullbacks(_bound(function, args, _function_options(options)))
     names = _parameters(getattr(cls, python_name))[1:]
     return _pullbacks(_bound(function, (), _attention_arguments(value, names, args, options)))
 
@@ -312,15 +336,15 @@ def attribute(value: Any, name: str) -> Any:
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
     found = _public(module, snake(name))
-    return _bound(found, args, _graph_or_rng(snake_names(options, "options")))
+    return _bound(found, args, _function_options(options))
 
 
-def function_vjp(module: str, name: str, args: list[Any], options: Any) -> Any:
-    """`graphattend.vjp` of a public function."""
+def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
+    """`graphattend.vjp` of a public function of a module, or of a public method of an object."""
     from ._vjp import vjp
 
-    found = _public(module, snake(name))
-    return _pullbacks(vjp(found, *args, **_graph_or_rng(snake_names(options, "options"))))
+    found = _public(module, snake(name)) if isinstance(module, str) else getattr(module, _method_name(module, name))
+    return _pullbacks(vjp(found, *args, **_function_options(options)))
 
 
 def _public(module: str, name: str) -> Any:
@@ -333,10 +357,15 @@ def _public(module: str, name: str) -> Any:
     return getattr(package, name)
 
 
-def _graph_or_rng(options: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(options.get("rng"), int):
-        options["rng"] = np.random.default_rng(options["rng"])
-    return options
+def _function_options(options: Any) -> dict[str, Any]:
+    """Options of a function: a seed becomes a generator, a short list of numbers stays a list."""
+    named = snake_names(options, "options")
+    if isinstance(named.get("rng"), int):
+        named["rng"] = np.random.default_rng(named["rng"])
+    for name, value in named.items():
+        if isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= SHORT:
+            named[name] = value.tolist()
+    return named
 
 
 class Kept:
@@ -355,7 +384,33 @@ def tensor(x: Any) -> Kept:
     return Kept(array)
 
 
+def read(x: Any) -> Any:
+    """A kept array, handed out."""
+    return x
+
+
+def recommend(value: Any, options: Any) -> Any:
+    """A mechanism that fits a graph, and why."""
+    package = importlib.import_module(__package__ or "graphattend")
+    found = _bound(package.recommend, (graph(value),), snake_names(options, "options"))
+    return {"key": found.key, "options": dict(found.options), "reasons": list(found.reasons)}
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (start, info, create, save, load, tensor, method, attribute, function, function_vjp)
+    for f in (
+        start,
+        info,
+        create,
+        save,
+        load,
+        tensor,
+        read,
+        graph,
+        recommend,
+        method,
+        attribute,
+        function,
+        function_vjp,
+    )
 }

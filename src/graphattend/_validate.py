@@ -23,6 +23,7 @@ from .errors import (
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _F4, _F8 = FLOATS
+_INDEX = np.dtype(np.intp)
 
 
 def _kind_error(argument: str, actual: str) -> InvalidConfigError:
@@ -156,11 +157,11 @@ def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]
 
 
 def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | None = None) -> np.ndarray:
-    """An int64 array of indices, each in 0 <= index < length."""
+    """An array of indices (np.intp, the platform's own width), each in 0 <= index < length."""
     a = as_array(x, argument)
     if a.dtype.kind not in "iu":
         if a.size == 0 and a.dtype.kind == "f":  # np.asarray([]) is a float array
-            a = a.astype(np.int64)
+            a = a.astype(np.intp)
         else:
             raise InvalidConfigError(
                 f"{argument}: expected integer indices, got dtype {a.dtype}",
@@ -180,7 +181,16 @@ def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | No
                 length=length,
                 argument=argument,
             )
-    return a.astype(np.int64, copy=False)
+    if a.size and a.dtype.itemsize >= _INDEX.itemsize and a.dtype != _INDEX:
+        extreme = max(int(a.max()), -int(a.min()) - 1)  # 32 bits in WebAssembly: never wrap around in silence
+        if extreme > np.iinfo(_INDEX).max:
+            raise OutOfBoundsError(
+                f"{argument}: expected indices of {8 * _INDEX.itemsize} bits, got {extreme}",
+                index=extreme,
+                length=int(np.iinfo(_INDEX).max),
+                argument=argument,
+            )
+    return a.astype(_INDEX, copy=False)
 
 
 def as_mask(mask: Any, argument: str = "attn_mask") -> np.ndarray:

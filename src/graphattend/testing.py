@@ -338,7 +338,7 @@ def _law_weight_gradients(case: _Case) -> None:
     _compare(float(np.vdot(g.keys, d)), reference, 1e-6, scale, "weights by keys")
 
 
-def example_graph(case_inputs: dict[str, Any], rng: np.random.Generator) -> NeighborGraph:
+def _example_graph(case_inputs: dict[str, Any], rng: np.random.Generator) -> NeighborGraph:
     """A small directed graph over the example's rows, with an isolated node and every kind of edge data it needs."""
     n = case_inputs["keys"].shape[0] + 1
     pairs = [(j, i) for i in range(n - 1) for j in range(n) if j != i and rng.random() < 0.4 + 0.1 * (i % 3)]
@@ -364,18 +364,18 @@ def _nodes(case: _Case) -> np.ndarray:
 
 
 def _law_attend_is_loop(case: _Case) -> None:
-    graph = example_graph(case.inputs, case.rng)
+    graph = _example_graph(case.inputs, case.rng)
     x = _nodes(case)
     values = np.concatenate([case.inputs["values"][:1], case.inputs["values"]])
     out, weights = case.attn.attend(graph, x, x, values, need_weights=True)
     if case.attn.rows_are_positions:  # a node alone would stand at position 0
         return
-    loop_out, loop_weights = attend_loop(case.attn, graph, x, x, values)
+    loop_out, loop_weights = _attend_loop(case.attn, graph, x, x, values)
     _close(out, loop_out, 1e-9, "attend against a loop over nodes")
     _close(weights, loop_weights, 1e-9, "weights of attend against a loop over nodes")
 
 
-def attend_loop(
+def _attend_loop(
     attn: Attention, graph: NeighborGraph, queries: np.ndarray, keys: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """`attend` as its definition reads: one `forward` per node over that node's neighbours."""
@@ -397,7 +397,7 @@ def attend_loop(
 
 def _law_attend_gradients(case: _Case) -> None:
     rng = case.rng
-    graph = example_graph(case.inputs, case.rng)
+    graph = _example_graph(case.inputs, case.rng)
     x = _nodes(case)
     y, pullback = case.attn.attend_vjp(graph, x)
     g_out = rng.standard_normal(y.shape)

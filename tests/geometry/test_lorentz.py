@@ -57,7 +57,7 @@ def test_distance_logmap_transport_exact(exact, c):
     sheet = Lorentz(-c)
     k = exact.mp.mpf(c)
     rng = np.random.default_rng(1)
-    for s, t in pairs(c):
+    for s, t in list(pairs(c))[CURVATURES.index(c) :: 3]:
         x, y = lift(exact, s, c), lift(exact, t, c)
         p, q = (np.array([float(a) for a in z]) for z in (x, y))
         assert exact.error(sheet.dist(p, q), distance(exact, x, y, k)) < 1e-12
@@ -75,7 +75,7 @@ def test_distance_logmap_transport_exact(exact, c):
 def test_expmap_exact(exact, c):
     sheet = Lorentz(-c)
     mp = exact.mp
-    for s, t in pairs(c):
+    for s, t in list(pairs(c))[CURVATURES.index(c) :: 3]:
         x = lift(exact, s, c)
         p, q = sheet.project(np.concatenate([[0.0], s])), sheet.project(np.concatenate([[0.0], t]))
         v = sheet.logmap(p, q)

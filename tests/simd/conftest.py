@@ -44,3 +44,9 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     wasm_ops.use(module)
     yield module
     wasm_ops.use(before)
+
+
+@pytest.fixture
+def builder() -> ModuleType:
+    """The module that compiles the kernels."""
+    return load_builder()

@@ -36,7 +36,16 @@ Grads = dict[str, np.ndarray]
 
 
 class Gradients(NamedTuple):
-    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given."""
+    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.eye(3)
+        >>> output, pullback = ga.ScaledDotProductAttention(3).vjp(x[0], x, x)
+        >>> gradients = pullback(np.ones(3))
+        >>> gradients.keys.shape, gradients.parameters
+        ((3, 3), {})
+    """
 
     query: np.ndarray
     keys: np.ndarray
@@ -71,7 +80,7 @@ def add_grads(*parts: Grads) -> Grads:
 class _Checked(type):
     """Makes a wrong option name or a missing dim a typed error rather than a TypeError."""
 
-    def __call__(cls, *args: Any, **options: Any) -> Any:
+    def __call__(cls, /, *args: Any, **options: Any) -> Any:
         if not args and "dim" not in options:
             raise InvalidConfigError("dim: expected a whole number >= 1, got nothing", argument="dim")
         if len(args) > 1:

@@ -42,7 +42,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         >>> attn = ga.DynamicHeadAttention(8, num_heads=4)
         >>> x = np.random.default_rng(0).standard_normal((5, 8))
         >>> attn.active_heads(x)
-        array([2, 3, 2, 2, 2])
+        array([3, 1, 3, 2, 2])
     """
 
     threshold: float = option("float", 0.5, "least gate of an active head", minimum=0.0, maximum=1.0)

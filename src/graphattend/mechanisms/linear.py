@@ -41,7 +41,7 @@ class LinearAttention(Attention):
         >>> import numpy as np, graphattend as ga
         >>> x = np.random.default_rng(0).standard_normal((40, 8)) * 0.5
         >>> exact = ga.ScaledDotProductAttention(8).forward(x, x, x)
-        >>> bool(np.abs(ga.LinearAttention(8, num_features=2048).forward(x, x, x) - exact).max() < 0.05)
+        >>> bool(np.abs(ga.LinearAttention(8, num_features=2048).forward(x, x, x) - exact).max() < 0.1)
         True
     """
 

@@ -87,7 +87,7 @@ class LocalGlobalAttention(DotProduct):
         return cls(dim, window=2, global_nodes=(min(5, n - 1),)), inputs
 
     def _globals(self, n_keys: int) -> np.ndarray:
-        nodes = np.asarray(self.global_nodes, np.int64)
+        nodes = np.asarray(self.global_nodes, np.intp)
         if nodes.size and nodes[-1] >= n_keys:
             raise OutOfBoundsError(
                 f"global_nodes: expected positions < {n_keys}, got {int(nodes[-1])}",
@@ -153,10 +153,11 @@ class LocalGlobalAttention(DotProduct):
         everyone = np.arange(v)
         new_rows = np.concatenate([np.repeat(nodes, v), np.tile(everyone, nodes.size)])
         new_columns = np.concatenate([np.tile(everyone, nodes.size), np.repeat(nodes, v)])
-        given = np.unique(rows * v + graph.indices)
-        added = np.setdiff1d(new_rows * v + new_columns, given)
-        row = np.concatenate([rows, added // v])
-        column = np.concatenate([graph.indices, added % v])
+        # Pairs as one number each; the square of the nodes needs 64 bits, also where indices have 32.
+        given = np.unique(rows.astype(np.int64) * v + graph.indices)
+        added = np.setdiff1d(new_rows.astype(np.int64) * v + new_columns, given)
+        row = np.concatenate([rows, (added // v).astype(np.intp)])
+        column = np.concatenate([graph.indices, (added % v).astype(np.intp)])
         order = np.argsort(row, kind="stable")
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
@@ -225,7 +226,7 @@ def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers and values of the integer ranges low[i] … high[i]-1, one after the other."""
     counts = high - low
     row = np.repeat(np.arange(low.size), counts)
-    start = np.concatenate([[0], np.cumsum(counts)[:-1]]) if low.size else np.zeros(0, np.int64)
+    start = np.concatenate([[0], np.cumsum(counts)[:-1]]) if low.size else np.zeros(0, np.intp)
     return row, np.arange(row.size) - start[row] + low[row]
 
 

@@ -14,9 +14,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from . import backends, numpy_ops, quantized_ops
-from .accelerate import Acceleration as Acceleration
-from .accelerate import accelerate_numpy as accelerate_numpy
-from .accelerate import accelerated
+from .accelerate import Acceleration, accelerate_numpy, accelerated
+
+#: What users may rely on; the operations below are for the library itself.
+__all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -172,7 +172,7 @@ def attention(
         lengths = _int64(np.atleast_1d(lengths))
     lead = _lead(q, k, v, mask, lengths)
     out, lse = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2]), _F4)
-    finite = _k.attend(q, k, v, out, lse, scale, mask, causal, lengths)
+    finite = _k.attend(q, k, v, out, lse, scale, mask, bool(causal), lengths)
     return None if finite is None else (out, lse, finite)
 
 
@@ -209,7 +209,7 @@ def attention_vjp(
         lengths = _int64(np.atleast_1d(lengths))
     lead = out.shape[:-2]
     dq, dk, dv = (_empty((*lead, *x.shape[-2:]), _F4) for x in (q, k, v))
-    if not _k.attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, mask, causal, lengths):
+    if not _k.attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, mask, bool(causal), lengths):
         return None
     return unbroadcast(dq, q.shape), unbroadcast(dk, k.shape), unbroadcast(dv, v.shape)
 

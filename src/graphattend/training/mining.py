@@ -163,7 +163,7 @@ def sample_hard_negatives(
         )
     allowed = np.ones(len(x), bool)
     allowed[positives] = False
-    candidates = np.flatnonzero(allowed)
+    candidates = np.flatnonzero(allowed).astype(np.int64)
     if len(candidates) < number:
         raise InvalidConfigError(
             f"k: expected at most {len(candidates)}, the number of embeddings that are not positives, got {number}",

@@ -160,7 +160,7 @@ PyObject *wrong_count(void) {
     return 0;
 }
 
-PyObject *wrong_shape(const char *why) {
+PyObject *wrong_value(const char *why) {
     PyErr_SetString(PyExc_ValueError, why);
     return 0;
 }
@@ -168,12 +168,19 @@ PyObject *wrong_shape(const char *why) {
 PyObject *boolean(int value) { return new_ref(value ? &_Py_TrueStruct : &_Py_FalseStruct); }
 
 float get_float(PyObject *object, int *ok) {
+    if (!*ok) return 0.f; /* an exception is set already */
     double value = PyFloat_AsDouble(object);
-    if (value == -1.0 && PyErr_Occurred()) *ok = 0;
-    return (float)value;
+    if (value == -1.0 && PyErr_Occurred()) {
+        *ok = 0;
+    } else if (!(__builtin_fabs(value) <= 3.4e38)) {
+        wrong_value("a number is not finite in float32");
+        *ok = 0;
+    }
+    return *ok ? (float)value : 0.f;
 }
 
 isize get_size(PyObject *object, int *ok) {
+    if (!*ok) return 0;
     isize value = PyLong_AsSsize_t(object);
     if (value == -1 && PyErr_Occurred()) *ok = 0;
     return value;

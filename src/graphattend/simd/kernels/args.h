@@ -63,7 +63,7 @@ void batch_next(Batch *batch);
 
 PyObject *declined(void);               /* None */
 PyObject *wrong_count(void);            /* TypeError */
-PyObject *wrong_shape(const char *why); /* ValueError */
+PyObject *wrong_value(const char *why); /* ValueError */
 PyObject *boolean(int value);
 
 /* A float argument; on failure an exception is set and *ok becomes 0. */

@@ -31,7 +31,7 @@ PyObject *kernel_exp(PyObject *self, PyObject *const *args, isize count) {
     isize n = 1, m = 1;
     for (int i = 0; i < x.ndim; i++) n *= x.shape[i];
     for (int i = 0; i < out.ndim; i++) m *= out.shape[i];
-    if (n != m) return wrong_shape("exp: x and out differ in size");
+    if (n != m) return wrong_value("exp: x and out differ in size");
     if (kind == FLOAT32) exp_float((const float *)x.data, (float *)out.data, n);
     else exp_float64((const double *)x.data, (double *)out.data, n);
     return boolean(1);

@@ -38,7 +38,7 @@ INL f4 exp_small(const float *t, f4 x) {
     p = madd(p, r, splat(t[9]));
     p = madd(p, r, splat(t[10]));
     f4 y = madd(p, r * r, r) + splat(t[11]);
-    return (f4)(((i4)y + ((i4)shifted << 23)) & ~(i4)(x < low));
+    return (f4)(((u4)y + ((u4)shifted << 23)) & ~(u4)(x < low));
 }
 
 /* exp of anything: infinity above 88.7, NaN for NaN. */
@@ -97,7 +97,7 @@ INL d2 exp_double(d2 x) {
     p = maddd(p, r, splatd(1.0 / 6.0));
     p = maddd(p, r, splatd(0.5));
     d2 y = maddd(p, r * r, r) + splatd(1.0);
-    y = (d2)((l2)y + ((l2)shifted << 52));
+    y = (d2)((ul2)y + ((ul2)shifted << 52));
     y = (d2)((l2)y & ~(l2)(x < low));
     y = selectd((l2)(x > splatd(709.78)), splatd(__builtin_inf()), y);
     return selectd((l2)(x == x), y, x);

@@ -134,19 +134,19 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
                      !disjoint(&v, &lse) || !disjoint(&out, &lse) || !visible_disjoint(&limits, &lse)))
         return declined();
     a.queries = len(&q, 2), a.d = len(&q, 1), a.keys = len(&k, 2), a.e = len(&v, 1);
-    if (len(&k, 1) != a.d) return wrong_shape("attend: q and k differ in their last axis");
-    if (len(&v, 2) != a.keys) return wrong_shape("attend: k and v differ in the number of keys");
-    if (len(&out, 2) != a.queries || len(&out, 1) != a.e) return wrong_shape("attend: out has the wrong shape");
+    if (len(&k, 1) != a.d) return wrong_value("attend: q and k differ in their last axis");
+    if (len(&v, 2) != a.keys) return wrong_value("attend: k and v differ in the number of keys");
+    if (len(&out, 2) != a.queries || len(&out, 1) != a.e) return wrong_value("attend: out has the wrong shape");
     Batch batch;
     batch_start(&batch, &out, 2);
     if (batch_add(&batch, &out, 2) < 0 || batch_add(&batch, &q, 2) < 0 || batch_add(&batch, &k, 2) < 0 ||
         batch_add(&batch, &v, 2) < 0 || !visible_batch(&limits, &batch, a.queries, a.keys))
-        return wrong_shape("attend: leading axes or mask do not broadcast");
+        return wrong_value("attend: leading axes or mask do not broadcast");
     int lse_operand = 0;
     if (with_lse) {
-        if (lse.ndim != out.ndim - 1 || len(&lse, 1) != a.queries) return wrong_shape("attend: lse has the wrong shape");
+        if (lse.ndim != out.ndim - 1 || len(&lse, 1) != a.queries) return wrong_value("attend: lse has the wrong shape");
         for (int i = 0; i < batch.ndim; i++)
-            if (lse.shape[i] != out.shape[i]) return wrong_shape("attend: lse has the wrong shape");
+            if (lse.shape[i] != out.shape[i]) return wrong_value("attend: lse has the wrong shape");
         lse_operand = batch_add(&batch, &lse, 1);
         if (lse_operand < 0) return declined();
     }

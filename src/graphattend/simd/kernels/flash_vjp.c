@@ -159,12 +159,12 @@ PyObject *kernel_attend_vjp(PyObject *self, PyObject *const *args, isize count) 
         len(&arrays[OUT], 2) != a.queries || len(&arrays[OUT], 1) != a.e || len(&arrays[GRAD], 2) != a.queries ||
         len(&arrays[GRAD], 1) != a.e || !same_shape(whole, whole, a.queries, a.d) ||
         !same_shape(&arrays[DK], whole, a.keys, a.d) || !same_shape(&arrays[DV], whole, a.keys, a.e))
-        return wrong_shape("attend_vjp: shapes differ");
+        return wrong_value("attend_vjp: shapes differ");
     Batch batch;
     batch_start(&batch, whole, 2);
     for (int i = 0; i < ARRAYS; i++)
-        if (batch_add(&batch, &arrays[i], i == LSE ? 1 : 2) != i) return wrong_shape("attend_vjp: leading axes do not broadcast");
-    if (!visible_batch(&limits, &batch, a.queries, a.keys)) return wrong_shape("attend_vjp: mask does not broadcast");
+        if (batch_add(&batch, &arrays[i], i == LSE ? 1 : 2) != i) return wrong_value("attend_vjp: leading axes do not broadcast");
+    if (!visible_batch(&limits, &batch, a.queries, a.keys)) return wrong_value("attend_vjp: mask does not broadcast");
     a.ldq = step(&arrays[Q], 2), a.ldk = step(&arrays[K], 2), a.ldv = step(&arrays[V], 2), a.ldo = step(&arrays[OUT], 2);
     a.ldg = step(&arrays[GRAD], 2), a.lddq = step(&arrays[DQ], 2), a.lddk = step(&arrays[DK], 2), a.lddv = step(&arrays[DV], 2);
     Workspace workspace;

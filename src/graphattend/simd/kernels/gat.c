@@ -151,11 +151,11 @@ PyObject *kernel_gat(PyObject *self, PyObject *const *args, isize count) {
         !get_by_edge(args[6], 0, l.n.edges, l.heads, &l.added, &added_valid) ||
         !get_by_edge(args[9], 1, l.n.edges, l.heads, &l.weights, &weights_valid))
         return declined();
-    if (!valid) return wrong_shape("gat: indptr or indices do not fit");
+    if (!valid) return wrong_value("gat: indptr or indices do not fit");
     if (!added_valid || !weights_valid || l.w.shape[1] != l.d || l.a_query.shape[0] != l.heads || l.a_query.shape[1] != l.width ||
         l.a_key.shape[0] != l.heads || l.a_key.shape[1] != l.width || l.hidden.shape[0] != l.nodes ||
         l.hidden.shape[1] != l.heads * l.width || l.out.nodes != l.nodes || l.out.heads != l.heads || l.out.width != l.width)
-        return wrong_shape("gat: shapes differ");
+        return wrong_value("gat: shapes differ");
     const Array *arrays[] = {&l.x, &l.w, &l.a_query, &l.a_key, &l.n.indptr, &l.n.indices, l.added.data ? &l.added.array : 0,
                              &l.hidden, &l.out.array, l.weights.data ? &l.weights.array : 0};
     for (int i = 7; i < 10; i++)

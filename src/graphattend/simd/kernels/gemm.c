@@ -157,12 +157,12 @@ PyObject *kernel_matmul(PyObject *self, PyObject *const *args, isize count) {
         return declined();
     int ta = (int)transposes & 1, tb = ((int)transposes >> 1) & 1;
     isize m = len(&a, ta ? 1 : 2), k = len(&a, ta ? 2 : 1), n = len(&b, tb ? 2 : 1);
-    if (len(&b, tb ? 1 : 2) != k) return wrong_shape("matmul: the inner lengths of a and b differ");
-    if (len(&out, 2) != m || len(&out, 1) != n) return wrong_shape("matmul: out has the wrong shape");
+    if (len(&b, tb ? 1 : 2) != k) return wrong_value("matmul: the inner lengths of a and b differ");
+    if (len(&out, 2) != m || len(&out, 1) != n) return wrong_value("matmul: out has the wrong shape");
     Batch batch;
     batch_start(&batch, &out, 2);
     if (batch_add(&batch, &out, 2) < 0 || batch_add(&batch, &a, 2) < 0 || batch_add(&batch, &b, 2) < 0)
-        return wrong_shape("matmul: leading axes do not broadcast");
+        return wrong_value("matmul: leading axes do not broadcast");
 
     isize lda = step(&a, 2), ldb = step(&b, 2), ldc = step(&out, 2);
     Matrix left = {0, ta ? 1 : lda, ta ? lda : 1}, right = {0, tb ? 1 : ldb, tb ? ldb : 1};

@@ -108,10 +108,10 @@ PyObject *kernel_graph_attend(PyObject *self, PyObject *const *args, isize count
         !get_by_edge(args[5], 0, n.edges, q.heads, &bias, &bias_valid) ||
         !get_by_edge(args[7], 1, n.edges, q.heads, &weights, &weights_valid))
         return declined();
-    if (!valid) return wrong_shape("graph_attend: indptr or indices do not fit");
+    if (!valid) return wrong_value("graph_attend: indptr or indices do not fit");
     if (!bias_valid || !weights_valid || k.nodes != v.nodes || out.nodes != q.nodes || k.heads != q.heads || v.heads != q.heads ||
         out.heads != q.heads || k.width != q.width || out.width != v.width)
-        return wrong_shape("graph_attend: shapes differ");
+        return wrong_value("graph_attend: shapes differ");
     const Array *inputs[] = {&q.array, &k.array, &v.array, &n.indptr, &n.indices, bias.data ? &bias.array : 0};
     for (int i = 0; i < 6; i++) {
         if (!inputs[i]) continue;

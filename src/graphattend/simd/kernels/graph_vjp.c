@@ -55,12 +55,12 @@ PyObject *kernel_graph_attend_vjp(PyObject *self, PyObject *const *args, isize c
         !get_by_edge(args[ARRAYS + 2], 0, n.edges, a[Q].heads, &weights, &weights_valid) ||
         !get_by_edge(args[ARRAYS + 3], 1, n.edges, a[Q].heads, &dbias, &bias_valid) || !weights.data)
         return declined();
-    if (!valid) return wrong_shape("graph_attend_vjp: indptr or indices do not fit");
+    if (!valid) return wrong_value("graph_attend_vjp: indptr or indices do not fit");
     static const int like[ARRAYS] = {Q, Q, V, V, Q, Q, V}, nodes[ARRAYS] = {Q, K, K, Q, Q, K, K};
     for (int i = 0; i < ARRAYS; i++)
         if (a[i].heads != a[Q].heads || a[i].width != a[like[i]].width || a[i].nodes != a[nodes[i]].nodes || !weights_valid ||
             !bias_valid)
-            return wrong_shape("graph_attend_vjp: shapes differ");
+            return wrong_value("graph_attend_vjp: shapes differ");
     const Array *all[ARRAYS + 4];
     for (int i = 0; i < ARRAYS; i++) all[i] = &a[i].array;
     all[ARRAYS] = &n.indptr, all[ARRAYS + 1] = &n.indices, all[ARRAYS + 2] = &weights.array;

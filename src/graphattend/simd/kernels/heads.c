@@ -149,13 +149,13 @@ PyObject *kernel_heads(PyObject *self, PyObject *const *args, isize count) {
         if (h.present[i] && !disjoint(&h.a[i], &h.a[OUT])) return declined();
     h.queries = len(&h.a[Q], 2), h.keys = len(&h.a[K], 2);
     isize d = len(&h.a[W_Q], 1), dk = len(&h.a[K], 1), dv = len(&h.a[V], 1);
-    if (h.heads < 1 || d % h.heads) return wrong_shape("heads: the width is not divisible by the number of heads");
+    if (h.heads < 1 || d % h.heads) return wrong_value("heads: the width is not divisible by the number of heads");
     h.width = d / h.heads;
     if (len(&h.a[W_Q], 2) != len(&h.a[Q], 1) || len(&h.a[W_K], 2) != dk || len(&h.a[W_K], 1) != d || len(&h.a[W_V], 2) != dv ||
         len(&h.a[W_V], 1) != d || len(&h.a[W_O], 2) != d || len(&h.a[V], 2) != h.keys || len(&h.a[OUT], 2) != h.queries ||
         len(&h.a[OUT], 1) != len(&h.a[W_O], 1) || (h.present[B_Q] && len(&h.a[B_Q], 1) != d) ||
         (h.present[B_V] && len(&h.a[B_V], 1) != d) || (h.present[B_O] && len(&h.a[B_O], 1) != len(&h.a[W_O], 1)))
-        return wrong_shape("heads: shapes differ");
+        return wrong_value("heads: shapes differ");
     isize rows = h.queries * h.heads;
     isize size = round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     Workspace workspace;

@@ -4,6 +4,7 @@ int get_visible(PyObject *mask, PyObject *causal, PyObject *lengths, VisibleArgs
     args->mask_kind = OTHER;
     args->has_lengths = !is_none(lengths);
     args->causal = causal == &_Py_TrueStruct;
+    if (!args->causal && causal != &_Py_FalseStruct) return 0;
     if (!is_none(mask)) {
         args->mask_kind = array_kind(mask);
         if (args->mask_kind != BOOL && args->mask_kind != FLOAT32) return 0;

@@ -164,7 +164,7 @@ PyObject *kernel_poincare(PyObject *self, PyObject *const *args, isize count) {
     if (!get_array(args[0], FLOAT32, 2, &q) || !get_array(args[1], FLOAT32, 2, &k) || q.ndim != 2 || k.ndim != 2) return declined();
     if (with_values && (!get_array(args[2], FLOAT32, 2, &v) || v.ndim != 2)) return declined();
     isize m = q.shape[0], n = k.shape[0], d = q.shape[1];
-    if (k.shape[1] != d || (with_values && (v.shape[0] != n || v.shape[1] != d))) return wrong_shape("poincare: shapes differ");
+    if (k.shape[1] != d || (with_values && (v.shape[0] != n || v.shape[1] != d))) return wrong_value("poincare: shapes differ");
     for (int i = 0; i < 3; i++) {
         Array *r = &results[i];
         wanted[i] = !is_none(args[3 + i]);
@@ -172,7 +172,7 @@ PyObject *kernel_poincare(PyObject *self, PyObject *const *args, isize count) {
         if (!get_output(args[3 + i], FLOAT32, 2, r) || r->ndim != 2 || !disjoint(&q, r) || !disjoint(&k, r) ||
             (with_values && !disjoint(&v, r)))
             return declined();
-        if (r->shape[0] != m || r->shape[1] != (i ? n : d)) return wrong_shape("poincare: shapes differ");
+        if (r->shape[0] != m || r->shape[1] != (i ? n : d)) return wrong_value("poincare: shapes differ");
         for (int j = 0; j < i; j++)
             if (wanted[j] && !disjoint(&results[j], r)) return declined();
     }

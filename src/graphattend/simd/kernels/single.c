@@ -55,14 +55,14 @@ PyObject *kernel_attend_one(PyObject *self, PyObject *const *args, isize count) 
         !get_output(args[3], FLOAT32, 1, &out) || !disjoint(&q, &out) || !disjoint(&k, &out) || !disjoint(&v, &out))
         return declined();
     isize n = len(&k, 2), d = len(&k, 1), e = len(&v, 1);
-    if (len(&q, 1) != d) return wrong_shape("attend_one: q and k differ in their last axis");
-    if (len(&v, 2) != n) return wrong_shape("attend_one: k and v differ in the number of keys");
-    if (len(&out, 1) != e) return wrong_shape("attend_one: out and v differ in their last axis");
+    if (len(&q, 1) != d) return wrong_value("attend_one: q and k differ in their last axis");
+    if (len(&v, 2) != n) return wrong_value("attend_one: k and v differ in the number of keys");
+    if (len(&out, 1) != e) return wrong_value("attend_one: out and v differ in their last axis");
     Batch batch;
     batch_start(&batch, &out, 1);
     if (batch_add(&batch, &out, 1) < 0 || batch_add(&batch, &q, 1) < 0 || batch_add(&batch, &k, 2) < 0 ||
         batch_add(&batch, &v, 2) < 0)
-        return wrong_shape("attend_one: leading axes do not broadcast");
+        return wrong_value("attend_one: leading axes do not broadcast");
     Mask none = {0, 0, 0, 0};
     f4 bad = splat(0.f);
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))

@@ -44,11 +44,11 @@ PyObject *kernel_softmax(PyObject *self, PyObject *const *args, isize count) {
     Array x, out;
     if (kind != FLOAT32 && kind != FLOAT64) return declined();
     if (!get_array(args[0], kind, 1, &x) || !get_output(args[1], kind, 1, &out) || !disjoint(&x, &out)) return declined();
-    if (x.ndim != out.ndim || len(&x, 1) != len(&out, 1)) return wrong_shape("softmax: x and out differ in shape");
+    if (x.ndim != out.ndim || len(&x, 1) != len(&out, 1)) return wrong_value("softmax: x and out differ in shape");
     Batch batch;
     batch_start(&batch, &out, 1);
     if (batch_add(&batch, &out, 1) != 0 || batch_add(&batch, &x, 1) != 1)
-        return wrong_shape("softmax: x and out differ in shape");
+        return wrong_value("softmax: x and out differ in shape");
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         if (kind == FLOAT32) softmax_row((const float *)batch.at[1], (float *)batch.at[0], len(&x, 1));
         else softmax_row64((const double *)batch.at[1], (double *)batch.at[0], len(&x, 1));
@@ -90,10 +90,10 @@ PyObject *kernel_segment_softmax(PyObject *self, PyObject *const *args, isize co
     if (x.ndim > 2 || indptr.ndim != 1 || out.ndim != x.ndim) return declined();
     isize edges = x.shape[0], heads = x.ndim == 2 ? x.shape[1] : 1, segments = indptr.shape[0] - 1;
     if (out.shape[0] != edges || (x.ndim == 2 && out.shape[1] != heads))
-        return wrong_shape("segment_softmax: scores and out differ in shape");
+        return wrong_value("segment_softmax: scores and out differ in shape");
     if (indptr.shape[0] > 1 && indptr.strides[0] != 8) return declined();
     const long long *start = (const long long *)indptr.data;
-    if (!segments_valid(start, segments, edges)) return wrong_shape("segment_softmax: indptr is not a partition of scores");
+    if (!segments_valid(start, segments, edges)) return wrong_value("segment_softmax: indptr is not a partition of scores");
     const float *from = (const float *)x.data;
     float *to = (float *)out.data;
     isize ldx = x.strides[0] / 4, ldy = out.strides[0] / 4;

@@ -8,9 +8,11 @@
 typedef float f4 __attribute__((vector_size(16)));
 typedef float f4u __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int i4 __attribute__((vector_size(16)));
+typedef unsigned u4 __attribute__((vector_size(16))); /* arithmetic on bit patterns may wrap */
 typedef double d2 __attribute__((vector_size(16)));
 typedef double d2u __attribute__((vector_size(16), aligned(8), may_alias));
 typedef long long l2 __attribute__((vector_size(16)));
+typedef unsigned long long ul2 __attribute__((vector_size(16)));
 
 #define INL static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))

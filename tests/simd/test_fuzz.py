@@ -1,0 +1,489 @@
+"""Throws everything at every entry point: no crash, no byte outside the outputs touched, and either the right answer or a refusal.
+
+Each case makes good arguments; some of them are then spoilt (type, layout, alignment, overlap, emptiness, count). A kernel
+may decline (None), raise TypeError, ValueError or OverflowError, or must give what the formula gives.
+
+Run as a script it fuzzes one compiled module, which is how the build with sanitizers is tested::
+
+    python tests/simd/test_fuzz.py MODULE SEED ROUNDS
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from graphattend.simd import wasm_ops
+
+F4 = np.float32
+GUARD = 64
+
+
+class Case(NamedTuple):
+    """An entry point: how to call it, and what it should write where."""
+
+    make: Callable[[np.random.Generator], list[Any]]
+    outputs: tuple[int, ...]
+    reference: Callable[..., list[Any]]
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(F4)
+
+
+def size(rng, most=12):
+    return int(rng.integers(1, most))
+
+
+def output(*shape):
+    """An array with untouched memory around it, to be looked at afterwards."""
+    count = int(np.prod(shape))
+    whole = np.full(count + 2 * GUARD, 7.25, F4)
+    return whole[GUARD : GUARD + count].reshape(shape)
+
+
+def softmax64(s):
+    s = np.asarray(s, float)
+    top = s.max(-1, keepdims=True)
+    e = np.exp(s - np.where(np.isfinite(top), top, 0))
+    total = e.sum(-1, keepdims=True)
+    return e / np.where(total == 0, 1, total)
+
+
+def lead(rng):
+    return tuple(rng.integers(1, 3, int(rng.integers(0, 3))))
+
+
+# --- one entry after the other: arguments and formula ------------------------------------------------------------
+
+
+def make_matmul(rng):
+    m, n, k, b, flags = size(rng), size(rng, 20), size(rng, 20), lead(rng), int(rng.integers(4))
+    x = normal(rng, *b, *((k, m) if flags & 1 else (m, k)))
+    y = normal(rng, *((n, k) if flags & 2 else (k, n)))
+    return [x, y, output(*b, m, n), flags]
+
+
+def ref_matmul(x, y, out, flags):
+    x, y = x.astype(float), y.astype(float)
+    return [(x.swapaxes(-1, -2) if flags & 1 else x) @ (y.swapaxes(-1, -2) if flags & 2 else y)]
+
+
+def make_elementwise(rng):
+    shape = (*lead(rng), size(rng, 40))
+    return [normal(rng, *shape), output(*shape)]
+
+
+def indptr_of(rng, rows, most=5):
+    return np.concatenate([[0], np.cumsum(rng.integers(0, most, rows))]).astype(np.int64)
+
+
+def make_segments(rng):
+    indptr = indptr_of(rng, size(rng))
+    shape = (int(indptr[-1]), *([size(rng, 6)] if rng.random() < 0.5 else []))
+    return [normal(rng, *shape), indptr, output(*shape)]
+
+
+def ref_segments(x, indptr, out):
+    expected = np.zeros(x.shape)
+    for a, b in zip(indptr[:-1], indptr[1:], strict=True):
+        if b > a:
+            expected[a:b] = softmax64(x[a:b].T).T
+    return [expected]
+
+
+def make_one(rng):
+    b, n, d, e = lead(rng), size(rng, 150), size(rng, 20), size(rng, 20)
+    return [normal(rng, *b, d), normal(rng, n, d), normal(rng, *b, n, e), output(*b, e), 0.5]
+
+
+def ref_one(q, k, v, out, scale):
+    w = softmax64(scale * np.einsum("...d,...nd->...n", q.astype(float), k.astype(float)))
+    return [np.einsum("...n,...ne->...e", w, v.astype(float))]
+
+
+def visible(rng, b, m, n):
+    """Random mask, causal and lengths."""
+    mask, lengths = None, None
+    if rng.random() < 0.5:
+        mask = rng.random((*b, m, n)) < 0.7
+        if rng.random() < 0.5:
+            mask = np.where(mask, 0.5, -np.inf).astype(F4)
+        if rng.random() < 0.3:
+            mask = mask[..., :1, :]
+    if rng.random() < 0.3:
+        lengths = rng.integers(-1, n + 2, (*b, m)).astype(np.int64)
+    return [mask, bool(rng.random() < 0.5), lengths]
+
+
+def weights64(q, k, scale, mask, causal, lengths):
+    s = scale * (q.astype(float) @ k.astype(float).swapaxes(-1, -2))
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+    i, j = np.arange(s.shape[-2])[:, None], np.arange(s.shape[-1])
+    if causal:
+        s = np.where(j <= i, s, -np.inf)
+    if lengths is not None:
+        s = np.where(j < lengths[..., None], s, -np.inf)
+    return softmax64(s), s
+
+
+def make_attend(rng):
+    b, m, n, d, e = lead(rng), size(rng, 20), size(rng, 80), size(rng, 12), size(rng, 12)
+    arrays = [normal(rng, *b, m, d), normal(rng, n, d), normal(rng, *b, n, e), output(*b, m, e)]
+    return [*arrays, None if rng.random() < 0.5 else output(*b, m), 0.5, *visible(rng, b, m, n)]
+
+
+def ref_attend(q, k, v, out, lse, scale, mask, causal, lengths):
+    w, s = weights64(q, k, scale, mask, causal, lengths)
+    if lse is None:
+        return [w @ v, None]
+    top = s.max(-1)
+    safe = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        return [w @ v, np.log(np.exp(s - safe[..., None]).sum(-1)) + safe]
+
+
+def make_attend_vjp(rng):
+    b, m, n, d, e = lead(rng), size(rng, 20), size(rng, 80), size(rng, 12), size(rng, 12)
+    q, k, v, grad = normal(rng, *b, m, d), normal(rng, *b, n, d), normal(rng, n, e), normal(rng, *b, m, e)
+    options = visible(rng, b, m, n)
+    out, lse = ref_attend(q, k, v, None, q, 0.5, *options)
+    grads = [output(*b, m, d), output(*b, n, d), output(*b, n, e)]
+    return [q, k, v, out.astype(F4), lse.astype(F4), grad, *grads, 0.5, *options]
+
+
+def ref_attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, *options):
+    w, _ = weights64(q, k, scale, *options)
+    with np.errstate(invalid="ignore"):
+        # The weights follow from the given lse, which a spoilt call may have swapped for another.
+        expected = ref_attend(q, k, v, None, q, scale, *options)
+        same_size = out.size == expected[0].size and lse.size == expected[1].size
+        if not (same_size and close(out, expected[0]) and close(lse, expected[1])):
+            return [None, None, None]
+    gw = grad.astype(float) @ v.astype(float).swapaxes(-1, -2)
+    gs = scale * w * (gw - (w * gw).sum(-1, keepdims=True))
+    return [gs @ k, gs.swapaxes(-1, -2) @ q, w.swapaxes(-1, -2) @ grad.astype(float)]
+
+
+def make_heads(rng):
+    heads, width, m, n = size(rng, 6), size(rng, 5), size(rng, 4), size(rng, 80)
+    d, dq, dk, dv, do = heads * width, size(rng), size(rng), size(rng), size(rng)
+    weights = [normal(rng, dq, d), normal(rng, dk, d), normal(rng, dv, d), normal(rng, d, do)]
+    biases = [None if rng.random() < 0.5 else normal(rng, w) for w in (d, d, do)]
+    arrays = [normal(rng, m, dq), normal(rng, n, dk), normal(rng, n, dv), *weights, *biases]
+    return [*arrays, output(m, do), heads, 0.25]
+
+
+def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, out, heads, scale):
+    add = lambda b: 0 if b is None else b.astype(float)  # noqa: E731
+    split = lambda x: x.reshape(len(x), int(heads), -1).transpose(1, 0, 2)  # noqa: E731
+    qh = split(q.astype(float) @ w_q + add(b_q))
+    kh, vh = split(k.astype(float) @ w_k), split(v.astype(float) @ w_v + add(b_v))
+    mixed = softmax64(scale * qh @ kh.transpose(0, 2, 1)) @ vh
+    return [mixed.transpose(1, 0, 2).reshape(len(q), -1) @ w_o + add(b_o)]
+
+
+def graph_of(rng, rows, targets):
+    indptr = indptr_of(rng, rows)
+    kind = np.int64 if rng.random() < 0.5 else np.int32
+    return indptr, rng.integers(0, targets, int(indptr[-1])).astype(kind)
+
+
+def by_head(rng, nodes, heads, width):
+    return normal(rng, nodes, width) if heads is None else normal(rng, nodes, heads, width)
+
+
+def make_graph(rng):
+    m, n, d, e = size(rng), size(rng), size(rng), size(rng)
+    heads = None if rng.random() < 0.5 else size(rng, 4)
+    indptr, indices = graph_of(rng, m, n)
+    edge = (len(indices),) if heads is None else (len(indices), heads)
+    q, k, v = by_head(rng, m, heads, d), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
+    bias = None if rng.random() < 0.5 else normal(rng, *edge)
+    weights = None if rng.random() < 0.5 else output(*edge)
+    return [q, k, v, indptr, indices, bias, output(*(q.shape[:-1]), e), weights, 0.5]
+
+
+def graph_weights(q, k, indptr, indices, bias, scale):
+    source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
+    s = scale * (q[source].astype(float) * k[indices]).sum(-1)
+    return source, ref_segments(s if bias is None else s + bias.reshape(s.shape), indptr, None)[0]
+
+
+def with_heads(*arrays):
+    return [x if x.ndim == 3 else x[:, None] for x in arrays]
+
+
+def ref_graph(q, k, v, indptr, indices, bias, out, weights, scale):
+    q, k, v = with_heads(q, k, v)
+    source, w = graph_weights(q, k, indptr, indices, bias, scale)
+    expected = np.zeros((*q.shape[:2], v.shape[2]))
+    np.add.at(expected, source, w[..., None] * v[indices].astype(float))
+    return [expected, w]
+
+
+def make_graph_vjp(rng):
+    m, n, d, e = size(rng), size(rng), size(rng), size(rng)
+    heads = None if rng.random() < 0.5 else size(rng, 4)
+    indptr, indices = graph_of(rng, m, n)
+    edge = (len(indices),) if heads is None else (len(indices), heads)
+    q, k, v = by_head(rng, m, heads, d), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
+    grad = by_head(rng, m, heads, e)
+    w = normal(rng, *edge)
+    dbias = None if rng.random() < 0.5 else output(*edge)
+    return [q, k, v, grad, output(*q.shape), output(*k.shape), output(*v.shape), indptr, indices, w, dbias, 0.5]
+
+
+def ref_graph_vjp(q, k, v, grad, dq, dk, dv, indptr, indices, w, dbias, scale):
+    q, k, v, grad = with_heads(q, k, v, grad)
+    source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
+    w = w.reshape((len(indices), q.shape[1])).astype(float)
+    g = grad[source].astype(float)
+    gw = (g * v[indices]).sum(-1)
+    mean = np.zeros(q.shape[:-1])
+    np.add.at(mean, source, w * gw)
+    ds = w * (gw - mean[source])
+    expected = [np.zeros(x.shape) for x in (q, k, v)]
+    np.add.at(expected[0], source, scale * ds[..., None] * k[indices])
+    np.add.at(expected[1], indices, scale * ds[..., None] * q[source])
+    np.add.at(expected[2], indices, w[..., None] * g)
+    return [*expected, ds]
+
+
+def make_gat(rng):
+    nodes, d, heads, width = size(rng), size(rng), size(rng, 7), size(rng, 9)
+    indptr, indices = graph_of(rng, nodes, nodes)
+    arrays = [normal(rng, nodes, d), normal(rng, heads, d, width), normal(rng, heads, width), normal(rng, heads, width)]
+    added = None if rng.random() < 0.5 else normal(rng, len(indices), heads)
+    weights = None if rng.random() < 0.5 else output(len(indices), heads)
+    outputs = [output(nodes, heads * width), output(nodes, heads, width), weights]
+    return [*arrays, indptr, indices, added, *outputs, 0.2]
+
+
+def ref_gat(x, w, a_query, a_key, indptr, indices, added, hidden, out, weights, slope):
+    h = np.einsum("vd,hde->vhe", x.astype(float), w.astype(float))
+    source = np.repeat(np.arange(len(x)), np.diff(indptr).astype(np.intp))
+    s = (h * a_query).sum(-1)[source] + (h * a_key).sum(-1)[indices]
+    if added is not None:
+        s = s + added.reshape(s.shape)
+    p = ref_segments(np.where(s < 0, slope * s, s), indptr, None)[0]
+    expected = np.zeros(h.shape)
+    np.add.at(expected, source, p[..., None] * h[indices])
+    return [h.reshape(hidden.shape), expected, None if weights is None else p.reshape(weights.shape)]
+
+
+def make_poincare(rng):
+    m, n, d = size(rng, 4), size(rng, 40), size(rng, 20)
+    q, k, v = (0.2 * normal(rng, rows, d) / np.sqrt(F4(d)) for rows in (m, n, n))
+    out, distances, weights = (o if rng.random() < 0.6 else None for o in (output(m, d), output(m, n), output(m, n)))
+    return [q, k, v, out, distances, weights, 0.8, 0.5]
+
+
+def ref_poincare(q, k, v, out, distances, weights, c, temperature):
+    q, k = q.astype(float), k.astype(float)
+    gap = lambda x: 1 - c * (x * x).sum(-1)  # noqa: E731
+    apart = np.linalg.norm(q[:, None] - k, axis=-1)
+    d = 2 / np.sqrt(c) * np.arcsinh(np.sqrt(c) * apart / np.sqrt(gap(q)[:, None] * gap(k)))
+    w = softmax64(-d / temperature)
+    if out is None:
+        return [None, d, w]
+    factor = 2 / gap(v.astype(float))
+    mean = (w * factor) @ v / (w * (factor - 1)).sum(-1, keepdims=True)
+    return [mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True))), d, w]
+
+
+CASES = {
+    "exp": Case(make_elementwise, (1,), lambda x, out: [np.exp(x.astype(float)).reshape(out.shape)]),
+    "softmax": Case(make_elementwise, (1,), lambda x, out: [np.broadcast_to(softmax64(x), out.shape)]),
+    "segment_softmax": Case(make_segments, (2,), ref_segments),
+    "matmul": Case(make_matmul, (2,), ref_matmul),
+    "attend_one": Case(make_one, (3,), ref_one),
+    "attend": Case(make_attend, (3, 4), ref_attend),
+    "attend_vjp": Case(make_attend_vjp, (6, 7, 8), ref_attend_vjp),
+    "heads": Case(make_heads, (10,), ref_heads),
+    "graph_attend": Case(make_graph, (6, 7), ref_graph),
+    "graph_attend_vjp": Case(make_graph_vjp, (4, 5, 6, 10), ref_graph_vjp),
+    "gat": Case(make_gat, (7, 8, 9), ref_gat),
+    "poincare": Case(make_poincare, (3, 4, 5), ref_poincare),
+}
+
+
+# --- spoiling -----------------------------------------------------------------------------------------------------
+
+
+def misaligned(a):
+    raw = np.zeros(a.nbytes + 1, np.uint8)[1:]
+    moved = raw.view(a.dtype)[: a.size].reshape(a.shape) if a.size else a
+    moved[...] = a
+    return moved
+
+
+def spread(a, axis, step):
+    """The same values, `step` apart along one axis (negative: backwards)."""
+    shape = list(a.shape)
+    shape[axis] *= abs(step)
+    index = [slice(None)] * a.ndim
+    index[axis] = slice(None, None, step)
+    wide = np.zeros(shape, a.dtype)[tuple(index)]
+    wide[...] = a
+    return wide
+
+
+def read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def layouts(rng, a):
+    """Other arrays with the same values: a kernel that takes them must give the same answer."""
+    axis, step = int(rng.integers(a.ndim)), int(rng.choice([-3, -1, 2, 3]))
+    return [
+        lambda: spread(a, axis, step),
+        lambda: np.asfortranarray(a),
+        lambda: misaligned(a) if a.dtype.itemsize > 1 else a,
+        lambda: np.broadcast_to(a[..., :1, :], a.shape).copy() if a.ndim > 1 else a,
+    ]
+
+
+def spoilt(rng, a):
+    """Arrays that differ in what they are."""
+    axis = int(rng.integers(a.ndim)) if a.ndim else 0
+    return [
+        lambda: a.astype(rng.choice(["f8", "f2", "c8", "i4", "i8", "?", "O", ">f4", "u1"])),
+        lambda: a.take(range(a.shape[axis] - 1), axis) if a.ndim else a,
+        lambda: np.concatenate([a, a], axis) if a.ndim else a,
+        lambda: a[None],
+        lambda: a[0] if a.ndim and len(a) else a,
+        lambda: a.reshape((1,) * int(rng.integers(1, 8)) + a.shape),
+        lambda: a[..., :0],
+        lambda: np.broadcast_to(a[:1], a.shape) if a.ndim else a,
+        lambda: np.lib.stride_tricks.as_strided(a, a.shape, (0,) * a.ndim),
+        lambda: read_only(a),
+        lambda: a.view(np.recarray),
+        lambda: np.ma.masked_array(a),
+    ]
+
+
+OBJECTS = [None, 3, -1, 2.5, "text", b"bytes", [1.0, 2.0], {}, 2**80, float("nan"), True]
+
+
+def spoil(rng, args):
+    """A few of the arguments replaced; None if nothing can be said about the result any more."""
+    args = list(args)
+    for _ in range(int(rng.integers(1, 3))):
+        i = int(rng.integers(len(args)))
+        a = args[i]
+        chance = rng.random()
+        if isinstance(a, np.ndarray) and chance < 0.85:
+            makers = layouts(rng, a) + spoilt(rng, a) if a.ndim else spoilt(rng, a)
+            args[i] = makers[int(rng.integers(len(makers)))]()
+        elif chance < 0.95:
+            args[i] = OBJECTS[int(rng.integers(len(OBJECTS)))]
+        else:
+            arrays = [b for b in args if isinstance(b, np.ndarray)]
+            args[i] = arrays[int(rng.integers(len(arrays)))]  # the same array twice
+    if rng.random() < 0.03:
+        return args[:-1] if rng.random() < 0.5 else [*args, None]
+    return args
+
+
+# --- checking -----------------------------------------------------------------------------------------------------
+
+
+def close(actual, expected, tolerance=2e-5):
+    actual, expected = np.asarray(actual, float), np.asarray(expected, float)
+    if actual.size == expected.size:
+        expected = expected.reshape(actual.shape)
+    else:  # an output with more leading axes than needed is filled by broadcasting
+        expected = np.broadcast_to(expected, actual.shape)
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), 1)
+    with np.errstate(invalid="ignore"):
+        return bool((same | (np.abs(actual - expected) <= tolerance * scale)).all())
+
+
+def guards_of(array):
+    base = array
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    return base
+
+
+def attempt(module, name, case, args):
+    """One call: True if the kernel did the work."""
+    inputs = [
+        a for i, a in enumerate(args) if isinstance(a, np.ndarray) and i not in case.outputs and a.dtype != object
+    ]
+    before = [a.copy() for a in inputs]
+    overlapping = any(
+        np.shares_memory(a, args[o])
+        for o in case.outputs
+        if o < len(args) and isinstance(args[o], np.ndarray)
+        for a in inputs
+    )
+    try:
+        result = getattr(module, name)(*args)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    assert result is None or result is True or result is False
+    if result is None:
+        return False
+    assert not overlapping, f"{name}: an output shares memory with an input"
+    for a, b in zip(inputs, before, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=f"{name}: an input was changed")
+    for o in case.outputs:
+        if isinstance(args[o], np.ndarray):
+            whole = guards_of(args[o])
+            if whole.ndim == 1 and whole.size == args[o].size + 2 * GUARD:
+                assert (whole[:GUARD] == 7.25).all(), f"{name}: wrote outside its output"
+                assert (whole[-GUARD:] == 7.25).all(), f"{name}: wrote outside its output"
+    return True
+
+
+def compare(name, case, args):
+    expected = case.reference(*args)
+    for o, e in zip(case.outputs, expected, strict=True):
+        if args[o] is not None and e is not None:
+            assert close(args[o], e), f"{name}: output {o} is wrong for {[getattr(a, 'shape', a) for a in args]}"
+
+
+def fuzz(module, seed, rounds):
+    """Returns how many calls did the work, good and spoilt, per entry."""
+    rng = np.random.default_rng(seed)
+    worked = {name: [0, 0] for name in CASES}
+    for _ in range(rounds):
+        for name, case in CASES.items():
+            args = case.make(rng)
+            if attempt(module, name, case, args):
+                worked[name][0] += 1
+                compare(name, case, args)
+            for _ in range(4):
+                with np.errstate(all="ignore"):
+                    args = spoil(rng, case.make(rng))
+                    if attempt(module, name, case, args):
+                        worked[name][1] += 1
+                        compare(name, case, args)
+    return worked
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_entry_point(kernels, seed):
+    worked = fuzz(kernels, seed, 8)
+    assert min(good for good, _ in worked.values()) > 4, worked  # the good calls are not declined
+    assert sum(odd for _, odd in worked.values()) > 20, worked  # nor are all the others
+
+
+def test_every_entry_point_is_fuzzed(kernels):
+    entries = {n for n in dir(kernels) if not n.startswith("_")}
+    assert entries - {"setup", "peak"} == set(CASES)
+
+
+if __name__ == "__main__":
+    print(fuzz(wasm_ops.load(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])))
