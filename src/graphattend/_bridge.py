@@ -82,7 +82,7 @@ def call(text: str) -> str:
     try:
         request = _parse_cached(text) if len(text) <= CACHED else _parse(text)
         operation = OPERATIONS[request["op"]]
-        keep = request.get("keep")
+        keep: Any = request.get("keep")
         result = operation(*_decode(request["args"], keep is not None))
         encoder = _Encoder(request.get("dtype") == "float64", keep)
         body = json.dumps({"ok": encoder.encode(result)}, separators=(",", ":"), allow_nan=False)

@@ -102,7 +102,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def describe_object(value: Any) -> dict[str, Any]:
     """What JavaScript is told about an object it gets a handle of."""
-    cls = type(value)
+    cls: Any = type(value)
     if not cls.__module__.startswith(__package__ or "graphattend"):
         raise UnsupportedError(f"{cls.__name__}: cannot be handed to JavaScript")
     out: dict[str, Any] = {"type": cls.__name__, "methods": methods(cls)}
@@ -208,8 +208,8 @@ def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any
     n = keys.shape[-2] if isinstance(keys, np.ndarray) and keys.ndim > 1 else None
     values = given.get("values")
     if isinstance(values, np.ndarray) and values.ndim == 1:
-        wide = attn.any_value_width and n and values.size % n == 0
-        given["values"] = values.reshape(n, -1) if wide else rows(values, "values", dim)
+        wide = n and attn.any_value_width and values.size % n == 0
+        given["values"] = values.reshape(n or 1, -1) if wide else rows(values, "values", dim)
     if len(given) > 3:
         _adapt_options(given, dim, n)
     if isinstance(given.get("graph"), dict):
@@ -300,8 +300,9 @@ def load(data: np.ndarray, format: str) -> Any:
 
 def _method_name(value: Any, name: str) -> str:
     found = snake(name)
-    if found not in methods(type(value)):
-        raise _unknown(found, methods(type(value)), f"method of {type(value).__name__}")
+    cls: Any = type(value)
+    if found not in methods(cls):
+        raise _unknown(found, methods(cls), f"method of {cls.__name__}")
     return found
 
 

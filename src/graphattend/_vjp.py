@@ -27,6 +27,17 @@ def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F
     The rule has the function's own signature and returns ``(output, pullback)``; the pullback gives one
     gradient per positional array (None for those that are not real numbers). For a method, the rule
     takes ``self`` first, too.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> from graphattend.geometry import differentiable
+        >>> def rule(x):
+        ...     return x * x, lambda g: (2 * x * g,)
+        >>> @differentiable(rule)
+        ... def square(x):
+        ...     return x * x
+        >>> float(ga.vjp(square, np.float64(3.0))[1](1.0)[0])
+        6.0
     """
 
     def attach(function: F) -> F:
