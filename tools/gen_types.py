@@ -73,7 +73,12 @@ def options_interface(key: str, schema: dict[str, Any]) -> str:
     for name, rule in schema["properties"].items():
         bounds = [
             f"{symbol} {rule[field]:g}"
-            for field, symbol in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+            for field, symbol in (
+                ("minimum", "≥"),
+                ("exclusiveMinimum", ">"),
+                ("maximum", "≤"),
+                ("exclusiveMaximum", "<"),
+            )
             if field in rule
         ]
         default = f"@default {json.dumps(rule['default'], ensure_ascii=False)}" if "default" in rule else ""

@@ -25,7 +25,17 @@ MODULES = ("functional", "geometry", "training", "compression", "graph")
 #: Public names that make no sense from outside: they take paths or classes.
 WITHHELD = frozenset(
     {"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx"}
-    | {"to_scipy", "differentiable", "ManifoldBase", "schedules", "patterns", "Trainer", "Session", "FitResult", "Progress"}
+    | {
+        "to_scipy",
+        "differentiable",
+        "ManifoldBase",
+        "schedules",
+        "patterns",
+        "Trainer",
+        "Session",
+        "FitResult",
+        "Progress",
+    }
 )
 #: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
 SHORT = 16
@@ -47,7 +57,7 @@ class Pullback:
         return self._function(grad_output, grad_weights)
 
 
-# -- names -----------------------------------------------------------------------------------------------------------
+# -- names ----------------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=1024)
@@ -122,7 +132,7 @@ def _describe_mechanism(attn: Attention) -> dict[str, Any]:
     }
 
 
-# -- arguments ---------------------------------------------------------------------------------------------------------
+# -- arguments ------------------------------------------------------------------------------------------------------
 
 
 def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
@@ -214,7 +224,13 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
             mask = mask != 0
         elif mask.dtype.kind == "i":
             mask = mask.astype(np.float32)
-        if mask.ndim == 1 and n and isinstance(query, np.ndarray) and query.ndim > 1 and mask.size == query.shape[-2] * n:
+        if (
+            mask.ndim == 1
+            and n
+            and isinstance(query, np.ndarray)
+            and query.ndim > 1
+            and mask.size == query.shape[-2] * n
+        ):
             mask = mask.reshape(-1, n)
         given["attn_mask"] = mask
     if isinstance(given.get("metadata"), dict):
@@ -242,7 +258,7 @@ def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str,
         raise
 
 
-# -- operations ----------------------------------------------------------------------------------------------------------
+# -- operations -----------------------------------------------------------------------------------------------------
 
 
 def start(accelerate: bool) -> dict[str, Any]:
@@ -383,6 +399,18 @@ def recommend(value: Any, options: Any) -> Any:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        start, info, create, save, load, tensor, read, graph, recommend, method, attribute, function, function_vjp
+        start,
+        info,
+        create,
+        save,
+        load,
+        tensor,
+        read,
+        graph,
+        recommend,
+        method,
+        attribute,
+        function,
+        function_vjp,
     )
 }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._index import repeat
 from .._validate import as_float, as_index, check_ndim
 from .._vjp import differentiable
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
@@ -110,7 +111,7 @@ def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable
     def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
         gs = w * np.asarray(g, w.dtype)
         total = simd.segment_sum(gs, ptr)
-        return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
+        return gs - w * repeat(total, np.diff(ptr), axis=0), None
 
     return w, pullback
 

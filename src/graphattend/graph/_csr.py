@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._index import bincount, repeat
+
 
 def indptr_of(rows: np.ndarray, num_rows: int) -> np.ndarray:
     """Row offsets (num_rows + 1,) of entries that stand in the given rows."""
     indptr = np.zeros(num_rows + 1, dtype=np.int64)
-    np.cumsum(np.bincount(rows, minlength=num_rows), out=indptr[1:])
+    np.cumsum(bincount(rows, minlength=num_rows), out=indptr[1:])
     return indptr
 
 
 def rows_of(indptr: np.ndarray) -> np.ndarray:
     """The row of every entry, (K,)."""
-    return np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
+    return repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
 
 
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The runs ``start, start + 1, …`` of the given lengths, one after the other."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - ends + counts, counts) + np.arange(total, dtype=np.int64)
+    return repeat(starts - ends + counts, counts) + np.arange(total, dtype=np.int64)
 
 
 def transposed(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._index import bincount, repeat
 from ..errors import InvalidConfigError, NumericalInstabilityError
 from . import _csr
 
@@ -30,12 +31,12 @@ def pagerank(graph: NeighborGraph, alpha: float) -> np.ndarray:
             expected=expected,
             actual=float(weights.min()),
         )
-    leaving = np.bincount(graph.indices, weights, size)
+    leaving = bincount(graph.indices, weights, size)
     dangling = leaving == 0
     share = weights / np.where(dangling, 1.0, leaving)[graph.indices]
     p = np.full(size, 1 / size)
     for _ in range(_MAX_ITERATIONS):
-        arriving = np.bincount(graph.targets, share * p[graph.indices], size)
+        arriving = bincount(graph.targets, share * p[graph.indices], size)
         new: np.ndarray = alpha * (arriving + p[dangling].sum() / size) + (1 - alpha) / size
         if np.abs(new - p).sum() < _TOLERANCE:
             return new
@@ -55,8 +56,8 @@ def clustering(graph: NeighborGraph) -> np.ndarray:
     rows = _csr.rows_of(indptr)
     keys = rows * size + indices
     pairs, both = np.unique(np.concatenate([keys, indices * size + rows]), return_counts=True)
-    degree = np.bincount(rows, minlength=size) + np.bincount(indices, minlength=size)
-    mutual = np.bincount((pairs // size)[both == 2], minlength=size)
+    degree = bincount(rows, minlength=size) + bincount(indices, minlength=size)
+    mutual = bincount((pairs // size)[both == 2], minlength=size)
     possible = 2.0 * (degree * (degree - 1.0) - 2.0 * mutual)
     triangles = 2.0 * _triangles(size, pairs, both)
     result = np.zeros(size)
@@ -68,7 +69,7 @@ def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
     """Per node the sum over its triangles of the product of how many ways each side runs (1 or 2)."""
     a, b = pairs // size, pairs % size
     # Every side points from its rarer end to its busier one, so no node starts more than √(2K) of them.
-    order = np.lexsort((np.arange(size), np.bincount(a, minlength=size)))
+    order = np.lexsort((np.arange(size), bincount(a, minlength=size)))
     rank = np.empty(size, dtype=np.int64)
     rank[order] = np.arange(size)
     up = rank[a] < rank[b]
@@ -82,7 +83,7 @@ def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
     later = indptr[low + 1] - np.arange(len(keys)) - 1
     total = np.zeros(size)
     for start, stop in batches(later, _WEDGES):
-        first = np.repeat(np.arange(start, stop), later[start:stop])
+        first = repeat(np.arange(start, stop), later[start:stop])
         second = _csr.ranges(np.arange(start, stop) + 1, later[start:stop])
         wanted = high[first] * size + high[second]
         found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -90,7 +91,7 @@ def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
         first, second, found = first[hit], second[hit], found[hit]
         product = (ways[first] * ways[second] * ways[found]).astype(np.float64)
         for corner in (low[first], high[first], high[second]):
-            total += np.bincount(corner, product, size)
+            total += bincount(corner, product, size)
     by_node: np.ndarray = total[rank]
     return by_node
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _validate as check
+from .._index import repeat
 from ..errors import InvalidConfigError, OutOfBoundsError
 from . import _csr
 from .constructors import check_num_nodes
@@ -45,6 +46,6 @@ def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
     width = hnsw.nb_neighbors(layer)
     counts = np.where(levels > layer, width, 0)
     places = links[_csr.ranges(starts, counts)].astype(np.int64)
-    rows = np.repeat(np.arange(size), counts)
+    rows = repeat(np.arange(size), counts)
     used = places >= 0
     return NeighborGraph(_csr.indptr_of(rows[used], size), places[used], layers=levels - 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._index import repeat
 from ..errors import NumericalInstabilityError
 from . import _csr
 
@@ -31,7 +32,7 @@ def _step(
     nodes = frontier % size
     counts = indptr[nodes + 1] - indptr[nodes]
     edges = _csr.ranges(indptr[nodes], counts)
-    before = np.repeat(frontier, counts)
+    before = repeat(frontier, counts)
     return before, before - before % size + indices[edges], edges
 
 

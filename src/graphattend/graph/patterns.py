@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _validate as check
+from .._index import repeat
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from . import _csr
 from .neighbor_graph import NeighborGraph
@@ -131,7 +132,7 @@ def _steps(shape: tuple[int, int], step: int, reach: int) -> Pattern:
     counts = np.maximum((last - first) // step + 1, 0)
     _check_size(int(counts.sum()))
     turn = _csr.ranges(np.zeros_like(counts), counts)
-    return Pattern(shape, np.repeat(rows * keys + first, counts) + step * turn)
+    return Pattern(shape, repeat(rows * keys + first, counts) + step * turn)
 
 
 def sliding_window(num_queries: int, num_keys: int | None = None, *, window: int) -> Pattern:
@@ -226,7 +227,7 @@ def block(num_queries: int, num_keys: int | None = None, *, block_size: int) -> 
     first = rows // size * size
     counts = np.clip(keys - first, 0, size)
     _check_size(int(counts.sum()))
-    return Pattern(shape, np.repeat(rows * keys, counts) + _csr.ranges(first, counts))
+    return Pattern(shape, repeat(rows * keys, counts) + _csr.ranges(first, counts))
 
 
 def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Any) -> Pattern:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _validate as check
+from .._index import bincount
 from ..errors import UnsupportedError
 from . import _csr
 from .paths import batch_size, hop_counts
@@ -100,7 +101,7 @@ def delta_hyperbolicity(graph: NeighborGraph, *, samples: int = 10_000, rng: Any
     keys = _csr.distinct(np.concatenate([rows * size + graph.indices, graph.indices * size + rows]))
     indptr, indices = _csr.indptr_of(keys // size, size), keys % size
     labels = components(size, keys // size, indices)
-    nodes = np.flatnonzero(labels == np.bincount(labels).argmax())
+    nodes = np.flatnonzero(labels == bincount(labels).argmax())
     if len(nodes) < 4:
         return Hyperbolicity(0.0, 0.0, 0.0)
     count = min(len(nodes), _MAX_LANDMARKS, max(12, _MAX_VISITS // (size + len(indices))))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _validate as check
+from .._index import bincount
 from ..errors import InvalidConfigError
 from .properties import check_dense
 
@@ -23,7 +24,7 @@ def adjacency(graph: NeighborGraph) -> np.ndarray:
     size = graph.num_nodes
     check_dense(size, size, "num_nodes")
     flat = graph.indices * size + graph.targets
-    return np.bincount(flat, graph.edge_weights, size * size).reshape(size, size).astype(np.float64, copy=False)
+    return bincount(flat, graph.edge_weights, size * size).reshape(size, size).astype(np.float64, copy=False)
 
 
 def laplacian(graph: NeighborGraph, normalized: bool) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _validate as check
+from .._index import reduceat, repeat
 from ..errors import InvalidConfigError
 from . import _csr
 
@@ -40,7 +41,7 @@ def subgraph(graph: NeighborGraph, nodes: Any) -> NeighborGraph:
     starts = graph.indptr[chosen]
     counts = graph.indptr[chosen + 1] - starts
     edges = _csr.ranges(starts, counts)
-    rows = np.repeat(np.arange(len(chosen)), counts)
+    rows = repeat(np.arange(len(chosen)), counts)
     indices = new_number[graph.indices[edges]]
     kept = indices >= 0
     return type(graph)(
@@ -83,7 +84,7 @@ def _row_means(a: np.ndarray, indptr: np.ndarray) -> np.ndarray:
     """Mean over each row's entries, 0 for an empty row."""
     counts = np.diff(indptr)
     padded = np.concatenate([a, np.zeros((1, *a.shape[1:]), a.dtype)])  # an empty last row must start somewhere
-    sums = np.add.reduceat(padded, indptr[:-1], axis=0)
+    sums = reduceat(np.add, padded, indptr[:-1])
     sums[counts == 0] = 0
     means: np.ndarray = sums / np.maximum(counts, 1).reshape(-1, *[1] * (a.ndim - 1)).astype(a.dtype)
     return means

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from .._index import repeat
 from .._validate import near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
@@ -223,7 +224,7 @@ class Routed(Attention):
         out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)
         weights = np.zeros(graph.indices.size, q.dtype) if need_weights else None
         runs: list[tuple[Any, ...]] = []
-        row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
+        row_of = repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
         for i, member in enumerate(self._members):
             chosen = gates.shares[:, i] != 0
             if self.all_in_backward and differentiate:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._index import bincount, repeat
 from .._validate import as_choice, as_number, check_length
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
@@ -191,14 +192,14 @@ class EdgeFeaturedAttention(Attention):
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
         """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
-        rows = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
+        rows = repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
         own = graph.indices != rows
-        looped_rows = np.repeat(np.arange(graph.num_nodes), np.diff(looped.indptr))
+        looped_rows = repeat(np.arange(graph.num_nodes), np.diff(looped.indptr))
         loops = looped.indices == looped_rows
         out = np.zeros((graph.indices.size, g.shape[1]), g.dtype)
         out[own] = g[~loops]
         if self.fill_value == "mean":
-            others = np.bincount(rows[own], minlength=graph.num_nodes)
+            others = bincount(rows[own], minlength=graph.num_nodes)
             share = g[loops] / np.maximum(others, 1)[:, None].astype(g.dtype)
             out[own] += share[rows[own]]
         return out

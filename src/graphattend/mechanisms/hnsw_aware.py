@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._index import bincount
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
@@ -101,7 +102,7 @@ class HNSWAwareAttention(DotProduct):
 
         def pull(gs: np.ndarray) -> tuple[Any, ...]:
             index = np.broadcast_to(flat, gs.shape).reshape(-1)
-            g = np.bincount(index, weights=gs.reshape(-1), minlength=table.size).reshape(table.shape)
+            g = bincount(index, weights=gs.reshape(-1), minlength=table.size).reshape(table.shape)
             return *pull_s(gs), {"layer_bias": g.astype(gs.dtype, copy=False)}, {}
 
         return s + table.reshape(-1)[flat], pull

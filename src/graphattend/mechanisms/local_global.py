@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._index import repeat
 from .._validate import as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
@@ -149,7 +150,7 @@ class LocalGlobalAttention(DotProduct):
         """
         v = graph.num_nodes
         nodes = self._globals(v)
-        rows = np.repeat(np.arange(v), np.diff(graph.indptr))
+        rows = repeat(np.arange(v), np.diff(graph.indptr))
         everyone = np.arange(v)
         new_rows = np.concatenate([np.repeat(nodes, v), np.tile(everyone, nodes.size)])
         new_columns = np.concatenate([np.tile(everyone, nodes.size), np.repeat(nodes, v)])
@@ -224,7 +225,7 @@ class LocalGlobalAttention(DotProduct):
 def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers and values of the integer ranges low[i] … high[i]-1, one after the other."""
     counts = high - low
-    row = np.repeat(np.arange(low.size), counts)
+    row = repeat(np.arange(low.size), counts)
     start = np.concatenate([[0], np.cumsum(counts)[:-1]]) if low.size else np.zeros(0, np.int64)
     return row, np.arange(row.size) - start[row] + low[row]
 

@@ -12,6 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from .._index import reduceat, repeat
+
 #: Below these sizes ``@`` wins over einsum in WASM, too (measured in Pyodide 314.0.3, NumPy 2.4.3).
 EINSUM_MIN_ROWS: Final = 32
 EINSUM_MIN_INNER: Final = 48
@@ -68,7 +70,7 @@ def segment_sum(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
     out = np.zeros((counts.size, *x.shape[1:]), dtype=x.dtype)
     rows = np.flatnonzero(counts)
     if rows.size:
-        out[rows] = np.add.reduceat(x, indptr[rows], axis=0)
+        out[rows] = reduceat(np.add, x, indptr[rows])
     return out
 
 
@@ -78,7 +80,7 @@ def segment_max(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
     out = np.full((counts.size, *x.shape[1:]), -np.inf, dtype=x.dtype)
     rows = np.flatnonzero(counts)
     if rows.size:
-        out[rows] = np.maximum.reduceat(x, indptr[rows], axis=0)
+        out[rows] = reduceat(np.maximum, x, indptr[rows])
     return out
 
 
@@ -87,10 +89,10 @@ def segment_softmax(scores: np.ndarray, indptr: np.ndarray) -> np.ndarray:
     counts = np.diff(indptr)
     top = segment_max(scores, indptr)
     top[np.isneginf(top)] = 0
-    w = np.exp(scores - np.repeat(top, counts, axis=0))
+    w = np.exp(scores - repeat(top, counts, axis=0))
     total = segment_sum(w, indptr)
     total[total == 0] = 1
-    w /= np.repeat(total, counts, axis=0)
+    w /= repeat(total, counts, axis=0)
     return w
 
 
@@ -100,7 +102,7 @@ def scatter_add(target: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None
     ordered = index[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if order.size:
-        target[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+        target[ordered[starts]] += reduceat(np.add, rows[order], starts)
 
 
 def attention(

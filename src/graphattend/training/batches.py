@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .._index import bincount, repeat
 from .._validate import as_array, as_index, as_int, check_length, check_nonempty
 from ..errors import InvalidConfigError
 
@@ -91,7 +92,7 @@ class Pairs:
         self._taken = np.unique(both[0] * self.num_nodes + both[1])
         if self.num_negatives:
             sources = np.unique(self.pairs[0])
-            full = np.bincount(self._taken // self.num_nodes, minlength=self.num_nodes)[sources] >= self.num_nodes
+            full = bincount(self._taken // self.num_nodes, minlength=self.num_nodes)[sources] >= self.num_nodes
             if full.any():
                 node = int(sources[full][0])
                 raise InvalidConfigError(
@@ -183,7 +184,7 @@ class Neighborhoods:
         nodes = self.nodes[index]
         start = self.indptr[nodes]
         degree = self.indptr[nodes + 1] - start
-        row = np.repeat(np.arange(len(nodes)), degree)
+        row = repeat(np.arange(len(nodes)), degree)
         first = np.cumsum(degree) - degree
         edge = np.arange(len(row)) - first[row] + start[row]
         if self.fanout is not None:
