@@ -74,18 +74,22 @@ def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
 dot: Callable[[np.ndarray, np.ndarray], Any] = np.dot
 
 
-def check_finite(x: np.ndarray, argument: str) -> None:
-    """Refuse NaN and infinity."""
-    # One pass that cannot miss: a sum of squares is finite only if every term is; it may overflow, so a
-    # non-finite one is looked at more closely.
+def all_finite(x: np.ndarray) -> bool:
+    """Whether there is no NaN and no infinity in `x`."""
+    # A sum of squares is finite only if every term is; it may overflow, so a non-finite one is looked at closely.
     if x.flags.c_contiguous:
         flat = x.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
             if math.isfinite(dot(flat, flat)):
-                return
-    bad = ~np.isfinite(x)
-    if not bad.any():
+                return True
+    return bool(np.isfinite(x).all())
+
+
+def check_finite(x: np.ndarray, argument: str) -> None:
+    """Refuse NaN and infinity."""
+    if all_finite(x):
         return
+    bad = ~np.isfinite(x)
     where = tuple(int(i) for i in np.argwhere(bad)[0])
     value = float(x[where])
     raise NumericalInstabilityError(
