@@ -30,6 +30,8 @@ _FOLDER = Path(__file__).parent
 _FILES = {"wasm-relaxed-simd": "ufuncs_relaxed.wasm", "wasm-simd128": "ufuncs_simd128.wasm"}
 # A loop that is not clearly faster than the one it replaces is not worth a change of the interpreter.
 _WORTHWHILE = 1.5
+# Browsers round the clock, to 0.1 ms or even 1 ms: shorter times say nothing.
+_MEASURABLE = 4e-3
 
 
 class _Loops:
@@ -55,9 +57,12 @@ class _Loops:
             (lambda: square @ square, self._indices(matmul=True)),
             (lambda: np.exp(line), self._indices(matmul=False)),
         ):
-            before = _shortest(probe)
+            calls = 1
+            while _seconds(probe, calls) < _MEASURABLE:
+                calls *= 2
+            before = min(_seconds(probe, calls) for _ in range(2))
             self._replace(indices)
-            after = _shortest(probe)
+            after = min(_seconds(probe, calls) for _ in range(3))
             self._restore(indices)
             if before > _WORTHWHILE * after:
                 wanted += indices
@@ -168,13 +173,11 @@ def accelerated() -> dict[str, Any]:
     return {"active": True, "backend": _loaded.variant, "loops": names}
 
 
-def _shortest(function: Callable[[], object], repeats: int = 15) -> float:
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
+def _seconds(function: Callable[[], object], calls: int) -> float:
+    start = perf_counter()
+    for _ in range(calls):
         function()
-        times.append(perf_counter() - start)
-    return min(times)
+    return perf_counter() - start
 
 
 def _load() -> _Loops | str:
