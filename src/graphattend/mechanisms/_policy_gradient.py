@@ -38,6 +38,7 @@ def objective(
     scale = float(np.square(vectors - vectors.mean(axis=0)).sum(axis=1).mean()) or 1.0
 
     def loss(params: dict[str, np.ndarray], batch: np.ndarray, rng: np.random.Generator) -> tuple[Any, Any]:
+        p = {name: value.astype(vectors.dtype, copy=False) for name, value in params.items()}
         query = np.repeat(queries[batch], rollouts, axis=0)
         walks = np.arange(len(query))
         path = np.full((len(query), steps + 1), -1, dtype=np.intp)
@@ -48,7 +49,7 @@ def objective(
             options = table[path[:, t]]
             open_ = (options >= 0) & (options[:, :, None] != path[:, None, : t + 1]).all(axis=2)
             keys = vectors[options]
-            scores, pull = navigator._scores(query[:, None, :], keys, {}, params)
+            scores, pull = navigator._scores(query[:, None, :], keys, {}, p)
             policy = masked_softmax(scores, open_[:, None, :])[:, 0, :]
             gain = -np.square(keys - query[:, None, :]).sum(axis=2) / scale
             chosen = _draw(policy, rng)

@@ -9,7 +9,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, as_index, as_int, as_number, check_finite, check_length, check_ndim, check_nonempty
+from .._validate import (
+    as_float,
+    as_index,
+    as_int,
+    as_number,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
@@ -277,13 +287,16 @@ class RLNavigator(Attention):
         from ..training import Adam, Trainer
         from ._policy_gradient import objective
 
-        x, targets = self._on_graph(graph, vectors), self._vectors(queries, "queries")
-        rules = {
-            "steps": as_int(steps, "steps", minimum=1),
-            "rollouts": as_int(rollouts, "rollouts", minimum=1),
-            "discount": as_number(discount, "discount", minimum=0, maximum=1),
-        }
-        loss = objective(self, graph, x.astype(np.float64), targets.astype(np.float64), **rules)
+        x, targets = common_dtype(self._on_graph(graph, vectors), self._vectors(queries, "queries"))
+        loss = objective(
+            self,
+            graph,
+            x,
+            targets,
+            steps=as_int(steps, "steps", minimum=1),
+            rollouts=as_int(rollouts, "rollouts", minimum=1),
+            discount=as_number(discount, "discount", minimum=0, maximum=1),
+        )
         trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)
         result = trainer.fit(self, len(targets), on_progress=on_progress, cancel=cancel)
         return self._with(result.params)
