@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
+    from .recommendation import Recommendation, recommend
     from .schema import schema
 
 __version__ = "0.1.0"
@@ -39,7 +40,9 @@ _LAZY = {
     "Gradients": "mechanisms._base",
     "GraphMetadata": "graph",
     "NeighborGraph": "graph",
+    "Recommendation": "recommendation",
     "load": "mechanisms._files",
+    "recommend": "recommendation",
     "schema": "schema",
 } | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
 

@@ -29,6 +29,7 @@ REGISTRY: Final[dict[str, str]] = {
     "structural": "StructuralAttention",
     "moe": "MoEAttention",
     "learned_routing": "LearnedRoutingAttention",
+    "rl_navigator": "RLNavigator",
     "dynamic_heads": "DynamicHeadAttention",
 }
 
