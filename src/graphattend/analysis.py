@@ -20,6 +20,8 @@ __all__ = ["Analysis", "MechanismResult", "analyze", "analyze_file", "text_table
 
 #: Share of the ball's radius that the longest latent vector gets in hyperbolic mechanisms.
 REACH = 0.9
+#: The layout of a drawing takes time and memory that grow with the square of the nodes.
+MOST_LAID_OUT = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,6 +321,7 @@ def analyze_file(
     seed: int = 0,
     name: str = "graph",
     report: bool = False,
+    drawing: bool = True,
 ) -> dict[str, Any]:
     """Analyse the text of a graph file, with everything that a page or a script shows.
 
@@ -331,9 +334,11 @@ def analyze_file(
         seed: Seed.
         name: What the report calls the graph.
         report: Also make the HTML report.
+        drawing: Also lay the graph out, if it has at most `MOST_LAID_OUT` nodes.
 
     Returns:
-        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) and ``report`` (HTML).
+        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) or None, and
+        ``report`` (HTML) or None.
 
     Raises:
         LoadError: The text cannot be read as a graph.
@@ -348,9 +353,11 @@ def analyze_file(
     from .report import html_report, layout
 
     found = analyze(parse(content.encode(), suffix, name), embeddings, keys, options, seed=seed)
+    graph = found.graph
+    drawing = drawing and graph.num_nodes <= MOST_LAID_OUT
     return {
         "analysis": found.to_dict(),
         "table": text_table(found),
-        "positions": layout(found.graph.indptr, found.graph.indices).tolist() if found.graph.num_nodes <= 600 else None,
+        "positions": layout(graph.indptr, graph.indices).tolist() if drawing else None,
         "report": html_report(found, title=f"Who attends to whom: {name}") if report else None,
     }
