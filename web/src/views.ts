@@ -61,6 +61,7 @@ export function graph(state: State, { found, chosen }: Picture, change: Change):
   const node = nodeOf(analysis, state.node);
   const at = new Map([...places(found, node, chosen.weights)].map(([i, [x, y]]): [number, [number, number]] =>
     [i, [MARGIN + x * (SIZE - 2 * MARGIN), MARGIN + y * (SIZE - 2 * MARGIN)]]));
+  const best = Math.max(...topOf(analysis, chosen.weights, node, 1).map((e) => e.weight), 1e-9);
   const lines = edges(analysis, chosen.weights)
     .filter(({ from, to }) => from !== to && at.has(from) && at.has(to))
     .sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.weight - b.weight)
@@ -68,7 +69,7 @@ export function graph(state: State, { found, chosen }: Picture, change: Change):
       const mine = from === node;
       return s("path", {
         class: mine ? "edge mine" : "edge", d: curve(at.get(from)!, at.get(to)!), "data-from": analysis.nodes[from]!, "data-to": analysis.nodes[to]!, "data-weight": weight,
-        "stroke-width": (mine ? 0.8 + 9 * weight : 0.4 + 2.5 * weight).toFixed(2), opacity: (mine ? 0.35 + 0.6 * weight : 0.1 + 0.4 * weight).toFixed(3),
+        "stroke-width": (mine ? 0.8 + 6 * weight / best : 0.4 + 1.1 * weight).toFixed(2), opacity: (mine ? 0.35 + 0.6 * weight / best : 0.1 + 0.3 * weight).toFixed(3),
       }, ...(mine ? [s("title", {}, `${analysis.nodes[from]} → ${analysis.nodes[to]}: ${percent(weight)}`)] : []));
     });
   const gets = received(analysis, chosen.weights);
@@ -177,7 +178,8 @@ export function heat(state: State, { found, chosen }: Picture, change: Change): 
   return [
     h("h2", {}, "Heat map"),
     h("p", { class: "help" }, `Row attends to column, under ${title(chosen.key)}; the ${nodes.length} best connected nodes.`),
-    h("div", { class: "scroll" }, matrix(weightMatrix(analysis, chosen.weights, nodes), names, nodes.indexOf(nodeOf(analysis, state.node)), (i) => change({ node: names[i]! }))),
+    h("div", { class: "scroll" }, matrix("Heat map", weightMatrix(analysis, chosen.weights, nodes), names, nodes.indexOf(nodeOf(analysis, state.node)),
+      (i) => change({ node: names[i]! }))),
   ];
 }
 
@@ -187,15 +189,15 @@ export function agreementMatrix(picture: Picture, change: Change): Node[] {
   return [
     h("h2", {}, "Agreement"),
     h("p", { class: "help" }, "Attention that two mechanisms share: Σ min(p, q), mean over the nodes."),
-    h("div", { class: "scroll" }, matrix(agreements(picture), keys.map(title), keys.indexOf(picture.chosen.key), (i) => change({ mechanism: keys[i]! }))),
+    h("div", { class: "scroll" }, matrix("Agreement", agreements(picture), keys.map(title), keys.indexOf(picture.chosen.key), (i) => change({ mechanism: keys[i]! }))),
   ];
 }
 
-function matrix(values: number[][], names: string[], marked: number, pick: (row: number) => void): SVGSVGElement {
+function matrix(about: string, values: number[][], names: string[], marked: number, pick: (row: number) => void): SVGSVGElement {
   const cell = 18, left = 8 + 6.6 * Math.max(...names.map((n) => n.length)), top = 0.78 * left + 10, side = cell * names.length;
   const most = Math.max(...values.flat(), 1e-9);
   const cells = values.flatMap((row, i) => row.flatMap((value, j) => value <= 0 ? [] : [s("rect", {
-    class: "cell", x: left + j * cell, y: top + i * cell, width: cell - 1, height: cell - 1, rx: 2, opacity: (0.04 + 0.96 * value / most).toFixed(3), click: () => pick(i),
+    class: "cell", x: left + j * cell, y: top + i * cell, width: cell - 1, height: cell - 1, rx: 2, opacity: Math.sqrt(value / most).toFixed(3), click: () => pick(i),
   }, s("title", {}, `${names[i]} → ${names[j]}: ${value.toFixed(3)}`))]));
   const labels = names.flatMap((name, i) => [
     s("text", { class: i === marked ? "mine" : "", x: left - 6, y: top + i * cell + 13, "text-anchor": "end", click: () => pick(i) }, name),
@@ -203,7 +205,7 @@ function matrix(values: number[][], names: string[], marked: number, pick: (row:
   ]);
   const frame = marked < 0 ? [] : [s("rect", { class: "mark", x: left - 1, y: top + marked * cell - 1, width: side + 1, height: cell + 1, rx: 3 })];
   const width = left + side + 0.62 * left, height = top + side + 6;
-  return s("svg", { class: "matrix", viewBox: `0 0 ${width.toFixed(0)} ${height.toFixed(0)}`, width: width.toFixed(0), height: height.toFixed(0), role: "img", "aria-label": "Matrix" },
+  return s("svg", { class: "matrix", viewBox: `0 0 ${width.toFixed(0)} ${height.toFixed(0)}`, width: width.toFixed(0), height: height.toFixed(0), role: "img", "aria-label": about },
     ...cells, ...labels, ...frame);
 }
 
