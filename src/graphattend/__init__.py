@@ -25,7 +25,7 @@ from .mechanisms import create, from_config, list_mechanisms
 from .simd import backend_info, use_backend
 
 if TYPE_CHECKING:
-    from . import compression, errors, functional, geometry, graph, simd, testing, training
+    from . import analysis, compression, errors, functional, geometry, graph, interop, simd, testing, training
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
@@ -43,7 +43,7 @@ _LAZY = {
     "schema": "schema",
 } | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
 
-_MODULES = ("compression", "functional", "geometry", "graph", "testing", "training")
+_MODULES = ("analysis", "compression", "functional", "geometry", "graph", "interop", "testing", "training")
 
 __all__ = [
     "AttentionError",

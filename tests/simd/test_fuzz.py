@@ -10,6 +10,7 @@ Run as a script it fuzzes one compiled module, which is how the build with sanit
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +92,7 @@ def make_segments(rng):
 
 def ref_segments(x, indptr, out):
     expected = np.zeros(x.shape)
-    for a, b in zip(indptr[:-1], indptr[1:], strict=True):
+    for a, b in itertools.pairwise(indptr):
         if b > a:
             expected[a:b] = softmax64(x[a:b].T).T
     return [expected]

@@ -23,13 +23,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, as_int, check_finite, check_shape, near_miss
+from .._validate import as_bool, as_float, check_finite, check_shape, near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
+from ._builder import Builder
 from ._inputs import Inputs, check_inputs, restore
-from ._options import Option, option
+from ._options import Option as Option
+from ._options import option as option
 
 Params = Mapping[str, np.ndarray]
 Grads = dict[str, np.ndarray]
@@ -324,7 +326,11 @@ class Attention(metaclass=_Checked):
 
         return out, wd, pullback
 
-    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    def _graph_factor(self) -> float | None:
+        """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
+        return None
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
@@ -391,13 +397,17 @@ class Attention(metaclass=_Checked):
                 return fast
         as_bool(need_weights, "need_weights")
         x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = self._run(x, need_weights, training, rng)
+        out, weights = self._evaluate(x, need_weights, training, rng)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
         return (out, weights) if need_weights else out
 
     __call__ = forward
+
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
+        return self._run(x, need_weights, training, rng)[:2]
 
     def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
         p = self._params(x.q.dtype)
@@ -463,7 +473,7 @@ class Attention(metaclass=_Checked):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
         x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, pull = self._run(x, True, training, rng)
+        out, _, pull = self._run(x, False, training, rng)
         if x.single:
             out = out[..., 0, :]
 
@@ -472,10 +482,10 @@ class Attention(metaclass=_Checked):
             check_shape(g, "grad_output", out.shape)
             gw = None
             if grad_weights is not None:
-                if weights is None:
-                    raise UnsupportedError(f"grad_weights: {self.key} has no weights", argument="grad_weights")
                 gw = as_float(grad_weights, "grad_weights").astype(out.dtype, copy=False)
-                check_shape(gw, "grad_weights", weights[..., 0, :].shape if x.single else weights.shape)
+                heads = () if self.heads is None else (self.heads,)
+                rows = () if x.single else (x.q.shape[-2],)
+                check_shape(gw, "grad_weights", (*x.batch, *heads, *rows, x.k.shape[-2]))
             if x.single:
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
@@ -562,41 +572,6 @@ class Attention(metaclass=_Checked):
         return out, pullback
 
 
-class Builder:
-    """Options of a mechanism in fluent form; each call returns a new builder.
-
-    Example:
-        >>> import graphattend as ga
-        >>> ga.MultiHeadAttention.builder(8).num_heads(2).bias(False).build().num_heads
-        2
-    """
-
-    def __init__(self, cls: type[Attention], dim: int, options: Mapping[str, Any] | None = None) -> None:
-        self._cls = cls
-        self._dim = dim
-        self._options = dict(options or {})
-
-    def _with(self, **options: Any) -> Builder:
-        return type(self)(self._cls, self._dim, {**self._options, **options})
-
-    def __getattr__(self, name: str) -> Callable[[Any], Builder]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
-        if name not in names:
-            raise InvalidConfigError(
-                f"{name}: no such option of {self._cls.__name__}{near_miss(name, names)}",
-                argument=name,
-                expected=names,
-                actual=name,
-            )
-        return lambda value: self._with(**{name: value})
-
-    def build(self) -> Attention:
-        """The mechanism with these options."""
-        return self._cls(self._dim, **self._options)
-
-
 def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
     """Width of a head: given, or dim / num_heads, which must then be whole."""
     if head_dim is not None:
@@ -609,18 +584,3 @@ def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide:
             actual=num_heads,
         )
     return dim // num_heads
-
-
-__all__ = [
-    "Attention",
-    "Builder",
-    "CoreGradients",
-    "CoreResult",
-    "Gradients",
-    "Grads",
-    "Params",
-    "add_grads",
-    "as_int",
-    "divide_heads",
-    "option",
-]

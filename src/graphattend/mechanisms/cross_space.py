@@ -14,7 +14,7 @@ from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
-from ._attend import check_nodes
+from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, option
 from ._dot import DotProduct, scaled_dot
 from .scaled_dot_product import ScaledDotProductAttention
@@ -223,11 +223,7 @@ class CrossSpaceAttention(DotProduct):
             c, l = pull_c(g_cross), pull_l(g_latent)
             d = pull_g(g_graph + c.query, grad_weights)
             gq, gk, gv = d.query + l.query, d.keys + l.keys + c.keys, d.values + l.values + c.values
-            if values is None:
-                gk, gv = gk + gv, np.zeros_like(gv)
-            if keys is None:
-                gq, gk = gq + gk, np.zeros_like(gk)
-            return Gradients(gq, gk, gv, gp, {})
+            return defaulted(gq, gk, gv, gp, {}, values is None, keys is None)
 
         return out, weights, pullback
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -95,23 +95,92 @@ def attention_vjp(
     )
 
 
+def has_kernels(dtype: np.dtype[Any]) -> bool:
+    """Whether fused kernels run on arrays of this dtype; the NumPy formulations are better called one by one."""
+    return _kernels is not None and dtype == np.float32
+
+
+def _plain(*arrays: Any) -> bool:
+    """Whether these are arrays that a kernel may look at: it checks the rest itself."""
+    return _kernels is not None and all(type(a) is np.ndarray for a in arrays)
+
+
 def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool) -> np.ndarray | None:
-    """Attention of one query (D,) in one kernel call that checks its arguments and their finiteness itself.
+    """Attention of (D,) or (M, D) over keys (N, D) in one kernel call that checks its arguments and their finiteness.
 
     None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
-    computes or explains.
+    computes or explains. The same holds for the two functions below.
     """
-    if _kernels is None or type(keys) is not np.ndarray or type(values) is not np.ndarray:
-        return None
-    if keys.ndim != 2 or values.ndim != 2:
+    if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.sdpa_single(query, keys, values, scale)
+        if query.ndim == 1:
+            found = _kernels.sdpa_single(query, keys, values, scale)
+        elif query.ndim == 2:
+            found = _kernels.attention(query, keys, values, scale=scale)
+        else:
+            return None
+    except ValueError:
+        return None
+    if found is None or (check_finite and not found[-1]):
+        return None
+    return cast("np.ndarray", found[0])
+
+
+def multi_head_single(
+    query: Any, keys: Any, values: Any, p: Mapping[str, np.ndarray], heads: int, scale: float, check_finite: bool
+) -> np.ndarray | None:
+    """Folded multi-head attention of one query in one kernel call, or None."""
+    if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
+        return None
+    try:
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):
         return None
     return cast("np.ndarray", found[0])
+
+
+def poincare_single(query: Any, keys: Any, values: Any, curvature: float, temperature: float) -> np.ndarray | None:
+    """Attention in the Poincaré ball of (D,) or (M, D) over keys (N, D) in one kernel call, or None.
+
+    None also where a point is not finite or not inside the ball.
+    """
+    if not _plain(query, keys, values) or query.ndim not in (1, 2) or keys.ndim != 2 or values.ndim != 2:
+        return None
+    try:
+        found = _kernels.poincare_attention(query, keys, values, curvature, temperature)
+    except ValueError:
+        return None
+    return None if found is None else cast("np.ndarray", found[0])
+
+
+def graph_attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, indptr: np.ndarray, indices: np.ndarray, scale: float, weights: bool
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights)
+    return None if found is None else (found[0], found[1])
+
+
+def graph_attention_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    weights: np.ndarray,
+    grad: np.ndarray,
+    scale: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Gradients of `graph_attention` for q, k and v; None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, scale)
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def backend_info() -> dict[str, Any]:
