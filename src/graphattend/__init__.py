@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
-    from .schema import schema
+    from ._schema import schema
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ _LAZY = {
     "GraphMetadata": "graph",
     "NeighborGraph": "graph",
     "load": "mechanisms._files",
-    "schema": "schema",
+    "schema": "_schema",  # not "schema": importing that module would hide the function
 } | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
 
 _MODULES = ("analysis", "compression", "functional", "geometry", "graph", "interop", "testing", "training")

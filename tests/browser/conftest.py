@@ -33,7 +33,9 @@ def opened(browser: Browser, address: str, complaints: list[str], **options: obj
     """A page that notes what goes wrong."""
     page = browser.new_page(**options)
     page.set_default_timeout(60_000)
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
 

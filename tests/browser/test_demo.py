@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from graphattend.analysis import analyze_file
-from graphattend.schema import schema
+import graphattend as ga
 
 PICTURE = "main[aria-busy=false] #graph svg"
 DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dataset.to, Number(e.dataset.weight)])"
@@ -99,7 +99,8 @@ def test_the_slider_ends_where_it_was_let_go(page: Page) -> None:
     page.wait_for_function("v => location.hash.includes(`option.temperature=${v}`)", arg=value)
     wanted = native(les_miserables(), "scaled_dot_product", temperature=value)["Valjean", "Cosette"]
     page.wait_for_function(
-        "w => Math.abs(document.querySelector('[data-from=Valjean][data-to=Cosette]').dataset.weight - w) < 2e-6", arg=wanted
+        "w => Math.abs(document.querySelector('[data-from=Valjean][data-to=Cosette]').dataset.weight - w) < 2e-6",
+        arg=wanted,
     )
     expect(slider).to_be_focused()
 
@@ -121,7 +122,7 @@ def test_node_by_list_by_click_and_by_keyboard(page: Page) -> None:
 def test_controls_are_those_of_the_schema(page: Page) -> None:
     after(page, lambda: page.get_by_label("Mechanism", exact=True).select_option("hyperbolic"))
     ids = page.evaluate("[...document.querySelectorAll('#options [id^=option-]:not(small)')].map(e => e.id.slice(7))")
-    wanted = set(schema("hyperbolic")["properties"]) - {"dim", "check_finite", "dropout"}
+    wanted = set(ga.schema("hyperbolic")["properties"]) - {"dim", "check_finite", "dropout"}
     assert set(ids) == wanted
     after(page, lambda: page.get_by_label("aggregation").select_option("tangent"))
     assert "option.aggregation" in page.url
@@ -215,7 +216,9 @@ def test_fits_every_width_in_both_schemes(page: Page, width: int, scheme: str) -
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    ink, ground = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
+    ink, ground = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    )
     light = [sum(map(int, c[4:-1].split(","))) / 765 for c in (ink, ground)]
     assert abs(light[0] - light[1]) > 0.6
     assert (light[0] > light[1]) == (scheme == "dark")
