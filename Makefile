@@ -26,7 +26,7 @@ test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chr
 	@$(PYTHON_ENV) tools/test_suites.py
 
 serve: env npm  ## The demo in the browser
-	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); cd web && PYODIDE_DIST="$$dist" npm start
+	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)
 
 bench: env npm  ## Measure every mechanism in every runtime
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
+    from ._schema import schema
     from .recommendation import Recommendation, recommend
-    from .schema import schema
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ _LAZY = {
     "Recommendation": "recommendation",
     "load": "mechanisms._files",
     "recommend": "recommendation",
-    "schema": "schema",
+    "schema": "_schema",  # not "schema": importing that module would hide the function
 } | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
 
 _MODULES = ("analysis", "compression", "functional", "geometry", "graph", "interop", "testing", "training")
