@@ -16,6 +16,7 @@ from .._validate import (
     check_length,
     check_ndim,
     check_nonempty,
+    check_shape,
     common_dtype,
 )
 from .._vjp import unbroadcast
@@ -171,6 +172,13 @@ def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch:
             expected=batch,
             actual=x.shape,
         )
+
+
+def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
+    a = as_float(g, argument)
+    check_shape(a, argument, shape)
+    return a.astype(dtype, copy=False)
 
 
 def restore(gradient: np.ndarray, original: Any) -> np.ndarray:

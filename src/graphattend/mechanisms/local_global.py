@@ -60,7 +60,6 @@ class LocalGlobalAttention(DotProduct):
     family: ClassVar[str] = "sparse"
     complexity: ClassVar[str] = "O(M·(k_local + k_global)·D)"
     any_value_width: ClassVar[bool] = True
-    rows_are_positions: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"weights_times_values"})
 
     def _check_options(self) -> None:
@@ -76,6 +75,11 @@ class LocalGlobalAttention(DotProduct):
                 actual=int(array.min()),
             )
         object.__setattr__(self, "global_nodes", tuple(sorted({int(i) for i in array})))
+
+    @property
+    def rows_are_positions(self) -> bool:
+        """Always: a window is one around a position."""
+        return True
 
     def _encode_option(self, name: str, value: Any) -> Any:
         return list(value) if name == "global_nodes" else value
