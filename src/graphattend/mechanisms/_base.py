@@ -91,6 +91,8 @@ class _Checked(type):
                 f"options: expected only dim as a positional argument, got {len(args)}", argument="options"
             )
         names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+        if args:
+            names.remove("dim")
         for name in options:
             if name not in names:
                 raise InvalidConfigError(

@@ -149,8 +149,13 @@ def _check_field(
         x = x.astype(dtype, copy=False)
         if name in _KEY_FLOATS:
             _check_axes(x, argument, _KEY_FLOATS[name], n_keys, batch)
-        elif name == "query_structural" and x.ndim > 1:
-            _check_axes(x, argument, 1, rows, batch)
+        elif name == "query_structural":
+            check_ndim(x, argument, 1)
+            if x.ndim > 1:
+                _check_axes(x, argument, 1, rows, batch)
+        else:  # the latent keys and values
+            check_ndim(x, argument, 2)
+            check_nonempty(x, argument)
     if x.dtype.kind == "i" and x.size and x.min() < 0:
         raise InvalidConfigError(
             f"{argument}: expected layers >= 0, got {int(x.min())}",
