@@ -60,22 +60,26 @@ class LocalGlobalAttention(DotProduct):
     family: ClassVar[str] = "sparse"
     complexity: ClassVar[str] = "O(M·(k_local + k_global)·D)"
     any_value_width: ClassVar[bool] = True
-    rows_are_positions: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"weights_times_values"})
 
     def _check_options(self) -> None:
         nodes = self.global_nodes
         if isinstance(nodes, (int, np.integer)):
             nodes = range(as_int(nodes, "global_nodes", minimum=0))
-        array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes", ndim=1)
-        if array.size and array.min() < 0:
+        array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes")
+        if array.ndim != 1 or (array.size and array.min() < 0):
             raise InvalidConfigError(
-                f"global_nodes: expected positions >= 0, got {int(array.min())}",
+                f"global_nodes: expected a list of positions >= 0 or their number, got {nodes!r:.80}",
                 argument="global_nodes",
-                expected=">= 0",
-                actual=int(array.min()),
+                expected="positions >= 0",
+                actual=nodes,
             )
         object.__setattr__(self, "global_nodes", tuple(sorted({int(i) for i in array})))
+
+    @property
+    def rows_are_positions(self) -> bool:
+        """Always: a window is one around a position."""
+        return True
 
     def _encode_option(self, name: str, value: Any) -> Any:
         return list(value) if name == "global_nodes" else value
