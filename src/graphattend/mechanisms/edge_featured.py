@@ -164,7 +164,7 @@ class EdgeFeaturedAttention(Attention):
             return super()._attend(graph, *args)
         if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
             return super()._attend(graph, *args)
-        return _edge_segments.attend(self, graph, *args[:-1])
+        return _edge_segments.attend(self, graph, *args)
 
     # -- stages ------------------------------------------------------------------------------------------------
 

@@ -199,6 +199,14 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H); see `wasm_ops.gat_layer`."""
+    if _kernels is None:
+        return None
+    found = _kernels.gat_layer(*arrays, **options)
+    return None if found is None else (found[0], found[1])
+
+
 def backend_info() -> dict[str, Any]:
     """What does the arithmetic.
 
