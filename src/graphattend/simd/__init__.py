@@ -200,7 +200,7 @@ def __getattr__(name: str) -> Any:
 
 
 def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H); see `wasm_ops.gat_layer`."""
+    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
     if _kernels is None:
         return None
     found = _kernels.gat_layer(*arrays, **options)
