@@ -71,6 +71,8 @@ class Suite:
                     lines.append(line)
                     print(f"{mark}{line.rstrip()}", flush=True)
                 watchdog.cancel()
+            if process.returncode < 0:
+                print(f"{mark}Ended by {signal.Signals(-process.returncode).name}", flush=True)
             found = counted(lines)
             if self.count_commands:
                 found = {"passed": int(process.returncode == 0), "failed": int(process.returncode != 0), "skipped": 0}
