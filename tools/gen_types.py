@@ -73,7 +73,12 @@ def options_interface(key: str, schema: dict[str, Any]) -> str:
     for name, rule in schema["properties"].items():
         bounds = [
             f"{symbol} {rule[field]:g}"
-            for field, symbol in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+            for field, symbol in (
+                ("minimum", "≥"),
+                ("exclusiveMinimum", ">"),
+                ("maximum", "≤"),
+                ("exclusiveMaximum", "<"),
+            )
             if field in rule
         ]
         default = f"@default {json.dumps(rule['default'], ensure_ascii=False)}" if "default" in rule else ""
@@ -165,8 +170,10 @@ def module_parts(module: str) -> tuple[str, str, list[str]]:
     interfaces, body, names = "", "", []
     for name in sorted(getattr(package, "__all__", ())):
         member = getattr(package, name)
+        if name in bridge.WITHHELD:
+            continue
         if inspect.isclass(member):
-            if issubclass(member, tuple) or inspect.isabstract(member) or getattr(member, "_is_protocol", False):
+            if getattr(member, "_is_protocol", False):
                 continue
             interfaces += class_interface(member)
             constructor = signature(name, member, 0)

@@ -4,7 +4,7 @@ import { AttentionError, invalid } from "./errors.js";
 import { loadFormat, Remote, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
 import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type MechanismKey, type Schema } from "./schema.js";
 import type { CallOptions, CsrGraph, Data, EdgeGraph, Matrix } from "./types.js";
-import { Args, decode, encode } from "./wire.js";
+import { Args, decode, encode, Plain } from "./wire.js";
 
 /** What does the arithmetic; see `graphattend.backend_info` in Python. */
 export interface BackendInfo {
@@ -42,7 +42,7 @@ export class GraphAttend {
   async create<K extends MechanismKey>(key: K, options: CreateOptions<K>, call: CallOptions = {}): Promise<AttentionFor<K>> {
     if (typeof options !== "object" || options === null) throw invalid("options", "expected an object with at least dim");
     const keep = this.backend.nextId();
-    const reply = await this.backend.request(encode("create", [key, options], { keep }), call);
+    const reply = await this.backend.request(encode("create", [key, new Plain(options)], { keep }), call);
     return Attention.make<K>(this.backend, keep, decode(reply) as Described);
   }
 
@@ -98,7 +98,7 @@ export class GraphAttend {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
     const keep = /^[A-Z]/.test(member) ? this.backend.nextId() : undefined;
-    const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype });
+    const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype, double: true });
     const result = decode(await this.backend.request(wire, call));
     return keep === undefined ? result : Remote.make(this.backend, keep, result as Described);
   }
@@ -112,7 +112,7 @@ export class GraphAttend {
   ): Promise<VjpResult<(Matrix | null)[]>> {
     const keep = this.backend.nextId();
     const names = typeof target === "string" ? splitName(target) : target;
-    const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], { keep, dtype: call.dtype });
+    const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], { keep, dtype: call.dtype, double: true });
     return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
   }
 

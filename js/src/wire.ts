@@ -1,4 +1,4 @@
-import { AttentionError, invalid, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
+import { AttentionError, invalid, look, type ErrorCode, type ErrorDetails } from "./errors.js";
 
 export type TypedArray =
   | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array
@@ -44,11 +44,20 @@ const tagOf = Object.getOwnPropertyDescriptor(
 /** The name of a typed array's class, whatever realm it comes from; undefined for anything else. */
 const typedName = (x: unknown): string | undefined => tagOf.call(x) as string | undefined;
 
+/** Options that are JSON in Python too: their lists stay lists instead of becoming arrays. */
+export class Plain {
+  constructor(readonly value: unknown) {}
+}
+
 class Encoder {
+  private lists = false;
   arrays: TypedArray[] = [];
   offsets: number[] = [];
   uses: number[] = [];
   bytes = 0;
+
+  /** Plain numbers travel in double precision where `double` is set. */
+  constructor(private readonly double: boolean) {}
 
   value(x: unknown, path: string, depth: number): unknown {
     switch (typeof x) {
@@ -65,6 +74,7 @@ class Encoder {
     if (depth > MAX_DEPTH) throw invalid(path, "nested too deeply (does it contain itself?)");
     if (ArrayBuffer.isView(x)) return this.typed(x, path);
     if (Array.isArray(x)) return this.array(x, path, depth);
+    if (x instanceof Plain) return this.plain(x.value, path, depth);
     if (x instanceof Args) return x.values.map((v, i) => this.value(v, x.names[i] ?? `argument ${i + 1}`, depth + 1));
     const id = (x as { [ID]?: () => number })[ID];
     if (typeof id === "function") {
@@ -84,6 +94,15 @@ class Encoder {
       if (entry !== undefined) out[name] = this.value(entry, (path && `${path}.`) + name.slice(0, 60), depth + 1);
     }
     return out;
+  }
+
+  private plain(x: unknown, path: string, depth: number): unknown {
+    this.lists = true;
+    try {
+      return this.value(x, path, depth);
+    } finally {
+      this.lists = false;
+    }
   }
 
   private typed(x: ArrayBufferView, path: string, shape?: number[], mask = /mask$/i.test(path)): unknown {
@@ -136,7 +155,7 @@ class Encoder {
       shape.push((first as TypedArray).length);
       first = 0;
     }
-    if (typeof first === "number" || typeof first === "boolean" || first === undefined) {
+    if (!this.lists && (typeof first === "number" || typeof first === "boolean" || first === undefined)) {
       return this.numbers(x, shape, path, typeof first === "boolean");
     }
     return x.map((entry, i) => this.value(entry, `${path}[${i}]`, depth + 1));
@@ -144,15 +163,15 @@ class Encoder {
 
   private numbers(x: unknown, shape: number[], path: string, boolean: boolean): unknown {
     const size = shape.reduce((a, b) => a * b, 1);
-    const out = boolean ? new Uint8Array(size) : new Float64Array(size);
+    const out = new (boolean ? Uint8Array : this.double ? Float64Array : Float32Array)(size);
     fill(out, x, shape, 0, 0, path, boolean ? "boolean" : "number");
-    return this.push(out, boolean ? "b1" : "n8", shape);
+    return this.push(out, boolean ? "b1" : this.double ? "n8" : "n4", shape);
   }
 }
 
 /** Write nested rows into one flat array, checking every entry; returns the position after the last. */
 function fill(
-  out: Uint8Array | Float64Array, x: unknown, shape: number[], axis: number, at: number, path: string, kind: string,
+  out: Uint8Array | Float32Array | Float64Array, x: unknown, shape: number[], axis: number, at: number, path: string, kind: string,
 ): number {
   const length = (x as ArrayLike<unknown> | null | undefined)?.length;
   if (!(Array.isArray(x) || ArrayBuffer.isView(x)) || length !== shape[axis]) {
@@ -183,19 +202,15 @@ export class Args {
 export interface RequestOptions {
   keep?: number;
   dtype?: "float32" | "float64" | undefined;
+  /** Keep the double precision of plain numbers. */
+  double?: boolean;
 }
 
 /** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
 export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
-  const encoder = new Encoder();
-  let text: string;
-  try {
-    const tree = args.map((x) => encoder.value(x, "", 0));
-    text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
-  } catch (error) {
-    if (error instanceof AttentionError) throw error;
-    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
-  }
+  const encoder = new Encoder(options.double === true || options.dtype === "float64");
+  const tree = look(() => args.map((x) => encoder.value(x, "", 0)));
+  const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
   const { arrays, offsets, bytes, uses } = encoder;
   return { text, arrays, offsets, bytes, uses, keep: options.keep };
 }

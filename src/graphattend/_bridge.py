@@ -23,9 +23,9 @@ import numpy as np
 from ._bridge_calls import OPERATIONS, Kept, describe_object
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
 
-#: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n8" plain numbers.
+#: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n4" and "n8" plain numbers.
 DTYPES = {c: np.dtype(c) for c in ("f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
-DTYPES |= {"b1": np.dtype("u1"), "n8": np.dtype("f8")}
+DTYPES |= {"b1": np.dtype("u1"), "n4": np.dtype("f4"), "n8": np.dtype("f8")}
 #: Arrays start at multiples of this, so that SIMD loads are aligned.
 ALIGNMENT = 64
 #: Longest request text worth remembering, and longest text in an error.
@@ -82,7 +82,7 @@ def call(text: str) -> str:
     try:
         request = _parse_cached(text) if len(text) <= CACHED else _parse(text)
         operation = OPERATIONS[request["op"]]
-        keep = request.get("keep")
+        keep: Any = request.get("keep")
         result = operation(*_decode(request["args"], keep is not None))
         encoder = _Encoder(request.get("dtype") == "float64", keep)
         body = json.dumps({"ok": encoder.encode(result)}, separators=(",", ":"), allow_nan=False)
@@ -186,10 +186,8 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
     x: np.ndarray = _arena[ref.start : ref.stop].view(DTYPES[ref.code]).reshape(ref.shape)
     if ref.code == "b1":
         return x != 0
-    if ref.code == "n8":
-        # JavaScript's plain numbers: whole ones may be indices, others are data of ordinary precision.
-        whole = bool(np.isfinite(x).all()) and bool((x == np.floor(x)).all())
-        return x.astype(np.int64 if whole else np.float32)
+    if ref.code[0] == "n" and np.isfinite(x).all() and (x == np.floor(x)).all():
+        return x.astype(np.int64)  # JavaScript knows one kind of number: whole ones may be indices
     return x.copy() if copy else x
 
 

@@ -18,13 +18,31 @@ from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, 
 from .graph import GraphMetadata, NeighborGraph
 from .mechanisms import from_config, list_mechanisms
 from .mechanisms._base import Attention
+from .simd.accelerate import accelerate_numpy, accelerated
 
 #: Modules whose public functions and classes can be called.
-MODULES = ("functional", "geometry", "training", "compression", "graph")
+MODULES = ("functional", "geometry", "training", "compression", "graph", "analysis")
 #: Public names that make no sense from outside: they take paths or classes.
-WITHHELD = frozenset({"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw"})
-#: Arguments of mechanisms that are matrices with rows of the mechanism's dim.
-ROWS = frozenset({"query", "queries", "keys", "values"})
+WITHHELD = frozenset(
+    {"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx"}
+    | {
+        "to_scipy",
+        "differentiable",
+        "ManifoldBase",
+        "schedules",
+        "patterns",
+        "Trainer",
+        "Session",
+        "FitResult",
+        "Progress",
+    }
+)
+#: Longest name that can mean anything.
+LONGEST = 100
+#: Arguments that need no adapting beyond their shape.
+ROWS = frozenset({"query", "keys", "values"})
+#: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
+SHORT = 16
 
 
 class Pullback:
@@ -60,6 +78,8 @@ def snake_names(options: Any, argument: str) -> dict[str, Any]:
         raise InvalidConfigError(f"{argument}: expected names and values", argument=argument)
     out: dict[str, Any] = {}
     for name, value in options.items():
+        if len(name) > LONGEST:
+            raise _unknown(name, (), argument)
         key = snake(name)
         if key in out:
             raise InvalidConfigError(f"{key}: given twice", argument=key)
@@ -88,7 +108,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def describe_object(value: Any) -> dict[str, Any]:
     """What JavaScript is told about an object it gets a handle of."""
-    cls = type(value)
+    cls: Any = type(value)
     if not cls.__module__.startswith(__package__ or "graphattend"):
         raise UnsupportedError(f"{cls.__name__}: cannot be handed to JavaScript")
     out: dict[str, Any] = {"type": cls.__name__, "methods": methods(cls)}
@@ -194,9 +214,9 @@ def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any
     n = keys.shape[-2] if isinstance(keys, np.ndarray) and keys.ndim > 1 else None
     values = given.get("values")
     if isinstance(values, np.ndarray) and values.ndim == 1:
-        wide = attn.any_value_width and n is not None and values.size % n == 0
-        given["values"] = values.reshape(n, -1) if wide else rows(values, "values", dim)
-    if len(given) > 3:
+        wide = n and attn.any_value_width and values.size % n == 0
+        given["values"] = values.reshape(n or 1, -1) if wide else rows(values, "values", dim)
+    if not given.keys() <= ROWS:
         _adapt_options(given, dim, n)
     if isinstance(given.get("graph"), dict):
         given["graph"] = graph(given["graph"])
@@ -210,7 +230,13 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
             mask = mask != 0
         elif mask.dtype.kind == "i":
             mask = mask.astype(np.float32)
-        if mask.ndim == 1 and n and isinstance(query, np.ndarray) and query.ndim > 1 and mask.size == query.shape[-2] * n:
+        if (
+            mask.ndim == 1
+            and n
+            and isinstance(query, np.ndarray)
+            and query.ndim > 1
+            and mask.size == query.shape[-2] * n
+        ):
             mask = mask.reshape(-1, n)
         given["attn_mask"] = mask
     if isinstance(given.get("metadata"), dict):
@@ -238,20 +264,19 @@ def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str,
         raise
 
 
-# -- operations ----------------------------------------------------------------------------------------------------------
+# -- operations ----------------------------------------------------------------------------------------------------
 
 
 def start(accelerate: bool) -> dict[str, Any]:
     """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some."""
-    swap = getattr(simd, "accelerate_numpy", None)
-    if accelerate and swap is not None:
-        swap()
+    if accelerate:
+        accelerate_numpy()
     return {"version": __version__, "mechanisms": list_mechanisms()}
 
 
 def info() -> dict[str, Any]:
     """What does the arithmetic."""
-    return simd.backend_info() | {"version": __version__}
+    return simd.backend_info() | {"version": __version__, "accelerated": accelerated()}
 
 
 def create(key: Any, options: Any) -> Attention:
@@ -279,15 +304,21 @@ def load(data: np.ndarray, format: str) -> Any:
         return load_mechanism(path)
 
 
+def _method_name(value: Any, name: str) -> str:
+    found = snake(name) if isinstance(name, str) and len(name) <= LONGEST else "?"
+    cls: Any = type(value)
+    if found not in methods(cls):
+        raise _unknown(found, methods(cls), f"method of {cls.__name__}")
+    return found
+
+
 def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
     """A public method of an object."""
-    python_name = snake(name)
+    python_name = _method_name(value, name)
     cls = type(value)
-    if python_name not in methods(cls):
-        raise _unknown(python_name, methods(cls), f"method of {cls.__name__}")
     function = getattr(value, python_name)
     if not isinstance(value, Attention):
-        return _pullbacks(_bound(function, args, snake_names(options, "options")))
+        return _pullbacks(_bound(function, args, _function_options(options)))
     names = _parameters(getattr(cls, python_name))[1:]
     return _pullbacks(_bound(function, (), _attention_arguments(value, names, args, options)))
 
@@ -311,32 +342,38 @@ def attribute(value: Any, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
-    found = _public(module, snake(name))
-    return _bound(found, args, _graph_or_rng(snake_names(options, "options")))
+    found = _public(module, name)
+    return _bound(found, args, _function_options(options))
 
 
-def function_vjp(module: str, name: str, args: list[Any], options: Any) -> Any:
-    """`graphattend.vjp` of a public function."""
+def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
+    """`graphattend.vjp` of a public function of a module, or of a public method of an object."""
     from ._vjp import vjp
 
-    found = _public(module, snake(name))
-    return _pullbacks(vjp(found, *args, **_graph_or_rng(snake_names(options, "options"))))
+    found = _public(module, name) if isinstance(module, str) else getattr(module, _method_name(module, name))
+    return _pullbacks(vjp(found, *args, **_function_options(options)))
 
 
 def _public(module: str, name: str) -> Any:
-    if module not in MODULES:
+    if module not in MODULES or len(name) > LONGEST:
         raise _unknown(module, MODULES, "module")
     package = importlib.import_module(f".{module}", __package__)
     names = [n for n in package.__all__ if n not in WITHHELD]
+    name = snake(name)
     if name not in names:
         raise _unknown(name, names, f"name in {module}")
     return getattr(package, name)
 
 
-def _graph_or_rng(options: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(options.get("rng"), int):
-        options["rng"] = np.random.default_rng(options["rng"])
-    return options
+def _function_options(options: Any) -> dict[str, Any]:
+    """Options of a function: a seed becomes a generator, a short list of numbers stays a list."""
+    named = snake_names(options, "options")
+    if isinstance(named.get("rng"), int):
+        named["rng"] = np.random.default_rng(named["rng"])
+    for name, value in named.items():
+        if isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= SHORT:
+            named[name] = value.tolist()
+    return named
 
 
 class Kept:
@@ -355,7 +392,33 @@ def tensor(x: Any) -> Kept:
     return Kept(array)
 
 
+def read(x: Any) -> Any:
+    """A kept array, handed out."""
+    return x
+
+
+def recommend(value: Any, options: Any) -> Any:
+    """A mechanism that fits a graph, and why."""
+    package = importlib.import_module(__package__ or "graphattend")
+    found = _bound(package.recommend, (graph(value),), snake_names(options, "options"))
+    return {"key": found.key, "options": dict(found.options), "reasons": list(found.reasons)}
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (start, info, create, save, load, tensor, method, attribute, function, function_vjp)
+    for f in (
+        start,
+        info,
+        create,
+        save,
+        load,
+        tensor,
+        read,
+        graph,
+        recommend,
+        method,
+        attribute,
+        function,
+        function_vjp,
+    )
 }

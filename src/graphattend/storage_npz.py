@@ -54,18 +54,23 @@ def _comment(before: bytes | bytearray | memoryview) -> bytes:
 
 def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarray]]:
     """The config's JSON text and the arrays."""
-    entries = _check_end(data)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = _read_members(archive, entries, len(data), max_bytes)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise Refused(f"damaged zip ({error})") from None
+    members = read_members(data, max_bytes)
     if _CONFIG not in members:
         raise Refused("no __config__ entry")
     config = members.pop(_CONFIG)
     if config.dtype != np.uint8 or config.ndim != 1 or config.size > MAX_CONFIG_BYTES:
         raise Refused("__config__ is not a short array of bytes")
     return config.tobytes(), members
+
+
+def read_members(data: memoryview, max_bytes: int) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, whoever wrote it."""
+    entries = _check_end(data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _read_members(archive, entries, len(data), max_bytes)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+        raise Refused(f"damaged zip ({error})") from None
 
 
 def _check_end(data: memoryview) -> int:

@@ -73,12 +73,13 @@ def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarra
     start = 8 + struct.unpack_from("<Q", data)[0]
     if start > len(data):
         raise Refused("truncated header")
-    header = parse_json(bytes(data[8:start]), "header")
+    text = bytes(data[8:start])
+    if text.count(b'"data_offsets"') > MAX_ARRAYS:  # before they become objects; quotes in strings are escaped
+        raise Refused(f"more than {MAX_ARRAYS} arrays")
+    header = parse_json(text, "header")
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get("config"), str):
         raise Refused("no config in the metadata")
-    if len(header) > MAX_ARRAYS:
-        raise Refused(f"more than {MAX_ARRAYS} arrays")
     try:
         config = metadata["config"].encode("utf-8")
     except UnicodeEncodeError:

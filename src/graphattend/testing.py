@@ -338,7 +338,7 @@ def _law_weight_gradients(case: _Case) -> None:
     _compare(float(np.vdot(g.keys, d)), reference, 1e-6, scale, "weights by keys")
 
 
-def example_graph(case_inputs: dict[str, Any], rng: np.random.Generator) -> NeighborGraph:
+def _example_graph(case_inputs: dict[str, Any], rng: np.random.Generator) -> NeighborGraph:
     """A small directed graph over the example's rows, with an isolated node and every kind of edge data it needs."""
     n = case_inputs["keys"].shape[0] + 1
     pairs = [(j, i) for i in range(n - 1) for j in range(n) if j != i and rng.random() < 0.4 + 0.1 * (i % 3)]
@@ -364,18 +364,18 @@ def _nodes(case: _Case) -> np.ndarray:
 
 
 def _law_attend_is_loop(case: _Case) -> None:
-    graph = example_graph(case.inputs, case.rng)
+    graph = _example_graph(case.inputs, case.rng)
     x = _nodes(case)
     values = np.concatenate([case.inputs["values"][:1], case.inputs["values"]])
     out, weights = case.attn.attend(graph, x, x, values, need_weights=True)
     if case.attn.rows_are_positions:  # a node alone would stand at position 0
         return
-    loop_out, loop_weights = attend_loop(case.attn, graph, x, x, values)
+    loop_out, loop_weights = _attend_loop(case.attn, graph, x, x, values)
     _close(out, loop_out, 1e-9, "attend against a loop over nodes")
     _close(weights, loop_weights, 1e-9, "weights of attend against a loop over nodes")
 
 
-def attend_loop(
+def _attend_loop(
     attn: Attention, graph: NeighborGraph, queries: np.ndarray, keys: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """`attend` as its definition reads: one `forward` per node over that node's neighbours."""
@@ -397,7 +397,7 @@ def attend_loop(
 
 def _law_attend_gradients(case: _Case) -> None:
     rng = case.rng
-    graph = example_graph(case.inputs, case.rng)
+    graph = _example_graph(case.inputs, case.rng)
     x = _nodes(case)
     y, pullback = case.attn.attend_vjp(graph, x)
     g_out = rng.standard_normal(y.shape)
@@ -439,6 +439,19 @@ def _law_round_trip(case: _Case) -> None:
     assert np.array_equal(case.forward(same), case.forward()), (
         "with_parameters of its own parameters changed the output"
     )
+
+
+def _law_prepared(case: _Case) -> None:
+    x = {**case.inputs, **case.batched()}
+    for inputs in (case.inputs, {**case.inputs, "query": case.queries(3)}, x):
+        x = dict(inputs)
+        query, keys, values = (x.pop(name) for name in ("query", "keys", "values"))
+        prepared = case.attn.prepare(keys, values)
+        _close(case.attn.forward(query, prepared, **x), case.attn.forward(query, keys, values, **x), 1e-9, "prepared")
+        _, w = case.attn.forward(query, prepared, need_weights=True, **x)
+        _, expected = case.attn.forward(query, keys, values, need_weights=True, **x)
+        _close(w, expected, 1e-9, "weights over prepared keys")
+        _close(case.attn.attention_weights(query, prepared, **x), expected, 1e-9, "attention_weights of prepared keys")
 
 
 def _law_deterministic(case: _Case) -> None:
@@ -517,6 +530,7 @@ LAWS: dict[str, tuple[Callable[[_Case], None], bool]] = {
     "attend_is_loop": (_law_attend_is_loop, False),
     "attend_gradients": (_law_attend_gradients, False),
     "round_trip": (_law_round_trip, False),
+    "prepared": (_law_prepared, False),
     "deterministic": (_law_deterministic, False),
     "bad_input": (_law_bad_input, False),
     "permutation": (_law_permutation, True),

@@ -57,7 +57,7 @@ def test_real_error_within_the_bound(data, dtype):
     assert np.max(np.abs(decoded.astype(wide) - x.astype(wide))) <= c.error_bound
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data(), dtype=st.sampled_from([np.float32, np.float64]))
 def test_tucker_real_error_within_the_bound(data, dtype):
     elements = st.floats(allow_nan=False, allow_infinity=False, width=np.dtype(dtype).itemsize * 8)

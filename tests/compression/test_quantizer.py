@@ -158,7 +158,7 @@ def floats(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_the_real_error_never_exceeds_the_bound(dtype, data):
     codec = data.draw(st.sampled_from(VARIANTS))

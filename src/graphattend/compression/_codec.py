@@ -143,7 +143,17 @@ class Compressed:
 
 @dataclass(frozen=True)
 class Codec(ABC):
-    """Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``."""
+    """Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.compression import Codec, LowRank, Quantizer
+        >>> for codec in (Quantizer(bits=8), LowRank(rank=1)):
+        ...     c = codec.encode(np.ones((4, 3)))
+        ...     print(isinstance(codec, Codec), codec.key, np.allclose(codec.decode(c), 1.0))
+        True quantizer True
+        True low_rank True
+    """
 
     key: ClassVar[str]
 

@@ -16,7 +16,14 @@ from ._codec import Codec, Compressed, as_data, require, require_array, set_opti
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizedArray(Compressed):
-    """A compressed array of whole-number codes: ``x ≈ (codes − zero_point) · scale``."""
+    """A compressed array of whole-number codes: ``x ≈ (codes − zero_point) · scale``.
+
+    Example:
+        >>> from graphattend.compression import Quantizer
+        >>> c = Quantizer(bits=4).encode([7.0, -3.0, 0.4])
+        >>> c.codes, c.data, float(c.scale)
+        (array([ 7, -3,  0], dtype=int8), array([215,   0], dtype=uint8), 1.0)
+    """
 
     codec: Quantizer
 

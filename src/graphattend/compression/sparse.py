@@ -115,7 +115,7 @@ class SparseStorage(Codec):
     def _decode(self, shape: tuple[int, ...], dtype: np.dtype[Any], arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         x = np.zeros((int(np.prod(shape[:-1], dtype=np.int64)), shape[-1]), dtype)
         if self.format == "csr":
-            indptr = arrays["indptr"].astype(np.int64)
+            indptr = arrays["indptr"].astype(np.intp)
             counts = indptr[1:] - indptr[:-1]
             x[np.repeat(np.arange(counts.size), counts), arrays["indices"]] = arrays["data"]
         else:
@@ -176,6 +176,7 @@ def _entries(x: Any) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarra
     values = as_float(csr.data, "x")
     check_finite(values, "x")
     check_nonempty(np.broadcast_to(np.float32(0), csr.shape), "x")
-    rows = np.repeat(np.arange(csr.shape[0]), csr.indptr[1:] - csr.indptr[:-1])
+    indptr = csr.indptr.astype(np.intp)
+    rows = np.repeat(np.arange(csr.shape[0]), indptr[1:] - indptr[:-1])
     filled = values != 0
     return x.shape, rows[filled], csr.indices[filled].astype(np.int64), values[filled]

@@ -1,8 +1,8 @@
 """Manifolds: distances, maps, transport, midpoints and means that stay accurate near the boundary."""
 
 from .._vjp import differentiable
-from ._base import Manifold, ManifoldBase
 from ._config import from_config
+from ._manifold import Manifold, ManifoldBase
 from .euclidean import Euclidean
 from .lorentz import Lorentz
 from .poincare import Poincare

@@ -23,6 +23,7 @@ from ._numeric import (
     Pull,
     arc,
     arc_slope,
+    asinh,
     asinh_excess,
     column,
     dot,
@@ -44,21 +45,26 @@ def distance_vjp(x: Array, y: Array, c: float) -> tuple[Array, Pull]:
     a, b = gap(x, c), gap(y, c)
     length = norm(w)
     t = math.sqrt(c) * length / np.sqrt(a * b)
-    d = 2.0 / math.sqrt(c) * np.arcsinh(t)
+    d = 2.0 / math.sqrt(c) * asinh(t)
 
     def pullback(g: Array) -> tuple[Array, ...]:
         square = c * length * length
         share = np.where(length == 0.0, 0.0, 2.0 * g / nonzero(length * np.sqrt(a * b + square)))
         gx = -column(share) * (w - column(square / a) * x)
         gy = column(share) * (w + column(square / b) * y)
-        return unbroadcast(gx, x.shape), unbroadcast(gy, y.shape), distance_slope(g, t, dot(x, x) / a, dot(y, y) / b, c)
+        return (
+            unbroadcast(gx, x.shape),
+            unbroadcast(gy, y.shape),
+            distance_slope(g, t, d, dot(x, x) / a, dot(y, y) / b, c),
+        )
 
     return d, pullback
 
 
-def distance_slope(g: Array, t: Array, x_part: Array, y_part: Array, c: float) -> Array:
-    """Gradient of the distance with respect to c, from t and |x|^2 / a, |y|^2 / b."""
-    slope = asinh_excess(t) / c + t / np.sqrt(1.0 + t * t) * (x_part + y_part)
+def distance_slope(g: Array, t: Array, d: Array, x_part: Array, y_part: Array, c: float) -> Array:
+    """Gradient of the distance d with respect to c, from t, d and |x|^2 / a, |y|^2 / b."""
+    quotient = t / np.sqrt(1.0 + t * t)
+    slope = asinh_excess(t, quotient, 0.5 * math.sqrt(c) * d) / c + quotient * (x_part + y_part)
     return np.asarray((g * slope).sum() / math.sqrt(c))
 
 

@@ -11,7 +11,7 @@ from . import _ball
 from ._ball import distance_slope
 from ._mean import adjoint, hyperbolic_stretch, normalized
 from ._mean import frechet_mean as frechet_mean_of
-from ._numeric import Array, Pull, column, dot, gap, nonzero, norm, pairwise_squares
+from ._numeric import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
 
 
 def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
@@ -21,7 +21,7 @@ def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
     gaps = column(a) * b[..., None, :]
     t = np.sqrt(square / gaps)
     root = math.sqrt(c)
-    d = 2.0 / root * np.arcsinh(t)
+    d = 2.0 / root * asinh(t)
 
     def pullback(g: Array) -> tuple[Array, ...]:
         # As for `distance`: g_x = -share (w - c|w|^2/a x), g_y = share (w + c|w|^2/b y), w = k - q.
@@ -30,7 +30,7 @@ def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
         turned = np.swapaxes(share, -1, -2)
         gq = column(share.sum(axis=-1) + bent.sum(axis=-1) / a) * q - share @ k
         gk = column(share.sum(axis=-2) + bent.sum(axis=-2) / b) * k - turned @ q
-        gc = distance_slope(g, t, column(dot(q, q) / a), (dot(k, k) / b)[..., None, :], c)
+        gc = distance_slope(g, t, d, column(dot(q, q) / a), (dot(k, k) / b)[..., None, :], c)
         return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), gc
 
     return d, pullback

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._validate import as_choice
 from ..errors import InvalidConfigError
-from ._base import CheckedManifold
+from ._checked import CheckedManifold
 from .euclidean import Euclidean
 from .lorentz import Lorentz
 from .poincare import Poincare

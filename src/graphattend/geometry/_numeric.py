@@ -131,14 +131,34 @@ def tanhc_slope(tau: Array, value: Array) -> Array:
     return np.where(near, polynomial(_TANHC_SLOPE, np.where(near, tau, 0.0)), far)
 
 
-def asinh_excess(t: Array) -> Array:
-    """Difference t / sqrt(1 + t^2) - asinh(t), without cancellation at small t >= 0."""
+def asinh(t: Array) -> Array:
+    """The inverse of sinh for 0 <= t < 1e150, to 3e-16; by `np.log` three times faster than `np.arcsinh`.
+
+    It is log(1 + z) with z = t + t^2 / (1 + sqrt(1 + t^2)), and log(1 + z) = z log(u) / (u - 1) where u = 1 + z is
+    rounded.
+
+    Source: Goldberg, "What every computer scientist should know about floating-point arithmetic" (1991), theorem 4.
+    """
+    square = t * t
+    z = t + square / (1.0 + np.sqrt(1.0 + square))
+    u = 1.0 + z
+    step = u - 1.0
+    tiny = step == 0.0
+    return np.asarray(np.where(tiny, z, np.log(u) * z / np.where(tiny, 1.0, step)))
+
+
+_EXCESS = [-1.0 / 3.0, 3.0 / 10.0, -15.0 / 56.0, 35.0 / 144.0, -315.0 / 1408.0, 693.0 / 3328.0]
+
+
+def asinh_excess(t: Array, quotient: Array, value: Array) -> Array:
+    """Difference t / sqrt(1 + t^2) - asinh(t), given both, t >= 0; without cancellation at small t."""
+    excess = np.asarray(quotient - value)
     near = t < 0.1
-    safe = np.where(near, 1.0, t)
-    far = safe / np.sqrt(1.0 + safe * safe) - np.arcsinh(safe)
-    square = np.where(near, t * t, 0.0)
-    series = [-1.0 / 3.0, 3.0 / 10.0, -15.0 / 56.0, 35.0 / 144.0, -315.0 / 1408.0, 693.0 / 3328.0]
-    return np.where(near, t * square * polynomial(series, square), far)
+    if near.any():
+        small = np.asarray(t)[near]
+        square = small * small
+        excess[near] = small * square * polynomial(_EXCESS, square)
+    return excess
 
 
 def difference(y: Array, x: Array) -> tuple[Array, Array]:

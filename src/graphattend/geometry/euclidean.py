@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._base import CheckedManifold, Rule
+from ._checked import CheckedManifold
+from ._manifold import Rule
 from ._mean import normalized
 from ._numeric import Array, column, dot, nonzero, norm, pairwise_squares
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._validate import as_int, as_number
-from ._base import CheckedManifold, Rule
+from ._checked import CheckedManifold
 from ._hyperboloid import Frames, expmap, from_frame, log_frame, meet, rotate, start, time, to_frame, transport
+from ._manifold import Rule
 from ._mean import adjoint, frechet_mean, hyperbolic_stretch, normalized
 from ._numeric import Array, arc, arc_slope, column, dot, nonzero, norm, perpendicular, sinc_slope, sinhc
 

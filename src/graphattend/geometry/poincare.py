@@ -41,7 +41,8 @@ from ._ball_sets import (
     pairwise_distance,
     pairwise_distance_vjp,
 )
-from ._base import CheckedManifold, Rule
+from ._checked import CheckedManifold
+from ._manifold import Rule
 from ._numeric import Array, column, dot, gap
 
 __all__ = [

@@ -10,7 +10,8 @@ import numpy as np
 
 from .._validate import as_int, as_rng
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
-from ._base import CheckedManifold, Manifold, Rule, as_shape, ask
+from ._checked import CheckedManifold
+from ._manifold import Manifold, Rule, as_shape, ask
 from ._numeric import Array, nonzero
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .._validate import as_int, as_number, as_rng
-from ._base import CheckedManifold, Rule, as_shape
+from ._checked import CheckedManifold
+from ._manifold import Rule, as_shape
 from ._mean import adjoint, frechet_mean, normalized
 from ._numeric import Array, arc_slope, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
 

@@ -7,21 +7,21 @@ import numpy as np
 
 def indptr_of(rows: np.ndarray, num_rows: int) -> np.ndarray:
     """Row offsets (num_rows + 1,) of entries that stand in the given rows."""
-    indptr = np.zeros(num_rows + 1, dtype=np.int64)
+    indptr = np.zeros(num_rows + 1, dtype=np.intp)
     np.cumsum(np.bincount(rows, minlength=num_rows), out=indptr[1:])
     return indptr
 
 
 def rows_of(indptr: np.ndarray) -> np.ndarray:
     """The row of every entry, (K,)."""
-    return np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
+    return np.repeat(np.arange(len(indptr) - 1, dtype=np.intp), np.diff(indptr))
 
 
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The runs ``start, start + 1, …`` of the given lengths, one after the other."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - ends + counts, counts) + np.arange(total, dtype=np.int64)
+    return np.repeat(starts - ends + counts, counts) + np.arange(total, dtype=np.intp)
 
 
 def transposed(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -30,9 +30,25 @@ def transposed(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.
     return indptr_of(indices, len(indptr) - 1), rows_of(indptr)[order], order
 
 
+def joined(rows: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:
+    """Each pair as the number row · size + column, of 64 bits also where indices have 32 (WebAssembly)."""
+    return rows.astype(np.int64) * size + columns
+
+
+def parted(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs back from `joined`."""
+    return (keys // size).astype(np.intp), (keys % size).astype(np.intp)
+
+
+def distinct(keys: np.ndarray) -> np.ndarray:
+    """The keys, sorted, each once (np.unique hashes large arrays, which is many times slower)."""
+    keys = np.sort(keys)
+    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+
+
 def simple(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same rows, sorted, without duplicates and without loops."""
     size = len(indptr) - 1
     rows = rows_of(indptr)
-    keys = np.unique((rows * size + indices)[rows != indices])
-    return indptr_of(keys // size, size), keys % size
+    rows, columns = parted(distinct(joined(rows, indices, size)[rows != indices]), size)
+    return indptr_of(rows, size), columns

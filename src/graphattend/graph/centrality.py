@@ -36,7 +36,7 @@ def pagerank(graph: NeighborGraph, alpha: float) -> np.ndarray:
     p = np.full(size, 1 / size)
     for _ in range(_MAX_ITERATIONS):
         arriving = np.bincount(graph.targets, share * p[graph.indices], size)
-        new = alpha * (arriving + p[dangling].sum() / size) + (1 - alpha) / size
+        new: np.ndarray = alpha * (arriving + p[dangling].sum() / size) + (1 - alpha) / size
         if np.abs(new - p).sum() < _TOLERANCE:
             return new
         p = new
@@ -53,10 +53,10 @@ def clustering(graph: NeighborGraph) -> np.ndarray:
     size = graph.num_nodes
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     rows = _csr.rows_of(indptr)
-    keys = rows * size + indices
-    pairs, both = np.unique(np.concatenate([keys, indices * size + rows]), return_counts=True)
+    both_ways = [_csr.joined(rows, indices, size), _csr.joined(indices, rows, size)]
+    pairs, both = np.unique(np.concatenate(both_ways), return_counts=True)
     degree = np.bincount(rows, minlength=size) + np.bincount(indices, minlength=size)
-    mutual = np.bincount((pairs // size)[both == 2], minlength=size)
+    mutual = np.bincount(_csr.parted(pairs, size)[0][both == 2], minlength=size)
     possible = 2.0 * (degree * (degree - 1.0) - 2.0 * mutual)
     triangles = 2.0 * _triangles(size, pairs, both)
     result = np.zeros(size)
@@ -66,16 +66,16 @@ def clustering(graph: NeighborGraph) -> np.ndarray:
 
 def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
     """Per node the sum over its triangles of the product of how many ways each side runs (1 or 2)."""
-    a, b = pairs // size, pairs % size
+    a, b = _csr.parted(pairs, size)
     # Every side points from its rarer end to its busier one, so no node starts more than √(2K) of them.
     order = np.lexsort((np.arange(size), np.bincount(a, minlength=size)))
-    rank = np.empty(size, dtype=np.int64)
+    rank = np.empty(size, dtype=np.intp)
     rank[order] = np.arange(size)
     up = rank[a] < rank[b]
-    keys = rank[a[up]] * size + rank[b[up]]
+    keys = _csr.joined(rank[a[up]], rank[b[up]], size)
     sort = np.argsort(keys)
     keys, ways = keys[sort], both[up][sort]
-    low, high = keys // size, keys % size
+    low, high = _csr.parted(keys, size)
     indptr = _csr.indptr_of(low, size)
     # For the side low → high, the third corner is a later neighbour of low that high points to as well or is pointed
     # to by; rows are sorted, so each pair of neighbours is met once, as (earlier, later).
@@ -84,7 +84,7 @@ def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
     for start, stop in batches(later, _WEDGES):
         first = np.repeat(np.arange(start, stop), later[start:stop])
         second = _csr.ranges(np.arange(start, stop) + 1, later[start:stop])
-        wanted = high[first] * size + high[second]
+        wanted = _csr.joined(high[first], high[second], size)
         found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         hit = keys[found] == wanted
         first, second, found = first[hit], second[hit], found[hit]

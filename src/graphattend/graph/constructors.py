@@ -91,8 +91,8 @@ def from_networkx(graph: Any, weight: str, distance: str | None, edge_features: 
     }
     if columns["edge_features"] is not None and columns["edge_features"].ndim == 1:
         columns["edge_features"] = columns["edge_features"][:, None]
-    sources = np.array([numbers[u] for u, _, _ in edges], dtype=np.int64)
-    targets = np.array([numbers[v] for _, v, _ in edges], dtype=np.int64)
+    sources = np.array([numbers[u] for u, _, _ in edges], dtype=np.intp)
+    targets = np.array([numbers[v] for _, v, _ in edges], dtype=np.intp)
     return from_pairs(sources, targets, len(nodes), graph.is_directed(), columns, names=names)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidConfigError, UnsupportedError
+from . import _csr
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
@@ -32,7 +33,7 @@ def to_networkx(graph: NeighborGraph) -> Any:
             "names: networkx needs a different name for every node", argument="names", expected="different names"
         )
     sources, targets = graph.to_edge_index()
-    repeated = len(np.unique(targets * graph.num_nodes + sources)) < graph.num_edges
+    repeated = len(_csr.distinct(_csr.joined(targets, sources, graph.num_nodes))) < graph.num_edges
     result = nx.MultiDiGraph() if repeated else nx.DiGraph()
     layers = None if graph.layers is None else graph.layers.tolist()
     result.add_nodes_from((n, {} if layers is None else {"layer": layers[i]}) for i, n in enumerate(nodes))

@@ -31,7 +31,7 @@ def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
     layer = check.as_int(layer, "layer")
     size = check_num_nodes(int(found.ntotal), "index")
     hnsw = found.hnsw
-    levels = faiss.vector_to_array(hnsw.levels).astype(np.int64)  # number of layers each vector is on
+    levels = faiss.vector_to_array(hnsw.levels).astype(np.intp)  # number of layers each vector is on
     if not 0 <= layer < levels.max():
         raise OutOfBoundsError(
             f"layer: expected 0 <= layer < {levels.max()}, got {layer}",
@@ -40,11 +40,11 @@ def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
             argument="layer",
         )
     links = faiss.vector_to_array(hnsw.neighbors)
-    starts = faiss.vector_to_array(hnsw.offsets).astype(np.int64)[:-1] + hnsw.cum_nb_neighbors(layer)
+    starts = faiss.vector_to_array(hnsw.offsets).astype(np.intp)[:-1] + hnsw.cum_nb_neighbors(layer)
     # Every vector has a run of this many places on the layer, the unused ones at its end hold -1.
     width = hnsw.nb_neighbors(layer)
     counts = np.where(levels > layer, width, 0)
-    places = links[_csr.ranges(starts, counts)].astype(np.int64)
+    places = links[_csr.ranges(starts, counts)].astype(np.intp)
     rows = np.repeat(np.arange(size), counts)
     used = places >= 0
     return NeighborGraph(_csr.indptr_of(rows[used], size), places[used], layers=levels - 1)

@@ -51,7 +51,7 @@ def _search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Per point the k nearest others: candidates by screening, then sorted by exact distance and index."""
     rows = max(1, rows)
-    indices, distances = np.empty(size * k, dtype=np.int64), np.empty(size * k)
+    indices, distances = np.empty(size * k, dtype=np.intp), np.empty(size * k)
     for start in range(0, size, rows):
         stop = min(start + rows, size)
         rough, slack = screen(start, stop)

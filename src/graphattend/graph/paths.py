@@ -46,7 +46,7 @@ def _distinct(states: np.ndarray, scratch: np.ndarray) -> np.ndarray:
 def hop_counts(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray, limit: float = np.inf) -> np.ndarray:
     """Breadth-first search from each source along the rows: hops (S, V), -1 where unreached."""
     size = len(indptr) - 1
-    hops = np.full(len(sources) * size, -1, dtype=np.int64)
+    hops = np.full(len(sources) * size, -1, dtype=np.intp)
     scratch = np.empty_like(hops)
     frontier = np.arange(len(sources)) * size + sources
     hops[frontier] = 0
@@ -66,7 +66,7 @@ def path_lengths(
     """Bellman-Ford over frontiers from each source along the rows: sums of `lengths` (S, V), inf where unreached."""
     size = len(indptr) - 1
     best = np.full(len(sources) * size, np.inf)
-    scratch = np.empty(len(best), dtype=np.int64)
+    scratch = np.empty(len(best), dtype=np.intp)
     frontier = np.arange(len(sources)) * size + sources
     best[frontier] = 0.0
     while frontier.size:
@@ -133,7 +133,7 @@ def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) 
     states = len(sources) * size
     unseen = np.ones(states, dtype=bool)
     paths, share = np.zeros(states), np.zeros(states)
-    scratch = np.empty(states, dtype=np.int64)
+    scratch = np.empty(states, dtype=np.intp)
     frontier = start = np.arange(len(sources)) * size + sources
     unseen[frontier] = False
     paths[frontier] = 1.0

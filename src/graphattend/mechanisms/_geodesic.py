@@ -22,7 +22,7 @@ def distances(manifold: Any, q: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, 
         return _ball_distances(manifold, q, k)
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     m, n, width = q.shape[-2], k.shape[-2], q.shape[-1]
-    step = max(1, TILE_ELEMENTS // max(1, int(np.prod(batch, dtype=np.int64)) * n * width))
+    step = max(1, TILE_ELEMENTS // max(1, int(np.prod(batch, dtype=np.intp)) * n * width))
     tiles = [slice(i, min(i + step, m)) for i in range(0, m, step)]
     d = np.empty((*batch, m, n), q.dtype)
     for rows in tiles:

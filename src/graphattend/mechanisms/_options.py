@@ -70,7 +70,7 @@ class Option:
         if self.choices is not None:
             out["enum"] = list(self.choices)
         if default is not dataclasses.MISSING:
-            out["default"] = default
+            out["default"] = default.to_config() if hasattr(default, "to_config") else default
         out["description"] = self.help
         return out
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..functional.multi_head import linear, linear_pullback
 from ._base import CoreGradients, CoreResult, Params, option
+from ._inputs import Inputs
 from .multi_head import MultiHeadAttention
 
 
@@ -42,7 +43,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         >>> attn = ga.DynamicHeadAttention(8, num_heads=4)
         >>> x = np.random.default_rng(0).standard_normal((5, 8))
         >>> attn.active_heads(x)
-        array([2, 3, 2, 2, 2])
+        array([3, 1, 3, 2, 2])
     """
 
     threshold: float = option("float", 0.5, "least gate of an active head", minimum=0.0, maximum=1.0)
@@ -99,6 +100,15 @@ class DynamicHeadAttention(MultiHeadAttention):
             4
         """
         return (self.head_gates(query) > 0).sum(axis=-1)
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        return None
+
+    def _graph_factor(self) -> float | None:
+        return None
+
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        return self._run(x, need_weights, training, rng)[:2]
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -44,9 +44,9 @@ class MixedCurvatureAttention(Attention):
         >>> import numpy as np, graphattend as ga
         >>> attn = ga.MixedCurvatureAttention(4, spaces=[("euclidean", 2, 0.0), ("sphere", 2, 1.0)])
         >>> x = np.array([[0.0, 0.0, 1.0, 0.0], [3.0, 4.0, 0.0, 1.0]])
-        >>> attn.contributions(x[0], x).round(3)
-        array([[ 0.   , -5.   ],
-               [ 0.   , -1.571]])
+        >>> attn.contributions(x[0], x[1:]).round(3)
+        array([[-5.   ],
+               [-1.571]])
     """
 
     spaces: Any = option(

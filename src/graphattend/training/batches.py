@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Nodes:
 
     def __init__(self, nodes: Any) -> None:
         if isinstance(nodes, (int, np.integer)) and not isinstance(nodes, bool):
-            self.nodes = np.arange(as_int(nodes, "nodes", minimum=1))
+            self.nodes = np.arange(as_int(nodes, "nodes", minimum=1), dtype=np.int64)
         else:
             self.nodes = as_index(nodes, "nodes", np.iinfo(np.int64).max, ndim=1)
             check_nonempty(self.nodes, "nodes")
@@ -76,8 +76,9 @@ class Pairs:
     Example:
         >>> import numpy as np
         >>> from graphattend.training import Pairs
-        >>> Pairs([[0, 1], [1, 2]], 3, num_negatives=2).batch(np.array([0]), np.random.default_rng(0))
-        PairBatch(source=array([0]), target=array([1]), negatives=array([[2, 2]]))
+        >>> pairs = Pairs([[0, 1], [1, 2]], 3, num_negatives=2)
+        >>> pairs.batch(np.array([0]), np.random.default_rng(0)).negatives.tolist()
+        [[2, 2]]
     """
 
     def __init__(self, pairs: Any, num_nodes: int, *, num_negatives: int = 0) -> None:
@@ -171,7 +172,7 @@ class Neighborhoods:
         self.indptr = as_index(graph.indptr, "graph.indptr", ndim=1)
         self.indices = as_index(graph.indices, "graph.indices", ndim=1)
         count = len(self.indptr) - 1
-        self.nodes = np.arange(count) if nodes is None else as_index(nodes, "nodes", count, ndim=1)
+        self.nodes = np.arange(count, dtype=np.int64) if nodes is None else as_index(nodes, "nodes", count, ndim=1)
         check_nonempty(self.nodes, "nodes")
         self.fanout = None if fanout is None else as_int(fanout, "fanout", minimum=1)
 
@@ -183,7 +184,8 @@ class Neighborhoods:
         nodes = self.nodes[index]
         start = self.indptr[nodes]
         degree = self.indptr[nodes + 1] - start
-        row = np.repeat(np.arange(len(nodes)), degree)
+        # NumPy repeats by its index type only, and that has 32 bits in WASM.
+        row = np.repeat(np.arange(len(nodes)), degree.astype(np.intp))
         first = np.cumsum(degree) - degree
         edge = np.arange(len(row)) - first[row] + start[row]
         if self.fanout is not None:
@@ -231,7 +233,7 @@ def as_data(data: Any) -> Data:
     if callable(getattr(data, "batch", None)) and hasattr(type(data), "__len__"):
         if len(data) == 0:
             raise InvalidConfigError("data: expected at least one sample, got none", argument="data", expected=">= 1")
-        return data  # type: ignore[no-any-return]
+        return cast("Data", data)
     if isinstance(data, tuple):
         return Rows(*data)
     return Nodes(data)

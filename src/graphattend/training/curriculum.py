@@ -145,4 +145,4 @@ class CurriculumScheduler:
         check_ndim(d, "difficulties", 1, 1)
         check_finite(d, "difficulties")
         count = max(1, int(np.ceil(self.difficulty(t) * len(d) - 1e-9)))
-        return np.argsort(d, kind="stable")[:count]
+        return np.argsort(d, kind="stable")[:count].astype(np.int64)

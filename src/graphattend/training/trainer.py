@@ -349,7 +349,7 @@ class Session:
             if trainer.curriculum is not None and self._difficulties is not None:
                 chosen = trainer.curriculum.select(state.step - state.batch, self._difficulties)
             else:
-                chosen = np.arange(len(self._data))
+                chosen = np.arange(len(self._data), dtype=np.int64)
             if trainer.shuffle:
                 chosen = np.random.default_rng([trainer.seed, 0, state.epoch]).permutation(chosen)
             self._order = (state.epoch, chosen)

@@ -11,15 +11,14 @@ INLINE f32x4 log_f32(f32x4 x)
     i32x4 low = m < 0.707106781186547524f;
     f32x4 e = __builtin_convertvector(exponent + low, f32x4); /* a true lane is -1 */
     m = select_f32(low, m + m, m) - 1.f;
+    /* even and odd powers apart: two short chains of dependent operations instead of a long one */
     f32x4 z = m * m;
-    f32x4 p = m * 7.0376836292E-2f + -1.1514610310E-1f;
-    p = p * m + 1.1676998740E-1f;
-    p = p * m + -1.2420140846E-1f;
-    p = p * m + 1.4249322787E-1f;
-    p = p * m + -1.6668057665E-1f;
-    p = p * m + 2.0000714765E-1f;
-    p = p * m + -2.4999993993E-1f;
-    p = p * m + 3.3333331174E-1f;
+    f32x4 even = z * 7.0376836292E-2f + 1.1676998740E-1f, odd = z * -1.1514610310E-1f + -1.2420140846E-1f;
+    even = even * z + 1.4249322787E-1f;
+    odd = odd * z + -1.6668057665E-1f;
+    even = even * z + 2.0000714765E-1f;
+    odd = odd * z + -2.4999993993E-1f;
+    f32x4 p = (even * z + 3.3333331174E-1f) + m * odd;
     f32x4 y = m * z * p + e * -2.12194440e-4f;
     y = y - 0.5f * z;
     y = (m + y) + e * 0.693359375f;

@@ -1,0 +1,37 @@
+// Who attends to whom in Les Misérables: the main job, Python in WebAssembly driven from Node.js.
+//
+//   node examples/les_miserables.mjs DISTRIBUTION GRAPH.json [REPORT.html]
+//
+// DISTRIBUTION is a folder with Pyodide (`make dist-path` prints one), GRAPH a JSON node-link, CSV or edge-list file.
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, resolve } from "node:path";
+import { connect } from "../js/dist/index.js";
+
+const [indexURL, file, out = "out/les_miserables.html"] = process.argv.slice(2);
+
+function fail(message) {
+  console.error(`les_miserables: ${message}`);
+  process.exit(2);
+}
+
+if (!indexURL || !file) fail("expected a Pyodide distribution and a graph file");
+const content = await readFile(file, "utf8").catch((error) => fail(`${file}: cannot be read (${error.code})`));
+
+const started = performance.now();
+const ga = await connect({ indexURL });
+const { backend, numpy_loops: loops } = await ga.backendInfo();
+const speed = loops?.active ? "SIMD loops in NumPy" : "NumPy's own loops";
+console.log(`Python in WebAssembly after ${((performance.now() - started) / 1000).toFixed(1)} s; ${backend}, ${speed}\n`);
+try {
+  const name = basename(file, extname(file)).replaceAll("_", " ");
+  const found = await ga.call("analysis.analyzeFile", content, { suffix: extname(file), name, report: true });
+  console.log(found.table);
+  await mkdir(dirname(resolve(out)), { recursive: true });
+  await writeFile(out, found.report);
+  console.log(`\nReport with pictures: ${resolve(out)}`);
+} catch (error) {
+  fail(error.message.replaceAll("\n", " "));
+} finally {
+  await ga.close();
+}

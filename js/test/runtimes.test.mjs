@@ -1,0 +1,21 @@
+// The shared suite on the runtimes of Node.js.
+import { after, before, describe, it } from "node:test";
+import { connect } from "graphattend";
+import { distribution, nativeAnswers } from "./setup.mjs";
+import { checks } from "./suite.mjs";
+
+const indexURL = distribution();
+const native = nativeAnswers();
+
+for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true }, "pool of 2": { workers: 2 } })) {
+  describe(`Node.js, ${name}`, () => {
+    let ga;
+    before(async () => {
+      ga = await connect({ indexURL, ...options });
+    });
+    after(async () => {
+      await ga?.close();
+    });
+    for (const [title, check] of Object.entries(checks)) it(title, async () => check(ga, native));
+  });
+}

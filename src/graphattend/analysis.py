@@ -1,0 +1,403 @@
+"""Who attends to whom: every mechanism that applies to a graph, side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import mechanisms
+from ._validate import as_float, as_int, check_finite, check_length, check_ndim, check_nonempty, near_miss
+from .errors import AttentionError, InvalidConfigError
+from .geometry import Euclidean, Poincare
+from .graph import NeighborGraph, spectral_embedding
+from .mechanisms._base import Attention
+
+__all__ = ["Analysis", "MechanismResult", "analyze", "analyze_file", "text_table"]
+
+#: Share of the ball's radius that the longest latent vector gets in hyperbolic mechanisms.
+REACH = 0.9
+#: The layout of a drawing takes time and memory that grow with the square of the nodes.
+MOST_LAID_OUT = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class MechanismResult:
+    """What one mechanism did with the graph.
+
+    Args:
+        key: Registry key.
+        options: The mechanism's options, JSON types.
+        weights: One weight per edge of the graph, (K,) in CSR order, heads averaged.
+        entropy: Entropy of every node's weights in nats, (V,).
+        effective: How many neighbours a node attends to, exp(entropy), (V,); 0 without neighbours.
+        seconds: Time of one call over the whole graph.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> analyze(pair, keys=["flash"]).results[0].effective
+        array([1., 1.])
+    """
+
+    key: str
+    options: dict[str, Any]
+    weights: np.ndarray
+    entropy: np.ndarray
+    effective: np.ndarray
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """What `analyze` found.
+
+    Args:
+        graph: The graph.
+        latents: The latent vectors (V, D).
+        results: One entry per mechanism that applied.
+        skipped: Key and reason of those that did not.
+        agreement: (R, R), mean over nodes of Σ min(p, q) of two mechanisms' weights; 1 = they agree.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> analyze(pair, keys=["flash", "linear"]).agreement.round(6)
+        array([[1., 1.],
+               [1., 1.]])
+    """
+
+    graph: NeighborGraph
+    latents: np.ndarray
+    results: tuple[MechanismResult, ...]
+    skipped: dict[str, str]
+    agreement: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """A name for every node: the graph's, else its number."""
+        names = self.graph.names
+        return [str(i) for i in range(self.graph.num_nodes)] if names is None else [str(n) for n in names]
+
+    def top(self, key: str, node: int, count: int = 3) -> list[tuple[int, float]]:
+        """The neighbours that `node` attends to most, with their weights; parallel edges are added up.
+
+        Example:
+            >>> import graphattend as ga
+            >>> from graphattend.analysis import analyze
+            >>> star = ga.NeighborGraph.from_edge_index([[1, 2, 0, 0], [0, 0, 1, 2]], 3)
+            >>> analyze(star, keys=["scaled_dot_product"]).top("scaled_dot_product", 1)
+            [(0, 1.0)]
+        """
+        weights = next(r.weights for r in self.results if r.key == key)
+        row = slice(int(self.graph.indptr[node]), int(self.graph.indptr[node + 1]))
+        neighbours, inverse = np.unique(self.graph.indices[row], return_inverse=True)
+        total = np.bincount(inverse, weights[row], neighbours.size) if neighbours.size else np.zeros(0)
+        order = np.argsort(-total, kind="stable")[:count]
+        return [(int(neighbours[i]), float(total[i])) for i in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in JSON types.
+
+        Example:
+            >>> import graphattend as ga
+            >>> from graphattend.analysis import analyze
+            >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+            >>> analyze(pair, keys=["flash"]).to_dict()["results"][0]["weights"]
+            [1.0, 1.0]
+        """
+        return {
+            "nodes": self.names,
+            "indptr": self.graph.indptr.tolist(),
+            "indices": self.graph.indices.tolist(),
+            "dim": int(self.latents.shape[1]),
+            "results": [
+                {
+                    "key": r.key,
+                    "options": r.options,
+                    "weights": r.weights.tolist(),
+                    "entropy": r.entropy.tolist(),
+                    "effective": r.effective.tolist(),
+                    "seconds": r.seconds,
+                }
+                for r in self.results
+            ],
+            "skipped": dict(self.skipped),
+            "agreement": self.agreement.tolist(),
+        }
+
+
+def analyze(
+    graph: NeighborGraph,
+    embeddings: Any = None,
+    keys: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    dim: int = 16,
+    seed: int = 0,
+    on_progress: Callable[[int, int, str], Any] | None = None,
+) -> Analysis:
+    """Let every node attend to its neighbours under several mechanisms, and compare them.
+
+    Args:
+        graph: The graph. Without `distances`, an edge's distance is 1 / weight (or 1).
+        embeddings: Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for
+            each mechanism: mean length √D for dot products, into the ball for hyperbolic ones.
+        keys: Registry keys; all that apply to the graph by default.
+        options: Options, given to every mechanism that has one of that name.
+        dim: Coordinates of the spectral embedding (at most V - 1 are used, rounded to a multiple of 4 by zeros).
+        seed: Seed of the mechanisms' parameters.
+        on_progress: Called before each mechanism with (number done, number in all, key); returning False cancels.
+
+    Returns:
+        The results, by mechanism.
+
+    Raises:
+        InvalidConfigError: An unknown mechanism, an option that no mechanism has, or no mechanism that applies.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> ring = ga.NeighborGraph.from_edge_index([[0, 1, 2, 3], [1, 2, 3, 0]], 4)
+        >>> [r.key for r in analyze(ring, keys=["flash", "multi_head"]).results]
+        ['flash', 'multi_head']
+    """
+    if not isinstance(graph, NeighborGraph):
+        raise InvalidConfigError(f"graph: expected a NeighborGraph, got {type(graph).__name__}", argument="graph")
+    explicit = keys is not None
+    keys = mechanisms.list_mechanisms() if keys is None else _list_of_keys(keys)
+    given = _mapping_of_options(options)
+    seed = as_int(seed, "seed", minimum=0)
+    check_options(keys, given)
+    x = _latents(graph, embeddings, as_int(dim, "dim", minimum=1), seed)
+    if graph.distances is None:
+        weights = graph.edge_weights
+        distances = np.ones(graph.num_edges) if weights is None else 1 / np.maximum(np.abs(weights), 1e-9)
+        graph = dataclasses.replace(graph, distances=distances)
+    results: list[MechanismResult] = []
+    skipped: dict[str, str] = {}
+    for i, key in enumerate(keys):
+        if on_progress is not None and on_progress(i, len(keys), key) is False:
+            break
+        try:
+            results.append(_run(key, graph, x, given, seed))
+        except AttentionError as error:
+            if explicit:
+                raise
+            skipped[key] = str(error)
+    if not results:
+        raise InvalidConfigError("keys: none of them applies to this graph", argument="keys")
+    return Analysis(graph, x, tuple(results), skipped, _agreement(graph, results))
+
+
+def _list_of_keys(keys: Any) -> list[str]:
+    if isinstance(keys, (list, tuple)):
+        return list(keys)
+    raise InvalidConfigError(f"keys: expected a list of mechanisms, got {keys!r:.60}", argument="keys")
+
+
+def _mapping_of_options(options: Any) -> dict[str, Any]:
+    if options is None or isinstance(options, Mapping):
+        return dict(options or {})
+    raise InvalidConfigError(f"options: expected options by name, got {options!r:.60}", argument="options")
+
+
+def option_names(key: str) -> set[str]:
+    """Names of the options of one mechanism."""
+    return {f.name for f in dataclasses.fields(mechanisms.mechanism_class(key)) if f.init}
+
+
+def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Refuse an option that none of the mechanisms has."""
+    names = {name for key in keys for name in option_names(key)}
+    for name in options:
+        if name not in names:
+            raise InvalidConfigError(
+                f"{name}: no such option of {', '.join(keys)}{near_miss(name, names)}",
+                argument=name,
+                expected=sorted(names),
+            )
+
+
+def _latents(graph: NeighborGraph, embeddings: Any, dim: int, seed: int) -> np.ndarray:
+    check_nonempty(np.empty(graph.num_nodes), "graph")
+    if embeddings is None:
+        wanted = min(dim, graph.num_nodes - 1)
+        x = spectral_embedding(graph, wanted) if wanted else np.zeros((graph.num_nodes, 1))
+    else:
+        x = as_float(embeddings, "embeddings").astype(np.float64)
+        check_ndim(x, "embeddings", 2, 2)
+        check_nonempty(x, "embeddings")
+        check_length(x, "embeddings", 0, graph.num_nodes, "one row per node")
+        check_finite(x, "embeddings")
+    # Zero coordinates change neither dot products nor distances, and heads need a width that they divide.
+    return np.pad(x, [(0, 0), (0, -x.shape[1] % 4)])
+
+
+def _make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], seed: int) -> Attention:
+    names = option_names(key)
+    chosen = {name: value for name, value in options.items() if name in names}
+    if key == "edge_featured" and graph.edge_features is not None:
+        chosen.setdefault("edge_dim", graph.edge_features.shape[1])
+    if "seed" in names:
+        chosen.setdefault("seed", seed)
+    return mechanisms.create(key, dim, **chosen)
+
+
+def scaled_latents(attn: Attention, x: np.ndarray) -> np.ndarray:
+    """Latent vectors in the range a mechanism is made for: inside its ball, on its manifold, or of mean length √D."""
+    manifold = getattr(attn, "output_manifold", None)
+    if manifold is None or isinstance(manifold, Euclidean):
+        mean = np.sqrt((x * x).sum(axis=1)).mean()
+        return x if mean == 0 else x * (np.sqrt(x.shape[1]) / mean)
+    longest = np.sqrt((x * x).sum(axis=1)).max()
+    radius = abs(manifold.curvature) ** -0.5 if isinstance(manifold, Poincare) else 1.0
+    unit = x if longest == 0 else x * (REACH * radius / longest)
+    return np.asarray(manifold.project(unit))
+
+
+def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, Any], seed: int) -> MechanismResult:
+    attn = _make(key, graph, x.shape[1], options, seed)
+    latents = scaled_latents(attn, x)
+    start = time.perf_counter()
+    _, weights = attn.attend(graph, latents, need_weights=True)
+    seconds = time.perf_counter() - start
+    weights = np.asarray(weights, np.float64)
+    if weights.ndim == 2:
+        weights = weights.mean(axis=1)
+    if weights.size != graph.num_edges:
+        # Loops or global edges were added; show the given edges, sharing the row among them.
+        weights = _on_given_edges(attn, graph, weights)
+    entropy, effective = _entropy(graph, weights)
+    config = attn.to_config()["options"]
+    return MechanismResult(attn.key, config, weights, entropy, effective, seconds)
+
+
+def _on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -> np.ndarray:
+    worked = graph.with_self_loops() if getattr(attn, "add_self_loops", False) else attn.pattern(graph)  # type: ignore[attr-defined]
+    flat = worked.targets.astype(np.int64) * graph.num_nodes + worked.indices
+    wanted = graph.targets.astype(np.int64) * graph.num_nodes + graph.indices
+    order = np.argsort(flat, kind="stable")
+    at = order[np.minimum(np.searchsorted(flat[order], wanted), flat.size - 1)]
+    found = np.where(flat[at] == wanted, weights[at], 0.0)
+    total = np.bincount(graph.targets, found, graph.num_nodes)[graph.targets]
+    return np.divide(found, total, out=np.zeros_like(found), where=total > 0)
+
+
+def _entropy(graph: NeighborGraph, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    log = np.log(np.where(weights > 0, weights, 1.0))
+    entropy = np.maximum(np.bincount(graph.targets, -weights * log, graph.num_nodes), 0.0)
+    return entropy, np.where(graph.degree() > 0, np.exp(entropy), 0.0)
+
+
+def _agreement(graph: NeighborGraph, results: Sequence[MechanismResult]) -> np.ndarray:
+    nodes = max(int((graph.degree() > 0).sum()), 1)
+    stacked = np.stack([r.weights for r in results])
+    out = np.empty((len(results), len(results)))
+    for i, row in enumerate(stacked):
+        out[i] = np.minimum(stacked, row).sum(axis=1) / nodes
+    return out
+
+
+def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int = 100) -> str:
+    """The analysis as text for a terminal.
+
+    Args:
+        analysis: From `analyze`.
+        nodes: How many of the best connected nodes to list.
+        count: How many neighbours of each.
+        width: Most characters of a line.
+
+    Returns:
+        Several tables: mechanisms, their agreement, and the top neighbours.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze, text_table
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> print(text_table(analyze(pair, keys=["flash"])).splitlines()[0])
+        2 nodes, 2 edges, latent vectors of 4 coordinates
+    """
+    names, graph = analysis.names, analysis.graph
+    lines = [
+        f"{graph.num_nodes} nodes, {graph.num_edges} edges, latent vectors of {analysis.latents.shape[1]} coordinates",
+        "",
+    ]
+    wide = max(len(r.key) for r in analysis.results)
+    lines.append(f"{'mechanism':<{wide}}  entropy  attends to   ms/call  closest to")
+    for i, r in enumerate(analysis.results):
+        others = analysis.agreement[i].copy()
+        others[i] = -1
+        j = int(others.argmax())
+        close = "" if len(analysis.results) == 1 else f"{analysis.results[j].key} ({others[j]:.2f})"
+        mean = r.effective[graph.degree() > 0].mean() if graph.num_edges else 0.0
+        lines.append(f"{r.key:<{wide}}  {r.entropy.mean():7.3f}  {mean:10.2f}  {r.seconds * 1e3:8.2f}  {close}")
+    for i in np.argsort(-graph.degree(), kind="stable")[:nodes]:
+        lines += ["", f"{names[i]} ({int(graph.degree()[i])} neighbours) attends to"]
+        for r in analysis.results:
+            top = ", ".join(f"{names[j]} {w:.2f}" for j, w in analysis.top(r.key, int(i), count))
+            lines.append(f"  {r.key:<{wide}}  {top}"[:width])
+    for key, reason in analysis.skipped.items():
+        lines += ["", f"skipped {key}: {reason}"[:width]]
+    return "\n".join(lines)
+
+
+def analyze_file(
+    content: str,
+    *,
+    suffix: str = ".json",
+    keys: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    embeddings: Any = None,
+    seed: int = 0,
+    name: str = "graph",
+    report: bool = False,
+    drawing: bool = True,
+) -> dict[str, Any]:
+    """Analyse the text of a graph file, with everything that a page or a script shows.
+
+    Args:
+        content: The file's text: JSON node-link, CSV or an edge list.
+        suffix: ".json", ".csv", ".tsv", ".txt", ".edges" or ".edgelist".
+        keys: As for `analyze`, like all others.
+        options: Options of the mechanisms.
+        embeddings: Latent vectors.
+        seed: Seed.
+        name: What the report calls the graph.
+        report: Also make the HTML report.
+        drawing: Also lay the graph out, if it has at most `MOST_LAID_OUT` nodes.
+
+    Returns:
+        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) or None, and
+        ``report`` (HTML) or None.
+
+    Raises:
+        LoadError: The text cannot be read as a graph.
+
+    Example:
+        >>> from graphattend.analysis import analyze_file
+        >>> found = analyze_file("a b\\nb a\\n", suffix=".txt", keys=["flash"])
+        >>> found["analysis"]["nodes"]
+        ['a', 'b']
+    """
+    from .graph.files import parse
+
+    for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
+        if not isinstance(given, str):
+            raise InvalidConfigError(f"{argument}: expected text, got {type(given).__name__}", argument=argument)
+    from .report import html_report, layout
+
+    found = analyze(parse(content.encode("utf-8", "replace"), suffix, name), embeddings, keys, options, seed=seed)
+    graph = found.graph
+    drawing = drawing and graph.num_nodes <= MOST_LAID_OUT
+    return {
+        "analysis": found.to_dict(),
+        "table": text_table(found),
+        "positions": layout(graph.indptr, graph.indices).tolist() if drawing else None,
+        "report": html_report(found, title=f"Who attends to whom: {name}") if report else None,
+    }

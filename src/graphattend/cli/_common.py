@@ -1,0 +1,121 @@
+"""What the commands share: arguments, options of mechanisms, files, progress and output."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidConfigError, LoadError
+from ..graph import NeighborGraph
+
+#: Largest file of embeddings that is read.
+MAX_BYTES = 1 << 30
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """``--json`` and ``--csv``."""
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print CSV")
+
+
+def add_mechanisms(command: argparse.ArgumentParser) -> None:
+    """``--mechanism``, ``--option`` and ``--seed``."""
+    command.add_argument(
+        "--mechanism", action="append", metavar="KEY", help="a mechanism, see `graphattend list` (repeatable)"
+    )
+    command.add_argument(
+        "--option", action="append", metavar="NAME=VALUE", default=[], help="an option of the mechanisms (repeatable)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="seed of parameters and of made data (0)")
+
+
+def options(pairs: Iterable[str]) -> dict[str, Any]:
+    """``name=value`` pairs; a value is JSON if it can be read as that, else text."""
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name:
+            raise InvalidConfigError(f"--option: expected NAME=VALUE, got {pair!r:.60}", argument="--option")
+        try:
+            out[name.replace("-", "_")] = json.loads(text)
+        except (json.JSONDecodeError, RecursionError):
+            out[name.replace("-", "_")] = text
+    return out
+
+
+def read_graph(path: str) -> NeighborGraph:
+    """The graph of ``--graph``."""
+    return NeighborGraph.read(path)
+
+
+def read_embeddings(path: str | None) -> np.ndarray | None:
+    """The matrix of ``--embeddings``: .npy, .npz with one array, or text with commas or blanks."""
+    if path is None:
+        return None
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise LoadError(f"{path}: larger than {MAX_BYTES >> 20} MB", argument="--embeddings")
+        if file.suffix == ".npy":
+            return np.asarray(np.load(file, allow_pickle=False))
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as archive:
+                if len(archive.files) != 1:
+                    raise LoadError(f"{path}: expected one array, found {len(archive.files)}", argument="--embeddings")
+                return np.asarray(archive[archive.files[0]])
+        delimiter = "," if file.suffix == ".csv" else None
+        return np.loadtxt(file, delimiter=delimiter, ndmin=2, dtype=np.float64)
+    except LoadError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise LoadError(f"{path}: cannot be read as a matrix ({reason})", argument="--embeddings") from None
+
+
+def progress() -> Callable[[int, int, str], None] | None:
+    """A line on stderr that counts, on a terminal; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int, what: str) -> None:
+        width = 24
+        bar = "#" * (width * done // max(total, 1))
+        print(f"\r\x1b[K[{bar:<{width}}] {done}/{total} {what}", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def end_progress() -> None:
+    """Take the progress line away."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def print_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], arguments: argparse.Namespace, data: Any) -> None:
+    """A table for people, or the same as CSV, or `data` as JSON."""
+    if arguments.json:
+        print(json.dumps(data, allow_nan=False))
+    elif arguments.csv:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        print(text.getvalue(), end="")
+    else:
+        shown = [[_cell(c) for c in row] for row in rows]
+        widths = [max(len(r[i]) for r in [list(header), *shown]) for i in range(len(header))]
+        for row in [list(header), *shown]:
+            print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,74 @@
+"""``graphattend analyze``: who attends to whom in a graph."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from .._validate import as_int
+from ..analysis import analyze, text_table
+from ._common import (
+    add_mechanisms,
+    add_output,
+    end_progress,
+    options,
+    print_rows,
+    progress,
+    read_embeddings,
+    read_graph,
+)
+
+NAME = "analyze"
+HELP = "who attends to whom in a graph, under every mechanism that applies"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("--graph", required=True, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
+    command.add_argument(
+        "--embeddings", metavar="FILE", help="latent vectors, one row per node: .npy, .npz, .csv, text"
+    )
+    command.add_argument("--dim", type=int, default=16, help="coordinates of the spectral embedding (16)")
+    command.add_argument("--nodes", type=int, default=5, help="how many nodes the table lists (5)")
+    command.add_argument("--plot", metavar="FILE", help="write a report: .html, .svg, or .png (needs matplotlib)")
+    add_mechanisms(command)
+    add_output(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, analyse, print, draw."""
+    from ..report import check_plot_path, write_plot
+
+    as_int(arguments.nodes, "--nodes", minimum=0)
+    if arguments.plot is not None:
+        check_plot_path(arguments.plot)
+    graph = read_graph(arguments.graph)
+    embeddings = read_embeddings(arguments.embeddings)
+    try:
+        found = analyze(
+            graph,
+            embeddings,
+            arguments.mechanism,
+            options(arguments.option),
+            dim=arguments.dim,
+            seed=arguments.seed,
+            on_progress=progress(),
+        )
+    finally:
+        end_progress()
+    if arguments.json:
+        print(json.dumps(found.to_dict(), allow_nan=False))
+    elif arguments.csv:
+        names = found.names
+        rows = [
+            (r.key, names[i], names[j], float(w))
+            for r in found.results
+            for i, j, w in zip(found.graph.targets, found.graph.indices, r.weights, strict=True)
+        ]
+        print_rows(("mechanism", "node", "neighbour", "weight"), rows, arguments, None)
+    else:
+        print(text_table(found, nodes=arguments.nodes))
+    if arguments.plot is not None:
+        write_plot(found, arguments.plot)
+        print(arguments.plot, file=sys.stderr)

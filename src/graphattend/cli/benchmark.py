@@ -1,0 +1,75 @@
+"""``graphattend benchmark``: how fast the mechanisms are here."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+
+from .. import mechanisms
+from .._validate import as_int, as_number
+from ..analysis import check_options, option_names
+from ..mechanisms._base import Attention
+from ._common import add_mechanisms, add_output, end_progress, options, print_rows, progress
+
+NAME = "benchmark"
+HELP = "time single-query calls of the mechanisms"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("--neighbors", type=int, default=1000, help="number of keys (1000)")
+    command.add_argument("--dim", type=int, default=128, help="width (128)")
+    command.add_argument("--seconds", type=float, default=0.5, help="time spent on each mechanism (0.5)")
+    add_mechanisms(command)
+    add_output(command)
+
+
+def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tuple[Attention, dict[str, Any]]:
+    """A mechanism and a valid call of it in single precision."""
+    cls = mechanisms.mechanism_class(key)
+    attn, inputs = cls.example(np.random.default_rng(seed), n, dim)
+    chosen = {name: value for name, value in given.items() if name in option_names(key)}
+    if chosen:
+        config = attn.to_config()
+        attn = mechanisms.from_config({**config, "options": {**config["options"], **chosen}})
+    arrays = {k: np.asarray(a, np.float32) if isinstance(a, np.ndarray) else a for k, a in inputs.items()}
+    return attn, arrays
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Time and print."""
+    as_int(arguments.neighbors, "--neighbors", minimum=1)
+    as_int(arguments.dim, "--dim", minimum=8)
+    as_int(arguments.seed, "--seed", minimum=0)
+    as_number(arguments.seconds, "--seconds", above=0)
+    keys = arguments.mechanism or mechanisms.list_mechanisms()
+    given = options(arguments.option)
+    check_options(keys, given)
+    show = progress()
+    rows = []
+    try:
+        for i, key in enumerate(keys):
+            if show:
+                show(i, len(keys), key)
+            attn, call = example(key, arguments.neighbors, arguments.dim, arguments.seed, given)
+            rows.append((key, *_time(attn, call, arguments.seconds)))
+    finally:
+        end_progress()
+    header = ("mechanism", "ms_p50", "ms_p95", "ops_per_second")
+    print_rows(header, rows, arguments, [dict(zip(header, row, strict=True)) for row in rows])
+
+
+def _time(attn: Attention, call: dict[str, Any], seconds: float) -> tuple[float, float, float]:
+    attn.forward(**call)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        attn.forward(**call)
+        times.append(time.perf_counter() - start)
+    median = statistics.median(times)
+    return median * 1e3, float(np.quantile(times, 0.95)) * 1e3, 1 / median

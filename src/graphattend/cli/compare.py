@@ -1,0 +1,51 @@
+"""``graphattend compare``: how alike the mechanisms' weights are on a graph."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..analysis import analyze
+from ._common import (
+    add_mechanisms,
+    add_output,
+    end_progress,
+    options,
+    print_rows,
+    progress,
+    read_embeddings,
+    read_graph,
+)
+
+NAME = "compare"
+HELP = "how much the mechanisms agree on a graph: mean over nodes of the weight they share"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("--graph", required=True, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
+    command.add_argument("--embeddings", metavar="FILE", help="latent vectors, one row per node")
+    add_mechanisms(command)
+    add_output(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Analyse and print the agreement matrix."""
+    graph, embeddings = read_graph(arguments.graph), read_embeddings(arguments.embeddings)
+    try:
+        found = analyze(
+            graph,
+            embeddings,
+            arguments.mechanism,
+            options(arguments.option),
+            seed=arguments.seed,
+            on_progress=progress(),
+        )
+    finally:
+        end_progress()
+    keys = [r.key for r in found.results]
+    rows = [(key, *(round(float(a), 3) for a in row)) for key, row in zip(keys, found.agreement, strict=True)]
+    data = {"mechanisms": keys, "agreement": found.agreement.tolist()}
+    numbers = [str(i + 1) for i in range(len(keys))]
+    if not (arguments.csv or arguments.json):  # names as columns would not fit a terminal
+        rows = [(f"{i + 1} {row[0]}", *row[1:]) for i, row in enumerate(rows)]
+    print_rows(("mechanism", *(keys if arguments.csv else numbers)), rows, arguments, data)

@@ -1,0 +1,26 @@
+"""``graphattend list``: the mechanisms there are."""
+
+from __future__ import annotations
+
+import argparse
+
+from .._schema import schema
+from ._common import add_output, print_rows
+
+NAME = "list"
+HELP = "list the mechanisms"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    add_output(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the registry."""
+    found = schema()
+    rows = [
+        (key, s["x-family"], s["x-complexity"], ", ".join(s["x-needs"]) or "-", s["description"])
+        for key, s in found.items()
+    ]
+    print_rows(("key", "family", "cost", "needs", "what"), rows, arguments, found)

@@ -1,0 +1,260 @@
+"""What a manifold is (`Manifold`) and what can be had for free (`ManifoldBase`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from .._validate import (
+    as_float,
+    as_int,
+    as_rng,
+    broadcast_shapes,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
+from .._vjp import differentiable, vjp
+from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
+from ._mean import frechet_mean, normalized
+from ._numeric import Array, Pull, column, dot
+
+Rule = tuple[Array, Pull]
+
+
+@runtime_checkable
+class Manifold(Protocol):
+    """What the library asks of a manifold; the last axis of an array is the point.
+
+    Ours are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. For a manifold of your own, derive from
+    `ManifoldBase` and write ``dist``, ``expmap`` and ``logmap``; for gradients give each a rule by
+    `graphattend.geometry.differentiable`.
+
+    Example:
+        >>> from graphattend.geometry import Manifold, Sphere
+        >>> isinstance(Sphere(), Manifold)
+        True
+    """
+
+    def dist(self, x: Any, y: Any) -> Any:
+        """Geodesic distance, (..., D) and (..., D) -> (...)."""
+
+    def expmap(self, x: Any, v: Any) -> Any:
+        """Where the geodesic from x with velocity v is at time one."""
+
+    def logmap(self, x: Any, y: Any) -> Any:
+        """The velocity at x of the geodesic that reaches y at time one."""
+
+    def pairwise(self, x: Any, y: Any) -> Any:
+        """`dist` of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
+
+    def expmap0(self, v: Any) -> Any:
+        """`expmap` at the origin."""
+
+    def logmap0(self, y: Any) -> Any:
+        """`logmap` at the origin."""
+
+    def project(self, x: Any) -> Any:
+        """The point nearest to x (in some sense) on the manifold."""
+
+    def project_tangent(self, x: Any, v: Any) -> Any:
+        """The part of v that is tangent at x."""
+
+    def transport(self, x: Any, y: Any, v: Any) -> Any:
+        """Parallel transport of v from x to y along the geodesic."""
+
+    def midpoint(self, points: Any, weights: Any) -> Any:
+        """Weighted midpoint in closed form, (..., N, D) and (..., N) -> (..., D)."""
+
+    def frechet_mean(self, points: Any, weights: Any) -> Any:
+        """Weighted mean: the point with the least sum of squared distances, (..., N, D) and (..., N) -> (..., D)."""
+
+    def inner(self, x: Any, u: Any, v: Any) -> Any:
+        """Riemannian inner product of tangent vectors at x."""
+
+    def norm(self, x: Any, v: Any) -> Any:
+        """Riemannian length of v at x."""
+
+    def egrad2rgrad(self, x: Any, g: Any) -> Any:
+        """Riemannian gradient from the Euclidean one."""
+
+    def random(self, rng: Any, shape: Any) -> Any:
+        """Random points; the last entry of `shape` is the point's length."""
+
+
+class ManifoldBase:
+    """Derive from this for a manifold of your own: write ``dist``, ``expmap``, ``logmap``, gain the rest.
+
+    The defaults are right for a manifold that fills R^D with the origin at zero and the Euclidean inner product in
+    every tangent space; override what differs (``origin``, ``inner``, ``project`` ...).
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.geometry import ManifoldBase
+        >>> class Stretched(ManifoldBase):
+        ...     def dist(self, x, y):
+        ...         return 2.0 * np.linalg.norm(y - x, axis=-1)
+        ...     def expmap(self, x, v):
+        ...         return x + v
+        ...     def logmap(self, x, y):
+        ...         return y - x
+        ...     def inner(self, x, u, v):
+        ...         return 4.0 * (u * v).sum(-1)
+        >>> points = np.array([[0.0, 0.0], [2.0, 4.0]])
+        >>> Stretched().midpoint(points, np.array([1.0, 1.0]))
+        array([1., 2.])
+    """
+
+    def origin(self, dim: int) -> Array:
+        """The base point of `expmap0` and `logmap0`: (D,)."""
+        return np.zeros(as_int(dim, "dim", minimum=1))
+
+    def dist(self, x: Any, y: Any) -> Any:
+        """Geodesic distance, (..., D) and (..., D) -> (...); by default the length of `logmap`."""
+        return self.norm(x, self.logmap(x, y))
+
+    def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
+        x, y = as_float(x, "x"), as_float(y, "y")
+        check_ndim(x, "x", 2)
+        check_ndim(y, "y", 2)
+        out, pull = ask(self.dist, x[..., :, None, :], y[..., None, :, :])
+
+        def pullback(g: Any) -> tuple[Array, ...]:
+            gx, gy = pull(g)
+            return gx.reshape(x.shape), gy.reshape(y.shape)
+
+        return out, pullback
+
+    @differentiable(_pairwise_vjp)
+    def pairwise(self, x: Any, y: Any) -> Any:
+        """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
+        return self._pairwise_vjp(x, y)[0]
+
+    def expmap(self, x: Any, v: Any) -> Any:
+        """Exponential map, (..., D); to be written."""
+        raise UnsupportedError(f"expmap: {type(self).__name__} has none", argument="expmap")
+
+    def logmap(self, x: Any, y: Any) -> Any:
+        """Logarithm, (..., D); to be written."""
+        raise UnsupportedError(f"logmap: {type(self).__name__} has none", argument="logmap")
+
+    def expmap0(self, v: Any) -> Any:
+        """`expmap` at the origin."""
+        v = as_float(v, "v")
+        check_ndim(v, "v", 1)
+        return self.expmap(self.origin(v.shape[-1]).astype(v.dtype), v)
+
+    def logmap0(self, y: Any) -> Any:
+        """`logmap` at the origin."""
+        y = as_float(y, "y")
+        check_ndim(y, "y", 1)
+        return self.logmap(self.origin(y.shape[-1]).astype(y.dtype), y)
+
+    def project(self, x: Any) -> Any:
+        """The point as it is."""
+        return as_float(x, "x")
+
+    def project_tangent(self, x: Any, v: Any) -> Any:
+        """The vector as it is."""
+        return as_float(v, "v")
+
+    def transport(self, x: Any, y: Any, v: Any) -> Any:
+        """Parallel transport; to be written where it is needed (Riemannian momentum)."""
+        raise UnsupportedError(f"transport: {type(self).__name__} has none", argument="transport")
+
+    def inner(self, x: Any, u: Any, v: Any) -> Any:
+        """Riemannian inner product, (..., D) -> (...); Euclidean by default."""
+        return dot(*np.broadcast_arrays(as_float(u, "u"), as_float(v, "v")))
+
+    def norm(self, x: Any, v: Any) -> Any:
+        """Riemannian length, (..., D) -> (...)."""
+        return np.sqrt(np.maximum(self.inner(x, v, v), 0.0))
+
+    def egrad2rgrad(self, x: Any, g: Any) -> Any:
+        """Riemannian gradient from the Euclidean one; by default its tangent part."""
+        return self.project_tangent(x, g)
+
+    def midpoint(self, points: Any, weights: Any) -> Any:
+        """Weighted midpoint, (..., N, D) and (..., N) -> (..., D); by default the Fréchet mean."""
+        return self.frechet_mean(points, weights)
+
+    def frechet_mean(self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 1000) -> Any:
+        """Weighted Fréchet mean by gradient steps, (..., N, D) and (..., N) -> (..., D); see `Manifold`.
+
+        Raises:
+            NumericalInstabilityError: It did not converge.
+        """
+        points, weights = check_weighted(points, weights)
+        return self._mean(points, weights, tolerance=tolerance, max_iterations=max_iterations)
+
+    def _mean(self, points: Array, weights: Array, *, tolerance: float, max_iterations: int) -> Array:
+        shares, empty = normalized(weights)
+        start = points[..., 0, :] + np.zeros((*shares.shape[:-1], 1), points.dtype)
+        mean = frechet_mean(self, points, shares, start, tolerance=tolerance, max_iterations=max_iterations)
+        return np.where(column(empty), self.origin(points.shape[-1]).astype(mean.dtype), mean)
+
+    def _resolution(self, m: Array) -> Array:
+        """Riemannian length that rounding m amounts to."""
+        return np.asarray(16.0 * np.finfo(m.dtype).eps * (1.0 + self.norm(m, m)))
+
+    def to_config(self) -> dict[str, Any]:
+        """JSON types only; to be written where it is needed."""
+        raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
+
+    def random(self, rng: Any, shape: Any) -> Any:
+        """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
+        return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
+
+
+def ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:
+    """A manifold's method with its pullback; one of the user's own may have none, which shows when it is used."""
+    if hasattr(method, "vjp_rule"):
+        out, pull = vjp(method, *arrays, **options)
+        return out, pull
+
+    def pullback(g: Array) -> tuple[Array, ...]:
+        vjp(method, *arrays, **options)  # raises, and names the method
+        raise UnsupportedError("no gradient rule")
+
+    return method(*arrays, **options), pullback
+
+
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """A shape with at least one axis, none empty."""
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if not sizes:
+        raise DimensionMismatchError(
+            "shape: expected at least 1 axes, got ()", argument="shape", expected="at least 1 axes", actual=0
+        )
+    return tuple(as_int(n, "shape", minimum=1) for n in sizes)
+
+
+def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
+    """Arrays (..., D) that share D (`dim`, if given) and broadcast."""
+    arrays = [as_float(x, name) for name, x in named.items()]
+    for name, x in zip(named, arrays, strict=True):
+        check_ndim(x, name, 1)
+        check_nonempty(x, name)
+        check_length(x, name, -1, arrays[0].shape[-1] if dim is None else dim)
+    broadcast_shapes(" and ".join(named), *(x.shape for x in arrays))
+    return arrays
+
+
+def check_weighted(points: Any, weights: Any) -> tuple[Array, Array]:
+    """Points (..., N, D) and weights (..., N) >= 0 whose leading axes broadcast."""
+    points, weights = as_float(points, "points"), as_float(weights, "weights")
+    check_ndim(points, "points", 2)
+    check_ndim(weights, "weights", 1)
+    check_nonempty(points, "points")
+    check_nonempty(weights, "weights")
+    check_length(weights, "weights", -1, points.shape[-2], "one per point")
+    broadcast_shapes("points and weights", points.shape[:-1], weights.shape)
+    if weights.min() < 0.0:
+        raise InvalidConfigError(
+            "weights: expected numbers >= 0", argument="weights", expected="numbers >= 0", actual=float(weights.min())
+        )
+    points, weights = common_dtype(points, weights)
+    return points, weights

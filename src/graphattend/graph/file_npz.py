@@ -1,0 +1,84 @@
+"""Graphs as NumPy archives: ours, and those that `np.savez` made of the arrays a graph consists of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from .. import storage
+from ..storage_checks import Refused
+from ..storage_npz import read_members
+from .constructors import check_num_nodes, from_edge_index, from_pairs
+from .neighbor_graph import NeighborGraph
+from .transforms import edge_data
+
+_KIND = "neighbor_graph"
+_OPTIONAL = ("edge_features", "edge_weights", "distances", "layers")
+_MAX_BYTES = 1 << 30
+# Nodes cost memory even without edges; a small file may not ask for more than this.
+_MAX_NODES = 10_000_000
+
+
+def pack(graph: NeighborGraph) -> bytes:
+    """The graph as an archive; names are the UTF-8 text of a JSON list."""
+    arrays = {name: getattr(graph, name) for name in ("indptr", "indices", *_OPTIONAL)}
+    if graph.names is not None:
+        arrays["names"] = np.frombuffer(json.dumps(graph.names, ensure_ascii=False).encode(), dtype=np.uint8)
+    return storage.dumps({n: a for n, a in arrays.items() if a is not None}, {"kind": _KIND})
+
+
+def arrays(data: bytes, directed: bool | None) -> NeighborGraph:
+    """The arrays ``indptr`` and ``indices``, or ``edge_index``, and what goes with them."""
+    members = read_members(memoryview(data), _MAX_BYTES)
+    if "__config__" in members:
+        _, members = storage.loads(data, kind=_KIND, max_bytes=_MAX_BYTES)
+    given: dict[str, Any] = {name: members.pop(name) for name in _OPTIONAL if name in members}
+    if "names" in members:
+        given["names"] = _names(members.pop("names"))
+    if {"indptr", "indices"} <= set(members):
+        graph = NeighborGraph(members.pop("indptr"), members.pop("indices"), **given)
+    elif "edge_index" in members:
+        edges = members.pop("edge_index")
+        graph = from_edge_index(edges, _num_nodes(members, edges), **given)
+    else:
+        raise Refused(f"expected the arrays indptr and indices, or edge_index, got {', '.join(sorted(members)[:8])}")
+    if members:
+        raise Refused(f"unknown array {min(members)!r}")
+    if directed is not False:
+        return graph
+    return from_pairs(
+        graph.indices,
+        graph.targets,
+        graph.num_nodes,
+        False,
+        dict(edge_data(graph, slice(None))),
+        layers=graph.layers,
+        names=graph.names,
+    )
+
+
+def _num_nodes(members: dict[str, np.ndarray], edges: np.ndarray) -> int:
+    if "num_nodes" in members:
+        found = members.pop("num_nodes")
+        if found.size != 1 or found.dtype.kind not in "iu":
+            raise Refused("num_nodes: expected one whole number")
+        size = int(found.ravel()[0])
+    else:
+        size = int(edges.max()) + 1 if edges.size and edges.dtype.kind in "iu" else 1
+    if size > _MAX_NODES:
+        raise Refused(f"num_nodes: expected at most {_MAX_NODES}, got {size}")
+    return check_num_nodes(size)
+
+
+def _names(text: np.ndarray) -> list[str]:
+    if text.dtype != np.uint8 or text.ndim != 1:
+        raise Refused("names: expected the bytes of a JSON list")
+    try:
+        found = json.loads(text.tobytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise Refused("names: expected a JSON list of strings")
+    return found

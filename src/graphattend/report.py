@@ -1,0 +1,316 @@
+"""A report of an analysis as one self-contained HTML page, and its pictures as SVG or PNG."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .analysis import Analysis
+from .errors import InvalidConfigError, UnsupportedError
+from .storage import write_atomically
+
+#: Most nodes that the graph's picture and the heat map show: the best connected ones.
+MAX_DRAWN, MAX_HEAT = 150, 24
+SUFFIXES = (".html", ".svg", ".png")
+
+_STYLE = """
+:root{color-scheme:light dark;--bg:#fcfcfb;--ink:#1b1d22;--soft:#6b7079;--line:#dcdee2;--hot:#b3431e;--cool:#2a6f97}
+@media (prefers-color-scheme:dark){
+:root{--bg:#16181c;--ink:#e8e9ec;--soft:#9aa0aa;--line:#33373f;--hot:#f28a5b;--cool:#6fb7dd}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;
+background:var(--bg);color:var(--ink)}
+h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}p{color:var(--soft);margin:.3rem 0 1rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.86rem}
+th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th{font-weight:600}td.n,th.n{text-align:right}svg{max-width:100%;height:auto;display:block}
+.wide{overflow-x:auto}text{fill:var(--ink);font:10px system-ui,sans-serif}.soft{fill:var(--soft)}
+.edge{stroke:var(--hot);fill:none}.quiet{stroke:var(--line)}.node{fill:var(--cool);stroke:var(--bg)}.bar{fill:var(--cool)}
+.cell{fill:var(--hot)}.frame{fill:none;stroke:var(--line)}
+"""
+
+
+def layout(indptr: np.ndarray, indices: np.ndarray, *, iterations: int = 150, seed: int = 0) -> np.ndarray:
+    """Positions of the nodes in the unit square, by a force-directed layout.
+
+    Args:
+        indptr: Row starts (V+1,).
+        indices: Neighbours (K,); directions do not matter.
+        iterations: Steps.
+        seed: Seed of the start.
+
+    Returns:
+        (V, 2), the same for the same input.
+
+    Source:
+        Fruchterman & Reingold 1991, "Graph Drawing by Force-Directed Placement".
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.report import layout
+        >>> layout(np.array([0, 1, 2]), np.array([1, 0])).shape
+        (2, 2)
+    """
+    v = indptr.size - 1
+    a = np.zeros((v, v), bool)
+    a[np.repeat(np.arange(v), np.diff(indptr)), indices] = True
+    a |= a.T
+    pos = np.random.default_rng(seed).random((v, 2))
+    k = 1 / np.sqrt(max(v, 1))
+    for step in range(iterations):
+        delta = pos[:, None] - pos[None]
+        distance = np.maximum(np.hypot(delta[..., 0], delta[..., 1]), 1e-3)
+        force = k * k / distance**2 - a * distance / k
+        move = np.einsum("ij,ijd->id", force, delta)
+        # A pull to the middle keeps parts that are not connected in the picture.
+        move -= 0.6 * (pos - 0.5)
+        length = np.maximum(np.hypot(*move.T), 1e-9)
+        heat = 0.12 * (1 - step / iterations) + 0.002
+        pos = pos + move * (np.minimum(length, heat) / length)[:, None]
+    low, high = pos.min(axis=0), pos.max(axis=0)
+    return np.asarray((pos - low) / np.maximum(high - low, 1e-9))
+
+
+def _drawn(analysis: Analysis, most: int) -> np.ndarray:
+    return np.sort(np.argsort(-analysis.graph.degree(), kind="stable")[:most])
+
+
+def graph_svg(analysis: Analysis, result: int, positions: np.ndarray, nodes: np.ndarray, *, size: int = 520) -> str:
+    """The graph with the attention of one mechanism: the stronger an edge, the heavier its line."""
+    graph, names = analysis.graph, analysis.names
+    r = analysis.results[result]
+    at = np.full(graph.num_nodes, -1)
+    at[nodes] = np.arange(nodes.size)
+    xy = 36 + positions * (size - 72)
+    received = np.bincount(graph.indices, r.weights, graph.num_nodes)
+    parts = []
+    order = np.argsort(r.weights, kind="stable")
+    shown = order[(at[graph.targets[order]] >= 0) & (at[graph.indices[order]] >= 0)]
+    for e in shown:
+        i, j, w = at[graph.targets[e]], at[graph.indices[e]], float(r.weights[e])
+        if i != j:
+            (x1, y1), (x2, y2) = xy[i], xy[j]
+            parts.append(
+                f'<line class="edge" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+                f'stroke-width="{0.3 + 3.2 * w:.2f}" opacity="{0.08 + 0.8 * w:.2f}"/>'
+            )
+    most = max(float(received[nodes].max()), 1e-9)
+    labelled = set(nodes[np.argsort(-received[nodes], kind="stable")[:22]])
+    for n, (x, y) in zip(nodes, xy, strict=True):
+        radius = 2.5 + 9 * np.sqrt(received[n] / most)
+        name = html.escape(names[n])
+        parts.append(
+            f'<circle class="node" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{name}: receives '
+            f"{received[n]:.2f}</title></circle>"
+        )
+        if n in labelled:
+            parts.append(f'<text x="{x:.1f}" y="{y - radius - 2:.1f}" text-anchor="middle">{name}</text>')
+    return _svg(size, size, f"Attention under {r.key}", parts)
+
+
+def heat_svg(analysis: Analysis, result: int) -> str:
+    """Who (row) attends to whom (column) among the best connected nodes."""
+    graph, names = analysis.graph, analysis.names
+    nodes = np.argsort(-graph.degree(), kind="stable")[:MAX_HEAT]
+    at = np.full(graph.num_nodes, -1)
+    at[nodes] = np.arange(nodes.size)
+    r = analysis.results[result]
+    i, j = at[graph.targets], at[graph.indices]
+    both = (i >= 0) & (j >= 0)
+    matrix = np.zeros((nodes.size, nodes.size))
+    np.add.at(matrix, (i[both], j[both]), r.weights[both])
+    return _matrix_svg(matrix, [names[n] for n in nodes], f"Attention among the best connected nodes, {r.key}")
+
+
+def agreement_svg(analysis: Analysis) -> str:
+    """How much weight two mechanisms share, on average over the nodes."""
+    return _matrix_svg(analysis.agreement, [r.key for r in analysis.results], "Agreement of the mechanisms")
+
+
+def _matrix_svg(matrix: np.ndarray, labels: list[str], title: str) -> str:
+    cell, margin = 18, 130
+    top = max(float(matrix.max()), 1e-9)
+    parts = []
+    for i, label in enumerate(labels):
+        y, name = margin + i * cell, html.escape(label)
+        parts.append(f'<text x="{margin - 6}" y="{y + 13}" text-anchor="end">{name}</text>')
+        x = margin + i * cell + 12
+        parts.append(f'<text transform="translate({x},{margin - 6}) rotate(-60)">{name}</text>')
+        for j, value in enumerate(matrix[i]):
+            if value > 0:
+                tip = f"{name} → {html.escape(labels[j])}: {value:.3f}"
+                parts.append(
+                    f'<rect class="cell" x="{margin + j * cell}" y="{y}" width="{cell - 1}" height="{cell - 1}" '
+                    f'opacity="{value / top:.3f}"><title>{tip}</title></rect>'
+                )
+    side = len(labels) * cell
+    parts.append(f'<rect class="frame" x="{margin}" y="{margin}" width="{side}" height="{side}"/>')
+    return _svg(margin + side + 60, margin + side + 8, title, parts)
+
+
+def entropy_svg(analysis: Analysis) -> str:
+    """How many neighbours a node attends to, exp(entropy), on average."""
+    graph = analysis.graph
+    linked = graph.degree() > 0
+    means = [float(r.effective[linked].mean()) if linked.any() else 0.0 for r in analysis.results]
+    top = max([*means, float(graph.degree()[linked].mean()) if linked.any() else 1.0])
+    parts = []
+    for i, (r, mean) in enumerate(zip(analysis.results, means, strict=True)):
+        y = 8 + i * 20
+        parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{r.key}</text>')
+        parts.append(f'<rect class="bar" x="148" y="{y}" width="{380 * mean / top:.1f}" height="15" rx="2"/>')
+        parts.append(f'<text class="soft" x="{154 + 380 * mean / top:.1f}" y="{y + 12}">{mean:.2f}</text>')
+    return _svg(600, 16 + 20 * len(means), "Neighbours attended to, exp(entropy)", parts)
+
+
+def _svg(width: int, height: int, title: str, parts: list[str]) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{html.escape(title)}"><title>{html.escape(title)}</title>{"".join(parts)}</svg>'
+    )
+
+
+def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes: int = 12) -> str:
+    """The whole report as one HTML page without any outside resource.
+
+    Args:
+        analysis: From `graphattend.analysis.analyze`.
+        title: Heading of the page.
+        nodes: How many nodes the table lists, the best connected first.
+
+    Returns:
+        The page.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> from graphattend.report import html_report
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> html_report(analyze(pair, keys=["flash"])).startswith("<!doctype html>")
+        True
+    """
+    graph = analysis.graph
+    drawn = _drawn(analysis, MAX_DRAWN)
+    sub = graph.subgraph(drawn)
+    positions = layout(sub.indptr, sub.indices)
+    heading = html.escape(title)
+    body = [
+        f"<h1>{heading}</h1><p>{graph.num_nodes} nodes, {graph.num_edges} edges; latent vectors of "
+        f"{analysis.latents.shape[1]} coordinates; {len(analysis.results)} mechanisms.</p>",
+        "<h2>Mechanisms</h2>",
+        _summary(analysis),
+        "<h2>How many neighbours are attended to</h2><p>The exponential of the entropy of a node's weights, mean over "
+        f"the nodes; a node has {graph.degree().mean():.1f} neighbours.</p>",
+        entropy_svg(analysis),
+        "<h2>Agreement</h2><p>The weight two mechanisms share, Σ min(p, q), mean over the nodes.</p>",
+        f'<div class="wide">{agreement_svg(analysis)}</div>',
+        f"<h2>Top neighbours</h2>{_top_table(analysis, nodes)}",
+    ]
+    note = "" if drawn.size == graph.num_nodes else f" The {drawn.size} best connected nodes are drawn."
+    for i, r in enumerate(analysis.results):
+        body.append(
+            f"<h2>{r.key}</h2><p>The heavier a line, the more one end attends to the other; the larger a node, the "
+            f'more attention it receives.{note}</p><div class="wide">{graph_svg(analysis, i, positions, drawn)}'
+            f"{heat_svg(analysis, i)}</div>"
+        )
+    for key, reason in analysis.skipped.items():
+        body.append(f"<p>Skipped {key}: {html.escape(reason)}</p>")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{heading}</title><style>{_STYLE}</style><body>{''.join(body)}</body></html>\n"
+    )
+
+
+def _summary(analysis: Analysis) -> str:
+    rows = []
+    for r in analysis.results:
+        linked = analysis.graph.degree() > 0
+        mean = r.effective[linked].mean() if linked.any() else 0.0
+        rows.append(
+            f'<tr><td>{r.key}</td><td class="n">{r.entropy.mean():.3f}</td><td class="n">{mean:.2f}</td>'
+            f'<td class="n">{r.seconds * 1e3:.2f}</td></tr>'
+        )
+    columns = "".join(f'<th class="n">{name}</th>' for name in ("entropy (nats)", "attends to", "ms"))
+    head = f"<tr><th>mechanism</th>{columns}</tr>"
+    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _top_table(analysis: Analysis, count: int) -> str:
+    names = analysis.names
+    nodes = np.argsort(-analysis.graph.degree(), kind="stable")[:count]
+    head = "<tr><th>node</th>" + "".join(f"<th>{r.key}</th>" for r in analysis.results) + "</tr>"
+    rows = []
+    for n in nodes:
+        cells = []
+        for r in analysis.results:
+            top = "<br>".join(f"{html.escape(names[j])} {w:.2f}" for j, w in analysis.top(r.key, int(n)))
+            cells.append(f"<td>{top}</td>")
+        rows.append(f"<tr><th>{html.escape(names[n])}</th>{''.join(cells)}</tr>")
+    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def check_plot_path(path: str) -> None:
+    """Refuse a plot that could not be written, before the work is done."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InvalidConfigError(
+            f"--plot: expected a name ending in {', '.join(SUFFIXES)}, got {path!r:.80}", argument="--plot"
+        )
+    if not Path(path).resolve().parent.is_dir():
+        raise InvalidConfigError(f"--plot: no such folder: {Path(path).parent}", argument="--plot")
+    if suffix == ".png" and importlib.util.find_spec("matplotlib") is None:
+        raise UnsupportedError("--plot: .png needs matplotlib (pip install 'graphattend[plot]')", argument="--plot")
+
+
+def write_plot(analysis: Analysis, path: str) -> None:
+    """Write the report (.html), or the picture of the first mechanism's attention (.svg, .png).
+
+    Args:
+        analysis: From `graphattend.analysis.analyze`.
+        path: Where to.
+
+    Raises:
+        InvalidConfigError: Another suffix, or no such folder; UnsupportedError: .png without matplotlib.
+    """
+    check_plot_path(path)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".png":
+        _write_png(analysis, path)
+        return
+    if suffix == ".html":
+        text = html_report(analysis)
+    else:
+        drawn = _drawn(analysis, MAX_DRAWN)
+        sub = analysis.graph.subgraph(drawn)
+        picture = graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=720)
+        text = picture.replace("</title>", f"</title><style>{_STYLE}</style>", 1)
+    write_atomically(path, text.encode())
+
+
+def _write_png(analysis: Analysis, path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    drawn = _drawn(analysis, MAX_DRAWN)
+    sub = analysis.graph.subgraph(drawn)
+    xy = layout(sub.indptr, sub.indices)
+    r: Any = analysis.results[0]
+    at = {int(n): i for i, n in enumerate(drawn)}
+    figure, axes = plt.subplots(figsize=(8, 8))
+    for i, j, w in zip(analysis.graph.targets, analysis.graph.indices, r.weights, strict=True):
+        if int(i) in at and int(j) in at:
+            a, b = xy[at[int(i)]], xy[at[int(j)]]
+            axes.plot(*zip(a, b, strict=True), color="#b3431e", lw=0.3 + 3 * w, alpha=0.08 + 0.8 * float(w), zorder=1)
+    received = np.bincount(analysis.graph.indices, r.weights, analysis.graph.num_nodes)[drawn]
+    axes.scatter(*xy.T, s=8 + 160 * received / max(received.max(), 1e-9), color="#2a6f97", zorder=2)
+    for i in np.argsort(-received)[:22]:
+        axes.annotate(analysis.names[drawn[i]], xy[i], fontsize=7, ha="center", va="bottom")
+    axes.set_title(f"Attention under {r.key}")
+    axes.axis("off")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)

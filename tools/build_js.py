@@ -1,0 +1,38 @@
+"""Build the npm package in js/ unless its sources and the wheel in it are unchanged."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import build_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+JS = ROOT / "js"
+STAMP = JS / "dist" / ".graphattend-stamp"
+
+
+def fingerprint() -> str:
+    """Hash of what the package is built from."""
+    digest = hashlib.sha256(build_wheel.fingerprint().encode())
+    for path in [JS / "package-lock.json", JS / "package.json", JS / "build.mjs", *sorted((JS / "src").rglob("*.ts"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def build() -> None:
+    """Build, if anything changed."""
+    wanted = fingerprint()
+    if STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    wheel = build_wheel.build()
+    environment = os.environ | {"GRAPHATTEND_WHEEL": str(wheel)}
+    result = subprocess.run(["npm", "run", "--silent", "build"], cwd=JS, env=environment)
+    if result.returncode:
+        sys.exit("Building js/ failed.")
+    STAMP.write_text(wanted)
+
+
+if __name__ == "__main__":
+    build()
