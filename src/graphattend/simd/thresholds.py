@@ -1,4 +1,4 @@
-"""Where another way is faster than a kernel. Measured by ``benchmarks/kernels/crossover.py`` in Pyodide 314.0.3, Node 20.
+"""Where another way is faster than a kernel: from ``benchmarks/kernels/crossover.py`` in Pyodide 314.0.3, Node 20.
 
 exp, softmax and attention need no entry: their kernels win from one element on.
 """
