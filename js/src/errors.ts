@@ -18,6 +18,8 @@ export interface ErrorDetails {
 
 /** The one kind of error this package rejects and throws with. */
 export class AttentionError extends Error {
+  /** Its name also where names of classes were shortened. */
+  static override readonly name = "AttentionError";
   readonly code: ErrorCode;
   readonly argument: string | undefined;
   readonly expected: unknown;

@@ -26,7 +26,7 @@ export abstract class Owned {
 
   /** @internal */
   [ID](): number {
-    if (this.#id === undefined) throw new AttentionError("freed", `this ${this.constructor.name} was freed`, { argument: "this" });
+    if (this.#id === undefined) throw new AttentionError("freed", "this object was freed", { argument: "this" });
     return this.#id;
   }
 

@@ -1,4 +1,4 @@
-import { AttentionError, invalid, look, type ErrorCode, type ErrorDetails } from "./errors.js";
+import { AttentionError, invalid, look, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
 
 export type TypedArray =
   | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array
@@ -231,7 +231,7 @@ export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
 /** The value in an answer, or the typed error it carries. */
 export function decode(reply: Reply): unknown {
   const { arrays } = reply;
-  const body = JSON.parse(reply.text, (_name, value: unknown) => {
+  const body = parse(reply.text, (_name, value: unknown) => {
     if (typeof value !== "object" || value === null) return value;
     const entry = value as { $a?: [number, number[]]; $f?: string };
     if (entry.$a !== undefined) return { data: arrays[entry.$a[0]], shape: entry.$a[1] };
@@ -240,4 +240,12 @@ export function decode(reply: Reply): unknown {
   }) as { ok?: unknown; error?: ErrorDetails & { code: ErrorCode; message: string } };
   if (body.error !== undefined) throw new AttentionError(body.error.code, body.error.message, body.error);
   return body.ok;
+}
+
+function parse(text: string, revive: (name: string, value: unknown) => unknown): unknown {
+  try {
+    return JSON.parse(text, revive);
+  } catch (error) {
+    throw new AttentionError("internal_error", `an answer that cannot be read (${reason(error)})`, { cause: error });
+  }
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
+import io
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__, simd
+from ._bridge_training import Training
 from ._validate import near_miss
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, UnsupportedError
 from .graph import GraphMetadata, NeighborGraph
@@ -404,21 +407,47 @@ def recommend(value: Any, options: Any) -> Any:
     return {"key": found.key, "options": dict(found.options), "reasons": list(found.reasons)}
 
 
+def train(attn: Attention, over: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any) -> Training:
+    """A training run of a mechanism over a graph."""
+    return Training(attn, graph(over), rows(features, "features", attn.dim), labels, targets, nodes, options)
+
+
+def train_steps(run: Training) -> dict[str, Any] | None:
+    """Some steps of a run: its progress, or None at the end."""
+    return run.steps()
+
+
+def train_result(run: Training) -> dict[str, Any]:
+    """What a run gave."""
+    return run.result()
+
+
+def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
+    """Run the command line in a folder that holds the given files; those asked for come back."""
+    from .cli import main
+
+    names, contents, outputs = files
+    out, err = io.StringIO(), io.StringIO()
+    with tempfile.TemporaryDirectory() as folder:
+        inside = {name: str(Path(folder, f"{i}-{Path(name).name}")) for i, name in enumerate([*names, *outputs])}
+        for name, data in zip(names, contents, strict=True):
+            Path(inside[name]).write_bytes(data.tobytes())
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([inside.get(a, a) for a in args])
+        made = {name: Path(inside[name]) for name in outputs}
+        found = {name: path.read_bytes() for name, path in made.items() if path.exists()}
+    texts = {}
+    for stream, text in (("stdout", out.getvalue()), ("stderr", err.getvalue())):
+        for name, path in inside.items():
+            text = text.replace(path, name)
+        texts[stream] = text
+    return {"status": status, "files": found, **texts}
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        start,
-        info,
-        create,
-        save,
-        load,
-        tensor,
-        read,
-        graph,
-        recommend,
-        method,
-        attribute,
-        function,
-        function_vjp,
+        *(start, info, create, save, load, tensor, read, graph, recommend, method, attribute, function, function_vjp),
+        *(train, train_steps, train_result, command_line),
     )
 }
