@@ -1,4 +1,4 @@
-"""GAT over a whole graph, edge by edge: the additive score needs no neighbourhoods, only one number per edge and head."""
+"""GAT over a whole graph, edge by edge: its additive score is one number per edge and head."""
 
 from __future__ import annotations
 
