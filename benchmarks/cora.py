@@ -15,6 +15,8 @@ import json
 import os
 import platform
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,17 +164,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--patience", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     args = parser.parse_args()
     if not args.data.exists():
         print(f"Skipped: no Cora data at {args.data} (--data or GRAPHATTEND_CORA says where they are)")
         return
     task = read(args.data)
     runs = []
-    for seed in range(args.seeds):
-        runs.append(train(task, seed, epochs=args.epochs, patience=args.patience))
-        print(runs[-1], flush=True)
+    with ProcessPoolExecutor(args.jobs) as pool:
+        run = partial(train, task, epochs=args.epochs, patience=args.patience)
+        for found in pool.map(run, range(args.seeds)):
+            runs.append(found)
+            print(found, flush=True)
     accuracies = [r["test_accuracy"] for r in runs]
     result = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, float32",

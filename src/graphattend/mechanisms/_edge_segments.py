@@ -1,4 +1,4 @@
-"""GAT over a whole graph, edge by edge: the additive score needs only one number per edge and head."""
+"""GAT over a whole graph, edge by edge: its additive score is one number per edge and head."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def attend(
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """What `_attend.attend` gives for the GAT variant, from sums over edges."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
-    dtype, size = x_q.dtype, len(x_q)
+    dtype, size, inner = x_q.dtype, len(x_q), attn.num_heads * attn.width
     p = attn._params(dtype)
     per_edge, _ = graph_metadata(attn, graph, dtype)
     alone = keys is None and values is None
@@ -55,7 +55,7 @@ def attend(
     w = simd.segment_softmax(s * slope, indptr)
     drop = attn._drop(w.shape, training, rng, dtype)
     wd = w if drop is None else w * drop
-    mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), -1), indptr).reshape(v.shape)
+    mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
@@ -73,8 +73,8 @@ def attend(
         gs = w * (gw - segment_sum(w * gw, indptr)[targets]) * slope
         gq, gk, gv = segment_sum(gs, indptr), np.zeros_like(k), np.zeros_like(v)
         simd.scatter_add(gk, sources, gs)
-        simd.scatter_add(gv.reshape(size, -1), sources, (wd[..., None] * g_edge).reshape(len(sources), -1))
-        gm: Grads = {}
+        simd.scatter_add(gv.reshape(size, inner), sources, (wd[..., None] * g_edge).reshape(len(sources), inner))
+        gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
         if features is not None:
             gm["edge_features"] = gs @ factor.T
             u = features.T @ gs
