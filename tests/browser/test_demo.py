@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from graphattend.analysis import analyze_file
 import graphattend as ga
+from graphattend.analysis import analyze_file
 
 PICTURE = "main[aria-busy=false] #graph svg"
 DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dataset.to, Number(e.dataset.weight)])"
