@@ -47,7 +47,8 @@ dist-path: env  ## Assemble the local Pyodide distribution; its folder is the la
 	@$(PYTHON_ENV) tools/pyodide_dist.py
 
 js-pack: env npm  ## Build the npm package; the tarball's path is the last line
-	@cd js && npm run --silent build && echo "$$PWD/$$(npm pack --silent --pack-destination . | tail -n 1)"
+	@wheel=$$($(PYTHON_ENV) tools/build_wheel.py); cd js && \
+	tarball=$$(GRAPHATTEND_WHEEL="$$wheel" npm pack --silent --pack-destination . | tail -n 1); echo "$$PWD/$$tarball"
 
 clean:  ## Remove what was built here (the machine's download cache stays)
 	rm -rf .venv build dist out .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis js/node_modules web/node_modules js/dist web/dist

@@ -37,7 +37,6 @@ class Suite:
     name: str
     title: str
     commands: Callable[[], list[list[str]]]
-    folder: Path = ROOT
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     count_commands: bool = False
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(KINDS, 0))
@@ -57,7 +56,7 @@ class Suite:
             lines = []
             with subprocess.Popen(
                 command,
-                cwd=self.folder,
+                cwd=ROOT,
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -116,10 +115,11 @@ def lint() -> list[list[str]]:
         [sys.executable, "-m", "ruff", "check", "."],
         [sys.executable, "-m", "ruff", "format", "--check", "."],
         [sys.executable, "-m", "mypy"],
+        [sys.executable, "tools/gen_types.py", "--check"],
     ]
     for name in ("js", "web"):
-        if (ROOT / name / "tsconfig.json").exists():
-            commands.append(["npm", "exec", "--prefix", name, "--", "tsc", "--noEmit", "-p", name])
+        if (ROOT / name / "package.json").exists():
+            commands.append(["npm", "run", "--silent", "--prefix", name, "lint"])
     return commands
 
 
@@ -139,9 +139,12 @@ def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
     return commands
 
 
-def npm_test(folder: str) -> Callable[[], list[list[str]]]:
-    """A folder's own `npm test`."""
-    return lambda: [["npm", "test", "--silent"]] if (ROOT / folder / "package.json").exists() else []
+def javascript() -> list[list[str]]:
+    """The npm package's own tests, on a fresh build."""
+    if not (ROOT / "js" / "package.json").exists():
+        return []
+    os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
+    return [[sys.executable, "tools/build_js.py"], ["npm", "test", "--silent", "--prefix", "js"]]
 
 
 def demo() -> list[list[str]]:
@@ -165,7 +168,7 @@ def stages() -> list[list[Suite]]:
                 environment=chrome,
             ),
         ],
-        [Suite("javascript", "JavaScript", npm_test("js"), folder=ROOT / "js")],
+        [Suite("javascript", "JavaScript", javascript)],
         [Suite("demo", "Demo", demo)],
     ]
 
@@ -204,7 +207,7 @@ def main() -> None:
         sys.exit(f"No suite {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = [[suite for suite in stage if not wanted or suite.name in wanted] for stage in stages()]
     suites = [suite for stage in chosen for suite in stage]
-    if {"chromium", "demo"} & {suite.name for suite in suites}:
+    if {"chromium", "javascript", "demo"} & {suite.name for suite in suites}:
         os.environ["CHROMIUM"] = chromium.find()
     build_js.build()  # once, and the wheel with it, before suites that run side by side ask for them
     for stage in filter(None, chosen):

@@ -54,3 +54,13 @@ export function reason(error: unknown): string {
     return "unknown error";
   }
 }
+
+/** Look at data of a caller, who may have put anything there: getters and proxies that throw end in a typed error. */
+export function look<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof AttentionError) throw error;
+    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
+  }
+}

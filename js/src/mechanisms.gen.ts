@@ -453,6 +453,8 @@ export interface Euclidean extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The base point of `expmap0` and `logmap0`: (D,). */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -488,6 +490,8 @@ export interface Lorentz extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The point (1/√c, 0, …), of `dim` coordinates. */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -529,6 +533,8 @@ export interface Poincare extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The base point of `expmap0` and `logmap0`: (D,). */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -564,6 +570,8 @@ export interface Product extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The factors' origins. */
   origin<R = Matrix>(options?: { dim?: number | null } & CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -601,6 +609,8 @@ export interface Sphere extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The point (radius, 0, …), of `dim` coordinates. */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -779,6 +789,8 @@ export interface Functions {
   multiHeadAttention<R = unknown>(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
   /** Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector. */
   orthogonalProjection<R = Matrix>(numFeatures: number, dim: number, options: { seed: number } & CallOptions): Promise<R>;
+  /** softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix. */
+  quantizedAttention<R = Matrix>(query: Input, keysQ8: Input, values: Input, options?: CallOptions): Promise<R>;
   /** Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions. */
   rotary<R = Matrix>(x: Input, positions: Input, options?: { base?: number; interleaved?: boolean } & CallOptions): Promise<R>;
   /** Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name. */
@@ -880,7 +892,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {

@@ -1,4 +1,4 @@
-import { AttentionError, invalid, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
+import { AttentionError, invalid, look, type ErrorCode, type ErrorDetails } from "./errors.js";
 
 export type TypedArray =
   | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array
@@ -209,14 +209,8 @@ export interface RequestOptions {
 /** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
 export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
   const encoder = new Encoder(options.double === true || options.dtype === "float64");
-  let text: string;
-  try {
-    const tree = args.map((x) => encoder.value(x, "", 0));
-    text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
-  } catch (error) {
-    if (error instanceof AttentionError) throw error;
-    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
-  }
+  const tree = look(() => args.map((x) => encoder.value(x, "", 0)));
+  const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
   const { arrays, offsets, bytes, uses } = encoder;
   return { text, arrays, offsets, bytes, uses, keep: options.keep };
 }

@@ -161,7 +161,7 @@ export const checks = {
     equal([...(await graphs[4].degree()).data], [3, 2, 1, 1, 1, 0]);
     equal(graphs[4].fields.num_nodes, 6);
     await rejects(attn.attend({ indptr: [0, 1], indices: [7] }, x), "out_of_bounds");
-    await rejects(attn.attend({ indptr: [0, 5], indices: [0] }, x), "invalid_config");
+    await rejects(attn.attend({ indptr: [0, 5], indices: [0] }, x), "dimension_mismatch");
     await rejects(attn.attend({ nodes: [] }, x), "invalid_config");
   },
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
+    from .recommendation import Recommendation, recommend
 
 __version__ = "0.1.0"
 
@@ -39,7 +40,9 @@ _LAZY = {
     "Gradients": "mechanisms._base",
     "GraphMetadata": "graph",
     "NeighborGraph": "graph",
+    "Recommendation": "recommendation",
     "load": "mechanisms._files",
+    "recommend": "recommendation",
     "schema": "_schema",  # not "schema": importing that module would hide the function
 } | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
 

@@ -37,6 +37,10 @@ WITHHELD = frozenset(
         "Progress",
     }
 )
+#: Longest name that can mean anything.
+LONGEST = 100
+#: Arguments that need no adapting beyond their shape.
+ROWS = frozenset({"query", "keys", "values"})
 #: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
 SHORT = 16
 
@@ -74,6 +78,8 @@ def snake_names(options: Any, argument: str) -> dict[str, Any]:
         raise InvalidConfigError(f"{argument}: expected names and values", argument=argument)
     out: dict[str, Any] = {}
     for name, value in options.items():
+        if len(name) > LONGEST:
+            raise _unknown(name, (), argument)
         key = snake(name)
         if key in out:
             raise InvalidConfigError(f"{key}: given twice", argument=key)
@@ -210,7 +216,7 @@ def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any
     if isinstance(values, np.ndarray) and values.ndim == 1:
         wide = n and attn.any_value_width and values.size % n == 0
         given["values"] = values.reshape(n or 1, -1) if wide else rows(values, "values", dim)
-    if len(given) > 3:
+    if not given.keys() <= ROWS:
         _adapt_options(given, dim, n)
     if isinstance(given.get("graph"), dict):
         given["graph"] = graph(given["graph"])
@@ -299,7 +305,7 @@ def load(data: np.ndarray, format: str) -> Any:
 
 
 def _method_name(value: Any, name: str) -> str:
-    found = snake(name)
+    found = snake(name) if isinstance(name, str) and len(name) <= LONGEST else "?"
     cls: Any = type(value)
     if found not in methods(cls):
         raise _unknown(found, methods(cls), f"method of {cls.__name__}")
@@ -336,7 +342,7 @@ def attribute(value: Any, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
-    found = _public(module, snake(name))
+    found = _public(module, name)
     return _bound(found, args, _function_options(options))
 
 
@@ -344,15 +350,16 @@ def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
     """`graphattend.vjp` of a public function of a module, or of a public method of an object."""
     from ._vjp import vjp
 
-    found = _public(module, snake(name)) if isinstance(module, str) else getattr(module, _method_name(module, name))
+    found = _public(module, name) if isinstance(module, str) else getattr(module, _method_name(module, name))
     return _pullbacks(vjp(found, *args, **_function_options(options)))
 
 
 def _public(module: str, name: str) -> Any:
-    if module not in MODULES:
+    if module not in MODULES or len(name) > LONGEST:
         raise _unknown(module, MODULES, "module")
     package = importlib.import_module(f".{module}", __package__)
     names = [n for n in package.__all__ if n not in WITHHELD]
+    name = snake(name)
     if name not in names:
         raise _unknown(name, names, f"name in {module}")
     return getattr(package, name)

@@ -143,6 +143,17 @@ def test_a_numpy_as_fast_as_our_loops_is_left_alone(monkeypatch: pytest.MonkeyPa
         assert acceleration.reason == "this NumPy is as fast as our loops"
 
 
+def test_a_numpy_with_a_blas_keeps_its_matmul(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = np.show_config(mode="dicts") | {"Build Dependencies": {"blas": {"name": "some-blas", "found": True}}}
+    monkeypatch.setattr(np, "show_config", lambda mode: config)
+    monkeypatch.setattr(module, "_loaded", None)
+    with accelerate_numpy() as acceleration:
+        assert acceleration.active == ACTIVE
+        names = {name for name, _ in acceleration.replaced}
+        assert "matmul" not in names
+        assert ("exp" in names) == ACTIVE
+
+
 def test_a_build_that_does_not_load_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FILES", {"wasm-simd128": "absent.wasm"})
     monkeypatch.setattr(module, "_loaded", None)

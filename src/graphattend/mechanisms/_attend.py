@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, check_shape, common_dtype
-from ..errors import InvalidConfigError
+from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
+from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
-from ._inputs import DIFFERENTIABLE
+from ._inputs import DIFFERENTIABLE, cotangent
 
 if TYPE_CHECKING:
     from ._base import Attention, Gradients
@@ -110,6 +110,10 @@ def attend(
     differentiate: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
+    if getattr(attn, "is_causal", False):
+        raise UnsupportedError(
+            "is_causal: expected False because neighbours of a node have no order", argument="is_causal"
+        )
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
     dtype = x_q.dtype
     p = attn._params(dtype)
@@ -148,12 +152,8 @@ def attend(
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
         from ._base import add_grads
 
-        g = as_float(grad_output, "grad_output").astype(dtype, copy=False)
-        check_shape(g, "grad_output", out.shape)
-        gw = None
-        if grad_weights is not None:
-            gw = as_float(grad_weights, "grad_weights").astype(dtype, copy=False)
-            check_shape(gw, "grad_weights", (n_edges, *lead))
+        g = cotangent(grad_output, "grad_output", out.shape, dtype)
+        gw = None if grad_weights is None else cotangent(grad_weights, "grad_weights", (n_edges, *lead), dtype)
         g_mixed, gp = pull_f(g)
         gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
         gm = {n: np.zeros_like(a) for n, a in per_edge.items() if n in DIFFERENTIABLE}
@@ -213,8 +213,7 @@ def _finish_fused(
         from ._base import add_grads
 
         assert f.weights is not None
-        g = as_float(grad_output, "grad_output").astype(out.dtype, copy=False)
-        check_shape(g, "grad_output", out.shape)
+        g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
         grads = _fused_gradients(graph, f, np.ascontiguousarray(_nodes_first(g_mixed)), grad_weights)
         g_q, g_k, g_v, gp_p = pull_p(*(_nodes_first(x) for x in grads))
@@ -235,9 +234,7 @@ def _fused_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weight
     rows, columns = graph.targets, graph.indices
     gw = np.einsum("k...d,k...d->k...", g[rows], f.v[columns])
     if grad_weights is not None:
-        extra = as_float(grad_weights, "grad_weights").astype(g.dtype, copy=False)
-        check_shape(extra, "grad_weights", f.weights.shape)
-        gw += extra
+        gw += cotangent(grad_weights, "grad_weights", f.weights.shape, g.dtype)
     gs = f.weights * gw
     gs -= f.weights * np.repeat(simd.segment_sum(gs, graph.indptr), np.diff(graph.indptr), axis=0)
     gs *= g.dtype.type(f.factor)

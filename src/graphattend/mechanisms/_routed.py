@@ -17,7 +17,7 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs
+from ._inputs import Inputs, cotangent
 
 
 class Gates(NamedTuple):
@@ -85,7 +85,7 @@ class Routed(Attention):
         return tuple(dict.fromkeys(name for m in self._members for name in m.used))
 
     @property
-    def rows_are_positions(self) -> bool:  # type: ignore[override]
+    def rows_are_positions(self) -> bool:
         """Whether that holds for any of the experts."""
         return any(m.rows_are_positions for m in self._members)
 
@@ -250,7 +250,7 @@ class Routed(Attention):
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             if grad_weights is not None:
                 raise UnsupportedError("grad_weights: not available for whole graphs", argument="grad_weights")
-            g = np.asarray(grad_output, q.dtype)
+            g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
             gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}

@@ -24,12 +24,16 @@ from typing import Any
 
 import numpy as np
 
+from . import numpy_ops
 from .backends import VARIABLE
 
 _FOLDER = Path(__file__).parent
 _FILES = {"wasm-relaxed-simd": "ufuncs_relaxed.wasm", "wasm-simd128": "ufuncs_simd128.wasm"}
 # A loop that is not clearly faster than the one it replaces is not worth a change of the interpreter.
 _WORTHWHILE = 1.5
+# Browsers round the clock, to 0.1 ms or even 1 ms: shorter times say nothing.
+_MEASURABLE = 4e-3
+_PATIENCE = 40
 
 
 class _Loops:
@@ -42,26 +46,34 @@ class _Loops:
         self.capsule = import_module("numpy._core._multiarray_umath")._UFUNC_API
         self.wanted = self._faster_than_numpy()
         self.users: list[Acceleration] = []
+        self.einsum = False
 
     def _indices(self, matmul: bool) -> list[int]:
         return [i for i, (ufunc, _) in enumerate(self.names) if (ufunc == "matmul") == matmul]
 
     def _faster_than_numpy(self) -> list[int]:
-        """Notice a NumPy that has SIMD or a BLAS of its own: time it before and after."""
+        """Leave alone what NumPy was built to do fast, or does fast anyhow."""
         line = np.linspace(-5, 5, 4096, dtype=np.float32)
         square = line[:2304].reshape(48, 48)
+        has_blas, has_simd = _built_with()
         wanted: list[int] = []
-        for probe, indices in (
-            (lambda: square @ square, self._indices(matmul=True)),
-            (lambda: np.exp(line), self._indices(matmul=False)),
-        ):
-            before = _shortest(probe)
-            self._replace(indices)
-            after = _shortest(probe)
-            self._restore(indices)
-            if before > _WORTHWHILE * after:
-                wanted += indices
+        if not has_blas and self._gains(lambda: square @ square, self._indices(matmul=True)):
+            wanted += self._indices(matmul=True)
+        if not has_simd and self._gains(lambda: np.exp(line), self._indices(matmul=False)):
+            wanted += self._indices(matmul=False)
         return wanted
+
+    def _gains(self, probe: Callable[[], object], indices: list[int]) -> bool:
+        calls = 1
+        while _seconds(probe, calls) < _MEASURABLE:
+            calls *= 2
+        before = min(_seconds(probe, calls) for _ in range(2))
+        self._replace(indices)
+        try:
+            # The engine compiles a loop quickly at first and well after some use: have patience before giving it up.
+            return any(before > _WORTHWHILE * _seconds(probe, calls) for _ in range(_PATIENCE))
+        finally:
+            self._restore(indices)
 
     def _replace(self, indices: list[int]) -> tuple[tuple[str, str], ...]:
         done = [i for i in indices if self.module.replace(self.capsule, getattr(np, self.names[i][0]), i)]
@@ -72,6 +84,9 @@ class _Loops:
             self.module.restore(self.capsule, getattr(np, self.names[i][0]), i)
 
     def add_user(self, user: Acceleration) -> tuple[tuple[str, str], ...]:
+        if not self.users:
+            # With our loops under it, `@` is faster than einsum.
+            self.einsum = numpy_ops.prefer_einsum(False)
         self.users.append(user)
         return self._replace(self.wanted)
 
@@ -80,6 +95,7 @@ class _Loops:
             self.users.remove(user)
             if not self.users:
                 self._restore(self.wanted)
+                numpy_ops.prefer_einsum(self.einsum)
 
 
 _loaded: _Loops | str | None = None  # str: the reason why there are none
@@ -168,13 +184,20 @@ def accelerated() -> dict[str, Any]:
     return {"active": True, "backend": _loaded.variant, "loops": names}
 
 
-def _shortest(function: Callable[[], object], repeats: int = 15) -> float:
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
+def _built_with() -> tuple[bool, bool]:
+    """Whether NumPy says that it was built with a BLAS, and with SIMD instructions."""
+    config: Any = np.show_config(mode="dicts")
+    has_blas = config.get("Build Dependencies", {}).get("blas", {}).get("found", False)
+    options = str(config.get("Compilers", {}).get("c", {}).get("args", ""))
+    has_simd = bool(config.get("SIMD Extensions")) or "-msimd128" in options
+    return bool(has_blas), has_simd
+
+
+def _seconds(function: Callable[[], object], calls: int) -> float:
+    start = perf_counter()
+    for _ in range(calls):
         function()
-        times.append(perf_counter() - start)
-    return min(times)
+    return perf_counter() - start
 
 
 def _load() -> _Loops | str:
