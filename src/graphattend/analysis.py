@@ -386,12 +386,11 @@ def analyze_file(
         ['a', 'b']
     """
     from .graph.files import parse
+    from .report import html_report, layout
 
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):
             raise InvalidConfigError(f"{argument}: expected text, got {type(given).__name__}", argument=argument)
-    from .report import html_report, layout
-
     found = analyze(parse(content.encode("utf-8", "replace"), suffix, name), embeddings, keys, options, seed=seed)
     graph = found.graph
     drawing = drawing and graph.num_nodes <= MOST_LAID_OUT
