@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +23,8 @@ import pyodide_dist
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--no-header", "--durations=10", "--durations-min=5"]
 KINDS = ("passed", "failed", "skipped")
+
+LIMIT = 1800  # seconds for one command
 
 #: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has.
 BACKENDS = {"node": "auto", "chrome": "auto"}
@@ -61,10 +64,14 @@ class Suite:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                start_new_session=True,
             ) as process:
+                watchdog = threading.Timer(LIMIT, self.stop, [process, mark])
+                watchdog.start()
                 for line in process.stdout or ():
                     lines.append(line)
                     print(f"{mark}{line.rstrip()}", flush=True)
+                watchdog.cancel()
             found = counted(lines)
             if self.count_commands:
                 found = {"passed": int(process.returncode == 0), "failed": int(process.returncode != 0), "skipped": 0}
@@ -75,6 +82,11 @@ class Suite:
             print(f"{mark}No test ran", flush=True)
             self.succeeded = False
         self.seconds = time.monotonic() - start
+
+    def stop(self, process: subprocess.Popen[str], mark: str) -> None:
+        """End a command that hangs, and everything it started."""
+        print(f"{mark}Stopped: no end after {LIMIT} seconds", flush=True)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def shorten(word: str) -> str:

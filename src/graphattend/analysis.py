@@ -33,6 +33,13 @@ class MechanismResult:
         entropy: Entropy of every node's weights in nats, (V,).
         effective: How many neighbours a node attends to, exp(entropy), (V,); 0 without neighbours.
         seconds: Time of one call over the whole graph.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> analyze(pair, keys=["flash"]).results[0].effective
+        array([1., 1.])
     """
 
     key: str
@@ -53,6 +60,14 @@ class Analysis:
         results: One entry per mechanism that applied.
         skipped: Key and reason of those that did not.
         agreement: (R, R), mean over nodes of Σ min(p, q) of two mechanisms' weights; 1 = they agree.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> analyze(pair, keys=["flash", "linear"]).agreement.round(6)
+        array([[1., 1.],
+               [1., 1.]])
     """
 
     graph: NeighborGraph

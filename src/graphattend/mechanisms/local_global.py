@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_index, as_int
+from .._validate import all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
@@ -85,6 +85,25 @@ class LocalGlobalAttention(DotProduct):
         """A window of two and one global key."""
         _, inputs = super().example(rng, n, dim)
         return cls(dim, window=2, global_nodes=(min(5, n - 1),)), inputs
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        # A single query stands at position 0: its window is a slice, and only the global keys beyond it are copied.
+        if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
+            return None
+        if type(keys) is not np.ndarray or type(values) is not np.ndarray or keys.ndim != 2 or values.ndim != 2:
+            return None
+        n = keys.shape[0]
+        if values.shape[0] != n or (self.global_nodes and self.global_nodes[-1] >= n):
+            return None
+        if self.check_finite and not (all_finite(keys) and all_finite(values)):
+            return None
+        if self.window is not None and 0 not in self.global_nodes:
+            stop = self.window + 1
+            far = [i for i in self.global_nodes if i >= stop]
+            near_k, near_v = keys[:stop], values[:stop]
+            keys = np.concatenate((near_k, keys[far])) if far else near_k
+            values = np.concatenate((near_v, values[far])) if far else near_v
+        return simd.single(query, keys, values, self.factor, self.check_finite)
 
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)

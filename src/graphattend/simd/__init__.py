@@ -9,12 +9,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from . import backends, numpy_ops, quantized_ops
-from .accelerate import Acceleration, accelerate_numpy, accelerated
+from .. import _validate
+from . import backends, numpy_ops
+
+if TYPE_CHECKING:
+    from .accelerate import Acceleration as Acceleration
+    from .accelerate import accelerate_numpy as accelerate_numpy
+    from .accelerate import accelerated as accelerated
 
 #: What users may rely on; the operations below are for the library itself.
 __all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
@@ -50,8 +55,6 @@ softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
-int8_scores = _op(quantized_ops.int8_scores)
-int8_combine = _op(quantized_ops.int8_combine)
 
 
 def attention(
@@ -183,6 +186,19 @@ def graph_attention_vjp(
     return None if found is None else (found[0], found[1], found[2])
 
 
+def __getattr__(name: str) -> Any:
+    if name in ("Acceleration", "accelerate_numpy", "accelerated"):
+        from . import accelerate
+
+        return getattr(accelerate, name)
+    if name in ("int8_scores", "int8_combine"):
+        from . import quantized_ops
+
+        globals()[name] = _op(getattr(quantized_ops, name))
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def backend_info() -> dict[str, Any]:
     """What does the arithmetic.
 
@@ -195,6 +211,8 @@ def backend_info() -> dict[str, Any]:
         >>> ga.backend_info()["backend"] in ga.backend_info()["available"]
         True
     """
+    from .accelerate import accelerated
+
     return {
         "backend": _current.name,
         "available": [name for name in backends.NAMES if backends.load(name) is not None],
@@ -237,11 +255,13 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
+    _validate.dot = np.dot
     if backend.kernels is not None:
         from . import wasm_ops
 
         wasm_ops.use(backend.kernels)
         _kernels = wasm_ops
+        _validate.dot = wasm_ops.dot
 
 
 _current: backends.Backend
