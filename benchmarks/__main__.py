@@ -98,9 +98,9 @@ def workload_names() -> list[str]:
     return list(workloads.WORKLOADS)
 
 
-def measure(arguments: argparse.Namespace, distribution: Path) -> tuple[Results, list[str]]:
-    """Run everything."""
-    rounds, seconds = (1, 0.05) if arguments.quick else (3, 0.3)
+def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> tuple[Results, list[str]]:
+    """Run everything; what there is so far is always in the folder."""
+    rounds, seconds = (1, 0.05) if arguments.quick else (arguments.rounds, 0.3)
     results: Results = {
         "date": datetime.date.today().isoformat(),
         "rounds": rounds,
@@ -127,10 +127,17 @@ def measure(arguments: argparse.Namespace, distribution: Path) -> tuple[Results,
         for i, name in enumerate(names, 1):
             begin = time.monotonic()
             run.workload(name, rounds, seconds)
+            save(results, folder)
             say(f"[{i}/{len(names)}] {name}: {time.monotonic() - begin:.0f} s")
         if not arguments.only:
             run.accelerate()
+            save(results, folder)
     return results, run.errors
+
+
+def save(results: Results, folder: Path) -> None:
+    """The figures as JSON."""
+    (folder / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def write(results: Results) -> None:
@@ -145,6 +152,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one short round; writes to build/bench/ only")
+    parser.add_argument("--rounds", type=int, default=3, help="how often the runtimes take turns (3)")
     parser.add_argument("--only", default="", help="workloads whose name contains this; writes to build/bench/ only")
     parser.add_argument("--runtime", action="append", choices=["native", "node", "chromium"], help="repeatable")
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and picture from the last run")
@@ -156,11 +164,10 @@ def main() -> None:
     distribution = arguments.distribution or os.environ.get("PYODIDE_DIST")
     if not distribution:
         sys.exit("No distribution: `make bench`, or --distribution with the folder that `make dist-path` prints")
-    results, errors = measure(arguments, Path(distribution))
-    partial = arguments.quick or arguments.only or arguments.runtime or errors
+    partial = arguments.quick or arguments.only or arguments.runtime
     folder = runtimes.ROOT / "build" / "bench" if partial else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
+    results, errors = measure(arguments, Path(distribution), folder)
     if not partial:
         write(results)
     print(report.target_table(results))

@@ -118,7 +118,7 @@ const onnx = {
 async function onnxVariants(ort, kind, sizes, inputs) {
   const variants = [];
   for (const [given, constants, nodes, output] of onnx[kind]?.(sizes, inputs) ?? []) {
-    const session = await ort.InferenceSession.create(onnxModel(given, constants, nodes, output), { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+    const session = await ort.InferenceSession.create(onnxModel(given, constants, nodes, output), { executionProviders: ["wasm"], graphOptimizationLevel: "all", logSeverityLevel: 3 });
     const feeds = Object.fromEntries(Object.entries(given).map(([name, shape]) => [name, new ort.Tensor("float32", inputs[name], shape)]));
     const run = async () => (await session.run(feeds))[output[0]].data;
     run.close = () => session.release();
