@@ -110,6 +110,11 @@ class EdgeFeaturedAttention(Attention):
         """Edge features, unless `edge_dim` is 0."""
         return ("edge_features",) if self.edge_dim else ()
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The same: without `edge_dim` edge features are not looked at."""
+        return self.needed
+
     def _check_metadata(self, metadata: Params) -> None:
         if self.edge_dim:
             check_length(metadata["edge_features"], "metadata.edge_features", -1, self.edge_dim, "edge_dim")
