@@ -49,7 +49,7 @@ def test_lorentz(rng):
     out, w = attn.forward(x[0], x[1:], x[1:], need_weights=True)
     d = [math.sqrt(2) * math.acosh(max(1.0, (x[0, 0] * y[0] - x[0, 1:] @ y[1:]) / 2)) for y in x[1:]]
     np.testing.assert_allclose(w, soft(-np.array(d)), rtol=1e-8)
-    assert abs(-out[0] ** 2 + (out[1:] ** 2).sum() + 2.0) < 1e-9
+    assert abs(-(out[0] ** 2) + (out[1:] ** 2).sum() + 2.0) < 1e-9
 
 
 def test_product_distance_is_the_root_of_the_squares(rng):
