@@ -53,6 +53,7 @@ matmul_tn = _op(numpy_ops.matmul_tn)
 exp = _op(numpy_ops.exp)
 softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
+favor_exponentials = _op(numpy_ops.favor_exponentials)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
 
@@ -263,13 +264,13 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
-    _validate.dot = np.dot
+    _validate.finite_kernel = None
     if backend.kernels is not None:
         from . import wasm_ops
 
         wasm_ops.use(backend.kernels)
         _kernels = wasm_ops
-        _validate.dot = wasm_ops.dot
+        _validate.finite_kernel = wasm_ops.finite
 
 
 _current: backends.Backend

@@ -111,12 +111,6 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
     return out if _k.matmul(a, b, out, transposes) else None
 
 
-def dot(a: Array, b: Array) -> Any:
-    """``a @ b`` of two flat arrays."""
-    found = _matmul(a[None, :], b[None, :], 2) if a.size > 256 else None
-    return np.dot(a, b) if found is None else found[0, 0]
-
-
 def exp(x: Array) -> Array | None:
     """``np.exp(x)``."""
     out = _empty(x.shape, x.dtype)
