@@ -26,10 +26,11 @@ test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chr
 	@$(PYTHON_ENV) tools/test_suites.py
 
 serve: env npm  ## The demo in the browser
-	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); cd web && PYODIDE_DIST="$$dist" npm start
+	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)
 
-bench: env npm  ## Measure every mechanism in every runtime
-	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks
+bench: env  ## Measure every mechanism and the peers in every runtime (about 15 minutes)
+	@$(PYTHON_ENV) tools/npm_install.py benchmarks
+	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks $(BENCH)
 
 docs: env  ## Build the documentation site into build/site
 	@$(PYTHON_ENV) -m mkdocs build --strict --quiet --site-dir build/site && echo build/site/index.html
@@ -47,7 +48,8 @@ dist-path: env  ## Assemble the local Pyodide distribution; its folder is the la
 	@$(PYTHON_ENV) tools/pyodide_dist.py
 
 js-pack: env npm  ## Build the npm package; the tarball's path is the last line
-	@cd js && npm run --silent build && echo "$$PWD/$$(npm pack --silent --pack-destination . | tail -n 1)"
+	@wheel=$$($(PYTHON_ENV) tools/build_wheel.py); cd js && \
+	tarball=$$(GRAPHATTEND_WHEEL="$$wheel" npm pack --silent --pack-destination . | tail -n 1); echo "$$PWD/$$tarball"
 
 clean:  ## Remove what was built here (the machine's download cache stays)
 	rm -rf .venv build dist out .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis js/node_modules web/node_modules js/dist web/dist

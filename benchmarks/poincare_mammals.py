@@ -186,10 +186,10 @@ def draw_disk(x: np.ndarray, hierarchy: Hierarchy, labels: int = 30, size: float
         text = name.replace("&", "&amp;").replace("<", "&lt;")
         words.append(f'<text x="{a:.1f}" y="{b - 5:.1f}">{text}</text>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -10 {2 * size + 20:.0f} {2 * size + 20:.0f}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-90 -20 {2 * size + 180:.0f} {2 * size + 40:.0f}">'
         "<title>WordNet mammals in the Poincaré disk</title>"
         "<style>text{font:12px sans-serif;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:3px}</style>"
-        f'<rect x="-10" y="-10" width="{2 * size + 20:.0f}" height="{2 * size + 20:.0f}" fill="#fff"/>'
+        f'<rect x="-90" y="-20" width="{2 * size + 180:.0f}" height="{2 * size + 40:.0f}" fill="#fff"/>'
         f'<circle cx="{size}" cy="{size}" r="{size}" fill="#f7f9fc" stroke="#889"/>'
         f'<path d="{edges}" fill="none" stroke="#36c" stroke-width="0.5" opacity="0.4"/>'
         f'<g fill="#124">{dots}</g>{"".join(words)}</svg>\n'

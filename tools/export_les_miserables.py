@@ -1,7 +1,6 @@
 """Write networkx's graph of co-appearances in Les Misérables (Knuth 1993) as JSON node-link; print where."""
 
 import json
-import sys
 from pathlib import Path
 
 import networkx as nx
@@ -9,14 +8,13 @@ import networkx as nx
 OUT = Path(__file__).resolve().parent.parent / "build" / "les_miserables.json"
 
 
-def main() -> int:
-    """Write the file."""
+def export() -> Path:
+    """Write the file; its path."""
     OUT.parent.mkdir(exist_ok=True)
     data = nx.node_link_data(nx.les_miserables_graph(), edges="links")
     OUT.write_text(json.dumps(data), encoding="utf-8")
-    print(OUT)
-    return 0
+    return OUT
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(export())

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -15,13 +16,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import build_wheel
+import build_js
 import chromium
 import pyodide_dist
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--no-header", "--durations=10", "--durations-min=5"]
 KINDS = ("passed", "failed", "skipped")
+
+LIMIT = 1800  # seconds for one command
 
 #: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has.
 BACKENDS = {"node": "auto", "chrome": "auto"}
@@ -34,7 +37,6 @@ class Suite:
     name: str
     title: str
     commands: Callable[[], list[list[str]]]
-    folder: Path = ROOT
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     count_commands: bool = False
     counts: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(KINDS, 0))
@@ -54,17 +56,23 @@ class Suite:
             lines = []
             with subprocess.Popen(
                 command,
-                cwd=self.folder,
+                cwd=ROOT,
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                start_new_session=True,
             ) as process:
+                watchdog = threading.Timer(LIMIT, self.stop, [process, mark])
+                watchdog.start()
                 for line in process.stdout or ():
                     lines.append(line)
                     print(f"{mark}{line.rstrip()}", flush=True)
+                watchdog.cancel()
+            if process.returncode < 0:
+                print(f"{mark}Ended by {signal.Signals(-process.returncode).name}", flush=True)
             found = counted(lines)
             if self.count_commands:
                 found = {"passed": int(process.returncode == 0), "failed": int(process.returncode != 0), "skipped": 0}
@@ -75,6 +83,11 @@ class Suite:
             print(f"{mark}No test ran", flush=True)
             self.succeeded = False
         self.seconds = time.monotonic() - start
+
+    def stop(self, process: subprocess.Popen[str], mark: str) -> None:
+        """End a command that hangs, and everything it started."""
+        print(f"{mark}Stopped: no end after {LIMIT} seconds", flush=True)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def shorten(word: str) -> str:
@@ -104,10 +117,11 @@ def lint() -> list[list[str]]:
         [sys.executable, "-m", "ruff", "check", "."],
         [sys.executable, "-m", "ruff", "format", "--check", "."],
         [sys.executable, "-m", "mypy"],
+        [sys.executable, "tools/gen_types.py", "--check"],
     ]
     for name in ("js", "web"):
-        if (ROOT / name / "tsconfig.json").exists():
-            commands.append(["npm", "exec", "--prefix", name, "--", "tsc", "--noEmit", "-p", name])
+        if (ROOT / name / "package.json").exists():
+            commands.append(["npm", "run", "--silent", "--prefix", name, "lint"])
     return commands
 
 
@@ -127,9 +141,12 @@ def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
     return commands
 
 
-def npm_test(folder: str) -> Callable[[], list[list[str]]]:
-    """A folder's own `npm test`."""
-    return lambda: [["npm", "test", "--silent"]] if (ROOT / folder / "package.json").exists() else []
+def javascript() -> list[list[str]]:
+    """The npm package's own tests, on a fresh build."""
+    if not (ROOT / "js" / "package.json").exists():
+        return []
+    os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
+    return [[sys.executable, "tools/build_js.py"], ["npm", "test", "--silent", "--prefix", "js"]]
 
 
 def demo() -> list[list[str]]:
@@ -153,7 +170,7 @@ def stages() -> list[list[Suite]]:
                 environment=chrome,
             ),
         ],
-        [Suite("javascript", "JavaScript", npm_test("js"), folder=ROOT / "js")],
+        [Suite("javascript", "JavaScript", javascript)],
         [Suite("demo", "Demo", demo)],
     ]
 
@@ -192,9 +209,9 @@ def main() -> None:
         sys.exit(f"No suite {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = [[suite for suite in stage if not wanted or suite.name in wanted] for stage in stages()]
     suites = [suite for stage in chosen for suite in stage]
-    if {"chromium", "demo"} & {suite.name for suite in suites}:
+    if {"chromium", "javascript", "demo"} & {suite.name for suite in suites}:
         os.environ["CHROMIUM"] = chromium.find()
-    build_wheel.build()  # once, before suites that run side by side ask for it
+    build_js.build()  # once, and the wheel with it, before suites that run side by side ask for them
     for stage in filter(None, chosen):
         run_stage(stage)
     summary(suites)

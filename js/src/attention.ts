@@ -1,4 +1,5 @@
 import type { Backend } from "./backend.js";
+import { look } from "./errors.js";
 import { addMethods, callMethod, Owned, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
 import type { Remote } from "./objects.js";
 import type { MechanismKey, MechanismMethods, MechanismNeeds } from "./schema.js";
@@ -111,7 +112,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null | O, values?: Data | null, options?: O,
   ): Promise<Result<O>> {
     // attend(graph, x, { needWeights }) is what most people write.
-    if (options === undefined && values === undefined && isOptions(keys)) return this.attend(graph, queries, null, null, keys as O);
+    if (options === undefined && values === undefined && look(() => isOptions(keys))) return this.attend(graph, queries, null, null, keys as O);
     const result = await this.#pass("attend", [graph, queries, keys, values], options, undefined, ["graph", "queries", "keys", "values"]);
     const [output, weights] = Array.isArray(result) ? result as Matrix[] : [result as Matrix];
     return { output, weights } as Result<O>;
@@ -143,9 +144,14 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
   }
 
+  /** Call any public method by name. */
+  async call(name: string, ...args: unknown[]): Promise<unknown> {
+    return callMethod(this.backend, this, name, args);
+  }
+
   #shards(query: Data, options: ForwardOptions | undefined): Shard[] | undefined {
     if (this.backend.size === 1 || !this.#rowwise) return undefined;
-    return shards(query, this.dim, options, this.backend.size);
+    return look(() => shards(query, this.dim, options, this.backend.size));
   }
 
   async #pass(method: string, values: unknown[], options: object | undefined, keep?: number, names = NAMES): Promise<unknown> {

@@ -197,7 +197,7 @@ function sharedByte(): Uint8Array | undefined {
 async function openPort(make: MakeWorker | undefined): Promise<Port> {
   if (isNode) {
     const { Worker: NodeWorker } = await nodeModule("node:worker_threads");
-    const worker = (make?.() ?? new NodeWorker(new URL("./worker.js", import.meta.url))) as InstanceType<typeof NodeWorker>;
+    const worker = (make?.() ?? new NodeWorker(new URL("./worker.js", import.meta.url), { execArgv: [] })) as InstanceType<typeof NodeWorker>;
     let killed = false;
     return {
       postMessage: (message, transfer) => worker.postMessage(message, transfer),

@@ -3,6 +3,7 @@ import type { Backend } from "./backend.js";
 import { AttentionError, invalid } from "./errors.js";
 import { loadFormat, Remote, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
 import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type MechanismKey, type Schema } from "./schema.js";
+import { train, type TrainOptions, type TrainResult } from "./train.js";
 import type { CallOptions, CsrGraph, Data, EdgeGraph, Matrix } from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
 
@@ -114,6 +115,21 @@ export class GraphAttend {
     const names = typeof target === "string" ? splitName(target) : target;
     const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], { keep, dtype: call.dtype, double: true });
     return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
+  }
+
+  /** Train a mechanism over a graph, with progress and cancel. */
+  async train<K extends MechanismKey>(attention: Attention<K>, options: TrainOptions): Promise<TrainResult<K>> {
+    return train(this.backend, attention, options);
+  }
+
+  /** Run Python's command line on files given by name; those named in `outputs` come back. */
+  async commandLine(
+    args: readonly string[], files: Readonly<Record<string, Uint8Array>> = {}, outputs: readonly string[] = [], call: CallOptions = {},
+  ): Promise<{ status: number; stdout: string; stderr: string; files: Record<string, Uint8Array> }> {
+    const given = new Args([new Args([...Object.keys(files)]), new Args(Object.values(files)), new Args([...outputs])]);
+    const reply = await this.backend.request(encode("command_line", [new Args([...args]), given]), call);
+    const result = decode(reply) as { status: number; stdout: string; stderr: string; files: Record<string, Matrix<Uint8Array>> };
+    return { ...result, files: Object.fromEntries(Object.entries(result.files).map(([name, m]) => [name, m.data])) };
   }
 
   /** End the interpreter and free everything. Calls that still wait reject. */

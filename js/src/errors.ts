@@ -18,6 +18,8 @@ export interface ErrorDetails {
 
 /** The one kind of error this package rejects and throws with. */
 export class AttentionError extends Error {
+  /** Its name also where names of classes were shortened. */
+  static override readonly name = "AttentionError";
   readonly code: ErrorCode;
   readonly argument: string | undefined;
   readonly expected: unknown;
@@ -52,5 +54,15 @@ export function reason(error: unknown): string {
     return error instanceof Error ? error.message : String(error);
   } catch {
     return "unknown error";
+  }
+}
+
+/** Look at data of a caller, who may have put anything there: getters and proxies that throw end in a typed error. */
+export function look<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof AttentionError) throw error;
+    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
   }
 }

@@ -52,4 +52,5 @@ export { Attention, type AttentionFor, type AttendOptions, type Config, type For
 export { Remote, Tensor, type Pullback, type VjpResult } from "./objects.js";
 export type * from "./types.js";
 export type * from "./schema.js";
+export type { TrainOptions, TrainProgress, TrainResult } from "./train.js";
 export { VERSION } from "./version.js";

@@ -296,6 +296,22 @@ export interface LearnedRoutingOptions {
   routerTemperature?: number;
 }
 
+/** A policy over the neighbours of a node, given a query: the attention weights are the chances of going there. */
+export interface RlNavigatorOptions {
+  /** width of queries and keys (≥ 1). */
+  dim: number;
+  /** seed of the initial parameters (≥ 0). @default 0 */
+  seed?: number;
+  /** refuse NaN and infinity in the inputs. @default true */
+  checkFinite?: boolean;
+  /** width of the scores' products; null means dim (≥ 1). @default null */
+  rank?: number | null;
+  /** initial factor of the scores; small values explore (> 0). @default 1.0 */
+  sharpness?: number;
+  /** probability of dropping a weight in training (≥ 0, ≤ 1). @default 0.0 */
+  dropout?: number;
+}
+
 /** Multi-head attention with a gate per head and query: heads whose gate is low are switched off. */
 export interface DynamicHeadsOptions {
   /** width of queries and keys (≥ 1). */
@@ -337,6 +353,7 @@ export interface MechanismOptions {
   structural: StructuralOptions;
   moe: MoeOptions;
   learned_routing: LearnedRoutingOptions;
+  rl_navigator: RlNavigatorOptions;
   dynamic_heads: DynamicHeadsOptions;
 }
 
@@ -357,6 +374,7 @@ export interface MechanismNeeds {
   structural: "structuralFeatures";
   moe: never;
   learned_routing: never;
+  rl_navigator: never;
   dynamic_heads: never;
 }
 
@@ -417,6 +435,18 @@ export interface MechanismMethods {
   /** The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one. */
   shares<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
   };
+  rl_navigator: {
+  /** What `search` needs to know of the vectors, computed once for many queries. */
+  encode<R = unknown>(vectors: Input, options?: CallOptions): Promise<R>;
+  /** The navigator that knows the vectors' principal axes, the best start for `train`. */
+  fitted<R = unknown>(vectors: Input, options?: CallOptions): Promise<R>;
+  /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
+  greedySearch<R = unknown>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number } & CallOptions): Promise<R>;
+  /** Look for the vectors nearest to the query, walking the graph by the policy. */
+  search<R = unknown>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number; codes?: Input | null } & CallOptions): Promise<R>;
+  /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
+  train<R = unknown>(graph: Input, vectors: Input, queries: Input, options?: { steps?: number; rollouts?: number; discount?: number; epochs?: number; batchSize?: number; lr?: number; seed?: number; onProgress?: Input | null; cancel?: Input } & CallOptions): Promise<R>;
+  };
   dynamic_heads: {
   /** How many heads each query uses: an integer for a single query, else (..., M). */
   activeHeads<R = unknown>(query: Input, options?: CallOptions): Promise<R>;
@@ -453,6 +483,8 @@ export interface Euclidean extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The base point of `expmap0` and `logmap0`: (D,). */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -488,6 +520,8 @@ export interface Lorentz extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The point (1/√c, 0, …), of `dim` coordinates. */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -529,6 +563,8 @@ export interface Poincare extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The base point of `expmap0` and `logmap0`: (D,). */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -564,6 +600,8 @@ export interface Product extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The factors' origins. */
   origin<R = Matrix>(options?: { dim?: number | null } & CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -601,6 +639,8 @@ export interface Sphere extends Remote {
   norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
   /** The point (radius, 0, …), of `dim` coordinates. */
   origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
+  /** Distances of all pairs. */
+  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Any vectors (..., D) moved onto the manifold; points on it stay. */
   project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
   /** The part of v (..., D) that is tangent at x (..., D). */
@@ -779,6 +819,8 @@ export interface Functions {
   multiHeadAttention<R = unknown>(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
   /** Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector. */
   orthogonalProjection<R = Matrix>(numFeatures: number, dim: number, options: { seed: number } & CallOptions): Promise<R>;
+  /** softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix. */
+  quantizedAttention<R = Matrix>(query: Input, keysQ8: Input, values: Input, options?: CallOptions): Promise<R>;
   /** Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions. */
   rotary<R = Matrix>(x: Input, positions: Input, options?: { base?: number; interleaved?: boolean } & CallOptions): Promise<R>;
   /** Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name. */
@@ -880,7 +922,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {
@@ -1836,6 +1878,56 @@ export const SHORT_SCHEMAS = {
   "x-needs": [],
   "x-uses": [],
   "x-value-width": "dim"
+ },
+ "rl_navigator": {
+  "description": "A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.",
+  "properties": {
+   "dim": {
+    "type": "integer",
+    "minimum": 1,
+    "description": "width of queries and keys"
+   },
+   "seed": {
+    "type": "integer",
+    "minimum": 0,
+    "default": 0,
+    "description": "seed of the initial parameters"
+   },
+   "check_finite": {
+    "type": "boolean",
+    "default": true,
+    "description": "refuse NaN and infinity in the inputs"
+   },
+   "rank": {
+    "type": [
+     "integer",
+     "null"
+    ],
+    "minimum": 1,
+    "default": null,
+    "description": "width of the scores' products; null means dim"
+   },
+   "sharpness": {
+    "type": "number",
+    "exclusiveMinimum": 0.0,
+    "default": 1.0,
+    "description": "initial factor of the scores; small values explore"
+   },
+   "dropout": {
+    "type": "number",
+    "minimum": 0.0,
+    "maximum": 1.0,
+    "default": 0.0,
+    "description": "probability of dropping a weight in training"
+   }
+  },
+  "x-key": "rl_navigator",
+  "x-class": "RLNavigator",
+  "x-family": "adaptive",
+  "x-complexity": "O((M+N)·D·r + M·N·r)",
+  "x-needs": [],
+  "x-uses": [],
+  "x-value-width": "any"
  },
  "dynamic_heads": {
   "description": "Multi-head attention with a gate per head and query: heads whose gate is low are switched off.",

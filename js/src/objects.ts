@@ -1,5 +1,5 @@
 import type { Backend } from "./backend.js";
-import { AttentionError } from "./errors.js";
+import { AttentionError, look } from "./errors.js";
 import type { CallOptions, Data, Matrix, TensorLike } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
@@ -26,7 +26,7 @@ export abstract class Owned {
 
   /** @internal */
   [ID](): number {
-    if (this.#id === undefined) throw new AttentionError("freed", `this ${this.constructor.name} was freed`, { argument: "this" });
+    if (this.#id === undefined) throw new AttentionError("freed", "this object was freed", { argument: "this" });
     return this.#id;
   }
 
@@ -123,7 +123,7 @@ const CALL_OPTIONS = ["signal", "timeout", "transfer"] as const;
 /** Options of the call itself apart from those for Python. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
-  const rest = { ...options } as Record<string, unknown>;
+  const rest = look(() => ({ ...options })) as Record<string, unknown>;
   const call: Record<string, unknown> = {};
   for (const name of CALL_OPTIONS) {
     if (Object.hasOwn(rest, name)) {
@@ -141,8 +141,8 @@ export function splitCall(options: object | null | undefined): [object | null, C
 /** Arguments whose last one may be an object with options. */
 export function splitOptions(args: unknown[]): [unknown[], object | null, CallOptions] {
   const last = args.at(-1);
-  if (!isOptions(last)) return [args, null, {}];
-  return [args.slice(0, -1), ...splitCall(last)];
+  if (!look(() => isOptions(last))) return [args, null, {}];
+  return [args.slice(0, -1), ...splitCall(last as object)];
 }
 
 function isOptions(x: unknown): x is object {

@@ -1,10 +1,9 @@
 import { AttentionError, reason } from "./errors.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
-import { VERSION } from "./version.js";
 
 export const PYODIDE_VERSION = "314.0.3";
-const CDN = `https://cdn.jsdelivr.net/pyodide/v${PYODIDE_VERSION}/full/`;
+export const CDN = `https://cdn.jsdelivr.net/pyodide/v${PYODIDE_VERSION}/full/`;
 
 /** The little of Pyodide's interface that is used here. */
 export interface Proxy {
@@ -167,5 +166,3 @@ class Counter {
     return new Response(stream, { status, statusText, headers });
   }
 }
-
-export const cdn = { url: CDN, version: VERSION };

@@ -28,7 +28,12 @@ interface Rows {
 
 /** A query as rows, if it is a matrix that lies in this thread. */
 function queryRows(query: Data, dim: number): Rows | undefined {
-  if (Array.isArray(query) && Array.isArray(query[0] ?? 0) && !Array.isArray((query[0] as unknown[])[0])) return query as Rows;
+  if (Array.isArray(query)) {
+    const whole = query.every((row) => (Array.isArray(row) || ArrayBuffer.isView(row)) && (row as unknown as number[]).length === dim
+      && typeof (row as unknown as number[])[0] === "number");
+    return whole ? query as Rows : undefined;
+  }
+  if (typeof query !== "object" || query === null) return undefined;
   const shaped = query as { data?: TypedArray; shape?: readonly number[] };
   const data = ArrayBuffer.isView(query) ? query as TypedArray : ArrayBuffer.isView(shaped.data) ? shaped.data : undefined;
   if (data === undefined) return undefined;

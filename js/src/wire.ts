@@ -1,4 +1,4 @@
-import { AttentionError, invalid, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
+import { AttentionError, invalid, look, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
 
 export type TypedArray =
   | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array
@@ -209,14 +209,8 @@ export interface RequestOptions {
 /** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
 export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
   const encoder = new Encoder(options.double === true || options.dtype === "float64");
-  let text: string;
-  try {
-    const tree = args.map((x) => encoder.value(x, "", 0));
-    text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
-  } catch (error) {
-    if (error instanceof AttentionError) throw error;
-    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
-  }
+  const tree = look(() => args.map((x) => encoder.value(x, "", 0)));
+  const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
   const { arrays, offsets, bytes, uses } = encoder;
   return { text, arrays, offsets, bytes, uses, keep: options.keep };
 }
@@ -237,7 +231,7 @@ export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
 /** The value in an answer, or the typed error it carries. */
 export function decode(reply: Reply): unknown {
   const { arrays } = reply;
-  const body = JSON.parse(reply.text, (_name, value: unknown) => {
+  const body = parse(reply.text, (_name, value: unknown) => {
     if (typeof value !== "object" || value === null) return value;
     const entry = value as { $a?: [number, number[]]; $f?: string };
     if (entry.$a !== undefined) return { data: arrays[entry.$a[0]], shape: entry.$a[1] };
@@ -246,4 +240,12 @@ export function decode(reply: Reply): unknown {
   }) as { ok?: unknown; error?: ErrorDetails & { code: ErrorCode; message: string } };
   if (body.error !== undefined) throw new AttentionError(body.error.code, body.error.message, body.error);
   return body.ok;
+}
+
+function parse(text: string, revive: (name: string, value: unknown) => unknown): unknown {
+  try {
+    return JSON.parse(text, revive);
+  } catch (error) {
+    throw new AttentionError("internal_error", `an answer that cannot be read (${reason(error)})`, { cause: error });
+  }
 }

@@ -161,7 +161,7 @@ export const checks = {
     equal([...(await graphs[4].degree()).data], [3, 2, 1, 1, 1, 0]);
     equal(graphs[4].fields.num_nodes, 6);
     await rejects(attn.attend({ indptr: [0, 1], indices: [7] }, x), "out_of_bounds");
-    await rejects(attn.attend({ indptr: [0, 5], indices: [0] }, x), "invalid_config");
+    await rejects(attn.attend({ indptr: [0, 5], indices: [0] }, x), "dimension_mismatch");
     await rejects(attn.attend({ nodes: [] }, x), "invalid_config");
   },
 
@@ -275,6 +275,45 @@ export const checks = {
     equal((await info.pullback(1)).map((g) => g.shape), [[2, 2], [2, 1, 2], [2, 1, 2]]);
     close(await ga.training.laplacian([[0, 0], [1, 1]], [[0], [1]]), 2, "laplacian");
     close(await ga.training.orthogonality([[1, 0], [0, 1]]), 0, "orthogonality");
+  },
+
+  "training with progress and cancel": async (ga) => {
+    const attn = await ga.create("multi_head", { dim: 4, numHeads: 2, seed: 1 });
+    const graph = { edges: [[0, 1], [1, 0], [2, 3], [3, 2], [0, 0], [1, 1], [2, 2], [3, 3]], numNodes: 4 };
+    const features = [[1, 0, 0, 0.5], [0.9, 0.1, 0, 0.4], [0, 0, 1, 0.1], [0, 0.1, 0.9, 0.3]];
+    const seen = [];
+    const options = { graph, features, labels: [0, 0, 1, 1], lr: 0.05, epochs: 40, seed: 3 };
+    const result = await ga.train(attn, { ...options, onProgress: (p) => seen.push(p) });
+    ok(result.losses.length === 40 && result.losses[39] < 0.2 * result.losses[0], `the loss falls: ${result.losses[0]} to ${result.losses[39]}`);
+    equal(result.reason, "finished");
+    ok(seen.length > 0 && seen.at(-1).fraction === 1 && seen.at(-1).epochs === 40, "progress");
+    const { output } = await result.attention.attend(graph, features);
+    const best = [0, 1, 2, 3].map((i) => (output.data[4 * i] > output.data[4 * i + 1] ? 0 : 1));
+    equal(best, [0, 0, 1, 1], "it has learned the classes");
+    const again = await ga.train(attn, options);
+    equal(again.losses, result.losses, "the same seed");
+    const targets = await ga.train(attn, { graph, features, targets: features, optimizer: "SGD", epochs: 3 });
+    ok(targets.losses[2] < targets.losses[0], "mean squared error falls");
+    const controller = new AbortController();
+    await rejects(ga.train(attn, { ...options, epochs: 1_000_000, signal: controller.signal, onProgress: () => controller.abort() }), "aborted");
+    await rejects(ga.train(attn, { graph, features }), "invalid_config", { argument: "labels" });
+    await rejects(ga.train(attn, { ...options, optimizer: "Magic" }), "invalid_config", { argument: "optimizer" });
+    await rejects(ga.train(attn, { ...options, epoch: 3 }), "invalid_config", { argument: "epoch" });
+  },
+
+  "recommend and the command line": async (ga) => {
+    const found = await ga.recommend({ edges: [[0, 1], [0, 2], [1, 3], [1, 4]], numNodes: 5 }, { dim: 8 });
+    ok(ga.mechanisms.includes(found.key) && found.reasons.length > 0, "a mechanism and reasons");
+    await (await ga.create(found.key, { dim: 8, ...found.options })).free();
+    const graph = new TextEncoder().encode("0 1\n1 2\n2 0\n2 3\n");
+    const { status, stdout, stderr, files } = await ga.commandLine(
+      ["analyze", "--graph", "g.txt", "--mechanism", "scaled_dot_product", "--dim", "2", "--plot", "r.html"], { "g.txt": graph }, ["r.html"]);
+    equal([status, stderr.includes("Traceback")], [0, false], stderr);
+    ok(stdout.includes("scaled_dot_product"), "a table");
+    ok(new TextDecoder().decode(files["r.html"]).includes("<svg"), "a report");
+    const missing = await ga.commandLine(["analyze", "--graph", "none.txt"]);
+    equal(missing.status, 2);
+    ok(missing.stderr.includes("none.txt") && missing.stderr.trim().split("\n").length === 1, "one line that names the file");
   },
 
   "compression": async (ga) => {

@@ -25,11 +25,12 @@ from .mechanisms import create, from_config, list_mechanisms
 from .simd import backend_info, use_backend
 
 if TYPE_CHECKING:
-    from . import compression, errors, functional, geometry, graph, simd, testing, training
+    from . import analysis, compression, errors, functional, geometry, graph, interop, simd, testing, training
+    from ._schema import schema
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
-    from .schema import schema
+    from .recommendation import Recommendation, recommend
 
 __version__ = "0.1.0"
 
@@ -39,11 +40,13 @@ _LAZY = {
     "Gradients": "mechanisms._base",
     "GraphMetadata": "graph",
     "NeighborGraph": "graph",
+    "Recommendation": "recommendation",
     "load": "mechanisms._files",
-    "schema": "schema",
+    "recommend": "recommendation",
+    "schema": "_schema",  # not "schema": importing that module would hide the function
 } | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
 
-_MODULES = ("compression", "functional", "geometry", "graph", "testing", "training")
+_MODULES = ("analysis", "compression", "functional", "geometry", "graph", "interop", "testing", "training")
 
 __all__ = [
     "AttentionError",

@@ -82,7 +82,7 @@ def call(text: str) -> str:
     try:
         request = _parse_cached(text) if len(text) <= CACHED else _parse(text)
         operation = OPERATIONS[request["op"]]
-        keep = request.get("keep")
+        keep: Any = request.get("keep")
         result = operation(*_decode(request["args"], keep is not None))
         encoder = _Encoder(request.get("dtype") == "float64", keep)
         body = json.dumps({"ok": encoder.encode(result)}, separators=(",", ":"), allow_nan=False)
@@ -108,7 +108,7 @@ def _refusal(error: dict[str, Any]) -> str:
 
 def describe_error(error: Exception) -> dict[str, Any]:
     """An error as JSON types: code, message, argument, expected, actual, traceback."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, ValueError) and "array is too big" in str(error)):
         out: dict[str, Any] = {"code": "out_of_memory", "message": f"out of memory {error}".strip()}
     elif isinstance(error, AttentionError):
         out = {"code": error.code, "message": _plain(error.message)}
@@ -187,7 +187,7 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
     if ref.code == "b1":
         return x != 0
     if ref.code[0] == "n" and np.isfinite(x).all() and (x == np.floor(x)).all():
-        return x.astype(np.int64)  # JavaScript knows one kind of number: whole ones may be indices
+        return x.astype(np.intp)  # JavaScript knows one kind of number: whole ones may be indices
     return x.copy() if copy else x
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
+import io
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__, simd
+from ._bridge_training import Training
 from ._validate import near_miss
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, UnsupportedError
 from .graph import GraphMetadata, NeighborGraph
@@ -37,6 +40,10 @@ WITHHELD = frozenset(
         "Progress",
     }
 )
+#: Longest name that can mean anything.
+LONGEST = 100
+#: Arguments that need no adapting beyond their shape.
+ROWS = frozenset({"query", "keys", "values"})
 #: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
 SHORT = 16
 
@@ -74,6 +81,8 @@ def snake_names(options: Any, argument: str) -> dict[str, Any]:
         raise InvalidConfigError(f"{argument}: expected names and values", argument=argument)
     out: dict[str, Any] = {}
     for name, value in options.items():
+        if len(name) > LONGEST:
+            raise _unknown(name, (), argument)
         key = snake(name)
         if key in out:
             raise InvalidConfigError(f"{key}: given twice", argument=key)
@@ -102,7 +111,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def describe_object(value: Any) -> dict[str, Any]:
     """What JavaScript is told about an object it gets a handle of."""
-    cls = type(value)
+    cls: Any = type(value)
     if not cls.__module__.startswith(__package__ or "graphattend"):
         raise UnsupportedError(f"{cls.__name__}: cannot be handed to JavaScript")
     out: dict[str, Any] = {"type": cls.__name__, "methods": methods(cls)}
@@ -208,9 +217,9 @@ def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any
     n = keys.shape[-2] if isinstance(keys, np.ndarray) and keys.ndim > 1 else None
     values = given.get("values")
     if isinstance(values, np.ndarray) and values.ndim == 1:
-        wide = attn.any_value_width and n and values.size % n == 0
-        given["values"] = values.reshape(n, -1) if wide else rows(values, "values", dim)
-    if len(given) > 3:
+        wide = n and attn.any_value_width and values.size % n == 0
+        given["values"] = values.reshape(n or 1, -1) if wide else rows(values, "values", dim)
+    if not given.keys() <= ROWS:
         _adapt_options(given, dim, n)
     if isinstance(given.get("graph"), dict):
         given["graph"] = graph(given["graph"])
@@ -258,7 +267,7 @@ def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str,
         raise
 
 
-# -- operations ----------------------------------------------------------------------------------------------------------
+# -- operations ----------------------------------------------------------------------------------------------------
 
 
 def start(accelerate: bool) -> dict[str, Any]:
@@ -299,9 +308,10 @@ def load(data: np.ndarray, format: str) -> Any:
 
 
 def _method_name(value: Any, name: str) -> str:
-    found = snake(name)
-    if found not in methods(type(value)):
-        raise _unknown(found, methods(type(value)), f"method of {type(value).__name__}")
+    found = snake(name) if isinstance(name, str) and len(name) <= LONGEST else "?"
+    cls: Any = type(value)
+    if found not in methods(cls):
+        raise _unknown(found, methods(cls), f"method of {cls.__name__}")
     return found
 
 
@@ -335,7 +345,7 @@ def attribute(value: Any, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
-    found = _public(module, snake(name))
+    found = _public(module, name)
     return _bound(found, args, _function_options(options))
 
 
@@ -343,15 +353,16 @@ def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
     """`graphattend.vjp` of a public function of a module, or of a public method of an object."""
     from ._vjp import vjp
 
-    found = _public(module, snake(name)) if isinstance(module, str) else getattr(module, _method_name(module, name))
+    found = _public(module, name) if isinstance(module, str) else getattr(module, _method_name(module, name))
     return _pullbacks(vjp(found, *args, **_function_options(options)))
 
 
 def _public(module: str, name: str) -> Any:
-    if module not in MODULES:
+    if module not in MODULES or len(name) > LONGEST:
         raise _unknown(module, MODULES, "module")
     package = importlib.import_module(f".{module}", __package__)
     names = [n for n in package.__all__ if n not in WITHHELD]
+    name = snake(name)
     if name not in names:
         raise _unknown(name, names, f"name in {module}")
     return getattr(package, name)
@@ -396,21 +407,47 @@ def recommend(value: Any, options: Any) -> Any:
     return {"key": found.key, "options": dict(found.options), "reasons": list(found.reasons)}
 
 
+def train(attn: Attention, over: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any) -> Training:
+    """A training run of a mechanism over a graph."""
+    return Training(attn, graph(over), rows(features, "features", attn.dim), labels, targets, nodes, options)
+
+
+def train_steps(run: Training) -> dict[str, Any] | None:
+    """Some steps of a run: its progress, or None at the end."""
+    return run.steps()
+
+
+def train_result(run: Training) -> dict[str, Any]:
+    """What a run gave."""
+    return run.result()
+
+
+def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
+    """Run the command line in a folder that holds the given files; those asked for come back."""
+    from .cli import main
+
+    names, contents, outputs = files
+    out, err = io.StringIO(), io.StringIO()
+    with tempfile.TemporaryDirectory() as folder:
+        inside = {name: str(Path(folder, f"{i}-{Path(name).name}")) for i, name in enumerate([*names, *outputs])}
+        for name, data in zip(names, contents, strict=True):
+            Path(inside[name]).write_bytes(data.tobytes())
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([inside.get(a, a) for a in args])
+        made = {name: Path(inside[name]) for name in outputs}
+        found = {name: path.read_bytes() for name, path in made.items() if path.exists()}
+    texts = {}
+    for stream, text in (("stdout", out.getvalue()), ("stderr", err.getvalue())):
+        for name, path in inside.items():
+            text = text.replace(path, name)
+        texts[stream] = text
+    return {"status": status, "files": found, **texts}
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        start,
-        info,
-        create,
-        save,
-        load,
-        tensor,
-        read,
-        graph,
-        recommend,
-        method,
-        attribute,
-        function,
-        function_vjp,
+        *(start, info, create, save, load, tensor, read, graph, recommend, method, attribute, function, function_vjp),
+        *(train, train_steps, train_result, command_line),
     )
 }

@@ -5,10 +5,9 @@ Functions behind this boundary take what they get and check nothing again. Input
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -71,18 +70,26 @@ def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(a.astype(_F8, copy=False) for a in arrays)
 
 
+#: Inner product of two flat arrays; `simd` puts a faster one here while it has kernels.
+dot: Callable[[np.ndarray, np.ndarray], Any] = np.dot
+
+
+def all_finite(x: np.ndarray) -> bool:
+    """Whether there is no NaN and no infinity in `x`."""
+    # A sum of squares is finite only if every term is; it may overflow, so a non-finite one is looked at closely.
+    if x.flags.c_contiguous:
+        flat = x.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(dot(flat, flat)):
+                return True
+    return bool(np.isfinite(x).all())
+
+
 def check_finite(x: np.ndarray, argument: str) -> None:
     """Refuse NaN and infinity."""
-    # One pass that cannot miss: a sum of squares is finite only if every term is; it may overflow, so a
-    # non-finite one is looked at more closely.
-    flat = x.reshape(-1) if x.flags.c_contiguous else None
-    if flat is not None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if math.isfinite(flat.dot(flat)):
-                return
-    bad = ~np.isfinite(x)
-    if not bad.any():
+    if all_finite(x):
         return
+    bad = ~np.isfinite(x)
     where = tuple(int(i) for i in np.argwhere(bad)[0])
     value = float(x[where])
     raise NumericalInstabilityError(
@@ -298,6 +305,8 @@ def near_miss(name: Any, names: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the closest of `names`, or an empty string."""
     if not isinstance(name, str):
         return ""
+    import difflib  # only errors need it
+
     close = difflib.get_close_matches(name[:100], list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

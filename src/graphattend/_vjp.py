@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from ._validate import as_float, check_shape
 from .errors import InvalidConfigError, UnsupportedError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,6 +28,17 @@ def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F
     The rule has the function's own signature and returns ``(output, pullback)``; the pullback gives one
     gradient per positional array (None for those that are not real numbers). For a method, the rule
     takes ``self`` first, too.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> from graphattend.geometry import differentiable
+        >>> def rule(x):
+        ...     return x * x, lambda g: (2 * x * g,)
+        >>> @differentiable(rule)
+        ... def square(x):
+        ...     return x * x
+        >>> float(ga.vjp(square, np.float64(3.0))[1](1.0)[0])
+        6.0
     """
 
     def attach(function: F) -> F:
@@ -73,11 +85,29 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
     output, pull = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
+        cotangent = _check_cotangent(output, cotangent)
         # A rule may know gradients of arguments that were passed by keyword: those are held constant.
         gradients = pull(cotangent)[: len(arrays)]
         return gradients + (None,) * (len(arrays) - len(gradients))
 
     return output, pullback
+
+
+def _check_cotangent(output: Any, cotangent: Any) -> Any:
+    """The cotangent with the shapes of the output, or a typed error."""
+    if not isinstance(output, tuple):
+        g = as_float(cotangent, "grad_output")
+        check_shape(g, "grad_output", np.shape(output))
+        return g
+    if not isinstance(cotangent, (tuple, list)) or len(cotangent) != len(output):
+        expected = f"a tuple of {len(output)}, one per output"
+        raise InvalidConfigError(
+            f"grad_output: expected {expected}, got {type(cotangent).__name__}",
+            argument="grad_output",
+            expected=expected,
+            actual=type(cotangent).__name__,
+        )
+    return tuple(None if g is None else _check_cotangent(y, g) for y, g in zip(output, cotangent, strict=True))
 
 
 def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

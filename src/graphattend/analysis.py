@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import mechanisms
-from ._validate import as_float, as_int, check_finite, check_length, check_ndim, check_nonempty
+from ._validate import as_float, as_int, check_finite, check_length, check_ndim, check_nonempty, near_miss
 from .errors import AttentionError, InvalidConfigError
 from .geometry import Euclidean, Poincare
 from .graph import NeighborGraph, spectral_embedding
@@ -20,6 +20,8 @@ __all__ = ["Analysis", "MechanismResult", "analyze", "analyze_file", "text_table
 
 #: Share of the ball's radius that the longest latent vector gets in hyperbolic mechanisms.
 REACH = 0.9
+#: The layout of a drawing takes time and memory that grow with the square of the nodes.
+MOST_LAID_OUT = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,13 @@ class MechanismResult:
         entropy: Entropy of every node's weights in nats, (V,).
         effective: How many neighbours a node attends to, exp(entropy), (V,); 0 without neighbours.
         seconds: Time of one call over the whole graph.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> analyze(pair, keys=["flash"]).results[0].effective
+        array([1., 1.])
     """
 
     key: str
@@ -53,6 +62,14 @@ class Analysis:
         results: One entry per mechanism that applied.
         skipped: Key and reason of those that did not.
         agreement: (R, R), mean over nodes of Σ min(p, q) of two mechanisms' weights; 1 = they agree.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.analysis import analyze
+        >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
+        >>> analyze(pair, keys=["flash", "linear"]).agreement.round(6)
+        array([[1., 1.],
+               [1., 1.]])
     """
 
     graph: NeighborGraph
@@ -153,9 +170,10 @@ def analyze(
     if not isinstance(graph, NeighborGraph):
         raise InvalidConfigError(f"graph: expected a NeighborGraph, got {type(graph).__name__}", argument="graph")
     explicit = keys is not None
-    keys = list(keys) if keys is not None else mechanisms.list_mechanisms()
-    given = dict(options or {})
-    _check_options(keys, given)
+    keys = mechanisms.list_mechanisms() if keys is None else _list_of_keys(keys)
+    given = _mapping_of_options(options)
+    seed = as_int(seed, "seed", minimum=0)
+    check_options(keys, given)
     x = _latents(graph, embeddings, as_int(dim, "dim", minimum=1), seed)
     if graph.distances is None:
         weights = graph.edge_weights
@@ -177,12 +195,32 @@ def analyze(
     return Analysis(graph, x, tuple(results), skipped, _agreement(graph, results))
 
 
-def _check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
-    names = {f.name for key in keys for f in dataclasses.fields(mechanisms.mechanism_class(key)) if f.init}
+def _list_of_keys(keys: Any) -> list[str]:
+    if isinstance(keys, (list, tuple)):
+        return list(keys)
+    raise InvalidConfigError(f"keys: expected a list of mechanisms, got {keys!r:.60}", argument="keys")
+
+
+def _mapping_of_options(options: Any) -> dict[str, Any]:
+    if options is None or isinstance(options, Mapping):
+        return dict(options or {})
+    raise InvalidConfigError(f"options: expected options by name, got {options!r:.60}", argument="options")
+
+
+def option_names(key: str) -> set[str]:
+    """Names of the options of one mechanism."""
+    return {f.name for f in dataclasses.fields(mechanisms.mechanism_class(key)) if f.init}
+
+
+def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Refuse an option that none of the mechanisms has."""
+    names = {name for key in keys for name in option_names(key)}
     for name in options:
         if name not in names:
             raise InvalidConfigError(
-                f"{name}: no such option of {', '.join(keys)}", argument=name, expected=sorted(names)
+                f"{name}: no such option of {', '.join(keys)}{near_miss(name, names)}",
+                argument=name,
+                expected=sorted(names),
             )
 
 
@@ -202,7 +240,7 @@ def _latents(graph: NeighborGraph, embeddings: Any, dim: int, seed: int) -> np.n
 
 
 def _make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], seed: int) -> Attention:
-    names = {f.name for f in dataclasses.fields(mechanisms.mechanism_class(key)) if f.init}
+    names = option_names(key)
     chosen = {name: value for name, value in options.items() if name in names}
     if key == "edge_featured" and graph.edge_features is not None:
         chosen.setdefault("edge_dim", graph.edge_features.shape[1])
@@ -319,6 +357,7 @@ def analyze_file(
     seed: int = 0,
     name: str = "graph",
     report: bool = False,
+    drawing: bool = True,
 ) -> dict[str, Any]:
     """Analyse the text of a graph file, with everything that a page or a script shows.
 
@@ -331,9 +370,11 @@ def analyze_file(
         seed: Seed.
         name: What the report calls the graph.
         report: Also make the HTML report.
+        drawing: Also lay the graph out, if it has at most `MOST_LAID_OUT` nodes.
 
     Returns:
-        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) and ``report`` (HTML).
+        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) or None, and
+        ``report`` (HTML) or None.
 
     Raises:
         LoadError: The text cannot be read as a graph.
@@ -347,10 +388,15 @@ def analyze_file(
     from .graph.files import parse
     from .report import html_report, layout
 
-    found = analyze(parse(content.encode(), suffix, name), embeddings, keys, options, seed=seed)
+    for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
+        if not isinstance(given, str):
+            raise InvalidConfigError(f"{argument}: expected text, got {type(given).__name__}", argument=argument)
+    found = analyze(parse(content.encode("utf-8", "replace"), suffix, name), embeddings, keys, options, seed=seed)
+    graph = found.graph
+    drawing = drawing and graph.num_nodes <= MOST_LAID_OUT
     return {
         "analysis": found.to_dict(),
         "table": text_table(found),
-        "positions": layout(found.graph.indptr, found.graph.indices).tolist() if found.graph.num_nodes <= 600 else None,
+        "positions": layout(graph.indptr, graph.indices).tolist() if drawing else None,
         "report": html_report(found, title=f"Who attends to whom: {name}") if report else None,
     }

@@ -19,8 +19,10 @@ SUFFIXES = (".html", ".svg", ".png")
 
 _STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--ink:#1b1d22;--soft:#6b7079;--line:#dcdee2;--hot:#b3431e;--cool:#2a6f97}
-@media (prefers-color-scheme:dark){:root{--bg:#16181c;--ink:#e8e9ec;--soft:#9aa0aa;--line:#33373f;--hot:#f28a5b;--cool:#6fb7dd}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;background:var(--bg);color:var(--ink)}
+@media (prefers-color-scheme:dark){
+:root{--bg:#16181c;--ink:#e8e9ec;--soft:#9aa0aa;--line:#33373f;--hot:#f28a5b;--cool:#6fb7dd}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;
+background:var(--bg);color:var(--ink)}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}p{color:var(--soft);margin:.3rem 0 1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.86rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
@@ -190,7 +192,7 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
         >>> html_report(analyze(pair, keys=["flash"])).startswith("<!doctype html>")
         True
     """
-    graph, names = analysis.graph, analysis.names
+    graph = analysis.graph
     drawn = _drawn(analysis, MAX_DRAWN)
     sub = graph.subgraph(drawn)
     positions = layout(sub.indptr, sub.indices)
@@ -210,8 +212,8 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
     note = "" if drawn.size == graph.num_nodes else f" The {drawn.size} best connected nodes are drawn."
     for i, r in enumerate(analysis.results):
         body.append(
-            f"<h2>{r.key}</h2><p>The heavier a line, the more one end attends to the other; the larger a node, the more "
-            f'attention it receives.{note}</p><div class="wide">{graph_svg(analysis, i, positions, drawn)}'
+            f"<h2>{r.key}</h2><p>The heavier a line, the more one end attends to the other; the larger a node, the "
+            f'more attention it receives.{note}</p><div class="wide">{graph_svg(analysis, i, positions, drawn)}'
             f"{heat_svg(analysis, i)}</div>"
         )
     for key, reason in analysis.skipped.items():
@@ -231,9 +233,8 @@ def _summary(analysis: Analysis) -> str:
             f'<tr><td>{r.key}</td><td class="n">{r.entropy.mean():.3f}</td><td class="n">{mean:.2f}</td>'
             f'<td class="n">{r.seconds * 1e3:.2f}</td></tr>'
         )
-    head = (
-        '<tr><th>mechanism</th><th class="n">entropy (nats)</th><th class="n">attends to</th><th class="n">ms</th></tr>'
-    )
+    columns = "".join(f'<th class="n">{name}</th>' for name in ("entropy (nats)", "attends to", "ms"))
+    head = f"<tr><th>mechanism</th>{columns}</tr>"
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
 
 

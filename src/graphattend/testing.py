@@ -441,6 +441,19 @@ def _law_round_trip(case: _Case) -> None:
     )
 
 
+def _law_prepared(case: _Case) -> None:
+    x = {**case.inputs, **case.batched()}
+    for inputs in (case.inputs, {**case.inputs, "query": case.queries(3)}, x):
+        x = dict(inputs)
+        query, keys, values = (x.pop(name) for name in ("query", "keys", "values"))
+        prepared = case.attn.prepare(keys, values)
+        _close(case.attn.forward(query, prepared, **x), case.attn.forward(query, keys, values, **x), 1e-9, "prepared")
+        _, w = case.attn.forward(query, prepared, need_weights=True, **x)
+        _, expected = case.attn.forward(query, keys, values, need_weights=True, **x)
+        _close(w, expected, 1e-9, "weights over prepared keys")
+        _close(case.attn.attention_weights(query, prepared, **x), expected, 1e-9, "attention_weights of prepared keys")
+
+
 def _law_deterministic(case: _Case) -> None:
     assert np.array_equal(case.forward(), case.forward()), "two calls differ"
     again = _Case.make(type(case.attn), case.seed)
@@ -517,6 +530,7 @@ LAWS: dict[str, tuple[Callable[[_Case], None], bool]] = {
     "attend_is_loop": (_law_attend_is_loop, False),
     "attend_gradients": (_law_attend_gradients, False),
     "round_trip": (_law_round_trip, False),
+    "prepared": (_law_prepared, False),
     "deterministic": (_law_deterministic, False),
     "bad_input": (_law_bad_input, False),
     "permutation": (_law_permutation, True),

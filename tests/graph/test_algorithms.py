@@ -82,6 +82,7 @@ def test_betweenness(name):
 @each
 @pytest.mark.parametrize("alpha", [0.85, 0.5])
 def test_pagerank(name, alpha):
+    pytest.importorskip("scipy")  # networkx's is made of SciPy's
     theirs, ours = _pair(name)
     _close(ours.pagerank(alpha), nx.pagerank(theirs, alpha=alpha, tol=1e-15, max_iter=10_000), 1e-11)
     assert abs(ours.pagerank(alpha).sum() - 1) < 1e-12

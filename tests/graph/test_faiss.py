@@ -27,7 +27,10 @@ def test_every_layer_holds_the_links_of_the_index():
                 expected = [j for j in links[int(begin[0]) : int(end[0])] if j >= 0]
             assert graph.indices[graph.indptr[i] : graph.indptr[i + 1]].tolist() == expected
         assert layer or graph.num_edges > 600  # the top layer may hold a single vector
-    assert NeighborGraph.from_faiss_hnsw(faiss.IndexIDMap(index)) == NeighborGraph.from_faiss_hnsw(index)
+    inner = faiss.IndexHNSWFlat(8, 4)
+    wrapped = faiss.IndexIDMap(inner)
+    wrapped.add_with_ids(x, np.arange(600) + 1000)
+    assert NeighborGraph.from_faiss_hnsw(wrapped) == NeighborGraph.from_faiss_hnsw(inner)
     for bad in (-1, int(levels.max())):
         with pytest.raises(errors.OutOfBoundsError):
             NeighborGraph.from_faiss_hnsw(index, layer=bad)

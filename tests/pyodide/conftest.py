@@ -85,6 +85,8 @@ def inside(
     """A runtime with everything loaded and the tests unpacked."""
     with selenium_common(request, runtime, web_server_main, browsers=playwright_browsers) as machine:
         machine.set_script_timeout(TIMEOUT)
+        if runtime == "node":
+            machine.p.timeout = TIMEOUT  # the driver waits this long, not the script's timeout, for a result
         if backend != "auto":
             machine.run(f"import os; os.environ['GRAPHATTEND_BACKEND'] = {backend!r}")
         machine.load_package(PACKAGES)

@@ -1,7 +1,7 @@
-"""Throws everything at every entry point: no crash, no byte outside the outputs touched, and either the right answer or a refusal.
+"""Throws everything at every entry point: no crash, no byte outside the outputs touched, the right answer or a refusal.
 
-Each case makes good arguments; some of them are then spoilt (type, layout, alignment, overlap, emptiness, count). A kernel
-may decline (None), raise TypeError, ValueError or OverflowError, or must give what the formula gives.
+Each case makes good arguments; some of them are then spoilt (type, layout, alignment, overlap, emptiness, count). A
+kernel may decline (None), raise TypeError, ValueError or OverflowError, or must give what the formula gives.
 
 Run as a script it fuzzes one compiled module, which is how the build with sanitizers is tested::
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ class Case(NamedTuple):
     make: Callable[[np.random.Generator], list[Any]]
     outputs: tuple[int, ...]
     reference: Callable[..., list[Any]]
+    extra: int = 0  # trailing arguments that are for the formula only
 
 
 def normal(rng, *shape):
@@ -91,7 +93,7 @@ def make_segments(rng):
 
 def ref_segments(x, indptr, out):
     expected = np.zeros(x.shape)
-    for a, b in zip(indptr[:-1], indptr[1:], strict=True):
+    for a, b in pairwise(indptr):
         if b > a:
             expected[a:b] = softmax64(x[a:b].T).T
     return [expected]
@@ -298,6 +300,59 @@ def ref_poincare(q, k, v, out, distances, weights, c, temperature):
     return [mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True))), d, w]
 
 
+def make_favor(rng):
+    b, n, m, d = lead(rng), size(rng), size(rng), size(rng)
+    z = output(*b, n, m)
+    z[...] = normal(rng, *b, n, m)
+    return [z, normal(rng, *b, n, d), 0.5, int(rng.integers(2)), int(rng.integers(2)), z.copy()]
+
+
+def ref_favor(z, x, root, query, shift, before):
+    s = root * before.astype(float)
+    h = s - 0.5 * root * root * (x.astype(float) ** 2).sum(-1, keepdims=True)
+    return [np.exp(h - (h if shift else s).max(axis=-1 if query else (-2, -1), keepdims=True))]
+
+
+def make_rotate(rng):
+    b, d = lead(rng), size(rng)
+    x = normal(rng, *b, d)
+    return [x, rng.standard_normal(b[1:]), 10.0 ** -np.arange(d // 2), int(rng.integers(2)), output(*x.shape)]
+
+
+def ref_rotate(x, at, rates, interleaved, out):
+    angle, pairs = at[..., None] * rates, x.shape[-1] // 2
+    expected = np.broadcast_to(x, out.shape).astype(float)
+    a, b = (slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)) if interleaved else (slice(pairs), slice(pairs, 2 * pairs))
+    turned = expected.copy()
+    turned[..., a] = expected[..., a] * np.cos(angle) - expected[..., b] * np.sin(angle)
+    turned[..., b] = expected[..., a] * np.sin(angle) + expected[..., b] * np.cos(angle)
+    return [turned]
+
+
+def make_int8(rng, combine):
+    b, m, n, d = lead(rng), size(rng, 6), size(rng, 80), size(rng, 20)
+    group = None if rng.random() < 0.5 else size(rng, 6)
+    codes = rng.integers(-128, 128, (*b, n, d)).astype(np.int8)
+    shape = () if rng.random() < 0.3 else (n,) if group is None else (n, -(-d // group))
+    scale, zero = np.asarray(rng.random(shape), F4), np.asarray(rng.integers(-9, 9, shape), np.int8)
+    x = normal(rng, m, n if combine else d)
+    return [x, codes, scale, zero, group, output(*b, m, d if combine else n)]
+
+
+def decoded(codes, scale, zero, group):
+    scale, zero = scale.astype(float), zero.astype(float)
+    if group is None:
+        scale, zero = (a[..., None] if a.ndim else a for a in (scale, zero))
+    else:
+        scale, zero = (np.repeat(a, group, -1)[..., : codes.shape[-1]] if a.ndim else a for a in (scale, zero))
+    return (codes.astype(float) - zero) * scale
+
+
+def ref_int8(x, codes, scale, zero, group, out, combine):
+    y = decoded(codes, scale, zero, group)
+    return [x.astype(float) @ (y if combine else y.swapaxes(-1, -2))]
+
+
 CASES = {
     "exp": Case(make_elementwise, (1,), lambda x, out: [np.exp(x.astype(float)).reshape(out.shape)]),
     "softmax": Case(make_elementwise, (1,), lambda x, out: [np.broadcast_to(softmax64(x), out.shape)]),
@@ -311,6 +366,11 @@ CASES = {
     "graph_attend_vjp": Case(make_graph_vjp, (4, 5, 6, 10), ref_graph_vjp),
     "gat": Case(make_gat, (7, 8, 9), ref_gat),
     "poincare": Case(make_poincare, (3, 4, 5), ref_poincare),
+    "favor": Case(make_favor, (0,), ref_favor, extra=1),
+    "rotate": Case(make_rotate, (4,), ref_rotate),
+    "int8_scores": Case(lambda rng: make_int8(rng, False), (5,), lambda *a: ref_int8(*a, combine=False)),
+    "int8_combine": Case(lambda rng: make_int8(rng, True), (5,), lambda *a: ref_int8(*a, combine=True)),
+    "finite": Case(lambda rng: [normal(rng, *lead(rng), size(rng, 40))], (), lambda x: []),
 }
 
 
@@ -362,8 +422,8 @@ def spoilt(rng, a):
         lambda: a[None],
         lambda: a[0] if a.ndim and len(a) else a,
         lambda: a.reshape((1,) * int(rng.integers(1, 8)) + a.shape),
-        lambda: a[..., :0],
-        lambda: np.broadcast_to(a[:1], a.shape) if a.ndim else a,
+        lambda: a[..., :0] if a.ndim else a,
+        lambda: np.broadcast_to(a[:1], a.shape) if a.ndim and len(a) else a,
         lambda: np.lib.stride_tricks.as_strided(a, a.shape, (0,) * a.ndim),
         lambda: read_only(a),
         lambda: a.view(np.recarray),
@@ -374,9 +434,13 @@ def spoilt(rng, a):
 OBJECTS = [None, 3, -1, 2.5, "text", b"bytes", [1.0, 2.0], {}, 2**80, float("nan"), True]
 
 
-def spoil(rng, args):
-    """A few of the arguments replaced; None if nothing can be said about the result any more."""
+def spoil(rng, case, args):
+    """A few of the arguments replaced."""
     args = list(args)
+    if case.extra:  # what the formula needs must stay what the kernel gets
+        i = int(rng.integers(1, len(args) - case.extra))
+        args[i] = OBJECTS[int(rng.integers(len(OBJECTS)))] if rng.random() < 0.5 else args[1][..., ::-1]
+        return args
     for _ in range(int(rng.integers(1, 3))):
         i = int(rng.integers(len(args)))
         a = args[i]
@@ -388,7 +452,7 @@ def spoil(rng, args):
             args[i] = OBJECTS[int(rng.integers(len(OBJECTS)))]
         else:
             arrays = [b for b in args if isinstance(b, np.ndarray)]
-            args[i] = arrays[int(rng.integers(len(arrays)))]  # the same array twice
+            args[i] = arrays[int(rng.integers(len(arrays)))] if arrays else None  # the same array twice
     if rng.random() < 0.03:
         return args[:-1] if rng.random() < 0.5 else [*args, None]
     return args
@@ -429,7 +493,7 @@ def attempt(module, name, case, args):
         for a in inputs
     )
     try:
-        result = getattr(module, name)(*args)
+        result = getattr(module, name)(*args[: len(args) - case.extra])
     except (TypeError, ValueError, OverflowError):
         return False
     assert result is None or result is True or result is False
@@ -466,7 +530,7 @@ def fuzz(module, seed, rounds):
                 compare(name, case, args)
             for _ in range(4):
                 with np.errstate(all="ignore"):
-                    args = spoil(rng, case.make(rng))
+                    args = spoil(rng, case, case.make(rng))
                     if attempt(module, name, case, args):
                         worked[name][1] += 1
                         compare(name, case, args)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from .._validate import as_int
 from ..analysis import analyze, text_table
 from ._common import (
     add_mechanisms,
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, analyse, print, draw."""
     from ..report import check_plot_path, write_plot
 
+    as_int(arguments.nodes, "--nodes", minimum=0)
     if arguments.plot is not None:
         check_plot_path(arguments.plot)
     graph = read_graph(arguments.graph)

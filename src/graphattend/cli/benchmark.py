@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import mechanisms
-from ..errors import InvalidConfigError
+from .._validate import as_int, as_number
+from ..analysis import check_options, option_names
 from ..mechanisms._base import Attention
 from ._common import add_mechanisms, add_output, end_progress, options, print_rows, progress
 
@@ -31,26 +32,33 @@ def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tup
     """A mechanism and a valid call of it in single precision."""
     cls = mechanisms.mechanism_class(key)
     attn, inputs = cls.example(np.random.default_rng(seed), n, dim)
-    if given:
+    chosen = {name: value for name, value in given.items() if name in option_names(key)}
+    if chosen:
         config = attn.to_config()
-        attn = mechanisms.from_config({**config, "options": {**config["options"], **given}})
+        attn = mechanisms.from_config({**config, "options": {**config["options"], **chosen}})
     arrays = {k: np.asarray(a, np.float32) if isinstance(a, np.ndarray) else a for k, a in inputs.items()}
     return attn, arrays
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Time and print."""
-    if arguments.neighbors < 1 or arguments.dim < 8 or not arguments.seconds > 0:
-        raise InvalidConfigError("--neighbors: expected at least 1; --dim: at least 8; --seconds: more than 0")
+    as_int(arguments.neighbors, "--neighbors", minimum=1)
+    as_int(arguments.dim, "--dim", minimum=8)
+    as_int(arguments.seed, "--seed", minimum=0)
+    as_number(arguments.seconds, "--seconds", above=0)
     keys = arguments.mechanism or mechanisms.list_mechanisms()
+    given = options(arguments.option)
+    check_options(keys, given)
     show = progress()
     rows = []
-    for i, key in enumerate(keys):
-        if show:
-            show(i, len(keys), key)
-        attn, call = example(key, arguments.neighbors, arguments.dim, arguments.seed, options(arguments.option))
-        rows.append((key, *_time(attn, call, arguments.seconds)))
-    end_progress()
+    try:
+        for i, key in enumerate(keys):
+            if show:
+                show(i, len(keys), key)
+            attn, call = example(key, arguments.neighbors, arguments.dim, arguments.seed, given)
+            rows.append((key, *_time(attn, call, arguments.seconds)))
+    finally:
+        end_progress()
     header = ("mechanism", "ms_p50", "ms_p95", "ops_per_second")
     print_rows(header, rows, arguments, [dict(zip(header, row, strict=True)) for row in rows])
 

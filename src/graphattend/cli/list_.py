@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..schema import schema
+from .._schema import schema
 from ._common import add_output, print_rows
 
 NAME = "list"

@@ -3,13 +3,37 @@
 They check shapes and kinds, but do not scan for NaN; the classes do.
 """
 
-from .attention import scaled_dot_product_attention
-from .gating import load_balance_loss, top_k_gating
-from .linear import favor_features, linear_attention, orthogonal_projection
-from .multi_head import from_torch_mask, multi_head_attention
-from .quantized import quantized_attention
-from .rotary import rotary
-from .softmax import segment_softmax, softmax
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attention import scaled_dot_product_attention
+    from .gating import load_balance_loss, top_k_gating
+    from .linear import favor_features, linear_attention, orthogonal_projection
+    from .multi_head import from_torch_mask, multi_head_attention
+    from .quantized import quantized_attention
+    from .rotary import rotary
+    from .softmax import segment_softmax
+
+#: Where each function comes from; it is imported when first used.
+_LAZY = {
+    "favor_features": "linear",
+    "from_torch_mask": "multi_head",
+    "linear_attention": "linear",
+    "load_balance_loss": "gating",
+    "multi_head_attention": "multi_head",
+    "orthogonal_projection": "linear",
+    "quantized_attention": "quantized",
+    "scaled_dot_product_attention": "attention",
+    "segment_softmax": "softmax",
+    "top_k_gating": "gating",
+}
+
+# A function of the same name as its module cannot wait: importing the module would put that in its place.
+from .rotary import rotary as rotary  # noqa: E402
+from .softmax import softmax as softmax  # noqa: E402
 
 __all__ = [
     "favor_features",
@@ -25,3 +49,11 @@ __all__ = [
     "softmax",
     "top_k_gating",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    globals()[name] = value
+    return value

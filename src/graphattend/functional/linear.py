@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +58,12 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
     return draw_projection(m, d, as_rng(seed, "seed"))
 
 
+def _exponents(x: np.ndarray, projection: np.ndarray, root: Any) -> tuple[np.ndarray, np.ndarray]:
+    """X Wᵀ·D^(-1/4), and the same less |x|²/(2√D); `root` is D^(-1/4) in the dtype of x."""
+    z = simd.matmul_nt(x * root, projection)
+    return z, z - 0.5 * np.einsum("...d,...d->...", x, x)[..., None] * (root * root)
+
+
 def features(
     x: np.ndarray, projection: np.ndarray, is_query: bool, eps: float, shift: bool = False
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
@@ -67,8 +73,7 @@ def features(
     also keeps long vectors from underflowing. The two differ by a factor per row that a normalised sum forgets.
     """
     root = x.dtype.type(x.shape[-1] ** -0.25)
-    z = simd.matmul_nt(x * root, projection)
-    h = z - 0.5 * np.einsum("...d,...d->...", x, x)[..., None] * (root * root)
+    z, h = _exponents(x, projection, root)
     top = (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True)
     e = np.exp(h - top)
     ratio = x.dtype.type(projection.shape[0] ** -0.5)
@@ -145,13 +150,8 @@ def mix(
 
     Rows whose normaliser is zero give zeros.
     """
-    ones = np.ones((*v.shape[:-1], 1), v.dtype)
-    values = np.concatenate([v, ones], axis=-1)  # the normaliser is one more column
-    raw, pull_raw = (_causal if is_causal else _full)(fq, fk, values)
-    total = raw[..., -1:]
-    alive = total > 0
-    inverse = np.where(alive, 1 / np.where(alive, total, 1), 0).astype(v.dtype)
-    out = raw[..., :-1] * inverse
+    raw, pull_raw = (_causal if is_causal else _full)(fq, fk, _with_ones(v))
+    out, inverse = _normalised(raw)
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         g_num = g * inverse
@@ -160,6 +160,45 @@ def mix(
         return gq, gk, gv[..., :-1]
 
     return out, pullback
+
+
+def _with_ones(v: np.ndarray) -> np.ndarray:
+    """Values with one more column, which becomes the normaliser."""
+    return np.concatenate([v, np.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
+
+
+def _normalised(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All columns divided by the last one, and the factor; rows whose last entry is zero give zeros."""
+    total = raw[..., -1:]
+    alive = total > 0
+    inverse = np.where(alive, 1 / np.where(alive, total, 1), 0).astype(raw.dtype)
+    return raw[..., :-1] * inverse, inverse
+
+
+class KeyState(NamedTuple):
+    """All that linear attention needs to know about its keys and values: Σ_j e^(h_j - top) [v_j, 1] and top.
+
+    `total` is (..., m, E+1), `top` (..., 1, 1), the largest exponent so far.
+    """
+
+    total: np.ndarray
+    top: np.ndarray
+
+    @classmethod
+    def of(cls, k: np.ndarray, v: np.ndarray, projection: np.ndarray) -> KeyState:
+        """The state of keys (..., N, D) and values (..., N, E)."""
+        _, h = _exponents(k, projection, k.dtype.type(k.shape[-1] ** -0.25))
+        top = h.max(axis=(-2, -1), keepdims=True)
+        return cls(simd.matmul_tn(np.exp(h - top), _with_ones(v)), top)
+
+    def plus(self, other: KeyState) -> KeyState:
+        """The state of the keys of both."""
+        top = np.maximum(self.top, other.top)
+        return KeyState(self.total * np.exp(self.top - top) + other.total * np.exp(other.top - top), top)
+
+    def read(self, fq: np.ndarray) -> np.ndarray:
+        """What queries with features (..., M, m) see: (..., M, E)."""
+        return _normalised(simd.matmul(fq, self.total))[0]
 
 
 def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:

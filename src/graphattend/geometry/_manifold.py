@@ -32,6 +32,11 @@ class Manifold(Protocol):
     Ours are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. For a manifold of your own, derive from
     `ManifoldBase` and write ``dist``, ``expmap`` and ``logmap``; for gradients give each a rule by
     `graphattend.geometry.differentiable`.
+
+    Example:
+        >>> from graphattend.geometry import Manifold, Sphere
+        >>> isinstance(Sphere(), Manifold)
+        True
     """
 
     def dist(self, x: Any, y: Any) -> Any:

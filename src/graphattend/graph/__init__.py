@@ -9,7 +9,7 @@ from .metadata import GraphMetadata
 from .neighbor_graph import NeighborGraph
 
 if TYPE_CHECKING:
-    from . import patterns
+    from . import patterns as patterns
     from .properties import Hyperbolicity, delta_hyperbolicity, density
     from .spectral import spectral_embedding
 

@@ -9,7 +9,6 @@ Zaheer et al., "Big Bird" (2020).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from .neighbor_graph import NeighborGraph
 from .properties import check_dense
 
 # Positions, and pairs: what an array of them takes must stay below a gigabyte or two.
-_MAX_POSITIONS = min(1 << 24, math.isqrt(np.iinfo(np.intp).max))  # pairs are numbered
+_MAX_POSITIONS = 1 << 24
 _MAX_ENTRIES = 100_000_000
 
 
@@ -133,7 +132,7 @@ def _steps(shape: tuple[int, int], step: int, reach: int) -> Pattern:
     counts = np.maximum((last - first) // step + 1, 0)
     _check_size(int(counts.sum()))
     turn = _csr.ranges(np.zeros_like(counts), counts)
-    return Pattern(shape, np.repeat(rows * keys + first, counts) + step * turn)
+    return Pattern(shape, np.repeat(_csr.joined(rows, first, keys), counts) + step * turn)
 
 
 def sliding_window(num_queries: int, num_keys: int | None = None, *, window: int) -> Pattern:
@@ -228,7 +227,7 @@ def block(num_queries: int, num_keys: int | None = None, *, block_size: int) -> 
     first = rows // size * size
     counts = np.clip(keys - first, 0, size)
     _check_size(int(counts.sum()))
-    return Pattern(shape, np.repeat(rows * keys, counts) + _csr.ranges(first, counts))
+    return Pattern(shape, np.repeat(_csr.joined(rows, np.zeros_like(rows), keys), counts) + _csr.ranges(first, counts))
 
 
 def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Any) -> Pattern:
@@ -254,8 +253,8 @@ def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Any) 
     chosen = np.unique(check.as_index(nodes, "nodes", max(shape), ndim=1))
     _check_size(len(chosen) * (queries + keys))
     rows, columns = chosen[chosen < queries], chosen[chosen < keys]
-    across = (rows[:, None] * keys + np.arange(keys)).ravel()
-    down = (np.arange(queries)[:, None] * keys + columns).ravel()
+    across = _csr.joined(rows[:, None], np.arange(keys), keys).ravel()
+    down = _csr.joined(np.arange(queries)[:, None], columns, keys).ravel()
     return Pattern(shape, _csr.distinct(np.concatenate([across, down])))
 
 
@@ -291,7 +290,7 @@ def random(num_queries: int, num_keys: int | None = None, *, num_random: int, se
         draw = rng.integers(0, n + 1, queries)
         taken = (drawn[:, :t] == draw[:, None]).any(axis=1)
         drawn[:, t] = np.where(taken, n, draw)
-    return Pattern(shape, np.sort((drawn + np.arange(queries)[:, None] * keys).ravel()))
+    return Pattern(shape, np.sort(_csr.joined(np.arange(queries)[:, None], drawn, keys).ravel()))
 
 
 def from_graph(graph: NeighborGraph) -> Pattern:

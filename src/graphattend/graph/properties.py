@@ -59,6 +59,12 @@ class Hyperbolicity(NamedTuple):
         delta: The largest defect found: a lower bound of Gromov's δ. 0 for a tree.
         mean: The average defect.
         diameter: The largest distance between the nodes looked at; δ / diameter ≤ 1/2 compares graphs.
+
+    Example:
+        >>> from graphattend.graph import NeighborGraph, delta_hyperbolicity
+        >>> path = NeighborGraph.from_edge_index([[0, 1, 2, 3], [1, 2, 3, 4]], 5)
+        >>> delta_hyperbolicity(path).delta
+        0.0
     """
 
     delta: float

@@ -30,11 +30,10 @@ def torch_function(function: Any) -> Callable[..., Any]:
         UnsupportedError: PyTorch is not installed.
 
     Example:
-        With ``graphattend[torch]`` installed::
+        With ``graphattend[torch]`` installed:
 
-            info_nce = torch_function(ga.training.info_nce)
-            loss = info_nce(anchor, positives, negatives, temperature=0.1)
-            loss.backward()
+        >>> info_nce = torch_function(ga.training.info_nce)  # doctest: +SKIP
+        >>> info_nce(anchor, positives, negatives, temperature=0.1).backward()  # doctest: +SKIP
     """
     check_function(function)
     torch = optional_module("torch", "torch")

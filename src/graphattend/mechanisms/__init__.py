@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .._validate import near_miss
 from ..errors import InvalidConfigError
-from ._base import Attention
+
+if TYPE_CHECKING:
+    from ._base import Attention
 
 #: Registry key → class; the class lives in the module named like the key and is imported when first used.
 REGISTRY: Final[dict[str, str]] = {
@@ -27,6 +29,7 @@ REGISTRY: Final[dict[str, str]] = {
     "structural": "StructuralAttention",
     "moe": "MoEAttention",
     "learned_routing": "LearnedRoutingAttention",
+    "rl_navigator": "RLNavigator",
     "dynamic_heads": "DynamicHeadAttention",
 }
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, check_shape, common_dtype
-from ..errors import InvalidConfigError
+from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
+from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
-from ._inputs import DIFFERENTIABLE
+from ._inputs import DIFFERENTIABLE, cotangent
 
 if TYPE_CHECKING:
     from ._base import Attention, Gradients
@@ -110,6 +110,10 @@ def attend(
     differentiate: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
+    if getattr(attn, "is_causal", False):
+        raise UnsupportedError(
+            "is_causal: expected False because neighbours of a node have no order", argument="is_causal"
+        )
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
     dtype = x_q.dtype
     p = attn._params(dtype)
@@ -121,6 +125,10 @@ def attend(
     drop = attn._drop((n_edges, *lead), training, rng, dtype)
     job = _Job(attn, graph.indices, q, k, v, per_edge, per_node, drop, p)
 
+    if drop is None:
+        fused = _fused(job, graph, need_weights, differentiate)
+        if fused is not None:
+            return _finish_fused(job, graph, fused, pull_p, values is None, keys is None)
     mixed: np.ndarray | None = None
     weights = np.zeros((n_edges, *lead), dtype) if need_weights else None
     width = (heads or 1) * max(q.shape[-1], v.shape[-1])
@@ -142,14 +150,10 @@ def attend(
     out, pull_f = attn._finish(mixed, p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        from ._base import Gradients, add_grads
+        from ._base import add_grads
 
-        g = as_float(grad_output, "grad_output").astype(dtype, copy=False)
-        check_shape(g, "grad_output", out.shape)
-        gw = None
-        if grad_weights is not None:
-            gw = as_float(grad_weights, "grad_weights").astype(dtype, copy=False)
-            check_shape(gw, "grad_weights", (n_edges, *lead))
+        g = cotangent(grad_output, "grad_output", out.shape, dtype)
+        gw = None if grad_weights is None else cotangent(grad_weights, "grad_weights", (n_edges, *lead), dtype)
         g_mixed, gp = pull_f(g)
         gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
         gm = {n: np.zeros_like(a) for n, a in per_edge.items() if n in DIFFERENTIABLE}
@@ -168,13 +172,96 @@ def attend(
         g_q, g_k, g_v, gp_p = pull_p(gq, gk, gv)
         gp = add_grads(gp, gp_p)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
-        if values is None:
-            g_k, g_v = g_k + g_v, np.zeros_like(g_v)
-        if keys is None:
-            g_q, g_k = g_q + g_k, np.zeros_like(g_k)
-        return Gradients(g_q, g_k, g_v, parameters, gm)
+        return defaulted(g_q, g_k, g_v, parameters, gm, values is None, keys is None)
 
     return out, weights, pullback
+
+
+class _Fused(NamedTuple):
+    """What the graph kernel gave: output and inputs (V, [H,] d), weights (K, [H]) or None."""
+
+    out: np.ndarray
+    weights: np.ndarray | None
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    factor: float
+
+
+def _nodes_first(x: np.ndarray) -> np.ndarray:
+    """([H,] V, d) → (V, [H,] d), and back."""
+    return x if x.ndim == 2 else x.swapaxes(0, 1)
+
+
+def _fused(job: _Job, graph: NeighborGraph, need_weights: bool, differentiate: bool) -> _Fused | None:
+    """All neighbourhoods in one kernel call that reads keys and values in place, where there is such a kernel."""
+    factor = job.attn._graph_factor()
+    if factor is None or not simd.has_kernels(job.q.dtype) or not graph.indices.size:
+        return None
+    q, k, v = (_nodes_first(x) for x in (job.q, job.k, job.v))
+    found = simd.graph_attention(q, k, v, graph.indptr, graph.indices, factor, need_weights or differentiate)
+    return None if found is None else _Fused(found[0], found[1], q, k, v, factor)
+
+
+def _finish_fused(
+    job: _Job, graph: NeighborGraph, f: _Fused, pull_p: Any, values_default: bool, keys_default: bool
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+    mixed = _nodes_first(f.out)
+    out, pull_f = job.attn._finish(mixed, job.p)
+
+    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        from ._base import add_grads
+
+        assert f.weights is not None
+        g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
+        g_mixed, gp = pull_f(g)
+        grads = _fused_gradients(graph, f, np.ascontiguousarray(_nodes_first(g_mixed)), grad_weights)
+        g_q, g_k, g_v, gp_p = pull_p(*(_nodes_first(x) for x in grads))
+        gp = add_grads(gp, gp_p)
+        parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in job.p.items()}
+        return defaulted(g_q, g_k, g_v, parameters, {}, values_default, keys_default)
+
+    return out, f.weights, pullback
+
+
+def _fused_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: Any) -> tuple[np.ndarray, ...]:
+    """Gradients for q, k and v (V, [H,] d), by the kernel or edge by edge."""
+    assert f.weights is not None
+    if grad_weights is None:
+        found = simd.graph_attention_vjp(f.q, f.k, f.v, graph.indptr, graph.indices, f.weights, g, f.factor)
+        if found is not None:
+            return found
+    rows, columns = graph.targets, graph.indices
+    gw = np.einsum("k...d,k...d->k...", g[rows], f.v[columns])
+    if grad_weights is not None:
+        gw += cotangent(grad_weights, "grad_weights", f.weights.shape, g.dtype)
+    gs = f.weights * gw
+    gs -= f.weights * np.repeat(simd.segment_sum(gs, graph.indptr), np.diff(graph.indptr), axis=0)
+    gs *= g.dtype.type(f.factor)
+    gq, gk, gv = (np.zeros(x.shape, g.dtype) for x in (f.q, f.k, f.v))
+    gq[:] = simd.segment_sum(gs[..., None] * f.k[columns], graph.indptr)
+    simd.scatter_add(gk, columns, gs[..., None] * f.q[rows])
+    simd.scatter_add(gv, columns, f.weights[..., None] * g[rows])
+    return gq, gk, gv
+
+
+def defaulted(
+    g_q: np.ndarray,
+    g_k: np.ndarray,
+    g_v: np.ndarray,
+    parameters: dict[str, np.ndarray],
+    metadata: dict[str, np.ndarray],
+    values_default: bool,
+    keys_default: bool,
+) -> Gradients:
+    """Gradients where inputs that were not given count as part of those they default to."""
+    from ._base import Gradients
+
+    if values_default:
+        g_k, g_v = g_k + g_v, np.zeros_like(g_v)
+    if keys_default:
+        g_q, g_k = g_q + g_k, np.zeros_like(g_k)
+    return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 
 def check_nodes(

@@ -23,13 +23,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, as_int, check_finite, check_shape, near_miss
+from .._validate import as_bool, as_float, check_finite, check_shape, near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
-from ._inputs import Inputs, check_inputs, restore
-from ._options import Option, option
+from ._builder import Builder
+from ._inputs import Inputs, check_inputs, cotangent, restore
+from ._options import Option as Option
+from ._options import option as option
+from ._prepared import Prepared, prepare, use
 
 Params = Mapping[str, np.ndarray]
 Grads = dict[str, np.ndarray]
@@ -88,6 +91,8 @@ class _Checked(type):
                 f"options: expected only dim as a positional argument, got {len(args)}", argument="options"
             )
         names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+        if args:
+            names.remove("dim")
         for name in options:
             if name not in names:
                 raise InvalidConfigError(
@@ -129,8 +134,6 @@ class Attention(metaclass=_Checked):
     uses: ClassVar[tuple[str, ...]] = ()
     #: Whether values may have another width than dim.
     any_value_width: ClassVar[bool] = False
-    #: Whether row i of the queries stands at position i, so that a query alone is another query.
-    rows_are_positions: ClassVar[bool] = False
     #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
     #: (weights @ values = output), "stays_on_manifold".
     laws: ClassVar[frozenset[str]] = frozenset()
@@ -179,6 +182,11 @@ class Attention(metaclass=_Checked):
     def heads(self) -> int | None:
         """Number of heads if the weights have a head axis, else None."""
         return getattr(self, "num_heads", None)
+
+    @property
+    def rows_are_positions(self) -> bool:
+        """Whether row i of the queries stands at position i, so that a query alone is another query."""
+        return bool(getattr(self, "is_causal", False))
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -324,7 +332,11 @@ class Attention(metaclass=_Checked):
 
         return out, wd, pullback
 
-    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    def _graph_factor(self) -> float | None:
+        """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
+        return None
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
@@ -337,13 +349,12 @@ class Attention(metaclass=_Checked):
             values,
             dim=self.dim,
             heads=self.heads,
-            finite=self.check_finite,
             any_value_width=self.any_value_width,
             attn_mask=attn_mask,
             metadata=metadata,
             needs=self.needed,
             uses=self.used,
-            **rules,
+            **({"finite": self.check_finite} | rules),
         )
         self._check_metadata(inputs.metadata)
         return inputs
@@ -358,7 +369,7 @@ class Attention(metaclass=_Checked):
         self,
         query: Any,
         keys: Any,
-        values: Any,
+        values: Any = None,
         *,
         attn_mask: Any = None,
         metadata: Any = None,
@@ -370,7 +381,7 @@ class Attention(metaclass=_Checked):
 
         Args:
             query: (..., M, D), or (D,) for a single query.
-            keys: (..., N, D); leading axes broadcast with the query's.
+            keys: (..., N, D); leading axes broadcast with the query's. Or what `prepare` returned, then without values.
             values: (..., N, E).
             attn_mask: Boolean (True = attend) or additive float mask, broadcastable to (..., [H,] M, N);
                 (N,) for a single query.
@@ -390,8 +401,12 @@ class Attention(metaclass=_Checked):
             if fast is not None:
                 return fast
         as_bool(need_weights, "need_weights")
-        x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = self._run(x, need_weights, training, rng)
+        if isinstance(keys, Prepared):
+            call = {"attn_mask": attn_mask, "metadata": metadata, "training": training, "rng": rng}
+            x, out, weights = self._use(query, keys, values, need_weights=need_weights, **call)
+        else:
+            x = self._check(query, keys, values, attn_mask, metadata)
+            out, weights = self._evaluate(x, need_weights, training, rng)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -399,11 +414,44 @@ class Attention(metaclass=_Checked):
 
     __call__ = forward
 
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
+        return self._run(x, need_weights, training, rng)[:2]
+
+    def prepare(self, keys: Any, values: Any) -> Prepared:
+        """Check and project keys and values that stay the same between calls, once.
+
+        Args:
+            keys: (..., N, D).
+            values: (..., N, E).
+
+        Returns:
+            What `forward` and `attention_weights` take in the place of the keys: `attn.forward(query, prepared)`.
+            Later changes to the arrays do not reach it.
+
+        Raises:
+            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> attn = ga.ScaledDotProductAttention(3)
+            >>> prepared = attn.prepare(np.eye(3), np.eye(3))
+            >>> attn.forward(np.ones(3), prepared).round(2)
+            array([0.33, 0.33, 0.33])
+        """
+        return prepare(self, keys, values)
+
+    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
+        """The forward pass over prepared keys and values; a mechanism may have a cheaper way to it."""
+        return use(self, query, prepared, values, **call)
+
+    def _drop_weights(self, x: Inputs, training: Any, rng: Any) -> np.ndarray | None:
+        heads = () if self.heads is None else (self.heads,)
+        return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), training, rng, x.q.dtype)
+
     def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
         p = self._params(x.q.dtype)
-        heads = () if self.heads is None else (self.heads,)
-        shape = (*x.batch, *heads, x.q.shape[-2], x.k.shape[-2])
-        drop = self._drop(shape, training, rng, x.q.dtype)
+        drop = self._drop_weights(x, training, rng)
         (q, k, v), pull_p = self._project(x.q, x.k, x.v, p)
         mixed, weights, pull_c = self._core(q, k, v, x.mask, x.metadata, p, drop, need_weights)
         if x.v is None:
@@ -424,15 +472,18 @@ class Attention(metaclass=_Checked):
 
         Args:
             query: (..., M, D) or (D,).
-            keys: (..., N, D).
+            keys: (..., N, D), or what `prepare` returned.
             attn_mask: As for `forward`.
             metadata: As for `forward`.
 
         Returns:
             (..., [H,] M, N); without the M axis for a single query.
         """
-        x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-        weights = self._run(x, True, False, None)[1]
+        if isinstance(keys, Prepared):
+            x, _, weights = self._use(query, keys, None, attn_mask=attn_mask, metadata=metadata, weights_only=True)
+        else:
+            x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
+            weights = self._run(x, True, False, None)[1]
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
@@ -463,19 +514,17 @@ class Attention(metaclass=_Checked):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
         x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, pull = self._run(x, True, training, rng)
+        out, _, pull = self._run(x, False, training, rng)
         if x.single:
             out = out[..., 0, :]
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            g = as_float(grad_output, "grad_output").astype(out.dtype, copy=False)
-            check_shape(g, "grad_output", out.shape)
+            g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
             gw = None
             if grad_weights is not None:
-                if weights is None:
-                    raise UnsupportedError(f"grad_weights: {self.key} has no weights", argument="grad_weights")
-                gw = as_float(grad_weights, "grad_weights").astype(out.dtype, copy=False)
-                check_shape(gw, "grad_weights", weights[..., 0, :].shape if x.single else weights.shape)
+                heads = () if self.heads is None else (self.heads,)
+                rows = () if x.single else (x.q.shape[-2],)
+                gw = cotangent(grad_weights, "grad_weights", (*x.batch, *heads, *rows, x.k.shape[-2]), out.dtype)
             if x.single:
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
@@ -562,41 +611,6 @@ class Attention(metaclass=_Checked):
         return out, pullback
 
 
-class Builder:
-    """Options of a mechanism in fluent form; each call returns a new builder.
-
-    Example:
-        >>> import graphattend as ga
-        >>> ga.MultiHeadAttention.builder(8).num_heads(2).bias(False).build().num_heads
-        2
-    """
-
-    def __init__(self, cls: type[Attention], dim: int, options: Mapping[str, Any] | None = None) -> None:
-        self._cls = cls
-        self._dim = dim
-        self._options = dict(options or {})
-
-    def _with(self, **options: Any) -> Builder:
-        return type(self)(self._cls, self._dim, {**self._options, **options})
-
-    def __getattr__(self, name: str) -> Callable[[Any], Builder]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
-        if name not in names:
-            raise InvalidConfigError(
-                f"{name}: no such option of {self._cls.__name__}{near_miss(name, names)}",
-                argument=name,
-                expected=names,
-                actual=name,
-            )
-        return lambda value: self._with(**{name: value})
-
-    def build(self) -> Attention:
-        """The mechanism with these options."""
-        return self._cls(self._dim, **self._options)
-
-
 def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
     """Width of a head: given, or dim / num_heads, which must then be whole."""
     if head_dim is not None:
@@ -609,18 +623,3 @@ def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide:
             actual=num_heads,
         )
     return dim // num_heads
-
-
-__all__ = [
-    "Attention",
-    "Builder",
-    "CoreGradients",
-    "CoreResult",
-    "Gradients",
-    "Grads",
-    "Params",
-    "add_grads",
-    "as_int",
-    "divide_heads",
-    "option",
-]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .. import simd
-from ._base import Attention, Grads, Params, option
+from ._base import Attention, CoreGradients, CoreResult, Grads, Params, option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +37,27 @@ class DotProduct(Attention):
     ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]]]:
         s, pull = self._dot(q, k)
         return s, lambda gs: (*pull(gs), {}, {})
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        return simd.single(query, keys, values, self.factor, self.check_finite) if self._plain(query) else None
+
+    def _plain(self, query: Any) -> bool:
+        """Whether this is nothing but scaled dot products, with queries of the right width."""
+        return False
+
+
+def flash_core(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, exact: Callable[[], CoreResult], **options: Any
+) -> CoreResult:
+    """A core in tiles, without the matrix of weights; `exact` makes it after all where a gradient of them is given."""
+    out, lse = simd.attention(q, k, v, **options)
+
+    def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        if g_weights is not None:
+            return exact()[2](g, g_weights)
+        return CoreGradients(*simd.attention_vjp(q, k, v, out, lse, g, **options), {}, {})
+
+    return out, None, pullback
 
 
 def scaled_dot(

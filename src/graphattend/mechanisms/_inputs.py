@@ -16,6 +16,7 @@ from .._validate import (
     check_length,
     check_ndim,
     check_nonempty,
+    check_shape,
     common_dtype,
 )
 from .._vjp import unbroadcast
@@ -148,8 +149,13 @@ def _check_field(
         x = x.astype(dtype, copy=False)
         if name in _KEY_FLOATS:
             _check_axes(x, argument, _KEY_FLOATS[name], n_keys, batch)
-        elif name == "query_structural" and x.ndim > 1:
-            _check_axes(x, argument, 1, rows, batch)
+        elif name == "query_structural":
+            check_ndim(x, argument, 1)
+            if x.ndim > 1:
+                _check_axes(x, argument, 1, rows, batch)
+        else:  # the latent keys and values
+            check_ndim(x, argument, 2)
+            check_nonempty(x, argument)
     if x.dtype.kind == "i" and x.size and x.min() < 0:
         raise InvalidConfigError(
             f"{argument}: expected layers >= 0, got {int(x.min())}",
@@ -171,6 +177,13 @@ def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch:
             expected=batch,
             actual=x.shape,
         )
+
+
+def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
+    a = as_float(g, argument)
+    check_shape(a, argument, shape)
+    return a.astype(dtype, copy=False)
 
 
 def restore(gradient: np.ndarray, original: Any) -> np.ndarray:

@@ -15,9 +15,9 @@ from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
-from ._attend import check_nodes
+from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs
+from ._inputs import Inputs, cotangent
 
 
 class Gates(NamedTuple):
@@ -85,7 +85,7 @@ class Routed(Attention):
         return tuple(dict.fromkeys(name for m in self._members for name in m.used))
 
     @property
-    def rows_are_positions(self) -> bool:  # type: ignore[override]
+    def rows_are_positions(self) -> bool:
         """Whether that holds for any of the experts."""
         return any(m.rows_are_positions for m in self._members)
 
@@ -145,10 +145,10 @@ class Routed(Attention):
         weights = np.zeros((*batch, m_rows, n_keys), q.dtype) if need_weights else None
         runs: list[tuple[_Rows, Any, Any, Any]] = []
 
-        def run(i: int, rows: _Rows) -> tuple[Any, Any, Any]:
+        def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
             member = self._members[i]
             x = rows.take(Inputs(q, k, v, _member_mask(mask, member), _restrict(meta, member), batch, False), member)
-            return member._run(x, need_weights or v is None, False, None)
+            return member._run(x, weighted or v is None, False, None)
 
         for i in range(len(self._members)):
             rows = _Rows.of(gates.shares[..., i], batch, self._members[i].rows_are_positions)
@@ -182,6 +182,9 @@ class Routed(Attention):
                     everything = _Rows.all(batch, m_rows)
                     o_all = run(i, everything)[0]
                     g_share[..., i] += (g * o_all).sum(axis=-1)
+                if g_weights is not None and w is None:
+                    o, w, pull = run(i, rows, True)
+                    w = w if self._members[i].heads is None else w.mean(axis=-3)
                 share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*batch, m_rows, 1)))
                 g_i = rows.rows(np.broadcast_to(g, (*batch, m_rows, g.shape[-1])))
                 if not self.all_in_backward or rows.complete:
@@ -247,7 +250,7 @@ class Routed(Attention):
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             if grad_weights is not None:
                 raise UnsupportedError("grad_weights: not available for whole graphs", argument="grad_weights")
-            g = np.asarray(grad_output, q.dtype)
+            g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
             gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
@@ -258,11 +261,9 @@ class Routed(Attention):
                 gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
             gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], gates.pull(g_share))
             gq = gq + gx
-            if values is None:
-                gk, gv = gk + gv, np.zeros_like(gv)
-            if keys is None:
-                gq, gk = gq + gk, np.zeros_like(gk)
-            return Gradients(gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {})
+            return defaulted(
+                gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {}, values is None, keys is None
+            )
 
         return out, weights, pullback
 

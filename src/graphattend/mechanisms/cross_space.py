@@ -14,9 +14,10 @@ from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
-from ._attend import check_nodes
+from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, option
 from ._dot import DotProduct, scaled_dot
+from ._inputs import cotangent
 from .scaled_dot_product import ScaledDotProductAttention
 
 
@@ -219,15 +220,11 @@ class CrossSpaceAttention(DotProduct):
         out, pull_f = self._fuse((g_out, l_out, c_out), self._params(q.dtype))
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            (g_graph, g_latent, g_cross), gp = pull_f(np.asarray(grad_output, q.dtype))
+            (g_graph, g_latent, g_cross), gp = pull_f(cotangent(grad_output, "grad_output", out.shape, q.dtype))
             c, l = pull_c(g_cross), pull_l(g_latent)
             d = pull_g(g_graph + c.query, grad_weights)
             gq, gk, gv = d.query + l.query, d.keys + l.keys + c.keys, d.values + l.values + c.values
-            if values is None:
-                gk, gv = gk + gv, np.zeros_like(gv)
-            if keys is None:
-                gq, gk = gq + gk, np.zeros_like(gk)
-            return Gradients(gq, gk, gv, gp, {})
+            return defaulted(gq, gk, gv, gp, {}, values is None, keys is None)
 
         return out, weights, pullback
 

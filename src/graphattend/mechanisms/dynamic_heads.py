@@ -10,6 +10,7 @@ import numpy as np
 
 from ..functional.multi_head import linear, linear_pullback
 from ._base import CoreGradients, CoreResult, Params, option
+from ._inputs import Inputs
 from .multi_head import MultiHeadAttention
 
 
@@ -99,6 +100,15 @@ class DynamicHeadAttention(MultiHeadAttention):
             4
         """
         return (self.head_gates(query) > 0).sum(axis=-1)
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        return None
+
+    def _graph_factor(self) -> float | None:
+        return None
+
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        return self._run(x, need_weights, training, rng)[:2]
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -14,6 +14,7 @@ from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.multi_head import join_heads, split_heads
 from ..graph import GraphMetadata, NeighborGraph
+from . import _edge_segments
 from ._base import Attention, Gradients, Grads, Params, add_grads, divide_heads, option
 from ._inputs import Inputs
 
@@ -109,6 +110,11 @@ class EdgeFeaturedAttention(Attention):
         """Edge features, unless `edge_dim` is 0."""
         return ("edge_features",) if self.edge_dim else ()
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The same: without `edge_dim` edge features are not looked at."""
+        return self.needed
+
     def _check_metadata(self, metadata: Params) -> None:
         if self.edge_dim:
             check_length(metadata["edge_features"], "metadata.edge_features", -1, self.edge_dim, "edge_dim")
@@ -145,9 +151,9 @@ class EdgeFeaturedAttention(Attention):
 
     def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
-            return super()._attend(graph, *args)
+            return self._attend_edges(graph, *args)
         looped = graph.with_self_loops(fill_value=self.fill_value)
-        out, weights, pull = super()._attend(looped, *args)
+        out, weights, pull = self._attend_edges(looped, *args)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             g = pull(grad_output, grad_weights)
@@ -156,6 +162,14 @@ class EdgeFeaturedAttention(Attention):
             return g._replace(metadata={"edge_features": self._unloop(graph, looped, g.metadata["edge_features"])})
 
         return out, weights, pullback
+
+    def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+        """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
+        if self.variant != "gat" or not isinstance(graph, NeighborGraph):
+            return super()._attend(graph, *args)
+        if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
+            return super()._attend(graph, *args)
+        return _edge_segments.attend(self, graph, *args)
 
     # -- stages ------------------------------------------------------------------------------------------------
 

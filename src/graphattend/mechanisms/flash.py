@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from ..functional.attention import causal_mask
-from ._base import CoreGradients, CoreResult, Params, option
-from ._dot import DotProduct
+from ._base import CoreResult, Params, option
+from ._dot import DotProduct, flash_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,22 +50,23 @@ class FlashAttention(DotProduct):
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
 
+    def _plain(self, query: Any) -> bool:
+        return not self.is_causal and type(query) is np.ndarray and query.shape[-1:] == (self.dim,)
+
+    def _graph_factor(self) -> float | None:
+        return self.factor
+
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
     ) -> CoreResult:
+        def exact() -> CoreResult:
+            seen = _and_causal(mask, q.shape[-2], k.shape[-2]) if self.is_causal else mask
+            return super(FlashAttention, self)._core(q, k, v, seen, meta, p, drop, True)
+
         if v is None or drop is not None or need_weights:
-            if self.is_causal:
-                mask = _and_causal(mask, q.shape[-2], k.shape[-2])
-            return super()._core(q, k, v, mask, meta, p, drop, need_weights)
+            return exact()
         options = {"scale": self.factor, "mask": mask, "causal": self.is_causal, "block_size": self.block_size}
-        out, lse = simd.attention(q, k, v, **options)
-
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-            if g_weights is not None:
-                return self._core(q, k, v, mask, meta, p, None, True)[2](g, g_weights)
-            return CoreGradients(*simd.attention_vjp(q, k, v, out, lse, g, **options), {}, {})
-
-        return out, None, pullback
+        return flash_core(q, k, v, exact, **options)
 
 
 def _and_causal(mask: Any, rows: int, columns: int) -> np.ndarray:

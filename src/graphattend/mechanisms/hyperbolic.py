@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import simd
 from .._validate import as_number
 from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
@@ -82,6 +83,12 @@ class HyperbolicAttention(Attention):
     def output_manifold(self) -> Poincare:
         """The ball that the output lies in, with the current curvature."""
         return Poincare(float(self._params(np.dtype(np.float64))["curvature"]))
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        if self.aggregation != "midpoint" or type(query) is not np.ndarray or query.shape[-1:] != (self.dim,):
+            return None
+        p = self._params(np.dtype(np.float64))
+        return simd.poincare_single(query, keys, values, float(p["curvature"]), float(p["temperature"]))
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

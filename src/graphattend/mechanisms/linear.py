@@ -9,9 +9,67 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._validate import as_bool, broadcast_shapes, check_length
+from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.attention import causal_mask
-from ..functional.linear import draw_projection, features, mix
+from ..functional.linear import KeyState, draw_projection, features, mix
 from ._base import Attention, CoreGradients, CoreResult, Params, option
+from ._inputs import Inputs
+from ._prepared import Prepared, check_keys, check_query, prepare
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PreparedState(Prepared):
+    """Prepared keys and values of linear attention, with the state φ(K)ᵀ[V, 1] that the output is read from.
+
+    Args:
+        state: Its size does not depend on the number of keys.
+        streamed: Whether keys were added by `extended`; then there is only the state, and no masks or weights.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.random.default_rng(0).standard_normal((6, 4))
+        >>> attn = ga.LinearAttention(4)
+        >>> state = attn.prepare(x[:2], x[:2]).extended(x[2:], x[2:])
+        >>> bool(np.allclose(attn.forward(x[0], state), attn.forward(x[0], x, x)))
+        True
+    """
+
+    state: KeyState
+    streamed: bool = False
+
+    def extended(self, keys: Any, values: Any) -> PreparedState:
+        """The state after more keys have come; this one stays as it is. Time and memory do not grow.
+
+        Args:
+            keys: More keys, (..., N, D), with leading axes that broadcast to the first ones'.
+            values: Their values, (..., N, E).
+
+        Returns:
+            A state that knows old and new keys; masks and weights need the keys themselves and are refused.
+
+        Raises:
+            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
+        """
+        x = check_keys(self.attn, keys, values)
+        assert x.v is not None
+        check_length(x.v, "values", -1, self.values.shape[-1], "the width of the prepared values")
+        lead = self.state.total.shape[:-2]
+        if broadcast_shapes("keys", x.batch, lead) != lead:
+            raise DimensionMismatchError(
+                f"keys: expected leading axes that broadcast to {lead}, got {x.batch}",
+                argument="keys",
+                expected=lead,
+                actual=x.batch,
+            )
+        dtype = self.keys.dtype
+        new = _state(self.attn, x.k.astype(dtype, copy=False), x.v.astype(dtype, copy=False))
+        return dataclasses.replace(self, state=self.state.plus(new), streamed=True)
+
+
+def _state(attn: Any, k: np.ndarray, v: np.ndarray) -> KeyState:
+    shrink = k.dtype.type(attn.temperature**-0.5)
+    return KeyState.of(k * shrink, v, attn._params(k.dtype)["projection"])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,6 +134,52 @@ class LinearAttention(Attention):
             1
         """
         return dataclasses.replace(self, redraw=self.redraw + 1)
+
+    def prepare(self, keys: Any, values: Any) -> Prepared:
+        """Check keys and values once and sum them up in a state of fixed size.
+
+        Args:
+            keys: (..., N, D).
+            values: (..., N, E).
+
+        Returns:
+            What `forward` takes in the place of the keys; its ``extended(keys, values)`` adds keys as they come.
+
+        Raises:
+            UnsupportedError: With `is_causal`; DimensionMismatchError, EmptyInputError, NumericalInstabilityError,
+                InvalidConfigError.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((6, 4))
+            >>> attn = ga.LinearAttention(4)
+            >>> attn.prepare(x, x).state.total.shape
+            (256, 5)
+        """
+        if self.is_causal:
+            return prepare(self, keys, values)
+        plain = prepare(self, keys, values)
+        state = _state(self, plain.keys, plain.values)
+        return PreparedState(self, plain.keys, plain.values, plain.projected, state)
+
+    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
+        dropped = as_bool(call.get("training", False), "training") and self.dropout > 0
+        exact = dropped or any(call.get(name) not in (None, False) for name in ("need_weights", "weights_only"))
+        exact = exact or call.get("attn_mask") is not None
+        if not isinstance(prepared, PreparedState):
+            return super()._use(query, prepared, values, **call)
+        if exact and prepared.streamed:
+            raise UnsupportedError(
+                "keys: masks, weights and dropout need the keys, which a streamed state has not kept", argument="keys"
+            )
+        q = check_query(self, query, prepared, values)
+        x = self._check(q, prepared.keys, prepared.values, None, call.get("metadata"), finite=False)
+        if exact or (x.q.dtype != prepared.keys.dtype and not prepared.streamed):
+            return super()._use(query, prepared, values, **call)
+        shrink = x.q.dtype.type(self.temperature**-0.5)
+        fq, _ = features(x.q * shrink, self._params(x.q.dtype)["projection"], True, 0.0, shift=True)
+        state = prepared.state
+        return x, KeyState(state.total.astype(fq.dtype, copy=False), state.top).read(fq), None
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

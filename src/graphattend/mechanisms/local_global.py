@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_index, as_int
+from .._validate import all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
@@ -60,22 +60,26 @@ class LocalGlobalAttention(DotProduct):
     family: ClassVar[str] = "sparse"
     complexity: ClassVar[str] = "O(M·(k_local + k_global)·D)"
     any_value_width: ClassVar[bool] = True
-    rows_are_positions: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"weights_times_values"})
 
     def _check_options(self) -> None:
         nodes = self.global_nodes
         if isinstance(nodes, (int, np.integer)):
             nodes = range(as_int(nodes, "global_nodes", minimum=0))
-        array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes", ndim=1)
-        if array.size and array.min() < 0:
+        array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes")
+        if array.ndim != 1 or (array.size and array.min() < 0):
             raise InvalidConfigError(
-                f"global_nodes: expected positions >= 0, got {int(array.min())}",
+                f"global_nodes: expected a list of positions >= 0 or their number, got {nodes!r:.80}",
                 argument="global_nodes",
-                expected=">= 0",
-                actual=int(array.min()),
+                expected="positions >= 0",
+                actual=nodes,
             )
         object.__setattr__(self, "global_nodes", tuple(sorted({int(i) for i in array})))
+
+    @property
+    def rows_are_positions(self) -> bool:
+        """Always: a window is one around a position."""
+        return True
 
     def _encode_option(self, name: str, value: Any) -> Any:
         return list(value) if name == "global_nodes" else value
@@ -85,6 +89,25 @@ class LocalGlobalAttention(DotProduct):
         """A window of two and one global key."""
         _, inputs = super().example(rng, n, dim)
         return cls(dim, window=2, global_nodes=(min(5, n - 1),)), inputs
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        # A single query stands at position 0: its window is a slice, and only the global keys beyond it are copied.
+        if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
+            return None
+        if type(keys) is not np.ndarray or type(values) is not np.ndarray or keys.ndim != 2 or values.ndim != 2:
+            return None
+        n = keys.shape[0]
+        if values.shape[0] != n or (self.global_nodes and self.global_nodes[-1] >= n):
+            return None
+        if self.check_finite and not (all_finite(keys) and all_finite(values)):
+            return None
+        if self.window is not None and 0 not in self.global_nodes:
+            stop = self.window + 1
+            far = [i for i in self.global_nodes if i >= stop]
+            near_k, near_v = keys[:stop], values[:stop]
+            keys = np.concatenate((near_k, keys[far])) if far else near_k
+            values = np.concatenate((near_v, values[far])) if far else near_v
+        return simd.single(query, keys, values, self.factor, self.check_finite)
 
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_int
+from .._validate import as_bool, as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
+from ..functional.softmax import masked_softmax
 from ._base import Attention, Grads, Params, divide_heads, option
+from ._inputs import Inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,6 +74,42 @@ class MultiHeadAttention(Attention):
             p["b_o"] = np.zeros(self.dim)
         return p
 
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        if type(query) is not np.ndarray or query.dtype != np.float32 or query.shape != (self.dim,):
+            return None
+        p = self._params(query.dtype)
+        return simd.multi_head_single(query, keys, values, p, self.num_heads, self._factor, self.check_finite)
+
+    @property
+    def _factor(self) -> float:
+        """What the dot products are multiplied with."""
+        return float(self.width**-0.5 / self.temperature)
+
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        # Projecting all keys and values costs 4·N·D·HE, folding the projections into the queries 4·M·N·D·H.
+        m = x.q.shape[-2]
+        if m * self.num_heads >= self.num_heads * self.width or x.v is None or (training and self.dropout):
+            return super()._evaluate(x, need_weights, training, rng)
+        as_bool(training, "training")
+        return self._folded(x)
+
+    def _folded(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        """Output and weights with W_k folded into the queries and W_v applied after the weighted sum.
+
+        q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k, whose last term is the same for all keys;
+        Σ w (v W_v + b_v) = (Σ w v) W_v + (Σ w) b_v.
+        """
+        p, heads = self._params(x.q.dtype), self.num_heads
+        assert x.v is not None
+        q = split_heads(linear(x.q, p["w_q"], p.get("b_q")), heads) * x.q.dtype.type(self._factor)
+        w_k, w_v = (p[name].reshape(self.dim, heads, self.width).swapaxes(0, 1) for name in ("w_k", "w_v"))
+        u = simd.matmul_nt(q, w_k)  # (..., H, M, D)
+        w = masked_softmax(simd.matmul_nt(u, x.k[..., None, :, :]), x.mask)
+        out = simd.matmul(simd.matmul(w, x.v[..., None, :, :]), w_v)
+        if "b_v" in p:
+            out += w.sum(axis=-1, keepdims=True) * p["b_v"].reshape(heads, 1, self.width)
+        return linear(join_heads(out), p["w_o"], p.get("b_o")), w
+
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
@@ -94,13 +132,16 @@ class MultiHeadAttention(Attention):
         return (heads[0], heads[1], heads[2]), pull
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        factor = q.dtype.type(q.shape[-1] ** -0.5 / self.temperature)
+        factor = q.dtype.type(self._factor)
 
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             gs = gs * factor
             return simd.matmul(gs, k), simd.matmul_tn(gs, q), {}, {}
 
         return simd.matmul_nt(q, k) * factor, pull
+
+    def _graph_factor(self) -> float | None:
+        return self._factor
 
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         mixed = join_heads(out)

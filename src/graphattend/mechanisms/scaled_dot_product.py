@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from ._base import Params, option
-from ._dot import DotProduct
+from ._base import CoreResult, Params, option
+from ._dot import DotProduct, flash_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,10 +43,21 @@ class ScaledDotProductAttention(DotProduct):
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
 
-    def _fused(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-        if self.normalize or type(query) is not np.ndarray or query.ndim != 1 or query.shape[0] != self.dim:
-            return None
-        return simd.single(query, keys, values, self.factor, self.check_finite)
+    def _plain(self, query: Any) -> bool:
+        return not self.normalize and type(query) is np.ndarray and query.shape[-1:] == (self.dim,)
+
+    def _graph_factor(self) -> float | None:
+        return self.factor
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        def exact() -> CoreResult:
+            return super(ScaledDotProductAttention, self)._core(q, k, v, mask, meta, p, drop, True)
+
+        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
+            return exact()
+        return flash_core(q, k, v, exact, scale=self.factor, mask=mask)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

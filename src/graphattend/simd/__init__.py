@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from . import backends, numpy_ops, quantized_ops
-from .accelerate import Acceleration, accelerate_numpy, accelerated
+from .. import _validate
+from . import backends, numpy_ops
+
+if TYPE_CHECKING:
+    from .accelerate import Acceleration as Acceleration
+    from .accelerate import accelerate_numpy as accelerate_numpy
+    from .accelerate import accelerated as accelerated
 
 #: What users may rely on; the operations below are for the library itself.
 __all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
@@ -50,8 +55,6 @@ softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
-int8_scores = _op(quantized_ops.int8_scores)
-int8_combine = _op(quantized_ops.int8_combine)
 
 
 def attention(
@@ -95,23 +98,113 @@ def attention_vjp(
     )
 
 
+def has_kernels(dtype: np.dtype[Any]) -> bool:
+    """Whether fused kernels run on arrays of this dtype; the NumPy formulations are better called one by one."""
+    return _kernels is not None and dtype == np.float32
+
+
+def _plain(*arrays: Any) -> bool:
+    """Whether these are arrays that a kernel may look at: it checks the rest itself."""
+    return _kernels is not None and all(type(a) is np.ndarray for a in arrays)
+
+
 def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool) -> np.ndarray | None:
-    """Attention of one query (D,) in one kernel call that checks its arguments and their finiteness itself.
+    """Attention of (D,) or (M, D) over keys (N, D) in one kernel call that checks its arguments and their finiteness.
 
     None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
-    computes or explains.
+    computes or explains. The same holds for the two functions below.
     """
-    if _kernels is None or type(keys) is not np.ndarray or type(values) is not np.ndarray:
-        return None
-    if keys.ndim != 2 or values.ndim != 2:
+    if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.sdpa_single(query, keys, values, scale)
+        if query.ndim == 1:
+            found = _kernels.sdpa_single(query, keys, values, scale)
+        elif query.ndim == 2:
+            found = _kernels.attention(query, keys, values, scale=scale)
+        else:
+            return None
+    except ValueError:
+        return None
+    if found is None or (check_finite and not found[-1]):
+        return None
+    return cast("np.ndarray", found[0])
+
+
+def multi_head_single(
+    query: Any, keys: Any, values: Any, p: Mapping[str, np.ndarray], heads: int, scale: float, check_finite: bool
+) -> np.ndarray | None:
+    """Folded multi-head attention of one query in one kernel call, or None."""
+    if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
+        return None
+    try:
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):
         return None
     return cast("np.ndarray", found[0])
+
+
+def poincare_single(query: Any, keys: Any, values: Any, curvature: float, temperature: float) -> np.ndarray | None:
+    """Attention in the Poincaré ball of (D,) or (M, D) over keys (N, D) in one kernel call, or None.
+
+    None also where a point is not finite or not inside the ball.
+    """
+    if not _plain(query, keys, values) or query.ndim not in (1, 2) or keys.ndim != 2 or values.ndim != 2:
+        return None
+    try:
+        found = _kernels.poincare_attention(query, keys, values, curvature, temperature)
+    except ValueError:
+        return None
+    return None if found is None else cast("np.ndarray", found[0])
+
+
+def graph_attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, indptr: np.ndarray, indices: np.ndarray, scale: float, weights: bool
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights)
+    return None if found is None else (found[0], found[1])
+
+
+def graph_attention_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    weights: np.ndarray,
+    grad: np.ndarray,
+    scale: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Gradients of `graph_attention` for q, k and v; None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, scale)
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Acceleration", "accelerate_numpy", "accelerated"):
+        from . import accelerate
+
+        return getattr(accelerate, name)
+    if name in ("int8_scores", "int8_combine"):
+        from . import quantized_ops
+
+        globals()[name] = _op(getattr(quantized_ops, name))
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
+    if _kernels is None:
+        return None
+    found = _kernels.gat_layer(*arrays, **options)
+    return None if found is None else (found[0], found[1])
 
 
 def backend_info() -> dict[str, Any]:
@@ -126,6 +219,8 @@ def backend_info() -> dict[str, Any]:
         >>> ga.backend_info()["backend"] in ga.backend_info()["available"]
         True
     """
+    from .accelerate import accelerated
+
     return {
         "backend": _current.name,
         "available": [name for name in backends.NAMES if backends.load(name) is not None],
@@ -168,11 +263,13 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
+    _validate.dot = np.dot
     if backend.kernels is not None:
         from . import wasm_ops
 
         wasm_ops.use(backend.kernels)
         _kernels = wasm_ops
+        _validate.dot = wasm_ops.dot
 
 
 _current: backends.Backend

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from . import numpy_ops
 from .backends import VARIABLE
 
 _FOLDER = Path(__file__).parent
@@ -45,6 +46,7 @@ class _Loops:
         self.capsule = import_module("numpy._core._multiarray_umath")._UFUNC_API
         self.wanted = self._faster_than_numpy()
         self.users: list[Acceleration] = []
+        self.einsum = False
 
     def _indices(self, matmul: bool) -> list[int]:
         return [i for i, (ufunc, _) in enumerate(self.names) if (ufunc == "matmul") == matmul]
@@ -82,6 +84,9 @@ class _Loops:
             self.module.restore(self.capsule, getattr(np, self.names[i][0]), i)
 
     def add_user(self, user: Acceleration) -> tuple[tuple[str, str], ...]:
+        if not self.users:
+            # With our loops under it, `@` is faster than einsum.
+            self.einsum = numpy_ops.prefer_einsum(False)
         self.users.append(user)
         return self._replace(self.wanted)
 
@@ -90,6 +95,7 @@ class _Loops:
             self.users.remove(user)
             if not self.users:
                 self._restore(self.wanted)
+                numpy_ops.prefer_einsum(self.einsum)
 
 
 _loaded: _Loops | str | None = None  # str: the reason why there are none

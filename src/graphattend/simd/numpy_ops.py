@@ -16,13 +16,23 @@ import numpy as np
 EINSUM_MIN_ROWS: Final = 32
 EINSUM_MIN_INNER: Final = 48
 
-_prefer_einsum = sys.platform == "emscripten"
+
+def _has_blas() -> bool:
+    """Whether this NumPy was built with a BLAS; the official one for WebAssembly was not."""
+    try:
+        return bool(np.__config__.CONFIG["Build Dependencies"]["blas"]["found"])
+    except (AttributeError, KeyError):
+        return False
 
 
-def set_prefer_einsum(value: bool) -> None:
-    """Tell whether matrix products should avoid ``@`` (NumPy without BLAS and without SIMD loops)."""
+_prefer_einsum = sys.platform == "emscripten" and not _has_blas()
+
+
+def prefer_einsum(value: bool) -> bool:
+    """Tell whether matrix products should avoid ``@`` (no BLAS, no SIMD loops); gives the answer from before."""
     global _prefer_einsum
-    _prefer_einsum = value
+    before, _prefer_einsum = _prefer_einsum, value
+    return before
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .._vjp import unbroadcast
+from .thresholds import MATMUL_MIN_WORK
 
 Array = np.ndarray
 _F4 = np.dtype(np.float32)
@@ -97,6 +98,8 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
     m = a.shape[-1] if transposes & 1 else a.shape[-2]
     n = b.shape[-2] if transposes & 2 else b.shape[-1]
     if a.ndim == b.ndim == 2:
+        if a.size * n < MATMUL_MIN_WORK:
+            return None
         out = _empty((m, n), _F4)
     else:
         out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), _F4)
@@ -106,6 +109,12 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
     if b.strides[-1] != 4 and b.strides[-2] == 4:
         b, transposes = b.swapaxes(-1, -2), transposes ^ 2
     return out if _k.matmul(a, b, out, transposes) else None
+
+
+def dot(a: Array, b: Array) -> Any:
+    """``a @ b`` of two flat arrays."""
+    found = _matmul(a[None, :], b[None, :], 2) if a.size > 256 else None
+    return np.dot(a, b) if found is None else found[0, 0]
 
 
 def exp(x: Array) -> Array | None:
@@ -358,3 +367,48 @@ def poincare_distances(q: Array, k: Array, curvature: float) -> Array | None:
     if not _k.poincare(rows, k, None, None, out, None, -curvature, 1.0):
         return None
     return out[0] if q.ndim == 1 else out
+
+
+def finite(x: Array) -> bool | None:
+    """Whether x holds neither NaN nor infinity."""
+    answer: bool | None = _k.finite(x)
+    return answer
+
+
+def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bool = False) -> Array | None:
+    """exp(x Wᵀ·D^(-1/4) − |x|²/(2√D) − stabiliser), the core of FAVOR+ features.
+
+    Args:
+        x: (..., N, D).
+        projection: W (m, D).
+        is_query: The stabiliser is one maximum per row, else one per leading index.
+        shift: The maximum of the whole exponent instead of that of x Wᵀ·D^(-1/4).
+
+    Returns:
+        (..., N, m).
+    """
+    z = matmul_nt(x, projection)
+    return z if z is not None and _k.favor(z, x, x.shape[-1] ** -0.25, int(is_query), int(shift)) else None
+
+
+def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None) -> Array | None:
+    """``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``; see `quantized_ops.int8_scores`."""
+    out = _empty((*np.broadcast_shapes(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), _F4)
+    return out if _k.int8_scores(q, codes, scale, zero_point, group_size, out) else None
+
+
+def int8_combine(
+    w: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None
+) -> Array | None:
+    """``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``; see `quantized_ops.int8_combine`."""
+    out = _empty((*np.broadcast_shapes(w.shape[:-2], codes.shape[:-2]), w.shape[-2], codes.shape[-1]), _F4)
+    return out if _k.int8_combine(w, codes, scale, zero_point, group_size, out) else None
+
+
+def rotary(x: Array, positions: Array, base: float, interleaved: bool) -> Array | None:
+    """Turn the pairs of x (..., D) by position · base^(−2i/D); positions broadcast to x.shape[:-1]."""
+    d = x.shape[-1]
+    frequency = base ** (-2.0 * np.arange(d // 2) / d)
+    out = _empty(x.shape, _F4)
+    at = np.asarray(positions, np.float64)
+    return out if _k.rotate(x, at, frequency, int(interleaved), out) else None

@@ -76,8 +76,9 @@ class Pairs:
     Example:
         >>> import numpy as np
         >>> from graphattend.training import Pairs
-        >>> Pairs([[0, 1], [1, 2]], 3, num_negatives=2).batch(np.array([0]), np.random.default_rng(0))
-        PairBatch(source=array([0]), target=array([1]), negatives=array([[2, 2]]))
+        >>> pairs = Pairs([[0, 1], [1, 2]], 3, num_negatives=2)
+        >>> pairs.batch(np.array([0]), np.random.default_rng(0)).negatives.tolist()
+        [[2, 2]]
     """
 
     def __init__(self, pairs: Any, num_nodes: int, *, num_negatives: int = 0) -> None:

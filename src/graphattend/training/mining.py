@@ -136,10 +136,10 @@ def sample_hard_negatives(
 
     Example:
         >>> from graphattend.training import sample_hard_negatives
-        >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0], 2)
-        array([1, 2])
-        >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0, 2], 1, strategy="semi_hard")
-        array([3])
+        >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0], 2).tolist()
+        [1, 2]
+        >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0, 2], 1, strategy="semi_hard").tolist()
+        [3]
     """
     a, x = as_float(anchor, "anchor"), as_float(embeddings, "embeddings")
     check_ndim(a, "anchor", 1, 1)

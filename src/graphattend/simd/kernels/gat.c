@@ -114,7 +114,7 @@ static f4 run(const Layer *l, isize lanes, float *workspace) {
     isize columns = l->heads * l->width;
     join_heads(l, workspace);
     multiply(l->nodes, columns, l->d, (const float *)l->x.data, step(&l->x, 2), workspace, columns, (float *)l->hidden.data, columns,
-             workspace + l->d * columns);
+             PLAIN, workspace + l->d * columns);
     f4 bad = note_row(splat(0.f), (const float *)l->hidden.data, l->nodes * columns);
     float *query = workspace, *key = query + l->nodes * lanes, *weights = key + l->nodes * lanes;
     float *inverse = weights + l->n.longest * lanes;

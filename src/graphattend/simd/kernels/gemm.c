@@ -92,7 +92,7 @@ isize multiply_workspace(isize n, isize k) {
     return (round_up(min_size(n, WIDTH), TILE_COLUMNS) + TILE_ROWS) * min_size(k, DEPTH);
 }
 
-static void multiply_packed(isize m, isize n, isize k, Matrix a, Matrix b, float *c, isize ldc, float *pack) {
+static void multiply_packed(isize m, isize n, isize k, Matrix a, Matrix b, float *c, isize ldc, int add, float *pack) {
     float *strip = pack + round_up(min_size(n, WIDTH), TILE_COLUMNS) * min_size(k, DEPTH);
     for (isize jc = 0; jc < n; jc += WIDTH) {
         isize width = min_size(WIDTH, n - jc);
@@ -104,17 +104,17 @@ static void multiply_packed(isize m, isize n, isize k, Matrix a, Matrix b, float
             const float *left = a.data + pc * a.column;
             float *to = c + jc;
             if (a.column == 1) {
-                for (; i + 4 <= m; i += 4) strip4(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, pc > 0);
-                for (; i + 2 <= m; i += 2) strip2(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, pc > 0);
-                for (; i < m; i++) strip1(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, pc > 0);
+                for (; i + 4 <= m; i += 4) strip4(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, add || pc > 0);
+                for (; i + 2 <= m; i += 2) strip2(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, add || pc > 0);
+                for (; i < m; i++) strip1(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, add || pc > 0);
             } else { /* A given transposed: its rows i are contiguous in k's stride, so four of them are one load */
                 for (; i + 4 <= m; i += 4) {
                     for (isize q = 0; q < depth; q++) STORE(strip + 4 * q, LOAD(left + q * a.column + i));
-                    strip4_packed(depth, width, strip, 1, pack, to + i * ldc, ldc, pc > 0);
+                    strip4_packed(depth, width, strip, 1, pack, to + i * ldc, ldc, add || pc > 0);
                 }
                 for (; i < m; i++) {
                     for (isize q = 0; q < depth; q++) strip[q] = left[q * a.column + i];
-                    strip1(depth, width, strip, 0, pack, to + i * ldc, ldc, pc > 0);
+                    strip1(depth, width, strip, 0, pack, to + i * ldc, ldc, add || pc > 0);
                 }
             }
         }
@@ -122,11 +122,11 @@ static void multiply_packed(isize m, isize n, isize k, Matrix a, Matrix b, float
 }
 
 /* Few rows: packing B would cost more than it brings. */
-static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, float *c, isize ldc) {
+static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, float *c, isize ldc, int add) {
     for (isize i = 0; i < m; i++) {
         const float *row = a.data + i * a.row;
         if (b.column == 1) {
-            fill(c + i * ldc, n, 0.f);
+            if (!add) fill(c + i * ldc, n, 0.f);
             add_weighted(b.data, b.row, k, row, n, c + i * ldc);
         } else {
             row_dots(b.data, b.column, n, row, k, 1.f, c + i * ldc);
@@ -136,11 +136,12 @@ static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, float *c
 
 enum { FEW_ROWS = 3 };
 
-void multiply(isize m, isize n, isize k, const float *a, isize lda, const float *b, isize ldb, float *c, isize ldc,
+void multiply(isize m, isize n, isize k, const float *a, isize lda, const float *b, isize ldb, float *c, isize ldc, Form form,
               float *workspace) {
-    Matrix left = {a, lda, 1}, right = {b, ldb, 1};
-    if (m <= FEW_ROWS) multiply_few(m, n, k, left, right, c, ldc);
-    else multiply_packed(m, n, k, left, right, c, ldc, workspace);
+    Matrix left = {a, lda, 1}, right = {b, form == B_TRANSPOSED ? 1 : ldb, form == B_TRANSPOSED ? ldb : 1};
+    int add = form == ADD_TO_C;
+    if (m <= FEW_ROWS) multiply_few(m, n, k, left, right, c, ldc, add);
+    else multiply_packed(m, n, k, left, right, c, ldc, add, workspace);
 }
 
 /* matmul(a (..., M, K), b (..., K, N), out (..., M, N), transposes) -> True, or None. `transposes` says which operand is given
@@ -172,8 +173,8 @@ PyObject *kernel_matmul(PyObject *self, PyObject *const *args, isize count) {
     for (isize i = 0; i < batch.count; i++, batch_next(&batch)) {
         left.data = (const float *)batch.at[1];
         right.data = (const float *)batch.at[2];
-        if (few) multiply_few(m, n, k, left, right, (float *)batch.at[0], ldc);
-        else multiply_packed(m, n, k, left, right, (float *)batch.at[0], ldc, workspace.floats);
+        if (few) multiply_few(m, n, k, left, right, (float *)batch.at[0], ldc, 0);
+        else multiply_packed(m, n, k, left, right, (float *)batch.at[0], ldc, 0, workspace.floats);
     }
     if (!few) workspace_free(&workspace);
     return boolean(1);

@@ -17,6 +17,11 @@ KERNEL(graph_attend);
 KERNEL(graph_attend_vjp);
 KERNEL(gat);
 KERNEL(poincare);
+KERNEL(int8_scores);
+KERNEL(int8_combine);
+KERNEL(favor);
+KERNEL(rotate);
+KERNEL(finite);
 KERNEL(peak);
 #undef KERNEL
 
@@ -35,9 +40,10 @@ typedef struct {
 isize attend_many_workspace(isize d, isize e); /* floats */
 f4 attend_many(const Attention *attention, const Visible *visible, float *workspace);
 
-/* C (m x n) = A (m x k) B (k x n) (gemm.c), with multiply_workspace(n, k) floats to work in. */
+/* C (m x n) = A (m x k) B (k x n), or with B given as (n x k), or added to C; multiply_workspace(n, k) floats to work in. */
+typedef enum { PLAIN, B_TRANSPOSED, ADD_TO_C } Form;
 isize multiply_workspace(isize n, isize k);
-void multiply(isize m, isize n, isize k, const float *a, isize lda, const float *b, isize ldb, float *c, isize ldc,
+void multiply(isize m, isize n, isize k, const float *a, isize lda, const float *b, isize ldb, float *c, isize ldc, Form form,
               float *workspace);
 
 /* 1 if start[0..segments] rises from 0 to `edges`. */

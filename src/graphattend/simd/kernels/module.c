@@ -24,6 +24,11 @@ static PyMethodDef methods[] = {
     ENTRY(graph_attend_vjp),
     ENTRY(gat),
     ENTRY(poincare),
+    ENTRY(int8_scores),
+    ENTRY(int8_combine),
+    ENTRY(favor),
+    ENTRY(rotate),
+    ENTRY(finite),
     ENTRY(peak),
     {0, 0, 0, 0},
 };

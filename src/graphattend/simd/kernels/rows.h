@@ -4,10 +4,10 @@
 
 #include "vec.h"
 
-/* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 8, a constant at every call). */
+/* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 4, a constant at every call). */
 INL void dots(const int count, const float *const *rows, const float *q, isize d, float *out) {
-    f4 sum[8];
-    float tail[8];
+    f4 sum[4];
+    float tail[4];
     for (int i = 0; i < count; i++) sum[i] = splat(0.f), tail[i] = 0.f;
     isize k = 0;
     for (; k + 4 <= d; k += 4) {
@@ -19,34 +19,44 @@ INL void dots(const int count, const float *const *rows, const float *q, isize d
     for (int i = 0; i < count; i++) out[i] = hsum(sum[i]) + tail[i];
 }
 
+/* Two rows against q, 8 columns a step: two nearly sequential streams, which prefetchers follow best, and four sums. */
+INL void dot_pair(const float *a, const float *b, const float *q, isize d, float *out) {
+    f4 a0 = splat(0.f), a1 = a0, b0 = a0, b1 = a0;
+    float a_tail = 0.f, b_tail = 0.f;
+    isize k = 0;
+    for (; k + 8 <= d; k += 8) {
+        f4 x = LOAD(q + k), y = LOAD(q + k + 4);
+        a0 = madd(LOAD(a + k), x, a0), b0 = madd(LOAD(b + k), x, b0);
+        a1 = madd(LOAD(a + k + 4), y, a1), b1 = madd(LOAD(b + k + 4), y, b1);
+    }
+    for (; k < d; k++) a_tail += a[k] * q[k], b_tail += b[k] * q[k];
+    out[0] = hsum(a0 + a1) + a_tail;
+    out[1] = hsum(b0 + b1) + b_tail;
+}
+
 /* out[i] = scale * (q . K[i]) */
 static inline void row_dots(const float *K, isize stride, isize n, const float *q, isize d, float scale, float *out) {
-    const float *rows[8];
     isize i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (int r = 0; r < 8; r++) rows[r] = K + (i + r) * stride;
-        dots(8, rows, q, d, out + i);
-        for (int r = 0; r < 8; r++) out[i + r] *= scale;
+    for (; i + 2 <= n; i += 2) {
+        dot_pair(K + i * stride, K + (i + 1) * stride, q, d, out + i);
+        out[i] *= scale, out[i + 1] *= scale;
     }
     for (; i < n; i++) {
-        rows[0] = K + i * stride;
-        dots(1, rows, q, d, out + i);
+        const float *row = K + i * stride;
+        dots(1, &row, q, d, out + i);
         out[i] *= scale;
     }
 }
 
-/* out[j] += sum over rows of w[i] rows[i][j] (count <= 8, a constant at every call). */
+/* out[j] += sum over rows of w[i] rows[i][j] (count <= 4, a constant at every call). */
 INL void add_rows(const int count, const float *const *rows, const float *w, isize d, float *out) {
-    f4 weight[8];
+    f4 weight[4];
     for (int i = 0; i < count; i++) weight[i] = splat(w[i]);
     isize j = 0;
     for (; j + 4 <= d; j += 4) {
-        f4 a = LOAD(out + j), b = splat(0.f);
-        for (int i = 0; i < count; i++) {
-            if (i & 1) b = madd(weight[i], LOAD(rows[i] + j), b);
-            else a = madd(weight[i], LOAD(rows[i] + j), a);
-        }
-        STORE(out + j, a + b);
+        f4 sum = LOAD(out + j);
+        for (int i = 0; i < count; i++) sum = madd(weight[i], LOAD(rows[i] + j), sum);
+        STORE(out + j, sum);
     }
     for (; j < d; j++)
         for (int i = 0; i < count; i++) out[j] += w[i] * rows[i][j];
@@ -54,11 +64,11 @@ INL void add_rows(const int count, const float *const *rows, const float *w, isi
 
 /* out[j] += sum_i w[i] V[i][j] */
 static inline void add_weighted(const float *V, isize stride, isize n, const float *w, isize d, float *out) {
-    const float *rows[8];
+    const float *rows[4];
     isize i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (int r = 0; r < 8; r++) rows[r] = V + (i + r) * stride;
-        add_rows(8, rows, w + i, d, out);
+    for (; i + 4 <= n; i += 4) {
+        for (int r = 0; r < 4; r++) rows[r] = V + (i + r) * stride;
+        add_rows(4, rows, w + i, d, out);
     }
     for (; i < n; i++) {
         rows[0] = V + i * stride;

@@ -1,0 +1,68 @@
+import { access, readFile, writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { AttentionError, connect } from "./index.js";
+import { vendor } from "./vendor.js";
+
+const HELP = `Usage:
+  graphattend vendor DIR [--from PYODIDE]   write a self-hosted, hash-checked folder with Pyodide, NumPy and graphattend
+  graphattend analyze FILE [options]        who attends to whom; all options of the Python command line
+  graphattend list | info | compare | benchmark [options]
+PYODIDE is a folder (default: the environment's GRAPHATTEND_DIST, else npm's pyodide).`;
+
+/** Options of Python's command line whose value is a file to read, and those to write. */
+const READS = ["--graph", "--embeddings"];
+const WRITES = ["--plot", "--csv"];
+
+class UsageError extends Error {}
+
+async function python(args: string[]): Promise<number> {
+  const argv = [...args];
+  if (argv[0] === "analyze" && argv[1] !== undefined && !argv[1].startsWith("-")) argv.splice(1, 0, "--graph");
+  const inputs: Record<string, Uint8Array> = Object.create(null) as Record<string, Uint8Array>;
+  const outputs: string[] = [];
+  for (let i = 1; i < argv.length; i++) {
+    const value = argv[i]!;
+    const option = argv[i - 1]!;
+    const file = value.startsWith("-") ? undefined : value;
+    if (file !== undefined && READS.includes(option) && await access(file).then(() => true, () => false)) {
+      inputs[file] = new Uint8Array(await readFile(file).catch((error: Error) => {
+        throw new UsageError(`${file}: ${error.message}`);
+      }));
+    }
+    if (file !== undefined && WRITES.includes(option)) outputs.push(file);
+  }
+  const indexURL = process.env["GRAPHATTEND_DIST"];
+  const ga = await connect(indexURL === undefined ? {} : { indexURL });
+  try {
+    const result = await ga.commandLine(argv, inputs, outputs);
+    process.stdout.write(result.stdout);
+    process.stderr.write(result.stderr);
+    for (const [name, data] of Object.entries(result.files)) await writeFile(name, data);
+    return result.status;
+  } finally {
+    await ga.close();
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === undefined || command === "--help" || command === "-h") {
+    console.log(HELP);
+    return command === undefined ? 2 : 0;
+  }
+  if (command !== "vendor") return python(args);
+  const { values, positionals } = parseArgs({ args: rest, options: { from: { type: "string" } }, allowPositionals: true });
+  const [folder, ...more] = positionals;
+  if (folder === undefined || more.length > 0) throw new UsageError("vendor: expected one folder");
+  await vendor(folder, values.from ?? process.env["GRAPHATTEND_DIST"], (line) => console.error(line));
+  return 0;
+}
+
+main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+}, (error: unknown) => {
+  console.error(`graphattend: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`);
+  const usage = error instanceof UsageError || error instanceof AttentionError
+    || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+  process.exitCode = usage ? 2 : 1;
+});

@@ -1,0 +1,83 @@
+import { Attention, type AttentionFor } from "./attention.js";
+import type { Backend } from "./backend.js";
+import { aborted } from "./errors.js";
+import { Owned, type Described } from "./objects.js";
+import type { MechanismKey } from "./schema.js";
+import type { CsrGraph, Data, EdgeGraph } from "./types.js";
+import type { Remote } from "./objects.js";
+import { decode, encode, Plain } from "./wire.js";
+
+/** How far a training run has come. */
+export interface TrainProgress {
+  epoch: number;
+  epochs: number;
+  step: number;
+  loss: number;
+  /** Share of the whole that is done, 0 … 1. */
+  fraction: number;
+  [more: string]: unknown;
+}
+
+export interface TrainOptions {
+  /** Row i lists the nodes that node i attends to. */
+  graph: CsrGraph | EdgeGraph | Remote;
+  /** (V, D) features of the nodes. */
+  features: Data;
+  /** (V,) class of each node: trains by cross entropy of the outputs. */
+  labels?: Data;
+  /** (V, E) what the outputs should be: trains by mean squared error. */
+  targets?: Data;
+  /** Nodes whose loss counts; all by default. */
+  nodes?: Data;
+  /** Default Adam. */
+  optimizer?: "Adam" | "AdamW" | "SGD" | "RMSprop";
+  /** Default: the optimizer's. */
+  lr?: number;
+  epochs?: number;
+  batchSize?: number;
+  seed?: number;
+  patience?: number;
+  /** Called after every few steps. */
+  onProgress?: (progress: TrainProgress) => void;
+  /** Stops after the steps that run. */
+  signal?: AbortSignal;
+}
+
+export interface TrainResult<K extends MechanismKey> {
+  /** A new mechanism with the best parameters; the one that was given stays as it is. */
+  attention: AttentionFor<K>;
+  /** Mean loss of every epoch. */
+  losses: number[];
+  /** Why it ended: "finished", "early stopping" and the like. */
+  reason: string;
+}
+
+class Run extends Owned {}
+
+/** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop have their turn. */
+export async function train<K extends MechanismKey>(
+  backend: Backend, attention: Attention<K>, options: TrainOptions,
+): Promise<TrainResult<K>> {
+  const { graph, features, labels, targets, nodes, onProgress, signal, ...rest } = options;
+  const keep = backend.nextId();
+  const data = [attention, graph, features, labels, targets, nodes];
+  decode(await backend.request(encode("train", [...data, new Plain(rest)], { keep }), { signal }));
+  const run = new Run(backend, keep);
+  try {
+    for (;;) {
+      if (signal?.aborted) throw aborted(signal);
+      const progress = decode(await backend.request(encode("train_steps", [run]), {})) as TrainProgress | null;
+      if (progress === null) break;
+      onProgress?.(progress);
+      // Let the page draw and signals arrive, also where Python runs in this thread.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    const id = backend.nextId();
+    const found = decode(await backend.request(encode("train_result", [run], { keep: id }), {})) as {
+      attention: Described; losses: number[]; reason: string;
+    };
+    return { ...found, attention: Attention.make<K>(backend, id, found.attention) };
+  } finally {
+    await run.free();
+  }
+}

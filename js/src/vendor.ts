@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { AttentionError } from "./errors.js";
+import { CDN, PYODIDE_VERSION } from "./runtime.js";
+import { VERSION } from "./version.js";
+
+/** The parts of Pyodide that are needed; its consoles, maps and types are not. */
+const RUNTIME = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
+const LOCK = "pyodide-lock.json";
+
+interface Lock {
+  packages: Record<string, { file_name: string; sha256: string; depends: string[]; [more: string]: unknown }>;
+  [more: string]: unknown;
+}
+
+const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
+
+/** Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash. */
+export async function vendor(folder: string, from: string | undefined, log: (line: string) => void): Promise<void> {
+  const source = from ?? npmPyodide();
+  const lock = JSON.parse(new TextDecoder().decode(await take(source, LOCK, undefined))) as Lock;
+  const target = resolve(folder);
+  const draft = join(dirname(target), `.${basename(target)}.part`);
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true });
+  const hashes: Record<string, string> = {};
+  const put = async (name: string, data: Uint8Array): Promise<void> => {
+    await writeFile(join(draft, name), data);
+    hashes[name] = sha256(data);
+    log(`${name} (${(data.length / 1e6).toFixed(1)} MB)`);
+  };
+  try {
+    for (const name of RUNTIME) await put(name, await take(source, name, undefined));
+    const numpy = lock.packages["numpy"];
+    if (numpy === undefined) throw problem("the lock file does not know numpy");
+    await put(numpy.file_name, await take(source, numpy.file_name, numpy.sha256));
+    const wheel = new Uint8Array(await readFile(new URL("./graphattend.whl", import.meta.url)));
+    const file = `graphattend-${VERSION}-py3-none-any.whl`;
+    await put(file, wheel);
+    lock.packages = {
+      numpy: { ...numpy, depends: [] },
+      graphattend: {
+        name: "graphattend", version: VERSION, file_name: file, install_dir: "site", sha256: sha256(wheel),
+        package_type: "package", imports: ["graphattend"], depends: ["numpy"], unvendored_tests: false,
+      },
+    };
+    await put(LOCK, new TextEncoder().encode(JSON.stringify(lock)));
+    await put("worker.js", new Uint8Array(await readFile(new URL("./worker.js", import.meta.url))));
+    await writeFile(join(draft, "sha256.json"), `${JSON.stringify(hashes, null, 2)}\n`);
+    await rm(target, { recursive: true, force: true });
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    throw error;
+  }
+  log(target);
+}
+
+const problem = (message: string): AttentionError => new AttentionError("load_error", message);
+
+function npmPyodide(): string {
+  try {
+    return fileURLToPath(new URL(".", import.meta.resolve("pyodide")));
+  } catch {
+    throw problem(`Pyodide not found: run \`npm install pyodide@${PYODIDE_VERSION}\`, or give a folder with --from`);
+  }
+}
+
+/** A file of the source folder, else of Pyodide's CDN; refused if its hash is another. */
+async function take(source: string, name: string, expected: string | undefined): Promise<Uint8Array> {
+  let data: Uint8Array;
+  try {
+    data = new Uint8Array(await readFile(join(source, name)));
+  } catch (error) {
+    if (expected === undefined) throw problem(`${join(source, name)}: ${(error as Error).message}`);
+    const response = await fetch(CDN + name).catch((cause: unknown) => {
+      throw problem(`${name} is not in ${source}, and Pyodide's CDN is out of reach (${String(cause)})`);
+    });
+    if (!response.ok) throw problem(`${CDN + name}: ${response.status}`);
+    data = new Uint8Array(await response.arrayBuffer());
+  }
+  if (expected !== undefined && sha256(data) !== expected) throw problem(`${name}: its sha256 is not the lock file's`);
+  return data;
+}

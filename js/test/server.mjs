@@ -1,0 +1,41 @@
+// A static file server for the browser tests: folders by URL prefix, extra headers, no caching.
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".json": "application/json" };
+
+/** Serve `folders` (prefix to folder) and `pages` (path to HTML); `headers` by path prefix. Returns its address and `close`. */
+export async function serve(folders, pages = {}, headers = {}) {
+  const requests = [];
+  const server = createServer(async (request, response) => {
+    const path = decodeURIComponent(new URL(request.url, "http://x").pathname);
+    requests.push(path);
+    for (const [prefix, extra] of Object.entries(headers)) {
+      if (path.startsWith(prefix)) for (const [name, value] of Object.entries(extra)) response.setHeader(name, value);
+    }
+    if (Object.hasOwn(pages, path)) {
+      response.setHeader("content-type", "text/html");
+      return response.end(pages[path]);
+    }
+    const prefix = Object.keys(folders).find((p) => path.startsWith(p));
+    const file = prefix && join(folders[prefix], normalize(`/${path.slice(prefix.length)}`));
+    try {
+      const { size } = await stat(file);
+      response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": size });
+      createReadStream(file).pipe(response);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    requests,
+    close: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
+}

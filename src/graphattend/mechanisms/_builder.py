@@ -1,0 +1,48 @@
+"""Options of a mechanism in fluent form."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._validate import near_miss
+from ..errors import InvalidConfigError
+
+if TYPE_CHECKING:
+    from ._base import Attention
+
+
+class Builder:
+    """Options of a mechanism in fluent form; each call returns a new builder.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.MultiHeadAttention.builder(8).num_heads(2).bias(False).build().num_heads
+        2
+    """
+
+    def __init__(self, cls: type[Attention], dim: int, options: Mapping[str, Any] | None = None) -> None:
+        self._cls = cls
+        self._dim = dim
+        self._options = dict(options or {})
+
+    def _with(self, **options: Any) -> Builder:
+        return type(self)(self._cls, self._dim, {**self._options, **options})
+
+    def __getattr__(self, name: str) -> Callable[[Any], Builder]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
+        if name not in names:
+            raise InvalidConfigError(
+                f"{name}: no such option of {self._cls.__name__}{near_miss(name, names)}",
+                argument=name,
+                expected=names,
+                actual=name,
+            )
+        return lambda value: self._with(**{name: value})
+
+    def build(self) -> Attention:
+        """The mechanism with these options."""
+        return self._cls(self._dim, **self._options)

@@ -1,0 +1,343 @@
+"""Attention as a policy: where to go next in a graph, given what is sought."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._validate import (
+    as_float,
+    as_index,
+    as_int,
+    as_number,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
+from .._vjp import unbroadcast
+from ..errors import InvalidConfigError
+from ..graph import NeighborGraph
+from ..graph.search import Navigation, best_first, by_policy
+from ._base import Attention, Params, option
+
+
+class Codes(NamedTuple):
+    """What a navigator knows about every vector beforehand; the part of a score that the query does not change.
+
+    Args:
+        keys: (V, r), the vectors by w_key.
+        offsets: (V,), their bias and norm.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> ga.RLNavigator(4, rank=2).encode(np.eye(4)).keys.shape
+        (4, 2)
+    """
+
+    keys: np.ndarray
+    offsets: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RLNavigator(Attention):
+    """A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.
+
+    score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
+    with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r a
+    score costs only r/D of a distance, so `search` can look at many more nodes for the same work; `fitted` takes
+    the principal axes of the vectors, and `train` improves on them by policy gradient.
+
+    Parameters: ``w_query, w_key`` (D, r), ``bias`` (D,) and the scalar ``sharpness``.
+
+    Args:
+        dim: Width D of queries and keys; values may have any width.
+        rank: r, the width of the products; None means D.
+        sharpness: Initial factor of the scores: large values choose the best neighbour, small ones explore.
+        dropout: Probability of dropping a weight in training.
+        seed: Seed of the initial axes where r < D.
+        check_finite: Whether NaN and infinity in the inputs are refused.
+
+    Source:
+        Williams 1992, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning"
+        (REINFORCE with a baseline); Baranchuk et al. 2019, "Learning to Route in Similarity Graphs" (the setting).
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> points = np.arange(6.0)[:, None] * np.ones(2)
+        >>> graph = ga.NeighborGraph.knn(points, 2)
+        >>> ga.RLNavigator(2).search(graph, points, points[4] + 0.1, entry=0, k=2, budget=20).indices
+        array([4, 5])
+    """
+
+    rank: int | None = option("int", None, "width of the scores' products; null means dim", minimum=1, nullable=True)
+    sharpness: float = option("float", 1.0, "initial factor of the scores; small values explore", above=0.0)
+    dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
+
+    key: ClassVar[str] = "rl_navigator"
+    family: ClassVar[str] = "adaptive"
+    complexity: ClassVar[str] = "O((M+N)·D·r + M·N·r)"
+    any_value_width: ClassVar[bool] = True
+    laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
+
+    def _check_options(self) -> None:
+        if self.rank is not None and self.rank > self.dim:
+            raise InvalidConfigError(
+                f"rank: expected at most dim = {self.dim}, got {self.rank}",
+                argument="rank",
+                expected=f"at most {self.dim}",
+                actual=self.rank,
+            )
+
+    @property
+    def width(self) -> int:
+        """The rank r of the scores."""
+        return self.rank or self.dim
+
+    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        axes = np.eye(self.dim)
+        if self.width < self.dim:
+            axes = np.linalg.qr(rng.standard_normal((self.dim, self.width)))[0]
+        return {
+            "w_query": axes,
+            "w_key": axes,
+            "bias": np.zeros(self.dim),
+            "sharpness": np.asarray(self.sharpness),
+        }
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
+        code_q, code_k = simd.matmul(q, w_q), simd.matmul(k, w_k)
+        raw = 2 * simd.matmul_nt(code_q, code_k) + (k @ bias - np.square(k).sum(axis=-1))[..., None, :]
+
+        def pull(gs: np.ndarray) -> tuple[Any, ...]:
+            g = gs * sharp
+            g_q = unbroadcast(2 * simd.matmul(g, code_k), code_q.shape)
+            g_k = unbroadcast(2 * simd.matmul_tn(g, code_q), code_k.shape)
+            g_row = unbroadcast(g.sum(axis=-2), k.shape[:-1])
+            gp = {
+                "w_query": _flat(q).T @ _flat(g_q),
+                "w_key": _flat(k).T @ _flat(g_k),
+                "bias": _flat(k).T @ g_row.reshape(-1),
+                "sharpness": (gs * raw).sum(),
+            }
+            return g_q @ w_q.T, g_k @ w_k.T + g_row[..., None] * (bias - 2 * k), gp, {}
+
+        return sharp * raw, pull
+
+    # -- navigation --------------------------------------------------------------------------------------------
+
+    def fitted(self, vectors: Any) -> RLNavigator:
+        """The navigator that knows the vectors' principal axes, the best start for `train`.
+
+        Args:
+            vectors: (V, D).
+
+        Returns:
+            A navigator whose scores estimate -|q - k|² from r coordinates, with a sharpness that suits their spread.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> line = np.arange(5.0)[:, None] * [1.0, 0.0]
+            >>> ga.RLNavigator(2, rank=1).fitted(line).parameters()["w_key"].round(6) ** 2
+            array([[1.],
+                   [0.]])
+        """
+        x = self._vectors(vectors).astype(np.float64)
+        mean = x.mean(axis=0)
+        variances, axes = np.linalg.eigh((x - mean).T @ (x - mean) / len(x))
+        axes = axes[:, ::-1][:, : self.width]
+        axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(self.width)] < 0, -1, 1)
+        spread = float(variances.sum()) or 1.0
+        return self._with(
+            {
+                "w_query": axes,
+                "w_key": axes,
+                "bias": 2 * (mean - axes @ (axes.T @ mean)),
+                "sharpness": np.asarray(10 * self.sharpness / spread),
+            }
+        )
+
+    def encode(self, vectors: Any) -> Codes:
+        """What `search` needs to know of the vectors, computed once for many queries.
+
+        Args:
+            vectors: (V, D).
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> ga.RLNavigator(2).encode(np.eye(2)).offsets
+            array([-1., -1.])
+        """
+        x = self._vectors(vectors)
+        p = self._params(x.dtype)
+        return Codes(simd.matmul(x, p["w_key"]), x @ p["bias"] - np.square(x).sum(axis=-1))
+
+    def search(
+        self,
+        graph: Any,
+        vectors: Any,
+        query: Any,
+        *,
+        entry: int = 0,
+        k: int = 10,
+        budget: float = 200,
+        codes: Codes | None = None,
+    ) -> Navigation:
+        """Look for the vectors nearest to the query, walking the graph by the policy.
+
+        The node of highest score among the known ones is visited next: its distance is evaluated, its neighbours
+        are scored. Work is counted in distance evaluations: one per visited node, r/D per scored neighbour.
+
+        Args:
+            graph: A `NeighborGraph` over the vectors.
+            vectors: (V, D).
+            query: (D,).
+            entry: Node to start from.
+            k: How many to find.
+            budget: The most work to do, at least 1.
+            codes: `encode(vectors)`, if there are more queries to come.
+
+        Returns:
+            A `Navigation`: nodes, distances and the work they took.
+
+        Raises:
+            OutOfBoundsError: No such entry.
+            DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.
+        """
+        x, q, start, count, limit = self._task(graph, vectors, query, entry, k, budget)
+        if codes is None:
+            codes = self.encode(x)
+        elif not isinstance(codes, Codes) or codes.keys.shape != (len(x), self.width):
+            raise InvalidConfigError("codes: expected encode(vectors) of this navigator", argument="codes")
+        keys, offsets = codes
+        # The factor `sharpness` does not change the order unless it is negative.
+        p = self._params(x.dtype)
+        sign = np.sign(p["sharpness"])
+        code = 2 * sign * (q @ p["w_query"])
+        offsets = sign * offsets
+        price = self.width / self.dim
+        return by_policy(graph, x, q, start, count, limit, lambda nodes: keys[nodes] @ code + offsets[nodes], price)
+
+    def greedy_search(
+        self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200
+    ) -> Navigation:
+        """The baseline: best-first search by exact distances; arguments and result as for `search`.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> points = np.arange(6.0)[:, None] * np.ones(2)
+            >>> found = ga.RLNavigator(2).greedy_search(ga.NeighborGraph.knn(points, 2), points, points[4], k=1)
+            >>> found.indices, found.work
+            (array([4]), 6.0)
+        """
+        return best_first(graph, *self._task(graph, vectors, query, entry, k, budget))
+
+    def train(
+        self,
+        graph: Any,
+        vectors: Any,
+        queries: Any,
+        *,
+        steps: int = 8,
+        rollouts: int = 4,
+        discount: float = 0.5,
+        epochs: int = 10,
+        batch_size: int = 64,
+        lr: float = 1e-3,
+        seed: int = 0,
+        on_progress: Callable[[Any], Any] | None = None,
+        cancel: Any = None,
+    ) -> RLNavigator:
+        """Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely.
+
+        Args:
+            graph: A `NeighborGraph` over the vectors.
+            vectors: (V, D).
+            queries: (Q, D), what to look for.
+            steps: Length of a walk, from a random node.
+            rollouts: Walks per query and step of the optimizer (Adam).
+            discount: What a reward one step later counts, 0 … 1.
+            epochs: Passes over the queries.
+            batch_size: Queries per step.
+            lr: Learning rate.
+            seed: The same seed gives the same bits.
+            on_progress: Called with a `graphattend.training.Progress` after every step; False cancels.
+            cancel: Object with `is_set()`, or a function; true cancels.
+
+        Returns:
+            The trained navigator; cancelled, as far as it got.
+
+        Raises:
+            DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((50, 4))
+            >>> navigator = ga.RLNavigator(4, rank=2).fitted(x)
+            >>> trained = navigator.train(ga.NeighborGraph.knn(x, 5), x, x[:20] + 0.1, epochs=1)
+            >>> trained == navigator
+            False
+        """
+        from ..training import Adam, Trainer
+        from ._policy_gradient import objective
+
+        x, targets = common_dtype(self._on_graph(graph, vectors), self._vectors(queries, "queries"))
+        loss = objective(
+            self,
+            graph,
+            x,
+            targets,
+            steps=as_int(steps, "steps", minimum=1),
+            rollouts=as_int(rollouts, "rollouts", minimum=1),
+            discount=as_number(discount, "discount", minimum=0, maximum=1),
+        )
+        trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)
+        result = trainer.fit(self, len(targets), on_progress=on_progress, cancel=cancel)
+        return self._with(result.params)
+
+    def _with(self, parameters: dict[str, np.ndarray]) -> RLNavigator:
+        other = self.with_parameters(parameters)
+        assert isinstance(other, RLNavigator)
+        return other
+
+    def _vectors(self, vectors: Any, name: str = "vectors") -> np.ndarray:
+        x = as_float(vectors, name)
+        check_ndim(x, name, 2, 2)
+        check_nonempty(x, name)
+        check_length(x, name, 1, self.dim, "the navigator's dim")
+        check_finite(x, name)
+        return x
+
+    def _on_graph(self, graph: Any, vectors: Any) -> np.ndarray:
+        if not isinstance(graph, NeighborGraph):
+            raise InvalidConfigError(
+                f"graph: expected a NeighborGraph, got {type(graph).__name__}",
+                argument="graph",
+                expected="a NeighborGraph",
+                actual=type(graph).__name__,
+            )
+        x = self._vectors(vectors)
+        check_length(x, "vectors", 0, graph.num_nodes, "one row per node")
+        return x
+
+    def _task(
+        self, graph: Any, vectors: Any, query: Any, entry: Any, k: Any, budget: Any
+    ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
+        x = self._on_graph(graph, vectors)
+        q = as_float(query, "query")
+        check_ndim(q, "query", 1, 1)
+        check_length(q, "query", 0, self.dim, "the navigator's dim")
+        check_finite(q, "query")
+        start = int(as_index(as_int(entry, "entry"), "entry", graph.num_nodes))
+        limit = as_number(budget, "budget", minimum=1)
+        return x, q.astype(x.dtype, copy=False), start, as_int(k, "k", minimum=1), limit
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(-1, x.shape[-1])

@@ -1,0 +1,159 @@
+"""Which mechanism suits a graph, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ._validate import as_int
+from .errors import InvalidConfigError
+from .graph import NeighborGraph, delta_hyperbolicity, density
+
+#: From here on all pairs of nodes are too many to score.
+MANY_NODES = 4096
+#: From here on a graph gets global nodes that carry information across it.
+HUGE_NODES = 100_000
+#: Share of all possible edges from which the neighbourhoods are nearly everything.
+DENSE = 0.25
+#: 2δ / diameter up to which a graph counts as tree-like (0 for a tree, 1 for a ring).
+TREE_LIKE = 0.25
+#: Mean clustering coefficient up to which a graph can be tree-like, and from which it has communities.
+FEW_TRIANGLES, MANY_TRIANGLES = 0.1, 0.3
+#: Pairs of neighbours that are looked at for the clustering coefficient.
+MAX_WEDGES = 20_000_000
+#: Largest graph whose centralities are worth their O(V·K) time.
+MAX_CENTRALITY_NODES = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """A mechanism for a graph: ``ga.create(key, dim, **options)`` makes it.
+
+    Args:
+        key: Registry key of the mechanism.
+        options: Options that differ from the defaults because of the graph.
+        reasons: What was measured and what follows from it, in words; the last one decided.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.Recommendation("linear", {}, ("4 000 000 nodes, no edges",)).key
+        'linear'
+    """
+
+    key: str
+    options: dict[str, Any]
+    reasons: tuple[str, ...]
+
+
+def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
+    """Choose a mechanism by what the graph has and what it is like; the same graph always gets the same answer.
+
+    The first that holds decides: edge features (edge_featured), HNSW layers (hnsw_aware), lengths of edges
+    (graph_rope), closeness to a tree by δ-hyperbolicity and few triangles (hyperbolic), no edges or nearly all of them
+    (scaled_dot_product, linear when large), size (local_global around the best connected nodes), many triangles
+    (structural), none of these (multi_head). Only what is needed up to there is measured.
+
+    Args:
+        graph: A `NeighborGraph`.
+        dim: Width D the mechanism will have, to choose a number of heads that divides it; options for None fit
+            every width.
+
+    Returns:
+        Key, options and reasons.
+
+    Raises:
+        InvalidConfigError: Not a graph, or ``dim`` is not a whole number >= 1.
+
+    Example:
+        >>> import graphattend as ga
+        >>> tree = ga.NeighborGraph.from_edge_index([[0, 0, 1, 1, 2, 2], [1, 2, 3, 4, 5, 6]], 7)
+        >>> advice = ga.recommend(tree, dim=16)
+        >>> advice.key, ga.create(advice.key, 16, **advice.options).curvature
+        ('hyperbolic', -1.0)
+        >>> advice.reasons[-1]
+        'it is like a tree (δ = 0 at diameter 4, clustering 0.00): hyperbolic distances fit with little distortion'
+    """
+    if not isinstance(graph, NeighborGraph):
+        raise InvalidConfigError(
+            f"graph: expected a NeighborGraph, got {type(graph).__name__}",
+            argument="graph",
+            expected="a NeighborGraph",
+            actual=type(graph).__name__,
+        )
+    if dim is not None:
+        dim = as_int(dim, "dim", minimum=1)
+    dense = density(graph)
+    facts = f"{graph.num_nodes} nodes, {graph.num_edges} edges, density {dense:.2g}"
+    triangles = _mean_clustering(graph)
+    choice = _by_data(graph, dim) or _if_tree(graph, triangles) or _if_dense(graph, dense)
+    key, options, reason = choice or _by_size(graph, triangles, dim)
+    return Recommendation(key, options, (facts, reason))
+
+
+#: Key, options and the reason in words.
+Choice = tuple[str, dict[str, Any], str]
+
+
+def _heads(dim: int | None) -> int:
+    """The most heads up to 8 that divide the width; one fits every width."""
+    return 1 if dim is None else next(h for h in (8, 4, 2, 1) if dim % h == 0)
+
+
+def _by_data(graph: NeighborGraph, dim: int | None) -> Choice | None:
+    """By what the graph brings along."""
+    features, layers = graph.edge_features, graph.layers
+    if features is not None and graph.num_edges:
+        width = features.shape[1]
+        options = {"edge_dim": width, "num_heads": _heads(dim)}
+        return "edge_featured", options, f"edges have {width} features, which its scores read"
+    if layers is not None and layers.max() > 0:
+        count = int(layers.max()) + 1
+        return "hnsw_aware", {"num_layers": count}, f"nodes lie on {count} layers, which its scores read"
+    if graph.distances is not None and graph.num_edges:
+        return "graph_rope", {}, "edges have lengths, by which it rotates queries against keys"
+    return None
+
+
+def _if_tree(graph: NeighborGraph, triangles: float | None) -> Choice | None:
+    """Few triangles and distances as in a tree."""
+    if triangles is None or triangles > FEW_TRIANGLES:
+        return None
+    found = delta_hyperbolicity(graph)
+    if found.diameter < 2 or 2 * found.delta > TREE_LIKE * found.diameter:
+        return None
+    measured = f"δ = {found.delta:g} at diameter {found.diameter:g}, clustering {triangles:.2f}"
+    return "hyperbolic", {}, f"it is like a tree ({measured}): hyperbolic distances fit with little distortion"
+
+
+def _if_dense(graph: NeighborGraph, dense: float) -> Choice | None:
+    """No edges, or nearly all: every node could attend to every other."""
+    if graph.num_edges and dense < DENSE:
+        return None
+    words = "almost every node is a neighbour of every other" if graph.num_edges else "without edges all nodes count"
+    if graph.num_nodes > MANY_NODES:
+        return "linear", {}, f"{words} and they are many: attention over all of them in linear time"
+    return "scaled_dot_product", {}, f"{words} and they are few: exact attention is affordable"
+
+
+def _by_size(graph: NeighborGraph, triangles: float | None, dim: int | None) -> Choice:
+    """What remains: sparse graphs that are no trees."""
+    if graph.num_nodes >= HUGE_NODES:
+        hubs = np.argsort(-np.bincount(graph.indices, minlength=graph.num_nodes), kind="stable")[:8]
+        return (
+            "local_global",
+            {"global_nodes": sorted(int(i) for i in hubs)},
+            "it is huge: neighbours, and the eight best connected nodes as hubs that everyone sees",
+        )
+    if triangles is not None and triangles >= MANY_TRIANGLES and graph.num_nodes <= MAX_CENTRALITY_NODES:
+        return "structural", {}, f"it has communities (clustering {triangles:.2f}): a node's place in it tells much"
+    return "multi_head", {"num_heads": _heads(dim)}, "nothing about it is peculiar: heads learn what to look at"
+
+
+def _mean_clustering(graph: NeighborGraph) -> float | None:
+    """Mean clustering coefficient, or None where counting triangles would take too long."""
+    degree = graph.degree() + np.bincount(graph.indices, minlength=graph.num_nodes)
+    if float(np.square(degree.astype(np.float64)).sum()) > MAX_WEDGES:
+        return None
+    return float(graph.clustering().mean())

@@ -1,0 +1,45 @@
+/* Whether an array holds neither NaN nor infinity, as fast as it can be read. */
+#include "args.h"
+#include "kernels.h"
+#include "rows.h"
+
+static f4 note_long_row(f4 sum, const float *x, isize n) {
+    f4 a = splat(0.f), b = a, c = a;
+    isize i = 0;
+    for (; i + 16 <= n; i += 16) {
+        sum = note_bad(sum, LOAD(x + i)), a = note_bad(a, LOAD(x + i + 4));
+        b = note_bad(b, LOAD(x + i + 8)), c = note_bad(c, LOAD(x + i + 12));
+    }
+    return note_row(sum + a + b + c, x + i, n - i);
+}
+
+static f4 note_row64(f4 sum, const double *x, isize n) {
+    d2 a = splatd(0.0), b = a;
+    isize i = 0;
+    for (; i + 4 <= n; i += 4) a = maddd(LOADD(x + i), splatd(0.0), a), b = maddd(LOADD(x + i + 2), splatd(0.0), b);
+    a += b;
+    double rest = a[0] + a[1];
+    for (; i < n; i++) rest += x[i] * 0.0;
+    return sum + splat((float)rest);
+}
+
+/* finite(x) -> True or False; or None. x float32 or float64 with at least one axis. */
+PyObject *kernel_finite(PyObject *self, PyObject *const *args, isize count) {
+    (void)self;
+    if (count != 1) return wrong_count();
+    Kind kind = array_kind(args[0]);
+    Array x;
+    if ((kind != FLOAT32 && kind != FLOAT64) || !get_array(args[0], kind, 1, &x)) return declined();
+    isize n = len(&x, 1);
+    Batch batch;
+    batch_start(&batch, &x, 1);
+    if (batch_add(&batch, &x, 1) < 0) return declined();
+    if (x.contiguous) { /* one long row */
+        n *= batch.count;
+        batch.count = 1;
+    }
+    f4 bad = splat(0.f);
+    for (isize b = 0; b < batch.count; b++, batch_next(&batch))
+        bad = kind == FLOAT32 ? note_long_row(bad, (const float *)batch.at[0], n) : note_row64(bad, (const double *)batch.at[0], n);
+    return boolean(!is_bad(bad));
+}

@@ -1,0 +1,282 @@
+"""The commands on real files: what they print, where, and how they exit."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphattend as ga
+from graphattend.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+EDGES = "a b\nb c\nc a\nc d\nd c\n"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command: exit status, standard output, standard error."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in words])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    path = tmp_path / "graph.txt"
+    path.write_text(EDGES)
+    return path
+
+
+def refused(result: tuple[int, str, str], *words: str) -> None:
+    """Exit 2 and one line on stderr that names what is wrong."""
+    status, out, err = result
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("graphattend")
+    assert "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_list_names_every_mechanism(run: Run) -> None:
+    status, out, err = run("list")
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ga.list_mechanisms()
+    assert json.loads(run("list", "--json")[1]) == json.loads(json.dumps(ga.schema()))
+    rows = list(csv.DictReader(io.StringIO(run("list", "--csv")[1])))
+    assert [row["key"] for row in rows] == ga.list_mechanisms()
+
+
+def test_info(run: Run) -> None:
+    status, out, err = run("info", "--json")
+    assert (status, err) == (0, "")
+    facts = json.loads(out)
+    assert facts["graphattend"] == ga.__version__
+    assert facts["backend"] == ga.backend_info()["backend"]
+    assert ga.__version__ in run("info")[1]
+    assert dict(csv.reader(io.StringIO(run("info", "--csv")[1])))["backend"] == facts["backend"]
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"graphattend {ga.__version__}\n", "")
+
+
+def test_help_of_everything(run: Run) -> None:
+    for words in [[], ["list"], ["info"], ["analyze"], ["compare"], ["benchmark"]]:
+        status, out, err = run(*words, "--help")
+        assert (status, err) == (0, "")
+        assert out.startswith("usage: graphattend")
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".edges", ".edgelist", ".csv", ".tsv", ".json", ".npz"])
+def test_analyze_reads_every_format(run: Run, tmp_path: Path, graph: Path, suffix: str) -> None:
+    path = tmp_path / f"same{suffix}"
+    pairs = [line.split() for line in EDGES.splitlines()]
+    if suffix in (".json", ".npz"):
+        ga.NeighborGraph.read(graph).save(path)
+    elif suffix in (".csv", ".tsv"):
+        sign = "," if suffix == ".csv" else "\t"
+        path.write_text("".join(f"{sign.join(p)}\n" for p in [["source", "target"], *pairs]))
+    else:
+        path.write_text(EDGES)
+    words = ["--mechanism", "flash", "--json"]
+    found = json.loads(run("analyze", "--graph", path, *words)[1])
+    wanted = json.loads(run("analyze", "--graph", graph, *words)[1])
+    assert found["nodes"] == wanted["nodes"] == ["a", "b", "c", "d"]
+    assert found["results"][0]["weights"] == wanted["results"][0]["weights"]
+
+
+def test_analyze_prints_tables(run: Run, graph: Path) -> None:
+    status, out, err = run("analyze", "--graph", graph, "--nodes", 2)
+    assert (status, err) == (0, "")
+    assert out.startswith("4 nodes, 5 edges")
+    assert out.count(" attends to\n") == 2
+    assert "skipped hnsw_aware" in out
+
+
+def test_analyze_json_and_csv_agree(run: Run, graph: Path) -> None:
+    words = ["analyze", "--graph", graph, "--mechanism", "flash", "--mechanism", "hyperbolic"]
+    found = json.loads(run(*words, "--json")[1])
+    rows = list(csv.DictReader(io.StringIO(run(*words, "--csv")[1])))
+    assert [r["mechanism"] for r in rows] == ["flash"] * 5 + ["hyperbolic"] * 5
+    weights = [w for r in found["results"] for w in r["weights"]]
+    np.testing.assert_array_equal([float(r["weight"]) for r in rows], weights)
+    sums: dict[tuple[str, str], float] = {}
+    for r in rows:
+        sums[r["mechanism"], r["node"]] = sums.get((r["mechanism"], r["node"]), 0) + float(r["weight"])
+    np.testing.assert_allclose(list(sums.values()), 1, rtol=1e-12)
+
+
+def test_options_and_seed_act(run: Run, graph: Path) -> None:
+    words = ["analyze", "--graph", graph, "--mechanism", "multi_head", "--json"]
+    results = [
+        json.loads(run(*words, *more)[1])["results"][0]
+        for more in ([], ["--seed", 1], ["--option", "temperature=0.1"], ["--option", "num-heads=2"])
+    ]
+    assert len({tuple(r["weights"]) for r in results}) == 4
+    assert [r["options"]["temperature"] for r in results] == [1, 1, 0.1, 1]
+    assert results[1]["options"]["seed"] == 1
+    assert results[3]["options"]["num_heads"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", ".txt"])
+def test_embeddings_from_files(run: Run, tmp_path: Path, graph: Path, suffix: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((4, 8)).round(6)
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".npy":
+        np.save(path, x)
+    elif suffix == ".npz":
+        np.savez(path, x)
+    else:
+        np.savetxt(path, x, delimiter="," if suffix == ".csv" else " ")
+    words = ["analyze", "--graph", graph, "--mechanism", "flash", "--json", "--embeddings", path]
+    from graphattend.analysis import analyze
+
+    wanted = analyze(ga.NeighborGraph.read(graph), x, ["flash"]).results[0].weights
+    np.testing.assert_array_equal(json.loads(run(*words)[1])["results"][0]["weights"], wanted)
+
+
+def test_compare(run: Run, graph: Path) -> None:
+    words = ["compare", "--graph", graph, "--mechanism", "flash", "--mechanism", "linear", "--mechanism", "hyperbolic"]
+    found = json.loads(run(*words, "--json")[1])
+    assert found["mechanisms"] == ["flash", "linear", "hyperbolic"]
+    np.testing.assert_allclose(np.diag(found["agreement"]), 1, rtol=1e-12)
+    rows = list(csv.reader(io.StringIO(run(*words, "--csv")[1])))
+    assert rows[0] == ["mechanism", "flash", "linear", "hyperbolic"]
+    np.testing.assert_allclose(np.array([r[1:] for r in rows[1:]], float), found["agreement"], atol=6e-4)
+    assert len(run(*words)[1].splitlines()) == 4
+
+
+def test_benchmark(run: Run) -> None:
+    words = ["benchmark", "--mechanism", "flash", "--neighbors", 8, "--dim", 8, "--seconds", 0.001]
+    status, out, err = run(*words, "--json")
+    assert (status, err) == (0, "")
+    [row] = json.loads(out)
+    assert row["mechanism"] == "flash"
+    assert 0 < row["ms_p50"] <= row["ms_p95"]
+    assert row["ops_per_second"] == pytest.approx(1000 / row["ms_p50"])
+    assert run(*words)[1].splitlines()[1].startswith("flash")
+    assert run(*words, "--option", "block_size=4")[0] == 0
+
+
+BAD_GRAPHS: dict[str, tuple[bytes, str]] = {
+    "empty.txt": (b"", "empty"),
+    "garbage.txt": (bytes(range(256)) * 4, "garbage.txt"),
+    "truncated.json": (b'{"nodes": [{"id": 1}], "links": [{"sour', "truncated.json"),
+    "list.json": (b"[1, 2]", "list.json"),
+    "deep.json": (b"[" * 100_000, "deep.json"),
+    "columns.csv": (b"left,right\na,b\n", "columns.csv"),
+    "short_row.csv": (b"source,target,weight\na,b,1\nc\n", "short_row.csv"),
+    "nan.csv": (b"source,target,weight\na,b,nan\n", "nan.csv"),
+    "word.csv": (b"source,target,weight\na,b,heavy\n", "word.csv"),
+    "garbage.npz": (b"PK\x03\x04 not a zip", "garbage.npz"),
+    "graph.pkl": (b"\x80\x04N.", "graph.pkl"),
+}
+
+
+@pytest.mark.parametrize("command", ["analyze", "compare"])
+@pytest.mark.parametrize("name", BAD_GRAPHS)
+def test_bad_graph(run: Run, tmp_path: Path, command: str, name: str) -> None:
+    content, word = BAD_GRAPHS[name]
+    (tmp_path / name).write_bytes(content)
+    refused(run(command, "--graph", tmp_path / name), word)
+
+
+def test_missing_file_folder_and_truncated_archive(run: Run, tmp_path: Path, graph: Path) -> None:
+    refused(run("analyze", "--graph", tmp_path / "none.csv"), "none.csv")
+    (tmp_path / "folder.csv").mkdir()
+    refused(run("analyze", "--graph", tmp_path / "folder.csv"), "folder.csv", "folder")
+    whole = tmp_path / "whole.npz"
+    ga.NeighborGraph.read(graph).save(whole)
+    (tmp_path / "half.npz").write_bytes(whole.read_bytes()[:-40])
+    refused(run("analyze", "--graph", tmp_path / "half.npz"), "half.npz")
+
+
+def test_bad_embeddings(run: Run, tmp_path: Path, graph: Path) -> None:
+    def with_file(name: str, content: bytes) -> tuple[int, str, str]:
+        (tmp_path / name).write_bytes(content)
+        return run("analyze", "--graph", graph, "--embeddings", tmp_path / name)
+
+    def npy(x: object) -> bytes:
+        out = io.BytesIO()
+        np.save(out, x, allow_pickle=True)
+        return out.getvalue()
+
+    refused(with_file("rows.npy", npy(np.ones((3, 2)))), "embeddings", "4", "3")
+    refused(with_file("nan.npy", npy(np.full((4, 2), np.nan))), "embeddings")
+    refused(with_file("flat.npy", npy(np.ones(4))), "embeddings")
+    refused(with_file("none.npy", npy(np.ones((4, 0)))), "embeddings")
+    refused(with_file("pickle.npy", npy(np.array([{}], object))), "pickle.npy")
+    refused(with_file("words.npy", npy(np.array([["a"]] * 4))), "embeddings")
+    refused(with_file("garbage.npy", b"garbage"), "garbage.npy")
+    refused(with_file("garbage.npz", b"garbage"), "garbage.npz")
+    refused(with_file("ragged.csv", b"1,2\n3\n"), "ragged.csv")
+    refused(with_file("words.txt", b"one two\n"), "words.txt")
+    refused(with_file("empty.txt", b""), "empty.txt")
+    refused(run("analyze", "--graph", graph, "--embeddings", tmp_path), str(tmp_path))
+    refused(run("compare", "--graph", graph, "--embeddings", tmp_path / "no.npy"), "no.npy")
+    two = io.BytesIO()
+    np.savez(two, a=np.ones((4, 2)), b=np.ones((4, 2)))
+    refused(with_file("two.npz", two.getvalue()), "two.npz", "one array")
+
+
+@pytest.mark.parametrize("command", ["analyze", "compare", "benchmark"])
+def test_near_misses_are_named(run: Run, graph: Path, command: str) -> None:
+    given = [command] if command == "benchmark" else [command, "--graph", graph]
+    refused(run(*given, "--mechanism", "hyperbolik"), "hyperbolik", "hyperbolic")
+    refused(run(*given, "--mechanism", "flash", "--option", "temprature=1"), "temprature", "temperature")
+    refused(run(*given, "--mechanism", "flash", "--option", "temperature=hot"), "temperature")
+    refused(run(*given, "--mechanism", "flash", "--option", "temperature=NaN"), "temperature")
+    refused(run(*given, "--mechanism", "flash", "--option", "temperature"), "NAME=VALUE")
+    refused(run(*given, "--seed", "-1"), "seed")
+
+
+def test_bad_usage(run: Run, graph: Path) -> None:
+    refused(run(), "COMMAND")
+    refused(run("analyse"), "analyse", "analyze")
+    refused(run("analyze"), "--graph")
+    refused(run("list", "--nope"), "--nope")
+    refused(run("list", "--json", "--csv"), "--csv")
+    refused(run("analyze", "--graph", graph, "--dim", 0), "dim")
+    refused(run("analyze", "--graph", graph, "--dim", "many"), "--dim")
+    refused(run("analyze", "--graph", graph, "--nodes", -1), "--nodes")
+    for words in (["--neighbors", 0], ["--dim", 4], ["--seconds", 0], ["--seconds", "nan"]):
+        refused(run("benchmark", *words), words[0])
+
+
+def test_plots(run: Run, tmp_path: Path, graph: Path) -> None:
+    import xml.etree.ElementTree as ElementTree
+
+    words = ["analyze", "--graph", graph, "--mechanism", "flash", "--csv", "--plot"]
+    status, out, err = run(*words, tmp_path / "report.html")
+    assert status == 0
+    assert out.startswith("mechanism,")
+    assert err == f"{tmp_path / 'report.html'}\n"
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert run(*words, tmp_path / "picture.svg")[0] == 0
+    assert ElementTree.parse(tmp_path / "picture.svg").getroot().tag.endswith("svg")
+    for bad in ("picture.gif", "no/folder/report.html", "plain"):
+        refused(run(*words, tmp_path / bad), "--plot")
+        assert not (tmp_path / bad).exists()
+
+
+def test_png(run: Run, tmp_path: Path, graph: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "picture.png"
+    assert run("analyze", "--graph", graph, "--mechanism", "flash", "--plot", path)[0] == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_png_without_matplotlib(run: Run, tmp_path: Path, graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "matplotlib" else find(name, *a))
+    refused(run("analyze", "--graph", graph, "--plot", tmp_path / "picture.png"), "--plot", "matplotlib")

@@ -1,0 +1,91 @@
+"""The command line as a process: pipes, terminals and Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.native
+COMMAND = [sys.executable, "-m", "graphattend"]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    path = tmp_path / "graph.csv"
+    path.write_text("source,target\na,b\nb,a\nb,c\nc,b\n")
+    return path
+
+
+def test_module_runs_and_is_quiet_in_a_pipe(graph: Path) -> None:
+    done = run("analyze", "--graph", graph, "--mechanism", "flash")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("3 nodes, 4 edges")
+    assert "\r" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_bad_input_is_one_line(tmp_path: Path) -> None:
+    done = run("analyze", "--graph", tmp_path / "none.csv")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_installed_program_is_the_same() -> None:
+    program = Path(sys.executable).with_name("graphattend")
+    words = [str(program)] if program.exists() else COMMAND
+    assert subprocess.run([*words, "--version"], capture_output=True, text=True).stdout == run("--version").stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
+def test_ctrl_c() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "benchmark", "--mechanism", "flash", "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(3)  # until it measures; a Ctrl-C during imports ends the same way
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "graphattend: interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
+def test_progress_on_a_terminal_is_taken_away(graph: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "analyze", "--graph", str(graph), "--json"], stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    out, _ = process.communicate(timeout=60)
+    shown = b""
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert out.startswith("{")
+    assert b"0/" in shown
+    assert shown.endswith(b"\r\x1b[K")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
+def test_a_reader_that_leaves(graph: Path) -> None:
+    process = subprocess.Popen([*COMMAND, "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), err) == (0, b"")

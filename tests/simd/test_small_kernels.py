@@ -1,0 +1,85 @@
+"""Rotary encoding, FAVOR+ exponentials, INT8 products and the finiteness test against NumPy formulas in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphattend.simd import quantized_ops, wasm_ops
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def close(actual, expected, tolerance=2e-6):
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize("d", [2, 3, 8, 33])
+def test_rotary(interleaved, d):
+    rng = np.random.default_rng(d)
+    x, at = normal(rng, 4, 50, d), rng.uniform(-1e5, 1e5, 50)
+    at[:5] = [0, 1, np.pi / 4, -np.pi, 12345.678]
+    angle = at[:, None] * 100.0 ** (-2 * np.arange(d // 2) / d)
+    expected, pairs = x.astype(float), d // 2
+    a, b = (slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)) if interleaved else (slice(pairs), slice(pairs, 2 * pairs))
+    expected[..., a] = x[..., a] * np.cos(angle) - x[..., b] * np.sin(angle)
+    expected[..., b] = x[..., a] * np.sin(angle) + x[..., b] * np.cos(angle)
+    close(wasm_ops.rotary(x, at, 100.0, interleaved), expected, 1e-6)
+
+
+@pytest.mark.parametrize("position", [np.nan, np.inf, 1e9])
+def test_rotary_declines_angles_it_cannot_reduce(position):
+    assert wasm_ops.rotary(np.ones((1, 4), np.float32), np.array([position]), 10.0, True) is None
+
+
+@pytest.mark.parametrize("is_query", [True, False])
+@pytest.mark.parametrize("shift", [True, False])
+@pytest.mark.parametrize(("n", "d", "m"), [(1, 1, 1), (7, 5, 9), (20, 32, 40)])
+def test_favor(is_query, shift, n, d, m):
+    rng = np.random.default_rng(n)
+    x, w = normal(rng, 3, n, d), normal(rng, m, d)
+    z = x.astype(float) @ w.T.astype(float) * d**-0.25
+    h = z - 0.5 * (x.astype(float) ** 2).sum(-1, keepdims=True) * d**-0.5
+    top = (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True)
+    close(wasm_ops.favor_exponentials(x, w, is_query=is_query, shift=shift), np.exp(h - top), 4e-6)
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "row", "group"])
+@pytest.mark.parametrize(("m", "n", "d"), [(1, 1, 1), (1, 130, 16), (5, 70, 13), (9, 64, 30)])
+def test_int8_products(granularity, m, n, d):
+    rng = np.random.default_rng(m + d)
+    group = 4 if granularity == "group" else None
+    codes = rng.integers(-128, 128, (2, n, d)).astype(np.int8)
+    shape = {"tensor": (), "row": (2, n), "group": (2, n, -(-d // 4))}[granularity]
+    scale, zero = rng.uniform(0.01, 0.1, shape).astype(np.float32), rng.integers(-9, 9, shape).astype(np.int8)
+    scale, zero = np.asarray(scale), np.asarray(zero)
+    q, w = normal(rng, 2, m, d), normal(rng, 2, m, n)
+    for x, name in ((q, "int8_scores"), (w, "int8_combine")):
+        expected = getattr(quantized_ops, name)(x.astype(float), codes, scale.astype(float), zero, group)
+        close(getattr(wasm_ops, name)(x, codes, scale, zero, group), expected, 3e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 20), (5, 4, 33)])
+def test_finite(dtype, shape):
+    x = np.full(shape, np.finfo(dtype).max, dtype)
+    assert wasm_ops.finite(x) is True
+    assert wasm_ops.finite(x[..., : shape[-1] - 1 or None]) is True
+    for bad in (np.nan, np.inf, -np.inf):
+        for at in range(x.size):
+            y = x.copy()
+            y.reshape(-1)[at] = bad
+            assert wasm_ops.finite(y) is False
+
+
+def test_tiny_products_are_left_to_numpy():
+    small, large = np.ones((4, 4), np.float32), np.ones((32, 32), np.float32)
+    assert wasm_ops.matmul(small, small) is None
+    assert wasm_ops.matmul(large, large) is not None

@@ -1,0 +1,83 @@
+"""Build the demo and serve it with the local Pyodide distribution beside it under /pyodide/."""
+
+import argparse
+import http.server
+import subprocess
+import sys
+from pathlib import Path
+
+import build_js
+import export_les_miserables
+import pyodide_dist
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
+PYODIDE = "/pyodide/"
+
+
+def build() -> Path:
+    """Build web/dist; its path."""
+    build_js.build()
+    export_les_miserables.export()
+    command = ["node", "build.mjs", str(export_les_miserables.OUT)]
+    if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
+        sys.exit("Building web/ failed.")
+    return WEB / "dist"
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Files of the page, and under /pyodide/ those of the distribution."""
+
+    page: Path
+    distribution: Path
+    extensions_map = {  # noqa: RUF012 (as in the base class)
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+        ".whl": "application/octet-stream",
+    }
+
+    def translate_path(self, path: str) -> str:
+        """Where a request's file lies."""
+        self.directory = str(self.page)
+        if path.startswith(PYODIDE):
+            self.directory, path = str(self.distribution), path[len(PYODIDE) - 1 :]
+        return super().translate_path(path)
+
+    def end_headers(self) -> None:
+        """Isolate the page, so that a computation in the worker can be interrupted; do not keep old files."""
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing about each request."""
+
+
+def server(port: int) -> http.server.ThreadingHTTPServer:
+    """A server of the built demo on this machine alone; port 0 takes a free one."""
+    files = {"page": build(), "distribution": pyodide_dist.assemble()}
+    return http.server.ThreadingHTTPServer(("127.0.0.1", port), type("DemoHandler", (Handler,), files))
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8000)
+    port = parser.parse_args().port
+    try:
+        with server(port) as running:
+            print(f"The demo: http://127.0.0.1:{running.server_port}/  (Ctrl-C ends it)", flush=True)
+            running.serve_forever()
+    except OSError as error:
+        sys.exit(f"Port {port} cannot be used ({error.strerror}); choose another: make serve PORT=8001")
+    except KeyboardInterrupt:
+        print()
+
+
+if __name__ == "__main__":
+    main()
