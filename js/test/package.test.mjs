@@ -1,0 +1,185 @@
+// The published package: what is in it, its types, its command line, and pages built by the usual tools in Chromium.
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { connect } from "graphattend";
+import { launch, open } from "./chromium.mjs";
+import { serve } from "./server.mjs";
+import { distribution, js, python3, root } from "./setup.mjs";
+
+const indexURL = distribution();
+const work = mkdtempSync(join(tmpdir(), "graphattend-package-"));
+const app = join(work, "app");
+const installed = join(app, "node_modules", "graphattend");
+const bin = (name) => join(js, "node_modules", ".bin", name);
+const cli = (...args) => spawnSync(process.execPath, [join(installed, "dist", "cli.js"), ...args], {
+  cwd: work, encoding: "utf8", env: { ...process.env, GRAPHATTEND_DIST: indexURL },
+});
+
+let tarball;
+before(() => {
+  mkdirSync(installed, { recursive: true });
+  const printed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", work], { cwd: js, encoding: "utf8" });
+  tarball = join(work, printed.trim().split("\n").at(-1));
+  execFileSync("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
+});
+after(() => rmSync(work, { recursive: true, force: true }));
+
+describe("the package", () => {
+  it("holds what it should and no more, and is small", () => {
+    const files = readdirSync(join(installed, "dist"));
+    for (const name of ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "cli.js", "graphattend.whl"]) assert.ok(files.includes(name), name);
+    assert.ok(existsSync(join(installed, "README.md")) && existsSync(join(installed, "LICENSE")));
+    assert.ok(!existsSync(join(installed, "src")) && !existsSync(join(installed, "test")));
+    const bytes = gzipSync(readFileSync(join(installed, "dist", "index.js")), { level: 9 }).length;
+    assert.ok(bytes <= 15_000, `${bytes} bytes gzipped`);
+    assert.deepEqual(JSON.parse(readFileSync(join(installed, "package.json"), "utf8")).dependencies ?? {}, {});
+  });
+
+  it("publint and are-the-types-wrong find nothing", () => {
+    const lint = spawnSync(bin("publint"), [tarball, "--strict"], { encoding: "utf8" });
+    assert.equal(lint.status, 0, lint.stdout + lint.stderr);
+    const types = spawnSync(bin("attw"), [tarball, "--profile", "esm-only", "--exclude-entrypoints", "./graphattend.whl"], { encoding: "utf8" });
+    assert.equal(types.status, 0, types.stdout + types.stderr);
+  });
+
+  it("types: what should compile does, what should not does not", () => {
+    cpSync(join(js, "test", "types.ts"), join(app, "types.ts"));
+    const tsc = spawnSync(bin("tsc"), ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,esnext.disposable",
+      "--exactOptionalPropertyTypes", "types.ts"], { cwd: app, encoding: "utf8" });
+    assert.equal(tsc.status, 0, tsc.stdout);
+  });
+
+  it("the lock file names no registry", () => {
+    assert.doesNotMatch(readFileSync(join(js, "package-lock.json"), "utf8"), /"resolved": "http/);
+  });
+});
+
+describe("command line", () => {
+  it("vendor writes a folder that works, and refuses damaged files", async () => {
+    const folder = join(work, "vendored");
+    const done = cli("vendor", folder, "--from", indexURL);
+    assert.equal(done.status, 0, done.stderr);
+    const hashes = JSON.parse(readFileSync(join(folder, "sha256.json"), "utf8"));
+    assert.deepEqual(Object.keys(hashes).sort(), readdirSync(folder).filter((n) => n !== "sha256.json").sort());
+    for (const [name, hash] of Object.entries(hashes)) {
+      assert.equal(createHash("sha256").update(readFileSync(join(folder, name))).digest("hex"), hash, name);
+    }
+    const ga = await connect({ indexURL: folder });
+    assert.equal((await ga.backendInfo()).version, ga.version);
+    await ga.close();
+    const damaged = join(work, "damaged");
+    cpSync(folder, damaged, { recursive: true });
+    const numpy = readdirSync(damaged).find((n) => n.startsWith("numpy"));
+    writeFileSync(join(damaged, numpy), "not a wheel");
+    const refused = cli("vendor", join(work, "second"), "--from", damaged);
+    assert.deepEqual([refused.status, refused.stderr.includes("sha256")], [2, true], refused.stderr);
+    assert.deepEqual(readdirSync(work).filter((n) => n.includes("second")), [], "nothing is left behind");
+  });
+
+  it("analyze prints what Python's command line prints", () => {
+    const nodes = Array.from({ length: 8 }, (_x, id) => ({ id: `n${id}` }));
+    const links = nodes.flatMap((n, i) => [1, 3].map((step) => ({ source: n.id, target: nodes[(i + step) % 8].id })));
+    writeFileSync(join(work, "graph.json"), JSON.stringify({ directed: false, multigraph: false, nodes, links }));
+    const options = ["--mechanism", "hyperbolic", "--dim", "3", "--seed", "1"];
+    const ours = cli("analyze", "graph.json", ...options);
+    const theirs = spawnSync(python3(), ["-m", "graphattend", "analyze", "--graph", "graph.json", ...options], {
+      cwd: work, encoding: "utf8", env: { ...process.env, PYTHONPATH: join(root, "src") },
+    });
+    // Times are measured, everything else is the same.
+    const timeless = (text) => text.replace(/ *\d[\d.]* ?(ms|µs|us)\b/g, " T").replace(/ +/g, " ");
+    assert.equal(theirs.status, 0, theirs.stderr);
+    assert.equal(ours.status, 0, ours.stderr);
+    assert.equal(timeless(ours.stdout), timeless(theirs.stdout));
+    const report = cli("analyze", "graph.json", ...options, "--plot", "report.html");
+    assert.equal(report.status, 0, report.stderr);
+    assert.match(readFileSync(join(work, "report.html"), "utf8"), /<svg/);
+  });
+
+  it("bad usage ends with 2 and one line", () => {
+    for (const args of [["analyze", "missing.json"], ["analyze", "graph.json", "--mechanism", "x"], ["vendor"], ["vendor", "a", "--nope"], ["frobnicate"]]) {
+      const { status, stderr, stdout } = cli(...args);
+      assert.equal(status, 2, `${args.join(" ")}: ${stderr}`);
+      assert.equal(stdout, "");
+      assert.equal(stderr.trim().split("\n").length, 1, stderr);
+    }
+    assert.equal(cli("--help").status, 0);
+  });
+});
+
+describe("pages in Chromium", () => {
+  const source = `import { connect } from "graphattend";
+    const worker = new URLSearchParams(location.search).has("worker");
+    connect({ indexURL: "/pyodide/", worker }).then(async (ga) => {
+      const attn = await ga.create("flash", { dim: 2 });
+      const { output } = await attn.forward([1, 0], [[1, 0]], [[3, 4]]);
+      await ga.close();
+      globalThis.result = output.data.join();
+    }).catch((error) => { globalThis.result = String(error.code) + ": " + error.message; });`;
+  const html = (script) => `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
+  let server, browser;
+
+  before(async () => {
+    writeFileSync(join(app, "app.js"), source);
+    writeFileSync(join(app, "index.html"), html("./app.js"));
+    writeFileSync(join(app, "package.json"), '{"type": "module"}');
+    const { build: vite } = await import("vite");
+    await vite({ root: app, base: "./", logLevel: "error", build: { outDir: join(work, "vite"), emptyOutDir: true, target: "es2022" } });
+    const { default: webpack } = await import("webpack");
+    const stats = await new Promise((resolve, reject) => webpack({
+      mode: "production", context: app, entry: "./app.js", output: { path: join(work, "webpack"), filename: "app.js" }, experiments: { outputModule: true },
+    }, (error, result) => (error ? reject(error) : resolve(result))));
+    assert.deepEqual(stats.toJson({ all: false, errors: true, warnings: true }).errors, []);
+    const { build: esbuild } = await import("esbuild");
+    await esbuild({ absWorkingDir: app, entryPoints: { app: "app.js", worker: "graphattend/worker" }, bundle: true, format: "esm", outdir: join(work, "esbuild"),
+      minify: true, logLevel: "error" });
+    mkdirSync(join(work, "plain"));
+    writeFileSync(join(work, "plain", "app.js"), source.replace('"graphattend"', '"/package/dist/index.js"'));
+    const folders = { "/pyodide/": indexURL, "/package/": installed };
+    const pages = {};
+    const headers = {};
+    const policies = { "": undefined, "strict-": "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'", "blocked-": "default-src 'self'; img-src data:" };
+    for (const tool of ["vite", "webpack", "esbuild", "plain"]) {
+      folders[`/${tool}/`] = join(work, tool);
+      for (const [prefix, policy] of Object.entries(policies)) {
+        const path = `/${prefix}${tool}.html`;
+        pages[path] = tool === "vite" ? readFileSync(join(work, "vite", "index.html"), "utf8").replaceAll("./assets/", "/vite/assets/") : html(`/${tool}/app.js`);
+        if (policy !== undefined) headers[path] = { "content-security-policy": policy };
+      }
+    }
+    server = await serve(folders, pages, headers);
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const visit = async (path) => {
+    const { page, problems } = await open(browser, server.url + path);
+    await page.waitForFunction("globalThis.result !== undefined", undefined, { timeout: 120_000 });
+    const result = await page.evaluate("globalThis.result");
+    await page.close();
+    return { result, problems };
+  };
+  for (const tool of ["vite", "webpack", "esbuild", "plain"]) {
+    it(`${tool}, page and worker`, async () => {
+      assert.deepEqual(await visit(`/${tool}.html`), { result: "3,4", problems: [] });
+      assert.deepEqual(await visit(`/${tool}.html?worker`), { result: "3,4", problems: [] });
+    });
+  }
+  it("Content-Security-Policy script-src 'self' 'wasm-unsafe-eval' is enough", async () => {
+    for (const path of ["/strict-plain.html", "/strict-plain.html?worker", "/strict-vite.html?worker"]) {
+      assert.deepEqual(await visit(path), { result: "3,4", problems: [] }, path);
+    }
+  });
+  it("a policy that blocks WebAssembly is named at once", async () => {
+    const { result } = await visit("/blocked-plain.html");
+    assert.match(result, /^startup_failed: WebAssembly is blocked here: .*wasm-unsafe-eval/);
+  });
+});

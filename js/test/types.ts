@@ -1,0 +1,67 @@
+// Compiled, never run: the types that users see. A line after @ts-expect-error must not compile.
+import { connect, AttentionError, type Attention, type CreateOptions, type ErrorCode, type Matrix, type Metadata, type Tensor } from "graphattend";
+
+const ga = await connect({ worker: true, indexURL: "/pyodide/", onProgress: (p) => console.log(p.phase, p.loaded, p.total), timeout: 1000 });
+const attn = await ga.create("hyperbolic", { dim: 128, curvature: -1 });
+const data = new Float32Array(128);
+
+const plain = await attn.forward(data, data, data);
+const output: Matrix = plain.output;
+const none: undefined = plain.weights;
+const full = await attn.forward(data, [[1, 2]], { data, shape: [1, 128] }, { needWeights: true, attnMask: [true], signal: AbortSignal.timeout(5) });
+const weights: Float32Array = full.weights.data;
+const precise: Float64Array = (await attn.forward(data, data, data, { dtype: "float64" })).output.data;
+const resident: Tensor = await ga.tensor(data, [1, 128]);
+await attn.forward(resident, resident, resident, { transfer: true, timeout: 5 });
+const graph = await attn.attend({ indptr: [0, 1], indices: [0] }, data, null, null, { needWeights: true });
+const perEdge: Matrix = graph.weights;
+await attn.attend({ edges: [[0, 1]], numNodes: 2 }, data);
+const { pullback } = await attn.vjp(data, data, data);
+const gradient: Matrix = (await pullback(data)).query;
+
+await ga.create("multi_head", { dim: 8, numHeads: 2 });
+await ga.create("multi_head", { dim: 8, num_heads: 2 });
+const heads = await ga.create("multi_head", { dim: 8 });
+const perHead = await heads.headAttentionWeights<Matrix>(data, data);
+const moe = await ga.create("moe", { dim: 8, topK: 1 });
+await moe.getRouting(data);
+const edges = await ga.create("edge_featured", { dim: 8, edgeDim: 2 });
+await edges.forward(data, data, data, { metadata: { edgeFeatures: data } });
+const rope = await ga.create("graph_rope", { dim: 8 });
+await rope.forward(data, data, data, { metadata: { distances: [1, 2] } });
+const ball = await ga.geometry.Poincare({ curvature: -2 });
+const distance = await ball.dist<number>([0, 0], [0.1, 0]);
+const softmax: Matrix = await ga.functional.softmax(data, { axis: -1 });
+const options: CreateOptions<"flash"> = { dim: 4, isCausal: true };
+const metadata: Metadata = { hnswLayers: [0, 1], queryLayer: 0 };
+const anyone: Attention = attn;
+const code: ErrorCode = new AttentionError("aborted", "x").code;
+
+// @ts-expect-error -- no such mechanism
+await ga.create("hyperbolik", { dim: 2 });
+// @ts-expect-error -- no such option
+await ga.create("hyperbolic", { dim: 2, curvatur: -1 });
+// @ts-expect-error -- dim is missing
+await ga.create("hyperbolic", { curvature: -1 });
+// @ts-expect-error -- wrong kind
+await ga.create("hyperbolic", { dim: 2, curvature: "flat" });
+// @ts-expect-error -- not one of the words
+await ga.create("hyperbolic", { dim: 2, aggregation: "mean" });
+// @ts-expect-error -- graph_rope needs distances
+await rope.forward(data, data, data);
+// @ts-expect-error -- and these are not distances
+await rope.forward(data, data, data, { metadata: { edgeWeights: data } });
+// @ts-expect-error -- text is no data
+await attn.forward("query", data, data);
+// @ts-expect-error -- weights were not asked for
+plain.weights.data;
+// @ts-expect-error -- hyperbolic has no such method
+await attn.headAttentionWeights(data, data);
+// @ts-expect-error -- no such schema
+ga.schema("hyperbolik");
+// @ts-expect-error -- no such option of connect
+await connect({ wheel: "x" });
+// @ts-expect-error -- results are not nullable
+const wrong: null = output;
+
+export { none, weights, precise, perEdge, gradient, perHead, distance, softmax, options, metadata, anyone, code, wrong };
