@@ -19,7 +19,9 @@ def table() -> str:
     """The mechanisms, one a row."""
     rows = ["| key | family | cost | what |", "|---|---|---|---|"]
     for key, schema in ga.schema().items():
-        rows.append(f"| `{key}` | {schema['x-family']} | {cell(schema['x-complexity'])} | {cell(schema['description'])} |")
+        rows.append(
+            f"| `{key}` | {schema['x-family']} | {cell(schema['x-complexity'])} | {cell(schema['description'])} |"
+        )
     return "\n".join(rows) + "\n"
 
 
