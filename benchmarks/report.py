@@ -63,7 +63,10 @@ def mechanism_table(results: Results) -> str:
 def target_table(results: Results) -> str:
     """Every target with what was measured."""
     verdicts = {True: "met", False: "**missed**", None: "**not measured**"}
-    rows = [[t.what, t.runtime, t.wanted, t.measured, verdicts[t.met]] for t in targets(results)]
+    rows = [
+        [t.what, t.runtime, t.wanted, t.measured, verdicts[t.met] + (f": {t.why}" if t.why else "")]
+        for t in targets(results)
+    ]
     return table(["target", "where", "wanted", "measured", ""], rows)
 
 

@@ -276,24 +276,30 @@ def rate(name: str, contender: str, seconds: float) -> float:
     best = 0.0
     end = time.perf_counter() + seconds
     while not best or time.perf_counter() < end:
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        best = max(best, count / (time.perf_counter() - start))
+        best = max(best, count / batch(call, count))
     return best
 
 
 def calibrate(call: Call, seconds: float) -> int:
-    """How many warm calls fill this time."""
+    """How many warm calls fill this time; tried thrice, as an interruption makes a short batch look long."""
     call()
     count = 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        if count >= 1 << 20 or time.perf_counter() - start >= seconds:
-            return count
+    while count < 1 << 20:
+        times = [batch(call, count)]
+        while times[-1] < 20 * seconds and len(times) < 3:
+            times.append(batch(call, count))
+        if min(times) >= seconds:
+            break
         count *= 2
+    return count
+
+
+def batch(call: Call, count: int) -> float:
+    """Seconds that some calls take."""
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return time.perf_counter() - start
 
 
 def measure(name: str, seconds: float) -> dict[str, float]:

@@ -80,6 +80,16 @@ def test_the_tables_show_every_target_and_mechanism(results):
         assert f"| {target.what} |" in text
 
 
+def test_what_is_known_about_a_miss_is_told(results):
+    from benchmarks.report import target_table
+
+    results["workloads"]["query-1000"]["chromium"]["kernel"] = [10.0]
+    (row,) = [line for line in target_table(results).splitlines() if line.startswith("| the fused kernel alone")]
+    assert row.endswith(
+        "| **missed**: reads 1 MB of keys and values a call: bound by the caches, not by the peak loop |"
+    )
+
+
 def test_text_goes_between_the_markers_only(tmp_path):
     from benchmarks.report import END, START, insert
 
