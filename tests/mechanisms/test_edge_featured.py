@@ -104,7 +104,11 @@ def test_self_loops(rng, fill, variant):
 @pytest.mark.parametrize("fill", ["mean", 0.5])
 def test_self_loop_gradients(rng, fill):
     attn = make(rng, edge_dim=2, num_heads=2, add_self_loops=True, fill_value=fill)
-    edges, x, features = [[1, 2, 0, 1, 1, 0], [0, 0, 0, 1, 2, 2]], rng.standard_normal((4, 6)), rng.standard_normal((6, 2))
+    edges, x, features = (
+        [[1, 2, 0, 1, 1, 0], [0, 0, 0, 1, 2, 2]],
+        rng.standard_normal((4, 6)),
+        rng.standard_normal((6, 2)),
+    )
     graph = NeighborGraph.from_edge_index(edges, 4, edge_features=features)
     y, pullback = attn.attend_vjp(graph, x)
     g = rng.standard_normal(y.shape)

@@ -32,7 +32,12 @@ def test_forward(rng, dtype, block, shape, causal):
     q, k, v = (rng.standard_normal((2, r, e)).astype(dtype) for r, e in ((m, 6), (n, 6), (n, 3)))
     attn = ga.FlashAttention(6, block_size=block, is_causal=causal)
     tol = 1e-12 if dtype == np.float64 else 2e-6
-    for mask in (None, rng.random((m, n)) < 0.5, rng.standard_normal((2, 1, n)).astype(dtype), rng.random((2, m, n)) < 0.2):
+    for mask in (
+        None,
+        rng.random((m, n)) < 0.5,
+        rng.standard_normal((2, 1, n)).astype(dtype),
+        rng.random((2, m, n)) < 0.2,
+    ):
         out = attn.forward(q, k, v, attn_mask=mask)
         expected = dense(q, k, v, mask, causal)
         assert out.dtype == dtype

@@ -68,6 +68,13 @@ def test_layers_are_checked(rng):
         with pytest.raises(ga.OutOfBoundsError, match=f"metadata.{name}") as info:
             table.forward(x[0], x, x, metadata=ga.GraphMetadata(hnsw_layers=meta[0], query_layer=meta[1]))
         assert (info.value.index, info.value.length) == (2, 2)
-    for layers, own in (([0, -1, 0], 0), ([0, 1, 0], -1), ([0.5, 1.0, 0.0], 0), ([0, 1], 0), ([0, 1, 0], 1.0), ([0, 1, 0], [0, 1])):
+    for layers, own in (
+        ([0, -1, 0], 0),
+        ([0, 1, 0], -1),
+        ([0.5, 1.0, 0.0], 0),
+        ([0, 1], 0),
+        ([0, 1, 0], 1.0),
+        ([0, 1, 0], [0, 1]),
+    ):
         with pytest.raises(ga.AttentionError, match=r"metadata\."):
             ga.HNSWAwareAttention(4).forward(x[0], x, x, metadata=ga.GraphMetadata(hnsw_layers=layers, query_layer=own))

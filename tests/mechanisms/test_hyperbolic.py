@@ -151,5 +151,7 @@ def test_manifold_is_hyperbolic_on_the_ball(rng):
     for aggregation in ("midpoint", "frechet"):
         ours = ga.ManifoldAttention(4, manifold=ga.geometry.Poincare(-0.7), aggregation=aggregation, temperature=0.4)
         ball = ga.HyperbolicAttention(4, curvature=-0.7, aggregation=aggregation, temperature=0.4)
-        for a, b in zip(ours.forward(x[:2], x, x, need_weights=True), ball.forward(x[:2], x, x, need_weights=True), strict=True):
+        for a, b in zip(
+            ours.forward(x[:2], x, x, need_weights=True), ball.forward(x[:2], x, x, need_weights=True), strict=True
+        ):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)

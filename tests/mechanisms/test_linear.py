@@ -65,7 +65,10 @@ def test_draws():
     p = a.parameters()["projection"]
     assert p.shape == (9, 6)
     assert not np.array_equal(p, a.redrawn().parameters()["projection"])
-    assert np.array_equal(a.redrawn().parameters()["projection"], ga.LinearAttention(6, num_features=9, redraw=1).parameters()["projection"])
+    assert np.array_equal(
+        a.redrawn().parameters()["projection"],
+        ga.LinearAttention(6, num_features=9, redraw=1).parameters()["projection"],
+    )
     assert not np.array_equal(p, ga.LinearAttention(6, num_features=9, seed=1).parameters()["projection"])
     gram = p[:6] @ p[:6].T
     assert np.abs(gram - np.diag(np.diag(gram))).max() < 1e-12 * np.abs(gram).max()
@@ -113,7 +116,15 @@ def test_streaming_refusals(rng):
         attn.forward(k, first, **options)
     with pytest.raises(ga.UnsupportedError, match="keys"):
         attn.attention_weights(k, streamed)
-    for bad in ((k, v[:, :1]), (k[:, :3], v), (k[:0], v[:0]), (k, v[:4]), ("a", v), (k * np.nan, v), (k[None].repeat(2, 0), v)):
+    for bad in (
+        (k, v[:, :1]),
+        (k[:, :3], v),
+        (k[:0], v[:0]),
+        (k, v[:4]),
+        ("a", v),
+        (k * np.nan, v),
+        (k[None].repeat(2, 0), v),
+    ):
         with pytest.raises(ga.AttentionError):
             first.extended(*bad)
     causal = ga.LinearAttention(4, is_causal=True)

@@ -31,7 +31,13 @@ def head(attn, h, q, k, v, mask=None):
     return w @ hv, w
 
 
-OPTIONS = [{}, {"bias": False, "num_heads": 2}, {"num_heads": 3, "head_dim": 5}, {"num_heads": 1}, {"num_heads": 8, "temperature": 0.3}]
+OPTIONS = [
+    {},
+    {"bias": False, "num_heads": 2},
+    {"num_heads": 3, "head_dim": 5},
+    {"num_heads": 1},
+    {"num_heads": 8, "temperature": 0.3},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -47,7 +47,11 @@ def test_refusals(key):
         attn.vjp(q, prepared, v, **rest)
     with pytest.raises(ga.InvalidConfigError, match="values"):
         attn.forward(q, k, **rest)
-    for bad, error in ((q[:-1], ga.DimensionMismatchError), (q * np.nan, ga.NumericalInstabilityError), ("a", ga.InvalidConfigError)):
+    for bad, error in (
+        (q[:-1], ga.DimensionMismatchError),
+        (q * np.nan, ga.NumericalInstabilityError),
+        ("a", ga.InvalidConfigError),
+    ):
         for call in (attn.forward, attn.attention_weights):
             with pytest.raises(error, match="query"):
                 call(bad, prepared, **rest)
@@ -64,7 +68,12 @@ def test_masks_dtypes_and_dropout(key):
     attn, q, k, v, rest = example(key)
     prepared = attn.prepare(k, v)
     mask = np.array([True, False, True, True, False])
-    np.testing.assert_allclose(attn.forward(q, prepared, attn_mask=mask, **rest), attn.forward(q, k, v, attn_mask=mask, **rest), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        attn.forward(q, prepared, attn_mask=mask, **rest),
+        attn.forward(q, k, v, attn_mask=mask, **rest),
+        rtol=1e-9,
+        atol=1e-12,
+    )
     k32, v32 = k.astype(np.float32), v.astype(np.float32)
     small = attn.prepare(k32, v32)
     for query in (q, q.astype(np.float32)):
@@ -77,7 +86,10 @@ def test_masks_dtypes_and_dropout(key):
         return
     config["options"]["dropout"] = 0.5
     noisy = ga.from_config(config).with_parameters(attn.parameters())
-    a, b = (noisy.forward(q, *args, training=True, rng=np.random.default_rng(3), **rest) for args in ((noisy.prepare(k, v),), (k, v)))
+    a, b = (
+        noisy.forward(q, *args, training=True, rng=np.random.default_rng(3), **rest)
+        for args in ((noisy.prepare(k, v),), (k, v))
+    )
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
@@ -87,7 +99,11 @@ def test_projection_runs_once(monkeypatch):
     prepared = attn.prepare(x, x)
     seen = []
     original = ga.MultiHeadAttention._project
-    monkeypatch.setattr(ga.MultiHeadAttention, "_project", lambda self, q, k, v, p: seen.append((k.shape, v.shape)) or original(self, q, k, v, p))
+    monkeypatch.setattr(
+        ga.MultiHeadAttention,
+        "_project",
+        lambda self, q, k, v, p: seen.append((k.shape, v.shape)) or original(self, q, k, v, p),
+    )
     attn.forward(x[0], prepared)
     attn.attention_weights(x[0], prepared)
     assert seen == [((1, 8), (1, 8))] * 2

@@ -11,7 +11,10 @@ import graphattend as ga
 def row(q, k, v, factor, mask=None):
     s = [factor * math.fsum(float(a) * float(b) for a, b in zip(q, key, strict=True)) for key in k]
     if mask is not None:
-        s = [x + float(m) if not isinstance(m, np.bool_) else (x if m else -math.inf) for x, m in zip(s, mask, strict=True)]
+        s = [
+            x + float(m) if not isinstance(m, np.bool_) else (x if m else -math.inf)
+            for x, m in zip(s, mask, strict=True)
+        ]
     top = max(s)
     if top == -math.inf:
         return np.zeros(v.shape[1]), np.zeros(len(k))
@@ -20,7 +23,9 @@ def row(q, k, v, factor, mask=None):
     return w @ v, w
 
 
-@pytest.mark.parametrize("options", [{}, {"temperature": 0.07}, {"scale": 2.0, "temperature": 4.0}, {"scale": -0.5}, {"scale": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0.07}, {"scale": 2.0, "temperature": 4.0}, {"scale": -0.5}, {"scale": 0.0}]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_formula(rng, options, dtype):
     q, k, v = (rng.standard_normal(s).astype(dtype) for s in ((3, 5), (7, 5), (7, 2)))
