@@ -18,18 +18,6 @@ def norm2(x):
     return mp.fsum(a * a for a in x)
 
 
-<<<<<<< HEAD
-EPS = mp.mpf("1e-12")
-
-
-def clip(x, c, eps=EPS):
-    n = mp.sqrt(norm2(x))
-    limit = (1 - eps) / mp.sqrt(c)
-    return [a * limit / n for a in x] if n > limit else x
-
-
-=======
->>>>>>> mechtests
 def distance(x, y, c):
     d = norm2([a - b for a, b in zip(x, y, strict=True)])
     return mp.acosh(1 + 2 * c * d / ((1 - c * norm2(x)) * (1 - c * norm2(y)))) / mp.sqrt(c)
