@@ -179,3 +179,28 @@ def test_parameters_of_experts(rng):
     assert not np.array_equal(new(x[0], x, x), moe(x[0], x, x))
     with pytest.raises(ga.InvalidConfigError, match="curvature"):
         moe.with_parameters({"experts/1/curvature": 2.0})
+
+
+def test_gradients_of_weights_over_a_graph(rng):
+    """Also through experts with heads, and with more than one expert per node."""
+    experts = [ga.create("multi_head", 4, num_heads=2), Counting(4), ga.create("hyperbolic", 4)]
+    moe = ga.MoEAttention(4, experts=experts, top_k=2)
+    x = rng.standard_normal((7, 4)) * 0.3
+    graph = NeighborGraph.from_edge_index(rng.integers(0, 7, (2, 20)), 7)
+    y, pullback = moe.attend_vjp(graph, x)
+    gw = rng.standard_normal(20)
+    found = pullback(np.zeros_like(y), gw)
+
+    def loss(attn, at):
+        return float(gw @ attn.attend(graph, at, need_weights=True)[1])
+
+    d = rng.standard_normal(x.shape)
+    numeric = (loss(moe, x + 1e-6 * d) - loss(moe, x - 1e-6 * d)) / 2e-6
+    assert abs(np.vdot(found.query, d) - numeric) < 1e-6 * max(1, abs(numeric))
+    for name in ("w_router", "experts/0/w_q", "experts/2/curvature"):
+        a = moe.parameters()[name]
+        d = rng.standard_normal(a.shape)
+        numeric = (
+            loss(moe.with_parameters({name: a + 1e-6 * d}), x) - loss(moe.with_parameters({name: a - 1e-6 * d}), x)
+        ) / 2e-6
+        assert abs(np.vdot(found.parameters[name], d) - numeric) < 1e-6 * max(1, abs(numeric))
