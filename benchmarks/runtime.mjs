@@ -81,7 +81,7 @@ function compare(what, result, expected) {
 
 /** Calls per second: the fastest of the batches that fill `seconds`, as in workloads.py. */
 async function rate(run, seconds) {
-  run.count ??= await calibrate(run, seconds / 60);
+  run.count ??= await calibrate(run, seconds / 300);
   let best = 0;
   for (const end = performance.now() + seconds * 1e3; !best || performance.now() < end; ) {
     best = Math.max(best, (run.count * 1e3) / (await batch(run, run.count)));

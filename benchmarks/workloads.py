@@ -271,7 +271,7 @@ _counts: dict[tuple[str, str], int] = {}
 def rate(name: str, contender: str, seconds: float) -> float:
     """Calls per second: the fastest of the batches that fill `seconds`."""
     call = prepared(name).calls[contender]
-    count = _counts.get((name, contender)) or calibrate(call, seconds / 60)
+    count = _counts.get((name, contender)) or calibrate(call, seconds / 300)
     _counts[name, contender] = count
     best = 0.0
     end = time.perf_counter() + seconds

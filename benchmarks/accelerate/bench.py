@@ -21,33 +21,28 @@ TARGETS = {
 }
 
 
-def batch(function, calls):
-    """Milliseconds of one call, from a batch of them."""
-    start = perf_counter()
-    for _ in range(calls):
-        function()
-    return (perf_counter() - start) * 1e3 / calls
-
-
 def compare(function, budget=0.6):
     """Best times of one call in milliseconds with NumPy's loops and with ours.
 
     They take turns, so that a machine busy with something else slows both; a batch is long enough for the rounded
     clocks of browsers.
     """
-    best, spent, calls = {"before": float("inf"), "after": float("inf")}, 0.0, {}
+    best, calls = {"before": float("inf"), "after": float("inf")}, {"before": 1, "after": 1}
+    spent = 0.0
     while spent < budget:
         for side in best:
             acceleration = accelerate_numpy() if side == "after" else None
-            if side not in calls:
-                calls[side] = 1
-                while batch(function, calls[side]) * calls[side] < 5:
-                    calls[side] *= 2
-            time = batch(function, calls[side])
-            best[side] = min(best[side], time)
-            spent += time * calls[side] / 1e3
+            start = perf_counter()
+            for _ in range(calls[side]):
+                function()
+            seconds = perf_counter() - start
             if acceleration is not None:
                 acceleration.undo()
+            spent += seconds
+            if seconds < 5e-3:
+                calls[side] *= 2
+            else:
+                best[side] = min(best[side], seconds * 1e3 / calls[side])
     return best
 
 

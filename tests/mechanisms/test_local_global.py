@@ -115,3 +115,12 @@ def test_global_nodes_forms_and_bounds(rng):
             attn.attend(NeighborGraph.from_edge_index([[0], [1]], 5), x)
     with pytest.raises(ga.InvalidConfigError, match="window"):
         ga.LocalGlobalAttention(4, window=-1)
+
+
+@pytest.mark.parametrize(("rows", "keys"), [("a", 3), (-1, 3), (2.0, 3), (2, 0), (2, None)])
+def test_patterns_are_checked(rows, keys):
+    attn = ga.LocalGlobalAttention(4)
+    with pytest.raises(ga.InvalidConfigError):
+        attn.row_pattern(rows, keys)
+    with pytest.raises(ga.InvalidConfigError, match="graph"):
+        attn.pattern("graph")

@@ -93,8 +93,8 @@ def gat_attention(
         query: (..., M, D), or (D,).
         key: (..., N, D).
         parameters: For "gat" ``w (H, D, E)``, ``a_query, a_key (H, E)``, with edges ``w_e (H, e, E)`` and
-            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``; if wanted
-            ``bias``. One head may leave out the head axis.
+            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``; if
+            wanted ``bias``. One head may leave out the head axis.
         edge_features: (..., N, e), or None.
         variant: "gat" or "gatv2".
         concat: Join the heads; else average them.
