@@ -32,6 +32,8 @@ def results():
             "mechanism:moe": {"native": {"graphattend": [12_345.0]}, "chromium": {"graphattend": [6_000.0]}},
         },
         "flops": {"query-1000": 512_000.0, "gemm-512": 2.0 * 512**3, "mechanism:moe": 0.0},
+        "load": 1.0,
+        "cores": 2,
         "accelerate": {"chromium": {"exp f32 1e6": 3.9}},
         "payload_kb": {"loaded": 50.0},
     }
@@ -78,6 +80,14 @@ def test_the_tables_show_every_target_and_mechanism(results):
     assert "**not measured**" in text
     for target in targets(results):
         assert f"| {target.what} |" in text
+
+
+def test_a_busy_machine_is_told(results):
+    from benchmarks.report import full
+
+    assert "rough" not in full(results)
+    results["load"] = 9.0
+    assert "load average 9 on 2 cores" in full(results)
 
 
 def test_what_is_known_about_a_miss_is_told(results):
