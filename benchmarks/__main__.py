@@ -104,6 +104,8 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
     results: Results = {
         "date": datetime.date.today().isoformat(),
         "rounds": rounds,
+        "load": 0.0,
+        "cores": os.cpu_count() or 1,
         "seconds": seconds,
         "runtimes": {},
         "payload_kb": payload(distribution),
@@ -127,6 +129,8 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         for i, name in enumerate(names, 1):
             begin = time.monotonic()
             run.workload(name, rounds, seconds)
+            # The runner itself keeps one core busy.
+            results["load"] = max(results["load"], round(os.getloadavg()[0] - 1, 1))
             save(results, folder)
             say(f"[{i}/{len(names)}] {name}: {time.monotonic() - begin:.0f} s")
         if not arguments.only:

@@ -78,6 +78,12 @@ def setting(results: Results) -> str:
             f"- {TITLES[name]}: Python {facts['python']}, NumPy {facts['numpy']}, backend `{facts['backend']}`; importing"
             f" graphattend takes {number(facts['graphattend_ms'])} ms after NumPy's {number(facts['numpy_ms'])} ms"
         )
+    load, cores = results["load"], results["cores"]
+    if load > cores:
+        lines.append(
+            f"\nOther programs ran beside this one (load average {load:.0f} on {cores} cores). Long calls were interrupted"
+            " more often than short ones, so that the ratios below are rough."
+        )
     return "\n".join(lines)
 
 

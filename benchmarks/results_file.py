@@ -41,14 +41,19 @@ def against_fastest(results: Results, workload: str, runtime: str) -> tuple[floa
     return min(known) if known else None
 
 
+def peak(results: Results, runtime: str) -> float | None:
+    """The peak loop's flop/s, the fastest beside any workload: a low figure here would flatter the others."""
+    return max((s for name in results["workloads"] if (s := speed(results, name, runtime, "peak"))), default=None)
+
+
 def share_of_peak(results: Results, workload: str, runtime: str, contender: str = "graphattend") -> float | None:
     """Share of the peak loop's multiply-adds."""
-    found = ratio(results, workload, runtime, "peak", ours=contender)
-    return None if found is None else found * results["flops"][workload]
+    found, most = speed(results, workload, runtime, contender), peak(results, runtime)
+    return found * results["flops"][workload] / most if found and most else None
 
 
 def scaled(results: Results, workload: str, runtime: str, contender: str = "graphattend") -> float | None:
-    """Calls per second as they would be on the machine the targets were set on: by the peak loop beside them."""
-    found = ratio(results, workload, runtime, "peak", ours=contender)
+    """Calls per second as they would be on the machine the targets were set on: by the peak loop."""
+    found, most = speed(results, workload, runtime, contender), peak(results, runtime)
     backend = results["runtimes"].get(runtime, {}).get("backend", "")
-    return None if found is None or backend not in REFERENCE_PEAK else found * REFERENCE_PEAK[backend]
+    return found * REFERENCE_PEAK[backend] / most if found and most and backend in REFERENCE_PEAK else None
