@@ -1,6 +1,6 @@
 // Builds dist/: the package, its worker and command line bundled by esbuild, types by tsc, and the wheel beside them.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -20,6 +20,10 @@ const common = { bundle: true, format: "esm", target: "es2022", platform: "neutr
 await build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts"] });
 if (existsSync("src/cli.ts")) {
   await build({ ...common, entryPoints: ["src/cli.ts"], platform: "node", external: ["./index.js"], banner: { js: "#!/usr/bin/env node" } });
+}
+// Minifying drops the comments by which bundlers leave imports of unknown modules alone.
+for (const file of ["dist/index.js", "dist/worker.js"]) {
+  writeFileSync(file, readFileSync(file, "utf8").replace(/\bimport\((?!["'])/g, "import(/* webpackIgnore: true *//* @vite-ignore */"));
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });
 cpSync(wheel(), "dist/graphattend.whl");

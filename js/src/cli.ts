@@ -1,6 +1,6 @@
 import { access, readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { AttentionError, connect } from "./index.js";
+import { connect } from "./index.js";
 import { vendor } from "./vendor.js";
 
 const HELP = `Usage:
@@ -62,7 +62,7 @@ main(process.argv.slice(2)).then((status) => {
   process.exitCode = status;
 }, (error: unknown) => {
   console.error(`graphattend: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`);
-  const usage = error instanceof UsageError || error instanceof AttentionError
-    || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+  const { name, code } = error as { name?: string; code?: string };
+  const usage = error instanceof UsageError || name === "AttentionError" || code?.startsWith("ERR_PARSE_ARGS");
   process.exitCode = usage ? 2 : 1;
 });

@@ -3,6 +3,7 @@ export const isNode = typeof process === "object" && process !== null && typeof 
   && (globalThis as { process?: { type?: string } }).process?.type !== "renderer";
 
 interface NodeModules {
+  "node:module": typeof import("node:module");
   "node:url": typeof import("node:url");
   "node:fs/promises": typeof import("node:fs/promises");
   "node:worker_threads": typeof import("node:worker_threads");

@@ -72,7 +72,7 @@ async function findIndex(given: string | undefined): Promise<string> {
   let folder = given;
   if (folder === undefined) {
     try {
-      folder = new URL(".", import.meta.resolve("pyodide")).href;
+      folder = await npmPyodide();
     } catch (error) {
       throw new AttentionError("startup_failed",
         "Node.js needs Pyodide on disk: `npm install pyodide`, or give indexURL a folder made by `npx graphattend vendor`", {
@@ -85,6 +85,12 @@ async function findIndex(given: string | undefined): Promise<string> {
     throw new AttentionError("startup_failed", `indexURL: expected a folder in Node.js, got ${path}`, { argument: "indexURL" });
   }
   return path.replace(/[\\/]?$/, "/");
+}
+
+/** The folder of npm's pyodide. Not by `import.meta.resolve`, which bundlers for browsers would follow. */
+export async function npmPyodide(): Promise<string> {
+  const path = (await nodeModule("node:module")).createRequire(import.meta.url).resolve("pyodide");
+  return path.replace(/[^\\/]*$/, "");
 }
 
 async function startPyodide(indexURL: string, options: RuntimeOptions): Promise<Pyodide> {

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { AttentionError } from "./errors.js";
-import { CDN, PYODIDE_VERSION } from "./runtime.js";
+import { CDN, npmPyodide, PYODIDE_VERSION } from "./runtime.js";
 import { VERSION } from "./version.js";
 
 /** The parts of Pyodide that are needed; its consoles, maps and types are not. */
@@ -19,7 +18,7 @@ const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).d
 
 /** Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash. */
 export async function vendor(folder: string, from: string | undefined, log: (line: string) => void): Promise<void> {
-  const source = from ?? npmPyodide();
+  const source = from ?? await installed();
   const lock = JSON.parse(new TextDecoder().decode(await take(source, LOCK, undefined))) as Lock;
   const target = resolve(folder);
   const draft = join(dirname(target), `.${basename(target)}.part`);
@@ -60,9 +59,9 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
 
 const problem = (message: string): AttentionError => new AttentionError("load_error", message);
 
-function npmPyodide(): string {
+async function installed(): Promise<string> {
   try {
-    return fileURLToPath(new URL(".", import.meta.resolve("pyodide")));
+    return await npmPyodide();
   } catch {
     throw problem(`Pyodide not found: run \`npm install pyodide@${PYODIDE_VERSION}\`, or give a folder with --from`);
   }
