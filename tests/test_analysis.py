@@ -64,6 +64,14 @@ def test_laws_of_all_mechanisms(seed: int) -> None:
     assert (found.agreement >= 0).all()
 
 
+@pytest.mark.parametrize("key", [k for k in ga.list_mechanisms() if k != "hnsw_aware"])
+def test_rounding_of_the_latents_does_not_decide(key: str, rng: np.random.Generator) -> None:
+    graph, x = random_graph(rng), rng.standard_normal((12, 8))
+    moved = x * (1 + 1e-15 * rng.standard_normal(x.shape))
+    first, second = (analyze(graph, latents, [key]).results[0].weights for latents in (x, moved))
+    np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
+
+
 def test_agreement_and_entropy_as_defined(rng: np.random.Generator) -> None:
     graph = random_graph(rng)
     found = analyze(graph, keys=["flash", "hyperbolic"])

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import build_wheel
+import build_js
 import chromium
 import pyodide_dist
 
@@ -71,6 +71,8 @@ class Suite:
                     lines.append(line)
                     print(f"{mark}{line.rstrip()}", flush=True)
                 watchdog.cancel()
+            if process.returncode < 0:
+                print(f"{mark}Ended by {signal.Signals(-process.returncode).name}", flush=True)
             found = counted(lines)
             if self.count_commands:
                 found = {"passed": int(process.returncode == 0), "failed": int(process.returncode != 0), "skipped": 0}
@@ -209,7 +211,7 @@ def main() -> None:
     suites = [suite for stage in chosen for suite in stage]
     if {"chromium", "javascript", "demo"} & {suite.name for suite in suites}:
         os.environ["CHROMIUM"] = chromium.find()
-    build_wheel.build()  # once, before suites that run side by side ask for it
+    build_js.build()  # once, and the wheel with it, before suites that run side by side ask for them
     for stage in filter(None, chosen):
         run_stage(stage)
     summary(suites)

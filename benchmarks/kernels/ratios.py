@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,25 +57,25 @@ def workloads() -> Iterator[Workload]:
     for n in (256, 512, 1024):
         for name in ("matmul", "matmul_nt", "matmul_tn"):
             a, b, op = f(n, n), f(n, n), getattr(wasm_ops, name)
-            yield f"{name} {n}", 2.0 * n**3, lambda op=op, a=a, b=b: op(a, b)  # type: ignore[misc]
+            yield f"{name} {n}", 2.0 * n**3, partial(op, a, b)
     a, b = f(1000, 128), f(128, 128)
     yield "projection 1000x128x128", 2.0 * 1000 * 128 * 128, lambda: wasm_ops.matmul(a, b)
 
     for d in (64, 128):
         q, k, v, g = f(1024, d), f(1024, d), f(1024, d), f(1024, d)
         scale = d**-0.5
-        yield f"flash 1024 d={d}", 4.0 * 1024**2 * d, lambda: wasm_ops.attention(q, k, v, scale=scale)
+        yield f"flash 1024 d={d}", 4.0 * 1024**2 * d, partial(wasm_ops.attention, q, k, v, scale=scale)
         out, lse, _ = wasm_ops.attention(q, k, v, scale=scale) or (None, None, None)
         assert out is not None
         assert lse is not None
         args = (q, k, v, out, lse, g)
-        yield f"flash vjp 1024 d={d}", 10.0 * 1024**2 * d, lambda: wasm_ops.attention_vjp(*args, scale=scale)
+        yield f"flash vjp 1024 d={d}", 10.0 * 1024**2 * d, partial(wasm_ops.attention_vjp, *args, scale=scale)
     q, k, v = f(1000, 128), f(1000, 128), f(1000, 128)
     yield "1000 queries 1000 keys", 4.0 * 1000 * 1000 * 128, lambda: wasm_ops.attention(q, k, v, scale=0.088)
 
     for n in (10, 100, 1000, 10_000):
         q1, k1, v1 = f(128), f(n, 128), f(n, 128)
-        yield f"one query n={n}", 4.0 * n * 128, lambda: wasm_ops.sdpa_single(q1, k1, v1, 0.088)
+        yield f"one query n={n}", 4.0 * n * 128, partial(wasm_ops.sdpa_single, q1, k1, v1, 0.088)
     x = f(1000, 1000)
     yield "softmax 1000x1000", 1e6, lambda: wasm_ops.softmax(x)
     yield "exp 1e6", 1e6, lambda: wasm_ops.exp(x)
@@ -84,7 +85,7 @@ def workloads() -> Iterator[Workload]:
     p |= {name: f(128) for name in ("b_q", "b_k", "b_v", "b_o")}
     for heads in (1, 4, 8):
         flops = 4.0 * 1000 * 128 * heads + 8.0 * 128 * 128
-        yield f"folded heads={heads}", flops, lambda h=heads: wasm_ops.multi_head_single(q1, k1, v1, p, h)  # type: ignore[misc]
+        yield f"folded heads={heads}", flops, partial(wasm_ops.multi_head_single, q1, k1, v1, p, heads)
 
     nodes, edges = 2708, 10556
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rng.integers(0, nodes, edges), minlength=nodes))])
@@ -92,7 +93,7 @@ def workloads() -> Iterator[Workload]:
     for d in (64, 128):
         feats, w, a1, a2 = f(nodes, d), f(8, d, 8), f(8, 8), f(8, 8)
         flops = 2.0 * nodes * d * 64 + 2.0 * edges * 64
-        yield f"GAT layer d={d} 8x8", flops, lambda: wasm_ops.gat_layer(feats, w, a1, a2, indptr, indices)
+        yield f"GAT layer d={d} 8x8", flops, partial(wasm_ops.gat_layer, feats, w, a1, a2, indptr, indices)
     qh = f(nodes, 8, 8)
     yield "graph attention 8x8", 4.0 * edges * 64, lambda: wasm_ops.graph_attention(qh, qh, qh, indptr, indices, 0.3)
     x128 = f(nodes, 128)

@@ -26,10 +26,10 @@ from .simd import backend_info, use_backend
 
 if TYPE_CHECKING:
     from . import analysis, compression, errors, functional, geometry, graph, interop, simd, testing, training
+    from ._schema import schema
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention, Gradients
     from .mechanisms._files import load
-    from ._schema import schema
     from .recommendation import Recommendation, recommend
 
 __version__ = "0.1.0"

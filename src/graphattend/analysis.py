@@ -251,14 +251,17 @@ def _make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], 
 
 def scaled_latents(attn: Attention, x: np.ndarray) -> np.ndarray:
     """Latent vectors in the range a mechanism is made for: inside its ball, on its manifold, or of mean length √D."""
-    manifold = getattr(attn, "output_manifold", None)
-    if manifold is None or isinstance(manifold, Euclidean):
+    own = getattr(attn, "output_manifold", None)
+    spaces = [own] if own is not None else [getattr(m, "output_manifold", None) for m in getattr(attn, "_members", ())]
+    # Mixed mechanisms share their latents. Outside the ball of one of them, rounding would decide its weights.
+    curved = next((space for space in spaces if space is not None and not isinstance(space, Euclidean)), None)
+    if curved is None:
         mean = np.sqrt((x * x).sum(axis=1)).mean()
         return x if mean == 0 else x * (np.sqrt(x.shape[1]) / mean)
     longest = np.sqrt((x * x).sum(axis=1)).max()
-    radius = abs(manifold.curvature) ** -0.5 if isinstance(manifold, Poincare) else 1.0
+    radius = abs(curved.curvature) ** -0.5 if isinstance(curved, Poincare) else 1.0
     unit = x if longest == 0 else x * (REACH * radius / longest)
-    return np.asarray(manifold.project(unit))
+    return unit if own is None else np.asarray(curved.project(unit))
 
 
 def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, Any], seed: int) -> MechanismResult:
@@ -386,12 +389,11 @@ def analyze_file(
         ['a', 'b']
     """
     from .graph.files import parse
+    from .report import html_report, layout
 
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):
             raise InvalidConfigError(f"{argument}: expected text, got {type(given).__name__}", argument=argument)
-    from .report import html_report, layout
-
     found = analyze(parse(content.encode("utf-8", "replace"), suffix, name), embeddings, keys, options, seed=seed)
     graph = found.graph
     drawing = drawing and graph.num_nodes <= MOST_LAID_OUT

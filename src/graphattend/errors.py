@@ -6,6 +6,7 @@ the ``argument`` at fault, what was ``expected`` and what was the ``actual`` val
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 
@@ -87,6 +88,10 @@ class OutOfBoundsError(AttentionError, IndexError):
         super().__init__(message, argument=argument, expected=f"0 <= index < {length}", actual=index)
         self.index = index
         self.length = length
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What copies (also those that a process pool sends back) are made from."""
+        return functools.partial(type(self), index=self.index, length=self.length), self.args, self.__dict__
 
 
 class UnsupportedError(AttentionError, NotImplementedError):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from graphattend.analysis import analyze_file
 import graphattend as ga
+from graphattend.analysis import analyze_file
 
 PICTURE = "main[aria-busy=false] #graph svg"
 DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dataset.to, Number(e.dataset.weight)])"
@@ -70,7 +70,7 @@ def test_draws_the_weights_that_native_python_finds(page: Page) -> None:
     assert page.locator("#agreement .cell").count() == len(keys) ** 2
 
 
-@pytest.mark.parametrize("key", ["hyperbolic", "multi_head", "structural", "moe"])
+@pytest.mark.parametrize("key", ["hyperbolic", "multi_head", "structural", "moe", "learned_routing"])
 def test_another_mechanism(page: Page, key: str) -> None:
     after(page, lambda: page.get_by_label("Mechanism", exact=True).select_option(key))
     same(drawn(page), native(les_miserables(), key))
@@ -207,6 +207,7 @@ def test_reload_restores_the_state(page: Page) -> None:
 def test_address_of_nonsense(page: Page) -> None:
     page.evaluate("location.hash = 'mechanism=nope&node=nobody&top=-3&option.x=%7B&graph=gone.csv'")
     expect(page.get_by_role("alert")).to_contain_text("nope")
+    expect(page.get_by_role("alert")).to_contain_text("gone.csv has to be opened again")
     expect(page.locator("#neighbours h2")).to_have_text("Valjean attends to")
 
 

@@ -53,6 +53,8 @@ OTHER = {
     "threshold": 0.3,
     "gate_temperature": 2.0,
     "router_temperature": 2.0,
+    "rank": 3,
+    "sharpness": 0.5,
 }
 ANY_BAD = {
     "fill_value": ["median", None, True, np.nan, [1.0]],

@@ -76,6 +76,11 @@ def test_segment_softmax(heads):
 SIZES = [(1, 1, 1), (1, 5, 3), (2, 8, 4), (3, 9, 7), (4, 8, 16), (5, 17, 33), (13, 1, 9), (70, 33, 50), (9, 500, 300)]
 
 
+@pytest.fixture(autouse=True)
+def _no_thresholds(monkeypatch):
+    monkeypatch.setattr(wasm_ops, "MATMUL_MIN_WORK", 0)
+
+
 @pytest.mark.parametrize(("m", "n", "k"), SIZES)
 def test_matrix_products(m, n, k):
     rng = np.random.default_rng(m + n + k)

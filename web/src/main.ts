@@ -103,16 +103,17 @@ function graph(): Promise<GraphFile> | GraphFile {
 
 /** The state of an address with what is not there, a mechanism or a file of another visit, replaced. */
 function settled(wanted: State): State {
-  notice = "";
+  const missing: string[] = [];
   let out = wanted;
   if (schemas[out.mechanism] === undefined) {
-    notice = `There is no mechanism “${out.mechanism}”.`;
+    missing.push(`There is no mechanism “${out.mechanism}”.`);
     out = { ...out, mechanism: START.mechanism, options: {} };
   }
   if (out.graph !== DEFAULT_GRAPH && opened?.name !== out.graph) {
-    notice = `${out.graph} has to be opened again: files stay on your computer. This is Les Misérables.`;
+    missing.push(`${out.graph} has to be opened again: files stay on your computer. This is Les Misérables.`);
     out = { ...out, graph: DEFAULT_GRAPH, node: "" };
   }
+  notice = missing.join(" ");
   const schema = schemas[out.mechanism]!;
   return { ...out, options: shared(undefined, schema, out.options) };
 }

@@ -41,16 +41,16 @@ export function choice(state: State, picture: Picture | undefined, schemas: Reco
     .map(([key]) => h("option", { value: key, selected: key === state.mechanism, disabled: key in skipped && key !== state.mechanism, title: skipped[key] },
       title(key) + (key in skipped ? " (does not apply to this graph)" : "")))));
   const about = schemas[state.mechanism];
-  const out = [h("label", {}, "Mechanism", h("select", {
+  const out = [h("label", { for: "mechanism" }, "Mechanism"), h("select", {
     id: "mechanism", "data-key": "mechanism", change: (e: Event) => change({ mechanism: (e.target as HTMLSelectElement).value }),
-  }, ...groups)), h("p", { class: "help" }, about ? `${about.description} Cost ${String(about["x-complexity"])}.` : "")];
+  }, ...groups), h("p", { class: "help" }, about ? `${about.description} Cost ${String(about["x-complexity"])}.` : "")];
   if (picture !== undefined) {
     const { analysis } = picture.found;
     const chosen = nodeOf(analysis, state.node);
     const degree = degrees(analysis);
-    out.push(h("label", {}, "Node", h("select", {
+    out.push(h("label", { for: "node" }, "Node"), h("select", {
       id: "node", "data-key": "node-choice", change: (e: Event) => change({ node: (e.target as HTMLSelectElement).value }),
-    }, ...largest(degree, degree.length).map((i) => h("option", { value: analysis.nodes[i]!, selected: i === chosen }, `${analysis.nodes[i]} (${degree[i]})`)))));
+    }, ...largest(degree, degree.length).map((i) => h("option", { value: analysis.nodes[i]!, selected: i === chosen }, `${analysis.nodes[i]} (${degree[i]})`))));
   }
   return out;
 }

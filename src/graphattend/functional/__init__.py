@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attention import scaled_dot_product_attention
+    from .gat import gat_attention
     from .gating import load_balance_loss, top_k_gating
     from .linear import favor_features, linear_attention, orthogonal_projection
     from .multi_head import from_torch_mask, multi_head_attention
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "favor_features": "linear",
     "from_torch_mask": "multi_head",
+    "gat_attention": "gat",
     "linear_attention": "linear",
     "load_balance_loss": "gating",
     "multi_head_attention": "multi_head",
@@ -38,6 +40,7 @@ from .softmax import softmax as softmax  # noqa: E402
 __all__ = [
     "favor_features",
     "from_torch_mask",
+    "gat_attention",
     "linear_attention",
     "load_balance_loss",
     "multi_head_attention",

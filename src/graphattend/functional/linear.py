@@ -73,9 +73,7 @@ def features(
     also keeps long vectors from underflowing. The two differ by a factor per row that a normalised sum forgets.
     """
     root = x.dtype.type(x.shape[-1] ** -0.25)
-    z, h = _exponents(x, projection, root)
-    top = (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True)
-    e = np.exp(h - top)
+    e = simd.favor_exponentials(x, projection, is_query=is_query, shift=shift)
     ratio = x.dtype.type(projection.shape[0] ** -0.5)
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -264,10 +264,8 @@ def defaulted(
     return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 
-def check_nodes(
-    attn: Attention, graph: Any, queries: Any, keys: Any, values: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
+def check_graph(graph: Any) -> None:
+    """Refuse what is not a graph."""
     if not isinstance(graph, NeighborGraph):
         raise InvalidConfigError(
             f"graph: expected a NeighborGraph, got {type(graph).__name__}",
@@ -275,6 +273,13 @@ def check_nodes(
             expected="a NeighborGraph",
             actual=type(graph).__name__,
         )
+
+
+def check_nodes(
+    attn: Attention, graph: Any, queries: Any, keys: Any, values: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
+    check_graph(graph)
     arrays: list[np.ndarray] = []
     for name, x in (("queries", queries), ("keys", keys), ("values", values)):
         if x is None and arrays:

@@ -1,4 +1,4 @@
-"""GAT over a whole graph, edge by edge: the additive score needs no neighbourhoods, only one number per edge and head."""
+"""GAT over a whole graph, edge by edge: its additive score is one number per edge and head."""
 
 from __future__ import annotations
 
@@ -31,26 +31,31 @@ def attend(
     need_weights: bool,
     training: Any,
     rng: Any,
+    differentiate: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """What `_attend.attend` gives for the GAT variant, from sums over edges."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
-    dtype, size = x_q.dtype, len(x_q)
+    dtype, size, inner = x_q.dtype, len(x_q), attn.num_heads * attn.width
     p = attn._params(dtype)
     per_edge, _ = graph_metadata(attn, graph, dtype)
     alone = keys is None and values is None
+    if alone and not differentiate and not training:
+        fused = _fused(attn, graph, x_q, per_edge, p, need_weights)
+        if fused is not None:
+            return fused
     (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
     s = q[targets] + k[sources]
     features = per_edge.get("edge_features") if attn.edge_dim else None
     if features is not None:
-        factor = np.einsum("hec,hc->eh", p["w_e"], p["a_edge"])
+        factor = _edge_factor(p)
         s += features @ factor
     slope = np.where(s > 0, dtype.type(1), dtype.type(attn.negative_slope))
     w = simd.segment_softmax(s * slope, indptr)
     drop = attn._drop(w.shape, training, rng, dtype)
     wd = w if drop is None else w * drop
-    mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), -1), indptr).reshape(v.shape)
+    mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
@@ -68,8 +73,8 @@ def attend(
         gs = w * (gw - segment_sum(w * gw, indptr)[targets]) * slope
         gq, gk, gv = segment_sum(gs, indptr), np.zeros_like(k), np.zeros_like(v)
         simd.scatter_add(gk, sources, gs)
-        simd.scatter_add(gv.reshape(size, -1), sources, (wd[..., None] * g_edge).reshape(len(sources), -1))
-        gm: Grads = {}
+        simd.scatter_add(gv.reshape(size, inner), sources, (wd[..., None] * g_edge).reshape(len(sources), inner))
+        gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
         if features is not None:
             gm["edge_features"] = gs @ factor.T
             u = features.T @ gs
@@ -90,6 +95,38 @@ def attend(
         return Gradients(g_q, g_k, g_v, parameters, gm)
 
     return out, wd if need_weights else None, pullback
+
+
+def _edge_factor(p: Params) -> np.ndarray:
+    """a_edge·(W_e e) = e·(W_e a_edge): (e, H)."""
+    return np.asarray(np.einsum("hec,hc->eh", p["w_e"], p["a_edge"]))
+
+
+def _fused(
+    attn: EdgeFeaturedAttention, graph: Any, x: np.ndarray, per_edge: Params, p: Params, need_weights: bool
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
+    """The whole layer in one kernel call, where there is such a kernel."""
+    if not simd.has_kernels(x.dtype) or not graph.num_edges:
+        return None
+    edge_scores = per_edge["edge_features"] @ _edge_factor(p) if attn.edge_dim else None
+    found = simd.gat_layer(
+        x,
+        p["w"],
+        p["a_query"],
+        p["a_key"],
+        graph.indptr,
+        graph.indices,
+        negative_slope=attn.negative_slope,
+        edge_scores=edge_scores,
+        need_weights=need_weights,
+    )
+    if found is None:
+        return None
+    return attn._finish(found[0].swapaxes(0, 1), p)[0], found[1], _no_pullback
+
+
+def _no_pullback(*_: Any) -> Gradients:
+    raise AssertionError("attend without gradients was asked for")
 
 
 def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:

@@ -70,7 +70,8 @@ class Option:
         if self.choices is not None:
             out["enum"] = list(self.choices)
         if default is not dataclasses.MISSING:
-            out["default"] = default.to_config() if hasattr(default, "to_config") else default
+            plain = default.to_config() if hasattr(default, "to_config") else default
+            out["default"] = list(plain) if isinstance(plain, tuple) else plain
         out["description"] = self.help
         return out
 

@@ -237,26 +237,32 @@ class Routed(Attention):
             whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
             part = graph if whole or chosen.all() else _keep_rows(graph, chosen, row_of)
             kept = np.ones(row_of.size, bool) if part is graph else chosen[row_of]
-            o, w, pull = member._attend(part, q, k, v, need_weights, training, rng, differentiate)
+            o, w, pull = member._attend(part, q, k, v, need_weights or differentiate, training, rng, differentiate)
             share = gates.shares[:, i, None]
             out += share * o
             if weights is not None:
-                if w is None or w.shape[0] != part.indices.size:
-                    raise UnsupportedError(f"need_weights: expert {i} ({member.key}) adds edges to the graph")
-                w = w.mean(axis=1) if w.ndim == 2 else w
-                weights[kept] += gates.shares[row_of[kept], i] * w
-            runs.append((i, o, share, pull))
+                weights[kept] += gates.shares[row_of[kept], i] * _edge_weights(w, part, i, member)
+            runs.append((i, o, share, pull, w, part, kept))
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            if grad_weights is not None:
-                raise UnsupportedError("grad_weights: not available for whole graphs", argument="grad_weights")
             g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
+            gw = None
+            if grad_weights is not None:
+                gw = cotangent(grad_weights, "grad_weights", (row_of.size,), q.dtype)
             gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
-            for i, o, share, pull in runs:
+            for i, o, share, pull, w, part, kept in runs:
                 g_share[:, i] = (g * o).sum(axis=-1)
-                c = pull(share * g)
+                gw_i = None
+                if gw is not None:
+                    rows, gw_i = row_of[kept], gw[kept]
+                    mine = gw_i * _edge_weights(w, part, i, self._members[i])
+                    g_share[:, i] += np.bincount(rows, weights=mine, minlength=q.shape[0]).astype(q.dtype)
+                    gw_i = gw_i * gates.shares[rows, i]
+                    if w.ndim == 2:
+                        gw_i = np.repeat(gw_i[:, None] / w.shape[1], w.shape[1], axis=1)
+                c = pull(share * g, gw_i)
                 gq, gk, gv = gq + c.query, gk + c.keys, gv + c.values
                 gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
             gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], gates.pull(g_share))
@@ -361,6 +367,13 @@ class _Rows:
         out = np.zeros((*self.batch, *trailing), part.dtype)
         self._add_entries(out, part)
         return out
+
+
+def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
+    """One weight per edge of the graph that expert i saw."""
+    if w is None or w.shape[0] != part.indices.size:
+        raise UnsupportedError(f"need_weights: expert {i} ({member.key}) adds edges to the graph")
+    return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
 
 
 def _core_axes(name: str) -> int:

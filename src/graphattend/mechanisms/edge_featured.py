@@ -110,6 +110,11 @@ class EdgeFeaturedAttention(Attention):
         """Edge features, unless `edge_dim` is 0."""
         return ("edge_features",) if self.edge_dim else ()
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The same: without `edge_dim` edge features are not looked at."""
+        return self.needed
+
     def _check_metadata(self, metadata: Params) -> None:
         if self.edge_dim:
             check_length(metadata["edge_features"], "metadata.edge_features", -1, self.edge_dim, "edge_dim")
@@ -164,7 +169,7 @@ class EdgeFeaturedAttention(Attention):
             return super()._attend(graph, *args)
         if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
             return super()._attend(graph, *args)
-        return _edge_segments.attend(self, graph, *args[:-1])
+        return _edge_segments.attend(self, graph, *args)
 
     # -- stages ------------------------------------------------------------------------------------------------
 

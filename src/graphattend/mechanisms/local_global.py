@@ -13,7 +13,7 @@ from .._validate import all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
-from ._attend import chunks
+from ._attend import check_graph, chunks
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Params, option
 from ._dot import DotProduct
 
@@ -138,6 +138,7 @@ class LocalGlobalAttention(DotProduct):
             >>> ga.LocalGlobalAttention(4, window=1).row_pattern(2, 4)[1]
             array([0, 1, 0, 1, 2])
         """
+        rows, n_keys = as_int(rows, "rows", minimum=0), as_int(n_keys, "n_keys", minimum=1)
         nodes = self._globals(n_keys)
         if self.window is None:
             indices = np.tile(np.arange(n_keys), rows)
@@ -170,6 +171,7 @@ class LocalGlobalAttention(DotProduct):
             >>> ga.LocalGlobalAttention(4, global_nodes=[0]).pattern(path).degree()
             array([3, 1, 2])
         """
+        check_graph(graph)
         v = graph.num_nodes
         nodes = self._globals(v)
         rows = np.repeat(np.arange(v), np.diff(graph.indptr))

@@ -53,6 +53,7 @@ matmul_tn = _op(numpy_ops.matmul_tn)
 exp = _op(numpy_ops.exp)
 softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
+favor_exponentials = _op(numpy_ops.favor_exponentials)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add
 
@@ -199,6 +200,14 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
+    if _kernels is None:
+        return None
+    found = _kernels.gat_layer(*arrays, **options)
+    return None if found is None else (found[0], found[1])
+
+
 def backend_info() -> dict[str, Any]:
     """What does the arithmetic.
 
@@ -255,13 +264,13 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
-    _validate.dot = np.dot
+    _validate.finite_kernel = None
     if backend.kernels is not None:
         from . import wasm_ops
 
         wasm_ops.use(backend.kernels)
         _kernels = wasm_ops
-        _validate.dot = wasm_ops.dot
+        _validate.finite_kernel = wasm_ops.finite
 
 
 _current: backends.Backend

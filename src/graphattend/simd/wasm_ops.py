@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .._vjp import unbroadcast
+from .thresholds import MATMUL_MIN_WORK
 
 Array = np.ndarray
 _F4 = np.dtype(np.float32)
@@ -97,6 +98,8 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
     m = a.shape[-1] if transposes & 1 else a.shape[-2]
     n = b.shape[-2] if transposes & 2 else b.shape[-1]
     if a.ndim == b.ndim == 2:
+        if a.size * n < MATMUL_MIN_WORK:
+            return None
         out = _empty((m, n), _F4)
     else:
         out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), _F4)
@@ -106,12 +109,6 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
     if b.strides[-1] != 4 and b.strides[-2] == 4:
         b, transposes = b.swapaxes(-1, -2), transposes ^ 2
     return out if _k.matmul(a, b, out, transposes) else None
-
-
-def dot(a: Array, b: Array) -> Any:
-    """``a @ b`` of two flat arrays."""
-    found = _matmul(a[None, :], b[None, :], 2) if a.size > 256 else None
-    return np.dot(a, b) if found is None else found[0, 0]
 
 
 def exp(x: Array) -> Array | None:

@@ -28,11 +28,17 @@ static f4 panel_step(const Attention *a, const Visible *visible, Group *g, isize
     float *S = g->scores, *peak = g->peak + p * PANEL, *total = g->total + p * PANEL;
     panel_scores(a->K + first * a->ldk, a->ldk, keys, a->d, g->packed + p * PANEL * a->d, S, PANEL);
     f4 old0 = LOAD(peak), old1 = LOAD(peak + 4), top0 = old0, top1 = old1;
-    for (isize k = 0; k < keys; k++) bad = note_bad(note_bad(bad, LOAD(S + k * PANEL)), LOAD(S + k * PANEL + 4));
-    panel_mask(S, PANEL, keys, first, g->limits[p], &visible->mask, query, a->queries);
     for (isize k = 0; k < keys; k++) {
-        top0 = vmax(top0, LOAD(S + k * PANEL));
-        top1 = vmax(top1, LOAD(S + k * PANEL + 4));
+        f4 s0 = LOAD(S + k * PANEL), s1 = LOAD(S + k * PANEL + 4);
+        bad = note_bad(note_bad(bad, s0), s1);
+        top0 = vmax(top0, s0), top1 = vmax(top1, s1);
+    }
+    if (panel_mask(S, PANEL, keys, first, g->limits[p], &visible->mask, query, a->queries)) {
+        top0 = old0, top1 = old1;
+        for (isize k = 0; k < keys; k++) {
+            top0 = vmax(top0, LOAD(S + k * PANEL));
+            top1 = vmax(top1, LOAD(S + k * PANEL + 4));
+        }
     }
     STORE(peak, top0), STORE(peak + 4, top1);
     f4 nothing = splat(MINUS_INFINITY);

@@ -63,8 +63,8 @@ NOINLINE void panel_sum(const float *P, isize ldp, isize keys, const float *X, i
     }
 }
 
-/* Takes what the panel's queries must not see out of the scores. `limits` are the queries' own, `first` the tile's first key. */
-static inline void panel_mask(float *S, isize lds, isize keys, isize first, const int *limits, const Mask *mask, isize query,
+/* Takes what the panel's queries must not see out of the scores; 1 if anything was changed. `limits` are the queries' own, `first` the tile's first key. */
+static inline int panel_mask(float *S, isize lds, isize keys, isize first, const int *limits, const Mask *mask, isize query,
                               isize queries) {
     if (mask->allowed || mask->added) {
         for (isize k = 0; k < keys; k++) {
@@ -79,7 +79,7 @@ static inline void panel_mask(float *S, isize lds, isize keys, isize first, cons
     }
     isize low = limits[0];
     for (int r = 1; r < PANEL; r++) low = min_size(low, limits[r]);
-    if (low >= first + keys) return;
+    if (low >= first + keys) return mask->allowed || mask->added;
     i4 a = {limits[0], limits[1], limits[2], limits[3]}, b = {limits[4], limits[5], limits[6], limits[7]};
     f4 gone = splat(MINUS_INFINITY);
     for (isize k = 0; k < keys; k++) {
@@ -89,6 +89,7 @@ static inline void panel_mask(float *S, isize lds, isize keys, isize first, cons
         STORE(row, select((i4)(here < a), LOAD(row), gone));
         STORE(row + 4, select((i4)(here < b), LOAD(row + 4), gone));
     }
+    return 1;
 }
 
 /* The limits of a panel's queries (0 for those beyond the last), and the largest. */

@@ -4,7 +4,21 @@
 
 #include "ufunc_layout.h"
 
-#define UNROLL _Pragma("clang loop unroll_count(4)")
+#define FOUR_AT_ONCE(T, A, B, OP) \
+    for (; i + 4 * LANES_##T <= n; i += 4 * LANES_##T) { \
+        const Four_##T *p = (const Four_##T *)(a + i * a_step), *q = (const Four_##T *)(b + i * b_step); \
+        Four_##T *r = (Four_##T *)(out + i); \
+        OPAQUE(p); \
+        OPAQUE(q); \
+        OPAQUE(r); \
+        r->v0 = OP##_##T(A(v0), B(v0)); \
+        r->v1 = OP##_##T(A(v1), B(v1)); \
+        r->v2 = OP##_##T(A(v2), B(v2)); \
+        r->v3 = OP##_##T(A(v3), B(v3)); \
+    }
+#define FROM_A(member) p->member
+#define FROM_B(member) q->member
+#define SCALAR(member) scalar
 
 /* REDUCE(accumulator, values, n, step) reduces and returns 1, or returns 0 to leave it to NumPy. */
 #define BINARY_LOOP(NAME, T, OP, REDUCE) \
@@ -17,19 +31,20 @@
             return; \
         switch (binary_layout(args, steps, n, sizeof(T), sizeof(T))) { \
         case CONTIGUOUS: \
-            UNROLL for (; i + LANES_##T <= n; i += LANES_##T) \
-                store_##T(out + i, OP##_##T(load_##T(a + i), load_##T(b + i))); \
+            FOUR_AT_ONCE(T, FROM_A, FROM_B, OP) \
             break; \
-        case FIRST_IS_SCALAR: \
+        case FIRST_IS_SCALAR: { \
+            __typeof__(splat_##T(*a)) scalar = splat_##T(*a); \
             a_step = 0; \
-            UNROLL for (; i + LANES_##T <= n; i += LANES_##T) \
-                store_##T(out + i, OP##_##T(splat_##T(*a), load_##T(b + i))); \
+            FOUR_AT_ONCE(T, SCALAR, FROM_B, OP) \
             break; \
-        case SECOND_IS_SCALAR: \
+        } \
+        case SECOND_IS_SCALAR: { \
+            __typeof__(splat_##T(*b)) scalar = splat_##T(*b); \
             b_step = 0; \
-            UNROLL for (; i + LANES_##T <= n; i += LANES_##T) \
-                store_##T(out + i, OP##_##T(load_##T(a + i), splat_##T(*b))); \
+            FOUR_AT_ONCE(T, FROM_A, SCALAR, OP) \
             break; \
+        } \
         case OTHER: \
             ORIGINAL(NAME, T)(args, dimensions, steps, data); \
             return; \

@@ -12,13 +12,11 @@ INLINE f32x4 exp_parts_f32(f32x4 x, i32x4 *whole)
     f32x4 n = shifted - 12582912.f;
     f32x4 r = x - n * 0.693359375f;
     r = r - n * -2.12194440e-4f;
-    f32x4 p = r * 1.9875691500E-4f + 1.3981999507E-3f;
-    p = p * r + 8.3334519073E-3f;
-    p = p * r + 4.1665795894E-2f;
-    p = p * r + 1.6666665459E-1f;
-    p = p * r + 5.0000001201E-1f;
+    f32x4 z = r * r; /* the polynomial in pairs: a short chain of dependent operations */
+    f32x4 p = (r * 1.9875691500E-4f + 1.3981999507E-3f) * z + (r * 8.3334519073E-3f + 4.1665795894E-2f);
+    p = p * z + (r * 1.6666665459E-1f + 5.0000001201E-1f);
     *whole = (i32x4)shifted - 0x4b400000 /* bits of 1.5 * 2^23 */;
-    return (p * (r * r) + r) + 1.f;
+    return (p * z + r) + 1.f;
 }
 
 /* For |x| < 87: the result is a normal number, so n can be added to its exponent. */

@@ -23,6 +23,16 @@ INLINE f64x2 load_f64(const f64 *p) { return (f64x2)wasm_v128_load(p); }
 INLINE void store_f32(f32 *p, f32x4 v) { wasm_v128_store(p, (v128_t)v); }
 INLINE void store_f64(f64 *p, f64x2 v) { wasm_v128_store(p, (v128_t)v); }
 
+/* Four vectors at any address. As members of a struct behind a pointer the compiler knows nothing about (OPAQUE), their
+   distances become offsets of the load and store instructions; otherwise every address is computed. */
+typedef struct {
+    f32x4 v0, v1, v2, v3;
+} __attribute__((packed, aligned(4), may_alias)) Four_f32;
+typedef struct {
+    f64x2 v0, v1, v2, v3;
+} __attribute__((packed, aligned(8), may_alias)) Four_f64;
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
+
 INLINE f32x4 select_f32(i32x4 mask, f32x4 yes, f32x4 no)
 {
     return (f32x4)wasm_v128_bitselect((v128_t)yes, (v128_t)no, (v128_t)mask);

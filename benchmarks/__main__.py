@@ -1,0 +1,184 @@
+"""Measure every workload and every mechanism in every runtime, and write JSON, picture and tables: `make bench`.
+
+Workload by workload the runtimes take turns, round by round, so that everything compared stood side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import gzip
+import json
+import os
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report, runtimes
+from benchmarks.chart import chart
+from benchmarks.results_file import Results
+from benchmarks.targets import ACCELERATE, TITLES, targets
+
+RESULTS = runtimes.HERE / "results"
+DOCUMENT = runtimes.ROOT / "docs" / "benchmarks.md"
+PICTURE = runtimes.ROOT / "docs" / "benchmarks.svg"
+README = runtimes.ROOT / "README.md"
+
+
+def say(message: str) -> None:
+    """Progress."""
+    print(message, flush=True)
+
+
+def payload(distribution: Path) -> dict[str, float]:
+    """Gzipped kB of the compiled kernels in the wheel, and of what an engine loads at most."""
+    (wheel,) = distribution.glob("graphattend-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {
+            Path(name).name: len(gzip.compress(archive.read(name), 9)) / 1e3
+            for name in archive.namelist()
+            if name.endswith(".wasm")
+        }
+    loaded = [max(v for k, v in sizes.items() if k.startswith(part)) for part in {k.partition("_")[0] for k in sizes}]
+    return {name: round(size, 1) for name, size in sizes.items()} | {"loaded": round(sum(loaded), 1)}
+
+
+class Run:
+    """One run: asks the runtimes, keeps what they answer and what went wrong."""
+
+    def __init__(self, chosen: dict[str, runtimes.Runtime], results: Results) -> None:
+        self.chosen = chosen
+        self.results = results
+        self.errors: list[str] = []
+
+    def ask(self, runtime: str, name: str, *given: Any) -> Any:
+        """An answer, or None and a line among the errors."""
+        try:
+            return self.chosen[runtime](name, *given)
+        except Exception as error:
+            self.errors.append(f"{TITLES[runtime]}: {name}{list(given)}: {str(error).strip()}")
+            say(f"  failed: {self.errors[-1][-400:]}")
+            return None
+
+    def workload(self, name: str, rounds: int, seconds: float) -> None:
+        """Measure a workload, the runtimes in turn."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for _ in range(rounds):
+            for runtime in self.chosen:
+                for contender, value in (self.ask(runtime, "measure", name, seconds) or {}).items():
+                    found.setdefault(runtime, {}).setdefault(contender, []).append(float(f"{value:.5g}"))
+        self.results["workloads"][name] = found
+        if "native" in self.chosen:
+            self.results["flops"][name] = self.ask("native", "flops", name)
+
+    def facts(self) -> None:
+        """What ran, and what is measured once."""
+        for runtime in self.chosen:
+            entry = self.ask(runtime, "facts") or {}
+            entry["extra_memory"] = self.ask(runtime, "extraMemory")
+            self.results["runtimes"][runtime] = entry
+
+    def accelerate(self) -> None:
+        """The gain of accelerate_numpy()."""
+        source = (runtimes.HERE / "accelerate" / "bench.py").read_text()
+        for runtime in self.chosen:
+            if runtime != "native":
+                say(f"accelerate_numpy() in {TITLES[runtime]}")
+                self.results["accelerate"][runtime] = self.ask(runtime, "accelerate", source, list(ACCELERATE)) or {}
+
+
+def workload_names() -> list[str]:
+    """Every workload, mechanisms from the registry among them."""
+    sys.path[:0] = [str(runtimes.ROOT / "src"), str(runtimes.HERE)]
+    import workloads
+
+    return list(workloads.WORKLOADS)
+
+
+def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> tuple[Results, list[str]]:
+    """Run everything; what there is so far is always in the folder."""
+    rounds, seconds = (1, 0.05) if arguments.quick else (arguments.rounds, 0.3)
+    results: Results = {
+        "date": datetime.date.today().isoformat(),
+        "rounds": rounds,
+        "load": 0.0,
+        "cores": os.cpu_count() or 1,
+        "seconds": seconds,
+        "runtimes": {},
+        "payload_kb": payload(distribution),
+        "accelerate": {},
+        "flops": {},
+        "workloads": {},
+    }
+    makers = {
+        "native": runtimes.native,
+        "node": lambda: runtimes.node(distribution),
+        "chromium": lambda: runtimes.chromium(distribution),
+    }
+    names = [name for name in workload_names() if arguments.only in name]
+    with contextlib.ExitStack() as stack:
+        chosen = {}
+        for name in arguments.runtime or makers:
+            say(f"Starting {TITLES[name]}")
+            chosen[name] = stack.enter_context(makers[name]())
+        run = Run(chosen, results)
+        run.facts()
+        for i, name in enumerate(names, 1):
+            begin = time.monotonic()
+            run.workload(name, rounds, seconds)
+            # The runner itself keeps one core busy.
+            results["load"] = max(results["load"], round(os.getloadavg()[0] - 1, 1))
+            save(results, folder)
+            say(f"[{i}/{len(names)}] {name}: {time.monotonic() - begin:.0f} s")
+        if not arguments.only:
+            run.accelerate()
+            save(results, folder)
+    return results, run.errors
+
+
+def save(results: Results, folder: Path) -> None:
+    """The figures as JSON."""
+    (folder / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+def write(results: Results) -> None:
+    """Picture and tables."""
+    PICTURE.write_text(chart(results), encoding="utf-8")
+    for path, content in ((DOCUMENT, report.full(results)), (README, report.short(results))):
+        if report.insert(path, content):
+            say(f"Updated {path.relative_to(runtimes.ROOT)}")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one short round; writes to build/bench/ only")
+    parser.add_argument("--rounds", type=int, default=3, help="how often the runtimes take turns (3)")
+    parser.add_argument("--only", default="", help="workloads whose name contains this; writes to build/bench/ only")
+    parser.add_argument("--runtime", action="append", choices=["native", "node", "chromium"], help="repeatable")
+    parser.add_argument("--report", action="store_true", help="measure nothing: tables and picture from the last run")
+    parser.add_argument("--distribution", type=Path, help="Pyodide with graphattend (default: $PYODIDE_DIST)")
+    arguments = parser.parse_args()
+    if arguments.report:
+        write(json.loads((RESULTS / "bench.json").read_text()))
+        return
+    distribution = arguments.distribution or os.environ.get("PYODIDE_DIST")
+    if not distribution:
+        sys.exit("No distribution: `make bench`, or --distribution with the folder that `make dist-path` prints")
+    partial = arguments.quick or arguments.only or arguments.runtime
+    folder = runtimes.ROOT / "build" / "bench" if partial else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    results, errors = measure(arguments, Path(distribution), folder)
+    if not partial:
+        write(results)
+    print(report.target_table(results))
+    say(f"{sum(t.met is True for t in targets(results))} of {len(targets(results))} targets met; {folder}/bench.json")
+    if errors:
+        sys.exit("\n".join(["These failed:", *errors]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The benchmark's runtime in CPython: reads one JSON request a line, answers with one JSON line."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
+
+def timed_import(name: str) -> float:
+    """Milliseconds that importing a module takes."""
+    start = time.perf_counter()
+    __import__(name)
+    return (time.perf_counter() - start) * 1e3
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    imports = {"numpy_ms": timed_import("numpy"), "graphattend_ms": timed_import("graphattend")}
+    import workloads
+
+    calls: dict[str, Any] = {
+        "measure": measure,
+        "facts": lambda: workloads.facts() | imports,
+        "flops": lambda name: workloads.prepared(name).flops,
+        "extraMemory": workloads.extra_memory,
+    }
+    print('{"value": "ready"}', flush=True)
+    for line in sys.stdin:
+        name, *given = json.loads(line)
+        try:
+            answer = {"value": calls[name](*given)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+_last = [""]
+
+
+def measure(name: str, seconds: float) -> dict[str, float]:
+    """Calls per second by contender; the data of the workload before is released."""
+    import workloads
+
+    if _last[0] != name:
+        workloads.forget()
+        _last[0] = name
+    return workloads.measure(name, seconds)
+
+
+if __name__ == "__main__":
+    main()

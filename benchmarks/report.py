@@ -1,0 +1,128 @@
+"""Tables in Markdown from what `make bench` measured, written between markers into the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.results_file import OTHERS, PEERS, Results, ratio, share_of_peak, speed
+from benchmarks.targets import ROWS, TITLES, WASM, number, targets
+
+START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+
+MORE_ROWS = {
+    "query-10": "1 query, N = 10",
+    "flash": "flash, 1 query, N = 1 000",
+    "hyperbolic": "hyperbolic, 1 query, N = 1 000",
+    "exact-1024-backward": "exact attention 1024², d = 64, backward",
+    "gemm-256": "matrix product 256³",
+    "gemm-1024": "matrix product 1024³",
+    "projection": "projection 1000×128×128",
+}
+SHORT = ("query-1000", "queries-1000", "exact-1024", "heads-1", "gemm-512", "gat")
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown, names left, figures right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def times(value: float | None) -> str:
+    """A ratio as a cell."""
+    return "–" if value is None else f"{number(value)}×"
+
+
+def comparison(results: Results, runtime: str, rows: dict[str, str]) -> str:
+    """How many times as fast ours is as each of the others."""
+    others = {**PEERS, **OTHERS}
+    header = ["", *others.values(), "native NumPy", "share of peak"]
+    body = []
+    for workload, title in rows.items():
+        if runtime not in results["workloads"].get(workload, {}):
+            continue
+        cells = [times(ratio(results, workload, runtime, name)) for name in others]
+        native = "graphattend" if speed(results, workload, "native") else "numpy"
+        cells.append(times(ratio(results, workload, runtime, native, other_runtime="native")))
+        flops = results["flops"].get(workload)
+        share = share_of_peak(results, workload, runtime) if flops else None
+        body.append([title, *cells, "–" if share is None else f"{100 * share:.0f} %"])
+    return table(header, body)
+
+
+def mechanism_table(results: Results) -> str:
+    """Calls per second of every mechanism's example in every runtime."""
+    names = [name for name in results["workloads"] if name.startswith("mechanism:")]
+    runtimes = [name for name in TITLES if name in results["runtimes"]]
+    body = []
+    for name in names:
+        speeds = [speed(results, name, runtime) for runtime in runtimes]
+        body.append([f"`{name.partition(':')[2]}`", *["–" if s is None else number(s) for s in speeds]])
+    return table(["mechanism", *[TITLES[name] for name in runtimes]], body)
+
+
+def target_table(results: Results) -> str:
+    """Every target with what was measured."""
+    verdicts = {True: "met", False: "**missed**", None: "**not measured**"}
+    rows = [
+        [t.what, t.runtime, t.wanted, t.measured, verdicts[t.met] + (f": {t.why}" if t.why else "")]
+        for t in targets(results)
+    ]
+    return table(["target", "where", "wanted", "measured", ""], rows)
+
+
+def setting(results: Results) -> str:
+    """What ran, in a sentence for each runtime."""
+    lines = []
+    for name, facts in results["runtimes"].items():
+        lines.append(
+            f"- {TITLES[name]}: Python {facts['python']}, NumPy {facts['numpy']}, backend `{facts['backend']}`; importing"
+            f" graphattend takes {number(facts['graphattend_ms'])} ms after NumPy's {number(facts['numpy_ms'])} ms"
+        )
+    load, cores = results["load"], results["cores"]
+    if load > cores:
+        lines.append(
+            f"\nOther programs ran beside this one (load average {load:.0f} on {cores} cores). Long calls were interrupted"
+            " more often than short ones, so that the ratios below are rough."
+        )
+    return "\n".join(lines)
+
+
+def full(results: Results) -> str:
+    """Everything, for docs/benchmarks.md."""
+    found = [t.met for t in targets(results)]
+    parts = ["## What ran", setting(results)]
+    for runtime in WASM:
+        if runtime in results["runtimes"]:
+            parts += [
+                f"## graphattend in {TITLES[runtime]}: times as fast as",
+                comparison(results, runtime, ROWS | MORE_ROWS),
+            ]
+    parts += [
+        "## Every mechanism, calls a second",
+        "One query, 1 000 keys, 128 wide, validation included, as each mechanism's own example asks.",
+        mechanism_table(results),
+    ]
+    parts += [
+        "## Targets",
+        f"{found.count(True)} met, {len(found) - found.count(True)} missed or not measured.",
+        target_table(results),
+    ]
+    return "\n\n".join(parts)
+
+
+def short(results: Results) -> str:
+    """A few rows, for the README."""
+    return comparison(results, "chromium", {name: ROWS[name] for name in SHORT})
+
+
+def insert(path: Path, content: str) -> bool:
+    """Put text between a file's markers; False, and no change, where it has none."""
+    if not path.exists():
+        return False
+    text = path.read_text(encoding="utf-8")
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        return False
+    path.write_text(f"{before}{START}\n{content}\n{END}{after}", encoding="utf-8")
+    return True

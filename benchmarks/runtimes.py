@@ -1,0 +1,139 @@
+"""The runtimes that `make bench` measures in, side by side: CPython, Pyodide in Node.js, Pyodide in Chromium.
+
+Each answers the same calls: `measure`, `facts`, `extraMemory` and, in Pyodide, `accelerate`.
+"""
+
+import contextlib
+import functools
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = ROOT / "benchmarks"
+
+
+class Runtime(Protocol):
+    """What the runner asks of a runtime."""
+
+    def __call__(self, name: str, *given: Any) -> Any: ...
+
+
+class Lines:
+    """A process that answers one line of JSON with another."""
+
+    def __init__(self, *command: str) -> None:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True)
+        self.read()
+
+    def read(self) -> Any:
+        """The next answer."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended with {self.process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["value"]
+
+    def __call__(self, name: str, *given: Any) -> Any:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps([name, *given]) + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+
+@contextlib.contextmanager
+def lines(*command: str) -> Iterator[Runtime]:
+    """A process as a runtime; it ends with the block."""
+    runtime = Lines(*command)
+    try:
+        yield runtime
+    finally:
+        assert runtime.process.stdin
+        runtime.process.stdin.close()
+        try:
+            runtime.process.wait(10)
+        except subprocess.TimeoutExpired:
+            runtime.process.kill()
+
+
+def native() -> contextlib.AbstractContextManager[Runtime]:
+    """This CPython with its NumPy, one thread."""
+    return lines(sys.executable, str(HERE / "native.py"))
+
+
+def node(distribution: Path) -> contextlib.AbstractContextManager[Runtime]:
+    """Pyodide in Node.js."""
+    flags = ["--no-warnings", "--experimental-wasm-relaxed-simd"]
+    return lines("node", *flags, str(HERE / "node.mjs"), str(distribution))
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves the benchmarks and the distribution, isolated so that the page's clock is fine enough."""
+
+    extensions_map: ClassVar[dict[str, str]] = {
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+    }
+
+    def __init__(self, *args: Any, distribution: Path, **options: Any) -> None:
+        self.distribution = distribution
+        super().__init__(*args, directory=str(ROOT), **options)
+
+    def translate_path(self, path: str) -> str:
+        """/pyodide/ is the distribution, /benchmarks/ this folder; nothing else is served."""
+        if path.startswith("/pyodide/"):
+            return str(self.distribution / Path(path.partition("?")[0]).name)
+        return super().translate_path(path if path.startswith("/benchmarks/") else "/none")
+
+    def end_headers(self) -> None:
+        """Isolate the page."""
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the runner prints its own progress."""
+
+
+@contextlib.contextmanager
+def served(distribution: Path) -> Iterator[str]:
+    """Address of a server for the page."""
+    handler = functools.partial(Handler, distribution=distribution)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def chromium(distribution: Path) -> Iterator[Runtime]:
+    """Pyodide in a page of headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    sys.path.insert(0, str(ROOT / "tools"))
+    import chromium as browser_tool
+
+    with served(distribution) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_tool.find(), args=browser_tool.FLAGS)
+        page = browser.new_page()
+        page.on("pageerror", lambda error: print(f"page: {error}", file=sys.stderr))
+        page.goto(f"{address}/benchmarks/page.html")
+        page.evaluate("window.ready")
+
+        def call(name: str, *given: Any) -> Any:
+            return page.evaluate("([name, given]) => window.runtime[name](...given)", [name, list(given)])
+
+        yield call
+        browser.close()

@@ -1,0 +1,140 @@
+"""The project's targets of speed, each with what a run measured: met or missed, never left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from benchmarks.results_file import Results, against_fastest, ratio, scaled, share_of_peak, speed
+
+WASM = ("chromium", "node")
+TITLES = {"chromium": "Chromium", "node": "Node.js", "native": "native"}
+
+ROWS = {
+    "query-100": "1 query, N = 100, D = 128",
+    "query-1000": "1 query, N = 1 000",
+    "query-10000": "1 query, N = 10 000",
+    "query-1000-copied": "1 query, N = 1 000, JavaScript arrays copied in",
+    "queries-1000": "1 000 queries × 1 000 keys",
+    "exact-1024": "exact attention 1024², d = 64",
+    "heads-1": "multi-head, 4 heads, 1 query, N = 1 000",
+    "heads-128": "multi-head, 4 heads, 128 queries",
+    "gemm-512": "matrix product 512³",
+    "softmax": "softmax of 1000 × 1000",
+    "gat": "GAT layer, Cora's size, 8 heads of 8",
+}
+PEAK_SHARES = {
+    "gemm-256": ("matrix product 256³", 0.8),
+    "gemm-512": ("matrix product 512³", 0.8),
+    "gemm-1024": ("matrix product 1024³", 0.8),
+    "projection": ("projection 1000×128×128", 0.8),
+    "exact-1024": ("flash 1024², d = 64", 0.7),
+    "exact-1024-backward": ("its backward", 0.5),
+}
+FORWARD = {
+    ("query-1000", "graphattend"): ("scaled dot product, forward", 22_000, 1),
+    ("heads-1", "graphattend"): ("multi-head, forward", 10_000, 1),
+    ("flash", "graphattend"): ("flash, forward", 12_000, 1),
+    ("hyperbolic", "graphattend"): ("hyperbolic, forward", 10_000, 1),
+    ("mechanism:local_global", "graphattend"): ("local+global, forward", 15_000, 1),
+    ("query-1000", "kernel"): ("the fused kernel alone", 35_000, 1),
+    ("queries-1000", "graphattend"): ("queries in a batch of 1 000", 60_000, 1_000),
+}
+ACCELERATE = {
+    "matmul f32 512": 18,
+    "matmul f64 512": 12,
+    "exp f32 1e6": 4,
+    "tanh f32 1e6": 4,
+    "add f32 1e6": 3,
+    "maximum f32 1e6": 3,
+}
+#: Memory-bound work, where less is asked.
+MEMORY_BOUND = {"softmax": 1.1, "query-10000": 1.1}
+GROWTH = (100, 1_000, 10_000, 100_000)
+
+
+#: What is known about misses, by the beginning of the target's name; nothing that was not looked into.
+REASONS = {"1 query, N = 10 000": "keys and values (10 MB) come from memory; onnxruntime-web streams them better"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One line of the report."""
+
+    what: str
+    runtime: str
+    wanted: str
+    measured: str
+    met: bool | None  # None: not measured
+
+    @property
+    def why(self) -> str:
+        """What is known about a miss."""
+        known = [reason for start, reason in REASONS.items() if self.what.startswith(start)]
+        return known[0] if known and self.met is False else ""
+
+
+def number(value: float) -> str:
+    """Few digits, thousands apart."""
+    if value >= 1_000:
+        return f"{round(value, -2 if value >= 10_000 else -1):,.0f}".replace(",", " ")
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def line(
+    what: str, runtime: str, wanted: float, value: float | None, unit: str, *, most: bool = False, note: str = ""
+) -> Target:
+    """Compare a figure with the least (or the most) that is wanted."""
+    sign = "≤" if most else "≥"
+    met = None if value is None else (value <= wanted if most else value >= wanted)
+    measured = "not measured" if value is None else f"{number(value)}{unit}{note}"
+    return Target(what, TITLES.get(runtime, runtime), f"{sign} {number(wanted)}{unit}", measured, met)
+
+
+def growth(results: Results, runtime: str) -> float | None:
+    """Slope of time over N, both logarithmic: 1 is linear."""
+    speeds = [speed(results, f"query-{n}", runtime) for n in GROWTH]
+    if None in speeds:
+        return None
+    x, y = [math.log(n) for n in GROWTH], [-math.log(s) for s in speeds if s]
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / sum((a - mean_x) ** 2 for a in x)
+
+
+def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
+    """The targets of one runtime with WebAssembly."""
+    for workload, (title, wanted) in PEAK_SHARES.items():
+        share = share_of_peak(results, workload, runtime)
+        yield line(f"{title}, share of the peak loop", runtime, 100 * wanted, share and 100 * share, " %")
+    for (workload, contender), (title, wanted, per_call) in FORWARD.items():
+        value = scaled(results, workload, runtime, contender)
+        raw = speed(results, workload, runtime, contender)
+        note = f" (here {number(raw * per_call)})" if raw else ""
+        yield line(f"{title}, a second", runtime, wanted, value and value * per_call, "", note=note)
+    value = scaled(results, "query-10", runtime)
+    raw = speed(results, "query-10", runtime)
+    note = f" (here {number(1e6 / raw)} µs)" if raw else ""
+    yield line("one call of forward, N = 10", runtime, 25, value and 1e6 / value, " µs", most=True, note=note)
+    value = ratio(results, "query-1000", runtime, "graphattend", other_runtime="native")
+    bare = ratio(results, "query-1000", runtime, "numpy", other_runtime="native")
+    note = f" ({number(bare)}× of bare NumPy code)" if bare else ""
+    yield line("1 query, N = 1 000, against the same class natively", runtime, 0.6, value, "×", note=note)
+    for workload, title in ROWS.items():
+        found = against_fastest(results, workload, runtime)
+        note = f" ({found[1]})" if found else ""
+        wanted = MEMORY_BOUND.get(workload, 1.5)
+        yield line(f"{title}, against the fastest peer", runtime, wanted, found and found[0], "×", note=note)
+    for loop, wanted in ACCELERATE.items():
+        gain = results.get("accelerate", {}).get(runtime, {}).get(loop)
+        yield line(f"accelerate_numpy(): {loop}", runtime, wanted, gain, "×")
+    yield line("growth from N = 100 to 100 000, exponent", runtime, 1.1, growth(results, runtime), "", most=True)
+    memory = results["runtimes"].get(runtime, {}).get("extra_memory")
+    yield line("flash at N = 10 000, extra memory", runtime, 1.0, memory and memory / 1e6, " MB", most=True)
+
+
+def targets(results: Results) -> list[Target]:
+    """Every target."""
+    found = [target for runtime in WASM if runtime in results["runtimes"] for target in in_runtime(results, runtime)]
+    payload = results.get("payload_kb", {})
+    return [*found, line("kernel payload, gzipped", "wheel", 100, payload.get("loaded"), " kB", most=True)]

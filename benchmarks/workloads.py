@@ -1,0 +1,360 @@
+"""The workloads of `make bench` and how Python times them; the same file in CPython and inside Pyodide.
+
+Every contender that Python can call stands here; `peers.mjs` adds those of JavaScript on the same data and compares
+their results with ours. A sample is the fastest of short batches of calls, timed inside Python: on a shared machine the
+others were interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import graphattend as ga
+from graphattend import mechanisms, simd
+
+Array = np.ndarray
+Call = Callable[[], Any]
+
+HEADS = 4
+DIM = 128
+#: Natively NumPy's einsum is many times slower than its `@`, so that for larger products it is no contender.
+IN_PYODIDE = sys.platform == "emscripten"
+NODES, EDGES = 2708, 10556
+F32 = np.float32
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """One row: contenders by name, the data for JavaScript's, the result to compare with, and its cost."""
+
+    calls: dict[str, Call]
+    flops: float = 0.0
+    kind: str = ""
+    inputs: dict[str, Array] = dataclasses.field(default_factory=dict)
+    sizes: dict[str, float] = dataclasses.field(default_factory=dict)
+    expected: Array | None = None
+
+
+def kernels() -> Any:
+    """The kernels' Python side while they are in use, else None."""
+    if simd.backend_info()["backend"] == "numpy":
+        return None
+    from graphattend.simd import wasm_ops
+
+    return wasm_ops
+
+
+def normal(*shape: int, seed: int = 0) -> Array:
+    """Standard normal numbers in single precision."""
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(F32)
+
+
+def softmax(scores: Array) -> Array:
+    """Rows to weights, as one writes it with NumPy."""
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def by_matmul(q: Array, k: Array, v: Array, scale: float) -> Array:
+    """Attention with NumPy's `@`."""
+    return softmax((q @ k.T) * F32(scale)) @ v
+
+
+def by_einsum(q: Array, k: Array, v: Array, scale: float) -> Array:
+    """Attention with NumPy's einsum."""
+    return np.einsum("...n,nd->...d", softmax(np.einsum("...d,nd->...n", q, k) * F32(scale)), v)
+
+
+def attention(m: int, n: int, d: int, key: str = "scaled_dot_product") -> Workload:
+    """Exact attention of m queries (0: one, without the axis) over n keys through the public class."""
+    q, k, v = normal(max(m, 1), d), normal(n, d, seed=1), normal(n, d, seed=2)
+    query = q if m else q[0]
+    attn, scale = ga.create(key, d), d**-0.5
+    calls: dict[str, Call] = {"graphattend": lambda: attn.forward(query, k, v)}
+    if ops := kernels():
+        fused = ops.attention if m else ops.sdpa_single
+        calls["kernel"] = lambda: fused(query, k, v, scale=scale)
+    calls["numpy"] = lambda: by_matmul(query, k, v, scale)
+    if IN_PYODIDE or not m:
+        calls["einsum"] = lambda: by_einsum(query, k, v, scale)
+    sizes = {"m": max(m, 1), "n": n, "d": d, "scale": scale}
+    return Workload(
+        calls, 4.0 * max(m, 1) * n * d, "attention", {"q": q, "k": k, "v": v}, sizes, calls["graphattend"]()
+    )
+
+
+def long_query() -> Workload:
+    """One query over 100 000 keys, for the growth of our own time only."""
+    found = attention(0, 100_000, DIM)
+    return Workload({"graphattend": found.calls["graphattend"]}, found.flops)
+
+
+def copied() -> Workload:
+    """Single-query attention whose arrays come from JavaScript in each call; JavaScript does the timing."""
+    found = attention(0, 1000, DIM)
+    return dataclasses.replace(found, calls={}, kind="copied")
+
+
+def backward() -> Workload:
+    """Gradients of exact attention."""
+    q, k, v, g = (normal(1024, 64, seed=i) for i in range(4))
+    out, lse = simd.attention(q, k, v, scale=0.125)
+    return Workload(
+        {"graphattend": lambda: simd.attention_vjp(q, k, v, out, lse, g, scale=0.125)}, 10.0 * 1024 * 1024 * 64
+    )
+
+
+def heads(m: int) -> Workload:
+    """Multi-head attention with projections of m queries (0: one, without the axis) over 1 000 keys."""
+    q, k, v = normal(max(m, 1), DIM), normal(1000, DIM, seed=1), normal(1000, DIM, seed=2)
+    query = q if m else q[0]
+    attn = ga.create("multi_head", DIM, num_heads=HEADS)
+    p = {name: np.ascontiguousarray(a, F32) for name, a in attn.parameters().items()}
+    width = DIM // HEADS
+    w_k, w_v = (p[name].reshape(DIM, HEADS, width).swapaxes(0, 1) for name in ("w_k", "w_v"))
+    scale = F32(width**-0.5)
+
+    def folded() -> Array:
+        u = np.einsum("he,hde->hd", (query @ p["w_q"]).reshape(HEADS, width), w_k)
+        w = softmax(np.einsum("hd,nd->hn", u, k) * scale)
+        return np.einsum("hd,hde->he", np.einsum("hn,nd->hd", w, v), w_v).reshape(-1) @ p["w_o"]
+
+    def split(x: Array, w: Array) -> Array:
+        return (x @ w).reshape(-1, HEADS, width).swapaxes(0, 1)
+
+    def projected() -> Array:
+        s = softmax(split(q, p["w_q"]) @ split(k, p["w_k"]).swapaxes(1, 2) * scale)
+        return (s @ split(v, p["w_v"])).swapaxes(0, 1).reshape(-1, DIM) @ p["w_o"]
+
+    calls: dict[str, Call] = {"graphattend": lambda: attn.forward(query, k, v)}
+    ops = kernels()
+    if ops and not m:
+        calls["kernel"] = lambda: ops.multi_head_single(query, k, v, p, HEADS)
+    calls |= {"numpy": projected} if m else {"einsum": folded}
+    inputs = {"q": q, "k": k, "v": v, **{name: p[name] for name in ("w_q", "w_k", "w_v", "w_o")}}
+    sizes = {"m": max(m, 1), "n": 1000, "d": DIM, "heads": HEADS, "scale": float(scale)}
+    flops = 4.0 * m * 1000 * DIM + 4.0 * 1000 * DIM**2 if m else 4.0 * 1000 * DIM * HEADS
+    return Workload(calls, flops + 4.0 * max(m, 1) * DIM**2, "heads", inputs, sizes, calls["graphattend"]())
+
+
+def gemm(m: int, k: int, n: int) -> Workload:
+    """A matrix product."""
+    a, b = normal(m, k), normal(k, n, seed=1)
+    calls: dict[str, Call] = {"graphattend": lambda: simd.matmul(a, b)}
+    if not IN_PYODIDE or m * k * n <= 512**3:  # seconds per call beyond
+        calls["numpy"] = lambda: a @ b
+        if IN_PYODIDE:
+            calls["einsum"] = lambda: np.einsum("ij,kj->ik", a, b.T)
+    # Plain JavaScript takes seconds over the largest, too: it stands for the share of the peak loop alone.
+    kind = "gemm" if m * k * n <= 512**3 else ""
+    return Workload(calls, 2.0 * m * k * n, kind, {"a": a, "b": b}, {"m": m, "k": k, "n": n}, calls["graphattend"]())
+
+
+def rows() -> Workload:
+    """Softmax over rows."""
+    x = normal(1000, 1000)
+    calls: dict[str, Call] = {"graphattend": lambda: simd.softmax(x), "numpy": lambda: softmax(x)}
+    return Workload(calls, 0.0, "softmax", {"x": x}, {"m": 1000, "n": 1000}, calls["graphattend"]())
+
+
+def graph_layer() -> Workload:
+    """A graph attention layer (Veličković et al. 2018) on a random graph of Cora's size: 64 features, 8 heads of 8."""
+    rng = np.random.default_rng(0)
+    x, w, a_query, a_key = normal(NODES, 64), normal(8, 64, 8) / 8, normal(8, 8, seed=1), normal(8, 8, seed=2)
+    sources = np.sort(rng.integers(0, NODES, EDGES))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=NODES))])
+    indices = rng.integers(0, NODES, EDGES)
+    starts = indptr[:-1][np.diff(indptr) > 0]
+    nonempty = np.flatnonzero(np.diff(indptr))
+    inverse = np.repeat(np.arange(len(nonempty)), np.diff(indptr)[nonempty])
+    flat = np.ascontiguousarray(w.transpose(1, 0, 2).reshape(64, 64))
+
+    def by_numpy() -> Array:
+        h = (x @ flat).reshape(NODES, 8, 8)
+        e = (h * a_query).sum(2)[sources] + (h * a_key).sum(2)[indices]
+        e = np.maximum(e, F32(0.2) * e)
+        e = np.exp(e - np.maximum.reduceat(e, starts)[inverse])
+        e /= np.add.reduceat(e, starts)[inverse]
+        out = np.zeros((NODES, 8, 8), F32)
+        out[nonempty] = np.add.reduceat(e[:, :, None] * h[indices], starts)
+        return out
+
+    calls: dict[str, Call] = {"numpy": by_numpy}
+    expected = by_numpy()
+    if ops := kernels():
+        layer = lambda: ops.gat_layer(x, w, a_query, a_key, indptr, indices)  # noqa: E731
+        calls = {"graphattend": layer, **calls}
+        assert np.allclose(layer()[0], expected, atol=1e-4)
+    inputs = {"x": x, "w": flat, "a_query": a_query, "a_key": a_key}
+    inputs |= {"indptr": indptr.astype(np.int32), "indices": indices.astype(np.int32)}
+    sizes = {"nodes": NODES, "edges": EDGES, "d": 64, "heads": 8, "width": 8}
+    return Workload(calls, 2.0 * NODES * 64 * 64 + 2.0 * EDGES * 64, "gat", inputs, sizes, expected)
+
+
+def hyperbolic() -> Workload:
+    """Attention in the Poincaré ball."""
+    attn, call = example("hyperbolic")
+    q, k, v = call["query"], call["keys"], call["values"]
+    calls: dict[str, Call] = {"graphattend": lambda: attn.forward(q, k, v)}
+    if ops := kernels():
+        calls["kernel"] = lambda: ops.poincare_attention(q, k, v, -1.0, 1.0)
+    sizes = {"n": 1000, "d": DIM}
+    return Workload(calls, 0.0, "hyperbolic", {"q": q, "k": k, "v": v}, sizes, calls["graphattend"]())
+
+
+def example(key: str) -> tuple[Any, dict[str, Any]]:
+    """A mechanism's own example with 1 000 keys, in single precision."""
+    attn, call = mechanisms.mechanism_class(key).example(np.random.default_rng(0), n=1000, dim=DIM)
+    return attn, {k: np.asarray(a, F32) if isinstance(a, Array) else a for k, a in call.items()}
+
+
+def mechanism(key: str) -> Workload:
+    """A mechanism's own example."""
+    attn, call = example(key)
+    return Workload({"graphattend": lambda: attn.forward(**call)})
+
+
+def peak() -> Workload:
+    """Multiply-adds on registers alone: what the engine can give, counted in flop/s."""
+    ops = kernels()
+    if ops is None:
+        return Workload({})
+    module = ops.current()
+    return Workload({PEAK: lambda: module.peak(5_000)}, float(module.peak(5_000)))
+
+
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    **{f"query-{n}": lambda n=n: attention(0, n, DIM) for n in (10, 100, 1_000, 10_000)},  # type: ignore[misc]
+    "query-100000": long_query,
+    "query-1000-copied": copied,
+    "queries-1000": lambda: attention(1000, 1000, DIM),
+    "exact-1024": lambda: attention(1024, 1024, 64, "flash"),
+    "exact-1024-backward": backward,
+    "heads-1": lambda: heads(0),
+    "heads-128": lambda: heads(128),
+    "gemm-256": lambda: gemm(256, 256, 256),
+    "gemm-512": lambda: gemm(512, 512, 512),
+    "gemm-1024": lambda: gemm(1024, 1024, 1024),
+    "projection": lambda: gemm(1000, 128, 128),
+    "softmax": rows,
+    "gat": graph_layer,
+    "hyperbolic": hyperbolic,
+    "flash": lambda: attention(0, 1000, DIM, "flash"),
+    **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
+}
+#: Beside each of them.
+PEAK = "peak"
+
+
+@cache
+def prepared(name: str) -> Workload:
+    """The workload with its data; kept until `forget`."""
+    return peak() if name == PEAK else WORKLOADS[name]()
+
+
+def forget() -> None:
+    """Release the data of the workloads that were prepared."""
+    prepared.cache_clear()
+    _counts.clear()
+
+
+_counts: dict[tuple[str, str], int] = {}
+
+
+def rate(name: str, contender: str, seconds: float) -> float:
+    """Calls per second: the fastest of the batches that fill `seconds`."""
+    call = prepared(name).calls[contender]
+    count = _counts.get((name, contender)) or calibrate(call, seconds / 300)
+    _counts[name, contender] = count
+    best = 0.0
+    end = time.perf_counter() + seconds
+    while not best or time.perf_counter() < end:
+        best = max(best, count / batch(call, count))
+    return best
+
+
+def calibrate(call: Call, seconds: float) -> int:
+    """How many warm calls fill this time; tried thrice, as an interruption makes a short batch look long."""
+    call()
+    count = 1
+    while count < 1 << 20:
+        times = [batch(call, count)]
+        while times[-1] < 20 * seconds and len(times) < 3:
+            times.append(batch(call, count))
+        if min(times) >= seconds:
+            break
+        count *= 2
+    return count
+
+
+def batch(call: Call, count: int) -> float:
+    """Seconds that some calls take."""
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return time.perf_counter() - start
+
+
+def measure(name: str, seconds: float) -> dict[str, float]:
+    """Calls per second of every contender of Python; of "peak" flop/s."""
+    found = {contender: rate(name, contender, seconds) for contender in prepared(name).calls}
+    loop = prepared(PEAK)
+    if loop.calls:
+        found[PEAK] = rate(PEAK, PEAK, seconds / 2) * loop.flops
+    return found
+
+
+def extra_memory() -> float:
+    """Peak of what flash attention allocates beyond its output, 10 000 queries and keys, in bytes."""
+    import tracemalloc
+
+    q = normal(10_000, 64)
+    attn = ga.create("flash", 64)
+    attn.forward(q[:100], q[:100], q[:100])
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    out = attn.forward(q, q, q)
+    peak_bytes = tracemalloc.get_traced_memory()[1] - before - out.nbytes
+    tracemalloc.stop()
+    return float(peak_bytes)
+
+
+def facts() -> dict[str, Any]:
+    """What ran."""
+    info = simd.backend_info()
+    return {
+        "backend": info["backend"],
+        "numpy": info["numpy"],
+        "python": sys.version.split()[0],
+        "version": ga.__version__,
+    }
+
+
+def data_for_javascript(name: str) -> dict[str, Any]:
+    """A workload's kind, sizes, flat arrays and flat result."""
+    found = prepared(name)
+    expected = None if found.expected is None else np.ascontiguousarray(found.expected, F32).ravel()
+    inputs = {key: np.ascontiguousarray(a).ravel() for key, a in found.inputs.items()}
+    return {"kind": found.kind, "sizes": found.sizes, "inputs": inputs, "expected": expected, "flops": found.flops}
+
+
+@cache
+def _room() -> tuple[Any, Array, Array, Array]:
+    sizes = (DIM, (1000, DIM), (1000, DIM))
+    return (ga.create("scaled_dot_product", DIM), *(np.empty(s, F32) for s in sizes))  # type: ignore[return-value]
+
+
+def call_from_javascript(query: Any, keys: Any, values: Any, out: Any) -> None:
+    """Single-query attention over arrays copied from JavaScript, its result copied back."""
+    attn, q, k, v = _room()
+    query.assign_to(q)
+    keys.assign_to(k.reshape(-1))
+    values.assign_to(v.reshape(-1))
+    out.assign(attn.forward(q, k, v))

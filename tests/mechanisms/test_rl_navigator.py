@@ -1,0 +1,214 @@
+"""The navigator as a policy, as a search, and what training makes of it."""
+
+import heapq
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import graphattend as ga
+from graphattend.mechanisms._policy_gradient import objective
+
+
+def points(count=300, dim=6, seed=0):
+    """A few directions matter much more than the others."""
+    return np.random.default_rng(seed).standard_normal((count, dim)) * np.linspace(3, 0.5, dim)
+
+
+@pytest.fixture(scope="module")
+def world():
+    x = points()
+    edges = np.random.default_rng(1).integers(0, 300, (2, 300))  # a few long links keep it in one piece
+    near = ga.NeighborGraph.knn(x, 6).to_edge_index()
+    both = np.concatenate([near, near[::-1], edges, edges[::-1]], axis=1)
+    return ga.NeighborGraph.from_edge_index(both, 300), x
+
+
+def reference_greedy(graph, x, query, entry, k, budget):
+    """Best-first search with Python's own structures on networkx's adjacency."""
+    known = graph.to_networkx()
+    distance = {entry: float(((x[entry] - query) ** 2).sum())}
+    queue = [(distance[entry], entry)]
+    while queue and len(distance) < budget:
+        node = heapq.heappop(queue)[1]
+        for other in sorted(set(known.predecessors(node)) - set(distance)):
+            if len(distance) < budget:
+                distance[other] = float(((x[other] - query) ** 2).sum())
+                heapq.heappush(queue, (distance[other], other))
+    return sorted(distance, key=lambda n: (distance[n], n))[:k], len(distance)
+
+
+def test_untrained_policy_prefers_near_neighbours():
+    q, k = points(1)[0], points(20, seed=3)
+    expected = np.exp(-0.7 * ((k - q) ** 2).sum(axis=1))
+    weights = ga.RLNavigator(6, sharpness=0.7).attention_weights(q, k)
+    np.testing.assert_allclose(weights, expected / expected.sum(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("budget", [1, 2, 30, 100, 10_000])
+def test_greedy_search_is_best_first(world, budget):
+    graph, x = world
+    for query in points(5, seed=4):
+        nodes, work = reference_greedy(graph, x, query, 5, 7, budget)
+        found = ga.RLNavigator(6).greedy_search(graph, x, query, entry=5, k=7, budget=budget)
+        assert found.indices.tolist() == nodes
+        assert found.work == work == len(found.visited)
+
+
+@pytest.mark.parametrize("budget", [1, 1.5, 2, 17, 60, 10_000])
+def test_work_stays_within_the_budget_and_is_a_prefix(world, budget):
+    graph, x = world
+    navigator = ga.RLNavigator(6, rank=2).fitted(x)
+    query = points(1, seed=5)[0]
+    found = navigator.search(graph, x, query, k=3, budget=budget)
+    longest = navigator.search(graph, x, query, k=3, budget=10_000)
+    assert found.work <= budget
+    assert len(set(found.visited)) == len(found.visited)
+    assert found.visited.tolist() == longest.visited[: len(found.visited)].tolist()
+    np.testing.assert_allclose(found.distances, np.linalg.norm(x[found.indices] - query, axis=1))
+    assert (np.diff(found.distances) >= 0).all()
+
+
+def test_an_unlimited_search_finds_the_nearest(world):
+    graph, x = world
+    assert nx.is_connected(graph.to_networkx().to_undirected())
+    for query in points(5, seed=6):
+        true = np.argsort(((x - query) ** 2).sum(axis=1))[:5]
+        for rank in (1, None):
+            found = ga.RLNavigator(6, rank=rank).search(graph, x, query, k=5, budget=10_000)
+            assert found.indices.tolist() == true.tolist()
+
+
+def test_full_rank_visits_as_exact_distances_say(world):
+    graph, x = world
+    query = points(1, seed=7)[0]
+    found = ga.RLNavigator(6).search(graph, x, query, k=5, budget=400)
+    greedy = ga.RLNavigator(6).greedy_search(graph, x, query, k=5, budget=400)
+    assert found.indices.tolist() == greedy.indices.tolist()
+
+
+def test_encoded_vectors_change_nothing(world):
+    graph, x = world
+    navigator = ga.RLNavigator(6, rank=2).fitted(x)
+    runs = [navigator.search(graph, x, x[3] + 0.1, budget=50, codes=c) for c in (None, navigator.encode(x))]
+    assert runs[0].visited.tolist() == runs[1].visited.tolist()
+
+
+def test_fitted_scores_are_distances_where_the_axes_suffice():
+    rng = np.random.default_rng(0)
+    plane = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 5)) + rng.standard_normal(5)
+    navigator = ga.RLNavigator(5, rank=2).fitted(plane)
+    scores = np.log(navigator.attention_weights(plane[0], plane)) / navigator.parameters()["sharpness"]
+    squares = ((plane - plane[0]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(scores - scores[0], squares[0] - squares, atol=1e-9)
+
+
+def test_policy_gradient_is_unbiased(world):
+    """Over many walks of one step the mean gradient is that of the expected reward, taken by differences."""
+    graph, x = world
+    navigator = ga.RLNavigator(6, rank=2, sharpness=0.1)
+    query, params = points(1, seed=8), navigator.parameters()
+    loss = objective(navigator, graph, x, query, steps=1, rollouts=20_000, discount=0.0)
+    grads = loss(params, np.array([0]), np.random.default_rng(0))[1]
+    scale = ((x - x.mean(axis=0)) ** 2).sum(axis=1).mean()
+
+    def expected(parameters):
+        policy = navigator.with_parameters(parameters)
+        total = 0.0
+        for node in range(300):
+            row = graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
+            row = row[row != node]
+            total += policy.attention_weights(query[0], x[row]) @ ((x[row] - query[0]) ** 2).sum(axis=1)
+        return total / 300 / scale
+
+    rng = np.random.default_rng(1)
+    for name in ("w_query", "w_key", "bias", "sharpness"):
+        d = rng.standard_normal(params[name].shape)
+        up, down = (expected({**params, name: params[name] + s * d}) for s in (1e-5, -1e-5))
+        np.testing.assert_allclose((grads[name] * d).sum(), (up - down) / 2e-5, rtol=0.15, atol=2e-3)
+
+
+TRAINING = {"epochs": 12, "lr": 0.03, "batch_size": 32, "rollouts": 2}
+
+
+@pytest.fixture(scope="module")
+def training(world):
+    """A navigator with random axes, the same one trained, and the losses on the way."""
+    graph, x = world
+    start, losses = ga.RLNavigator(6, rank=2, seed=1), []
+    trained = start.train(graph, x, points(96, seed=9), **TRAINING, on_progress=lambda p: losses.append(p.loss))
+    return start, trained, losses
+
+
+def test_training_raises_the_return(training):
+    start, _, losses = training
+    assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6])
+    assert start == ga.RLNavigator(6, rank=2, seed=1)
+
+
+def test_training_improves_the_search(world, training):
+    graph, x = world
+    start, trained, _ = training
+
+    def mean_distance(navigator):
+        return np.mean([navigator.search(graph, x, q, k=1, budget=40).distances[0] for q in points(40, seed=10)])
+
+    assert mean_distance(trained) < mean_distance(start)
+
+
+def test_training_repeats_and_depends_on_the_seed(world):
+    graph, x = world
+    runs = [ga.RLNavigator(6).train(graph, x, points(8), epochs=1, seed=seed) for seed in (3, 3, 4)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_training_can_be_cancelled(world):
+    graph, x = world
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.step)
+        return len(seen) < 2
+
+    ga.RLNavigator(6).train(graph, x, points(32), epochs=5, batch_size=8, on_progress=stop)
+    assert seen == [1, 2]
+
+
+def test_trained_navigator_survives_a_file(world, tmp_path):
+    graph, x = world
+    trained = ga.RLNavigator(6, rank=3).fitted(x).train(graph, x, points(16), epochs=1)
+    trained.save(tmp_path / "navigator.npz")
+    assert ga.load(tmp_path / "navigator.npz") == trained
+
+
+def test_nodes_without_neighbours_end_a_walk():
+    graph = ga.NeighborGraph([0, 1, 1, 1], [1])
+    x = np.eye(3)
+    found = ga.RLNavigator(3).search(graph, x, x[2], k=5)
+    assert sorted(found.indices.tolist()) == [0, 1]
+    ga.RLNavigator(3).train(graph, x, x, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"graph": "graph"}, ga.InvalidConfigError),
+        ({"vectors": np.zeros((299, 6))}, ga.DimensionMismatchError),
+        ({"vectors": np.full((300, 6), np.nan)}, ga.NumericalInstabilityError),
+        ({"query": np.zeros(5)}, ga.DimensionMismatchError),
+        ({"entry": 300}, ga.OutOfBoundsError),
+        ({"k": 0}, ga.InvalidConfigError),
+        ({"budget": 0.5}, ga.InvalidConfigError),
+        ({"codes": "codes"}, ga.InvalidConfigError),
+    ],
+)
+def test_bad_input_is_named(world, changes, error):
+    graph, x = world
+    arguments = {"graph": graph, "vectors": x, "query": x[0]} | changes
+    with pytest.raises(error, match=next(iter(changes))):
+        ga.RLNavigator(6).search(**arguments)
+
+
+def test_rank_beyond_dim_is_refused():
+    with pytest.raises(ga.InvalidConfigError, match="rank"):
+        ga.RLNavigator(4, rank=5)
