@@ -194,10 +194,16 @@ function sharedByte(): Uint8Array | undefined {
   return new Uint8Array(new SharedArrayBuffer(1));
 }
 
+/**
+ * The worker's file, which needs no bundling. Not written inside `new Worker(…)`: webpack would then make a classic
+ * worker of it, where Pyodide does not run; so it is copied as it is.
+ */
+const workerURL = (): URL => new URL("./worker.js", import.meta.url);
+
 async function openPort(make: MakeWorker | undefined): Promise<Port> {
   if (isNode) {
     const { Worker: NodeWorker } = await nodeModule("node:worker_threads");
-    const worker = (make?.() ?? new NodeWorker(new URL("./worker.js", import.meta.url), { execArgv: [] })) as InstanceType<typeof NodeWorker>;
+    const worker = (make?.() ?? new NodeWorker(workerURL(), { execArgv: [] })) as InstanceType<typeof NodeWorker>;
     let killed = false;
     return {
       postMessage: (message, transfer) => worker.postMessage(message, transfer),
@@ -214,7 +220,7 @@ async function openPort(make: MakeWorker | undefined): Promise<Port> {
       },
     };
   }
-  const worker = (make?.() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" })) as Worker;
+  const worker = (make?.() ?? new Worker(workerURL(), { type: "module" })) as Worker;
   return {
     postMessage: (message, transfer) => worker.postMessage(message, transfer),
     listen: (message, failure) => {

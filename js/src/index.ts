@@ -22,7 +22,8 @@ export interface ConnectOptions extends RuntimeOptions {
 
 /** Start Python with graphattend. */
 export async function connect(options: ConnectOptions = {}): Promise<GraphAttend> {
-  const { worker, workers, onProgress, signal, timeout, ...runtime } = options;
+  const { worker, workers, onProgress, signal, timeout, ...given } = options;
+  const runtime = { ...given, bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href };
   if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
     throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
   }

@@ -811,6 +811,8 @@ export interface Functions {
   favorFeatures<R = Matrix>(x: Input, projection: Input, options: { isQuery: boolean; eps?: number } & CallOptions): Promise<R>;
   /** Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are. */
   fromTorchMask<R = Matrix>(mask: Input, options?: CallOptions): Promise<R>;
+  /** Graph attention of queries over the keys that are their neighbours; a key is also its value. */
+  gatAttention<R = unknown>(query: Input, key: Input, parameters: Input, options?: { edgeFeatures?: Input; variant?: string; concat?: boolean; negativeSlope?: number; attnMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
   /** An estimate of softmax attention in time linear in M and N, by positive random features. */
   linearAttention<R = Matrix>(query: Input, key: Input, value: Input, projection: Input, options?: { isCausal?: boolean; eps?: number } & CallOptions): Promise<R>;
   /** How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike. */
@@ -922,7 +924,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {

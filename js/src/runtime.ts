@@ -40,7 +40,7 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
     await install(python, packages);
     if (!locked) {
       counter.phase = "graphattend";
-      const wheel = await (explicit ?? readFile(bundledWheel()));
+      const wheel = await (explicit ?? readFile(options.bundledWheelURL!));
       python.unpackArchive(wheel, "wheel", { extractDir: String(python.runPython("import site; site.getsitepackages()[0]")) });
       python.runPython("import importlib; importlib.invalidate_caches()");
     }
@@ -112,11 +112,6 @@ async function install(python: Pyodide, packages: string[]): Promise<void> {
     errorCallback: (message: string) => problems.push(message),
   });
   if (problems.length > 0) throw new Error(problems.join("; "));
-}
-
-/** The wheel that is published with this package. */
-function bundledWheel(): string {
-  return new URL("./graphattend.whl", import.meta.url).href;
 }
 
 /** The bytes behind a URL, or in Node.js also a path. */

@@ -19,6 +19,8 @@ export interface RuntimeOptions {
   wheelURL?: string;
   /** Whether NumPy's own loops are replaced by SIMD ones; on by default, because this interpreter is ours. */
   accelerate?: boolean;
+  /** @internal The wheel that is published with this package; known to the page, not to a copied worker. */
+  bundledWheelURL?: string;
 }
 
 export type NumberArray =

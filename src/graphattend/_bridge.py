@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._bridge_calls import OPERATIONS, Kept, describe_object
+from ._bridge_calls import OPERATIONS, Kept, describe_object, info
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
 
 #: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n4" and "n8" plain numbers.
@@ -99,6 +99,14 @@ def free(*ids: int) -> None:
     """Forget objects; those that are unknown are ignored."""
     for id in ids:
         _objects.pop(id, None)
+
+
+def _info() -> dict[str, Any]:
+    """What does the arithmetic, and how many objects are kept here."""
+    return info() | {"objects": len(_objects)}
+
+
+OPERATIONS["info"] = _info
 
 
 def _refusal(error: dict[str, Any]) -> str:
