@@ -119,6 +119,8 @@ def lint() -> list[list[str]]:
         [sys.executable, "-m", "mypy"],
         [sys.executable, "tools/gen_types.py", "--check"],
     ]
+    if (ROOT / "js" / "package.json").exists():
+        commands.append([sys.executable, "tools/build_js.py"])  # web/ reads the types of the built package
     for name in ("js", "web"):
         if (ROOT / name / "package.json").exists():
             commands.append(["npm", "run", "--silent", "--prefix", name, "lint"])
