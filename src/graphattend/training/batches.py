@@ -33,8 +33,8 @@ class Nodes:
     Example:
         >>> import numpy as np
         >>> from graphattend.training import Nodes
-        >>> Nodes([5, 7, 9]).batch(np.array([2, 0]), np.random.default_rng(0))
-        array([9, 5])
+        >>> Nodes([5, 7, 9]).batch(np.array([2, 0]), np.random.default_rng(0)).tolist()
+        [9, 5]
     """
 
     def __init__(self, nodes: Any) -> None:
@@ -156,8 +156,9 @@ class Neighborhoods:
         >>> from types import SimpleNamespace
         >>> from graphattend.training import Neighborhoods
         >>> graph = SimpleNamespace(indptr=np.array([0, 2, 3]), indices=np.array([0, 1, 0]))
-        >>> Neighborhoods(graph).batch(np.array([1, 0]), np.random.default_rng(0))
-        NeighborhoodBatch(nodes=array([1, 0]), indptr=array([0, 1, 3]), neighbors=array([0, 0, 1]))
+        >>> batch = Neighborhoods(graph).batch(np.array([1, 0]), np.random.default_rng(0))
+        >>> batch.indptr.tolist(), batch.neighbors.tolist()
+        ([0, 1, 3], [0, 0, 1])
     """
 
     def __init__(self, graph: Any, nodes: Any = None, *, fanout: int | None = None) -> None:
