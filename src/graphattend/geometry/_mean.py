@@ -44,6 +44,42 @@ def hessian(logs: Array, distances: Array, weights: Array, stretch: Stretch) -> 
     return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
 
 
+#: Up to this many coordinates the Hessian is formed and solved; beyond, N·D² multiply-adds cost more than conjugate gradients.
+DIRECT_MAX_DIM = 16
+
+
+def newton_step(logs: Array, distances: Array, weights: Array, stretch: Stretch, gradient: Array) -> Array:
+    """The inverse of `hessian` times the gradient, to the precision that Newton's method needs."""
+    if logs.shape[-1] <= DIRECT_MAX_DIM:
+        return solve(hessian(logs, distances, weights, stretch), gradient)
+    h = stretch(distances)
+    u = logs / column(nonzero(norm(logs)))
+    across, bend = (weights * h).sum(axis=-1)[..., None], column(weights * (1.0 - h))
+    u_t = np.swapaxes(u, -1, -2)
+
+    def times(z: Array) -> Array:
+        return np.asarray(across * z + (u_t @ (bend * (u @ column(z))))[..., 0])
+
+    return conjugate_gradients(times, gradient, across)
+
+
+def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: Array) -> Array:
+    """Solve ``times(z) = vector`` (..., D) for a positive matrix near ``scale``·I, to 1e-6 of the vector's length."""
+    z = vector / scale
+    residual = vector - times(z)
+    direction, size = residual, dot(residual, residual)
+    enough = 1e-12 * dot(vector, vector)
+    for _ in range(vector.shape[-1]):
+        if np.all(size <= enough):
+            break
+        image = times(direction)
+        rate = column(size / nonzero(dot(direction, image)))
+        z, residual = z + rate * direction, residual - rate * image
+        before, size = size, dot(residual, residual)
+        direction = residual + column(size / nonzero(before)) * direction
+    return z
+
+
 def solve(matrix: Array, vector: Array) -> Array:
     """Batched linear systems, (..., D, D) and (..., D) -> (..., D)."""
     return np.asarray(np.linalg.solve(matrix, column(vector))[..., 0])
@@ -91,7 +127,7 @@ def frechet_mean(
         step = gradient
         if stretch is not None:
             distances = manifold.norm(m[..., None, :], logs)
-            step = solve(hessian(logs, distances, weights, stretch), gradient)
+            step = newton_step(logs, distances, weights, stretch, gradient)
         longest = manifold.norm(m, step)
         limit = tolerance + manifold._resolution(m)
         if np.all(longest <= limit):
