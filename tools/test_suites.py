@@ -26,8 +26,8 @@ KINDS = ("passed", "failed", "skipped")
 
 LIMIT = 1800  # seconds for one command
 
-#: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has.
-BACKENDS = {"node": "auto", "chrome": "auto"}
+#: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has, relaxed SIMD in both.
+BACKENDS = {"node": "auto,numpy", "chrome": "auto,wasm-simd128"}
 
 
 @dataclasses.dataclass

@@ -24,6 +24,9 @@ TESTS = ROOT / "tests"
 PACKAGES = ["graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd"]
 TIMEOUT = 900  # seconds for one test file
 
+#: Folders of tests whose results come out of the backend; on others than the best one, only these run.
+ARITHMETIC = {"compression", "functional", "mechanisms", "simd"}
+
 #: What ran inside, per runtime and backend, for the summary.
 totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
 
@@ -49,10 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
     BrowserType.launch = launch_ours  # type: ignore[method-assign]
 
 
-def mirrored_files() -> list[str]:
-    """Every test file of the mirror of src/, as a path from the repository's root."""
+def mirrored_files(backend: str) -> list[str]:
+    """Test files of the mirror of src/ that run on a backend, as paths from the repository's root."""
     found = (path.relative_to(ROOT) for path in TESTS.rglob("test_*.py"))
-    return sorted(path.as_posix() for path in found if path.parts[1] not in {"pyodide", "browser", "tools"})
+    mirror = (path for path in found if path.parts[1] not in {"pyodide", "browser", "tools"})
+    return sorted(path.as_posix() for path in mirror if backend == "auto" or path.parts[1] in ARITHMETIC)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test on every backend asked for: ``auto`` is the best one the runtime has."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    backends = os.environ.get("GRAPHATTEND_TEST_BACKENDS", "auto").split(",")
+    if "path" in metafunc.fixturenames:
+        cases = [(backend, path) for backend in backends for path in mirrored_files(backend)]
+        metafunc.parametrize(("backend", "path"), cases, indirect=["backend"], scope="module")
+    else:
+        metafunc.parametrize("backend", backends, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +83,9 @@ def tests_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://{host}:{port}/tests.zip"
 
 
-@pytest.fixture(scope="module", params=os.environ.get("GRAPHATTEND_TEST_BACKENDS", "auto").split(","))
+@pytest.fixture(scope="module")
 def backend(request: pytest.FixtureRequest) -> str:
-    """Arithmetic to run with; auto is the best one the runtime has."""
+    """Arithmetic to run with, see `pytest_generate_tests`."""
     return str(request.param)
 
 

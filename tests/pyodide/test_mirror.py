@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import mirrored_files, totals
+from .conftest import totals
 
 #: Runtimes that did not give an answer; waiting for each further one would take minutes.
 unusable: list[Any] = []
@@ -27,7 +27,6 @@ def run_inside(machine: Any, backend: str, *arguments: str) -> None:
         pytest.fail(result["output"], pytrace=False)
 
 
-@pytest.mark.parametrize("path", mirrored_files())
 def test_file(inside: Any, backend: str, path: str) -> None:
     """One file of the suite."""
     run_inside(inside, backend, path)
