@@ -46,6 +46,14 @@ def payload(distribution: Path) -> dict[str, float]:
     return {name: round(size, 1) for name, size in sizes.items()} | {"loaded": round(sum(loaded), 1)}
 
 
+def catalogue() -> Any:
+    """The workloads, mechanisms from the registry among them, as they are here."""
+    sys.path[:0] = [str(runtimes.ROOT / "src"), str(runtimes.HERE)]
+    import workloads
+
+    return workloads
+
+
 class Run:
     """One run: asks the runtimes, keeps what they answer and what went wrong."""
 
@@ -71,8 +79,7 @@ class Run:
                 for contender, value in (self.ask(runtime, "measure", name, seconds) or {}).items():
                     found.setdefault(runtime, {}).setdefault(contender, []).append(float(f"{value:.5g}"))
         self.results["workloads"][name] = found
-        if "native" in self.chosen:
-            self.results["flops"][name] = self.ask("native", "flops", name)
+        self.results["flops"][name] = catalogue().prepared(name).flops
 
     def facts(self) -> None:
         """What ran, and what is measured once."""
@@ -88,14 +95,6 @@ class Run:
             if runtime != "native":
                 say(f"accelerate_numpy() in {TITLES[runtime]}")
                 self.results["accelerate"][runtime] = self.ask(runtime, "accelerate", source, list(ACCELERATE)) or {}
-
-
-def workload_names() -> list[str]:
-    """Every workload, mechanisms from the registry among them."""
-    sys.path[:0] = [str(runtimes.ROOT / "src"), str(runtimes.HERE)]
-    import workloads
-
-    return list(workloads.WORKLOADS)
 
 
 def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> tuple[Results, list[str]]:
@@ -118,7 +117,9 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         "node": lambda: runtimes.node(distribution),
         "chromium": lambda: runtimes.chromium(distribution),
     }
-    names = [name for name in workload_names() if arguments.only in name]
+    names = [name for name in catalogue().WORKLOADS if arguments.only in name]
+    if not names:
+        sys.exit(f"--only: no workload contains {arguments.only!r}; there are {', '.join(catalogue().WORKLOADS)}")
     with contextlib.ExitStack() as stack:
         chosen = {}
         for name in arguments.runtime or makers:

@@ -24,7 +24,6 @@ def main() -> None:
     calls: dict[str, Any] = {
         "measure": measure,
         "facts": lambda: workloads.facts() | imports,
-        "flops": lambda name: workloads.prepared(name).flops,
         "extraMemory": workloads.extra_memory,
     }
     print('{"value": "ready"}', flush=True)
