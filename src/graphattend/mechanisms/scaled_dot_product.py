@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from ._base import CoreResult, Params, option
-from ._dot import DotProduct, flash_core
+from ._dot import DotProduct, fused_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,9 +54,7 @@ class ScaledDotProductAttention(DotProduct):
         def exact() -> CoreResult:
             return super(ScaledDotProductAttention, self)._core(q, k, v, mask, meta, p, drop, True)
 
-        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
-            return exact()
-        return flash_core(q, k, v, exact, scale=self.factor, mask=mask)
+        return fused_core(q, k, v, mask, drop, need_weights, exact, self.factor)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -46,11 +46,8 @@ INL void dot_four(const int ahead, const float *rows, isize stride, const float 
 /* out[i] = q . K[i] */
 static inline void row_dots(const float *K, isize stride, isize n, const float *q, isize d, float *out) {
     isize i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const float *rows = K + i * stride;
-        if (may_touch(stride, d, n - i)) dot_four(1, rows, stride, q, d, out + i);
-        else dot_four(0, rows, stride, q, d, out + i);
-    }
+    for (; may_touch(stride, d, n - i); i += 4) dot_four(1, K + i * stride, stride, q, d, out + i);
+    for (; i + 4 <= n; i += 4) dot_four(0, K + i * stride, stride, q, d, out + i);
     for (; i < n; i++) {
         const float *row = K + i * stride;
         dots(1, &row, q, d, out + i);
@@ -92,11 +89,8 @@ INL void add_four(const int ahead, const float *rows, isize stride, const float 
 /* out[j] += sum_i w[i] V[i][j] */
 static inline void add_weighted(const float *V, isize stride, isize n, const float *w, isize d, float *out) {
     isize i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const float *rows = V + i * stride;
-        if (may_touch(stride, d, n - i)) add_four(1, rows, stride, w + i, d, out);
-        else add_four(0, rows, stride, w + i, d, out);
-    }
+    for (; may_touch(stride, d, n - i); i += 4) add_four(1, V + i * stride, stride, w + i, d, out);
+    for (; i + 4 <= n; i += 4) add_four(0, V + i * stride, stride, w + i, d, out);
     for (; i < n; i++) {
         const float *row = V + i * stride;
         add_rows(1, &row, w + i, d, out);
