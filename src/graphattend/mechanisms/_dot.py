@@ -40,10 +40,13 @@ class DotProduct(Attention):
         return s, lambda gs: (*pull(gs), {}, {})
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        return simd.single(query, keys, values, self.factor, self.check_finite) if self._plain(query) else None
+        if not self._plain or type(query) is not np.ndarray or query.shape[-1:] != (self.dim,):
+            return None
+        return simd.single(query, keys, values, self.factor, self.check_finite)
 
-    def _plain(self, query: Any) -> bool:
-        """Whether this is nothing but scaled dot products, with queries of the right width."""
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether this is nothing but scaled dot products."""
         return False
 
 

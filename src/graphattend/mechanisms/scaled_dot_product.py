@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,8 +43,9 @@ class ScaledDotProductAttention(DotProduct):
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
 
-    def _plain(self, query: Any) -> bool:
-        return not self.normalize and type(query) is np.ndarray and query.shape[-1:] == (self.dim,)
+    @cached_property
+    def _plain(self) -> bool:
+        return not self.normalize
 
     def _graph_factor(self) -> float | None:
         return self.factor
