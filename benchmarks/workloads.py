@@ -346,15 +346,17 @@ def data_for_javascript(name: str) -> dict[str, Any]:
 
 
 @cache
-def _room() -> tuple[Any, Array, Array, Array]:
-    sizes = (DIM, (1000, DIM), (1000, DIM))
-    return (ga.create("scaled_dot_product", DIM), *(np.empty(s, F32) for s in sizes))  # type: ignore[return-value]
+def room() -> tuple[Array, Array, Array, Array]:
+    """Arrays for JavaScript to write query, keys and values into, and to read the output from."""
+    return np.empty(DIM, F32), np.empty((1000, DIM), F32), np.empty((1000, DIM), F32), np.empty(DIM, F32)
 
 
-def call_from_javascript(query: Any, keys: Any, values: Any, out: Any) -> None:
-    """Single-query attention over arrays copied from JavaScript, its result copied back."""
-    attn, q, k, v = _room()
-    query.assign_to(q)
-    keys.assign_to(k.reshape(-1))
-    values.assign_to(v.reshape(-1))
-    out.assign(attn.forward(q, k, v))
+@cache
+def _single() -> Any:
+    return ga.create("scaled_dot_product", DIM)
+
+
+def call_from_javascript() -> None:
+    """Single-query attention over what JavaScript has written."""
+    q, k, v, out = room()
+    out[:] = _single().forward(q, k, v)

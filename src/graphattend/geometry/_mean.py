@@ -44,7 +44,7 @@ def hessian(logs: Array, distances: Array, weights: Array, stretch: Stretch) -> 
     return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
 
 
-#: Up to this many coordinates the Hessian is formed and solved; beyond, N·D² multiply-adds cost more than conjugate gradients.
+#: Up to this many coordinates the Hessian is formed and solved; beyond, its N·D² multiply-adds cost the most.
 DIRECT_MAX_DIM = 16
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ class DotProduct(Attention):
     scale: float | None = option("float", None, "factor of the dot products; null means 1/√dim", nullable=True)
     dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
 
-    @property
+    @cached_property
     def factor(self) -> float:
         """What the dot products are multiplied with."""
         scale = self.dim**-0.5 if self.scale is None else self.scale
@@ -39,10 +40,13 @@ class DotProduct(Attention):
         return s, lambda gs: (*pull(gs), {}, {})
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        return simd.single(query, keys, values, self.factor, self.check_finite) if self._plain(query) else None
+        if not self._plain or type(query) is not np.ndarray or query.shape[-1:] != (self.dim,):
+            return None
+        return simd.single(query, keys, values, self.factor, self.check_finite)
 
-    def _plain(self, query: Any) -> bool:
-        """Whether this is nothing but scaled dot products, with queries of the right width."""
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether this is nothing but scaled dot products."""
         return False
 
 
@@ -58,6 +62,22 @@ def flash_core(
         return CoreGradients(*simd.attention_vjp(q, k, v, out, lse, g, **options), {}, {})
 
     return out, None, pullback
+
+
+def fused_core(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: Any,
+    mask: Any,
+    drop: Any,
+    need_weights: bool,
+    exact: Callable[[], CoreResult],
+    scale: float,
+) -> CoreResult:
+    """`flash_core` where there is a kernel for it and nobody asks for the weights, else `exact`."""
+    if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
+        return exact()
+    return flash_core(q, k, v, exact, scale=scale, mask=mask)
 
 
 def scaled_dot(

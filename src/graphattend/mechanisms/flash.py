@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,8 +51,9 @@ class FlashAttention(DotProduct):
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
 
-    def _plain(self, query: Any) -> bool:
-        return not self.is_causal and type(query) is np.ndarray and query.shape[-1:] == (self.dim,)
+    @cached_property
+    def _plain(self) -> bool:
+        return not self.is_causal
 
     def _graph_factor(self) -> float | None:
         return self.factor

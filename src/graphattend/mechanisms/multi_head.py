@@ -13,7 +13,8 @@ from .._validate import as_bool, as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
-from ._base import Attention, Grads, Params, divide_heads, option
+from ._base import Attention, CoreResult, Grads, Params, divide_heads, option
+from ._dot import fused_core
 from ._inputs import Inputs
 
 
@@ -139,6 +140,14 @@ class MultiHeadAttention(Attention):
             return simd.matmul(gs, k), simd.matmul_tn(gs, q), {}, {}
 
         return simd.matmul_nt(q, k) * factor, pull
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        def exact() -> CoreResult:
+            return super(MultiHeadAttention, self)._core(q, k, v, mask, meta, p, drop, True)
+
+        return fused_core(q, k, v, mask, drop, need_weights, exact, self._factor)
 
     def _graph_factor(self) -> float | None:
         return self._factor

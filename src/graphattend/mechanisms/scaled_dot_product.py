@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from ._base import CoreResult, Params, option
-from ._dot import DotProduct, flash_core
+from ._dot import DotProduct, fused_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,8 +43,9 @@ class ScaledDotProductAttention(DotProduct):
     any_value_width: ClassVar[bool] = True
     laws: ClassVar[frozenset[str]] = frozenset({"permutation", "weights_times_values"})
 
-    def _plain(self, query: Any) -> bool:
-        return not self.normalize and type(query) is np.ndarray and query.shape[-1:] == (self.dim,)
+    @cached_property
+    def _plain(self) -> bool:
+        return not self.normalize
 
     def _graph_factor(self) -> float | None:
         return self.factor
@@ -55,9 +56,7 @@ class ScaledDotProductAttention(DotProduct):
         def exact() -> CoreResult:
             return super(ScaledDotProductAttention, self)._core(q, k, v, mask, meta, p, drop, True)
 
-        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
-            return exact()
-        return flash_core(q, k, v, exact, scale=self.factor, mask=mask)
+        return fused_core(q, k, v, mask, drop, need_weights, exact, self.factor)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -104,9 +104,9 @@ def has_kernels(dtype: np.dtype[Any]) -> bool:
     return _kernels is not None and dtype == np.float32
 
 
-def _plain(*arrays: Any) -> bool:
+def _plain(query: Any, keys: Any, values: Any) -> bool:
     """Whether these are arrays that a kernel may look at: it checks the rest itself."""
-    return _kernels is not None and all(type(a) is np.ndarray for a in arrays)
+    return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
 def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool) -> np.ndarray | None:
@@ -128,7 +128,8 @@ def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool)
         return None
     if found is None or (check_finite and not found[-1]):
         return None
-    return cast("np.ndarray", found[0])
+    out: np.ndarray = found[0]
+    return out
 
 
 def multi_head_single(

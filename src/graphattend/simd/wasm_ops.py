@@ -130,17 +130,13 @@ def segment_softmax(scores: Array, indptr: Array) -> Array | None:
 
 
 def sdpa_single(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, bool] | None:
-    """Attention of one query (..., D) over keys (..., N, D) and values (..., N, E).
+    """Attention of one query (D,) over keys (N, D) and values (N, E).
 
     Returns:
-        The output (..., E), and whether everything was finite: False means that q, k or v holds NaN or infinity (or
+        The output (E,), and whether everything was finite: False means that q, k or v holds NaN or infinity (or
         that their products overflow), found out without reading them again.
     """
-    if q.ndim == 1 and k.ndim == 2 and v.ndim == 2:
-        out = _empty(v.shape[1], _F4)
-    else:
-        lead = np.broadcast_shapes(q.shape[:-1], k.shape[:-2], v.shape[:-2])
-        out = _empty((*lead, v.shape[-1]), _F4)
+    out = _empty(v.shape[-1], _F4)
     finite = _k.attend_one(q, k, v, out, scale)
     return None if finite is None else (out, finite)
 

@@ -13,10 +13,10 @@ static const float EXP_TABLE[14] __attribute__((aligned(64), unused)) = {
     1.44269504088896341f, /* 2: log2(e) */
     -0.693359375f,     /* 3: -ln(2), high part */
     2.12194440e-4f,    /* 4: -ln(2), low part */
-    1.9875691500e-4f,  1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, /* 5-10 */
-    1.f,               /* 11 */
-    88.72283f,         /* 12: above this the result is infinite */
-    0.f,
+    1.3814540580e-3f,  8.3687454462e-3f, 4.1668388993e-2f, 1.6666521132e-1f, 4.9999994040e-1f, /* 5-9 */
+    1.f,               /* 10 */
+    88.72283f,         /* 11: above this the result is infinite */
+    0.f, 0.f,
 };
 
 INL const float *exp_table(void) {
@@ -36,14 +36,13 @@ INL f4 exp_small(const float *t, f4 x) {
     p = madd(p, r, splat(t[7]));
     p = madd(p, r, splat(t[8]));
     p = madd(p, r, splat(t[9]));
-    p = madd(p, r, splat(t[10]));
-    f4 y = madd(p, r * r, r) + splat(t[11]);
+    f4 y = madd(p, r * r, r) + splat(t[10]);
     return (f4)(((u4)y + ((u4)shifted << 23)) & ~(u4)(x < low));
 }
 
 /* exp of anything: infinity above 88.7, NaN for NaN. */
 INL f4 exp_any(const float *t, f4 x) {
-    f4 top = splat(t[12]);
+    f4 top = splat(t[11]);
     f4 y = select((i4)(x > top), splat(__builtin_inff()), exp_small(t, x));
     return select((i4)(x == x), y, x);
 }

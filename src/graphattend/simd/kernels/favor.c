@@ -12,7 +12,8 @@ static void features(float *z, isize ldz, const float *x, isize ldx, isize n, is
         for (isize i = 0; i < n; i++) {
             float *row = z + i * ldz, half;
             const float *xi = x + i * ldx;
-            row_dots(xi, 0, 1, xi, d, 0.5f * root * root, &half);
+            row_dots(xi, 0, 1, xi, d, &half);
+            half *= 0.5f * root * root;
             if (query || pass == 0) {
                 float peak = row_max(row, m) * root - (shift ? half : 0.f);
                 if (query || peak > top) top = peak;

@@ -3,14 +3,21 @@
 #include "kernels.h"
 #include "rows.h"
 
-static f4 note_long_row(f4 sum, const float *x, isize n) {
-    f4 a = splat(0.f), b = a, c = a;
+/* A finite sum has only finite terms. It may overflow, so that another one is looked at term by term. */
+static f4 note_long_row(f4 bad, const float *x, isize n) {
+    f4 s[8];
+    for (int j = 0; j < 8; j++) s[j] = splat(0.f);
     isize i = 0;
-    for (; i + 16 <= n; i += 16) {
-        sum = note_bad(sum, LOAD(x + i)), a = note_bad(a, LOAD(x + i + 4));
-        b = note_bad(b, LOAD(x + i + 8)), c = note_bad(c, LOAD(x + i + 12));
+#pragma GCC unroll 1
+    for (; i + 32 <= n; i += 32) {
+        const float *at = x + i;
+        for (int j = 0; j < 4; j++) s[j] += LOAD(at + 4 * j);
+        __asm__ volatile("" ::: "memory"); /* not all eight loads before the sums: there are too few registers */
+        for (int j = 4; j < 8; j++) s[j] += LOAD(at + 4 * j);
     }
-    return note_row(sum + a + b + c, x + i, n - i);
+    f4 sum = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    if (is_bad(note_bad(splat(0.f), sum))) i = 0;
+    return note_row(bad, x + i, n - i);
 }
 
 static f4 note_row64(f4 sum, const double *x, isize n) {

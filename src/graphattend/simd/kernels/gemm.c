@@ -129,7 +129,7 @@ static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, float *c
             if (!add) fill(c + i * ldc, n, 0.f);
             add_weighted(b.data, b.row, k, row, n, c + i * ldc);
         } else {
-            row_dots(b.data, b.column, n, row, k, 1.f, c + i * ldc);
+            row_dots(b.data, b.column, n, row, k, c + i * ldc);
         }
     }
 }

@@ -106,9 +106,9 @@ static f4 run(const Heads *h, float scale, float *workspace) {
     float *folded = workspace, *average = folded + padded * dk, *row = average + padded * dv, *rest = row + d;
     for (isize i = 0; i < h->queries; i++) {
         project(h, data(h, Q) + i * ld(h, Q), W_Q, B_Q, 0, d, row);
+        scale_row(row, d, scale);
         for (isize j = 0; j < h->heads; j++)
-            row_dots(data(h, W_K) + j * h->width, ld(h, W_K), dk, row + j * h->width, h->width, scale,
-                     folded + (i * h->heads + j) * dk);
+            row_dots(data(h, W_K) + j * h->width, ld(h, W_K), dk, row + j * h->width, h->width, folded + (i * h->heads + j) * dk);
     }
     fill(folded + rows * dk, (padded - rows) * dk, 0.f);
     f4 bad = splat(0.f);

@@ -8,10 +8,11 @@ static inline float exp_and_sum(const float *x, float *y, isize n, float peak) {
     const float *t = exp_table();
     f4 sum0 = splat(0.f), sum1 = sum0, top = splat(peak);
     isize i = 0;
-    for (; i + 8 <= n; i += 8) {
+    for (; i + 16 <= n; i += 16) { /* four at a time share the loads of the coefficients */
         f4 a = exp_small(t, LOAD(x + i) - top), b = exp_small(t, LOAD(x + i + 4) - top);
-        STORE(y + i, a), STORE(y + i + 4, b);
-        sum0 += a, sum1 += b;
+        f4 c = exp_small(t, LOAD(x + i + 8) - top), d = exp_small(t, LOAD(x + i + 12) - top);
+        STORE(y + i, a), STORE(y + i + 4, b), STORE(y + i + 8, c), STORE(y + i + 12, d);
+        sum0 += a + c, sum1 += b + d;
     }
     for (; i + 4 <= n; i += 4) {
         f4 a = exp_small(t, LOAD(x + i) - top);
