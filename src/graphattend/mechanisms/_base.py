@@ -29,7 +29,7 @@ from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
-from ._inputs import Inputs, check_inputs, cotangent, restore
+from ._inputs import Inputs, check_inputs, cotangent, no_gradients, restore
 from ._options import Option as Option
 from ._options import option as option
 from ._prepared import Prepared, prepare, use
@@ -529,7 +529,8 @@ class Attention(metaclass=_Checked):
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
             c = pull(g, gw)
-            meta = {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
+            meta = no_gradients(metadata, out.dtype)  # what was not read (by the experts chosen, say) has none
+            meta |= {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
             parameters = {
                 n: c.parameters[n] if n in c.parameters else np.zeros_like(a)
                 for n, a in self._params(out.dtype).items()

@@ -186,6 +186,12 @@ def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any
     return a.astype(dtype, copy=False)
 
 
+def no_gradients(metadata: Any, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
+    """Zeros for every field of checked metadata that is given and has a gradient."""
+    given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE}
+    return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}
+
+
 def restore(gradient: np.ndarray, original: Any) -> np.ndarray:
     """A gradient in the shape of what the caller passed (broadcast axes summed, the M axis of a single query gone)."""
     shape = np.shape(original)
