@@ -159,7 +159,8 @@ class LinearAttention(Attention):
         if self.is_causal:
             return prepare(self, keys, values)
         plain = prepare(self, keys, values)
-        state = _state(self, plain.keys, plain.values)
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `prepare`
+            state = _state(self, plain.keys, plain.values)
         return PreparedState(self, plain.keys, plain.values, plain.projected, state)
 
     def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:

@@ -15,6 +15,7 @@ from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_
 from ..functional.softmax import masked_softmax
 from ._base import Attention, Grads, Params, divide_heads, option
 from ._inputs import Inputs
+from ._overflow import double, steady
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -203,7 +204,12 @@ class MultiHeadAttention(Attention):
                 argument="head",
             )
         x = self._check(query, keys, values, attn_mask, None)
-        p = self._params(x.q.dtype)
-        (q, k, v), _ = self._project(x.q, x.k, x.v, p)
-        out = self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :]
+
+        def compute(wide: bool) -> tuple[np.ndarray]:
+            y = double(x) if wide else x
+            p = self._params(y.q.dtype)
+            (q, k, v), _ = self._project(y.q, y.k, y.v, p)
+            return (self._core(q, k, v, y.mask, {}, p, None, False)[0][..., index, :, :],)
+
+        (out,) = steady(x.q.dtype, compute, finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)
