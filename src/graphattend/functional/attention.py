@@ -22,6 +22,7 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
+from ._widening import widening
 from .softmax import masked_softmax, softmax_pullback
 
 ScoreMod = Callable[..., Any]
@@ -161,6 +162,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
     return apply(s).astype(s.dtype, copy=False), pull
 
 
+@widening
 def _sdpa_vjp(
     query: Any,
     key: Any,
@@ -180,6 +182,14 @@ def _sdpa_vjp(
     call = _check(query, key, value, attn_mask, is_causal, enable_gqa)
     q, k, v, mask = call.q, call.k, call.v, call.mask
     dtype = q.dtype
+    return_weights, return_lse = as_bool(return_weights, "return_weights"), as_bool(return_lse, "return_lse")
+    if score_mod is not None and not callable(score_mod):
+        raise InvalidConfigError(
+            f"score_mod: expected a function, got {type(score_mod).__name__}",
+            argument="score_mod",
+            expected="a function",
+            actual=type(score_mod).__name__,
+        )
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
     factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
     s = simd.matmul_nt(q, k) * factor
@@ -238,7 +248,7 @@ def _sdpa_vjp(
 
 
 def _names(return_weights: bool, return_lse: bool) -> list[str]:
-    return ["out"] + ["weights"] * bool(return_weights) + ["lse"] * bool(return_lse)
+    return ["out"] + ["weights"] * return_weights + ["lse"] * return_lse
 
 
 def _ungroup(g: np.ndarray, groups: int) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""Finite float32 arguments whose products overflow are computed in float64; what overflows there is refused."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import NumericalInstabilityError
+
+Rule = Callable[..., tuple[Any, Callable[..., tuple[Any, ...]]]]
+
+
+def _map(x: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """`x` with every float array in it changed, through tuples and mappings of parameters."""
+    if isinstance(x, np.ndarray):
+        return change(x) if x.dtype.kind == "f" else x
+    if isinstance(x, tuple):
+        return tuple(_map(part, change) for part in x)
+    if isinstance(x, Mapping):
+        return {name: _map(part, change) for name, part in x.items()}
+    return x
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64, copy=False)
+
+
+def _narrow(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32, copy=False)
+
+
+def _single(x: Any) -> bool:
+    """Whether an argument leaves the result in float32."""
+    if isinstance(x, Mapping):
+        return all(_single(a) for a in x.values())
+    return not isinstance(x, (list, tuple)) and getattr(x, "dtype", None) != np.float64
+
+
+def widening(rule: Rule) -> Rule:
+    """A gradient rule (and its function) without NumPy's warnings: in float64 where float32 overflows.
+
+    Infinity and NaN in the arguments pass, as everywhere in the functional layer.
+    """
+
+    @functools.wraps(rule)
+    def wrapped(*arrays: Any, **options: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+        change: Callable[[Any], Any] = _same
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="ignore"):
+                output, pull = rule(*arrays, **options)
+        except FloatingPointError:  # an overflow, or infinity among the arguments
+            if all(_single(a) for a in arrays):
+                arrays, change = _map(arrays, _wide), functools.partial(_map, change=_narrow)
+            try:
+                with np.errstate(over="raise", invalid="ignore", divide="ignore"):
+                    output, pull = rule(*arrays, **options)
+            except FloatingPointError:
+                raise _error(rule) from None
+
+        def pullback(g: Any) -> tuple[Any, ...]:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                gradients: tuple[Any, ...] = change(pull(g))
+            return gradients
+
+        return change(output), pullback
+
+    return wrapped
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _error(rule: Rule) -> NumericalInstabilityError:
+    name = rule.__name__.removeprefix("_").removesuffix("_vjp")
+    return NumericalInstabilityError(
+        f"{name}: expected a finite result, got an overflow: the arguments are too large",
+        argument=name,
+        expected="a finite result",
+        actual="overflow",
+    )
