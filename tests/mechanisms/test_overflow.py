@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+from graphattend import _range
 from graphattend.mechanisms import mechanism_class
+
+
+@pytest.fixture(autouse=True, params=["flags", "no flags"])
+def flags(request, monkeypatch):
+    """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
+    if request.param == "no flags":
+        monkeypatch.setattr(_range, "FLAGS", False)
 
 
 def _case(key, scale, dtype, sign=1):

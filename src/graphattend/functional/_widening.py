@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._range import may_hide_overflow, silence, trap
 from ..errors import NumericalInstabilityError
 
 Rule = Callable[..., tuple[Any, Callable[..., tuple[Any, ...]]]]
@@ -29,7 +30,7 @@ def _wide(x: np.ndarray) -> np.ndarray:
 
 
 def _narrow(x: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
+    with silence():
         return x.astype(np.float32, copy=False)
 
 
@@ -37,7 +38,9 @@ def _single(x: Any) -> bool:
     """Whether an argument leaves the result in float32."""
     if isinstance(x, Mapping):
         return all(_single(a) for a in x.values())
-    return not isinstance(x, (list, tuple)) and getattr(x, "dtype", None) != np.float64
+    if isinstance(x, (list, tuple)):
+        return np.asarray(x).dtype.kind != "f"
+    return getattr(x, "dtype", None) != np.float64
 
 
 def widening(rule: Rule) -> Rule:
@@ -50,25 +53,35 @@ def widening(rule: Rule) -> Rule:
     def wrapped(*arrays: Any, **options: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
         change: Callable[[Any], Any] = _same
         try:
-            with np.errstate(over="raise", invalid="raise", divide="ignore"):
+            with trap(divide="ignore"):
                 output, pull = rule(*arrays, **options)
+            hidden = may_hide_overflow(_first(output), arrays)
         except FloatingPointError:  # an overflow, or infinity among the arguments
+            hidden = True
+        if hidden:
             if all(_single(a) for a in arrays):
                 arrays, change = _map(arrays, _wide), functools.partial(_map, change=_narrow)
             try:
-                with np.errstate(over="raise", invalid="ignore", divide="ignore"):
+                with trap(invalid="ignore", divide="ignore"):
                     output, pull = rule(*arrays, **options)
+                hidden = may_hide_overflow(_first(output), arrays)
             except FloatingPointError:
-                raise _error(rule) from None
+                hidden = True
+            if hidden:
+                raise _error(rule)
 
         def pullback(g: Any) -> tuple[Any, ...]:
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            with silence():
                 gradients: tuple[Any, ...] = change(pull(g))
             return gradients
 
         return change(output), pullback
 
     return wrapped
+
+
+def _first(output: Any) -> np.ndarray:
+    return np.asarray(output[0] if isinstance(output, tuple) else output)
 
 
 def _same(x: Any) -> Any:

@@ -410,6 +410,7 @@ class Attention(metaclass=_Checked):
             out, weights = steady(
                 x.q.dtype,
                 lambda wide: self._evaluate(double(x) if wide else x, need_weights, training, rng),
+                (x.q, x.k),
                 finite=self.check_finite,
             )
         if x.single:
@@ -458,7 +459,7 @@ class Attention(metaclass=_Checked):
             x, out, weights = self._use(q.astype(np.float64) if wide else q, prepared, values, **call)
             return out, weights, x
 
-        return steady(np.result_type(q, prepared.keys), compute, finite=self.check_finite)
+        return steady(np.result_type(q, prepared.keys), compute, (q, prepared.keys), finite=self.check_finite)
 
     def _drop_weights(self, x: Inputs, training: Any, rng: Any) -> np.ndarray | None:
         heads = () if self.heads is None else (self.heads,)
@@ -502,6 +503,7 @@ class Attention(metaclass=_Checked):
             (weights,) = steady(
                 x.q.dtype,
                 lambda wide: (self._run(double(x) if wide else x, True, False, None)[1],),
+                (x.q, x.k),
                 finite=self.check_finite,
             )
         if weights is None:
@@ -540,7 +542,7 @@ class Attention(metaclass=_Checked):
             out, _, pull = self._run(double(x) if wide else x, False, training, rng)
             return out, pull, out.dtype
 
-        out, pull, inner = steady(dtype, run, finite=self.check_finite)
+        out, pull, inner = steady(dtype, run, (x.q, x.k), finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
 
@@ -622,7 +624,7 @@ class Attention(metaclass=_Checked):
             q, k, v = (a.astype(np.float64) if wide and a is not None else a for a in given)
             return self._attend(graph, q, k, v, *call)
 
-        out, weights, pull = steady(dtype, compute, finite=self.check_finite, argument="queries, keys")
+        out, weights, pull = steady(dtype, compute, tuple(given), finite=self.check_finite, argument="queries, keys")
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             return steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .._range import may_hide_overflow, silence, trap
 from .._validate import FLOATS, all_finite
 from ..errors import NumericalInstabilityError
 from ._inputs import Inputs
@@ -31,18 +32,18 @@ def overflow_error(argument: str) -> NumericalInstabilityError:
     )
 
 
-def _finite(result: tuple[Any, ...]) -> bool:
-    """Whether the first array is finite: the output shows what happened to the weights, and the gradient for the query
-    what happened to the scores."""
+def _sound(result: tuple[Any, ...], inputs: Iterable[Any], finite: bool) -> bool:
+    """Whether the first array shows no overflow: the output shows what happened to the weights, and the gradient for
+    the query what happened to the scores."""
     first = next((a for a in result if isinstance(a, np.ndarray)), None)
-    return first is None or all_finite(first)
+    return first is None or not (may_hide_overflow(first, inputs) or (finite and not all_finite(first)))
 
 
 def narrow(a: Any, dtype: np.dtype[Any]) -> Any:
     """An array in the dtype that the caller's inputs ask for; whatever is not one passes."""
     if not isinstance(a, np.ndarray) or a.dtype == dtype:
         return a
-    with np.errstate(over="ignore"):
+    with silence():
         return a.astype(dtype)
 
 
@@ -57,37 +58,42 @@ def double(x: Inputs) -> Inputs:
     )
 
 
-def steady(dtype: np.dtype[Any], compute: Callable[[bool], R], *, finite: bool, argument: str = "query, keys") -> R:
+def steady(
+    dtype: np.dtype[Any],
+    compute: Callable[[bool], R],
+    inputs: tuple[Any, ...],
+    *,
+    finite: bool,
+    argument: str = "query, keys",
+) -> R:
     """The result of ``compute(in_double)``, in float32 as long as nothing overflows there, else in float64.
 
     Args:
         dtype: That of the inputs; the arrays of the result are returned in it.
         compute: A tuple of arrays, None and functions from the inputs as they are (False) or in float64 (True).
+        inputs: The arrays whose products may overflow.
         finite: Whether a result that is not finite is an error. Without it, infinity and NaN pass.
         argument: What the error names.
     """
-    # NumPy's own loops tell of an overflow; kernels, and all of NumPy in WebAssembly, only show it in the result.
-    with contextlib.suppress(FloatingPointError), np.errstate(over="raise", invalid="raise", divide="raise"):
+    with contextlib.suppress(FloatingPointError), trap():
         result = compute(False)
-        if not finite or _finite(result):
+        if _sound(result, inputs, finite):
             return result
-    flags: Any = "raise" if finite else "ignore"
     try:
-        with np.errstate(over=flags, invalid=flags, divide=flags):
+        with trap() if finite else silence():
             result = compute(dtype == _SINGLE)
             out: Any = tuple(narrow(a, dtype) for a in result)
     except FloatingPointError:
         raise overflow_error(argument) from None
-    if finite and not _finite(out):
+    if finite and not _sound(out, inputs if dtype == _DOUBLE else (), finite):
         raise overflow_error(argument)
     return out
 
 
 def steady_gradients(dtype: np.dtype[Any], compute: Callable[[], G], *, finite: bool) -> G:
     """The gradients that a pullback computes, in this dtype; an overflow is an error if `finite`, and passes if not."""
-    flags: Any = "raise" if finite else "ignore"
     try:
-        with np.errstate(over=flags, invalid=flags, divide=flags):
+        with trap() if finite else silence():
             g = compute()
     except FloatingPointError:
         raise overflow_error("grad_output") from None
@@ -95,6 +101,6 @@ def steady_gradients(dtype: np.dtype[Any], compute: Callable[[], G], *, finite: 
         inputs = [narrow(a, dtype) for a in (g.query, g.keys, g.values)]
         named = [{n: narrow(a, dtype) for n, a in part.items()} for part in (g.parameters, g.metadata)]
         g = type(g)(*inputs, *named)
-    if finite and not _finite(g):
+    if not _sound(g, (), finite):
         raise overflow_error("grad_output")
     return g

@@ -211,5 +211,5 @@ class MultiHeadAttention(Attention):
             (q, k, v), _ = self._project(y.q, y.k, y.v, p)
             return (self._core(q, k, v, y.mask, {}, p, None, False)[0][..., index, :, :],)
 
-        (out,) = steady(x.q.dtype, compute, finite=self.check_finite)
+        (out,) = steady(x.q.dtype, compute, (x.q, x.k), finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)
