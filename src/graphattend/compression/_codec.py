@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import storage
+from .._arguments import TypedArguments
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim, check_nonempty
 from ..errors import InvalidConfigError
 
@@ -142,7 +143,7 @@ class Compressed:
 
 
 @dataclass(frozen=True)
-class Codec(ABC):
+class Codec(metaclass=TypedArguments):
     """Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``.
 
     Example:

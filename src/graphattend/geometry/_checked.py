@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._arguments import TypedArguments
 from .._validate import (
     as_float,
     as_int,
@@ -25,7 +26,7 @@ from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighte
 from ._numeric import Array, dot
 
 
-class CheckedManifold(ManifoldBase):
+class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
 
     A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value

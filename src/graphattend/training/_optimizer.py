@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._arguments import TypedArguments
 from .._validate import as_float, as_int, as_number, check_finite, check_shape, near_miss
 from ..errors import InvalidConfigError
 
@@ -61,7 +62,7 @@ def checked_gradients(grads: Any, params: Arrays) -> Arrays:
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer:
+class Optimizer(metaclass=TypedArguments):
     """Base of the optimizers: options as fields, `init` and `update` as pure functions.
 
     A subclass names its running averages in `slots` and states one step for one parameter in `_step`.
