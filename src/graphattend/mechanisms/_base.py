@@ -461,6 +461,10 @@ class Attention(metaclass=_Checked):
 
         return steady(np.result_type(q, prepared.keys), compute, (q, prepared.keys), finite=self.check_finite)
 
+    def _columns(self, x: Inputs) -> int:
+        """How many weights a query has."""
+        return int(x.k.shape[-2])
+
     def _drop_weights(self, x: Inputs, training: Any, rng: Any) -> np.ndarray | None:
         heads = () if self.heads is None else (self.heads,)
         return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), training, rng, x.q.dtype)
@@ -552,7 +556,7 @@ class Attention(metaclass=_Checked):
             if grad_weights is not None:
                 heads = () if self.heads is None else (self.heads,)
                 rows = () if x.single else (x.q.shape[-2],)
-                gw = cotangent(grad_weights, "grad_weights", (*x.batch, *heads, *rows, x.k.shape[-2]), inner)
+                gw = cotangent(grad_weights, "grad_weights", (*x.batch, *heads, *rows, self._columns(x)), inner)
             if x.single:
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]

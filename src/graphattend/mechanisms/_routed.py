@@ -148,6 +148,8 @@ class Routed(Attention):
         def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
             member = self._members[i]
             x = rows.take(Inputs(q, k, v, _member_mask(mask, member), _restrict(meta, member), batch, False), member)
+            if weighted and member._columns(x) != n_keys:
+                raise _adds_edges(i, member)
             return member._run(x, weighted or v is None, False, None)
 
         for i in range(len(self._members)):
@@ -372,10 +374,16 @@ class _Rows:
         return unbroadcast(out, like.shape)
 
 
+def _adds_edges(i: int, member: Attention) -> UnsupportedError:
+    return UnsupportedError(
+        f"need_weights: expert {i} ({member.key}) adds edges to the graph", argument="need_weights", actual=member.key
+    )
+
+
 def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
     """One weight per edge of the graph that expert i saw."""
     if w is None or w.shape[0] != part.indices.size:
-        raise UnsupportedError(f"need_weights: expert {i} ({member.key}) adds edges to the graph")
+        raise _adds_edges(i, member)
     return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
 
 
