@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._range import may_hide_overflow, silence, trap
+from .._validate import all_finite
 from ..errors import NumericalInstabilityError
 
 Rule = Callable[..., tuple[Any, Callable[..., tuple[Any, ...]]]]
@@ -16,8 +17,8 @@ Rule = Callable[..., tuple[Any, Callable[..., tuple[Any, ...]]]]
 
 def _map(x: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
     """`x` with every float array in it changed, through tuples and mappings of parameters."""
-    if isinstance(x, np.ndarray):
-        return change(x) if x.dtype.kind == "f" else x
+    if isinstance(x, (np.ndarray, np.generic)):
+        return change(x) if x.dtype.kind == "f" else x  # type: ignore[arg-type]
     if isinstance(x, tuple):
         return tuple(_map(part, change) for part in x)
     if isinstance(x, Mapping):
@@ -55,7 +56,8 @@ def widening(rule: Rule) -> Rule:
         try:
             with trap(divide="ignore"):
                 output, pull = rule(*arrays, **options)
-            hidden = may_hide_overflow(_first(output), arrays)
+            first = _first(output)
+            hidden = may_hide_overflow(first, arrays) or (first.ndim == 0 and not np.isfinite(first))
         except FloatingPointError:  # an overflow, or infinity among the arguments
             hidden = True
         if hidden:
@@ -64,7 +66,8 @@ def widening(rule: Rule) -> Rule:
             try:
                 with trap(invalid="ignore", divide="ignore"):
                     output, pull = rule(*arrays, **options)
-                hidden = may_hide_overflow(_first(output), arrays)
+                first = _first(change(output))
+                hidden = may_hide_overflow(first, arrays) or (not all_finite(first) and _finite(arrays))
             except FloatingPointError:
                 hidden = True
             if hidden:
@@ -78,6 +81,17 @@ def widening(rule: Rule) -> Rule:
         return change(output), pullback
 
     return wrapped
+
+
+def _finite(x: Any) -> bool:
+    """Whether all numbers among the arguments are finite."""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind != "f" or all_finite(x)
+    if isinstance(x, Mapping):
+        return all(_finite(part) for part in x.values())
+    if isinstance(x, (tuple, list)):
+        return all(_finite(part) for part in x)
+    return not isinstance(x, (float, np.floating)) or bool(np.isfinite(x))
 
 
 def _first(output: Any) -> np.ndarray:
