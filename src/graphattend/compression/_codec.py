@@ -68,7 +68,8 @@ class Compressed:
     @property
     def ratio(self) -> float:
         """Bytes of the decoded array per stored byte."""
-        return math.prod(self.shape) * self.dtype.itemsize / self.nbytes
+        size = math.prod(self.shape) * self.dtype.itemsize
+        return size / self.nbytes if self.nbytes else math.inf  # a COO list of nothing takes no space
 
     def decode(self) -> np.ndarray:
         """The decoded array, by the codec that made it."""
