@@ -61,12 +61,12 @@ class Hierarchical(Codec):
     def __hash__(self) -> int:
         return hash(tuple(self.codecs.items()))
 
-    def encode(self, x: Any, layers: Any = None) -> Compressed:
+    def encode(self, x: Any, layers: Any) -> Compressed:
         """Encode the rows of a matrix by layer.
 
         Args:
             x: (V, D), one row per node.
-            layers: (V,) whole numbers, the highest HNSW layer of each node; needed.
+            layers: (V,) whole numbers, the highest HNSW layer of each node.
 
         Returns:
             The parts, as ``<layer>/<array>``, and the layer that each row's codec belongs to.
