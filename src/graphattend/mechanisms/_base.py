@@ -121,7 +121,7 @@ class Attention(metaclass=_Checked):
         (True, 'scaled_dot_product')
     """
 
-    dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1)
+    dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1, maximum=2**31 - 1)
     _: dataclasses.KW_ONLY
     seed: int = option("int", 0, "seed of the initial parameters", minimum=0)
     check_finite: bool = option("bool", True, "refuse NaN and infinity in the inputs")

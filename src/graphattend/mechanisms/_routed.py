@@ -17,6 +17,7 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._budget import reserve
 from ._inputs import Inputs, cotangent
 
 
@@ -50,6 +51,7 @@ class Routed(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         count = len(self._members)
+        reserve(self.dim, count)
         limit = np.sqrt(6 / (self.dim + count))
         p = {"w_router": rng.uniform(-limit, limit, (self.dim, count)), "b_router": np.zeros(count)}
         for i, member in enumerate(self._members):

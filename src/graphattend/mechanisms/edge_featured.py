@@ -15,6 +15,7 @@ from ..functional.multi_head import join_heads, split_heads
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention, Gradients, Grads, Params, add_grads, divide_heads, option
+from ._budget import reserve
 from ._inputs import Inputs
 from ._prepared import Prepared, check_query
 
@@ -122,6 +123,7 @@ class EdgeFeaturedAttention(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         heads, d, width, e = self.num_heads, self.dim, self.width, self.edge_dim
+        reserve(2, heads, d + e, width)
 
         def glorot(*shape: int) -> np.ndarray:
             limit = np.sqrt(6 / (shape[-2] + shape[-1]))

@@ -14,6 +14,7 @@ from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
 from ._base import Attention, Grads, Params, divide_heads, option
+from ._budget import reserve
 from ._inputs import Inputs
 from ._overflow import double, steady
 
@@ -67,6 +68,7 @@ class MultiHeadAttention(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         inner = self.num_heads * self.width
+        reserve(4, self.dim, inner)
         limit = np.sqrt(6 / (self.dim + inner))
         p = {name: rng.uniform(-limit, limit, (self.dim, inner)) for name in WEIGHTS[:3]}
         p["w_o"] = rng.uniform(-limit, limit, (inner, self.dim))
