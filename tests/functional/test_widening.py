@@ -65,3 +65,20 @@ def test_infinity_and_nan_pass():
     output, pullback = ga.vjp(F.scaled_dot_product_attention, x, x, x)
     assert np.isnan(output).all()
     assert np.isnan(pullback(x)[0]).all()
+
+
+def test_masks_and_routers(rng):
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    hidden = F.scaled_dot_product_attention(x, x, x, np.where(np.eye(3) > 0, 0.0, -1e300))
+    np.testing.assert_allclose(hidden, x, rtol=1e-6)
+    padding = np.array([[0.0, -1e300, -1e300]])
+    out, weights = F.multi_head_attention(
+        x[None], x[None], x[None], EYE, num_heads=2, key_padding_mask=padding, need_weights=True
+    )
+    np.testing.assert_array_equal(weights[..., 1:], 0)
+    assert out.dtype == np.float32
+    logits = (x * 1e38).astype(np.float32)
+    np.testing.assert_allclose(
+        F.load_balance_loss(logits, 2), F.load_balance_loss(logits.astype(np.float64), 2), rtol=1e-5
+    )
+    assert np.isfinite(F.top_k_gating(logits, 2)[1]).all()

@@ -83,3 +83,29 @@ def test_without_the_scan_infinity_passes():
     output, pullback = attn.vjp(x, x, x)
     assert np.isnan(output).all()
     assert np.isnan(pullback(np.ones_like(output)).query).all()
+
+
+@pytest.mark.parametrize("key", ["scaled_dot_product", "multi_head", "flash", "hyperbolic"])
+@pytest.mark.parametrize("value", [-1e300, float(np.finfo(np.float64).min), 1e300])
+def test_a_finite_mask_that_float32_cannot_hold_stays_finite(key, value):
+    attn, (q, k, v), _ = _case(key, 0.1, np.float32)
+    mask = np.where(np.arange(7) < 3, value, 0.0) if value < 0 else np.where(np.arange(7) < 3, value, -np.inf)
+    seen = np.arange(7) >= 3 if value < 0 else np.arange(7) < 3
+    np.testing.assert_array_equal(attn.attention_weights(q, k, attn_mask=mask)[..., ~seen], 0)
+    everywhere = attn.attention_weights(q, k, attn_mask=np.full(7, value))
+    np.testing.assert_allclose(everywhere.sum(axis=-1), 1, rtol=1e-5)  # all the same is not hidden
+    assert np.isfinite(attn.forward(q, k, v, attn_mask=mask)).all()
+
+
+def test_metadata_that_float32_cannot_hold_is_refused():
+    attn, (q, k, v), _ = _case("edge_featured", 0.1, np.float32)
+    edges = ga.GraphMetadata(edge_features=np.full((7, 3), 1e300))
+    with pytest.raises(ga.NumericalInstabilityError, match="edge_features"):
+        attn.forward(q, k, v, metadata=edges)
+
+
+def test_a_curvature_that_float32_rounds_to_zero():
+    attn, arrays, _ = _case("hyperbolic", 0.1, np.float32)
+    tiny = ga.create("hyperbolic", attn.dim, curvature=-1e-300)
+    flat = tiny.forward(*(a.astype(np.float64) for a in arrays))
+    np.testing.assert_allclose(tiny.forward(*arrays), flat, rtol=1e-5)

@@ -15,6 +15,7 @@ from .._validate import (
     as_number,
     as_rng,
     broadcast_shapes,
+    cast_mask,
     check_length,
     check_ndim,
     check_nonempty,
@@ -64,9 +65,7 @@ def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, en
             k, v = np.repeat(k, groups, axis=-3), np.repeat(v, groups, axis=-3)
     batch = broadcast_shapes("query, key, value", q.shape[:-2], k.shape[:-2], v.shape[:-2])
     shape = (*batch, q.shape[-2], k.shape[-2])
-    mask = None if attn_mask is None else fit_mask(as_mask(attn_mask), shape, single)
-    if mask is not None and mask.dtype != np.bool_:
-        mask = mask.astype(q.dtype, copy=False)
+    mask = None if attn_mask is None else cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     if as_bool(is_causal, "is_causal"):
         seen = causal_mask(q.shape[-2], k.shape[-2])
         if mask is None:

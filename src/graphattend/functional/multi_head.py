@@ -15,6 +15,7 @@ from .._validate import (
     as_int,
     as_mask,
     broadcast_shapes,
+    cast_mask,
     check_length,
     check_ndim,
     check_nonempty,
@@ -175,9 +176,7 @@ def _join_masks(
         lead = shape[:-3]
         if mask.ndim == len(lead) + 2 and lead and mask.shape[:-2] == lead:
             mask = mask[..., None, :, :]  # (B, M, N) without a head axis
-        mask = fit_mask(mask, shape, single)
-        if mask.dtype != np.bool_:
-            mask = mask.astype(dtype, copy=False)
+        mask = cast_mask(fit_mask(mask, shape, single), dtype)
     if key_padding_mask is None:
         return mask
     padding = as_mask(key_padding_mask, "key_padding_mask")
@@ -189,9 +188,7 @@ def _join_masks(
             expected=expected,
             actual=padding.shape,
         )
-    padding = padding[..., None, None, :]
-    if padding.dtype != np.bool_:
-        padding = padding.astype(dtype, copy=False)
+    padding = cast_mask(padding[..., None, None, :], dtype)
     if mask is None:
         return padding
     if mask.dtype == np.bool_ and padding.dtype == np.bool_:
