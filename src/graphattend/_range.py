@@ -36,10 +36,16 @@ def silence() -> np.errstate:
 
 
 def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
-    """Without flags: whether a result looks like an overflow (not finite, or rows of zeros: all scores were -inf) and
-    the inputs are large enough to be its cause."""
-    if FLAGS:
-        return False
+    """Whether `looks_like_overflow`, where there are no flags that would have told."""
+    return not FLAGS and looks_like_overflow(result, inputs)
+
+
+def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
+    """Whether a result is not finite, or has rows of zeros (all scores were -inf), and the inputs are large enough to
+    be the cause.
+
+    A flag alone is no proof: some BLAS libraries raise flags where nothing overflows.
+    """
     if all_finite(result) and bool(np.atleast_1d(result).any(axis=-1).all()):
         return False
     return any(_large(x) for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size)

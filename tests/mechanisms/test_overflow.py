@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend import _range
+from graphattend import _range, simd
 from graphattend.mechanisms import mechanism_class
 
 
@@ -109,3 +109,38 @@ def test_a_curvature_that_float32_rounds_to_zero():
     tiny = ga.create("hyperbolic", attn.dim, curvature=-1e-300)
     flat = tiny.forward(*(a.astype(np.float64) for a in arrays))
     np.testing.assert_allclose(tiny.forward(*arrays), flat, rtol=1e-5)
+
+
+def _alarming(function):
+    """The function, with an overflow flag that means nothing, as some BLAS libraries raise."""
+
+    def wrapped(*args):
+        np.square(np.full(2, 1e30, np.float32))
+        return function(*args)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_false_alarm_changes_nothing(dtype, monkeypatch, rng):
+    q, k, v = (rng.standard_normal((3, 8)).astype(dtype) for _ in range(3))
+    attn, optimizer = ga.MultiHeadAttention(8), ga.training.Adam()
+    state = optimizer.init({"x": q})
+
+    def results():
+        output, pullback = attn.vjp(q, k, v)
+        functional = ga.functional.scaled_dot_product_attention(q, k, v)
+        return attn.forward(q, k, v), output, pullback(np.ones_like(output)).query, functional
+
+    quiet = results()
+    for name in ("matmul", "matmul_nt", "matmul_tn"):
+        monkeypatch.setattr(simd, name, _alarming(getattr(simd, name)))
+    for a, b in zip(quiet, results(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    step = optimizer.update({"x": q}, {"x": k}, state)[0]["x"]
+    monkeypatch.setattr(ga.training.Adam, "_step", _alarming_method(ga.training.Adam._step))
+    np.testing.assert_array_equal(optimizer.update({"x": q}, {"x": k}, state)[0]["x"], step)
+
+
+def _alarming_method(method):
+    return lambda self, *args: _alarming(method)(self, *args)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._range import may_hide_overflow, silence, trap
+from .._range import looks_like_overflow, may_hide_overflow, silence, trap
 from .._validate import all_finite
 from ..errors import NumericalInstabilityError
 
@@ -58,19 +58,18 @@ def widening(rule: Rule) -> Rule:
                 output, pull = rule(*arrays, **options)
             first = _first(output)
             hidden = may_hide_overflow(first, arrays) or (first.ndim == 0 and not np.isfinite(first))
-        except FloatingPointError:  # an overflow, or infinity among the arguments
-            hidden = True
+        except FloatingPointError:  # an overflow, infinity among the arguments, or a false alarm of a BLAS library
+            with silence():
+                output, pull = rule(*arrays, **options)
+            first = _first(output)
+            hidden = looks_like_overflow(first, arrays) or (first.ndim == 0 and not np.isfinite(first))
         if hidden:
             if all(_single(a) for a in arrays):
                 arrays, change = _map(arrays, _wide), functools.partial(_map, change=_narrow)
-            try:
-                with trap(invalid="ignore", divide="ignore"):
-                    output, pull = rule(*arrays, **options)
-                first = _first(change(output))
-                hidden = may_hide_overflow(first, arrays) or (not all_finite(first) and _finite(arrays))
-            except FloatingPointError:
-                hidden = True
-            if hidden:
+            with silence():
+                output, pull = rule(*arrays, **options)
+            first = _first(change(output))
+            if looks_like_overflow(first, arrays) or (not all_finite(first) and _finite(arrays)):
                 raise _error(rule)
 
         def pullback(g: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .._range import may_hide_overflow, silence, trap
+from .._range import looks_like_overflow, may_hide_overflow, silence, trap
 from .._validate import FLOATS, all_finite
 from ..errors import NumericalInstabilityError
 from ._inputs import Inputs
@@ -37,6 +37,10 @@ def _sound(result: tuple[Any, ...], inputs: Iterable[Any], finite: bool) -> bool
     the query what happened to the scores."""
     first = next((a for a in result if isinstance(a, np.ndarray)), None)
     return first is None or not (may_hide_overflow(first, inputs) or (finite and not all_finite(first)))
+
+
+def _arrays(result: tuple[Any, ...]) -> list[np.ndarray]:
+    return [a for a in result if isinstance(a, np.ndarray)]
 
 
 def narrow(a: Any, dtype: np.dtype[Any]) -> Any:
@@ -76,28 +80,37 @@ def steady(
         argument: What the error names.
     """
     # A ZeroDivisionError is a scalar parameter that float32 rounds to zero.
-    with contextlib.suppress(FloatingPointError, ZeroDivisionError), trap():
+    trapped = (FloatingPointError, ZeroDivisionError)
+    with contextlib.suppress(*trapped), trap():
         result = compute(False)
         if _sound(result, inputs, finite):
             return result
-    try:
-        with trap() if finite else silence():
-            result = compute(dtype == _SINGLE)
-            out: Any = tuple(narrow(a, dtype) for a in result)
-    except (FloatingPointError, ZeroDivisionError):
-        raise overflow_error(argument) from None
-    if finite and not _sound(out, inputs if dtype == _DOUBLE else (), finite):
+    # From here on results decide, not flags: some BLAS libraries raise them where nothing overflows.
+    out: Any = None
+    for wide in (False, True) if dtype == _SINGLE else (False,):
+        with contextlib.suppress(*trapped), silence():
+            out = tuple(narrow(a, dtype) for a in compute(wide))
+            if not any(looks_like_overflow(a, () if wide else inputs) for a in _arrays(out)) and _sound(
+                out, (), finite
+            ):
+                return out
+    if finite or out is None:
         raise overflow_error(argument)
     return out
 
 
 def steady_gradients(dtype: np.dtype[Any], compute: Callable[[], G], *, finite: bool) -> G:
     """The gradients that a pullback computes, in this dtype; an overflow is an error if `finite`, and passes if not."""
-    try:
-        with trap() if finite else silence():
-            g = compute()
-    except FloatingPointError:
-        raise overflow_error("grad_output") from None
+    found: G | None = None
+    with contextlib.suppress(FloatingPointError), trap():
+        found = compute()
+    if found is None:
+        with silence():
+            found = compute()
+        every = (found.query, found.keys, found.values, *found.parameters.values(), *found.metadata.values())
+        if finite and not all(all_finite(a) for a in every):
+            raise overflow_error("grad_output")
+    g = found
     if g.query.dtype != dtype:
         inputs = [narrow(a, dtype) for a in (g.query, g.keys, g.values)]
         named = [{n: narrow(a, dtype) for n, a in part.items()} for part in (g.parameters, g.metadata)]

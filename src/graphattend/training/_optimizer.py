@@ -174,12 +174,15 @@ class Optimizer(metaclass=TypedArguments):
             count = self._state_int(state, f"count/{name}") + 1
             slots = {slot: self._state_array(state, slot, name, own, param) for slot in own.slots}
             rate = own._rate(step)
+            checked_step = _range.FLAGS
             try:
                 with _range.trap():
                     value, slots = own._step(name, param, grad, slots, count, rate)
-                overflow = not _range.FLAGS and not all(all_finite(np.asarray(a)) for a in (value, *slots.values()))
-            except FloatingPointError:
-                overflow = True
+            except FloatingPointError:  # maybe a false alarm: the numbers decide
+                checked_step = False
+                with _range.silence():
+                    value, slots = own._step(name, param, grad, slots, count, rate)
+            overflow = not checked_step and not all(all_finite(np.asarray(a)) for a in (value, *slots.values()))
             if overflow:
                 raise NumericalInstabilityError(
                     f"grads[{name!r}]: expected numbers whose squares {param.dtype} can hold, got an overflow",
