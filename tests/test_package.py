@@ -1,6 +1,9 @@
 """The package as a whole: what importing it costs and gives."""
 
+import re
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,3 +33,22 @@ def test_rng_fixture_repeats(rng: np.random.Generator) -> None:
 @pytest.mark.native
 def test_native_tests_stay_out_of_pyodide() -> None:
     assert sys.platform != "emscripten"
+
+
+@pytest.mark.native
+def test_every_optional_import_has_an_extra() -> None:
+    package = Path(graphattend.__file__).parent
+    pattern = r"^[ ]+(?:import|from) (\w+)|(?:import_module|need|require_package)\(\"(\w+)"
+    found = {
+        next(name for name in match if name)
+        for path in package.rglob("*.py")
+        for match in re.findall(pattern, re.sub(r'"""[\s\S]*?"""', "", path.read_text()), re.MULTILINE)
+    }
+    optional = found - set(sys.stdlib_module_names) - {"numpy", "graphattend"}
+    extras = tomllib.loads((package.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    provided = {re.match(r"\w+", requirement)[0] for name in extras if name != "all" for requirement in extras[name]}
+    assert {"matplotlib", "networkx", "scipy"} <= optional
+    assert optional - {"js", "pyodide"} <= provided
+    assert {"autograd", "faiss", "matplotlib", "networkx", "scipy", "torch"} <= provided
+    every = re.search(r"\[(.*)\]", extras["all"][0])[1]
+    assert set(every.split(",")) == set(extras) - {"all"}

@@ -4,7 +4,7 @@ import type { CallOptions, Input, Matrix } from "./types.js";
 
 /** Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values. */
 export interface ScaledDotProductOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -22,7 +22,7 @@ export interface ScaledDotProductOptions {
 
 /** H attentions side by side in projected subspaces, joined and projected back. */
 export interface MultiHeadOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -42,7 +42,7 @@ export interface MultiHeadOptions {
 
 /** Graph attention: an additive score of query, key and edge through a LeakyReLU. */
 export interface EdgeFeaturedOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -72,7 +72,7 @@ export interface EdgeFeaturedOptions {
 
 /** Attention in hyperbolic space: weights softmax(-d(q, k) / temperature), values averaged inside the ball. */
 export interface HyperbolicOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -92,7 +92,7 @@ export interface HyperbolicOptions {
 
 /** Attention in a product of flat, hyperbolic and spherical spaces with learnable shares. */
 export interface MixedCurvatureOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -108,7 +108,7 @@ export interface MixedCurvatureOptions {
 
 /** Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged intrinsically. */
 export interface ManifoldOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -126,7 +126,7 @@ export interface ManifoldOptions {
 
 /** Dot-product attention that looks at few keys: those nearby and those that are global. */
 export interface LocalGlobalOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -146,7 +146,7 @@ export interface LocalGlobalOptions {
 
 /** An estimate of softmax attention in time linear in the number of keys (Performer, FAVOR+). */
 export interface LinearOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -166,7 +166,7 @@ export interface LinearOptions {
 
 /** Scaled dot-product attention in tiles: the same result, without the M×N matrix in memory. */
 export interface FlashOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -186,7 +186,7 @@ export interface FlashOptions {
 
 /** Dot-product attention whose keys are rotated by their distance from the query: score = scale · q·R(d_j)k_j. */
 export interface GraphRopeOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -206,7 +206,7 @@ export interface GraphRopeOptions {
 
 /** Dot-product attention with a learnable word about the HNSW layers of query and keys. */
 export interface HnswAwareOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -228,7 +228,7 @@ export interface HnswAwareOptions {
 
 /** Dual-space attention: over graph neighbours, over latent neighbours, and from the first to the second. */
 export interface CrossSpaceOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -248,7 +248,7 @@ export interface CrossSpaceOptions {
 
 /** Dot-product attention with structural features of query and keys, as biases and as features. */
 export interface StructuralOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -268,7 +268,7 @@ export interface StructuralOptions {
 
 /** A sparse mixture of attention mechanisms: output Σ weight · expert(query, keys, values) over the chosen experts. */
 export interface MoeOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -282,7 +282,7 @@ export interface MoeOptions {
 
 /** Routes each query to mechanisms by a learned linear router. */
 export interface LearnedRoutingOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -298,7 +298,7 @@ export interface LearnedRoutingOptions {
 
 /** A policy over the neighbours of a node, given a query: the attention weights are the chances of going there. */
 export interface RlNavigatorOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -314,7 +314,7 @@ export interface RlNavigatorOptions {
 
 /** Multi-head attention with a gate per head and query: heads whose gate is low are switched off. */
 export interface DynamicHeadsOptions {
-  /** width of queries and keys (≥ 1). */
+  /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
   /** seed of the initial parameters (≥ 0). @default 0 */
   seed?: number;
@@ -933,6 +933,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -987,6 +988,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1048,6 +1050,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1145,6 +1148,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1207,6 +1211,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1261,6 +1266,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1326,6 +1332,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1397,6 +1404,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1455,6 +1463,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1515,6 +1524,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1577,6 +1587,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1650,6 +1661,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1719,6 +1731,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1788,6 +1801,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1833,6 +1847,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1887,6 +1902,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {
@@ -1937,6 +1953,7 @@ export const SHORT_SCHEMAS = {
    "dim": {
     "type": "integer",
     "minimum": 1,
+    "maximum": 2147483647,
     "description": "width of queries and keys"
    },
    "seed": {

@@ -228,6 +228,31 @@ def as_mask(mask: Any, argument: str = "attn_mask") -> np.ndarray:
     return a
 
 
+def cast_mask(mask: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """A float mask in the scores' dtype: what float32 cannot hold becomes its extreme, for only -inf means hidden."""
+    if mask.dtype == dtype or mask.dtype == np.bool_ or dtype == _F8:
+        return mask.astype(dtype, copy=False) if mask.dtype != np.bool_ else mask
+    limits = np.finfo(dtype)
+    clipped = np.where(np.isneginf(mask), mask, np.clip(mask, float(limits.min), float(limits.max)))
+    return np.asarray(clipped.astype(dtype))
+
+
+def cast_data(x: np.ndarray, dtype: np.dtype[Any], argument: str) -> np.ndarray:
+    """Checked finite numbers in another dtype, which must be able to hold them."""
+    if x.dtype == dtype:
+        return x
+    with np.errstate(over="ignore"):
+        out = x.astype(dtype)
+    if dtype != _F8 and not all_finite(out):
+        raise NumericalInstabilityError(
+            f"{argument}: expected numbers that {dtype} can hold, as the query is, got larger ones",
+            argument=argument,
+            expected=f"numbers that {dtype} can hold",
+            actual="larger ones",
+        )
+    return out
+
+
 def _number_error(argument: str, expected: str, value: Any) -> InvalidConfigError:
     shown = repr(value)
     if len(shown) > 80:

@@ -174,11 +174,8 @@ def analyze(
     given = _mapping_of_options(options)
     seed = as_int(seed, "seed", minimum=0)
     check_options(keys, given)
-    x = _latents(graph, embeddings, as_int(dim, "dim", minimum=1), seed)
-    if graph.distances is None:
-        weights = graph.edge_weights
-        distances = np.ones(graph.num_edges) if weights is None else 1 / np.maximum(np.abs(weights), 1e-9)
-        graph = dataclasses.replace(graph, distances=distances)
+    x = latents(graph, embeddings, as_int(dim, "dim", minimum=1))
+    graph = with_distances(graph)
     results: list[MechanismResult] = []
     skipped: dict[str, str] = {}
     for i, key in enumerate(keys):
@@ -193,6 +190,15 @@ def analyze(
     if not results:
         raise InvalidConfigError("keys: none of them applies to this graph", argument="keys")
     return Analysis(graph, x, tuple(results), skipped, _agreement(graph, results))
+
+
+def with_distances(graph: NeighborGraph) -> NeighborGraph:
+    """The graph with distances: where it has none, 1 / weight (or 1)."""
+    if graph.distances is not None:
+        return graph
+    weights = graph.edge_weights
+    distances = np.ones(graph.num_edges) if weights is None else 1 / np.maximum(np.abs(weights), 1e-9)
+    return dataclasses.replace(graph, distances=distances)
 
 
 def _list_of_keys(keys: Any) -> list[str]:
@@ -224,7 +230,8 @@ def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
             )
 
 
-def _latents(graph: NeighborGraph, embeddings: Any, dim: int, seed: int) -> np.ndarray:
+def latents(graph: NeighborGraph, embeddings: Any, dim: int) -> np.ndarray:
+    """Checked latent vectors of the nodes, or a spectral embedding, (V, D) with D a multiple of 4."""
     check_nonempty(np.empty(graph.num_nodes), "graph")
     if embeddings is None:
         wanted = min(dim, graph.num_nodes - 1)
@@ -239,7 +246,8 @@ def _latents(graph: NeighborGraph, embeddings: Any, dim: int, seed: int) -> np.n
     return np.pad(x, [(0, 0), (0, -x.shape[1] % 4)])
 
 
-def _make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], seed: int) -> Attention:
+def make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], seed: int) -> Attention:
+    """A mechanism with those of the options that it has, for a graph."""
     names = option_names(key)
     chosen = {name: value for name, value in options.items() if name in names}
     if key == "edge_featured" and graph.edge_features is not None:
@@ -265,10 +273,10 @@ def scaled_latents(attn: Attention, x: np.ndarray) -> np.ndarray:
 
 
 def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, Any], seed: int) -> MechanismResult:
-    attn = _make(key, graph, x.shape[1], options, seed)
-    latents = scaled_latents(attn, x)
+    attn = make(key, graph, x.shape[1], options, seed)
+    scaled = scaled_latents(attn, x)
     start = time.perf_counter()
-    _, weights = attn.attend(graph, latents, need_weights=True)
+    _, weights = attn.attend(graph, scaled, need_weights=True)
     seconds = time.perf_counter() - start
     weights = np.asarray(weights, np.float64)
     if weights.ndim == 2:

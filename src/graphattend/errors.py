@@ -14,7 +14,7 @@ class AttentionError(Exception):
     """Base of all errors raised by graphattend.
 
     Args:
-        message: One sentence for people: the argument, what was expected, what came.
+        message: One line for people: the argument, what was expected, what came.
         argument: Name of the argument at fault, if there is one.
         expected: What was expected (a number, a shape, or words).
         actual: What came instead.
@@ -38,6 +38,8 @@ class AttentionError(Exception):
         expected: Any = None,
         actual: Any = None,
     ) -> None:
+        if "\n" in message:  # an array that is shown has several lines
+            message = " ".join(message.split())
         super().__init__(message)
         self.message = message
         self.argument = argument

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._validate import as_choice
 from .analysis import Analysis
 from .errors import InvalidConfigError, UnsupportedError
 from .storage import write_atomically
@@ -156,14 +159,21 @@ def entropy_svg(analysis: Analysis) -> str:
     graph = analysis.graph
     linked = graph.degree() > 0
     means = [float(r.effective[linked].mean()) if linked.any() else 0.0 for r in analysis.results]
-    top = max([*means, float(graph.degree()[linked].mean()) if linked.any() else 1.0])
+    top = float(graph.degree()[linked].mean()) if linked.any() else 1.0
+    keys = [r.key for r in analysis.results]
+    return bars_svg("Neighbours attended to, exp(entropy)", dict(zip(keys, means, strict=True)), at_least=top)
+
+
+def bars_svg(title: str, bars: Mapping[str, float], *, at_least: float = 0.0) -> str:
+    """Numbers by name as horizontal bars; the scale reaches to `at_least`."""
+    top = max([*bars.values(), at_least, 1e-9])
     parts = []
-    for i, (r, mean) in enumerate(zip(analysis.results, means, strict=True)):
+    for i, (name, value) in enumerate(bars.items()):
         y = 8 + i * 20
-        parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{r.key}</text>')
-        parts.append(f'<rect class="bar" x="148" y="{y}" width="{380 * mean / top:.1f}" height="15" rx="2"/>')
-        parts.append(f'<text class="soft" x="{154 + 380 * mean / top:.1f}" y="{y + 12}">{mean:.2f}</text>')
-    return _svg(600, 16 + 20 * len(means), "Neighbours attended to, exp(entropy)", parts)
+        parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{html.escape(name)}</text>')
+        parts.append(f'<rect class="bar" x="148" y="{y}" width="{380 * value / top:.1f}" height="15" rx="2"/>')
+        parts.append(f'<text class="soft" x="{154 + 380 * value / top:.1f}" y="{y + 12}">{value:,.2f}</text>')
+    return _svg(600, 16 + 20 * len(bars), title, parts)
 
 
 def _svg(width: int, height: int, title: str, parts: list[str]) -> str:
@@ -218,9 +228,13 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
         )
     for key, reason in analysis.skipped.items():
         body.append(f"<p>Skipped {key}: {html.escape(reason)}</p>")
+    return f"{_head(heading)}{''.join(body)}</body></html>\n"
+
+
+def _head(heading: str) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{heading}</title><style>{_STYLE}</style><body>{''.join(body)}</body></html>\n"
+        f"<title>{heading}</title><style>{_STYLE}</style><body>"
     )
 
 
@@ -265,52 +279,121 @@ def check_plot_path(path: str) -> None:
         raise UnsupportedError("--plot: .png needs matplotlib (pip install 'graphattend[plot]')", argument="--plot")
 
 
-def write_plot(analysis: Analysis, path: str) -> None:
-    """Write the report (.html), or the picture of the first mechanism's attention (.svg, .png).
+def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> None:
+    """Write the report (.html), or one picture (.svg, .png).
 
     Args:
         analysis: From `graphattend.analysis.analyze`.
         path: Where to.
+        picture: "attention" of the first mechanism over the graph, or the "agreement" of all mechanisms.
 
     Raises:
         InvalidConfigError: Another suffix, or no such folder; UnsupportedError: .png without matplotlib.
     """
+    as_choice(picture, "picture", ("attention", "agreement"))
+    if picture == "agreement":
+        write_picture(path, lambda: agreement_svg(analysis), lambda: html_report(analysis), _Agreement(analysis))
+    else:
+        write_picture(path, lambda: _attention_svg(analysis), lambda: html_report(analysis), _Attention(analysis))
+
+
+def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:
+    """Write numbers by name as bars: a page (.html) or a picture (.svg, .png).
+
+    Args:
+        path: Where to.
+        title: What the numbers are.
+        bars: The numbers, none below zero.
+
+    Raises:
+        InvalidConfigError: Another suffix, or no such folder; UnsupportedError: .png without matplotlib.
+    """
+
+    def page() -> str:
+        heading = html.escape(title)
+        return f"{_head(heading)}<h1>{heading}</h1>{bars_svg(title, bars)}</body></html>\n"
+
+    write_picture(path, lambda: bars_svg(title, bars), page, _Bars(title, bars))
+
+
+def write_picture(path: str, svg: Callable[[], str], page: Callable[[], str], draw: Callable[[Any], None]) -> None:
+    """Write what the suffix of `path` asks for: styled SVG, an HTML page, or what `draw` does to matplotlib's axes."""
     check_plot_path(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
-        _write_png(analysis, path)
+        _write_png(path, draw)
         return
-    if suffix == ".html":
-        text = html_report(analysis)
-    else:
-        drawn = _drawn(analysis, MAX_DRAWN)
-        sub = analysis.graph.subgraph(drawn)
-        picture = graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=720)
-        text = picture.replace("</title>", f"</title><style>{_STYLE}</style>", 1)
+    text = page() if suffix == ".html" else svg().replace("</title>", f"</title><style>{_STYLE}</style>", 1)
     write_atomically(path, text.encode())
 
 
-def _write_png(analysis: Analysis, path: str) -> None:
+def _attention_svg(analysis: Analysis) -> str:
+    drawn = _drawn(analysis, MAX_DRAWN)
+    sub = analysis.graph.subgraph(drawn)
+    return graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=720)
+
+
+def _write_png(path: str, draw: Callable[[Any], None]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    drawn = _drawn(analysis, MAX_DRAWN)
-    sub = analysis.graph.subgraph(drawn)
-    xy = layout(sub.indptr, sub.indices)
-    r: Any = analysis.results[0]
-    at = {int(n): i for i, n in enumerate(drawn)}
     figure, axes = plt.subplots(figsize=(8, 8))
-    for i, j, w in zip(analysis.graph.targets, analysis.graph.indices, r.weights, strict=True):
-        if int(i) in at and int(j) in at:
-            a, b = xy[at[int(i)]], xy[at[int(j)]]
-            axes.plot(*zip(a, b, strict=True), color="#b3431e", lw=0.3 + 3 * w, alpha=0.08 + 0.8 * float(w), zorder=1)
-    received = np.bincount(analysis.graph.indices, r.weights, analysis.graph.num_nodes)[drawn]
-    axes.scatter(*xy.T, s=8 + 160 * received / max(received.max(), 1e-9), color="#2a6f97", zorder=2)
-    for i in np.argsort(-received)[:22]:
-        axes.annotate(analysis.names[drawn[i]], xy[i], fontsize=7, ha="center", va="bottom")
-    axes.set_title(f"Attention under {r.key}")
-    axes.axis("off")
+    draw(axes)
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attention:
+    """Draws the attention of the first mechanism."""
+
+    analysis: Analysis
+
+    def __call__(self, axes: Any) -> None:
+        analysis = self.analysis
+        drawn = _drawn(analysis, MAX_DRAWN)
+        sub = analysis.graph.subgraph(drawn)
+        xy = layout(sub.indptr, sub.indices)
+        r = analysis.results[0]
+        at = {int(n): i for i, n in enumerate(drawn)}
+        for i, j, w in zip(analysis.graph.targets, analysis.graph.indices, r.weights, strict=True):
+            if int(i) in at and int(j) in at:
+                a, b = xy[at[int(i)]], xy[at[int(j)]]
+                axes.plot(
+                    *zip(a, b, strict=True), color="#b3431e", lw=0.3 + 3 * w, alpha=0.08 + 0.8 * float(w), zorder=1
+                )
+        received = np.bincount(analysis.graph.indices, r.weights, analysis.graph.num_nodes)[drawn]
+        axes.scatter(*xy.T, s=8 + 160 * received / max(received.max(), 1e-9), color="#2a6f97", zorder=2)
+        for i in np.argsort(-received)[:22]:
+            axes.annotate(analysis.names[drawn[i]], xy[i], fontsize=7, ha="center", va="bottom")
+        axes.set_title(f"Attention under {r.key}")
+        axes.axis("off")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Agreement:
+    """Draws the agreement of all mechanisms."""
+
+    analysis: Analysis
+
+    def __call__(self, axes: Any) -> None:
+        keys = [r.key for r in self.analysis.results]
+        axes.imshow(self.analysis.agreement, vmin=0, cmap="Oranges")
+        axes.set_xticks(range(len(keys)), keys, rotation=60, ha="right")
+        axes.set_yticks(range(len(keys)), keys)
+        axes.set_title("Agreement of the mechanisms")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bars:
+    """Draws numbers by name."""
+
+    title: str
+    bars: Mapping[str, float]
+
+    def __call__(self, axes: Any) -> None:
+        axes.barh(list(self.bars), list(self.bars.values()), color="#2a6f97")
+        axes.invert_yaxis()
+        axes.set_title(self.title)

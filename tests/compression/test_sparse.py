@@ -180,3 +180,10 @@ def test_bad_data():
         SparseStorage().encode([np.inf])
     with pytest.raises(InvalidConfigError):
         SparseStorage().encode(["a"])
+
+
+def test_nothing_takes_no_space():
+    packed = SparseStorage(top_k=3, format="coo").encode(np.zeros((8, 12)))
+    assert packed.nbytes == 0
+    assert packed.ratio == float("inf")
+    np.testing.assert_array_equal(packed.decode(), np.zeros((8, 12)))

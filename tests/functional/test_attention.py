@@ -213,6 +213,9 @@ BAD = [
     ((X, X, X), {"softcap": 0.0}, ga.InvalidConfigError, "softcap"),
     ((X, X, X), {"enable_gqa": True}, ga.DimensionMismatchError, "query"),
     ((X, X, X), {"score_mod": lambda s, b, h, i, j: np.ones(7)}, ga.DimensionMismatchError, "score_mod"),
+    ((X, X, X), {"score_mod": 3}, ga.InvalidConfigError, "score_mod"),
+    ((X, X, X), {"return_weights": "yes"}, ga.InvalidConfigError, "return_weights"),
+    ((X, X, X), {"return_lse": 1}, ga.InvalidConfigError, "return_lse"),
 ]
 
 

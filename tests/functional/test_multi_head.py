@@ -177,7 +177,7 @@ def test_bad_input(rng):
         (lambda: run(x, x, x, {**p, "w_q": np.ones(6)}, num_heads=2), ga.DimensionMismatchError, "w_q"),
         (lambda: run(x, x, x, {**p, "b_k": np.ones(5)}, num_heads=2), ga.DimensionMismatchError, "b_k"),
         (lambda: run(x, x, x, {**p, "w_o": "text"}, num_heads=2), ga.InvalidConfigError, "w_o"),
-        (lambda: run(x[0, 0], x, x, p, num_heads=2), ga.DimensionMismatchError, "query"),
+        (lambda: run(1.0, x, x, p, num_heads=2), ga.DimensionMismatchError, "query"),
         (lambda: run(x, x[:, :0], x[:, :0], p, num_heads=2), ga.EmptyInputError, "key"),
         (lambda: run(x, x, x[:, :2], p, num_heads=2), ga.DimensionMismatchError, "value"),
         (lambda: run(x, x, x, p, num_heads=2, key_padding_mask=np.ones((2, 4), bool)), ga.DimensionMismatchError, "key_padding_mask"),
@@ -191,3 +191,15 @@ def test_bad_input(rng):
         with pytest.raises(error) as info:
             call()
         assert info.value.argument == argument
+
+
+def test_a_single_query(rng):
+    p, q, x = parameters(rng), rng.standard_normal(6), rng.standard_normal((4, 6))
+    mask = np.array([True, False, True, True])
+    out, weights = F.multi_head_attention(q, x, x, p, num_heads=2, attn_mask=mask, need_weights=True)
+    rows, row_weights = F.multi_head_attention(q[None], x, x, p, num_heads=2, attn_mask=mask[None], need_weights=True)
+    assert out.shape == (6,)
+    assert weights.shape == (2, 4)
+    np.testing.assert_array_equal(out, rows[0])
+    np.testing.assert_array_equal(weights, row_weights[:, 0])
+    check_vjp(F.multi_head_attention, q, x, x, parameters=p, num_heads=2, attn_mask=mask, need_weights=True)

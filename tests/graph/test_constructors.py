@@ -60,6 +60,14 @@ def test_networkx_round_trip(seed):
     assert NeighborGraph.from_networkx(single.to_networkx()) == single
 
 
+def test_the_number_of_nodes_may_be_left_out():
+    edges = [[1, 0, 4], [0, 1, 2]]
+    assert NeighborGraph.from_edge_index(edges) == NeighborGraph.from_edge_index(edges, 5)
+    for bad, error in [([[], []], errors.EmptyInputError), ([[0], [-1]], errors.OutOfBoundsError)]:
+        with pytest.raises(error):
+            NeighborGraph.from_edge_index(bad)
+
+
 def test_networkx_refusals():
     nx = pytest.importorskip("networkx")
     cases = [

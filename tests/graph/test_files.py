@@ -195,6 +195,7 @@ BAD_FILES = {
         ', "directed": true, "links": [{"source": 0, "target": 1, "features": [1]}, '
         '{"source": 1, "target": 0, "features": [1, 2]}]'
     ),
+    "far layer.json": '{"nodes": [{"id": 0, "layer": 1e300}], "links": []}',
     "layer.json": '{"nodes": [{"id": 0, "layer": 0.5}], "links": []}',
     "layers.json": '{"nodes": [{"id": 0, "layer": 1}, {"id": 1}], "links": []}',
     "empty.npz": b"",

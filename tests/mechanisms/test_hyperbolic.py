@@ -155,3 +155,30 @@ def test_manifold_is_hyperbolic_on_the_ball(rng):
             ours.forward(x[:2], x, x, need_weights=True), ball.forward(x[:2], x, x, need_weights=True), strict=True
         ):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("aggregation", ["midpoint", "tangent", "frechet"])
+@pytest.mark.parametrize("lengths", [(3.0, 0.5, 0.5), (0.87, 0.8, 0.8), (0.5, 0.5, 0.7)])
+def test_curvature_gradient_with_points_outside(aggregation, lengths, rng):
+    """Points that are moved to the rim move along with it: terms of 1e12 that cancel must not be made."""
+    attn = ga.create("hyperbolic", 4, aggregation=aggregation, curvature=-1.3)  # of radius 0.877
+    arrays = [rng.standard_normal((n, 4)) for n in (2, 5, 5)]
+    arrays = [x / np.linalg.norm(x, axis=1, keepdims=True) * s for x, s in zip(arrays, lengths, strict=True)]
+    output, pullback = attn.vjp(*arrays)
+    g = rng.standard_normal(output.shape)
+    ends = [
+        (attn.with_parameters({"curvature": -1.3 + step})(*arrays) * g).sum() for step in (-2e-5, -1e-5, 1e-5, 2e-5)
+    ]
+    slope = (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / 12e-5
+    np.testing.assert_allclose(pullback(g).parameters["curvature"], slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("aggregation", ["midpoint", "tangent", "frechet"])
+def test_curvature_gradient_with_all_points_outside(aggregation, rng):
+    """Then everything scales with the radius: d output / d c = -output / 2c, and distances act like 1 / temperature."""
+    attn = ga.create("hyperbolic", 4, aggregation=aggregation, curvature=-1.3, temperature=0.7)
+    output, pullback = attn.vjp(*(3 * rng.standard_normal((n, 4)) + 3 for n in (2, 5, 5)))
+    g = rng.standard_normal(output.shape)
+    gradients = pullback(g).parameters
+    expected = ((output * g).sum() - 0.7 * gradients["temperature"]) / 2.6
+    np.testing.assert_allclose(gradients["curvature"], expected, rtol=1e-9)

@@ -38,6 +38,25 @@ def add_mechanisms(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of parameters and of made data (0)")
 
 
+def add_graph(command: argparse.ArgumentParser, *, required: bool) -> None:
+    """``--graph`` and ``--embeddings``."""
+    command.add_argument("--graph", required=required, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
+    command.add_argument(
+        "--embeddings", metavar="FILE", help="latent vectors, one row per node: .npy, .npz, .csv, text"
+    )
+
+
+def add_plot(command: argparse.ArgumentParser) -> None:
+    """``--plot``."""
+    command.add_argument("--plot", metavar="FILE", help="write a picture: .html, .svg, or .png (needs matplotlib)")
+
+
+def told(path: str) -> None:
+    """Say on a terminal what was written; a pipe stays quiet."""
+    if sys.stderr.isatty():
+        print(path, file=sys.stderr)
+
+
 def options(pairs: Iterable[str]) -> dict[str, Any]:
     """``name=value`` pairs; a value is JSON if it can be read as that, else text."""
     out: dict[str, Any] = {}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from .._validate import as_int
 from ..analysis import analyze, text_table
 from ._common import (
+    add_graph,
     add_mechanisms,
     add_output,
+    add_plot,
     end_progress,
     options,
     print_rows,
     progress,
     read_embeddings,
     read_graph,
+    told,
 )
 
 NAME = "analyze"
@@ -25,13 +27,10 @@ HELP = "who attends to whom in a graph, under every mechanism that applies"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("--graph", required=True, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
-    command.add_argument(
-        "--embeddings", metavar="FILE", help="latent vectors, one row per node: .npy, .npz, .csv, text"
-    )
+    add_graph(command, required=True)
     command.add_argument("--dim", type=int, default=16, help="coordinates of the spectral embedding (16)")
     command.add_argument("--nodes", type=int, default=5, help="how many nodes the table lists (5)")
-    command.add_argument("--plot", metavar="FILE", help="write a report: .html, .svg, or .png (needs matplotlib)")
+    add_plot(command)
     add_mechanisms(command)
     add_output(command)
 
@@ -71,4 +70,4 @@ def run(arguments: argparse.Namespace) -> None:
         print(text_table(found, nodes=arguments.nodes))
     if arguments.plot is not None:
         write_plot(found, arguments.plot)
-        print(arguments.plot, file=sys.stderr)
+        told(arguments.plot)

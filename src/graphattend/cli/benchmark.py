@@ -5,25 +5,41 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import mechanisms
 from .._validate import as_int, as_number
-from ..analysis import check_options, option_names
+from ..analysis import check_options, latents, make, option_names, scaled_latents, with_distances
+from ..errors import AttentionError, InvalidConfigError
 from ..mechanisms._base import Attention
-from ._common import add_mechanisms, add_output, end_progress, options, print_rows, progress
+from ._common import (
+    add_graph,
+    add_mechanisms,
+    add_output,
+    add_plot,
+    end_progress,
+    options,
+    print_rows,
+    progress,
+    read_embeddings,
+    read_graph,
+    told,
+)
 
 NAME = "benchmark"
-HELP = "time single-query calls of the mechanisms"
+HELP = "time the mechanisms: single-query calls, or every node of a graph over its neighbours"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("--neighbors", type=int, default=1000, help="number of keys (1000)")
+    add_graph(command, required=False)
+    command.add_argument("--neighbors", type=int, default=1000, help="number of keys without a graph (1000)")
     command.add_argument("--dim", type=int, default=128, help="width (128)")
     command.add_argument("--seconds", type=float, default=0.5, help="time spent on each mechanism (0.5)")
+    add_plot(command)
     add_mechanisms(command)
     add_output(command)
 
@@ -41,35 +57,69 @@ def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tup
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time and print."""
+    """Time, print, draw."""
+    from ..report import check_plot_path, write_bars
+
     as_int(arguments.neighbors, "--neighbors", minimum=1)
     as_int(arguments.dim, "--dim", minimum=8)
     as_int(arguments.seed, "--seed", minimum=0)
     as_number(arguments.seconds, "--seconds", above=0)
+    if arguments.plot is not None:
+        check_plot_path(arguments.plot)
     keys = arguments.mechanism or mechanisms.list_mechanisms()
     given = options(arguments.option)
     check_options(keys, given)
+    call_of = _over_graph(arguments, given) if arguments.graph else _over_keys(arguments, given)
     show = progress()
     rows = []
     try:
         for i, key in enumerate(keys):
             if show:
                 show(i, len(keys), key)
-            attn, call = example(key, arguments.neighbors, arguments.dim, arguments.seed, given)
-            rows.append((key, *_time(attn, call, arguments.seconds)))
+            try:
+                rows.append((key, *_time(call_of(key), arguments.seconds)))
+            except AttentionError:
+                if arguments.mechanism or not arguments.graph:
+                    raise  # else: it does not apply to this graph
     finally:
         end_progress()
     header = ("mechanism", "ms_p50", "ms_p95", "ops_per_second")
     print_rows(header, rows, arguments, [dict(zip(header, row, strict=True)) for row in rows])
+    if arguments.plot is not None:
+        write_bars(arguments.plot, "Calls per second", {row[0]: row[3] for row in rows})
+        told(arguments.plot)
 
 
-def _time(attn: Attention, call: dict[str, Any], seconds: float) -> tuple[float, float, float]:
+def _over_keys(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
+    if arguments.embeddings is not None:
+        raise InvalidConfigError("--embeddings: expected along with --graph", argument="--embeddings")
+
+    def call_of(key: str) -> Callable[[], Any]:
+        attn, call = example(key, arguments.neighbors, arguments.dim, arguments.seed, given)
+        return lambda: attn.forward(**call)
+
+    return call_of
+
+
+def _over_graph(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
+    graph = with_distances(read_graph(arguments.graph))
+    x = latents(graph, read_embeddings(arguments.embeddings), arguments.dim)
+
+    def call_of(key: str) -> Callable[[], Any]:
+        attn = make(key, graph, x.shape[1], given, arguments.seed)
+        scaled = scaled_latents(attn, x).astype(np.float32)
+        return lambda: attn.attend(graph, scaled)
+
+    return call_of
+
+
+def _time(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
     # A browser's clock is rounded to a tenth of a millisecond: several calls are timed at once.
     calls, once = 1, 0.0
     while True:
         start = time.perf_counter()
         for _ in range(calls):
-            attn.forward(**call)
+            call()
         once = time.perf_counter() - start
         if once >= 2e-3:
             break
@@ -79,7 +129,7 @@ def _time(attn: Attention, call: dict[str, Any], seconds: float) -> tuple[float,
     while len(times) < 5 or time.perf_counter() < end:
         start = time.perf_counter()
         for _ in range(calls):
-            attn.forward(**call)
+            call()
         times.append((time.perf_counter() - start) / calls)
     median = statistics.median(times)
     return median * 1e3, float(np.quantile(times, 0.95)) * 1e3, 1 / median

@@ -6,14 +6,17 @@ import argparse
 
 from ..analysis import analyze
 from ._common import (
+    add_graph,
     add_mechanisms,
     add_output,
+    add_plot,
     end_progress,
     options,
     print_rows,
     progress,
     read_embeddings,
     read_graph,
+    told,
 )
 
 NAME = "compare"
@@ -22,14 +25,18 @@ HELP = "how much the mechanisms agree on a graph: mean over nodes of the weight 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("--graph", required=True, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
-    command.add_argument("--embeddings", metavar="FILE", help="latent vectors, one row per node")
+    add_graph(command, required=True)
+    add_plot(command)
     add_mechanisms(command)
     add_output(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Analyse and print the agreement matrix."""
+    """Analyse, print the agreement matrix, draw."""
+    from ..report import check_plot_path, write_plot
+
+    if arguments.plot is not None:
+        check_plot_path(arguments.plot)
     graph, embeddings = read_graph(arguments.graph), read_embeddings(arguments.embeddings)
     try:
         found = analyze(
@@ -49,3 +56,6 @@ def run(arguments: argparse.Namespace) -> None:
     if not (arguments.csv or arguments.json):  # names as columns would not fit a terminal
         rows = [(f"{i + 1} {row[0]}", *row[1:]) for i, row in enumerate(rows)]
     print_rows(("mechanism", *(keys if arguments.csv else numbers)), rows, arguments, data)
+    if arguments.plot is not None:
+        write_plot(found, arguments.plot, picture="agreement")
+        told(arguments.plot)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import storage
+from .._arguments import TypedArguments
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim, check_nonempty
 from ..errors import InvalidConfigError
 
@@ -67,7 +68,8 @@ class Compressed:
     @property
     def ratio(self) -> float:
         """Bytes of the decoded array per stored byte."""
-        return math.prod(self.shape) * self.dtype.itemsize / self.nbytes
+        size = math.prod(self.shape) * self.dtype.itemsize
+        return size / self.nbytes if self.nbytes else math.inf  # a COO list of nothing takes no space
 
     def decode(self) -> np.ndarray:
         """The decoded array, by the codec that made it."""
@@ -142,7 +144,7 @@ class Compressed:
 
 
 @dataclass(frozen=True)
-class Codec(ABC):
+class Codec(metaclass=TypedArguments):
     """Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``.
 
     Example:

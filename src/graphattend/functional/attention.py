@@ -15,6 +15,7 @@ from .._validate import (
     as_number,
     as_rng,
     broadcast_shapes,
+    cast_mask,
     check_length,
     check_ndim,
     check_nonempty,
@@ -22,6 +23,7 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
+from ._widening import widening
 from .softmax import masked_softmax, softmax_pullback
 
 ScoreMod = Callable[..., Any]
@@ -63,9 +65,7 @@ def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, en
             k, v = np.repeat(k, groups, axis=-3), np.repeat(v, groups, axis=-3)
     batch = broadcast_shapes("query, key, value", q.shape[:-2], k.shape[:-2], v.shape[:-2])
     shape = (*batch, q.shape[-2], k.shape[-2])
-    mask = None if attn_mask is None else fit_mask(as_mask(attn_mask), shape, single)
-    if mask is not None and mask.dtype != np.bool_:
-        mask = mask.astype(q.dtype, copy=False)
+    mask = None if attn_mask is None else cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     if as_bool(is_causal, "is_causal"):
         seen = causal_mask(q.shape[-2], k.shape[-2])
         if mask is None:
@@ -161,6 +161,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
     return apply(s).astype(s.dtype, copy=False), pull
 
 
+@widening
 def _sdpa_vjp(
     query: Any,
     key: Any,
@@ -180,6 +181,14 @@ def _sdpa_vjp(
     call = _check(query, key, value, attn_mask, is_causal, enable_gqa)
     q, k, v, mask = call.q, call.k, call.v, call.mask
     dtype = q.dtype
+    return_weights, return_lse = as_bool(return_weights, "return_weights"), as_bool(return_lse, "return_lse")
+    if score_mod is not None and not callable(score_mod):
+        raise InvalidConfigError(
+            f"score_mod: expected a function, got {type(score_mod).__name__}",
+            argument="score_mod",
+            expected="a function",
+            actual=type(score_mod).__name__,
+        )
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
     factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
     s = simd.matmul_nt(q, k) * factor
@@ -238,7 +247,7 @@ def _sdpa_vjp(
 
 
 def _names(return_weights: bool, return_lse: bool) -> list[str]:
-    return ["out"] + ["weights"] * bool(return_weights) + ["lse"] * bool(return_lse)
+    return ["out"] + ["weights"] * return_weights + ["lse"] * return_lse
 
 
 def _ungroup(g: np.ndarray, groups: int) -> np.ndarray:

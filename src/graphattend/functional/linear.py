@@ -21,6 +21,7 @@ from .._validate import (
     common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
+from ._widening import widening
 
 
 def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -93,6 +94,7 @@ def _check_projection(x: np.ndarray, projection: Any) -> np.ndarray:
     return w.astype(x.dtype, copy=False)
 
 
+@widening
 def _favor_vjp(
     x: Any, projection: Any, *, is_query: bool, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:
@@ -255,6 +257,7 @@ def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, 
     return out, pull
 
 
+@widening
 def _linear_attention_vjp(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:

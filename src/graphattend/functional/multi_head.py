@@ -15,6 +15,7 @@ from .._validate import (
     as_int,
     as_mask,
     broadcast_shapes,
+    cast_mask,
     check_length,
     check_ndim,
     check_nonempty,
@@ -24,6 +25,7 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
+from ._widening import widening
 from .attention import fit_mask
 from .softmax import masked_softmax, softmax_pullback
 
@@ -100,6 +102,7 @@ def _check_parameters(parameters: Any, widths: tuple[int, int, int], heads: int)
     return p
 
 
+@widening
 def _multi_head_vjp(
     query: Any,
     key: Any,
@@ -114,9 +117,12 @@ def _multi_head_vjp(
     heads = as_int(num_heads, "num_heads", minimum=1)
     need_weights = as_bool(need_weights, "need_weights")
     x_q, x_k, x_v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
-    for name, x in (("query", x_q), ("key", x_k), ("value", x_v)):
-        check_ndim(x, name, 2)
+    for name, x, least in (("query", x_q, 1), ("key", x_k, 2), ("value", x_v, 2)):
+        check_ndim(x, name, least)
         check_nonempty(x, name)
+    single = x_q.ndim == 1
+    if single:
+        x_q = x_q[None]
     check_length(x_v, "value", -2, x_k.shape[-2], "one value per key")
     batch = broadcast_shapes("query, key, value", x_q.shape[:-2], x_k.shape[:-2], x_v.shape[:-2])
     p = _check_parameters(parameters, (x_q.shape[-1], x_k.shape[-1], x_v.shape[-1]), heads)
@@ -124,7 +130,7 @@ def _multi_head_vjp(
     x_q, x_k, x_v, *arrays = common_dtype(x_q, x_k, x_v, *p.values())
     p = dict(zip(names, arrays, strict=True))
     shape = (*batch, heads, x_q.shape[-2], x_k.shape[-2])
-    mask = _join_masks(attn_mask, key_padding_mask, shape, x_q.dtype)
+    mask = _join_masks(attn_mask, key_padding_mask, shape, x_q.dtype, single)
 
     q, k, v = (
         split_heads(linear(x, p[w], p.get(b)), heads)
@@ -137,6 +143,8 @@ def _multi_head_vjp(
 
     def pullback(g: Any) -> tuple[Any, ...]:
         g_out, g_w = g if need_weights else (g, None)
+        if single:
+            g_out, g_w = (None if x is None else np.asarray(x)[..., None, :] for x in (g_out, g_w))
         g_out = np.zeros_like(out) if g_out is None else np.asarray(g_out, out.dtype)
         gp: dict[str, np.ndarray] = {}
         g_mixed, gp["w_o"], gp["b_o"] = linear_pullback(mixed, p["w_o"], g_out)
@@ -151,13 +159,16 @@ def _multi_head_vjp(
             flat = join_heads(unbroadcast(g_in, head.shape))
             g_x, gp[wn], gp[bn] = linear_pullback(x, p[wn], flat)
             gx.append(g_x)
+        if single:
+            gx[0] = gx[0][0]
         return (*gx, {name: gp[name] for name in p})
 
-    return (out, w) if need_weights else out, pullback
+    y, weights = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
+    return (y, weights) if need_weights else y, pullback
 
 
 def _join_masks(
-    attn_mask: Any, key_padding_mask: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+    attn_mask: Any, key_padding_mask: Any, shape: tuple[int, ...], dtype: np.dtype[Any], single: bool
 ) -> np.ndarray | None:
     mask = None
     if attn_mask is not None:
@@ -165,9 +176,7 @@ def _join_masks(
         lead = shape[:-3]
         if mask.ndim == len(lead) + 2 and lead and mask.shape[:-2] == lead:
             mask = mask[..., None, :, :]  # (B, M, N) without a head axis
-        mask = fit_mask(mask, shape, single=False)
-        if mask.dtype != np.bool_:
-            mask = mask.astype(dtype, copy=False)
+        mask = cast_mask(fit_mask(mask, shape, single), dtype)
     if key_padding_mask is None:
         return mask
     padding = as_mask(key_padding_mask, "key_padding_mask")
@@ -179,9 +188,7 @@ def _join_masks(
             expected=expected,
             actual=padding.shape,
         )
-    padding = padding[..., None, None, :]
-    if padding.dtype != np.bool_:
-        padding = padding.astype(dtype, copy=False)
+    padding = cast_mask(padding[..., None, None, :], dtype)
     if mask is None:
         return padding
     if mask.dtype == np.bool_ and padding.dtype == np.bool_:
@@ -207,7 +214,7 @@ def multi_head_attention(
     Head h owns columns h·D/H … (h+1)·D/H of the projections.
 
     Args:
-        query: (..., M, D).
+        query: (..., M, D), or (D,) for a single query.
         key: (..., N, Dk).
         value: (..., N, Dv).
         parameters: ``w_q (D, D)``, ``w_k (Dk, D)``, ``w_v (Dv, D)``, ``w_o (D, D)`` and, if wanted,
@@ -219,7 +226,8 @@ def multi_head_attention(
         need_weights: Also return the weights of every head, (..., H, M, N).
 
     Returns:
-        Output (..., M, D), or (output, weights). Under `ga.vjp` the parameters' gradient is a mapping.
+        Output (..., M, D), (D,) for a single query; or (output, weights). Under `ga.vjp` the parameters' gradient is a
+        mapping.
 
     Raises:
         DimensionMismatchError, EmptyInputError, InvalidConfigError.

@@ -261,7 +261,8 @@ def project_vjp(x: Array, c: float, eps: float, beyond: float | None = None) -> 
         beyond: Move only the points beyond (1 - beyond)/√c; eps by default.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        outside = gap(x, c) < (eps if beyond is None else beyond) * (2.0 - eps)
+        # Not "<": where the square overflows, the gap is NaN.
+        outside = ~(gap(x, c) >= (eps if beyond is None else beyond) * (2.0 - eps))
     if not outside.any():
         return x, lambda g: (g, np.zeros(()))
     # A hair below the limit, so that rounding does not lead out again: rounding to float32 costs 6e-8 at most.

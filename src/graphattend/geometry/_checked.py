@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._arguments import TypedArguments
+from .._range import silence
 from .._validate import (
+    all_finite,
     as_float,
     as_int,
     as_number,
@@ -20,12 +23,24 @@ from .._validate import (
     common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
-from ..errors import DimensionMismatchError
+from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
 from ._numeric import Array, dot
 
 
-class CheckedManifold(ManifoldBase):
+def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
+    """Refuse what finite numbers have led to that is not one; NaN and infinity that were passed in pass."""
+    if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
+        return
+    raise NumericalInstabilityError(
+        f"{argument}: expected a result that can be represented, got an overflow: the numbers are too large",
+        argument=argument,
+        expected="a finite result",
+        actual="overflow",
+    )
+
+
+class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
 
     A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value
@@ -84,21 +99,26 @@ class CheckedManifold(ManifoldBase):
         """Run `hook` on `arrays`, the first `points` of which are points, and round its result."""
         dtype = common_dtype(*arrays)[0].dtype
         inner = [x.astype(np.float64, copy=False) for x in arrays]
-        entries = [self._admit(x, given.dtype) for x, given in zip(inner[:points], arrays, strict=False)]
-        out, pull = hook(*(x for x, _ in entries), *inner[points:])
-        settled, pull_settled = self._settle(out, dtype) if is_point else (out, lambda g: (g,))
-        result = np.asarray(settled, dtype)[()]  # a scalar, as NumPy has it, for a single distance
+        with silence():
+            entries = [self._admit(x, given.dtype) for x, given in zip(inner[:points], arrays, strict=False)]
+            out, pull = hook(*(x for x, _ in entries), *inner[points:])
+            settled, pull_settled = self._settle(out, dtype) if is_point else (out, lambda g: (g,))
+            result = np.asarray(settled, dtype)[()]  # a scalar, as NumPy has it, for a single distance
+        _check_range((result,), arrays, "points")
 
         def pullback(g: Any) -> tuple[Array, ...]:
             g = as_float(g, "grad_output").astype(np.float64, copy=False)
             broadcast_shapes("grad_output", g.shape, result.shape)
-            gradients = list(pull(pull_settled(np.broadcast_to(g, result.shape))[0]))
-            for i, (_, back) in enumerate(entries):
-                gradients[i] = back(gradients[i])[0]
-            return tuple(
-                unbroadcast(np.asarray(gx), x.shape).astype(x.dtype, copy=False)
-                for gx, x in zip(gradients, arrays, strict=True)
-            )
+            with silence():
+                gradients = list(pull(pull_settled(np.broadcast_to(g, result.shape))[0]))
+                for i, (_, back) in enumerate(entries):
+                    gradients[i] = back(gradients[i])[0]
+                rounded = tuple(
+                    unbroadcast(np.asarray(gx), x.shape).astype(x.dtype, copy=False)
+                    for gx, x in zip(gradients, arrays, strict=True)
+                )
+            _check_range(rounded, [*arrays, g], "grad_output")
+            return rounded
 
         return result, pullback
 

@@ -85,7 +85,7 @@ def advance(x: Array, beta: Array, across: Array, c: float) -> Array:
     theta, inward, across = cut * theta, cut * inward, column(cut) * across
     speed = nonzero(theta / root)
     # Towards the origin: sinh(rho - theta) and one plus the cosine of the angle, instead of a difference.
-    opening = dot(across, across) / (speed * nonzero(speed - np.minimum(inward, 0.0)))
+    opening = dot(across, across) / nonzero(speed * nonzero(speed - np.minimum(inward, 0.0)))
     x_time = time(x, c)
     towards = (np.sinh(np.arcsinh(root * length) - theta) + x_time * np.sinh(theta) * opening) / nonzero(root * length)
     away = np.cosh(theta) + cut * beta * x_time * sinhc(theta)

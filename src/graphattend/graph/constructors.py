@@ -46,6 +46,10 @@ def from_edge_index(
     names: Any = None,
 ) -> NeighborGraph:
     """See `NeighborGraph.from_edge_index`."""
+    if num_nodes is None:
+        edges = check.as_index(edge_index, "edge_index", ndim=2)
+        check.check_nonempty(edges, "edge_index")
+        num_nodes = int(edges.max()) + 1
     size = check_num_nodes(num_nodes)
     edges = check.as_index(edge_index, "edge_index", size, ndim=2)
     if len(edges) != 2:

@@ -31,7 +31,7 @@ def node_link(data: bytes, directed: bool | None) -> NeighborGraph:
     ends = [[_end(link, end, numbers, k) for k, link in enumerate(links)] for end in ("source", "target")]
     sources, targets = np.array(ends, dtype=np.intp).reshape(2, -1)
     layers = _column(nodes, "layer", "nodes")
-    if layers is not None and (layers.ndim != 1 or (layers != np.round(layers)).any()):
+    if layers is not None and (layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31):
         raise Refused("nodes: expected layers that are whole numbers")
     columns: dict[str, np.ndarray | None] = {
         "edge_weights": _column(links, "weight", "links", missing=1.0),

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import TypedArguments
+
 
 @dataclass(frozen=True, eq=False)
-class GraphMetadata:
+class GraphMetadata(metaclass=TypedArguments):
     """Side information for one call of a mechanism: one row per key.
 
     Leading axes are the keys' leading axes and broadcast like them. A plain carrier: the mechanism that reads a

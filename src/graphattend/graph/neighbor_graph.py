@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from .. import _validate as check
+from .._arguments import TypedArguments
 from . import _csr, _fields
 from ._measures import Measures
 from .metadata import GraphMetadata, NodeMetadata
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NeighborGraph(Measures):
+class NeighborGraph(Measures, metaclass=TypedArguments):
     """A graph as compressed rows: row i lists the nodes that node i attends to.
 
     An edge j → i (source j, target i) stands in row i: the target attends to the source. An undirected graph stores
@@ -114,7 +115,7 @@ class NeighborGraph(Measures):
     def from_edge_index(
         cls,
         edge_index: Any,
-        num_nodes: int,
+        num_nodes: int | None = None,
         *,
         edge_features: Any = None,
         edge_weights: Any = None,
@@ -126,7 +127,7 @@ class NeighborGraph(Measures):
 
         Args:
             edge_index: Whole numbers, (2, K): row 0 the sources, row 1 the targets. Duplicates are kept.
-            num_nodes: Number of nodes V.
+            num_nodes: Number of nodes V; by default one more than the largest index.
             edge_features: (K, e), in the order of the columns; reordered with them, as are the next two.
             edge_weights: (K,).
             distances: (K,), not negative.
@@ -139,7 +140,7 @@ class NeighborGraph(Measures):
         Raises:
             DimensionMismatchError: Shapes that do not fit.
             OutOfBoundsError: A node outside 0 … V - 1.
-            EmptyInputError: ``num_nodes`` is 0.
+            EmptyInputError: ``num_nodes`` is 0, or not given and there are no edges.
             InvalidConfigError: Indices that are not whole numbers, a negative ``num_nodes``.
 
         Example:

@@ -29,9 +29,10 @@ from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
-from ._inputs import Inputs, check_inputs, cotangent, restore
+from ._inputs import Inputs, check_inputs, cotangent, no_gradients, restore
 from ._options import Option as Option
 from ._options import option as option
+from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use
 
 Params = Mapping[str, np.ndarray]
@@ -120,7 +121,7 @@ class Attention(metaclass=_Checked):
         (True, 'scaled_dot_product')
     """
 
-    dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1)
+    dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1, maximum=2**31 - 1)
     _: dataclasses.KW_ONLY
     seed: int = option("int", 0, "seed of the initial parameters", minimum=0)
     check_finite: bool = option("bool", True, "refuse NaN and infinity in the inputs")
@@ -403,10 +404,15 @@ class Attention(metaclass=_Checked):
         as_bool(need_weights, "need_weights")
         if isinstance(keys, Prepared):
             call = {"attn_mask": attn_mask, "metadata": metadata, "training": training, "rng": rng}
-            x, out, weights = self._use(query, keys, values, need_weights=need_weights, **call)
+            out, weights, x = self._use_steady(query, keys, values, need_weights=need_weights, **call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-            out, weights = self._evaluate(x, need_weights, training, rng)
+            out, weights = steady(
+                x.q.dtype,
+                lambda wide: self._evaluate(double(x) if wide else x, need_weights, training, rng),
+                (x.q, x.k),
+                finite=self.check_finite,
+            )
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -445,6 +451,20 @@ class Attention(metaclass=_Checked):
         """The forward pass over prepared keys and values; a mechanism may have a cheaper way to it."""
         return use(self, query, prepared, values, **call)
 
+    def _use_steady(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Any, Any, Inputs]:
+        """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
+        q = as_float(query, "query")
+
+        def compute(wide: bool) -> tuple[Any, Any, Inputs]:
+            x, out, weights = self._use(q.astype(np.float64) if wide else q, prepared, values, **call)
+            return out, weights, x
+
+        return steady(np.result_type(q, prepared.keys), compute, (q, prepared.keys), finite=self.check_finite)
+
+    def _columns(self, x: Inputs) -> int:
+        """How many weights a query has."""
+        return int(x.k.shape[-2])
+
     def _drop_weights(self, x: Inputs, training: Any, rng: Any) -> np.ndarray | None:
         heads = () if self.heads is None else (self.heads,)
         return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), training, rng, x.q.dtype)
@@ -480,10 +500,16 @@ class Attention(metaclass=_Checked):
             (..., [H,] M, N); without the M axis for a single query.
         """
         if isinstance(keys, Prepared):
-            x, _, weights = self._use(query, keys, None, attn_mask=attn_mask, metadata=metadata, weights_only=True)
+            call = {"attn_mask": attn_mask, "metadata": metadata}
+            _, weights, x = self._use_steady(query, keys, None, weights_only=True, **call)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-            weights = self._run(x, True, False, None)[1]
+            (weights,) = steady(
+                x.q.dtype,
+                lambda wide: (self._run(double(x) if wide else x, True, False, None)[1],),
+                (x.q, x.k),
+                finite=self.check_finite,
+            )
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
@@ -514,27 +540,36 @@ class Attention(metaclass=_Checked):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
         x = self._check(query, keys, values, attn_mask, metadata)
-        out, _, pull = self._run(x, False, training, rng)
+        dtype = x.q.dtype
+
+        def run(wide: bool) -> tuple[Any, Any, np.dtype[Any]]:
+            out, _, pull = self._run(double(x) if wide else x, False, training, rng)
+            return out, pull, out.dtype
+
+        out, pull, inner = steady(dtype, run, (x.q, x.k), finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
+        def gradients(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            g = cotangent(grad_output, "grad_output", out.shape, inner)
             gw = None
             if grad_weights is not None:
                 heads = () if self.heads is None else (self.heads,)
                 rows = () if x.single else (x.q.shape[-2],)
-                gw = cotangent(grad_weights, "grad_weights", (*x.batch, *heads, *rows, x.k.shape[-2]), out.dtype)
+                gw = cotangent(grad_weights, "grad_weights", (*x.batch, *heads, *rows, self._columns(x)), inner)
             if x.single:
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
             c = pull(g, gw)
-            meta = {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
+            meta = no_gradients(metadata, inner)  # what was not read (by the experts chosen, say) has none
+            meta |= {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
             parameters = {
-                n: c.parameters[n] if n in c.parameters else np.zeros_like(a)
-                for n, a in self._params(out.dtype).items()
+                n: c.parameters[n] if n in c.parameters else np.zeros_like(a) for n, a in self._params(inner).items()
             }
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            return steady_gradients(dtype, lambda: gradients(grad_output, grad_weights), finite=self.check_finite)
 
         return out, pullback
 
@@ -563,7 +598,7 @@ class Attention(metaclass=_Checked):
         Returns:
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
-        out, weights, _ = self._attend(
+        out, weights, _ = self._attend_steady(
             graph, queries, keys, values, as_bool(need_weights, "need_weights"), training, rng, False
         )
         return (out, weights) if need_weights else out
@@ -582,6 +617,23 @@ class Attention(metaclass=_Checked):
         from ._attend import attend
 
         return attend(self, graph, queries, keys, values, need_weights, training, rng, differentiate)
+
+    def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, *call: Any) -> tuple[Any, Any, Any]:
+        """`_attend`, in float64 where float32 overflows."""
+        named = (("queries", queries), ("keys", keys), ("values", values))
+        given = [None if x is None and n != "queries" else as_float(x, n) for n, x in named]
+        dtype = np.result_type(*(a.dtype for a in given if a is not None))
+
+        def compute(wide: bool) -> tuple[Any, Any, Any]:
+            q, k, v = (a.astype(np.float64) if wide and a is not None else a for a in given)
+            return self._attend(graph, q, k, v, *call)
+
+        out, weights, pull = steady(dtype, compute, tuple(given), finite=self.check_finite, argument="queries, keys")
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            return steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
+
+        return out, weights, pullback
 
     def attend_vjp(
         self,
@@ -607,7 +659,7 @@ class Attention(metaclass=_Checked):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
             values) default to another input, their gradient is part of that input's and theirs is zero.
         """
-        out, _, pullback = self._attend(graph, queries, keys, values, False, training, rng, True)
+        out, _, pullback = self._attend_steady(graph, queries, keys, values, False, training, rng, True)
         return out, pullback
 
 

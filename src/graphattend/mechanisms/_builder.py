@@ -30,7 +30,7 @@ class Builder:
     def _with(self, **options: Any) -> Builder:
         return type(self)(self._cls, self._dim, {**self._options, **options})
 
-    def __getattr__(self, name: str) -> Callable[[Any], Builder]:
+    def __getattr__(self, name: str) -> Callable[..., Builder]:
         if name.startswith("_"):
             raise AttributeError(name)
         names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
@@ -41,7 +41,15 @@ class Builder:
                 expected=names,
                 actual=name,
             )
-        return lambda value: self._with(**{name: value})
+
+        def choose(*value: Any) -> Builder:
+            if len(value) != 1:
+                raise InvalidConfigError(
+                    f"{name}: expected one value, got {len(value)}", argument=name, expected="one value", actual=value
+                )
+            return self._with(**{name: value[0]})
+
+        return choose
 
     def build(self) -> Attention:
         """The mechanism with these options."""

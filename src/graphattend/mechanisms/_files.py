@@ -8,6 +8,7 @@ from ..errors import AttentionError, LoadError
 from ..storage import read_archive, write_archive
 from . import from_config
 from ._base import Attention
+from ._budget import budget
 
 KIND = "mechanism"
 
@@ -41,7 +42,9 @@ def load(path: Any) -> Attention:
     config, arrays = read_archive(path, kind=KIND)
     try:
         plain = {name: value for name, value in config.items() if name != "kind"}
-        return from_config(plain).with_parameters(arrays)
+        # Initial parameters are made and then replaced: no more of them than the file holds (and small ones).
+        with budget(4 * sum(a.size for a in arrays.values()) + (1 << 22)):
+            return from_config(plain).with_parameters(arrays)
     except AttentionError as error:
         raise LoadError(
             f"{path}: not a mechanism of this version ({error})", argument="path", actual=str(path)

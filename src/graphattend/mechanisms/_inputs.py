@@ -12,6 +12,8 @@ from .._validate import (
     as_index,
     as_mask,
     broadcast_shapes,
+    cast_data,
+    cast_mask,
     check_finite,
     check_length,
     check_ndim,
@@ -88,9 +90,7 @@ def check_inputs(
     shape = (*batch, *(() if heads is None else (heads,)), q.shape[-2], k.shape[-2])
     mask = None
     if attn_mask is not None:
-        mask = fit_mask(as_mask(attn_mask), shape, single)
-        if mask.dtype != np.bool_:
-            mask = mask.astype(q.dtype, copy=False)
+        mask = cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
     return Inputs(q, k, v, mask, meta, batch, single)
 
@@ -146,7 +146,7 @@ def _check_field(
     else:
         x = as_float(value, argument)
         check_finite(x, argument)
-        x = x.astype(dtype, copy=False)
+        x = cast_data(x, dtype, argument)
         if name in _KEY_FLOATS:
             _check_axes(x, argument, _KEY_FLOATS[name], n_keys, batch)
         elif name == "query_structural":
@@ -183,7 +183,16 @@ def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any
     """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
     a = as_float(g, argument)
     check_shape(a, argument, shape)
-    return a.astype(dtype, copy=False)
+    if a.dtype == dtype:
+        return a
+    with np.errstate(over="ignore"):
+        return a.astype(dtype)
+
+
+def no_gradients(metadata: Any, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
+    """Zeros for every field of checked metadata that is given and has a gradient."""
+    given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE}
+    return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}
 
 
 def restore(gradient: np.ndarray, original: Any) -> np.ndarray:

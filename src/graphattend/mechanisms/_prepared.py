@@ -81,7 +81,8 @@ def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
     assert x.v is not None
     k, v = frozen_copy(x.k), frozen_copy(x.v)
     # Stages act on each row alone, so that one row of keys can stand in for the queries, and later the other way round.
-    (_, p_k, p_v), _ = attn._project(k[..., :1, :], k, v, attn._params(k.dtype))
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: found and mended when it is used
+        (_, p_k, p_v), _ = attn._project(k[..., :1, :], k, v, attn._params(k.dtype))
     return Prepared(attn, k, v, (p_k, p_v))
 
 

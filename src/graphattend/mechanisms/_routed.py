@@ -17,6 +17,7 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._budget import reserve
 from ._inputs import Inputs, cotangent
 
 
@@ -50,6 +51,7 @@ class Routed(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         count = len(self._members)
+        reserve(self.dim, count)
         limit = np.sqrt(6 / (self.dim + count))
         p = {"w_router": rng.uniform(-limit, limit, (self.dim, count)), "b_router": np.zeros(count)}
         for i, member in enumerate(self._members):
@@ -148,6 +150,8 @@ class Routed(Attention):
         def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
             member = self._members[i]
             x = rows.take(Inputs(q, k, v, _member_mask(mask, member), _restrict(meta, member), batch, False), member)
+            if weighted and member._columns(x) != n_keys:
+                raise _adds_edges(i, member)
             return member._run(x, weighted or v is None, False, None)
 
         for i in range(len(self._members)):
@@ -166,7 +170,7 @@ class Routed(Attention):
             runs.append((rows, o, w, pull))
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-            gq, gk, gv = (np.zeros((*batch, *a.shape[-2:]), q.dtype) for a in (q, k, v))
+            gq, gk, gv = (np.zeros(a.shape, q.dtype) for a in (q, k, v))
             g_share = np.zeros((*batch, m_rows, len(self._members)), q.dtype)
             gp: Grads = {}
             gm: Grads = {}
@@ -198,14 +202,14 @@ class Routed(Attention):
                     if heads is not None:
                         gw_i = np.repeat(gw_i[..., None, :, :] / heads, heads, axis=-3)
                 c = pull(share * g_i, gw_i)
-                rows.add(gq, c.q)
-                rows.add_keys(gk, c.k)
-                rows.add_keys(gv, c.v)
+                gq += rows.gradient(c.q, q.shape, of_rows=True)
+                gk += rows.gradient(c.k, k.shape)
+                gv += rows.gradient(c.v, v.shape)
                 gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
                 gm = add_grads(gm, {n: rows.metadata(a, meta[n]) for n, a in c.metadata.items()})
             g_logits = gates.pull(unbroadcast(g_share, gates.shares.shape))
             gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], g_logits)
-            return CoreGradients(unbroadcast(gq, q.shape) + gx, gk, gv, gp, gm)
+            return CoreGradients(gq + gx, gk, gv, gp, gm)
 
         return out, weights, pullback
 
@@ -348,12 +352,16 @@ class _Rows:
         else:
             self._add_entries(target, part)
 
-    def add_keys(self, target: np.ndarray, part: np.ndarray) -> None:
-        """Add gradients of keys or values, which rows share."""
-        if self.kind == "entries":
-            self._add_entries(target, part)
-        else:
-            target += part
+    def gradient(self, part: np.ndarray, shape: tuple[int, ...], *, of_rows: bool = False) -> np.ndarray:
+        """The gradient of a part of an array (queries: `of_rows`) as one of the whole array, of this shape.
+
+        An expert may have summed over axes that broadcast, or not.
+        """
+        if self.kind == "all" or (self.kind == "rows" and not of_rows):
+            return unbroadcast(part, shape)
+        out = np.zeros((*self.batch, *shape[-2:]), part.dtype)
+        self.add(out, part)
+        return unbroadcast(out, shape)
 
     def _add_entries(self, target: np.ndarray, part: np.ndarray) -> None:
         where = np.unravel_index(self.index, self.batch)  # type: ignore[arg-type]
@@ -361,18 +369,23 @@ class _Rows:
 
     def metadata(self, part: np.ndarray, like: np.ndarray) -> np.ndarray:
         """A metadata gradient in the shape of the whole field."""
-        if self.kind != "entries" or (part.ndim == like.ndim and part.shape == like.shape):
-            return part
-        trailing = part.shape[1:]
-        out = np.zeros((*self.batch, *trailing), part.dtype)
+        if self.kind != "entries" or part.shape == like.shape:
+            return unbroadcast(part, like.shape)
+        out = np.zeros((*self.batch, *part.shape[1:]), part.dtype)
         self._add_entries(out, part)
-        return out
+        return unbroadcast(out, like.shape)
+
+
+def _adds_edges(i: int, member: Attention) -> UnsupportedError:
+    return UnsupportedError(
+        f"need_weights: expert {i} ({member.key}) adds edges to the graph", argument="need_weights", actual=member.key
+    )
 
 
 def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
     """One weight per edge of the graph that expert i saw."""
     if w is None or w.shape[0] != part.indices.size:
-        raise UnsupportedError(f"need_weights: expert {i} ({member.key}) adds edges to the graph")
+        raise _adds_edges(i, member)
     return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
 
 

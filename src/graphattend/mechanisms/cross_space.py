@@ -16,6 +16,7 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, option
+from ._budget import reserve
 from ._dot import DotProduct, scaled_dot
 from ._inputs import cotangent
 from .scaled_dot_product import ScaledDotProductAttention
@@ -87,6 +88,7 @@ class CrossSpaceAttention(DotProduct):
         if self.fusion == "mean":
             return {}
         name, width = ("fusion", d) if self.fusion == "concat" else ("gate", 3)
+        reserve(3 * d, width)
         limit = np.sqrt(6 / (3 * d + width))
         return {f"w_{name}": rng.uniform(-limit, limit, (3 * d, width)), f"b_{name}": np.zeros(width)}
 

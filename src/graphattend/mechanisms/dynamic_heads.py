@@ -10,6 +10,7 @@ import numpy as np
 
 from ..functional.multi_head import linear, linear_pullback
 from ._base import CoreGradients, CoreResult, Params, option
+from ._budget import reserve
 from ._inputs import Inputs
 from .multi_head import MultiHeadAttention
 
@@ -54,6 +55,7 @@ class DynamicHeadAttention(MultiHeadAttention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         p = super()._init_parameters(rng)
+        reserve(self.dim, self.num_heads)
         limit = np.sqrt(6 / (self.dim + self.num_heads))
         p["w_gate"] = rng.uniform(-limit, limit, (self.dim, self.num_heads))
         p["b_gate"] = np.zeros(self.num_heads)

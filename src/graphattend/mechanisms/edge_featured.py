@@ -11,12 +11,13 @@ import numpy as np
 from .. import simd
 from .._validate import as_choice, as_number, check_length
 from .._vjp import unbroadcast
-from ..errors import UnsupportedError
 from ..functional.multi_head import join_heads, split_heads
 from ..graph import GraphMetadata, NeighborGraph
-from . import _edge_segments
+from . import _edge_segments, _self_loops
 from ._base import Attention, Gradients, Grads, Params, add_grads, divide_heads, option
+from ._budget import reserve
 from ._inputs import Inputs
+from ._prepared import Prepared, check_query
 
 #: Scores × width that the GATv2 nonlinearity may hold at once (floats).
 TILE_ELEMENTS = 4_000_000
@@ -44,8 +45,9 @@ class EdgeFeaturedAttention(Attention):
         bias: Whether the output has a bias.
         negative_slope: Slope of the LeakyReLU below zero.
         add_self_loops: Whether each node also attends to itself: `attend` then works on
-            `NeighborGraph.with_self_loops`. `forward` knows no nodes and refuses it; append the query to the keys.
-        fill_value: Edge features of an added loop: "mean" of the node's other edges, or a number.
+            `NeighborGraph.with_self_loops`. In `forward` the query itself becomes the last key and value, so that
+            weights have N+1 columns; it always sees itself, and must not be among the keys already.
+        fill_value: Edge features of an added loop: "mean" of the node's other edges (that a mask shows), or a number.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the initial parameters (Glorot & Bengio 2010, uniform).
         check_finite: Whether NaN and infinity in the inputs are refused.
@@ -121,6 +123,7 @@ class EdgeFeaturedAttention(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         heads, d, width, e = self.num_heads, self.dim, self.width, self.edge_dim
+        reserve(2, heads, d + e, width)
 
         def glorot(*shape: int) -> np.ndarray:
             limit = np.sqrt(6 / (shape[-2] + shape[-1]))
@@ -142,12 +145,26 @@ class EdgeFeaturedAttention(Attention):
             value = np.asarray(value)[None]
         return super()._check_parameter(name, value, current)
 
-    def _check(self, *args: Any, **rules: Any) -> Inputs:
-        if self.add_self_loops:
-            raise UnsupportedError(
-                "add_self_loops: needs a graph, use attend (or append the query to the keys)", argument="add_self_loops"
-            )
-        return super()._check(*args, **rules)
+    def _columns(self, x: Inputs) -> int:
+        return super()._columns(x) + self.add_self_loops
+
+    def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
+        if not self.add_self_loops:
+            return super()._run(x, need_weights, training, rng)
+        inner = super()._run
+        return _self_loops.run(
+            x, self.num_heads, self.fill_value, lambda looped: inner(looped, need_weights, training, rng)
+        )
+
+    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
+        if not self.add_self_loops:
+            return super()._use(query, prepared, values, **call)
+        # The query is among the keys and values, so nothing can be done before it is known.
+        q = check_query(self, query, prepared, values)
+        x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
+        passes = call.get("need_weights", True), call.get("training", False), call.get("rng")
+        out, weights, _ = self._run(x._replace(v=None) if call.get("weights_only") else x, *passes)
+        return x, out, weights
 
     def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):

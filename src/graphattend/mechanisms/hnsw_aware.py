@@ -12,6 +12,7 @@ from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
 from ._base import Attention, Params, option
+from ._budget import reserve
 from ._dot import DotProduct
 
 
@@ -70,8 +71,10 @@ class HNSWAwareAttention(DotProduct):
         if self.encoding == "decay":
             return {"decay": np.asarray(self.decay)}
         if self.encoding == "bias":
+            reserve(self.num_layers, self.num_layers)
             layers = np.arange(self.num_layers)
             return {"layer_bias": -self.decay * np.abs(layers[:, None] - layers)}
+        reserve(self.num_layers, self.dim)
         return {"layer_embedding": rng.standard_normal((self.num_layers, self.dim)) * self.dim**-0.5}
 
     def _check_metadata(self, metadata: Params) -> None:

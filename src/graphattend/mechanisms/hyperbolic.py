@@ -96,30 +96,38 @@ class HyperbolicAttention(Attention):
         c = -float(p["curvature"])
         points: list[Any] = []
         pulls: list[Any] = []
+        fixed: list[Any] = []
         for name, x in (("query", q), ("keys", k), ("values", v)):
             if x is None:
                 points.append(None)
                 continue
             if self.strict:
                 _refuse_outside(x, c, name)
-            point, pull_x = poincare.project_vjp(x.astype(np.float64, copy=False), c, _EPS)
+            given = x.astype(np.float64, copy=False)
+            point, pull_x = poincare.project_vjp(given, c, _EPS)
             points.append(point)
             pulls.append(pull_x)
+            fixed.append(1.0 if point is given else (point == given).all(axis=-1))
 
         def pull(*grads: np.ndarray) -> tuple[Any, ...]:
             both = [pull_x(g) for pull_x, g in zip(pulls, grads, strict=True)]
             inputs = [g.astype(x.dtype, copy=False) for (g, _), x in zip(both, (q, k, v), strict=True)]
-            return (*inputs, {"curvature": -sum(gc for _, gc in both)})
+            # All stages depend on √c·point, up to a factor √c. A point that was moved to the rim moves along with
+            # it, so its √c·point stays; the two large terms that cancel there are not made.
+            along = [np.einsum("...d,...d->...", g, x) * f for g, x, f in zip(grads, points, fixed, strict=True)]
+            return (*inputs, {"curvature": -sum(a.sum() for a in along) / (2.0 * c)})
 
         return (points[0], points[1], points[2]), pull
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        tau = float(p["temperature"])
-        d, pull_d = poincare.pairwise_distance_vjp(q, k, -float(p["curvature"]))
+        tau, c = float(p["temperature"]), -float(p["curvature"])
+        d, pull_d = poincare.pairwise_distance_vjp(q, k, c)
 
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
-            gq, gk, gc = pull_d(-gs / tau)
-            return gq, gk, {"curvature": -gc, "temperature": np.asarray((gs * d).sum() / tau**2)}, {}
+            gq, gk, _ = pull_d(-gs / tau)
+            whole = np.asarray((gs * d).sum() / tau)
+            # d is 1/√c times a function of √c·points, whose share is in `_project`.
+            return gq, gk, {"curvature": -whole / (2.0 * c), "temperature": whole / tau}, {}
 
         return -d / tau, pull
 
@@ -133,9 +141,9 @@ class HyperbolicAttention(Attention):
             out, pull_m = _tangent_mean(v, w, c)
 
         def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
-            gv, gw, gc = pull_m(g)
+            gv, gw, _ = pull_m(g)
             gv = gv.sum(axis=-3) if self.aggregation == "frechet" else gv
-            return gw, gv, {"curvature": -gc}
+            return gw, gv, {"curvature": np.asarray((g * out).sum() / (2.0 * c))}  # 1/√c times a function of √c·values
 
         return out, pull
 

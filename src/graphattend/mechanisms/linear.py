@@ -14,6 +14,7 @@ from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.attention import causal_mask
 from ..functional.linear import KeyState, draw_projection, features, mix
 from ._base import Attention, CoreGradients, CoreResult, Params, option
+from ._budget import reserve
 from ._inputs import Inputs
 from ._prepared import Prepared, check_keys, check_query, prepare
 
@@ -123,6 +124,7 @@ class LinearAttention(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         draw = np.random.default_rng([self.seed, self.redraw])
+        reserve(max(self.num_features, self.dim), self.dim)  # drawn in blocks of D rows
         return {"projection": draw_projection(self.num_features, self.dim, draw)}
 
     def redrawn(self) -> LinearAttention:
@@ -159,7 +161,8 @@ class LinearAttention(Attention):
         if self.is_causal:
             return prepare(self, keys, values)
         plain = prepare(self, keys, values)
-        state = _state(self, plain.keys, plain.values)
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `prepare`
+            state = _state(self, plain.keys, plain.values)
         return PreparedState(self, plain.keys, plain.values, plain.projected, state)
 
     def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:

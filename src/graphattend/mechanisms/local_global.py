@@ -17,6 +17,9 @@ from ._attend import check_graph, chunks
 from ._base import Attention, CoreGradients, CoreResult, Gradients, Params, option
 from ._dot import DotProduct
 
+#: Global keys that can be asked for by their number.
+MOST_GLOBAL = 1_000_000
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalGlobalAttention(DotProduct):
@@ -65,7 +68,7 @@ class LocalGlobalAttention(DotProduct):
     def _check_options(self) -> None:
         nodes = self.global_nodes
         if isinstance(nodes, (int, np.integer)):
-            nodes = range(as_int(nodes, "global_nodes", minimum=0))
+            nodes = range(as_int(nodes, "global_nodes", minimum=0, maximum=MOST_GLOBAL))
         array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes")
         if array.ndim != 1 or (array.size and array.min() < 0):
             raise InvalidConfigError(

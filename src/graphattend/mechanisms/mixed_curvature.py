@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import simd
 from .._validate import as_choice, as_int, as_number
+from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
 from ._base import Attention, Grads, Params, add_grads, option
@@ -171,10 +172,10 @@ class MixedCurvatureAttention(Attention):
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             g = -gs / tau
             gq, gk, g_share = [], [], []
-            for s, (d, pull_d, _) in zip(share, parts, strict=True):
+            for s, (d, pull_d, at) in zip(share, parts, strict=True):
                 a, b = pull_d(g * s)
-                gq.append(a)
-                gk.append(b)
+                gq.append(unbroadcast(a, q[..., at].shape))  # spaces differ in which batch axes they have summed
+                gk.append(unbroadcast(b, k[..., at].shape))
                 g_share.append((g * d).sum())
             gh = np.asarray(g_share) * q.dtype.type(len(self.spaces))
             g_mixing = soft * (gh - (gh * soft).sum())
@@ -190,7 +191,8 @@ class MixedCurvatureAttention(Attention):
         def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
             grads = [back(g[..., at]) for (_, back), (_, at) in zip(parts, slices, strict=True)]
             gw = add_grads(*({"w": a} for a, _ in grads))["w"]
-            return gw, np.concatenate([b for _, b in grads], axis=-1), {}
+            gv = [unbroadcast(b, v[..., at].shape) for (_, b), (_, at) in zip(grads, slices, strict=True)]
+            return gw, np.concatenate(gv, axis=-1), {}
 
         return np.concatenate([out for out, _ in parts], axis=-1), pull
 

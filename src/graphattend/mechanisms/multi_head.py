@@ -14,8 +14,10 @@ from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
 from ._base import Attention, CoreResult, Grads, Params, divide_heads, option
+from ._budget import reserve
 from ._dot import fused_core
 from ._inputs import Inputs
+from ._overflow import double, steady
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ class MultiHeadAttention(Attention):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         inner = self.num_heads * self.width
+        reserve(4, self.dim, inner)
         limit = np.sqrt(6 / (self.dim + inner))
         p = {name: rng.uniform(-limit, limit, (self.dim, inner)) for name in WEIGHTS[:3]}
         p["w_o"] = rng.uniform(-limit, limit, (inner, self.dim))
@@ -212,7 +215,12 @@ class MultiHeadAttention(Attention):
                 argument="head",
             )
         x = self._check(query, keys, values, attn_mask, None)
-        p = self._params(x.q.dtype)
-        (q, k, v), _ = self._project(x.q, x.k, x.v, p)
-        out = self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :]
+
+        def compute(wide: bool) -> tuple[np.ndarray]:
+            y = double(x) if wide else x
+            p = self._params(y.q.dtype)
+            (q, k, v), _ = self._project(y.q, y.k, y.v, p)
+            return (self._core(q, k, v, y.mask, {}, p, None, False)[0][..., index, :, :],)
+
+        (out,) = steady(x.q.dtype, compute, (x.q, x.k), finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)

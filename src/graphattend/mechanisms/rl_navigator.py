@@ -25,6 +25,7 @@ from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
 from ..graph.search import Navigation, best_first, by_policy
 from ._base import Attention, Params, option
+from ._budget import reserve
 
 
 class Codes(NamedTuple):
@@ -100,6 +101,7 @@ class RLNavigator(Attention):
         return self.rank or self.dim
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        reserve(2, self.dim, self.dim)
         axes = np.eye(self.dim)
         if self.width < self.dim:
             axes = np.linalg.qr(rng.standard_normal((self.dim, self.width)))[0]

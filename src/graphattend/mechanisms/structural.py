@@ -13,6 +13,7 @@ from .._validate import check_length
 from .._vjp import unbroadcast
 from ..graph import GraphMetadata
 from ._base import Attention, Grads, Params, option
+from ._budget import reserve
 from ._dot import DotProduct
 
 
@@ -76,6 +77,7 @@ class StructuralAttention(DotProduct):
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         p: dict[str, np.ndarray] = {}
+        reserve(2, self.num_features, self.dim)
         if self.mode != "features":
             p["bias"] = np.zeros(self.num_features)
         if self.mode != "bias":

@@ -160,7 +160,7 @@ def attention(
             total = total * shrink + p.sum(axis=-1, keepdims=True)
             acc = acc * shrink + matmul(p, v[..., cols, :])
             top = new
-        alive = total > 0
+        alive = total != 0  # NaN, too, is shown
         np.divide(acc, total, out=out[..., rows, :], where=np.broadcast_to(alive, acc.shape))
         out[..., rows, :][np.broadcast_to(~alive, acc.shape)] = 0
         safe = np.where(alive, total, dtype.type(1))

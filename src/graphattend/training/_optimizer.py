@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._validate import as_float, as_int, as_number, check_finite, check_shape, near_miss
-from ..errors import InvalidConfigError
+from .. import _range
+from .._arguments import TypedArguments
+from .._validate import all_finite, as_float, as_int, as_number, check_finite, check_shape, near_miss
+from ..errors import InvalidConfigError, NumericalInstabilityError
 
 #: A learning rate, or a schedule that gives one for step 0, 1, …
 Rate = float | Callable[[int], float]
@@ -61,7 +63,7 @@ def checked_gradients(grads: Any, params: Arrays) -> Arrays:
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer:
+class Optimizer(metaclass=TypedArguments):
     """Base of the optimizers: options as fields, `init` and `update` as pure functions.
 
     A subclass names its running averages in `slots` and states one step for one parameter in `_step`.
@@ -171,7 +173,23 @@ class Optimizer:
             own, param = self._for(name), checked[name]
             count = self._state_int(state, f"count/{name}") + 1
             slots = {slot: self._state_array(state, slot, name, own, param) for slot in own.slots}
-            value, slots = own._step(name, param, grad, slots, count, own._rate(step))
+            rate = own._rate(step)
+            checked_step = _range.FLAGS
+            try:
+                with _range.trap():
+                    value, slots = own._step(name, param, grad, slots, count, rate)
+            except FloatingPointError:  # maybe a false alarm: the numbers decide
+                checked_step = False
+                with _range.silence():
+                    value, slots = own._step(name, param, grad, slots, count, rate)
+            overflow = not checked_step and not all(all_finite(np.asarray(a)) for a in (value, *slots.values()))
+            if overflow:
+                raise NumericalInstabilityError(
+                    f"grads[{name!r}]: expected numbers whose squares {param.dtype} can hold, got an overflow",
+                    argument=f"grads[{name!r}]",
+                    expected="smaller numbers",
+                    actual="overflow",
+                )
             new_params[name] = np.asarray(value, param.dtype)
             new_state[f"count/{name}"] = count
             for slot, array in slots.items():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import TypedArguments
 from .._validate import as_choice, as_int, as_number, as_rng, check_shape
 from ..errors import InvalidConfigError
 from ._optimizer import Arrays, State, checked_parameters
@@ -35,7 +36,7 @@ def _weighted_sum(gradients: Mapping[str, Arrays], weights: Mapping[str, float])
 
 
 @dataclasses.dataclass(frozen=True)
-class LossBalancer:
+class LossBalancer(metaclass=TypedArguments):
     """Combines the losses of several objectives, and their gradients, into one step.
 
     - ``"fixed"``: Σ w·L with the given weights.

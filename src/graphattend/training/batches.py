@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from .._arguments import TypedArguments
 from .._validate import as_array, as_index, as_int, check_length, check_nonempty
 from ..errors import InvalidConfigError
 
@@ -20,7 +21,7 @@ class Data(Protocol):
         """The batch of the samples `index`; `rng` for whatever is drawn anew each time."""
 
 
-class Nodes:
+class Nodes(metaclass=TypedArguments):
     """Batches of nodes: arrays (b,) of node indices.
 
     Args:
@@ -60,7 +61,7 @@ class PairBatch(NamedTuple):
     negatives: np.ndarray
 
 
-class Pairs:
+class Pairs(metaclass=TypedArguments):
     """Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with.
 
     Args:
@@ -135,7 +136,7 @@ class NeighborhoodBatch(NamedTuple):
     neighbors: np.ndarray
 
 
-class Neighborhoods:
+class Neighborhoods(metaclass=TypedArguments):
     """Batches of nodes, each with its neighbours in a graph, or with a sample of them.
 
     Args:
@@ -196,7 +197,7 @@ class Neighborhoods:
         return NeighborhoodBatch(nodes, np.concatenate([[0], np.cumsum(degree)]), self.indices[edge])
 
 
-class Rows:
+class Rows(metaclass=TypedArguments):
     """Batches of rows of arrays that have the same number of them: tuples of arrays.
 
     Args:

@@ -17,6 +17,7 @@ from .._validate import (
 )
 from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
+from ..functional._widening import widening
 from ._reduce import loss_data, reduced, sigmoid, softplus
 from ._similarity import dot_rows, unit_rows
 
@@ -114,6 +115,7 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
     return shaped
 
 
+@widening
 def _info_nce_vjp(
     anchor: Any,
     positives: Any,
@@ -175,6 +177,7 @@ def info_nce(
     )[0]
 
 
+@widening
 def _local_contrastive_vjp(
     node: Any,
     neighbors: Any,

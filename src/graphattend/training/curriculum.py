@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import TypedArguments
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim
 from ..errors import InvalidConfigError
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class Stage(metaclass=TypedArguments):
     """One stage of a curriculum.
 
     Args:
@@ -49,7 +50,7 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-class CurriculumScheduler:
+class CurriculumScheduler(metaclass=TypedArguments):
     """Stages one after the other; after the last one its values stay.
 
     With ``mode="step"`` a stage's values hold throughout the stage. With ``"linear"`` they are reached at its end

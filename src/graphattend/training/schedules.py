@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .._arguments import TypedArguments
 from .._validate import as_int, as_number
 from ..errors import InvalidConfigError
 
@@ -16,7 +17,7 @@ def _step_number(t: Any) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class constant:
+class constant(metaclass=TypedArguments):
     """The same rate at every step.
 
     Args:
@@ -43,7 +44,7 @@ class constant:
 
 
 @dataclasses.dataclass(frozen=True)
-class step:
+class step(metaclass=TypedArguments):
     """The rate times `gamma` after every `step_size` steps.
 
     Args:
@@ -75,7 +76,7 @@ class step:
 
 
 @dataclasses.dataclass(frozen=True)
-class warmup:
+class warmup(metaclass=TypedArguments):
     """Linear warm-up: lr·(t+1)/warmup_steps, then lr.
 
     Args:
@@ -105,7 +106,7 @@ class warmup:
 
 
 @dataclasses.dataclass(frozen=True)
-class cosine:
+class cosine(metaclass=TypedArguments):
     """Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on.
 
     Args:

@@ -18,6 +18,7 @@ from .._validate import (
 )
 from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
+from ..functional._widening import widening
 from ._reduce import loss_data, reduced, sigmoid, softplus
 from .regularizers import checked_pairs, scatter_rows
 
@@ -33,6 +34,7 @@ def _chosen_rows(index: Any, length: int) -> np.ndarray:
     return rows
 
 
+@widening
 def _cross_entropy_vjp(
     logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
 ) -> tuple[Any, Pullback]:
@@ -102,6 +104,7 @@ def cross_entropy(
     return _cross_entropy_vjp(logits, targets, index=index, label_smoothing=label_smoothing, reduction=reduction)[0]
 
 
+@widening
 def _reconstruction_vjp(prediction: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
     x = loss_data(prediction, "prediction", 0)
     y = loss_data(target, "target", 0)
@@ -142,6 +145,7 @@ def reconstruction(prediction: Any, target: Any, *, reduction: str = "mean") -> 
     return _reconstruction_vjp(prediction, target, reduction=reduction)[0]
 
 
+@widening
 def _adjacency_reconstruction_vjp(
     embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"
 ) -> tuple[Any, Pullback]:

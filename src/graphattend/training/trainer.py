@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import TypedArguments
 from .._validate import as_bool, as_choice, as_float, as_int, as_number, check_shape
 from ..errors import InvalidConfigError, NumericalInstabilityError
 from . import _checkpoint
@@ -88,7 +89,7 @@ class FitResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trainer:
+class Trainer(metaclass=TypedArguments):
     """Trains parameters with mini-batches; the same seed gives the same bits, also across a resume.
 
     Args:

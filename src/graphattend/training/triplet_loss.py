@@ -8,10 +8,12 @@ import numpy as np
 
 from .._validate import as_number, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
+from ..functional._widening import widening
 from ._reduce import loss_data, reduced
 from ._similarity import row_norm
 
 
+@widening
 def _triplet_vjp(
     anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean"
 ) -> tuple[Any, Pullback]:

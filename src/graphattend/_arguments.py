@@ -1,0 +1,47 @@
+"""Constructors whose wrong, missing or superfluous arguments are typed errors rather than TypeError."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABCMeta
+from typing import Any
+
+from ._validate import near_miss
+from .errors import InvalidConfigError
+
+
+class TypedArguments(ABCMeta):
+    """Metaclass of classes that people configure: options by name, checked against the constructor's signature."""
+
+    def __call__(cls, /, *args: Any, **options: Any) -> Any:
+        try:
+            return super().__call__(*args, **options)
+        except TypeError:
+            error = _mismatch(cls, args, options)
+            if error is None:  # the arguments are the constructor's: the fault is elsewhere
+                raise
+        raise error
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, for `inspect` and `help`."""
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=cls)
+
+
+def _mismatch(cls: type, args: tuple[Any, ...], options: dict[str, Any]) -> InvalidConfigError | None:
+    signature = inspect.signature(cls)
+    try:
+        signature.bind(*args, **options)
+    except TypeError as error:
+        names = list(signature.parameters)
+        for name in options:
+            if name not in names:
+                return InvalidConfigError(
+                    f"{name}: no such option of {cls.__name__}{near_miss(name, names)}",
+                    argument=name,
+                    expected=names,
+                    actual=name,
+                )
+        return InvalidConfigError(f"{cls.__name__}: {error}", argument=cls.__name__, expected=names, actual=str(error))
+    return None

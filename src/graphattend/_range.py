@@ -1,0 +1,56 @@
+"""Has finite input led to overflow? NumPy's floating-point flags tell; without them (WebAssembly) the result does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ._validate import all_finite
+
+
+def _has_flags() -> bool:
+    try:
+        with np.errstate(over="raise"):
+            np.square(np.full(1, 1e30, np.float32))
+    except FloatingPointError:
+        return True
+    return False
+
+
+#: Whether NumPy notices overflows at all.
+FLAGS = _has_flags()
+
+
+def trap(**quiet: str) -> np.errstate:
+    """A context in which an overflow raises FloatingPointError where that is possible, and nothing warns."""
+    mode = "raise" if FLAGS else "ignore"
+    kinds: dict[str, Any] = {"over": mode, "invalid": mode, "divide": mode}
+    return np.errstate(**(kinds | quiet))
+
+
+def silence() -> np.errstate:
+    """A context in which nothing warns."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
+    """Whether `looks_like_overflow`, where there are no flags that would have told."""
+    return not FLAGS and looks_like_overflow(result, inputs)
+
+
+def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
+    """Whether a result is not finite, or has rows of zeros (all scores were -inf), and the inputs are large enough to
+    be the cause.
+
+    A flag alone is no proof: some BLAS libraries raise flags where nothing overflows.
+    """
+    if all_finite(result) and bool(np.atleast_1d(result).any(axis=-1).all()):
+        return False
+    return any(_large(x) for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size)
+
+
+def _large(x: np.ndarray) -> bool:
+    with silence():
+        return bool(1e-4 * np.sqrt(np.finfo(x.dtype).max) < np.abs(x).max() < np.inf)
