@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from . import analysis, compression, errors, functional, geometry, graph, interop, simd, testing, training
     from ._schema import schema
     from .graph import GraphMetadata, NeighborGraph
-    from .mechanisms._base import Attention, Gradients
+    from .mechanisms._base import Attention
     from .mechanisms._files import load
+    from .mechanisms._gradients import Gradients
     from .recommendation import Recommendation, recommend
 
 __version__ = "0.1.0"
@@ -37,7 +38,7 @@ __version__ = "0.1.0"
 #: Public names that are imported when first used, and where they come from.
 _LAZY = {
     "Attention": "mechanisms._base",
-    "Gradients": "mechanisms._base",
+    "Gradients": "mechanisms._gradients",
     "GraphMetadata": "graph",
     "NeighborGraph": "graph",
     "Recommendation": "recommendation",

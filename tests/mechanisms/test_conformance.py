@@ -9,7 +9,8 @@ import pytest
 
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
-from graphattend.mechanisms._base import Attention, option
+from graphattend.mechanisms._base import Attention
+from graphattend.mechanisms._options import option
 from graphattend.testing import LAWS, check_mechanism
 
 

@@ -60,7 +60,7 @@ def _gat_vjp(
         raise InvalidConfigError(
             f"parameters: {missing[0]} is missing", argument="parameters", expected=list(attn.parameters())
         )
-    attn = attn.with_parameters(parameters)  # type: ignore[assignment]
+    attn = attn.with_parameters(parameters)
     call = {"attn_mask": attn_mask, "metadata": None if features is None else GraphMetadata(edge_features=features)}
     output, weights = attn.forward(query, key, key, need_weights=True, **call)
 

@@ -20,7 +20,8 @@ from ..graph import NeighborGraph
 from ._inputs import DIFFERENTIABLE, cotangent
 
 if TYPE_CHECKING:
-    from ._base import Attention, Gradients
+    from ._base import Attention
+    from ._gradients import Gradients
 
 #: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
 CHUNK_ELEMENTS = 4_000_000
@@ -150,7 +151,7 @@ def attend(
     out, pull_f = attn._finish(mixed, p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        from ._base import add_grads
+        from ._gradients import add_grads
 
         g = cotangent(grad_output, "grad_output", out.shape, dtype)
         gw = None if grad_weights is None else cotangent(grad_weights, "grad_weights", (n_edges, *lead), dtype)
@@ -210,7 +211,7 @@ def _finish_fused(
     out, pull_f = job.attn._finish(mixed, job.p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        from ._base import add_grads
+        from ._gradients import add_grads
 
         assert f.weights is not None
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
@@ -255,7 +256,7 @@ def defaulted(
     keys_default: bool,
 ) -> Gradients:
     """Gradients where inputs that were not given count as part of those they default to."""
-    from ._base import Gradients
+    from ._gradients import Gradients
 
     if values_default:
         g_k, g_v = g_k + g_v, np.zeros_like(g_v)

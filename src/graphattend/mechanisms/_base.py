@@ -15,98 +15,28 @@ the two. `v` is None when only the weights are asked for; a stage then passes it
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, check_finite, check_shape, near_miss
+from .._validate import as_bool, as_float
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
+from ._configured import Configured
+from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._inputs import Inputs, check_inputs, cotangent, no_gradients, restore
-from ._options import Option as Option
-from ._options import option as option
 from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use
 
-Params = Mapping[str, np.ndarray]
-Grads = dict[str, np.ndarray]
-
-
-class Gradients(NamedTuple):
-    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
-
-    Example:
-        >>> import numpy as np, graphattend as ga
-        >>> x = np.eye(3)
-        >>> output, pullback = ga.ScaledDotProductAttention(3).vjp(x[0], x, x)
-        >>> gradients = pullback(np.ones(3))
-        >>> gradients.keys.shape, gradients.parameters
-        ((3, 3), {})
-    """
-
-    query: np.ndarray
-    keys: np.ndarray
-    values: np.ndarray
-    parameters: Grads
-    metadata: Grads = {}  # noqa: RUF012 -- a NamedTuple's default, never mutated
-
-
-class CoreGradients(NamedTuple):
-    """Gradients of `_core` for its own arguments."""
-
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    parameters: Grads
-    metadata: Grads
-
-
-#: Output, weights (or None where they are not asked for or do not exist), and ``pullback(g_out, g_weights)``.
-CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
-
-
-def add_grads(*parts: Grads) -> Grads:
-    """The sum of several dictionaries of gradients."""
-    out: Grads = {}
-    for part in parts:
-        for name, g in part.items():
-            out[name] = out[name] + g if name in out else g
-    return out
-
-
-class _Checked(type):
-    """Makes a wrong option name or a missing dim a typed error rather than a TypeError."""
-
-    def __call__(cls, /, *args: Any, **options: Any) -> Any:
-        if not args and "dim" not in options:
-            raise InvalidConfigError("dim: expected a whole number >= 1, got nothing", argument="dim")
-        if len(args) > 1:
-            raise InvalidConfigError(
-                f"options: expected only dim as a positional argument, got {len(args)}", argument="options"
-            )
-        names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
-        if args:
-            names.remove("dim")
-        for name in options:
-            if name not in names:
-                raise InvalidConfigError(
-                    f"{name}: no such option of {cls.__name__}{near_miss(name, names)}",
-                    argument=name,
-                    expected=names,
-                    actual=name,
-                )
-        return super().__call__(*args, **options)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Attention(metaclass=_Checked):
+class Attention(Configured):
     """Base class of all mechanisms.
 
     Args:
@@ -121,12 +51,6 @@ class Attention(metaclass=_Checked):
         (True, 'scaled_dot_product')
     """
 
-    dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1, maximum=2**31 - 1)
-    _: dataclasses.KW_ONLY
-    seed: int = option("int", 0, "seed of the initial parameters", minimum=0)
-    check_finite: bool = option("bool", True, "refuse NaN and infinity in the inputs")
-
-    key: ClassVar[str]
     family: ClassVar[str]
     complexity: ClassVar[str]
     supports_variable_length: ClassVar[bool] = True
@@ -138,27 +62,6 @@ class Attention(metaclass=_Checked):
     #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
     #: (weights @ values = output), "stays_on_manifold".
     laws: ClassVar[frozenset[str]] = frozenset()
-
-    # -- construction ------------------------------------------------------------------------------------------
-
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            rule: Option | None = f.metadata.get("option")
-            if rule is not None:
-                object.__setattr__(self, f.name, rule.check(f.name, getattr(self, f.name)))
-        self._check_options()
-        initial = self._init_parameters(np.random.default_rng(self.seed))
-        object.__setattr__(
-            self, "_parameters", {n: np.array(a, dtype=np.float64, order="C") for n, a in initial.items()}
-        )
-        object.__setattr__(self, "_cast", {})
-
-    def _check_options(self) -> None:
-        """Check (and normalise, by object.__setattr__) options that depend on one another."""
-
-    def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Initial values of the parameters, by name."""
-        return {}
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
@@ -177,7 +80,17 @@ class Attention(metaclass=_Checked):
         """
         return Builder(cls, dim)
 
-    # -- options and parameters --------------------------------------------------------------------------------
+    def save(self, path: Any) -> None:
+        """Write options and parameters to a .npz or .safetensors file (by suffix), atomically.
+
+        Raises:
+            InvalidConfigError: Another suffix.
+        """
+        from ._files import save
+
+        save(self, path)
+
+    # -- what a mechanism says of itself ------------------------------------------------------------------------
 
     @property
     def heads(self) -> int | None:
@@ -205,94 +118,6 @@ class Attention(metaclass=_Checked):
 
     def _check_metadata(self, metadata: Params) -> None:
         """Check what only the mechanism knows about its metadata, such as the width of edge features."""
-
-    def parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the learnable arrays, by name."""
-        return {name: a.copy() for name, a in self._parameters.items()}  # type: ignore[attr-defined]
-
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Attention:
-        """A new mechanism with some or all parameters replaced; this one stays as it is.
-
-        Args:
-            parameters: Arrays by name, in the shapes of `parameters()`.
-
-        Raises:
-            InvalidConfigError: Unknown name; DimensionMismatchError: wrong shape.
-        """
-        if not isinstance(parameters, Mapping):
-            raise InvalidConfigError(
-                f"parameters: expected a mapping of names to arrays, got {type(parameters).__name__}",
-                argument="parameters",
-                expected="a mapping",
-                actual=type(parameters).__name__,
-            )
-        current: dict[str, np.ndarray] = self._parameters  # type: ignore[attr-defined]
-        new = dict(current)
-        for name, value in parameters.items():
-            if name not in current:
-                raise InvalidConfigError(
-                    f"parameters: unknown name {name!r:.60}{near_miss(name, current)}",
-                    argument="parameters",
-                    expected=list(current),
-                    actual=name,
-                )
-            new[name] = self._check_parameter(name, value, current[name])
-        other = copy.copy(self)
-        object.__setattr__(other, "_parameters", new)
-        object.__setattr__(other, "_cast", {})
-        return other
-
-    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
-        a = as_float(value, name)
-        check_shape(a, name, current.shape)
-        check_finite(a, name)
-        return a.copy()
-
-    def _params(self, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
-        cast: dict[Any, dict[str, np.ndarray]] = self._cast  # type: ignore[attr-defined]
-        found = cast.get(dtype)
-        if found is None:
-            found = {n: a.astype(dtype, copy=False) for n, a in self._parameters.items()}  # type: ignore[attr-defined]
-            cast[dtype] = found
-        return found
-
-    def to_config(self) -> dict[str, Any]:
-        """Key, dim, options and version in JSON types; `ga.from_config` rebuilds the mechanism."""
-        options = {}
-        for f in dataclasses.fields(self):
-            if f.init and f.name != "dim":
-                options[f.name] = self._encode_option(f.name, getattr(self, f.name))
-        return {"key": self.key, "dim": self.dim, "options": options, "version": 1}
-
-    def _encode_option(self, name: str, value: Any) -> Any:
-        """The JSON form of one option."""
-        return value
-
-    @classmethod
-    def _decode_option(cls, name: str, value: Any) -> Any:
-        """The inverse of `_encode_option`."""
-        return value
-
-    def save(self, path: Any) -> None:
-        """Write options and parameters to a .npz or .safetensors file (by suffix), atomically.
-
-        Raises:
-            InvalidConfigError: Another suffix.
-        """
-        from ._files import save
-
-        save(self, path)
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        mine, theirs = self._parameters, other._parameters  # type: ignore[attr-defined]
-        return self.to_config() == other.to_config() and all(
-            np.array_equal(a, theirs[name]) for name, a in mine.items()
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.key, self.dim))
 
     # -- stages that mechanisms override -----------------------------------------------------------------------
 

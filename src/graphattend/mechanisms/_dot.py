@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import simd
-from ._base import Attention, CoreGradients, CoreResult, Grads, Params, option
+from ._base import Attention
+from ._gradients import CoreGradients, CoreResult, Grads, Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

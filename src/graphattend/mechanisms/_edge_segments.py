@@ -11,7 +11,7 @@ from .. import simd
 from .._validate import as_float, check_shape
 from ..simd.numpy_ops import segment_sum
 from ._attend import check_nodes, graph_metadata
-from ._base import Gradients, Grads, Params, add_grads
+from ._gradients import Gradients, Grads, Params, add_grads
 
 if TYPE_CHECKING:
     from .edge_featured import EdgeFeaturedAttention

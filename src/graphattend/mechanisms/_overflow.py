@@ -14,7 +14,7 @@ from ..errors import NumericalInstabilityError
 from ._inputs import Inputs
 
 if TYPE_CHECKING:
-    from ._base import Gradients
+    from ._gradients import Gradients
 
 R = TypeVar("R", bound=tuple[Any, ...])
 G = TypeVar("G", bound="Gradients")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..functional.softmax import masked_softmax
 from ..graph.search import padded_rows
-from ._base import add_grads
+from ._gradients import add_grads
 
 if TYPE_CHECKING:
     from ..graph import NeighborGraph

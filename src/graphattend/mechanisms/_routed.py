@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
-from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._base import Attention
 from ._budget import reserve
+from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._inputs import Inputs, cotangent
 
 
@@ -58,7 +59,7 @@ class Routed(Attention):
             p |= {f"experts/{i}/{name}": a for name, a in member.parameters().items()}
         return p
 
-    def with_parameters(self, parameters: Mapping[str, Any]) -> Attention:
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
         """A new mechanism with some or all parameters replaced, those of experts by ``experts/x/name``."""
         other = super().with_parameters(parameters)
         current: dict[str, np.ndarray] = other._parameters  # type: ignore[attr-defined]

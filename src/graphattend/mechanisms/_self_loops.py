@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._vjp import unbroadcast
-from ._base import CoreGradients
+from ._gradients import CoreGradients
 from ._inputs import Inputs
 
 Run = Callable[[Inputs], tuple[Any, Any, Callable[..., CoreGradients]]]

@@ -15,10 +15,12 @@ from ..functional.multi_head import linear, linear_pullback
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes, defaulted
-from ._base import Attention, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, option
+from ._base import Attention
 from ._budget import reserve
 from ._dot import DotProduct, scaled_dot
+from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._inputs import cotangent
+from ._options import option
 from .scaled_dot_product import ScaledDotProductAttention
 
 

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..functional.multi_head import linear, linear_pullback
-from ._base import CoreGradients, CoreResult, Params, option
 from ._budget import reserve
+from ._gradients import CoreGradients, CoreResult, Params
 from ._inputs import Inputs
+from ._options import option
 from .multi_head import MultiHeadAttention
 
 

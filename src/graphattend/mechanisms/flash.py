@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..functional.attention import causal_mask
-from ._base import CoreResult, Params, option
 from ._dot import DotProduct, flash_core
+from ._gradients import CoreResult, Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,8 +11,10 @@ import numpy as np
 from .._vjp import unbroadcast
 from ..functional.rotary import rotary, rotate
 from ..graph import GraphMetadata
-from ._base import Attention, Params, option
+from ._base import Attention
 from ._dot import DotProduct
+from ._gradients import Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

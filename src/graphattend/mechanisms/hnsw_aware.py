@@ -11,9 +11,11 @@ import numpy as np
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
-from ._base import Attention, Params, option
+from ._base import Attention
 from ._budget import reserve
 from ._dot import DotProduct
+from ._gradients import Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,9 @@ from .. import simd
 from .._validate import as_number
 from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
-from ._base import Attention, CoreResult, Grads, Params, option
+from ._base import Attention
+from ._gradients import CoreResult, Grads, Params
+from ._options import option
 
 #: How far inside the ball points are put that come from outside, in double precision.
 _EPS = poincare.project_eps(np.float64)

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import simd
 from ..functional.softmax import softmax_pullback
-from ._base import Attention, option
+from ._base import Attention
+from ._options import option
 from ._routed import Gates, Routed, as_members
 
 

@@ -13,9 +13,11 @@ from .._validate import as_bool, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.attention import causal_mask
 from ..functional.linear import KeyState, draw_projection, features, mix
-from ._base import Attention, CoreGradients, CoreResult, Params, option
+from ._base import Attention
 from ._budget import reserve
+from ._gradients import CoreGradients, CoreResult, Params
 from ._inputs import Inputs
+from ._options import option
 from ._prepared import Prepared, check_keys, check_query, prepare
 
 

@@ -14,8 +14,10 @@ from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
 from ._attend import check_graph, chunks
-from ._base import Attention, CoreGradients, CoreResult, Gradients, Params, option
+from ._base import Attention
 from ._dot import DotProduct
+from ._gradients import CoreGradients, CoreResult, Gradients, Params
+from ._options import option
 
 #: Global keys that can be asked for by their number.
 MOST_GLOBAL = 1_000_000

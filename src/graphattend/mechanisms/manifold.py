@@ -11,8 +11,10 @@ import numpy as np
 from ..errors import InvalidConfigError, UnsupportedError
 from ..geometry import Euclidean, Lorentz, Manifold, Poincare, Product, Sphere
 from ..geometry import from_config as manifold_from_config
-from ._base import Attention, Grads, Params, option
+from ._base import Attention
 from ._geodesic import distances, mean, project
+from ._gradients import Grads, Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,8 +13,10 @@ from .._validate import as_choice, as_int, as_number
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
-from ._base import Attention, Grads, Params, add_grads, option
+from ._base import Attention
 from ._geodesic import distances, mean, project
+from ._gradients import Grads, Params, add_grads
+from ._options import option
 
 _SPACES = {"euclidean": Euclidean, "poincare": Poincare, "lorentz": Lorentz, "sphere": Sphere}
 

@@ -12,8 +12,9 @@ from ..errors import InvalidConfigError
 from ..functional.gating import load_balance_loss, top_k
 from ..functional.softmax import softmax_pullback
 from ..graph import GraphMetadata
-from ._base import Attention, option
+from ._base import Attention
 from ._builder import Builder
+from ._options import option
 from ._routed import Gates, Routed, as_members
 
 

@@ -13,10 +13,12 @@ from .._validate import as_bool, as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
-from ._base import Attention, CoreResult, Grads, Params, divide_heads, option
+from ._base import Attention, divide_heads
 from ._budget import reserve
 from ._dot import fused_core
+from ._gradients import CoreResult, Grads, Params
 from ._inputs import Inputs
+from ._options import option
 from ._overflow import double, steady
 
 

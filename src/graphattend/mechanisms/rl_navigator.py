@@ -24,8 +24,10 @@ from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
 from ..graph.search import Navigation, best_first, by_policy
-from ._base import Attention, Params, option
+from ._base import Attention
 from ._budget import reserve
+from ._gradients import Params
+from ._options import option
 
 
 class Codes(NamedTuple):

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._base import CoreResult, Params, option
 from ._dot import DotProduct, fused_core
+from ._gradients import CoreResult, Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

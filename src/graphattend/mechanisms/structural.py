@@ -12,9 +12,11 @@ from .. import simd
 from .._validate import check_length
 from .._vjp import unbroadcast
 from ..graph import GraphMetadata
-from ._base import Attention, Grads, Params, option
+from ._base import Attention
 from ._budget import reserve
 from ._dot import DotProduct
+from ._gradients import Grads, Params
+from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

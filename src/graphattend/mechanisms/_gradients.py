@@ -1,0 +1,53 @@
+"""What pullbacks return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Params = Mapping[str, np.ndarray]
+Grads = dict[str, np.ndarray]
+
+
+class Gradients(NamedTuple):
+    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.eye(3)
+        >>> output, pullback = ga.ScaledDotProductAttention(3).vjp(x[0], x, x)
+        >>> gradients = pullback(np.ones(3))
+        >>> gradients.keys.shape, gradients.parameters
+        ((3, 3), {})
+    """
+
+    query: np.ndarray
+    keys: np.ndarray
+    values: np.ndarray
+    parameters: Grads
+    metadata: Grads = {}  # noqa: RUF012 -- a NamedTuple's default, never mutated
+
+
+class CoreGradients(NamedTuple):
+    """Gradients of `_core` for its own arguments."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    parameters: Grads
+    metadata: Grads
+
+
+#: Output, weights (or None where they are not asked for or do not exist), and ``pullback(g_out, g_weights)``.
+CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
+
+
+def add_grads(*parts: Grads) -> Grads:
+    """The sum of several dictionaries of gradients."""
+    out: Grads = {}
+    for part in parts:
+        for name, g in part.items():
+            out[name] = out[name] + g if name in out else g
+    return out
