@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import operator
 import sys
 import types
 import typing
@@ -22,13 +23,13 @@ from graphattend.mechanisms import mechanism_class
 from graphattend.mechanisms._base import Attention
 
 TARGET = Path(__file__).resolve().parent.parent / "js" / "src" / "mechanisms.gen.ts"
-MODULES = ("functional", "geometry", "training", "compression")
+MODULES = ("functional", "geometry", "training", "training.schedules", "compression")
 HEADER = """// Written by tools/gen_types.py from the Python library; do not edit.
 import type { Remote } from "./objects.js";
 import type { CallOptions, Input, Matrix } from "./types.js";
 """
 #: Everything of a schema that is the same for all mechanisms is left out here and put back by schema.ts.
-COMMON = ("$schema", "type", "additionalProperties", "title", "required")
+COMMON = ("$schema", "type", "additionalProperties", "title", "required", "x-key")
 
 
 def camel(name: str) -> str:
@@ -144,12 +145,14 @@ def signature(name: str, function: Callable[..., Any], skip: int) -> str:
             options.append(f"{camel(p.name)}{'?' if optional else ''}: {kind}")
         else:
             positional.append(f"{camel(p.name)}: {kind}")
+    rest = [p for p in parameters if p.kind is p.VAR_POSITIONAL]
     required = any("?:" not in o for o in options)
     fields = f"{{ {'; '.join(options)} }} & CallOptions" if options else "CallOptions"
-    arguments = ", ".join([*positional, f"options{'' if required else '?'}: {fields}"])
+    given = f"...{rest[0].name}: Input[]" if rest else f"options{'' if required else '?'}: {fields}"
+    arguments = ", ".join([*positional, given])
     help = (inspect.getdoc(function) or "").splitlines()[:1]
-    given = result_type(hints.get("return", Any))
-    return comment(*help, indent="  ") + f"  {name}<R = {given}>({arguments}): Promise<R>;\n"
+    result = result_type(hints.get("return", Any))
+    return comment(*help, indent="  ") + f"  {name}<R = {result}>({arguments}): Promise<R>;\n"
 
 
 def public(cls: type) -> Iterable[tuple[str, Callable[..., Any]]]:
@@ -157,16 +160,21 @@ def public(cls: type) -> Iterable[tuple[str, Callable[..., Any]]]:
     return ((name, getattr(cls, name)) for name in bridge.methods(cls))
 
 
+def class_name(cls: type) -> str:
+    """Name of the interface of a class."""
+    return cls.__name__[0].upper() + cls.__name__[1:]
+
+
 def class_interface(cls: type) -> str:
     """The interface of a class whose objects live in Python."""
     body = "".join(signature(camel(name), function, 1) for name, function in public(cls))
     help = (inspect.getdoc(cls) or "").splitlines()[:1]
-    return comment(*help) + f"export interface {cls.__name__} extends Remote {{\n{body}}}\n"
+    return comment(*help) + f"export interface {class_name(cls)} extends Remote {{\n{body}}}\n"
 
 
 def module_parts(module: str) -> tuple[str, str, list[str]]:
     """Interfaces of a module's classes, the module's own interface, and its names."""
-    package = getattr(ga, module)
+    package = operator.attrgetter(module)(ga)
     interfaces, body, names = "", "", []
     for name in sorted(getattr(package, "__all__", ())):
         member = getattr(package, name)
@@ -177,13 +185,13 @@ def module_parts(module: str) -> tuple[str, str, list[str]]:
                 continue
             interfaces += class_interface(member)
             constructor = signature(name, member, 0)
-            body += constructor.replace("<R = unknown>", f"<R = {name}>")
+            body += constructor.replace("<R = unknown>", f"<R = {class_name(member)}>")
         elif inspect.isfunction(member):
             body += signature(camel(name), member, 0)
         else:
             continue
         names.append(name if inspect.isclass(member) else camel(name))
-    return interfaces, f"  {module}: {{\n{body}  }};\n", names
+    return interfaces, f"  {json.dumps(module)}: {{\n{body}  }};\n", names
 
 
 def generate() -> str:

@@ -3,7 +3,7 @@ import { look } from "./errors.js";
 import { addMethods, callMethod, Owned, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
 import type { Remote } from "./objects.js";
 import type { MechanismKey, MechanismMethods, MechanismNeeds } from "./schema.js";
-import { shards, type Shard } from "./shards.js";
+import { join, shards, type SplitOptions } from "./shards.js";
 import type { CallOptions, CsrGraph, Data, EdgeGraph, Mask, Matrix, Metadata } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
@@ -86,18 +86,14 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
 
   /** Attend from each query to the keys and mix their values. */
   async forward<const O extends ForwardOptions<K>>(query: Data, keys: Data, values: Data, ...[options]: Rest<K, O>): Promise<Result<O>> {
-    const parts = this.#shards(query, options as ForwardOptions | undefined);
-    const run = async (shard: Shard): Promise<unknown> => this.#pass("forward", [shard.query, keys, values], shard.options);
-    const results = parts === undefined
-      ? await run({ query, options: options as ForwardOptions | undefined, join: (x) => x[0]! })
-      : parts[0]!.join(await Promise.all(parts.map(run)));
+    const results = await this.#rows("forward", query, [keys, values], options);
     const [output, weights] = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
     return { output, weights } as Result<O>;
   }
 
   /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
   async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data, ...[options]: Rest<K, O>): Promise<Matrix<Precision<O>>> {
-    return await this.#pass("attention_weights", [query, keys], options) as Matrix<Precision<O>>;
+    return await this.#rows("attention_weights", query, [keys], options) as Matrix<Precision<O>>;
   }
 
   /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */
@@ -109,10 +105,12 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
 
   /** Every node attends over its own neighbours; weights are in the order of the graph's rows. */
   async attend<const O extends AttendOptions>(
-    graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null | O, values?: Data | null, options?: O,
+    graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null | O, values?: Data | null | O, options?: O,
   ): Promise<Result<O>> {
     // attend(graph, x, { needWeights }) is what most people write.
-    if (options === undefined && values === undefined && look(() => isOptions(keys))) return this.attend(graph, queries, null, null, keys as O);
+    const given: unknown[] = [keys, values];
+    const at = options === undefined ? look(() => given.findIndex(isOptions)) : -1;
+    if (at >= 0) return this.attend(graph, queries, ...(at === 0 ? [null, null] : [keys as Data, null]) as [Data, null], given[at] as O);
     const result = await this.#pass("attend", [graph, queries, keys, values], options, undefined, ["graph", "queries", "keys", "values"]);
     const [output, weights] = Array.isArray(result) ? result as Matrix[] : [result as Matrix];
     return { output, weights } as Result<O>;
@@ -149,12 +147,15 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return callMethod(this.backend, this, name, args);
   }
 
-  #shards(query: Data, options: ForwardOptions | undefined): Shard[] | undefined {
-    if (this.backend.size === 1 || !this.#rowwise) return undefined;
-    return look(() => shards(query, this.dim, options, this.backend.size));
+  /** A call whose query rows can be shared out among several interpreters. */
+  async #rows(method: string, query: Data, others: Data[], options: SplitOptions): Promise<unknown> {
+    const { size } = this.backend;
+    const parts = size > 1 && this.#rowwise ? look(() => shards(query, this.dim, options, size)) : undefined;
+    if (parts === undefined) return this.#pass(method, [query, ...others], options);
+    return join(await Promise.all(parts.map((part) => this.#pass(method, [part, ...others], options))));
   }
 
-  async #pass(method: string, values: unknown[], options: object | undefined, keep?: number, names = NAMES): Promise<unknown> {
+  async #pass(method: string, values: unknown[], options: object | null | undefined, keep?: number, names = NAMES): Promise<unknown> {
     this[ID]();
     const [rest, call] = splitCall(options);
     const wire = encode("method", [this, method, new Args(values, names), rest], { keep: keep!, dtype: call.dtype });

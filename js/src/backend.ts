@@ -1,4 +1,5 @@
 import type { Runner, SendOptions } from "./runner.js";
+import { checkCall } from "./errors.js";
 import { own, type Reply, type Wire } from "./wire.js";
 
 /** Where requests go: one interpreter, or several that hold the same objects. */
@@ -28,6 +29,7 @@ export class Backend {
   }
 
   async request(wire: Wire, options: SendOptions): Promise<Reply> {
+    checkCall(options);
     if (this.runners.length === 1) return this.runners[0]!.request(wire, options);
     if (wire.keep === undefined) return this.idlest().request(wire, options);
     // An object has to exist everywhere.

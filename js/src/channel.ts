@@ -42,7 +42,7 @@ export function inThread(options: RuntimeOptions): Spawn {
       // eslint-disable-next-line @typescript-eslint/require-await -- a throw is to become a rejection
       send: async (wire) => host.call(wire),
       free: (ids) => host.free(ids),
-      interrupt: () => false,
+      interrupt: () => true, // a call has always ended when others can run
       hold: () => undefined,
       kill: () => host.close(),
     };
@@ -166,7 +166,13 @@ class WorkerChannel implements Channel {
   private receive(data: unknown): void {
     const message = (typeof data === "object" && data !== null ? data : { type: "" }) as FromWorker;
     switch (message.type) {
-      case "progress": return this.report(message.progress);
+      case "progress": {
+        try {
+          return this.report(message.progress);
+        } catch (error) {
+          return this.fail(error as Error);
+        }
+      }
       case "started":
         this.started = message.started;
         this.starting?.resolve();

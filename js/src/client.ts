@@ -23,7 +23,7 @@ export class GraphAttend {
   /** Functions of `graphattend.functional`, by JavaScript's spelling of their names. */
   readonly functional: Functions["functional"];
   readonly geometry: Functions["geometry"];
-  readonly training: Functions["training"];
+  readonly training: Functions["training"] & { readonly schedules: Functions["training.schedules"] };
   readonly compression: Functions["compression"];
 
   /** @internal */
@@ -31,12 +31,12 @@ export class GraphAttend {
     const space = (module: keyof Functions): never => {
       const out = Object.create(null) as Record<string, unknown>;
       for (const name of FUNCTIONS[module]) out[name] = (...args: unknown[]) => this.call(`${module}.${name}`, ...args);
-      return Object.freeze(out) as never;
+      return out as never;
     };
-    this.functional = space("functional");
-    this.geometry = space("geometry");
-    this.training = space("training");
-    this.compression = space("compression");
+    this.functional = Object.freeze(space("functional"));
+    this.geometry = Object.freeze(space("geometry"));
+    this.training = Object.freeze(Object.assign(space("training"), { schedules: Object.freeze(space("training.schedules")) }));
+    this.compression = Object.freeze(space("compression"));
   }
 
   /** A mechanism by its key. */
@@ -98,7 +98,7 @@ export class GraphAttend {
   async call(name: string, ...args: unknown[]): Promise<unknown> {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
-    const keep = /^[A-Z]/.test(member) ? this.backend.nextId() : undefined;
+    const keep = /^[A-Z]/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
     const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype, double: true });
     const result = decode(await this.backend.request(wire, call));
     return keep === undefined ? result : Remote.make(this.backend, keep, result as Described);
@@ -144,8 +144,8 @@ export class GraphAttend {
 }
 
 function splitName(name: unknown): [string, string] {
-  const [module, member, ...rest] = String(name).split(".");
-  if (module === undefined || member === undefined || rest.length > 0) {
+  const [, module, member] = /^(\w+|training\.schedules)\.(\w+)$/.exec(String(name)) ?? [];
+  if (module === undefined || member === undefined) {
     throw new AttentionError("invalid_config", "name: expected module.name", { argument: "name", actual: String(name).slice(0, 80) });
   }
   return [module, member];

@@ -48,6 +48,16 @@ export const invalid = (argument: string, message: string, details: ErrorDetails
 export const aborted = (signal?: AbortSignal): AttentionError =>
   new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
 
+/** A signal and a timeout that can be acted on; null stands for none. */
+export function checkCall({ signal, timeout }: { signal?: unknown; timeout?: unknown }): void {
+  if ((signal ?? false) !== false && typeof (signal as AbortSignal).addEventListener !== "function") {
+    throw invalid("signal", "expected an AbortSignal", { actual: typeof signal });
+  }
+  if ((timeout ?? false) !== false && !(typeof timeout === "number" && timeout > 0)) {
+    throw invalid("timeout", `expected milliseconds > 0, got ${reason(timeout)}`, { actual: timeout });
+  }
+}
+
 /** What went wrong, in one line. */
 export function reason(error: unknown): string {
   try {

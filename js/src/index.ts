@@ -1,7 +1,7 @@
 import { Backend } from "./backend.js";
 import { inThread, inWorker, type MakeWorker } from "./channel.js";
 import { GraphAttend } from "./client.js";
-import { AttentionError, invalid } from "./errors.js";
+import { AttentionError, checkCall, invalid } from "./errors.js";
 import { Runner } from "./runner.js";
 import type { MechanismKey } from "./schema.js";
 import type { Progress, RuntimeOptions } from "./types.js";
@@ -27,17 +27,19 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
     throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
   }
-  if (timeout !== undefined && !(typeof timeout === "number" && timeout > 0)) {
-    throw invalid("timeout", `expected milliseconds > 0, got ${String(timeout)}`, { actual: timeout });
-  }
+  checkCall(options);
   const inWorkers = workers !== undefined || (worker ?? false) !== false;
   const spawn = inWorkers ? inWorker(runtime, typeof worker === "function" ? worker : undefined) : inThread(runtime);
-  const report = (progress: Progress): void => onProgress?.(progress);
-  const runners = Array.from({ length: workers ?? 1 }, () => new Runner(spawn, report, timeout));
+  const count = workers ?? 1;
+  // All fetch the same: the first tells how it goes, the last when all are ready.
+  const report = (index: number) => (progress: Progress): void => {
+    if (index === (progress.phase === "ready" ? count - 1 : 0)) onProgress?.(progress);
+  };
+  const runners = Array.from({ length: count }, (_x, i) => new Runner(spawn, report(i), timeout));
   try {
     let started = "";
     // One after the other: Firefox hangs when several start at once.
-    for (const runner of runners) started = await runner.open(signal);
+    for (const runner of runners) started = await runner.open(signal ?? undefined);
     const info = decode({ text: started, arrays: [] }) as { version: string; mechanisms: MechanismKey[] };
     return new GraphAttend(new Backend(runners), info.version, Object.freeze(info.mechanisms));
   } catch (error) {

@@ -737,6 +737,32 @@ export interface SGD extends Remote {
 export interface Stage extends Remote {
 }
 
+/** Schedules one after the other, each counting from 0 when its turn comes. */
+export interface Chain extends Remote {
+  /** The rate of step `t`, for where an object cannot be called. */
+  at<R = number>(t: number, options?: CallOptions): Promise<R>;
+}
+/** The same rate at every step. */
+export interface Constant extends Remote {
+  /** The rate of step `t`, for where an object cannot be called. */
+  at<R = number>(t: number, options?: CallOptions): Promise<R>;
+}
+/** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
+export interface Cosine extends Remote {
+  /** The rate of step `t`, for where an object cannot be called. */
+  at<R = number>(t: number, options?: CallOptions): Promise<R>;
+}
+/** The rate times `gamma` after every `step_size` steps. */
+export interface Step extends Remote {
+  /** The rate of step `t`, for where an object cannot be called. */
+  at<R = number>(t: number, options?: CallOptions): Promise<R>;
+}
+/** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
+export interface Warmup extends Remote {
+  /** The rate of step `t`, for where an object cannot be called. */
+  at<R = number>(t: number, options?: CallOptions): Promise<R>;
+}
+
 /** Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``. */
 export interface Codec extends Remote {
   /** The array again, each element within ``compressed.error_bound``. */
@@ -806,7 +832,7 @@ export interface Tucker extends Remote {
 
 /** Public functions and classes by module. */
 export interface Functions {
-  functional: {
+  "functional": {
   /** Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser. */
   favorFeatures<R = Matrix>(x: Input, projection: Input, options: { isQuery: boolean; eps?: number } & CallOptions): Promise<R>;
   /** Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are. */
@@ -834,7 +860,7 @@ export interface Functions {
   /** The k experts with the highest logits and the softmax over those. */
   topKGating<R = unknown>(logits: Input, k: number, options?: CallOptions): Promise<R>;
   };
-  geometry: {
+  "geometry": {
   /** Flat space R^D. */
   Euclidean<R = Euclidean>(options?: CallOptions): Promise<R>;
   /** Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature. */
@@ -848,7 +874,7 @@ export interface Functions {
   /** The manifold that ``to_config`` described. */
   fromConfig<R = unknown>(config: Input, options?: CallOptions): Promise<R>;
   };
-  training: {
+  "training": {
   /** Adam: steps scaled by running averages of the gradient and of its square, bias-corrected. */
   Adam<R = Adam>(options?: { lr?: number | Input; betas?: Input; eps?: number; weightDecay?: number; amsgrad?: boolean; groups?: Input | null } & CallOptions): Promise<R>;
   /** Adam with decoupled weight decay: p ← (1 - lr·weight_decay)·p before the step. */
@@ -870,7 +896,7 @@ export interface Functions {
   /** Riemannian stochastic gradient descent, with momentum (also Nesterov's). */
   RiemannianSGD<R = RiemannianSGD>(options: { lr?: number | Input; momentum?: number; dampening?: number; weightDecay?: number; nesterov?: boolean; groups?: Input | null; manifold: Input } & CallOptions): Promise<R>;
   /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
-  Rows<R = Rows>(options?: CallOptions): Promise<R>;
+  Rows<R = Rows>(...arrays: Input[]): Promise<R>;
   /** Stochastic gradient descent, with momentum (also Nesterov's). */
   SGD<R = SGD>(options?: { lr?: number | Input; momentum?: number; dampening?: number; weightDecay?: number; nesterov?: boolean; groups?: Input | null } & CallOptions): Promise<R>;
   /** One stage of a curriculum. */
@@ -904,7 +930,19 @@ export interface Functions {
   /** Triplet loss: the positive should be nearer than the negative by a margin. */
   triplet<R = unknown>(anchor: Input, positive: Input, negative: Input, options?: { margin?: number; reduction?: string } & CallOptions): Promise<R>;
   };
-  compression: {
+  "training.schedules": {
+  /** Schedules one after the other, each counting from 0 when its turn comes. */
+  chain<R = Chain>(...parts: Input[]): Promise<R>;
+  /** The same rate at every step. */
+  constant<R = Constant>(lr: number, options?: CallOptions): Promise<R>;
+  /** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
+  cosine<R = Cosine>(lr: number, totalSteps: number, options?: { minLr?: number } & CallOptions): Promise<R>;
+  /** The rate times `gamma` after every `step_size` steps. */
+  step<R = Step>(lr: number, stepSize: number, options?: { gamma?: number } & CallOptions): Promise<R>;
+  /** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
+  warmup<R = Warmup>(lr: number, warmupSteps: number, options?: CallOptions): Promise<R>;
+  };
+  "compression": {
   /** Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``. */
   Codec<R = Codec>(options?: CallOptions): Promise<R>;
   /** An array in compressed form, with the codec that made it. */
@@ -924,7 +962,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {
@@ -974,7 +1012,6 @@ export const SHORT_SCHEMAS = {
     "description": "scale queries and keys to length one first"
    }
   },
-  "x-key": "scaled_dot_product",
   "x-class": "ScaledDotProductAttention",
   "x-family": "core",
   "x-complexity": "O(M·N·D)",
@@ -1036,7 +1073,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "multi_head",
   "x-class": "MultiHeadAttention",
   "x-family": "core",
   "x-complexity": "O((M+N)·D² + M·N·D)",
@@ -1132,7 +1168,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "edge_featured",
   "x-class": "EdgeFeaturedAttention",
   "x-family": "geometric",
   "x-complexity": "O((M+N)·D² + M·N·H)",
@@ -1197,7 +1232,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "hyperbolic",
   "x-class": "HyperbolicAttention",
   "x-family": "geometric",
   "x-complexity": "O(M·N·D)",
@@ -1252,7 +1286,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "mixed_curvature",
   "x-class": "MixedCurvatureAttention",
   "x-family": "geometric",
   "x-complexity": "O(M·N·D)",
@@ -1318,7 +1351,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "manifold",
   "x-class": "ManifoldAttention",
   "x-family": "geometric",
   "x-complexity": "O(M·N·D)",
@@ -1390,7 +1422,6 @@ export const SHORT_SCHEMAS = {
     "description": "positions of the keys that everyone sees, or how many of the first ones"
    }
   },
-  "x-key": "local_global",
   "x-class": "LocalGlobalAttention",
   "x-family": "sparse",
   "x-complexity": "O(M·(k_local + k_global)·D)",
@@ -1449,7 +1480,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "linear",
   "x-class": "LinearAttention",
   "x-family": "sparse",
   "x-complexity": "O((M+N)·m·D)",
@@ -1510,7 +1540,6 @@ export const SHORT_SCHEMAS = {
     "description": "rows and columns of a tile"
    }
   },
-  "x-key": "flash",
   "x-class": "FlashAttention",
   "x-family": "sparse",
   "x-complexity": "O(M·N·D) time, O(M) extra memory",
@@ -1571,7 +1600,6 @@ export const SHORT_SCHEMAS = {
     "description": "coordinate pairs are (2i, 2i+1), else (i, i + D/2)"
    }
   },
-  "x-key": "graph_rope",
   "x-class": "GraphRoPEAttention",
   "x-family": "graph",
   "x-complexity": "O(M·N·D)",
@@ -1644,7 +1672,6 @@ export const SHORT_SCHEMAS = {
     "description": "initial loss of score per layer between query and key"
    }
   },
-  "x-key": "hnsw_aware",
   "x-class": "HNSWAwareAttention",
   "x-family": "graph",
   "x-complexity": "O(M·N·D)",
@@ -1713,7 +1740,6 @@ export const SHORT_SCHEMAS = {
     "description": "how many nearest nodes attend takes"
    }
   },
-  "x-key": "cross_space",
   "x-class": "CrossSpaceAttention",
   "x-family": "graph",
   "x-complexity": "O(M·(N + L)·D + M·D²)",
@@ -1783,7 +1809,6 @@ export const SHORT_SCHEMAS = {
     "description": "how the features enter"
    }
   },
-  "x-key": "structural",
   "x-class": "StructuralAttention",
   "x-family": "graph",
   "x-complexity": "O(M·N·D)",
@@ -1833,7 +1858,6 @@ export const SHORT_SCHEMAS = {
     "description": "how many experts answer a query"
    }
   },
-  "x-key": "moe",
   "x-class": "MoEAttention",
   "x-family": "adaptive",
   "x-complexity": "O(M·D·X) + top_k of the experts",
@@ -1888,7 +1912,6 @@ export const SHORT_SCHEMAS = {
     "description": "divides the router's logits"
    }
   },
-  "x-key": "learned_routing",
   "x-class": "LearnedRoutingAttention",
   "x-family": "adaptive",
   "x-complexity": "O(M·D·X) + all mechanisms (soft) or one (hard)",
@@ -1939,7 +1962,6 @@ export const SHORT_SCHEMAS = {
     "description": "probability of dropping a weight in training"
    }
   },
-  "x-key": "rl_navigator",
   "x-class": "RLNavigator",
   "x-family": "adaptive",
   "x-complexity": "O((M+N)·D·r + M·N·r)",
@@ -2014,7 +2036,6 @@ export const SHORT_SCHEMAS = {
     "description": "divides the logits of the gates"
    }
   },
-  "x-key": "dynamic_heads",
   "x-class": "DynamicHeadAttention",
   "x-family": "adaptive",
   "x-complexity": "O((M+N)·D² + M·N·D)",

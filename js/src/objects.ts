@@ -1,5 +1,5 @@
 import type { Backend } from "./backend.js";
-import { AttentionError, look } from "./errors.js";
+import { AttentionError, invalid, look } from "./errors.js";
 import type { CallOptions, Data, Matrix, TensorLike } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
@@ -15,7 +15,7 @@ export interface Described {
 /** An object that lives in Python until it is freed. */
 export abstract class Owned {
   #id: number | undefined;
-  protected readonly backend!: Backend;
+  protected declare readonly backend: Backend;
 
   constructor(backend: Backend, id: number) {
     // Not enumerable: an object that is printed or copied shows its data, not its connection.
@@ -123,6 +123,7 @@ const CALL_OPTIONS = ["signal", "timeout", "transfer"] as const;
 /** Options of the call itself apart from those for Python. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
+  if (typeof options !== "object" || Array.isArray(options)) throw invalid("options", "expected an object");
   const rest = look(() => ({ ...options })) as Record<string, unknown>;
   const call: Record<string, unknown> = {};
   for (const name of CALL_OPTIONS) {

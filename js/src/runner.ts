@@ -16,6 +16,8 @@ interface Job {
   wire: Wire;
   transfer: boolean;
   settled: boolean;
+  /** Objects to forget when it has ended: those freed after it was asked for. */
+  frees: number[];
   resolve(reply: Reply): void;
   reject(error: Error): void;
 }
@@ -70,7 +72,7 @@ export class Runner {
         signal?.removeEventListener("abort", onAbort);
         then(value);
       };
-      const job: Job = { wire, transfer, settled: false, resolve: settle(resolve), reject: settle(reject) };
+      const job: Job = { wire, transfer, settled: false, frees: [], resolve: settle(resolve), reject: settle(reject) };
       const onAbort = (): void => this.giveUp(job, aborted(signal));
       signal?.addEventListener("abort", onAbort, { once: true });
       if (timeout !== undefined && timeout > 0 && timeout < 2 ** 31) {
@@ -91,8 +93,14 @@ export class Runner {
     });
   }
 
-  /** Forget objects. */
+  /** Forget objects, after the requests that wait: they may need them. */
   free(ids: number[]): void {
+    const last = this.queue.at(-1);
+    if (last === undefined) this.release(ids);
+    else last.frees.push(...ids);
+  }
+
+  private release(ids: number[]): void {
     const known = ids.filter((id) => this.recipes.has(id));
     for (const id of known) this.recipes.get(id)!.live = false;
     this.prune();
@@ -115,7 +123,8 @@ export class Runner {
         return;
       }
       const job = this.queue.shift()!;
-      if (!job.settled) void this.run(channel, job);
+      if (job.settled) this.release(job.frees);
+      else void this.run(channel, job);
     }
   }
 
@@ -140,6 +149,7 @@ export class Runner {
       }
     } finally {
       this.current = undefined;
+      this.release(job.frees);
       this.channel?.hold(false);
       if (this.channel === undefined && !this.closed) void this.restart();
       else this.pump();
@@ -185,7 +195,10 @@ export class Runner {
     } catch (error) {
       const failure = error instanceof AttentionError ? error
         : new AttentionError("startup_failed", `the interpreter could not be started again: ${reason(error)}`, { cause: error });
-      for (const job of this.queue.splice(0)) job.reject(failure);
+      for (const job of this.queue.splice(0)) {
+        job.reject(failure);
+        this.release(job.frees);
+      }
     }
   }
 

@@ -29,6 +29,7 @@ export interface Schema {
 export const SCHEMAS = Object.fromEntries(Object.entries(SHORT_SCHEMAS).map(([key, short]) => [key, {
   $schema: "https://json-schema.org/draft/2020-12/schema",
   title: key,
+  "x-key": key,
   type: "object",
   required: ["dim"],
   additionalProperties: false,

@@ -1,24 +1,19 @@
-import type { ForwardOptions } from "./attention.js";
-import type { Data, Matrix } from "./types.js";
+import type { CallOptions, Data, Matrix } from "./types.js";
 import type { TypedArray } from "./wire.js";
 
-/** A part of a call: some of the query rows. `join` puts the results of all parts together. */
-export interface Shard {
-  query: Data;
-  options: ForwardOptions | undefined;
-  join(results: unknown[]): unknown;
-}
+/** What matters here of the options of a call. */
+export type SplitOptions = (CallOptions & { metadata?: object | undefined }) | null | undefined;
 
 /** Options whose data may have one row per query; calls with these are not split. */
 const PER_QUERY = ["attnMask", "attn_mask", "training"];
 const PER_QUERY_METADATA = ["queryLayer", "queryStructural", "query_layer", "query_structural"];
 
-/** Parts for `count` interpreters, or undefined if the call is not worth or not capable of being split. */
-export function shards(query: Data, dim: number, options: ForwardOptions | undefined, count: number): Shard[] | undefined {
+/** Parts of the query for `count` interpreters, or undefined if the call is not worth or not capable of being split. */
+export function shards(query: Data, dim: number, options: SplitOptions, count: number): Data[] | undefined {
   const rows = queryRows(query, dim);
   if (rows === undefined || rows.length < count || !splittable(options)) return undefined;
   const bounds = Array.from({ length: count + 1 }, (_x, i) => Math.round((i * rows.length) / count));
-  return bounds.slice(0, -1).map((start, i) => ({ query: rows.slice(start, bounds[i + 1]!), options, join }));
+  return bounds.slice(0, -1).map((start, i) => rows.slice(start, bounds[i + 1]!));
 }
 
 interface Rows {
@@ -46,14 +41,14 @@ function queryRows(query: Data, dim: number): Rows | undefined {
   };
 }
 
-function splittable(options: ForwardOptions | undefined): boolean {
-  if (options === undefined) return true;
-  const has = (x: object, names: string[]): boolean => names.some((name) => (x as Record<string, unknown>)[name] !== undefined);
-  return !options.transfer && !has(options, PER_QUERY) && !(options.metadata !== undefined && has(options.metadata, PER_QUERY_METADATA));
+function splittable(options: SplitOptions): boolean {
+  if (options === undefined || options === null) return true;
+  const has = (x: object, names: string[]): boolean => names.some((name) => ((x as Record<string, unknown>)[name] ?? false) !== false);
+  return !options.transfer && !has(options, PER_QUERY) && !(options.metadata && has(options.metadata, PER_QUERY_METADATA));
 }
 
 /** Outputs (M, E) and weights ([H,] M, N) of all parts, along the axis of the rows. */
-function join(results: unknown[]): unknown {
+export function join(results: unknown[]): unknown {
   if (!Array.isArray(results[0])) return concat(results as Matrix[]);
   return (results[0] as unknown[]).map((_x, i) => concat(results.map((r) => (r as Matrix[])[i]!)));
 }

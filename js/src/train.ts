@@ -31,8 +31,8 @@ export interface TrainOptions {
   nodes?: Data;
   /** Default Adam. */
   optimizer?: "Adam" | "AdamW" | "SGD" | "RMSprop";
-  /** Default: the optimizer's. */
-  lr?: number;
+  /** A rate or one of `training.schedules`; default: the optimizer's. */
+  lr?: number | Remote;
   epochs?: number;
   batchSize?: number;
   seed?: number;

@@ -80,9 +80,11 @@ export interface CsrGraph {
   names?: readonly string[];
 }
 
-/** Edges as pairs of source and target; the target attends to the source. */
-export interface EdgeGraph {
-  edges: readonly (readonly [number, number])[] | Int32Array | Uint32Array;
+/** Edges as pairs of source and target, or as one row of sources and one of targets; the target attends to the source. */
+export type EdgeGraph = EdgeGraphParts & (
+  | { edges: readonly (readonly [number, number])[] | Int32Array | Uint32Array; edgeIndex?: never }
+  | { edgeIndex: Data; edges?: never });
+interface EdgeGraphParts {
   numNodes: number;
   edgeFeatures?: Data;
   edgeWeights?: Data;

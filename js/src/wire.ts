@@ -49,6 +49,8 @@ export class Plain {
   constructor(readonly value: unknown) {}
 }
 
+const isMask = (path: string): boolean => /mask$/i.test(path);
+
 class Encoder {
   private lists = false;
   arrays: TypedArray[] = [];
@@ -105,11 +107,12 @@ class Encoder {
     }
   }
 
-  private typed(x: ArrayBufferView, path: string, shape?: number[], mask = /mask$/i.test(path)): unknown {
+  private typed(x: ArrayBufferView, path: string, shape?: number[], mask = isMask(path)): unknown {
     const name = typedName(x);
     if (name === "Float16Array") return this.push(Float32Array.from(x as unknown as ArrayLike<number>), "f4", shape);
     let code = name === undefined ? undefined : CODES.get(name);
     if (code === undefined) throw invalid(path, "expected an array of numbers, got a DataView");
+    if (mask && code !== "u1" && !code.startsWith("f")) throw invalid(path, "expected booleans, floats or a Uint8Array");
     if (mask && code === "u1") code = "b1";
     return this.push(x as TypedArray, code, shape);
   }
@@ -138,7 +141,7 @@ class Encoder {
     if (ArrayBuffer.isView(data)) return this.typed(data, path, dims);
     if (!Array.isArray(data)) throw invalid(path, "expected data to be an array of numbers");
     const flat = [data.length];
-    const found = this.numbers(data, flat, path, typeof data[0] === "boolean") as { $a: [string, number, number, number[]] };
+    const found = this.numbers(data, flat, path, typeof data[0], typeof data[0] === "boolean") as { $a: [string, number, number, number[]] };
     found.$a[3] = dims;
     return found;
   }
@@ -147,24 +150,26 @@ class Encoder {
   private array(x: unknown[], path: string, depth: number): unknown {
     let first: unknown = x;
     const shape: number[] = [];
+    let boolean = false;
     while (Array.isArray(first) && shape.length <= MAX_DEPTH) {
       shape.push(first.length);
       first = first[0] as unknown;
     }
     if (ArrayBuffer.isView(first)) {
       shape.push((first as TypedArray).length);
+      boolean = isMask(path) && typedName(first) === "Uint8Array";
       first = 0;
     }
     if (!this.lists && (typeof first === "number" || typeof first === "boolean" || first === undefined)) {
-      return this.numbers(x, shape, path, typeof first === "boolean");
+      return this.numbers(x, shape, path, typeof first, boolean || typeof first === "boolean");
     }
     return x.map((entry, i) => this.value(entry, `${path}[${i}]`, depth + 1));
   }
 
-  private numbers(x: unknown, shape: number[], path: string, boolean: boolean): unknown {
+  private numbers(x: unknown, shape: number[], path: string, kind: string, boolean: boolean): unknown {
     const size = shape.reduce((a, b) => a * b, 1);
     const out = new (boolean ? Uint8Array : this.double ? Float64Array : Float32Array)(size);
-    fill(out, x, shape, 0, 0, path, boolean ? "boolean" : "number");
+    fill(out, x, shape, 0, 0, path, kind === "boolean" ? kind : "number");
     return this.push(out, boolean ? "b1" : this.double ? "n8" : "n4", shape);
   }
 }

@@ -113,6 +113,17 @@ describe("connect", () => {
     await assert.rejects(connect({ indexURL: "https://example.org/" }), code("startup_failed"));
     await assert.rejects(connect({ workers: 0 }), code("invalid_config"));
     await assert.rejects(connect({ timeout: -1 }), code("invalid_config"));
+    await assert.rejects(connect({ signal: 5 }), code("invalid_config"));
+  });
+
+  it("tells how far it is, once for all workers", async () => {
+    for (const options of [{}, { worker: true }, { workers: 2 }]) {
+      const phases = [];
+      await using({ ...options, onProgress: ({ phase }) => phases.push(phase) }, () => undefined);
+      assert.deepEqual(phases, ["runtime", "packages", "ready"]);
+      const failing = connect({ indexURL, ...options, onProgress() { throw new Error("of the page"); } });
+      await assert.rejects(failing, (error) => code("startup_failed")(error) && error.message.includes("of the page"));
+    }
   });
 
   it("takes file URLs, and the wheel of this package", async () => {

@@ -6,8 +6,11 @@ import { checks } from "./suite.mjs";
 
 const indexURL = distribution();
 const native = nativeAnswers();
+const runtimes = { "main thread": {}, "worker": { worker: true }, "pool of 2": { workers: 2 } };
+const wanted = process.env.GRAPHATTEND_RUNTIMES?.split(",") ?? Object.keys(runtimes);
+console.log(`Running on ${process.version}`);
 
-for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true }, "pool of 2": { workers: 2 } })) {
+for (const [name, options] of Object.entries(runtimes).filter(([name]) => wanted.includes(name))) {
   describe(`Node.js, ${name}`, () => {
     let ga;
     before(async () => {

@@ -136,6 +136,11 @@ export const checks = {
     equal([...square.output.data], [1, 0, 2, 0, 3, 0]);
     await rejects(attn.forward(q, k, v, { attnMask: [true, true] }), "dimension_mismatch");
     await rejects(attn.forward(q, k, v, { attnMask: "all" }), "invalid_config");
+    await rejects(attn.forward(q, k, v, { attnMask: Int32Array.of(1, 0, 1) }), "invalid_config");
+    const rows = await attn.forward(k, k, v, { attnMask: [Uint8Array.of(1, 0, 0), Uint8Array.of(0, 1, 0), Uint8Array.of(0, 0, 1)] });
+    equal([...rows.output.data], [1, 0, 2, 0, 3, 0], "rows of bytes");
+    const kept = await ga.tensor([[true, false, false], [false, true, false], [false, false, true]]);
+    equal([...(await attn.forward(k, k, v, { attnMask: kept })).output.data], [1, 0, 2, 0, 3, 0], "a mask that is kept");
   },
 
   "attend over a graph": async (ga, { attend }) => {
@@ -147,6 +152,7 @@ export const checks = {
       { edges: attend.edges, numNodes: 6 },
       { edges: Int32Array.from(attend.edges.flat()), numNodes: 6 },
       await ga.graph({ edges: attend.edges, numNodes: 6 }),
+      { edgeIndex: [attend.edges.map(([source]) => source), attend.edges.map(([, target]) => target)], numNodes: 6 },
     ];
     for (const graph of graphs) {
       const { output, weights } = await attn.attend(graph, x, undefined, undefined, { needWeights: true });
@@ -156,6 +162,7 @@ export const checks = {
     const { output, weights } = await attn.attend(graphs[0], x.data, { needWeights: true });
     close(output, attend.output, "short form");
     close(weights, attend.weights, "short form");
+    close((await attn.attend(graphs[0], x, x, { needWeights: true })).weights, attend.weights, "options after the keys");
     const { pullback } = await attn.attendVjp(graphs[4], x);
     equal((await pullback(new Float32Array(48))).query.shape, [6, 8]);
     equal([...(await graphs[4].degree()).data], [3, 2, 1, 1, 1, 0]);
@@ -193,6 +200,13 @@ export const checks = {
     ok(error.message.includes("need_weights"), "the near miss is named");
     const python = await rejects(attn.forward(new Float32Array(4), k, new Float32Array(9)), "dimension_mismatch");
     ok(python.traceback?.includes("Traceback"), "Python's traceback is there");
+    for (const options of [5, "options", [1], true]) await rejects(attn.forward(k, k, k, options), "invalid_config", { argument: "options" });
+    for (const signal of [5, {}, "stop"]) await rejects(attn.forward(k, k, k, { signal }), "invalid_config", { argument: "signal" });
+    for (const timeout of [0, -1, NaN, "10"]) await rejects(ga.tensor(k, [2, 4], { timeout }), "invalid_config", { argument: "timeout" });
+    for (const data of ["text", undefined, null, 3, {}]) await rejects(ga.tensor(data), "invalid_config");
+    const plain = await attn.forward(k, k, k);
+    const nothing = { signal: null, timeout: null, attnMask: null, metadata: null };
+    for (const options of [null, undefined, {}, nothing]) equal((await attn.forward(k, k, k, options)).output, plain.output, "no options");
     const edges = await ga.create("edge_featured", { dim: 4, edgeDim: 2, numHeads: 2 });
     await rejects(edges.forward(k, k, k), "invalid_config", { argument: "metadata.edge_features" });
   },
@@ -335,6 +349,44 @@ export const checks = {
     ok(["wasm-relaxed-simd", "wasm-simd128", "numpy"].includes(info.backend), "backend");
     equal(info.version, ga.version);
     ok("accelerated" in info, "whether NumPy's loops were replaced");
+  },
+
+  "schedules": async (ga) => {
+    const { schedules } = ga.training;
+    const schedule = await schedules.chain(await schedules.warmup(1, 2), await schedules.cosine(1, 4, { minLr: 0.5 }));
+    const rates = [];
+    for (let step = 0; step < 7; step++) rates.push(await schedule.at(step));
+    close({ data: Float32Array.from(rates), shape: [7] }, { data: [0.5, 1, 1, 0.9267767, 0.75, 0.5732233, 0.5], shape: [7] }, "rates");
+    await rejects(schedules.cosine(1, 0), "invalid_config", { argument: "total_steps" });
+    const attn = await ga.create("multi_head", { dim: 2, numHeads: 1, seed: 2 });
+    const task = { graph: { edges: [[0, 1], [1, 0]], numNodes: 2 }, features: [[1, 0], [0, 1]], labels: [0, 1], epochs: 5 };
+    const [fixed, same, none] = [0.05, await schedules.constant(0.05), await schedules.constant(0)];
+    const losses = async (lr) => (await ga.train(attn, { ...task, lr })).losses;
+    equal(await losses(same), await losses(fixed), "a schedule in the place of a rate");
+    equal(new Set(await losses(none)).size, 1, "nothing is learned at a rate of 0");
+  },
+
+  "an aborted call, and an object freed while calls wait for it": async (ga) => {
+    const attn = await ga.create("scaled_dot_product", { dim: 2 });
+    const x = [[1, 0], [0, 1], [1, 1]];
+    const { output } = await attn.forward(x, x, x);
+    const controller = new AbortController();
+    const call = attn.forward(x, x, x, { signal: controller.signal });
+    controller.abort();
+    await rejects(call, "aborted");
+    equal((await attn.forward(x, x, x)).output, output, "the next call");
+    const keys = await ga.tensor(x);
+    const calls = Array.from({ length: 4 }, () => attn.forward(x, keys, keys));
+    await keys.free();
+    for (const result of await Promise.all(calls)) equal(result.output, output, "calls made before");
+    await rejects(attn.forward(x, keys, keys), "freed");
+  },
+
+  "handles show no connection": async (ga) => {
+    const tensor = await ga.tensor([[1, 2]]);
+    equal(JSON.stringify(tensor), '{"shape":[1,2]}');
+    equal(Object.keys(await ga.create("flash", { dim: 2 })),
+      ["config", "key", "dim", "family", "complexity", "supportsVariableLength"], "properties");
   },
 
   "freed objects reject": async (ga) => {

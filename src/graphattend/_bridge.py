@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import sys
 import traceback
 from typing import Any, NamedTuple
 
@@ -102,8 +103,8 @@ def free(*ids: int) -> None:
 
 
 def _info() -> dict[str, Any]:
-    """What does the arithmetic, and how many objects are kept here."""
-    return info() | {"objects": len(_objects)}
+    """What does the arithmetic, how many objects are kept here, and how many blocks of memory Python holds."""
+    return info() | {"objects": len(_objects), "blocks": sys.getallocatedblocks()}
 
 
 OPERATIONS["info"] = _info

@@ -24,7 +24,7 @@ from .mechanisms._base import Attention
 from .simd.accelerate import accelerate_numpy, accelerated
 
 #: Modules whose public functions and classes can be called.
-MODULES = ("functional", "geometry", "training", "compression", "graph", "analysis")
+MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis")
 #: Public names that make no sense from outside: they take paths or classes.
 WITHHELD = frozenset(
     {"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx"}
@@ -32,6 +32,7 @@ WITHHELD = frozenset(
         "to_scipy",
         "differentiable",
         "ManifoldBase",
+        "Schedule",
         "schedules",
         "patterns",
         "Trainer",
@@ -179,10 +180,15 @@ def metadata(value: Any, dim: int, n: int | None) -> Any:
 
 
 def graph(value: Any) -> Any:
-    """A `NeighborGraph` from its fields, or from ``edges`` (source, target) and ``num_nodes``."""
+    """A `NeighborGraph` from its fields, or from ``edges`` (source, target) or ``edge_index``, and ``num_nodes``."""
     if not isinstance(value, dict):
         return value
     fields = snake_names(value, "graph")
+    if "edge_index" in fields:
+        pairs = fields.pop("edge_index")
+        if isinstance(pairs, np.ndarray) and pairs.ndim == 1 and pairs.size % 2 == 0:
+            pairs = pairs.reshape(2, -1)
+        return _bound(NeighborGraph.from_edge_index, (pairs, fields.pop("num_nodes", None)), fields)
     if "edges" in fields:
         edges = np.asarray(fields.pop("edges"))
         if edges.ndim == 1:
@@ -388,7 +394,9 @@ class Kept:
 
 def tensor(x: Any) -> Kept:
     """An array to keep, read-only because several calls share it."""
-    array = np.asarray(x)
+    if not isinstance(x, np.ndarray):
+        raise InvalidConfigError(f"data: expected an array of numbers, got a {type(x).__name__}", argument="data")
+    array = x
     if array.dtype.kind in "iu":
         array = array.astype(np.float32)
     array.flags.writeable = False

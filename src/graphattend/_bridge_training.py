@@ -36,6 +36,7 @@ class Training:
     ) -> None:
         from . import training
         from ._bridge_calls import snake_names
+        from .training.schedules import Schedule
 
         named = snake_names(options, "options")
         name, lr = named.pop("optimizer", None) or "Adam", named.pop("lr", None)
@@ -47,7 +48,13 @@ class Training:
             unknown = sorted(set(named) - {"epochs", "batch_size", "seed", "patience"})[0]
             raise InvalidConfigError(f"{unknown}: no such option", argument=unknown)
         self._attn = attn
-        rate = {"lr": as_number(lr, "lr", above=0)} if lr is not None else {"lr": 0.01} if name == "SGD" else {}
+        rate = (
+            {"lr": lr if isinstance(lr, Schedule) else as_number(lr, "lr", above=0)}
+            if lr is not None
+            else {"lr": 0.01}
+            if name == "SGD"
+            else {}
+        )
         optimizer = getattr(training, name)(**rate)
         x = as_float(features, "features")
         chosen = np.arange(x.shape[0]) if nodes is None else as_index(nodes, "nodes", x.shape[0], ndim=1)

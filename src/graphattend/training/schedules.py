@@ -11,13 +11,33 @@ from .._arguments import TypedArguments
 from .._validate import as_int, as_number
 from ..errors import InvalidConfigError
 
+__all__ = ["Schedule", "chain", "constant", "cosine", "step", "warmup"]
+
+
+class Schedule(metaclass=TypedArguments):
+    """A rate for every step."""
+
+    def __call__(self, t: int) -> float:
+        """The rate of step `t`."""
+        raise NotImplementedError
+
+    def at(self, t: int) -> float:
+        """The rate of step `t`, for where an object cannot be called.
+
+        Example:
+            >>> from graphattend.training import schedules
+            >>> schedules.warmup(1.0, 4).at(1)
+            0.5
+        """
+        return self(t)
+
 
 def _step_number(t: Any) -> int:
     return as_int(t, "t", minimum=0)
 
 
 @dataclasses.dataclass(frozen=True)
-class constant(metaclass=TypedArguments):
+class constant(Schedule):
     """The same rate at every step.
 
     Args:
@@ -44,7 +64,7 @@ class constant(metaclass=TypedArguments):
 
 
 @dataclasses.dataclass(frozen=True)
-class step(metaclass=TypedArguments):
+class step(Schedule):
     """The rate times `gamma` after every `step_size` steps.
 
     Args:
@@ -76,7 +96,7 @@ class step(metaclass=TypedArguments):
 
 
 @dataclasses.dataclass(frozen=True)
-class warmup(metaclass=TypedArguments):
+class warmup(Schedule):
     """Linear warm-up: lr·(t+1)/warmup_steps, then lr.
 
     Args:
@@ -106,7 +126,7 @@ class warmup(metaclass=TypedArguments):
 
 
 @dataclasses.dataclass(frozen=True)
-class cosine(metaclass=TypedArguments):
+class cosine(Schedule):
     """Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on.
 
     Args:
@@ -143,7 +163,7 @@ class cosine(metaclass=TypedArguments):
         return float(self.min_lr + (self.lr - self.min_lr) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-class chain:
+class chain(Schedule):
     """Schedules one after the other, each counting from 0 when its turn comes.
 
     Args:
@@ -167,7 +187,7 @@ class chain:
         self._parts: list[tuple[int, int | None, Callable[[int], float]]] = []
         start = 0
         for i, part in enumerate(parts):
-            schedule, steps = part if isinstance(part, tuple) and len(part) == 2 else (part, None)
+            schedule, steps = part if isinstance(part, (tuple, list)) and len(part) == 2 else (part, None)
             if steps is None:
                 steps = getattr(schedule, "warmup_steps", getattr(schedule, "total_steps", None))
                 steps = None if i == len(parts) - 1 else steps

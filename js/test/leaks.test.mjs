@@ -1,0 +1,78 @@
+// Ten thousand calls leave nothing behind: not in JavaScript, not in Python, not in WebAssembly's memory.
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { connect } from "graphattend";
+import { distribution } from "./setup.mjs";
+
+setFlagsFromString("--expose-gc");
+const gc = runInNewContext("gc");
+const CALLS = 10_000;
+
+/** WebAssembly's memories of this thread. */
+const memories = [];
+WebAssembly.Memory = class extends WebAssembly.Memory {
+  constructor(options) {
+    super(options);
+    memories.push(this);
+  }
+};
+
+/** Calls of every kind until `count` requests went to Python. */
+async function calls(ga, count) {
+  const attn = await ga.create("multi_head", { dim: 16, numHeads: 2 });
+  const data = new Float32Array(64 * 16).fill(0.1);
+  const query = new Float32Array(16).fill(1);
+  const tensor = await ga.tensor(data, [64, 16]);
+  const graph = { indptr: Int32Array.of(0, 2, 4), indices: Int32Array.of(0, 1, 0, 1) };
+  for (let i = 0; i < count; i += 10) {
+    for (const keys of [tensor, data, tensor]) await attn.forward(query, keys, data, { needWeights: true });
+    await attn.attend(graph, data.subarray(0, 32));
+    const { pullback } = await attn.vjp(query, tensor, tensor);
+    await pullback(query);
+    await pullback.free();
+    // Lengths that keep changing: what is remembered of requests is bounded.
+    await ga.functional.softmax(new Float32Array(1 + (i % 5000)));
+    await (await ga.tensor(data, [64, 16])).free();
+    if (i % 20) await (await ga.create("flash", { dim: 2 })).free();
+    else await (await ga.geometry.Poincare()).free();
+    await assert.rejects(attn.forward(query, [1, 2], data));
+    if (i % 100 === 0) {
+      // Never freed by hand: collected here, then there.
+      await ga.tensor(data, [64, 16]);
+      await attn.vjp(query, tensor, tensor);
+    }
+  }
+  await tensor.free();
+  await attn.free();
+}
+
+async function measure(ga) {
+  for (let i = 0; i < 5; i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  const { objects, blocks } = await ga.backendInfo();
+  const wasm = memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
+  return { heapUsed, external, arrayBuffers, objects, blocks, wasm };
+}
+
+for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
+  it(`${CALLS} calls, ${name}: memory stays flat`, { timeout: 300_000 }, async () => {
+    memories.length = 0;
+    const ga = await connect({ indexURL: distribution(), ...options });
+    await calls(ga, CALLS / 5);
+    const before = await measure(ga);
+    await calls(ga, CALLS);
+    const after = await measure(ga);
+    const grown = Object.fromEntries(Object.keys(after).map((key) => [key, after[key] - before[key]]));
+    assert.equal(after.objects, 0, "objects left in Python");
+    assert.equal(memories.length > 0, name === "main thread", "the memory is watched");
+    assert.equal(grown.wasm, 0, "WebAssembly's memory");
+    assert.ok(grown.blocks < CALLS / 20, `Python holds ${grown.blocks} blocks of memory more`);
+    for (const heap of ["heapUsed", "external", "arrayBuffers"]) assert.ok(grown[heap] < 20 * CALLS, `${heap} grew by ${grown[heap]} bytes`);
+    await ga.close();
+  });
+}
