@@ -6,7 +6,7 @@ import inspect
 from abc import ABCMeta
 from typing import Any
 
-from ._validate import near_miss
+from ._validate import no_such_option
 from .errors import InvalidConfigError
 
 
@@ -37,11 +37,6 @@ def _mismatch(cls: type, args: tuple[Any, ...], options: dict[str, Any]) -> Inva
         names = list(signature.parameters)
         for name in options:
             if name not in names:
-                return InvalidConfigError(
-                    f"{name}: no such option of {cls.__name__}{near_miss(name, names)}",
-                    argument=name,
-                    expected=names,
-                    actual=name,
-                )
+                return no_such_option(name, names, cls.__name__)
         return InvalidConfigError(f"{cls.__name__}: {error}", argument=cls.__name__, expected=names, actual=str(error))
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -338,6 +338,27 @@ def near_miss(name: Any, names: Iterable[str]) -> str:
 
     close = difflib.get_close_matches(name[:100], list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def no_such_option(name: str, names: Iterable[str], owner: str) -> InvalidConfigError:
+    """The error for an option that `owner` does not have."""
+    known = list(names)
+    return InvalidConfigError(
+        f"{name}: no such option of {owner}{near_miss(name, known)}", argument=name, expected=known, actual=name
+    )
+
+
+def as_mapping(value: Any, argument: str) -> Mapping[str, Any]:
+    """A mapping of names to arrays."""
+    if isinstance(value, Mapping):
+        return value
+    given = type(value).__name__
+    raise InvalidConfigError(
+        f"{argument}: expected a mapping of names to arrays, got {given}",
+        argument=argument,
+        expected="a mapping",
+        actual=given,
+    )
 
 
 def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validate import as_bool, as_choice, as_float, check_ndim
+from .._validate import as_bool, as_choice, as_float, as_mapping, check_ndim
 from .._vjp import differentiable
 from ..errors import InvalidConfigError
 
@@ -29,13 +29,7 @@ def _gat_vjp(
 
     as_bool(need_weights, "need_weights")
     variant = as_choice(variant, "variant", ("gat", "gatv2"))
-    if not isinstance(parameters, Mapping):
-        raise InvalidConfigError(
-            f"parameters: expected a mapping of names to arrays, got {type(parameters).__name__}",
-            argument="parameters",
-            expected="a mapping",
-            actual=type(parameters).__name__,
-        )
+    as_mapping(parameters, "parameters")
     name = "w" if variant == "gat" else "w_query"
     if name not in parameters:
         raise InvalidConfigError(f"parameters: {name} is missing", argument="parameters", expected=name)

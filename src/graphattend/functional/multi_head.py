@@ -13,6 +13,7 @@ from .._validate import (
     as_bool,
     as_float,
     as_int,
+    as_mapping,
     as_mask,
     broadcast_shapes,
     cast_mask,
@@ -61,13 +62,7 @@ def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.nda
 
 
 def _check_parameters(parameters: Any, widths: tuple[int, int, int], heads: int) -> dict[str, np.ndarray]:
-    if not isinstance(parameters, Mapping):
-        raise InvalidConfigError(
-            f"parameters: expected a mapping of names to arrays, got {type(parameters).__name__}",
-            argument="parameters",
-            expected="a mapping",
-            actual=type(parameters).__name__,
-        )
+    as_mapping(parameters, "parameters")
     known = WEIGHTS + BIASES
     for name in parameters:
         if name not in known:

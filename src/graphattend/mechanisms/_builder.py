@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._validate import near_miss
+from .._validate import no_such_option
 from ..errors import InvalidConfigError
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ class Builder:
             raise AttributeError(name)
         names = [f.name for f in dataclasses.fields(self._cls) if f.init and f.name != "dim"]
         if name not in names:
-            raise InvalidConfigError(
-                f"{name}: no such option of {self._cls.__name__}{near_miss(name, names)}",
-                argument=name,
-                expected=names,
-                actual=name,
-            )
+            raise no_such_option(name, names, self._cls.__name__)
 
         def choose(*value: Any) -> Builder:
             if len(value) != 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .._validate import as_float, check_finite, check_shape, near_miss
+from .._validate import as_float, as_mapping, check_finite, check_shape, near_miss, no_such_option
 from ..errors import InvalidConfigError
 from ._options import Option, option
 
@@ -32,12 +32,7 @@ class _Checked(type):
             names.remove("dim")
         for name in options:
             if name not in names:
-                raise InvalidConfigError(
-                    f"{name}: no such option of {cls.__name__}{near_miss(name, names)}",
-                    argument=name,
-                    expected=names,
-                    actual=name,
-                )
+                raise no_such_option(name, names, cls.__name__)
         return super().__call__(*args, **options)
 
 
@@ -84,13 +79,7 @@ class Configured(metaclass=_Checked):
         Raises:
             InvalidConfigError: Unknown name; DimensionMismatchError: wrong shape.
         """
-        if not isinstance(parameters, Mapping):
-            raise InvalidConfigError(
-                f"parameters: expected a mapping of names to arrays, got {type(parameters).__name__}",
-                argument="parameters",
-                expected="a mapping",
-                actual=type(parameters).__name__,
-            )
+        as_mapping(parameters, "parameters")
         current: dict[str, np.ndarray] = self._parameters  # type: ignore[attr-defined]
         new = dict(current)
         for name, value in parameters.items():
