@@ -117,10 +117,11 @@ def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool)
     """
     if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2:
         return None
+    axes = query.ndim
     try:
-        if query.ndim == 1:
+        if axes == 1:
             found = _kernels.sdpa_single(query, keys, values, scale)
-        elif query.ndim == 2:
+        elif axes == 2:
             found = _kernels.attention(query, keys, values, scale=scale)
         else:
             return None
