@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,19 @@ def _has_flags() -> bool:
 FLAGS = _has_flags()
 
 
-def trap(**quiet: str) -> np.errstate:
+#: Where NumPy never warns, entering a context would only cost time, more than much of the arithmetic.
+_NOTHING: AbstractContextManager[Any] | None = None if FLAGS else nullcontext()
+
+
+def trap(**quiet: Any) -> AbstractContextManager[Any]:
     """A context in which an overflow raises FloatingPointError where that is possible, and nothing warns."""
-    mode = "raise" if FLAGS else "ignore"
-    kinds: dict[str, Any] = {"over": mode, "invalid": mode, "divide": mode}
-    return np.errstate(**(kinds | quiet))
+    mode: Any = "raise" if FLAGS else "ignore"
+    return _NOTHING or np.errstate(**({"over": mode, "invalid": mode, "divide": mode} | quiet))
 
 
-def silence() -> np.errstate:
+def silence() -> AbstractContextManager[Any]:
     """A context in which nothing warns."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    return _NOTHING or np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
@@ -46,7 +50,9 @@ def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
 
     A flag alone is no proof: some BLAS libraries raise flags where nothing overflows.
     """
-    if all_finite(result) and bool(np.atleast_1d(result).any(axis=-1).all()):
+    if all_finite(result) and (
+        np.count_nonzero(result) == result.size or bool(np.atleast_1d(result).any(axis=-1).all())
+    ):
         return False
     return any(_large(x) for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size)
 

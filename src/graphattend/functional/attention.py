@@ -191,6 +191,9 @@ def _sdpa_vjp(
         )
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
     factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
+    plain = softcap is None and score_mod is None and p_drop == 0 and not (return_weights or return_lse)
+    if plain and simd.has_kernels(dtype) and (mask is None or mask.dtype == np.bool_):
+        return _in_one_kernel(call, float(factor))
     s = simd.matmul_nt(q, k) * factor
     cap = None if softcap is None else dtype.type(as_number(softcap, "softcap", above=0.0))
     tanh = None
@@ -244,6 +247,23 @@ def _sdpa_vjp(
         return gq[0] if call.single else gq, gk, gv, g_mask
 
     return results[0] if len(results) == 1 else tuple(results), pullback
+
+
+def _in_one_kernel(call: _Call, scale: float) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
+    """Attention in tiles, without the matrix of weights; the mask is boolean and has no gradient."""
+    q, k, v, mask = call.q, call.k, call.v, call.mask
+    out, lse = simd.attention(q, k, v, scale=scale, mask=mask)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        g = np.asarray(g, q.dtype)
+        g = g[..., None, :] if call.single else g
+        grads = simd.attention_vjp(q, k, v, out, lse, g, scale=scale, mask=mask)
+        gq, gk, gv = (unbroadcast(a, x.shape) for a, x in zip(grads, (q, k, v), strict=True))
+        if call.groups > 1:
+            gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))
+        return gq[0] if call.single else gq, gk, gv, None
+
+    return out[..., 0, :] if call.single else out, pullback
 
 
 def _names(return_weights: bool, return_lse: bool) -> list[str]:
