@@ -29,7 +29,7 @@ serve: env npm  ## The demo in the browser
 	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)
 
 bench: env  ## Measure every mechanism and the peers in every runtime (about 15 minutes)
-	@$(PYTHON_ENV) tools/npm_install.py benchmarks
+	@$(PYTHON_ENV) tools/npm_install.py js benchmarks && $(PYTHON_ENV) tools/build_js.py
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks $(BENCH)
 
 docs: env  ## Build the documentation site into build/site

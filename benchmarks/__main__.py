@@ -96,6 +96,15 @@ class Run:
                 say(f"accelerate_numpy() in {TITLES[runtime]}")
                 self.results["accelerate"][runtime] = self.ask(runtime, "accelerate", source, list(ACCELERATE)) or {}
 
+    def javascript(self, distribution: Path, rounds: int, seconds: float) -> None:
+        """The npm package against Python and against plain JavaScript."""
+        say("The npm package in Node.js")
+        try:
+            self.results["javascript"] = runtimes.javascript(distribution, rounds, seconds)
+        except Exception as error:
+            self.errors.append(f"The npm package: {error}")
+            say(f"  failed: {self.errors[-1][-400:]}")
+
 
 def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> tuple[Results, list[str]]:
     """Run everything; what there is so far is always in the folder."""
@@ -109,6 +118,7 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         "runtimes": {},
         "payload_kb": payload(distribution),
         "accelerate": {},
+        "javascript": {},
         "flops": {},
         "workloads": {},
     }
@@ -136,6 +146,8 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
             say(f"[{i}/{len(names)}] {name}: {time.monotonic() - begin:.0f} s")
         if not arguments.only:
             run.accelerate()
+            if "node" in chosen:
+                run.javascript(distribution, rounds, seconds)
             save(results, folder)
     return results, run.errors
 

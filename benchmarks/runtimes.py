@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "benchmarks"
+#: Node.js has relaxed SIMD behind a flag.
+FLAGS = ("--no-warnings", "--experimental-wasm-relaxed-simd")
 
 
 class Runtime(Protocol):
@@ -74,8 +76,15 @@ def native() -> contextlib.AbstractContextManager[Runtime]:
 
 def node(distribution: Path) -> contextlib.AbstractContextManager[Runtime]:
     """Pyodide in Node.js."""
-    flags = ["--no-warnings", "--experimental-wasm-relaxed-simd"]
-    return lines("node", *flags, str(HERE / "node.mjs"), str(distribution))
+    return lines("node", *FLAGS, str(HERE / "node.mjs"), str(distribution))
+
+
+def javascript(distribution: Path, rounds: int, seconds: float) -> dict[str, float]:
+    """Times of the npm package's calls, of Python's and of plain JavaScript's, in one process; see js.mjs."""
+    command = ["node", *FLAGS, str(HERE / "js.mjs"), str(distribution), str(seconds), str(rounds)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=600)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from benchmarks.results_file import Results, against_fastest, ratio, scaled, share_of_peak, speed
 
@@ -133,8 +133,35 @@ def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
     yield line("flash at N = 10 000, extra memory", runtime, 1.0, memory and memory / 1e6, " MB", most=True)
 
 
+def javascript(results: Results) -> Iterator[Target]:
+    """What the npm package costs and gains: one query, N = 1 000, D = 128, unless said otherwise."""
+    found = results.get("javascript", {})
+
+    def both(a: str, b: str, compute: Callable[[float, float], float]) -> float | None:
+        return compute(found[a], found[b]) if a in found and b in found else None
+
+    def over(a: str, b: str) -> float | None:
+        return both(a, b, lambda x, y: x - y)
+
+    def times(a: str, b: str) -> float | None:
+        return both(a, b, lambda x, y: x / y)
+
+    where = "npm, Node.js"
+    yield line(
+        "resident tensors, over Python's own time", where, 60, over("resident_us", "python_us"), " µs", most=True
+    )
+    value = over("transferred_us", "python_us")
+    yield line("worker, keys transferred, over Python's own time", where, 400, value, " µs", most=True)
+    value = times("connect_ms", "bare_ms")
+    yield line("connect() to the first result, of bare Pyodide + NumPy", where, 1.3, value, "×", most=True)
+    yield line("resident tensors, against a plain loop", where, 4, times("loop_us", "resident_us"), "×")
+    yield line("arrays copied in, against a plain loop", where, 1.5, times("loop_us", "copied_us"), "×")
+    yield line("arrays copied in, against ruvector", where, 50, times("ruvector_us", "copied_us"), "×")
+
+
 def targets(results: Results) -> list[Target]:
     """Every target."""
     found = [target for runtime in WASM if runtime in results["runtimes"] for target in in_runtime(results, runtime)]
     payload = results.get("payload_kb", {})
+    found += javascript(results)
     return [*found, line("kernel payload, gzipped", "wheel", 100, payload.get("loaded"), " kB", most=True)]

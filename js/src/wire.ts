@@ -118,6 +118,7 @@ class Encoder {
   }
 
   private push(x: TypedArray, code: string, shape: number[] = [x.length]): unknown {
+    if (x.length === 0) void new Uint8Array(x.buffer); // throws where the buffer was given away
     const offset = this.bytes;
     this.bytes = Math.ceil((offset + x.byteLength) / ALIGNMENT) * ALIGNMENT;
     this.arrays.push(x);

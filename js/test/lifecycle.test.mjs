@@ -174,5 +174,9 @@ describe("transfer", () => {
     const detached = big(1);
     structuredClone(detached.data, { transfer: [detached.data.buffer] });
     await assert.rejects(attn.forward(detached, big(1), big(1)), code("dimension_mismatch"));
+    for (const transfer of [true, false]) {
+      await assert.rejects(attn.forward(detached.data, big(1), big(1), { transfer }), code("invalid_config"));
+      assert.equal((await attn.forward(big(1), big(2), big(2))).output.shape[0], 1, "the next call works");
+    }
   }));
 });
