@@ -102,6 +102,7 @@ export class Runner {
 
   private release(ids: number[]): void {
     const known = ids.filter((id) => this.recipes.has(id));
+    if (known.length === 0) return;
     for (const id of known) this.recipes.get(id)!.live = false;
     this.prune();
     this.channel?.free(known);

@@ -211,6 +211,10 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
 _OUT = {"f8": "f4", "f2": "f4", "i8": "i4", "u8": "i4", "b1": "u1"}
 
 
+#: Names of dtypes as in DTYPES; looked up, because NumPy makes the text anew every time.
+_code = functools.lru_cache(maxsize=64)(lambda dtype: dtype.str[1:])
+
+
 class _Encoder:
     """A result as JSON types; arrays go to `_alive`, at most one object is kept."""
 
@@ -239,10 +243,12 @@ class _Encoder:
         return self._object(value)
 
     def _array(self, x: np.ndarray) -> Any:
-        code = x.dtype.str[1:]
+        code = _code(x.dtype)
         if not (self.double and code == "f8"):
             code = _OUT.get(code, code)
-        _alive.append(np.ascontiguousarray(x, dtype=code))
+        if x.dtype is not DTYPES.get(code) or not x.flags.c_contiguous:
+            x = np.ascontiguousarray(x, dtype=code)
+        _alive.append(x)
         return {"$a": [len(_alive) - 1, x.shape]}
 
     def _object(self, value: Any) -> Any:
@@ -256,5 +262,4 @@ class _Encoder:
 
 
 def _where(x: np.ndarray) -> str:
-    code = "b1" if x.dtype == np.bool_ else x.dtype.str[1:]
-    return f"{code},{x.__array_interface__['data'][0]},{x.size}"
+    return f"{_code(x.dtype)},{x.__array_interface__['data'][0]},{x.size}"
