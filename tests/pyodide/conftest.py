@@ -24,8 +24,9 @@ TESTS = ROOT / "tests"
 PACKAGES = ["graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd"]
 TIMEOUT = 900  # seconds for one test file
 
-#: Folders of tests whose results come out of the backend; on others than the best one, only these run.
-ARITHMETIC = {"compression", "functional", "mechanisms", "simd"}
+#: Folders of tests whose results come out of the backend in use; on others than the best one, only these run. The
+#: kernels' own tests go through every variant by themselves.
+ARITHMETIC = {"compression", "functional", "mechanisms"}
 
 #: What ran inside, per runtime and backend, for the summary.
 totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
@@ -60,7 +61,7 @@ def mirrored_files(backend: str) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test on every backend asked for: ``auto`` is the best one the runtime has."""
+    """Files on every backend asked for, the rest on the best one the runtime has, ``auto``."""
     if "backend" not in metafunc.fixturenames:
         return
     backends = os.environ.get("GRAPHATTEND_TEST_BACKENDS", "auto").split(",")
@@ -68,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [(backend, path) for backend in backends for path in mirrored_files(backend)]
         metafunc.parametrize(("backend", "path"), cases, indirect=["backend"], scope="module")
     else:
-        metafunc.parametrize("backend", backends, indirect=True, scope="module")
+        metafunc.parametrize("backend", ["auto"] if "auto" in backends else backends, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="session")

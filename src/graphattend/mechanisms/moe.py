@@ -133,7 +133,7 @@ class MoEAttention(Routed):
         Example:
             >>> import numpy as np, graphattend as ga
             >>> moe = ga.MoEAttention(8)
-            >>> sum(weight for _, weight in moe.get_routing(np.ones(8)))
+            >>> round(sum(weight for _, weight in moe.get_routing(np.ones(8))), 6)
             1.0
         """
         logits = self.router_logits(query)
