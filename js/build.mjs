@@ -15,7 +15,7 @@ function wheel() {
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 rmSync("dist", { recursive: true, force: true });
-const common = { bundle: true, format: "esm", target: "es2022", platform: "neutral", minify: true, lineLimit: 160, outdir: "dist",
+const common = { bundle: true, format: "esm", target: "es2022", platform: "neutral", minify: true, lineLimit: 500, outdir: "dist",
   define: { GRAPHATTEND_VERSION: JSON.stringify(version) }, legalComments: "none" };
 await build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts"] });
 if (existsSync("src/cli.ts")) {
