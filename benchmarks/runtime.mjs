@@ -139,12 +139,10 @@ function accelerate(pyodide, bench, names) {
   pyodide.FS.writeFile("accelerate_bench.py", bench);
   pyodide.globals.set("names", pyodide.toPy(names));
   const text = pyodide.runPython(`
-import contextlib, io, json, accelerate_bench
+import json, accelerate_bench
 found = {}
 for name in names:
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        accelerate_bench.main(name)
-    found.update({key: entry["ratio"] for key, entry in json.loads(printed.getvalue())["results"].items() if key == name})
+    found |= {key: entry["ratio"] for key, entry in json.loads(accelerate_bench.main(name))["results"].items() if key == name}
 json.dumps(found)`);
   return JSON.parse(text);
 }

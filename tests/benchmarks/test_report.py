@@ -99,7 +99,7 @@ def test_what_is_known_about_a_miss_is_told(results):
 
     results["workloads"]["query-10000"] = {"chromium": {"graphattend": [1.0], "onnxruntime": [2.0]}}
     (row,) = [line for line in target_table(results).splitlines() if line.startswith("| 1 query, N = 10 000")]
-    assert "| 0.5× (onnxruntime-web) | **missed**: keys and values (10 MB) come from memory" in row
+    assert "| 0.5× (onnxruntime-web) | **missed**: keys and values (10 MB) stream" in row
 
 
 def test_text_goes_between_the_markers_only(tmp_path):
