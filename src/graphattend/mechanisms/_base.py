@@ -24,7 +24,7 @@ import numpy as np
 from .. import simd
 from .._validate import as_bool, as_float
 from .._vjp import unbroadcast
-from ..errors import InvalidConfigError, UnsupportedError
+from ..errors import UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
@@ -486,17 +486,3 @@ class Attention(Configured):
         """
         out, _, pullback = self._attend_steady(graph, queries, keys, values, False, training, rng, True)
         return out, pullback
-
-
-def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
-    """Width of a head: given, or dim / num_heads, which must then be whole."""
-    if head_dim is not None:
-        return head_dim
-    if must_divide and dim % num_heads:
-        raise InvalidConfigError(
-            f"num_heads: expected a divisor of dim = {dim} (or head_dim to be given), got {num_heads}",
-            argument="num_heads",
-            expected=f"a divisor of {dim}",
-            actual=num_heads,
-        )
-    return dim // num_heads

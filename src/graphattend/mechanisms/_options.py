@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._validate import as_bool, as_choice, as_int, as_number
+from ..errors import InvalidConfigError
 
 #: Which checks a kind of option passes; "any" is checked by the mechanism itself.
 KINDS = ("int", "float", "bool", "str", "any")
@@ -79,3 +80,17 @@ class Option:
 def option(kind: str, default: Any, help: str, **rules: Any) -> Any:
     """A dataclass field for an option; see `Option` for the rules."""
     return dataclasses.field(default=default, metadata={"option": Option(kind, help, **rules)})
+
+
+def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
+    """Width of a head: given, or dim / num_heads, which must then be whole."""
+    if head_dim is not None:
+        return head_dim
+    if must_divide and dim % num_heads:
+        raise InvalidConfigError(
+            f"num_heads: expected a divisor of dim = {dim} (or head_dim to be given), got {num_heads}",
+            argument="num_heads",
+            expected=f"a divisor of {dim}",
+            actual=num_heads,
+        )
+    return dim // num_heads

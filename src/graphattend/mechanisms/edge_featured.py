@@ -14,11 +14,11 @@ from .._vjp import unbroadcast
 from ..functional.multi_head import join_heads, split_heads
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
-from ._base import Attention, divide_heads
+from ._base import Attention
 from ._budget import reserve
 from ._gradients import Gradients, Grads, Params, add_grads
 from ._inputs import Inputs
-from ._options import option
+from ._options import divide_heads, option
 from ._prepared import Prepared, check_query
 
 #: Scores × width that the GATv2 nonlinearity may hold at once (floats).

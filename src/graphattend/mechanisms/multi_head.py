@@ -13,12 +13,12 @@ from .._validate import as_bool, as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
-from ._base import Attention, divide_heads
+from ._base import Attention
 from ._budget import reserve
-from ._dot import fused_core
+from ._dot import fused_core, scaled_dot
 from ._gradients import CoreResult, Grads, Params
 from ._inputs import Inputs
-from ._options import option
+from ._options import divide_heads, option
 from ._overflow import double, steady
 
 
@@ -138,13 +138,8 @@ class MultiHeadAttention(Attention):
         return (heads[0], heads[1], heads[2]), pull
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        factor = q.dtype.type(self._factor)
-
-        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
-            gs = gs * factor
-            return simd.matmul(gs, k), simd.matmul_tn(gs, q), {}, {}
-
-        return simd.matmul_nt(q, k) * factor, pull
+        s, pull = scaled_dot(q, k, self._factor)
+        return s, lambda gs: (*pull(gs), {}, {})
 
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
