@@ -10,6 +10,23 @@ const INITIAL_BYTES = 1 << 20;
 /** An arena beyond this size is given back after the call that needed it. */
 const KEPT_BYTES = 1 << 26;
 
+/** Requests whose plans are remembered at most, as many as Python keeps. */
+const MOST_PLANS = 256;
+
+/** Where a result lies in Python's memory. */
+interface Place {
+  type: (typeof TYPES)[string];
+  address: number;
+  count: number;
+}
+
+/** A request that Python can repeat by number: its answer is the same but for the numbers in its arrays. */
+interface Plan {
+  number: number;
+  text: string;
+  places: Place[];
+}
+
 interface BufferView { data: Uint8Array; release(): void }
 
 /** A Python interpreter with graphattend, in this thread. Requests in, answers out, one at a time. */
@@ -17,10 +34,11 @@ export class Host {
   private view: BufferView | undefined;
   private capacity = 0;
   private fault: string | undefined;
+  private readonly plans = new Map<string, Plan>();
 
   private constructor(
     private readonly python: Pyodide, private readonly bridge: Proxy, private readonly answer: (text: string) => string,
-    readonly started: string,
+    private readonly again: (plan: number) => boolean, readonly started: string,
   ) {}
 
   static async start(options: RuntimeOptions, onProgress: (p: Progress) => void): Promise<Host> {
@@ -29,7 +47,7 @@ export class Host {
       const bridge = python.pyimport("graphattend._bridge");
       const call = bridge["call"] as (text: string) => string;
       const started = call(JSON.stringify({ op: "start", args: [options.accelerate ?? true] }));
-      return new Host(python, bridge, call, started.slice(0, started.indexOf("\n")));
+      return new Host(python, bridge, call, bridge["again"] as (plan: number) => boolean, started.slice(0, started.indexOf("\n")));
     } catch (error) {
       throw new AttentionError("startup_failed", `graphattend could not be imported: ${reason(error)}`, { cause: error });
     }
@@ -44,7 +62,7 @@ export class Host {
     if (this.fault !== undefined) throw new Crash(this.fault);
     try {
       if (wire.arrays.length > 0) this.write(wire);
-      return this.read(this.answer(wire.text));
+      return this.repeat(wire.text) ?? this.ask(wire.text);
     } catch (error) {
       if ((error as { type?: string }).type === "KeyboardInterrupt") {
         return { text: JSON.stringify({ error: { code: "aborted", message: "the call was interrupted" } }), arrays: [] };
@@ -64,8 +82,7 @@ export class Host {
     this.view?.release();
     this.view = undefined;
     if (this.fault === undefined) {
-      (this.answer as unknown as Proxy).destroy();
-      this.bridge.destroy();
+      for (const proxy of [this.answer, this.again, this.bridge]) (proxy as Proxy).destroy();
     }
     this.fault = "closed";
   }
@@ -73,6 +90,7 @@ export class Host {
   private reserve(bytes: number): void {
     this.view?.release();
     this.view = undefined;
+    this.plans.clear();
     const block = (this.bridge["reserve"] as (n: number) => Proxy)(bytes);
     try {
       this.view = (block["getBuffer"] as (type: string) => BufferView)("u8");
@@ -97,19 +115,35 @@ export class Host {
     }
   }
 
-  private read(answer: string): Reply {
-    const end = answer.indexOf("\n");
-    const places = answer.slice(end + 1);
-    const arrays: TypedArray[] = [];
-    if (places !== "") {
-      const { buffer } = this.memory();
-      for (const place of places.split(";")) {
-        const [code, address, count] = place.split(",") as [string, string, string];
-        const type = TYPES[code]!;
-        const bytes = Number(count) * (type as unknown as { BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT;
-        arrays.push(new type(buffer.slice(Number(address), Number(address) + bytes), 0, Number(count)));
-      }
+  /** The answer to a request seen before, unless Python wants it in full. */
+  private repeat(text: string): Reply | undefined {
+    const plan = this.plans.get(text);
+    if (plan === undefined) return undefined;
+    // If the memory grew meanwhile, its views are detached, and making new ones would drop the arena with the results.
+    if (this.again(plan.number) && this.view!.data.byteLength > 0) return { text: plan.text, arrays: this.read(plan.places) };
+    this.plans.delete(text);
+    return undefined;
+  }
+
+  private ask(request: string): Reply {
+    const [text, where, plan] = this.answer(request).split("\n") as [string, string, string | undefined];
+    const reply = { text, arrays: this.read(placesOf(where)) };
+    if (plan !== undefined && this.view!.data.byteLength > 0) {
+      const end = plan.indexOf(";");
+      if (this.plans.size >= MOST_PLANS) this.plans.clear();
+      this.plans.set(request, { number: Number(plan.slice(0, end)), text, places: placesOf(plan.slice(end + 1)) });
     }
-    return { text: answer.slice(0, end), arrays };
+    return reply;
+  }
+
+  private read(places: Place[]): TypedArray[] {
+    if (places.length === 0) return [];
+    const { buffer } = this.memory();
+    return places.map(({ type, address, count }) => new type(buffer, address, count).slice());
   }
 }
+
+const placesOf = (text: string): Place[] => (text === "" ? [] : text.split(";").map((place) => {
+  const [code, address, count] = place.split(",") as [string, string, string];
+  return { type: TYPES[code]!, address: Number(address), count: Number(count) };
+}));

@@ -236,21 +236,29 @@ export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
 
 /** The value in an answer, or the typed error it carries. */
 export function decode(reply: Reply): unknown {
-  const { arrays } = reply;
-  const body = parse(reply.text, (_name, value: unknown) => {
-    if (typeof value !== "object" || value === null) return value;
-    const entry = value as { $a?: [number, number[]]; $f?: string };
-    if (entry.$a !== undefined) return { data: arrays[entry.$a[0]], shape: entry.$a[1] };
-    if (entry.$f !== undefined) return Number(entry.$f.replace("inf", "Infinity"));
-    return value;
-  }) as { ok?: unknown; error?: ErrorDetails & { code: ErrorCode; message: string } };
+  const body = filled(parse(reply.text), reply.arrays) as {
+    ok?: unknown; error?: ErrorDetails & { code: ErrorCode; message: string };
+  };
   if (body.error !== undefined) throw new AttentionError(body.error.code, body.error.message, body.error);
   return body.ok;
 }
 
-function parse(text: string, revive: (name: string, value: unknown) => unknown): unknown {
+/** Parsed JSON with arrays and numbers in the place of references; not a reviver, which is several times slower. */
+function filled(value: unknown, arrays: TypedArray[]): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const entry = value as { $a?: [number, number[]]; $f?: string };
+  if (entry.$a !== undefined) return { data: arrays[entry.$a[0]], shape: entry.$a[1] };
+  if (entry.$f !== undefined) return Number(entry.$f.replace("inf", "Infinity"));
+  for (const name of Object.keys(value)) {
+    const found = (value as Record<string, unknown>)[name];
+    if (typeof found === "object") (value as Record<string, unknown>)[name] = filled(found, arrays);
+  }
+  return value;
+}
+
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text, revive);
+    return JSON.parse(text);
   } catch (error) {
     throw new AttentionError("internal_error", `an answer that cannot be read (${reason(error)})`, { cause: error });
   }

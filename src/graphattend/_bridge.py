@@ -4,7 +4,9 @@ JavaScript writes the numbers of its typed arrays into the arena, one NumPy-owne
 with a request as JSON text, in which an array is ``{"$a": [dtype, count, offset, shape]}``, an object that lives
 on this side is ``{"$h": id}`` and a number JSON lacks is ``{"$f": "nan"}``. The answer is ``{"ok": value}`` or
 ``{"error": {...}}`` as JSON, where an array is ``{"$a": [index, shape]}``; a second line tells dtype, address
-and count of each, for JavaScript to copy out at once: they stay alive until the next call.
+and count of each, for JavaScript to copy out at once: they stay alive until the next call. Where the same request can
+be repeated with other numbers in the same places, a third line has the number to call `again` with, and where the
+results will then be.
 
 What can be called is discovered, not listed: public functions and classes of a few modules, and public methods of
 the objects those make.
@@ -17,18 +19,19 @@ import json
 import math
 import sys
 import traceback
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ._bridge_calls import OPERATIONS, Kept, describe_object, info
+from ._bridge_calls import OPERATIONS, Kept, attention_method, describe_object, info
+from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, places, repeatable
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
+from .mechanisms._base import Attention
 
 #: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n4" and "n8" plain numbers.
 DTYPES = {c: np.dtype(c) for c in ("f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
 DTYPES |= {"b1": np.dtype("u1"), "n4": np.dtype("f4"), "n8": np.dtype("f8")}
-#: Arrays start at multiples of this, so that SIMD loads are aligned.
-ALIGNMENT = 64
 #: Longest request text worth remembering, and longest text in an error.
 CACHED, SHOWN = 4096, 400
 
@@ -36,21 +39,9 @@ _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _arena = np.empty(0, np.uint8)
 _objects: dict[int, Any] = {}
 _alive: list[np.ndarray] = []
-
-
-class ArrayRef(NamedTuple):
-    """Where an argument lies in the arena."""
-
-    start: int
-    stop: int
-    code: str
-    shape: tuple[int, ...]
-
-
-class ObjectRef(NamedTuple):
-    """An object that lives on this side."""
-
-    id: int
+_plans = Plans()
+#: Repeat a request by the number that its first answer gave: True, or False if it is to be sent in full.
+again = _plans.run
 
 
 def reserve(nbytes: int) -> np.ndarray:
@@ -63,6 +54,7 @@ def reserve(nbytes: int) -> np.ndarray:
         (nbytes,) of uint8, starting at a multiple of ALIGNMENT.
     """
     global _arena
+    _plans.forget()
     _arena = np.empty(0, np.uint8)  # so that old and new are never held at once
     block = np.empty(nbytes + ALIGNMENT, np.uint8)
     start = -block.__array_interface__["data"][0] % ALIGNMENT
@@ -78,7 +70,8 @@ def call(text: str) -> str:
             and ``dtype`` ("float64" keeps double precision in the answer).
 
     Returns:
-        The answer's JSON, a newline, and ``dtype,address,count`` of each array, separated by semicolons.
+        The answer's JSON, a newline, and ``dtype,address,count`` of each array, separated by semicolons. If the request
+        came before and can be repeated: another newline, the number of its plan, and where the results will be.
     """
     _alive.clear()
     try:
@@ -94,7 +87,9 @@ def call(text: str) -> str:
             body = _to_json({"ok": encoded})
         if encoder.kept is not None:
             _objects[keep] = encoder.kept
-        return body + "\n" + ";".join([_where(a) for a in _alive])
+        answer = body + "\n" + _where(_alive)
+        is_due = keep is None and len(text) <= CACHED and _plans.is_due(text)
+        return answer + _plan(request, result) if is_due else answer
     except KeyboardInterrupt:
         return _refusal({"code": "aborted", "message": "the call was interrupted"})
     except Exception as error:
@@ -105,6 +100,7 @@ def free(*ids: int) -> None:
     """Forget objects; those that are unknown are ignored."""
     for id in ids:
         _objects.pop(id, None)
+    _plans.forget(ids)
 
 
 def _info() -> dict[str, Any]:
@@ -261,5 +257,28 @@ class _Encoder:
         return {"$h": self.keep} | self.encode(describe_object(value))
 
 
-def _where(x: np.ndarray) -> str:
-    return f"{_code(x.dtype)},{x.__array_interface__['data'][0]},{x.size}"
+def _where(arrays: Iterable[np.ndarray]) -> str:
+    return ";".join([f"{_code(x.dtype)},{x.__array_interface__['data'][0]},{x.size}" for x in arrays])
+
+
+# -- again ---------------------------------------------------------------------------------------------------------
+
+
+def _plan(request: dict[str, Any], result: Any) -> str:
+    """The line about repeating a request whose result is in `_alive`; nothing where that cannot be."""
+    if request["op"] != "method":
+        return ""
+    target, _name, args, options = request["args"]
+    of_mechanism = isinstance(target, ObjectRef) and isinstance(_objects[target.id], Attention)
+    if not (of_mechanism and repeatable(args, options)):
+        return ""
+    if len(_alive) != (len(result) if isinstance(result, tuple) else 1):
+        return ""
+    entries = [target, *args, *(options or {}).values()]
+    end = max((x.stop for x in entries if isinstance(x, ArrayRef)), default=0)
+    outputs = places(_arena, end, _alive)
+    if outputs is None:
+        return ""
+    function, arguments = attention_method(*_decode(request["args"], False))
+    objects = frozenset(x.id for x in entries if isinstance(x, ObjectRef))
+    return f"\n{_plans.add(Plan(function, arguments, outputs, objects))};{_where(outputs)}"

@@ -323,13 +323,20 @@ def _method_name(value: Any, name: str) -> str:
 
 def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
     """A public method of an object."""
-    python_name = _method_name(value, name)
-    cls = type(value)
-    function = getattr(value, python_name)
-    if not isinstance(value, Attention):
-        return _pullbacks(_bound(function, args, _function_options(options)))
-    names = _parameters(getattr(cls, python_name))[1:]
-    return _pullbacks(_bound(function, (), _attention_arguments(value, names, args, options)))
+    if isinstance(value, Attention):
+        function, arguments = attention_method(value, name, args, options)
+        return _pullbacks(_bound(function, (), arguments))
+    function = getattr(value, _method_name(value, name))
+    return _pullbacks(_bound(function, args, _function_options(options)))
+
+
+def attention_method(
+    attn: Attention, name: str, args: list[Any], options: Any
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """A public method of a mechanism, and its arguments by name."""
+    python_name = _method_name(attn, name)
+    names = _parameters(getattr(type(attn), python_name))[1:]
+    return getattr(attn, python_name), _attention_arguments(attn, names, args, options)
 
 
 def _pullbacks(result: Any) -> Any:
