@@ -56,6 +56,7 @@ async function mechanismCase(ga, c) {
   const { output, weights } = await attn.forward(...args, metadata);
   close(output, c.output, "output");
   ok(weights === undefined, "no weights unless asked for");
+  for (let i = 0; i < 2; i++) close((await attn.forward(...args, metadata)).output, c.output, "output, asked for again");
   if (c.weights === null) await rejects(attn.attentionWeights(args[0], args[1], metadata), "unsupported");
   else close(await attn.attentionWeights(args[0], args[1], metadata), c.weights, "weights");
   const { output: again, pullback } = await attn.vjp(...args, metadata);
@@ -90,6 +91,39 @@ export const checks = {
       error = e;
     }
     equal(error?.code, "invalid_config");
+  },
+
+  "the same call over and over, with other numbers": async (ga) => {
+    const [n, dim] = [6, 4];
+    const attn = await ga.create("scaled_dot_product", { dim });
+    const numbers = (count, seed) => Float32Array.from({ length: count }, (_x, i) => Math.sin(i * seed + seed));
+    const [k, v] = [numbers(n * dim, 0.7), numbers(n * dim, 1.3)];
+    const [keys, values] = [await ga.tensor(k, [n, dim]), await ga.tensor(v, [n, dim])];
+    const kept = [];
+    for (let i = 0; i < 12; i++) {
+      const query = numbers(dim, i + 0.5);
+      // By plain arithmetic, in double precision.
+      const scores = Array.from({ length: n }, (_x, j) => query.reduce((sum, x, d) => sum + x * k[j * dim + d], 0) / Math.sqrt(dim));
+      const exp = scores.map((s) => Math.exp(s));
+      const total = exp.reduce((a, b) => a + b);
+      const weights = { data: exp.map((e) => e / total), shape: [n] };
+      const output = { data: Array.from({ length: dim }, (_x, d) => weights.data.reduce((s, w, j) => s + w * v[j * dim + d], 0)), shape: [dim] };
+      const resident = await attn.forward(query, keys, values);
+      close(resident.output, output, `resident, time ${i}`, 2e-6, 1); // of values up to 1, which cancel
+      close((await attn.forward(query, k, v)).output, output, `copied, time ${i}`, 2e-6, 1);
+      const both = await attn.forward(query, keys, values, { needWeights: true });
+      close(both.weights, weights, `weights, time ${i}`);
+      kept.push([resident.output, output]);
+      if (i === 3) await rejects(attn.forward(Float32Array.of(NaN, 0, 0, 0), keys, values), "numerical_instability", { argument: "query" });
+      if (i === 5) await (await ga.tensor(new Float32Array(3e6), [3000, 1000])).free(); // the arena grows and moves
+      if (i === 7) await (await ga.tensor([1, 2, 3])).free();
+    }
+    for (const [given, output] of kept) close(given, output, "an earlier answer", 2e-6, 1); // its numbers are nobody else's
+    await values.free();
+    await rejects(attn.forward(numbers(dim, 1), keys, values), "freed");
+    const others = await ga.tensor(k, [n, dim]);
+    const { output } = await attn.forward(numbers(dim, 1), keys, others);
+    close(output, f32((await attn.forward(numbers(dim, 1), k, k)).output), "with other values");
   },
 
   "all kinds of input mean the same": async (ga) => {
