@@ -160,8 +160,8 @@ describe("pages in Chromium", () => {
     await server?.close();
   });
 
-  const visit = async (path) => {
-    const { page, problems } = await open(browser, server.url + path);
+  const visit = async (path, address = server.url) => {
+    const { page, problems } = await open(browser, address + path);
     await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 120_000 });
     const result = await page.evaluate(() => globalThis.result);
     await page.close();
@@ -173,6 +173,21 @@ describe("pages in Chromium", () => {
       assert.deepEqual(await visit(`/${tool}.html?worker`), { result: "3,4", problems: [] });
     });
   }
+  it("Vite's development server, page and worker", async () => {
+    const { createServer } = await import("vite");
+    const development = await createServer({
+      root: app, configFile: false, logLevel: "error", cacheDir: join(work, "vite-cache"), optimizeDeps: { exclude: ["graphattend"] },
+      server: { host: "127.0.0.1", port: 0, hmr: false, proxy: { "/pyodide": server.url } },
+    });
+    try {
+      await development.listen();
+      const [address] = development.resolvedUrls.local;
+      assert.deepEqual(await visit("", address), { result: "3,4", problems: [] });
+      assert.deepEqual(await visit("?worker", address), { result: "3,4", problems: [] });
+    } finally {
+      await development.close();
+    }
+  });
   it("Content-Security-Policy script-src 'self' 'wasm-unsafe-eval' is enough", async () => {
     for (const path of ["/strict-plain.html", "/strict-plain.html?worker", "/strict-vite.html?worker"]) {
       assert.deepEqual(await visit(path), { result: "3,4", problems: [] }, path);
