@@ -34,20 +34,6 @@ def fused(request, kernels, monkeypatch):
 
 
 @pytest.fixture
-def both(kernels, monkeypatch):
-    """What a function returns with the kernels and on plain NumPy."""
-
-    def run(function) -> tuple[Any, Any]:
-        results = []
-        for module in (wasm_ops, None):
-            monkeypatch.setattr(simd, "_kernels", module)
-            results.append(function())
-        return results[0], results[1]
-
-    return run
-
-
-@pytest.fixture
 def ball_calls(monkeypatch):
     """The calls of the kernel of the Poincaré ball that succeeded."""
     calls = []
