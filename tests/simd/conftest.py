@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+from graphattend import simd
 from graphattend.simd import wasm_ops
 
 KERNELS = Path(wasm_ops.__file__).parent / "kernels"
@@ -44,6 +46,20 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     wasm_ops.use(module)
     yield module
     wasm_ops.use(before)
+
+
+@pytest.fixture
+def both(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], tuple[Any, Any]]:
+    """A function that calls its argument with the kernels and on plain NumPy, and returns both results."""
+
+    def run(function: Callable[[], Any]) -> tuple[Any, Any]:
+        results = []
+        for module in (wasm_ops, None):
+            monkeypatch.setattr(simd, "_kernels", module)
+            results.append(function())
+        return results[0], results[1]
+
+    return run
 
 
 @pytest.fixture

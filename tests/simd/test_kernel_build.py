@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,19 +13,24 @@ pytestmark = pytest.mark.native
 FAKE = """#!{python}
 import sys
 if "--version" in sys.argv:
-    print("emcc (Emscripten gcc/clang-like replacement) 5.0.3")
+    print("emcc (Emscripten gcc/clang-like replacement) {version}")
 else:
+    print("cache:INFO: generating system headers (this will be cached for subsequent builds)", file=sys.stderr)
     open(sys.argv[sys.argv.index("-o") + 1], "w").write(" ".join(sys.argv[1:]))
 """
 
 
+def write_compiler(script: Path, version: str = "5.0.3") -> None:
+    """A stand-in for Emscripten's compiler, which writes its arguments where the result should go."""
+    script.write_text(FAKE.format(python=sys.executable, version=version))
+    script.chmod(0o755)
+
+
 @pytest.fixture
 def emcc(tmp_path, monkeypatch, builder):
-    """`builder` with a stand-in for Emscripten's compiler, which writes its arguments where the result should go."""
-    script = tmp_path / "emcc"
-    script.write_text(FAKE.format(python=sys.executable))
-    script.chmod(0o755)
-    monkeypatch.setenv("CC", str(script))
+    """`builder` with a stand-in for Emscripten's compiler in ``$CC``."""
+    write_compiler(tmp_path / "emcc")
+    monkeypatch.setenv("CC", str(tmp_path / "emcc"))
     monkeypatch.setattr(builder, "CACHE", tmp_path / "cache")
     return builder
 
@@ -36,11 +43,38 @@ def test_emscripten_is_used_when_it_is_the_compiler(emcc, tmp_path):
     objects = {p.name.split("-")[0]: p.read_text() for p in (tmp_path / "cache").glob("gemm-relaxed-*.o")}
     assert "-mrelaxed-simd" in objects["gemm"]
     assert "-msimd128" in objects["gemm"]
+    assert "-Xclang -O3" in objects["gemm"], "pyodide build adds -Oz behind our flags"
 
 
 def test_another_compiler_is_not_taken_for_emscripten(builder, monkeypatch):
     monkeypatch.setenv("CC", sys.executable)
     assert builder.emscripten() is None
+
+
+def test_pyodide_build_needs_no_other_compiler_although_it_sets_cc_late(builder, tmp_path, monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.delenv("PYODIDE_ROOT", raising=False)
+    write_compiler(tmp_path / "emcc")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert builder.emscripten() is None, "that emcc is installed says nothing about what is being built"
+    monkeypatch.setenv("PYODIDE_ROOT", str(tmp_path))
+    assert builder.emscripten() == ("emcc",)
+
+
+def test_pyodide_build_without_emscripten_falls_back_to_zig(builder, tmp_path, monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PYODIDE_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert builder.emscripten() is None
+
+
+def test_another_version_of_the_compiler_builds_anew(emcc, tmp_path):
+    emcc.build(tmp_path / "out")
+    before = set((tmp_path / "cache").iterdir())
+    write_compiler(tmp_path / "emcc", "6.0.5")
+    emcc._version.cache_clear()
+    emcc.build(tmp_path / "out")
+    assert len(set((tmp_path / "cache").iterdir())) == 2 * len(before)
 
 
 def test_building_again_does_nothing(emcc, tmp_path):

@@ -9,13 +9,13 @@ import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import storage
 from .._arguments import TypedArguments
+from .._frozen import Frozen
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim, check_nonempty
 from ..errors import InvalidConfigError
 
@@ -23,7 +23,7 @@ KIND = "compressed"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Compressed:
+class Compressed(Frozen):
     """An array in compressed form, with the codec that made it.
 
     Attributes:
@@ -47,12 +47,6 @@ class Compressed:
     dtype: np.dtype[Any]
     arrays: Mapping[str, np.ndarray]
     error_bound: float
-
-    def __post_init__(self) -> None:
-        arrays = {name: np.asarray(array).view() for name, array in self.arrays.items()}
-        for array in arrays.values():
-            array.flags.writeable = False
-        object.__setattr__(self, "arrays", MappingProxyType(arrays))
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._frozen import Frozen
 from .._validate import as_array, as_int
 from ..errors import AttentionError, DimensionMismatchError, InvalidConfigError
 from ._codec import (
@@ -24,7 +25,7 @@ from ._codec import (
 
 
 @dataclass(frozen=True)
-class Hierarchical(Codec):
+class Hierarchical(Frozen, Codec):
     """Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below.
 
     Args:

@@ -33,6 +33,9 @@ from .softmax import masked_softmax, softmax_pullback
 WEIGHTS = ("w_q", "w_k", "w_v", "w_o")
 BIASES = ("b_q", "b_k", "b_v", "b_o")
 
+#: What attention of (..., H, M, E) gives: output, weights if they were made, ``pull(g, g_weights) -> (gq, gk, gv)``.
+_Attended = tuple[np.ndarray, np.ndarray | None, Callable[[np.ndarray, Any], tuple[np.ndarray, np.ndarray, np.ndarray]]]
+
 
 def split_heads(x: np.ndarray, heads: int) -> np.ndarray:
     """(..., N, H·E) → (..., H, N, E); head h owns columns h·E … (h+1)·E."""
@@ -131,9 +134,9 @@ def _multi_head_vjp(
         split_heads(linear(x, p[w], p.get(b)), heads)
         for x, w, b in ((x_q, "w_q", "b_q"), (x_k, "w_k", "b_k"), (x_v, "w_v", "b_v"))
     )
-    factor = q.dtype.type(q.shape[-1] ** -0.5)
-    w = masked_softmax(simd.matmul_nt(q, k) * factor, mask)
-    mixed = join_heads(simd.matmul(w, v))
+    attend = _in_one_kernel if simd.has_kernels(q.dtype) and not need_weights else _composed
+    mixed, w, pull = attend(q, k, v, mask)
+    mixed = join_heads(mixed)
     out = linear(mixed, p["w_o"], p.get("b_o"))
 
     def pullback(g: Any) -> tuple[Any, ...]:
@@ -143,12 +146,7 @@ def _multi_head_vjp(
         g_out = np.zeros_like(out) if g_out is None else np.asarray(g_out, out.dtype)
         gp: dict[str, np.ndarray] = {}
         g_mixed, gp["w_o"], gp["b_o"] = linear_pullback(mixed, p["w_o"], g_out)
-        g_heads = split_heads(g_mixed, heads)
-        gw = simd.matmul_nt(g_heads, v)
-        if g_w is not None:
-            gw = gw + np.asarray(g_w, gw.dtype)
-        gs = softmax_pullback(w, gw) * factor
-        inner = (simd.matmul(gs, k), simd.matmul_tn(gs, q), simd.matmul_tn(w, g_heads))
+        inner = pull(split_heads(g_mixed, heads), g_w)
         gx = []
         for g_in, head, x, wn, bn in zip(inner, (q, k, v), (x_q, x_k, x_v), WEIGHTS, BIASES, strict=False):
             flat = join_heads(unbroadcast(g_in, head.shape))
@@ -158,8 +156,32 @@ def _multi_head_vjp(
             gx[0] = gx[0][0]
         return (*gx, {name: gp[name] for name in p})
 
-    y, weights = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
-    return (y, weights) if need_weights else y, pullback
+    y = out[..., 0, :] if single else out
+    if w is None or not need_weights:
+        return y, pullback
+    return (y, w[..., 0, :] if single else w), pullback
+
+
+def _composed(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> _Attended:
+    """Attention of every head, step by step."""
+    factor = q.dtype.type(q.shape[-1] ** -0.5)
+    w = masked_softmax(simd.matmul_nt(q, k) * factor, mask)
+
+    def pull(g: np.ndarray, g_weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gw = simd.matmul_nt(g, v)
+        if g_weights is not None:
+            gw = gw + np.asarray(g_weights, gw.dtype)
+        gs = softmax_pullback(w, gw) * factor
+        return simd.matmul(gs, k), simd.matmul_tn(gs, q), simd.matmul_tn(w, g)
+
+    return simd.matmul(w, v), w, pull
+
+
+def _in_one_kernel(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> _Attended:
+    """The same in tiles, without the matrix of weights."""
+    scale = q.shape[-1] ** -0.5
+    out, lse = simd.attention(q, k, v, scale=scale, mask=mask)
+    return out, None, lambda g, _: simd.attention_vjp(q, k, v, out, lse, g, scale=scale, mask=mask)
 
 
 def _join_masks(

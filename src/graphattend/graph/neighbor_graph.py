@@ -12,13 +12,14 @@ import numpy as np
 
 from .. import _validate as check
 from .._arguments import TypedArguments
+from .._frozen import Frozen
 from . import _csr, _fields
 from ._measures import Measures
 from .metadata import GraphMetadata, NodeMetadata
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NeighborGraph(Measures, metaclass=TypedArguments):
+class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     """A graph as compressed rows: row i lists the nodes that node i attends to.
 
     An edge j → i (source j, target i) stands in row i: the target attends to the source. An undirected graph stores

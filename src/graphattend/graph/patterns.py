@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _validate as check
+from .._frozen import Frozen
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from . import _csr
 from .neighbor_graph import NeighborGraph
@@ -26,7 +27,7 @@ _MAX_ENTRIES = 100_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pattern:
+class Pattern(Frozen):
     """Pairs (query, key) that attend; made by the functions of this module.
 
     Args:
@@ -44,11 +45,6 @@ class Pattern:
 
     shape: tuple[int, int]
     pairs: np.ndarray
-
-    def __post_init__(self) -> None:
-        locked = self.pairs.view()
-        locked.setflags(write=False)
-        object.__setattr__(self, "pairs", locked)
 
     @property
     def density(self) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
 from ._inputs import Inputs, check_inputs
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Prepared:
+class Prepared(Frozen):
     """What `Attention.prepare` returns; `forward` and `attention_weights` take it in the place of the keys.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from .._validate import near_miss
+from .._validate import as_bool, near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
@@ -20,6 +20,7 @@ from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._inputs import Inputs, cotangent
+from ._prepared import Prepared, check_query
 
 
 class Gates(NamedTuple):
@@ -136,39 +137,69 @@ class Routed(Attention):
 
     # -- the passes --------------------------------------------------------------------------------------------
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
-        logits = self._logits(q, p)
-        gates = self._gates(logits)
-        shapes = [a.shape[:-2] for a in (q, k, v) if a is not None]
-        batch = np.broadcast_shapes(*shapes)
-        m_rows, n_keys = q.shape[-2], k.shape[-2]
-        out = None if v is None else np.zeros((*batch, m_rows, v.shape[-1]), q.dtype)
-        weights = np.zeros((*batch, m_rows, n_keys), q.dtype) if need_weights else None
+    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        as_bool(training, "training")
+        gates = self._gates(self._logits(x.q, self._params(x.q.dtype)))
+
+        def run(i: int, rows: _Rows) -> tuple[Any, Any, None]:
+            member, part = self._members[i], self._part(i, rows, x, need_weights)
+            out = member._in_kernel(part, need_weights)
+            return (*member._evaluate(part, need_weights, False, None), None) if out is None else (out, None, None)
+
+        return self._mix(x, gates, need_weights, run)[:2]
+
+    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
+        # Nothing was projected, the experts do that themselves.
+        q = check_query(self, query, prepared, values)
+        x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
+        wanted = x._replace(v=None) if call.get("weights_only") else x
+        return x, *self._evaluate(wanted, call.get("need_weights", True), call.get("training", False), None)
+
+    def _part(self, i: int, rows: _Rows, x: Inputs, need_weights: bool) -> Inputs:
+        """What expert i sees."""
+        member = self._members[i]
+        mine = x._replace(mask=_member_mask(x.mask, member), metadata=_restrict(x.metadata, member), single=False)
+        part = rows.take(mine, member)
+        if need_weights and member._columns(part) != x.k.shape[-2]:
+            raise _adds_edges(i, member)
+        return part
+
+    def _mix(
+        self, x: Inputs, gates: Gates, need_weights: bool, run: Callable[[int, _Rows], tuple[Any, Any, Any]]
+    ) -> tuple[Any, Any, list[tuple[_Rows, Any, Any, Any]]]:
+        """Output and weights from the experts that `run` runs, and what it returned, with the rows of each."""
+        m_rows = x.q.shape[-2]
+        out = None if x.v is None else np.zeros((*x.batch, m_rows, x.v.shape[-1]), x.q.dtype)
+        weights = np.zeros((*x.batch, m_rows, x.k.shape[-2]), x.q.dtype) if need_weights else None
         runs: list[tuple[_Rows, Any, Any, Any]] = []
-
-        def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
-            member = self._members[i]
-            x = rows.take(Inputs(q, k, v, _member_mask(mask, member), _restrict(meta, member), batch, False), member)
-            if weighted and member._columns(x) != n_keys:
-                raise _adds_edges(i, member)
-            return member._run(x, weighted or v is None, False, None)
-
-        for i in range(len(self._members)):
-            rows = _Rows.of(gates.shares[..., i], batch, self._members[i].rows_are_positions)
+        for i, member in enumerate(self._members):
+            rows = _Rows.of(gates.shares[..., i], x.batch, member.rows_are_positions)
             if rows.empty:
                 runs.append((rows, None, None, None))
                 continue
             o, w, pull = run(i, rows)
-            share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*batch, m_rows, 1)))
-            if w is not None and self._members[i].heads is not None:
+            share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*x.batch, m_rows, 1)))
+            if w is not None and member.heads is not None:
                 w = w.mean(axis=-3)
             if out is not None:
                 rows.add(out, share * o)
-            if weights is not None and w is not None:
+            if weights is not None:
                 rows.add(weights, share * w)
             runs.append((rows, o, w, pull))
+        return out, weights, runs
+
+    def _core(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
+    ) -> CoreResult:
+        gates = self._gates(self._logits(q, p))
+        batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
+        x = Inputs(q, k, v, mask, meta, batch, False)
+        m_rows, n_keys = q.shape[-2], k.shape[-2]
+
+        def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
+            return self._members[i]._run(self._part(i, rows, x, weighted), weighted or v is None, False, None)
+
+        out, weights, runs = self._mix(x, gates, need_weights, run)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
             gq, gk, gv = (np.zeros(a.shape, q.dtype) for a in (q, k, v))

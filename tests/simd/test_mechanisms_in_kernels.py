@@ -1,0 +1,124 @@
+"""Mechanisms with the fused kernels against the same mechanisms on plain NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphattend as ga
+from graphattend import simd
+from graphattend.mechanisms import mechanism_class
+from graphattend.simd import wasm_ops
+
+DIM = 8
+EXPERTS = {
+    "hyperbolic": ga.HyperbolicAttention(DIM),
+    "sharp": ga.HyperbolicAttention(DIM, curvature=-0.5, temperature=0.3),
+    "tangent": ga.HyperbolicAttention(DIM, aggregation="tangent"),
+    "dots": ga.ScaledDotProductAttention(DIM),
+    "flash": ga.FlashAttention(DIM),
+    "causal": ga.FlashAttention(DIM, is_causal=True),
+    "heads": ga.MultiHeadAttention(DIM, num_heads=2),
+    "local": ga.LocalGlobalAttention(DIM, window=2, global_nodes=(4,)),
+    "routing": ga.LearnedRoutingAttention(DIM),
+}
+
+
+@pytest.fixture(params=[True, False], ids=["kernels", "numpy"])
+def fused(request, kernels, monkeypatch):
+    """`simd` with the kernels, and without."""
+    monkeypatch.setattr(simd, "_kernels", wasm_ops if request.param else None)
+    return request.param
+
+
+@pytest.fixture
+def ball_calls(monkeypatch):
+    """The calls of the kernel of the Poincaré ball that succeeded."""
+    calls = []
+    kernel = simd.poincare_single
+
+    def counted(*arguments: Any) -> Any:
+        found = kernel(*arguments)
+        if found is not None:
+            calls.append(arguments)
+        return found
+
+    monkeypatch.setattr(simd, "poincare_single", counted)
+    return calls
+
+
+def points(rng, *shape: int) -> np.ndarray:
+    """Points inside the unit ball."""
+    return (rng.standard_normal(shape) * 0.2).astype(np.float32)
+
+
+def mixtures(names: tuple[str, ...]) -> list[Any]:
+    """The ways to mix experts."""
+    experts = [EXPERTS[name] for name in names]
+    return [
+        ga.MoEAttention(DIM, experts=experts, top_k=1),
+        ga.MoEAttention(DIM, experts=experts, top_k=len(experts)),
+        ga.LearnedRoutingAttention(DIM, mechanisms=experts),
+        ga.LearnedRoutingAttention(DIM, mechanisms=experts, mode="hard"),
+    ]
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (5,), (2, 3)])
+@pytest.mark.parametrize("name", EXPERTS)
+def test_experts_in_kernels_answer_as_on_numpy(name, rows, both, rng):
+    q, k, v = points(rng, *rows, DIM), points(rng, 9, DIM), points(rng, 9, DIM)
+    for attn in mixtures((name, "hyperbolic")):
+        for given in ((q, k, v), (q, attn.prepare(k, v))):
+            fast, plain = both(lambda attn=attn, given=given: attn.forward(*given))
+            assert fast.shape == plain.shape == q.shape
+            assert fast.dtype == np.float32
+            np.testing.assert_allclose(fast, plain, rtol=0, atol=3e-6)
+
+
+@pytest.mark.parametrize("key", ga.list_mechanisms())
+def test_every_mechanism_answers_as_on_numpy(key, both, rng):
+    attn, inputs = mechanism_class(key).example(rng, 7)
+    inputs |= {name: inputs[name].astype(np.float32) for name in ("query", "keys", "values")}
+    fast, plain = both(lambda: attn.forward(**inputs))
+    np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-5)
+    prepared = attn.prepare(inputs.pop("keys"), inputs.pop("values"))
+    query = inputs.pop("query")
+    fast, plain = both(lambda: attn.forward(query, prepared, **inputs))
+    np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [ga.HyperbolicAttention, ga.MoEAttention, ga.LearnedRoutingAttention])
+def test_the_kernel_of_the_ball_is_called_where_it_applies(kind, fused, ball_calls, rng):
+    experts = {} if kind is not ga.MoEAttention else {"experts": [EXPERTS["hyperbolic"]], "top_k": 1}
+    attn = kind(DIM, **experts)
+    q, k, v = points(rng, DIM), points(rng, 6, DIM), points(rng, 6, DIM)
+    prepared = attn.prepare(k, v)
+    attn.forward(q, k, v)
+    attn.forward(q, prepared)
+    assert len(ball_calls) == (2 if fused else 0)
+    ball_calls.clear()
+    attn.forward(q, k, v, attn_mask=np.arange(6) > 2)
+    attn.forward(q, prepared, need_weights=True)
+    attn.attention_weights(q, prepared)
+    attn.forward(q.astype(np.float64), k, v)
+    attn.vjp(q, k, v)[1](np.ones(DIM, np.float32))
+    assert not ball_calls
+
+
+@pytest.mark.parametrize("aggregation", ["midpoint", "tangent"])
+def test_experts_put_points_from_outside_onto_the_rim_either_way(aggregation, both, rng):
+    attn = ga.MoEAttention(DIM, experts=[ga.HyperbolicAttention(DIM, aggregation=aggregation)], top_k=1)
+    k = points(rng, 6, DIM)
+    k[2] *= 20
+    fast, plain = both(lambda: attn.forward(k[0], k, k))
+    np.testing.assert_allclose(fast, plain, rtol=0, atol=3e-6)
+
+
+def test_the_gradient_is_that_of_the_reference(both, rng):
+    q, k, v = points(rng, 4, DIM), points(rng, 9, DIM), points(rng, 9, DIM)
+    attn = ga.MoEAttention(DIM, experts=[EXPERTS["hyperbolic"], EXPERTS["dots"]], top_k=2)
+    fast, plain = both(lambda: attn.vjp(q, k, v)[1](np.ones_like(q)))
+    for a, b in zip(fast[:3], plain[:3], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
