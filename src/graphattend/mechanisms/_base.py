@@ -249,15 +249,6 @@ class Attention(Configured):
         """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
         return self._run(x, need_weights, training, rng)[:2]
 
-    def _answer(self, x: Inputs, need_weights: bool) -> tuple[Any, Any]:
-        """`_evaluate` outside training, or the kernel that `forward` would call: for mechanisms made of others."""
-        if x.v is not None and x.mask is None and not need_weights and not x.metadata:
-            one = x.q.ndim == 2 and x.q.shape[0] == 1
-            out = self._fused(x.q[0] if one else x.q, x.k, x.v)
-            if out is not None:
-                return (out[None] if one else out), None
-        return self._evaluate(x, need_weights, False, None)
-
     def _in_kernel(self, x: Inputs, need_weights: bool) -> np.ndarray | None:
         """The output of checked inputs from the kernel that `forward` would call, or None if it does not apply."""
         if x.v is None or x.mask is not None or x.metadata or need_weights:
