@@ -7,7 +7,8 @@ import pytest
 
 import graphattend as ga
 from graphattend import simd
-from graphattend.functional import multi_head_attention
+from graphattend.functional import multi_head_attention, rotary
+from graphattend.simd import wasm_ops
 
 D, H, M, N = 12, 3, 5, 9
 MASKS = {
@@ -62,3 +63,27 @@ def test_multi_head_calls_the_kernel_unless_weights_are_asked_for(both, paramete
     assert len(calls) == 1
     for a, b in zip(fast, plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize(("shape", "at"), [((N, D), (N,)), ((2, N, D + 1), (N,)), ((2, N, D), (2, 1)), ((D,), ())])
+def test_rotary_turns_as_numpy_does(shape, at, interleaved, both, rng):
+    x, positions = rng.standard_normal(shape).astype(np.float32), rng.random(at).astype(np.float32) * 100 - 50
+    g = rng.standard_normal(shape).astype(np.float32)
+
+    def run():
+        out, pull = ga.vjp(rotary, x, positions, interleaved=interleaved)
+        return [out, *pull(g)]
+
+    for fast, plain in zip(*both(run), strict=True):
+        assert fast.shape == plain.shape
+        assert fast.dtype == plain.dtype == np.float32
+        np.testing.assert_allclose(fast, plain, rtol=2e-6, atol=2e-6)
+
+
+def test_rotary_calls_the_kernel(both, rng, monkeypatch):
+    calls = []
+    monkeypatch.setattr(wasm_ops, "rotate", lambda *a, real=wasm_ops.rotate: calls.append(real(*a)) or calls[-1])
+    both(lambda: rotary(rng.standard_normal((N, D)).astype(np.float32), np.arange(N)))
+    assert len(calls) == 1
+    assert calls[0] is not None

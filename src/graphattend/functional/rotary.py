@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import simd
 from .._validate import as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError
+from ..simd import numpy_ops
 
 
 def rotate(
@@ -17,34 +19,15 @@ def rotate(
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
     """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives both gradients, still broadcast."""
     d = x.shape[-1]
-    pairs = d // 2
-    frequency = base ** (-2.0 * np.arange(pairs) / d)
-    # Angles in double precision: a float32 angle of 10⁴ is already off by 10⁻³.
-    angle = positions[..., None].astype(np.float64) * frequency
-    cos, sin = np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)
-    first, second = _halves(d, interleaved)
-
-    def turn(a: np.ndarray, sin: np.ndarray) -> np.ndarray:
-        out = np.empty(np.broadcast_shapes(a.shape, (*positions.shape, d)), a.dtype)
-        out[..., 2 * pairs :] = a[..., 2 * pairs :]
-        out[..., first] = a[..., first] * cos - a[..., second] * sin
-        out[..., second] = a[..., first] * sin + a[..., second] * cos
-        return out
-
-    y = turn(x, sin)
+    frequency = base ** (-2.0 * np.arange(d // 2) / d)
+    first, second = numpy_ops.pairs(d, interleaved)
+    y = simd.rotate(x, positions, frequency, interleaved)
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         slope = g[..., second] * y[..., first] - g[..., first] * y[..., second]
-        return turn(g, -sin), (slope * frequency).sum(axis=-1)
+        return simd.rotate(g, -positions, frequency, interleaved), (slope * frequency).sum(axis=-1)
 
     return y, pullback
-
-
-def _halves(d: int, interleaved: bool) -> tuple[slice, slice]:
-    pairs = d // 2
-    if interleaved:
-        return slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
-    return slice(0, pairs), slice(pairs, 2 * pairs)
 
 
 def _rotary_vjp(

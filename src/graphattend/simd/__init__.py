@@ -53,6 +53,7 @@ matmul_tn = _op(numpy_ops.matmul_tn)
 exp = _op(numpy_ops.exp)
 softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
+rotate = _op(numpy_ops.rotate)
 favor_exponentials = _op(numpy_ops.favor_exponentials)
 segment_sum = numpy_ops.segment_sum
 scatter_add = numpy_ops.scatter_add

@@ -224,3 +224,25 @@ def _tile_scores(
         s = np.where(seen, s, -np.inf)
     result: np.ndarray = s.astype(q.dtype, copy=False)
     return result
+
+
+def rotate(x: np.ndarray, positions: np.ndarray, frequency: np.ndarray, interleaved: bool) -> np.ndarray:
+    """Turn pair i of x (..., D) by position (...) · frequency (D // 2,); a last odd coordinate is left alone."""
+    d = x.shape[-1]
+    # Angles in double precision: a float32 angle of 10⁴ is already off by 10⁻³.
+    angle = positions[..., None].astype(np.float64) * frequency
+    cos, sin = np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)
+    first, second = pairs(d, interleaved)
+    out = np.empty(np.broadcast_shapes(x.shape, (*positions.shape, d)), x.dtype)
+    out[..., 2 * len(frequency) :] = x[..., 2 * len(frequency) :]
+    out[..., first] = x[..., first] * cos - x[..., second] * sin
+    out[..., second] = x[..., first] * sin + x[..., second] * cos
+    return out
+
+
+def pairs(d: int, interleaved: bool) -> tuple[slice, slice]:
+    """Where the first and the second coordinates of the D // 2 pairs are: (2i, 2i + 1), or (i, i + D // 2)."""
+    half = d // 2
+    if interleaved:
+        return slice(0, 2 * half, 2), slice(1, 2 * half, 2)
+    return slice(0, half), slice(half, 2 * half)

@@ -395,10 +395,8 @@ def int8_combine(
     return out if _k.int8_combine(w, codes, scale, zero_point, group_size, out) else None
 
 
-def rotary(x: Array, positions: Array, base: float, interleaved: bool) -> Array | None:
-    """Turn the pairs of x (..., D) by position · base^(−2i/D); positions broadcast to x.shape[:-1]."""
-    d = x.shape[-1]
-    frequency = base ** (-2.0 * np.arange(d // 2) / d)
-    out = _empty(x.shape, _F4)
+def rotate(x: Array, positions: Array, frequency: Array, interleaved: bool) -> Array | None:
+    """Turn pair i of x (..., D) by position · frequency[i]; see `numpy_ops.rotate`."""
+    out = _empty(np.broadcast_shapes(x.shape, (*positions.shape, x.shape[-1])), _F4)
     at = np.asarray(positions, np.float64)
     return out if _k.rotate(x, at, frequency, int(interleaved), out) else None
