@@ -33,7 +33,14 @@ for name in ("_multiarray_tests", "_umath_tests", "_rational_tests", "_operand_f
     sys.modules[full] = module = Lacking(full)
     setattr(numpy._core, name, module)
 sys.modules["numpy._core._multiarray_tests"].get_fpu_mode = lambda: None  # NumPy's conftest.py asks around every test
-sys.modules["numpy._core._rational_tests"].rational = object  # wanted as a dtype while tests are collected
+
+class Rational:
+    """Wanted as a dtype and for values while tests are collected."""
+
+    def __init__(self, *parts):
+        pass
+
+sys.modules["numpy._core._rational_tests"].rational = Rational
 
 home = Path(numpy.__file__).parent
 for tests in sorted(Path("/given/numpy").rglob("tests")):

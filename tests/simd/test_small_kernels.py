@@ -26,17 +26,18 @@ def test_rotary(interleaved, d):
     rng = np.random.default_rng(d)
     x, at = normal(rng, 4, 50, d), rng.uniform(-1e5, 1e5, 50)
     at[:5] = [0, 1, np.pi / 4, -np.pi, 12345.678]
-    angle = at[:, None] * 100.0 ** (-2 * np.arange(d // 2) / d)
+    frequency = 100.0 ** (-2 * np.arange(d // 2) / d)
+    angle = at[:, None] * frequency
     expected, pairs = x.astype(float), d // 2
     a, b = (slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)) if interleaved else (slice(pairs), slice(pairs, 2 * pairs))
     expected[..., a] = x[..., a] * np.cos(angle) - x[..., b] * np.sin(angle)
     expected[..., b] = x[..., a] * np.sin(angle) + x[..., b] * np.cos(angle)
-    close(wasm_ops.rotary(x, at, 100.0, interleaved), expected, 1e-6)
+    close(wasm_ops.rotate(x, at, frequency, interleaved), expected, 1e-6)
 
 
 @pytest.mark.parametrize("position", [np.nan, np.inf, 1e9])
 def test_rotary_declines_angles_it_cannot_reduce(position):
-    assert wasm_ops.rotary(np.ones((1, 4), np.float32), np.array([position]), 10.0, True) is None
+    assert wasm_ops.rotate(np.ones((1, 4), np.float32), np.array([position]), np.array([1.0, 0.1]), True) is None
 
 
 @pytest.mark.parametrize("is_query", [True, False])
