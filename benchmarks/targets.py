@@ -59,7 +59,6 @@ REASONS = {
     "1 query, N = 10 000": "keys and values (10 MB) stream from the third-level cache at its speed, for both",
     "1 query, N = 1 000, against": "1 MB of keys and values streams at the cache's speed for both; Python's call adds 3 µs",
     "accelerate_numpy(): add": "a call moves 12 MB, and memory sets the time",
-    "resident": "three quarters of it is Python in WebAssembly: reading the request and adapting its arguments",
 }
 
 
