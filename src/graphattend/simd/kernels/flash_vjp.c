@@ -84,7 +84,7 @@ static isize prepare_group(const Backward *a, const Visible *visible, Group *g, 
         if (i >= count) continue;
         float lse = a->lse[query + i];
         const float *grad = a->grad + (query + i) * a->ldg, *out = a->out + (query + i) * a->ldo;
-        row_dots(out, 0, 1, grad, a->e, g->delta + i);
+        g->delta[i] = dot(out, grad, a->e);
         if (lse != MINUS_INFINITY) g->lse[i] = lse; /* otherwise nothing was visible: exp(-inf) makes every weight 0 */
     }
     fill(g->dq, GROUP * g->dq_stride, 0.f);
