@@ -6,17 +6,11 @@
 enum { ROWS = 6 };
 
 /* Eight columns, both halves loaded together, since loads from one cache line do not wait for each other. As members of a struct
- * behind a pointer that the compiler cannot see through (HIDE) they share an address; KEEP stops it from putting off all
- * multiply-adds until everything is loaded. */
+ * behind a pointer that the compiler cannot see through (HIDE) they share an address. */
 typedef struct {
     f4 left, right;
 } __attribute__((packed, aligned(4), may_alias)) Eight;
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
-#ifdef __wasm__
-#define KEEP(v) __asm__ volatile("" : "+r"(v) : : "memory")
-#else
-#define KEEP(v) (void)(v)
-#endif
 
 /* Hardware prefetches rows side by side badly. One load from each cache line of the next rows, a step ahead, and one from the memory
  * page after them bring all memory close to the speed of the first-level cache. */
