@@ -58,12 +58,12 @@ INL f4 exp_small(const float *t, f4 x) {
     return x;
 }
 
-/* exp of anything: infinity above 88.7, NaN for NaN. */
-INL f4 exp_any(const float *t, f4 x) {
-    f4 top = splat(t[11]);
-    f4 y = select((i4)(x > top), splat(__builtin_inff()), exp_small(t, x));
+/* y, the exp_small of any x, made infinity above 88.7 and NaN for NaN. */
+INL f4 exp_ends(const float *t, f4 x, f4 y) {
+    y = select((i4)(x > splat(t[11])), splat(__builtin_inff()), y);
     return select((i4)(x == x), y, x);
 }
+INL f4 exp_any(const float *t, f4 x) { return exp_ends(t, x, exp_small(t, x)); }
 
 INL float exp_scalar(float x) { return exp_small(exp_table(), splat(x))[0]; }
 

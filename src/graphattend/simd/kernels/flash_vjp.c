@@ -40,9 +40,10 @@ static void panel_gradient(const Backward *a, const Visible *visible, Group *g, 
     f4 delta0 = LOAD(g->delta + p * PANEL), delta1 = LOAD(g->delta + p * PANEL + 4), scale = splat(a->scale);
     for (isize k = 0; k < keys; k++) {
         float *w = P + k * GROUP, *s = dS + k * GROUP;
-        f4 w0 = exp_small(t, LOAD(w) - lse0), w1 = exp_small(t, LOAD(w + 4) - lse1);
-        STORE(w, w0), STORE(w + 4, w1);
-        STORE(s, w0 * scale * (LOAD(s) - delta0)), STORE(s + 4, w1 * scale * (LOAD(s + 4) - delta1));
+        f4 e[2] = {LOAD(w) - lse0, LOAD(w + 4) - lse1};
+        exp_vectors(2, t, e);
+        STORE(w, e[0]), STORE(w + 4, e[1]);
+        STORE(s, e[0] * scale * (LOAD(s) - delta0)), STORE(s + 4, e[1] * scale * (LOAD(s + 4) - delta1));
     }
 }
 
