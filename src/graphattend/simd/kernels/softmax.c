@@ -4,8 +4,8 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* The part of exp_and_sum in whole steps of sixteen, alone in its function: what follows a loop changes V8's registers in it. */
-NOINLINE f4 exp_sixteens(const float *x, float *y, isize n, float peak) {
+/* Alone in its function, as what follows a loop changes V8's registers in it. */
+f4 exp_sixteens(const float *x, float *y, isize n, float peak) {
     const float *t = exp_table();
     f4 sum0 = splat(0.f), sum1 = sum0, top = splat(peak);
     for (const float *end = x + n; x != end; x += 16, y += 16) {
@@ -16,23 +16,6 @@ NOINLINE f4 exp_sixteens(const float *x, float *y, isize n, float peak) {
         sum0 += e[0] + e[2], sum1 += e[1] + e[3];
     }
     return sum0 + sum1;
-}
-
-float exp_and_sum(const float *x, float *y, isize n, float peak) {
-    const float *t = exp_table();
-    isize i = n & ~(isize)15;
-    f4 sums = exp_sixteens(x, y, i, peak);
-    for (; i + 4 <= n; i += 4) {
-        f4 e = exp_small(t, LOAD(x + i) - splat(peak));
-        STORE(y + i, e);
-        sums += e;
-    }
-    float sum = hsum(sums);
-    for (; i < n; i++) {
-        y[i] = exp_small(t, splat(x[i] - peak))[0];
-        sum += y[i];
-    }
-    return sum;
 }
 
 /* A NaN or +inf among the scores must show in the whole row, as it does in the formula: the maximum that ignores NaN would
