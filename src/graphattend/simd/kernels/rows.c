@@ -12,8 +12,8 @@ typedef struct {
 } __attribute__((packed, aligned(4), may_alias)) Eight;
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 
-/* Hardware prefetches rows side by side badly. One load from each cache line of the next rows, a step ahead, and one from the memory
- * page after them bring all memory close to the speed of the first-level cache. */
+/* Hardware prefetches rows side by side badly. One load from each cache line of the next rows, a step ahead, and one from the
+ * memory page after them bring all memory close to the speed of the first-level cache. */
 INL void touch(const float *line) { (void)*(const volatile int *)line; }
 INL void touch_lines(const float **next, int count) {
     HIDE(*next);
