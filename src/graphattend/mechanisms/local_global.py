@@ -112,7 +112,7 @@ class LocalGlobalAttention(DotProduct):
             near_k, near_v = keys[:stop], values[:stop]
             keys = np.concatenate((near_k, keys[far])) if far else near_k
             values = np.concatenate((near_v, values[far])) if far else near_v
-        return simd.single(query, keys, values, self.factor, self.check_finite)
+        return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)

@@ -110,13 +110,13 @@ def _plain(query: Any, keys: Any, values: Any) -> bool:
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
-def single(query: Any, keys: Any, values: Any, scale: float, check_finite: bool) -> np.ndarray | None:
+def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_finite: bool) -> np.ndarray | None:
     """Attention of (D,) or (M, D) over keys (N, D) in one kernel call that checks its arguments and their finiteness.
 
     None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
     computes or explains. The same holds for the two functions below.
     """
-    if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2:
+    if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2 or keys.shape[1] != dim:
         return None
     axes = query.ndim
     try:

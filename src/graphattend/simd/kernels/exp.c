@@ -6,9 +6,11 @@
 static void exp_float(const float *x, float *y, isize n) {
     const float *t = exp_table();
     isize i = 0;
-    for (; i + 8 <= n; i += 8) {
-        f4 a = exp_any(t, LOAD(x + i)), b = exp_any(t, LOAD(x + i + 4));
-        STORE(y + i, a), STORE(y + i + 4, b);
+    for (; i + 16 <= n; i += 16) {
+        f4 v[4], e[4];
+        for (int k = 0; k < 4; k++) v[k] = e[k] = LOAD(x + i + 4 * k);
+        exp_vectors(4, t, e);
+        for (int k = 0; k < 4; k++) STORE(y + i + 4 * k, exp_ends(t, v[k], e[k]));
     }
     for (; i < n; i++) y[i] = exp_any(t, splat(x[i]))[0];
 }

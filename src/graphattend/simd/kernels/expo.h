@@ -25,27 +25,45 @@ INL const float *exp_table(void) {
     return table;
 }
 
-/* exp of values that are at most about 88; relative error below 1.2e-7, 0 below -87.3. */
-INL f4 exp_small(const float *t, f4 x) {
-    f4 low = splat(t[0]), magic = splat(t[1]);
-    f4 clipped = vmax(x, low);
-    f4 shifted = madd(clipped, splat(t[2]), magic);
-    f4 n = shifted - magic;
-    f4 r = madd(n, splat(t[4]), madd(n, splat(t[3]), clipped));
-    f4 p = madd(splat(t[5]), r, splat(t[6]));
-    p = madd(p, r, splat(t[7]));
-    p = madd(p, r, splat(t[8]));
-    p = madd(p, r, splat(t[9]));
-    f4 y = madd(p, r * r, r) + splat(t[10]);
-    return (f4)(((u4)y + ((u4)shifted << 23)) & ~(u4)(x < low));
+/* exp of `count` (at most 4) vectors of values that are at most about 88, in place; relative error below 1.2e-7, 0 below -87.3.
+ * Several go through it step by step: one after the other, their long chains of dependent operations would fill the
+ * processor's queues. */
+INL void exp_vectors(const int count, const float *t, f4 *x) {
+    f4 low = splat(t[0]), magic = splat(t[1]), shifted[4], r[4], p[4];
+#define STEP(to, value) for (int i = 0; i < count; i++) { to[i] = value; if (count > 1) KEEP(to[i]); }
+    STEP(r, vmax(x[i], low))
+    f4 factor = splat(t[2]);
+    STEP(shifted, madd(r[i], factor, magic))
+    STEP(p, shifted[i] - magic)
+    factor = splat(t[3]);
+    STEP(r, madd(p[i], factor, r[i]))
+    factor = splat(t[4]);
+    STEP(r, madd(p[i], factor, r[i]))
+    factor = splat(t[5]);
+    f4 term = splat(t[6]);
+    STEP(p, madd(factor, r[i], term))
+    for (int k = 7; k < 10; k++) {
+        term = splat(t[k]);
+        STEP(p, madd(p[i], r[i], term))
+    }
+    STEP(p, madd(p[i], r[i] * r[i], r[i]))
+    term = splat(t[10]);
+    STEP(p, p[i] + term)
+    STEP(x, (f4)(((u4)p[i] + ((u4)shifted[i] << 23)) & ~(u4)(x[i] < low)))
+#undef STEP
 }
 
-/* exp of anything: infinity above 88.7, NaN for NaN. */
-INL f4 exp_any(const float *t, f4 x) {
-    f4 top = splat(t[11]);
-    f4 y = select((i4)(x > top), splat(__builtin_inff()), exp_small(t, x));
+INL f4 exp_small(const float *t, f4 x) {
+    exp_vectors(1, t, &x);
+    return x;
+}
+
+/* y, the exp_small of any x, made infinity above 88.7 and NaN for NaN. */
+INL f4 exp_ends(const float *t, f4 x, f4 y) {
+    y = select((i4)(x > splat(t[11])), splat(__builtin_inff()), y);
     return select((i4)(x == x), y, x);
 }
+INL f4 exp_any(const float *t, f4 x) { return exp_ends(t, x, exp_small(t, x)); }
 
 INL float exp_scalar(float x) { return exp_small(exp_table(), splat(x))[0]; }
 

@@ -10,10 +10,9 @@ static void features(float *z, isize ldz, const float *x, isize ldx, isize n, is
     float top = MINUS_INFINITY;
     for (isize pass = query; pass < 2; pass++)
         for (isize i = 0; i < n; i++) {
-            float *row = z + i * ldz, half;
+            float *row = z + i * ldz;
             const float *xi = x + i * ldx;
-            row_dots(xi, 0, 1, xi, d, &half);
-            half *= 0.5f * root * root;
+            float half = dot(xi, xi, d) * (0.5f * root * root);
             if (query || pass == 0) {
                 float peak = row_max(row, m) * root - (shift ? half : 0.f);
                 if (query || peak > top) top = peak;

@@ -47,9 +47,10 @@ static f4 panel_step(const Attention *a, const Visible *visible, Group *g, isize
     f4 shrink0 = exp_small(t, old0 - top0), shrink1 = exp_small(t, old1 - top1);
     f4 sum0 = LOAD(total) * shrink0, sum1 = LOAD(total + 4) * shrink1;
     for (isize k = 0; k < keys; k++) {
-        f4 e0 = exp_small(t, LOAD(S + k * PANEL) - top0), e1 = exp_small(t, LOAD(S + k * PANEL + 4) - top1);
-        STORE(S + k * PANEL, e0), STORE(S + k * PANEL + 4, e1);
-        sum0 += e0, sum1 += e1;
+        f4 e[2] = {LOAD(S + k * PANEL) - top0, LOAD(S + k * PANEL + 4) - top1};
+        exp_vectors(2, t, e);
+        STORE(S + k * PANEL, e[0]), STORE(S + k * PANEL + 4, e[1]);
+        sum0 += e[0], sum1 += e[1];
     }
     STORE(total, sum0), STORE(total + 4, sum1);
     float shrink[PANEL];

@@ -40,9 +40,10 @@ static void panel_gradient(const Backward *a, const Visible *visible, Group *g, 
     f4 delta0 = LOAD(g->delta + p * PANEL), delta1 = LOAD(g->delta + p * PANEL + 4), scale = splat(a->scale);
     for (isize k = 0; k < keys; k++) {
         float *w = P + k * GROUP, *s = dS + k * GROUP;
-        f4 w0 = exp_small(t, LOAD(w) - lse0), w1 = exp_small(t, LOAD(w + 4) - lse1);
-        STORE(w, w0), STORE(w + 4, w1);
-        STORE(s, w0 * scale * (LOAD(s) - delta0)), STORE(s + 4, w1 * scale * (LOAD(s + 4) - delta1));
+        f4 e[2] = {LOAD(w) - lse0, LOAD(w + 4) - lse1};
+        exp_vectors(2, t, e);
+        STORE(w, e[0]), STORE(w + 4, e[1]);
+        STORE(s, e[0] * scale * (LOAD(s) - delta0)), STORE(s + 4, e[1] * scale * (LOAD(s + 4) - delta1));
     }
 }
 
@@ -84,7 +85,7 @@ static isize prepare_group(const Backward *a, const Visible *visible, Group *g, 
         if (i >= count) continue;
         float lse = a->lse[query + i];
         const float *grad = a->grad + (query + i) * a->ldg, *out = a->out + (query + i) * a->ldo;
-        row_dots(out, 0, 1, grad, a->e, g->delta + i);
+        g->delta[i] = dot(out, grad, a->e);
         if (lse != MINUS_INFINITY) g->lse[i] = lse; /* otherwise nothing was visible: exp(-inf) makes every weight 0 */
     }
     fill(g->dq, GROUP * g->dq_stride, 0.f);

@@ -37,8 +37,7 @@ static void node_scores(const Layer *l, const Array *a, isize lanes, float *to) 
     for (isize i = 0; i < l->nodes; i++) {
         fill(to + i * lanes, lanes, 0.f);
         for (isize h = 0; h < l->heads; h++)
-            row_dots(hidden + i * columns + h * l->width, 0, 1, (const float *)(a->data + h * a->strides[0]), l->width,
-                     to + i * lanes + h);
+            to[i * lanes + h] = dot(hidden + i * columns + h * l->width, (const float *)(a->data + h * a->strides[0]), l->width);
     }
 }
 

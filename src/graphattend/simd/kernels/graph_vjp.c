@@ -26,7 +26,7 @@ static void node_gradient(const ByHead *a, const Neighbors *n, const ByEdge *wei
     for (isize e = 0; e < degree; e++) {
         isize j = neighbor(n, first + e);
         float w = weights->data[(first + e) * weights->edge_step + h];
-        row_dots(at(&a[V], j, h), 0, 1, grad, a[V].width, ds + e);
+        ds[e] = dot(at(&a[V], j, h), grad, a[V].width);
         mean += w * ds[e];
         add_scaled(at(&a[DV], j, h), grad, w, a[V].width);
     }

@@ -4,6 +4,20 @@
 
 #include "vec.h"
 
+/* out[i] = q . K[i] */
+void row_dots(const float *K, isize stride, isize n, const float *q, isize d, float *out);
+/* out[j] += sum_i w[i] V[i][j] */
+void add_weighted(const float *V, isize stride, isize n, const float *w, isize d, float *out);
+
+INL float dot(const float *a, const float *b, isize d) {
+    f4 sum = splat(0.f);
+    float rest = 0.f;
+    isize k = 0;
+    for (; k + 4 <= d; k += 4) sum = madd(LOAD(a + k), LOAD(b + k), sum);
+    for (; k < d; k++) rest += a[k] * b[k];
+    return hsum(sum) + rest;
+}
+
 /* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 4, a constant at every call). */
 INL void dots(const int count, const float *const *rows, const float *q, isize d, float *out) {
     f4 sum[4];
@@ -19,41 +33,6 @@ INL void dots(const int count, const float *const *rows, const float *q, isize d
     for (int i = 0; i < count; i++) out[i] = hsum(sum[i]) + tail[i];
 }
 
-/* Reading rows in fours, hardware prefetches badly. One load from each cache line of the next four rows, a step ahead, brings
- * memory to the speed of the first-level cache; it needs rows without gaps (`ahead`, a constant at every call). */
-INL void touch(const float *line) { (void)*(const volatile float *)line; }
-INL int may_touch(isize stride, isize d, isize left) { return stride == d && left >= 8; }
-
-/* Four rows, `stride` apart, against q: out[i] = q . rows[i]. */
-INL void dot_four(const int ahead, const float *rows, isize stride, const float *q, isize d, float *out) {
-    const float *next = rows + 4 * stride, *end = q + (d & ~(isize)7);
-    f4 s0 = splat(0.f), s1 = s0, s2 = s0, s3 = s0;
-#pragma GCC unroll 1
-    for (; q != end; q += 8, rows += 8) {
-        f4 x = LOAD(q), y = LOAD(q + 4);
-        if (ahead) touch(next), touch(next + 16), next += 32;
-        s0 = madd(LOAD(rows), x, s0), s1 = madd(LOAD(rows + stride), x, s1);
-        s2 = madd(LOAD(rows + 2 * stride), x, s2), s3 = madd(LOAD(rows + 3 * stride), x, s3);
-        s0 = madd(LOAD(rows + 4), y, s0), s1 = madd(LOAD(rows + stride + 4), y, s1);
-        s2 = madd(LOAD(rows + 2 * stride + 4), y, s2), s3 = madd(LOAD(rows + 3 * stride + 4), y, s3);
-    }
-    f4 sum = hsum4(s0, s1, s2, s3);
-    for (isize k = 0; k < (d & 7); k++)
-        sum = madd(splat(q[k]), (f4){rows[k], rows[stride + k], rows[2 * stride + k], rows[3 * stride + k]}, sum);
-    STORE(out, sum);
-}
-
-/* out[i] = q . K[i] */
-static inline void row_dots(const float *K, isize stride, isize n, const float *q, isize d, float *out) {
-    isize i = 0;
-    for (; may_touch(stride, d, n - i); i += 4) dot_four(1, K + i * stride, stride, q, d, out + i);
-    for (; i + 4 <= n; i += 4) dot_four(0, K + i * stride, stride, q, d, out + i);
-    for (; i < n; i++) {
-        const float *row = K + i * stride;
-        dots(1, &row, q, d, out + i);
-    }
-}
-
 /* out[j] += sum over rows of w[i] rows[i][j] (count <= 4, a constant at every call). */
 INL void add_rows(const int count, const float *const *rows, const float *w, isize d, float *out) {
     f4 weight[4];
@@ -66,35 +45,6 @@ INL void add_rows(const int count, const float *const *rows, const float *w, isi
     }
     for (; j < d; j++)
         for (int i = 0; i < count; i++) out[j] += w[i] * rows[i][j];
-}
-
-/* out[j] += sum of w[i] rows[i][j] over four rows, `stride` apart. */
-INL void add_four(const int ahead, const float *rows, isize stride, const float *w, isize d, float *out) {
-    const float *next = rows + 4 * stride, *end = out + (d & ~(isize)7);
-    f4 w0 = splat(w[0]), w1 = splat(w[1]), w2 = splat(w[2]), w3 = splat(w[3]);
-#pragma GCC unroll 1
-    for (; out != end; out += 8, rows += 8) {
-        f4 x = LOAD(out), y = LOAD(out + 4);
-        if (ahead) touch(next), touch(next + 16), next += 32;
-        x = madd(w0, LOAD(rows), x), y = madd(w0, LOAD(rows + 4), y);
-        x = madd(w1, LOAD(rows + stride), x), y = madd(w1, LOAD(rows + stride + 4), y);
-        x = madd(w2, LOAD(rows + 2 * stride), x), y = madd(w2, LOAD(rows + 2 * stride + 4), y);
-        x = madd(w3, LOAD(rows + 3 * stride), x), y = madd(w3, LOAD(rows + 3 * stride + 4), y);
-        STORE(out, x), STORE(out + 4, y);
-    }
-    for (isize j = 0; j < (d & 7); j++)
-        out[j] += w[0] * rows[j] + w[1] * rows[stride + j] + w[2] * rows[2 * stride + j] + w[3] * rows[3 * stride + j];
-}
-
-/* out[j] += sum_i w[i] V[i][j] */
-static inline void add_weighted(const float *V, isize stride, isize n, const float *w, isize d, float *out) {
-    isize i = 0;
-    for (; may_touch(stride, d, n - i); i += 4) add_four(1, V + i * stride, stride, w + i, d, out);
-    for (; i + 4 <= n; i += 4) add_four(0, V + i * stride, stride, w + i, d, out);
-    for (; i < n; i++) {
-        const float *row = V + i * stride;
-        add_rows(1, &row, w + i, d, out);
-    }
 }
 
 INL void fill(float *x, isize n, float value) {

@@ -16,6 +16,26 @@ static void apply_mask(float *scores, isize first, isize n, Mask mask) {
     }
 }
 
+/* x times factor, in place. Returns the maximum; folds x into the test *bad (see note_bad). */
+static float scale_and_check(float *x, isize n, float factor, f4 *bad) {
+    f4 top = splat(MINUS_INFINITY), second = top, sum = *bad, other = splat(0.f), f = splat(factor);
+    isize i = 0;
+    for (; i + 8 <= n; i += 8) {
+        f4 a = LOAD(x + i) * f, b = LOAD(x + i + 4) * f;
+        STORE(x + i, a), STORE(x + i + 4, b);
+        sum = note_bad(sum, a), other = note_bad(other, b);
+        top = vmax(top, a), second = vmax(second, b);
+    }
+    float peak = hmax(vmax(top, second));
+    for (; i < n; i++) {
+        x[i] *= factor;
+        sum = note_bad(sum, splat(x[i]));
+        if (x[i] > peak) peak = x[i];
+    }
+    *bad = sum + other;
+    return peak;
+}
+
 f4 attend_one(const float *q, const float *K, isize ldk, const float *V, isize ldv, isize n, isize d, isize e, float scale,
               Mask mask, float *out, float *lse) {
     float scores[BLOCK] __attribute__((aligned(16)));
@@ -25,10 +45,11 @@ f4 attend_one(const float *q, const float *K, isize ldk, const float *V, isize l
     for (isize first = 0; first < n; first += BLOCK) {
         isize block = min_size(BLOCK, n - first);
         row_dots(K + first * ldk, ldk, block, q, d, scores);
-        scale_row(scores, block, scale);
-        bad = note_row(bad, scores, block);
-        if (mask.allowed || mask.added) apply_mask(scores, first, block, mask);
-        float block_peak = row_max(scores, block);
+        float block_peak = scale_and_check(scores, block, scale, &bad);
+        if (mask.allowed || mask.added) {
+            apply_mask(scores, first, block, mask);
+            block_peak = row_max(scores, block);
+        }
         if (block_peak > peak) {
             float shrink = exp_scalar(peak - block_peak); /* 0 the first time */
             sum *= shrink;

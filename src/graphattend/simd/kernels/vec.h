@@ -22,6 +22,14 @@ typedef unsigned long long ul2 __attribute__((vector_size(16)));
 #define LOADD(p) (*(const d2u *)(p))
 #define STORED(p, v) (*(d2u *)(p) = (v))
 
+/* Has the compiler compute v here. It would otherwise put off what has no effect until everything is loaded or in flight, more
+ * than V8 has registers for. */
+#ifdef __wasm__
+#define KEEP(v) __asm__ volatile("" : "+r"(v))
+#else
+#define KEEP(v) (void)(v)
+#endif
+
 INL f4 splat(float x) { return (f4){x, x, x, x}; }
 INL d2 splatd(double x) { return (d2){x, x}; }
 
