@@ -166,6 +166,10 @@ class Attention(Configured):
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
+    def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
+        """The same over keys and values that this mechanism prepared."""
+        return self._fused(query, prepared.keys, prepared.values)
+
     # -- the public passes -------------------------------------------------------------------------------------
 
     def _check(self, query: Any, keys: Any, values: Any, attn_mask: Any, metadata: Any, **rules: Any) -> Inputs:
@@ -223,7 +227,10 @@ class Attention(Configured):
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
         """
         if attn_mask is None and metadata is None and need_weights is False and training is False:
-            fast = self._fused(query, keys, values)
+            if type(keys) is Prepared:
+                fast = self._fused_prepared(query, keys) if values is None and keys.attn is self else None
+            else:
+                fast = self._fused(query, keys, values)
             if fast is not None:
                 return fast
         as_bool(need_weights, "need_weights")
@@ -248,15 +255,6 @@ class Attention(Configured):
     def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
         """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
         return self._run(x, need_weights, training, rng)[:2]
-
-    def _in_kernel(self, x: Inputs, need_weights: bool) -> np.ndarray | None:
-        """The output of checked inputs from the kernel that `forward` would call, or None if it does not apply."""
-        if x.v is None or x.mask is not None or x.metadata or need_weights:
-            return None
-        if x.q.ndim != 2 or len(x.q) > 1:
-            return self._fused(x.q, x.k, x.v)
-        out = self._fused(x.q[0], x.k, x.v)
-        return None if out is None else out[None]
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.

@@ -38,7 +38,7 @@ class Prepared(Frozen):
     attn: Attention
     keys: np.ndarray
     values: np.ndarray
-    projected: tuple[Any, Any]
+    projected: tuple[Any, ...]
 
     def check_owner(self, attn: Attention) -> None:
         """Refuse the preparation of another mechanism, or of one with other parameters."""
@@ -84,7 +84,8 @@ def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
     # Stages act on each row alone, so that one row of keys can stand in for the queries, and later the other way round.
     with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: found and mended when it is used
         (_, p_k, p_v), _ = attn._project(k[..., :1, :], k, v, attn._params(k.dtype))
-    return Prepared(attn, k, v, (p_k, p_v))
+    # Heads one after the other, as kernels read them fastest.
+    return Prepared(attn, k, v, tuple(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in (p_k, p_v)))
 
 
 def use(

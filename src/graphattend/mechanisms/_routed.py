@@ -143,7 +143,7 @@ class Routed(Attention):
 
         def run(i: int, rows: _Rows) -> tuple[Any, Any, None]:
             member, part = self._members[i], self._part(i, rows, x, need_weights)
-            out = member._in_kernel(part, need_weights)
+            out = _in_kernel(member, part, need_weights)
             return (*member._evaluate(part, need_weights, False, None), None) if out is None else (out, None, None)
 
         return self._mix(x, gates, need_weights, run)[:2]
@@ -485,3 +485,13 @@ def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:
 
 
 __all__ = ["Gates", "Routed", "as_members", "near_miss"]
+
+
+def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray | None:
+    """The output of checked inputs from the kernel that `forward` would call, or None if it does not apply."""
+    if x.v is None or x.mask is not None or x.metadata or need_weights:
+        return None
+    if x.q.ndim != 2 or len(x.q) > 1:
+        return member._fused(x.q, x.k, x.v)
+    out = member._fused(x.q[0], x.k, x.v)
+    return None if out is None else out[None]

@@ -13,6 +13,7 @@ from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Params
 from ._inputs import Inputs
 from ._options import option
+from ._prepared import Prepared
 from .multi_head import MultiHeadAttention
 
 
@@ -105,6 +106,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         return (self.head_gates(query) > 0).sum(axis=-1)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        return None
+
+    def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
 
     def _graph_factor(self) -> float | None:

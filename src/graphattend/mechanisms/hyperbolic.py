@@ -14,9 +14,7 @@ from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
 from ._base import Attention
 from ._gradients import CoreResult, Grads, Params
-from ._inputs import Inputs
 from ._options import option
-from ._prepared import Prepared, check_query
 
 #: How far inside the ball points are put that come from outside, in double precision.
 _EPS = poincare.project_eps(np.float64)
@@ -93,15 +91,6 @@ class HyperbolicAttention(Attention):
             return None
         p = self._params(np.dtype(np.float64))
         return simd.poincare_single(query, keys, values, float(p["curvature"]), float(p["temperature"]))
-
-    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
-        if all(given is None or given is False for given in call.values()):
-            q = check_query(self, query, prepared, values)
-            x = self._check(q, prepared.keys, prepared.values, None, None, finite=False)
-            out = self._in_kernel(x, need_weights=False)
-            if out is not None:
-                return x, out, None
-        return super()._use(query, prepared, values, **call)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

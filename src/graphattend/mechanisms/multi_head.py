@@ -20,6 +20,7 @@ from ._gradients import CoreResult, Grads, Params
 from ._inputs import Inputs
 from ._options import divide_heads, option
 from ._overflow import double, steady
+from ._prepared import Prepared
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,6 +86,13 @@ class MultiHeadAttention(Attention):
             return None
         p = self._params(query.dtype)
         return simd.multi_head_single(query, keys, values, p, self.num_heads, self._factor, self.check_finite)
+
+    def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
+        # The keys are projected already: nothing needs to be folded.
+        if type(query) is not np.ndarray or query.dtype != np.float32 or query.shape != (self.dim,):
+            return None
+        k, v = prepared.projected
+        return simd.multi_head_projected(query, k, v, self._params(query.dtype), self._factor, self.check_finite)
 
     @property
     def _factor(self) -> float:

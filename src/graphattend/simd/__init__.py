@@ -114,7 +114,7 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     """Attention of (D,) or (M, D) over keys (N, D) in one kernel call that checks its arguments and their finiteness.
 
     None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
-    computes or explains. The same holds for the two functions below.
+    computes or explains. The same holds for the functions below.
     """
     if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2 or keys.shape[1] != dim:
         return None
@@ -147,6 +147,24 @@ def multi_head_single(
     if found is None or (check_finite and not found[1]):
         return None
     return cast("np.ndarray", found[0])
+
+
+def multi_head_projected(
+    query: np.ndarray, k: np.ndarray, v: np.ndarray, p: Mapping[str, np.ndarray], scale: float, check_finite: bool
+) -> np.ndarray | None:
+    """Multi-head attention of one query (D,) over projected keys and values (H, N, E), or None."""
+    if not has_kernels(query.dtype) or k.ndim != 3:
+        return None
+    q = matmul(query[None], p["w_q"])
+    if "b_q" in p:
+        q += p["b_q"]
+    found = _kernels.attention(q.reshape(len(k), 1, -1), k, v, scale=scale)
+    if found is None or (check_finite and not found[2]):
+        return None
+    out: np.ndarray = matmul(found[0].reshape(1, -1), p["w_o"])[0]
+    if "b_o" in p:
+        out += p["b_o"]
+    return out
 
 
 def poincare_single(query: Any, keys: Any, values: Any, curvature: float, temperature: float) -> np.ndarray | None:
