@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: `wasm_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
 _kernels: Any = None
+_FLOAT32 = np.dtype(np.float32)
 
 
 def _op(reference: F) -> F:
@@ -116,22 +117,23 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
     computes or explains. The same holds for the functions below.
     """
-    if not _plain(query, keys, values) or keys.ndim != 2 or values.ndim != 2 or keys.shape[1] != dim:
+    # The most frequent call of all, over few keys mostly Python: so no function between this one and the kernel.
+    if _kernels is None or not (type(query) is type(keys) is type(values) is np.ndarray):
         return None
-    axes = query.ndim
+    if keys.ndim != 2 or values.ndim != 2 or keys.shape[1] != dim:
+        return None
+    out: np.ndarray
     try:
-        if axes == 1:
-            found = _kernels.sdpa_single(query, keys, values, scale)
-        elif axes == 2:
-            found = _kernels.attention(query, keys, values, scale=scale)
+        if query.ndim == 1:
+            out = np.empty(values.shape[1], _FLOAT32)
+            finite = _kernels._k.attend_one(query, keys, values, out, scale)
+        elif query.ndim == 2:
+            out, _, finite = _kernels.attention(query, keys, values, scale=scale) or (query, None, None)
         else:
             return None
     except ValueError:
         return None
-    if found is None or (check_finite and not found[-1]):
-        return None
-    out: np.ndarray = found[0]
-    return out
+    return out if finite or (finite is False and not check_finite) else None
 
 
 def multi_head_single(
