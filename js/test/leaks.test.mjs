@@ -63,16 +63,22 @@ for (const [name, options] of Object.entries({ "main thread": {}, "worker": { wo
   it(`${CALLS} calls, ${name}: memory stays flat`, { timeout: 300_000 }, async () => {
     memories.length = 0;
     const ga = await connect({ indexURL: distribution(), ...options });
-    await calls(ga, CALLS / 2); // until all code is compiled, which also takes memory, once
-    const before = await measure(ga);
-    await calls(ga, CALLS);
-    const after = await measure(ga);
-    const grown = Object.fromEntries(Object.keys(after).map((key) => [key, after[key] - before[key]]));
+    await calls(ga, CALLS / 5);
+    const measured = [await measure(ga)];
+    for (let round = 0; round < 3; round++) {
+      await calls(ga, CALLS / 2);
+      measured.push(await measure(ga));
+    }
+    const [before, after] = [measured[0], measured.at(-1)];
     assert.equal(after.objects, 0, "objects left in Python");
     assert.equal(memories.length > 0, name === "main thread", "the memory is watched");
-    assert.equal(grown.wasm, 0, "WebAssembly's memory");
-    assert.ok(grown.blocks < CALLS / 20, `Python holds ${grown.blocks} blocks of memory more`);
-    for (const heap of ["heapUsed", "external", "arrayBuffers"]) assert.ok(grown[heap] < 20 * CALLS, `${heap} grew by ${grown[heap]} bytes`);
+    assert.equal(after.wasm, before.wasm, "WebAssembly's memory");
+    assert.ok(after.blocks - before.blocks < CALLS / 20, `Python holds ${after.blocks - before.blocks} blocks of memory more`);
+    for (const heap of ["heapUsed", "external", "arrayBuffers"]) {
+      // A leak grows in every round; what the engine compiles in between, sooner or later, does not.
+      const grown = measured.slice(1).map((m, i) => m[heap] - measured[i][heap]);
+      assert.ok(Math.min(...grown) < 10 * CALLS, `${heap} grew by ${grown.join(", ")} bytes`);
+    }
     await ga.close();
   });
 }
