@@ -1,7 +1,6 @@
 import type { Backend } from "./backend.js";
 import { look } from "./errors.js";
-import { addMethods, callMethod, Owned, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
-import type { Remote } from "./objects.js";
+import { addMethods, callMethod, Owned, Remote, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
 import type { MechanismKey, MechanismMethods, MechanismNeeds } from "./schema.js";
 import { join, shards, type SplitOptions } from "./shards.js";
 import type { CallOptions, CsrGraph, Data, EdgeGraph, Mask, Matrix, Metadata } from "./types.js";
@@ -54,6 +53,9 @@ export interface Gradients {
   metadata: Record<string, Matrix>;
 }
 
+/** Keys and values that `prepare` checked and projected; for the mechanism that made it. */
+export type Prepared = Remote;
+
 /** A mechanism with the methods of its own. */
 export type AttentionFor<K extends MechanismKey> = Attention<K> & MechanismMethods[K];
 
@@ -84,16 +86,24 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return new Attention<K>(backend, id, described) as AttentionFor<K>;
   }
 
-  /** Attend from each query to the keys and mix their values. */
-  async forward<const O extends ForwardOptions<K>>(query: Data, keys: Data, values: Data, ...[options]: Rest<K, O>): Promise<Result<O>> {
+  /** Attend from each query to the keys and mix their values; what `prepare` gave stands for both, with null as values. */
+  async forward<const O extends ForwardOptions<K>>(
+    query: Data, keys: Data | Prepared, values: Data | null, ...[options]: Rest<K, O>
+  ): Promise<Result<O>> {
     const results = await this.#rows("forward", query, [keys, values], options);
     const [output, weights] = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
     return { output, weights } as Result<O>;
   }
 
   /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
-  async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data, ...[options]: Rest<K, O>): Promise<Matrix<Precision<O>>> {
+  async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data | Prepared, ...[options]: Rest<K, O>): Promise<Matrix<Precision<O>>> {
     return await this.#rows("attention_weights", query, [keys], options) as Matrix<Precision<O>>;
+  }
+
+  /** Check and project keys and values that stay the same between calls, once. */
+  async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<Prepared> {
+    const keep = this.backend.nextId();
+    return Remote.make(this.backend, keep, await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"]) as Described);
   }
 
   /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */
@@ -148,7 +158,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   }
 
   /** A call whose query rows can be shared out among several interpreters. */
-  async #rows(method: string, query: Data, others: Data[], options: SplitOptions): Promise<unknown> {
+  async #rows(method: string, query: Data, others: (Data | Prepared | null)[], options: SplitOptions): Promise<unknown> {
     const { size } = this.backend;
     const parts = size > 1 && this.#rowwise ? look(() => shards(query, this.dim, options, size)) : undefined;
     if (parts === undefined) return this.#pass(method, [query, ...others], options);

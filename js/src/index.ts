@@ -50,7 +50,7 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
 
 export { AttentionError, type ErrorCode } from "./errors.js";
 export { GraphAttend, type BackendInfo } from "./client.js";
-export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type Result,
+export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type Prepared, type Result,
   type VjpOptions, type WeightsOptions } from "./attention.js";
 export { Remote, Tensor, type Pullback, type VjpResult } from "./objects.js";
 export type * from "./types.js";

@@ -126,6 +126,23 @@ export const checks = {
     close(output, f32((await attn.forward(numbers(dim, 1), k, k)).output), "with other values");
   },
 
+  "prepared keys and values": async (ga, native) => {
+    for (const key of ["multi_head", "linear", "hyperbolic"]) {
+      const c = native.cases[key], [query, keys, values] = ["query", "keys", "values"].map((name) => f32(c.inputs[name]));
+      const attn = await ga.create(key, { dim: c.config.dim, ...c.config.options });
+      const prepared = await attn.prepare(keys, values);
+      for (let i = 0; i < 4; i++) close((await attn.forward(query, prepared, null)).output, c.output, `output of ${key}, time ${i}`);
+      close(await attn.attentionWeights(query, prepared), c.weights, `weights of ${key}`);
+      const other = await ga.create(key, { dim: c.config.dim, ...c.config.options });
+      close((await other.forward(query, prepared, null)).output, c.output, `output of an equal ${key}`);
+      await rejects(attn.forward(query, prepared, values), "invalid_config", { argument: "values" });
+      await prepared.free();
+      await rejects(attn.forward(query, prepared, null), "freed");
+    }
+    const [one, two] = [await ga.create("flash", { dim: 2 }), await ga.create("linear", { dim: 2 })];
+    await rejects(two.forward([1, 0], await one.prepare([[1, 0]], [[3, 4]]), null), "invalid_config", { argument: "keys" });
+  },
+
   "all kinds of input mean the same": async (ga) => {
     const attn = await ga.create("scaled_dot_product", { dim: 4 });
     const rows = [[1, 2, 3, 4], [0.5, -1, 2, 0], [4, 3, 2, 1]];

@@ -1,5 +1,5 @@
 // Compiled, never run: the types that users see. A line after @ts-expect-error must not compile.
-import { connect, AttentionError, type Attention, type CreateOptions, type ErrorCode, type Matrix, type Metadata, type Tensor } from "graphattend";
+import { connect, AttentionError, type Attention, type CreateOptions, type ErrorCode, type Matrix, type Metadata, type Prepared, type Tensor } from "graphattend";
 
 const ga = await connect({ worker: true, indexURL: "/pyodide/", onProgress: (p) => console.log(p.phase, p.loaded, p.total), timeout: 1000 });
 const attn = await ga.create("hyperbolic", { dim: 128, curvature: -1 });
@@ -26,6 +26,9 @@ const perHead = await heads.headAttentionWeights<Matrix>(data, data);
 const moe = await ga.create("moe", { dim: 8, topK: 1 });
 await moe.getRouting(data);
 const edges = await ga.create("edge_featured", { dim: 8, edgeDim: 2 });
+const prepared: Prepared = await attn.prepare(data, resident);
+await attn.forward(data, prepared, null);
+await attn.attentionWeights(data, prepared);
 await edges.forward(data, data, data, { metadata: { edgeFeatures: data } });
 const rope = await ga.create("graph_rope", { dim: 8 });
 await rope.forward(data, data, data, { metadata: { distances: [1, 2] } });
