@@ -11,6 +11,14 @@ if (!existsSync("dist/index.js") || process.argv.includes("--build")) {
 }
 const named = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const files = readdirSync("test").filter((f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))));
-const options = ["--test", "--test-concurrency=1", "--expose-gc", "--no-warnings"];
-const { status } = spawnSync(process.execPath, [...options, ...files.map((f) => `test/${f}`)], { stdio: "inherit" });
-process.exit(status ?? 1);
+// Those that measure time or memory run one after the other, the others two at a time.
+const alone = files.filter((f) => /^(faults|leaks|lifecycle)/.test(f));
+const groups = [[files.filter((f) => !alone.includes(f)), 2], [alone, 1]];
+let failed = 0;
+for (const [group, concurrency] of groups) {
+  if (group.length === 0) continue;
+  const options = ["--test", `--test-concurrency=${concurrency}`, "--expose-gc", "--no-warnings"];
+  const { status } = spawnSync(process.execPath, [...options, ...group.map((f) => `test/${f}`)], { stdio: "inherit" });
+  failed ||= status ?? 1;
+}
+process.exit(failed);
