@@ -156,6 +156,15 @@ def test_requests_that_mean_something_else_each_time_have_no_plan(arena):
             assert len(lines) == 2
 
 
+def test_no_plan_for_results_that_are_no_plain_arrays(arena):
+    bridge._objects[ID] = ga.create("mixed_curvature", D)
+    for _ in range(3):
+        lines = send("method", ref(ID), "parameters", [], None)
+        assert "ok" in json.loads(lines[0])
+        assert bridge._alive
+        assert len(lines) == 2
+
+
 def test_no_plan_where_the_results_do_not_fit(arena):
     bridge.reserve(D * 4 + 32)
     for _ in range(3):

@@ -272,8 +272,9 @@ def _plan(request: dict[str, Any], result: Any) -> str:
     of_mechanism = isinstance(target, ObjectRef) and isinstance(_objects[target.id], Attention)
     if not (of_mechanism and repeatable(args, options)):
         return ""
-    if len(_alive) != (len(result) if isinstance(result, tuple) else 1):
-        return ""
+    results = result if type(result) is tuple else (result,)
+    if len(results) != len(_alive) or not all(isinstance(x, np.ndarray) for x in results):
+        return ""  # a mapping of arrays, say: Plan.run copies arrays only
     entries = [target, *args, *(options or {}).values()]
     end = max((x.stop for x in entries if isinstance(x, ArrayRef)), default=0)
     outputs = places(_arena, end, _alive)
