@@ -105,3 +105,18 @@ def test_memory_grows_with_the_rows_alone(rng, direction):
     small, large = peak(256), peak(2048)
     assert large < 2048 * 2048 * 4 / 8
     assert large < 14 * small
+
+
+@pytest.mark.parametrize(("dtype", "offset"), [(np.float64, -5e11), (np.float64, 5e11), (np.float32, -1.6e4)])
+@pytest.mark.parametrize("rows", [1, 2, 70])
+def test_flash_gradients_beside_a_large_offset_are_those_of_plain_attention(dtype, offset, rows):
+    """Every logit of a row shares the offset: its log-sum-exp has no digits left for the sum."""
+    rng = np.random.default_rng(rows)
+    q, k, v = (rng.standard_normal((n, 4)).astype(dtype) for n in (rows, 300, 300))
+    q[:, 0], k[:, 0] = np.sign(offset) * abs(offset) ** 0.5, abs(offset) ** 0.5
+    g = rng.standard_normal((rows, 4)).astype(dtype)
+    flash, plain = (ga.create(key, 4, scale=1.0).vjp(q, k, v)[1](g) for key in ("flash", "scaled_dot_product"))
+    tolerance = 4 * abs(offset) * np.finfo(dtype).eps  # what the rounding of a score does to a weight
+    for name in ("query", "keys", "values"):
+        a, b = getattr(flash, name), getattr(plain, name)
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max(), err_msg=name)
