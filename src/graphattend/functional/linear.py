@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -188,13 +188,14 @@ def stable_mix(
     return simd.matmul(w, v), lambda g: (*pull(simd.matmul_nt(g, v)), simd.matmul_tn(w, g))
 
 
-#: How far (in the exponent) a key that a causal row sees may lie below one it does not see, feature by feature.
-_CAUSAL_GAP = 30.0
+#: How far (in the exponent) what a causal row sees may lie below what it does not see, feature by feature: exp of it
+#: keeps all its digits, and so does what is e^-20 times smaller.
+_CAUSAL_GAP: Final = {np.dtype(np.float32): 60.0, np.dtype(np.float64): 600.0}
 
 
 def shares_stabiliser(hk: np.ndarray) -> bool:
     """Whether one stabiliser per feature serves every causal row: what the first key has left is far from underflow."""
-    return bool((hk.max(axis=-2) - hk[..., 0, :] <= _CAUSAL_GAP).all())
+    return bool((hk.max(axis=-2) - hk[..., 0, :] <= _CAUSAL_GAP[hk.dtype]).all())
 
 
 def attend_exponents(
@@ -417,7 +418,8 @@ def linear_attention(
             measured against the stabiliser of `favor_features`, which is one for all keys.
 
     Returns:
-        (..., M, E). A causal row whose keys lie far (30 in the exponent) below later ones makes the M×N matrix.
+        (..., M, E). Where later keys lie so far above the first one that float32 (e^60) or float64 (e^600)
+        cannot hold both, the causal form makes the M×N matrix.
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.
