@@ -25,6 +25,7 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
+from ._mean import scale_free
 from ._numeric import Array, dot
 
 
@@ -269,7 +270,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return list(checked)
 
     def _midpoint_vjp(self, points: Any, weights: Any) -> Rule:
-        return self._through(self._middle, self._weighted(points, weights), 1, is_point=True)
+        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
 
     @differentiable(_midpoint_vjp)
     def midpoint(self, points: Any, weights: Any) -> Array:
@@ -296,7 +297,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         def hook(p: Array, w: Array) -> Rule:
             return self._frechet(p, w, tolerance, max_iterations)
 
-        return self._through(hook, self._weighted(points, weights), 1, is_point=True)
+        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
 
     @differentiable(_frechet_mean_vjp)
     def frechet_mean(self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Array:
