@@ -168,6 +168,7 @@ class Optimizer(metaclass=TypedArguments):
         checked = checked_parameters(params)
         gradients = checked_gradients(grads, checked)
         step = self._state_int(state, "step")
+        self._check_state_names(state, checked)
         new_params, new_state = dict(checked), dict(state)
         for name, grad in gradients.items():
             own, param = self._for(name), checked[name]
@@ -196,6 +197,21 @@ class Optimizer(metaclass=TypedArguments):
                 new_state[f"{slot}/{name}"] = np.asarray(array, param.dtype)
         new_state["step"] = step + 1
         return new_params, new_state
+
+    def _check_state_names(self, state: Mapping[str, Any], params: Arrays) -> None:
+        """The state is that of these parameters: nothing missing, nothing too many."""
+        expected = {"step"}
+        for name in params:
+            expected |= {f"{slot}/{name}" for slot in ("count", *self._for(name).slots)}
+        if state.keys() != expected:
+            self._state_entry(state, min(expected - state.keys(), default="step"))  # raises where one is missing
+            unknown = min(state.keys() - expected)
+            raise InvalidConfigError(
+                f"state: {unknown!r:.80} belongs to no parameter; use what init or update returned for these",
+                argument="state",
+                expected=sorted(expected)[:20],
+                actual=unknown,
+            )
 
     @staticmethod
     def _state_entry(state: Any, key: str) -> Any:
