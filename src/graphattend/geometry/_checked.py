@@ -13,6 +13,7 @@ from .._range import silence
 from .._validate import (
     all_finite,
     as_float,
+    as_floats,
     as_int,
     as_number,
     as_rng,
@@ -108,7 +109,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         _check_range((result,), arrays, "points")
 
         def pullback(g: Any) -> tuple[Array, ...]:
-            g = as_float(g, "grad_output").astype(np.float64, copy=False)
+            g = as_float(g, "grad_output", beside=np.dtype(np.float64)).astype(np.float64, copy=False)
             broadcast_shapes("grad_output", g.shape, result.shape)
             with silence():
                 gradients = list(pull(pull_settled(np.broadcast_to(g, result.shape))[0]))
@@ -168,7 +169,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return out, pullback
 
     def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
-        x, y = as_float(x, "x"), as_float(y, "y")
+        x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
         check_nonempty(x, "x")

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float
+from .._validate import as_bool, as_float, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.attention import dropout_multiplier
@@ -285,7 +285,7 @@ class Attention(Configured):
 
     def _use_steady(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Any, Any, Inputs]:
         """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
-        q = as_float(query, "query")
+        q = as_float(query, "query", beside=prepared.keys.dtype)
 
         def compute(wide: bool) -> tuple[Any, Any, Inputs]:
             x, out, weights = self._use(q.astype(np.float64) if wide else q, prepared, values, **call)
@@ -453,7 +453,9 @@ class Attention(Configured):
     def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, *call: Any) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
-        given = [None if x is None and n != "queries" else as_float(x, n) for n, x in named]
+        found = {n: x for n, x in named if x is not None or n == "queries"}
+        floats = dict(zip(found, as_floats(found, *found.values()), strict=True))
+        given = [floats.get(n) for n, _ in named]
         dtype = np.result_type(*(a.dtype for a in given if a is not None))
 
         def compute(wide: bool) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._validate import (
     as_float,
+    as_floats,
     as_index,
     as_mask,
     broadcast_shapes,
@@ -60,10 +61,13 @@ def check_inputs(
     weights_only: bool = False,
 ) -> Inputs:
     """Check everything a mechanism is given, once."""
-    q, k = as_float(query, "query"), as_float(keys, "keys")
+    v = None
+    if weights_only:
+        q, k = as_floats(("query", "keys"), query, keys)
+    else:
+        q, k, v = as_floats(("query", "keys", "values"), query, keys, values)
     check_ndim(q, "query", 1)
     check_ndim(k, "keys", 2)
-    v = None if weights_only else as_float(values, "values")
     if v is not None:
         check_ndim(v, "values", 2)
     named = [("query", q), ("keys", k)] + ([] if v is None else [("values", v)])
@@ -144,7 +148,7 @@ def _check_field(
         if x.ndim:
             _check_axes(x, argument, 0, rows, batch)
     else:
-        x = as_float(value, argument)
+        x = as_float(value, argument, beside=dtype)
         check_finite(x, argument)
         x = cast_data(x, dtype, argument)
         if name in _KEY_FLOATS:
@@ -181,7 +185,7 @@ def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch:
 
 def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
-    a = as_float(g, argument)
+    a = as_float(g, argument, beside=dtype)
     check_shape(a, argument, shape)
     if a.dtype == dtype:
         return a

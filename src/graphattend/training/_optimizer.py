@@ -48,6 +48,10 @@ def checked_gradients(grads: Any, params: Arrays) -> Arrays:
     """Gradients by name in their parameters' dtype; None and missing ones are left out."""
     if isinstance(grads, Mapping):
         grads = {name: g for name, g in grads.items() if g is not None}
+        grads = {
+            name: as_float(g, f"grads[{name!r}]", beside=params[name].dtype) if name in params else g
+            for name, g in grads.items()
+        }
     checked = checked_parameters(grads, "grads")
     for name, grad in checked.items():
         if name not in params:
@@ -234,6 +238,6 @@ class Optimizer(metaclass=TypedArguments):
     @classmethod
     def _state_array(cls, state: Any, slot: str, name: str, own: Optimizer, param: np.ndarray) -> np.ndarray:
         key = f"{slot}/{name}"
-        array = as_float(cls._state_entry(state, key), f"state[{key!r}]")
+        array = as_float(cls._state_entry(state, key), f"state[{key!r}]", beside=param.dtype)
         check_shape(array, f"state[{key!r}]", own._slot_shape(slot, name, param))
         return array.astype(param.dtype, copy=False)

@@ -9,6 +9,7 @@ import numpy as np
 from .._validate import (
     as_array,
     as_float,
+    as_floats,
     as_index,
     as_number,
     check_finite,
@@ -106,6 +107,7 @@ def cross_entropy(
 
 @widening
 def _reconstruction_vjp(prediction: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+    prediction, target = as_floats(("prediction", "target"), prediction, target)
     x = loss_data(prediction, "prediction", 0)
     y = loss_data(target, "target", 0)
     check_shape(y, "target", x.shape)
@@ -152,7 +154,7 @@ def _adjacency_reconstruction_vjp(
     x = loss_data(embeddings, "embeddings", 2, 2)
     source, target = checked_pairs(pairs, "pairs", len(x))
     check_nonempty(source, "pairs")
-    y = as_float(labels, "labels")
+    y = as_float(labels, "labels", beside=x.dtype)
     check_shape(y, "labels", source.shape)
     check_finite(y, "labels")
     if y.min() < 0 or y.max() > 1:
