@@ -30,7 +30,7 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
 from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs, check_inputs, cotangent, no_gradients, restore
+from ._inputs import Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use
 
@@ -112,6 +112,11 @@ class Attention(Configured):
         """Metadata fields that this object reads where they are given."""
         return self.uses
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Metadata fields that it would read if an option were set, which is not: field → option."""
+        return {}
+
     def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
         return graph.metadata(row) if self.needed + self.used else None
@@ -173,6 +178,7 @@ class Attention(Configured):
     # -- the public passes -------------------------------------------------------------------------------------
 
     def _check(self, query: Any, keys: Any, values: Any, attn_mask: Any, metadata: Any, **rules: Any) -> Inputs:
+        refuse_unread(self.unread, metadata)
         inputs = check_inputs(
             query,
             keys,

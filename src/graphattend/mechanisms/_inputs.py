@@ -25,7 +25,7 @@ from .._validate import (
 from .._vjp import unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from ..functional.attention import fit_mask
-from ..graph.metadata import GraphMetadata
+from ..graph.metadata import GraphMetadata, NodeMetadata
 
 #: Metadata that are real numbers per key, with how many axes a single key's entry has.
 _KEY_FLOATS = {"edge_features": 1, "edge_weights": 0, "distances": 0, "structural_features": 1}
@@ -97,6 +97,25 @@ def check_inputs(
         mask = cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
     return Inputs(q, k, v, mask, meta, batch, single)
+
+
+def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
+    """Refuse fields that are given but would be ignored because an option is not set.
+
+    What a graph says about a node is given whole, whoever reads it.
+    """
+    if isinstance(metadata, NodeMetadata):
+        return
+    for name, option in unread.items():
+        value = getattr(metadata, name, None)
+        if value is not None:
+            width = np.shape(value)[-1] if np.ndim(value) else 1
+            raise InvalidConfigError(
+                f"metadata.{name}: given, but {option} = 0 leaves them unread; expected {option}={width}",
+                argument=option.rpartition("/")[2],
+                expected=width,
+                actual=0,
+            )
 
 
 def check_metadata(
