@@ -57,14 +57,16 @@ class Compressed(Frozen):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all stored arrays."""
-        return sum(array.nbytes for array in self.arrays.values())
+        """Bytes of all stored arrays, the indices and offsets of sparse ones included.
+
+        Lists of no entries count as one byte, which says that there are none.
+        """
+        return max(1, sum(array.nbytes for array in self.arrays.values()))
 
     @property
     def ratio(self) -> float:
         """Bytes of the decoded array per stored byte."""
-        size = math.prod(self.shape) * self.dtype.itemsize
-        return size / self.nbytes if self.nbytes else math.inf  # a COO list of nothing takes no space
+        return math.prod(self.shape) * self.dtype.itemsize / self.nbytes
 
     def decode(self) -> np.ndarray:
         """The decoded array, by the codec that made it."""

@@ -184,7 +184,7 @@ class Poincare(CheckedManifold):
 
     def _mobius_scalar_mul_vjp(self, r: Any, x: Any) -> Rule:
         (x,) = self._points(x=x)
-        r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r")
+        r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r", beside=x.dtype)
         check_nonempty(r, "r")
         # Per point, (...) or, as geoopt has it, (..., 1).
         factors = r[..., 0] if r.ndim == x.ndim and r.shape[-1] == 1 else r

@@ -9,6 +9,7 @@ import numpy as np
 from .._validate import (
     as_array,
     as_bool,
+    as_floats,
     as_number,
     broadcast_shapes,
     check_length,
@@ -25,6 +26,7 @@ from ._similarity import dot_rows, unit_rows
 
 def _checked_sets(names: tuple[str, str, str], *values: Any) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], bool]:
     """Anchors and their two sets in one dtype, anchors with a batch axis; and whether anything was batched."""
+    values = tuple(as_floats(names, *values))
     a = loss_data(values[0], names[0], 1, 2)
     sets = [loss_data(x, name, 1, 3) for x, name in zip(values[1:], names[1:], strict=True)]
     for x, name in zip(sets, names[1:], strict=True):

@@ -38,7 +38,7 @@ def _laplacian_vjp(
     if edge_weights is None:
         w = None
     else:
-        w = as_float(edge_weights, "edge_weights")
+        w = as_float(edge_weights, "edge_weights", beside=x.dtype)
         check_shape(w, "edge_weights", source.shape)
         check_finite(w, "edge_weights")
         x, w = common_dtype(x, w)

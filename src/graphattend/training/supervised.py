@@ -9,6 +9,7 @@ import numpy as np
 from .._validate import (
     as_array,
     as_float,
+    as_floats,
     as_index,
     as_number,
     check_finite,
@@ -110,6 +111,7 @@ def cross_entropy(
 def _reconstruction_vjp(
     prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean"
 ) -> tuple[Any, Pullback]:
+    prediction, target = as_floats(("prediction", "target"), prediction, target)
     full = loss_data(prediction, "prediction", 0 if index is None else 1)
     y = loss_data(target, "target", 0)
     check_shape(y, "target", full.shape)
@@ -161,7 +163,7 @@ def _adjacency_reconstruction_vjp(
     x = loss_data(embeddings, "embeddings", 2, 2)
     source, target = checked_pairs(pairs, "pairs", len(x))
     check_nonempty(source, "pairs")
-    y = as_float(labels, "labels")
+    y = as_float(labels, "labels", beside=x.dtype)
     check_shape(y, "labels", source.shape)
     check_finite(y, "labels")
     if y.min() < 0 or y.max() > 1:

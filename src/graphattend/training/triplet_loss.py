@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validate import as_number, check_shape, common_dtype
+from .._validate import as_floats, as_number, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced
@@ -18,6 +18,7 @@ from ._similarity import row_norm
 def _triplet_vjp(
     anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean"
 ) -> tuple[Any, Pullback]:
+    anchor, positive, negative = as_floats(("anchor", "positive", "negative"), anchor, positive, negative)
     a = loss_data(anchor, "anchor", 1)
     p = loss_data(positive, "positive", 1)
     n = loss_data(negative, "negative", 1)
