@@ -75,7 +75,25 @@ def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, en
             mask = mask & seen
         else:
             mask = np.where(seen, mask, q.dtype.type(-np.inf))
+    if mask is not None:
+        k, v = (without_unseen(x, mask) for x in (k, v))
     return _Call(q, k, v, mask, single, groups)
+
+
+def without_unseen(x: np.ndarray, mask: np.ndarray, heads: bool = False) -> np.ndarray:
+    """Keys or values (..., N, D) with zeros where the mask (..., [H,] M, N) hides them from every row.
+
+    Their weights are 0, but 0 times NaN or infinity would still be NaN, in the output and in the gradients.
+    """
+    seen = mask if mask.dtype == np.bool_ else ~np.isneginf(mask)
+    if seen.ndim < 2:
+        seen = np.atleast_2d(seen)
+    seen = seen.any(axis=(-3, -2) if heads and seen.ndim > 2 else -2)
+    if seen.all():
+        return x
+    shape = np.broadcast_shapes(seen.shape, x.shape[:-1])
+    counts = unbroadcast(np.broadcast_to(seen, shape).astype(np.float64), x.shape[:-1])
+    return np.where(counts[..., None] > 0, x, x.dtype.type(0))
 
 
 def _gqa_groups(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> int:

@@ -28,7 +28,7 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from ._widening import widening
-from .attention import fit_mask
+from .attention import fit_mask, without_unseen
 from .softmax import masked_softmax, softmax_pullback
 
 WEIGHTS = ("w_q", "w_k", "w_v", "w_o")
@@ -133,6 +133,8 @@ def _multi_head_vjp(
     p = dict(zip(names, arrays, strict=True))
     shape = (*batch, heads, x_q.shape[-2], x_k.shape[-2])
     mask = _join_masks(attn_mask, key_padding_mask, shape, x_q.dtype, single)
+    if mask is not None:
+        x_k, x_v = (without_unseen(x, mask, heads=True) for x in (x_k, x_v))
 
     q, k, v = (
         split_heads(linear(x, p[w], p.get(b)), heads)
