@@ -96,8 +96,13 @@ def shortest_path_lengths(graph: NeighborGraph, sources: np.ndarray, cutoff: flo
     return result
 
 
-def closeness(graph: NeighborGraph) -> np.ndarray:
-    """(r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached."""
+def closeness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndarray:
+    """(r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached.
+
+    With pivots, over the r pivots from which it can be reached, in proportion.
+    """
+    if pivots is not None:
+        return _closeness_from(graph, pivots)
     size = graph.num_nodes
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     result = np.zeros(size)
@@ -111,20 +116,40 @@ def closeness(graph: NeighborGraph) -> np.ndarray:
     return result
 
 
-def betweenness(graph: NeighborGraph) -> np.ndarray:
-    """Brandes' accumulation, level by level, normalised by (V - 1)(V - 2)."""
+def _closeness_from(graph: NeighborGraph, pivots: np.ndarray) -> np.ndarray:
+    """One search from each pivot instead of one to each node; a pivot is not compared with itself."""
     size = graph.num_nodes
+    indptr, indices = _csr.simple(graph.indptr, graph.indices)
+    indptr, indices, _ = _csr.transposed(indptr, indices)
+    reached, total = np.zeros(size), np.zeros(size)
+    step = batch_size(size, len(indices))
+    for start in range(0, len(pivots), step):
+        hops = hop_counts(pivots[start : start + step], indptr, indices)
+        reached += np.count_nonzero(hops > 0, axis=0)
+        total += np.where(hops > 0, hops, 0).sum(axis=0)
+    compared = len(pivots) - np.bincount(pivots, minlength=size)
+    result = np.zeros(size)
+    np.divide(reached * reached, total * np.maximum(compared, 1), out=result, where=total > 0)
+    return result
+
+
+def betweenness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndarray:
+    """Brandes' accumulation, level by level, normalised by (V - 1)(V - 2); from the pivots alone, times V / pivots."""
+    size = graph.num_nodes
+    sources = np.arange(size) if pivots is None else pivots
     # Reversing every edge reverses every shortest path, so the rows can be walked as they are.
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     total = np.zeros(size)
     step = batch_size(size, len(indices))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, size, step):
-            total += _dependencies(np.arange(start, min(start + step, size)), indptr, indices)
+        for start in range(0, len(sources), step):
+            total += _dependencies(sources[start : start + step], indptr, indices)
     if not np.isfinite(total).all():
         raise NumericalInstabilityError("betweenness: the number of shortest paths is beyond float64")
-    scale: int = (size - 1) * (size - 2)
-    return total / scale if size > 2 else total
+    if size <= 2:
+        return total
+    result: np.ndarray = total * (size / len(sources)) / ((size - 1) * (size - 2))
+    return result
 
 
 def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
