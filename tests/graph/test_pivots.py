@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.graph import NeighborGraph, _measures
+from graphattend.graph import NeighborGraph, _measures, paths
 
 nx = pytest.importorskip("networkx")
 
@@ -37,12 +37,24 @@ def test_all_pivots_but_one_come_close(pair):
 
 
 def test_betweenness_is_unbiased(pair):
-    """The mean over many seeds lies within its own standard error (five of them) of networkx's exact value."""
+    """Every node is as likely a pivot as any other: the mean over all choices of one pivot is networkx's exact value."""
     theirs, ours = pair
-    exact = np.array([nx.betweenness_centrality(theirs)[n] for n in theirs])
-    found = np.stack([ours.betweenness(10, seed=seed) for seed in range(200)])
-    error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    assert (np.abs(found.mean(axis=0) - exact) <= 5 * error + 1e-12).all()
+    exact = np.array(list(nx.betweenness_centrality(theirs).values()))
+    found = np.mean([paths.betweenness(ours, np.array([node])) for node in range(ours.num_nodes)], axis=0)
+    np.testing.assert_allclose(found, exact, rtol=1e-9, atol=1e-12)
+
+
+def test_both_from_the_same_searches(pair):
+    """The pivots' own searches go the other way along the edges; in undirected graphs both ways are the same."""
+    theirs, ours = pair
+    pivots = ours._pivots(25, 1)
+    closeness, betweenness = paths.pivot_centralities(ours, pivots)
+    np.testing.assert_array_equal(closeness, paths.closeness(ours, pivots))
+    if not theirs.is_directed():
+        np.testing.assert_allclose(betweenness, paths.betweenness(ours, pivots), rtol=1e-9, atol=1e-12)
+    every = paths.pivot_centralities(ours, np.arange(ours.num_nodes))
+    np.testing.assert_allclose(every[0], ours.closeness(), rtol=1e-12)
+    np.testing.assert_allclose(every[1], ours.betweenness(), rtol=1e-9, atol=1e-12)
 
 
 def test_the_stated_error_holds(pair):
@@ -50,13 +62,13 @@ def test_the_stated_error_holds(pair):
     theirs, ours = pair
     samples, size = 40, ours.num_nodes
     within = np.sqrt(np.log(2 / 0.05) / (2 * samples))
-    exact = np.array([nx.betweenness_centrality(theirs)[n] for n in theirs])
+    exact = np.array(list(nx.betweenness_centrality(theirs).values()))
     found = np.stack([ours.betweenness(samples, seed=seed) for seed in range(30)])
     assert (np.abs(found - exact) > within * size / (size - 1)).mean() <= 0.05
     # Mean distances from the nodes that reach a node: closeness = reached share / mean distance.
     lengths = ours.shortest_path_lengths()
     if np.isfinite(lengths).all():
-        mean = 1 / np.array([nx.closeness_centrality(theirs)[n] for n in theirs])
+        mean = 1 / np.array(list(nx.closeness_centrality(theirs).values()))
         found = 1 / np.stack([ours.closeness(samples, seed=seed) for seed in range(30)])
         assert (np.abs(found - mean) > within * lengths.max()).mean() <= 0.05
 
@@ -92,7 +104,7 @@ def test_large_graphs_use_pivots_and_say_so(monkeypatch):
     features = graph.structural_features()
     assert features is graph.structural_features()
     np.testing.assert_array_equal(features[:, 1], graph.closeness(30))
-    np.testing.assert_array_equal(features[:, 2], graph.betweenness(30))
+    np.testing.assert_allclose(features[:, 2], graph.betweenness(30), rtol=1e-9)
     exact = graph.structural_features(None)
     np.testing.assert_array_equal(exact[:, 2], graph.betweenness())
     np.testing.assert_array_equal(graph.structural_features(30), features)

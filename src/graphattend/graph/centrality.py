@@ -109,8 +109,8 @@ def batches(costs: np.ndarray, budget: int) -> list[tuple[int, int]]:
 
 def structural_features(graph: NeighborGraph, pivots: np.ndarray | None) -> np.ndarray:
     """Columns degree, closeness, betweenness, pagerank, clustering; the second and third from the pivots."""
-    from .paths import betweenness, closeness
+    from .paths import betweenness, closeness, pivot_centralities
 
-    paths = (closeness(graph, pivots), betweenness(graph, pivots))
+    paths = (closeness(graph), betweenness(graph)) if pivots is None else pivot_centralities(graph, pivots)
     columns = (graph.degree(), *paths, pagerank(graph, 0.85), clustering(graph))
     return np.stack(columns, axis=1, dtype=np.float64)
