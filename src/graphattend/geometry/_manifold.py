@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -204,6 +204,11 @@ class ManifoldBase:
     def to_config(self) -> dict[str, Any]:
         """JSON types only; to be written where it is needed."""
         raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """The manifold that `to_config` described, from its options without the ``type``."""
+        return cls(**options)
 
     def random(self, rng: Any, shape: Any) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""

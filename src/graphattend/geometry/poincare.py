@@ -42,6 +42,7 @@ from ._ball_sets import (
     pairwise_distance_vjp,
 )
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS
 from ._manifold import Rule
 from ._numeric import Array, column, dot, gap
 
@@ -81,6 +82,7 @@ def project_eps(dtype: Any) -> float:
     return 1e-6 if np.dtype(dtype) == np.float32 else 1e-12
 
 
+@MANIFOLDS.register("poincare")
 @dataclass(frozen=True)
 class Poincare(CheckedManifold):
     """Hyperbolic space as a ball of radius 1/√−curvature.

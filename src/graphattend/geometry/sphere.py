@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validate import as_int, as_number, as_rng
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS
 from ._manifold import Rule, as_shape
 from ._mean import adjoint, frechet_mean, normalized
 from ._numeric import Array, arc_slope, balance, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
@@ -69,6 +70,7 @@ def _angle_cot(angle: Array) -> Array:
     return np.where(near, polynomial(_COT, angle * angle), safe / np.tan(safe))
 
 
+@MANIFOLDS.register("sphere")
 @dataclass(frozen=True)
 class Sphere(CheckedManifold):
     """The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …).

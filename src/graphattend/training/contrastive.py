@@ -20,6 +20,7 @@ from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced, sigmoid, softplus
+from ._registries import LOSSES
 from ._similarity import dot_rows, unit_rows
 
 
@@ -134,6 +135,7 @@ def _info_nce_vjp(
     return output, _in_shape(pullback, anchor, positives, negatives)
 
 
+@LOSSES.register("info_nce")
 @differentiable(_info_nce_vjp)
 def info_nce(
     anchor: Any,
@@ -200,6 +202,7 @@ def _local_contrastive_vjp(
     return output, _in_shape(pullback, node, neighbors, non_neighbors)
 
 
+@LOSSES.register("local_contrastive")
 @differentiable(_local_contrastive_vjp)
 def local_contrastive(
     node: Any,

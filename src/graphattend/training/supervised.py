@@ -21,6 +21,7 @@ from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced, sigmoid, softplus
+from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
 
 
@@ -72,6 +73,7 @@ def _cross_entropy_vjp(
     return output, pullback
 
 
+@LOSSES.register("cross_entropy")
 @differentiable(_cross_entropy_vjp)
 def cross_entropy(
     logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
@@ -106,29 +108,36 @@ def cross_entropy(
 
 
 @widening
-def _reconstruction_vjp(prediction: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+def _reconstruction_vjp(
+    prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean"
+) -> tuple[Any, Pullback]:
     prediction, target = as_floats(("prediction", "target"), prediction, target)
-    x = loss_data(prediction, "prediction", 0)
+    full = loss_data(prediction, "prediction", 0 if index is None else 1)
     y = loss_data(target, "target", 0)
-    check_shape(y, "target", x.shape)
-    x, y = common_dtype(x, y)
-    difference = x - y
+    check_shape(y, "target", full.shape)
+    full, y = common_dtype(full, y)
+    rows = None if index is None else _chosen_rows(index, len(full))
+    difference = full - y if rows is None else full[rows] - y[rows]
     output, spread = reduced(np.asarray(np.square(difference)), reduction)
 
     def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
         grad = np.asarray(2 * spread(grad_output) * difference)
+        if rows is not None:
+            grad = scatter_rows(grad.reshape(len(rows), -1), rows, len(full)).reshape(full.shape)
         return grad, -grad
 
     return output, pullback
 
 
+@LOSSES.register("reconstruction")
 @differentiable(_reconstruction_vjp)
-def reconstruction(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
+def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean") -> Any:
     """Squared error of a reconstruction, element by element: (x - y)².
 
     Args:
         prediction: Any shape.
         target: The same shape; differentiable too.
+        index: Rows that count, as indices or as a boolean mask; all by default.
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
@@ -144,7 +153,7 @@ def reconstruction(prediction: Any, target: Any, *, reduction: str = "mean") -> 
         >>> float(reconstruction([[1.0, 2.0]], [[0.0, 4.0]]))
         2.5
     """
-    return _reconstruction_vjp(prediction, target, reduction=reduction)[0]
+    return _reconstruction_vjp(prediction, target, index=index, reduction=reduction)[0]
 
 
 @widening
@@ -180,6 +189,7 @@ def _adjacency_reconstruction_vjp(
     return output, pullback
 
 
+@LOSSES.register("adjacency_reconstruction")
 @differentiable(_adjacency_reconstruction_vjp)
 def adjacency_reconstruction(
     embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"

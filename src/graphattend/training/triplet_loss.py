@@ -10,6 +10,7 @@ from .._validate import as_floats, as_number, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced
+from ._registries import LOSSES
 from ._similarity import row_norm
 
 
@@ -39,6 +40,7 @@ def _triplet_vjp(
     return output, pullback
 
 
+@LOSSES.register("triplet")
 @differentiable(_triplet_vjp)
 def triplet(anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean") -> Any:
     """Triplet loss: the positive should be nearer than the negative by a margin.
