@@ -12,7 +12,8 @@ from .. import _validate as check
 from ..errors import InvalidConfigError
 from ..storage import load_errors, write_atomically
 from ..storage_checks import Refused
-from . import file_json, file_npz, file_text
+from . import file_json, file_npz
+from .formats import edges
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
@@ -22,11 +23,11 @@ _MAX_BYTES = {".npz": 1 << 30}
 _MAX_TEXT_BYTES = 1 << 28
 
 _READERS: dict[str, Callable[[bytes, bool | None], NeighborGraph]] = {
-    ".txt": file_text.edge_list,
-    ".edges": file_text.edge_list,
-    ".edgelist": file_text.edge_list,
-    ".csv": file_text.table,
-    ".tsv": file_text.table,
+    ".txt": edges.edge_list,
+    ".edges": edges.edge_list,
+    ".edgelist": edges.edge_list,
+    ".csv": edges.table,
+    ".tsv": edges.table,
     ".json": file_json.node_link,
     ".npz": file_npz.arrays,
 }
