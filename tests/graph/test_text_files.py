@@ -8,6 +8,7 @@ import pytest
 
 from graphattend import errors
 from graphattend.graph import NeighborGraph
+from graphattend.graph.formats import FORMATS, Format
 from graphattend.graph.formats._columns import ENDS, roles
 from graphattend.graph.formats._text import lines_of, separator_of, split
 
@@ -216,3 +217,18 @@ def test_the_pure_parts():
     assert separator_of(["a,b", "c,d"], ",", lambda cells: False) == ","
     assert [row.cells for row in split(["a, 'b", "", '"c,d",e'], ",")] == [["a", "'b"], ["c,d", "e"]]
     np.testing.assert_array_equal([row.line for row in split(["", "a b", "c d"], " ")], [2, 3])
+
+
+def test_an_unknown_suffix_names_those_that_are_known(read):
+    with pytest.raises(errors.LoadError, match=r"ending in \.txt, \.edges, .*\.npz"):
+        read("0 1\n" * 100, "g.xyz")
+
+
+def test_a_format_of_ones_own(read):
+    FORMATS.register(".pairs")(Format(lambda data, directed: NeighborGraph([0, 1, 2], [1, 0])))
+    try:
+        assert read("anything", "g.pairs").num_edges == 2
+        with pytest.raises(errors.InvalidConfigError, match=r"\.json or \.npz"):
+            read("0 1\n").save("g.pairs")
+    finally:
+        del FORMATS._things[".pairs"]

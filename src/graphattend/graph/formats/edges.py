@@ -14,6 +14,7 @@ import numpy as np
 from ...storage_checks import Refused
 from ..constructors import from_pairs
 from ..neighbor_graph import NeighborGraph
+from . import Format
 from ._columns import Roles, roles
 from ._text import Row, decode, is_number, lines_of, number_of, separator_of, shown, split
 
@@ -233,3 +234,6 @@ def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[s
 def needed(names: Sequence[str]) -> Sequence[str] | None:
     """None where the names say no more than the numbers do."""
     return None if all(name == str(i) for i, name in enumerate(names)) else names
+
+
+EDGE_LIST, TABLE = Format(edge_list), Format(table)
