@@ -72,7 +72,10 @@ def lines_of(text: str, *, trailing: bool) -> tuple[list[str], dict[int, str]]:
         text: The file's content.
         trailing: Whether comments may also stand behind data.
     """
-    lines, comments = _LINE_END.split(text), {}
+    lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
+    comments: dict[int, str] = {}
+    if "#" not in text and "%" not in text:
+        return lines, comments
     for i, line in enumerate(lines):
         if line.lstrip()[:1] in ("#", "%"):
             comments[i + 1], lines[i] = line, ""
@@ -92,7 +95,7 @@ def split(lines: Sequence[str], separator: str) -> Iterator[Row]:
     reader = _csv(lines, separator)
     try:
         for cells in reader:
-            stripped = [cell.strip() for cell in cells]
+            stripped = list(map(str.strip, cells))
             if any(stripped):
                 yield Row(reader.line_num, stripped)
     except csv.Error as error:

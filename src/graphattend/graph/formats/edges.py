@@ -166,12 +166,13 @@ def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
         return None
     ends = (found.source, found.target)
     names = {first[i] for i in ends}
-    if any(row.cells[i] in names for row in rest for i in ends):
+    if not all(names.isdisjoint([row.cells[i] for row in rest]) for i in ends):
         if is_table or found.sure:
             raise Refused(f"line {rows[0].line}: {_joined(first)} may be a header or an edge: its names occur below")
         return None
-    whole = bool(rest) and all(_WHOLE.fullmatch(row.cells[i]) for row in rest for i in ends)
-    if found.sure or is_table or whole or len(first) > 2:
+    if found.sure or is_table or len(first) > 2:
+        return found
+    if rest and all(_WHOLE.fullmatch(row.cells[i]) for row in rest for i in ends):
         return found
     raise Refused(f"line {rows[0].line}: {_joined(first)} may be a header or an edge")
 
@@ -221,7 +222,7 @@ def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[s
     Names with leading zeros are text: ``01`` and ``1`` are two nodes.
     """
     ends = sources + targets
-    if all(map(_WHOLE.fullmatch, ends)):
+    if all(map(_WHOLE.fullmatch, set(ends))):
         values, numbers = np.unique(np.array([int(end) for end in ends], dtype=np.int64), return_inverse=True)
         return numbers.reshape(2, -1).astype(np.intp), [str(v) for v in values.tolist()]
     order: dict[str, int] = {}
