@@ -101,7 +101,7 @@ class Words(NamedTuple):
         ]
         return Words(x[rows, columns], columns, starts[0], rows, np.argsort(columns, kind="stable"), starts[1])
 
-    def project(self, w: np.ndarray, drop: Any = 1) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    def project(self, w: np.ndarray, drop: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """W (D, H, E) applied with `drop` (K, H or 1) on what is not zero: (V, H·E), and the pullback to w."""
         values = (self.values[:, None] * drop)[..., None]
         inner = w.shape[1] * w.shape[2]
@@ -155,7 +155,7 @@ class Network(NamedTuple):
     def logits(self, params: dict[str, np.ndarray], task: Task) -> np.ndarray:
         """Class scores without dropout."""
         first, second = self.layers(params)
-        hidden = elu(first.attend(task.graph, self.words.project(params["first/w"])[0]))
+        hidden = elu(first.attend(task.graph, task.x @ params["first/w"].reshape(task.x.shape[1], -1)))
         return second.attend(task.graph, hidden @ params["second/w"][:, 0])
 
     def gradients(
