@@ -54,5 +54,5 @@ js-pack: env npm  ## Build the npm package; the tarball's path is the last line
 	@wheel=$$($(PYTHON_ENV) tools/build_wheel.py); cd js && \
 	tarball=$$(GRAPHATTEND_WHEEL="$$wheel" npm pack --silent --pack-destination . | tail -n 1); echo "$$PWD/$$tarball"
 
-clean:  ## Remove what was built here (the machine's download cache stays)
-	rm -rf .venv build dist out .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis js/node_modules web/node_modules js/dist web/dist
+clean:  ## Remove what was made here, and nothing else (the machine's download cache stays)
+	@python=$$(sh tools/find_python.sh); "$$python" tools/clean.py
