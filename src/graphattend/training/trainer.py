@@ -190,8 +190,8 @@ class Trainer(metaclass=TypedArguments):
             data: `Nodes`, `Pairs`, `Neighborhoods`, `Rows` or the like; a number or index array means nodes, a
                 tuple of arrays rows of them.
             on_progress: Called after every step; returning False cancels.
-            checkpoint: File (.npz or .safetensors) to write at the start, after epochs, and at the end; it takes the place
-                of an older checkpoint, never of another file.
+            checkpoint: File (.npz or .safetensors) to write at the start, after epochs, and at the end. It takes the
+                place of an older checkpoint, never of another file.
             resume: True: continue from `checkpoint` if that file exists; or a file to continue from.
             cancel: Object with `is_set()` (as threading.Event), or a function; true cancels after the step.
 
