@@ -27,7 +27,7 @@ import numpy as np
 import graphattend as ga
 from graphattend import simd
 from graphattend.geometry import Euclidean, Poincare
-from graphattend.training import Pairs, RiemannianSGD, Trainer, cross_entropy, schedules
+from graphattend.training import SGD, Pairs, RiemannianSGD, Trainer, cross_entropy, schedules
 from graphattend.training.batches import PairBatch
 
 ROOT_WORD = "mammal"
@@ -193,7 +193,7 @@ def train_published(
     objective = make_objective(geometry, published=True)
     steps = -(-pairs.shape[1] // batch_size)
     rate = schedules.chain((schedules.constant(lr / 10), burn_in * steps), schedules.constant(lr))
-    optimizer = RiemannianSGD(lr=rate, manifold=make_manifold(geometry))
+    optimizer = RiemannianSGD(lr=rate, manifold=make_manifold(geometry)) if geometry == "poincare" else SGD(lr=rate)
     x = rng.uniform(-1e-3, 1e-3, (size, dim))
     state = optimizer.init({"x": x})
     for epoch in range(epochs):
