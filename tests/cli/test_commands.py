@@ -310,6 +310,20 @@ def test_png(command: str, run: Run, tmp_path: Path, graph: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_plot_never_takes_the_place_of_an_input(run: Run, tmp_path: Path, graph: Path) -> None:
+    link, vectors = tmp_path / "link.html", tmp_path / "vectors.svg"
+    vectors.write_text("1 0\n0 1\n1 1\n0 0\n")
+    link.symlink_to(graph)
+    for command, plot in (("analyze", link), ("compare", link), ("benchmark", vectors), ("analyze", vectors)):
+        words = ["--graph", graph, "--embeddings", vectors, "--mechanism", "flash", "--plot", plot]
+        refused(run(command, *words), "--plot", "is an input")
+    assert graph.read_text() == EDGES
+    (tmp_path / "folder.svg").mkdir()
+    status, _, err = run("analyze", "--graph", graph, "--mechanism", "flash", "--plot", tmp_path / "folder.svg")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "folder.svg: is not a regular file" in err
+
+
 def test_png_without_matplotlib(run: Run, tmp_path: Path, graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
