@@ -99,6 +99,8 @@ export interface CallOptions {
   timeout?: number | undefined;
   /** Give the buffers of the given arrays away to the worker instead of copying them. */
   transfer?: boolean | undefined;
+  /** For drags and keystrokes: of such calls of the same method that wait, only the newest stays; the others reject as aborted. */
+  latest?: boolean | undefined;
   /** "float64" keeps double precision in the results. */
   dtype?: "float32" | "float64" | undefined;
 }
