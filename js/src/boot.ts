@@ -48,7 +48,6 @@ interface PyodideInside {
   _pyodide: { set_excepthook(): void };
   finalizeBootstrap(): Pyodide;
   initializeStreams(): void;
-  install(data: Uint8Array, file: string, folder: string, metadata: Map<string, string>): Promise<void>;
   importlib: { invalidate_caches(): void };
   [more: string]: unknown;
 }
@@ -129,9 +128,9 @@ export async function boot({ factory, wasm, stdlib, lock, indexURL }: Parts): Pr
   });
 }
 
-/** Put a wheel into the interpreter's site-packages. */
-export async function install(python: Pyodide, wheel: Uint8Array, file: string): Promise<void> {
+/** Put a wheel into the interpreter's site-packages. Its libraries are compiled when they are imported, most never. */
+export function install(python: Pyodide, wheel: Uint8Array): void {
   const inside = (python as unknown as { _api: PyodideInside })._api;
-  await inside.install(wheel, file, inside.sitePackages, new Map([["INSTALLER", "graphattend"]]));
+  python.unpackArchive(wheel, "wheel", { extractDir: inside.sitePackages });
   inside.importlib.invalidate_caches();
 }

@@ -15,6 +15,7 @@ export interface Proxy {
 }
 export interface Pyodide {
   pyimport(name: string): Proxy;
+  unpackArchive(data: Uint8Array, format: string, options: { extractDir: string }): void;
   setInterruptBuffer(buffer: Uint8Array): void;
   runPython(code: string): unknown;
 }
@@ -38,7 +39,7 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
       const wheel = await data;
       if (file.startsWith("graphattend")) files.phase = "graphattend";
       files.tell(file);
-      await install(python, wheel, file);
+      install(python, wheel);
     }
     return python;
   } catch (error) {

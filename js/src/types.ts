@@ -1,3 +1,10 @@
+declare global {
+  interface SymbolConstructor {
+    /** For `await using`; also where TypeScript's library does not have it yet. */
+    readonly asyncDispose: unique symbol;
+  }
+}
+
 /** How far the start of Python has come. */
 export interface Progress {
   phase: "runtime" | "packages" | "graphattend" | "ready";
