@@ -36,10 +36,9 @@ def build() -> Path:
     no network; `python -m build` stops with a clear message when a requirement is missing there.
     """
     wanted = fingerprint()
-    if STAMP.exists():
-        known, _, name = STAMP.read_text().partition(" ")
-        if known == wanted and (OUTPUT / name).exists():
-            return OUTPUT / name
+    known, _, last = STAMP.read_text().partition(" ") if STAMP.exists() else ("", "", "")
+    if known == wanted and (OUTPUT / last).exists():
+        return OUTPUT / last
     OUTPUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT, prefix=".wheel-") as temporary:
         command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", temporary, str(ROOT)]
@@ -48,9 +47,8 @@ def build() -> Path:
             sys.exit(f"{result.stdout}{result.stderr}\nBuilding the wheel failed.")
         (built,) = Path(temporary).glob("*.whl")
         wheel = built.replace(OUTPUT / built.name)
-    for old in OUTPUT.glob("graphattend-*.whl"):
-        if old != wheel:
-            old.unlink(missing_ok=True)
+    if last and last != wheel.name:  # other wheels in the folder are not from here
+        (OUTPUT / last).unlink(missing_ok=True)
     STAMP.write_text(f"{wanted} {wheel.name}")
     return wheel
 
