@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -52,12 +52,12 @@ def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
     q, k, v = (rng.standard_normal(s).astype(np.float32) for s in shapes)
     scale = 1.3 / np.sqrt(d)
     expected, expected_lse, weights = reference(q, k, v, scale, **options)
-    out, lse, finite = wasm_ops.attention(q, k, v, scale=scale, **options)
+    out, lse, finite = kernel_ops.attention(q, k, v, scale=scale, **options)
     assert finite
     close(out, expected, 2e-6)
     close(lse, expected_lse, 2e-6)
     grad = rng.standard_normal(out.shape).astype(np.float32)
-    gradients = wasm_ops.attention_vjp(q, k, v, out, lse, grad, scale=scale, **options)
+    gradients = kernel_ops.attention_vjp(q, k, v, out, lse, grad, scale=scale, **options)
     wide = [np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (q, k, v)]
     for mine, full, x in zip(gradients, reference_vjp(*wide, weights, grad, scale), (q, k, v), strict=True):
         extra = full.ndim - x.ndim
@@ -101,7 +101,7 @@ def test_a_mask_may_be_one_row():
     rng = np.random.default_rng(1)
     q, k, v = (rng.standard_normal(s).astype(np.float32) for s in ((9, 4), (11, 4), (11, 4)))
     mask = np.arange(11) % 2 == 0
-    out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=mask)
+    out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=mask)
     close(out, reference(q, k, v, 1.0, mask=mask[None])[0], 2e-6)
 
 
@@ -112,7 +112,7 @@ def test_a_hugely_negative_mask_on_every_key_changes_nothing():
         np.zeros((5, 4), np.float32),
         rng.standard_normal((5, 4)).astype(np.float32),
     )
-    out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, np.float32))
+    out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, np.float32))
     close(out, np.broadcast_to(v.mean(0), (9, 4)), 2e-6)
 
 
@@ -126,12 +126,12 @@ def test_bad_numbers_are_found(bad, which, m, causal):
     for position in (0, -1):
         spoiled = [a.copy() for a in arrays]
         spoiled[which].reshape(-1)[position] = bad
-        assert not wasm_ops.attention(*spoiled, scale=1.0, causal=causal)[2]
-    assert wasm_ops.attention(*arrays, scale=1.0, causal=causal)[2]
+        assert not kernel_ops.attention(*spoiled, scale=1.0, causal=causal)[2]
+    assert kernel_ops.attention(*arrays, scale=1.0, causal=causal)[2]
 
 
 def test_heads_may_be_strided_views():
     rng = np.random.default_rng(4)
     q, k, v = (rng.standard_normal((2, 30, 3, 8)).astype(np.float32).transpose(0, 2, 1, 3) for _ in range(3))
-    out, _, _ = wasm_ops.attention(q, k, v, scale=0.4)
+    out, _, _ = kernel_ops.attention(q, k, v, scale=0.4)
     close(out, reference(q, k, v, 0.4)[0], 2e-6)
