@@ -924,7 +924,7 @@ export interface Functions {
   /** Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F. */
   orthogonality<R = unknown>(embeddings: Input, options?: { reduction?: string } & CallOptions): Promise<R>;
   /** Squared error of a reconstruction, element by element: (x - y)². */
-  reconstruction<R = unknown>(prediction: Input, target: Input, options?: { reduction?: string } & CallOptions): Promise<R>;
+  reconstruction<R = unknown>(prediction: Input, target: Input, options?: { index?: Input; reduction?: string } & CallOptions): Promise<R>;
   /** Choose k hard negatives for an anchor; never a positive, never the same twice. */
   sampleHardNegatives<R = Matrix>(anchor: Input, embeddings: Input, positiveIndices: Input, k: number, options?: { strategy?: string; degrees?: Input; rng?: Input; manifold?: Input; mix?: number } & CallOptions): Promise<R>;
   /** Triplet loss: the positive should be nearer than the negative by a margin. */

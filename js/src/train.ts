@@ -29,6 +29,8 @@ export interface TrainOptions {
   targets?: Data;
   /** Nodes whose loss counts; all by default. */
   nodes?: Data;
+  /** A loss of `training` by its Python name; default: cross_entropy with labels, reconstruction with targets. */
+  loss?: string;
   /** Default Adam. */
   optimizer?: "Adam" | "AdamW" | "SGD" | "RMSprop";
   /** A rate or one of `training.schedules`; default: the optimizer's. */

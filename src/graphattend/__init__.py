@@ -37,15 +37,15 @@ __version__ = "0.1.0"
 
 #: Public names that are imported when first used, and where they come from.
 _LAZY = {
-    "Attention": "mechanisms._base",
-    "Gradients": "mechanisms._gradients",
-    "GraphMetadata": "graph",
-    "NeighborGraph": "graph",
-    "Recommendation": "recommendation",
-    "load": "mechanisms._files",
-    "recommend": "recommendation",
-    "schema": "_schema",  # not "schema": importing that module would hide the function
-} | {name: f"mechanisms.{key}" for key, name in _REGISTRY.items()}
+    "Attention": ".mechanisms._base",
+    "Gradients": ".mechanisms._gradients",
+    "GraphMetadata": ".graph",
+    "NeighborGraph": ".graph",
+    "Recommendation": ".recommendation",
+    "load": ".mechanisms._files",
+    "recommend": ".recommendation",
+    "schema": "._schema",  # not "schema": importing that module would hide the function
+} | _REGISTRY.attributes()
 
 _MODULES = ("analysis", "compression", "functional", "geometry", "graph", "interop", "testing", "training")
 
@@ -74,7 +74,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        value = getattr(importlib.import_module(_LAZY[name], __name__), name)
     elif name in _MODULES:
         value = importlib.import_module(f".{name}", __name__)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from typing import Any
 
@@ -14,8 +15,6 @@ from .mechanisms._base import Attention
 
 #: Seconds of steps per request: long enough that requests cost little, short enough for smooth progress.
 SLICE = 0.05
-#: Optimizers that can be named.
-OPTIMIZERS = ("Adam", "AdamW", "SGD", "RMSprop")
 
 
 class Training:
@@ -25,10 +24,10 @@ class Training:
         attn: The mechanism.
         graph: A `NeighborGraph` with V nodes.
         features: (V, D).
-        labels: (V,) classes, for cross entropy; or None.
-        targets: (V, E) wanted outputs, for the mean squared error; or None.
+        labels: (V,) classes, for cross entropy unless another loss is named; or None.
+        targets: (V, E) wanted outputs, for the mean squared error unless another loss is named; or None.
         nodes: Nodes that count, None for all.
-        options: ``optimizer, lr, epochs, batchSize, seed, patience``.
+        options: ``loss, optimizer, lr, epochs, batchSize, seed, patience``.
     """
 
     def __init__(
@@ -40,9 +39,9 @@ class Training:
 
         named = snake_names(options, "options")
         name, lr = named.pop("optimizer", None) or "Adam", named.pop("lr", None)
-        if name not in OPTIMIZERS:
-            raise InvalidConfigError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}", argument="optimizer")
-        if (labels is None) == (targets is None):
+        make = training.OPTIMIZERS.find(name, "optimizer")
+        loss = named.pop("loss", None)
+        if (labels is not None and targets is not None) or (labels is targets is loss is None):
             raise InvalidConfigError("labels: expected either labels or targets", argument="labels")
         if not set(named) <= {"epochs", "batch_size", "seed", "patience"}:
             unknown = sorted(set(named) - {"epochs", "batch_size", "seed", "patience"})[0]
@@ -55,10 +54,10 @@ class Training:
             if name == "SGD"
             else {}
         )
-        optimizer = getattr(training, name)(**rate)
+        optimizer = make(**rate)
         x = as_float(features, "features")
         chosen = np.arange(x.shape[0]) if nodes is None else as_index(nodes, "nodes", x.shape[0], ndim=1)
-        objective = training.graph_objective(attn, graph, x, _loss(labels, targets, x.shape[0]))
+        objective = training.graph_objective(attn, graph, x, _loss(labels, targets, loss, x.shape[0]))
         trainer = training.Trainer(objective, optimizer, **named)
         self._session = trainer.session(attn.parameters(), training.Nodes(chosen))
 
@@ -82,24 +81,17 @@ class Training:
         }
 
 
-def _loss(labels: Any, targets: Any, size: int) -> Any:
-    from .training import cross_entropy, reconstruction
+def _loss(labels: Any, targets: Any, loss: Any, size: int) -> Any:
+    """The loss of the nodes' output: `loss` by name, or the usual one for labels or for targets."""
+    from .training import LOSSES
 
     if labels is not None:
-        classes = as_index(labels, "labels", ndim=1)
-        check_length(classes, "labels", 0, size, "one per node")
-        return lambda output, nodes: vjp(cross_entropy, output, classes, index=nodes)
-    wanted = as_float(targets, "targets")
-    check_length(wanted, "targets", 0, size, "one row per node")
-
-    def loss(output: np.ndarray, nodes: np.ndarray) -> Any:
-        value, pull = vjp(reconstruction, output[nodes], wanted[nodes])
-
-        def pullback(g: Any) -> tuple[np.ndarray]:
-            full = np.zeros_like(output)
-            full[nodes] = pull(g)[0]
-            return (full,)
-
-        return value, pullback
-
-    return loss
+        wanted = as_index(labels, "labels", ndim=1)
+        check_length(wanted, "labels", 0, size, "one per node")
+    elif targets is not None:
+        wanted = as_float(targets, "targets")
+        check_length(wanted, "targets", 0, size, "one row per node")
+    function = LOSSES.find(loss or ("reconstruction" if labels is None else "cross_entropy"), "loss")
+    given = () if labels is None and targets is None else (wanted,)
+    by_node = "index" in inspect.signature(function).parameters
+    return lambda output, nodes: vjp(function, output, *given, **({"index": nodes} if by_node else {}))

@@ -48,18 +48,41 @@ def as_array(x: Any, argument: str) -> np.ndarray:
         raise _kind_error(argument, f"{type(x).__name__} ({error})") from None
 
 
-def as_float(x: Any, argument: str) -> np.ndarray:
-    """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused."""
+def as_float(x: Any, argument: str, *, beside: np.dtype[Any] | None = None) -> np.ndarray:
+    """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused.
+
+    Whole numbers that belong to other data (positions, distances, weights, times) take their precision, the dtype
+    `beside`; those beyond 2^24, which float32 cannot count, become float64 in any case.
+    """
     a = as_array(x, argument)
     if a.dtype == _F4 or a.dtype == _F8:
         return a
     if a.dtype.kind in "fiu" and not a.dtype.isnative:  # the other byte order, as some files have it
-        return as_float(a.astype(a.dtype.newbyteorder("=")), argument)
+        return as_float(a.astype(a.dtype.newbyteorder("=")), argument, beside=beside)
     if isinstance(x, (list, tuple)) and a.dtype.kind == "f":
         return a.astype(_F8)
+    if a.dtype.kind in "iu" and beside is not None:
+        return a.astype(_F8 if beside == _F8 or _beyond_float32(a) else _F4)
     if a.dtype.kind in "iu" or a.dtype == np.float16:
         return a.astype(_F4)
     raise _kind_error(argument, f"dtype {a.dtype}")
+
+
+def _beyond_float32(whole: np.ndarray) -> bool:
+    return whole.size > 0 and max(int(whole.max()), -int(whole.min())) > 1 << 24
+
+
+def as_floats(names: Iterable[str], *arrays: Any) -> list[np.ndarray]:
+    """Arrays that are data of one kind, each by `as_float`; whole numbers take the precision of the others."""
+    if all(type(x) is np.ndarray and x.dtype in FLOATS for x in arrays):
+        return list(arrays)
+    given = [as_array(x, name) for x, name in zip(arrays, names, strict=True)]
+    found = [
+        None if a.dtype.kind in "iu" else as_float(x, name) for a, x, name in zip(given, arrays, names, strict=True)
+    ]
+    # Whole numbers among float64 data keep their digits; alone, or beside float32, they become float32.
+    wide = _F8 if any(f is not None and f.dtype == _F8 for f in found) else _F4
+    return [a.astype(wide) if f is None else f for a, f in zip(given, found, strict=True)]
 
 
 def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -96,7 +96,7 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
 def _check_cotangent(output: Any, cotangent: Any) -> Any:
     """The cotangent with the shapes of the output, or a typed error."""
     if not isinstance(output, tuple):
-        g = as_float(cotangent, "grad_output")
+        g = as_float(cotangent, "grad_output", beside=np.asarray(output).dtype)
         check_shape(g, "grad_output", np.shape(output))
         return g
     if not isinstance(cotangent, (tuple, list)) or len(cotangent) != len(output):

@@ -237,7 +237,7 @@ def latents(graph: NeighborGraph, embeddings: Any, dim: int) -> np.ndarray:
         wanted = min(dim, graph.num_nodes - 1)
         x = spectral_embedding(graph, wanted) if wanted else np.zeros((graph.num_nodes, 1))
     else:
-        x = as_float(embeddings, "embeddings").astype(np.float64)
+        x = as_float(embeddings, "embeddings", beside=np.dtype(np.float64)).astype(np.float64)
         check_ndim(x, "embeddings", 2, 2)
         check_nonempty(x, "embeddings")
         check_length(x, "embeddings", 0, graph.num_nodes, "one row per node")

@@ -28,6 +28,7 @@ from .storage_checks import (
     Refused,
     check_finite_arrays,
     check_name,
+    check_names,
     parse_json,
 )
 
@@ -39,6 +40,8 @@ VERSION = 1
 MAX_BYTES = 4 << 30
 
 _FORMATS = ("npz", "safetensors")
+#: Entry of the stored config that lists the arrays.
+_NAMES = "arrays"
 
 
 def dumps(arrays: Mapping[str, Any], config: Mapping[str, Any], format: Format = "npz") -> bytes:
@@ -47,7 +50,8 @@ def dumps(arrays: Mapping[str, Any], config: Mapping[str, Any], format: Format =
     Args:
         arrays: Arrays of booleans, integers or floats by name. Names are relative, like ``"w_q"`` or
             ``"experts/0/w_q"``.
-        config: JSON types only; ``config["kind"]`` says what the file is. A ``version`` is added.
+        config: JSON types only; ``config["kind"]`` says what the file is. A ``version`` is added, and as ``arrays``
+            the names of the arrays, so that one that is lost later is missed.
         format: ``"npz"`` or ``"safetensors"``.
 
     Returns:
@@ -65,8 +69,8 @@ def dumps(arrays: Mapping[str, Any], config: Mapping[str, Any], format: Format =
                [0., 1.]])})
     """
     format = _as_format(format)
-    text = _encode_config(config)
     checked = _check_arrays(arrays)
+    text = _encode_config(config, sorted(checked))
     if format == "safetensors":
         return storage_safetensors.pack(checked, text)
     if sum(a.nbytes for a in checked.values()) > storage_npz.MAX_NPZ_BYTES:
@@ -109,6 +113,8 @@ def loads(
         text, arrays = module.unpack(view, max_bytes)
         config = parse_json(text, "config")
         _check_config(config, kind)
+        if _NAMES in config:  # files of before it was written lack it
+            check_names(arrays, config.pop(_NAMES))
         if not allow_nonfinite:
             check_finite_arrays(arrays)
         return config, arrays
@@ -244,11 +250,12 @@ def _check_config(config: dict[str, Any], kind: str) -> None:
         raise Refused(f"expected a file of kind {kind!r}, got {ascii(config.get('kind'))[:60]}")
 
 
-def _encode_config(config: Mapping[str, Any]) -> bytes:
+def _encode_config(config: Mapping[str, Any], names: list[str]) -> bytes:
     if not isinstance(config, Mapping) or not isinstance(config.get("kind"), str):
         raise InvalidConfigError("config: expected a mapping with a text entry 'kind'", argument="config")
     try:
-        text = json.dumps({**config, "version": VERSION}, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        whole = {**config, "version": VERSION, _NAMES: names}
+        text = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         encoded = text.encode("utf-8")
         if len(encoded) > MAX_CONFIG_BYTES:
             raise Refused(f"more than {MAX_CONFIG_BYTES} bytes")

@@ -62,6 +62,28 @@ def build_array(raw: memoryview, dtype: np.dtype[Any], shape: Sequence[int], ord
     return np.array(shaped, dtype=dtype.newbyteorder("="), order="C")
 
 
+def check_names(arrays: Mapping[str, np.ndarray], expected: Any) -> None:
+    """Exactly the expected arrays, none missing and none too many."""
+    if not isinstance(expected, list) or not all(isinstance(name, str) for name in expected):
+        raise Refused("the list of arrays is not one")
+    missing, unknown = set(expected) - set(arrays), set(arrays) - set(expected)
+    if missing:
+        raise Refused(f"lacks the array {min(missing)!r:.60}")
+    if unknown:
+        raise Refused(f"holds an unknown array {min(unknown)!r:.60}")
+
+
+def check_like(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
+    """Arrays of floating-point numbers, with exactly the expected names and shapes."""
+    check_names(arrays, list(expected))
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or array.shape != expected[name].shape:
+            raise Refused(
+                f"array {name!r:.60}: expected floating-point numbers of shape {expected[name].shape}, "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+
+
 def check_finite_arrays(arrays: Mapping[str, np.ndarray]) -> None:
     """No NaN or infinity in any float array."""
     for name, array in arrays.items():

@@ -147,7 +147,10 @@ class _Case:
         rng = np.random.default_rng(seed)
         kind = target if isinstance(target, type) else type(target)
         attn, inputs = kind.example(rng, n)
-        return cls(attn if isinstance(target, type) else target, inputs, seed)
+        attn = attn if isinstance(target, type) else target
+        if attn.unread and "metadata" in inputs:  # with its options it must not be given them
+            inputs = inputs | {"metadata": dataclasses.replace(inputs["metadata"], **dict.fromkeys(attn.unread))}
+        return cls(attn, inputs, seed)
 
     @property
     def rng(self) -> np.random.Generator:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from graphattend.compression import LowRank, SparseStorage
+from graphattend.compression import Compressed, LowRank, SparseStorage
 from graphattend.errors import (
     DimensionMismatchError,
     EmptyInputError,
@@ -182,8 +182,17 @@ def test_bad_data():
         SparseStorage().encode(["a"])
 
 
-def test_nothing_takes_no_space():
-    packed = SparseStorage(top_k=3, format="coo").encode(np.zeros((8, 12)))
-    assert packed.nbytes == 0
-    assert packed.ratio == float("inf")
+@pytest.mark.parametrize("format", ["csr", "coo"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nothing_kept_takes_some_space(tmp_path, format, dtype):
+    x = np.full((8, 12), 0.5, dtype)
+    packed = SparseStorage(threshold=1.0, format=format).encode(x)
+    # The offsets of nine rows, or that there is nothing.
+    assert packed.nbytes == (9 if format == "csr" else 1)
+    assert packed.ratio == x.nbytes / packed.nbytes
     np.testing.assert_array_equal(packed.decode(), np.zeros((8, 12)))
+    assert packed.error_bound == 0.5
+    packed.save(tmp_path / "c.npz")
+    assert Compressed.load(tmp_path / "c.npz").ratio == packed.ratio
+    pytest.importorskip("scipy.sparse")
+    assert packed.codec.to_scipy(packed).nnz == 0

@@ -1,5 +1,7 @@
 """The links of a real HNSW index, against faiss's own accessors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,17 @@ def test_every_layer_holds_the_links_of_the_index():
     inner = faiss.IndexHNSWFlat(8, 4)
     wrapped = faiss.IndexIDMap(inner)
     wrapped.add_with_ids(x, np.arange(600) + 1000)
-    assert NeighborGraph.from_faiss_hnsw(wrapped) == NeighborGraph.from_faiss_hnsw(inner)
+    found, plain = NeighborGraph.from_faiss_hnsw(wrapped), NeighborGraph.from_faiss_hnsw(inner)
+    assert plain.names is None
+    assert dataclasses.replace(found, names=None) == plain
+    # What a search answers with are the ids: they are the nodes' names.
+    assert found.names == tuple(str(1000 + i) for i in range(600))
+    assert wrapped.search(x[7:8], 1)[1].item() == int(found.names[7])
+    for ids in (np.arange(600), np.arange(600)[::-1]):
+        again = faiss.IndexIDMap2(faiss.IndexHNSWFlat(8, 4))
+        again.add_with_ids(x, ids.astype(np.int64))
+        names = NeighborGraph.from_faiss_hnsw(again).names
+        assert names == (None if ids[0] == 0 else tuple(str(i) for i in ids))
     for bad in (-1, int(levels.max())):
         with pytest.raises(errors.OutOfBoundsError):
             NeighborGraph.from_faiss_hnsw(index, layer=bad)

@@ -284,3 +284,27 @@ def test_paths_and_options_of_the_wrong_kind(tmp_path):
         graph.save(tmp_path / "graph.pkl")
     with pytest.raises(errors.LoadError):
         graph.save(tmp_path / "missing" / "graph.npz")
+
+
+def test_the_value_of_d3_links_is_their_weight(tmp_path):
+    path = tmp_path / "miserables.json"
+
+    def read(*links):
+        content = {"nodes": [{"id": n} for n in "abc"], "links": list(links)}
+        path.write_text(json.dumps(content))
+        return NeighborGraph.read(path)
+
+    ab, bc = {"source": "a", "target": "b"}, {"source": "b", "target": "c"}
+    graph = read(ab | {"value": 5}, bc | {"value": 2.5})
+    assert {(int(j), int(i)): float(w) for j, i, w in zip(*graph.to_edge_index(), graph.edge_weights, strict=True)} == {
+        (0, 1): 5.0,
+        (1, 0): 5.0,
+        (1, 2): 2.5,
+        (2, 1): 2.5,
+    }
+    assert sorted(set(read(ab | {"value": 5}, bc).edge_weights.tolist())) == [1.0, 5.0]
+    assert read(ab | {"value": 5, "weight": 5}, bc).edge_weights.max() == 5
+    assert read(ab, bc).edge_weights is None
+    for bad in ({"value": 5, "weight": 4}, {"value": "heavy"}, {"value": [1, 2]}, {"value": True}):
+        with pytest.raises(errors.LoadError, match="value"):
+            read(ab | bad, bc | bad)

@@ -167,6 +167,46 @@ def test_wrong_edge_features(rng):
         attn.attend(NeighborGraph.from_edge_index([[0], [1]], 5), x)
     with pytest.raises(ga.DimensionMismatchError, match="edge_features"):
         attn.attend(NeighborGraph.from_edge_index([[0], [1]], 5, edge_features=[[1.0]]), x)
-    plain = make(rng, edge_dim=0, num_heads=2)
-    out = plain.forward(x[0], x, x, metadata=ga.GraphMetadata(edge_features=rng.random((5, 9))))
-    assert np.array_equal(out, plain.forward(x[0], x, x))
+
+
+def test_edge_features_without_edge_dim_are_not_ignored(rng):
+    x = rng.standard_normal((4, 8))
+    meta = ga.GraphMetadata(edge_features=rng.standard_normal((4, 3)), distances=np.ones(4))
+    others = ga.GraphMetadata(distances=np.ones(4), edge_weights=np.ones(4))  # metadata are shared by mechanisms
+    attn = ga.EdgeFeaturedAttention(8)
+    moe = ga.MoEAttention(8)
+    routing = ga.create("learned_routing", 8)
+    for mechanism, option in ((attn, "edge_dim"), (moe, "experts/3/edge_dim")):
+        for call in (
+            lambda m: m.forward(x[0], x, x, metadata=meta),
+            lambda m: m.forward(x[:2], x, x, metadata=meta, need_weights=True),
+            lambda m: m.attention_weights(x[0], x, metadata=meta),
+            lambda m: m.vjp(x[0], x, x, metadata=meta),
+            lambda m: m.forward(x[0], m.prepare(x, x), metadata=meta),
+        ):
+            with pytest.raises(ga.InvalidConfigError, match=f"metadata.edge_features: .*{option}=3") as info:
+                call(mechanism)
+            assert (info.value.argument, info.value.expected) == ("edge_dim", 3)
+        mechanism.forward(x[0], x, x, metadata=others)
+    assert routing.unread == {} or "edge_features" in routing.unread
+    # One expert that reads them is enough.
+    reads = ga.MoEAttention(8, experts=[attn, ga.EdgeFeaturedAttention(8, edge_dim=3)])
+    assert reads.unread == {}
+    reads.forward(x[0], x, x, metadata=meta)
+    # A mechanism that has no use for them whatever its options takes them, as before.
+    ga.ScaledDotProductAttention(8).forward(x[0], x, x, metadata=meta)
+
+
+def test_a_graph_with_edge_features_is_attended_without_them(rng):
+    features = rng.standard_normal((4, 3))
+    edges = [[0, 1, 2, 3], [1, 2, 3, 0]]
+    graph = ga.NeighborGraph.from_edge_index(edges, 4, edge_features=features)
+    plain = ga.NeighborGraph.from_edge_index(edges, 4)
+    x = rng.standard_normal((4, 8))
+    attn = ga.EdgeFeaturedAttention(8, num_heads=2)
+    out = attn.forward(x[1], x[:1], x[:1], metadata=graph.metadata(1))
+    np.testing.assert_array_equal(out, attn.forward(x[1], x[:1], x[:1]))
+    np.testing.assert_array_equal(attn.attend(graph, x), attn.attend(plain, x))
+    assert ga.recommend(graph, dim=8).options["edge_dim"] == 3
+    found = ga.create("edge_featured", 8, **ga.recommend(graph, dim=8).options)
+    assert np.isfinite(found.attend(graph, x)).all()

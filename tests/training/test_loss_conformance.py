@@ -57,7 +57,11 @@ CASES = {
         ((normal(5, 4), np.array([0, 3, 1, 1, 2])), {"label_smoothing": 0.2, "index": np.array([4, 0, 0])}),
         ((normal(5, 4), np.array([0, 3, 1, 1, 2])), {"index": np.array([True, False, True, False, False])}),
     ],
-    "reconstruction": [((normal(3, 4), normal(3, 4)), {}), ((1.5, 0.5), {})],
+    "reconstruction": [
+        ((normal(3, 4), normal(3, 4)), {}),
+        ((normal(3, 4), normal(3, 4)), {"index": [2, 0]}),
+        ((1.5, 0.5), {}),
+    ],
     "adjacency_reconstruction": [
         ((normal(4, 3), EDGES, np.array([0.9, 0.1, 0.8, 0.3])), {"pos_weight": 2.0}),
     ],

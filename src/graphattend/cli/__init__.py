@@ -9,11 +9,22 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ..errors import AttentionError
-from . import analyze, benchmark, compare, info, list_
+from ..registry import Registry
 
-_COMMANDS = (list_, info, analyze, compare, benchmark)
+#: Commands by name: modules with ``HELP``, ``add_arguments(parser)`` and ``run(arguments)``.
+COMMANDS: Registry[Any] = Registry(
+    "command",
+    {
+        "list": "graphattend.cli.list_",
+        "info": "graphattend.cli.info",
+        "analyze": "graphattend.cli.analyze",
+        "compare": "graphattend.cli.compare",
+        "benchmark": "graphattend.cli.benchmark",
+    },
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="graphattend", description="Attention mechanisms for graph latent spaces.")
     top.add_argument("--version", action="version", version=f"graphattend {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for module in _COMMANDS:
-        command = commands.add_parser(module.NAME, help=module.HELP, description=module.HELP)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return top

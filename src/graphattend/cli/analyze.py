@@ -21,7 +21,6 @@ from ._common import (
     told,
 )
 
-NAME = "analyze"
 HELP = "who attends to whom in a graph, under every mechanism that applies"
 
 

@@ -29,7 +29,6 @@ from ._common import (
     told,
 )
 
-NAME = "benchmark"
 HELP = "time the mechanisms: single-query calls, or every node of a graph over its neighbours"
 
 

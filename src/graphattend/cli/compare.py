@@ -19,7 +19,6 @@ from ._common import (
     told,
 )
 
-NAME = "compare"
 HELP = "how much the mechanisms agree on a graph: mean over nodes of the weight they share"
 
 

@@ -7,7 +7,6 @@ import platform
 
 from ._common import add_output, print_rows
 
-NAME = "info"
 HELP = "tell the version and what does the arithmetic"
 
 

@@ -7,7 +7,6 @@ import argparse
 from .._schema import schema
 from ._common import add_output, print_rows
 
-NAME = "list"
 HELP = "list the mechanisms"
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from ._codec import Codec, Compressed
+from ._codec import CODECS, Codec, Compressed
 from .hierarchical import Hierarchical
 from .low_rank import LowRank
 from .quantizer import QuantizedArray, Quantizer
 from .sparse import SparseStorage
 from .tucker import Tucker
-
-#: Codec classes by key, as files name them.
-CODECS: dict[str, type[Codec]] = {c.key: c for c in (Quantizer, LowRank, Tucker, SparseStorage, Hierarchical)}
 
 __all__ = [
     "CODECS",

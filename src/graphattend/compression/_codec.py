@@ -18,6 +18,7 @@ from .._arguments import TypedArguments
 from .._frozen import Frozen
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim, check_nonempty
 from ..errors import InvalidConfigError
+from ..registry import Registry
 
 KIND = "compressed"
 
@@ -56,14 +57,16 @@ class Compressed(Frozen):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all stored arrays."""
-        return sum(array.nbytes for array in self.arrays.values())
+        """Bytes of all stored arrays, the indices and offsets of sparse ones included.
+
+        Lists of no entries count as one byte, which says that there are none.
+        """
+        return max(1, sum(array.nbytes for array in self.arrays.values()))
 
     @property
     def ratio(self) -> float:
         """Bytes of the decoded array per stored byte."""
-        size = math.prod(self.shape) * self.dtype.itemsize
-        return size / self.nbytes if self.nbytes else math.inf  # a COO list of nothing takes no space
+        return math.prod(self.shape) * self.dtype.itemsize / self.nbytes
 
     def decode(self) -> np.ndarray:
         """The decoded array, by the codec that made it."""
@@ -206,6 +209,10 @@ class Codec(metaclass=TypedArguments):
         """Raise InvalidConfigError unless the arrays of a file can be decoded safely."""
 
 
+#: Codecs by the ``key`` that files name.
+CODECS: Registry[type[Codec]] = Registry("codec")
+
+
 def set_options(codec: Codec, **options: Any) -> None:
     """Store checked options (plain Python numbers, whatever kind the caller gave) in a frozen codec."""
     for name, value in options.items():
@@ -246,10 +253,8 @@ def measured_bound(x: np.ndarray, decoded: np.ndarray, slack: float) -> float:
 
 def codec_from_config(config: Any) -> Codec:
     """The codec of a `to_config` dictionary."""
-    from . import CODECS
-
     require(isinstance(config, Mapping) and isinstance(config.get("options"), Mapping), "codec")
-    return CODECS[as_choice(config.get("key"), "key", CODECS)].from_options(config["options"])
+    return CODECS.find(config.get("key")).from_options(config["options"])
 
 
 def _restore(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Compressed:

@@ -13,6 +13,7 @@ from .._frozen import Frozen
 from .._validate import as_array, as_int
 from ..errors import AttentionError, DimensionMismatchError, InvalidConfigError
 from ._codec import (
+    CODECS,
     Codec,
     Compressed,
     as_data,
@@ -24,6 +25,7 @@ from ._codec import (
 )
 
 
+@CODECS.register("hierarchical")
 @dataclass(frozen=True)
 class Hierarchical(Frozen, Codec):
     """Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below.

@@ -10,9 +10,10 @@ import numpy as np
 
 from .._validate import as_int, as_number
 from ..errors import InvalidConfigError, NumericalInstabilityError
-from ._codec import Codec, Compressed, as_data, measured_bound, require, require_array, set_options
+from ._codec import CODECS, Codec, Compressed, as_data, measured_bound, require, require_array, set_options
 
 
+@CODECS.register("low_rank")
 @dataclass(frozen=True)
 class LowRank(Codec):
     """Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young).

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._validate import as_bool, as_choice, as_int
 from ..errors import InvalidConfigError
-from ._codec import Codec, Compressed, as_data, require, require_array, set_options
+from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, set_options
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,6 +53,7 @@ class QuantizedArray(Compressed):
         return self.codec.group_size
 
 
+@CODECS.register("quantizer")
 @dataclass(frozen=True)
 class Quantizer(Codec):
     """Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly.

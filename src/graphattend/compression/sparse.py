@@ -12,9 +12,10 @@ import numpy as np
 
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_nonempty
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
-from ._codec import Codec, Compressed, as_data, require, require_array, set_options, smallest_index_type
+from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, set_options, smallest_index_type
 
 
+@CODECS.register("sparse")
 @dataclass(frozen=True)
 class SparseStorage(Codec):
     """Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero.

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._validate import as_int
 from ..errors import InvalidConfigError
-from ._codec import Codec, Compressed, as_data, measured_bound, require, require_array, set_options
+from ._codec import CODECS, Codec, Compressed, as_data, measured_bound, require, require_array, set_options
 from .low_rank import rounding_slack, svd, unit_scale
 
 _AXES = 3
@@ -18,6 +18,7 @@ _MAX_ITERATIONS = 50
 _TOLERANCE = 1e-10
 
 
+@CODECS.register("tucker")
 @dataclass(frozen=True)
 class Tucker(Codec):
     """Tucker decomposition of a three-way array: HOSVD, then higher-order orthogonal iteration.

@@ -11,6 +11,7 @@ from .. import simd
 from .._validate import (
     as_bool,
     as_float,
+    as_floats,
     as_mask,
     as_number,
     as_rng,
@@ -46,7 +47,7 @@ def causal_mask(rows: int, columns: int) -> np.ndarray:
 
 
 def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, enable_gqa: bool) -> _Call:
-    q, k, v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
+    q, k, v = as_floats(("query", "key", "value"), query, key, value)
     check_ndim(q, "query", 1)
     check_ndim(k, "key", 2)
     check_ndim(v, "value", 2)
@@ -140,7 +141,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
     batch = np.arange(int(np.prod(lead, dtype=np.int64))).reshape(*lead, *ones)
 
     def apply(score: np.ndarray) -> np.ndarray:
-        out = as_float(score_mod(score, batch, head, query_index, key_index), "score_mod")
+        out = as_float(score_mod(score, batch, head, query_index, key_index), "score_mod", beside=s.dtype)
         if broadcast_shapes("score_mod", out.shape, s.shape) != s.shape:
             raise DimensionMismatchError(
                 f"score_mod: expected scores of shape {s.shape}, got {out.shape}",

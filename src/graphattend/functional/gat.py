@@ -35,7 +35,7 @@ def _gat_vjp(
         raise InvalidConfigError(f"parameters: {name} is missing", argument="parameters", expected=name)
     w = as_float(parameters[name], name)
     check_ndim(w, name, 2, 3)
-    features = None if edge_features is None else as_float(edge_features, "edge_features")
+    features = None if edge_features is None else as_float(edge_features, "edge_features", beside=w.dtype)
     if features is not None:
         check_ndim(features, "edge_features", 2)
     attn = EdgeFeaturedAttention(

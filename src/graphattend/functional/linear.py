@@ -11,6 +11,7 @@ from .. import simd
 from .._validate import (
     as_bool,
     as_float,
+    as_floats,
     as_int,
     as_number,
     as_rng,
@@ -87,7 +88,7 @@ def features(
 
 
 def _check_projection(x: np.ndarray, projection: Any) -> np.ndarray:
-    w = as_float(projection, "projection")
+    w = as_float(projection, "projection", beside=x.dtype)
     check_ndim(w, "projection", 2, 2)
     check_nonempty(w, "projection")
     check_length(w, "projection", 1, x.shape[-1], "the width of x")
@@ -101,7 +102,7 @@ def _favor_vjp(
     a = as_float(x, "x")
     check_ndim(a, "x", 1)
     check_nonempty(a, "x")
-    given = as_float(projection, "projection")
+    given = as_float(projection, "projection", beside=a.dtype)
     w = _check_projection(a, given)
     as_bool(is_query, "is_query")
     eps = as_number(eps, "eps", minimum=0.0)
@@ -261,7 +262,7 @@ def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, 
 def _linear_attention_vjp(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
-    q, k, v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
+    q, k, v = as_floats(("query", "key", "value"), query, key, value)
     check_ndim(q, "query", 1)
     for name, x in (("key", k), ("value", v)):
         check_ndim(x, name, 2)

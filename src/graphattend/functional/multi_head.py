@@ -12,6 +12,7 @@ from .._validate import (
     as_array,
     as_bool,
     as_float,
+    as_floats,
     as_int,
     as_mapping,
     as_mask,
@@ -64,7 +65,9 @@ def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.nda
     return gx, simd.matmul_tn(flat_x, flat_g), flat_g.sum(axis=0)
 
 
-def _check_parameters(parameters: Any, widths: tuple[int, int, int], heads: int) -> dict[str, np.ndarray]:
+def _check_parameters(
+    parameters: Any, widths: tuple[int, int, int], heads: int, dtype: np.dtype[Any]
+) -> dict[str, np.ndarray]:
     as_mapping(parameters, "parameters")
     known = WEIGHTS + BIASES
     for name in parameters:
@@ -75,7 +78,7 @@ def _check_parameters(parameters: Any, widths: tuple[int, int, int], heads: int)
                 expected=known,
                 actual=name,
             )
-    p = {name: as_float(parameters[name], name) for name in known if parameters.get(name) is not None}
+    p = {name: as_float(parameters[name], name, beside=dtype) for name in known if parameters.get(name) is not None}
     for name in WEIGHTS:
         if name not in p:
             raise InvalidConfigError(
@@ -114,7 +117,7 @@ def _multi_head_vjp(
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
     heads = as_int(num_heads, "num_heads", minimum=1)
     need_weights = as_bool(need_weights, "need_weights")
-    x_q, x_k, x_v = as_float(query, "query"), as_float(key, "key"), as_float(value, "value")
+    x_q, x_k, x_v = as_floats(("query", "key", "value"), query, key, value)
     for name, x, least in (("query", x_q, 1), ("key", x_k, 2), ("value", x_v, 2)):
         check_ndim(x, name, least)
         check_nonempty(x, name)
@@ -123,7 +126,8 @@ def _multi_head_vjp(
         x_q = x_q[None]
     check_length(x_v, "value", -2, x_k.shape[-2], "one value per key")
     batch = broadcast_shapes("query, key, value", x_q.shape[:-2], x_k.shape[:-2], x_v.shape[:-2])
-    p = _check_parameters(parameters, (x_q.shape[-1], x_k.shape[-1], x_v.shape[-1]), heads)
+    dtype = common_dtype(x_q, x_k, x_v)[0].dtype
+    p = _check_parameters(parameters, (x_q.shape[-1], x_k.shape[-1], x_v.shape[-1]), heads, dtype)
     names = list(p)
     x_q, x_k, x_v, *arrays = common_dtype(x_q, x_k, x_v, *p.values())
     p = dict(zip(names, arrays, strict=True))

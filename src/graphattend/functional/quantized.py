@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
 from .._vjp import differentiable, unbroadcast
 from ..errors import InvalidConfigError
 from ._widening import widening
@@ -32,8 +32,7 @@ def _quantized_attention_vjp(
         )
     codes, group_size = keys_q8.codes, keys_q8.group_size
     compressed_values = callable(getattr(type(values), "decode", None)) and not isinstance(values, (str, bytes))
-    q = as_float(query, "query")
-    v = as_float(values.decode() if compressed_values else values, "values")
+    q, v = as_floats(("query", "values"), query, values.decode() if compressed_values else values)
     check_ndim(q, "query", 1)
     check_ndim(codes, "keys_q8", 2)
     check_ndim(v, "values", 2)

@@ -37,7 +37,7 @@ def _rotary_vjp(
     check_ndim(a, "x", 1)
     check_nonempty(a, "x")
     real = np.asarray(positions).dtype.kind == "f"
-    at = as_float(positions, "positions")
+    at = as_float(positions, "positions", beside=a.dtype)
     base = as_number(base, "base", above=0.0)
     as_bool(interleaved, "interleaved")
     if broadcast_shapes("positions", at.shape, a.shape[:-1]) != a.shape[:-1]:

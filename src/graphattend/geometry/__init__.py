@@ -1,7 +1,7 @@
 """Manifolds: distances, maps, transport, midpoints and means that stay accurate near the boundary."""
 
 from .._vjp import differentiable
-from ._config import from_config
+from ._config import MANIFOLDS, from_config
 from ._manifold import Manifold, ManifoldBase
 from .euclidean import Euclidean
 from .lorentz import Lorentz
@@ -10,6 +10,7 @@ from .product import Product
 from .sphere import Sphere
 
 __all__ = [
+    "MANIFOLDS",
     "Euclidean",
     "Lorentz",
     "Manifold",

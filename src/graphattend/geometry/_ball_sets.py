@@ -9,7 +9,7 @@ import numpy as np
 from .._vjp import unbroadcast
 from . import _ball
 from ._ball import distance_slope
-from ._mean import adjoint, hyperbolic_stretch, normalized
+from ._mean import adjoint, hyperbolic_stretch, normalized, scale_free
 from ._mean import frechet_mean as frechet_mean_of
 from ._numeric import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
 
@@ -61,6 +61,7 @@ def _excess(points: Array, gaps: Array, weights: Array, total: Array, c: float) 
     return excess
 
 
+@scale_free
 def midpoints_vjp(points: Array, weights: Array, c: float) -> tuple[Array, Pull]:
     """Gyromidpoints, points (..., N, D), weights (..., M, N) >= 0 -> (..., M, D), as `matmul` pairs the axes.
 
@@ -147,6 +148,7 @@ class _Ball:
         return 32.0 * np.finfo(np.float64).eps * 2.0 / (math.sqrt(self.c) * gap(m, self.c))
 
 
+@scale_free
 def frechet_mean_vjp(
     points: Array, weights: Array, c: float, *, tolerance: float = 1e-10, max_iterations: int = 100
 ) -> tuple[Array, Pull]:

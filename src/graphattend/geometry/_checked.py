@@ -13,6 +13,7 @@ from .._range import silence
 from .._validate import (
     all_finite,
     as_float,
+    as_floats,
     as_int,
     as_number,
     as_rng,
@@ -25,6 +26,7 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
+from ._mean import scale_free
 from ._numeric import Array, dot
 
 
@@ -107,7 +109,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         _check_range((result,), arrays, "points")
 
         def pullback(g: Any) -> tuple[Array, ...]:
-            g = as_float(g, "grad_output").astype(np.float64, copy=False)
+            g = as_float(g, "grad_output", beside=np.dtype(np.float64)).astype(np.float64, copy=False)
             broadcast_shapes("grad_output", g.shape, result.shape)
             with silence():
                 gradients = list(pull(pull_settled(np.broadcast_to(g, result.shape))[0]))
@@ -167,7 +169,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return out, pullback
 
     def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
-        x, y = as_float(x, "x"), as_float(y, "y")
+        x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
         check_nonempty(x, "x")
@@ -269,7 +271,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return list(checked)
 
     def _midpoint_vjp(self, points: Any, weights: Any) -> Rule:
-        return self._through(self._middle, self._weighted(points, weights), 1, is_point=True)
+        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
 
     @differentiable(_midpoint_vjp)
     def midpoint(self, points: Any, weights: Any) -> Array:
@@ -296,7 +298,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         def hook(p: Array, w: Array) -> Rule:
             return self._frechet(p, w, tolerance, max_iterations)
 
-        return self._through(hook, self._weighted(points, weights), 1, is_point=True)
+        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
 
     @differentiable(_frechet_mean_vjp)
     def frechet_mean(self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Array:

@@ -1,20 +1,18 @@
-"""Manifolds from their JSON description."""
+"""The registry of manifolds, and manifolds from their JSON description."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._validate import as_choice
 from ..errors import InvalidConfigError
-from ._checked import CheckedManifold
-from .euclidean import Euclidean
-from .lorentz import Lorentz
-from .poincare import Poincare
-from .product import Product
-from .sphere import Sphere
+from ..registry import Registry
+from ._manifold import ManifoldBase
+
+#: Manifolds by the ``type`` in their description.
+MANIFOLDS: Registry[type[ManifoldBase]] = Registry("manifold")
 
 
-def from_config(config: Any) -> CheckedManifold:
+def from_config(config: Any) -> ManifoldBase:
     """The manifold that ``to_config`` described.
 
     Args:
@@ -35,26 +33,5 @@ def from_config(config: Any) -> CheckedManifold:
             expected="a dict",
             actual=type(config).__name__,
         )
-    kinds = {"euclidean": [], "poincare": ["curvature"], "lorentz": ["curvature"], "sphere": ["curvature"]}
-    kind = as_choice(config.get("type"), "type", [*kinds, "product"])
-    allowed = ["factors"] if kind == "product" else kinds[kind]
-    for name in config:
-        if name != "type":
-            as_choice(name, "config", allowed)
-    if kind == "product":
-        factors = config.get("factors")
-        if not isinstance(factors, list | tuple) or any(
-            not isinstance(f, list | tuple) or len(f) != 2 for f in factors
-        ):
-            expected = "a list of pairs [config, coordinates]"
-            raise InvalidConfigError(
-                f"factors: expected {expected}, got {factors!r:.80}",
-                argument="factors",
-                expected=expected,
-                actual=f"{factors!r:.80}",
-            )
-        return Product([(from_config(inner), n) for inner, n in factors])
     options = {name: value for name, value in config.items() if name != "type"}
-    classes: dict[str, Any] = {"euclidean": Euclidean, "poincare": Poincare, "lorentz": Lorentz, "sphere": Sphere}
-    manifold: CheckedManifold = classes[kind](**options)
-    return manifold
+    return MANIFOLDS.find(config.get("type"), "type").from_options(options)

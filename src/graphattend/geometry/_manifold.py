@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from .._validate import (
     as_float,
+    as_floats,
     as_int,
     as_rng,
     broadcast_shapes,
@@ -117,7 +118,7 @@ class ManifoldBase:
         return self.norm(x, self.logmap(x, y))
 
     def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
-        x, y = as_float(x, "x"), as_float(y, "y")
+        x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
         out, pull = ask(self.dist, x[..., :, None, :], y[..., None, :, :])
@@ -167,7 +168,7 @@ class ManifoldBase:
 
     def inner(self, x: Any, u: Any, v: Any) -> Any:
         """Riemannian inner product, (..., D) -> (...); Euclidean by default."""
-        return dot(*np.broadcast_arrays(as_float(u, "u"), as_float(v, "v")))
+        return dot(*np.broadcast_arrays(*as_floats(("u", "v"), u, v)))
 
     def norm(self, x: Any, v: Any) -> Any:
         """Riemannian length, (..., D) -> (...)."""
@@ -204,6 +205,11 @@ class ManifoldBase:
         """JSON types only; to be written where it is needed."""
         raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """The manifold that `to_config` described, from its options without the ``type``."""
+        return cls(**options)
+
     def random(self, rng: Any, shape: Any) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
@@ -234,7 +240,7 @@ def as_shape(shape: Any) -> tuple[int, ...]:
 
 def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
     """Arrays (..., D) that share D (`dim`, if given) and broadcast."""
-    arrays = [as_float(x, name) for name, x in named.items()]
+    arrays = as_floats(named, *named.values())
     for name, x in zip(named, arrays, strict=True):
         check_ndim(x, name, 1)
         check_nonempty(x, name)
@@ -245,7 +251,8 @@ def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
 
 def check_weighted(points: Any, weights: Any) -> tuple[Array, Array]:
     """Points (..., N, D) and weights (..., N) >= 0 whose leading axes broadcast."""
-    points, weights = as_float(points, "points"), as_float(weights, "weights")
+    points = as_float(points, "points")
+    weights = as_float(weights, "weights", beside=points.dtype)
     check_ndim(points, "points", 2)
     check_ndim(weights, "weights", 1)
     check_nonempty(points, "points")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +10,41 @@ from typing import Any
 import numpy as np
 
 from ..errors import NumericalInstabilityError
-from ._numeric import Array, column, dot, nonzero, norm
+from ._numeric import Array, balance, column, dot, nonzero, norm
 
 #: d -> second derivative of d^2/2 across the geodesic (along it, it is one): d coth d, d cot d.
 Stretch = Callable[[Array], Array]
 
 
+def balanced(weights: Array) -> tuple[Array, Array]:
+    """Weights times a power of two per row, which brings the largest to about one, and these factors (..., 1)."""
+    return balance(weights, weights.max(axis=-1, keepdims=True))
+
+
+def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:
+    """A mean ``rule(points, weights, ...)`` with its pullback, for weights of any scale.
+
+    Products of weights would leave the range of float64. A mean is the same for s·w, and its gradient by w is s times
+    the one by s·w; a power of two costs no digit.
+    """
+
+    @functools.wraps(rule)
+    def scaled(points: Array, weights: Array, *arguments: Any, **options: Any) -> tuple[Array, Any]:
+        shares, factor = balanced(weights)
+        out, pull = rule(points, shares, *arguments, **options)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            by_points, by_weights, *rest = pull(g)
+            return by_points, by_weights * factor, *rest
+
+        return out, pullback
+
+    return scaled
+
+
 def normalized(weights: Array) -> tuple[Array, Array]:
     """Weights with sum one along the last axis (uniform where all are zero), and where all are zero."""
+    weights, _ = balanced(weights)
     total = weights.sum(axis=-1, keepdims=True)
     empty = total == 0.0
     return np.where(empty, 1.0 / weights.shape[-1], weights / np.where(empty, 1.0, total)), empty[..., 0]

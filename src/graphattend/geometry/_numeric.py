@@ -19,9 +19,30 @@ def dot(x: Array, y: Array) -> Array:
     return np.asarray(np.einsum("...d,...d->...", x, y))
 
 
+def balance(x: Array, size: Array) -> tuple[Array, Array]:
+    """`x` times the power of two that brings `size` >= 0 between a half and one, and the factor, like `size`.
+
+    Where `size` is zero or not finite the factor is one; the least numbers there are stay a little smaller.
+    """
+    exponent = np.where(np.isfinite(size), np.frexp(size)[1], 0)
+    reach = np.finfo(x.dtype).maxexp
+    factor = np.ldexp(x.dtype.type(1), -np.clip(exponent, 1 - reach, reach))
+    return x * factor, factor
+
+
+#: Sums of squares within these bounds have lost nothing to overflow or underflow.
+_SAFE_SQUARE = (1e-250, 1e300)
+
+
 def norm(x: Array) -> Array:
-    """Euclidean length along the last axis, (..., D) -> (...)."""
-    return np.sqrt(dot(x, x))
+    """Euclidean length along the last axis, (..., D) -> (...), over the whole range of float64."""
+    square = dot(x, x)
+    if x.dtype != np.float64 or not square.size:
+        return np.sqrt(square)
+    if _SAFE_SQUARE[0] < square.min() and square.max() < _SAFE_SQUARE[1]:
+        return np.sqrt(square)
+    scaled, factor = balance(x, np.abs(x).max(axis=-1, keepdims=True))
+    return np.asarray(np.sqrt(dot(scaled, scaled)) / factor[..., 0])
 
 
 def nonzero(x: Array) -> Array:

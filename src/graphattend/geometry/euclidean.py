@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS
 from ._manifold import Rule
 from ._mean import normalized
 from ._numeric import Array, column, dot, nonzero, norm, pairwise_squares
 
 
+@MANIFOLDS.register("euclidean")
 @dataclass(frozen=True)
 class Euclidean(CheckedManifold):
     """Flat space R^D.

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validate import as_int, as_number
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS
 from ._hyperboloid import Frames, expmap, from_frame, log_frame, meet, rotate, start, time, to_frame, transport
 from ._manifold import Rule
 from ._mean import adjoint, frechet_mean, hyperbolic_stretch, normalized
@@ -21,6 +22,7 @@ def _pad(g: Array) -> Array:
     return np.concatenate([np.zeros((*g.shape[:-1], 1)), g], axis=-1)
 
 
+@MANIFOLDS.register("lorentz")
 @dataclass(frozen=True)
 class Lorentz(CheckedManifold):
     """Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature.

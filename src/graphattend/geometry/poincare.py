@@ -42,6 +42,7 @@ from ._ball_sets import (
     pairwise_distance_vjp,
 )
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS
 from ._manifold import Rule
 from ._numeric import Array, column, dot, gap
 
@@ -81,6 +82,7 @@ def project_eps(dtype: Any) -> float:
     return 1e-6 if np.dtype(dtype) == np.float32 else 1e-12
 
 
+@MANIFOLDS.register("poincare")
 @dataclass(frozen=True)
 class Poincare(CheckedManifold):
     """Hyperbolic space as a ball of radius 1/√−curvature.
@@ -182,7 +184,7 @@ class Poincare(CheckedManifold):
 
     def _mobius_scalar_mul_vjp(self, r: Any, x: Any) -> Rule:
         (x,) = self._points(x=x)
-        r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r")
+        r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r", beside=x.dtype)
         check_nonempty(r, "r")
         # Per point, (...) or, as geoopt has it, (..., 1).
         factors = r[..., 0] if r.ndim == x.ndim and r.shape[-1] == 1 else r

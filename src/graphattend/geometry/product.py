@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,10 +11,12 @@ import numpy as np
 from .._validate import as_int, as_rng
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS, from_config
 from ._manifold import Manifold, Rule, as_shape, ask
 from ._numeric import Array, nonzero
 
 
+@MANIFOLDS.register("product")
 @dataclass(frozen=True)
 class Product(CheckedManifold):
     """A product of manifolds: coordinates side by side, distance √Σ dᵢ².
@@ -59,6 +61,22 @@ class Product(CheckedManifold):
                 )
         checked = tuple((m, as_int(n, "factors", minimum=getattr(m, "_least_dim", 1))) for m, n in pairs)
         object.__setattr__(self, "factors", checked)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Product:
+        """The product that `to_config` described, its factors as pairs [config, number of coordinates]."""
+        factors = options.get("factors")
+        if not isinstance(factors, list | tuple) or any(
+            not isinstance(f, list | tuple) or len(f) != 2 for f in factors
+        ):
+            expected = "a list of pairs [config, coordinates]"
+            raise InvalidConfigError(
+                f"factors: expected {expected}, got {factors!r:.80}",
+                argument="factors",
+                expected=expected,
+                actual=f"{factors!r:.80}",
+            )
+        return cls(**{**options, "factors": [(from_config(inner), n) for inner, n in factors]})
 
     @property
     def dim(self) -> int:

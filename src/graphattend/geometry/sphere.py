@@ -10,9 +10,10 @@ import numpy as np
 
 from .._validate import as_int, as_number, as_rng
 from ._checked import CheckedManifold
+from ._config import MANIFOLDS
 from ._manifold import Rule, as_shape
 from ._mean import adjoint, frechet_mean, normalized
-from ._numeric import Array, arc_slope, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
+from ._numeric import Array, arc_slope, balance, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
 
 
 class _Arc(NamedTuple):
@@ -25,12 +26,19 @@ class _Arc(NamedTuple):
     y_length: Array
 
 
+def _tame(x: Array) -> tuple[Array, Array]:
+    """Vectors so long or short that their products leave the range of float64, brought to about one; the factors."""
+    size = np.abs(x).max(axis=-1, keepdims=True)
+    return balance(x, np.where((size > 1e-100) & (size < 1e100), 0.0, size))
+
+
 def _between(x: Array, y: Array) -> _Arc:
     """The arc from x to y, without cancellation for near and for antipodal points.
 
     Rounding leaves |x| and |y| a little different, which would show in a small y - x or x + y; the part of each along
     the other that stems from it is taken out. For antipodal points some middle is chosen.
     """
+    (x, x_factor), (y, y_factor) = _tame(x), _tame(y)
     w, p = y - x, y + x
     x_length, y_length = norm(x), norm(y)
     slant = dot(w, p) / nonzero((x_length + y_length) ** 2)
@@ -42,6 +50,7 @@ def _between(x: Array, y: Array) -> _Arc:
         axis = axis - column(dot(axis, x) / nonzero(x_length**2)) * x
         p = np.where(column(p_length == 0.0), axis, p)
         p_length = norm(p)
+    x_length, y_length = x_length / x_factor[..., 0], y_length / y_factor[..., 0]
     return _Arc(angle, p / column(nonzero(p_length)), w / column(nonzero(w_length)), x_length, y_length)
 
 
@@ -61,6 +70,7 @@ def _angle_cot(angle: Array) -> Array:
     return np.where(near, polynomial(_COT, angle * angle), safe / np.tan(safe))
 
 
+@MANIFOLDS.register("sphere")
 @dataclass(frozen=True)
 class Sphere(CheckedManifold):
     """The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …).

@@ -9,6 +9,8 @@ import numpy as np
 from .. import _validate as check
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
+_FLOAT32 = np.dtype(np.float32)
+
 
 def frozen(a: np.ndarray) -> np.ndarray:
     """A private copy that nobody can write to."""
@@ -20,7 +22,7 @@ def frozen(a: np.ndarray) -> np.ndarray:
 def per_edge(x: Any, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray | None:
     if x is None:
         return None
-    a = check.as_float(x, argument)
+    a = check.as_float(x, argument, beside=_FLOAT32)  # whole numbers stay exact
     check.check_ndim(a, argument, ndim, ndim)
     check.check_length(a, argument, 0, num_edges, "one entry per edge")
     if ndim == 2 and a.shape[1] == 0:

@@ -29,7 +29,7 @@ def _ordered(x: Any, argument: str, order: np.ndarray) -> np.ndarray | None:
     """Per-edge data in row order; its shape and values are checked by the graph."""
     if x is None:
         return None
-    a = check.as_float(x, argument)
+    a = check.as_float(x, argument, beside=np.dtype(np.float32))
     check.check_ndim(a, argument, 1, 2)
     check.check_length(a, argument, 0, len(order), "one entry per edge")
     ordered: np.ndarray = a[order]

@@ -17,8 +17,11 @@ from .neighbor_graph import NeighborGraph
 def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
     """See `NeighborGraph.from_faiss_hnsw`."""
     faiss = need("faiss", "faiss-cpu")
-    found = index
+    found: Any = index
+    names: list[int] | None = None
     while isinstance(found, (faiss.IndexIDMap, faiss.IndexIDMap2, faiss.IndexPreTransform)):
+        if names is None and not isinstance(found, faiss.IndexPreTransform):  # what a search answers with
+            names = faiss.vector_to_array(found.id_map).tolist()
         found = faiss.downcast_index(found.index)
     if not isinstance(found, faiss.IndexHNSW):
         expected = "a faiss HNSW index"
@@ -47,4 +50,5 @@ def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
     places = links[_csr.ranges(starts, counts)].astype(np.intp)
     rows = np.repeat(np.arange(size), counts)
     used = places >= 0
-    return NeighborGraph(_csr.indptr_of(rows[used], size), places[used], layers=levels - 1)
+    named = None if names in (None, list(range(size))) else tuple(str(n) for n in names)
+    return NeighborGraph(_csr.indptr_of(rows[used], size), places[used], layers=levels - 1, names=named)

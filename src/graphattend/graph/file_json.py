@@ -1,4 +1,4 @@
-"""networkx's node-link form, and d3's, which is the same without ids."""
+"""networkx's node-link form, and d3's, which is the same without ids and calls the weight of a link its value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def node_link(data: bytes, directed: bool | None) -> NeighborGraph:
     if layers is not None and (layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31):
         raise Refused("nodes: expected layers that are whole numbers")
     columns: dict[str, np.ndarray | None] = {
-        "edge_weights": _column(links, "weight", "links", missing=1.0),
+        "edge_weights": _weights(links),
         "distances": _column(links, "distance", "links"),
         "edge_features": _column(links, "features", "links"),
     }
@@ -84,6 +84,17 @@ def _column(records: list[dict[str, Any]], name: str, where: str, missing: float
     if column.dtype.kind not in "iuf":
         raise Refused(f"{where}: expected a number (or equally long lists of numbers) as {name!r} in every entry")
     return column.astype(np.float64)
+
+
+def _weights(links: list[dict[str, Any]]) -> np.ndarray | None:
+    """Their ``weight``, as networkx writes it, or ``value``, as d3's examples have it."""
+    weight, value = (_column(links, name, "links", missing=1.0) for name in ("weight", "value"))
+    if weight is not None and value is not None and not np.array_equal(weight, value):
+        raise Refused("links: have both 'weight' and 'value', which differ; one of them must go")
+    found = value if weight is None else weight
+    if found is not None and found.ndim != 1:
+        raise Refused(f"links: expected one number as {'value' if weight is None else 'weight'!r} in every entry")
+    return found
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str] | None:

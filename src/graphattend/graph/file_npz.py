@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage
+from ..errors import LoadError
 from ..storage_checks import Refused
 from ..storage_npz import read_members
 from .constructors import check_num_nodes, from_edge_index, from_pairs
@@ -16,6 +17,7 @@ from .transforms import edge_data
 
 _KIND = "neighbor_graph"
 _OPTIONAL = ("edge_features", "edge_weights", "distances", "layers")
+_FLOATS = {"edge_features", "edge_weights", "distances"}
 _MAX_BYTES = 1 << 30
 # Nodes cost memory even without edges; a small file may not ask for more than this.
 _MAX_NODES = 10_000_000
@@ -33,7 +35,13 @@ def arrays(data: bytes, directed: bool | None) -> NeighborGraph:
     """The arrays ``indptr`` and ``indices``, or ``edge_index``, and what goes with them."""
     members = read_members(memoryview(data), _MAX_BYTES)
     if "__config__" in members:
-        _, members = storage.loads(data, kind=_KIND, max_bytes=_MAX_BYTES)
+        try:
+            _, members = storage.loads(data, kind=_KIND, max_bytes=_MAX_BYTES, name="graph")
+        except LoadError as error:  # the caller knows the file's name
+            raise Refused(str(error).removeprefix("graph: ")) from None
+        for name in _FLOATS & set(members):
+            if members[name].dtype.kind != "f":
+                raise Refused(f"array {name!r}: expected floating-point numbers, got {members[name].dtype}")
     given: dict[str, Any] = {name: members.pop(name) for name in _OPTIONAL if name in members}
     if "names" in members:
         given["names"] = _names(members.pop("names"))

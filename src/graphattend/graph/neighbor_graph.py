@@ -214,7 +214,8 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         """Take the neighbour lists of one layer out of a faiss HNSW index (package ``faiss-cpu``).
 
         Args:
-            index: A faiss ``IndexHNSW`` (also inside an ``IndexIDMap`` or ``IndexPreTransform``).
+            index: A faiss ``IndexHNSW`` (also inside an ``IndexIDMap``, whose ids become the names, or
+                ``IndexPreTransform``).
             layer: The layer, from 0 (all vectors) up to the highest.
 
         Returns:

@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from .._validate import near_miss
 from ..errors import InvalidConfigError
+from ..registry import Registry
 
 if TYPE_CHECKING:
     from ._base import Attention
 
-#: Registry key → class; the class lives in the module named like the key and is imported when first used.
-REGISTRY: Final[dict[str, str]] = {
-    "scaled_dot_product": "ScaledDotProductAttention",
-    "multi_head": "MultiHeadAttention",
-    "edge_featured": "EdgeFeaturedAttention",
-    "hyperbolic": "HyperbolicAttention",
-    "mixed_curvature": "MixedCurvatureAttention",
-    "manifold": "ManifoldAttention",
-    "local_global": "LocalGlobalAttention",
-    "linear": "LinearAttention",
-    "flash": "FlashAttention",
-    "graph_rope": "GraphRoPEAttention",
-    "hnsw_aware": "HNSWAwareAttention",
-    "cross_space": "CrossSpaceAttention",
-    "structural": "StructuralAttention",
-    "moe": "MoEAttention",
-    "learned_routing": "LearnedRoutingAttention",
-    "rl_navigator": "RLNavigator",
-    "dynamic_heads": "DynamicHeadAttention",
-}
+#: Adding a mechanism is its module and one line here.
+REGISTRY: Registry[type[Attention]] = Registry(
+    "mechanism",
+    {
+        "scaled_dot_product": "graphattend.mechanisms.scaled_dot_product:ScaledDotProductAttention",
+        "multi_head": "graphattend.mechanisms.multi_head:MultiHeadAttention",
+        "edge_featured": "graphattend.mechanisms.edge_featured:EdgeFeaturedAttention",
+        "hyperbolic": "graphattend.mechanisms.hyperbolic:HyperbolicAttention",
+        "mixed_curvature": "graphattend.mechanisms.mixed_curvature:MixedCurvatureAttention",
+        "manifold": "graphattend.mechanisms.manifold:ManifoldAttention",
+        "local_global": "graphattend.mechanisms.local_global:LocalGlobalAttention",
+        "linear": "graphattend.mechanisms.linear:LinearAttention",
+        "flash": "graphattend.mechanisms.flash:FlashAttention",
+        "graph_rope": "graphattend.mechanisms.graph_rope:GraphRoPEAttention",
+        "hnsw_aware": "graphattend.mechanisms.hnsw_aware:HNSWAwareAttention",
+        "cross_space": "graphattend.mechanisms.cross_space:CrossSpaceAttention",
+        "structural": "graphattend.mechanisms.structural:StructuralAttention",
+        "moe": "graphattend.mechanisms.moe:MoEAttention",
+        "learned_routing": "graphattend.mechanisms.learned_routing:LearnedRoutingAttention",
+        "rl_navigator": "graphattend.mechanisms.rl_navigator:RLNavigator",
+        "dynamic_heads": "graphattend.mechanisms.dynamic_heads:DynamicHeadAttention",
+    },
+)
 
 
 def mechanism_class(key: Any) -> type[Attention]:
     """The class registered under `key`; InvalidConfigError with the nearest key otherwise."""
-    if not isinstance(key, str) or key not in REGISTRY:
-        raise InvalidConfigError(
-            f"key: expected a mechanism, got {key!r:.80}{near_miss(key, REGISTRY)}",
-            argument="key",
-            expected=list(REGISTRY),
-            actual=key,
-        )
-    module = importlib.import_module(f".{key}", __name__)
-    cls: type[Attention] = getattr(module, REGISTRY[key])
-    return cls
+    return REGISTRY.find(key)
 
 
 def list_mechanisms() -> list[str]:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float
+from .._validate import as_bool, as_float, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.attention import dropout_multiplier
@@ -30,7 +30,7 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
 from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs, check_inputs, cotangent, no_gradients, restore
+from ._inputs import Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use
 
@@ -112,6 +112,11 @@ class Attention(Configured):
         """Metadata fields that this object reads where they are given."""
         return self.uses
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Metadata fields that it would read if an option were set, which is not: field → option."""
+        return {}
+
     def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
         return graph.metadata(row) if self.needed + self.used else None
@@ -173,6 +178,7 @@ class Attention(Configured):
     # -- the public passes -------------------------------------------------------------------------------------
 
     def _check(self, query: Any, keys: Any, values: Any, attn_mask: Any, metadata: Any, **rules: Any) -> Inputs:
+        refuse_unread(self.unread, metadata)
         inputs = check_inputs(
             query,
             keys,
@@ -285,7 +291,7 @@ class Attention(Configured):
 
     def _use_steady(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Any, Any, Inputs]:
         """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
-        q = as_float(query, "query")
+        q = as_float(query, "query", beside=prepared.keys.dtype)
 
         def compute(wide: bool) -> tuple[Any, Any, Inputs]:
             x, out, weights = self._use(q.astype(np.float64) if wide else q, prepared, values, **call)
@@ -453,7 +459,9 @@ class Attention(Configured):
     def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, *call: Any) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
-        given = [None if x is None and n != "queries" else as_float(x, n) for n, x in named]
+        found = {n: x for n, x in named if x is not None or n == "queries"}
+        floats = dict(zip(found, as_floats(found, *found.values()), strict=True))
+        given = [floats.get(n) for n, _ in named]
         dtype = np.result_type(*(a.dtype for a in given if a is not None))
 
         def compute(wide: bool) -> tuple[Any, Any, Any]:

@@ -97,7 +97,7 @@ class Configured(metaclass=_Checked):
         return other
 
     def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
-        a = as_float(value, name)
+        a = as_float(value, name, beside=np.dtype(np.float32))
         check_shape(a, name, current.shape)
         check_finite(a, name)
         return a.copy()

@@ -59,13 +59,13 @@ def attend(
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        g = as_float(grad_output, "grad_output").astype(dtype, copy=False)
+        g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out.shape)
         g_mixed, gp = pull_f(g)
         g_edge = g_mixed.swapaxes(0, 1)[targets]
         gw = np.einsum("khe,khe->kh", g_edge, v_edge)
         if grad_weights is not None:
-            more = as_float(grad_weights, "grad_weights").astype(dtype, copy=False)
+            more = as_float(grad_weights, "grad_weights", beside=dtype).astype(dtype, copy=False)
             check_shape(more, "grad_weights", w.shape)
             gw = gw + more
         if drop is not None:

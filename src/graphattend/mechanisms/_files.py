@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import AttentionError, LoadError
 from ..storage import read_archive, write_archive
+from ..storage_checks import Refused, check_like
 from . import from_config
 from ._base import Attention
 from ._budget import budget
@@ -44,8 +45,10 @@ def load(path: Any) -> Attention:
         plain = {name: value for name, value in config.items() if name != "kind"}
         # Initial parameters are made and then replaced: no more of them than the file holds (and small ones).
         with budget(4 * sum(a.size for a in arrays.values()) + (1 << 22)):
-            return from_config(plain).with_parameters(arrays)
-    except AttentionError as error:
+            initial = from_config(plain)
+        check_like(arrays, initial.parameters())  # none may keep the numbers that were drawn for it
+        return initial.with_parameters(arrays)
+    except (AttentionError, Refused) as error:
         raise LoadError(
             f"{path}: not a mechanism of this version ({error})", argument="path", actual=str(path)
         ) from None

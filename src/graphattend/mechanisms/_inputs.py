@@ -9,6 +9,7 @@ import numpy as np
 
 from .._validate import (
     as_float,
+    as_floats,
     as_index,
     as_mask,
     broadcast_shapes,
@@ -24,7 +25,7 @@ from .._validate import (
 from .._vjp import unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from ..functional.attention import fit_mask
-from ..graph.metadata import GraphMetadata
+from ..graph.metadata import GraphMetadata, NodeMetadata
 
 #: Metadata that are real numbers per key, with how many axes a single key's entry has.
 _KEY_FLOATS = {"edge_features": 1, "edge_weights": 0, "distances": 0, "structural_features": 1}
@@ -60,10 +61,13 @@ def check_inputs(
     weights_only: bool = False,
 ) -> Inputs:
     """Check everything a mechanism is given, once."""
-    q, k = as_float(query, "query"), as_float(keys, "keys")
+    v = None
+    if weights_only:
+        q, k = as_floats(("query", "keys"), query, keys)
+    else:
+        q, k, v = as_floats(("query", "keys", "values"), query, keys, values)
     check_ndim(q, "query", 1)
     check_ndim(k, "keys", 2)
-    v = None if weights_only else as_float(values, "values")
     if v is not None:
         check_ndim(v, "values", 2)
     named = [("query", q), ("keys", k)] + ([] if v is None else [("values", v)])
@@ -93,6 +97,25 @@ def check_inputs(
         mask = cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
     return Inputs(q, k, v, mask, meta, batch, single)
+
+
+def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
+    """Refuse fields that are given but would be ignored because an option is not set.
+
+    What a graph says about a node is given whole, whoever reads it.
+    """
+    if isinstance(metadata, NodeMetadata):
+        return
+    for name, option in unread.items():
+        value = getattr(metadata, name, None)
+        if value is not None:
+            width = np.shape(value)[-1] if np.ndim(value) else 1
+            raise InvalidConfigError(
+                f"metadata.{name}: given, but {option} = 0 leaves them unread; expected {option}={width}",
+                argument=option.rpartition("/")[2],
+                expected=width,
+                actual=0,
+            )
 
 
 def check_metadata(
@@ -144,7 +167,7 @@ def _check_field(
         if x.ndim:
             _check_axes(x, argument, 0, rows, batch)
     else:
-        x = as_float(value, argument)
+        x = as_float(value, argument, beside=dtype)
         check_finite(x, argument)
         x = cast_data(x, dtype, argument)
         if name in _KEY_FLOATS:
@@ -181,7 +204,7 @@ def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch:
 
 def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
-    a = as_float(g, argument)
+    a = as_float(g, argument, beside=dtype)
     check_shape(a, argument, shape)
     if a.dtype == dtype:
         return a

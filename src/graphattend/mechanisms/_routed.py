@@ -89,6 +89,15 @@ class Routed(Attention):
         return tuple(dict.fromkeys(name for m in self._members for name in m.used))
 
     @property
+    def unread(self) -> dict[str, str]:
+        """What some of the experts would read if their options were set, and none reads."""
+        read = self.needed + self.used
+        found = [
+            (field, f"experts/{i}/{option}") for i, m in enumerate(self._members) for field, option in m.unread.items()
+        ]
+        return {field: option for field, option in reversed(found) if field not in read}
+
+    @property
     def rows_are_positions(self) -> bool:
         """Whether that holds for any of the experts."""
         return any(m.rows_are_positions for m in self._members)

@@ -119,6 +119,11 @@ class EdgeFeaturedAttention(Attention):
         """The same: without `edge_dim` edge features are not looked at."""
         return self.needed
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Edge features, if `edge_dim` is 0."""
+        return {} if self.edge_dim else {"edge_features": "edge_dim"}
+
     def _check_metadata(self, metadata: Params) -> None:
         if self.edge_dim:
             check_length(metadata["edge_features"], "metadata.edge_features", -1, self.edge_dim, "edge_dim")

@@ -334,7 +334,7 @@ class RLNavigator(Attention):
         self, graph: Any, vectors: Any, query: Any, entry: Any, k: Any, budget: Any
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
-        q = as_float(query, "query")
+        q = as_float(query, "query", beside=x.dtype)
         check_ndim(q, "query", 1, 1)
         check_length(q, "query", 0, self.dim, "the navigator's dim")
         check_finite(q, "query")

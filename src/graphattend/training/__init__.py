@@ -1,6 +1,7 @@
 """Training: losses, optimizers, schedules, hard negatives, curricula, loss balancing and a trainer."""
 
 from . import schedules
+from ._registries import LOSSES, OPTIMIZERS, SCHEDULES
 from .balancing import LossBalancer
 from .batches import Neighborhoods, Nodes, Pairs, Rows
 from .clipping import clip_by_norm, clip_by_value, global_norm
@@ -16,6 +17,9 @@ from .trainer import FitResult, Progress, Session, Trainer
 from .triplet_loss import triplet
 
 __all__ = [
+    "LOSSES",
+    "OPTIMIZERS",
+    "SCHEDULES",
     "SGD",
     "Adam",
     "AdamW",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..errors import InvalidConfigError, LoadError
 from ..storage import load_errors, read_archive, write_archive
+from ..storage_checks import check_names
 from ._optimizer import Arrays, State
 
 KIND = "training-checkpoint"
@@ -74,9 +76,9 @@ def load(path: Any, settings: dict[str, Any], start: RunState) -> RunState:
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise LoadError(f"{os.fspath(path)}: no training checkpoint ({error!r:.80})", argument="resume") from None
         own = _shapes(start.params)
-        if _shapes(state.params) != own or (state.best_params and _shapes(state.best_params) != own):
+        if _shapes(state.params) != own or (state.best is not None and _shapes(state.best_params) != own):
             raise LoadError(f"{os.fspath(path)}: holds other parameters than these", argument="resume")
-        if sorted(state.optimizer) != sorted(start.optimizer):
+        if _shapes(state.optimizer) != _shapes(start.optimizer):
             raise LoadError(f"{os.fspath(path)}: holds the state of another optimizer", argument="resume")
     for name, value in settings.items():
         if saved.get(name) != value:
@@ -91,19 +93,30 @@ def load(path: Any, settings: dict[str, Any], start: RunState) -> RunState:
 
 def _parse(config: dict[str, Any], arrays: Arrays) -> tuple[RunState, dict[str, Any]]:
     fields: dict[str, Any] = {name: config["run"][name] for name in _NUMBERS}
+    rest = dict(arrays)
     for name in ("epoch", "batch", "step", "samples", "stale"):
         if type(fields[name]) is not int or fields[name] < 0:
             raise TypeError(name)
     fields["loss_sum"] = float(fields["loss_sum"])
     for field in _ARRAYS:
         fields[field] = {
-            name: arrays[f"{field}/{i}"] if value is None else int(value)
+            name: rest.pop(f"{field}/{i}") if value is None else int(value)
             for i, (name, value) in enumerate(config[field].items())
         }
-    for field in _LISTS:
-        fields[field] = tuple(arrays[f"history/{field}"].tolist())
+    for field, dtype in _LISTS.items():
+        entries = rest.pop(f"history/{field}")
+        if entries.ndim != 1 or entries.dtype != dtype:
+            raise TypeError(field)
+        fields[field] = tuple(entries.tolist())
+    if len(fields["losses"]) != fields["epoch"] or len(fields["metrics"]) != len(fields["metric_epochs"]):
+        raise TypeError("history")
+    check_names(rest, [])
     return RunState(balancer=dict(config["balancer"]), **fields), dict(config["settings"])
 
 
-def _shapes(params: Arrays) -> dict[str, Any]:
-    return {name: (value.shape, str(value.dtype)) for name, value in params.items()}
+def _shapes(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Shape and dtype by name; whole numbers are counts."""
+    return {
+        name: (value.shape, str(value.dtype)) if isinstance(value, np.ndarray) else "count"
+        for name, value in entries.items()
+    }

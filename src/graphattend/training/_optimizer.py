@@ -48,6 +48,10 @@ def checked_gradients(grads: Any, params: Arrays) -> Arrays:
     """Gradients by name in their parameters' dtype; None and missing ones are left out."""
     if isinstance(grads, Mapping):
         grads = {name: g for name, g in grads.items() if g is not None}
+        grads = {
+            name: as_float(g, f"grads[{name!r}]", beside=params[name].dtype) if name in params else g
+            for name, g in grads.items()
+        }
     checked = checked_parameters(grads, "grads")
     for name, grad in checked.items():
         if name not in params:
@@ -168,6 +172,7 @@ class Optimizer(metaclass=TypedArguments):
         checked = checked_parameters(params)
         gradients = checked_gradients(grads, checked)
         step = self._state_int(state, "step")
+        self._check_state_names(state, checked)
         new_params, new_state = dict(checked), dict(state)
         for name, grad in gradients.items():
             own, param = self._for(name), checked[name]
@@ -197,6 +202,21 @@ class Optimizer(metaclass=TypedArguments):
         new_state["step"] = step + 1
         return new_params, new_state
 
+    def _check_state_names(self, state: Mapping[str, Any], params: Arrays) -> None:
+        """The state is that of these parameters: nothing missing, nothing too many."""
+        expected = {"step"}
+        for name in params:
+            expected |= {f"{slot}/{name}" for slot in ("count", *self._for(name).slots)}
+        if state.keys() != expected:
+            self._state_entry(state, min(expected - state.keys(), default="step"))  # raises where one is missing
+            unknown = min(state.keys() - expected)
+            raise InvalidConfigError(
+                f"state: {unknown!r:.80} belongs to no parameter; use what init or update returned for these",
+                argument="state",
+                expected=sorted(expected)[:20],
+                actual=unknown,
+            )
+
     @staticmethod
     def _state_entry(state: Any, key: str) -> Any:
         if not isinstance(state, Mapping) or key not in state:
@@ -218,6 +238,6 @@ class Optimizer(metaclass=TypedArguments):
     @classmethod
     def _state_array(cls, state: Any, slot: str, name: str, own: Optimizer, param: np.ndarray) -> np.ndarray:
         key = f"{slot}/{name}"
-        array = as_float(cls._state_entry(state, key), f"state[{key!r}]")
+        array = as_float(cls._state_entry(state, key), f"state[{key!r}]", beside=param.dtype)
         check_shape(array, f"state[{key!r}]", own._slot_shape(slot, name, param))
         return array.astype(param.dtype, copy=False)

@@ -38,7 +38,7 @@ def reduced(values: np.ndarray, reduction: str) -> tuple[Any, Spread]:
         out_shape = ()
 
     def spread(grad_output: Any) -> np.ndarray:
-        g = as_float(grad_output, "grad_output").astype(dtype, copy=False)
+        g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out_shape)
         return np.broadcast_to(np.asarray(g * weight, dtype), shape)
 

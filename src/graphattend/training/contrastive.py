@@ -9,6 +9,7 @@ import numpy as np
 from .._validate import (
     as_array,
     as_bool,
+    as_floats,
     as_number,
     broadcast_shapes,
     check_length,
@@ -19,11 +20,13 @@ from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced, sigmoid, softplus
+from ._registries import LOSSES
 from ._similarity import dot_rows, unit_rows
 
 
 def _checked_sets(names: tuple[str, str, str], *values: Any) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], bool]:
     """Anchors and their two sets in one dtype, anchors with a batch axis; and whether anything was batched."""
+    values = tuple(as_floats(names, *values))
     a = loss_data(values[0], names[0], 1, 2)
     sets = [loss_data(x, name, 1, 3) for x, name in zip(values[1:], names[1:], strict=True)]
     for x, name in zip(sets, names[1:], strict=True):
@@ -132,6 +135,7 @@ def _info_nce_vjp(
     return output, _in_shape(pullback, anchor, positives, negatives)
 
 
+@LOSSES.register("info_nce")
 @differentiable(_info_nce_vjp)
 def info_nce(
     anchor: Any,
@@ -198,6 +202,7 @@ def _local_contrastive_vjp(
     return output, _in_shape(pullback, node, neighbors, non_neighbors)
 
 
+@LOSSES.register("local_contrastive")
 @differentiable(_local_contrastive_vjp)
 def local_contrastive(
     node: Any,

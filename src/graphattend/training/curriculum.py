@@ -142,7 +142,7 @@ class CurriculumScheduler(metaclass=TypedArguments):
             DimensionMismatchError: Not one axis.
             NumericalInstabilityError: NaN or infinity.
         """
-        d = as_float(difficulties, "difficulties")
+        d = as_float(difficulties, "difficulties", beside=np.dtype(np.float64))
         check_ndim(d, "difficulties", 1, 1)
         check_finite(d, "difficulties")
         count = max(1, int(np.ceil(self.difficulty(t) * len(d) - 1e-9)))

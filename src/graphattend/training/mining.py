@@ -10,6 +10,7 @@ from .._validate import (
     as_array,
     as_choice,
     as_float,
+    as_floats,
     as_index,
     as_int,
     as_number,
@@ -67,7 +68,7 @@ def _degree_weights(degrees: Any, count: int) -> np.ndarray:
             expected=f"shape ({count},)",
             actual=None,
         )
-    d = as_float(degrees, "degrees")
+    d = as_float(degrees, "degrees", beside=np.dtype(np.float64))
     check_shape(d, "degrees", (count,))
     check_finite(d, "degrees")
     if d.min() < 0:
@@ -141,7 +142,7 @@ def sample_hard_negatives(
         >>> sample_hard_negatives([0.0], [[0.0], [1.0], [2.0], [3.0]], [0, 2], 1, strategy="semi_hard").tolist()
         [3]
     """
-    a, x = as_float(anchor, "anchor"), as_float(embeddings, "embeddings")
+    a, x = as_floats(("anchor", "embeddings"), anchor, embeddings)
     check_ndim(a, "anchor", 1, 1)
     check_ndim(x, "embeddings", 2, 2)
     check_nonempty(x, "embeddings")

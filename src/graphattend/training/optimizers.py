@@ -11,6 +11,7 @@ import numpy as np
 from .._validate import as_bool, as_number
 from ..errors import InvalidConfigError
 from ._optimizer import Arrays, Optimizer, Rate
+from ._registries import OPTIMIZERS
 
 
 def check_betas(betas: Any) -> None:
@@ -23,6 +24,7 @@ def check_betas(betas: Any) -> None:
         as_number(beta, f"betas[{i}]", minimum=0, below=1)
 
 
+@OPTIMIZERS.register("SGD")
 @dataclasses.dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (also Nesterov's).
@@ -88,6 +90,7 @@ class SGD(Optimizer):
         return param - lr * direction, {"momentum_buffer": buffer}
 
 
+@OPTIMIZERS.register("Adam")
 @dataclasses.dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam: steps scaled by running averages of the gradient and of its square, bias-corrected.
@@ -148,6 +151,7 @@ class Adam(Optimizer):
         return param - lr / (1 - beta1**count) * safe_ratio(mean, scale), new
 
 
+@OPTIMIZERS.register("AdamW")
 @dataclasses.dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: p ← (1 - lr·weight_decay)·p before the step.
@@ -181,6 +185,7 @@ class AdamW(Adam):
         return param * (1 - lr * self.weight_decay), grad
 
 
+@OPTIMIZERS.register("RMSprop")
 @dataclasses.dataclass(frozen=True)
 class RMSprop(Optimizer):
     """RMSprop: gradients divided by the root of a running average of their squares.

@@ -11,6 +11,7 @@ from .._validate import as_float, as_index, as_number, check_finite, check_lengt
 from .._vjp import Pullback, differentiable
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced
+from ._registries import LOSSES
 from ._similarity import row_norm
 
 
@@ -37,7 +38,7 @@ def _laplacian_vjp(
     if edge_weights is None:
         w = None
     else:
-        w = as_float(edge_weights, "edge_weights")
+        w = as_float(edge_weights, "edge_weights", beside=x.dtype)
         check_shape(w, "edge_weights", source.shape)
         check_finite(w, "edge_weights")
         x, w = common_dtype(x, w)
@@ -56,6 +57,7 @@ def _laplacian_vjp(
     return output, pullback
 
 
+@LOSSES.register("laplacian")
 @differentiable(_laplacian_vjp)
 def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: str = "sum") -> Any:
     """Laplacian smoothness: joined nodes should have similar embeddings.
@@ -99,6 +101,7 @@ def _orthogonality_vjp(embeddings: Any, *, reduction: str = "mean") -> tuple[Any
     return output, pullback
 
 
+@LOSSES.register("orthogonality")
 @differentiable(_orthogonality_vjp)
 def orthogonality(embeddings: Any, *, reduction: str = "mean") -> Any:
     """Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F.
@@ -142,6 +145,7 @@ def _norm_penalty_vjp(embeddings: Any, target_norm: Any = 1.0, *, reduction: str
     return output, pullback
 
 
+@LOSSES.register("norm_penalty")
 @differentiable(_norm_penalty_vjp)
 def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: str = "mean") -> Any:
     """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².

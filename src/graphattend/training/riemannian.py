@@ -13,6 +13,7 @@ import numpy as np
 from .._validate import check_ndim
 from ..errors import InvalidConfigError
 from ._optimizer import Arrays
+from ._registries import OPTIMIZERS
 from .optimizers import SGD, Adam, safe_ratio
 
 _NEEDED = ("egrad2rgrad", "expmap", "inner", "project", "project_tangent", "transport")
@@ -75,6 +76,7 @@ def _walk(
     return new, np.where(moved, brought, carried)
 
 
+@OPTIMIZERS.register("RiemannianSGD")
 @dataclasses.dataclass(frozen=True)
 class RiemannianSGD(SGD):
     """Riemannian stochastic gradient descent, with momentum (also Nesterov's).
@@ -130,6 +132,7 @@ class RiemannianSGD(SGD):
         return new, {"momentum_buffer": cast("np.ndarray", carried)}
 
 
+@OPTIMIZERS.register("RiemannianAdam")
 @dataclasses.dataclass(frozen=True)
 class RiemannianAdam(Adam):
     """Riemannian Adam: the second average is the squared Riemannian norm of the gradient, one number per point.

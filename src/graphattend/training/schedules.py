@@ -10,6 +10,7 @@ from typing import Any
 from .._arguments import TypedArguments
 from .._validate import as_int, as_number
 from ..errors import InvalidConfigError
+from ._registries import SCHEDULES
 
 __all__ = ["Schedule", "chain", "constant", "cosine", "step", "warmup"]
 
@@ -36,6 +37,7 @@ def _step_number(t: Any) -> int:
     return as_int(t, "t", minimum=0)
 
 
+@SCHEDULES.register("constant")
 @dataclasses.dataclass(frozen=True)
 class constant(Schedule):
     """The same rate at every step.
@@ -63,6 +65,7 @@ class constant(Schedule):
         return float(self.lr)
 
 
+@SCHEDULES.register("step")
 @dataclasses.dataclass(frozen=True)
 class step(Schedule):
     """The rate times `gamma` after every `step_size` steps.
@@ -95,6 +98,7 @@ class step(Schedule):
         return float(self.lr * self.gamma ** (_step_number(t) // self.step_size))
 
 
+@SCHEDULES.register("warmup")
 @dataclasses.dataclass(frozen=True)
 class warmup(Schedule):
     """Linear warm-up: lr·(t+1)/warmup_steps, then lr.
@@ -125,6 +129,7 @@ class warmup(Schedule):
         return float(self.lr) if done >= self.warmup_steps else float(self.lr * done / self.warmup_steps)
 
 
+@SCHEDULES.register("cosine")
 @dataclasses.dataclass(frozen=True)
 class cosine(Schedule):
     """Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on.
@@ -163,6 +168,7 @@ class cosine(Schedule):
         return float(self.min_lr + (self.lr - self.min_lr) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
+@SCHEDULES.register("chain")
 class chain(Schedule):
     """Schedules one after the other, each counting from 0 when its turn comes.
 

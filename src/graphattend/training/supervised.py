@@ -9,6 +9,7 @@ import numpy as np
 from .._validate import (
     as_array,
     as_float,
+    as_floats,
     as_index,
     as_number,
     check_finite,
@@ -20,6 +21,7 @@ from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced, sigmoid, softplus
+from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
 
 
@@ -71,6 +73,7 @@ def _cross_entropy_vjp(
     return output, pullback
 
 
+@LOSSES.register("cross_entropy")
 @differentiable(_cross_entropy_vjp)
 def cross_entropy(
     logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
@@ -105,28 +108,36 @@ def cross_entropy(
 
 
 @widening
-def _reconstruction_vjp(prediction: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
-    x = loss_data(prediction, "prediction", 0)
+def _reconstruction_vjp(
+    prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean"
+) -> tuple[Any, Pullback]:
+    prediction, target = as_floats(("prediction", "target"), prediction, target)
+    full = loss_data(prediction, "prediction", 0 if index is None else 1)
     y = loss_data(target, "target", 0)
-    check_shape(y, "target", x.shape)
-    x, y = common_dtype(x, y)
-    difference = x - y
+    check_shape(y, "target", full.shape)
+    full, y = common_dtype(full, y)
+    rows = None if index is None else _chosen_rows(index, len(full))
+    difference = full - y if rows is None else full[rows] - y[rows]
     output, spread = reduced(np.asarray(np.square(difference)), reduction)
 
     def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
         grad = np.asarray(2 * spread(grad_output) * difference)
+        if rows is not None:
+            grad = scatter_rows(grad.reshape(len(rows), -1), rows, len(full)).reshape(full.shape)
         return grad, -grad
 
     return output, pullback
 
 
+@LOSSES.register("reconstruction")
 @differentiable(_reconstruction_vjp)
-def reconstruction(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
+def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean") -> Any:
     """Squared error of a reconstruction, element by element: (x - y)².
 
     Args:
         prediction: Any shape.
         target: The same shape; differentiable too.
+        index: Rows that count, as indices or as a boolean mask; all by default.
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
@@ -142,7 +153,7 @@ def reconstruction(prediction: Any, target: Any, *, reduction: str = "mean") -> 
         >>> float(reconstruction([[1.0, 2.0]], [[0.0, 4.0]]))
         2.5
     """
-    return _reconstruction_vjp(prediction, target, reduction=reduction)[0]
+    return _reconstruction_vjp(prediction, target, index=index, reduction=reduction)[0]
 
 
 @widening
@@ -152,7 +163,7 @@ def _adjacency_reconstruction_vjp(
     x = loss_data(embeddings, "embeddings", 2, 2)
     source, target = checked_pairs(pairs, "pairs", len(x))
     check_nonempty(source, "pairs")
-    y = as_float(labels, "labels")
+    y = as_float(labels, "labels", beside=x.dtype)
     check_shape(y, "labels", source.shape)
     check_finite(y, "labels")
     if y.min() < 0 or y.max() > 1:
@@ -178,6 +189,7 @@ def _adjacency_reconstruction_vjp(
     return output, pullback
 
 
+@LOSSES.register("adjacency_reconstruction")
 @differentiable(_adjacency_reconstruction_vjp)
 def adjacency_reconstruction(
     embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"

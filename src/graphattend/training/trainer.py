@@ -259,7 +259,7 @@ class Session:
         self._data: Data = as_data(data)
         self._difficulties = None
         if trainer.difficulties is not None:
-            self._difficulties = as_float(trainer.difficulties, "difficulties")
+            self._difficulties = as_float(trainer.difficulties, "difficulties", beside=np.dtype(np.float64))
             check_shape(self._difficulties, "difficulties", (len(self._data),))
         self._checkpoint = checkpoint
         self._settings = {

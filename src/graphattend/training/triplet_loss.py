@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .._validate import as_number, check_shape, common_dtype
+from .._validate import as_floats, as_number, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
 from ..functional._widening import widening
 from ._reduce import loss_data, reduced
+from ._registries import LOSSES
 from ._similarity import row_norm
 
 
@@ -17,6 +18,7 @@ from ._similarity import row_norm
 def _triplet_vjp(
     anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean"
 ) -> tuple[Any, Pullback]:
+    anchor, positive, negative = as_floats(("anchor", "positive", "negative"), anchor, positive, negative)
     a = loss_data(anchor, "anchor", 1)
     p = loss_data(positive, "positive", 1)
     n = loss_data(negative, "negative", 1)
@@ -38,6 +40,7 @@ def _triplet_vjp(
     return output, pullback
 
 
+@LOSSES.register("triplet")
 @differentiable(_triplet_vjp)
 def triplet(anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean") -> Any:
     """Triplet loss: the positive should be nearer than the negative by a margin.
