@@ -55,8 +55,8 @@ def _gat_vjp(
             f"parameters: {missing[0]} is missing", argument="parameters", expected=list(attn.parameters())
         )
     attn = attn.with_parameters(parameters)
-    call = {"attn_mask": attn_mask, "metadata": None if features is None else GraphMetadata(edge_features=features)}
-    output, weights, pull = attn._vjp(query, key, key, need_weights, **call)
+    metadata = None if features is None else GraphMetadata(edge_features=features)
+    output, weights, pull = attn._vjp(query, key, key, need_weights, attn_mask, metadata, False, None)
 
     def pullback(g: Any) -> tuple[Any, ...]:
         g_out, g_weights = g if need_weights else (g, None)

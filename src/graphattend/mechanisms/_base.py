@@ -377,24 +377,14 @@ class Attention(Configured):
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
-        call = {"attn_mask": attn_mask, "metadata": metadata, "training": training, "rng": rng}
-        out, _, pullback = self._vjp(query, keys, values, False, **call)
+        out, _, pullback = self._vjp(query, keys, values, False, attn_mask, metadata, training, rng)
         return out, pullback
 
     def _vjp(
-        self,
-        query: Any,
-        keys: Any,
-        values: Any,
-        need_weights: bool,
-        *,
-        attn_mask: Any = None,
-        metadata: Any = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
+        self, query: Any, keys: Any, values: Any, need_weights: bool, mask: Any, metadata: Any, training: Any, rng: Any
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
-        x = self._check(query, keys, values, attn_mask, metadata)
+        x = self._check(query, keys, values, mask, metadata)
         dtype = x.q.dtype
 
         def run(wide: bool) -> tuple[Any, Any, Any, np.dtype[Any]]:
