@@ -5,7 +5,7 @@
 #include "rows.h"
 #include "softmax.h"
 
-enum { KEYS = 64, PANELS = 8, GROUP = PANELS * PANEL };
+enum { KEYS = 64, PANELS = 64 / PANEL, GROUP = PANELS * PANEL };
 
 typedef struct {
     const float *q, *K, *V, *out, *lse, *grad;
@@ -27,7 +27,8 @@ typedef struct {
 
 static isize workspace_size(isize d, isize e) { return GROUP * (d + e + round_up(d, 4)) + 2 * KEYS * GROUP; }
 
-static const float ONES[PANEL] = {1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f};
+static const float ONES[32] = {1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f,
+                               1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f};
 
 /* Weights and score gradients of one panel against one tile of keys. */
 static void panel_gradient(const Backward *a, const Visible *visible, Group *g, isize p, isize query, isize first, isize keys) {
@@ -36,21 +37,21 @@ static void panel_gradient(const Backward *a, const Visible *visible, Group *g, 
     panel_scores(a->K + first * a->ldk, a->ldk, keys, a->d, g->q_packed + p * PANEL * a->d, P, GROUP);
     panel_mask(P, GROUP, keys, first, g->limits[p], &visible->mask, query, a->queries);
     panel_scores(a->V + first * a->ldv, a->ldv, keys, a->e, g->grad_packed + p * PANEL * a->e, dS, GROUP);
-    f4 lse0 = LOAD(g->lse + p * PANEL), lse1 = LOAD(g->lse + p * PANEL + 4);
-    f4 delta0 = LOAD(g->delta + p * PANEL), delta1 = LOAD(g->delta + p * PANEL + 4), scale = splat(a->scale);
+    fw lse0 = LOADW(g->lse + p * PANEL), lse1 = LOADW(g->lse + p * PANEL + WIDE);
+    fw delta0 = LOADW(g->delta + p * PANEL), delta1 = LOADW(g->delta + p * PANEL + WIDE), scale = splatw(a->scale);
     for (isize k = 0; k < keys; k++) {
         float *w = P + k * GROUP, *s = dS + k * GROUP;
-        f4 e[2] = {LOAD(w) - lse0, LOAD(w + 4) - lse1};
-        exp_vectors(2, t, e);
-        STORE(w, e[0]), STORE(w + 4, e[1]);
-        STORE(s, e[0] * scale * (LOAD(s) - delta0)), STORE(s + 4, e[1] * scale * (LOAD(s + 4) - delta1));
+        fw e[2] = {LOADW(w) - lse0, LOADW(w + WIDE) - lse1};
+        exp_wides(2, t, e);
+        STOREW(w, e[0]), STOREW(w + WIDE, e[1]);
+        STOREW(s, e[0] * scale * (LOADW(s) - delta0)), STOREW(s + WIDE, e[1] * scale * (LOADW(s + WIDE) - delta1));
     }
 }
 
 /* out[key][j] += sum_query P[key][query] X[query][j] */
 INL void key_sum_tile(const int rows, const int vectors, const float *P, isize queries, const float *X, isize ldx, float *out,
                       isize ldo) {
-    f4 c[TILE_ROWS][2];
+    fw c[TILE_ROWS][2];
     tile_load(rows, vectors, out, ldo, c);
     tile_add(rows, vectors, queries, P, GROUP, 1, X, ldx, c);
     tile_store(rows, vectors, out, ldo, c);
@@ -58,8 +59,8 @@ INL void key_sum_tile(const int rows, const int vectors, const float *P, isize q
 
 INL void key_sum_rows(const int rows, const float *P, isize queries, const float *X, isize ldx, isize d, float *out, isize ldo) {
     isize j = 0;
-    for (; j + 8 <= d; j += 8) key_sum_tile(rows, 2, P, queries, X + j, ldx, out + j, ldo);
-    for (; j + 4 <= d; j += 4) key_sum_tile(rows, 1, P, queries, X + j, ldx, out + j, ldo);
+    for (; j + 2 * WIDE <= d; j += 2 * WIDE) key_sum_tile(rows, 2, P, queries, X + j, ldx, out + j, ldo);
+    for (; j + WIDE <= d; j += WIDE) key_sum_tile(rows, 1, P, queries, X + j, ldx, out + j, ldo);
     for (; j < d; j++)
         for (int i = 0; i < rows; i++)
             for (isize q = 0; q < queries; q++) out[i * ldo + j] += P[i * GROUP + q] * X[q * ldx + j];

@@ -8,6 +8,17 @@
 f4 exp_sixteens(const float *x, float *y, isize n, float peak) {
     const float *t = exp_table();
     f4 sum0 = splat(0.f), sum1 = sum0, top = splat(peak);
+#if WIDE > 4
+    fw wide = splatw(0.f);
+    for (const float *end = x + (n & ~(isize)(4 * WIDE - 1)); x != end; x += 4 * WIDE, y += 4 * WIDE, n -= 4 * WIDE) {
+        fw e[4];
+        for (int k = 0; k < 4; k++) e[k] = LOADW(x + WIDE * k) - splatw(peak);
+        exp_wides(4, t, e);
+        for (int k = 0; k < 4; k++) STOREW(y + WIDE * k, e[k]);
+        wide += (e[0] + e[2]) + (e[1] + e[3]);
+    }
+    sum0 = fold(wide);
+#endif
     for (const float *end = x + n; x != end; x += 16, y += 16) {
         f4 e[4];
         for (int k = 0; k < 4; k++) e[k] = LOAD(x + 4 * k) - top;
