@@ -5,6 +5,7 @@
 
 static void add_scaled(float *to, const float *from, float factor, isize n) {
     isize i = 0;
+    for (; i + WIDE <= n; i += WIDE) STOREW(to + i, maddw(splatw(factor), LOADW(from + i), LOADW(to + i)));
     for (; i + 4 <= n; i += 4) STORE(to + i, madd(splat(factor), LOAD(from + i), LOAD(to + i)));
     for (; i < n; i++) to[i] += factor * from[i];
 }
