@@ -45,7 +45,9 @@ PyObject *kernel_exp(PyObject *self, PyObject *const *args, isize count) {
     for (int i = 0; i < x.ndim; i++) n *= x.shape[i];
     for (int i = 0; i < out.ndim; i++) m *= out.shape[i];
     if (n != m) return wrong_value("exp: x and out differ in size");
+    void *python = release_python((double)n);
     if (kind == FLOAT32) exp_float((const float *)x.data, (float *)out.data, n);
     else exp_float64((const double *)x.data, (double *)out.data, n);
+    regain_python(python);
     return boolean(1);
 }

@@ -163,6 +163,7 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
     Workspace workspace = {0, 0};
     if (!few && !workspace_get(&workspace, attend_many_workspace(a.d, a.e))) return 0;
     f4 bad = splat(0.f);
+    void *python = release_python((double)batch.count * (double)a.queries * (double)a.keys * (double)(a.d + a.e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, a.keys);
         a.out = (float *)batch.at[0], a.q = (const float *)batch.at[1];
@@ -171,6 +172,7 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
         bad += few ? attend_few(&a, &visible) : attend_many(&a, &visible, workspace.floats);
         if (visible.causal || visible.lengths) bad = note_unseen(&a, &visible, bad);
     }
+    regain_python(python);
     if (!few) workspace_free(&workspace);
     return boolean(!is_bad(bad));
 }

@@ -171,6 +171,7 @@ PyObject *kernel_attend_vjp(PyObject *self, PyObject *const *args, isize count) 
     a.ldg = step(&arrays[GRAD], 2), a.lddq = step(&arrays[DQ], 2), a.lddk = step(&arrays[DK], 2), a.lddv = step(&arrays[DV], 2);
     Workspace workspace;
     if (!workspace_get(&workspace, workspace_size(a.d, a.e))) return 0;
+    void *python = release_python((double)batch.count * (double)a.queries * (double)a.keys * (double)(a.d + a.e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, a.keys);
         a.q = (const float *)batch.at[Q], a.K = (const float *)batch.at[K], a.V = (const float *)batch.at[V];
@@ -178,6 +179,7 @@ PyObject *kernel_attend_vjp(PyObject *self, PyObject *const *args, isize count) 
         a.dq = (float *)batch.at[DQ], a.dk = (float *)batch.at[DK], a.dv = (float *)batch.at[DV];
         backward(&a, &visible, workspace.floats);
     }
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(1);
 }

@@ -169,12 +169,14 @@ PyObject *kernel_matmul(PyObject *self, PyObject *const *args, isize count) {
     int few = m <= FEW_ROWS && !ta;
     Workspace workspace = {0, 0};
     if (!few && !workspace_get(&workspace, multiply_workspace(n, k))) return 0;
+    void *python = release_python((double)batch.count * (double)m * (double)n * (double)k);
     for (isize i = 0; i < batch.count; i++, batch_next(&batch)) {
         left.data = (const float *)batch.at[1];
         right.data = (const float *)batch.at[2];
         if (few) multiply_few(m, n, k, left, right, (float *)batch.at[0], ldc, 0);
         else multiply_packed(m, n, k, left, right, (float *)batch.at[0], ldc, 0, workspace.floats);
     }
+    regain_python(python);
     if (!few) workspace_free(&workspace);
     return boolean(1);
 }

@@ -160,7 +160,9 @@ PyObject *kernel_heads(PyObject *self, PyObject *const *args, isize count) {
     isize size = round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     Workspace workspace;
     if (!workspace_get(&workspace, size)) return 0;
+    void *python = release_python((double)rows * (double)h.keys * (double)(dk + dv));
     f4 bad = run(&h, scale, workspace.floats);
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(!is_bad(bad));
 }

@@ -74,10 +74,12 @@ PyObject *kernel_softmax(PyObject *self, PyObject *const *args, isize count) {
     batch_start(&batch, &out, 1);
     if (batch_add(&batch, &out, 1) != 0 || batch_add(&batch, &x, 1) != 1)
         return wrong_value("softmax: x and out differ in shape");
+    void *python = release_python((double)batch.count * (double)len(&x, 1));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         if (kind == FLOAT32) softmax_row((const float *)batch.at[1], (float *)batch.at[0], len(&x, 1));
         else softmax_row64((const double *)batch.at[1], (double *)batch.at[0], len(&x, 1));
     }
+    regain_python(python);
     return boolean(1);
 }
 
