@@ -60,11 +60,9 @@ def build(what: str = "universal") -> Path:
     no network; `python -m build` stops with a clear message when a requirement is missing there.
     """
     stamp, wanted = OUTPUT / f".wheel-stamp-{what}", fingerprint()
-    if stamp.exists():
-        known, _, name = stamp.read_text().partition(" ")
-        if known == wanted and (OUTPUT / name).exists():
-            return OUTPUT / name
-        (OUTPUT / name).unlink(missing_ok=True)
+    known, _, last = stamp.read_text().partition(" ") if stamp.exists() else ("", "", "")
+    if known == wanted and (OUTPUT / last).exists():
+        return OUTPUT / last
     OUTPUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT, prefix=".wheel-") as temporary:
         command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", temporary, str(ROOT)]
@@ -74,6 +72,8 @@ def build(what: str = "universal") -> Path:
             sys.exit(f"{result.stdout}{result.stderr}\nBuilding the wheel failed.")
         (built,) = Path(temporary).glob("*.whl")
         wheel = built.replace(OUTPUT / built.name)
+    if last and last != wheel.name:  # other wheels in the folder are not from here
+        (OUTPUT / last).unlink(missing_ok=True)
     stamp.write_text(f"{wanted} {wheel.name}")
     return wheel
 
