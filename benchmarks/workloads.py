@@ -8,6 +8,8 @@ others were interrupted.
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -51,6 +53,17 @@ def kernels() -> Any:
     return kernel_ops
 
 
+@cache
+def pytorch() -> Any:
+    """PyTorch on one thread and without gradients where it is installed, else None."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    return torch
+
+
 def normal(*shape: int, seed: int = 0) -> Array:
     """Standard normal numbers in single precision."""
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(F32)
@@ -82,6 +95,9 @@ def attention(m: int, n: int, d: int, key: str = "scaled_dot_product") -> Worklo
         fused = ops.attention if m else ops.sdpa_single
         calls["kernel"] = lambda: fused(query, k, v, scale=scale)
     calls["numpy"] = lambda: by_matmul(query, k, v, scale)
+    if torch := pytorch():
+        tensors = [torch.from_numpy(a)[None, None] for a in (q, k, v)]
+        calls["torch"] = lambda: torch.nn.functional.scaled_dot_product_attention(*tensors)
     if IN_PYODIDE or not m:
         calls["einsum"] = lambda: by_einsum(query, k, v, scale)
     sizes = {"m": max(m, 1), "n": n, "d": d, "scale": scale}
@@ -161,6 +177,9 @@ def rows() -> Workload:
     """Softmax over rows."""
     x = normal(1000, 1000)
     calls: dict[str, Call] = {"graphattend": lambda: simd.softmax(x), "numpy": lambda: softmax(x)}
+    if torch := pytorch():
+        tensor = torch.from_numpy(x)
+        calls["torch"] = lambda: torch.softmax(tensor, -1)
     return Workload(calls, 0.0, "softmax", {"x": x}, {"m": 1000, "n": 1000}, calls["graphattend"]())
 
 

@@ -45,6 +45,53 @@ def test_pure_wheel_with_types_and_licence(wheel: Path) -> None:
     assert requirements == ["Requires-Dist: numpy>=1.26"]
 
 
+@pytest.mark.parametrize("platform", sorted(build_wheel.kernel_builder().PLATFORMS))
+def test_a_wheel_for_each_platform(platform: str) -> None:
+    goal = build_wheel.kernel_builder().PLATFORMS[platform]
+    wheel = build_wheel.build(platform)
+    assert wheel.name.endswith(f"-cp311-abi3-{goal.tag}.whl")
+    assert wheel.stat().st_size < 1_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        modules = {name for name in archive.namelist() if name.endswith((".so", ".pyd", ".wasm"))}
+    assert modules == {f"graphattend/simd/kernels_{name}{goal.suffix}" for name in goal.sets}
+    audit = subprocess.run(
+        [Path(sys.executable).with_name("abi3audit"), "--strict", wheel], capture_output=True, text=True
+    )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    if platform.startswith("linux"):
+        command = [Path(sys.executable).with_name("auditwheel"), "show", wheel]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "requires no external shared libraries" in " ".join(shown.split())
+        assert "references no external versioned symbols" in " ".join(shown.split())
+
+
+def test_without_a_compiler_the_wheel_is_pure_and_says_so(tmp_path: Path) -> None:
+    fake = tmp_path / "ziglang"
+    fake.mkdir()
+    (fake / "__init__.py").touch()
+    (fake / "__main__.py").write_text("raise SystemExit('no compiler today')")
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--skip-dependency-check",
+        "--outdir",
+        tmp_path,
+    ]
+    source = tmp_path / "source"  # its own cache of compiled modules
+    for name in ("src", *build_wheel.METADATA):
+        copy = shutil.copytree if (build_wheel.ROOT / name).is_dir() else shutil.copyfile
+        source.mkdir(exist_ok=True)
+        copy(build_wheel.ROOT / name, source / name)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "GRAPHATTEND_BUILD": "host"}
+    done = subprocess.run([*command, source], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "computes with NumPy alone" in done.stdout + done.stderr
+    assert [wheel.name[-16:] for wheel in tmp_path.glob("*.whl")] == ["py3-none-any.whl"]
+
+
 def test_unchanged_sources_are_not_built_again(wheel: Path) -> None:
     before = wheel.stat().st_mtime_ns
     assert build_wheel.build() == wheel

@@ -259,9 +259,9 @@ def defaulted(
     from ._gradients import Gradients
 
     if values_default:
-        g_k, g_v = g_k + g_v, np.zeros_like(g_v)
+        g_k, g_v = g_k + g_v, np.zeros(g_v.shape, g_v.dtype)  # zeros_like would write every zero
     if keys_default:
-        g_q, g_k = g_q + g_k, np.zeros_like(g_k)
+        g_q, g_k = g_q + g_k, np.zeros(g_k.shape, g_k.dtype)
     return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 

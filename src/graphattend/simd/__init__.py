@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import _range, _validate
 from . import backends, numpy_ops
+from .thresholds import MATMUL_IN_BLAS
 
 if TYPE_CHECKING:
     from .accelerate import Acceleration as Acceleration
@@ -48,9 +49,10 @@ def _op(reference: F) -> F:
     return cast("F", op)
 
 
-matmul = _op(numpy_ops.matmul)
-matmul_nt = _op(numpy_ops.matmul_nt)
-matmul_tn = _op(numpy_ops.matmul_tn)
+if MATMUL_IN_BLAS:
+    matmul, matmul_nt, matmul_tn = numpy_ops.matmul, numpy_ops.matmul_nt, numpy_ops.matmul_tn
+else:
+    matmul, matmul_nt, matmul_tn = (_op(f) for f in (numpy_ops.matmul, numpy_ops.matmul_nt, numpy_ops.matmul_tn))
 exp = _op(numpy_ops.exp)
 softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from .._vjp import unbroadcast
-from .thresholds import MATMUL_MIN_WORK
+from . import numpy_ops
+from .thresholds import MATMUL_IN_BLAS, MATMUL_MIN_WORK
 
 Array = np.ndarray
 _F4 = np.dtype(np.float32)
@@ -360,7 +361,7 @@ def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bo
     Returns:
         (..., N, m).
     """
-    z = matmul_nt(x, projection)
+    z = numpy_ops.matmul_nt(x, projection) if MATMUL_IN_BLAS and x.dtype == _F4 else matmul_nt(x, projection)
     return z if z is not None and _k.favor(z, x, x.shape[-1] ** -0.25, int(is_query), int(shift)) else None
 
 

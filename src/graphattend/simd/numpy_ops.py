@@ -12,20 +12,14 @@ from typing import Final
 
 import numpy as np
 
+from .thresholds import has_blas
+
 #: Below these sizes ``@`` wins over einsum in WASM, too (measured in Pyodide 314.0.3, NumPy 2.4.3).
 EINSUM_MIN_ROWS: Final = 32
 EINSUM_MIN_INNER: Final = 48
 
 
-def _has_blas() -> bool:
-    """Whether this NumPy was built with a BLAS; the official one for WebAssembly was not."""
-    try:
-        return bool(np.__config__.CONFIG["Build Dependencies"]["blas"]["found"])
-    except (AttributeError, KeyError):
-        return False
-
-
-_prefer_einsum = sys.platform == "emscripten" and not _has_blas()
+_prefer_einsum = sys.platform == "emscripten" and not has_blas()
 
 
 def prefer_einsum(value: bool) -> bool:

@@ -1,14 +1,30 @@
-"""Where another way is faster than a kernel: from ``benchmarks/kernels/crossover.py`` in Pyodide 314.0.3, Node 20.
+"""Where another way is faster than a kernel: from ``benchmarks/kernels/crossover.py``, natively and in Pyodide 314.0.3.
 
-exp, softmax and attention need no entry: their kernels win from one element on.
+exp, softmax and attention need no entry: their kernels win from one element on, natively, too.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
-#: Multiply-adds of a matrix product below which ``@`` is faster than a kernel call (between 8³ and 16³).
+import numpy as np
+
+#: Multiply-adds of a matrix product below which ``@`` is faster than a kernel call in Pyodide (between 8³ and 16³).
 MATMUL_MIN_WORK: Final = 2048
+
+
+def has_blas() -> bool:
+    """Whether this NumPy was built with a BLAS; the official one for WebAssembly was not."""
+    try:
+        return bool(np.__config__.CONFIG["Build Dependencies"]["blas"]["found"])
+    except (AttributeError, KeyError):
+        return False
+
+
+#: Natively a BLAS is as fast as the kernel at 8³ multiply-adds and faster beyond (1.5 times at 32³, 2.3 at 128³; single
+#: rows and batches of 16³ likewise), so products stay with it.
+MATMUL_IN_BLAS: Final = sys.platform != "emscripten" and has_blas()
 
 
 def folds(queries: int, keys: int, heads: int, width: int, key_dim: int, value_dim: int) -> bool:

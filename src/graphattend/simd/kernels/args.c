@@ -68,8 +68,7 @@ int get_strided(PyObject *object, Kind kind, int least, Array *array) {
     array->item = sizes[kind];
     array->writable = (source->flags & WRITEABLE) != 0;
     array->contiguous = (source->flags & C_CONTIGUOUS) != 0;
-    array->shape = source->shape;
-    array->strides = source->strides;
+    for (int i = 0; i < ndim; i++) array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
     return 1;
 }
 
@@ -185,6 +184,17 @@ isize get_size(PyObject *object, int *ok) {
     if (value == -1 && PyErr_Occurred()) *ok = 0;
     return value;
 }
+
+#ifdef __wasm__ /* one thread only */
+void *release_python(double work) { return (void)work, (void *)0; }
+void regain_python(void *state) { (void)state; }
+#else
+enum { WORTHWHILE = 1 << 16 };
+void *release_python(double work) { return work < WORTHWHILE ? 0 : PyEval_SaveThread(); }
+void regain_python(void *state) {
+    if (state) PyEval_RestoreThread(state);
+}
+#endif
 
 int workspace_get(Workspace *workspace, isize floats) {
     workspace->raw = PyMem_Malloc((usize)floats * sizeof(float) + 64);

@@ -19,7 +19,7 @@ typedef struct {
     int item;     /* bytes per element */
     int writable;
     int contiguous;
-    const isize *shape, *strides; /* NumPy's own, strides in bytes; valid while the array object lives */
+    isize shape[MAX_AXES], strides[MAX_AXES]; /* copies, strides in bytes: another thread may reshape the array */
 } Array;
 
 /* Remembers numpy.ndarray and proves that its objects are laid out as we read them; 0 with an exception otherwise. */
@@ -69,6 +69,11 @@ PyObject *boolean(int value);
 /* A float argument; on failure an exception is set and *ok becomes 0. */
 float get_float(PyObject *object, int *ok);
 isize get_size(PyObject *object, int *ok);
+
+/* Between these two, other threads of Python run, if `work` (multiply-adds, about) is worth the change; nothing of Python may be
+ * touched. As with NumPy's functions, nobody may change the arrays meanwhile. */
+void *release_python(double work);
+void regain_python(void *state);
 
 /* Working memory aligned to a cache line, from Python's allocator. */
 typedef struct {

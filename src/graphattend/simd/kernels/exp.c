@@ -6,6 +6,17 @@
 static void exp_float(const float *x, float *y, isize n) {
     const float *t = exp_table();
     isize i = 0;
+#if WIDE > 4
+    for (; i + 4 * WIDE <= n; i += 4 * WIDE) {
+        fw v[4], e[4];
+        for (int k = 0; k < 4; k++) v[k] = e[k] = LOADW(x + i + WIDE * k);
+        exp_wides(4, t, e);
+        for (int k = 0; k < 4; k++) {
+            fw y4 = selectw((iw)(v[k] > splatw(t[11])), splatw(__builtin_inff()), e[k]);
+            STOREW(y + i + WIDE * k, selectw((iw)(v[k] == v[k]), y4, v[k]));
+        }
+    }
+#endif
     for (; i + 16 <= n; i += 16) {
         f4 v[4], e[4];
         for (int k = 0; k < 4; k++) v[k] = e[k] = LOAD(x + i + 4 * k);
@@ -34,7 +45,9 @@ PyObject *kernel_exp(PyObject *self, PyObject *const *args, isize count) {
     for (int i = 0; i < x.ndim; i++) n *= x.shape[i];
     for (int i = 0; i < out.ndim; i++) m *= out.shape[i];
     if (n != m) return wrong_value("exp: x and out differ in size");
+    void *python = release_python((double)n);
     if (kind == FLOAT32) exp_float((const float *)x.data, (float *)out.data, n);
     else exp_float64((const double *)x.data, (double *)out.data, n);
+    regain_python(python);
     return boolean(1);
 }

@@ -28,30 +28,37 @@ INL const float *exp_table(void) {
 /* exp of `count` (at most 4) vectors of values that are at most about 88, in place; relative error below 1.2e-7, 0 below -87.3.
  * Several go through it step by step: one after the other, their long chains of dependent operations would fill the
  * processor's queues. */
-INL void exp_vectors(const int count, const float *t, f4 *x) {
-    f4 low = splat(t[0]), magic = splat(t[1]), shifted[4], r[4], p[4];
 #define STEP(to, value) for (int i = 0; i < count; i++) { to[i] = value; if (count > 1) KEEP(to[i]); }
-    STEP(r, vmax(x[i], low))
-    f4 factor = splat(t[2]);
-    STEP(shifted, madd(r[i], factor, magic))
-    STEP(p, shifted[i] - magic)
-    factor = splat(t[3]);
-    STEP(r, madd(p[i], factor, r[i]))
-    factor = splat(t[4]);
-    STEP(r, madd(p[i], factor, r[i]))
-    factor = splat(t[5]);
-    f4 term = splat(t[6]);
-    STEP(p, madd(factor, r[i], term))
-    for (int k = 7; k < 10; k++) {
-        term = splat(t[k]);
-        STEP(p, madd(p[i], r[i], term))
+#define EXPONENTIAL(name, vec, bits, all, add, larger)                                \
+    INL void name(const int count, const float *t, vec *x) {                          \
+        vec low = all(t[0]), magic = all(t[1]), shifted[4], r[4], p[4];               \
+        STEP(r, larger(x[i], low))                                                    \
+        vec factor = all(t[2]);                                                       \
+        STEP(shifted, add(r[i], factor, magic))                                       \
+        STEP(p, shifted[i] - magic)                                                   \
+        factor = all(t[3]);                                                           \
+        STEP(r, add(p[i], factor, r[i]))                                              \
+        factor = all(t[4]);                                                           \
+        STEP(r, add(p[i], factor, r[i]))                                              \
+        factor = all(t[5]);                                                           \
+        vec term = all(t[6]);                                                         \
+        STEP(p, add(factor, r[i], term))                                              \
+        for (int k = 7; k < 10; k++) {                                                \
+            term = all(t[k]);                                                         \
+            STEP(p, add(p[i], r[i], term))                                            \
+        }                                                                             \
+        STEP(p, add(p[i], r[i] * r[i], r[i]))                                         \
+        term = all(t[10]);                                                            \
+        STEP(p, p[i] + term)                                                          \
+        STEP(x, (vec)(((bits)p[i] + ((bits)shifted[i] << 23)) & ~(bits)(x[i] < low))) \
     }
-    STEP(p, madd(p[i], r[i] * r[i], r[i]))
-    term = splat(t[10]);
-    STEP(p, p[i] + term)
-    STEP(x, (f4)(((u4)p[i] + ((u4)shifted[i] << 23)) & ~(u4)(x[i] < low)))
+EXPONENTIAL(exp_vectors, f4, u4, splat, madd, vmax)
+#if WIDE > 4
+EXPONENTIAL(exp_wides, fw, uw, splatw, maddw, vmaxw)
+#else
+#define exp_wides exp_vectors
+#endif
 #undef STEP
-}
 
 INL f4 exp_small(const float *t, f4 x) {
     exp_vectors(1, t, &x);

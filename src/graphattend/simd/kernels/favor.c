@@ -38,8 +38,10 @@ PyObject *kernel_favor(PyObject *self, PyObject *const *args, isize count) {
     Batch batch;
     batch_start(&batch, &z, 2);
     if (batch_add(&batch, &z, 2) < 0 || batch_add(&batch, &x, 2) < 0) return wrong_value("favor: leading axes do not broadcast");
+    void *python = release_python((double)batch.count * (double)len(&z, 2) * (double)len(&z, 1) * 8.0);
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         features((float *)batch.at[0], step(&z, 2), (const float *)batch.at[1], step(&x, 2), len(&z, 2), len(&z, 1), len(&x, 1), root,
                  query != 0, shift != 0);
+    regain_python(python);
     return boolean(1);
 }

@@ -46,7 +46,9 @@ PyObject *kernel_finite(PyObject *self, PyObject *const *args, isize count) {
         batch.count = 1;
     }
     f4 bad = splat(0.f);
+    void *python = release_python((double)batch.count * (double)n);
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         bad = kind == FLOAT32 ? note_long_row(bad, (const float *)batch.at[0], n) : note_row64(bad, (const double *)batch.at[0], n);
+    regain_python(python);
     return boolean(!is_bad(bad));
 }

@@ -26,36 +26,37 @@ static f4 panel_step(const Attention *a, const Visible *visible, Group *g, isize
     const float *t = exp_table();
     float *S = g->scores, *peak = g->peak + p * PANEL, *total = g->total + p * PANEL;
     panel_scores(a->K + first * a->ldk, a->ldk, keys, a->d, g->packed + p * PANEL * a->d, S, PANEL);
-    f4 old0 = LOAD(peak), old1 = LOAD(peak + 4), top0 = old0, top1 = old1;
+    fw old0 = LOADW(peak), old1 = LOADW(peak + WIDE), top0 = old0, top1 = old1, seen = splatw(0.f);
     for (isize k = 0; k < keys; k++) {
-        f4 s0 = LOAD(S + k * PANEL), s1 = LOAD(S + k * PANEL + 4);
-        bad = note_bad(note_bad(bad, s0), s1);
-        top0 = vmax(top0, s0), top1 = vmax(top1, s1);
+        fw s0 = LOADW(S + k * PANEL), s1 = LOADW(S + k * PANEL + WIDE);
+        seen = note_badw(note_badw(seen, s0), s1);
+        top0 = vmaxw(top0, s0), top1 = vmaxw(top1, s1);
     }
     if (panel_mask(S, PANEL, keys, first, g->limits[p], &visible->mask, query, a->queries)) {
         top0 = old0, top1 = old1;
         for (isize k = 0; k < keys; k++) {
-            top0 = vmax(top0, LOAD(S + k * PANEL));
-            top1 = vmax(top1, LOAD(S + k * PANEL + 4));
+            top0 = vmaxw(top0, LOADW(S + k * PANEL));
+            top1 = vmaxw(top1, LOADW(S + k * PANEL + WIDE));
         }
     }
-    STORE(peak, top0), STORE(peak + 4, top1);
-    f4 nothing = splat(MINUS_INFINITY);
-    top0 = select((i4)(top0 == nothing), splat(0.f), top0);
-    top1 = select((i4)(top1 == nothing), splat(0.f), top1);
-    f4 shrink0 = exp_small(t, old0 - top0), shrink1 = exp_small(t, old1 - top1);
-    f4 sum0 = LOAD(total) * shrink0, sum1 = LOAD(total + 4) * shrink1;
+    STOREW(peak, top0), STOREW(peak + WIDE, top1);
+    fw nothing = splatw(MINUS_INFINITY);
+    top0 = selectw((iw)(top0 == nothing), splatw(0.f), top0);
+    top1 = selectw((iw)(top1 == nothing), splatw(0.f), top1);
+    fw shrunk[2] = {old0 - top0, old1 - top1};
+    exp_wides(2, t, shrunk);
+    fw sum0 = LOADW(total) * shrunk[0], sum1 = LOADW(total + WIDE) * shrunk[1];
     for (isize k = 0; k < keys; k++) {
-        f4 e[2] = {LOAD(S + k * PANEL) - top0, LOAD(S + k * PANEL + 4) - top1};
-        exp_vectors(2, t, e);
-        STORE(S + k * PANEL, e[0]), STORE(S + k * PANEL + 4, e[1]);
+        fw e[2] = {LOADW(S + k * PANEL) - top0, LOADW(S + k * PANEL + WIDE) - top1};
+        exp_wides(2, t, e);
+        STOREW(S + k * PANEL, e[0]), STOREW(S + k * PANEL + WIDE, e[1]);
         sum0 += e[0], sum1 += e[1];
     }
-    STORE(total, sum0), STORE(total + 4, sum1);
+    STOREW(total, sum0), STOREW(total + WIDE, sum1);
     float shrink[PANEL];
-    STORE(shrink, shrink0), STORE(shrink + 4, shrink1);
+    STOREW(shrink, shrunk[0]), STOREW(shrink + WIDE, shrunk[1]);
     panel_sum(S, PANEL, keys, a->V + first * a->ldv, a->ldv, a->e, g->sums + p * PANEL * g->sum_stride, g->sum_stride, shrink);
-    return bad;
+    return bad + fold(seen);
 }
 
 /* Up to PANELS * PANEL queries from `query` on. */
@@ -163,6 +164,7 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
     Workspace workspace = {0, 0};
     if (!few && !workspace_get(&workspace, attend_many_workspace(a.d, a.e))) return 0;
     f4 bad = splat(0.f);
+    void *python = release_python((double)batch.count * (double)a.queries * (double)a.keys * (double)(a.d + a.e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, a.keys);
         a.out = (float *)batch.at[0], a.q = (const float *)batch.at[1];
@@ -171,6 +173,7 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
         bad += few ? attend_few(&a, &visible) : attend_many(&a, &visible, workspace.floats);
         if (visible.causal || visible.lengths) bad = note_unseen(&a, &visible, bad);
     }
+    regain_python(python);
     if (!few) workspace_free(&workspace);
     return boolean(!is_bad(bad));
 }

@@ -6,7 +6,7 @@
 #include "rows.h"
 #include "softmax.h"
 
-enum { KEYS = 64, PANELS = 8, GROUP = PANELS * PANEL };
+enum { KEYS = 64, PANELS = 64 / PANEL, GROUP = PANELS * PANEL };
 
 typedef struct {
     const float *q, *K, *V, *out, *stats, *grad;
@@ -28,7 +28,8 @@ typedef struct {
 
 static isize workspace_size(isize d, isize e) { return GROUP * (d + e + round_up(d, 4)) + 2 * KEYS * GROUP; }
 
-static const float ONES[PANEL] = {1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f};
+static const float ONES[32] = {1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f,
+                               1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f};
 
 /* Weights and score gradients of one panel against one tile of keys. */
 static void panel_gradient(const Backward *a, const Visible *visible, Group *g, isize p, isize query, isize first, isize keys) {
@@ -37,23 +38,23 @@ static void panel_gradient(const Backward *a, const Visible *visible, Group *g, 
     panel_scores(a->K + first * a->ldk, a->ldk, keys, a->d, g->q_packed + p * PANEL * a->d, P, GROUP);
     panel_mask(P, GROUP, keys, first, g->limits[p], &visible->mask, query, a->queries);
     panel_scores(a->V + first * a->ldv, a->ldv, keys, a->e, g->grad_packed + p * PANEL * a->e, dS, GROUP);
-    f4 peak0 = LOAD(g->peak + p * PANEL), peak1 = LOAD(g->peak + p * PANEL + 4);
-    f4 inverse0 = LOAD(g->inverse + p * PANEL), inverse1 = LOAD(g->inverse + p * PANEL + 4);
-    f4 delta0 = LOAD(g->delta + p * PANEL), delta1 = LOAD(g->delta + p * PANEL + 4), scale = splat(a->scale);
+    fw peak0 = LOADW(g->peak + p * PANEL), peak1 = LOADW(g->peak + p * PANEL + WIDE);
+    fw inverse0 = LOADW(g->inverse + p * PANEL), inverse1 = LOADW(g->inverse + p * PANEL + WIDE);
+    fw delta0 = LOADW(g->delta + p * PANEL), delta1 = LOADW(g->delta + p * PANEL + WIDE), scale = splatw(a->scale);
     for (isize k = 0; k < keys; k++) {
         float *w = P + k * GROUP, *s = dS + k * GROUP;
-        f4 e[2] = {LOAD(w) - peak0, LOAD(w + 4) - peak1};
-        exp_vectors(2, t, e);
+        fw e[2] = {LOADW(w) - peak0, LOADW(w + WIDE) - peak1};
+        exp_wides(2, t, e);
         e[0] *= inverse0, e[1] *= inverse1;
-        STORE(w, e[0]), STORE(w + 4, e[1]);
-        STORE(s, e[0] * scale * (LOAD(s) - delta0)), STORE(s + 4, e[1] * scale * (LOAD(s + 4) - delta1));
+        STOREW(w, e[0]), STOREW(w + WIDE, e[1]);
+        STOREW(s, e[0] * scale * (LOADW(s) - delta0)), STOREW(s + WIDE, e[1] * scale * (LOADW(s + WIDE) - delta1));
     }
 }
 
 /* out[key][j] += sum_query P[key][query] X[query][j] */
 INL void key_sum_tile(const int rows, const int vectors, const float *P, isize queries, const float *X, isize ldx, float *out,
                       isize ldo) {
-    f4 c[TILE_ROWS][2];
+    fw c[TILE_ROWS][2];
     tile_load(rows, vectors, out, ldo, c);
     tile_add(rows, vectors, queries, P, GROUP, 1, X, ldx, c);
     tile_store(rows, vectors, out, ldo, c);
@@ -61,8 +62,8 @@ INL void key_sum_tile(const int rows, const int vectors, const float *P, isize q
 
 INL void key_sum_rows(const int rows, const float *P, isize queries, const float *X, isize ldx, isize d, float *out, isize ldo) {
     isize j = 0;
-    for (; j + 8 <= d; j += 8) key_sum_tile(rows, 2, P, queries, X + j, ldx, out + j, ldo);
-    for (; j + 4 <= d; j += 4) key_sum_tile(rows, 1, P, queries, X + j, ldx, out + j, ldo);
+    for (; j + 2 * WIDE <= d; j += 2 * WIDE) key_sum_tile(rows, 2, P, queries, X + j, ldx, out + j, ldo);
+    for (; j + WIDE <= d; j += WIDE) key_sum_tile(rows, 1, P, queries, X + j, ldx, out + j, ldo);
     for (; j < d; j++)
         for (int i = 0; i < rows; i++)
             for (isize q = 0; q < queries; q++) out[i * ldo + j] += P[i * GROUP + q] * X[q * ldx + j];
@@ -186,6 +187,7 @@ PyObject *kernel_attend_vjp(PyObject *self, PyObject *const *args, isize count) 
     isize size = workspace_size(a.d, a.e), more = few ? FEW_QUERIES * (a.e + 2) + attend_many_workspace(a.d, a.e) : 0;
     Workspace workspace;
     if (!workspace_get(&workspace, size + more)) return 0;
+    void *python = release_python((double)batch.count * (double)a.queries * (double)a.keys * (double)(a.d + a.e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, a.keys);
         a.q = (const float *)batch.at[Q], a.K = (const float *)batch.at[K], a.V = (const float *)batch.at[V];
@@ -194,6 +196,7 @@ PyObject *kernel_attend_vjp(PyObject *self, PyObject *const *args, isize count) 
         if (few) repeat_few(&a, &visible, workspace.floats + size);
         backward(&a, &visible, workspace.floats);
     }
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(1);
 }

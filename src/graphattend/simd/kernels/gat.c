@@ -163,7 +163,9 @@ PyObject *kernel_gat(PyObject *self, PyObject *const *args, isize count) {
     isize lanes = round_up(l.heads, 4);
     Workspace workspace;
     if (!workspace_get(&workspace, layer_workspace(&l, lanes))) return 0;
+    void *python = release_python(((double)l.nodes * (double)l.d + (double)l.n.edges) * (double)(l.heads * l.width));
     f4 bad = run(&l, lanes, workspace.floats);
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(!is_bad(bad));
 }

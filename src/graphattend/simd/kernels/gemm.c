@@ -12,14 +12,14 @@ typedef struct {
     isize row, column;
 } Matrix;
 
-/* Rows k of B as panels of 8 columns, zero-padded: out[panel][k][8]. */
+/* Rows k of B as panels of TILE_COLUMNS, zero-padded: out[panel][k][column]. */
 static void pack_rows(Matrix b, isize depth, isize width, float *out) {
     for (isize j = 0; j < width; j += TILE_COLUMNS) {
         const float *from = b.data + j;
         if (width - j >= TILE_COLUMNS) {
             for (isize k = 0; k < depth; k++, from += b.row, out += TILE_COLUMNS) {
-                STORE(out, LOAD(from));
-                STORE(out + 4, LOAD(from + 4));
+                STOREW(out, LOADW(from));
+                STOREW(out + WIDE, LOADW(from + WIDE));
             }
         } else {
             for (isize k = 0; k < depth; k++, from += b.row, out += TILE_COLUMNS)
@@ -49,8 +49,7 @@ static void pack_columns(Matrix b, isize depth, isize width, float *out) {
     for (isize j = 0; j < width; j += TILE_COLUMNS, out += TILE_COLUMNS * depth) {
         const float *from = b.data + j * b.column;
         if (width - j >= TILE_COLUMNS) {
-            interleave4(from, b.column, depth, out, TILE_COLUMNS);
-            interleave4(from + 4 * b.column, b.column, depth, out + 4, TILE_COLUMNS);
+            for (int c = 0; c < TILE_COLUMNS; c += 4) interleave4(from + c * b.column, b.column, depth, out + c, TILE_COLUMNS);
         } else {
             for (isize k = 0; k < depth; k++)
                 for (isize c = 0; c < TILE_COLUMNS; c++) out[k * TILE_COLUMNS + c] = j + c < width ? from[c * b.column + k] : 0.f;
@@ -58,16 +57,16 @@ static void pack_columns(Matrix b, isize depth, isize width, float *out) {
     }
 }
 
-/* One tile of C: `rows` rows by up to 8 columns. */
+/* One tile of C: `rows` rows by up to TILE_COLUMNS columns. */
 INL void tile_product(const int rows, isize depth, const float *a, isize a_row, isize a_step, const float *b, isize b_step,
                       float *c, isize ldc, isize columns, int add) {
-    f4 sum[TILE_ROWS][2];
+    fw sum[TILE_ROWS][2];
     tile_zero(rows, 2, sum);
     tile_add(rows, 2, depth, a, a_row, a_step, b, b_step, sum);
     if (columns >= TILE_COLUMNS) {
         if (add)
             for (int i = 0; i < rows; i++)
-                for (int j = 0; j < 2; j++) sum[i][j] += LOAD(c + i * ldc + 4 * j);
+                for (int j = 0; j < 2; j++) sum[i][j] += LOADW(c + i * ldc + WIDE * j);
         tile_store(rows, 2, c, ldc, sum);
         return;
     }
@@ -170,12 +169,14 @@ PyObject *kernel_matmul(PyObject *self, PyObject *const *args, isize count) {
     int few = m <= FEW_ROWS && !ta;
     Workspace workspace = {0, 0};
     if (!few && !workspace_get(&workspace, multiply_workspace(n, k))) return 0;
+    void *python = release_python((double)batch.count * (double)m * (double)n * (double)k);
     for (isize i = 0; i < batch.count; i++, batch_next(&batch)) {
         left.data = (const float *)batch.at[1];
         right.data = (const float *)batch.at[2];
         if (few) multiply_few(m, n, k, left, right, (float *)batch.at[0], ldc, 0);
         else multiply_packed(m, n, k, left, right, (float *)batch.at[0], ldc, 0, workspace.floats);
     }
+    regain_python(python);
     if (!few) workspace_free(&workspace);
     return boolean(1);
 }

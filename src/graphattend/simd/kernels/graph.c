@@ -123,6 +123,7 @@ PyObject *kernel_graph_attend(PyObject *self, PyObject *const *args, isize count
     if (!workspace_get(&workspace, n.longest + 1)) return 0;
     float *scores = workspace.floats;
     f4 bad = splat(0.f);
+    void *python = release_python((double)n.edges * (double)q.heads * (double)(q.width + v.width));
     for (isize i = 0; i < q.nodes; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < q.heads; h++) {
@@ -139,6 +140,7 @@ PyObject *kernel_graph_attend(PyObject *self, PyObject *const *args, isize count
                 for (isize e = 0; e < degree; e++) weights.data[(first + e) * weights.edge_step + h] = scores[e];
         }
     }
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(!is_bad(bad));
 }

@@ -5,6 +5,7 @@
 
 static void add_scaled(float *to, const float *from, float factor, isize n) {
     isize i = 0;
+    for (; i + WIDE <= n; i += WIDE) STOREW(to + i, maddw(splatw(factor), LOADW(from + i), LOADW(to + i)));
     for (; i + 4 <= n; i += 4) STORE(to + i, madd(splat(factor), LOAD(from + i), LOAD(to + i)));
     for (; i < n; i++) to[i] += factor * from[i];
 }
@@ -18,6 +19,15 @@ static float *at(const ByHead *by, isize node, isize head) { return by->data + n
 
 enum { Q, K, V, GRAD, DQ, DK, DV, ARRAYS };
 
+/* Rows of neighbours lie anywhere: ask for those of the edge after next. */
+INL void fetch(const float *row, isize n) {
+#ifndef __wasm__
+    for (isize k = 0; k < n; k += 16) __builtin_prefetch(row + k);
+#else
+    (void)row, (void)n;
+#endif
+}
+
 /* One node and head: `ds` receives the gradients of the scores (before the scale). */
 static void node_gradient(const ByHead *a, const Neighbors *n, const ByEdge *weights, isize i, isize h, float scale, float *ds) {
     isize first = (isize)n->start[i], degree = (isize)n->start[i + 1] - first;
@@ -25,6 +35,10 @@ static void node_gradient(const ByHead *a, const Neighbors *n, const ByEdge *wei
     float *dq = at(&a[DQ], i, h), mean = 0.f;
     for (isize e = 0; e < degree; e++) {
         isize j = neighbor(n, first + e);
+        if (first + e + 2 < n->edges) {
+            isize next = neighbor(n, first + e + 2);
+            fetch(at(&a[V], next, h), a[V].width), fetch(at(&a[DV], next, h), a[V].width);
+        }
         float w = weights->data[(first + e) * weights->edge_step + h];
         ds[e] = dot(at(&a[V], j, h), grad, a[V].width);
         mean += w * ds[e];
@@ -32,6 +46,10 @@ static void node_gradient(const ByHead *a, const Neighbors *n, const ByEdge *wei
     }
     for (isize e = 0; e < degree; e++) {
         isize j = neighbor(n, first + e);
+        if (e + 2 < degree) {
+            isize next = neighbor(n, first + e + 2);
+            fetch(at(&a[K], next, h), a[Q].width), fetch(at(&a[DK], next, h), a[Q].width);
+        }
         ds[e] = weights->data[(first + e) * weights->edge_step + h] * (ds[e] - mean);
         add_scaled(dq, at(&a[K], j, h), ds[e] * scale, a[Q].width);
         add_scaled(at(&a[DK], j, h), q, ds[e] * scale, a[Q].width);
@@ -72,6 +90,7 @@ PyObject *kernel_graph_attend_vjp(PyObject *self, PyObject *const *args, isize c
         }
     Workspace workspace;
     if (!workspace_get(&workspace, n.longest + 1)) return 0;
+    void *python = release_python((double)n.edges * (double)a[Q].heads * (double)(a[Q].width + a[V].width));
     for (int i = DQ; i <= DV; i++) clear(&a[i]);
     for (isize i = 0; i < a[Q].nodes; i++)
         for (isize h = 0; h < a[Q].heads; h++) {
@@ -80,6 +99,7 @@ PyObject *kernel_graph_attend_vjp(PyObject *self, PyObject *const *args, isize c
             isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
             for (isize e = 0; e < degree; e++) dbias.data[(first + e) * dbias.edge_step + h] = workspace.floats[e];
         }
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(1);
 }

@@ -31,18 +31,18 @@ INL void quad_scores(const int keys, const float *K, isize ldk, const float *U, 
 
 /* out[r][j] = shrink[r] * out[r][j] + sum_key P[key][r] V[key][j] */
 INL void quad_sum_tile(const int vectors, const float *P, isize keys, const float *V, isize ldv, float *out, isize ldo, f4 shrink) {
-    f4 c[TILE_ROWS][2];
+    fw c[TILE_ROWS][2];
     tile_load(QUAD, vectors, out, ldo, c);
     for (int i = 0; i < QUAD; i++)
-        for (int j = 0; j < vectors; j++) c[i][j] *= splat(shrink[i]);
+        for (int j = 0; j < vectors; j++) c[i][j] *= splatw(shrink[i]);
     tile_add(QUAD, vectors, keys, P, 1, QUAD, V, ldv, c);
     tile_store(QUAD, vectors, out, ldo, c);
 }
 
 static void quad_sum(const float *P, isize keys, const float *V, isize ldv, isize e, float *out, f4 shrink) {
     isize j = 0;
-    for (; j + 8 <= e; j += 8) quad_sum_tile(2, P, keys, V + j, ldv, out + j, e, shrink);
-    for (; j + 4 <= e; j += 4) quad_sum_tile(1, P, keys, V + j, ldv, out + j, e, shrink);
+    for (; j + 2 * WIDE <= e; j += 2 * WIDE) quad_sum_tile(2, P, keys, V + j, ldv, out + j, e, shrink);
+    for (; j + WIDE <= e; j += WIDE) quad_sum_tile(1, P, keys, V + j, ldv, out + j, e, shrink);
     for (; j < e; j++) {
         f4 sum = shrink * (f4){out[j], out[e + j], out[2 * e + j], out[3 * e + j]};
         for (isize k = 0; k < keys; k++) sum = madd(LOAD(P + k * QUAD), splat(V[k * ldv + j]), sum);
@@ -160,7 +160,9 @@ PyObject *kernel_heads(PyObject *self, PyObject *const *args, isize count) {
     isize size = round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     Workspace workspace;
     if (!workspace_get(&workspace, size)) return 0;
+    void *python = release_python((double)rows * (double)h.keys * (double)(dk + dv));
     f4 bad = run(&h, scale, workspace.floats);
+    regain_python(python);
     workspace_free(&workspace);
     return boolean(!is_bad(bad));
 }

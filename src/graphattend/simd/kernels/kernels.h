@@ -38,7 +38,7 @@ typedef struct {
     float scale;
     float *out, *stats; /* per query the maximum of its scores and the sum of exp(score - maximum) */
 } Attention;
-enum { FEW_QUERIES = 2 }; /* one by one up to this: most lanes of a panel would idle */
+enum { FEW_QUERIES = WIDE / 2 }; /* one by one up to this: most lanes of a panel would idle */
 isize attend_many_workspace(isize d, isize e); /* floats */
 f4 attend_many(const Attention *attention, const Visible *visible, float *workspace);
 

@@ -1,4 +1,4 @@
-/* Flash attention's working layout: 8 queries lie across the lanes of two vectors (a "panel"), keys run down. Scores are computed
+/* Flash attention's working layout: the queries lie across the lanes of two vectors (a "panel"), keys run down. Scores are computed
  * transposed, S[key][query], so that everything softmax does is vertical and neither K nor V is ever packed. */
 #ifndef GA_PANEL_H
 #define GA_PANEL_H
@@ -6,9 +6,9 @@
 #include "mask.h"
 #include "tile.h"
 
-#define PANEL 8
+#define PANEL TILE_COLUMNS
 
-/* out[k * 8 + r] = scale * rows[r][k]; rows beyond `count` repeat the last one. */
+/* out[k * PANEL + r] = scale * rows[r][k]; rows beyond `count` repeat the last one. */
 static inline void pack_panel(const float *rows, isize stride, isize count, isize d, float scale, float *out) {
     for (isize r = 0; r < PANEL; r++) {
         const float *from = rows + min_size(r, count - 1) * stride;
@@ -16,9 +16,9 @@ static inline void pack_panel(const float *rows, isize stride, isize count, isiz
     }
 }
 
-/* S[key * lds + 0..7] = K[key] . panel, for `keys` rows of K. */
+/* S[key * lds + query] = K[key] . panel, for `keys` rows of K. */
 INL void panel_scores_rows(const int rows, const float *K, isize ldk, isize d, const float *panel, float *S, isize lds) {
-    f4 c[TILE_ROWS][2];
+    fw c[TILE_ROWS][2];
     tile_zero(rows, 2, c);
     tile_add(rows, 2, d, K, ldk, 1, panel, PANEL, c);
     tile_store(rows, 2, S, lds, c);
@@ -30,13 +30,13 @@ NOINLINE void panel_scores(const float *K, isize ldk, isize keys, isize d, const
     for (; i < keys; i++) panel_scores_rows(1, K + i * ldk, ldk, d, panel, S + i * lds, lds);
 }
 
-/* out[q][j] = shrink[q] * out[q][j] + sum_key P[key][q] X[key][j] for the 8 queries of a panel. */
+/* out[q][j] = shrink[q] * out[q][j] + sum_key P[key][q] X[key][j] for the queries of a panel. */
 INL void panel_sum_tile(const int vectors, const float *P, isize ldp, isize keys, const float *X, isize ldx, float *out,
                         isize ldo, const float *shrink) {
-    f4 c[TILE_ROWS][2];
+    fw c[TILE_ROWS][2];
     tile_load(TILE_ROWS, vectors, out, ldo, c);
     for (int i = 0; i < TILE_ROWS; i++)
-        for (int j = 0; j < vectors; j++) c[i][j] *= splat(shrink[i]);
+        for (int j = 0; j < vectors; j++) c[i][j] *= splatw(shrink[i]);
     tile_add(TILE_ROWS, vectors, keys, P, 1, ldp, X, ldx, c);
     tile_store(TILE_ROWS, vectors, out, ldo, c);
 }
@@ -44,21 +44,21 @@ INL void panel_sum_tile(const int vectors, const float *P, isize ldp, isize keys
 NOINLINE void panel_sum(const float *P, isize ldp, isize keys, const float *X, isize ldx, isize d, float *out, isize ldo,
                         const float *shrink) {
     isize j = 0;
-    for (; j + 8 <= d; j += 8)
+    for (; j + 2 * WIDE <= d; j += 2 * WIDE)
         for (int h = 0; h < PANEL; h += TILE_ROWS)
             panel_sum_tile(2, P + h, ldp, keys, X + j, ldx, out + h * ldo + j, ldo, shrink + h);
-    for (; j + 4 <= d; j += 4)
+    for (; j + WIDE <= d; j += WIDE)
         for (int h = 0; h < PANEL; h += TILE_ROWS)
             panel_sum_tile(1, P + h, ldp, keys, X + j, ldx, out + h * ldo + j, ldo, shrink + h);
-    for (; j < d; j++) { /* the last one to three columns, with the queries across the lanes */
-        f4 a = splat(0.f), b = a;
+    for (; j < d; j++) { /* the last columns, fewer than a vector, with the queries across the lanes */
+        fw a = splatw(0.f), b = a;
         for (isize k = 0; k < keys; k++) {
-            f4 x = splat(X[k * ldx + j]);
-            a = madd(LOAD(P + k * ldp), x, a), b = madd(LOAD(P + k * ldp + 4), x, b);
+            fw x = splatw(X[k * ldx + j]);
+            a = maddw(LOADW(P + k * ldp), x, a), b = maddw(LOADW(P + k * ldp + WIDE), x, b);
         }
-        for (int q = 0; q < 4; q++) {
+        for (int q = 0; q < WIDE; q++) {
             out[q * ldo + j] = out[q * ldo + j] * shrink[q] + a[q];
-            out[(q + 4) * ldo + j] = out[(q + 4) * ldo + j] * shrink[q + 4] + b[q];
+            out[(q + WIDE) * ldo + j] = out[(q + WIDE) * ldo + j] * shrink[q + WIDE] + b[q];
         }
     }
 }
@@ -80,14 +80,14 @@ static inline int panel_mask(float *S, isize lds, isize keys, isize first, const
     isize low = limits[0];
     for (int r = 1; r < PANEL; r++) low = min_size(low, limits[r]);
     if (low >= first + keys) return mask->allowed || mask->added;
-    i4 a = {limits[0], limits[1], limits[2], limits[3]}, b = {limits[4], limits[5], limits[6], limits[7]};
-    f4 gone = splat(MINUS_INFINITY);
+    iw a = *(const iwu *)limits, b = *(const iwu *)(limits + WIDE);
+    fw gone = splatw(MINUS_INFINITY);
     for (isize k = 0; k < keys; k++) {
         int key = (int)(first + k);
-        i4 here = {key, key, key, key};
+        iw here = key - (iw){0};
         float *row = S + k * lds;
-        STORE(row, select((i4)(here < a), LOAD(row), gone));
-        STORE(row + 4, select((i4)(here < b), LOAD(row + 4), gone));
+        STOREW(row, selectw((iw)(here < a), LOADW(row), gone));
+        STOREW(row + WIDE, selectw((iw)(here < b), LOADW(row + WIDE), gone));
     }
     return 1;
 }

@@ -183,6 +183,7 @@ PyObject *kernel_poincare(PyObject *self, PyObject *const *args, isize count) {
     if (!workspace_get(&workspace, 4 * row + 2 * d + 2)) return 0;
     double *wide = (double *)workspace.floats;
     float *key_gaps = workspace.floats + 2 * round_up(d, 2), *value_gaps = key_gaps, *distance = key_gaps + 2 * row, *w = distance + row;
+    void *python = release_python((double)(m + 1) * (double)n * (double)d);
     all_gaps((const float *)k.data, step(&k, 2), n, d, c, key_gaps);
     if (with_values && !same) {
         value_gaps = key_gaps + row;
@@ -204,6 +205,7 @@ PyObject *kernel_poincare(PyObject *self, PyObject *const *args, isize count) {
         if (wanted[0])
             midpoint(w, value_gaps, (const float *)v.data, step(&v, 2), n, d, c, (float *)(results[0].data + i * results[0].strides[0]), wide);
     }
+    regain_python(python);
     workspace_free(&workspace);
     return fine ? boolean(1) : declined();
 }

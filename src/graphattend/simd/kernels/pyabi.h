@@ -59,6 +59,8 @@ PYTHON PyObject *PyErr_NoMemory(void);
 PYTHON void *PyMem_Malloc(usize);
 PYTHON void PyMem_Free(void *);
 PYTHON void Py_IncRef(PyObject *);
+PYTHON void *PyEval_SaveThread(void);
+PYTHON void PyEval_RestoreThread(void *);
 PYTHON_DATA PyObject _Py_NoneStruct;
 PYTHON_DATA PyObject _Py_TrueStruct;
 PYTHON_DATA PyObject _Py_FalseStruct;

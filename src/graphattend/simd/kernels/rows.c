@@ -2,6 +2,61 @@
  * what it cannot keep in registers costs more than the multiply-adds. */
 #include "rows.h"
 
+#if WIDE > 4
+/* Where the vectors are wide, row after row suits the hardware's prefetching. */
+INL f4 long_dot(const float *a, const float *b, isize d) {
+    fw sum0 = splatw(0.f), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    isize k = 0;
+    for (; k + 4 * WIDE <= d; k += 4 * WIDE) {
+        sum0 = maddw(LOADW(a + k), LOADW(b + k), sum0);
+        sum1 = maddw(LOADW(a + k + WIDE), LOADW(b + k + WIDE), sum1);
+        sum2 = maddw(LOADW(a + k + 2 * WIDE), LOADW(b + k + 2 * WIDE), sum2);
+        sum3 = maddw(LOADW(a + k + 3 * WIDE), LOADW(b + k + 3 * WIDE), sum3);
+    }
+    for (; k + WIDE <= d; k += WIDE) sum0 = maddw(LOADW(a + k), LOADW(b + k), sum0);
+    f4 sum = fold((sum0 + sum1) + (sum2 + sum3));
+    for (; k + 4 <= d; k += 4) sum = madd(LOAD(a + k), LOAD(b + k), sum);
+    for (; k < d; k++) sum[0] += a[k] * b[k];
+    return sum;
+}
+
+void row_dots(const float *K, isize stride, isize n, const float *q, isize d, float *out) {
+    isize i = 0;
+    for (; i + 4 <= n; i += 4) {
+        const float *row = K + i * stride;
+        f4 a = long_dot(row, q, d), b = long_dot(row + stride, q, d);
+        f4 c = long_dot(row + 2 * stride, q, d), e = long_dot(row + 3 * stride, q, d);
+        STORE(out + i, hsum4(a, b, c, e));
+    }
+    for (; i < n; i++) out[i] = hsum(long_dot(K + i * stride, q, d));
+}
+
+/* out[j] += sum of w[i] rows[i][j] for `vectors` vectors of columns, all of them in registers. */
+INL void add_columns(const int vectors, const float *V, isize stride, isize n, const float *w, float *out) {
+    fw sum[8];
+    for (int j = 0; j < vectors; j++) sum[j] = LOADW(out + j * WIDE);
+#pragma GCC unroll 1
+    for (isize i = 0; i < n; i++, V += stride) {
+        fw weight = splatw(w[i]);
+        for (int j = 0; j < vectors; j++) sum[j] = maddw(LOADW(V + j * WIDE), weight, sum[j]);
+    }
+    for (int j = 0; j < vectors; j++) STOREW(out + j * WIDE, sum[j]);
+}
+
+void add_weighted(const float *V, isize stride, isize n, const float *w, isize d, float *out) {
+    isize j = 0;
+    for (; j + 8 * WIDE <= d; j += 8 * WIDE) add_columns(8, V + j, stride, n, w, out + j);
+    for (; j + 4 * WIDE <= d; j += 4 * WIDE) add_columns(4, V + j, stride, n, w, out + j);
+    for (; j + WIDE <= d; j += WIDE) add_columns(1, V + j, stride, n, w, out + j);
+    for (; j + 4 <= d; j += 4) {
+        f4 sum = LOAD(out + j);
+        for (isize i = 0; i < n; i++) sum = madd(LOAD(V + i * stride + j), splat(w[i]), sum);
+        STORE(out + j, sum);
+    }
+    for (; j < d; j++)
+        for (isize i = 0; i < n; i++) out[j] += w[i] * V[i * stride + j];
+}
+#else
 /* Six sums hide the latency of multiply-adds; eight leave too few registers. */
 enum { ROWS = 6 };
 
@@ -102,3 +157,4 @@ void add_weighted(const float *V, isize stride, isize n, const float *w, isize d
         add_rows(1, &row, w + i, d, out);
     }
 }
+#endif

@@ -87,8 +87,10 @@ PyObject *kernel_attend_one(PyObject *self, PyObject *const *args, isize count) 
         return wrong_value("attend_one: leading axes do not broadcast");
     Mask none = {0, 0, 0, 0};
     f4 bad = splat(0.f);
+    void *python = release_python((double)batch.count * (double)n * (double)(d + e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         bad += attend_one((const float *)batch.at[1], (const float *)batch.at[2], step(&k, 2), (const float *)batch.at[3],
                           step(&v, 2), n, d, e, scale, none, (float *)batch.at[0], 0);
+    regain_python(python);
     return boolean(!is_bad(bad));
 }

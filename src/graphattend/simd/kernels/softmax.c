@@ -8,6 +8,17 @@
 f4 exp_sixteens(const float *x, float *y, isize n, float peak) {
     const float *t = exp_table();
     f4 sum0 = splat(0.f), sum1 = sum0, top = splat(peak);
+#if WIDE > 4
+    fw wide = splatw(0.f);
+    for (const float *end = x + (n & ~(isize)(4 * WIDE - 1)); x != end; x += 4 * WIDE, y += 4 * WIDE, n -= 4 * WIDE) {
+        fw e[4];
+        for (int k = 0; k < 4; k++) e[k] = LOADW(x + WIDE * k) - splatw(peak);
+        exp_wides(4, t, e);
+        for (int k = 0; k < 4; k++) STOREW(y + WIDE * k, e[k]);
+        wide += (e[0] + e[2]) + (e[1] + e[3]);
+    }
+    sum0 = fold(wide);
+#endif
     for (const float *end = x + n; x != end; x += 16, y += 16) {
         f4 e[4];
         for (int k = 0; k < 4; k++) e[k] = LOAD(x + 4 * k) - top;
@@ -63,10 +74,12 @@ PyObject *kernel_softmax(PyObject *self, PyObject *const *args, isize count) {
     batch_start(&batch, &out, 1);
     if (batch_add(&batch, &out, 1) != 0 || batch_add(&batch, &x, 1) != 1)
         return wrong_value("softmax: x and out differ in shape");
+    void *python = release_python((double)batch.count * (double)len(&x, 1));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         if (kind == FLOAT32) softmax_row((const float *)batch.at[1], (float *)batch.at[0], len(&x, 1));
         else softmax_row64((const double *)batch.at[1], (double *)batch.at[0], len(&x, 1));
     }
+    regain_python(python);
     return boolean(1);
 }
 

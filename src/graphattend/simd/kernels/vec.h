@@ -71,6 +71,44 @@ INL f4 hsum4(f4 a, f4 b, f4 c, f4 d) {
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
+/* The widest vector of the instruction set, for the loops that count: WIDE float32 lanes. */
+#if defined(__AVX512F__)
+#define WIDE 16
+#elif defined(__AVX__)
+#define WIDE 8
+#else
+#define WIDE 4
+#endif
+#if WIDE > 4
+typedef float fw __attribute__((vector_size(4 * WIDE)));
+typedef float fwu __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
+typedef int iw __attribute__((vector_size(4 * WIDE)));
+typedef int iwu __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
+typedef unsigned uw __attribute__((vector_size(4 * WIDE)));
+INL fw splatw(float x) { return x - (fw){0.f}; }
+INL fw maddw(fw a, fw b, fw c) { return a * b + c; }
+INL fw selectw(iw mask, fw yes, fw no) { return (fw)(((iw)yes & mask) | ((iw)no & ~mask)); }
+INL fw vmaxw(fw a, fw b) { return selectw((iw)(a < b), b, a); }
+INL f4 fold(fw v) { /* the lanes summed in fours */
+    f4 sum = *(const f4u *)&v;
+    for (int i = 4; i < WIDE; i += 4) sum += *(const f4u *)((const float *)&v + i);
+    return sum;
+}
+#else
+typedef f4 fw;
+typedef f4u fwu;
+typedef i4 iw;
+typedef int iwu __attribute__((vector_size(16), aligned(4), may_alias));
+typedef u4 uw;
+#define splatw splat
+#define maddw madd
+#define selectw select
+#define vmaxw vmax
+INL f4 fold(fw v) { return v; }
+#endif
+#define LOADW(p) (*(const fwu *)(p))
+#define STOREW(p, v) (*(fwu *)(p) = (v))
+
 #define MINUS_INFINITY (-__builtin_inff())
 
 INL isize min_size(isize a, isize b) { return a < b ? a : b; }
@@ -79,6 +117,7 @@ INL isize round_up(isize n, isize step) { return (n + step - 1) / step * step; }
 
 /* Folds `x` into a running test: the sum stays 0 unless some x was infinite or NaN. */
 INL f4 note_bad(f4 sum, f4 x) { return madd(x, splat(0.f), sum); }
+INL fw note_badw(fw sum, fw x) { return maddw(x, splatw(0.f), sum); }
 INL int is_bad(f4 sum) { return !(hsum(sum) == 0.f); }
 
 #endif
