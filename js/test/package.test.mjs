@@ -55,6 +55,16 @@ describe("the package", () => {
     assert.equal(tsc.status, 0, tsc.stdout);
   });
 
+  it("types: the README's examples compile, against ES2020 and with the libraries checked", () => {
+    const text = readFileSync(join(js, "README.md"), "utf8");
+    writeFileSync(join(app, "readme.mts"), [...text.matchAll(/^```(?:js|ts)\n(.*?)^```/gms)].map((m) => m[1]).join("\n"));
+    writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ files: ["readme.mts"], compilerOptions: { strict: true, noEmit: true, target: "es2022",
+      lib: ["es2020", "dom"], module: "esnext", moduleResolution: "bundler", skipLibCheck: false, types: [] } }));
+    const tsc = spawnSync(bin("tsc"), ["-p", "."], { cwd: app, encoding: "utf8" });
+    rmSync(join(app, "tsconfig.json"));
+    assert.equal(tsc.status, 0, tsc.stdout);
+  });
+
   it("the lock file names no registry", () => {
     assert.doesNotMatch(readFileSync(join(js, "package-lock.json"), "utf8"), /"resolved": "http/);
   });
