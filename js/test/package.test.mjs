@@ -118,7 +118,19 @@ describe("command line", () => {
       assert.equal(stdout, "");
       assert.equal(stderr.trim().split("\n").length, 1, stderr);
     }
-    assert.equal(cli("--help").status, 0);
+    for (const args of [["--help"], ["vendor", "--help"], ["doctor", "--help"]]) {
+      const { status, stdout } = cli(...args);
+      assert.deepEqual([status, stdout.startsWith("Usage:")], [0, true]);
+    }
+  });
+
+  it("doctor tells what is missing, else starts", () => {
+    const healthy = cli("doctor", indexURL);
+    assert.equal(healthy.status, 0, healthy.stderr);
+    assert.match(healthy.stdout, /^graphattend \S+, NumPy \S+, \S+: started in \d+ ms/);
+    const sick = cli("doctor", app);
+    assert.equal(sick.status, 2);
+    assert.match(sick.stderr, /^graphattend: .*: no such file; give indexURL a folder made by `npx graphattend vendor`/);
   });
 });
 
