@@ -229,6 +229,28 @@ def test_an_interrupted_write_leaves_no_debris(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.native
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(LoadError, match=r"pipe\.npz: cannot be written \(is not a regular file\)"):
+        storage.write_archive(tmp_path / "pipe.npz", {}, {"kind": "x"})
+    assert (tmp_path / "pipe.npz").is_fifo()
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe.npz"]
+
+
+def test_a_file_keeps_its_permissions_and_a_read_only_one_its_content(tmp_path):
+    path = tmp_path / "a.npz"
+    storage.write_archive(path, {}, {"kind": "x"})
+    path.chmod(0o600)
+    storage.write_archive(path, {"x": np.ones(3)}, {"kind": "x"})
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_bytes()
+    path.chmod(0o400)
+    with pytest.raises(LoadError, match=r"a\.npz: cannot be written \(is read-only\)"):
+        storage.write_archive(path, {}, {"kind": "x"})
+    assert path.read_bytes() == before
+
+
 def test_cannot_write_into_a_missing_folder_or_over_a_folder(tmp_path):
     with pytest.raises(LoadError, match=r"a\.npz: cannot be written"):
         storage.write_archive(tmp_path / "missing" / "a.npz", {}, {"kind": "x"})

@@ -36,8 +36,12 @@ def build() -> None:
     updating = Path(sys.prefix) == ENVIRONMENT
     if not updating:
         if ENVIRONMENT.exists():
+            if not STAMP.exists() and any(ENVIRONMENT.iterdir()):
+                sys.exit(f"{ENVIRONMENT} is not one that this tool made: move it away, or remove it")
             shutil.rmtree(ENVIRONMENT)
         print(f"Creating .venv with Python {sys.version.split()[0]}", flush=True)
+        ENVIRONMENT.mkdir()
+        STAMP.write_text("")  # from the start, so that one left unfinished is known as ours
         venv.create(ENVIRONMENT, with_pip=True)
     print(f"Installing {REQUIREMENTS.name} (once; about a minute)", flush=True)
     pip("install", "-qq", "--requirement", str(REQUIREMENTS))

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,8 @@ VERSIONS_FILE = HERE / "pyodide-versions.toml"
 LOCK = "pyodide-lock.json"
 CDN_TIMEOUT = 5
 KEEP_DAYS = 14
+#: Names of what may be removed from the cache: distributions, and folders that killed runs left unfinished.
+OURS = re.compile(r"dist-[0-9a-f]{16}|\.new-\w{8}")
 
 Table = dict[str, Any]
 
@@ -237,10 +240,9 @@ def distribution(cache: Path, wheel: Path) -> Path:
 def forget_old(cache: Path) -> None:
     """Remove distributions of wheels nobody has used for a while, and what killed runs left."""
     limit = time.time() - KEEP_DAYS * 86400
-    for pattern in ("dist-*", ".new-*"):
-        for folder in (cache / "pyodide").glob(pattern):
-            if folder.stat().st_mtime < limit:
-                shutil.rmtree(folder, ignore_errors=True)
+    for folder in (cache / "pyodide").iterdir():
+        if OURS.fullmatch(folder.name) and folder.stat().st_mtime < limit:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def assemble(wheel: Path | None = None) -> Path:

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AttentionError } from "./errors.js";
 import { CDN, npmPyodide, PYODIDE_VERSION } from "./runtime.js";
@@ -9,6 +9,10 @@ import { VERSION } from "./version.js";
 /** The parts of Pyodide that are needed; its consoles, maps and types are not. */
 const RUNTIME = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
 const LOCK = "pyodide-lock.json";
+/** The hashes of a folder's files, by name: what says that a folder is ours, and which of its files. */
+const MANIFEST = "sha256.json";
+
+type Hashes = Readonly<Record<string, string>>;
 
 interface Lock {
   packages: Record<string, { file_name: string; sha256: string; depends: string[]; [more: string]: unknown }>;
@@ -17,14 +21,17 @@ interface Lock {
 
 const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
-/** Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash. */
+/**
+ * Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash.
+ * In a folder that is there already, only files that an earlier call wrote are replaced or removed.
+ */
 export async function vendor(folder: string, from: string | undefined, log: (line: string) => void): Promise<void> {
+  const target = resolve(folder);
+  await written(target);
   const source = from ?? await installed();
   const lock = JSON.parse(new TextDecoder().decode(await take(source, LOCK, undefined))) as Lock;
-  const target = resolve(folder);
-  const draft = join(dirname(target), `.${basename(target)}.part`);
-  await rm(draft, { recursive: true, force: true });
-  await mkdir(draft, { recursive: true });
+  await mkdir(dirname(target), { recursive: true });
+  const draft = await mkdtemp(join(dirname(target), `.${basename(target)}.`));
   const hashes: Record<string, string> = {};
   const sizes: Record<string, { sha256: string; size: number }> = {};
   const put = async (name: string, data: Uint8Array): Promise<void> => {
@@ -58,17 +65,52 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
     lock["files"] = Object.fromEntries(RUNTIME.map((name) => [name, sizes[name]]));
     await put(LOCK, new TextEncoder().encode(JSON.stringify(lock)));
     await put("worker.js", new Uint8Array(await readFile(new URL("./worker.js", import.meta.url))));
-    await writeFile(join(draft, "sha256.json"), `${JSON.stringify(hashes, null, 2)}\n`);
-    await rm(target, { recursive: true, force: true });
-    await rename(draft, target);
-  } catch (error) {
+    await writeFile(join(draft, MANIFEST), `${JSON.stringify(hashes, null, 2)}\n`);
+    await install(draft, target, hashes);
+  } finally {
     await rm(draft, { recursive: true, force: true });
-    throw error;
   }
   log(target);
 }
 
 const problem = (message: string): AttentionError => new AttentionError("load_error", message);
+
+/** What an earlier call wrote into the folder; undefined if nothing is there. Anything else is not ours to replace. */
+async function written(target: string): Promise<Hashes | undefined> {
+  const names = await readdir(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw problem(`${target}: ${error.code === "ENOTDIR" ? "is not a folder" : error.message}`);
+  });
+  if (names.length === 0) return undefined;
+  const text = await readFile(join(target, MANIFEST), "utf8").catch(() => "");
+  try {
+    const found: unknown = JSON.parse(text);
+    if (typeof found === "object" && found !== null && LOCK in found
+      && Object.entries(found).every(([name, hash]) => name === basename(name) && /^[0-9a-f]{64}$/.test(String(hash)))) return found as Hashes;
+  } catch { /* no manifest of ours */ }
+  throw problem(`${target}: is not empty, and not a folder that vendor wrote; name a new folder`);
+}
+
+/** Put the draft's files in place of those that an earlier call wrote. */
+async function install(draft: string, target: string, hashes: Hashes): Promise<void> {
+  const old = await written(target);
+  for (const name of new Set([...Object.keys(old ?? {}), ...Object.keys(hashes)])) {
+    const data = await readFile(join(target, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw problem(`${join(target, name)}: ${error.message}`);
+    });
+    // Files of this very version are there if an earlier call was interrupted.
+    if (data !== undefined && ![old?.[name], hashes[name]].includes(sha256(data))) {
+      throw problem(`${join(target, name)}: has changed since vendor wrote it, or is not its file; move it away first`);
+    }
+  }
+  await mkdir(target, { recursive: true });
+  const files = Object.keys(hashes);
+  // An interruption leaves what the next call knows as its own: into an empty folder the manifest goes first.
+  for (const name of old === undefined ? [MANIFEST, ...files] : files) await rename(join(draft, name), join(target, name));
+  for (const name of Object.keys(old ?? {})) if (!(name in hashes)) await rm(join(target, name), { force: true });
+  if (old !== undefined) await rename(join(draft, MANIFEST), join(target, MANIFEST));
+}
 
 async function installed(): Promise<string> {
   try {

@@ -92,6 +92,37 @@ describe("command line", () => {
     assert.deepEqual(readdirSync(work).filter((n) => n.includes("second")), [], "nothing is left behind");
   });
 
+  it("vendor removes only what it wrote", () => {
+    const listing = (folder) => readdirSync(folder).sort();
+    const folder = join(work, "shared");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "index.html"), "mine");
+    for (const name of [folder, ".", join(folder, "index.html")]) {
+      const before = listing(work);
+      const { status, stderr } = cli("vendor", name, "--from", indexURL);
+      assert.deepEqual([status, stderr.trim().split("\n").length], [2, 1], stderr);
+      assert.deepEqual(listing(work), before);
+    }
+    assert.equal(readFileSync(join(folder, "index.html"), "utf8"), "mine");
+    rmSync(join(folder, "index.html"));
+    assert.equal(cli("vendor", folder, "--from", indexURL).status, 0, "an empty folder is filled");
+    // A folder of an earlier version, with a file that is no longer needed and one of the user's.
+    const files = listing(folder);
+    const manifest = join(folder, "sha256.json");
+    const stale = createHash("sha256").update("old").digest("hex");
+    writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, "utf8")), "old.whl": stale }));
+    writeFileSync(join(folder, "old.whl"), "old");
+    writeFileSync(join(folder, "index.html"), "mine");
+    const again = cli("vendor", folder, "--from", indexURL);
+    assert.equal(again.status, 0, again.stderr);
+    assert.deepEqual(listing(folder), [...files, "index.html"].sort());
+    writeFileSync(join(folder, "worker.js"), "changed by hand");
+    const refused = cli("vendor", folder, "--from", indexURL);
+    assert.deepEqual([refused.status, /worker\.js: has changed/.test(refused.stderr)], [2, true], refused.stderr);
+    assert.equal(readFileSync(join(folder, "worker.js"), "utf8"), "changed by hand");
+    assert.deepEqual(readdirSync(work).filter((n) => n.startsWith(".shared")), [], "no draft is left behind");
+  });
+
   it("analyze prints what Python's command line prints", () => {
     const nodes = Array.from({ length: 8 }, (_x, id) => ({ id: `n${id}` }));
     const links = nodes.flatMap((n, i) => [1, 3].map((step) => ({ source: n.id, target: nodes[(i + step) % 8].id })));

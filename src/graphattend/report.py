@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import html
 import importlib.util
+import io
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 from ._validate import as_choice
 from .analysis import Analysis
 from .errors import InvalidConfigError, UnsupportedError
-from .storage import write_atomically
+from .storage import load_errors, write_atomically
 
 #: Most nodes that the graph's picture and the heat map show: the best connected ones.
 MAX_DRAWN, MAX_HEAT = 150, 24
@@ -266,8 +268,8 @@ def _top_table(analysis: Analysis, count: int) -> str:
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
 
 
-def check_plot_path(path: str) -> None:
-    """Refuse a plot that could not be written, before the work is done."""
+def check_plot_path(path: str, *inputs: str | None) -> None:
+    """Refuse a plot that could not be written, or would take the place of an input, before the work is done."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InvalidConfigError(
@@ -275,8 +277,14 @@ def check_plot_path(path: str) -> None:
         )
     if not Path(path).resolve().parent.is_dir():
         raise InvalidConfigError(f"--plot: no such folder: {Path(path).parent}", argument="--plot")
+    if any(name is not None and _same_file(path, name) for name in inputs):
+        raise InvalidConfigError(f"--plot: {path!r:.80} is an input, which it would replace", argument="--plot")
     if suffix == ".png" and importlib.util.find_spec("matplotlib") is None:
         raise UnsupportedError("--plot: .png needs matplotlib (pip install 'graphattend[plot]')", argument="--plot")
+
+
+def _same_file(one: str, other: str) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> None:
@@ -321,10 +329,12 @@ def write_picture(path: str, svg: Callable[[], str], page: Callable[[], str], dr
     check_plot_path(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
-        _write_png(path, draw)
-        return
-    text = page() if suffix == ".html" else svg().replace("</title>", f"</title><style>{_STYLE}</style>", 1)
-    write_atomically(path, text.encode())
+        data = _png(draw)
+    else:
+        text = page() if suffix == ".html" else svg().replace("</title>", f"</title><style>{_STYLE}</style>", 1)
+        data = text.encode()
+    with load_errors(path):
+        write_atomically(path, data)
 
 
 def _attention_svg(analysis: Analysis) -> str:
@@ -333,7 +343,7 @@ def _attention_svg(analysis: Analysis) -> str:
     return graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=720)
 
 
-def _write_png(path: str, draw: Callable[[Any], None]) -> None:
+def _png(draw: Callable[[Any], None]) -> bytes:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -341,8 +351,10 @@ def _write_png(path: str, draw: Callable[[Any], None]) -> None:
 
     figure, axes = plt.subplots(figsize=(8, 8))
     draw(axes)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=120, bbox_inches="tight")
     plt.close(figure)
+    return data.getvalue()
 
 
 @dataclasses.dataclass(frozen=True)

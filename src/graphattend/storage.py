@@ -7,6 +7,7 @@ Reading never runs anything from the file: no pickle, no eval. Whatever is wrong
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -209,8 +210,18 @@ def load_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Write beside the target, flush to the disk, then rename; on failure nothing is left behind."""
+    """Write beside the target, flush to the disk, then rename; on failure nothing is left behind.
+
+    A file that is there keeps its permissions. What is read-only, or no regular file, is not replaced.
+    """
     target = os.path.realpath(path)
+    mode = None
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(target).st_mode
+    if mode is not None and not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is not a regular file")
+    if mode is not None and not mode & 0o222:
+        raise PermissionError(errno.EACCES, "is read-only")
     folder, base = os.path.split(target)
     temporary = os.path.join(folder, f".{base[:100]}.{secrets.token_hex(8)}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
@@ -219,6 +230,8 @@ def write_atomically(path: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if mode is not None:
+            os.chmod(temporary, stat.S_IMODE(mode))
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

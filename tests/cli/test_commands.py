@@ -143,6 +143,13 @@ def test_embeddings_from_files(run: Run, tmp_path: Path, graph: Path, suffix: st
     np.testing.assert_array_equal(json.loads(run(*words)[1])["results"][0]["weights"], wanted)
 
 
+@pytest.mark.parametrize("text", ["4 2\n10 1 2\n11 1 2\n12 1 2\n13 1 2\n", "10 0.5\n11 1.5\n12 2.5\n13 3.5\n"])
+def test_words_are_no_coordinates(run: Run, tmp_path: Path, graph: Path, text: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text(text)
+    refused(run("analyze", "--graph", graph, "--mechanism", "flash", "--embeddings", path), "words.txt", "names")
+
+
 def test_compare(run: Run, graph: Path) -> None:
     words = ["compare", "--graph", graph, "--mechanism", "flash", "--mechanism", "linear", "--mechanism", "hyperbolic"]
     found = json.loads(run(*words, "--json")[1])
@@ -301,6 +308,20 @@ def test_png(command: str, run: Run, tmp_path: Path, graph: Path) -> None:
     seconds = ["--seconds", 0.001] if command == "benchmark" else []
     assert run(command, "--graph", graph, "--mechanism", "flash", "--plot", path, *seconds)[0] == 0
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plot_never_takes_the_place_of_an_input(run: Run, tmp_path: Path, graph: Path) -> None:
+    link, vectors = tmp_path / "link.html", tmp_path / "vectors.svg"
+    vectors.write_text("1 0\n0 1\n1 1\n0 0\n")
+    link.symlink_to(graph)
+    for command, plot in (("analyze", link), ("compare", link), ("benchmark", vectors), ("analyze", vectors)):
+        words = ["--graph", graph, "--embeddings", vectors, "--mechanism", "flash", "--plot", plot]
+        refused(run(command, *words), "--plot", "is an input")
+    assert graph.read_text() == EDGES
+    (tmp_path / "folder.svg").mkdir()
+    status, _, err = run("analyze", "--graph", graph, "--mechanism", "flash", "--plot", tmp_path / "folder.svg")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "folder.svg: is not a regular file" in err
 
 
 def test_png_without_matplotlib(run: Run, tmp_path: Path, graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -46,6 +47,13 @@ def assert_same_bits(plain: Any, ours: Any) -> None:
     if plain.dtype.kind == "f":
         plain, ours = (np.where(np.isnan(x), x.dtype.type(np.nan), x) for x in (plain, ours))
     assert plain.tobytes() == ours.tobytes()
+
+
+def assert_near(ulps: float, plain: Any, ours: Any) -> None:
+    """Two results that are each within so many units in the last place of the exact one."""
+    plain, ours = np.asarray(plain), np.asarray(ours)
+    assert (plain.dtype, plain.shape) == (ours.dtype, ours.shape)
+    assert (np.abs(plain - ours) <= 2 * ulps * np.spacing(np.maximum(np.abs(plain), np.abs(ours)))).all()
 
 
 def specials(dtype: type[np.floating[Any]]) -> np.ndarray:
@@ -341,7 +349,11 @@ def test_float64_exp_is_accurate(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("name", "dtype"), [("exp", np.float64), *((n, np.float32) for n in ULPS)])
 class TestTranscendental:
-    """exp, log, tanh, sin, cos where the result is known, and independence of the layout."""
+    """exp, log, tanh, sin, cos where the result is known, and independence of the layout.
+
+    Our loops give the same bits for every layout; NumPy's own promise that only within their accuracy (with AVX-512
+    its float64 exp takes another path for negative strides).
+    """
 
     def test_special_values(self, name: str, dtype: type[np.floating[Any]]) -> None:
         function = getattr(np, name)
@@ -371,22 +383,22 @@ class TestTranscendental:
     def test_layouts_sizes_and_overlap(
         self, name: str, dtype: type[np.floating[Any]], rng: np.random.Generator
     ) -> None:
-        function = getattr(np, name)
+        function, assert_same = getattr(np, name), assert_same_bits if ACTIVE else partial(assert_near, ULPS[name])
         with accelerate_numpy():
             for n in SIZES:
                 x = np.abs(rng.standard_normal(n)).astype(dtype) * 3
                 one_by_one = np.array([function(x[i : i + 1])[0] for i in range(n)], dtype)
                 for y in layouts(x):
-                    assert_same_bits(one_by_one, function(y))
+                    assert_same(one_by_one, function(y))
                 in_place = x.copy()
-                assert_same_bits(one_by_one, function(in_place, out=in_place))
+                assert_same(one_by_one, function(in_place, out=in_place))
             x = np.abs(rng.standard_normal(64)).astype(dtype)
             expected = function(x)
             for source, target in ((slice(0, 63), slice(1, 64)), (slice(1, 64), slice(0, 63))):
                 line = x.copy()
-                assert_same_bits(expected[source], function(line[source], out=line[target]).copy())
+                assert_same(expected[source], function(line[source], out=line[target]).copy())
             line = x.copy()
-            assert_same_bits(expected, function(line, out=line[::-1]).copy())
+            assert_same(expected, function(line, out=line[::-1]).copy())
 
 
 def outcome(function: Callable[[], Any]) -> str:

@@ -73,27 +73,61 @@ def test_measures_by_hand(bench):
     assert precision == pytest.approx((1 / 1 + 2 / 3) / 2)
 
 
+@pytest.mark.parametrize("published", [False, True])
 @pytest.mark.parametrize("geometry", ["poincare", "euclidean"])
-def test_objective_gradient(bench, wordnet, geometry):
+def test_objective_gradient(bench, wordnet, geometry, published):
     h = bench.read_hierarchy(wordnet)
     rng = np.random.default_rng(0)
     x = rng.uniform(-0.4, 0.4, (63, 3))
     batch = ga.training.Pairs(h.closure, 63, num_negatives=5).batch(np.arange(7), rng)
-    objective = bench.make_objective(geometry)
+    objective = bench.make_objective(geometry, published=published)
     loss, grads = objective({"x": x}, batch, rng)
     direction = rng.normal(size=x.shape)
 
     def at(step):
-        return objective({"x": x + step * direction}, batch, rng)[0] * len(batch.source)
+        return objective({"x": x + step * direction}, batch, rng)[0] * (1 if published else len(batch.source))
 
     step = 1e-5
     numeric = (8 * (at(step) - at(-step)) - at(2 * step) + at(-2 * step)) / (12 * step)
     assert np.sum(grads["x"] * direction) == pytest.approx(numeric, rel=1e-7)
-    if geometry == "poincare":
-        manifold = ga.geometry.Poincare()
-        d = [[manifold.dist(x[u], x[v]) for v in (t, *n)] for u, t, n in zip(*batch, strict=True)]
-        expected = np.mean([np.log(np.exp(-np.array(row)).sum()) + row[0] for row in d])
-        assert loss == pytest.approx(expected, rel=1e-12)
+    manifold = ga.geometry.Poincare() if geometry == "poincare" else ga.geometry.Euclidean()
+    power = 2 if published and geometry == "euclidean" else 1
+    d = [[manifold.dist(x[u], x[v]) ** power for v in (t, *n)] for u, t, n in zip(*batch, strict=True)]
+    expected = np.mean([np.log(np.exp(-np.array(row)).sum()) + row[0] for row in d])
+    assert loss == pytest.approx(expected, rel=1e-12)
+
+
+def test_negatives_of_the_published_schedule(bench):
+    taken = np.eye(5, dtype=bool)
+    taken[0, [1, 2]] = True
+    source = np.zeros(6000, int)
+    uniform = bench.draw_negatives(taken, source, None, np.random.default_rng(0))
+    shares = np.bincount(uniform, minlength=5) / 6000
+    np.testing.assert_allclose(shares, [0, 0, 0, 0.5, 0.5], atol=0.03)
+    frequency = np.cumsum([0.0, 9.0, 5.0, 1.0, 3.0])
+    weighted = bench.draw_negatives(taken, source, frequency, np.random.default_rng(0))
+    np.testing.assert_allclose(np.bincount(weighted, minlength=5) / 6000, [0, 0, 0, 0.25, 0.75], atol=0.03)
+    only = bench.draw_negatives(taken, source[:20], np.cumsum([0.0, 1.0, 1.0, 0.0, 0.0]), np.random.default_rng(0))
+    assert set(only.tolist()) <= {3, 4}
+
+
+def test_the_published_schedule_learns_the_tree(bench, wordnet):
+    h = bench.read_hierarchy(wordnet)
+    options = {"lr": 0.3, "batch_size": 10, "negatives": 10, "burn_in": 2, "seed": 0}
+    before, after = (
+        bench.evaluate(bench.train_published(h, "poincare", 3, epochs=n, **options), h.closure, "poincare")
+        for n in (0, 60)
+    )
+    assert after[0] < before[0] / 3
+    assert after[1] > 2 * before[1]
+
+
+def test_published_options(bench):
+    options = bench.parse(["--published"])
+    assert options.dims == [5, 10, 50, 200]
+    assert (options.epochs, options.batch_size, options.negatives, options.burn_in) == (300, 10, 50, 20)
+    assert (options.lr, options.euclidean_lr) == (0.3, 0.3)
+    assert bench.parse([]).dims == [2, 5, 10]
 
 
 def test_quick_run_writes_its_files_and_shows_the_pattern(bench, wordnet, tmp_path, capsys):

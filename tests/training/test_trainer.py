@@ -366,3 +366,17 @@ def test_graph_objective_checks_its_model():
         graph_objective(3, None, X, lambda out, batch: None)
     with pytest.raises(ga.InvalidConfigError, match="loss"):
         graph_objective(ga.create("scaled_dot_product", 3), None, X, 3)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_a_checkpoint_takes_the_place_of_a_checkpoint_alone(tmp_path, suffix):
+    path = tmp_path / f"run.{suffix}"
+    ga.create("flash", 4).save(path)
+    before = path.read_bytes()
+    with pytest.raises(ga.LoadError, match="no checkpoint is written over it"):
+        make().fit(START, 20, checkpoint=path)
+    assert path.read_bytes() == before
+    path.write_bytes(b"")
+    for _ in range(2):
+        make().fit(START, 20, checkpoint=path)
+    same(make().fit(START, 20, checkpoint=path, resume=True), make().fit(START, 20))

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     as_int(arguments.nodes, "--nodes", minimum=0)
     if arguments.plot is not None:
-        check_plot_path(arguments.plot)
+        check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
     graph = read_graph(arguments.graph)
     embeddings = read_embeddings(arguments.embeddings)
     try:

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     as_int(arguments.seed, "--seed", minimum=0)
     as_number(arguments.seconds, "--seconds", above=0)
     if arguments.plot is not None:
-        check_plot_path(arguments.plot)
+        check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
     keys = arguments.mechanism or mechanisms.list_mechanisms()
     given = options(arguments.option)
     check_options(keys, given)

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..report import check_plot_path, write_plot
 
     if arguments.plot is not None:
-        check_plot_path(arguments.plot)
+        check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
     graph, embeddings = read_graph(arguments.graph), read_embeddings(arguments.embeddings)
     try:
         found = analyze(

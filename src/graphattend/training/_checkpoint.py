@@ -48,6 +48,15 @@ _ARRAYS = ("params", "optimizer", "best_params")
 _LISTS = {"losses": np.float64, "metrics": np.float64, "metric_epochs": np.int64}
 
 
+def check_target(path: Any) -> None:
+    """Refuse to write over a file that is no training checkpoint; an empty one holds nothing."""
+    if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) and os.path.getsize(path):
+        try:
+            read_archive(path, kind=KIND)
+        except LoadError as error:
+            raise LoadError(f"{error}; no checkpoint is written over it", argument="checkpoint") from None
+
+
 def save(path: Any, state: RunState, settings: dict[str, Any]) -> None:
     """Write the state; names go into the config, because they may hold what archive names may not."""
     arrays: Arrays = {}

@@ -190,7 +190,8 @@ class Trainer(metaclass=TypedArguments):
             data: `Nodes`, `Pairs`, `Neighborhoods`, `Rows` or the like; a number or index array means nodes, a
                 tuple of arrays rows of them.
             on_progress: Called after every step; returning False cancels.
-            checkpoint: File (.npz or .safetensors) to write at the start, after epochs, and at the end.
+            checkpoint: File (.npz or .safetensors) to write at the start, after epochs, and at the end. It takes the
+                place of an older checkpoint, never of another file.
             resume: True: continue from `checkpoint` if that file exists; or a file to continue from.
             cancel: Object with `is_set()` (as threading.Event), or a function; true cancels after the step.
 
@@ -280,6 +281,7 @@ class Session:
             raise _wrong("resume", "True, False or a file", resume)
         if source and resume and not (resume is True and not os.path.exists(source)):
             self._state = _checkpoint.load(source, self._settings, self._state)
+        _checkpoint.check_target(checkpoint)
         self.save()
 
     def save(self) -> None:

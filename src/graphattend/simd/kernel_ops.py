@@ -1,4 +1,4 @@
-"""The fused kernels: same function names as `numpy_ops`, each returning None where the kernel does not apply.
+"""The fused kernels of any host: named as in `numpy_ops`, each returning None where the kernel does not apply.
 
 The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype,
 layout, alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None,
@@ -9,9 +9,7 @@ refused those.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Mapping
-from functools import cache
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -25,9 +23,6 @@ from .thresholds import MATMUL_MIN_WORK
 Array = np.ndarray
 _F4 = np.dtype(np.float32)
 
-#: The best first; see `kernels/build.py`.
-VARIANTS = ("relaxed", "simd128")
-
 _k: Any = None
 _empty = np.empty
 
@@ -36,7 +31,7 @@ def load(path: Path) -> ModuleType:
     """Load a compiled kernel module and let it check that NumPy's arrays are laid out as it expects.
 
     Raises:
-        ImportError: The file is missing, the engine lacks its instructions, or the layout differs.
+        ImportError: The file is missing, the machine lacks its instructions, or the layout differs.
     """
     loader = ExtensionFileLoader("graphattend.simd._kernels", str(path))
     spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
@@ -49,20 +44,8 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-@cache
-def variant(name: str) -> ModuleType | None:
-    """The kernels built for one instruction set, or None where this engine cannot run them."""
-    path = Path(__file__).with_name(f"kernels_{name}.wasm")
-    if sys.platform != "emscripten" or not path.exists():
-        return None
-    try:
-        return load(path)
-    except ImportError:
-        return None
-
-
 def use(module: ModuleType | None) -> None:
-    """Send the calls below to this module (from `variant` or `load`)."""
+    """Send the calls below to this module (from `load`)."""
     global _k
     _k = module
 
@@ -163,16 +146,16 @@ def attention(
         lengths: Query i of a batch entry sees keys j < lengths[..., i] only; integers, broadcast against (..., M).
 
     Returns:
-        Output (..., M, E), log-sum-exp (..., M) (-inf where nothing was visible), and whether q, k and v were finite.
+        Output (..., M, E), softmax statistics (..., M, 2), and whether q, k and v were finite.
     """
     if mask is not None and mask.ndim < 2:
         mask = np.atleast_2d(mask)
     if lengths is not None:
         lengths = _int64(np.atleast_1d(lengths))
     lead = _lead(q, k, v, mask, lengths)
-    out, lse = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2]), _F4)
-    finite = _k.attend(q, k, v, out, lse, scale, mask, bool(causal), lengths)
-    return None if finite is None else (out, lse, finite)
+    out, stats = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2], 2), _F4)
+    finite = _k.attend(q, k, v, out, stats, scale, mask, bool(causal), lengths)
+    return None if finite is None else (out, stats, finite)
 
 
 def _lead(q: Array, k: Array, v: Array, mask: Array | None, lengths: Array | None) -> tuple[int, ...]:
@@ -193,7 +176,7 @@ def attention_vjp(
     k: Array,
     v: Array,
     out: Array,
-    lse: Array,
+    stats: Array,
     grad: Array,
     *,
     scale: float,
@@ -201,14 +184,14 @@ def attention_vjp(
     causal: bool = False,
     lengths: Array | None = None,
 ) -> tuple[Array, Array, Array] | None:
-    """Gradients of `attention` by q, k and v, from its results `out` and `lse` and the gradient by the output."""
+    """Gradients of `attention` by q, k and v, from its results `out` and `stats` and the gradient by the output."""
     if mask is not None and mask.ndim < 2:
         mask = np.atleast_2d(mask)
     if lengths is not None:
         lengths = _int64(np.atleast_1d(lengths))
     lead = out.shape[:-2]
     dq, dk, dv = (_empty((*lead, *x.shape[-2:]), _F4) for x in (q, k, v))
-    if not _k.attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, mask, bool(causal), lengths):
+    if not _k.attend_vjp(q, k, v, out, stats, grad, dq, dk, dv, scale, mask, bool(causal), lengths):
         return None
     return unbroadcast(dq, q.shape), unbroadcast(dk, k.shape), unbroadcast(dv, v.shape)
 

@@ -1,0 +1,78 @@
+"""The native suite as other processors would run it: NumPy's loops and OpenBLAS's kernels chosen by environment variables.
+
+    python tools/test_cpus.py [SETTING...] [-- PYTEST_ARGUMENTS...]
+
+Each setting acts only in a fresh process. One that this machine's NumPy cannot run (a processor without the instructions, or
+a kernel that crashes on a plain product) is reported as such, not as a failure. Takes a few minutes per setting, so `make test`
+leaves it out.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = {
+    "as-it-is": {},
+    "no-avx512": {"NPY_DISABLE_CPU_FEATURES": "X86_V4"},
+    "no-avx2": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4"},
+    "haswell": {"OPENBLAS_CORETYPE": "Haswell"},
+    "zen": {"OPENBLAS_CORETYPE": "Zen"},
+    "skylakex": {"OPENBLAS_CORETYPE": "SkylakeX"},
+    "nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
+    "prescott": {"OPENBLAS_CORETYPE": "Prescott"},
+}
+#: Plain NumPy, nothing of ours. NumPy warns when it cannot turn off what it is asked to.
+PROBE = """
+import numpy as np
+for dtype in "f", "d":
+    for m in 1, 5, 20, 33, 64, 200:
+        for n in 1, 7, 64, 600, 1000:
+            a, b = np.ones((m, n), dtype), np.ones((n, 64), dtype)
+            assert (a @ b == n).all() and (a @ b[:, 0] == n).all() and (a @ a.T == n).all()
+"""
+
+
+def unable(environment: dict[str, str]) -> str:
+    """Why plain NumPy cannot run like this here; empty if it can."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROBE], env=environment, capture_output=True, text=True
+    )
+    if result.returncode < 0:
+        return f"plain NumPy products end by {signal.Signals(-result.returncode).name}"
+    return result.stderr.strip().splitlines()[-1] if result.returncode else ""
+
+
+def main() -> None:
+    """Run the settings named on the command line, or all."""
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    names, arguments = words[:cut] or list(SETTINGS), words[cut + 1 :] or ["--doctest-modules", "src", "tests"]
+    if unknown := set(names) - set(SETTINGS):
+        sys.exit(f"No setting {', '.join(sorted(unknown))}; there are {', '.join(SETTINGS)}")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 1), *arguments]
+    clean = {k: v for k, v in os.environ.items() if k not in ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")}
+    lines, failed = [], False
+    for name in names:
+        environment = clean | {"OPENBLAS_NUM_THREADS": "1"} | SETTINGS[name]
+        shown = " ".join(f'{k}="{v}"' for k, v in SETTINGS[name].items())
+        print(f"\n=== {name} {shown}", flush=True)
+        start = time.monotonic()
+        if reason := unable(environment):
+            lines.append(f"{name:<12}cannot run here: {reason}")
+        else:
+            status = subprocess.run(command, cwd=ROOT, env=environment).returncode
+            failed |= status != 0
+            lines.append(f"{name:<12}{'FAILED' if status else 'ok':<8}{time.monotonic() - start:6.0f} s")
+        print(lines[-1], flush=True)
+    print("\n" + "\n".join(lines))
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
