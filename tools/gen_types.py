@@ -6,6 +6,7 @@ Run after a change of a mechanism's options or of a public signature; ``--check`
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import operator
 import sys
@@ -28,6 +29,13 @@ HEADER = """// Written by tools/gen_types.py from the Python library; do not edi
 import type { Remote } from "./objects.js";
 import type { CallOptions, Input, Matrix } from "./types.js";
 """
+#: Classes that have an interface.
+INTERFACES = {
+    name
+    for module in MODULES
+    for name in operator.attrgetter(module)(ga).__all__
+    if inspect.isclass(getattr(operator.attrgetter(module)(ga), name)) and name not in bridge.WITHHELD
+}
 #: Everything of a schema that is the same for all mechanisms is left out here and put back by schema.ts.
 COMMON = ("$schema", "type", "additionalProperties", "title", "required", "x-key")
 
@@ -125,7 +133,50 @@ def result_type(annotation: Any) -> str:
         return "number"
     if annotation is bool:
         return "boolean"
+    if annotation is str:
+        return "string"
+    if annotation is type(None):
+        return "null"
+    if annotation is bytes:
+        return "Matrix<Uint8Array>"
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(dict.fromkeys(result_type(a) for a in inner))
+    if origin is list or (origin is tuple and inner[1:] == (...,)):
+        return f"({result_type(inner[0])})[]"
+    if origin is tuple:
+        return f"[{', '.join(result_type(a) for a in inner)}]"
+    if origin is dict:
+        return f"Record<string, {result_type(inner[1])}>"
+    if inspect.isclass(annotation) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        hints = typing.get_type_hints(annotation)
+        return f"{{ {'; '.join(f'{name}: {result_type(hints[name])}' for name in annotation._fields)} }}"
+    if inspect.isclass(annotation) and annotation.__module__.startswith("graphattend."):
+        return class_name(annotation) if annotation.__name__ in INTERFACES else "Remote"
     return "unknown"
+
+
+#: What the last axis of points is summed over in: a number for single points.
+REDUCING = ("dist", "inner", "norm")
+#: Options that ask for more results, in the order of these.
+MORE = ("return_weights", "return_lse", "need_weights")
+
+
+def results(name: str, hint: Any, parameters: list[inspect.Parameter]) -> list[tuple[str, str]]:
+    """Overloads of a function as the options that choose them and the result, the general one last."""
+    if hint is not Any:
+        return [("", result_type(hint))]
+    given = {p.name: p for p in parameters}
+    if "reduction" in given:
+        return [('{ reduction: "none" }', "Matrix"), ("", "number")]
+    if flags := [flag for flag in MORE if flag in given]:
+        found = []
+        for picks in itertools.product((True, False), repeat=len(flags)):
+            some = list(itertools.compress(flags, picks))
+            chosen = f"{{ {'; '.join(f'{camel(f)}: true' for f in some)} }}" if some else ""
+            found.append((chosen, f"[{', '.join(['Matrix'] * (1 + len(some)))}]" if some else "Matrix"))
+        return found
+    return [("", "Matrix | number" if name in REDUCING else "unknown")]
 
 
 def signature(name: str, function: Callable[..., Any], skip: int) -> str:
@@ -151,8 +202,13 @@ def signature(name: str, function: Callable[..., Any], skip: int) -> str:
     given = f"...{rest[0].name}: Input[]" if rest else f"options{'' if required else '?'}: {fields}"
     arguments = ", ".join([*positional, given])
     help = (inspect.getdoc(function) or "").splitlines()[:1]
-    result = result_type(hints.get("return", Any))
-    return comment(*help, indent="  ") + f"  {name}<R = {result}>({arguments}): Promise<R>;\n"
+    out = comment(*help, indent="  ")
+    for chosen, result in results(name, hints.get("return", Any), parameters):
+        if chosen:
+            out += f"  {name}({', '.join([*positional, f'options: {fields} & {chosen}'])}): Promise<{result}>;\n"
+        else:
+            out += f"  {name}<R = {result}>({arguments}): Promise<R>;\n"
+    return out
 
 
 def public(cls: type) -> Iterable[tuple[str, Callable[..., Any]]]:
@@ -169,7 +225,19 @@ def class_interface(cls: type) -> str:
     """The interface of a class whose objects live in Python."""
     body = "".join(signature(camel(name), function, 1) for name, function in public(cls))
     help = (inspect.getdoc(cls) or "").splitlines()[:1]
-    return comment(*help) + f"export interface {class_name(cls)} extends Remote {{\n{body}}}\n"
+    return comment(*help) + f"export interface {class_name(cls)} extends Remote {{\n{plain_fields(cls)}{body}}}\n"
+
+
+def plain_fields(cls: type) -> str:
+    """The plain attributes of a class's objects, by Python's names."""
+    known = dict(typing.get_type_hints(cls))
+    for name, value in inspect.getmembers(cls, lambda x: isinstance(x, property)):
+        known[name] = typing.get_type_hints(value.fget).get("return", Any)
+    plain = {n: h for n, h in sorted(known.items()) if not n.startswith("_") and h in (int, float, bool, str)}
+    if not plain:
+        return ""
+    body = "; ".join(f"{name}: {result_type(hint)}" for name, hint in plain.items())
+    return f"  readonly fields: Readonly<{{ {body}; [more: string]: unknown }}>;\n"
 
 
 def module_parts(module: str) -> tuple[str, str, list[str]]:

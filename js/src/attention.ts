@@ -27,9 +27,15 @@ interface PassOptions extends CallOptions {
   rng?: number | undefined;
 }
 
-export type WeightsOptions<K extends MechanismKey = MechanismKey> = CallOptions & { attnMask?: Mask | undefined } & MetadataFor<K>;
+interface Strongest {
+  /** Give only the largest weights of each row, by falling weight, and their positions. */
+  topK?: number | undefined;
+}
+
+export type WeightsOptions<K extends MechanismKey = MechanismKey> =
+  CallOptions & Strongest & { attnMask?: Mask | undefined } & MetadataFor<K>;
 export type VjpOptions<K extends MechanismKey = MechanismKey> = PassOptions & MetadataFor<K>;
-export type ForwardOptions<K extends MechanismKey = MechanismKey> = VjpOptions<K> & { needWeights?: boolean | undefined };
+export type ForwardOptions<K extends MechanismKey = MechanismKey> = VjpOptions<K> & Strongest & { needWeights?: boolean | undefined };
 export interface AttendOptions extends CallOptions {
   needWeights?: boolean | undefined;
   training?: boolean | undefined;
@@ -41,8 +47,14 @@ type Rest<K extends MechanismKey, O> = [Needs<K>] extends [never] ? [options?: O
 type Precision<O> = O extends { dtype: "float64" } ? Float64Array : Float32Array;
 export interface Result<O> {
   output: Matrix<Precision<O>>;
-  weights: O extends { needWeights: true } ? Matrix<Precision<O>> : undefined;
+  weights: O extends { needWeights: true } | { topK: number } ? Matrix<Precision<O>> : undefined;
+  /** Positions of the keys that `topK` gives the weights of. */
+  indices: O extends { topK: number } ? Matrix<Int32Array> : undefined;
 }
+
+/** Weights, or with `topK` the largest and their positions. */
+export type Weights<O> = O extends { topK: number }
+  ? { indices: Matrix<Int32Array>; weights: Matrix<Precision<O>> } : Matrix<Precision<O>>;
 
 /** Gradients of everything that went in. */
 export interface Gradients {
@@ -91,13 +103,15 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     query: Data, keys: Data | Prepared, values: Data | null, ...[options]: Rest<K, O>
   ): Promise<Result<O>> {
     const results = await this.#rows("forward", query, [keys, values], options);
-    const [output, weights] = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
-    return { output, weights } as Result<O>;
+    const parts = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
+    // With topK there are positions between output and weights.
+    return { output: parts[0], weights: parts.length > 1 ? parts.at(-1) : undefined, indices: parts.length > 2 ? parts[1] : undefined } as Result<O>;
   }
 
   /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
-  async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data | Prepared, ...[options]: Rest<K, O>): Promise<Matrix<Precision<O>>> {
-    return await this.#rows("attention_weights", query, [keys], options) as Matrix<Precision<O>>;
+  async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data | Prepared, ...[options]: Rest<K, O>): Promise<Weights<O>> {
+    const found = await this.#rows("attention_weights", query, [keys], options);
+    return (Array.isArray(found) ? { indices: found[0], weights: found[1] } : found) as Weights<O>;
   }
 
   /** Check and project keys and values that stay the same between calls, once. */

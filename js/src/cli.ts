@@ -5,6 +5,7 @@ import { vendor } from "./vendor.js";
 
 const HELP = `Usage:
   graphattend vendor DIR [--from PYODIDE]   write a self-hosted, hash-checked folder with Pyodide, NumPy and graphattend
+  graphattend doctor [DIR]                  look whether DIR (default: npm's pyodide) has what a start needs, and start
   graphattend analyze FILE [options]        who attends to whom; all options of the Python command line
   graphattend list | info | compare | benchmark [options]
 PYODIDE is a folder (default: the environment's GRAPHATTEND_DIST, else npm's pyodide).`;
@@ -44,13 +45,39 @@ async function python(args: string[]): Promise<number> {
   }
 }
 
+/** Start from a folder; what is missing is in the error. */
+async function doctor(args: string[]): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(HELP);
+    return 0;
+  }
+  if (args.length > 1) throw new UsageError("doctor: expected one folder at most");
+  const indexURL = args[0] ?? process.env["GRAPHATTEND_DIST"];
+  const start = performance.now();
+  const ga = await connect(indexURL === undefined ? {} : { indexURL });
+  try {
+    const { version, numpy, backend } = await ga.backendInfo();
+    console.log(`graphattend ${version}, NumPy ${numpy}, ${backend}: started in ${Math.round(performance.now() - start)} ms`);
+    console.log("In a browser, serve the folder with .mjs as text/javascript and .wasm as application/wasm, and allow"
+      + " script-src 'self' 'wasm-unsafe-eval' and connect-src 'self' in a Content-Security-Policy.");
+    return 0;
+  } finally {
+    await ga.close();
+  }
+}
+
 async function main(args: string[]): Promise<number> {
   const [command, ...rest] = args;
   if (command === undefined || command === "--help" || command === "-h") {
     console.log(HELP);
     return command === undefined ? 2 : 0;
   }
+  if (command === "doctor") return doctor(rest);
   if (command !== "vendor") return python(args);
+  if (rest.includes("--help") || rest.includes("-h")) {
+    console.log(HELP);
+    return 0;
+  }
   const { values, positionals } = parseArgs({ args: rest, options: { from: { type: "string" } }, allowPositionals: true });
   const [folder, ...more] = positionals;
   if (folder === undefined || more.length > 0) throw new UsageError("vendor: expected one folder");

@@ -1,10 +1,10 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
-import { AttentionError, invalid } from "./errors.js";
-import { loadFormat, Remote, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
+import { AttentionError, invalid, look } from "./errors.js";
+import { loadFormat, Remote, splitCall, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
 import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type MechanismKey, type Schema } from "./schema.js";
 import { train, type TrainOptions, type TrainResult } from "./train.js";
-import type { CallOptions, CsrGraph, Data, EdgeGraph, Matrix } from "./types.js";
+import type { CallOptions, CsrGraph, Data, EdgeGraph, GraphInput, Matrix } from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
 
 /** What does the arithmetic; see `graphattend.backend_info` in Python. */
@@ -47,13 +47,13 @@ export class GraphAttend {
     return Attention.make<K>(this.backend, keep, decode(reply) as Described);
   }
 
-  /** A mechanism (or other object) from the bytes that `save` gave. */
-  async load(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<AttentionFor<MechanismKey>> {
+  /** Whatever `save` wrote, from its bytes: a mechanism, or `load<Compressed>(…)`, `load<Graph>(…)`. */
+  async load<R = AttentionFor<MechanismKey>>(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<R> {
     const data = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
     if (!(data instanceof Uint8Array)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
     const keep = this.backend.nextId();
-    const reply = await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call);
-    return Attention.make<MechanismKey>(this.backend, keep, decode(reply) as Described);
+    const found = decode(await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call)) as Described;
+    return (found["config"] === undefined ? Remote : Attention).make(this.backend, keep, found) as R;
   }
 
   /** Put a matrix into Python's memory, to use it in many calls without copying it again. */
@@ -64,11 +64,24 @@ export class GraphAttend {
     return new Tensor(this.backend, keep, decode(reply) as Described & { shape: number[] });
   }
 
-  /** Put a graph into Python's memory. */
-  async graph(graph: CsrGraph | EdgeGraph, call: CallOptions = {}): Promise<Remote> {
+  /**
+   * Put a graph into Python's memory: rows, edges between numbers or names, d3's nodes and links, or the text or bytes
+   * of a file. `directed` says whether an edge goes one way; by default as the kind of graph has it.
+   */
+  async graph(graph: GraphInput, options: CallOptions & { directed?: boolean } = {}): Promise<Remote> {
+    const linked = look(() => typeof graph === "object" && graph !== null && "nodes" in graph);
+    return this.kept("graph", [linked ? new Plain(graph) : graph], options);
+  }
+
+  /** The graph in which every row attends to its k nearest others. */
+  async knn(embeddings: Data, k: number, options: CallOptions & { manifold?: Remote } = {}): Promise<Remote> {
+    return this.kept("knn", [embeddings, k], options);
+  }
+
+  private async kept(operation: string, args: unknown[], options: object): Promise<Remote> {
     const keep = this.backend.nextId();
-    const reply = await this.backend.request(encode("graph", [graph], { keep }), call);
-    return Remote.make(this.backend, keep, decode(reply) as Described);
+    const [rest, call] = splitCall(options);
+    return Remote.make(this.backend, keep, decode(await this.backend.request(encode(operation, [...args, rest], { keep }), call)) as Described);
   }
 
   /** JSON schema of a mechanism's options, or of all by key. */
@@ -98,7 +111,7 @@ export class GraphAttend {
   async call(name: string, ...args: unknown[]): Promise<unknown> {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
-    const keep = /^[A-Z]/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
+    const keep = /^([A-Z]|from_?[cC]onfig$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
     const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype, double: true });
     const result = decode(await this.backend.request(wire, call));
     return keep === undefined ? result : Remote.make(this.backend, keep, result as Described);

@@ -398,13 +398,13 @@ export interface MechanismMethods {
   manifold: unknown;
   local_global: {
   /** The graph that `attend` works on: `graph` with the missing edges from and to the global nodes. */
-  pattern<R = unknown>(graph: Input, options?: CallOptions): Promise<R>;
+  pattern<R = Remote>(graph: Input, options?: CallOptions): Promise<R>;
   /** Which keys each query row of `forward` sees, as CSR lists. */
-  rowPattern<R = unknown>(rows: number, nKeys: number, options?: CallOptions): Promise<R>;
+  rowPattern<R = [Matrix, Matrix]>(rows: number, nKeys: number, options?: CallOptions): Promise<R>;
   };
   linear: {
   /** The same mechanism with the next draw of random directions. */
-  redrawn<R = unknown>(options?: CallOptions): Promise<R>;
+  redrawn<R = Remote>(options?: CallOptions): Promise<R>;
   };
   flash: unknown;
   graph_rope: {
@@ -414,9 +414,9 @@ export interface MechanismMethods {
   hnsw_aware: unknown;
   cross_space: {
   /** The three attentions before fusion and their weights. */
-  parts<R = unknown>(query: Input, keys: Input, values: Input, options: { metadata: Input; attnMask?: Input } & CallOptions): Promise<R>;
+  parts<R = { graph: Matrix; latent: Matrix; cross: Matrix; graph_weights: Matrix; latent_weights: Matrix; cross_weights: Matrix }>(query: Input, keys: Input, values: Input, options: { metadata: Input; attnMask?: Input } & CallOptions): Promise<R>;
   /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them. */
-  withLatentGraph<R = unknown>(graph: Input, options?: CallOptions): Promise<R>;
+  withLatentGraph<R = Remote>(graph: Input, options?: CallOptions): Promise<R>;
   };
   structural: unknown;
   moe: {
@@ -439,15 +439,15 @@ export interface MechanismMethods {
   };
   rl_navigator: {
   /** What `search` needs to know of the vectors, computed once for many queries. */
-  encode<R = unknown>(vectors: Input, options?: CallOptions): Promise<R>;
+  encode<R = { keys: Matrix; offsets: Matrix }>(vectors: Input, options?: CallOptions): Promise<R>;
   /** The navigator that knows the vectors' principal axes, the best start for `train`. */
-  fitted<R = unknown>(vectors: Input, options?: CallOptions): Promise<R>;
+  fitted<R = Remote>(vectors: Input, options?: CallOptions): Promise<R>;
   /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
-  greedySearch<R = unknown>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number } & CallOptions): Promise<R>;
+  greedySearch<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number } & CallOptions): Promise<R>;
   /** Look for the vectors nearest to the query, walking the graph by the policy. */
-  search<R = unknown>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number; codes?: Input | null } & CallOptions): Promise<R>;
+  search<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number; codes?: Input | null } & CallOptions): Promise<R>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
-  train<R = unknown>(graph: Input, vectors: Input, queries: Input, options?: { steps?: number; rollouts?: number; discount?: number; epochs?: number; batchSize?: number; lr?: number; seed?: number; onProgress?: Input | null; cancel?: Input } & CallOptions): Promise<R>;
+  train<R = Remote>(graph: Input, vectors: Input, queries: Input, options?: { steps?: number; rollouts?: number; discount?: number; epochs?: number; batchSize?: number; lr?: number; seed?: number; onProgress?: Input | null; cancel?: Input } & CallOptions): Promise<R>;
   };
   dynamic_heads: {
   /** How many heads each query uses: an integer for a single query, else (..., M). */
@@ -494,12 +494,13 @@ export interface Euclidean extends Remote {
   /** Random points (float64) around the origin. */
   random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
   /** ``{"type": "euclidean"}``. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
   /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
   transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
 }
 /** Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature. */
 export interface Lorentz extends Remote {
+  readonly fields: Readonly<{ curvature: number; [more: string]: unknown }>;
   /** Geodesic distance. */
   dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
@@ -531,12 +532,13 @@ export interface Lorentz extends Remote {
   /** Random points (float64) around the origin. */
   random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
   /** ``{"type": "lorentz", "curvature": ...}``. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
   /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
   transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
 }
 /** Hyperbolic space as a ball of radius 1/√−curvature. */
 export interface Poincare extends Remote {
+  readonly fields: Readonly<{ curvature: number; [more: string]: unknown }>;
   /** Geodesic distance. */
   dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
@@ -574,12 +576,13 @@ export interface Poincare extends Remote {
   /** Random points (float64) around the origin. */
   random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
   /** ``{"type": "poincare", "curvature": ...}``. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
   /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
   transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
 }
 /** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
 export interface Product extends Remote {
+  readonly fields: Readonly<{ dim: number; [more: string]: unknown }>;
   /** Geodesic distance. */
   dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
@@ -611,14 +614,15 @@ export interface Product extends Remote {
   /** Random points of every factor (float64). */
   random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
   /** Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]. */
-  split<R = unknown>(x: Input, options?: CallOptions): Promise<R>;
+  split<R = (Matrix)[]>(x: Input, options?: CallOptions): Promise<R>;
   /** ``{"type": "product", "factors": [[factor's config, coordinates], ...]}``. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
   /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
   transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
 }
 /** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
 export interface Sphere extends Remote {
+  readonly fields: Readonly<{ curvature: number; [more: string]: unknown }>;
   /** Geodesic distance. */
   dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
@@ -650,27 +654,30 @@ export interface Sphere extends Remote {
   /** Uniformly distributed points (float64). */
   random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
   /** ``{"type": "sphere", "curvature": ...}``. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
   /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
   transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
 }
 
 /** Adam: steps scaled by running averages of the gradient and of its square, bias-corrected. */
 export interface Adam extends Remote {
+  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number; [more: string]: unknown }>;
   /** The state before the first step. */
-  init<R = unknown>(params: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = unknown>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
 }
 /** Adam with decoupled weight decay: p ← (1 - lr·weight_decay)·p before the step. */
 export interface AdamW extends Remote {
+  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number; [more: string]: unknown }>;
   /** The state before the first step. */
-  init<R = unknown>(params: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = unknown>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
 }
 /** Stages one after the other; after the last one its values stay. */
 export interface CurriculumScheduler extends Remote {
+  readonly fields: Readonly<{ mode: string; total_steps: number; [more: string]: unknown }>;
   /** Share of the samples, easiest first, that step `t` may use. */
   difficulty<R = number>(t: number, options?: CallOptions): Promise<R>;
   /** Samples that step `t` may use: the easiest share, at least one. */
@@ -678,19 +685,20 @@ export interface CurriculumScheduler extends Remote {
   /** Number (from 0) of the stage that step `t` falls in. */
   stage<R = number>(t: number, options?: CallOptions): Promise<R>;
   /** Weight of each loss at step `t`. */
-  weights<R = unknown>(t: number, options?: CallOptions): Promise<R>;
+  weights<R = Record<string, number>>(t: number, options?: CallOptions): Promise<R>;
 }
 /** Combines the losses of several objectives, and their gradients, into one step. */
 export interface LossBalancer extends Remote {
+  readonly fields: Readonly<{ alpha: number; lr: number; method: string; [more: string]: unknown }>;
   /** One step's total loss and gradients. Nothing that is passed in is changed. */
-  combine<R = unknown>(losses: Input, gradients: Input, state: Input, options?: { rng?: Input } & CallOptions): Promise<R>;
+  combine<R = [number, Record<string, Matrix>, Record<string, unknown>]>(losses: Input, gradients: Input, state: Input, options?: { rng?: Input } & CallOptions): Promise<R>;
   /** The state before the first step. */
-  init<R = unknown>(names: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(names: Input, options?: CallOptions): Promise<R>;
 }
 /** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
 export interface Neighborhoods extends Remote {
   /** The chosen nodes with their neighbours, in the graph's order. */
-  batch<R = unknown>(index: Input, rng: number, options?: CallOptions): Promise<R>;
+  batch<R = { nodes: Matrix; indptr: Matrix; neighbors: Matrix }>(index: Input, rng: number, options?: CallOptions): Promise<R>;
 }
 /** Batches of nodes: arrays (b,) of node indices. */
 export interface Nodes extends Remote {
@@ -700,43 +708,48 @@ export interface Nodes extends Remote {
 /** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
 export interface Pairs extends Remote {
   /** The chosen pairs, with fresh negatives. */
-  batch<R = unknown>(index: Input, rng: number, options?: CallOptions): Promise<R>;
+  batch<R = { source: Matrix; target: Matrix; negatives: Matrix }>(index: Input, rng: number, options?: CallOptions): Promise<R>;
 }
 /** RMSprop: gradients divided by the root of a running average of their squares. */
 export interface RMSprop extends Remote {
+  readonly fields: Readonly<{ alpha: number; centered: boolean; eps: number; momentum: number; weight_decay: number; [more: string]: unknown }>;
   /** The state before the first step. */
-  init<R = unknown>(params: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = unknown>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
 }
 /** Riemannian Adam: the second average is the squared Riemannian norm of the gradient, one number per point. */
 export interface RiemannianAdam extends Remote {
+  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number; [more: string]: unknown }>;
   /** The state before the first step. */
-  init<R = unknown>(params: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = unknown>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
 }
 /** Riemannian stochastic gradient descent, with momentum (also Nesterov's). */
 export interface RiemannianSGD extends Remote {
+  readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number; [more: string]: unknown }>;
   /** The state before the first step. */
-  init<R = unknown>(params: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = unknown>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
 }
 /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
 export interface Rows extends Remote {
   /** The chosen rows of each array. */
-  batch<R = unknown>(index: Input, rng: number, options?: CallOptions): Promise<R>;
+  batch<R = (Matrix)[]>(index: Input, rng: number, options?: CallOptions): Promise<R>;
 }
 /** Stochastic gradient descent, with momentum (also Nesterov's). */
 export interface SGD extends Remote {
+  readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number; [more: string]: unknown }>;
   /** The state before the first step. */
-  init<R = unknown>(params: Input, options?: CallOptions): Promise<R>;
+  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = unknown>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
 }
 /** One stage of a curriculum. */
 export interface Stage extends Remote {
+  readonly fields: Readonly<{ difficulty: number; steps: number; [more: string]: unknown }>;
 }
 
 /** Schedules one after the other, each counting from 0 when its turn comes. */
@@ -746,21 +759,25 @@ export interface Chain extends Remote {
 }
 /** The same rate at every step. */
 export interface Constant extends Remote {
+  readonly fields: Readonly<{ lr: number; [more: string]: unknown }>;
   /** The rate of step `t`, for where an object cannot be called. */
   at<R = number>(t: number, options?: CallOptions): Promise<R>;
 }
 /** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
 export interface Cosine extends Remote {
+  readonly fields: Readonly<{ lr: number; min_lr: number; total_steps: number; [more: string]: unknown }>;
   /** The rate of step `t`, for where an object cannot be called. */
   at<R = number>(t: number, options?: CallOptions): Promise<R>;
 }
 /** The rate times `gamma` after every `step_size` steps. */
 export interface Step extends Remote {
+  readonly fields: Readonly<{ gamma: number; lr: number; step_size: number; [more: string]: unknown }>;
   /** The rate of step `t`, for where an object cannot be called. */
   at<R = number>(t: number, options?: CallOptions): Promise<R>;
 }
 /** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
 export interface Warmup extends Remote {
+  readonly fields: Readonly<{ lr: number; warmup_steps: number; [more: string]: unknown }>;
   /** The rate of step `t`, for where an object cannot be called. */
   at<R = number>(t: number, options?: CallOptions): Promise<R>;
 }
@@ -770,66 +787,69 @@ export interface Codec extends Remote {
   /** The array again, each element within ``compressed.error_bound``. */
   decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
   /** Key and options as JSON types. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
 }
 /** An array in compressed form, with the codec that made it. */
 export interface Compressed extends Remote {
+  readonly fields: Readonly<{ error_bound: number; nbytes: number; ratio: number; [more: string]: unknown }>;
   /** The decoded array, by the codec that made it. */
   decode<R = Matrix>(options?: CallOptions): Promise<R>;
   /** The content of the file that `save` would write. */
-  toBytes<R = unknown>(options?: { format?: "npz" | "safetensors" } & CallOptions): Promise<R>;
+  toBytes<R = Matrix<Uint8Array>>(options?: { format?: "npz" | "safetensors" } & CallOptions): Promise<R>;
 }
 /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
 export interface Hierarchical extends Remote {
   /** The array again, each element within ``compressed.error_bound``. */
   decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
   /** Encode the rows of a matrix by layer. */
-  encode<R = unknown>(x: Input, layers: Input, options?: CallOptions): Promise<R>;
+  encode<R = Compressed>(x: Input, layers: Input, options?: CallOptions): Promise<R>;
   /** Key and options as JSON types. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
 }
 /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
 export interface LowRank extends Remote {
   /** The array again, each element within ``compressed.error_bound``. */
   decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
   /** Decompose a matrix. */
-  encode<R = unknown>(x: Input, options?: CallOptions): Promise<R>;
+  encode<R = Compressed>(x: Input, options?: CallOptions): Promise<R>;
   /** Key and options as JSON types. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
 }
 /** A compressed array of whole-number codes: ``x ≈ (codes − zero_point) · scale``. */
 export interface QuantizedArray extends Remote {
+  readonly fields: Readonly<{ error_bound: number; nbytes: number; ratio: number; [more: string]: unknown }>;
   /** The decoded array, by the codec that made it. */
   decode<R = Matrix>(options?: CallOptions): Promise<R>;
   /** The content of the file that `save` would write. */
-  toBytes<R = unknown>(options?: { format?: "npz" | "safetensors" } & CallOptions): Promise<R>;
+  toBytes<R = Matrix<Uint8Array>>(options?: { format?: "npz" | "safetensors" } & CallOptions): Promise<R>;
 }
 /** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
 export interface Quantizer extends Remote {
+  readonly fields: Readonly<{ bits: number; symmetric: boolean; [more: string]: unknown }>;
   /** The array again, each element within ``compressed.error_bound``. */
   decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
   /** Quantise an array. */
-  encode<R = unknown>(x: Input, options?: CallOptions): Promise<R>;
+  encode<R = QuantizedArray>(x: Input, options?: CallOptions): Promise<R>;
   /** Key and options as JSON types. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
 }
 /** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
 export interface SparseStorage extends Remote {
   /** The array again, each element within ``compressed.error_bound``. */
   decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
   /** Keep the entries that the options ask for. */
-  encode<R = unknown>(x: Input, options?: CallOptions): Promise<R>;
+  encode<R = Compressed>(x: Input, options?: CallOptions): Promise<R>;
   /** Key and options as JSON types. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
 }
 /** Tucker decomposition of a three-way array: HOSVD, then higher-order orthogonal iteration. */
 export interface Tucker extends Remote {
   /** The array again, each element within ``compressed.error_bound``. */
   decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
   /** Decompose a three-way array. */
-  encode<R = unknown>(x: Input, options?: CallOptions): Promise<R>;
+  encode<R = Compressed>(x: Input, options?: CallOptions): Promise<R>;
   /** Key and options as JSON types. */
-  toConfig<R = unknown>(options?: CallOptions): Promise<R>;
+  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
 }
 
 /** Public functions and classes by module. */
@@ -840,13 +860,15 @@ export interface Functions {
   /** Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are. */
   fromTorchMask<R = Matrix>(mask: Input, options?: CallOptions): Promise<R>;
   /** Graph attention of queries over the keys that are their neighbours; a key is also its value. */
-  gatAttention<R = unknown>(query: Input, key: Input, parameters: Input, options?: { edgeFeatures?: Input; variant?: string; concat?: boolean; negativeSlope?: number; attnMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
+  gatAttention(query: Input, key: Input, parameters: Input, options: { edgeFeatures?: Input; variant?: string; concat?: boolean; negativeSlope?: number; attnMask?: Input; needWeights?: boolean } & CallOptions & { needWeights: true }): Promise<[Matrix, Matrix]>;
+  gatAttention<R = Matrix>(query: Input, key: Input, parameters: Input, options?: { edgeFeatures?: Input; variant?: string; concat?: boolean; negativeSlope?: number; attnMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
   /** An estimate of softmax attention in time linear in M and N, by positive random features. */
   linearAttention<R = Matrix>(query: Input, key: Input, value: Input, projection: Input, options?: { isCausal?: boolean; eps?: number } & CallOptions): Promise<R>;
   /** How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike. */
   loadBalanceLoss<R = Matrix>(logits: Input, k: number, options?: CallOptions): Promise<R>;
   /** Project, attend in H subspaces side by side, join, project: y = x @ w + b. */
-  multiHeadAttention<R = unknown>(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
+  multiHeadAttention(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions & { needWeights: true }): Promise<[Matrix, Matrix]>;
+  multiHeadAttention<R = Matrix>(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
   /** Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector. */
   orthogonalProjection<R = Matrix>(numFeatures: number, dim: number, options: { seed: number } & CallOptions): Promise<R>;
   /** softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix. */
@@ -854,13 +876,16 @@ export interface Functions {
   /** Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions. */
   rotary<R = Matrix>(x: Input, positions: Input, options?: { base?: number; interleaved?: boolean } & CallOptions): Promise<R>;
   /** Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name. */
-  scaledDotProductAttention<R = unknown>(query: Input, key: Input, value: Input, options?: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions): Promise<R>;
+  scaledDotProductAttention(query: Input, key: Input, value: Input, options: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions & { returnWeights: true; returnLse: true }): Promise<[Matrix, Matrix, Matrix]>;
+  scaledDotProductAttention(query: Input, key: Input, value: Input, options: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions & { returnWeights: true }): Promise<[Matrix, Matrix]>;
+  scaledDotProductAttention(query: Input, key: Input, value: Input, options: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions & { returnLse: true }): Promise<[Matrix, Matrix]>;
+  scaledDotProductAttention<R = Matrix>(query: Input, key: Input, value: Input, options?: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions): Promise<R>;
   /** Softmax within each row of a CSR list: one distribution per node over its own edges. */
   segmentSoftmax<R = Matrix>(scores: Input, indptr: Input, options?: CallOptions): Promise<R>;
   /** Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows. */
   softmax<R = Matrix>(x: Input, options?: { axis?: number } & CallOptions): Promise<R>;
   /** The k experts with the highest logits and the softmax over those. */
-  topKGating<R = unknown>(logits: Input, k: number, options?: CallOptions): Promise<R>;
+  topKGating<R = [Matrix, Matrix]>(logits: Input, k: number, options?: CallOptions): Promise<R>;
   };
   "geometry": {
   /** Flat space R^D. */
@@ -874,7 +899,7 @@ export interface Functions {
   /** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
   Sphere<R = Sphere>(options?: { curvature?: number } & CallOptions): Promise<R>;
   /** The manifold that ``to_config`` described. */
-  fromConfig<R = unknown>(config: Input, options?: CallOptions): Promise<R>;
+  fromConfig<R = Remote>(config: Input, options?: CallOptions): Promise<R>;
   };
   "training": {
   /** Adam: steps scaled by running averages of the gradient and of its square, bias-corrected. */
@@ -904,33 +929,42 @@ export interface Functions {
   /** One stage of a curriculum. */
   Stage<R = Stage>(steps: number, options?: { difficulty?: number; weights?: Input } & CallOptions): Promise<R>;
   /** Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined. */
-  adjacencyReconstruction<R = unknown>(embeddings: Input, pairs: Input, labels: Input, options?: { posWeight?: number; reduction?: string } & CallOptions): Promise<R>;
+  adjacencyReconstruction(embeddings: Input, pairs: Input, labels: Input, options: { posWeight?: number; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  adjacencyReconstruction<R = number>(embeddings: Input, pairs: Input, labels: Input, options?: { posWeight?: number; reduction?: string } & CallOptions): Promise<R>;
   /** Scale all gradients together so that their global norm is at most `max_norm`. */
-  clipByNorm<R = unknown>(grads: Input, maxNorm: number, options?: CallOptions): Promise<R>;
+  clipByNorm<R = Record<string, Matrix>>(grads: Input, maxNorm: number, options?: CallOptions): Promise<R>;
   /** Clip every entry of every gradient to ±`max_value`. */
-  clipByValue<R = unknown>(grads: Input, maxValue: number, options?: CallOptions): Promise<R>;
+  clipByValue<R = Record<string, Matrix>>(grads: Input, maxValue: number, options?: CallOptions): Promise<R>;
   /** Cross-entropy of class logits, for node classification: -log softmax(logits)[target]. */
-  crossEntropy<R = unknown>(logits: Input, targets: Input, options?: { index?: Input; labelSmoothing?: number; reduction?: string } & CallOptions): Promise<R>;
+  crossEntropy(logits: Input, targets: Input, options: { index?: Input; labelSmoothing?: number; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  crossEntropy<R = number>(logits: Input, targets: Input, options?: { index?: Input; labelSmoothing?: number; reduction?: string } & CallOptions): Promise<R>;
   /** Euclidean norm of all gradients taken as one vector. */
   globalNorm<R = number>(grads: Input, options?: CallOptions): Promise<R>;
   /** Objective of a mechanism that attends over a whole graph, for `Trainer`. */
   graphObjective<R = unknown>(model: Input, graph: Input, queries: Input, loss: Input, options?: CallOptions): Promise<R>;
   /** InfoNCE: the anchor should pick each positive out of the negatives. */
-  infoNce<R = unknown>(anchor: Input, positives: Input, negatives: Input, options?: { temperature?: number; normalize?: boolean; reduction?: string } & CallOptions): Promise<R>;
+  infoNce(anchor: Input, positives: Input, negatives: Input, options: { temperature?: number; normalize?: boolean; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  infoNce<R = number>(anchor: Input, positives: Input, negatives: Input, options?: { temperature?: number; normalize?: boolean; reduction?: string } & CallOptions): Promise<R>;
   /** Laplacian smoothness: joined nodes should have similar embeddings. */
-  laplacian<R = unknown>(embeddings: Input, edges: Input, options?: { edgeWeights?: Input; reduction?: string } & CallOptions): Promise<R>;
+  laplacian(embeddings: Input, edges: Input, options: { edgeWeights?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  laplacian<R = number>(embeddings: Input, edges: Input, options?: { edgeWeights?: Input; reduction?: string } & CallOptions): Promise<R>;
   /** Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to. */
-  localContrastive<R = unknown>(node: Input, neighbors: Input, nonNeighbors: Input, options?: { temperature?: number; neighborMask?: Input; nonNeighborMask?: Input; reduction?: string } & CallOptions): Promise<R>;
+  localContrastive(node: Input, neighbors: Input, nonNeighbors: Input, options: { temperature?: number; neighborMask?: Input; nonNeighborMask?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  localContrastive<R = number>(node: Input, neighbors: Input, nonNeighbors: Input, options?: { temperature?: number; neighborMask?: Input; nonNeighborMask?: Input; reduction?: string } & CallOptions): Promise<R>;
   /** Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)². */
-  normPenalty<R = unknown>(embeddings: Input, options?: { targetNorm?: Input; reduction?: string } & CallOptions): Promise<R>;
+  normPenalty(embeddings: Input, options: { targetNorm?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  normPenalty<R = number>(embeddings: Input, options?: { targetNorm?: Input; reduction?: string } & CallOptions): Promise<R>;
   /** Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F. */
-  orthogonality<R = unknown>(embeddings: Input, options?: { reduction?: string } & CallOptions): Promise<R>;
+  orthogonality(embeddings: Input, options: { reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  orthogonality<R = number>(embeddings: Input, options?: { reduction?: string } & CallOptions): Promise<R>;
   /** Squared error of a reconstruction, element by element: (x - y)². */
-  reconstruction<R = unknown>(prediction: Input, target: Input, options?: { index?: Input; reduction?: string } & CallOptions): Promise<R>;
+  reconstruction(prediction: Input, target: Input, options: { index?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  reconstruction<R = number>(prediction: Input, target: Input, options?: { index?: Input; reduction?: string } & CallOptions): Promise<R>;
   /** Choose k hard negatives for an anchor; never a positive, never the same twice. */
   sampleHardNegatives<R = Matrix>(anchor: Input, embeddings: Input, positiveIndices: Input, k: number, options?: { strategy?: string; degrees?: Input; rng?: Input; manifold?: Input; mix?: number } & CallOptions): Promise<R>;
   /** Triplet loss: the positive should be nearer than the negative by a margin. */
-  triplet<R = unknown>(anchor: Input, positive: Input, negative: Input, options?: { margin?: number; reduction?: string } & CallOptions): Promise<R>;
+  triplet(anchor: Input, positive: Input, negative: Input, options: { margin?: number; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
+  triplet<R = number>(anchor: Input, positive: Input, negative: Input, options?: { margin?: number; reduction?: string } & CallOptions): Promise<R>;
   };
   "training.schedules": {
   /** Schedules one after the other, each counting from 0 when its turn comes. */

@@ -86,12 +86,19 @@ async function lockedWheel(files: Files, base: string, { name, file_name, sha256
     if (!isNode || isURL(address) || (error as { cause?: { code?: string } }).cause?.code !== "ENOENT") throw error;
   }
   // npm's pyodide has no packages: they are fetched once and kept beside it, where that is allowed.
-  const data = await files.bytes(CDN + file_name, { kind: "zip", sha256 }).catch((error: unknown) => {
+  const cdn = CDN.replace(PYODIDE_VERSION, await versionIn(base));
+  const data = await files.bytes(cdn + file_name, { kind: "zip", sha256 }).catch((error: unknown) => {
     throw fileError(address, `no such file, and Pyodide's CDN is out of reach (${reason(error)})`,
       `npm's pyodide has no ${name}: run \`npx graphattend vendor DIR\` where the network allows it and give DIR as indexURL`, error);
   });
   await (await nodeModule("node:fs/promises")).writeFile(address, data).catch(() => undefined);
   return data;
+}
+
+/** The version of npm's pyodide in a folder. */
+export async function versionIn(folder: string): Promise<string> {
+  const text = await (await nodeModule("node:fs/promises")).readFile(`${folder}package.json`, "utf8").catch(() => "{}");
+  return (JSON.parse(text) as { version?: string }).version ?? PYODIDE_VERSION;
 }
 
 function parseLock(address: string, data: Uint8Array): Lock {

@@ -89,7 +89,7 @@ export interface CsrGraph {
 
 /** Edges as pairs of source and target, or as one row of sources and one of targets; the target attends to the source. */
 export type EdgeGraph = EdgeGraphParts & (
-  | { edges: readonly (readonly [number, number])[] | Int32Array | Uint32Array; edgeIndex?: never }
+  | { edges: readonly (readonly number[])[] | Int32Array | Uint32Array; edgeIndex?: never }
   | { edgeIndex: Data; edges?: never });
 interface EdgeGraphParts {
   numNodes: number;
@@ -99,6 +99,28 @@ interface EdgeGraphParts {
   layers?: Data;
   names?: readonly string[];
 }
+
+/** d3's graph: links may name the ids of nodes, or be the nodes themselves; `value` or `weight` weighs them. */
+export interface LinkedGraph {
+  nodes: readonly ({ id?: string | number } | string | number)[];
+  links: readonly LinkLike[];
+  directed?: boolean;
+}
+interface LinkLike {
+  source: string | number | { id?: string | number; index?: number };
+  target: string | number | { id?: string | number; index?: number };
+  value?: number;
+  weight?: number;
+}
+
+/** Edges between named nodes. */
+export interface NamedEdges extends Omit<EdgeGraphParts, "numNodes"> {
+  edges: readonly (readonly string[])[];
+  numNodes?: number;
+}
+
+/** Everything a graph can be made of; text and bytes are those of a file (.csv, .edges, .json, .npz). */
+export type GraphInput = CsrGraph | EdgeGraph | NamedEdges | LinkedGraph | string | Uint8Array;
 
 export interface CallOptions {
   signal?: AbortSignal | undefined;

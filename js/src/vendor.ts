@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AttentionError } from "./errors.js";
-import { CDN, npmPyodide, PYODIDE_VERSION } from "./runtime.js";
+import { CDN, npmPyodide, PYODIDE_VERSION, versionIn } from "./runtime.js";
 import { precompile } from "./precompile.js";
 import { VERSION } from "./version.js";
 
@@ -127,10 +127,11 @@ async function take(source: string, name: string, expected: string | undefined):
     data = new Uint8Array(await readFile(join(source, name)));
   } catch (error) {
     if (expected === undefined) throw problem(`${join(source, name)}: ${(error as Error).message}`);
-    const response = await fetch(CDN + name).catch((cause: unknown) => {
+    const address = CDN.replace(PYODIDE_VERSION, await versionIn(`${source}/`)) + name;
+    const response = await fetch(address).catch((cause: unknown) => {
       throw problem(`${name} is not in ${source}, and Pyodide's CDN is out of reach (${String(cause)})`);
     });
-    if (!response.ok) throw problem(`${CDN + name}: ${response.status}`);
+    if (!response.ok) throw problem(`${address}: ${response.status}`);
     data = new Uint8Array(await response.arrayBuffer());
   }
   if (expected !== undefined && sha256(data) !== expected) throw problem(`${name}: its sha256 is not the lock file's`);

@@ -55,6 +55,16 @@ describe("the package", () => {
     assert.equal(tsc.status, 0, tsc.stdout);
   });
 
+  it("types: the README's examples compile, against ES2020 and with the libraries checked", () => {
+    const text = readFileSync(join(js, "README.md"), "utf8");
+    writeFileSync(join(app, "readme.mts"), [...text.matchAll(/^```(?:js|ts)\n(.*?)^```/gms)].map((m) => m[1]).join("\n"));
+    writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ files: ["readme.mts"], compilerOptions: { strict: true, noEmit: true, target: "es2022",
+      lib: ["es2020", "dom"], module: "esnext", moduleResolution: "bundler", skipLibCheck: false, types: [] } }));
+    const tsc = spawnSync(bin("tsc"), ["-p", "."], { cwd: app, encoding: "utf8" });
+    rmSync(join(app, "tsconfig.json"));
+    assert.equal(tsc.status, 0, tsc.stdout);
+  });
+
   it("the lock file names no registry", () => {
     assert.doesNotMatch(readFileSync(join(js, "package-lock.json"), "utf8"), /"resolved": "http/);
   });
@@ -139,7 +149,19 @@ describe("command line", () => {
       assert.equal(stdout, "");
       assert.equal(stderr.trim().split("\n").length, 1, stderr);
     }
-    assert.equal(cli("--help").status, 0);
+    for (const args of [["--help"], ["vendor", "--help"], ["doctor", "--help"]]) {
+      const { status, stdout } = cli(...args);
+      assert.deepEqual([status, stdout.startsWith("Usage:")], [0, true]);
+    }
+  });
+
+  it("doctor tells what is missing, else starts", () => {
+    const healthy = cli("doctor", indexURL);
+    assert.equal(healthy.status, 0, healthy.stderr);
+    assert.match(healthy.stdout, /^graphattend \S+, NumPy \S+, \S+: started in \d+ ms/);
+    const sick = cli("doctor", app);
+    assert.equal(sick.status, 2);
+    assert.match(sick.stderr, /^graphattend: .*: no such file; give indexURL a folder made by `npx graphattend vendor`/);
   });
 });
 

@@ -1,4 +1,5 @@
 // Checks that hold on every runtime: main thread, worker and pool, in Node.js and in browsers.
+import { dataChecks } from "./suite-data.mjs";
 
 class CheckError extends Error {}
 
@@ -316,6 +317,8 @@ export const checks = {
     equal((await attn.headAttentionWeights(new Float32Array(8), new Float32Array(24))).shape, [2, 3], "a method of its own");
     await rejects(attn.headOutput(5, new Float32Array(8), new Float32Array(24), new Float32Array(24)), "out_of_bounds", { index: 5, length: 2 });
   },
+
+  ...dataChecks,
 
   "functions, geometry, losses and their gradients": async (ga) => {
     close(await ga.functional.softmax([0, Math.log(3)]), { data: [0.25, 0.75], shape: [2] }, "softmax");

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from . import __version__, simd
+from ._bridge_graphs import from_fields, from_file, from_links
 from ._bridge_training import Training
-from ._validate import near_miss
-from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, UnsupportedError
+from ._validate import as_int, near_miss
+from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, LoadError, UnsupportedError
 from .graph import GraphMetadata, NeighborGraph
 from .mechanisms import from_config, list_mechanisms
 from .mechanisms._base import Attention
@@ -179,31 +180,23 @@ def metadata(value: Any, dim: int, n: int | None) -> Any:
     return GraphMetadata(**fields)
 
 
-def graph(value: Any) -> Any:
-    """A `NeighborGraph` from its fields, or from ``edges`` (source, target) or ``edge_index``, and ``num_nodes``."""
+def graph(value: Any, options: Any = None) -> Any:
+    """A `NeighborGraph` from its fields, from edges, from nodes and links, or from the text or bytes of a file."""
+    directed = snake_names(options, "options").get("directed")
+    if isinstance(value, str):
+        return from_file(value.encode(), directed)
+    if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+        return from_file(value.tobytes(), directed)
     if not isinstance(value, dict):
         return value
-    fields = snake_names(value, "graph")
-    if "edge_index" in fields:
-        pairs = fields.pop("edge_index")
-        if isinstance(pairs, np.ndarray) and pairs.ndim == 1 and pairs.size % 2 == 0:
-            pairs = pairs.reshape(2, -1)
-        return _bound(NeighborGraph.from_edge_index, (pairs, fields.pop("num_nodes", None)), fields)
-    if "edges" in fields:
-        edges = np.asarray(fields.pop("edges"))
-        if edges.ndim == 1:
-            edges = edges.reshape(-1, 2)
-        if edges.ndim != 2 or edges.shape[1] != 2:
-            raise DimensionMismatchError(
-                f"graph.edges: expected pairs, got shape {edges.shape}",
-                argument="graph.edges",
-                expected=2,
-                actual=edges.shape,
-            )
-        return _bound(NeighborGraph.from_edge_index, (edges.T, fields.pop("num_nodes", None)), fields)
-    if isinstance(fields.get("edge_features"), np.ndarray) and isinstance(fields.get("indices"), np.ndarray):
-        fields["edge_features"] = _per_key(fields["edge_features"], "graph.edge_features", fields["indices"].size)
-    return _bound(NeighborGraph, (), fields)
+    if "nodes" in value and ("links" in value or "edges" in value):
+        return from_links(value, directed)
+    return from_fields(snake_names(value, "graph"), directed, _bound)
+
+
+def knn(embeddings: Any, k: int, options: Any = None) -> Any:
+    """The graph in which every point attends to its k nearest others."""
+    return _bound(NeighborGraph.knn, (embeddings, k), snake_names(options, "options"))
 
 
 def _attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: Any) -> dict[str, Any]:
@@ -304,13 +297,20 @@ def save(value: Any, format: str) -> bytes:
 
 
 def load(data: np.ndarray, format: str) -> Any:
-    """A mechanism from the bytes of a file."""
+    """Whatever `save` wrote: a mechanism, a compressed array or a graph."""
+    from .compression import Compressed
     from .mechanisms._files import load as load_mechanism
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"bytes.{format}")
         path.write_bytes(np.ascontiguousarray(data).tobytes())
-        return load_mechanism(path)
+        try:
+            return load_mechanism(path)
+        except LoadError as error:
+            for read_other in (Compressed.load, NeighborGraph.read):
+                with contextlib.suppress(LoadError):
+                    return read_other(path)
+            raise error
 
 
 def _method_name(value: Any, name: str) -> str:
@@ -326,8 +326,7 @@ def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
     if isinstance(value, Attention):
         function, arguments = attention_method(value, name, args, options)
         return _pullbacks(_bound(function, (), arguments))
-    function = getattr(value, _method_name(value, name))
-    return _pullbacks(_bound(function, args, _function_options(options)))
+    return _pullbacks(_called(getattr(value, _method_name(value, name)), args, options))
 
 
 def attention_method(
@@ -336,7 +335,23 @@ def attention_method(
     """A public method of a mechanism, and its arguments by name."""
     python_name = _method_name(attn, name)
     names = _parameters(getattr(type(attn), python_name))[1:]
-    return getattr(attn, python_name), _attention_arguments(attn, names, args, options)
+    function = getattr(attn, python_name)
+    if python_name in ("forward", "attention_weights") and isinstance(options, dict) and options.get("topK"):
+        options = dict(options)
+        function = functools.partial(_strongest, function, python_name, options.pop("topK"))
+    return function, _attention_arguments(attn, names, args, options)
+
+
+def _strongest(function: Callable[..., Any], name: str, k: Any, **arguments: Any) -> Any:
+    """Positions and sizes of the k largest weights of each row, by falling weight; after the output of `forward`."""
+    output: list[Any] = []
+    if name == "forward":
+        *output, weights = function(**arguments | {"need_weights": True})
+    else:
+        weights = function(**arguments)
+    k = as_int(k, "topK", minimum=1, maximum=weights.shape[-1])
+    order = np.argsort(-weights, axis=-1, kind="stable")[..., :k].astype(np.int32)
+    return (*output, order, np.take_along_axis(weights, order.astype(np.intp), axis=-1))
 
 
 def _pullbacks(result: Any) -> Any:
@@ -358,8 +373,17 @@ def attribute(value: Any, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
-    found = _public(module, name)
-    return _bound(found, args, _function_options(options))
+    return _called(_public(module, name), args, options)
+
+
+def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
+    """Call; a mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
+    parameters = inspect.signature(function).parameters
+    required = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    if isinstance(options, dict) and len(args) < len(required) and not {snake(n) for n in options} & parameters.keys():
+        data = {int(n) if n.isdigit() else n: x for n, x in options.items()}
+        return _bound(function, [*args, data], {})
+    return _bound(function, args, _function_options(options))
 
 
 def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
@@ -462,7 +486,7 @@ def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        *(start, info, create, save, load, tensor, read, graph, recommend, method, attribute, function, function_vjp),
-        *(train, train_steps, train_result, command_line),
+        *(start, info, create, save, load, tensor, read, graph, knn, recommend, method, attribute, function),
+        *(function_vjp, train, train_steps, train_result, command_line),
     )
 }

@@ -241,5 +241,5 @@ def test_tells_the_phases_of_the_start(browser: Browser, address: str) -> None:
     )
     page.goto(address)
     page.wait_for_selector(PICTURE, timeout=60_000)
-    assert page.evaluate("[...window.seen]") == ["Python", "NumPy", "First analysis"]
+    assert page.evaluate("[...window.seen]") == ["Python", "NumPy", "graphattend", "First analysis"]
     page.context.close()
