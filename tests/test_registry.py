@@ -7,11 +7,12 @@ import graphattend as ga
 from graphattend.cli import COMMANDS
 from graphattend.compression import CODECS, Codec, Compressed, Quantizer
 from graphattend.geometry import MANIFOLDS, ManifoldBase, Poincare
+from graphattend.graph.formats import FORMATS
 from graphattend.mechanisms import REGISTRY
 from graphattend.registry import Registry
 from graphattend.training import LOSSES, OPTIMIZERS, SCHEDULES
 
-ALL = {r.kind: r for r in (REGISTRY, MANIFOLDS, CODECS, LOSSES, OPTIMIZERS, SCHEDULES, COMMANDS)}
+ALL = {r.kind: r for r in (REGISTRY, MANIFOLDS, CODECS, LOSSES, OPTIMIZERS, SCHEDULES, COMMANDS, FORMATS)}
 
 
 @pytest.fixture

@@ -8,11 +8,30 @@ export class Backend {
   private closed = false;
   private readonly registry = new FinalizationRegistry<number>((id) => this.free(id));
 
-  constructor(private readonly runners: readonly Runner[]) {}
+  private readonly runners: Runner[];
 
-  /** How many interpreters there are. */
+  constructor(runners: readonly Runner[]) {
+    this.runners = [...runners];
+  }
+
+  /** How many interpreters have started. */
   get size(): number {
-    return this.runners.length;
+    return this.runners.filter((runner) => runner.isOpen).length;
+  }
+
+  /** Start the interpreters behind the first, one after the other: Firefox hangs when several start at once. */
+  async openRest(signal: AbortSignal | undefined): Promise<void> {
+    for (const runner of this.runners.slice(1)) {
+      if (this.closed || !this.runners.includes(runner)) continue;
+      await runner.open(signal).catch(() => this.remove(runner));
+    }
+  }
+
+  /** Go on with the others. */
+  private remove(runner: Runner): void {
+    const at = this.runners.indexOf(runner);
+    if (at > 0) this.runners.splice(at, 1);
+    runner.close();
   }
 
   nextId(): number {
@@ -31,11 +50,20 @@ export class Backend {
   async request(wire: Wire, options: SendOptions): Promise<Reply> {
     checkCall(options);
     if (this.runners.length === 1) return this.runners[0]!.request(wire, options);
-    if (wire.keep === undefined) return this.idlest().request(wire, options);
-    // An object has to exist everywhere.
-    const copies = this.runners.map((_runner, i) => (i === 0 && !options.transfer ? wire : own(wire, false)));
-    const sent = this.runners.map((runner, i) => runner.request(copies[i]!, { ...options, transfer: options.transfer || i > 0 }));
-    const results = await Promise.allSettled(sent);
+    if (wire.keep === undefined) {
+      const waiting = options.latest ? this.runners.find((runner) => runner.hasWaiting(wire.kind)) : undefined;
+      return (waiting ?? this.idlest()).request(wire, options);
+    }
+    // An object has to exist everywhere, made from one copy of its data. Those that have not started yet make it later.
+    const shared = { ...own(wire, options.transfer ?? false), shared: true };
+    const needed = this.size > 0 ? (runner: Runner): boolean => runner.isOpen : (runner: Runner): boolean => runner === this.runners[0];
+    const answers = this.runners.map((runner) => {
+      if (needed(runner)) return runner.request(shared, { ...options, transfer: false });
+      const answer = runner.request(shared);
+      answer.catch(() => this.remove(runner));
+      return undefined;
+    });
+    const results = await Promise.allSettled(answers.filter((answer) => answer !== undefined));
     const failed = results.find((r) => r.status === "rejected");
     if (failed !== undefined) {
       this.free(wire.keep);
@@ -54,6 +82,6 @@ export class Backend {
   }
 
   private idlest(): Runner {
-    return this.runners.reduce((best, runner) => (runner.load < best.load ? runner : best));
+    return this.runners.reduce((best, runner) => (runner.isOpen && runner.load < best.load ? runner : best));
   }
 }

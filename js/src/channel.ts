@@ -21,12 +21,13 @@ export type Spawn = (report: (p: Progress) => void, signal: AbortSignal | undefi
 
 /** Messages to a worker. */
 export type ToWorker =
-  | { type: "start"; options: RuntimeOptions; interrupt: Uint8Array | undefined; progress: boolean }
+  | { type: "start"; options: RuntimeOptions; interrupt: Uint8Array | undefined; life: string | undefined }
   | { type: "call"; id: number; text: string; arrays: TypedArray[]; offsets: number[]; bytes: number }
   | { type: "free"; ids: number[] };
 
 /** Messages from a worker. */
 export type FromWorker =
+  | { type: "alive" }
   | { type: "progress"; progress: Progress }
   | { type: "started"; started: string }
   | { type: "failed"; code: ErrorCode; message: string; details: ErrorDetails }
@@ -102,6 +103,9 @@ class WorkerChannel implements Channel {
   private waiting: Waiting | undefined;
   private starting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private lastId = 0;
+  /** Browsers do not tell when a worker dies from outside; a lock that only it holds is free then. */
+  private readonly life = !isNode && globalThis.isSecureContext && "locks" in navigator ? `graphattend-${crypto.randomUUID()}` : undefined;
+  private readonly watching = new AbortController();
   private dead: Error | undefined;
 
   constructor(private readonly port: Port, private readonly report: (p: Progress) => void) {
@@ -111,7 +115,7 @@ class WorkerChannel implements Channel {
   start(options: RuntimeOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       this.starting = { resolve, reject };
-      this.post({ type: "start", options, interrupt: this.interruptByte, progress: true }, []);
+      this.post({ type: "start", options, interrupt: this.interruptByte, life: this.life }, []);
     });
   }
 
@@ -141,6 +145,7 @@ class WorkerChannel implements Channel {
 
   kill(): void {
     this.fail(new Crash("the worker was stopped"));
+    this.watching.abort();
     this.port.kill();
   }
 
@@ -150,6 +155,10 @@ class WorkerChannel implements Channel {
     this.starting?.reject(this.dead);
     this.waiting?.reject(this.dead);
     this.starting = this.waiting = undefined;
+  }
+
+  private watch(): void {
+    navigator.locks.request(this.life!, { signal: this.watching.signal }, () => this.fail(new Crash("the worker ended"))).catch(() => undefined);
   }
 
   private post(message: ToWorker, transfer: ArrayBuffer[]): void {
@@ -166,6 +175,7 @@ class WorkerChannel implements Channel {
   private receive(data: unknown): void {
     const message = (typeof data === "object" && data !== null ? data : { type: "" }) as FromWorker;
     switch (message.type) {
+      case "alive": return this.watch();
       case "progress": {
         try {
           return this.report(message.progress);

@@ -45,11 +45,12 @@ export class AttentionError extends Error {
 export const invalid = (argument: string, message: string, details: ErrorDetails = {}): AttentionError =>
   new AttentionError("invalid_config", `${argument}: ${message}`, { argument, ...details });
 
-export const aborted = (signal?: AbortSignal): AttentionError =>
-  new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
+export const aborted = (signal?: AbortSignal): AttentionError => signal?.reason instanceof AttentionError ? signal.reason
+  : new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
 
 /** A signal and a timeout that can be acted on; null stands for none. */
-export function checkCall({ signal, timeout }: { signal?: unknown; timeout?: unknown }): void {
+export function checkCall({ signal, timeout, latest }: { signal?: unknown; timeout?: unknown; latest?: unknown }): void {
+  if (latest !== undefined && typeof latest !== "boolean") throw invalid("latest", "expected true or false", { actual: latest });
   if ((signal ?? false) !== false && typeof (signal as AbortSignal).addEventListener !== "function") {
     throw invalid("signal", "expected an AbortSignal", { actual: typeof signal });
   }

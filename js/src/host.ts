@@ -42,15 +42,19 @@ export class Host {
   ) {}
 
   static async start(options: RuntimeOptions, onProgress: (p: Progress) => void): Promise<Host> {
-    const python = await loadRuntime(options, onProgress);
+    let last: Progress = { phase: "runtime", loaded: 0, total: undefined };
+    const python = await loadRuntime(options, (progress) => onProgress(last = progress));
+    let host: Host;
     try {
       const bridge = python.pyimport("graphattend._bridge");
       const call = bridge["call"] as (text: string) => string;
       const started = call(JSON.stringify({ op: "start", args: [options.accelerate ?? true] }));
-      return new Host(python, bridge, call, bridge["again"] as (plan: number) => boolean, started.slice(0, started.indexOf("\n")));
+      host = new Host(python, bridge, call, bridge["again"] as (plan: number) => boolean, started.slice(0, started.indexOf("\n")));
     } catch (error) {
       throw new AttentionError("startup_failed", `graphattend could not be imported: ${reason(error)}`, { cause: error });
     }
+    onProgress({ phase: "ready", loaded: last.loaded, total: last.total });
+    return host;
   }
 
   /** Let another thread interrupt the running call by writing 2 into a shared byte. */

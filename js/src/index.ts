@@ -16,7 +16,7 @@ export interface ConnectOptions extends RuntimeOptions {
   onProgress?: (progress: Progress) => void;
   /** Ends the start. */
   signal?: AbortSignal;
-  /** Milliseconds until a call is given up, for all calls that do not say otherwise (needs a worker). Default: never. */
+  /** Milliseconds until the start, or a call that does not say otherwise, is given up (calls: needs a worker). Default: never. */
   timeout?: number;
 }
 
@@ -31,21 +31,37 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   const inWorkers = workers !== undefined || (worker ?? false) !== false;
   const spawn = inWorkers ? inWorker(runtime, typeof worker === "function" ? worker : undefined) : inThread(runtime);
   const count = workers ?? 1;
-  // All fetch the same: the first tells how it goes, the last when all are ready.
-  const report = (index: number) => (progress: Progress): void => {
-    if (index === (progress.phase === "ready" ? count - 1 : 0)) onProgress?.(progress);
-  };
-  const runners = Array.from({ length: count }, (_x, i) => new Runner(spawn, report(i), timeout));
+  const quiet = (): void => undefined;
+  const runners = Array.from({ length: count }, (_x, i) => new Runner(spawn, i === 0 ? onProgress ?? quiet : quiet, timeout));
+  const { stop, done } = deadline(signal ?? undefined, timeout ?? undefined);
   try {
-    let started = "";
-    // One after the other: Firefox hangs when several start at once.
-    for (const runner of runners) started = await runner.open(signal ?? undefined);
+    const started = await runners[0]!.open(stop);
     const info = decode({ text: started, arrays: [] }) as { version: string; mechanisms: MechanismKey[] };
-    return new GraphAttend(new Backend(runners), info.version, Object.freeze(info.mechanisms));
+    const backend = new Backend(runners);
+    // The first answers already while the others start.
+    void backend.openRest(signal ?? undefined);
+    return new GraphAttend(backend, info.version, Object.freeze(info.mechanisms));
   } catch (error) {
     for (const runner of runners) runner.close();
     throw error instanceof AttentionError ? error : new AttentionError("startup_failed", String(error), { cause: error });
+  } finally {
+    done();
   }
+}
+
+/** A signal that also fires when the time is over. */
+function deadline(signal: AbortSignal | undefined, timeout: number | undefined): { stop: AbortSignal | undefined; done(): void } {
+  if (timeout === undefined || timeout >= 2 ** 31) return { stop: signal, done: () => undefined };
+  const controller = new AbortController();
+  const forward = (): void => controller.abort(signal!.reason);
+  if (signal?.aborted) forward();
+  signal?.addEventListener("abort", forward, { once: true });
+  const timer = setTimeout(() => controller.abort(new AttentionError("timeout", `the start took more than ${timeout} ms`)), timeout);
+  const done = (): void => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", forward);
+  };
+  return { stop: controller.signal, done };
 }
 
 export { AttentionError, type ErrorCode } from "./errors.js";

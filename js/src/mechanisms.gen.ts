@@ -415,6 +415,8 @@ export interface MechanismMethods {
   cross_space: {
   /** The three attentions before fusion and their weights. */
   parts<R = unknown>(query: Input, keys: Input, values: Input, options: { metadata: Input; attnMask?: Input } & CallOptions): Promise<R>;
+  /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them. */
+  withLatentGraph<R = unknown>(graph: Input, options?: CallOptions): Promise<R>;
   };
   structural: unknown;
   moe: {

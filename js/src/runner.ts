@@ -10,11 +10,14 @@ export interface SendOptions {
   timeout?: number | undefined;
   /** Give the arrays' buffers away instead of copying them. */
   transfer?: boolean | undefined;
+  /** Of the calls of one kind that wait, only the newest stays. */
+  latest?: boolean | undefined;
 }
 
 interface Job {
   wire: Wire;
   transfer: boolean;
+  latest: boolean;
   settled: boolean;
   /** Objects to forget when it has ended: those freed after it was asked for. */
   frees: number[];
@@ -30,6 +33,8 @@ interface Recipe {
 
 /** How long an interrupted call may take to stop before its thread is ended. */
 const GRACE_MS = 150;
+/** Where a call cannot be interrupted it may go on for about as long as a new start would take, at least this. */
+const LEAST_RESTART_MS = 500;
 
 /**
  * Sends requests to an interpreter one after the other. If it crashes, hangs or must be stopped, another is started,
@@ -42,6 +47,8 @@ export class Runner {
   private current: Job | undefined;
   private readonly recipes = new Map<number, Recipe>();
   private closed = false;
+  /** How long a start takes. */
+  private startMs = LEAST_RESTART_MS;
 
   constructor(
     private readonly spawn: Spawn, private readonly report: (p: Progress) => void, private readonly timeout: number | undefined,
@@ -49,9 +56,36 @@ export class Runner {
 
   /** Start the first interpreter; what it said is in `started`. */
   async open(signal: AbortSignal | undefined): Promise<string> {
-    this.channel = await this.spawn(this.report, signal);
-    this.channel.hold(false);
-    return this.channel.started;
+    const opening = this.spawnChannel(this.report, signal);
+    // What is asked for meanwhile waits.
+    this.starting = opening.then(() => undefined, () => undefined).finally(() => (this.starting = undefined));
+    const channel = await opening;
+    if (this.closed) {
+      channel.kill();
+      throw closedError();
+    }
+    this.channel = channel;
+    channel.hold(this.queue.length > 0);
+    this.starting = undefined;
+    this.pump();
+    return channel.started;
+  }
+
+  private async spawnChannel(report: (p: Progress) => void, signal: AbortSignal | undefined): Promise<Channel> {
+    const start = performance.now();
+    const channel = await this.spawn(report, signal);
+    this.startMs = Math.max(LEAST_RESTART_MS, performance.now() - start);
+    return channel;
+  }
+
+  /** Whether the first interpreter is there. */
+  get isOpen(): boolean {
+    return this.channel !== undefined;
+  }
+
+  /** Whether a call waits that a newer one of its kind may replace. */
+  hasWaiting(kind: string): boolean {
+    return this.queue.some((job) => job.latest && !job.settled && job.wire.kind === kind);
   }
 
   /** Requests that are waiting or running. */
@@ -60,7 +94,7 @@ export class Runner {
   }
 
   request(wire: Wire, options: SendOptions = {}): Promise<Reply> {
-    const { signal, timeout = this.timeout, transfer = false } = options;
+    const { signal, timeout = this.timeout, transfer = false, latest = false } = options;
     if (this.closed) return Promise.reject(closedError());
     if (signal?.aborted) return Promise.reject(aborted(signal));
     return new Promise((resolve, reject) => {
@@ -72,12 +106,17 @@ export class Runner {
         signal?.removeEventListener("abort", onAbort);
         then(value);
       };
-      const job: Job = { wire, transfer, settled: false, frees: [], resolve: settle(resolve), reject: settle(reject) };
+      const job: Job = { wire, transfer, latest, settled: false, frees: [], resolve: settle(resolve), reject: settle(reject) };
       const onAbort = (): void => this.giveUp(job, aborted(signal));
       signal?.addEventListener("abort", onAbort, { once: true });
       if (timeout !== undefined && timeout > 0 && timeout < 2 ** 31) {
         const late = new AttentionError("timeout", `no answer within ${timeout} ms`);
         timer = setTimeout(() => this.giveUp(job, late), timeout);
+      }
+      if (latest) {
+        for (const old of this.queue) {
+          if (old.latest && old.wire.kind === wire.kind) old.reject(new AttentionError("aborted", "a newer call took its place"));
+        }
       }
       this.queue.push(job);
       this.pump();
@@ -133,7 +172,8 @@ export class Runner {
     this.current = job;
     channel.hold(true);
     // The data of an object that is kept are kept here too, to make it again.
-    const recipe = job.wire.keep === undefined ? undefined : { wire: own(job.wire, job.transfer), live: true };
+    const recipe = job.wire.keep === undefined ? undefined
+      : { wire: job.wire.shared ? job.wire : own(job.wire, job.transfer), live: true };
     try {
       const reply = await channel.send(recipe?.wire ?? job.wire, recipe === undefined && job.transfer);
       if (recipe !== undefined && !reply.text.startsWith('{"error"')) {
@@ -162,10 +202,9 @@ export class Runner {
     job.reject(error);
     const { channel } = this;
     if (this.current !== job || channel === undefined) return;
-    if (!channel.interrupt()) return channel.kill();
     setTimeout(() => {
       if (this.current === job) channel.kill();
-    }, GRACE_MS);
+    }, channel.interrupt() ? GRACE_MS : this.startMs);
   }
 
   private drop(): void {
@@ -183,7 +222,7 @@ export class Runner {
 
   private async revive(): Promise<void> {
     try {
-      const channel = await this.spawn(() => undefined, undefined);
+      const channel = await this.spawnChannel(() => undefined, undefined);
       if (this.closed) return channel.kill();
       for (const { wire } of this.recipes.values()) {
         const reply = await channel.send(wire, false);

@@ -1,8 +1,11 @@
+import { boot, install, type Lock, type LockedPackage, type Parts } from "./boot.js";
 import { AttentionError, reason } from "./errors.js";
+import { fileError, Files, isURL, SERVE } from "./files.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
 export const PYODIDE_VERSION = "314.0.3";
+const LOCK = "pyodide-lock.json";
 export const CDN = `https://cdn.jsdelivr.net/pyodide/v${PYODIDE_VERSION}/full/`;
 
 /** The little of Pyodide's interface that is used here. */
@@ -12,46 +15,112 @@ export interface Proxy {
 }
 export interface Pyodide {
   pyimport(name: string): Proxy;
-  loadPackage(names: string[], options: object): Promise<unknown>;
   unpackArchive(data: Uint8Array, format: string, options: { extractDir: string }): void;
   setInterruptBuffer(buffer: Uint8Array): void;
   runPython(code: string): unknown;
-  lockfile?: { packages: Record<string, unknown> };
 }
 
 type Report = (progress: Progress) => void;
 
-/** Load Pyodide, NumPy and graphattend. */
+/** Load Pyodide, NumPy and graphattend: everything is fetched at once, and installed as it comes. */
 export async function loadRuntime(options: RuntimeOptions, report: Report): Promise<Pyodide> {
   probe();
-  const counter = new Counter(report);
-  const restore = counter.watchFetch();
+  const stop = new AbortController();
+  const files = new Files(report, stop.signal);
   try {
     const indexURL = await findIndex(options.indexURL);
-    report({ phase: "runtime", loaded: 0, total: undefined });
-    const explicit = options.wheelURL === undefined ? undefined : readFile(options.wheelURL);
-    explicit?.catch(() => undefined); // reported where it is awaited
-    const python = await startPyodide(indexURL, options);
-    counter.phase = "packages";
-    counter.tell();
-    const packages = ["numpy"];
-    const locked = explicit === undefined && python.lockfile?.packages["graphattend"] !== undefined;
-    if (locked) packages.push("graphattend");
-    await install(python, packages);
-    if (!locked) {
-      counter.phase = "graphattend";
-      const wheel = await (explicit ?? readFile(options.bundledWheelURL!));
-      python.unpackArchive(wheel, "wheel", { extractDir: String(python.runPython("import site; site.getsitepackages()[0]")) });
-      python.runPython("import importlib; importlib.invalidate_caches()");
+    files.tell();
+    const [parts, wheels] = await gather(files, indexURL, options);
+    // Python boots without telling anything, so a timer does where it can.
+    const python = await boot(await parts);
+    files.phase = "packages";
+    files.tell();
+    for (const [file, data] of wheels) {
+      const wheel = await data;
+      if (file.startsWith("graphattend")) files.phase = "graphattend";
+      files.tell(file);
+      install(python, wheel);
     }
-    counter.phase = "ready";
-    counter.tell();
     return python;
   } catch (error) {
+    stop.abort();
     if (error instanceof AttentionError) throw error;
     throw new AttentionError("startup_failed", `Python could not be started: ${reason(error)}`, { cause: error });
-  } finally {
-    restore();
+  }
+}
+
+type Wheels = [file: string, data: Promise<Uint8Array>][];
+
+/** Ask for all files at once. */
+async function gather(files: Files, indexURL: string, options: RuntimeOptions): Promise<[Promise<Parts>, Wheels]> {
+  const quiet = <T>(promise: Promise<T>): Promise<T> => {
+    promise.catch(() => undefined); // reported where it is awaited
+    return promise;
+  };
+  const lockURL = options.lockFileURL === undefined ? `${indexURL}${LOCK}`
+    : isNode ? await filePath(options.lockFileURL) : new URL(options.lockFileURL, globalThis.location.href).href;
+  const wheelOf = (url: string): [string, Promise<Uint8Array>] =>
+    ["graphattend-0-py3-none-any.whl", quiet(files.bytes(isNode || isURL(url) ? url : new URL(url, globalThis.location.href).href, { kind: "zip" }))];
+  const explicit = options.wheelURL === undefined ? undefined : wheelOf(options.wheelURL);
+  const factory = quiet(loadFactory(files, indexURL));
+  const wasm = quiet(files.module(`${indexURL}pyodide.asm.wasm`, { kind: "wasm" }));
+  const stdlib = quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip" }));
+  const lock = parseLock(lockURL, await files.bytes(lockURL, { kind: "json" }));
+  const base = lockURL.replace(/[^\\/]*$/, "");
+  const wheels: Wheels = dependencies(lock, "numpy", lockURL).map((entry) => [entry.file_name, quiet(lockedWheel(files, base, entry))]);
+  const own = lock.packages["graphattend"];
+  if (explicit !== undefined) wheels.push(explicit);
+  else if (own !== undefined) wheels.push([own.file_name, quiet(lockedWheel(files, base, own))]);
+  else wheels.push(wheelOf(options.bundledWheelURL!));
+  const parts = Promise.all([factory, wasm, stdlib]).then(([f, w, s]) => ({ factory: f, wasm: w, stdlib: s, lock, indexURL }));
+  // One that is missing ends the start, before Python boots in vain.
+  const all = Promise.all([parts, ...wheels.map(([, data]) => data)]).then(([p]) => p);
+  return [quiet(all), wheels];
+}
+
+async function lockedWheel(files: Files, base: string, { name, file_name, sha256 }: LockedPackage): Promise<Uint8Array> {
+  const address = isURL(file_name) ? file_name : base + file_name;
+  try {
+    return await files.bytes(address, { kind: "zip", sha256 });
+  } catch (error) {
+    if (!isNode || isURL(address) || (error as { cause?: { code?: string } }).cause?.code !== "ENOENT") throw error;
+  }
+  // npm's pyodide has no packages: they are fetched once and kept beside it, where that is allowed.
+  const data = await files.bytes(CDN + file_name, { kind: "zip", sha256 }).catch((error: unknown) => {
+    throw fileError(address, `no such file, and Pyodide's CDN is out of reach (${reason(error)})`,
+      `npm's pyodide has no ${name}: run \`npx graphattend vendor DIR\` where the network allows it and give DIR as indexURL`, error);
+  });
+  await (await nodeModule("node:fs/promises")).writeFile(address, data).catch(() => undefined);
+  return data;
+}
+
+function parseLock(address: string, data: Uint8Array): Lock {
+  try {
+    const lock = JSON.parse(new TextDecoder().decode(data)) as Lock;
+    if (typeof lock.packages !== "object" || typeof lock.info !== "object") throw new Error("no packages in it");
+    return lock;
+  } catch (error) {
+    throw fileError(address, `not a lock file of Pyodide (${reason(error)})`, SERVE, error);
+  }
+}
+
+/** A package and what it needs, those first. */
+function dependencies(lock: Lock, name: string, address: string, found: LockedPackage[] = []): LockedPackage[] {
+  const entry = lock.packages[name];
+  if (entry === undefined) throw fileError(address, `the lock file does not know ${name}`, SERVE);
+  for (const other of entry.depends) if (!found.some((e) => e.name === other)) dependencies(lock, other, address, found);
+  if (!found.includes(entry)) found.push(entry);
+  return found;
+}
+
+async function loadFactory(files: Files, indexURL: string): Promise<Parts["factory"]> {
+  const address = `${indexURL}pyodide.asm.mjs`;
+  const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
+  try {
+    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as { default: Parts["factory"] }).default;
+  } catch (error) {
+    if (isNode && (error as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw await files.diagnose(address, error);
   }
 }
 
@@ -91,79 +160,4 @@ async function findIndex(given: string | undefined): Promise<string> {
 export async function npmPyodide(): Promise<string> {
   const path = (await nodeModule("node:module")).createRequire(import.meta.url).resolve("pyodide");
   return path.replace(/[^\\/]*$/, "");
-}
-
-async function startPyodide(indexURL: string, options: RuntimeOptions): Promise<Pyodide> {
-  const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(`${indexURL}pyodide.mjs`).href : `${indexURL}pyodide.mjs`;
-  const module = await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as {
-    loadPyodide(options: object): Promise<Pyodide>;
-  };
-  const lock = options.lockFileURL;
-  return module.loadPyodide({
-    indexURL,
-    ...(lock === undefined ? {} : { lockFileURL: isNode ? await filePath(lock) : new URL(lock, globalThis.location.href).href }),
-  });
-}
-
-async function install(python: Pyodide, packages: string[]): Promise<void> {
-  const problems: string[] = [];
-  await python.loadPackage(packages, {
-    messageCallback: () => undefined,
-    errorCallback: (message: string) => problems.push(message),
-  });
-  if (problems.length > 0) throw new Error(problems.join("; "));
-}
-
-/** The bytes behind a URL, or in Node.js also a path. */
-export async function readFile(url: string): Promise<Uint8Array> {
-  if (isNode && !/^(https?|data|blob):/.test(url)) {
-    // A view of our own: Pyodide does not take Node's Buffer.
-    return new Uint8Array(await (await nodeModule("node:fs/promises")).readFile(await filePath(url)));
-  }
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-/** Counts the bytes of everything fetched while Python starts. */
-class Counter {
-  phase: Progress["phase"] = "runtime";
-  private loaded = 0;
-  private total = 0;
-
-  constructor(private readonly report: Report) {}
-
-  tell(file?: string): void {
-    this.report({ phase: this.phase, loaded: this.loaded, total: this.total || undefined, ...(file ? { file } : {}) });
-  }
-
-  /** Watch `fetch`, through which Pyodide loads its files in browsers; returns what undoes it. */
-  watchFetch(): () => void {
-    const original = globalThis.fetch;
-    if (isNode || typeof original !== "function") return () => undefined;
-    const watching: typeof fetch = async (input, init) => {
-      const response = await original.call(globalThis, input, init);
-      return response.ok && response.body !== null ? this.counted(response, response.body) : response;
-    };
-    globalThis.fetch = watching;
-    return () => {
-      if (globalThis.fetch === watching) globalThis.fetch = original;
-    };
-  }
-
-  private counted(response: Response, body: ReadableStream<Uint8Array>): Response {
-    const file = response.url.slice(response.url.lastIndexOf("/") + 1);
-    // With a content encoding the length is that of the packed bytes, which are not seen here.
-    const length = response.headers.has("content-encoding") ? 0 : Number(response.headers.get("content-length") ?? 0);
-    this.total += length;
-    const stream = body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>({
-      transform: (chunk, controller) => {
-        this.loaded += chunk.byteLength;
-        this.tell(file);
-        controller.enqueue(chunk);
-      },
-    }));
-    const { status, statusText, headers } = response;
-    return new Response(stream, { status, statusText, headers });
-  }
 }

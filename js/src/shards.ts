@@ -44,7 +44,7 @@ function queryRows(query: Data, dim: number): Rows | undefined {
 function splittable(options: SplitOptions): boolean {
   if (options === undefined || options === null) return true;
   const has = (x: object, names: string[]): boolean => names.some((name) => ((x as Record<string, unknown>)[name] ?? false) !== false);
-  return !options.transfer && !has(options, PER_QUERY) && !(options.metadata && has(options.metadata, PER_QUERY_METADATA));
+  return !options.transfer && !options.latest && !has(options, PER_QUERY) && !(options.metadata && has(options.metadata, PER_QUERY_METADATA));
 }
 
 /** Outputs (M, E) and weights ([H,] M, N) of all parts, along the axis of the rows. */

@@ -1,3 +1,10 @@
+declare global {
+  interface SymbolConstructor {
+    /** For `await using`; also where TypeScript's library does not have it yet. */
+    readonly asyncDispose: unique symbol;
+  }
+}
+
 /** How far the start of Python has come. */
 export interface Progress {
   phase: "runtime" | "packages" | "graphattend" | "ready";
@@ -99,6 +106,8 @@ export interface CallOptions {
   timeout?: number | undefined;
   /** Give the buffers of the given arrays away to the worker instead of copying them. */
   transfer?: boolean | undefined;
+  /** For drags and keystrokes: of such calls of the same method that wait, only the newest stays; the others reject as aborted. */
+  latest?: boolean | undefined;
   /** "float64" keeps double precision in the results. */
   dtype?: "float32" | "float64" | undefined;
 }

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:f
 import { basename, dirname, join, resolve } from "node:path";
 import { AttentionError } from "./errors.js";
 import { CDN, npmPyodide, PYODIDE_VERSION } from "./runtime.js";
+import { precompile } from "./precompile.js";
 import { VERSION } from "./version.js";
 
 /** The parts of Pyodide that are needed; its consoles, maps and types are not. */
@@ -32,9 +33,11 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
   await mkdir(dirname(target), { recursive: true });
   const draft = await mkdtemp(join(dirname(target), `.${basename(target)}.`));
   const hashes: Record<string, string> = {};
+  const sizes: Record<string, { sha256: string; size: number }> = {};
   const put = async (name: string, data: Uint8Array): Promise<void> => {
     await writeFile(join(draft, name), data);
     hashes[name] = sha256(data);
+    sizes[name] = { sha256: hashes[name], size: data.length };
     log(`${name} (${(data.length / 1e6).toFixed(1)} MB)`);
   };
   try {
@@ -52,6 +55,14 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
         package_type: "package", imports: ["graphattend"], depends: ["numpy"], unvendored_tests: false,
       },
     };
+    // Everything is there: Python starts from the folder, and compiles its own files once and for all.
+    await writeFile(join(draft, LOCK), JSON.stringify(lock));
+    log("compiling Python's files");
+    const archives: Record<string, Uint8Array> = {};
+    for (const name of ["python_stdlib.zip", numpy.file_name, file]) archives[name] = new Uint8Array(await readFile(join(draft, name)));
+    for (const [name, data] of Object.entries(await precompile(draft, archives))) await put(name, data);
+    for (const entry of Object.values(lock.packages)) entry.sha256 = hashes[entry.file_name]!;
+    lock["files"] = Object.fromEntries(RUNTIME.map((name) => [name, sizes[name]]));
     await put(LOCK, new TextEncoder().encode(JSON.stringify(lock)));
     await put("worker.js", new Uint8Array(await readFile(new URL("./worker.js", import.meta.url))));
     await writeFile(join(draft, MANIFEST), `${JSON.stringify(hashes, null, 2)}\n`);

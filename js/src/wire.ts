@@ -13,6 +13,10 @@ export interface Wire {
   bytes: number;
   keep: number | undefined;
   uses: number[];
+  /** What is asked of which object: calls that may replace each other have this in common. */
+  kind: string;
+  /** Whether its arrays are copies already, which nobody changes. */
+  shared?: boolean;
 }
 
 /** An answer: JSON with references to arrays. */
@@ -218,7 +222,8 @@ export function encode(op: string, args: unknown[], options: RequestOptions = {}
   const tree = look(() => args.map((x) => encoder.value(x, "", 0)));
   const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
   const { arrays, offsets, bytes, uses } = encoder;
-  return { text, arrays, offsets, bytes, uses, keep: options.keep };
+  const kind = [op, uses[0] ?? "", ...args.filter((x) => typeof x === "string")].join(" ");
+  return { text, arrays, offsets, bytes, uses, keep: options.keep, kind };
 }
 
 /** The same request with its data copied, or taken over if the caller gave them away. */

@@ -31,6 +31,13 @@ function serve({ post, listen }: Endpoint): void {
   let interrupt: Uint8Array | undefined;
 
   async function start(message: ToWorker & { type: "start" }): Promise<void> {
+    if (message.life !== undefined) {
+      // Held until this worker ends, whatever ends it.
+      void navigator.locks.request(message.life, () => {
+        post({ type: "alive" }, []);
+        return new Promise<never>(() => undefined);
+      });
+    }
     try {
       host = await Host.start(message.options, (progress) => post({ type: "progress", progress }, []));
       interrupt = message.interrupt;
@@ -49,7 +56,7 @@ function serve({ post, listen }: Endpoint): void {
       case "call": {
         try {
           if (interrupt !== undefined) interrupt[0] = 0; // meant for an earlier call
-          const reply = host!.call({ ...message, keep: undefined, uses: [] });
+          const reply = host!.call({ ...message, keep: undefined, uses: [], kind: "" });
           post({ type: "reply", id: message.id, ...reply }, buffersOf(reply));
         } catch (error) {
           post({ type: "crash", message: reason(error) }, []);

@@ -143,6 +143,13 @@ def test_embeddings_from_files(run: Run, tmp_path: Path, graph: Path, suffix: st
     np.testing.assert_array_equal(json.loads(run(*words)[1])["results"][0]["weights"], wanted)
 
 
+@pytest.mark.parametrize("text", ["4 2\n10 1 2\n11 1 2\n12 1 2\n13 1 2\n", "10 0.5\n11 1.5\n12 2.5\n13 3.5\n"])
+def test_words_are_no_coordinates(run: Run, tmp_path: Path, graph: Path, text: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text(text)
+    refused(run("analyze", "--graph", graph, "--mechanism", "flash", "--embeddings", path), "words.txt", "names")
+
+
 def test_compare(run: Run, graph: Path) -> None:
     words = ["compare", "--graph", graph, "--mechanism", "flash", "--mechanism", "linear", "--mechanism", "hyperbolic"]
     found = json.loads(run(*words, "--json")[1])

@@ -104,3 +104,15 @@ def test_one_head_without_the_axis_and_bad_input(rng):
     ):
         with pytest.raises(ga.AttentionError):
             call()
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_one_forward_pass_serves_output_and_gradients(monkeypatch, need_weights):
+    passes = []
+    run = ga.EdgeFeaturedAttention._run
+    monkeypatch.setattr(ga.EdgeFeaturedAttention, "_run", lambda *a: passes.append(a) or run(*a))
+    p = {"w": np.eye(2), "a_query": np.zeros(2), "a_key": np.array([1.0, 0.0])}
+    output, pullback = ga.vjp(gat, np.zeros(2), np.eye(2), p, need_weights=need_weights)
+    for _ in range(2):
+        pullback(output)
+    assert len(passes) == 1

@@ -267,3 +267,20 @@ def test_metadata_of_a_node():
     ]:
         with pytest.raises(error):
             graph.metadata(bad)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("ties", [False, True])
+def test_knn_of_many_points_is_exact(rng, ordered, ties):
+    """Enough points for the bound from a sample, also where the sample lies far from all other points."""
+    x = rng.standard_normal((1500, 3))
+    if ties:
+        x = x.round(1)
+    if ordered:
+        x[::2] += 1000
+    k = 4
+    graph = NeighborGraph.knn(x, k)
+    d = np.linalg.norm(x[:, None] - x[None], axis=-1)
+    np.fill_diagonal(d, np.inf)
+    np.testing.assert_allclose(graph.distances.reshape(-1, k), np.sort(d, axis=1)[:, :k], rtol=1e-9)
+    np.testing.assert_allclose(d[np.repeat(np.arange(1500), k), graph.indices], graph.distances, rtol=1e-9)

@@ -84,3 +84,35 @@ def test_latent_fields_are_checked(rng):
         for call in (attn.forward, attn.parts, attn.vjp):
             with pytest.raises(ga.AttentionError, match=name):
                 call(x[0], x, x, metadata=ga.GraphMetadata(**fields))
+
+
+def test_latent_neighbours_are_searched_once_for_the_same_keys(rng, monkeypatch):
+    calls = []
+    search = NeighborGraph.knn
+    monkeypatch.setattr(NeighborGraph, "knn", lambda x, k, **options: calls.append(k) or search(x, k, **options))
+    x = rng.standard_normal((9, 5))
+    graph = search(x, 2)
+    attn = make(rng, "gated", latent_neighbors=3)
+    first = attn.attend(graph, x)
+    np.testing.assert_array_equal(attn.attend(graph, x.copy()), first)
+    out, pull = attn.with_parameters(attn.parameters()).attend_vjp(graph, x)
+    np.testing.assert_array_equal(out, first)
+    pull(np.ones_like(out))
+    assert calls == [3]
+    x[0] += 10  # the same array with other numbers is searched anew
+    assert not np.array_equal(attn.attend(graph, x), first)
+    assert calls == [3, 3]
+
+
+def test_latent_neighbours_can_be_given(rng):
+    attn, x = make(rng, "concat", latent_neighbors=3), rng.standard_normal((8, 5))
+    graph, near = NeighborGraph.knn(x, 2), NeighborGraph.knn(x, 3)
+    given = attn.with_latent_graph(near)
+    np.testing.assert_array_equal(given.attend(graph, x), attn.attend(graph, x))
+    other = NeighborGraph.from_edge_index([[1], [0]], 8)
+    assert not np.allclose(attn.with_latent_graph(other).attend(graph, x), attn.attend(graph, x))
+    assert given.to_config() == attn.to_config()
+    with pytest.raises(ga.InvalidConfigError, match="graph: expected a NeighborGraph"):
+        attn.with_latent_graph(x)
+    with pytest.raises(ga.DimensionMismatchError, match="latent graph"):
+        attn.with_latent_graph(NeighborGraph.knn(x[:5], 2)).attend(graph, x)

@@ -131,3 +131,86 @@ def test_streaming_refusals(rng):
     prepared = causal.prepare(k, v)
     assert not hasattr(prepared, "extended")
     np.testing.assert_allclose(causal.forward(k, prepared), causal.forward(k, k, v), rtol=1e-12)
+
+
+def estimator(attn, q, k, v, seen):
+    """Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j) over what each row sees, in 60 digits; `seen` (M, N) is a log-mask."""
+    mpmath = pytest.importorskip("mpmath")
+    with mpmath.workdps(60):
+        w = [[mpmath.mpf(float(a)) for a in row] for row in attn.parameters()["projection"]]
+        root = mpmath.mpf(q.shape[-1]) ** (-mpmath.mpf(1) / 4)
+
+        def features(x):
+            x = [root * mpmath.mpf(float(a)) for a in x]
+            half = sum(a * a for a in x) / 2
+            return [mpmath.exp(sum(a * b for a, b in zip(row, x, strict=True)) - half) for row in w]
+
+        fq, fk = [features(x) for x in q], [features(x) for x in k]
+        out = np.zeros((len(q), v.shape[-1]))
+        for i, a in enumerate(fq):
+            s = [
+                sum(x * y for x, y in zip(a, b, strict=True)) * mpmath.exp(mpmath.mpf(float(m)))
+                if m > -np.inf
+                else mpmath.mpf(0)
+                for b, m in zip(fk, seen[i], strict=True)
+            ]
+            if total := sum(s):
+                out[i] = [float(sum(x * mpmath.mpf(float(y)) for x, y in zip(s, c, strict=True)) / total) for c in v.T]
+        return out
+
+
+@pytest.mark.parametrize("size", [1, 15])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kind", [None, "keys", "pairs", "float keys", "float pairs"])
+def test_what_a_row_does_not_see_changes_nothing(rng, size, causal, kind):
+    attn = ga.LinearAttention(8, num_features=12, is_causal=causal)
+    q, k, v = (rng.standard_normal((9, 8)) * s for s in (size, size, 1))
+    k[-1] *= 3  # far from the others
+    mask = None if kind is None else rng.random((1 if "keys" in kind else 9, 9)) < 0.6
+    seen = np.zeros((9, 9)) if mask is None else np.where(mask, 0, -np.inf) * np.ones((9, 1))
+    if kind is not None and "float" in kind:
+        mask = np.where(mask, 700.0, -np.inf)
+    if causal:
+        seen = np.where(np.tri(9, dtype=bool), seen, -np.inf)
+    expected = estimator(attn, q, k, v, seen)
+    np.testing.assert_allclose(attn.forward(q, k, v, attn_mask=mask), expected, rtol=1e-12, atol=1e-12)
+    weights = attn.forward(q, k, v, attn_mask=mask, need_weights=True)[1]
+    np.testing.assert_allclose(weights @ v, expected, rtol=1e-12, atol=1e-12)
+    g = rng.standard_normal((9, 8))
+    pull = attn.vjp(q, k, v, attn_mask=mask)[1](g)
+    for name, x, got in (("q", q, pull.query), ("k", k, pull.keys), ("v", v, pull.values)):
+        d = rng.standard_normal(x.shape) * 1e-6
+        args = {"q": q, "k": k, "v": v}
+        high, low = (attn.forward(*{**args, name: x + t * d}.values(), attn_mask=mask) for t in (1, -1))
+        np.testing.assert_allclose(np.vdot(got, d) * 2, np.vdot(g, high - low), rtol=1e-4, atol=1e-11)
+
+
+def test_a_far_key_that_is_hidden_leaves_the_neighbour_its_weight():
+    x = np.zeros((2, 4))
+    x[0, 0] = 30
+    v = np.array([[1.0] * 4, [2.0] * 4])
+    attn, graph = ga.create("linear", 4), ga.NeighborGraph.from_edge_index([[0], [1]], 2)
+    np.testing.assert_allclose(attn.attend(graph, x, x, v)[1], 1, rtol=1e-15)
+    state = attn.prepare(x[1:], v[1:]).extended(x[:1], v[:1])
+    np.testing.assert_allclose(attn.forward(x, state), attn.forward(x, x, v), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "offset", "tolerance"), [(np.float32, -200, 1e-5), (np.float64, 800, 1e-12)])
+@pytest.mark.parametrize("shape", [(1, 7), (5, 7)])
+def test_a_constant_added_to_a_float_mask_changes_nothing(rng, dtype, offset, tolerance, shape):
+    attn = ga.LinearAttention(4, num_features=32)
+    q, k, v = (rng.standard_normal(s).astype(dtype) for s in ((5, 4), (7, 4), (7, 3)))
+    mask = rng.integers(-2, 3, shape).astype(dtype)
+    np.testing.assert_allclose(
+        attn.forward(q, k, v, attn_mask=mask + dtype(offset)), attn.forward(q, k, v, attn_mask=mask), atol=tolerance
+    )
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+def test_the_functional_causal_form_does_not_look_ahead(rng, dtype, tolerance):
+    q, k, v = (rng.standard_normal((150, 16)).astype(dtype) for _ in range(3))
+    k[-1] *= 30
+    w = ga.functional.orthogonal_projection(32, 16, seed=0)
+    full = ga.functional.linear_attention(q, k, v, w, is_causal=True)
+    before = ga.functional.linear_attention(q[:-1], k[:-1], v[:-1], w, is_causal=True)
+    np.testing.assert_allclose(full[:-1], before, rtol=0, atol=tolerance)

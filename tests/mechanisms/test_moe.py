@@ -204,3 +204,14 @@ def test_gradients_of_weights_over_a_graph(rng):
             loss(moe.with_parameters({name: a + 1e-6 * d}), x) - loss(moe.with_parameters({name: a - 1e-6 * d}), x)
         ) / 2e-6
         assert abs(np.vdot(found.parameters[name], d) - numeric) < 1e-6 * max(1, abs(numeric))
+
+
+def test_a_wrong_edge_width_is_named_as_it_was_given(rng):
+    """Not in the shape of the rows that chose the expert."""
+    experts = [ga.ScaledDotProductAttention(8), ga.EdgeFeaturedAttention(8, edge_dim=3)]
+    x, edges = rng.standard_normal((6, 8)), [[0, 1, 2, 3], [1, 2, 3, 0]]
+    graph = ga.NeighborGraph.from_edge_index(edges, 6, edge_features=rng.standard_normal((4, 2)))
+    for attn in (ga.MoEAttention(8, experts=experts, top_k=1), ga.LearnedRoutingAttention(8, mechanisms=experts)):
+        for call in (attn.attend, attn.attend_vjp):
+            with pytest.raises(ga.DimensionMismatchError, match=r"edge_features.*\(4, 2\)"):
+                call(graph, x)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def reference(q, k, v, scale, mask=None, causal=False, lengths=None):
-    """Output, log-sum-exp and weights in float64."""
+    """Output, softmax statistics and weights in float64."""
     scores = scale * np.einsum("...md,...nd->...mn", q.astype(float), k.astype(float))
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
@@ -24,9 +24,7 @@ def reference(q, k, v, scale, mask=None, causal=False, lengths=None):
     e = np.exp(scores - np.where(np.isfinite(peak), peak, 0))
     total = e.sum(-1, keepdims=True)
     weights = e / np.where(total > 0, total, 1)
-    with np.errstate(divide="ignore"):
-        lse = (np.log(total) + np.where(np.isfinite(peak), peak, 0))[..., 0]
-    return weights @ v.astype(float), lse, weights
+    return weights @ v.astype(float), np.concatenate([peak, total], -1), weights
 
 
 def reference_vjp(q, k, v, weights, grad, scale):
@@ -51,13 +49,14 @@ def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
     shapes = ((*lead, m, d), (*k_lead, n, d), (*k_lead, n, e))
     q, k, v = (rng.standard_normal(s).astype(np.float32) for s in shapes)
     scale = 1.3 / np.sqrt(d)
-    expected, expected_lse, weights = reference(q, k, v, scale, **options)
-    out, lse, finite = wasm_ops.attention(q, k, v, scale=scale, **options)
+    expected, expected_stats, weights = reference(q, k, v, scale, **options)
+    out, stats, finite = wasm_ops.attention(q, k, v, scale=scale, **options)
     assert finite
     close(out, expected, 2e-6)
-    close(lse, expected_lse, 2e-6)
+    for mine, full in zip(np.moveaxis(stats, -1, 0), np.moveaxis(expected_stats, -1, 0), strict=True):
+        close(mine, full, 2e-6)
     grad = rng.standard_normal(out.shape).astype(np.float32)
-    gradients = wasm_ops.attention_vjp(q, k, v, out, lse, grad, scale=scale, **options)
+    gradients = wasm_ops.attention_vjp(q, k, v, out, stats, grad, scale=scale, **options)
     wide = [np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (q, k, v)]
     for mine, full, x in zip(gradients, reference_vjp(*wide, weights, grad, scale), (q, k, v), strict=True):
         extra = full.ndim - x.ndim
@@ -135,3 +134,22 @@ def test_heads_may_be_strided_views():
     q, k, v = (rng.standard_normal((2, 30, 3, 8)).astype(np.float32).transpose(0, 2, 1, 3) for _ in range(3))
     out, _, _ = wasm_ops.attention(q, k, v, scale=0.4)
     close(out, reference(q, k, v, 0.4)[0], 2e-6)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 9, 70])
+@pytest.mark.parametrize("step", [2.0**-3, 0.11])
+def test_gradients_where_all_scores_of_a_row_share_a_large_offset(m, step):
+    rng = np.random.default_rng(m)
+    q, k = ((rng.integers(-16, 17, (n, 4)) * step).astype(np.float32) for n in (m, 70))
+    q[:, 0], k[:, 0] = -128, 128  # every score is near -16384, where float32 steps by 0.001
+    v, grad = (rng.standard_normal((n, 5)).astype(np.float32) for n in (70, m))
+    out, stats, _ = wasm_ops.attention(q, k, v, scale=1.0)
+    gradients = wasm_ops.attention_vjp(q, k, v, out, stats, grad, scale=1.0)
+    exact = reference_vjp(q, k, v, reference(q, k, v, 1.0)[2], grad, 1.0)
+    # With a power of two for a step no score is rounded; otherwise each of the D sums may err by 2^-11.
+    tolerance = 4e-6 if step == 2.0**-3 else 4 * 2.0**-11
+    close(gradients[0][:, 1:], exact[0][:, 1:], tolerance)
+    close(gradients[1], exact[1], tolerance)
+    close(gradients[2], exact[2], tolerance)
+    # The keys share their first coordinate, so its exact gradient is 0, up to the rounding of a sum of 70 terms.
+    assert np.abs(gradients[0][:, 0]).max() <= 70 * 128 * 2.0**-23 * np.abs(v @ grad.T).max()

@@ -15,6 +15,9 @@ import numpy as np
 
 from ..errors import InvalidConfigError, LoadError
 from ..graph import NeighborGraph
+from ..graph.formats.vectors import vectors
+from ..storage import load_errors
+from ..storage_checks import Refused
 
 #: Largest file of embeddings that is read.
 MAX_BYTES = 1 << 30
@@ -91,8 +94,11 @@ def read_embeddings(path: str | None) -> np.ndarray | None:
                 if len(archive.files) != 1:
                     raise LoadError(f"{path}: expected one array, found {len(archive.files)}", argument="--embeddings")
                 return np.asarray(archive[archive.files[0]])
-        delimiter = "," if file.suffix == ".csv" else None
-        return np.loadtxt(file, delimiter=delimiter, ndmin=2, dtype=np.float64)
+        with load_errors(path):
+            names, found = vectors(file.read_bytes())
+            if names is not None:
+                raise Refused("has names in front of the vectors; expected rows of numbers in the order of the nodes")
+        return found
     except LoadError:
         raise
     except Exception as error:

@@ -253,12 +253,12 @@ def _sdpa_vjp(
 def _in_one_kernel(call: _Call, scale: float) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
     """Attention in tiles, without the matrix of weights; the mask is boolean and has no gradient."""
     q, k, v, mask = call.q, call.k, call.v, call.mask
-    out, lse = simd.attention(q, k, v, scale=scale, mask=mask)
+    out, stats = simd.attention(q, k, v, scale=scale, mask=mask)
 
     def pullback(g: Any) -> tuple[Any, ...]:
         g = np.asarray(g, q.dtype)
         g = g[..., None, :] if call.single else g
-        grads = simd.attention_vjp(q, k, v, out, lse, g, scale=scale, mask=mask)
+        grads = simd.attention_vjp(q, k, v, out, stats, g, scale=scale, mask=mask)
         gq, gk, gv = (unbroadcast(a, x.shape) for a, x in zip(grads, (q, k, v), strict=True))
         if call.groups > 1:
             gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))

@@ -56,11 +56,10 @@ def _gat_vjp(
         )
     attn = attn.with_parameters(parameters)
     call = {"attn_mask": attn_mask, "metadata": None if features is None else GraphMetadata(edge_features=features)}
-    output, weights = attn.forward(query, key, key, need_weights=True, **call)
+    output, weights, pull = attn._vjp(query, key, key, need_weights, **call)
 
     def pullback(g: Any) -> tuple[Any, ...]:
         g_out, g_weights = g if need_weights else (g, None)
-        _, pull = attn.vjp(query, key, key, **call)
         c = pull(np.zeros_like(output) if g_out is None else g_out, g_weights)
         gp = {n: a.reshape(np.shape(parameters[n])) for n, a in c.parameters.items()}
         return c.query, c.keys + c.values, gp, c.metadata.get("edge_features")

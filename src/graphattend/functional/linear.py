@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ._widening import widening
+from .attention import causal_mask
+from .softmax import masked_softmax, softmax_pullback
 
 
 def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -64,6 +66,20 @@ def _exponents(x: np.ndarray, projection: np.ndarray, root: Any) -> tuple[np.nda
     """X Wᵀ·D^(-1/4), and the same less |x|²/(2√D); `root` is D^(-1/4) in the dtype of x."""
     z = simd.matmul_nt(x * root, projection)
     return z, z - 0.5 * np.einsum("...d,...d->...", x, x)[..., None] * (root * root)
+
+
+def exponents(
+    x: np.ndarray, projection: np.ndarray
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """The logarithms of the features of checked arrays, up to a constant, and the pullback to x and projection."""
+    root = x.dtype.type(x.shape[-1] ** -0.25)
+
+    def pullback(gh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gx = simd.matmul(gh, projection) * root - gh.sum(axis=-1, keepdims=True) * x * (root * root)
+        flat_h, flat_x = gh.reshape(-1, projection.shape[0]), x.reshape(-1, x.shape[-1])
+        return gx, simd.matmul_tn(flat_h, flat_x) * root
+
+    return _exponents(x, projection, root)[1], pullback
 
 
 def features(
@@ -163,6 +179,101 @@ def mix(
     return out, pullback
 
 
+def stable_mix(
+    hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """`attend_exponents`, or the M×N matrix where causal rows have no stabiliser in common; and the pullback."""
+    if not is_causal or shares_stabiliser(hk):
+        return attend_exponents(hq, hk, v, is_causal)
+    w, pull = exact_weights(hq, hk, causal_mask(hq.shape[-2], hk.shape[-2]))
+    return simd.matmul(w, v), lambda g: (*pull(simd.matmul_nt(g, v)), simd.matmul_tn(w, g))
+
+
+#: How far (in the exponent) what a causal row sees may lie below what it does not see, feature by feature: exp of it
+#: keeps all its digits, and so does what is e^-20 times smaller.
+_CAUSAL_GAP: Final = {np.dtype(np.float32): 60.0, np.dtype(np.float64): 600.0}
+
+
+def shares_stabiliser(hk: np.ndarray) -> bool:
+    """Whether one stabiliser per feature serves every causal row: what the first key has left is far from underflow."""
+    return bool((hk.max(axis=-2) - hk[..., 0, :] <= _CAUSAL_GAP[hk.dtype]).all())
+
+
+def attend_exponents(
+    hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool = False
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """`mix` of features given by their logarithms, a key with -inf hidden; and the pullback to hq, hk, v.
+
+    The keys are shifted by their maximum in each feature, the queries by that and by their own maximum: the largest
+    term of a row is then 1. That costs one maximum over the keys and one over the features.
+    """
+    top = _finite_top(hk, -2)
+    fk = simd.exp(hk - top)
+    seen = hq + top
+    fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
+    out, pull = mix(fq, fk, v, is_causal)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gq, gk, gv = pull(g)
+        return gq * fq, gk * fk, gv
+
+    return out, pullback
+
+
+def log_kernel(hq: np.ndarray, hk: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, Any]]]:
+    """Log Σ_f exp(hq_if + hk_jf) for every pair (..., M, N), in float64, and the pullback to hq and hk."""
+    hq, hk = hq.astype(np.float64, copy=False), hk.astype(np.float64, copy=False)
+    top_q, top_k = _finite_top(hq, -1), _finite_top(hk, -1)
+    fq, fk = np.exp(hq - top_q), np.exp(hk - top_k)
+    a = simd.matmul_nt(fq, fk)
+    s = top_q + top_k.swapaxes(-1, -2)
+    # The few pairs whose large features are each other's small ones are summed one by one.
+    rare = np.nonzero(a < 1e-280)
+    batch = (*a.shape[:-2],)
+    q_all, k_all = (np.broadcast_to(h, (*batch, *h.shape[-2:])) for h in (hq, hk))
+    pairs = q_all[*rare[:-2], rare[-2]] + k_all[*rare[:-2], rare[-1]]
+    tops = pairs.max(axis=-1, initial=-np.inf)
+    share = np.exp(pairs - tops[:, None])
+    total = share.sum(axis=-1)
+    share /= total[:, None]
+    a[rare] = 1.0
+    s = s + np.log(a)
+    s[rare] = tops + np.log(total)
+
+    def pullback(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ga = gs / a
+        ga[rare] = 0
+        gq = np.array(np.broadcast_to(fq * simd.matmul(ga, fk), q_all.shape))
+        gk = np.array(np.broadcast_to(fk * simd.matmul_tn(ga, fq), k_all.shape))
+        one = gs[rare][:, None] * share
+        np.add.at(gq, (*rare[:-2], rare[-2]), one)
+        np.add.at(gk, (*rare[:-2], rare[-1]), one)
+        return gq, gk
+
+    return s, pullback
+
+
+def exact_weights(
+    hq: np.ndarray, hk: np.ndarray, mask: np.ndarray | None
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """Weights (..., M, N) by the softmax of `log_kernel` over what each row sees, and the pullback to hq and hk."""
+    dtype = hq.dtype
+    s, pull = log_kernel(hq, hk)
+    w = masked_softmax(s, mask)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gq, gk = pull(softmax_pullback(w, g.astype(np.float64)))
+        return gq.astype(dtype), gk.astype(dtype)
+
+    return w.astype(dtype), pullback
+
+
+def _finite_top(h: np.ndarray, axis: int) -> np.ndarray:
+    """The maximum, and 0 where there is nothing but -inf."""
+    top = h.max(axis=axis, keepdims=True)
+    return np.where(np.isneginf(top), h.dtype.type(0), top)
+
+
 def _with_ones(v: np.ndarray) -> np.ndarray:
     """Values with one more column, which becomes the normaliser."""
     return np.concatenate([v, np.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
@@ -179,7 +290,7 @@ def _normalised(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class KeyState(NamedTuple):
     """All that linear attention needs to know about its keys and values: Σ_j e^(h_j - top) [v_j, 1] and top.
 
-    `total` is (..., m, E+1), `top` (..., 1, 1), the largest exponent so far.
+    `total` is (..., m, E+1), `top` (..., 1, m), the largest exponent of each feature so far.
     """
 
     total: np.ndarray
@@ -189,17 +300,20 @@ class KeyState(NamedTuple):
     def of(cls, k: np.ndarray, v: np.ndarray, projection: np.ndarray) -> KeyState:
         """The state of keys (..., N, D) and values (..., N, E)."""
         _, h = _exponents(k, projection, k.dtype.type(k.shape[-1] ** -0.25))
-        top = h.max(axis=(-2, -1), keepdims=True)
+        top = h.max(axis=-2, keepdims=True)
         return cls(simd.matmul_tn(np.exp(h - top), _with_ones(v)), top)
 
     def plus(self, other: KeyState) -> KeyState:
         """The state of the keys of both."""
         top = np.maximum(self.top, other.top)
-        return KeyState(self.total * np.exp(self.top - top) + other.total * np.exp(other.top - top), top)
+        shrink, shrink_other = (np.exp(x.top - top).swapaxes(-1, -2) for x in (self, other))
+        return KeyState(self.total * shrink + other.total * shrink_other, top)
 
-    def read(self, fq: np.ndarray) -> np.ndarray:
-        """What queries with features (..., M, m) see: (..., M, E)."""
-        return _normalised(simd.matmul(fq, self.total))[0]
+    def read(self, hq: np.ndarray) -> np.ndarray:
+        """What queries with exponents (..., M, m) see: (..., M, E)."""
+        seen = hq + self.top.astype(hq.dtype, copy=False)
+        fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
+        return _normalised(simd.matmul(fq, self.total.astype(hq.dtype, copy=False)))[0]
 
 
 def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
@@ -276,9 +390,9 @@ def _linear_attention_vjp(
     w = _check_projection(q, projection)
     as_bool(is_causal, "is_causal")
     eps = as_number(eps, "eps", minimum=0.0)
-    fq, pull_q = features(rows, w, True, eps, shift=eps == 0)
-    fk, pull_k = features(k, w, False, eps, shift=eps == 0)
-    out, pull = mix(fq, fk, v, is_causal)
+    fq, pull_q = exponents(rows, w) if eps == 0 else features(rows, w, True, eps)
+    fk, pull_k = exponents(k, w) if eps == 0 else features(k, w, False, eps)
+    out, pull = mix(fq, fk, v, is_causal) if eps else stable_mix(fq, fk, v, is_causal)
 
     def pullback(g: Any) -> tuple[Any, ...]:
         gfq, gfk, gv = pull(np.asarray(g, q.dtype).reshape(out.shape))
@@ -301,10 +415,12 @@ def linear_attention(
         value: (..., N, E).
         projection: (m, D), from `orthogonal_projection`; more rows, smaller error (about m^(-1/2)).
         is_causal: Query i sees key j iff j <= i, in linear time, too.
-        eps: Added to every feature.
+        eps: Added to every feature. With 0 each row is stabilised over the keys it sees alone; above 0 `eps` is
+            measured against the stabiliser of `favor_features`, which is one for all keys.
 
     Returns:
-        (..., M, E).
+        (..., M, E). Where later keys lie so far above the first one that float32 (e^60) or float64 (e^600)
+        cannot hold both, the causal form makes the M×N matrix.
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.

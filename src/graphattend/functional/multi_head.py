@@ -184,8 +184,8 @@ def _composed(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | No
 def _in_one_kernel(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> _Attended:
     """The same in tiles, without the matrix of weights."""
     scale = q.shape[-1] ** -0.5
-    out, lse = simd.attention(q, k, v, scale=scale, mask=mask)
-    return out, None, lambda g, _: simd.attention_vjp(q, k, v, out, lse, g, scale=scale, mask=mask)
+    out, stats = simd.attention(q, k, v, scale=scale, mask=mask)
+    return out, None, lambda g, _: simd.attention_vjp(q, k, v, out, stats, g, scale=scale, mask=mask)
 
 
 def _join_masks(

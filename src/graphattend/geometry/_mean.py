@@ -24,12 +24,15 @@ def balanced(weights: Array) -> tuple[Array, Array]:
 def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:
     """A mean ``rule(points, weights, ...)`` with its pullback, for weights of any scale.
 
-    Products of weights would leave the range of float64. A mean is the same for s·w, and its gradient by w is s times
-    the one by s·w; a power of two costs no digit.
+    Products of very small or large weights would leave the range of float64. A mean is the same for s·w, and its
+    gradient by w is s times the one by s·w; a power of two costs no digit.
     """
 
     @functools.wraps(rule)
     def scaled(points: Array, weights: Array, *arguments: Any, **options: Any) -> tuple[Array, Any]:
+        largest = weights.max(axis=-1)
+        if largest.min() > 1e-100 and largest.max() < 1e100:
+            return rule(points, weights, *arguments, **options)
         shares, factor = balanced(weights)
         out, pull = rule(points, shares, *arguments, **options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from ._fields import frozen
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
+
+#: Closeness and betweenness of every node cost O(V · K): in larger graphs `structural_features` estimates them …
+EXACT_NODES = 5_000
+#: … from this many pivots.
+PIVOTS = 256
 
 
 class Measures:
@@ -34,15 +39,26 @@ class Measures:
         """
         return np.diff(self._graph.indptr)
 
-    def closeness(self) -> np.ndarray:
-        """Closeness centrality in hops, over incoming paths, with the Wasserman-Faust factor, as networkx has it.
+    def closeness(self, samples: int | None = None, *, seed: int = 0) -> np.ndarray:
+        """Closeness centrality in hops, over incoming paths, with the Wasserman-Faust factor, as in networkx.
 
-        Exact: visits all pairs of nodes, O(V K) time, bounded memory.
+        Args:
+            samples: Estimate it from the distances to this many random nodes (pivots), O(samples · K) time. All nodes
+                if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both cases.
+            seed: Seed of the choice of pivots.
 
         Returns:
             Numbers from 0 to 1, (V,).
 
-        Source: Freeman (1979); Wasserman and Faust, "Social Network Analysis" (1994), p. 201.
+            Error of the estimate: the mean distance of a node differs from the exact one by more than ε times the
+            diameter with probability at most 2 exp(-2 samples ε²); for 256 samples, 8.5 % of the diameter at 95 %.
+
+        Raises:
+            InvalidConfigError: `samples` is not a whole number >= 1.
+
+        Source:
+            Freeman (1979); Wasserman and Faust, "Social Network Analysis" (1994), p. 201; Eppstein and Wang, "Fast
+            approximation of centrality" (2004).
 
         Example:
             >>> from graphattend.graph import NeighborGraph
@@ -51,20 +67,31 @@ class Measures:
         """
         from .paths import closeness
 
-        return closeness(self._graph)
+        return closeness(self._graph, self._pivots(samples, seed))
 
-    def betweenness(self) -> np.ndarray:
-        """Betweenness centrality in hops, normalised, as networkx has it.
+    def betweenness(self, samples: int | None = None, *, seed: int = 0) -> np.ndarray:
+        """Betweenness centrality in hops, normalised, as in networkx.
 
-        Exact: visits all pairs of nodes, O(V K) time, bounded memory.
+        Args:
+            samples: Estimate it from the shortest paths out of this many random nodes (pivots), O(samples · K) time.
+                All nodes if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both
+                cases.
+            seed: Seed of the choice of pivots.
 
         Returns:
-            Numbers from 0 to 1, (V,).
+            Numbers from 0 to 1, (V,). An estimate is unbiased and may exceed 1.
+
+            Error of the estimate: more than ε · V / (V - 1) with probability at most 2 exp(-2 samples ε²); for 256
+            samples, 0.085 at 95 %. The standard error of a node is the spread of its share over the pivots, divided by
+            √samples, and most often far smaller.
 
         Raises:
             NumericalInstabilityError: More shortest paths than float64 can count.
+            InvalidConfigError: `samples` is not a whole number >= 1.
 
-        Source: Brandes, "A faster algorithm for betweenness centrality" (2001).
+        Source:
+            Brandes, "A faster algorithm for betweenness centrality" (2001); Brandes and Pich, "Centrality estimation
+            in large networks" (2007), random pivots.
 
         Example:
             >>> from graphattend.graph import NeighborGraph
@@ -73,7 +100,15 @@ class Measures:
         """
         from .paths import betweenness
 
-        return betweenness(self._graph)
+        return betweenness(self._graph, self._pivots(samples, seed))
+
+    def _pivots(self, samples: Any, seed: Any) -> np.ndarray | None:
+        """Random nodes in rising order, or None for all."""
+        size = self._graph.num_nodes
+        seed = check.as_int(seed, "seed", minimum=0)
+        if samples is None or check.as_int(samples, "samples", minimum=1) >= size:
+            return None
+        return np.sort(np.random.default_rng(seed).choice(size, int(samples), replace=False))
 
     def pagerank(self, alpha: float = 0.85) -> np.ndarray:
         """PageRank over source → target, weighted by `edge_weights`, as networkx has it but converged to 1e-12.
@@ -176,24 +211,49 @@ class Measures:
 
         return laplacian(self._graph, check.as_bool(normalized, "normalized"))
 
-    def structural_features(self) -> np.ndarray:
-        """Degree, closeness, betweenness, PageRank and clustering of every node, computed once.
+    @property
+    def structural_samples(self) -> int | None:
+        """How many pivots `structural_features` estimates closeness and betweenness from; None: they are exact.
+
+        Graphs of up to 5 000 nodes are computed exactly, larger ones from 256 pivots.
+
+        Example:
+            >>> from graphattend.graph import NeighborGraph
+            >>> NeighborGraph.from_edge_index([[0], [1]], 5_001).structural_samples
+            256
+        """
+        return None if self._graph.num_nodes <= EXACT_NODES else PIVOTS
+
+    def structural_features(self, samples: int | Literal["auto"] | None = "auto") -> np.ndarray:
+        """Degree, closeness, betweenness, PageRank and clustering of every node.
+
+        Args:
+            samples: Pivots for closeness and betweenness: a number, None for the exact values, or "auto" for
+                `structural_samples`. The features for "auto" are computed once and kept.
 
         Returns:
             float64, (V, 5), read-only; columns in that order.
 
         Raises:
-            InvalidConfigError: A negative edge weight (PageRank).
+            InvalidConfigError: A negative edge weight (PageRank), or other `samples`.
 
         Example:
             >>> from graphattend.graph import NeighborGraph
             >>> NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2).structural_features().tolist()
             [[1.0, 1.0, 0.0, 0.5, 0.0], [1.0, 1.0, 0.0, 0.5, 0.0]]
         """
-        return self._structural
+        from .centrality import structural_features
+
+        if isinstance(samples, str):
+            check.as_choice(samples, "samples", ("auto",))
+            return self._structural
+        pivots = self._pivots(samples, 0)
+        if pivots is None and self.structural_samples is None:
+            return self._structural
+        return frozen(structural_features(self._graph, pivots))
 
     @cached_property
     def _structural(self) -> np.ndarray:
         from .centrality import structural_features
 
-        return frozen(structural_features(self._graph))
+        return frozen(structural_features(self._graph, self._pivots(self.structural_samples, 0)))

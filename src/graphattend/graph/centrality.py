@@ -107,9 +107,10 @@ def batches(costs: np.ndarray, budget: int) -> list[tuple[int, int]]:
     return found
 
 
-def structural_features(graph: NeighborGraph) -> np.ndarray:
-    """Columns degree, closeness, betweenness, pagerank, clustering."""
-    from .paths import betweenness, closeness
+def structural_features(graph: NeighborGraph, pivots: np.ndarray | None) -> np.ndarray:
+    """Columns degree, closeness, betweenness, pagerank, clustering; the second and third from the pivots."""
+    from .paths import betweenness, closeness, pivot_centralities
 
-    columns = (graph.degree(), closeness(graph), betweenness(graph), pagerank(graph, 0.85), clustering(graph))
+    paths = (closeness(graph), betweenness(graph)) if pivots is None else pivot_centralities(graph, pivots)
+    columns = (graph.degree(), *paths, pagerank(graph, 0.85), clustering(graph))
     return np.stack(columns, axis=1, dtype=np.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +11,10 @@ from .. import _validate as check
 from ..errors import InvalidConfigError
 from ..storage import load_errors, write_atomically
 from ..storage_checks import Refused
-from . import file_json, file_npz, file_text
+from .formats import FORMATS, Format
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
-
-# Largest files that are read; a gigabyte of text would become ten of Python objects.
-_MAX_BYTES = {".npz": 1 << 30}
-_MAX_TEXT_BYTES = 1 << 28
-
-_READERS: dict[str, Callable[[bytes, bool | None], NeighborGraph]] = {
-    ".txt": file_text.edge_list,
-    ".edges": file_text.edge_list,
-    ".edgelist": file_text.edge_list,
-    ".csv": file_text.table,
-    ".tsv": file_text.table,
-    ".json": file_json.node_link,
-    ".npz": file_npz.arrays,
-}
-_WRITERS: dict[str, Callable[[NeighborGraph], bytes]] = {".npz": file_npz.pack, ".json": file_json.pack}
 
 
 def read(path: Any, directed: Any) -> NeighborGraph:
@@ -40,30 +24,34 @@ def read(path: Any, directed: Any) -> NeighborGraph:
         directed = check.as_bool(directed, "directed")
     with load_errors(name):
         suffix = PurePath(name).suffix.lower()
-        data = _content(name, _MAX_BYTES.get(suffix, _MAX_TEXT_BYTES))
-        if suffix not in _READERS:
-            raise Refused(f"expected a name ending in {', '.join(_READERS)}")
-        return _READERS[suffix](data, directed)
+        _check_file(name)  # a folder is called a folder, whatever its name
+        form = _format(suffix)
+        return form.read(_content(name, form.max_bytes), directed)
 
 
 def parse(data: bytes, suffix: str, name: str) -> NeighborGraph:
     """A graph from the content of a file with this suffix; errors call it `name`."""
     with load_errors(name):
-        if suffix not in _READERS:
-            raise Refused(f"expected a name ending in {', '.join(_READERS)}")
-        return _READERS[suffix](data, None)
+        return _format(suffix).read(data, None)
+
+
+def _format(suffix: str) -> Format:
+    if suffix not in FORMATS:
+        raise Refused(f"expected a name ending in {', '.join(FORMATS)}")
+    return FORMATS[suffix]
 
 
 def save(graph: NeighborGraph, path: Any) -> None:
     """See `NeighborGraph.save`."""
     name = _as_path(path)
     suffix = PurePath(name).suffix.lower()
-    if suffix not in _WRITERS:
-        expected = "a name ending in " + " or ".join(_WRITERS)
+    write = FORMATS[suffix].write if suffix in FORMATS else None
+    if write is None:
+        expected = "a name ending in " + " or ".join(s for s, form in FORMATS.items() if form.write is not None)
         raise InvalidConfigError(
             f"path: expected {expected}, got {name!r}", argument="path", expected=expected, actual=name
         )
-    data = _WRITERS[suffix](graph)
+    data = write(graph)
     with load_errors(name):
         write_atomically(name, data)
 
@@ -79,12 +67,15 @@ def _as_path(path: Any) -> str:
     return os.fsdecode(path)
 
 
-def _content(name: str, max_bytes: int) -> bytes:
+def _check_file(name: str) -> None:
     mode = os.stat(name).st_mode
     if stat.S_ISDIR(mode):
         raise Refused("is a folder")
     if not stat.S_ISREG(mode):  # a pipe or device could block or never end
         raise Refused("is not a regular file")
+
+
+def _content(name: str, max_bytes: int) -> bytes:
     with open(name, "rb") as file:
         data = file.read(max_bytes + 1)
     if not data:

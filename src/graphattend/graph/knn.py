@@ -14,6 +14,8 @@ from .neighbor_graph import NeighborGraph
 # Distances held at once, and coordinates of pairs held at once.
 _DISTANCES = 1 << 21
 _COORDINATES = 1 << 21
+# Columns per neighbour in the sample that bounds the distance of the k-th neighbour.
+_SAMPLE = 64
 
 # (rows start … stop) → distances to all points, to compare within; and how far they may be off.
 Screen = Callable[[int, int], tuple[np.ndarray, Any]]
@@ -56,14 +58,31 @@ def _search(
         stop = min(start + rows, size)
         rough, slack = screen(start, stop)
         rough[np.arange(stop - start), np.arange(start, stop)] = np.inf
-        limit = np.partition(rough, k - 1, axis=1)[:, k - 1 : k] + slack
-        i, j = np.nonzero((rough <= limit) & np.isfinite(rough))
+        i, j = _candidates(rough, k, slack)
         d = rough[i, j] if exact is None else exact(i + start, j)
         order = np.lexsort((j, d, i))
         firsts = np.searchsorted(i, np.arange(stop - start))
         chosen = order[(firsts[:, None] + np.arange(k)).ravel()]
         indices[start * k : stop * k], distances[start * k : stop * k] = j[chosen], d[chosen]
     return indices, distances
+
+
+def _candidates(rough: np.ndarray, k: int, slack: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the entries that may be among the k smallest of their row, if entries are off by `slack`."""
+    rows, size = rough.shape
+    # The k-th smallest of some columns bounds that of all, and leaves few entries to sort.
+    stride = size // (_SAMPLE * k)
+    if stride >= 2:
+        bound = np.partition(rough[:, ::stride], k - 1, axis=1)[:, k - 1 : k] + slack
+        i, j = np.nonzero(rough <= bound)
+        if len(i) <= 4 * stride * k * rows:  # fails where the order of the points has a pattern
+            d = rough[i, j]
+            order = np.lexsort((d, i))
+            limit = d[order][np.searchsorted(i, np.arange(rows)) + k - 1, None] + slack
+            near = (d <= limit[i, 0]) & np.isfinite(d)
+            return i[near], j[near]
+    limit = np.partition(rough, k - 1, axis=1)[:, k - 1 : k] + slack
+    return np.nonzero((rough <= limit) & np.isfinite(rough))
 
 
 def _euclidean_screen(x: np.ndarray) -> Screen:

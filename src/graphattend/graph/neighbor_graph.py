@@ -262,16 +262,21 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     def read(cls, path: str | PathLike[str], *, directed: bool | None = None) -> NeighborGraph:
         """Read a graph from a file; the suffix says the format.
 
-        - ``.txt .edges .edgelist``: a line ``source target [weight]`` per edge, split at tabs, commas or blanks;
-          ``#`` and ``%`` start comments. networkx's edge lists can be read.
-        - ``.csv .tsv``: a header with ``source`` and ``target``, then optionally ``weight`` and ``distance``; further
-          columns, all numeric, become the edge features in their order.
+        - ``.txt .edges .edgelist``: a line ``source target [weight]`` per edge, split at tabs, semicolons, commas or
+          blanks; a line that starts with ``#`` or ``%`` is a comment, as is what follows `` #``. networkx's edge lists
+          can be read: of ``source target {'weight': 2}`` the numbers that every edge has are kept as of a table.
+        - ``.csv .tsv``: a header with ``source`` and ``target`` (or ``from, to``, ``src, dst``, ``u, v``, ``node_1,
+          node_2``, ``from_node, to_node``, ``head, tail``, in any case), in any order, with ``weight`` and ``distance``
+          if there are; further columns, all numeric, become the edge features in their order. Rows' numbers (``id``, an
+          index without a name) and labels are left out, Gephi's ``Type`` says whether edges are directed. Without a
+          header, rows ``source, target[, weight]`` of numbers.
         - ``.json``: networkx's node-link form with ``links`` or ``edges``; ``weight``, ``distance`` and ``features`` of
           edges, ``name`` and ``layer`` of nodes are taken.
         - ``.npz``: ``indptr`` and ``indices``, or ``edge_index`` (and ``num_nodes``); optional ``edge_features``,
           ``edge_weights``, ``distances``, ``layers``. Nothing in a file is ever executed.
 
-        In text formats the nodes are those that occur: by number if all are whole numbers, else as they appear.
+        In text formats the nodes are those that occur: by number if all are whole numbers without leading zeros, else
+        by name as they appear. What can be read in two ways (``Washington,DC Paris``) is refused, not guessed.
 
         Args:
             path: The file.

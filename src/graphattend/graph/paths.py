@@ -96,8 +96,13 @@ def shortest_path_lengths(graph: NeighborGraph, sources: np.ndarray, cutoff: flo
     return result
 
 
-def closeness(graph: NeighborGraph) -> np.ndarray:
-    """(r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached."""
+def closeness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndarray:
+    """(r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached.
+
+    With pivots, over the r pivots from which it can be reached, in proportion.
+    """
+    if pivots is not None:
+        return _closeness_from(graph, pivots)
     size = graph.num_nodes
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     result = np.zeros(size)
@@ -111,24 +116,73 @@ def closeness(graph: NeighborGraph) -> np.ndarray:
     return result
 
 
-def betweenness(graph: NeighborGraph) -> np.ndarray:
-    """Brandes' accumulation, level by level, normalised by (V - 1)(V - 2)."""
+def _closeness_from(graph: NeighborGraph, pivots: np.ndarray) -> np.ndarray:
+    """One search from each pivot instead of one to each node."""
     size = graph.num_nodes
+    indptr, indices = _forward(graph)
+    reached, total = np.zeros(size), np.zeros(size)
+    step = batch_size(size, len(indices))
+    for start in range(0, len(pivots), step):
+        hops = hop_counts(pivots[start : start + step], indptr, indices)
+        reached += np.count_nonzero(hops > 0, axis=0)
+        total += np.where(hops > 0, hops, 0).sum(axis=0)
+    return _pivot_closeness(reached, total, pivots)
+
+
+def _forward(graph: NeighborGraph) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that list where each node's edges lead, without loops and duplicates."""
+    indptr, indices, _ = _csr.transposed(*_csr.simple(graph.indptr, graph.indices))
+    return indptr, indices
+
+
+def _pivot_closeness(reached: np.ndarray, total: np.ndarray, pivots: np.ndarray) -> np.ndarray:
+    """From how many pivots each node is reached, and the sum of hops; a pivot is not compared with itself."""
+    compared = len(pivots) - np.bincount(pivots, minlength=len(total))
+    result = np.zeros(len(total))
+    np.divide(reached * reached, total * np.maximum(compared, 1), out=result, where=total > 0)
+    return result
+
+
+def pivot_centralities(graph: NeighborGraph, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Closeness and betweenness from the same searches."""
+    size = graph.num_nodes
+    indptr, indices = _forward(graph)
+    found = np.zeros((3, size))
+    step = batch_size(size, len(indices))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(pivots), step):
+            found += _dependencies(pivots[start : start + step], indptr, indices)
+    share, reached, total = found
+    return _pivot_closeness(reached, total, pivots), _normalised(share, len(pivots))
+
+
+def betweenness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndarray:
+    """Brandes' accumulation, level by level, normalised by (V - 1)(V - 2); from the pivots alone, times V / pivots."""
+    size = graph.num_nodes
+    sources = np.arange(size) if pivots is None else pivots
     # Reversing every edge reverses every shortest path, so the rows can be walked as they are.
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     total = np.zeros(size)
     step = batch_size(size, len(indices))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, size, step):
-            total += _dependencies(np.arange(start, min(start + step, size)), indptr, indices)
+        for start in range(0, len(sources), step):
+            total += _dependencies(sources[start : start + step], indptr, indices)[0]
+    return _normalised(total, len(sources))
+
+
+def _normalised(total: np.ndarray, searches: int) -> np.ndarray:
+    """Betweenness from the sum of the dependencies over so many sources."""
+    size = len(total)
     if not np.isfinite(total).all():
         raise NumericalInstabilityError("betweenness: the number of shortest paths is beyond float64")
-    scale: int = (size - 1) * (size - 2)
-    return total / scale if size > 2 else total
+    if size <= 2:
+        return total
+    result: np.ndarray = total * (size / searches) / ((size - 1) * (size - 2))
+    return result
 
 
 def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Sum over the sources of each node's share in the shortest paths from them."""
+    """Sums over the sources, (3, V): each node's share in the shortest paths, whether it is reached, and the hops."""
     size = len(indptr) - 1
     states = len(sources) * size
     unseen = np.ones(states, dtype=bool)
@@ -137,7 +191,8 @@ def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) 
     frontier = start = np.arange(len(sources)) * size + sources
     unseen[frontier] = False
     paths[frontier] = 1.0
-    levels = []
+    reach, hops = np.zeros(size), np.zeros(size)
+    levels: list[tuple[np.ndarray, np.ndarray]] = []
     while frontier.size:
         before, reached, _ = _step(frontier, size, indptr, indices)
         new = unseen[reached]
@@ -146,8 +201,10 @@ def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) 
         unseen[reached] = False
         levels.append((before, reached))
         frontier = _distinct(reached, scratch)
+        nodes = np.bincount(frontier % size, minlength=size)
+        reach += nodes
+        hops += len(levels) * nodes
     for before, reached in reversed(levels):
         np.add.at(share, before, paths[before] / paths[reached] * (1.0 + share[reached]))
     share[start] = 0.0
-    result: np.ndarray = share.reshape(len(sources), size).sum(axis=0)
-    return result
+    return np.stack([share.reshape(len(sources), size).sum(axis=0), reach, hops])

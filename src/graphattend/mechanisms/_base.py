@@ -377,16 +377,34 @@ class Attention(Configured):
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
+        call = {"attn_mask": attn_mask, "metadata": metadata, "training": training, "rng": rng}
+        out, _, pullback = self._vjp(query, keys, values, False, **call)
+        return out, pullback
+
+    def _vjp(
+        self,
+        query: Any,
+        keys: Any,
+        values: Any,
+        need_weights: bool,
+        *,
+        attn_mask: Any = None,
+        metadata: Any = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, attn_mask, metadata)
         dtype = x.q.dtype
 
-        def run(wide: bool) -> tuple[Any, Any, np.dtype[Any]]:
-            out, _, pull = self._run(double(x) if wide else x, False, training, rng)
-            return out, pull, out.dtype
+        def run(wide: bool) -> tuple[Any, Any, Any, np.dtype[Any]]:
+            out, weights, pull = self._run(double(x) if wide else x, need_weights, training, rng)
+            return out, weights, pull, out.dtype
 
-        out, pull, inner = steady(dtype, run, (x.q, x.k), finite=self.check_finite)
+        out, weights, pull, inner = steady(dtype, run, (x.q, x.k), finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
+            weights = None if weights is None else weights[..., 0, :]
 
         def gradients(grad_output: Any, grad_weights: Any = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, inner)
@@ -409,7 +427,7 @@ class Attention(Configured):
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             return steady_gradients(dtype, lambda: gradients(grad_output, grad_weights), finite=self.check_finite)
 
-        return out, pullback
+        return out, weights, pullback
 
     def attend(
         self,

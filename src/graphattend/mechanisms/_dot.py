@@ -56,12 +56,12 @@ def flash_core(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, exact: Callable[[], CoreResult], **options: Any
 ) -> CoreResult:
     """A core in tiles, without the matrix of weights; `exact` makes it after all where a gradient of them is given."""
-    out, lse = simd.attention(q, k, v, **options)
+    out, stats = simd.attention(q, k, v, **options)
 
     def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
         if g_weights is not None:
             return exact()[2](g, g_weights)
-        return CoreGradients(*simd.attention_vjp(q, k, v, out, lse, g, **options), {}, {})
+        return CoreGradients(*simd.attention_vjp(q, k, v, out, stats, g, **options), {}, {})
 
     return out, None, pullback
 

@@ -266,6 +266,9 @@ class Routed(Attention):
         differentiate: bool,
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
+        for member in self._members:  # before the graph is cut into the rows of each expert
+            if graph.edge_features is not None and "edge_features" in member.needed + member.used:
+                member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
         out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)

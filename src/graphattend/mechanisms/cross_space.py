@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,7 +16,7 @@ from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
-from ._attend import check_nodes, defaulted
+from ._attend import check_graph, check_nodes, defaulted
 from ._base import Attention
 from ._budget import reserve
 from ._dot import DotProduct, scaled_dot
@@ -44,7 +46,8 @@ class CrossSpaceAttention(DotProduct):
     ``w_fusion`` (3D, D) and ``b_fusion``; "gated" mixes them with softmax([graph, latent, cross] @ ``w_gate`` +
     ``b_gate``); "mean" averages them. The weights are those of the graph part; see `parts` for all.
 
-    In `attend`, a node's latent neighbours are its `latent_neighbors` nearest nodes by the keys.
+    In `attend`, a node's latent neighbours are its `latent_neighbors` nearest nodes by the keys. They are searched when
+    the keys differ from those of the last call; `with_latent_graph` takes neighbours that you have.
 
     Args:
         dim: Width D of everything.
@@ -66,6 +69,10 @@ class CrossSpaceAttention(DotProduct):
         >>> attn.forward(x[0], x[1:3], x[1:3], metadata=ga.GraphMetadata(latent_keys=x[3:])).shape
         (4,)
     """
+
+    #: Latent neighbours that the caller gave, and the last that were searched; copies with other parameters share them.
+    _given: NeighborGraph | None = dataclasses.field(default=None, init=False, repr=False)
+    _searched: dict[Any, NeighborGraph] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     fusion: str = option("str", "concat", "how the three parts are joined", choices=("concat", "gated", "mean"))
     latent_neighbors: int = option("int", 8, "how many nearest nodes attend takes", minimum=1)
@@ -101,6 +108,44 @@ class CrossSpaceAttention(DotProduct):
             values = metadata["latent_values"]
             check_length(values, "metadata.latent_values", -1, self.dim, "the mechanism's dim")
             check_length(values, "metadata.latent_values", -2, keys.shape[-2], "one value per latent key")
+
+    def with_latent_graph(self, graph: NeighborGraph) -> CrossSpaceAttention:
+        """A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them.
+
+        Args:
+            graph: Row i lists the latent neighbours of node i, as `NeighborGraph.knn` or an HNSW index gives them.
+
+        Returns:
+            The mechanism; the graph is not among the options that `to_config` and `save` write.
+
+        Raises:
+            InvalidConfigError: Not a graph.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((6, 4))
+            >>> near = ga.NeighborGraph.knn(x, 2)
+            >>> ga.CrossSpaceAttention(4).with_latent_graph(near).attend(near, x).shape
+            (6, 4)
+        """
+        check_graph(graph)
+        other = copy.copy(self)
+        object.__setattr__(other, "_given", graph)
+        return other
+
+    def _neighbors(self, keys: np.ndarray) -> NeighborGraph:
+        """The latent neighbours of all nodes: those given, or the nearest, searched once for the same keys."""
+        if self._given is not None:
+            check_length(keys, "keys", 0, self._given.num_nodes, "one row per node of the latent graph")
+            return self._given
+        digest = hashlib.blake2b(np.ascontiguousarray(keys), digest_size=16).digest()
+        wanted = (digest, keys.shape, keys.dtype)
+        found = self._searched.get(wanted)
+        if found is None:
+            found = NeighborGraph.knn(keys, min(self.latent_neighbors, keys.shape[0] - 1))
+            self._searched.clear()  # the last one alone is kept
+            self._searched[wanted] = found
+        return found
 
     def parts(
         self, query: Any, keys: Any, values: Any, *, metadata: GraphMetadata, attn_mask: Any = None
@@ -214,7 +259,7 @@ class CrossSpaceAttention(DotProduct):
         differentiate: bool,
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
-        near = NeighborGraph.knn(k, min(self.latent_neighbors, k.shape[0] - 1)) if k.shape[0] > 1 else graph
+        near = self._neighbors(k) if k.shape[0] > 1 else graph
         plain = ScaledDotProductAttention(
             self.dim, temperature=self.temperature, scale=self.scale, dropout=self.dropout, check_finite=False
         )
@@ -233,6 +278,6 @@ class CrossSpaceAttention(DotProduct):
         return out, weights, pullback
 
     def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
-        near = NeighborGraph.knn(keys, min(self.latent_neighbors, keys.shape[0] - 1))
+        near = self._neighbors(keys)
         latent = near.indices[near.indptr[node] : near.indptr[node + 1]]
         return GraphMetadata(latent_keys=keys[latent], latent_values=values[latent])

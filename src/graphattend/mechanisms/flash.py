@@ -19,7 +19,7 @@ class FlashAttention(DotProduct):
     """Scaled dot-product attention in tiles: the same result, without the M×N matrix in memory.
 
     Forward and backward pass go through the keys tile by tile with a running maximum and sum; the backward
-    pass recomputes the weights from the stored log-sum-exp. Dropout and returned weights need the matrix and make
+    pass recomputes the weights from the stored maximum and sum. Dropout and returned weights need the matrix and make
     it.
 
     Args:

@@ -12,7 +12,7 @@ from .. import simd
 from .._validate import as_bool, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.attention import causal_mask
-from ..functional.linear import KeyState, draw_projection, features, mix
+from ..functional.linear import KeyState, attend_exponents, draw_projection, exact_weights, exponents, shares_stabiliser
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Params
@@ -182,23 +182,22 @@ class LinearAttention(Attention):
         if exact or (x.q.dtype != prepared.keys.dtype and not prepared.streamed):
             return super()._use(query, prepared, values, **call)
         shrink = x.q.dtype.type(self.temperature**-0.5)
-        fq, _ = features(x.q * shrink, self._params(x.q.dtype)["projection"], True, 0.0, shift=True)
-        state = prepared.state
-        return x, KeyState(state.total.astype(fq.dtype, copy=False), state.top).read(fq), None
+        hq, _ = exponents(x.q * shrink, self._params(x.q.dtype)["projection"])
+        return x, prepared.state.read(hq), None
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         w = p["projection"]
         shrink = q.dtype.type(self.temperature**-0.5)
-        fq, pull_q = features(q * shrink, w, True, 0.0, shift=True)
-        fk, pull_k = features(k * shrink, w, False, 0.0, shift=True)
+        hq, pull_q = exponents(q * shrink, w)
+        hk, pull_k = exponents(k * shrink, w)
 
         def pull(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
             (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
             return gx_q * shrink, gx_k * shrink, gv, {"projection": gw_q + gw_k}
 
-        return (fq, fk, v), pull
+        return (hq, hk, v), pull
 
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
@@ -206,28 +205,27 @@ class LinearAttention(Attention):
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
         if v is None or drop is not None or need_weights or not alike:
             return self._quadratic(q, k, v, mask, drop)
-        share = None if mask is None else _factor(mask, q.dtype)
-        if share is not None:
-            share = share[..., None] if mask.ndim < 2 else share.swapaxes(-1, -2)
-        out, pull = mix(q, k if share is None else k * share, v, self.is_causal)
+        hidden = None if mask is None else _log_factor(mask, q.dtype)
+        if hidden is not None:
+            hidden = hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2)
+        seen = k if hidden is None else k + hidden
+        if self.is_causal and not shares_stabiliser(seen):
+            return self._quadratic(q, k, v, mask, None)
+        out, pull = attend_exponents(q, seen, v, self.is_causal)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
             if g_weights is not None:
                 return self._quadratic(q, k, v, mask, None)[2](g, g_weights)
-            gq, gk, gv = pull(g)
-            return CoreGradients(gq, gk if share is None else gk * share, gv, {}, {})
+            return CoreGradients(*pull(g), {}, {})
 
         return out, None, pullback
 
     def _quadratic(self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any) -> CoreResult:
         """The same with the M×N matrix of weights."""
-        share = q.dtype.type(1) if mask is None else _factor(mask, q.dtype)
         if self.is_causal:
-            share = share * causal_mask(q.shape[-2], k.shape[-2])
-        a = simd.matmul_nt(q, k) * share
-        total = a.sum(axis=-1, keepdims=True)
-        inverse = np.where(total > 0, 1 / np.where(total > 0, total, 1), 0).astype(q.dtype)
-        w = a * inverse
+            seen = causal_mask(q.shape[-2], k.shape[-2])
+            mask = seen if mask is None else np.where(seen, _log_factor(mask, q.dtype), -np.inf)
+        w, pull = exact_weights(q, k, mask)
         wd = w if drop is None else w * drop
         out = None if v is None else simd.matmul(wd, v)
 
@@ -237,13 +235,11 @@ class LinearAttention(Attention):
                 gw = gw + g_weights
             if drop is not None:
                 gw = gw * drop
-            # w = a / Σa: the softmax pullback without the factor w, which is a · inverse.
-            ga = (gw - (gw * w).sum(axis=-1, keepdims=True)) * inverse * share
-            return CoreGradients(simd.matmul(ga, k), simd.matmul_tn(ga, q), simd.matmul_tn(wd, g), {}, {})
+            return CoreGradients(*pull(gw), simd.matmul_tn(wd, g), {}, {})
 
         return out, wd, pullback
 
 
-def _factor(mask: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """What a mask multiplies the estimated exponentials with."""
-    return mask.astype(dtype) if mask.dtype == np.bool_ else np.exp(mask).astype(dtype)
+def _log_factor(mask: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """What a mask adds to the logarithms of the estimated exponentials."""
+    return np.where(mask, 0, -np.inf).astype(dtype) if mask.dtype == np.bool_ else mask.astype(dtype)

@@ -70,7 +70,7 @@ def attention(
     causal: bool = False,
     block_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact attention without the score matrix: output (..., M, E) and log-sum-exp (..., M)."""
+    """Exact attention without the score matrix: output (..., M, E) and softmax statistics (..., M, 2)."""
     if _kernels is not None:
         found = _kernels.attention(q, k, v, scale=scale, mask=mask, causal=causal)
         if found is not None:
@@ -83,7 +83,7 @@ def attention_vjp(
     k: np.ndarray,
     v: np.ndarray,
     out: np.ndarray,
-    lse: np.ndarray,
+    stats: np.ndarray,
     grad: np.ndarray,
     *,
     scale: float,
@@ -93,11 +93,11 @@ def attention_vjp(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of `attention` for q, k and v, from its results and the gradient of its output."""
     if _kernels is not None:
-        found = _kernels.attention_vjp(q, k, v, out, lse, grad, scale=scale, mask=mask, causal=causal)
+        found = _kernels.attention_vjp(q, k, v, out, stats, grad, scale=scale, mask=mask, causal=causal)
         if found is not None:
             return cast("tuple[np.ndarray, np.ndarray, np.ndarray]", found)
     return numpy_ops.attention_vjp(
-        q, k, v, out, lse, grad, scale=scale, mask=mask, causal=causal, block_size=block_size
+        q, k, v, out, stats, grad, scale=scale, mask=mask, causal=causal, block_size=block_size
     )
 
 

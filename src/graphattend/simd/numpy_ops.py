@@ -135,14 +135,18 @@ def attention(
     causal: bool = False,
     block_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact attention in tiles of keys: output (..., M, E) and log-sum-exp (..., M) in O(M) extra memory."""
+    """Exact attention in tiles of keys: output (..., M, E) and softmax statistics (..., M, 2) in O(M) extra memory.
+
+    The statistics of a row are the maximum of its scores (-inf where nothing is visible) and the sum of
+    exp(score - maximum). Their log-sum-exp would lose the sum beside a large maximum.
+    """
     m_rows, n_keys = q.shape[-2], k.shape[-2]
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     dtype = q.dtype
     if mask is not None:
         mask = np.broadcast_to(mask, (*np.broadcast_shapes(batch, mask.shape[:-2]), m_rows, n_keys))
     out = np.empty((*batch, m_rows, v.shape[-1]), dtype)
-    lse = np.empty((*batch, m_rows), dtype)
+    stats = np.empty((*batch, m_rows, 2), dtype)
     for i in range(0, m_rows, block_size):
         rows = slice(i, min(i + block_size, m_rows))
         count = rows.stop - i
@@ -163,9 +167,8 @@ def attention(
         alive = total != 0  # NaN, too, is shown
         np.divide(acc, total, out=out[..., rows, :], where=np.broadcast_to(alive, acc.shape))
         out[..., rows, :][np.broadcast_to(~alive, acc.shape)] = 0
-        safe = np.where(alive, total, dtype.type(1))
-        lse[..., rows] = np.where(alive, top + np.log(safe), -np.inf)[..., 0]
-    return out, lse
+        stats[..., rows, :1], stats[..., rows, 1:] = top, total
+    return out, stats
 
 
 def attention_vjp(
@@ -173,7 +176,7 @@ def attention_vjp(
     k: np.ndarray,
     v: np.ndarray,
     out: np.ndarray,
-    lse: np.ndarray,
+    stats: np.ndarray,
     grad: np.ndarray,
     *,
     scale: float,
@@ -190,7 +193,8 @@ def attention_vjp(
     gk = np.zeros((*batch, n_keys, k.shape[-1]), q.dtype)
     gv = np.zeros((*batch, n_keys, v.shape[-1]), q.dtype)
     delta = np.einsum("...e,...e->...", out, grad)[..., None]
-    safe = np.where(np.isneginf(lse), q.dtype.type(0), lse)[..., None]
+    hidden = stats[..., 1:] == 0  # nothing was visible: every weight becomes 0
+    top, total = np.where(hidden, 0, stats[..., :1]), np.where(hidden, 1, stats[..., 1:])
     for i in range(0, m_rows, block_size):
         rows = slice(i, min(i + block_size, m_rows))
         stop = min(n_keys, rows.stop) if causal else n_keys
@@ -198,7 +202,7 @@ def attention_vjp(
         for j in range(0, stop, block_size):
             cols = slice(j, min(j + block_size, stop))
             s = _tile_scores(q, k, scale, mask, causal, rows, cols)
-            p = np.exp(s - safe[..., rows, :])
+            p = np.exp(s - top[..., rows, :]) / total[..., rows, :]
             gs = p * (matmul_nt(g, v[..., cols, :]) - delta[..., rows, :]) * q.dtype.type(scale)
             gv[..., cols, :] += matmul_tn(p, g)
             gq[..., rows, :] += matmul(gs, k[..., cols, :])

@@ -163,16 +163,16 @@ def attention(
         lengths: Query i of a batch entry sees keys j < lengths[..., i] only; integers, broadcast against (..., M).
 
     Returns:
-        Output (..., M, E), log-sum-exp (..., M) (-inf where nothing was visible), and whether q, k and v were finite.
+        Output (..., M, E), softmax statistics (..., M, 2), and whether q, k and v were finite.
     """
     if mask is not None and mask.ndim < 2:
         mask = np.atleast_2d(mask)
     if lengths is not None:
         lengths = _int64(np.atleast_1d(lengths))
     lead = _lead(q, k, v, mask, lengths)
-    out, lse = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2]), _F4)
-    finite = _k.attend(q, k, v, out, lse, scale, mask, bool(causal), lengths)
-    return None if finite is None else (out, lse, finite)
+    out, stats = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2], 2), _F4)
+    finite = _k.attend(q, k, v, out, stats, scale, mask, bool(causal), lengths)
+    return None if finite is None else (out, stats, finite)
 
 
 def _lead(q: Array, k: Array, v: Array, mask: Array | None, lengths: Array | None) -> tuple[int, ...]:
@@ -193,7 +193,7 @@ def attention_vjp(
     k: Array,
     v: Array,
     out: Array,
-    lse: Array,
+    stats: Array,
     grad: Array,
     *,
     scale: float,
@@ -201,14 +201,14 @@ def attention_vjp(
     causal: bool = False,
     lengths: Array | None = None,
 ) -> tuple[Array, Array, Array] | None:
-    """Gradients of `attention` by q, k and v, from its results `out` and `lse` and the gradient by the output."""
+    """Gradients of `attention` by q, k and v, from its results `out` and `stats` and the gradient by the output."""
     if mask is not None and mask.ndim < 2:
         mask = np.atleast_2d(mask)
     if lengths is not None:
         lengths = _int64(np.atleast_1d(lengths))
     lead = out.shape[:-2]
     dq, dk, dv = (_empty((*lead, *x.shape[-2:]), _F4) for x in (q, k, v))
-    if not _k.attend_vjp(q, k, v, out, lse, grad, dq, dk, dv, scale, mask, bool(causal), lengths):
+    if not _k.attend_vjp(q, k, v, out, stats, grad, dq, dk, dv, scale, mask, bool(causal), lengths):
         return None
     return unbroadcast(dq, q.shape), unbroadcast(dk, k.shape), unbroadcast(dv, v.shape)
 

@@ -7,8 +7,7 @@
 
 enum {
     KEYS = 64,      /* keys per tile */
-    PANELS = 8,     /* panels that use a tile of K and V while it is in cache */
-    FEW_QUERIES = 2 /* one by one below this: most lanes of a panel would idle */
+    PANELS = 8      /* panels that use a tile of K and V while it is in cache */
 };
 
 typedef struct {
@@ -80,7 +79,7 @@ static f4 attend_group(const Attention *a, const Visible *visible, Group *g, isi
         scale_row(row, a->e, total == 0.f ? 0.f : 1.f / total);
         for (isize j = 0; j < a->e; j++) out[j] = row[j];
         bad = note_row(bad, out, a->e);
-        if (a->lse) a->lse[query + i] = total == 0.f ? MINUS_INFINITY : g->peak[i] + log_scalar(total);
+        if (a->stats) a->stats[(query + i) * a->lds] = g->peak[i], a->stats[(query + i) * a->lds + 1] = total;
     }
     return bad;
 }
@@ -103,7 +102,7 @@ static f4 attend_few(const Attention *a, const Visible *visible) {
         if (mask.allowed) mask.allowed += i * mask.query_step;
         if (mask.added) mask.added += i * mask.query_step;
         bad += attend_one(a->q + i * a->ldq, a->K, a->ldk, a->V, a->ldv, visible_limit(visible, i), a->d, a->e, a->scale, mask,
-                          a->out + i * a->ldo, a->lse ? a->lse + i : 0);
+                          a->out + i * a->ldo, a->stats ? a->stats + i * a->lds : 0);
     }
     return bad;
 }
@@ -121,8 +120,8 @@ static f4 note_unseen(const Attention *a, const Visible *visible, f4 bad) {
     return bad;
 }
 
-/* attend(q (..., M, D), k (..., N, D), v (..., N, E), out (..., M, E), lse (..., M) or None, scale, mask, causal, lengths)
- * -> True if all data were finite, else False; or None. */
+/* attend(q (..., M, D), k (..., N, D), v (..., N, E), out (..., M, E), stats (..., M, 2) or None, scale, mask, causal,
+ * lengths) -> True if all data were finite, else False; or None. */
 PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
     (void)self;
     if (count != 9) return wrong_count();
@@ -130,15 +129,15 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
     Attention a;
     a.scale = get_float(args[5], &ok);
     if (!ok) return 0;
-    Array q, k, v, out, lse;
+    Array q, k, v, out, stats;
     VisibleArgs limits;
-    int with_lse = !is_none(args[4]);
+    int with_stats = !is_none(args[4]);
     if (!get_array(args[0], FLOAT32, 2, &q) || !get_array(args[1], FLOAT32, 2, &k) || !get_array(args[2], FLOAT32, 2, &v) ||
         !get_output(args[3], FLOAT32, 2, &out) || !disjoint(&q, &out) || !disjoint(&k, &out) || !disjoint(&v, &out) ||
         !get_visible(args[6], args[7], args[8], &limits) || !visible_disjoint(&limits, &out))
         return declined();
-    if (with_lse && (!get_output(args[4], FLOAT32, 1, &lse) || !disjoint(&q, &lse) || !disjoint(&k, &lse) ||
-                     !disjoint(&v, &lse) || !disjoint(&out, &lse) || !visible_disjoint(&limits, &lse)))
+    if (with_stats && (!get_output(args[4], FLOAT32, 2, &stats) || !disjoint(&q, &stats) || !disjoint(&k, &stats) ||
+                       !disjoint(&v, &stats) || !disjoint(&out, &stats) || !visible_disjoint(&limits, &stats)))
         return declined();
     a.queries = len(&q, 2), a.d = len(&q, 1), a.keys = len(&k, 2), a.e = len(&v, 1);
     if (len(&k, 1) != a.d) return wrong_value("attend: q and k differ in their last axis");
@@ -149,13 +148,15 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
     if (batch_add(&batch, &out, 2) < 0 || batch_add(&batch, &q, 2) < 0 || batch_add(&batch, &k, 2) < 0 ||
         batch_add(&batch, &v, 2) < 0 || !visible_batch(&limits, &batch, a.queries, a.keys))
         return wrong_value("attend: leading axes or mask do not broadcast");
-    int lse_operand = 0;
-    if (with_lse) {
-        if (lse.ndim != out.ndim - 1 || len(&lse, 1) != a.queries) return wrong_value("attend: lse has the wrong shape");
+    int stats_operand = 0;
+    if (with_stats) {
+        if (stats.ndim != out.ndim || len(&stats, 2) != a.queries || len(&stats, 1) != 2)
+            return wrong_value("attend: stats has the wrong shape");
         for (int i = 0; i < batch.ndim; i++)
-            if (lse.shape[i] != out.shape[i]) return wrong_value("attend: lse has the wrong shape");
-        lse_operand = batch_add(&batch, &lse, 1);
-        if (lse_operand < 0) return declined();
+            if (stats.shape[i] != out.shape[i]) return wrong_value("attend: stats has the wrong shape");
+        stats_operand = batch_add(&batch, &stats, 2);
+        if (stats_operand < 0) return declined();
+        a.lds = step(&stats, 2);
     }
     a.ldq = step(&q, 2), a.ldk = step(&k, 2), a.ldv = step(&v, 2), a.ldo = step(&out, 2);
     int few = a.queries <= FEW_QUERIES;
@@ -166,7 +167,7 @@ PyObject *kernel_attend(PyObject *self, PyObject *const *args, isize count) {
         Visible visible = visible_now(&limits, &batch, a.keys);
         a.out = (float *)batch.at[0], a.q = (const float *)batch.at[1];
         a.K = (const float *)batch.at[2], a.V = (const float *)batch.at[3];
-        a.lse = with_lse ? (float *)batch.at[lse_operand] : 0;
+        a.stats = with_stats ? (float *)batch.at[stats_operand] : 0;
         bad += few ? attend_few(&a, &visible) : attend_many(&a, &visible, workspace.floats);
         if (visible.causal || visible.lengths) bad = note_unseen(&a, &visible, bad);
     }

@@ -116,7 +116,7 @@ static f4 run(const Heads *h, float scale, float *workspace) {
         bad = attend_quad(folded, data(h, K), ld(h, K), data(h, V), ld(h, V), h->keys, dk, dv, average);
     } else {
         Attention a = {.q = folded, .K = data(h, K), .V = data(h, V), .ldq = dk, .ldk = ld(h, K), .ldv = ld(h, V), .ldo = dv,
-                       .queries = rows, .keys = h->keys, .d = dk, .e = dv, .scale = 1.f, .out = average, .lse = 0};
+                       .queries = rows, .keys = h->keys, .d = dk, .e = dv, .scale = 1.f, .out = average, .stats = 0};
         Visible all = {{0, 0, 0, 0}, 0, 0, 0, h->keys};
         bad = attend_many(&a, &all, rest);
     }

@@ -26,17 +26,19 @@ KERNEL(peak);
 #undef KERNEL
 
 /* Attention of one query over n keys, one pass over K and V. Returns a running test (note_bad) over all scores and the output,
- * which is bad if anything in q, K or V was infinite or NaN: their products cannot hide it. */
+ * which is bad if anything in q, K or V was infinite or NaN: their products cannot hide it. `stats`, or 0, receives the maximum of
+ * the scores (-inf if nothing was visible) and the sum of exp(score - maximum). */
 f4 attend_one(const float *q, const float *K, isize ldk, const float *V, isize ldv, isize n, isize d, isize e, float scale,
-              Mask mask, float *out, float *lse);
+              Mask mask, float *out, float *stats);
 
-/* Attention of many queries (flash.c). Rows of each matrix lie ld* floats apart; lse may be 0. */
+/* Attention of many queries (flash.c). Rows of each matrix lie ld* floats apart; stats may be 0. */
 typedef struct {
     const float *q, *K, *V;
-    isize ldq, ldk, ldv, ldo, queries, keys, d, e;
+    isize ldq, ldk, ldv, ldo, lds, queries, keys, d, e;
     float scale;
-    float *out, *lse;
+    float *out, *stats; /* per query the maximum of its scores and the sum of exp(score - maximum) */
 } Attention;
+enum { FEW_QUERIES = 2 }; /* one by one up to this: most lanes of a panel would idle */
 isize attend_many_workspace(isize d, isize e); /* floats */
 f4 attend_many(const Attention *attention, const Visible *visible, float *workspace);
 

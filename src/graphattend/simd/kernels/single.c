@@ -37,7 +37,7 @@ static float scale_and_check(float *x, isize n, float factor, f4 *bad) {
 }
 
 f4 attend_one(const float *q, const float *K, isize ldk, const float *V, isize ldv, isize n, isize d, isize e, float scale,
-              Mask mask, float *out, float *lse) {
+              Mask mask, float *out, float *stats) {
     float scores[BLOCK] __attribute__((aligned(16)));
     float peak = MINUS_INFINITY, sum = 0.f;
     f4 bad = splat(0.f);
@@ -60,7 +60,7 @@ f4 attend_one(const float *q, const float *K, isize ldk, const float *V, isize l
         add_weighted(V + first * ldv, ldv, block, scores, e, out);
     }
     scale_row(out, e, sum > 0.f ? 1.f / sum : 0.f);
-    if (lse) *lse = sum > 0.f ? peak + log_scalar(sum) : MINUS_INFINITY;
+    if (stats) stats[0] = peak, stats[1] = sum;
     return note_row(bad, out, e);
 }
 

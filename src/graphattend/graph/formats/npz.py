@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import storage
-from ..errors import LoadError
-from ..storage_checks import Refused
-from ..storage_npz import read_members
-from .constructors import check_num_nodes, from_edge_index, from_pairs
-from .neighbor_graph import NeighborGraph
-from .transforms import edge_data
+from ... import storage
+from ...errors import LoadError
+from ...storage_checks import Refused
+from ...storage_npz import read_members
+from ..constructors import check_num_nodes, from_edge_index, from_pairs
+from ..neighbor_graph import NeighborGraph
+from ..transforms import edge_data
+from . import Format
 
 _KIND = "neighbor_graph"
 _OPTIONAL = ("edge_features", "edge_weights", "distances", "layers")
@@ -23,7 +24,7 @@ _MAX_BYTES = 1 << 30
 _MAX_NODES = 10_000_000
 
 
-def pack(graph: NeighborGraph) -> bytes:
+def write(graph: NeighborGraph) -> bytes:
     """The graph as an archive; names are the UTF-8 text of a JSON list."""
     arrays = {name: getattr(graph, name) for name in ("indptr", "indices", *_OPTIONAL)}
     if graph.names is not None:
@@ -31,7 +32,7 @@ def pack(graph: NeighborGraph) -> bytes:
     return storage.dumps({n: a for n, a in arrays.items() if a is not None}, {"kind": _KIND})
 
 
-def arrays(data: bytes, directed: bool | None) -> NeighborGraph:
+def read(data: bytes, directed: bool | None) -> NeighborGraph:
     """The arrays ``indptr`` and ``indices``, or ``edge_index``, and what goes with them."""
     members = read_members(memoryview(data), _MAX_BYTES)
     if "__config__" in members:
@@ -90,3 +91,6 @@ def _names(text: np.ndarray) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise Refused("names: expected a JSON list of strings")
     return found
+
+
+NPZ = Format(read, write, max_bytes=_MAX_BYTES)

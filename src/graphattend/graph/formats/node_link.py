@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..storage_checks import Refused, parse_json
-from .constructors import from_pairs
-from .conversions import edge_attributes
-from .neighbor_graph import NeighborGraph
+from ...storage_checks import Refused, parse_json
+from ..constructors import from_pairs
+from ..conversions import edge_attributes
+from ..neighbor_graph import NeighborGraph
+from . import Format
 
 
-def node_link(data: bytes, directed: bool | None) -> NeighborGraph:
+def read(data: bytes, directed: bool | None) -> NeighborGraph:
     """An object with ``nodes`` and ``links`` (or ``edges``)."""
     content = parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file")
     nodes, links = _records(content, "nodes"), _records(content, "links" if "links" in content else "edges")
@@ -107,7 +108,7 @@ def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
     return [str(tuple(i)) if isinstance(i, list) else str(i) for i in ids]
 
 
-def pack(graph: NeighborGraph) -> bytes:
+def write(graph: NeighborGraph) -> bytes:
     """The graph as node-link JSON."""
     nodes: list[dict[str, Any]] = [{"id": i} for i in range(graph.num_nodes)]
     for field, values in (("name", graph.names), ("layer", None if graph.layers is None else graph.layers.tolist())):
@@ -119,3 +120,6 @@ def pack(graph: NeighborGraph) -> bytes:
     ]
     content = {"directed": True, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+NODE_LINK = Format(read, write)

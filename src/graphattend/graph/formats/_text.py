@@ -1,0 +1,166 @@
+"""Text as people have it: any line end, comments, a separator that is found out and never guessed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ...storage_checks import Refused
+
+
+class Row(NamedTuple):
+    """The cells of a line, and its number."""
+
+    line: int
+    cells: list[str]
+
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+#: A comment at the end of a line starts behind a blank: names such as C# stay whole.
+_TRAILING_COMMENT = re.compile(r"\s#.*$")
+#: What a separator is called in messages, in the order of how sure a sign of itself it is.
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
+#: So many rows show whether a separator cuts all lines alike.
+_SAMPLE = 1000
+
+
+def decode(data: bytes) -> str:
+    """Text, or a refusal of what is not."""
+    if b"\0" in data:
+        raise Refused("is not a text file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"is not UTF-8 text (byte {error.start})") from None
+
+
+def shown(text: str) -> str:
+    """The start of a line, for messages."""
+    return ascii(text.strip()[:40])
+
+
+def number_of(text: str, where: str) -> float:
+    """A finite number."""
+    value = as_number(text)
+    if not math.isfinite(value):
+        raise Refused(f"{where}: expected a finite number, got {shown(text)}")
+    return value
+
+
+def as_number(text: str) -> float:
+    """The number that a cell holds, or NaN. Python's underscores are not part of numbers in files."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a finite number."""
+    return math.isfinite(as_number(text))
+
+
+def lines_of(text: str, *, trailing: bool) -> tuple[list[str], dict[int, str]]:
+    """The lines, those that are comments emptied, and the comments by line number from 1.
+
+    Args:
+        text: The file's content.
+        trailing: Whether comments may also stand behind data.
+    """
+    lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
+    comments: dict[int, str] = {}
+    if "#" not in text and "%" not in text:
+        return lines, comments
+    for i, line in enumerate(lines):
+        if line.lstrip()[:1] in ("#", "%"):
+            comments[i + 1], lines[i] = line, ""
+        elif trailing and "#" in line:
+            lines[i] = _TRAILING_COMMENT.sub("", line)
+    return lines, comments
+
+
+def split(lines: Sequence[str], separator: str) -> Iterator[Row]:
+    """The rows of all lines that are not blank; quotes keep a separator (and a line end) inside a cell."""
+    if separator == " ":
+        for number, line in enumerate(lines, 1):
+            cells = _quoted(line, number) if '"' in line else line.split()
+            if cells:
+                yield Row(number, cells)
+        return
+    reader = _csv(lines, separator)
+    try:
+        for cells in reader:
+            stripped = list(map(str.strip, cells))
+            if any(stripped):
+                yield Row(reader.line_num, stripped)
+    except csv.Error as error:
+        raise Refused(f"line {reader.line_num}: {error}") from None
+
+
+def _quoted(line: str, number: int) -> list[str]:
+    try:
+        cells: list[str] = next(_csv([" ".join(line.split())], " "))
+    except csv.Error as error:
+        raise Refused(f"line {number}: {error}") from None
+    return cells
+
+
+def _csv(lines: Sequence[str], separator: str) -> Any:
+    text = io.StringIO("\n".join(lines) + "\n", newline="")
+    return csv.reader(text, delimiter=separator, skipinitialspace=True, strict=True)
+
+
+def separator_of(lines: Sequence[str], likely: str, is_header: Callable[[list[str]], bool]) -> str:
+    """What the cells of a row are separated by.
+
+    It cuts all lines into the same number of cells, two at least. Where several do, a header that is known by one of
+    them decides; a tab is no part of a name; a blank beside another separator is none.
+
+    Args:
+        lines: The lines without comments.
+        likely: The separators that files of this kind have; the others count only where none of these does.
+        is_header: Whether cells are a header.
+
+    Raises:
+        Refused: There is none, or it may be this one or that.
+    """
+    found: dict[str, list[Row]] = {}
+    first: dict[str, list[Row]] = {}
+    failure: Refused | None = None
+    for separator in SEPARATORS:
+        try:
+            rows = list(islice(split(lines, separator), _SAMPLE))
+        except Refused as error:
+            failure = failure or error
+            continue
+        if rows and len(rows[0].cells) > 1:
+            first[separator] = rows
+            if len({len(row.cells) for row in rows}) == 1:
+                found[separator] = rows
+    found = {s: rows for s, rows in found.items() if s in likely} or found
+    if len(found) > 1:
+        found = {s: rows for s, rows in found.items() if is_header(rows[0].cells)} or found
+    if len(found) > 1 and "\t" in found:
+        columns = " " in found and all(is_number(cell) for row in found[" "] for cell in row.cells)
+        return " " if columns else "\t"  # numbers in columns, some of them filled up by tabs
+    if len(found) == 2 and " " in found:
+        (other,) = set(found) - {" "}
+        if not any(" " in cell for row in found[other] for cell in row.cells):
+            return other
+    if len(found) > 1:
+        words = " or at ".join(SEPARATORS[s] for s in found)
+        row = next(iter(found.values()))[0]
+        raise Refused(f"line {row.line}: {shown(lines[row.line - 1])} can be split at {words}; a header would tell")
+    if found or first:  # where lines differ in their number of cells, the reader will say which
+        return next(iter(found or first))
+    if failure is not None:
+        raise failure
+    number, line = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (1, ""))
+    if not line:
+        raise Refused("holds no edges")
+    raise Refused(f"line {number}: expected source target [weight], got {shown(line)}")

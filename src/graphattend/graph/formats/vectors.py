@@ -1,0 +1,78 @@
+"""Vectors as text: rows of numbers, or of a name and numbers, as word2vec and GloVe write them."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+
+from ...storage_checks import Refused
+from ._text import decode, is_number, separator_of, shown
+
+_WHOLE = re.compile(r"[0-9]+")
+
+
+def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
+    """Names (or None) and the vectors (V, D) of a text.
+
+    The first column holds names if a line ``V D`` precedes (word2vec), or if an entry is no number (GloVe). Whole
+    numbers, each once, in front of numbers with decimals may be either, and are refused.
+    """
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", decode(data))]
+    rows = [(n, line) for n, line in enumerate(lines, 1) if line and line[0] != "#"]
+    if not rows:
+        raise Refused("holds no vectors")
+    separator = _separator([line for _, line in rows])
+    cells = [(n, line, _cut(line, separator)) for n, line in rows]
+    sizes = cells[0][2]
+    announced = len(sizes) == 2 and all(map(_WHOLE.fullmatch, sizes)) and int(sizes[0]) == len(cells) - 1
+    named = any(not is_number(row[0]) for _, _, row in cells)
+    if announced and len(cells) > 1 and all(len(row) == int(sizes[1]) + 1 for _, _, row in cells[1:]):
+        if int(sizes[1]) == 1 and not named:
+            raise Refused(f"line {cells[0][0]}: {shown(cells[0][1])} may be the sizes of word vectors or a vector")
+        return [row[0] for _, _, row in cells[1:]], _matrix([(n, row[1:]) for n, _, row in cells[1:]])
+    if named:
+        # Among words, one may start with #.
+        width = len(sizes)
+        words = [(n, row) for n, line in enumerate(lines, 1) if line and len(row := _cut(line, separator)) == width]
+        if width < 2 or len(words) < len(cells):
+            odd = next(((n, line) for n, line, row in cells if len(row) != width), (cells[0][0], cells[0][1]))
+            raise Refused(f"line {odd[0]}: expected a name and {max(width - 1, 1)} numbers, got {shown(odd[1])}")
+        return [row[0] for _, row in words], _matrix([(n, row[1:]) for n, row in words])
+    firsts = [row[0] for _, _, row in cells]
+    if (
+        len(cells) > 1
+        and all(map(_WHOLE.fullmatch, firsts))
+        and len(set(firsts)) == len(firsts)
+        and len(sizes) > 1
+        and not any(_WHOLE.fullmatch(cell.lstrip("-")) for _, _, row in cells for cell in row[1:])
+    ):
+        raise Refused(
+            "the first column holds whole numbers, each once, before numbers with decimals: they may be names or"
+            " coordinates; write coordinates with decimals, or take the names out"
+        )
+    return None, _matrix([(n, row) for n, _, row in cells])
+
+
+def _separator(lines: list[str]) -> str:
+    if len(lines[0].split()) == 1 and not any(c in lines[0] for c in ",;\t"):
+        return " "  # one number a line
+    return separator_of(lines, "\t;, ", lambda cells: False)
+
+
+def _cut(line: str, separator: str) -> list[str]:
+    return line.split() if separator == " " else [cell.strip() for cell in line.split(separator)]
+
+
+def _matrix(rows: list[tuple[int, list[str]]]) -> np.ndarray:
+    width = len(rows[0][1])
+    for number, row in rows:
+        if len(row) != width:
+            raise Refused(f"line {number}: expected {width} numbers as above, got {len(row)}")
+    text = "\n".join(" ".join(row) for _, row in rows)
+    try:
+        return np.loadtxt(io.StringIO(text), ndmin=2, dtype=np.float64, comments=None).reshape(len(rows), width)
+    except ValueError:
+        number, cell = next((n, c) for n, row in rows for c in row if not is_number(c))
+        raise Refused(f"line {number}: expected a number, got {shown(cell)}") from None
