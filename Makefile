@@ -6,13 +6,13 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test serve bench docs wheel lint format dist-path js-pack clean test-cpus
+.PHONY: help env npm run test serve bench docs wheel wheels lint format dist-path js-pack clean test-cpus
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 env:  ## Set up .venv with the pinned development tools
-	@python=$$(sh tools/find_python.sh); "$$python" tools/bootstrap.py
+	@python=$$(sh tools/find_python.sh); "$$python" tools/bootstrap.py && $(PYTHON_ENV) tools/build_wheel.py kernels
 
 npm: env  ## Install the npm packages of js/ and web/ from their lock files
 	@$(PYTHON_ENV) tools/npm_install.py js web
@@ -38,8 +38,11 @@ bench: env  ## Measure every mechanism and the peers in every runtime (about 15 
 docs: env  ## Build the documentation site into build/site
 	@$(PYTHON_ENV) -m mkdocs build --strict --quiet --site-dir build/site && echo build/site/index.html
 
-wheel: env  ## Build the wheel; its path is the last line
+wheel: env  ## Build the universal wheel; its path is the last line
 	@$(PYTHON_ENV) tools/build_wheel.py
+
+wheels: env  ## Build the wheel and one with native kernels for each platform; their paths
+	@$(PYTHON_ENV) tools/build_wheel.py all
 
 lint: env npm  ## Style and types
 	@$(PYTHON_ENV) tools/test_suites.py lint

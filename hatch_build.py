@@ -1,8 +1,14 @@
-"""Wheel build hook: compiles the WebAssembly kernels into the wheel, which stays pure (py3-none-any)."""
+"""Wheel build hook: compiles the kernels into the wheel.
+
+``GRAPHATTEND_BUILD`` says which: "universal" makes the wheel for every platform (py3-none-any), with kernels for
+Pyodide; one of `build.PLATFORMS` makes that platform's wheel, with native kernels; "host", the default, this machine's,
+or a wheel without kernels where they cannot be compiled. Under ``pyodide build`` it is always "universal".
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,22 +27,48 @@ def _builder(root: str) -> ModuleType:
 
 
 class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds ``graphattend/simd/*.wasm`` to a wheel; an sdist or an editable install needs no compiler."""
+    """Adds the kernels to a wheel; an sdist or an editable install needs no compiler."""
 
     PLUGIN_NAME = "custom"
 
-    def _compiles(self, version: str) -> bool:
-        return self.target_name == "wheel" and version == "standard"
+    def _what(self, builder: ModuleType) -> str:
+        if builder.emscripten():
+            return "universal"
+        wanted = os.environ.get("GRAPHATTEND_BUILD", "host")
+        known = ("host", "universal", *builder.PLATFORMS)
+        if wanted not in known:
+            raise ValueError(f"GRAPHATTEND_BUILD: expected one of {', '.join(known)}, got {wanted!r}")
+        return wanted
 
     def dependencies(self) -> list[str]:
-        """The compiler, unless Emscripten is at hand (under ``pyodide build``)."""
+        """The compiler, unless Emscripten is at hand (under ``pyodide build``) or there is nothing to compile."""
         builder = _builder(self.root)
-        return [] if builder.emscripten() else [builder.ZIG_REQUIREMENT]
+        what = self._what(builder)
+        if builder.emscripten() or (what == "host" and builder.host() is None):
+            return []
+        return [builder.ZIG_REQUIREMENT]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the modules and list them among the wheel's files."""
-        if not self._compiles(version):
+        """Build the modules, list them among the wheel's files and name the platform they are for."""
+        if self.target_name != "wheel" or version != "standard":
             return
         builder = _builder(self.root)
-        for path in builder.build(builder.CACHE / "wheel"):
+        what = self._what(builder)
+        if what == "universal":
+            self._include(builder.build(builder.CACHE / "wheel"), build_data)
+            return
+        name = builder.host() if what == "host" else what
+        try:
+            built = builder.build_native(name, builder.CACHE / f"wheel-{name}")
+        except RuntimeError as problem:
+            if what != "host":
+                raise
+            self.app.display_warning(f"graphattend is built without kernels and computes with NumPy alone: {problem}")
+            return
+        self._include(built, build_data)
+        build_data["pure_python"] = False
+        build_data["tag"] = f"cp311-abi3-{builder.wheel_platform(name)}"
+
+    def _include(self, files: list[Path], build_data: dict[str, Any]) -> None:
+        for path in files:
             build_data["force_include"][str(path)] = f"graphattend/simd/{path.name}"

@@ -46,9 +46,9 @@ def kernels() -> Any:
     """The kernels' Python side while they are in use, else None."""
     if simd.backend_info()["backend"] == "numpy":
         return None
-    from graphattend.simd import wasm_ops
+    from graphattend.simd import kernel_ops
 
-    return wasm_ops
+    return kernel_ops
 
 
 def normal(*shape: int, seed: int = 0) -> Array:

@@ -1,5 +1,6 @@
 """What every test may use, natively and inside Pyodide."""
 
+import os
 import sys
 import zlib
 
@@ -8,6 +9,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 INSIDE_PYODIDE = sys.platform == "emscripten"
+
+# Before anything imports graphattend: the kernels of the sources as they are now.
+if not INSIDE_PYODIDE and "PYTEST_XDIST_WORKER" not in os.environ:
+    import build_wheel
+
+    build_wheel.build_native_kernels()
 
 # The same examples in every run: a failure can be repeated, and a busy machine does not make one.
 settings.register_profile(

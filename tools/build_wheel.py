@@ -1,16 +1,40 @@
-"""Build the wheel into `dist/`, unless its sources are unchanged; its path is the last line printed."""
+"""Build wheels into `dist/`, unless their sources are unchanged; each path is a line of what is printed.
+
+Without an argument it is the universal wheel, the one that Pyodide loads; `all` adds one for every platform that has
+native kernels.
+"""
 
 import hashlib
+import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "dist"
-STAMP = OUTPUT / ".wheel-stamp"
 METADATA = ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
-BUILT = {".pyc", ".o", ".wasm", ".so"}
+BUILT = {".pyc", ".o", ".wasm", ".so", ".pyd"}
+KERNELS = ROOT / "src" / "graphattend" / "simd" / "kernels" / "build.py"
+
+
+def kernel_builder() -> ModuleType:
+    """The module that compiles the kernels, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("graphattend_kernels_build", KERNELS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def build_native_kernels() -> list[Path]:
+    """Compile this machine's kernels where the source tree looks for them; none where there are none for it."""
+    builder = kernel_builder()
+    name = builder.host()
+    return [] if name is None else builder.build_native(name)
 
 
 def sources() -> list[Path]:
@@ -29,29 +53,39 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def build() -> Path:
-    """Path of the wheel, built now unless the last one has the same sources.
+def build(what: str = "universal") -> Path:
+    """Path of a wheel, "universal" or for a platform, built now unless the last one has the same sources.
 
     The build runs in the development environment (which pins what `[build-system] requires` asks for), so it needs
     no network; `python -m build` stops with a clear message when a requirement is missing there.
     """
-    wanted = fingerprint()
-    known, _, last = STAMP.read_text().partition(" ") if STAMP.exists() else ("", "", "")
+    stamp, wanted = OUTPUT / f".wheel-stamp-{what}", fingerprint()
+    known, _, last = stamp.read_text().partition(" ") if stamp.exists() else ("", "", "")
     if known == wanted and (OUTPUT / last).exists():
         return OUTPUT / last
     OUTPUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUT, prefix=".wheel-") as temporary:
         command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", temporary, str(ROOT)]
-        result = subprocess.run(command, capture_output=True, text=True)
+        environment = os.environ | {"GRAPHATTEND_BUILD": what}
+        result = subprocess.run(command, capture_output=True, text=True, env=environment)
         if result.returncode:
             sys.exit(f"{result.stdout}{result.stderr}\nBuilding the wheel failed.")
         (built,) = Path(temporary).glob("*.whl")
         wheel = built.replace(OUTPUT / built.name)
     if last and last != wheel.name:  # other wheels in the folder are not from here
         (OUTPUT / last).unlink(missing_ok=True)
-    STAMP.write_text(f"{wanted} {wheel.name}")
+    stamp.write_text(f"{wanted} {wheel.name}")
     return wheel
 
 
+def main(what: str = "universal") -> None:
+    """Build the wheels asked for and print where they are."""
+    if what == "kernels":
+        build_native_kernels()
+        return
+    for name in ["universal", *kernel_builder().PLATFORMS] if what == "all" else [what]:
+        print(build(name))
+
+
 if __name__ == "__main__":
-    print(build())
+    main(*sys.argv[1:])

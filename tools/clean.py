@@ -18,7 +18,7 @@ STAMPED = {
 }
 #: What a tool wrote by its name; tools' own caches mark themselves by CACHEDIR.TAG or their name.
 WRITTEN = [
-    "dist/.wheel-stamp",
+    ".cache/kernels",
     "build/les_miserables.json",
     "build/coverage.xml",
     "build/site",
@@ -44,9 +44,11 @@ def remove(path: Path) -> None:
 def clean(root: Path) -> list[Path]:
     """Remove what is ours below `root`; what stayed in the folders that held it."""
     left = []
-    stamp = root / "dist" / ".wheel-stamp"
-    if stamp.exists():
-        remove(root / "dist" / Path(stamp.read_text().partition(" ")[2] or ".wheel-stamp").name)
+    for stamp in root.glob("dist/.wheel-stamp-*"):
+        remove(root / "dist" / Path(stamp.read_text().partition(" ")[2] or stamp.name).name)
+        remove(stamp)
+    for kernels in (*root.glob("src/graphattend/simd/*.wasm"), *root.glob("src/graphattend/simd/kernels_*.abi3.so")):
+        remove(kernels)
     for name, mark in STAMPED.items():
         folder = root / name
         if (folder / mark).exists():
@@ -55,7 +57,7 @@ def clean(root: Path) -> list[Path]:
             left.append(folder)
     for name in WRITTEN:
         remove(root / name)
-    for name in ("dist", "build", "out"):
+    for name in ("dist", "build", "out", ".cache"):
         folder = root / name
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

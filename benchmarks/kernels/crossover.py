@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphattend.simd import numpy_ops, wasm_ops
+from graphattend.simd import backends, kernel_ops, numpy_ops
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -48,19 +48,19 @@ def main() -> None:
 
     def elementwise(name: str, n: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         x = f(n)
-        return partial(getattr(wasm_ops, name), x), partial(getattr(numpy_ops, name), x)
+        return partial(getattr(kernel_ops, name), x), partial(getattr(numpy_ops, name), x)
 
     def square(n: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         a, b = f(n, n), f(n, n)
-        return partial(wasm_ops.matmul, a, b), partial(numpy_ops.matmul, a, b)
+        return partial(kernel_ops.matmul, a, b), partial(numpy_ops.matmul, a, b)
 
     def attend(n: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         q, k, v = f(1, 16), f(n, 16), f(n, 16)
         call = partial(numpy_ops.attention, q, k, v, scale=0.25)
-        return partial(wasm_ops.attention, q, k, v, scale=0.25), call
+        return partial(kernel_ops.attention, q, k, v, scale=0.25), call
 
-    if wasm_ops.current() is None:
-        wasm_ops.use(next(m for name in wasm_ops.VARIANTS if (m := wasm_ops.variant(name)) is not None))
+    if kernel_ops.current() is None:
+        kernel_ops.use(next(found.kernels for name in backends.FILES if (found := backends.load(name)) is not None))
     crossover("exp (n,)", partial(elementwise, "exp"))
     crossover("softmax (n,)", partial(elementwise, "softmax"))
     crossover("matmul (n, n)", square)

@@ -1,9 +1,8 @@
-"""The kernels under test: every WebAssembly variant inside Pyodide, a build for this machine elsewhere."""
+"""The kernels under test: every instruction set that the processor, or Pyodide's engine, has."""
 
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,10 +11,9 @@ from typing import Any
 import pytest
 
 from graphattend import simd
-from graphattend.simd import wasm_ops
+from graphattend.simd import backends, kernel_ops
 
-KERNELS = Path(wasm_ops.__file__).parent / "kernels"
-BACKENDS = wasm_ops.VARIANTS if sys.platform == "emscripten" else ("native",)
+KERNELS = Path(kernel_ops.__file__).parent / "kernels"
 
 
 def load_builder() -> ModuleType:
@@ -28,24 +26,18 @@ def load_builder() -> ModuleType:
     return module
 
 
-def load_kernels(name: str) -> ModuleType | None:
-    """One build of the kernels, or None where this engine cannot run it."""
-    if name == "native":
-        return wasm_ops.load(load_builder().build_native())
-    return wasm_ops.variant(name)
-
-
-LOADED = {name: module for name in BACKENDS if (module := load_kernels(name)) is not None}
+#: Every build of the kernels that this machine runs.
+LOADED = {name: found.kernels for name in backends.FILES if (found := backends.load(name)) is not None}
 
 
 @pytest.fixture(params=sorted(LOADED))
 def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """A kernel module, with `wasm_ops` sending its calls there."""
-    before = wasm_ops.current()
+    """A kernel module, with `kernel_ops` sending its calls there."""
+    before = kernel_ops.current()
     module = LOADED[request.param]
-    wasm_ops.use(module)
+    kernel_ops.use(module)
     yield module
-    wasm_ops.use(before)
+    kernel_ops.use(before)
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def both(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[Call
 
     def run(function: Callable[[], Any]) -> tuple[Any, Any]:
         results = []
-        for module in (wasm_ops, None):
+        for module in (kernel_ops, None):
             monkeypatch.setattr(simd, "_kernels", module)
             results.append(function())
         return results[0], results[1]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -33,14 +33,14 @@ def test_exp_is_accurate_over_its_whole_range(dtype):
     low, high = (-87.3, 88.7) if dtype == np.float32 else (-708.0, 709.7)
     x = np.linspace(low, high, 100_003).astype(dtype)
     exact = np.exp(x.astype(np.longdouble))
-    error = np.abs(wasm_ops.exp(x) / exact - 1).max()
+    error = np.abs(kernel_ops.exp(x) / exact - 1).max()
     assert error <= 2 * np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_exp_at_the_edges(dtype):
     x = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e4, -1e4], dtype)
-    np.testing.assert_array_equal(wasm_ops.exp(x), np.array([1, 1, np.inf, 0, np.nan, np.inf, 0], dtype))
+    np.testing.assert_array_equal(kernel_ops.exp(x), np.array([1, 1, np.inf, 0, np.nan, np.inf, 0], dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -48,19 +48,19 @@ def test_exp_at_the_edges(dtype):
 def test_softmax(dtype, n):
     rng = np.random.default_rng(n)
     x = (rng.standard_normal((3, 5, n)) * 20).astype(dtype)
-    np.testing.assert_allclose(wasm_ops.softmax(x), softmax64(x), rtol=0, atol=2 * np.finfo(dtype).eps * 4)
+    np.testing.assert_allclose(kernel_ops.softmax(x), softmax64(x), rtol=0, atol=2 * np.finfo(dtype).eps * 4)
 
 
 def test_softmax_of_nothing_but_minus_infinity_is_zero():
     x = np.array([[-np.inf] * 5, [0, -np.inf, 0, -np.inf, -np.inf]], np.float32)
-    np.testing.assert_array_equal(wasm_ops.softmax(x), [[0] * 5, [0.5, 0, 0.5, 0, 0]])
+    np.testing.assert_array_equal(kernel_ops.softmax(x), [[0] * 5, [0.5, 0, 0.5, 0, 0]])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_softmax_does_not_hide_bad_scores(bad):
     x = np.zeros(9, np.float32)
     x[5] = bad
-    assert np.isnan(wasm_ops.softmax(x)).any()
+    assert np.isnan(kernel_ops.softmax(x)).any()
 
 
 @pytest.mark.parametrize("heads", [None, 1, 3, 4, 8])
@@ -68,7 +68,7 @@ def test_segment_softmax(heads):
     rng = np.random.default_rng(0)
     indptr = np.array([0, 3, 3, 4, 20, 21])
     scores = normal(rng, 21) if heads is None else normal(rng, 21, heads)
-    out = wasm_ops.segment_softmax(scores, indptr)
+    out = kernel_ops.segment_softmax(scores, indptr)
     expected = np.concatenate([softmax64(scores[a:b].T).T for a, b in pairwise(indptr) if b > a])
     close(out, expected)
 
@@ -78,7 +78,7 @@ SIZES = [(1, 1, 1), (1, 5, 3), (2, 8, 4), (3, 9, 7), (4, 8, 16), (5, 17, 33), (1
 
 @pytest.fixture(autouse=True)
 def _no_thresholds(monkeypatch):
-    monkeypatch.setattr(wasm_ops, "MATMUL_MIN_WORK", 0)
+    monkeypatch.setattr(kernel_ops, "MATMUL_MIN_WORK", 0)
 
 
 @pytest.mark.parametrize(("m", "n", "k"), SIZES)
@@ -87,23 +87,23 @@ def test_matrix_products(m, n, k):
     a, b = normal(rng, m, k), normal(rng, k, n)
     expected = a.astype(float) @ b.astype(float)
     at, bt = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
-    close(wasm_ops.matmul(a, b), expected)
-    close(wasm_ops.matmul(at.T, bt.T), expected)
-    close(wasm_ops.matmul_nt(a, bt), expected)
-    close(wasm_ops.matmul_tn(at, b), expected)
+    close(kernel_ops.matmul(a, b), expected)
+    close(kernel_ops.matmul(at.T, bt.T), expected)
+    close(kernel_ops.matmul_nt(a, bt), expected)
+    close(kernel_ops.matmul_tn(at, b), expected)
 
 
 @pytest.mark.parametrize(("a_lead", "b_lead"), [((3,), (3,)), ((2, 1), (3,)), ((), (2, 3)), ((4,), ())])
 def test_batched_matrix_products(a_lead, b_lead):
     rng = np.random.default_rng(1)
     a, b = normal(rng, *a_lead, 6, 10), normal(rng, *b_lead, 10, 11)
-    close(wasm_ops.matmul(a, b), a.astype(float) @ b.astype(float))
+    close(kernel_ops.matmul(a, b), a.astype(float) @ b.astype(float))
 
 
 def test_matrix_products_take_rows_that_lie_apart():
     rng = np.random.default_rng(2)
     a, b = normal(rng, 20, 40)[::-2, 5:15], normal(rng, 30, 50)[3:13, 7:40]
-    close(wasm_ops.matmul(a, b), a.astype(float) @ b.astype(float))
+    close(kernel_ops.matmul(a, b), a.astype(float) @ b.astype(float))
 
 
 def attention64(q, k, v, scale):
@@ -117,7 +117,7 @@ def attention64(q, k, v, scale):
 def test_single_query_attention(n, d, e):
     rng = np.random.default_rng(n)
     q, k, v = normal(rng, d), normal(rng, n, d), normal(rng, n, e)
-    out, finite = wasm_ops.sdpa_single(q, k, v, 0.5)
+    out, finite = kernel_ops.sdpa_single(q, k, v, 0.5)
     assert finite
     close(out, attention64(q, k, v, 0.5), 4e-6)
 
@@ -142,7 +142,7 @@ def test_single_query_attention_finds_bad_numbers(bad, which, n):
     for position in (0, -1):
         spoiled = [a.copy() for a in arrays]
         spoiled[which].reshape(-1)[position] = bad
-        _, finite = wasm_ops.sdpa_single(*spoiled, 1.0)
+        _, finite = kernel_ops.sdpa_single(*spoiled, 1.0)
         assert not finite
 
 
@@ -151,13 +151,13 @@ def test_sharp_scores_keep_their_maximum():
     k = np.zeros((400, 2), np.float32)
     k[:, 0] = np.linspace(-1, 1, 400)
     v = np.arange(400, dtype=np.float32)[:, None]
-    out, _ = wasm_ops.sdpa_single(q, k, v, 10.0)
+    out, _ = kernel_ops.sdpa_single(q, k, v, 10.0)
     close(out, attention64(q, k, v, 10.0), 1e-5)
 
 
 def test_kernels_decline_what_they_cannot_take():
     a = np.ones((4, 4))
-    assert wasm_ops.matmul(a, a) is None
-    assert wasm_ops.matmul(np.ones((0, 4), np.float32), np.ones((4, 4), np.float32)) is None
-    assert wasm_ops.exp(np.ones(4, np.int64)) is None
-    assert wasm_ops.softmax(np.ones((4, 4), np.float32)[:, ::2]) is None
+    assert kernel_ops.matmul(a, a) is None
+    assert kernel_ops.matmul(np.ones((0, 4), np.float32), np.ones((4, 4), np.float32)) is None
+    assert kernel_ops.exp(np.ones(4, np.int64)) is None
+    assert kernel_ops.softmax(np.ones((4, 4), np.float32)[:, ::2]) is None

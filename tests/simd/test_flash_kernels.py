@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -50,13 +50,13 @@ def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
     q, k, v = (rng.standard_normal(s).astype(np.float32) for s in shapes)
     scale = 1.3 / np.sqrt(d)
     expected, expected_stats, weights = reference(q, k, v, scale, **options)
-    out, stats, finite = wasm_ops.attention(q, k, v, scale=scale, **options)
+    out, stats, finite = kernel_ops.attention(q, k, v, scale=scale, **options)
     assert finite
     close(out, expected, 2e-6)
     for mine, full in zip(np.moveaxis(stats, -1, 0), np.moveaxis(expected_stats, -1, 0), strict=True):
         close(mine, full, 2e-6)
     grad = rng.standard_normal(out.shape).astype(np.float32)
-    gradients = wasm_ops.attention_vjp(q, k, v, out, stats, grad, scale=scale, **options)
+    gradients = kernel_ops.attention_vjp(q, k, v, out, stats, grad, scale=scale, **options)
     wide = [np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (q, k, v)]
     for mine, full, x in zip(gradients, reference_vjp(*wide, weights, grad, scale), (q, k, v), strict=True):
         extra = full.ndim - x.ndim
@@ -100,7 +100,7 @@ def test_a_mask_may_be_one_row():
     rng = np.random.default_rng(1)
     q, k, v = (rng.standard_normal(s).astype(np.float32) for s in ((9, 4), (11, 4), (11, 4)))
     mask = np.arange(11) % 2 == 0
-    out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=mask)
+    out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=mask)
     close(out, reference(q, k, v, 1.0, mask=mask[None])[0], 2e-6)
 
 
@@ -111,7 +111,7 @@ def test_a_hugely_negative_mask_on_every_key_changes_nothing():
         np.zeros((5, 4), np.float32),
         rng.standard_normal((5, 4)).astype(np.float32),
     )
-    out, _, _ = wasm_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, np.float32))
+    out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, np.float32))
     close(out, np.broadcast_to(v.mean(0), (9, 4)), 2e-6)
 
 
@@ -125,14 +125,14 @@ def test_bad_numbers_are_found(bad, which, m, causal):
     for position in (0, -1):
         spoiled = [a.copy() for a in arrays]
         spoiled[which].reshape(-1)[position] = bad
-        assert not wasm_ops.attention(*spoiled, scale=1.0, causal=causal)[2]
-    assert wasm_ops.attention(*arrays, scale=1.0, causal=causal)[2]
+        assert not kernel_ops.attention(*spoiled, scale=1.0, causal=causal)[2]
+    assert kernel_ops.attention(*arrays, scale=1.0, causal=causal)[2]
 
 
 def test_heads_may_be_strided_views():
     rng = np.random.default_rng(4)
     q, k, v = (rng.standard_normal((2, 30, 3, 8)).astype(np.float32).transpose(0, 2, 1, 3) for _ in range(3))
-    out, _, _ = wasm_ops.attention(q, k, v, scale=0.4)
+    out, _, _ = kernel_ops.attention(q, k, v, scale=0.4)
     close(out, reference(q, k, v, 0.4)[0], 2e-6)
 
 
@@ -143,8 +143,8 @@ def test_gradients_where_all_scores_of_a_row_share_a_large_offset(m, step):
     q, k = ((rng.integers(-16, 17, (n, 4)) * step).astype(np.float32) for n in (m, 70))
     q[:, 0], k[:, 0] = -128, 128  # every score is near -16384, where float32 steps by 0.001
     v, grad = (rng.standard_normal((n, 5)).astype(np.float32) for n in (70, m))
-    out, stats, _ = wasm_ops.attention(q, k, v, scale=1.0)
-    gradients = wasm_ops.attention_vjp(q, k, v, out, stats, grad, scale=1.0)
+    out, stats, _ = kernel_ops.attention(q, k, v, scale=1.0)
+    gradients = kernel_ops.attention_vjp(q, k, v, out, stats, grad, scale=1.0)
     exact = reference_vjp(q, k, v, reference(q, k, v, 1.0)[2], grad, 1.0)
     # With a power of two for a step no score is rounded; otherwise each of the D sums may err by 2^-11.
     tolerance = 4e-6 if step == 2.0**-3 else 4 * 2.0**-11

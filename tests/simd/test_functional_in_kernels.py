@@ -8,7 +8,7 @@ import pytest
 import graphattend as ga
 from graphattend import simd
 from graphattend.functional import multi_head_attention, rotary
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 D, H, M, N = 12, 3, 5, 9
 MASKS = {
@@ -83,7 +83,7 @@ def test_rotary_turns_as_numpy_does(shape, at, interleaved, both, rng):
 
 def test_rotary_calls_the_kernel(both, rng, monkeypatch):
     calls = []
-    monkeypatch.setattr(wasm_ops, "rotate", lambda *a, real=wasm_ops.rotate: calls.append(real(*a)) or calls[-1])
+    monkeypatch.setattr(kernel_ops, "rotate", lambda *a, real=kernel_ops.rotate: calls.append(real(*a)) or calls[-1])
     both(lambda: rotary(rng.standard_normal((N, D)).astype(np.float32), np.arange(N)))
     assert len(calls) == 1
     assert calls[0] is not None

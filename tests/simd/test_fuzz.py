@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 F4 = np.float32
 GUARD = 64
@@ -549,4 +549,4 @@ def test_every_entry_point_is_fuzzed(kernels):
 
 
 if __name__ == "__main__":
-    print(fuzz(wasm_ops.load(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])))
+    print(fuzz(kernel_ops.load(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])))

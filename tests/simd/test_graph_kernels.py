@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -57,13 +57,13 @@ def test_graph_attention_and_its_gradient(heads, d, e, index):
     q, k, v = normal(rng, 30, heads, d), normal(rng, 20, heads, d), normal(rng, 20, heads, e)
     bias = normal(rng, len(indices), heads)
     expected, expected_weights = loop_attention(q, k, v, indptr, indices, 0.7, bias)
-    out, weights, finite = wasm_ops.graph_attention(q, k, v, indptr, indices, 0.7, bias=bias, need_weights=True)
+    out, weights, finite = kernel_ops.graph_attention(q, k, v, indptr, indices, 0.7, bias=bias, need_weights=True)
     assert finite
     close(out, expected)
     close(weights, expected_weights)
 
     grad = normal(rng, *out.shape)
-    dq, dk, dv, dbias = wasm_ops.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, 0.7)
+    dq, dk, dv, dbias = kernel_ops.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, 0.7)
     exact = [np.zeros(x.shape) for x in (q, k, v, bias)]
     for i in range(30):
         for at in range(indptr[i], indptr[i + 1]):
@@ -83,7 +83,7 @@ def test_without_heads_and_weights():
     rng = np.random.default_rng(0)
     indptr, indices = random_graph(rng, 12, 12)
     x = normal(rng, 12, 6)
-    out, weights, _ = wasm_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+    out, weights, _ = kernel_ops.graph_attention(x, x, x, indptr, indices, 1.0)
     assert weights is None
     close(out, loop_attention(x[:, None], x[:, None], x[:, None], indptr, indices, 1.0)[0][:, 0])
 
@@ -96,7 +96,7 @@ def test_an_index_outside_is_refused(bad_index):
     indices = indices.astype(np.int64)
     indices[-1] = bad_index
     with pytest.raises(ValueError, match="indices"):
-        wasm_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+        kernel_ops.graph_attention(x, x, x, indptr, indices, 1.0)
 
 
 @pytest.mark.parametrize("which", [0, -1])
@@ -106,7 +106,7 @@ def test_row_starts_that_are_wrong_are_refused(which):
     x = normal(rng, 12, 6)
     indptr[which] += 1
     with pytest.raises(ValueError, match="indptr"):
-        wasm_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+        kernel_ops.graph_attention(x, x, x, indptr, indices, 1.0)
 
 
 @pytest.mark.parametrize(("heads", "width"), [(1, 1), (3, 5), (8, 8), (4, 4), (2, 20), (5, 12)])
@@ -117,7 +117,7 @@ def test_gat_layer(heads, width, with_edges):
     x, w = normal(rng, 25, 10), normal(rng, heads, 10, width)
     a_query, a_key = normal(rng, heads, width), normal(rng, heads, width)
     added = normal(rng, len(indices), heads) if with_edges else None
-    out, weights, hidden, finite = wasm_ops.gat_layer(
+    out, weights, hidden, finite = kernel_ops.gat_layer(
         x, w, a_query, a_key, indptr, indices, edge_scores=added, need_weights=True
     )
     assert finite
@@ -137,4 +137,4 @@ def test_gat_layer(heads, width, with_edges):
     close(out, expected, 4e-6)
     close(weights, expected_weights, 4e-6)
     x[3, 3] = np.nan
-    assert not wasm_ops.gat_layer(x, w, a_query, a_key, indptr, indices)[3]
+    assert not kernel_ops.gat_layer(x, w, a_query, a_key, indptr, indices)[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -51,13 +51,13 @@ def test_folded_heads(heads, queries, bias, n):
     expected = multi_head64(q, k, v, p, heads)
     if queries is None:
         q, expected = q[0], expected[0]
-    out, finite = wasm_ops.multi_head_single(q, k, v, p, heads)
+    out, finite = kernel_ops.multi_head_single(q, k, v, p, heads)
     assert finite
     close(out, expected, 3e-6)
     for which in range(3):
         spoiled = [q.copy(), k.copy(), v.copy()]
         spoiled[which].reshape(-1)[-1] = np.inf
-        assert not wasm_ops.multi_head_single(*spoiled, p, heads)[1]
+        assert not kernel_ops.multi_head_single(*spoiled, p, heads)[1]
 
 
 def ball(rng, n, d, c, largest):
@@ -84,19 +84,19 @@ def test_poincare(c, largest, m, n, d):
     rng = np.random.default_rng(n)
     q, k, v = ball(rng, m, d, c, largest), ball(rng, n, d, c, largest), ball(rng, n, d, c, largest)
     distance, weights, out = poincare64(q, k, v, c, 0.7)
-    close(wasm_ops.poincare_distances(q, k, -c), distance, 2e-6)
-    mine, my_weights = wasm_ops.poincare_attention(q, k, v, -c, 0.7, need_weights=True)
+    close(kernel_ops.poincare_distances(q, k, -c), distance, 2e-6)
+    mine, my_weights = kernel_ops.poincare_attention(q, k, v, -c, 0.7, need_weights=True)
     close(my_weights, weights, 5e-6)
     close(mine, out, 5e-6)
-    close(wasm_ops.poincare_attention(q[0], k, k, -c, 0.7)[0], poincare64(q[:1], k, k, c, 0.7)[2][0], 5e-6)
+    close(kernel_ops.poincare_attention(q[0], k, k, -c, 0.7)[0], poincare64(q[:1], k, k, c, 0.7)[2][0], 5e-6)
 
 
 def test_a_point_near_the_boundary_is_its_own_midpoint():
     y = np.zeros((2, 16), np.float32)
     y[0, 0], y[1, 3] = 1 - 1e-6, 0.999
-    out, _ = wasm_ops.poincare_attention(y, y, y, -1.0, 0.01)
+    out, _ = kernel_ops.poincare_attention(y, y, y, -1.0, 0.01)
     np.testing.assert_allclose(out, y, rtol=0, atol=2e-7)
-    assert wasm_ops.poincare_distances(y, y, -1.0)[0, 0] == 0
+    assert kernel_ops.poincare_distances(y, y, -1.0)[0, 0] == 0
 
 
 @pytest.mark.parametrize("value", [1.0, 1.5, np.nan, np.inf])
@@ -104,4 +104,4 @@ def test_a_point_near_the_boundary_is_its_own_midpoint():
 def test_points_outside_the_ball_are_declined(value, which):
     arrays = [np.zeros((1, 4), np.float32), np.zeros((6, 4), np.float32), np.zeros((6, 4), np.float32)]
     arrays[which][-1, 2] = value
-    assert wasm_ops.poincare_attention(*arrays, -1.0, 1.0) is None
+    assert kernel_ops.poincare_attention(*arrays, -1.0, 1.0) is None

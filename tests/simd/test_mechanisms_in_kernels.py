@@ -10,7 +10,7 @@ import pytest
 import graphattend as ga
 from graphattend import simd
 from graphattend.mechanisms import mechanism_class
-from graphattend.simd import wasm_ops
+from graphattend.simd import kernel_ops
 
 DIM = 8
 EXPERTS = {
@@ -29,7 +29,7 @@ EXPERTS = {
 @pytest.fixture(params=[True, False], ids=["kernels", "numpy"])
 def fused(request, kernels, monkeypatch):
     """`simd` with the kernels, and without."""
-    monkeypatch.setattr(simd, "_kernels", wasm_ops if request.param else None)
+    monkeypatch.setattr(simd, "_kernels", kernel_ops if request.param else None)
     return request.param
 
 

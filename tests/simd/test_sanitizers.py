@@ -20,7 +20,7 @@ def test_memory_and_undefined_behaviour(builder):
         "PYTHONMALLOC": "malloc",
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }
-    module = builder.build_native(sanitize=True)
+    module = builder.build_sanitized()
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("test_fuzz.py")), str(module), "1", "12"],
         env=environment,

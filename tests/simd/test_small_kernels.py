@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphattend.simd import quantized_ops, wasm_ops
+from graphattend.simd import kernel_ops, quantized_ops
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -32,12 +32,12 @@ def test_rotary(interleaved, d):
     a, b = (slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)) if interleaved else (slice(pairs), slice(pairs, 2 * pairs))
     expected[..., a] = x[..., a] * np.cos(angle) - x[..., b] * np.sin(angle)
     expected[..., b] = x[..., a] * np.sin(angle) + x[..., b] * np.cos(angle)
-    close(wasm_ops.rotate(x, at, frequency, interleaved), expected, 1e-6)
+    close(kernel_ops.rotate(x, at, frequency, interleaved), expected, 1e-6)
 
 
 @pytest.mark.parametrize("position", [np.nan, np.inf, 1e9])
 def test_rotary_declines_angles_it_cannot_reduce(position):
-    assert wasm_ops.rotate(np.ones((1, 4), np.float32), np.array([position]), np.array([1.0, 0.1]), True) is None
+    assert kernel_ops.rotate(np.ones((1, 4), np.float32), np.array([position]), np.array([1.0, 0.1]), True) is None
 
 
 @pytest.mark.parametrize("is_query", [True, False])
@@ -49,7 +49,7 @@ def test_favor(is_query, shift, n, d, m):
     z = x.astype(float) @ w.T.astype(float) * d**-0.25
     h = z - 0.5 * (x.astype(float) ** 2).sum(-1, keepdims=True) * d**-0.5
     top = (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True)
-    close(wasm_ops.favor_exponentials(x, w, is_query=is_query, shift=shift), np.exp(h - top), 4e-6)
+    close(kernel_ops.favor_exponentials(x, w, is_query=is_query, shift=shift), np.exp(h - top), 4e-6)
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row", "group"])
@@ -64,23 +64,23 @@ def test_int8_products(granularity, m, n, d):
     q, w = normal(rng, 2, m, d), normal(rng, 2, m, n)
     for x, name in ((q, "int8_scores"), (w, "int8_combine")):
         expected = getattr(quantized_ops, name)(x.astype(float), codes, scale.astype(float), zero, group)
-        close(getattr(wasm_ops, name)(x, codes, scale, zero, group), expected, 3e-6)
+        close(getattr(kernel_ops, name)(x, codes, scale, zero, group), expected, 3e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1,), (7,), (3, 20), (5, 4, 33)])
 def test_finite(dtype, shape):
     x = np.full(shape, np.finfo(dtype).max, dtype)
-    assert wasm_ops.finite(x) is True
-    assert wasm_ops.finite(x[..., : shape[-1] - 1 or None]) is True
+    assert kernel_ops.finite(x) is True
+    assert kernel_ops.finite(x[..., : shape[-1] - 1 or None]) is True
     for bad in (np.nan, np.inf, -np.inf):
         for at in range(x.size):
             y = x.copy()
             y.reshape(-1)[at] = bad
-            assert wasm_ops.finite(y) is False
+            assert kernel_ops.finite(y) is False
 
 
 def test_tiny_products_are_left_to_numpy():
     small, large = np.ones((4, 4), np.float32), np.ones((32, 32), np.float32)
-    assert wasm_ops.matmul(small, small) is None
-    assert wasm_ops.matmul(large, large) is not None
+    assert kernel_ops.matmul(small, small) is None
+    assert kernel_ops.matmul(large, large) is not None

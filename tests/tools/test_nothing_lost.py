@@ -53,7 +53,6 @@ def test_building_a_wheel_removes_the_last_one_built_here_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_wheel, "OUTPUT", tmp_path)
-    monkeypatch.setattr(build_wheel, "STAMP", tmp_path / ".wheel-stamp")
 
     def run(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
         folder = Path(command[command.index("--outdir") + 1])
@@ -88,6 +87,8 @@ def test_clean_removes_what_the_tools_made_and_names_what_stays(tmp_path: Path) 
         "build/coverage.xml",
         "dist/graphattend-0.1.0-py3-none-any.whl",
         "out/les_miserables.html",
+        "src/graphattend/simd/kernels_avx2.abi3.so",
+        ".cache/kernels/exp.o",
         ".mypy_cache/cache",
         ".coverage",
     ]
@@ -95,7 +96,7 @@ def test_clean_removes_what_the_tools_made_and_names_what_stays(tmp_path: Path) 
     for name in made + mine:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    (tmp_path / "dist" / ".wheel-stamp").write_text("hash graphattend-0.1.0-py3-none-any.whl")
+    (tmp_path / "dist" / ".wheel-stamp-universal").write_text("hash graphattend-0.1.0-py3-none-any.whl")
     left = clean.clean(tmp_path)
     assert sorted(str(path.relative_to(tmp_path)) for path in left) == ["dist", "out", "web/node_modules"]
     found = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]

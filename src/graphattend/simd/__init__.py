@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .. import _validate
+from .. import _range, _validate
 from . import backends, numpy_ops
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: `wasm_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
+#: `kernel_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
 _kernels: Any = None
 _FLOAT32 = np.dtype(np.float32)
 
@@ -235,7 +235,8 @@ def backend_info() -> dict[str, Any]:
     """What does the arithmetic.
 
     Returns:
-        ``backend`` ("wasm-relaxed-simd", "wasm-simd128" or "numpy"), ``available`` (all that can be used here),
+        ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
+        or "numpy"), ``available`` (all that can be used here),
         ``reason`` (why this one), ``platform``, ``numpy`` (its version) and ``numpy_loops`` (what `accelerated` tells).
 
     Example:
@@ -260,7 +261,7 @@ def use_backend(name: str) -> Iterator[None]:
     """Do the arithmetic with another backend inside a ``with`` block.
 
     Args:
-        name: "wasm-relaxed-simd", "wasm-simd128" or "numpy".
+        name: One of ``backend_info()["available"]``.
 
     Returns:
         A context manager; leaving it restores the backend from before.
@@ -287,13 +288,14 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
+    _range.kernels = backend.kernels is not None
     _validate.finite_kernel = None
     if backend.kernels is not None:
-        from . import wasm_ops
+        from . import kernel_ops
 
-        wasm_ops.use(backend.kernels)
-        _kernels = wasm_ops
-        _validate.finite_kernel = wasm_ops.finite
+        kernel_ops.use(backend.kernels)
+        _kernels = kernel_ops
+        _validate.finite_kernel = kernel_ops.finite
 
 
 _current: backends.Backend

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._validate import near_miss
 from ..errors import UnsupportedError
 
+#: The files with the kernels of each backend that has some, fastest first; see `kernels/build.py`.
+FILES: Final = {
+    "native-avx512": "kernels_avx512",
+    "native-avx2": "kernels_avx2",
+    "native-sse4": "kernels_sse4",
+    "native-neon": "kernels_neon",
+    "wasm-relaxed-simd": "kernels_relaxed",
+    "wasm-simd128": "kernels_simd128",
+}
 #: Fastest first; the last one works everywhere.
-NAMES: Final = ("wasm-relaxed-simd", "wasm-simd128", "numpy")
-_VARIANTS: Final = {"wasm-relaxed-simd": "relaxed", "wasm-simd128": "simd128"}
+NAMES: Final = (*FILES, "numpy")
 VARIABLE: Final = "GRAPHATTEND_BACKEND"
 
 
@@ -29,14 +38,34 @@ _loaded: dict[str, Backend | None] = {"numpy": Backend("numpy", None, "")}
 def load(name: str) -> Backend | None:
     """The backend, or None where this engine or this build cannot run it."""
     if name not in _loaded:
-        _loaded[name] = None
-        if sys.platform == "emscripten":
-            from . import wasm_ops
-
-            module = wasm_ops.variant(_VARIANTS[name])
-            if module is not None:
-                _loaded[name] = Backend(name, module, "")
+        module = _module(name)
+        _loaded[name] = None if module is None else Backend(name, module, "")
     return _loaded[name]
+
+
+def _module(name: str) -> Any:
+    """The backend's compiled kernels, or None where they are not installed or this machine cannot run them."""
+    path = Path(__file__).with_name(FILES[name] + _suffix(name.startswith("wasm")))
+    if not path.exists():
+        return None
+    from . import kernel_ops
+
+    try:
+        return kernel_ops.load(path)
+    except ImportError:
+        return None
+
+
+def _suffix(wasm: bool) -> str:
+    """How the names of the files end that this Python can load; no file has the ending for the others."""
+    if wasm != (sys.platform == "emscripten") or sys.implementation.name != "cpython":
+        return ".none"
+    if wasm:
+        return ".wasm"
+    # The stable ABI leaves out free-threaded Pythons: their objects are laid out differently.
+    if "free-threading" in sys.version:
+        return ".none"
+    return ".pyd" if sys.platform == "win32" else ".abi3.so"
 
 
 def require(name: Any, reason: str) -> Backend:
@@ -62,6 +91,6 @@ def choose() -> Backend:
     for name in NAMES:
         found = load(name)
         if found is not None:
-            why = "the fastest that this engine runs" if name != "numpy" else f"no kernels for {sys.platform}"
+            why = "the fastest that runs here" if name != "numpy" else f"no kernels for {sys.platform}"
             return found._replace(reason=why)
     raise AssertionError("the NumPy backend is always there")

@@ -1,27 +1,31 @@
-"""Compile the C sources beside this file into WebAssembly extension modules.
+"""Compile the C sources beside this file into extension modules: WebAssembly for Pyodide, and native ones.
 
-Run as a script it writes the modules where the package looks for them (a source tree then works in Pyodide
-like an installed wheel)::
+Run as a script it writes modules where the package looks for them; a source tree then works like an installed wheel::
 
-    python src/graphattend/simd/kernels/build.py [output folder]
+    python src/graphattend/simd/kernels/build.py [wasm | host | PLATFORM] [output folder]
 
-Two toolchains give the same modules: `ziglang` from PyPI (one pip install, no Emscripten), or the compiler
-in ``$CC`` when that is Emscripten's, as under ``pyodide build``. Objects and modules are cached by the hash of
-everything that went into them, so building again without a change does nothing.
+`ziglang` from PyPI (one pip install) compiles for every platform from any machine. The compiler in ``$CC`` is used
+instead when it is Emscripten's, as under ``pyodide build``, and for this machine when there is no ziglang. Objects and
+modules are cached by the hash of everything that went into them, so building again without a change does nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
+import platform
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 SOURCES = Path(__file__).resolve().parent
 REPOSITORY = SOURCES.parents[3]
@@ -99,7 +103,9 @@ def _key(command: Iterable[str], files: Iterable[Path]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _cached(name: str, command: list[str], inputs: list[Path], hashed: list[Path]) -> Path:
+def _cached(
+    name: str, command: list[str], inputs: list[Path], hashed: list[Path], output: tuple[str, ...] = ("-o",)
+) -> Path:
     """The output of `command` on `inputs`, from the cache if nothing that matters has changed."""
     CACHE.mkdir(parents=True, exist_ok=True)
     stem, suffix = name.rsplit(".", 1)
@@ -107,7 +113,7 @@ def _cached(name: str, command: list[str], inputs: list[Path], hashed: list[Path
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:  # written whole or not at all
             fresh = Path(folder) / name
-            _run([*command, *map(str, inputs), "-o", str(fresh)])
+            _run([*command, *map(str, inputs), *output, str(fresh)])
             fresh.replace(target)
     return target
 
@@ -129,33 +135,184 @@ def build(output: Path | None = None) -> list[Path]:
                 _cached(f"{source.stem}-{variant}.o", compiler, [source], [source, *headers]) for source in sources
             ]
             linked = _cached(f"{module}_{variant}.wasm", _link_command(), objects, objects)
-            target = output / f"{module}_{variant}.wasm"
-            if not target.exists() or target.read_bytes() != linked.read_bytes():
-                shutil.copyfile(linked, target)
-            written.append(target)
+            written.append(_install(linked, output / f"{module}_{variant}.wasm"))
     return written
 
 
-def build_native(*, sanitize: bool = False) -> Path:
-    """Build the kernels for this machine's own Python, for tests (it is never shipped).
+def _install(built: Path, target: Path) -> Path:
+    """Copy a module unless it is there already; a process that has loaded the old file keeps that."""
+    if not target.exists() or target.read_bytes() != built.read_bytes():
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kernels-") as folder:
+            shutil.copyfile(built, Path(folder) / target.name).replace(target)
+    return target
 
-    Args:
-        sanitize: Add AddressSanitizer and UndefinedBehaviorSanitizer (needs a compiler that brings their libraries;
-            the Python that loads the result must have been started with the former preloaded).
+
+class Platform(NamedTuple):
+    """Where native modules run: the compiler's name for it, the wheel's tag, and the instruction sets built for it.
+
+    Attributes:
+        target: Zig's target triple; a version in it is the oldest libc or system that the modules run on.
+        tag: The wheel's platform tag.
+        sets: Backend suffix to the compiler's CPU and the level that `cpu.c` asks of the processor.
+        suffix: Of the modules' file names.
+        link: Further arguments for the linker.
     """
-    host = next((c for c in (os.environ.get("CC"), "cc", "gcc", "clang") if c and shutil.which(c)), None)
-    compiler = [host] if host else [sys.executable, "-m", "ziglang", "cc"]
-    flags = ["-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
-    flags += ["-shared"]
-    if sanitize:
-        flags += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    if sys.platform == "darwin":
-        flags += ["-undefined", "dynamic_lookup"]
+
+    target: str
+    tag: str
+    sets: dict[str, tuple[str, int]]
+    suffix: str = ".abi3.so"
+    link: tuple[str, ...] = ("-nostdlib",)
+
+
+_X86 = {"avx512": ("x86_64_v4", 4), "avx2": ("x86_64_v3", 3), "sse4": ("x86_64_v2", 2)}
+_ARM = {"neon": ("generic", 1)}
+_DARWIN = ("-nostdlib", "-Wl,-undefined,dynamic_lookup")
+# The modules need no libc at all, so the same file runs with glibc and with musl. Windows' need its stack probe.
+_LINUX = "manylinux_2_17_{0}.manylinux2014_{0}.musllinux_1_1_{0}"
+
+#: Every platform with native kernels.
+PLATFORMS: dict[str, Platform] = {
+    "linux-x86_64": Platform("x86_64-linux-gnu.2.17", _LINUX.format("x86_64"), _X86),
+    "linux-aarch64": Platform("aarch64-linux-gnu.2.17", _LINUX.format("aarch64"), _ARM),
+    "macos-x86_64": Platform("x86_64-macos.11.0", "macosx_11_0_x86_64", _X86, link=_DARWIN),
+    "macos-arm64": Platform("aarch64-macos.11.0", "macosx_11_0_arm64", _ARM, link=_DARWIN),
+    "windows-amd64": Platform("x86_64-windows-gnu", "win_amd64", _X86, ".pyd", ()),
+    "windows-arm64": Platform("aarch64-windows-gnu", "win_arm64", _ARM, ".pyd", ()),
+}
+NATIVE_FLAGS = (
+    *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-fno-math-errno"),
+    *("-Wall", "-Wextra", "-Werror", "-Wno-psabi"),
+)
+
+
+def host() -> str | None:
+    """The platform of the running Python, or None if it can load no native kernels (another system, free-threaded)."""
+    system = {"linux": "linux", "darwin": "macos", "win32": "windows"}.get(sys.platform, "")
+    name = f"{system}-{platform.machine()}".lower()
+    gil = sys.implementation.name == "cpython" and "free-threading" not in sys.version
+    return name if name in PLATFORMS and gil and sys.maxsize > 2**32 else None
+
+
+def has_zig() -> bool:
+    """Whether ziglang is installed for the running Python."""
+    return importlib.util.find_spec("ziglang") is not None
+
+
+def wheel_platform(name: str) -> str:
+    """The platform tag of a wheel with the modules that `build_native` makes."""
+    # Another compiler than Zig takes the libraries of this machine.
+    return PLATFORMS[name].tag if has_zig() else re.sub(r"[-.]", "_", sysconfig.get_platform())
+
+
+def _zig(*command: str) -> list[str]:
+    return [sys.executable, "-m", "ziglang", *command]
+
+
+def _python_library(target: Platform) -> list[str]:
+    """Windows resolves no name without an import library; this one has what `pyabi.h` declares."""
+    if target.suffix != ".pyd":
+        return []
+    declared = re.findall(r"^PYTHON(_DATA)? .*?\b(\w+)(?:\(.*\))?;$", (SOURCES / "pyabi.h").read_text(), re.MULTILINE)
+    names = [name + (" DATA" if data else "") for data, name in declared]
+    text = "\n".join(["LIBRARY python3.dll", "EXPORTS", *names, ""])
+    definition = CACHE / f"python3-{hashlib.sha256(text.encode()).hexdigest()[:32]}.def"
+    definition.parent.mkdir(parents=True, exist_ok=True)
+    definition.write_text(text)
+    machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[target.target.split("-")[0]]
+    tool = _zig("dlltool", "-m", machine, "-d", str(definition), "-l")
+    return [str(_cached(f"python3-{machine[-2:]}.lib", tool, [], [definition], output=()))]
+
+
+def build_native(name: str | None, output: Path | None = None) -> list[Path]:
+    """Build the kernels for one of `PLATFORMS` into `output` (default: the package's `simd` folder).
+
+    The compiler is ziglang; without it ``$CC``, cc, gcc or clang, for this machine alone. `name` is what `host` gives.
+
+    Returns:
+        The files written: ``kernels_avx2.abi3.so``, ...
+
+    Raises:
+        RuntimeError: There is no compiler, it failed, or no such platform.
+    """
+    if name not in PLATFORMS:
+        raise RuntimeError("there are no native kernels for this Python" if name is None else f"no platform {name!r}")
+    goal, output = PLATFORMS[name], output or SOURCES.parent
+    output.mkdir(parents=True, exist_ok=True)
+    headers = sorted(SOURCES.glob("*.h"))
+    compiler, link = _toolchain(name)
+    written = []
+    for instructions, (cpu, level) in goal.sets.items():
+        # cpu.c runs before anything is known of the processor.
+        baseline, chosen = [*compiler, f"-DLEVEL={level}", "-c"], [*compiler, _cpu_flag(cpu), "-c"]
+        objects = [
+            _cached(
+                f"{source.stem}-{name}-{instructions}.o",
+                baseline if source.name == "cpu.c" else chosen,
+                [source],
+                [source, *headers],
+            )
+            for source in modules()["kernels"]
+        ]
+        file = f"kernels_{instructions}{goal.suffix}"
+        linked = _cached(f"{name}-{file}", [*link, *_python_library(goal)], objects, objects)
+        written.append(_install(linked, output / file))
+    return written
+
+
+def _toolchain(name: str) -> tuple[list[str], list[str]]:
+    """The commands that compile and link for a platform."""
+    goal = PLATFORMS[name]
+    if has_zig():
+        zig = _zig("cc", "-target", goal.target)
+        return [*zig, *NATIVE_FLAGS, "-fno-vectorize", "-fno-slp-vectorize"], [*zig, "-shared", "-s", *goal.link]
+    compiler = _host_compiler(name)
+    return [*compiler, *NATIVE_FLAGS], [*compiler, "-shared", *(_DARWIN[1:] if sys.platform == "darwin" else ["-s"])]
+
+
+def _cpu_flag(cpu: str) -> str:
+    if has_zig() or cpu == "generic":
+        return f"-mcpu={cpu}"
+    return "-march=" + cpu.replace("_", "-")  # x86-64-v3, ...
+
+
+def _host_compiler(name: str) -> list[str]:
+    command = next((c for c in (os.environ.get("CC"), "cc", "gcc", "clang") if c and shutil.which(c.split()[0])), None)
+    if command is None or name != host():
+        raise RuntimeError(f"no compiler for {name}: ziglang is not installed")
+    return shlex.split(command)
+
+
+def build_sanitized() -> Path:
+    """Build the kernels for this machine with AddressSanitizer and UndefinedBehaviorSanitizer, for tests.
+
+    Needs a compiler that brings their libraries; the Python that loads the result must have been started with the
+    former preloaded.
+    """
+    flags = [
+        "-std=gnu11",
+        "-O2",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-psabi",
+        "-shared",
+    ]
+    flags += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
     sources = modules()["kernels"]
-    name = f"kernels_{'sanitized' if sanitize else 'native'}.so"
-    return _cached(name, [*compiler, *flags], sources, [*sources, *sorted(SOURCES.glob("*.h"))])
+    command = [*_host_compiler(host() or ""), *flags]
+    return _cached("kernels_sanitized.so", command, sources, [*sources, *sorted(SOURCES.glob("*.h"))])
+
+
+def main(what: str = "wasm", folder: str | None = None) -> None:
+    """Build, and list what was written."""
+    output = Path(folder) if folder else None
+    written = build(output) if what == "wasm" else build_native(host() or "" if what == "host" else what, output)
+    for path in written:
+        print(f"{path}  {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
-    for path in build(Path(sys.argv[1]) if len(sys.argv) > 1 else None):
-        print(f"{path}  {path.stat().st_size} bytes")
+    main(*sys.argv[1:])

@@ -36,4 +36,5 @@ static PyMethodDef methods[] = {
 static PyModuleDef definition = {
     .base = {.refcount = 1}, .name = "_kernels", .doc = "Fused attention kernels.", .size = -1, .methods = methods};
 
-EXPORT PyObject *PyInit__kernels(void) { return PyModule_Create2(&definition, PYTHON_ABI_VERSION); }
+PyObject *kernels_module(void);
+PyObject *kernels_module(void) { return PyModule_Create2(&definition, PYTHON_ABI_VERSION); }

@@ -1,5 +1,6 @@
 /* The part of CPython's stable ABI (abi3, 3.11 and later) that the kernels need, declared by hand: no Python headers are
- * required to compile, and one binary serves every Pyodide release. Not for free-threaded builds (other object layout). */
+ * required to compile, and one binary serves every release. Not for free-threaded builds (other object layout).
+ * The build reads the names after PYTHON and PYTHON_DATA, one declaration a line, for Windows' import library. */
 #ifndef GA_PYABI_H
 #define GA_PYABI_H
 
@@ -34,25 +35,36 @@ typedef struct {
 
 #define METH_FASTCALL 0x80
 #define PYTHON_ABI_VERSION 3
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#define PYTHON_DATA __declspec(dllimport) extern
+#else
 #define EXPORT __attribute__((visibility("default"), used))
+#define PYTHON_DATA extern
+#endif
+#define PYTHON extern
 
-extern PyObject *PyModule_Create2(PyModuleDef *definition, int abi_version);
-extern int PyModule_AddStringConstant(PyObject *module, const char *name, const char *value);
-extern long PyLong_AsLong(PyObject *);
-extern isize PyLong_AsSsize_t(PyObject *);
-extern void *PyLong_AsVoidPtr(PyObject *);
-extern PyObject *PyLong_FromLong(long);
-extern PyObject *PyLong_FromSsize_t(isize);
-extern double PyFloat_AsDouble(PyObject *);
-extern PyObject *PyFloat_FromDouble(double);
-extern PyObject *PyErr_Occurred(void);
-extern void PyErr_SetString(PyObject *exception, const char *message);
-extern PyObject *PyErr_NoMemory(void);
-extern void *PyMem_Malloc(usize);
-extern void PyMem_Free(void *);
-extern void Py_IncRef(PyObject *);
-extern PyObject _Py_NoneStruct, _Py_TrueStruct, _Py_FalseStruct;
-extern PyObject *PyExc_ValueError, *PyExc_TypeError, *PyExc_ImportError;
+PYTHON PyObject *PyModule_Create2(PyModuleDef *definition, int abi_version);
+PYTHON int PyModule_AddStringConstant(PyObject *module, const char *name, const char *value);
+PYTHON long PyLong_AsLong(PyObject *);
+PYTHON isize PyLong_AsSsize_t(PyObject *);
+PYTHON void *PyLong_AsVoidPtr(PyObject *);
+PYTHON PyObject *PyLong_FromLong(long);
+PYTHON PyObject *PyLong_FromSsize_t(isize);
+PYTHON double PyFloat_AsDouble(PyObject *);
+PYTHON PyObject *PyFloat_FromDouble(double);
+PYTHON PyObject *PyErr_Occurred(void);
+PYTHON void PyErr_SetString(PyObject *exception, const char *message);
+PYTHON PyObject *PyErr_NoMemory(void);
+PYTHON void *PyMem_Malloc(usize);
+PYTHON void PyMem_Free(void *);
+PYTHON void Py_IncRef(PyObject *);
+PYTHON_DATA PyObject _Py_NoneStruct;
+PYTHON_DATA PyObject _Py_TrueStruct;
+PYTHON_DATA PyObject _Py_FalseStruct;
+PYTHON_DATA PyObject *PyExc_ValueError;
+PYTHON_DATA PyObject *PyExc_TypeError;
+PYTHON_DATA PyObject *PyExc_ImportError;
 
 #define Py_None (&_Py_NoneStruct)
 

@@ -1,4 +1,4 @@
-"""The fused kernels: same function names as `numpy_ops`, each returning None where the kernel does not apply.
+"""The fused kernels of any host: named as in `numpy_ops`, each returning None where the kernel does not apply.
 
 The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype,
 layout, alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None,
@@ -9,9 +9,7 @@ refused those.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Mapping
-from functools import cache
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -25,9 +23,6 @@ from .thresholds import MATMUL_MIN_WORK
 Array = np.ndarray
 _F4 = np.dtype(np.float32)
 
-#: The best first; see `kernels/build.py`.
-VARIANTS = ("relaxed", "simd128")
-
 _k: Any = None
 _empty = np.empty
 
@@ -36,7 +31,7 @@ def load(path: Path) -> ModuleType:
     """Load a compiled kernel module and let it check that NumPy's arrays are laid out as it expects.
 
     Raises:
-        ImportError: The file is missing, the engine lacks its instructions, or the layout differs.
+        ImportError: The file is missing, the machine lacks its instructions, or the layout differs.
     """
     loader = ExtensionFileLoader("graphattend.simd._kernels", str(path))
     spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
@@ -49,20 +44,8 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-@cache
-def variant(name: str) -> ModuleType | None:
-    """The kernels built for one instruction set, or None where this engine cannot run them."""
-    path = Path(__file__).with_name(f"kernels_{name}.wasm")
-    if sys.platform != "emscripten" or not path.exists():
-        return None
-    try:
-        return load(path)
-    except ImportError:
-        return None
-
-
 def use(module: ModuleType | None) -> None:
-    """Send the calls below to this module (from `variant` or `load`)."""
+    """Send the calls below to this module (from `load`)."""
     global _k
     _k = module
 
