@@ -28,7 +28,6 @@ import numpy as np
 
 import graphattend as ga
 from graphattend.functional.attention import dropout_multiplier
-from graphattend.simd.numpy_ops import segment_sum
 from graphattend.training import Adam, cross_entropy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,35 +82,41 @@ def read(path: Path) -> Task:
 
 
 class Words(NamedTuple):
-    """The features as a sparse matrix: the places of what is not zero, by node and by word."""
+    """The features as a sparse matrix: node, word and value of what is not zero, and the shape."""
 
-    values: np.ndarray
-    columns: np.ndarray
-    row_starts: np.ndarray
     rows: np.ndarray
-    by_column: np.ndarray
-    column_starts: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    shape: tuple[int, int]
 
     @staticmethod
     def of(x: np.ndarray) -> Words:
         """Of a dense matrix."""
         rows, columns = np.nonzero(x)
-        starts = [
-            np.append(0, np.bincount(i, minlength=n).cumsum()) for i, n in zip((rows, columns), x.shape, strict=True)
-        ]
-        return Words(x[rows, columns], columns, starts[0], rows, np.argsort(columns, kind="stable"), starts[1])
+        return Words(rows, columns, x[rows, columns], (len(x), x.shape[1]))
 
     def project(self, w: np.ndarray, drop: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """W (D, H, E) applied with `drop` (K, H or 1) on what is not zero: (V, H·E), and the pullback to w."""
-        values = (self.values[:, None] * drop)[..., None]
-        inner = w.shape[1] * w.shape[2]
-        out = segment_sum((values * w[self.columns]).reshape(-1, inner), self.row_starts)
+        heads = []
+        for h in range(w.shape[1]):
+            factor = drop[:, h % drop.shape[1]]
+            kept = np.flatnonzero(factor)
+            heads.append((self.rows[kept], self.columns[kept], (self.values[kept] * factor[kept])[:, None]))
+        each = [summed(value * w[:, h][column], row, self.shape[0]) for h, (row, column, value) in enumerate(heads)]
 
         def pullback(g: np.ndarray) -> np.ndarray:
-            parts = (values * g.reshape(-1, *w.shape[1:])[self.rows]).reshape(-1, inner)
-            return segment_sum(parts[self.by_column], self.column_starts).reshape(w.shape)
+            g = g.reshape(-1, *w.shape[1:])
+            parts = [
+                summed(value * g[:, h][row], column, self.shape[1]) for h, (row, column, value) in enumerate(heads)
+            ]
+            return np.stack(parts, axis=1)
 
-        return out, pullback
+        return np.concatenate(each, axis=1), pullback
+
+
+def summed(x: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
+    """Sums of the rows of x (K, E) with the same index: (size, E)."""
+    return np.stack([np.bincount(index, column, size) for column in x.T], axis=1).astype(x.dtype)
 
 
 def attention(heads: int, width: int) -> ga.EdgeFeaturedAttention:

@@ -1,5 +1,7 @@
 """The network of cora.py in PyTorch Geometric, for the time of a training step beside it (needs torch and torch_geometric).
 
+Without the dropout that only the authors' code has: `GATConv` has no options for it.
+
 ``python -m benchmarks.cora_pyg [--data FILE] [--steps 100]`` prints the median processor time of a step (forward, backward, update) on
 one thread.
 """

@@ -179,6 +179,7 @@ def train_published(
     negatives: int,
     burn_in: int,
     seed: int,
+    on_epoch: Callable[[int, np.ndarray], Any] = lambda epoch, x: None,
 ) -> np.ndarray:
     """Embeddings (V, D) by the schedule of the authors' code.
 
@@ -208,6 +209,7 @@ def train_published(
             _, grads = objective({"x": x[rows]}, batch, rng)
             moved, state = optimizer.update({"x": x[rows]}, grads, state)
             x[rows] = moved["x"]
+        on_epoch(epoch + 1, x)
     return x
 
 

@@ -3,7 +3,8 @@
     python tools/test_cpus.py [SETTING...] [-- PYTEST_ARGUMENTS...]
 
 Each setting acts only in a fresh process. One that this machine's NumPy cannot run (a processor without the instructions, or
-a kernel that crashes on a plain product) is reported as such, not as a failure. Takes a few minutes per setting, so `make test`
+a kernel that crashes on a plain product, as several of the OpenBLAS in NumPy 2.5.5 do) is reported as such, not as a failure;
+`PYTHONPATH` may name a folder with another NumPy. Takes a few minutes per setting, so `make test`
 leaves it out.
 """
 
