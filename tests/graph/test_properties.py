@@ -115,7 +115,7 @@ def test_spectral_embedding_refusals():
     for dim in (0, 3, 1.0, True):
         with pytest.raises(errors.InvalidConfigError):
             spectral_embedding(graph, dim)
-    with pytest.raises(errors.InvalidConfigError):
-        spectral_embedding(NeighborGraph.from_edge_index([[0], [1]], 5001), 2)
+    with pytest.raises(errors.InvalidConfigError, match=r"graph\.num_nodes"):
+        spectral_embedding(NeighborGraph.from_edge_index([[0], [0]], 1), 1)
     with pytest.raises(errors.InvalidConfigError):
         spectral_embedding(NeighborGraph.from_edge_index([[0], [1]], 3, edge_weights=[-1.0]), 1)

@@ -1,4 +1,4 @@
-"""The graph Laplacian and the embedding made of its eigenvectors. Nothing here checks sizes."""
+"""The graph Laplacian and the embedding made of its eigenvectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .properties import check_dense
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-_MAX_NODES = 5000
+#: Up to this many nodes the Laplacian is a dense matrix: 200 MB, and seconds for its eigenvectors.
+DENSE_NODES = 5000
 # Eigenvalues closer than this count as one: their eigenvectors are any basis of a common space.
 _SAME = 1e-8
 
@@ -47,24 +48,33 @@ def laplacian(graph: NeighborGraph, normalized: bool) -> np.ndarray:
     return result
 
 
-def spectral_embedding(graph: NeighborGraph, dim: int) -> np.ndarray:
-    """Coordinates from the smoothest eigenvectors of the normalised Laplacian, ignoring directions.
+def spectral_embedding(graph: NeighborGraph, dim: int, *, seed: int = 0) -> np.ndarray:
+    """Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions.
 
-    Eigenvectors 1 … dim of I - D^(-1/2) A D^(-1/2), A = (A + Aᵀ) / 2, each of length 1. Signs, and bases where
-    eigenvalues coincide, are fixed by projecting the same few vectors everywhere, so the result does not depend on
-    the machine beyond rounding.
+    Eigenvectors 1 … dim of L = I - D^(-1/2) A D^(-1/2), A = (A + Aᵀ) / 2, each of length 1. Eigenvector 0, which is
+    D^(1/2) 1 in a connected graph, says nothing about the nodes and is left out.
+
+    Up to 5 000 nodes the eigenvectors are exact. Signs, and bases where eigenvalues coincide, are fixed by projecting
+    the same few vectors everywhere, so the result depends on the machine by rounding alone. Larger graphs are solved
+    by subspace iteration in float32, until ‖Lx - λx‖ <= 1e-4 for every eigenvector; isolated nodes stand at the origin.
+    The products are SciPy's where it is installed.
 
     Args:
-        graph: The graph, with at most 5000 nodes; edge weights must not be negative.
+        graph: The graph; edge weights must not be negative.
         dim: Number of coordinates D, 1 … V - 1.
+        seed: Seed of the first guess for large graphs. It decides the basis where eigenvalues are close to each other.
 
     Returns:
-        Coordinates, (V, D), float64.
+        Coordinates, (V, D), float64; float32 for more than 5 000 nodes.
 
     Raises:
-        InvalidConfigError: ``dim`` or the number of nodes is out of range, or a weight is negative.
+        InvalidConfigError: `dim` is out of range, or a weight is negative.
+        NumericalInstabilityError: The iteration did not converge.
 
-    Source: Belkin and Niyogi, "Laplacian Eigenmaps" (2003); Ng, Jordan and Weiss (2001).
+    Source:
+        Belkin and Niyogi, "Laplacian Eigenmaps" (2003); Ng, Jordan and Weiss (2001). Subspace iteration with Chebyshev
+        filters: Zhou, Saad, Tiago and Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered
+        subspace iteration" (2006).
 
     Example:
         >>> from graphattend.graph import NeighborGraph, spectral_embedding
@@ -72,8 +82,9 @@ def spectral_embedding(graph: NeighborGraph, dim: int) -> np.ndarray:
         >>> abs(spectral_embedding(path, 1)).round(3).tolist()
         [[0.707], [0.0], [0.707]]
     """
-    size = check.as_int(graph.num_nodes, "num_nodes", minimum=2, maximum=_MAX_NODES)
+    size = check.as_int(graph.num_nodes, "graph.num_nodes", minimum=2)
     dim = check.as_int(dim, "dim", minimum=1, maximum=size - 1)
+    seed = check.as_int(seed, "seed", minimum=0)
     if graph.edge_weights is not None and graph.num_edges and graph.edge_weights.min() < 0:
         raise InvalidConfigError(
             "edge_weights: spectral_embedding expects weights >= 0",
@@ -81,6 +92,10 @@ def spectral_embedding(graph: NeighborGraph, dim: int) -> np.ndarray:
             expected="weights >= 0",
             actual=float(graph.edge_weights.min()),
         )
+    if size > DENSE_NODES:
+        from .subspace import smoothest
+
+        return smoothest(graph, dim, seed)
     a = adjacency(graph)
     a = (a + a.T) / 2
     degree = a.sum(axis=1)
