@@ -160,11 +160,8 @@ def _tagged(entry: dict[str, Any]) -> Any:
         if tag == "$a":
             code, count, start, shape = value
             if math.prod(shape) != count:
-                raise DimensionMismatchError(
-                    f"shape: expected {count} numbers, got shape {tuple(shape)}",
-                    argument="shape",
-                    expected=count,
-                    actual=shape,
+                raise DimensionMismatchError.of(
+                    "shape", count, shape, text=f"{count} numbers", got=f"shape {tuple(shape)}"
                 )
             return ArrayRef(start, start + count * DTYPES[code].itemsize, code, tuple(shape))
         if tag == "$h":

@@ -151,9 +151,7 @@ def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
     if not isinstance(x, np.ndarray) or x.ndim != 1 or (single and x.size == dim):
         return x
     if x.size % dim:
-        raise DimensionMismatchError(
-            f"{name}: expected rows of {dim} numbers, got {x.size} numbers", argument=name, expected=dim, actual=x.size
-        )
+        raise DimensionMismatchError.of(name, dim, x.size, text=f"rows of {dim} numbers", got=f"{x.size} numbers")
     return x.reshape(-1, dim)
 
 

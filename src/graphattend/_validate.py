@@ -27,9 +27,7 @@ _INDEX = np.dtype(np.intp)
 
 def _kind_error(argument: str, actual: str) -> InvalidConfigError:
     expected = "an array of real numbers"
-    return InvalidConfigError(
-        f"{argument}: expected {expected}, got {actual}", argument=argument, expected=expected, actual=actual
-    )
+    return InvalidConfigError.of(argument, expected, actual)
 
 
 def as_array(x: Any, argument: str) -> np.ndarray:
@@ -119,12 +117,7 @@ def check_finite(x: np.ndarray, argument: str) -> None:
     bad = ~np.isfinite(x)
     where = tuple(int(i) for i in np.argwhere(bad)[0])
     value = float(x[where])
-    raise NumericalInstabilityError(
-        f"{argument}: expected finite numbers, got {value} at index {where}",
-        argument=argument,
-        expected="finite numbers",
-        actual=value,
-    )
+    raise NumericalInstabilityError.of(argument, "finite numbers", value, got=f"{value} at index {where}")
 
 
 def check_ndim(x: np.ndarray, argument: str, minimum: int, maximum: int | None = None) -> None:
@@ -134,46 +127,30 @@ def check_ndim(x: np.ndarray, argument: str, minimum: int, maximum: int | None =
             expected = f"{minimum} axes"
         else:
             expected = f"at least {minimum} axes" if maximum is None else f"{minimum} to {maximum} axes"
-        raise DimensionMismatchError(
-            f"{argument}: expected {expected}, got shape {x.shape}",
-            argument=argument,
-            expected=minimum if maximum == minimum else expected,
-            actual=x.ndim,
+        raise DimensionMismatchError.of(
+            argument, minimum if maximum == minimum else expected, x.ndim, text=expected, got=f"shape {x.shape}"
         )
 
 
 def check_nonempty(x: np.ndarray, argument: str) -> None:
     """No axis may have length zero."""
     if x.size == 0:
-        raise EmptyInputError(
-            f"{argument}: expected at least one entry, got shape {x.shape}",
-            argument=argument,
-            expected="at least one entry",
-            actual=x.shape,
-        )
+        raise EmptyInputError.of(argument, "at least one entry", x.shape, got=f"shape {x.shape}")
 
 
 def check_length(x: np.ndarray, argument: str, axis: int, expected: int, why: str = "") -> None:
     """`x` must have `expected` entries along `axis`."""
     if x.shape[axis] != expected:
         tail = f" ({why})" if why else ""
-        raise DimensionMismatchError(
-            f"{argument}: expected {expected} along axis {axis}{tail}, got shape {x.shape}",
-            argument=argument,
-            expected=expected,
-            actual=x.shape[axis],
+        raise DimensionMismatchError.of(
+            argument, expected, x.shape[axis], text=f"{expected} along axis {axis}{tail}", got=f"shape {x.shape}"
         )
 
 
 def check_shape(x: np.ndarray, argument: str, expected: tuple[int, ...]) -> None:
     """`x` must have exactly this shape."""
     if x.shape != expected:
-        raise DimensionMismatchError(
-            f"{argument}: expected shape {expected}, got {x.shape}",
-            argument=argument,
-            expected=expected,
-            actual=x.shape,
-        )
+        raise DimensionMismatchError.of(argument, expected, x.shape, text=f"shape {expected}")
 
 
 def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -182,12 +159,7 @@ def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]
         return np.broadcast_shapes(*shapes)
     except ValueError:
         text = " and ".join(str(s) for s in shapes)
-        raise DimensionMismatchError(
-            f"{argument}: expected shapes that broadcast, got {text}",
-            argument=argument,
-            expected="shapes that broadcast",
-            actual=shapes,
-        ) from None
+        raise DimensionMismatchError.of(argument, "shapes that broadcast", shapes, got=text) from None
 
 
 def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | None = None) -> np.ndarray:
@@ -197,12 +169,7 @@ def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | No
         if a.size == 0 and a.dtype.kind == "f":  # np.asarray([]) is a float array
             a = a.astype(np.intp)
         else:
-            raise InvalidConfigError(
-                f"{argument}: expected integer indices, got dtype {a.dtype}",
-                argument=argument,
-                expected="integer indices",
-                actual=str(a.dtype),
-            )
+            raise InvalidConfigError.of(argument, "integer indices", str(a.dtype), got=f"dtype {a.dtype}")
     if ndim is not None:
         check_ndim(a, argument, ndim, ndim)
     if length is not None and a.size:
@@ -234,20 +201,10 @@ def as_mask(mask: Any, argument: str = "attn_mask") -> np.ndarray:
         return a
     if a.dtype.kind != "f":
         expected = "a boolean or float mask"
-        raise InvalidConfigError(
-            f"{argument}: expected {expected}, got dtype {a.dtype}",
-            argument=argument,
-            expected=expected,
-            actual=str(a.dtype),
-        )
+        raise InvalidConfigError.of(argument, expected, str(a.dtype), got=f"dtype {a.dtype}")
     a = as_float(a, argument)
     if a.size and not a.max() < np.inf:  # False for NaN, too
-        raise NumericalInstabilityError(
-            f"{argument}: expected finite numbers or -inf, got NaN or +inf",
-            argument=argument,
-            expected="finite numbers or -inf",
-            actual="NaN or +inf",
-        )
+        raise NumericalInstabilityError.of(argument, "finite numbers or -inf", "NaN or +inf")
     return a
 
 
@@ -267,11 +224,11 @@ def cast_data(x: np.ndarray, dtype: np.dtype[Any], argument: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         out = x.astype(dtype)
     if dtype != _F8 and not all_finite(out):
-        raise NumericalInstabilityError(
-            f"{argument}: expected numbers that {dtype} can hold, as the query is, got larger ones",
-            argument=argument,
-            expected=f"numbers that {dtype} can hold",
-            actual="larger ones",
+        raise NumericalInstabilityError.of(
+            argument,
+            f"numbers that {dtype} can hold",
+            "larger ones",
+            text=f"numbers that {dtype} can hold, as the query is",
         )
     return out
 
@@ -280,9 +237,7 @@ def _number_error(argument: str, expected: str, value: Any) -> InvalidConfigErro
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "..."
-    return InvalidConfigError(
-        f"{argument}: expected {expected}, got {shown}", argument=argument, expected=expected, actual=value
-    )
+    return InvalidConfigError.of(argument, expected, value, got=shown)
 
 
 def as_int(value: Any, argument: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
@@ -345,12 +300,7 @@ def as_choice(value: Any, argument: str, choices: Iterable[str]) -> str:
     if isinstance(value, str) and value in names:
         return value
     expected = "one of " + ", ".join(names)
-    raise InvalidConfigError(
-        f"{argument}: expected {expected}, got {value!r:.80}{near_miss(value, names)}",
-        argument=argument,
-        expected=names,
-        actual=value,
-    )
+    raise InvalidConfigError.of(argument, names, value, text=expected, got=f"{value!r:.80}{near_miss(value, names)}")
 
 
 def near_miss(name: Any, names: Iterable[str]) -> str:
@@ -376,12 +326,7 @@ def as_mapping(value: Any, argument: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     given = type(value).__name__
-    raise InvalidConfigError(
-        f"{argument}: expected a mapping of names to arrays, got {given}",
-        argument=argument,
-        expected="a mapping",
-        actual=given,
-    )
+    raise InvalidConfigError.of(argument, "a mapping", given, text="a mapping of names to arrays")
 
 
 def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:
@@ -391,9 +336,4 @@ def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return np.random.default_rng(int(rng))
     expected = "a numpy.random.Generator or a seed"
-    raise InvalidConfigError(
-        f"{argument}: expected {expected}, got {type(rng).__name__}",
-        argument=argument,
-        expected=expected,
-        actual=type(rng).__name__,
-    )
+    raise InvalidConfigError.of(argument, expected, type(rng).__name__)

@@ -74,12 +74,7 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
     if rule is None:
         name = getattr(function, "__qualname__", None) or repr(function)
         if not callable(function):
-            raise InvalidConfigError(
-                f"function: expected a graphattend function, got {type(function).__name__}",
-                argument="function",
-                expected="a graphattend function",
-                actual=type(function).__name__,
-            )
+            raise InvalidConfigError.of("function", "a graphattend function", type(function).__name__)
         raise UnsupportedError(f"function: {name} has no gradient rule", argument="function", actual=name)
     owner = getattr(function, "__self__", None)
     output, pull = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
@@ -101,12 +96,7 @@ def _check_cotangent(output: Any, cotangent: Any) -> Any:
         return g
     if not isinstance(cotangent, (tuple, list)) or len(cotangent) != len(output):
         expected = f"a tuple of {len(output)}, one per output"
-        raise InvalidConfigError(
-            f"grad_output: expected {expected}, got {type(cotangent).__name__}",
-            argument="grad_output",
-            expected=expected,
-            actual=type(cotangent).__name__,
-        )
+        raise InvalidConfigError.of("grad_output", expected, type(cotangent).__name__)
     return tuple(None if g is None else _check_cotangent(y, g) for y, g in zip(output, cotangent, strict=True))
 
 

@@ -7,7 +7,7 @@ the ``argument`` at fault, what was ``expected`` and what was the ``actual`` val
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class AttentionError(Exception):
@@ -45,6 +45,28 @@ class AttentionError(Exception):
         self.argument = argument
         self.expected = expected
         self.actual = actual
+
+    @classmethod
+    def of(cls, argument: str, expected: Any, actual: Any, *, text: str | None = None, got: str | None = None) -> Self:
+        """The error whose message is ``"argument: expected …, got …"``.
+
+        Args:
+            argument: Name of the argument at fault.
+            expected: What was expected.
+            actual: What came instead.
+            text: Words for `expected` in the message, where the value itself says too little.
+            got: Words for `actual` in the message.
+
+        Returns:
+            The error, to be raised.
+
+        Example:
+            >>> from graphattend.errors import DimensionMismatchError
+            >>> print(DimensionMismatchError.of("names", 3, 2, text="3, one per node"))
+            names: expected 3, one per node, got 2
+        """
+        message = f"{argument}: expected {expected if text is None else text}, got {actual if got is None else got}"
+        return cls(message, argument=argument, expected=expected, actual=actual)
 
     def __str__(self) -> str:
         return self.message

@@ -76,12 +76,7 @@ def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
         'it is like a tree (δ = 0 at diameter 4, clustering 0.00): hyperbolic distances fit with little distortion'
     """
     if not isinstance(graph, NeighborGraph):
-        raise InvalidConfigError(
-            f"graph: expected a NeighborGraph, got {type(graph).__name__}",
-            argument="graph",
-            expected="a NeighborGraph",
-            actual=type(graph).__name__,
-        )
+        raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
     if dim is not None:
         dim = as_int(dim, "dim", minimum=1)
     dense = density(graph)

@@ -97,19 +97,9 @@ class Hierarchical(Frozen, Codec):
         """For each row the layer whose codec it uses."""
         given = as_array(layers, "layers")
         if given.dtype.kind not in "iu":
-            raise InvalidConfigError(
-                f"layers: expected whole numbers, got dtype {given.dtype}",
-                argument="layers",
-                expected="whole numbers",
-                actual=str(given.dtype),
-            )
+            raise InvalidConfigError.of("layers", "whole numbers", str(given.dtype), got=f"dtype {given.dtype}")
         if given.shape != (count,):
-            raise DimensionMismatchError(
-                f"layers: expected one per row, shape {(count,)}, got {given.shape}",
-                argument="layers",
-                expected=(count,),
-                actual=given.shape,
-            )
+            raise DimensionMismatchError.of("layers", (count,), given.shape, text=f"one per row, shape {(count,)}")
         known = np.array(list(self.codecs))
         position = np.searchsorted(known, given, side="right") - 1
         if position.min() < 0:

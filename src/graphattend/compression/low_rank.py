@@ -68,12 +68,7 @@ class LowRank(Codec):
         x = as_data(x, 2, 2)
         limit = min(x.shape)
         if self.rank is not None and self.rank > limit:
-            raise InvalidConfigError(
-                f"rank: expected at most {limit} for shape {x.shape}, got {self.rank}",
-                argument="rank",
-                expected=limit,
-                actual=self.rank,
-            )
+            raise InvalidConfigError.of("rank", limit, self.rank, text=f"at most {limit} for shape {x.shape}")
         scale = unit_scale(x)
         u, s, vt = svd(x / np.float64(scale))
         rank = self.rank if self.rank is not None else _rank_for(s, float(self.energy or 1.0))

@@ -68,12 +68,7 @@ class Tucker(Codec):
         """
         x = as_data(x, _AXES, _AXES)
         if any(r > n for r, n in zip(self.ranks, x.shape, strict=True)):
-            raise InvalidConfigError(
-                f"ranks: expected at most {x.shape}, got {self.ranks}",
-                argument="ranks",
-                expected=x.shape,
-                actual=self.ranks,
-            )
+            raise InvalidConfigError.of("ranks", x.shape, self.ranks, text=f"at most {x.shape}")
         scale = unit_scale(x)
         core, factors = _hooi(x / np.float64(scale), tuple(self.ranks))
         arrays = {"core": core.astype(x.dtype), "scale": scale}

@@ -34,11 +34,12 @@ def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str)
     """Refuse what finite numbers have led to that is not one; NaN and infinity that were passed in pass."""
     if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
         return
-    raise NumericalInstabilityError(
-        f"{argument}: expected a result that can be represented, got an overflow: the numbers are too large",
-        argument=argument,
-        expected="a finite result",
-        actual="overflow",
+    raise NumericalInstabilityError.of(
+        argument,
+        "a finite result",
+        "overflow",
+        text="a result that can be represented",
+        got="an overflow: the numbers are too large",
     )
 
 
@@ -131,11 +132,8 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     def _check_dim(self, dim: int, argument: str) -> None:
         if dim < self._least_dim:
-            raise DimensionMismatchError(
-                f"{argument}: expected at least {self._least_dim} coordinates, got {dim}",
-                argument=argument,
-                expected=self._least_dim,
-                actual=dim,
+            raise DimensionMismatchError.of(
+                argument, self._least_dim, dim, text=f"at least {self._least_dim} coordinates"
             )
 
     def _dist_vjp(self, x: Any, y: Any) -> Rule:

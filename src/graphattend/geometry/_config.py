@@ -27,11 +27,6 @@ def from_config(config: Any) -> ManifoldBase:
         Poincare(curvature=-0.5)
     """
     if not isinstance(config, dict):
-        raise InvalidConfigError(
-            f"config: expected a dict, got {type(config).__name__}",
-            argument="config",
-            expected="a dict",
-            actual=type(config).__name__,
-        )
+        raise InvalidConfigError.of("config", "a dict", type(config).__name__)
     options = {name: value for name, value in config.items() if name != "type"}
     return MANIFOLDS.find(config.get("type"), "type").from_options(options)

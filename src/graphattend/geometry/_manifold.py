@@ -232,9 +232,7 @@ def as_shape(shape: Any) -> tuple[int, ...]:
     """A shape with at least one axis, none empty."""
     sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     if not sizes:
-        raise DimensionMismatchError(
-            "shape: expected at least 1 axes, got ()", argument="shape", expected="at least 1 axes", actual=0
-        )
+        raise DimensionMismatchError.of("shape", "at least 1 axes", 0, got="()")
     return tuple(as_int(n, "shape", minimum=1) for n in sizes)
 
 

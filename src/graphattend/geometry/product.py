@@ -53,12 +53,7 @@ class Product(CheckedManifold):
         for pair in pairs:
             if len(pair) != 2 or not isinstance(pair[0], Manifold) or isinstance(pair[0], type):
                 expected = "pairs (manifold, number of coordinates)"
-                raise InvalidConfigError(
-                    f"factors: expected {expected}, got {pair!r:.80}",
-                    argument="factors",
-                    expected=expected,
-                    actual=f"{pair!r:.80}",
-                )
+                raise InvalidConfigError.of("factors", expected, f"{pair!r:.80}")
         checked = tuple((m, as_int(n, "factors", minimum=getattr(m, "_least_dim", 1))) for m, n in pairs)
         object.__setattr__(self, "factors", checked)
 
@@ -70,12 +65,7 @@ class Product(CheckedManifold):
             not isinstance(f, list | tuple) or len(f) != 2 for f in factors
         ):
             expected = "a list of pairs [config, coordinates]"
-            raise InvalidConfigError(
-                f"factors: expected {expected}, got {factors!r:.80}",
-                argument="factors",
-                expected=expected,
-                actual=f"{factors!r:.80}",
-            )
+            raise InvalidConfigError.of("factors", expected, f"{factors!r:.80}")
         return cls(**{**options, "factors": [(from_config(inner), n) for inner, n in factors]})
 
     @property
@@ -85,12 +75,7 @@ class Product(CheckedManifold):
 
     def _check_dim(self, dim: int, argument: str) -> None:
         if dim != self.dim:
-            raise DimensionMismatchError(
-                f"{argument}: expected {self.dim} coordinates, got {dim}",
-                argument=argument,
-                expected=self.dim,
-                actual=dim,
-            )
+            raise DimensionMismatchError.of(argument, self.dim, dim, text=f"{self.dim} coordinates")
 
     def origin(self, dim: int | None = None) -> Array:
         """The factors' origins."""

@@ -26,12 +26,7 @@ def per_edge(x: Any, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray
     check.check_ndim(a, argument, ndim, ndim)
     check.check_length(a, argument, 0, num_edges, "one entry per edge")
     if ndim == 2 and a.shape[1] == 0:
-        raise EmptyInputError(
-            f"{argument}: expected at least one feature per edge, got shape {a.shape}",
-            argument=argument,
-            expected="at least one feature per edge",
-            actual=a.shape,
-        )
+        raise EmptyInputError.of(argument, "at least one feature per edge", a.shape, got=f"shape {a.shape}")
     check.check_finite(a, argument)
     return frozen(a)
 
@@ -39,12 +34,7 @@ def per_edge(x: Any, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray
 def not_negative(a: np.ndarray | None, argument: str) -> np.ndarray | None:
     if a is not None and a.size and a.min() < 0:
         expected = "numbers >= 0"
-        raise InvalidConfigError(
-            f"{argument}: expected {expected}, got {a.min()}",
-            argument=argument,
-            expected=expected,
-            actual=a.min().item(),
-        )
+        raise InvalidConfigError.of(argument, expected, a.min().item())
     return a
 
 
@@ -63,39 +53,21 @@ def names(names: Any, num_nodes: int) -> tuple[str, ...] | None:
         names = names.tolist()
     if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
         expected = "a sequence of strings"
-        raise InvalidConfigError(
-            f"names: expected {expected}, got {type(names).__name__}",
-            argument="names",
-            expected=expected,
-            actual=type(names).__name__,
-        )
+        raise InvalidConfigError.of("names", expected, type(names).__name__)
     if len(names) != num_nodes:
-        raise DimensionMismatchError(
-            f"names: expected {num_nodes}, one per node, got {len(names)}",
-            argument="names",
-            expected=num_nodes,
-            actual=len(names),
-        )
+        raise DimensionMismatchError.of("names", num_nodes, len(names), text=f"{num_nodes}, one per node")
     return tuple(str(n) for n in names)
 
 
 def offsets(indptr: Any, num_edges: int) -> np.ndarray:
     a = check.as_index(indptr, "indptr", ndim=1)
     if len(a) < 2:
-        raise EmptyInputError(
-            f"indptr: expected at least one node, got shape {a.shape}",
-            argument="indptr",
-            expected="at least one node",
-            actual=a.shape,
-        )
+        raise EmptyInputError.of("indptr", "at least one node", a.shape, got=f"shape {a.shape}")
     if a[0] != 0 or (a[1:] < a[:-1]).any():
         expected = "offsets that start at 0 and never fall"
         raise InvalidConfigError(f"indptr: expected {expected}", argument="indptr", expected=expected, actual=None)
     if a[-1] != num_edges:
-        raise DimensionMismatchError(
-            f"indptr: expected its last entry to be {num_edges}, the length of indices, got {a[-1]}",
-            argument="indptr",
-            expected=num_edges,
-            actual=int(a[-1]),
+        raise DimensionMismatchError.of(
+            "indptr", num_edges, int(a[-1]), text=f"its last entry to be {num_edges}, the length of indices"
         )
     return frozen(a)

@@ -19,9 +19,7 @@ def check_num_nodes(num_nodes: Any, argument: str = "num_nodes") -> int:
     """A usable number of nodes."""
     size = check.as_int(num_nodes, argument, minimum=0, maximum=MAX_NODES)
     if size == 0:
-        raise EmptyInputError(
-            f"{argument}: expected at least one node, got 0", argument=argument, expected="at least one node", actual=0
-        )
+        raise EmptyInputError.of(argument, "at least one node", 0)
     return size
 
 
@@ -53,12 +51,7 @@ def from_edge_index(
     size = check_num_nodes(num_nodes)
     edges = check.as_index(edge_index, "edge_index", size, ndim=2)
     if len(edges) != 2:
-        raise DimensionMismatchError(
-            f"edge_index: expected shape (2, K), got {edges.shape}",
-            argument="edge_index",
-            expected=2,
-            actual=len(edges),
-        )
+        raise DimensionMismatchError.of("edge_index", 2, len(edges), text="shape (2, K)", got=f"{edges.shape}")
     sources, targets = edges
     order = np.argsort(targets, kind="stable")
     return NeighborGraph(
@@ -76,12 +69,7 @@ def from_networkx(graph: Any, weight: str, distance: str | None, edge_features: 
     """See `NeighborGraph.from_networkx`."""
     if not all(callable(getattr(graph, name, None)) for name in ("nodes", "edges", "is_directed")):
         expected = "a networkx graph"
-        raise InvalidConfigError(
-            f"graph: expected {expected}, got {type(graph).__name__}",
-            argument="graph",
-            expected=expected,
-            actual=type(graph).__name__,
-        )
+        raise InvalidConfigError.of("graph", expected, type(graph).__name__)
     nodes = list(graph.nodes())
     check_num_nodes(len(nodes), "graph")
     names = None if nodes == list(range(len(nodes))) else [str(n) for n in nodes]
@@ -144,19 +132,9 @@ def from_scipy(matrix: Any) -> NeighborGraph:
     """See `NeighborGraph.from_scipy`."""
     if not callable(getattr(matrix, "tocsr", None)) or not hasattr(matrix, "nnz"):
         expected = "a SciPy sparse matrix"
-        raise InvalidConfigError(
-            f"matrix: expected {expected}, got {type(matrix).__name__}",
-            argument="matrix",
-            expected=expected,
-            actual=type(matrix).__name__,
-        )
+        raise InvalidConfigError.of("matrix", expected, type(matrix).__name__)
     if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise DimensionMismatchError(
-            f"matrix: expected a square matrix, got shape {matrix.shape}",
-            argument="matrix",
-            expected="a square matrix",
-            actual=matrix.shape,
-        )
+        raise DimensionMismatchError.of("matrix", "a square matrix", matrix.shape, got=f"shape {matrix.shape}")
     check_num_nodes(matrix.shape[0], "matrix")
     rows = matrix.tocsr().copy()
     rows.sum_duplicates()  # and sorts each row

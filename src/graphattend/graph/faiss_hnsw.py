@@ -25,12 +25,7 @@ def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
         found = faiss.downcast_index(found.index)
     if not isinstance(found, faiss.IndexHNSW):
         expected = "a faiss HNSW index"
-        raise InvalidConfigError(
-            f"index: expected {expected}, got {type(index).__name__}",
-            argument="index",
-            expected=expected,
-            actual=type(index).__name__,
-        )
+        raise InvalidConfigError.of("index", expected, type(index).__name__)
     layer = check.as_int(layer, "layer")
     size = check_num_nodes(int(found.ntotal), "index")
     hnsw = found.hnsw

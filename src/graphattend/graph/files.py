@@ -48,9 +48,7 @@ def save(graph: NeighborGraph, path: Any) -> None:
     write = FORMATS[suffix].write if suffix in FORMATS else None
     if write is None:
         expected = "a name ending in " + " or ".join(s for s, form in FORMATS.items() if form.write is not None)
-        raise InvalidConfigError(
-            f"path: expected {expected}, got {name!r}", argument="path", expected=expected, actual=name
-        )
+        raise InvalidConfigError.of("path", expected, name, got=f"{name!r}")
     data = write(graph)
     with load_errors(name):
         write_atomically(name, data)
@@ -58,12 +56,7 @@ def save(graph: NeighborGraph, path: Any) -> None:
 
 def _as_path(path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidConfigError(
-            f"path: expected a path, got {type(path).__name__}",
-            argument="path",
-            expected="a path",
-            actual=type(path).__name__,
-        )
+        raise InvalidConfigError.of("path", "a path", type(path).__name__)
     return os.fsdecode(path)
 
 

@@ -31,12 +31,7 @@ def knn(x: Any, k: Any, manifold: Any) -> NeighborGraph:
     k = check.as_int(k, "k", minimum=1, maximum=size - 1)
     if manifold is not None and not callable(getattr(manifold, "dist", None)):
         expected = "a manifold with a dist method"
-        raise InvalidConfigError(
-            f"manifold: expected {expected}, got {type(manifold).__name__}",
-            argument="manifold",
-            expected=expected,
-            actual=type(manifold).__name__,
-        )
+        raise InvalidConfigError.of("manifold", expected, type(manifold).__name__)
     with np.errstate(over="ignore"):  # a distance beyond the floats is refused by the graph
         if manifold is None:
             wide = points.astype(np.float64)

@@ -307,11 +307,6 @@ def from_graph(graph: NeighborGraph) -> Pattern:
     """
     if not isinstance(graph, NeighborGraph):
         expected = "a NeighborGraph"
-        raise InvalidConfigError(
-            f"graph: expected {expected}, got {type(graph).__name__}",
-            argument="graph",
-            expected=expected,
-            actual=type(graph).__name__,
-        )
+        raise InvalidConfigError.of("graph", expected, type(graph).__name__)
     size = graph.num_nodes
     return Pattern((size, size), _csr.distinct(_csr.joined(graph.targets, graph.indices, size)))

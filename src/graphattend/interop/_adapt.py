@@ -22,11 +22,8 @@ def check_function(function: Any) -> None:
     """A function with a gradient rule, or a mechanism."""
     if is_mechanism(function) or getattr(function, "vjp_rule", None) is not None:
         return
-    raise InvalidConfigError(
-        f"function: expected a differentiable graphattend function or a mechanism, got {function!r:.80}",
-        argument="function",
-        expected="a differentiable graphattend function or a mechanism",
-        actual=function,
+    raise InvalidConfigError.of(
+        "function", "a differentiable graphattend function or a mechanism", function, got=f"{function!r:.80}"
     )
 
 

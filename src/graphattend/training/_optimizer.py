@@ -23,21 +23,11 @@ State = dict[str, Any]
 def checked_parameters(params: Any, argument: str = "params") -> Arrays:
     """A mapping of names to finite float arrays."""
     if not isinstance(params, Mapping):
-        raise InvalidConfigError(
-            f"{argument}: expected a mapping from names to arrays, got {type(params).__name__}",
-            argument=argument,
-            expected="a mapping from names to arrays",
-            actual=type(params).__name__,
-        )
+        raise InvalidConfigError.of(argument, "a mapping from names to arrays", type(params).__name__)
     out = {}
     for name, value in params.items():
         if not isinstance(name, str):
-            raise InvalidConfigError(
-                f"{argument}: expected names that are text, got {name!r:.80}",
-                argument=argument,
-                expected="text",
-                actual=name,
-            )
+            raise InvalidConfigError.of(argument, "text", name, text="names that are text", got=f"{name!r:.80}")
         array = as_float(value, f"{argument}[{name!r}]")
         check_finite(array, f"{argument}[{name!r}]")
         out[name] = array
@@ -189,11 +179,12 @@ class Optimizer(metaclass=TypedArguments):
                     value, slots = own._step(name, param, grad, slots, count, rate)
             overflow = not checked_step and not all(all_finite(np.asarray(a)) for a in (value, *slots.values()))
             if overflow:
-                raise NumericalInstabilityError(
-                    f"grads[{name!r}]: expected numbers whose squares {param.dtype} can hold, got an overflow",
-                    argument=f"grads[{name!r}]",
-                    expected="smaller numbers",
-                    actual="overflow",
+                raise NumericalInstabilityError.of(
+                    f"grads[{name!r}]",
+                    "smaller numbers",
+                    "overflow",
+                    text=f"numbers whose squares {param.dtype} can hold",
+                    got="an overflow",
                 )
             new_params[name] = np.asarray(value, param.dtype)
             new_state[f"count/{name}"] = count

@@ -85,12 +85,7 @@ class LossBalancer(metaclass=TypedArguments):
         as_number(self.alpha, "alpha", minimum=0)
         if self.weights is not None:
             if not isinstance(self.weights, Mapping):
-                raise InvalidConfigError(
-                    f"weights: expected a mapping from names to numbers, got {type(self.weights).__name__}",
-                    argument="weights",
-                    expected="a mapping from names to numbers",
-                    actual=type(self.weights).__name__,
-                )
+                raise InvalidConfigError.of("weights", "a mapping from names to numbers", type(self.weights).__name__)
             for name, value in self.weights.items():
                 as_number(value, f"weights[{name!r}]", minimum=0)
         if self.shared is not None and (

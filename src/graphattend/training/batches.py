@@ -165,12 +165,7 @@ class Neighborhoods(metaclass=TypedArguments):
     def __init__(self, graph: Any, nodes: Any = None, *, fanout: int | None = None) -> None:
         for field in ("indptr", "indices"):
             if not hasattr(graph, field):
-                raise InvalidConfigError(
-                    f"graph: expected a NeighborGraph, got {type(graph).__name__}",
-                    argument="graph",
-                    expected="a NeighborGraph",
-                    actual=type(graph).__name__,
-                )
+                raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
         self.indptr = as_index(graph.indptr, "graph.indptr", ndim=1)
         self.indices = as_index(graph.indices, "graph.indices", ndim=1)
         count = len(self.indptr) - 1

@@ -42,11 +42,8 @@ def _checked_mask(mask: Any, argument: str, x: np.ndarray) -> np.ndarray | None:
         return None
     m = as_array(mask, argument)
     if m.dtype != np.bool_:
-        raise InvalidConfigError(
-            f"{argument}: expected booleans (True = counts), got dtype {m.dtype}",
-            argument=argument,
-            expected="booleans",
-            actual=str(m.dtype),
+        raise InvalidConfigError.of(
+            argument, "booleans", str(m.dtype), text="booleans (True = counts)", got=f"dtype {m.dtype}"
         )
     check_shape(m, argument, x.shape[:-1])
     return m

@@ -62,22 +62,14 @@ def _sampled(weights: np.ndarray, candidates: np.ndarray, k: int, rng: np.random
 
 def _degree_weights(degrees: Any, count: int) -> np.ndarray:
     if degrees is None:
-        raise InvalidConfigError(
-            "degrees: expected one number per embedding for this strategy, got None",
-            argument="degrees",
-            expected=f"shape ({count},)",
-            actual=None,
+        raise InvalidConfigError.of(
+            "degrees", f"shape ({count},)", None, text="one number per embedding for this strategy"
         )
     d = as_float(degrees, "degrees", beside=np.dtype(np.float64))
     check_shape(d, "degrees", (count,))
     check_finite(d, "degrees")
     if d.min() < 0:
-        raise InvalidConfigError(
-            f"degrees: expected numbers >= 0, got {float(d.min()):g}",
-            argument="degrees",
-            expected="numbers >= 0",
-            actual=float(d.min()),
-        )
+        raise InvalidConfigError.of("degrees", "numbers >= 0", float(d.min()), got=f"{float(d.min()):g}")
     return d.astype(np.float64, copy=False)
 
 
@@ -156,21 +148,16 @@ def sample_hard_negatives(
     share = as_number(mix, "mix", minimum=0, maximum=1)
     generator = None if rng is None else as_rng(rng)
     if manifold is not None and not callable(getattr(manifold, "dist", None)):
-        raise InvalidConfigError(
-            f"manifold: expected a manifold, got {type(manifold).__name__}",
-            argument="manifold",
-            expected="a manifold",
-            actual=type(manifold).__name__,
-        )
+        raise InvalidConfigError.of("manifold", "a manifold", type(manifold).__name__)
     allowed = np.ones(len(x), bool)
     allowed[positives] = False
     candidates = np.flatnonzero(allowed).astype(np.int64)
     if len(candidates) < number:
-        raise InvalidConfigError(
-            f"k: expected at most {len(candidates)}, the number of embeddings that are not positives, got {number}",
-            argument="k",
-            expected=f"<= {len(candidates)}",
-            actual=number,
+        raise InvalidConfigError.of(
+            "k",
+            f"<= {len(candidates)}",
+            number,
+            text=f"at most {len(candidates)}, the number of embeddings that are not positives",
         )
     if strategy == "degree":
         return _by_degree(_degree_weights(degrees, len(x)), candidates, number, generator)
@@ -186,11 +173,8 @@ def sample_hard_negatives(
     if strategy == "distance":
         return _smallest(distance[candidates], candidates, number)
     if len(positives) == 0:
-        raise InvalidConfigError(
-            "positive_indices: expected at least one for strategy 'semi_hard', got none",
-            argument="positive_indices",
-            expected="at least one",
-            actual=0,
+        raise InvalidConfigError.of(
+            "positive_indices", "at least one", 0, text="at least one for strategy 'semi_hard'", got="none"
         )
     beyond = distance[candidates] > distance[positives].max()
     far, near = candidates[beyond], candidates[~beyond]

@@ -47,19 +47,9 @@ def graph_objective(model: Any, graph: Any, queries: Any, loss: Callable[[np.nda
     """
     for method in ("with_parameters", "attend_vjp"):
         if not callable(getattr(model, method, None)):
-            raise InvalidConfigError(
-                f"model: expected a mechanism with {method}, got {type(model).__name__}",
-                argument="model",
-                expected=method,
-                actual=type(model).__name__,
-            )
+            raise InvalidConfigError.of("model", method, type(model).__name__, text=f"a mechanism with {method}")
     if not callable(loss):
-        raise InvalidConfigError(
-            f"loss: expected a function of (output, batch), got {type(loss).__name__}",
-            argument="loss",
-            expected="a function",
-            actual=type(loss).__name__,
-        )
+        raise InvalidConfigError.of("loss", "a function", type(loss).__name__, text="a function of (output, batch)")
 
     def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
         options = {"training": True, "rng": rng} if getattr(model, "dropout", 0) else {}

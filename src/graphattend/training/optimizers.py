@@ -17,9 +17,7 @@ from ._registries import OPTIMIZERS
 def check_betas(betas: Any) -> None:
     """Two numbers in 0 … 1, 1 excluded."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise InvalidConfigError(
-            f"betas: expected two numbers, got {betas!r:.80}", argument="betas", expected="two numbers", actual=betas
-        )
+        raise InvalidConfigError.of("betas", "two numbers", betas, got=f"{betas!r:.80}")
     for i, beta in enumerate(betas):
         as_number(beta, f"betas[{i}]", minimum=0, below=1)
 

@@ -46,11 +46,12 @@ def _check_manifold(manifold: Any) -> None:
     for value in values:
         missing = [name for name in _NEEDED if not callable(getattr(value, name, None))]
         if missing or isinstance(value, type):
-            raise InvalidConfigError(
-                f"manifold: expected a manifold or a mapping from names to manifolds, got {value!r:.80}",
-                argument="manifold",
-                expected=f"methods {', '.join(_NEEDED)}",
-                actual=value,
+            raise InvalidConfigError.of(
+                "manifold",
+                f"methods {', '.join(_NEEDED)}",
+                value,
+                text="a manifold or a mapping from names to manifolds",
+                got=f"{value!r:.80}",
             )
 
 

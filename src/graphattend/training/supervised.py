@@ -45,11 +45,8 @@ def _cross_entropy_vjp(
     check_shape(classes, "targets", full.shape[:-1])
     smooth = as_number(label_smoothing, "label_smoothing", minimum=0, maximum=1)
     if index is not None and full.ndim == 1:
-        raise InvalidConfigError(
-            "index: expected logits (V, C) to choose rows of, got one row",
-            argument="index",
-            expected="logits (V, C)",
-            actual=full.shape,
+        raise InvalidConfigError.of(
+            "index", "logits (V, C)", full.shape, text="logits (V, C) to choose rows of", got="one row"
         )
     rows = None if index is None else _chosen_rows(index, len(full))
     z = np.atleast_2d(full if rows is None else full[rows])
@@ -167,11 +164,11 @@ def _adjacency_reconstruction_vjp(
     check_shape(y, "labels", source.shape)
     check_finite(y, "labels")
     if y.min() < 0 or y.max() > 1:
-        raise InvalidConfigError(
-            f"labels: expected numbers in 0 … 1, got {float(y.min()):g} … {float(y.max()):g}",
-            argument="labels",
-            expected="numbers in 0 … 1",
-            actual=(float(y.min()), float(y.max())),
+        raise InvalidConfigError.of(
+            "labels",
+            "numbers in 0 … 1",
+            (float(y.min()), float(y.max())),
+            got=f"{float(y.min()):g} … {float(y.max()):g}",
         )
     positive = as_number(pos_weight, "pos_weight", minimum=0)
     x, y = common_dtype(x, y)

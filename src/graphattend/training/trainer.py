@@ -447,6 +447,4 @@ def _as_signal(cancel: Any) -> Callable[[], bool]:
 
 
 def _wrong(argument: str, expected: str, actual: Any) -> InvalidConfigError:
-    return InvalidConfigError(
-        f"{argument}: expected {expected}, got {actual!r:.80}", argument=argument, expected=expected, actual=actual
-    )
+    return InvalidConfigError.of(argument, expected, actual, got=f"{actual!r:.80}")
