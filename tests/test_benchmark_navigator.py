@@ -32,7 +32,7 @@ def test_recall_counts_the_true_neighbours_within_the_budget(bench):
     x = np.random.default_rng(0).standard_normal((100, 4))
     graph, navigator = ga.NeighborGraph.knn(x, 8), ga.RLNavigator(4)
     queries = x[:12] + 0.05
-    found = bench.recalls(lambda q: navigator.greedy_search(graph, x, q, budget=400), queries, x)
+    found = bench.recalls(lambda q, budget: navigator.greedy_search(graph, x, q, budget=budget), queries, x)
     for i, budget in enumerate(bench.BUDGETS):
         hits = 0
         for query in queries:

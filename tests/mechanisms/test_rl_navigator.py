@@ -55,7 +55,7 @@ def test_greedy_search_is_best_first(world, budget):
         assert found.work == work == len(found.visited)
 
 
-@pytest.mark.parametrize("budget", [1, 1.5, 2, 17, 60, 10_000])
+@pytest.mark.parametrize("budget", [4, 4.5, 6, 17, 60, 10_000])
 def test_work_stays_within_the_budget_and_is_a_prefix(world, budget):
     graph, x = world
     navigator = ga.RLNavigator(6, rank=2).fitted(x)
@@ -67,6 +67,91 @@ def test_work_stays_within_the_budget_and_is_a_prefix(world, budget):
     assert found.visited.tolist() == longest.visited[: len(found.visited)].tolist()
     np.testing.assert_allclose(found.distances, np.linalg.norm(x[found.indices] - query, axis=1))
     assert (np.diff(found.distances) >= 0).all()
+
+
+def test_work_counts_the_projection_of_the_query():
+    """By hand on a path 0-1-2-3 of 4 dimensions, rank 2: 2 for the query, 1 for each visit, 1/2 for each new neighbour."""
+    graph = ga.NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]], 4)
+    x = np.arange(4.0)[:, None] * np.ones(4)
+    navigator = ga.RLNavigator(4, rank=2).fitted(x)
+    found = navigator.search(graph, x, x[3], k=1, budget=100)
+    assert found.visited.tolist() == [0, 1, 2, 3]
+    assert found.visited_at.tolist() == [3.0, 4.5, 6.0, 7.5]
+    assert found.work == 7.5
+
+
+@pytest.mark.parametrize("budget", [1, 2, 5, 7.9])
+def test_a_budget_that_the_projection_would_take_goes_to_greedy_search(world, budget):
+    graph, x = world
+    navigator = ga.RLNavigator(6, rank=4).fitted(x)
+    for codes in (None, navigator.encode(x)):
+        found = navigator.search(graph, x, x[7] + 0.1, entry=3, budget=budget, codes=codes)
+        greedy = navigator.greedy_search(graph, x, x[7] + 0.1, entry=3, budget=budget)
+        assert found.visited.tolist() == greedy.visited.tolist()
+        assert found.work == greedy.work
+
+
+@pytest.fixture(scope="module")
+def calibrated(world):
+    graph, x = world
+    return ga.RLNavigator(6, rank=2).fitted(x).calibrate(graph, x, points(30, seed=11), k=5, entry=3)
+
+
+def mean_recall(world, navigator, budget):
+    graph, x = world
+    hits = 0
+    for query in points(30, seed=11):
+        true = np.argsort(((x - query) ** 2).sum(axis=1))[:5]
+        hits += np.isin(true, navigator.search(graph, x, query, k=5, entry=3, budget=budget).indices).sum()
+    return hits / 150
+
+
+@pytest.mark.parametrize("recall", [0.3, 0.8, 0.95])
+def test_recall_takes_the_least_budget_that_reached_it(world, calibrated, recall):
+    budgets, recalls = calibrated.calibration[:2]
+    place = int(np.argmax(recalls >= recall))
+    for at in (place - 1, place):
+        assert mean_recall(world, calibrated, budgets[at]) == pytest.approx(recalls[at], abs=1e-12)
+    graph, x = world
+    query = points(1, seed=12)[0]
+    found = calibrated.search(graph, x, query, k=5, entry=3, recall=recall)
+    alone = calibrated.search(graph, x, query, k=5, entry=3, budget=budgets[place])
+    assert found.visited.tolist() == alone.visited.tolist()
+
+
+def test_calibration_is_a_frozen_copy_and_goes_with_the_parameters(world, calibrated):
+    graph, x = world
+    plain = ga.RLNavigator(6, rank=2).fitted(x)
+    assert plain.calibrate(graph, x, x[:3]).calibration is not None
+    assert plain.calibration is None
+    assert calibrated == plain
+    with pytest.raises(ValueError, match="read-only"):
+        calibrated.calibration.budgets[0] = 0
+    assert calibrated.with_parameters({}).calibration is None
+    assert calibrated.fitted(x).calibration is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"recall": 0}, {"recall": 1.1}, {"recall": "high"}, {"budget": 50}, {"k": 6}, {"entry": 0}],
+)
+def test_a_recall_that_was_not_calibrated_is_named(world, calibrated, changes):
+    graph, x = world
+    with pytest.raises(ga.InvalidConfigError, match=r"^recall") as caught:
+        calibrated.search(graph, x, x[0], **{"k": 5, "entry": 3, "recall": 0.5} | changes)
+    assert caught.value.argument == "recall"
+
+
+def test_a_recall_without_calibration_or_out_of_reach_is_named(world):
+    graph, x = world
+    navigator = ga.RLNavigator(6, rank=2).fitted(x)
+    with pytest.raises(ga.InvalidConfigError, match=r"recall: .*calibrate\(\)"):
+        navigator.search(graph, x, x[0], recall=0.9)
+    short = navigator.calibrate(graph, x, points(30, seed=11), budget=10)
+    with pytest.raises(ga.InvalidConfigError, match="recall: expected at most 0"):
+        short.search(graph, x, x[0], recall=0.9)
+    with pytest.raises(ga.InvalidConfigError, match="budget"):
+        navigator.calibrate(graph, x, x[:2], budget=3)
 
 
 def test_an_unlimited_search_finds_the_nearest(world):

@@ -25,7 +25,8 @@ class Navigation:
         distances: Their Euclidean distances to the query.
         work: What all scores and distances cost, in distance evaluations.
         visited: Every node whose distance was evaluated, in order.
-        visited_at: The work done up to and including each of them: a search with a smaller budget is a prefix.
+        visited_at: The work done up to and including each of them: of two searches of one kind, that with the smaller
+            budget is a prefix of the other.
 
     Example:
         >>> from graphattend.graph.search import Navigation
@@ -44,9 +45,9 @@ class Navigation:
 class _Log:
     """Distances evaluated so far and the work done."""
 
-    def __init__(self, vectors: np.ndarray, query: np.ndarray) -> None:
+    def __init__(self, vectors: np.ndarray, query: np.ndarray, work: float = 0.0) -> None:
         self._vectors, self._query = vectors, query
-        self.work = 0.0
+        self.work = work
         self._nodes: list[np.ndarray] = []
         self._squares: list[np.ndarray] = []
         self._at: list[np.ndarray] = []
@@ -96,12 +97,14 @@ def by_policy(
     budget: float,
     priority: Priority,
     price: float,
+    fixed: float,
 ) -> Navigation:
     """Always visit the node of highest priority that is known: measure it, then score its neighbours.
 
-    A neighbour costs `price` to score, and one evaluation only if its turn comes.
+    A neighbour costs `price` to score, and one evaluation only if its turn comes; `fixed` is the work that the
+    priority took to prepare for this query.
     """
-    log = _Log(vectors, query)
+    log = _Log(vectors, query, fixed)
     seen = np.zeros(graph.num_nodes, dtype=bool)
     seen[entry] = True
     queue = [(0.0, entry)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -47,6 +48,29 @@ class Codes(NamedTuple):
     offsets: np.ndarray
 
 
+class Calibration(NamedTuple):
+    """What recall each budget reached in searches whose true answers are known; see `RLNavigator.calibrate`.
+
+    Args:
+        budgets: The budgets at which the mean recall rises, ascending.
+        recalls: The mean recall@k with each of them, ascending.
+        k: How many were sought.
+        entry: Node the searches started from.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> x = np.arange(6.0)[:, None] * np.ones(2)
+        >>> navigator = ga.RLNavigator(2).calibrate(ga.NeighborGraph.knn(x, 2), x, x, k=1)
+        >>> navigator.calibration.recalls[-1]
+        np.float64(1.0)
+    """
+
+    budgets: np.ndarray
+    recalls: np.ndarray
+    k: int
+    entry: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class RLNavigator(Attention):
     """A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.
@@ -54,7 +78,8 @@ class RLNavigator(Attention):
     score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
     with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r a
     score costs only r/D of a distance, so `search` can look at many more nodes for the same work; `fitted` takes
-    the principal axes of the vectors, and `train` improves on them by policy gradient.
+    the principal axes of the vectors, and `train` improves on them by policy gradient. `calibrate` learns which budget
+    reaches which recall; it is dropped where parameters change, and not saved.
 
     Parameters: ``w_query, w_key`` (D, r), ``bias`` (D,) and the scalar ``sharpness``.
 
@@ -81,6 +106,8 @@ class RLNavigator(Attention):
     rank: int | None = option("int", None, "width of the scores' products; null means dim", minimum=1, nullable=True)
     sharpness: float = option("float", 1.0, "initial factor of the scores; small values explore", above=0.0)
     dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
+    #: What `calibrate` measured.
+    calibration: Calibration | None = dataclasses.field(default=None, init=False, repr=False)
 
     key: ClassVar[str] = "rl_navigator"
     family: ClassVar[str] = "adaptive"
@@ -101,6 +128,19 @@ class RLNavigator(Attention):
     def width(self) -> int:
         """The rank r of the scores."""
         return self.rank or self.dim
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
+        """A new navigator with some or all parameters replaced, without calibration.
+
+        Args:
+            parameters: Arrays by name, in the shapes of `parameters()`.
+
+        Raises:
+            InvalidConfigError: Unknown name; DimensionMismatchError: wrong shape.
+        """
+        other = super().with_parameters(parameters)
+        object.__setattr__(other, "calibration", None)
+        return other
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         reserve(2, self.dim, self.dim)
@@ -190,13 +230,16 @@ class RLNavigator(Attention):
         *,
         entry: int = 0,
         k: int = 10,
-        budget: float = 200,
+        budget: float | None = None,
+        recall: float | None = None,
         codes: Codes | None = None,
     ) -> Navigation:
         """Look for the vectors nearest to the query, walking the graph by the policy.
 
         The node of highest score among the known ones is visited next: its distance is evaluated, its neighbours
-        are scored. Work is counted in distance evaluations: one per visited node, r/D per scored neighbour.
+        are scored. Work is counted in distance evaluations: a product of r numbers is r/D of one. So each scored
+        neighbour costs r/D, the projection of the query (r products of D numbers) costs r, each visited node 1.
+        Where the projection would take more than half of the budget, the search is `greedy_search`.
 
         Args:
             graph: A `NeighborGraph` over the vectors.
@@ -204,7 +247,9 @@ class RLNavigator(Attention):
             query: (D,).
             entry: Node to start from.
             k: How many to find.
-            budget: The most work to do, at least 1.
+            budget: The most work to do, at least 1; 200 where neither it nor `recall` is given.
+            recall: The share of the true k nearest to find, in the mean: the budget is the least one that reached it
+                in `calibrate`, with the same k and entry.
             codes: `encode(vectors)`, if there are more queries to come.
 
         Returns:
@@ -212,21 +257,98 @@ class RLNavigator(Attention):
 
         Raises:
             OutOfBoundsError: No such entry.
-            DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.
+            InvalidConfigError: A recall that was not calibrated for, or never reached; a recall beside a budget.
+            DimensionMismatchError, NumericalInstabilityError.
         """
-        x, q, start, count, limit = self._task(graph, vectors, query, entry, k, budget)
+        x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
+        if recall is not None:
+            limit = self._budget_for(recall, budget, count, start)
         if codes is None:
-            codes = self.encode(x)
+            codes = self.encode(x) if limit >= 2 * self.width else None
         elif not isinstance(codes, Codes) or codes.keys.shape != (len(x), self.width):
             raise InvalidConfigError("codes: expected encode(vectors) of this navigator", argument="codes")
+        if codes is None or limit < 2 * self.width:
+            return best_first(graph, x, q, start, count, limit)
         keys, offsets = codes
         # The factor `sharpness` does not change the order unless it is negative.
         p = self._params(x.dtype)
         sign = np.sign(p["sharpness"])
         code = 2 * sign * (q @ p["w_query"])
         offsets = sign * offsets
-        price = self.width / self.dim
-        return by_policy(graph, x, q, start, count, limit, lambda nodes: keys[nodes] @ code + offsets[nodes], price)
+        price, fixed = self.width / self.dim, float(self.width)
+        return by_policy(
+            graph, x, q, start, count, limit, lambda nodes: keys[nodes] @ code + offsets[nodes], price, fixed
+        )
+
+    def calibrate(
+        self, graph: Any, vectors: Any, queries: Any, *, k: int = 10, entry: int = 0, budget: float = 1000
+    ) -> RLNavigator:
+        """Measure what recall@k each budget reaches, for `search` with `recall`.
+
+        The true neighbours are found by brute force. One search per query suffices: one with a smaller budget is a
+        prefix of it.
+
+        Args:
+            graph: The `NeighborGraph` over the vectors that will be searched.
+            vectors: (V, D).
+            queries: (Q, D), like those to come, but not the vectors themselves.
+            k: How many are sought.
+            entry: Node the searches start from.
+            budget: The largest budget to measure, at least 2r.
+
+        Returns:
+            A copy that holds the `calibration`. It is not saved, and dropped where parameters change.
+
+        Raises:
+            OutOfBoundsError: No such entry.
+            DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> x = np.random.default_rng(0).standard_normal((50, 4))
+            >>> graph = ga.NeighborGraph.knn(x, 8)
+            >>> navigator = ga.RLNavigator(4, rank=2).fitted(x).calibrate(graph, x, x + 0.1, k=3)
+            >>> len(navigator.search(graph, x, x[0], k=3, recall=0.8).indices)
+            3
+        """
+        least = 2 * self.width
+        limit = as_number(budget, "budget", minimum=least)
+        sought = self._vectors(queries, "queries")
+        codes = self.encode(self._on_graph(graph, vectors))
+        found_at = []
+        for query in sought:
+            x, q, start, count, _ = self._task(graph, vectors, query, entry, k, limit)
+            squares = np.square(x - q).sum(axis=1)
+            true = np.lexsort((np.arange(len(x)), squares))[:count]
+            found = self.search(graph, x, q, entry=start, k=count, budget=limit, codes=codes)
+            found_at.append(found.visited_at[np.isin(found.visited, true)])
+        budgets, hits = np.unique(np.maximum(np.concatenate(found_at), least), return_counts=True)
+        recalls = np.cumsum(hits) / (len(sought) * len(true))
+        for a in (budgets, recalls):
+            a.setflags(write=False)
+        other = copy.copy(self)
+        object.__setattr__(other, "calibration", Calibration(budgets, recalls, count, start))
+        return other
+
+    def _budget_for(self, recall: Any, budget: Any, k: int, entry: int) -> float:
+        """The least calibrated budget that reached the recall."""
+        wanted = as_number(recall, "recall", above=0, maximum=1)
+        if budget is not None:
+            raise InvalidConfigError.of("recall", "None beside a budget", recall)
+        known = self.calibration
+        if known is None:
+            raise InvalidConfigError.of("recall", "a navigator that calibrate() returned", "one without calibration")
+        if (known.k, known.entry) != (k, entry):
+            raise InvalidConfigError.of(
+                "recall",
+                f"k = {known.k} and entry = {known.entry}, as calibrated",
+                f"k = {k} and entry = {entry}",
+            )
+        place = int(np.searchsorted(known.recalls, wanted))
+        if place == len(known.recalls):
+            reached = float(known.recalls[-1]) if place else 0.0
+            raise InvalidConfigError.of("recall", f"at most {reached:.6g}, the highest recall calibrated", recall)
+        return float(known.budgets[place])
 
     def greedy_search(
         self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200
