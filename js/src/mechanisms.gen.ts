@@ -438,6 +438,8 @@ export interface MechanismMethods {
   shares<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
   };
   rl_navigator: {
+  /** Measure what recall@k each budget reaches, for `search` with `recall`. */
+  calibrate<R = Remote>(graph: Input, vectors: Input, queries: Input, options?: { k?: number; entry?: number; budget?: number } & CallOptions): Promise<R>;
   /** What `search` needs to know of the vectors, computed once for many queries. */
   encode<R = { keys: Matrix; offsets: Matrix }>(vectors: Input, options?: CallOptions): Promise<R>;
   /** The navigator that knows the vectors' principal axes, the best start for `train`. */
@@ -445,7 +447,7 @@ export interface MechanismMethods {
   /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
   greedySearch<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number } & CallOptions): Promise<R>;
   /** Look for the vectors nearest to the query, walking the graph by the policy. */
-  search<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number; codes?: Input | null } & CallOptions): Promise<R>;
+  search<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number | null; recall?: number | null; codes?: Input | null } & CallOptions): Promise<R>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
   train<R = Remote>(graph: Input, vectors: Input, queries: Input, options?: { steps?: number; rollouts?: number; discount?: number; epochs?: number; batchSize?: number; lr?: number; seed?: number; onProgress?: Input | null; cancel?: Input } & CallOptions): Promise<R>;
   };
