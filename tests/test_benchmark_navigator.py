@@ -42,6 +42,20 @@ def test_recall_counts_the_true_neighbours_within_the_budget(bench):
         assert found["recall_at_10"][i] == pytest.approx(hits / 120)
 
 
+def test_the_bounded_look_counts_all_it_does(bench):
+    """On a line its estimates are exact: 1 + 1 for the query, 1/4 for each node seen, 1 for each that may be kept."""
+    x = np.arange(5.0)[:, None] * np.ones(4)
+    graph = ga.NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]], 5)
+    nodes, work = bench.bounded_look(graph, x, 1)(x[2] + 0.1, 0, 1)
+    assert nodes == [2]
+    assert work == 2 + 4 / 4 + 3  # nodes 0, 1, 2 are measured, 3 only looked at
+
+
+def test_the_aim_is_interpolated_or_not_reached(bench):
+    assert bench.needed([10, 20], [0.9, 1.0]) == pytest.approx(15)
+    assert bench.needed([10, 20], [0.8, 0.9]) is None
+
+
 @pytest.fixture
 def result(bench):
     count = len(bench.BUDGETS)
@@ -49,13 +63,24 @@ def result(bench):
         {"search": "greedy", "rank": None, "recall_at_1": [0.5] * count, "recall_at_10": [0.25] * count},
         {"search": "trained", "rank": 8, "recall_at_1": [0.75] * count, "recall_at_10": [0.5] * count},
     ]
-    return {"budgets": list(bench.BUDGETS), "rows": rows}
+    aim = [{"search": "greedy", "rank": None, "work": 171.2}, {"search": "bounded", "rank": 16, "work": None}]
+    return {"budgets": list(bench.BUDGETS), "rows": rows, "runs": [{"seed": 0, "aim": aim}]}
 
 
 def test_the_best_of_every_column_is_bold(bench, result):
     greedy, trained = bench.table(result, "recall_at_1").splitlines()[2:]
     assert "| 0.500 |" in greedy
     assert trained.startswith("| navigator, rank 8, trained | **0.750** |")
+
+
+def test_the_aim_has_a_row_per_search(bench, result):
+    rows = bench.aim_table(result).splitlines()[2:]
+    assert rows == ["| greedy best-first | 171 |", "| greedy best-first, bounded look, rank 16 | not reached |"]
+
+
+def test_the_page_is_written_between_its_marks(bench):
+    page = "a\n<!-- x begin -->\nold\n<!-- x end -->\nb"
+    assert bench.write(page, "x", "new") == page.replace("old", "new")
 
 
 def test_the_picture_has_a_line_per_search_and_panel(bench, result):
