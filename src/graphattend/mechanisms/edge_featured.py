@@ -104,6 +104,16 @@ class EdgeFeaturedAttention(Attention):
         inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 3)))
         return cls(dim, edge_dim=3, num_heads=2), inputs
 
+    @classmethod
+    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+        """The width of the graph's edge features."""
+        return {} if graph.edge_features is None else {"edge_dim": graph.edge_features.shape[1]}
+
+    @property
+    def heads(self) -> int:
+        """The weights have an axis of `num_heads`."""
+        return self.num_heads
+
     @property
     def width(self) -> int:
         """Width E of a head."""
@@ -176,7 +186,7 @@ class EdgeFeaturedAttention(Attention):
     def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, *args)
-        looped = graph.with_self_loops(fill_value=self.fill_value)
+        looped = self._attended_graph(graph)
         out, weights, pull = self._attend_edges(looped, *args)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
@@ -186,6 +196,9 @@ class EdgeFeaturedAttention(Attention):
             return g._replace(metadata={"edge_features": self._unloop(graph, looped, g.metadata["edge_features"])})
 
         return out, weights, pullback
+
+    def _attended_graph(self, graph: Any) -> Any:
+        return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
     def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
