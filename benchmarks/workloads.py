@@ -13,7 +13,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -92,8 +92,10 @@ def attention(m: int, n: int, d: int, key: str = "scaled_dot_product") -> Worklo
     attn, scale = ga.create(key, d), d**-0.5
     calls: dict[str, Call] = {"graphattend": lambda: attn.forward(query, k, v)}
     if ops := kernels():
-        fused = ops.attention if m else ops.sdpa_single
-        calls["kernel"] = lambda: fused(query, k, v, scale=scale)
+        fused = (
+            partial(ops.attention, scale=scale) if m else partial(simd.single, dim=d, scale=scale, check_finite=False)
+        )
+        calls["kernel"] = lambda: fused(query, k, v)
     calls["numpy"] = lambda: by_matmul(query, k, v, scale)
     if torch := pytorch():
         tensors = [torch.from_numpy(a)[None, None] for a in (q, k, v)]

@@ -100,6 +100,8 @@ def test_forward_equals_python(client):
 def test_positions_matter_to_windows_and_causal_masks(client):
     for key, options in (("local_global", {"window": 2}), ("flash", {"isCausal": True})):
         assert client.keep("create", key, {"dim": 4, **options})[1]["rowwise"] is False
+    experts = [ga.create("local_global", 4).to_config(), ga.create("scaled_dot_product", 4).to_config()]
+    assert client.keep("create", "moe", {"dim": 4, "experts": experts})[1]["rowwise"] is False
 
 
 def test_flat_arrays_are_rows(client):

@@ -139,7 +139,7 @@ def _describe_mechanism(attn: Attention) -> dict[str, Any]:
         "complexity": attn.complexity,
         "supportsVariableLength": attn.supports_variable_length,
         # Whether each query row's result depends on that row alone and not on its position.
-        "rowwise": not (hasattr(attn, "window") or getattr(attn, "is_causal", False)),
+        "rowwise": not attn.rows_are_positions,
     }
 
 

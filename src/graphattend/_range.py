@@ -22,8 +22,13 @@ def _has_flags() -> bool:
 
 #: Whether NumPy notices overflows at all.
 FLAGS = _has_flags()
-#: Whether kernels compute now: NumPy does not look at their flags. `simd` sets it together with the backend.
-kernels = False
+_flags_reliable = FLAGS
+
+
+def set_kernels(in_use: bool) -> None:
+    """Say whether kernels compute, at whose flags NumPy does not look."""
+    global _flags_reliable
+    _flags_reliable = FLAGS and not in_use
 
 
 #: Where NumPy never warns, entering a context would only cost time, more than much of the arithmetic.
@@ -43,7 +48,7 @@ def silence() -> AbstractContextManager[Any]:
 
 def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
     """Whether `looks_like_overflow`, where there are no flags that would have told."""
-    return (kernels or not FLAGS) and looks_like_overflow(result, inputs)
+    return not _flags_reliable and looks_like_overflow(result, inputs)
 
 
 def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:

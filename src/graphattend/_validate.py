@@ -91,14 +91,19 @@ def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(a.astype(_F8, copy=False) for a in arrays)
 
 
-#: A faster test than NumPy's, which `simd` puts here while it has kernels; it answers None where it does not apply.
-finite_kernel: Callable[[np.ndarray], bool | None] | None = None
+_finite_test: Callable[[np.ndarray], bool | None] | None = None
+
+
+def set_finite_test(test: Callable[[np.ndarray], bool | None] | None) -> None:
+    """Try a faster test in `all_finite` first; it answers None where it does not apply. None: only NumPy's."""
+    global _finite_test
+    _finite_test = test
 
 
 def all_finite(x: np.ndarray) -> bool:
     """Whether there is no NaN and no infinity in `x`."""
-    if finite_kernel is not None:
-        answer = finite_kernel(x)
+    if _finite_test is not None:
+        answer = _finite_test(x)
         if answer is not None:
             return answer
     # A sum of squares is finite only if every term is; it may overflow, so a non-finite one is looked at closely.

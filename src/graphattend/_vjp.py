@@ -111,3 +111,12 @@ def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if axes:
         gradient = gradient.sum(axis=axes, keepdims=True)
     return gradient
+
+
+def add_grads(*parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The sum of several dictionaries of gradients."""
+    out: dict[str, np.ndarray] = {}
+    for part in parts:
+        for name, g in part.items():
+            out[name] = out[name] + g if name in out else g
+    return out

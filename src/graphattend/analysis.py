@@ -250,26 +250,21 @@ def make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], s
     """A mechanism with those of the options that it has, for a graph."""
     names = option_names(key)
     chosen = {name: value for name, value in options.items() if name in names}
-    if key == "edge_featured" and graph.edge_features is not None:
-        chosen.setdefault("edge_dim", graph.edge_features.shape[1])
-    if "seed" in names:
-        chosen.setdefault("seed", seed)
-    return mechanisms.create(key, dim, **chosen)
+    cls = mechanisms.mechanism_class(key)
+    return cls(dim, **{"seed": seed} | cls.options_from_graph(graph) | chosen)
 
 
 def scaled_latents(attn: Attention, x: np.ndarray) -> np.ndarray:
     """Latent vectors in the range a mechanism is made for: inside its ball, on its manifold, or of mean length √D."""
-    own = getattr(attn, "output_manifold", None)
-    spaces = [own] if own is not None else [getattr(m, "output_manifold", None) for m in getattr(attn, "_members", ())]
     # Mixed mechanisms share their latents. Outside the ball of one of them, rounding would decide its weights.
-    curved = next((space for space in spaces if space is not None and not isinstance(space, Euclidean)), None)
+    curved = next((space for space in attn.input_manifolds if not isinstance(space, Euclidean)), None)
     if curved is None:
         mean = np.sqrt((x * x).sum(axis=1)).mean()
         return x if mean == 0 else x * (np.sqrt(x.shape[1]) / mean)
     longest = np.sqrt((x * x).sum(axis=1)).max()
     radius = abs(curved.curvature) ** -0.5 if isinstance(curved, Poincare) else 1.0
     unit = x if longest == 0 else x * (REACH * radius / longest)
-    return unit if own is None else np.asarray(curved.project(unit))
+    return unit if attn.output_manifold is None else np.asarray(curved.project(unit))
 
 
 def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, Any], seed: int) -> MechanismResult:
@@ -290,7 +285,7 @@ def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, An
 
 
 def _on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -> np.ndarray:
-    worked = graph.with_self_loops() if getattr(attn, "add_self_loops", False) else attn.pattern(graph)  # type: ignore[attr-defined]
+    worked = attn._attended_graph(graph)
     flat = worked.targets.astype(np.int64) * graph.num_nodes + worked.indices
     wanted = graph.targets.astype(np.int64) * graph.num_nodes + graph.indices
     order = np.argsort(flat, kind="stable")

@@ -516,7 +516,7 @@ def _law_weights_times_values(case: _Case) -> None:
 
 def _law_stays_on_manifold(case: _Case) -> None:
     out = case.forward(query=case.queries(3))
-    manifold = case.attn.output_manifold  # type: ignore[attr-defined]
+    manifold = case.attn.output_manifold
     _close(manifold.project(out), out, 1e-9, "output against its projection to the manifold")
 
 

@@ -7,9 +7,182 @@ from typing import Any
 
 import numpy as np
 
+from .. import simd
 from .._validate import as_bool, as_choice, as_float, as_mapping, check_ndim
-from .._vjp import differentiable
+from .._vjp import add_grads, differentiable, unbroadcast
 from ..errors import InvalidConfigError
+from .multi_head import join_heads, split_heads
+
+#: Scores × width that the GATv2 nonlinearity may hold at once (floats).
+TILE_ELEMENTS = 4_000_000
+
+_Params = Mapping[str, np.ndarray]
+_Grads = dict[str, np.ndarray]
+
+
+def project(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: _Params, variant: str
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray | None], Callable[..., Any]]:
+    """What the scores and the weighted sum need of each row.
+
+    Args:
+        q: (..., M, D).
+        k: (..., N, D).
+        v: (..., N, D), or None if no values are wanted.
+        p: Parameters with a leading head axis.
+        variant: "gat" or "gatv2".
+
+    Returns:
+        ``(q', k', v')`` and ``pull(gq', gk', gv') -> (gq, gk, gv, gp)``. For "gat" q' and k' are a_query·W h and
+        a_key·W h, (..., H, M, 1) and (..., H, N, 1); else the projections themselves, (..., H, N, E), as v' always is.
+    """
+    if variant == "gat":
+        # a·(W h) = h·(W a): one column per head instead of a projection of every key.
+        u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
+        factors = (u_q, u_k, p["w"])
+    else:
+        factors = (p["w_query"], p["w_key"], p["w_key"])
+    inputs = (q, k, v)
+    out = tuple(None if x is None else _per_head(x, w) for x, w in zip(inputs, factors, strict=True))
+
+    def pull(*grads: np.ndarray) -> tuple[Any, ...]:
+        gx, gw = zip(*(_per_head_pullback(*part) for part in zip(inputs, factors, grads, strict=True)), strict=True)
+        if variant == "gatv2":
+            return (*gx, {"w_query": gw[0], "w_key": gw[1] + gw[2]})
+        parts = [_vector_grads(g[..., 0], p, "w", a) for g, a in zip(gw, ("a_query", "a_key"), strict=False)]
+        return (*gx, add_grads(*parts, {"w": gw[2]}))
+
+    return (out[0], out[1], out[2]), pull  # type: ignore[return-value]
+
+
+def scores(
+    q: np.ndarray, k: np.ndarray, features: np.ndarray | None, p: _Params, variant: str, negative_slope: float
+) -> tuple[np.ndarray, Callable[..., Any]]:
+    """Scores (..., H, M, N) of what `project` gave.
+
+    Args:
+        q: (..., H, M, 1) or (..., H, M, E).
+        k: (..., H, N, 1) or (..., H, N, E).
+        features: Features of the edges (..., N, e), or None.
+        p: Parameters with a leading head axis.
+        variant: "gat" or "gatv2".
+        negative_slope: Slope of the LeakyReLU below zero.
+
+    Returns:
+        The scores, and ``pull(gs) -> (gq, gk, g_features or None, gp)``.
+    """
+    k_shape = k.shape
+    k, pull_e = (k, None) if features is None else _add_edges(k, features, p, variant)
+    s, pull_s = _gat_scores(q, k, negative_slope) if variant == "gat" else _gatv2_scores(q, k, p["a"], negative_slope)
+
+    def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, _Grads]:
+        gq, gk, gp = pull_s(gs)
+        ge = None
+        if pull_e is not None:
+            ge, gp_e = pull_e(gk)
+            gp = gp | gp_e
+        return gq, unbroadcast(gk, k_shape), ge, gp
+
+    return s, pull
+
+
+def finish(out: np.ndarray, bias: np.ndarray | None, concat: bool) -> tuple[np.ndarray, Callable[..., Any]]:
+    """Heads (..., H, M, E) joined to (..., M, H·E) or averaged, with the bias; and ``pull(g) -> (g_out, gp)``."""
+    heads = out.shape[-3]
+    y = join_heads(out) if concat else out.mean(axis=-3)
+    if bias is not None:
+        y = y + bias
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
+        gp = {} if bias is None else {"bias": g.reshape(-1, g.shape[-1]).sum(axis=0)}
+        if concat:
+            return split_heads(g, heads), gp
+        share = g[..., None, :, :] / g.dtype.type(heads)
+        return np.broadcast_to(share, out.shape), gp
+
+    return y, pull
+
+
+def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) -> tuple[np.ndarray, Callable[..., Any]]:
+    """Keys with their edges' contribution added, and ``pull(g) -> (g_features, gp)``."""
+    e = features[..., None, :, :]
+    w_e = p["w_e"]
+    gat = variant == "gat"
+    factor = np.einsum("hec,hc->he", w_e, p["a_edge"])[..., None] if gat else w_e
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
+        ge = unbroadcast(simd.matmul_nt(g, factor).sum(axis=-3), features.shape)
+        full = np.broadcast_to(e, (*g.shape[:-1], e.shape[-1]))
+        gf = unbroadcast(simd.matmul_tn(full, g), factor.shape)
+        return ge, _vector_grads(gf[..., 0], p, "w_e", "a_edge") if gat else {"w_e": gf}
+
+    return k + simd.matmul(e, factor), pull
+
+
+def _vector_grads(u: np.ndarray, p: _Params, matrix: str, vector: str) -> _Grads:
+    """Gradients of W (H, D, E) and a (H, E) from u (H, D), that of their product W a."""
+    return {matrix: u[..., None] * p[vector][:, None, :], vector: np.einsum("hd,hdc->hc", u, p[matrix])}
+
+
+def _gat_scores(q: np.ndarray, k: np.ndarray, negative_slope: float) -> tuple[np.ndarray, Callable[..., Any]]:
+    x = q + k.swapaxes(-1, -2)
+    slope = np.where(x > 0, x.dtype.type(1), x.dtype.type(negative_slope))
+
+    def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Grads]:
+        gx = gs * slope
+        return gx.sum(axis=-1, keepdims=True), gx.sum(axis=-2)[..., None], {}
+
+    return x * slope, pull
+
+
+def _gatv2_scores(
+    q: np.ndarray, k: np.ndarray, vector: np.ndarray, negative_slope: float
+) -> tuple[np.ndarray, Callable[..., Any]]:
+    a = vector[:, None, None, :]
+    low = q.dtype.type(negative_slope)
+    batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    m, n, width = q.shape[-2], k.shape[-2], q.shape[-1]
+    step = max(1, TILE_ELEMENTS // max(1, int(np.prod(batch)) * n * width))
+    tiles = [slice(i, min(i + step, m)) for i in range(0, m, step)]
+
+    def inner(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        x = q[..., rows, None, :] + k[..., None, :, :]
+        return x, np.where(x > 0, x.dtype.type(1), low)
+
+    s = np.empty((*batch, m, n), q.dtype)
+    for rows in tiles:
+        x, slope = inner(rows)
+        s[..., rows, :] = (x * slope * a).sum(axis=-1)
+
+    def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Grads]:
+        gq = np.zeros((*batch, m, width), q.dtype)
+        gk = np.zeros((*batch, n, width), q.dtype)
+        ga = np.zeros_like(vector)
+        for rows in tiles:
+            x, slope = inner(rows)
+            g = gs[..., rows, :, None] * slope
+            ga += unbroadcast((g * x).sum(axis=(-3, -2)), ga.shape)
+            gx = g * a
+            gq[..., rows, :] = gx.sum(axis=-2)
+            gk += gx.sum(axis=-3)
+        return gq, gk, {"a": ga}
+
+    return s, pull
+
+
+def _per_head(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """X (..., N, D) by w (H, D, E): (..., H, N, E), as one flat product."""
+    heads, d, width = w.shape
+    flat = simd.matmul(x.reshape(-1, d), w.swapaxes(0, 1).reshape(d, heads * width))
+    return split_heads(flat.reshape(*x.shape[:-1], heads * width), heads)
+
+
+def _per_head_pullback(x: Any, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    heads, d, width = w.shape
+    flat_g = join_heads(g).reshape(-1, heads * width)
+    gx = simd.matmul_nt(flat_g, w.swapaxes(0, 1).reshape(d, heads * width)).reshape(x.shape)
+    gw = simd.matmul_tn(x.reshape(-1, d), flat_g).reshape(d, heads, width).swapaxes(0, 1)
+    return gx, gw
 
 
 def _gat_vjp(

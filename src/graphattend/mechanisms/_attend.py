@@ -111,7 +111,7 @@ def attend(
     differentiate: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
-    if getattr(attn, "is_causal", False):
+    if attn.is_causal:
         raise UnsupportedError(
             "is_causal: expected False because neighbours of a node have no order", argument="is_causal"
         )

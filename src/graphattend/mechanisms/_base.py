@@ -62,6 +62,9 @@ class Attention(Configured):
     #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
     #: (weights @ values = output), "stays_on_manifold".
     laws: ClassVar[frozenset[str]] = frozenset()
+    # Of a mechanism that does not have the option. Without annotations, these are no fields.
+    dropout = 0.0
+    is_causal = False
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
@@ -95,12 +98,44 @@ class Attention(Configured):
     @property
     def heads(self) -> int | None:
         """Number of heads if the weights have a head axis, else None."""
-        return getattr(self, "num_heads", None)
+        return None
 
     @property
     def rows_are_positions(self) -> bool:
         """Whether row i of the queries stands at position i, so that a query alone is another query."""
-        return bool(getattr(self, "is_causal", False))
+        return self.is_causal
+
+    @property
+    def output_manifold(self) -> Any:
+        """The manifold that the output lies on, or None for a flat space."""
+        return None
+
+    @property
+    def input_manifolds(self) -> tuple[Any, ...]:
+        """The manifolds that the inputs are taken as points of; none for a flat space."""
+        return () if self.output_manifold is None else (self.output_manifold,)
+
+    @classmethod
+    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+        """Options without which the mechanism would not read what `graph` has.
+
+        Args:
+            graph: A `NeighborGraph`.
+
+        Returns:
+            Options by name; empty for most mechanisms.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> graph = ga.NeighborGraph.from_edge_index([[0], [1]], 2, edge_features=np.ones((1, 3)))
+            >>> ga.EdgeFeaturedAttention.options_from_graph(graph)
+            {'edge_dim': 3}
+        """
+        return {}
+
+    def _attended_graph(self, graph: Any) -> Any:
+        """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
+        return graph
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -196,10 +231,9 @@ class Attention(Configured):
         return inputs
 
     def _drop(self, shape: tuple[int, ...], training: Any, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
-        p = getattr(self, "dropout", 0.0)
-        if not as_bool(training, "training") or p == 0:
+        if not as_bool(training, "training") or self.dropout == 0:
             return None
-        return dropout_multiplier(shape, p, rng, dtype)
+        return dropout_multiplier(shape, self.dropout, rng, dtype)
 
     def forward(
         self,

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._vjp import add_grads as add_grads
+
 Params = Mapping[str, np.ndarray]
 Grads = dict[str, np.ndarray]
 
@@ -42,12 +44,3 @@ class CoreGradients(NamedTuple):
 
 #: Output, weights (or None where they are not asked for or do not exist), and ``pullback(g_out, g_weights)``.
 CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
-
-
-def add_grads(*parts: Grads) -> Grads:
-    """The sum of several dictionaries of gradients."""
-    out: Grads = {}
-    for part in parts:
-        for name, g in part.items():
-            out[name] = out[name] + g if name in out else g
-    return out

@@ -74,10 +74,6 @@ class Routed(Attention):
 
     _members_field: ClassVar[str] = "experts"
 
-    def _member_params(self, i: int, p: Params) -> dict[str, np.ndarray]:
-        prefix = f"experts/{i}/"
-        return {name[len(prefix) :]: a for name, a in p.items() if name.startswith(prefix)}
-
     @property
     def needed(self) -> tuple[str, ...]:
         """What any of the experts needs."""
@@ -101,6 +97,11 @@ class Routed(Attention):
     def rows_are_positions(self) -> bool:
         """Whether that holds for any of the experts."""
         return any(m.rows_are_positions for m in self._members)
+
+    @property
+    def input_manifolds(self) -> tuple[Any, ...]:
+        """Those of the experts, which share their inputs."""
+        return tuple(space for m in self._members for space in m.input_manifolds)
 
     def _check_metadata(self, metadata: Params) -> None:
         for m in self._members:

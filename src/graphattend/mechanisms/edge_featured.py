@@ -8,21 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from .._validate import as_choice, as_number, check_length
-from .._vjp import unbroadcast
-from ..functional.multi_head import join_heads, split_heads
+from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention
 from ._budget import reserve
-from ._gradients import Gradients, Grads, Params, add_grads
+from ._gradients import Gradients, Grads, Params
 from ._inputs import Inputs
 from ._options import divide_heads, option
 from ._prepared import Prepared, check_query
-
-#: Scores × width that the GATv2 nonlinearity may hold at once (floats).
-TILE_ELEMENTS = 4_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,6 +99,16 @@ class EdgeFeaturedAttention(Attention):
         inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 3)))
         return cls(dim, edge_dim=3, num_heads=2), inputs
 
+    @classmethod
+    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+        """The width of the graph's edge features."""
+        return {} if graph.edge_features is None else {"edge_dim": graph.edge_features.shape[1]}
+
+    @property
+    def heads(self) -> int:
+        """The weights have an axis of `num_heads`."""
+        return self.num_heads
+
     @property
     def width(self) -> int:
         """Width E of a head."""
@@ -176,7 +181,7 @@ class EdgeFeaturedAttention(Attention):
     def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, *args)
-        looped = graph.with_self_loops(fill_value=self.fill_value)
+        looped = self._attended_graph(graph)
         out, weights, pull = self._attend_edges(looped, *args)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
@@ -187,6 +192,9 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
+    def _attended_graph(self, graph: Any) -> Any:
+        return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
+
     def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
@@ -194,38 +202,6 @@ class EdgeFeaturedAttention(Attention):
         if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
             return super()._attend(graph, *args)
         return _edge_segments.attend(self, graph, *args)
-
-    # -- stages ------------------------------------------------------------------------------------------------
-
-    def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
-    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        if self.variant == "gat":
-            # a·(W h) = h·(W a): one column per head instead of a projection of every key.
-            u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
-            names: tuple[str | None, ...] = ("a_query", "a_key", None)
-            factors = (u_q, u_k, p["w"])
-        else:
-            names = (None, None, None)
-            factors = (p["w_query"], p["w_key"], p["w_key"])
-        inputs = (q, k, v)
-        out = tuple(None if x is None else _per_head(x, w) for x, w in zip(inputs, factors, strict=True))
-
-        def pull(*grads: np.ndarray) -> tuple[Any, ...]:
-            gx, parts = [], []
-            for x, w, g, name, target in zip(inputs, factors, grads, names, ("w_query", "w_key", "w_key"), strict=True):
-                g_x, g_w = _per_head_pullback(x, w, g)
-                gx.append(g_x)
-                if self.variant == "gatv2":
-                    parts.append({target: g_w})
-                elif name is None:
-                    parts.append({"w": g_w})
-                else:
-                    u = g_w[..., 0]
-                    parts.append({"w": u[..., None] * p[name][:, None, :], name: np.einsum("hd,hdc->hc", u, p["w"])})
-            return (*gx, add_grads(*parts))
-
-        return (out[0], out[1], out[2]), pull
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
         """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
@@ -241,110 +217,22 @@ class EdgeFeaturedAttention(Attention):
             out[own] += share[rows[own]]
         return out
 
-    def _edge_part(self, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        """Keys with their edges' contribution added, and the pullback to edge features and parameters."""
-        if not self.edge_dim:
-            return k, lambda g: ({}, {})
-        e = meta["edge_features"][..., None, :, :]
-        w_e = p["w_e"]
-        gat = self.variant == "gat"
-        factor = np.einsum("hec,hc->he", w_e, p["a_edge"])[..., None] if gat else w_e
+    # -- stages ------------------------------------------------------------------------------------------------
 
-        def pull(g: np.ndarray) -> tuple[Grads, Grads]:
-            ge = simd.matmul_nt(g, factor).sum(axis=-3)
-            ge = unbroadcast(ge, meta["edge_features"].shape)
-            full = np.broadcast_to(e, (*g.shape[:-1], e.shape[-1]))
-            gf = unbroadcast(simd.matmul_tn(full, g), factor.shape)
-            if not gat:
-                return {"w_e": gf}, {"edge_features": ge}
-            u = gf[..., 0]
-            grads = {"w_e": u[..., None] * p["a_edge"][:, None, :], "a_edge": np.einsum("he,hec->hc", u, w_e)}
-            return grads, {"edge_features": ge}
-
-        return k + simd.matmul(e, factor), pull
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        return gat.project(q, k, v, p, self.variant)
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        k_shape = k.shape
-        k, pull_e = self._edge_part(k, meta, p)
-        if self.variant == "gat":
-            s, pull_s = self._gat_scores(q, k)
-        else:
-            s, pull_s = self._gatv2_scores(q, k, p)
+        features = meta["edge_features"] if self.edge_dim else None
+        s, pull_s = gat.scores(q, k, features, p, self.variant, self.negative_slope)
 
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
-            gq, gk, gp = pull_s(gs)
-            gp_e, gm = pull_e(gk)
-            return gq, unbroadcast(gk, k_shape), add_grads(gp, gp_e), gm
-
-        return s, pull
-
-    def _gat_scores(self, q: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
-        x = q + k.swapaxes(-1, -2)
-        slope = np.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
-
-        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
-            gx = gs * slope
-            return gx.sum(axis=-1, keepdims=True), gx.sum(axis=-2)[..., None], {}
-
-        return x * slope, pull
-
-    def _gatv2_scores(self, q: np.ndarray, k: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        a = p["a"][:, None, None, :]
-        low = q.dtype.type(self.negative_slope)
-        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-        m, n, width = q.shape[-2], k.shape[-2], q.shape[-1]
-        step = max(1, TILE_ELEMENTS // max(1, int(np.prod(batch)) * n * width))
-        tiles = [slice(i, min(i + step, m)) for i in range(0, m, step)]
-
-        def inner(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-            x = q[..., rows, None, :] + k[..., None, :, :]
-            return x, np.where(x > 0, x.dtype.type(1), low)
-
-        s = np.empty((*batch, m, n), q.dtype)
-        for rows in tiles:
-            x, slope = inner(rows)
-            s[..., rows, :] = (x * slope * a).sum(axis=-1)
-
-        def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
-            gq = np.zeros((*batch, m, width), q.dtype)
-            gk = np.zeros((*batch, n, width), q.dtype)
-            ga = np.zeros_like(p["a"])
-            for rows in tiles:
-                x, slope = inner(rows)
-                g = gs[..., rows, :, None] * slope
-                ga += unbroadcast((g * x).sum(axis=(-3, -2)), ga.shape)
-                gx = g * a
-                gq[..., rows, :] = gx.sum(axis=-2)
-                gk += gx.sum(axis=-3)
-            return gq, gk, {"a": ga}
+            gq, gk, ge, gp = pull_s(gs)
+            return gq, gk, gp, {} if ge is None else {"edge_features": ge}
 
         return s, pull
 
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        y = join_heads(out) if self.concat else out.mean(axis=-3)
-        if self.bias:
-            y = y + p["bias"]
-
-        def pull(g: np.ndarray) -> tuple[np.ndarray, Grads]:
-            gp = {"bias": g.reshape(-1, g.shape[-1]).sum(axis=0)} if self.bias else {}
-            if self.concat:
-                return split_heads(g, self.num_heads), gp
-            share = g[..., None, :, :] / g.dtype.type(self.num_heads)
-            return np.broadcast_to(share, out.shape), gp
-
-        return y, pull
-
-
-def _per_head(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """X (..., N, D) by w (H, D, E): (..., H, N, E), as one flat product."""
-    heads, d, width = w.shape
-    flat = simd.matmul(x.reshape(-1, d), w.swapaxes(0, 1).reshape(d, heads * width))
-    return split_heads(flat.reshape(*x.shape[:-1], heads * width), heads)
-
-
-def _per_head_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    heads, d, width = w.shape
-    flat_g = join_heads(g).reshape(-1, heads * width)
-    gx = simd.matmul_nt(flat_g, w.swapaxes(0, 1).reshape(d, heads * width)).reshape(x.shape)
-    gw = simd.matmul_tn(x.reshape(-1, d), flat_g).reshape(d, heads, width).swapaxes(0, 1)
-    return gx, gw
+        return gat.finish(out, p.get("bias"), self.concat)

@@ -86,6 +86,9 @@ class LocalGlobalAttention(DotProduct):
         """Always: a window is one around a position."""
         return True
 
+    def _attended_graph(self, graph: Any) -> Any:
+        return self.pattern(graph)
+
     def _encode_option(self, name: str, value: Any) -> Any:
         return list(value) if name == "global_nodes" else value
 

@@ -66,6 +66,11 @@ class MultiHeadAttention(Attention):
         divide_heads(self.dim, self.num_heads, self.head_dim)
 
     @property
+    def heads(self) -> int:
+        """The weights have an axis of `num_heads`."""
+        return self.num_heads
+
+    @property
     def width(self) -> int:
         """Width E of a head."""
         return divide_heads(self.dim, self.num_heads, self.head_dim)

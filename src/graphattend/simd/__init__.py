@@ -290,14 +290,15 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
-    _range.kernels = backend.kernels is not None
-    _validate.finite_kernel = None
+    finite = None
     if backend.kernels is not None:
         from . import kernel_ops
 
         kernel_ops.use(backend.kernels)
         _kernels = kernel_ops
-        _validate.finite_kernel = kernel_ops.finite
+        finite = kernel_ops.finite
+    _range.set_kernels(backend.kernels is not None)
+    _validate.set_finite_test(finite)
 
 
 _current: backends.Backend

@@ -113,18 +113,6 @@ def segment_softmax(scores: Array, indptr: Array) -> Array | None:
     return out if _k.segment_softmax(scores, _int64(indptr), out) else None
 
 
-def sdpa_single(q: Array, k: Array, v: Array, scale: float) -> tuple[Array, bool] | None:
-    """Attention of one query (D,) over keys (N, D) and values (N, E).
-
-    Returns:
-        The output (E,), and whether everything was finite: False means that q, k or v holds NaN or infinity (or
-        that their products overflow), found out without reading them again.
-    """
-    out = _empty(v.shape[-1], _F4)
-    finite = _k.attend_one(q, k, v, out, scale)
-    return None if finite is None else (out, finite)
-
-
 def attention(
     q: Array,
     k: Array,
@@ -332,15 +320,6 @@ def poincare_attention(
     if q.ndim == 1:
         return out[0], weights if weights is None else weights[0]
     return out, weights
-
-
-def poincare_distances(q: Array, k: Array, curvature: float) -> Array | None:
-    """Distances (N,) or (M, N) of points (D,) or (M, D) to points (N, D) in the Poincaré ball."""
-    rows = q[None] if q.ndim == 1 else q
-    out = _empty((rows.shape[0], k.shape[0]), _F4)
-    if not _k.poincare(rows, k, None, None, out, None, -curvature, 1.0):
-        return None
-    return out[0] if q.ndim == 1 else out
 
 
 def finite(x: Array) -> bool | None:
