@@ -25,6 +25,7 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from ._widening import widening
+from .hidden import pairs_to_watch, sum_of_seen, without_unseen
 from .softmax import masked_softmax, softmax_pullback
 
 ScoreMod = Callable[..., Any]
@@ -78,22 +79,6 @@ def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, en
     if mask is not None:
         k, v = (without_unseen(x, mask) for x in (k, v))
     return _Call(q, k, v, mask, single, groups)
-
-
-def without_unseen(x: np.ndarray, mask: np.ndarray, heads: bool = False) -> np.ndarray:
-    """Keys or values (..., N, D) with zeros where the mask (..., [H,] M, N) hides them from every row.
-
-    Their weights are 0, but 0 times NaN or infinity would still be NaN, in the output and in the gradients.
-    """
-    seen = mask if mask.dtype == np.bool_ else ~np.isneginf(mask)
-    if seen.ndim < 2:
-        seen = np.atleast_2d(seen)
-    seen = seen.any(axis=(-3, -2) if heads and seen.ndim > 2 else -2)
-    if seen.all():
-        return x
-    shape = np.broadcast_shapes(seen.shape, x.shape[:-1])
-    counts = unbroadcast(np.broadcast_to(seen, shape).astype(np.float64), x.shape[:-1])
-    return np.where(counts[..., None] > 0, x, x.dtype.type(0))
 
 
 def _gqa_groups(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> int:
@@ -211,9 +196,13 @@ def _sdpa_vjp(
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
     factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
     plain = softcap is None and score_mod is None and p_drop == 0 and not (return_weights or return_lse)
-    if plain and simd.has_kernels(dtype) and (mask is None or mask.dtype == np.bool_):
+    watched = pairs_to_watch(mask, q, k, v)
+    if plain and watched is None and simd.has_kernels(dtype) and (mask is None or mask.dtype == np.bool_):
         return _in_one_kernel(call, float(factor))
     s = simd.matmul_nt(q, k) * factor
+    if watched is not None:
+        s = np.where(watched, s, dtype.type(0))
+    weighted_sum = simd.matmul if watched is None else sum_of_seen
     cap = None if softcap is None else dtype.type(as_number(softcap, "softcap", above=0.0))
     tanh = None
     if cap is not None:
@@ -225,7 +214,7 @@ def _sdpa_vjp(
     w = masked_softmax(s, mask)
     drop = dropout_multiplier(w.shape, p_drop, rng, dtype)
     wd = w if drop is None else w * drop
-    out = simd.matmul(wd, v)
+    out = weighted_sum(wd, v)
 
     results: list[np.ndarray] = [out[..., 0, :] if call.single else out]
     if return_weights:
@@ -245,6 +234,8 @@ def _sdpa_vjp(
             g_out = g_out[..., None, :] if call.single else g_out
             gv = simd.matmul_tn(wd, g_out)
             gwd = simd.matmul_nt(g_out, v)
+            if watched is not None:
+                gwd = np.where(watched, gwd, dtype.type(0))
         if g_w is not None:
             g_w = np.asarray(g_w, dtype)
             gwd = gwd + (g_w[..., None, :] if call.single else g_w)
@@ -258,8 +249,9 @@ def _sdpa_vjp(
         if tanh is not None:
             gs = gs * (1 - tanh * tanh)
         gs = gs * factor
-        gq = unbroadcast(simd.matmul(gs, k), q.shape)
-        gk = unbroadcast(simd.matmul_tn(gs, q), k.shape)
+        gq = unbroadcast(weighted_sum(gs, k), q.shape)
+        gk = simd.matmul_tn(gs, q) if watched is None else sum_of_seen(gs.swapaxes(-1, -2), q)
+        gk = unbroadcast(gk, k.shape)
         gv = unbroadcast(gv, v.shape)
         if call.groups > 1:
             gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))

@@ -28,7 +28,8 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from ._widening import widening
-from .attention import fit_mask, without_unseen
+from .attention import fit_mask
+from .hidden import pairs_to_watch, sum_of_seen, without_unseen
 from .softmax import masked_softmax, softmax_pullback
 
 WEIGHTS = ("w_q", "w_k", "w_v", "w_o")
@@ -140,8 +141,11 @@ def _multi_head_vjp(
         split_heads(linear(x, p[w], p.get(b)), heads)
         for x, w, b in ((x_q, "w_q", "b_q"), (x_k, "w_k", "b_k"), (x_v, "w_v", "b_v"))
     )
-    attend = _in_one_kernel if simd.has_kernels(q.dtype) and not need_weights else _composed
-    mixed, w, pull = attend(q, k, v, mask)
+    watched = pairs_to_watch(mask, q, k, v)
+    if watched is None and simd.has_kernels(q.dtype) and not need_weights:
+        mixed, w, pull = _in_one_kernel(q, k, v, mask)
+    else:
+        mixed, w, pull = _composed(q, k, v, mask, watched)
     mixed = join_heads(mixed)
     out = linear(mixed, p["w_o"], p.get("b_o"))
 
@@ -168,19 +172,27 @@ def _multi_head_vjp(
     return (y, w[..., 0, :] if single else w), pullback
 
 
-def _composed(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> _Attended:
-    """Attention of every head, step by step."""
+def _composed(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, watched: np.ndarray | None
+) -> _Attended:
+    """Attention of every head, step by step; of the `watched` pairs the others contribute nothing."""
     factor = q.dtype.type(q.shape[-1] ** -0.5)
-    w = masked_softmax(simd.matmul_nt(q, k) * factor, mask)
+    weighted_sum = simd.matmul if watched is None else sum_of_seen
+
+    def seen(pairs: np.ndarray) -> np.ndarray:
+        return pairs if watched is None else np.where(watched, pairs, pairs.dtype.type(0))
+
+    w = masked_softmax(seen(simd.matmul_nt(q, k) * factor), mask)
 
     def pull(g: np.ndarray, g_weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gw = simd.matmul_nt(g, v)
+        gw = seen(simd.matmul_nt(g, v))
         if g_weights is not None:
             gw = gw + np.asarray(g_weights, gw.dtype)
         gs = softmax_pullback(w, gw) * factor
-        return simd.matmul(gs, k), simd.matmul_tn(gs, q), simd.matmul_tn(w, g)
+        gk = simd.matmul_tn(gs, q) if watched is None else sum_of_seen(gs.swapaxes(-1, -2), q)
+        return weighted_sum(gs, k), gk, simd.matmul_tn(w, g)
 
-    return simd.matmul(w, v), w, pull
+    return weighted_sum(w, v), w, pull
 
 
 def _in_one_kernel(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> _Attended:
