@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -63,35 +63,72 @@ def hyperbolic_stretch(c: float) -> Stretch:
     return stretch
 
 
-def hessian(logs: Array, distances: Array, weights: Array, stretch: Stretch) -> Array:
-    """Σ w (h I + (1 - h) u uᵀ) with u = log/|log|, h = stretch(d): (..., N, D) -> (..., D, D).
-
-    It is the Hessian of Σ w d^2/2 in the tangent space where the metric is a multiple of the Euclidean one.
-    """
-    h = stretch(distances)
-    u = logs / column(nonzero(norm(logs)))
-    matrix = np.swapaxes(u * column(weights * (1.0 - h)), -1, -2) @ u
-    across = (weights * h).sum(axis=-1)
+def hessian(logs: Array, across: Array, bend: Array) -> Array:
+    """The matrix (..., D, D) that `hessian_parts` describes."""
+    matrix = (np.swapaxes(logs, -1, -2) * bend[..., None, :]) @ logs
     return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
 
 
+def hessian_parts(lengths: Array, distances: Array, weights: Array, stretch: Stretch) -> tuple[Array, Array]:
+    """The Hessian of Σ w d^2/2 is across·I + Σ bend · log logᵀ, where the metric is a multiple of the Euclidean one.
+
+    It is Σ w (h I + (1 - h) u uᵀ) with u = log/|log|, h = stretch(d). Lengths |log|, distances and weights (..., N) ->
+    (...) and (..., N).
+    """
+    h = stretch(distances)
+    return (weights * h).sum(axis=-1), weights * (1.0 - h) / nonzero(lengths * lengths)
+
+
+#: Where the iteration for a mean ends if nothing else is asked for.
+TOLERANCE = 1e-10
+MAX_ITERATIONS = 100
 #: Up to this many coordinates the Hessian is formed and solved; beyond, its N·D² multiply-adds cost the most.
 DIRECT_MAX_DIM = 16
 
 
-def newton_step(logs: Array, distances: Array, weights: Array, stretch: Stretch, gradient: Array) -> Array:
-    """The inverse of `hessian` times the gradient, to the precision that Newton's method needs."""
-    if logs.shape[-1] <= DIRECT_MAX_DIM:
-        return solve(hessian(logs, distances, weights, stretch), gradient)
-    h = stretch(distances)
-    u = logs / column(nonzero(norm(logs)))
-    across, bend = (weights * h).sum(axis=-1)[..., None], column(weights * (1.0 - h))
-    u_t = np.swapaxes(u, -1, -2)
+class NewtonSpace:
+    """What `frechet_mean` asks of a manifold whose tangent metric is a multiple of the Euclidean one.
 
-    def times(z: Array) -> Array:
-        return np.asarray(across * z + (u_t @ (bend * (u @ column(z))))[..., 0])
+    Args:
+        points: (..., N, D).
+        weights: (..., N), sum one.
+        stretch: Curvature's part of the Hessian.
+    """
 
-    return conjugate_gradients(times, gradient, across)
+    def __init__(self, points: Array, weights: Array, stretch: Stretch) -> None:
+        self.points, self.weights, self.stretch = points, weights, stretch
+
+    def logs(self, m: Array) -> tuple[Array, Array]:
+        """Tangent vectors at m (..., D) that reach the points, (..., N, D), and their Euclidean lengths (..., N)."""
+        raise NotImplementedError
+
+    def move(self, m: Array, v: Array) -> Array:
+        """Where the geodesic from m with velocity v (..., D) is at time one."""
+        raise NotImplementedError
+
+    def resolution(self, m: Array) -> Array | float:
+        """Riemannian length that rounding the coordinates of m (..., D) amounts to."""
+        raise NotImplementedError
+
+    def distances(self, m: Array, lengths: Array) -> Array:
+        """Riemannian lengths (..., N) of tangent vectors at m (..., D), from their Euclidean ones."""
+        return lengths
+
+    def norm(self, m: Array, v: Array) -> Array:
+        """Riemannian length of v (..., D) at m (..., D)."""
+        return norm(v)
+
+    def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array:
+        """The inverse of the Hessian times the gradient, to the precision that Newton's method needs."""
+        across, bend = hessian_parts(lengths, self.distances(m, lengths), self.weights, self.stretch)
+        if logs.shape[-1] <= DIRECT_MAX_DIM:
+            return solve(hessian(logs, across, bend), gradient)
+        turned = np.swapaxes(logs, -1, -2)
+
+        def times(z: Array) -> Array:
+            return across[..., None] * z + (turned @ (bend[..., None] * (logs @ z[..., None])))[..., 0]
+
+        return conjugate_gradients(times, gradient, across[..., None])
 
 
 def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: Array) -> Array:
@@ -113,30 +150,34 @@ def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: A
 
 def solve(matrix: Array, vector: Array) -> Array:
     """Batched linear systems, (..., D, D) and (..., D) -> (..., D)."""
-    return np.asarray(np.linalg.solve(matrix, column(vector))[..., 0])
+    return np.asarray(np.linalg.solve(matrix, vector[..., None])[..., 0])
 
 
-def frechet_mean(
-    manifold: Any,
-    points: Array,
-    weights: Array,
-    start: Array,
-    *,
-    tolerance: float,
-    max_iterations: int,
-    stretch: Stretch | None = None,
-) -> Array:
-    """Minimise Σ w d(m, x)^2 from `start`.
+class Space(Protocol):
+    """A manifold as `frechet_mean` sees it: see `NewtonSpace`."""
+
+    points: Array
+    weights: Array
+
+    def logs(self, m: Array) -> tuple[Array, Array]: ...
+
+    def move(self, m: Array, v: Array) -> Array: ...
+
+    def norm(self, m: Array, v: Array) -> Array: ...
+
+    def resolution(self, m: Array) -> Array | float: ...
+
+    def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array: ...
+
+
+def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations: int) -> Array:
+    """Minimise Σ w d(m, x)^2 from `start`, all rows at once.
 
     Args:
-        manifold: Gives ``expmap``, ``logmap``, ``norm`` and, as ``_resolution(m)``, the Riemannian length that
-            rounding of the coordinates of m amounts to.
-        points: (..., N, D).
-        weights: (..., N), sum one.
+        space: Points and weights, and the geometry around a guess.
         start: First guess (..., D).
         tolerance: Riemannian length of the last step.
         max_iterations: Limit on the number of steps.
-        stretch: Curvature's part of the Hessian; without it, plain gradient steps.
 
     Returns:
         Means (..., D).
@@ -144,31 +185,28 @@ def frechet_mean(
     Raises:
         NumericalInstabilityError: It did not converge.
     """
-
-    def look(m: Array) -> tuple[Array, Array, Array]:
-        logs = manifold.logmap(m[..., None, :], points)
-        gradient = (column(weights) * logs).sum(axis=-2)
-        return logs, gradient, manifold.norm(m, gradient)
-
+    weights = space.weights[..., None, :]
     m = start
-    logs, gradient, size = look(m)
+    logs, lengths = space.logs(m)
+    gradient = (weights @ logs)[..., 0, :]
+    size = space.norm(m, gradient)
     length = np.ones(size.shape)
     longest = np.zeros(size.shape)
     for _ in range(max_iterations + 1):
-        step = gradient
-        if stretch is not None:
-            distances = manifold.norm(m[..., None, :], logs)
-            step = newton_step(logs, distances, weights, stretch, gradient)
-        longest = manifold.norm(m, step)
-        limit = tolerance + manifold._resolution(m)
+        step = space.step(m, logs, lengths, gradient)
+        longest = space.norm(m, step)
+        limit = tolerance + space.resolution(m)
         if np.all(longest <= limit):
             return m
-        trial = manifold.expmap(m, column(length) * step)
-        trial_logs, trial_gradient, trial_size = look(trial)
+        trial = space.move(m, length[..., None] * step)
+        trial_logs, trial_lengths = space.logs(trial)
+        trial_gradient = (weights @ trial_logs)[..., 0, :]
+        trial_size = space.norm(trial, trial_gradient)
         better = (trial_size < size) & (longest > limit)
-        m = np.where(column(better), trial, m)
+        m = np.where(better[..., None], trial, m)
         logs = np.where(better[..., None, None], trial_logs, logs)
-        gradient = np.where(column(better), trial_gradient, gradient)
+        lengths = np.where(better[..., None], trial_lengths, lengths)
+        gradient = np.where(better[..., None], trial_gradient, gradient)
         size = np.where(better, trial_size, size)
         length = np.where(better, np.minimum(1.0, 2.0 * length), 0.5 * length)
     worst = float(np.max(longest))
@@ -191,5 +229,6 @@ def adjoint(
     Returns:
         ``(cotangents (..., N, D), weight gradients (..., N))``.
     """
-    z = solve(hessian(logs, distances, weights, stretch), g)[..., None, :]
+    across, bend = hessian_parts(norm(logs), distances, weights, stretch)
+    z = solve(hessian(logs, across, bend), g)[..., None, :]
     return column(weights) * z, dot(logs, z) / nonzero(total)
