@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from .._validate import as_bool, near_miss
+from .._validate import near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
@@ -19,7 +19,7 @@ from ._attend import check_nodes, defaulted
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs, cotangent
+from ._inputs import Call, Inputs, check_inputs, cotangent
 from ._prepared import Prepared, check_query
 
 
@@ -113,25 +113,8 @@ class Routed(Attention):
         return linear(q, p["w_router"], p["b_router"])
 
     def _query(self, query: Any) -> Inputs:
-        return self._check(query, np.zeros((1, self.dim)), None, None, None, weights_only=True, routing=True)
-
-    def _check(self, *args: Any, routing: bool = False, **rules: Any) -> Inputs:
-        if routing:  # only the query matters: no metadata to ask for
-            from ._inputs import check_inputs
-
-            return check_inputs(
-                *args[:3],
-                dim=self.dim,
-                heads=None,
-                finite=self.check_finite,
-                any_value_width=False,
-                attn_mask=None,
-                metadata=None,
-                needs=(),
-                uses=(),
-                **rules,
-            )
-        return super()._check(*args, **rules)
+        # Only the query matters: there is no metadata to ask for.
+        return check_inputs(self._expected._replace(needs=()), query, np.zeros((1, self.dim)), None, weights_only=True)
 
     def router_logits(self, query: Any) -> np.ndarray:
         """The router's logits, (X,) for a single query, else (..., M, X)."""
@@ -147,23 +130,25 @@ class Routed(Attention):
 
     # -- the passes --------------------------------------------------------------------------------------------
 
-    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
-        as_bool(training, "training")
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        call = Call(call.need_weights, differentiate=call.differentiate)  # experts do not drop weights
+        if call.differentiate or x.v is None:
+            return super()._run(x, call)
         gates = self._gates(self._logits(x.q, self._params(x.q.dtype)))
 
         def run(i: int, rows: _Rows) -> tuple[Any, Any, None]:
-            member, part = self._members[i], self._part(i, rows, x, need_weights)
-            out = _in_kernel(member, part, need_weights)
-            return (*member._evaluate(part, need_weights, False, None), None) if out is None else (out, None, None)
+            member, part = self._members[i], self._part(i, rows, x, call.need_weights)
+            out = _in_kernel(member, part, call.need_weights)
+            return (*member._run(part, call)[:2], None) if out is None else (out, None, None)
 
-        return self._mix(x, gates, need_weights, run)[:2]
+        return (*self._mix(x, gates, call.need_weights, run)[:2], None)
 
     def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
         # Nothing was projected, the experts do that themselves.
         q = check_query(self, query, prepared, values)
         x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
         wanted = x._replace(v=None) if call.get("weights_only") else x
-        return x, *self._evaluate(wanted, call.get("need_weights", True), call.get("training", False), None)
+        return x, *self._run(wanted, Call(call.get("need_weights", True)))[:2]
 
     def _part(self, i: int, rows: _Rows, x: Inputs, need_weights: bool) -> Inputs:
         """What expert i sees."""
@@ -207,7 +192,9 @@ class Routed(Attention):
         m_rows, n_keys = q.shape[-2], k.shape[-2]
 
         def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
-            return self._members[i]._run(self._part(i, rows, x, weighted), weighted or v is None, False, None)
+            return self._members[i]._run(
+                self._part(i, rows, x, weighted), Call(weighted or v is None, differentiate=True)
+            )
 
         out, weights, runs = self._mix(x, gates, need_weights, run)
 
@@ -256,15 +243,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend(
-        self,
-        graph: Any,
-        queries: Any,
-        keys: Any,
-        values: Any,
-        need_weights: bool,
-        training: Any,
-        rng: Any,
-        differentiate: bool,
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         for member in self._members:  # before the graph is cut into the rows of each expert
@@ -273,12 +252,13 @@ class Routed(Attention):
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
         out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)
-        weights = np.zeros(graph.indices.size, q.dtype) if need_weights else None
+        weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
+        inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
         row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
         for i, member in enumerate(self._members):
             chosen = gates.shares[:, i] != 0
-            if self.all_in_backward and differentiate:
+            if self.all_in_backward and call.differentiate:
                 chosen = np.ones_like(chosen)
             if not chosen.any():
                 continue
@@ -286,7 +266,7 @@ class Routed(Attention):
             whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
             part = graph if whole or chosen.all() else _keep_rows(graph, chosen, row_of)
             kept = np.ones(row_of.size, bool) if part is graph else chosen[row_of]
-            o, w, pull = member._attend(part, q, k, v, need_weights or differentiate, training, rng, differentiate)
+            o, w, pull = member._attend(part, q, k, v, inner)
             share = gates.shares[:, i, None]
             out += share * o
             if weights is not None:
