@@ -68,7 +68,7 @@ def _has_zero_row(x: np.ndarray) -> bool:
     rows = x if x.ndim else x[None]
     # The first column, nearly always free of zeros, settles it.
     first = rows[..., 0]
-    return np.count_nonzero(first) < first.size and not rows.any(axis=-1).all()
+    return bool(np.count_nonzero(first) < first.size and not rows.any(axis=-1).all())
 
 
 def _any_large(inputs: Iterable[Any]) -> bool:

@@ -65,6 +65,10 @@ class Expected(NamedTuple):
     uses: tuple[str, ...]
     finite: bool
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.needs + self.uses
+
 
 class Call(NamedTuple):
     """How a pass runs: the same value through all its stages.
