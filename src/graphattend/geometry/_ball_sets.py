@@ -133,7 +133,7 @@ class _BallSpace(NewtonSpace):
     """The ball as `_mean.frechet_mean` sees it."""
 
     def __init__(self, points: Array, weights: Array, c: float) -> None:
-        super().__init__(points, weights, hyperbolic_stretch(c))
+        super().__init__(points, weights)
         self.c = c
 
     def logs(self, m: Array) -> tuple[Array, Array]:
@@ -143,8 +143,8 @@ class _BallSpace(NewtonSpace):
     def move(self, m: Array, v: Array) -> Array:
         return _ball.project(_ball.expmap(m, v, self.c), self.c, 1e-12)
 
-    def distances(self, m: Array, lengths: Array) -> Array:
-        return np.asarray(2.0 * lengths / column(gap(m, self.c)))
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        return hyperbolic_stretch(2.0 * lengths / column(gap(m, self.c)), self.c)
 
     def norm(self, m: Array, v: Array) -> Array:
         return np.asarray(2.0 * norm(v) / gap(m, self.c))
@@ -171,8 +171,7 @@ def frechet_mean_vjp(
         logs, pull = _ball.logmap_vjp(m[..., None, :], points, c)
         g = np.where(column(empty), 0.0, g)
         total = weights.sum(axis=-1, keepdims=True)
-        distances = space.distances(m, norm(logs))
-        cotangents, gw = adjoint(logs, distances, shares, total, space.stretch, g)
+        cotangents, gw = adjoint(logs, space.stretch(m, norm(logs)), shares, total, g)
         _, gp, gc = pull(cotangents)
         return gp, unbroadcast(gw, weights.shape), gc
 

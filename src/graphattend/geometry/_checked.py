@@ -21,7 +21,6 @@ from .._validate import (
     check_length,
     check_ndim,
     check_nonempty,
-    common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, NumericalInstabilityError
@@ -123,7 +122,10 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
         The first `admitted` arrays are points that may lie off it.
         """
-        dtype = common_dtype(*arrays)[0].dtype
+        dtype = arrays[0].dtype
+        for x in arrays:
+            if x.dtype != dtype:
+                dtype = np.dtype(np.float64)
         inner = [x.astype(np.float64, copy=False) for x in arrays]
         with silence():
             backs = []

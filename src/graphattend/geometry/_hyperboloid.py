@@ -141,7 +141,7 @@ class FrameSpace(NewtonSpace):
     """
 
     def __init__(self, points: Array, weights: Array, c: float) -> None:
-        super().__init__(points, weights, hyperbolic_stretch(c))
+        super().__init__(points, weights)
         self.c = c
 
     def logs(self, m: Array) -> tuple[Array, Array]:
@@ -150,6 +150,9 @@ class FrameSpace(NewtonSpace):
 
     def move(self, m: Array, v: Array) -> Array:
         return exp_frame(m, v, self.c)
+
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        return hyperbolic_stretch(lengths, self.c)
 
     def resolution(self, m: Array) -> Array:
         return np.asarray(32.0 * np.finfo(np.float64).eps * time(m, self.c) / math.sqrt(self.c))

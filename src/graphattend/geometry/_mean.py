@@ -12,14 +12,6 @@ import numpy as np
 from ..errors import NumericalInstabilityError
 from ._numeric import Array, balance, column, dot, nonzero, norm
 
-#: d -> second derivative of d^2/2 across the geodesic (along it, it is one): d coth d, d cot d.
-Stretch = Callable[[Array], Array]
-
-
-def balanced(weights: Array) -> tuple[Array, Array]:
-    """Weights times a power of two per row, which brings the largest to about one, and these factors (..., 1)."""
-    return balance(weights, weights.max(axis=-1, keepdims=True))
-
 
 def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:
     """A mean ``rule(points, weights, ...)`` with its pullback, for weights of any scale.
@@ -33,7 +25,7 @@ def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Ar
         largest = weights.max(axis=-1)
         if largest.min() > 1e-100 and largest.max() < 1e100:
             return rule(points, weights, *arguments, **options)
-        shares, factor = balanced(weights)
+        shares, factor = balance(weights, largest[..., None])
         out, pull = rule(points, shares, *arguments, **options)
 
         def pullback(g: Array) -> tuple[Array, ...]:
@@ -47,20 +39,16 @@ def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Ar
 
 def normalized(weights: Array) -> tuple[Array, Array]:
     """Weights with sum one along the last axis (uniform where all are zero), and where all are zero."""
-    weights, _ = balanced(weights)
+    weights, _ = balance(weights, weights.max(axis=-1, keepdims=True))
     total = weights.sum(axis=-1, keepdims=True)
     empty = total == 0.0
     return np.where(empty, 1.0 / weights.shape[-1], weights / np.where(empty, 1.0, total)), empty[..., 0]
 
 
-def hyperbolic_stretch(c: float) -> Stretch:
-    """D coth d in hyperbolic space of curvature -c."""
-
-    def stretch(d: Array) -> Array:
-        angle = math.sqrt(c) * d
-        return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
-
-    return stretch
+def hyperbolic_stretch(d: Array, c: float) -> Array:
+    """D coth d in hyperbolic space of curvature -c: see `hessian_parts`."""
+    angle = math.sqrt(c) * d
+    return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
 
 
 def hessian(logs: Array, across: Array, bend: Array) -> Array:
@@ -69,14 +57,14 @@ def hessian(logs: Array, across: Array, bend: Array) -> Array:
     return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
 
 
-def hessian_parts(lengths: Array, distances: Array, weights: Array, stretch: Stretch) -> tuple[Array, Array]:
+def hessian_parts(lengths: Array, h: Array, weights: Array) -> tuple[Array, Array]:
     """The Hessian of Σ w d^2/2 is across·I + Σ bend · log logᵀ, where the metric is a multiple of the Euclidean one.
 
-    It is Σ w (h I + (1 - h) u uᵀ) with u = log/|log|, h = stretch(d). Lengths |log|, distances and weights (..., N) ->
-    (...) and (..., N).
+    It is Σ w (h I + (1 - h) u uᵀ) with u = log/|log|. The stretch h is the second derivative of d^2/2 across the
+    geodesic (along it, it is one): d coth d, d cot d. Lengths |log|, h and weights (..., N) -> (...) and (..., N).
     """
-    h = stretch(distances)
-    return (weights * h).sum(axis=-1), weights * (1.0 - h) / nonzero(lengths * lengths)
+    squares = lengths * lengths
+    return (weights * h).sum(axis=-1), weights * (1.0 - h) / (squares + (squares == 0.0))
 
 
 #: Where the iteration for a mean ends if nothing else is asked for.
@@ -92,11 +80,10 @@ class NewtonSpace:
     Args:
         points: (..., N, D).
         weights: (..., N), sum one.
-        stretch: Curvature's part of the Hessian.
     """
 
-    def __init__(self, points: Array, weights: Array, stretch: Stretch) -> None:
-        self.points, self.weights, self.stretch = points, weights, stretch
+    def __init__(self, points: Array, weights: Array) -> None:
+        self.points, self.weights = points, weights
 
     def logs(self, m: Array) -> tuple[Array, Array]:
         """Tangent vectors at m (..., D) that reach the points, (..., N, D), and their Euclidean lengths (..., N)."""
@@ -110,19 +97,19 @@ class NewtonSpace:
         """Riemannian length that rounding the coordinates of m (..., D) amounts to."""
         raise NotImplementedError
 
-    def distances(self, m: Array, lengths: Array) -> Array:
-        """Riemannian lengths (..., N) of tangent vectors at m (..., D), from their Euclidean ones."""
-        return lengths
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        """Curvature's part of the Hessian, see `hessian_parts`, from the Euclidean lengths (..., N) of vectors at m."""
+        raise NotImplementedError
 
     def norm(self, m: Array, v: Array) -> Array:
         """Riemannian length of v (..., D) at m (..., D)."""
-        return norm(v)
+        return np.sqrt(np.einsum("...d,...d->...", v, v))
 
     def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array:
         """The inverse of the Hessian times the gradient, to the precision that Newton's method needs."""
-        across, bend = hessian_parts(lengths, self.distances(m, lengths), self.weights, self.stretch)
+        across, bend = hessian_parts(lengths, self.stretch(m, lengths), self.weights)
         if logs.shape[-1] <= DIRECT_MAX_DIM:
-            return solve(hessian(logs, across, bend), gradient)
+            return np.asarray(np.linalg.solve(hessian(logs, across, bend), gradient[..., None])[..., 0])
         turned = np.swapaxes(logs, -1, -2)
 
         def times(z: Array) -> Array:
@@ -146,11 +133,6 @@ def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: A
         before, size = size, dot(residual, residual)
         direction = residual + column(size / nonzero(before)) * direction
     return z
-
-
-def solve(matrix: Array, vector: Array) -> Array:
-    """Batched linear systems, (..., D, D) and (..., D) -> (..., D)."""
-    return np.asarray(np.linalg.solve(matrix, vector[..., None])[..., 0])
 
 
 class Space(Protocol):
@@ -218,9 +200,7 @@ def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations
     )
 
 
-def adjoint(
-    logs: Array, distances: Array, weights: Array, total: Array, stretch: Stretch, g: Array
-) -> tuple[Array, Array]:
+def adjoint(logs: Array, h: Array, weights: Array, total: Array, g: Array) -> tuple[Array, Array]:
     """Implicit derivative of the mean: cotangents of the logarithms and gradients of the weights.
 
     At the mean Σ w log_m(x) = 0, and its derivative with respect to m is minus the Hessian H. With z = H⁻¹ g the
@@ -229,6 +209,6 @@ def adjoint(
     Returns:
         ``(cotangents (..., N, D), weight gradients (..., N))``.
     """
-    across, bend = hessian_parts(norm(logs), distances, weights, stretch)
-    z = solve(hessian(logs, across, bend), g)[..., None, :]
+    across, bend = hessian_parts(norm(logs), h, weights)
+    z = np.linalg.solve(hessian(logs, across, bend), g[..., None])[..., None, :, 0]
     return column(weights) * z, dot(logs, z) / nonzero(total)

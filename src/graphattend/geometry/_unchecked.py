@@ -6,7 +6,7 @@ Each function gives a value and its pullback. Points are taken as they are: they
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,17 @@ from ._numeric import Array
 TILE_ELEMENTS = 4_000_000
 
 
-def _is_ours(manifold: Any, *methods: str) -> bool:
+@cache
+def _is_ours(cls: Any, *methods: str) -> bool:
     """Whether these methods are those of `CheckedManifold`, so that its hooks say the same."""
-    if not isinstance(manifold, CheckedManifold):
-        return False
-    cls = type(manifold)
-    return not [name for name in methods if getattr(cls, name) is not getattr(CheckedManifold, name)]
+    return issubclass(cls, CheckedManifold) and all(
+        getattr(cls, name) is getattr(CheckedManifold, name) for name in methods
+    )
 
 
 def project(manifold: Any, x: Array) -> Rule:
     """Any vectors (..., D) put onto the manifold."""
-    if _is_ours(manifold, "project"):
+    if _is_ours(manifold.__class__, "project"):
         return manifold._rounded(partial(manifold._onto, dtype=x.dtype), x, is_point=False)
     y, pull = ask(manifold.project, x)
     # A manifold of the user may leave points alone and have no rule for that. Where there is one it counts, also for
@@ -42,7 +42,7 @@ def project(manifold: Any, x: Array) -> Rule:
 
 def distances(manifold: Any, x: Array, y: Array) -> Rule:
     """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N), in bounded memory."""
-    if _is_ours(manifold, "dist", "pairwise"):
+    if _is_ours(manifold.__class__, "dist", "pairwise"):
         if not manifold._pairs_by_difference:
             return manifold._rounded(manifold._pairs, x, y, is_point=False)
 
@@ -87,7 +87,7 @@ def means(manifold: Any, aggregation: str, points: Array, weights: Array) -> Rul
     """
     alive = weights.any(axis=-1, keepdims=True)
     method = "midpoint" if aggregation == "midpoint" else "frechet_mean"
-    if _is_ours(manifold, method):
+    if _is_ours(manifold.__class__, method):
         out, pull = manifold._rounded(partial(manifold._rows, aggregation), points, weights, is_point=True)
     else:
         shared = points[..., None, :, :]

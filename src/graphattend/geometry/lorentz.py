@@ -180,7 +180,7 @@ class Lorentz(CheckedManifold):
             logs = log_frame(at, s, c)
             distances = norm(logs)
             total = weights.sum(axis=-1, keepdims=True)
-            cotangents, gw = adjoint(logs, distances, shares, total, space.stretch, from_frame(m, g, c))
+            cotangents, gw = adjoint(logs, space.stretch(m, distances), shares, total, from_frame(m, g, c))
             # The derivative of the logarithm by its end is parallel transport, across the geodesic times d / sinh d.
             u = logs / column(nonzero(distances))
             along = column(dot(cotangents, u)) * u

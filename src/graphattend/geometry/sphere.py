@@ -25,6 +25,9 @@ def _unit(z: Array) -> tuple[Array, Array]:
     return np.where(length == 0.0, np.eye(1, z.shape[-1])[0], z / nonzero(length)), length
 
 
+_DOUBLE = np.dtype(np.float64)
+
+
 class _Arc(NamedTuple):
     """Angle between x and y, unit vectors towards the middle of the arc and from x to y, both lengths."""
 
@@ -54,7 +57,8 @@ def _between(x: Array, y: Array) -> _Arc:
     (x, x_factor), (y, y_factor) = _tame(x), _tame(y)
     w, p = y - x, y + x
     x_length, y_length = norm(x), norm(y)
-    slant = (dot(w, p) / nonzero((x_length + y_length) ** 2))[..., None]
+    both = (x_length + y_length) ** 2
+    slant = (dot(w, p) / (both + (both == 0.0)))[..., None]
     angle, middle, chord = _unit_arc(x, w - slant * p, p - slant * w)
     return _Arc(angle, middle, chord, x_length / x_factor, y_length / y_factor)
 
@@ -89,11 +93,6 @@ def _angle_cot(angle: Array) -> Array:
     return np.where(near, polynomial(_COT, angle * angle), safe / np.tan(safe))
 
 
-def _convex_stretch(angle: Array) -> Array:
-    # Beyond a quarter turn the problem is not convex; a positive value keeps the step downhill.
-    return np.maximum(_angle_cot(angle), 0.05)
-
-
 class _UnitSphere(NewtonSpace):
     """The sphere of radius one as `_mean.frechet_mean` sees it."""
 
@@ -103,8 +102,12 @@ class _UnitSphere(NewtonSpace):
         return angle[..., None] * _towards(angle, middle, chord, 1.0), angle
 
     def move(self, m: Array, v: Array) -> Array:
-        angle = norm(v)
-        return _unit(np.cos(angle)[..., None] * m + sinc(angle)[..., None] * v)[0]
+        angle = norm(v)[..., None]
+        return _unit(np.cos(angle) * m + np.sinc(angle / np.pi) * v)[0]
+
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        # Beyond a quarter turn the problem is not convex; a positive value keeps the step downhill.
+        return np.maximum(_angle_cot(lengths), 0.05)
 
     def resolution(self, m: Array) -> float:
         return 32.0 * float(np.finfo(np.float64).eps)
@@ -149,9 +152,8 @@ class Sphere(CheckedManifold):
         point[0] = self._radius
         return point
 
-    def _scaled(self, z: Array) -> Rule:
-        """`z` brought to the radius; zero goes to the origin."""
-        unit, length = _unit(z)
+    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        unit, length = _unit(x)
         radius = self._radius
 
         def pullback(g: Array) -> tuple[Array, ...]:
@@ -159,9 +161,6 @@ class Sphere(CheckedManifold):
             return (np.where(length == 0.0, 0.0, radius * across / nonzero(length)),)
 
         return radius * unit, pullback
-
-    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        return self._scaled(x)
 
     def _dist(self, x: Array, y: Array) -> Rule:
         arc = _between(x, y)
@@ -176,7 +175,7 @@ class Sphere(CheckedManifold):
     def _exp(self, x: Array, v: Array) -> Rule:
         theta = norm(v) / self._radius
         cosine, quotient = np.cos(theta), sinc(theta)
-        y, pull = self._scaled(column(cosine) * x + column(quotient) * v)
+        y, pull = self._onto(column(cosine) * x + column(quotient) * v, _DOUBLE)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             (g,) = pull(g)
@@ -217,7 +216,7 @@ class Sphere(CheckedManifold):
         return v, pullback
 
     def _middle(self, points: Array, weights: Array) -> Rule:
-        m, pull = self._scaled((weights[..., None, :] @ points)[..., 0, :])
+        m, pull = self._onto((weights[..., None, :] @ points)[..., 0, :], _DOUBLE)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             g = pull(g)[0][..., None, :]
@@ -230,7 +229,7 @@ class Sphere(CheckedManifold):
         root = math.sqrt(self.curvature)
         unit, _ = _unit(points)
         start, _ = _unit((shares[..., None, :] @ points)[..., 0, :])
-        space = _UnitSphere(unit, shares, _convex_stretch)
+        space = _UnitSphere(unit, shares)
         m = frechet_mean(space, start, tolerance=root * tolerance, max_iterations=max_iterations) / root
         if empty.any():
             m = np.where(column(empty), self.origin(points.shape[-1]), m)
@@ -239,7 +238,7 @@ class Sphere(CheckedManifold):
             g = np.where(column(empty), 0.0, self._tangent(m, g))
             logs, pull = self._log(m[..., None, :], points)
             total = weights.sum(axis=-1, keepdims=True)
-            cotangents, gw = adjoint(logs, norm(logs), shares, total, lambda d: _angle_cot(root * d), g)
+            cotangents, gw = adjoint(logs, _angle_cot(root * norm(logs)), shares, total, g)
             return pull(cotangents)[1], gw
 
         return m, pullback
@@ -261,7 +260,7 @@ class Sphere(CheckedManifold):
         """
         sizes = as_shape(shape)
         self._check_dim(sizes[-1], "shape")
-        return self._scaled(as_rng(rng).standard_normal(sizes))[0]
+        return self._onto(as_rng(rng).standard_normal(sizes), _DOUBLE)[0]
 
     def to_config(self) -> dict[str, Any]:
         """``{"type": "sphere", "curvature": ...}``."""
