@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ._widening import widening
 from .favor import Directions, check_projection, exponents, features
+from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
 
 #: Sums over keys and their pullback to fq (or hq), fk (or hk) and v.
@@ -327,6 +329,49 @@ def _causal_apart(hq: np.ndarray, hk: np.ndarray, v: np.ndarray) -> _Sums:
     return out, pull
 
 
+_Rule = tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, ...]]]
+
+
+def _linear(q: np.ndarray, k: np.ndarray, v: np.ndarray, is_causal: bool, directions: Directions, eps: float) -> _Rule:
+    """Linear attention of checked arrays, and the pullback to them and to the directions."""
+    fq, pull_q = exponents(q, directions) if eps == 0 else features(q, directions, True, eps)
+    fk, pull_k = exponents(k, directions) if eps == 0 else features(k, directions, False, eps)
+    out, pull = (mix if eps else attend_exponents)(fq, fk, v, is_causal)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, ...]:
+        gfq, gfk, gv = pull(g)
+        gq, gw_q = pull_q(unbroadcast(gfq, fq.shape))
+        gk, gw_k = pull_k(unbroadcast(gfk, fk.shape))
+        return gq, gk, unbroadcast(gv, v.shape), gw_q + gw_k
+
+    return out, pullback
+
+
+def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.ndarray) -> _Rule:
+    """Causal rows up to each key that holds rubbish are computed without it and all that comes later."""
+    m_rows = q.shape[-2]
+    bad = np.unique(np.concatenate([np.nonzero(rubbish(x))[-1] for x in (k, v)]))
+    ends = [int(i) for i in bad if 0 < i < m_rows] + [m_rows]
+    parts = [run(q[..., :end, :], k[..., :end, :], v[..., :end, :], True) for end in ends]
+    starts = [0, *ends[:-1]]
+    out = np.concatenate([o[..., start:, :] for start, (o, _) in zip(starts, parts, strict=True)], axis=-2)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, ...]:
+        gq, gk, gv = (np.zeros_like(x) for x in (q, k, v))
+        gw: Any = 0
+        for start, end, (_, pull) in zip(starts, ends, parts, strict=True):
+            mine = g[..., :end, :].copy()
+            mine[..., :start, :] = 0
+            part_q, part_k, part_v, part_w = pull(mine)
+            gq[..., start:end, :] = part_q[..., start:, :]
+            gk[..., :end, :] += part_k
+            gv[..., :end, :] += part_v
+            gw = gw + part_w
+        return gq, gk, gv, gw
+
+    return out, pullback
+
+
 @widening
 def _linear_attention_vjp(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
@@ -343,17 +388,15 @@ def _linear_attention_vjp(
     rows = q if q.ndim > 1 else q[None]
     broadcast_shapes("query, key, value", rows.shape[:-2], k.shape[:-2], v.shape[:-2])
     w = check_projection(q, projection)
-    as_bool(is_causal, "is_causal")
-    eps = as_number(eps, "eps", minimum=0.0)
-    fq, pull_q = exponents(rows, w) if eps == 0 else features(rows, w, True, eps)
-    fk, pull_k = exponents(k, w) if eps == 0 else features(k, w, False, eps)
-    out, pull = (mix if eps else attend_exponents)(fq, fk, v, is_causal)
+    run = functools.partial(_linear, directions=w, eps=as_number(eps, "eps", minimum=0.0))
+    if as_bool(is_causal, "is_causal") and holds_rubbish(k, v):
+        out, pull = _in_prefixes(run, rows, k, v)
+    else:
+        out, pull = run(rows, k, v, is_causal)
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        gfq, gfk, gv = pull(np.asarray(g, q.dtype).reshape(out.shape))
-        gq, gw_q = pull_q(unbroadcast(gfq, fq.shape))
-        gk, gw_k = pull_k(unbroadcast(gfk, fk.shape))
-        return gq.reshape(q.shape), gk, unbroadcast(gv, v.shape), gw_q + gw_k
+        gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
+        return gq.reshape(q.shape), gk, gv, gw
 
     return out if q.ndim > 1 else out[..., 0, :], pullback
 

@@ -161,7 +161,7 @@ def frechet_mean(
             step = newton_step(logs, distances, weights, stretch, gradient)
         longest = manifold.norm(m, step)
         limit = tolerance + manifold._resolution(m)
-        if np.all(longest <= limit):
+        if np.all((longest <= limit) | np.isnan(longest)):  # NaN passes, and does not hold up the others
             return m
         trial = manifold.expmap(m, column(length) * step)
         trial_logs, trial_gradient, trial_size = look(trial)

@@ -30,9 +30,10 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
 from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._hidden import apart, visible_nodes, without_rubbish
 from ._inputs import Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._overflow import double, steady, steady_gradients
-from ._prepared import Prepared, prepare, use
+from ._prepared import Prepared, prepare, use, use_anew
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,6 +110,11 @@ class Attention(Configured):
     def output_manifold(self) -> Any:
         """The manifold that the output lies on, or None for a flat space."""
         return None
+
+    @property
+    def sees_all_nodes(self) -> bool:
+        """Whether `attend` looks beyond the neighbours, so that no node is hidden from it."""
+        return False
 
     @property
     def input_manifolds(self) -> tuple[Any, ...]:
@@ -228,7 +234,7 @@ class Attention(Configured):
             **({"finite": self.check_finite} | rules),
         )
         self._check_metadata(inputs.metadata)
-        return inputs
+        return without_rubbish(inputs, self.heads, self.is_causal)
 
     def _drop(self, shape: tuple[int, ...], training: Any, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
         if not as_bool(training, "training") or self.dropout == 0:
@@ -281,7 +287,7 @@ class Attention(Configured):
             x = self._check(query, keys, values, attn_mask, metadata)
             out, weights = steady(
                 x.q.dtype,
-                lambda wide: self._evaluate(double(x) if wide else x, need_weights, training, rng),
+                lambda wide: self._evaluate_seen(double(x) if wide else x, need_weights, training, rng),
                 (x.q, x.k),
                 finite=self.check_finite,
             )
@@ -295,6 +301,14 @@ class Attention(Configured):
     def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
         """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
         return self._run(x, need_weights, training, rng)[:2]
+
+    def _evaluate_seen(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+        """`_evaluate` where rows may see different rubbish."""
+        return apart(self, x, rng, lambda y, r: (*self._evaluate(y, need_weights, training, r), None))[:2]
+
+    def _run_seen(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Any]:
+        """`_run` where rows may see different rubbish."""
+        return apart(self, x, rng, lambda y, r: self._run(y, need_weights, training, r))
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -326,9 +340,14 @@ class Attention(Configured):
     def _use_steady(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Any, Any, Inputs]:
         """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
         q = as_float(query, "query", beside=prepared.keys.dtype)
+        hides = call.get("attn_mask") is not None or self.is_causal
 
         def compute(wide: bool) -> tuple[Any, Any, Inputs]:
-            x, out, weights = self._use(q.astype(np.float64) if wide else q, prepared, values, **call)
+            given = q.astype(np.float64) if wide else q
+            if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+                x, out, weights = use_anew(self, given, prepared, values, **call)
+            else:
+                x, out, weights = self._use(given, prepared, values, **call)
             return out, weights, x
 
         return steady(np.result_type(q, prepared.keys), compute, (q, prepared.keys), finite=self.check_finite)
@@ -378,7 +397,7 @@ class Attention(Configured):
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
             (weights,) = steady(
                 x.q.dtype,
-                lambda wide: (self._run(double(x) if wide else x, True, False, None)[1],),
+                lambda wide: (self._run_seen(double(x) if wide else x, True, False, None)[1],),
                 (x.q, x.k),
                 finite=self.check_finite,
             )
@@ -422,7 +441,7 @@ class Attention(Configured):
         dtype = x.q.dtype
 
         def run(wide: bool) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._run(double(x) if wide else x, need_weights, training, rng)
+            out, weights, pull = self._run_seen(double(x) if wide else x, need_weights, training, rng)
             return out, weights, pull, out.dtype
 
         out, weights, pull, inner = steady(dtype, run, (x.q, x.k), finite=self.check_finite)
@@ -503,17 +522,24 @@ class Attention(Configured):
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
         floats = dict(zip(found, as_floats(found, *found.values()), strict=True))
-        given = [floats.get(n) for n, _ in named]
+        given = tuple(floats.get(n) for n, _ in named)
         dtype = np.result_type(*(a.dtype for a in given if a is not None))
 
+        shown = visible_nodes(self, graph, given)
+
         def compute(wide: bool) -> tuple[Any, Any, Any]:
-            q, k, v = (a.astype(np.float64) if wide and a is not None else a for a in given)
+            q, k, v = (a.astype(np.float64) if wide and a is not None else a for a in shown)
             return self._attend(graph, q, k, v, *call)
 
-        out, weights, pull = steady(dtype, compute, tuple(given), finite=self.check_finite, argument="queries, keys")
+        out, weights, pull = steady(dtype, compute, shown, finite=self.check_finite, argument="queries, keys")
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            return steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
+            from ._attend import defaulted
+
+            g = steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
+            if shown is given:
+                return g
+            return defaulted(g.query, g.keys, g.values, g.parameters, g.metadata, values is None, keys is None)
 
         return out, weights, pullback
 

@@ -99,6 +99,11 @@ class Routed(Attention):
         return any(m.rows_are_positions for m in self._members)
 
     @property
+    def sees_all_nodes(self) -> bool:
+        """Whether that holds for any of the experts."""
+        return any(m.sees_all_nodes for m in self._members)
+
+    @property
     def input_manifolds(self) -> tuple[Any, ...]:
         """Those of the experts, which share their inputs."""
         return tuple(space for m in self._members for space in m.input_manifolds)
@@ -267,7 +272,8 @@ class Routed(Attention):
         differentiate: bool,
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
-        for member in self._members:  # before the graph is cut into the rows of each expert
+        members = [_trusting(m) for m in self._members]
+        for member in members:  # before the graph is cut into the rows of each expert
             if graph.edge_features is not None and "edge_features" in member.needed + member.used:
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
@@ -276,7 +282,7 @@ class Routed(Attention):
         weights = np.zeros(graph.indices.size, q.dtype) if need_weights else None
         runs: list[tuple[Any, ...]] = []
         row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
-        for i, member in enumerate(self._members):
+        for i, member in enumerate(members):
             chosen = gates.shares[:, i] != 0
             if self.all_in_backward and differentiate:
                 chosen = np.ones_like(chosen)
@@ -419,6 +425,13 @@ class _Rows:
         out = np.zeros((*self.batch, *part.shape[1:]), part.dtype)
         self._add_entries(out, part)
         return unbroadcast(out, like.shape)
+
+
+def _trusting(member: Attention) -> Attention:
+    """An expert that does not look for NaN once more: it was refused, or wanted, where the nodes were checked."""
+    other = copy.copy(member)
+    object.__setattr__(other, "check_finite", False)
+    return other
 
 
 def _adds_edges(i: int, member: Attention) -> UnsupportedError:

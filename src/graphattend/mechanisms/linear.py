@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -41,6 +42,11 @@ class PreparedState(Prepared):
 
     state: KeyState
     streamed: bool = False
+
+    @cached_property
+    def holds_rubbish(self) -> bool:
+        """As for all prepared keys; a streamed state has none that a mask could hide."""
+        return not self.streamed and super().holds_rubbish
 
     def extended(self, keys: Any, values: Any) -> PreparedState:
         """The state after more keys have come; this one stays as it is. Time and memory do not grow.
