@@ -13,20 +13,40 @@ from .._validate import all_finite
 from .._vjp import unbroadcast
 
 
+def rubbish(x: np.ndarray) -> np.ndarray:
+    """The rows (...) of x (..., D) that hold NaN, infinity or numbers whose products overflow."""
+    return np.asarray(~(np.abs(x).max(axis=-1) <= np.finfo(x.dtype).max ** 0.25))
+
+
+def holds_rubbish(*arrays: np.ndarray | None) -> bool:
+    """Whether any row does, without an array for it."""
+    for x in arrays:
+        if x is not None and x.size:
+            limit = np.finfo(x.dtype).max ** 0.25
+            if not (x.min() >= -limit and x.max() <= limit):
+                return True
+    return False
+
+
 def seen_pairs(mask: np.ndarray) -> np.ndarray:
     """A boolean mask, or the pairs that an additive one does not hide."""
     return mask if mask.dtype == np.bool_ else ~np.isneginf(mask)
 
 
+def unseen(seen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The keys of this shape (..., N) that no row sees, given the seen pairs (..., M, N)."""
+    seen = seen.any(axis=-2)
+    full = np.broadcast_to(seen, np.broadcast_shapes(seen.shape, shape))
+    return np.asarray(unbroadcast(full.astype(np.float32), shape) == 0)
+
+
 def without_unseen(x: np.ndarray, mask: np.ndarray, heads: bool = False) -> np.ndarray:
     """Keys or values (..., N, D) with zeros where the mask (..., [H,] M, N) hides them from every row."""
     seen = np.atleast_2d(seen_pairs(mask))
-    seen = seen.any(axis=(-3, -2) if heads and seen.ndim > 2 else -2)
-    if seen.all():
-        return x
-    shape = np.broadcast_shapes(seen.shape, x.shape[:-1])
-    counts = unbroadcast(np.broadcast_to(seen, shape).astype(np.float64), x.shape[:-1])
-    return np.where(counts[..., None] > 0, x, x.dtype.type(0))
+    if heads and seen.ndim > 2:
+        seen = seen.any(axis=-3)
+    hidden = unseen(seen, x.shape[:-1])
+    return np.where(hidden[..., None], x.dtype.type(0), x) if hidden.any() else x
 
 
 def pairs_to_watch(mask: np.ndarray | None, *arrays: np.ndarray) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    all_finite,
     as_bool,
     as_float,
     as_floats,
@@ -127,7 +128,7 @@ def check_inputs(
             check_length(v, "values", -2, k.shape[-2], "one value per key")
         if v.shape[-1] != dim and not any_value_width:
             check_length(v, "values", -1, dim, "the mechanism's dim")
-    if finite:
+    if finite and not all_finite(*[x for _, x, _ in named]):
         for name, x, _ in named:
             check_finite(x, name)
     if q.dtype != k.dtype or (v is not None and v.dtype != q.dtype):
