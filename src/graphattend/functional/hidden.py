@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import simd
-from .._range import silence
+from .._float64_fallback import silence
 from .._validate import all_finite
 from .._vjp import unbroadcast
 

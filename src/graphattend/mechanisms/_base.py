@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import steady, steady_gradients
 from .._validate import as_float, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
@@ -33,7 +34,6 @@ from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._inputs import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
-from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use, use_anew
 
 
@@ -301,7 +301,7 @@ class Attention(Configured):
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
             out, weights, _ = steady(
-                self._run_seen, x, call, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
+                self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if x.single:
             out = out[..., 0, :]
@@ -358,7 +358,6 @@ class Attention(Configured):
         return steady(
             compute,
             q,
-            widen=lambda q: q.astype(np.float64),
             inputs=(q, prepared.keys),
             dtype=np.result_type(q, prepared.keys),
             finite=self.check_finite,
@@ -410,7 +409,7 @@ class Attention(Configured):
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
             weighted = Call(need_weights=True)
             _, weights, _ = steady(
-                self._run_seen, x, weighted, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
+                self._run_seen, x, weighted, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
@@ -456,9 +455,7 @@ class Attention(Configured):
             out, weights, pull = self._run_seen(x, call)
             return out, weights, pull, out.dtype
 
-        out, weights, pull, inner = steady(
-            run, x, widen=double, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite
-        )
+        out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -482,7 +479,7 @@ class Attention(Configured):
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            return steady_gradients(dtype, lambda: gradients(grad_output, grad_weights), finite=self.check_finite)
+            return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
 
         return out, weights, pullback
 
@@ -535,7 +532,6 @@ class Attention(Configured):
         out, weights, pull = steady(
             lambda arrays: self._attend(graph, arrays[0], arrays[1], arrays[2], call),
             shown,
-            widen=lambda arrays: tuple(None if a is None else a.astype(np.float64) for a in arrays),
             inputs=shown,
             dtype=dtype,
             finite=self.check_finite,
@@ -545,7 +541,7 @@ class Attention(Configured):
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             from ._attend import defaulted
 
-            g = steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
+            g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
             if shown is given:
                 return g
             return defaulted(g.query, g.keys, g.values, g.parameters, g.metadata, values is None, keys is None)
