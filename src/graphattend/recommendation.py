@@ -10,6 +10,7 @@ import numpy as np
 from ._validate import as_int
 from .errors import InvalidConfigError
 from .graph import NeighborGraph, delta_hyperbolicity, density
+from .graph.properties import described
 
 #: From here on all pairs of nodes are too many to score.
 MANY_NODES = 4096
@@ -80,7 +81,7 @@ def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
     if dim is not None:
         dim = as_int(dim, "dim", minimum=1)
     dense = density(graph)
-    facts = f"{graph.num_nodes} nodes, {graph.num_edges} edges, density {dense:.2g}"
+    facts = f"{described(graph)}, density {dense:.2g}"
     triangles = _mean_clustering(graph)
     choice = _by_data(graph, dim) or _if_tree(graph, triangles) or _if_dense(graph, dense)
     key, options, reason = choice or _by_size(graph, triangles, dim)

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from ...storage_checks import Refused, parse_json
-from ..constructors import from_pairs
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
 from . import Format
+from .edge_table import MISSING, WEIGHT, EdgeTable, as_numbers, columns_of
+
+#: What tells links apart: networkx's key of parallel edges, d3's number, and ids.
+_IDS = ("key", "index", "id")
 
 
-def read(data: bytes, directed: bool | None) -> NeighborGraph:
+def read(data: bytes) -> EdgeTable:
     """An object with ``nodes`` and ``links`` (or ``edges``)."""
     content = parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file")
     nodes, links = _records(content, "nodes"), _records(content, "links" if "links" in content else "edges")
@@ -25,28 +28,22 @@ def read(data: bytes, directed: bool | None) -> NeighborGraph:
         numbers[_key(node.get("id", i), f"nodes[{i}]")] = i
     if len(numbers) != len(nodes):
         raise Refused("nodes: two nodes have the same id")
-    if directed is None:
-        directed = content.get("directed", False)
-        if not isinstance(directed, bool):
-            raise Refused("directed: expected true or false")
-    ends = [[_end(link, end, numbers, k) for k, link in enumerate(links)] for end in ("source", "target")]
-    sources, targets = np.array(ends, dtype=np.intp).reshape(2, -1)
-    layers = _column(nodes, "layer", "nodes")
-    if layers is not None and (layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31):
-        raise Refused("nodes: expected layers that are whole numbers")
-    columns: dict[str, np.ndarray | None] = {
-        "edge_weights": _weights(links),
-        "distances": _column(links, "distance", "links"),
-        "edge_features": _column(links, "features", "links"),
-    }
-    return from_pairs(
-        sources,
-        targets,
-        len(nodes),
-        directed,
-        columns,
-        layers=None if layers is None else layers.astype(np.intp),
+    directed = content.get("directed", False)
+    if not isinstance(directed, bool):
+        raise Refused("directed: expected true or false")
+    sources, targets = ([_end(link, end, numbers, k) for k, link in enumerate(links)] for end in ("source", "target"))
+    columns, weight = _columns(links)
+    return EdgeTable(
+        sources=sources,
+        targets=targets,
+        num_nodes=len(nodes),
         names=_names(nodes),
+        directed=directed,
+        columns=columns,
+        weight=weight,
+        ids=_IDS,
+        layers=_layers(nodes),
+        where=lambda k: f"links[{k}]",
     )
 
 
@@ -73,29 +70,25 @@ def _end(link: dict[str, Any], end: str, numbers: dict[Any, int], k: int) -> int
     return numbers[value]
 
 
-def _column(records: list[dict[str, Any]], name: str, where: str, missing: float | None = None) -> np.ndarray | None:
-    """The entries as float64, or None if no record has one."""
-    if not any(name in record for record in records):
+def _layers(nodes: list[dict[str, Any]]) -> np.ndarray | None:
+    """Their ``layer``, or None if no node has one."""
+    if not any("layer" in node for node in nodes):
         return None
-    values = [record.get(name, missing) for record in records]
-    try:
-        column = np.array(values)
-    except ValueError:  # ragged
-        column = np.array(None)
-    if column.dtype.kind not in "iuf":
-        raise Refused(f"{where}: expected a number (or equally long lists of numbers) as {name!r} in every entry")
-    return column.astype(np.float64)
+    layers = as_numbers([node.get("layer") for node in nodes])
+    if layers is None or layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31:
+        raise Refused("nodes: expected layers that are whole numbers on every node")
+    return layers.astype(np.intp)
 
 
-def _weights(links: list[dict[str, Any]]) -> np.ndarray | None:
-    """Their ``weight``, as networkx writes it, or ``value``, as d3's examples have it."""
-    weight, value = (_column(links, name, "links", missing=1.0) for name in ("weight", "value"))
-    if weight is not None and value is not None and not np.array_equal(weight, value):
-        raise Refused("links: have both 'weight' and 'value', which differ; one of them must go")
-    found = value if weight is None else weight
-    if found is not None and found.ndim != 1:
-        raise Refused(f"links: expected one number as {'value' if weight is None else 'weight'!r} in every entry")
-    return found
+def _columns(links: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """What links carry beside their ends, and which of it is their weight: d3 calls it ``value``."""
+    columns = {name: a for name, a in columns_of(links).items() if name not in ("source", "target")}
+    if WEIGHT in columns and "value" in columns:
+        weight, value = ([1.0 if v is MISSING else v for v in columns[name]] for name in (WEIGHT, "value"))
+        if weight != value:
+            raise Refused("links: have both 'weight' and 'value', which differ; one of them must go")
+        del columns["value"]
+    return columns, "value" if "value" in columns else WEIGHT
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
