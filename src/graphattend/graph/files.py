@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 _SIGNS = (
     (".npz", rb"PK\x03\x04"),
     (".json", rb"\s*\{"),
+    (".graphml", rb"(?s)\s*<.*?<graphml\b|\s*<graphml\b"),
+    (".gexf", rb"(?s)\s*<.*?<gexf\b|\s*<gexf\b"),
+    (".mtx", rb"(?i)%%MatrixMarket"),
+    (".net", rb"(?i)\*(vertices|network)\b"),
+    (".gml", rb"(?s)((Creator|Version)\b[^\n]*\n|\s|#[^\n]*\n)*graph\s*\["),
+    (".planetoid", rb"\x80\x02ccollections\ndefaultdict"),
+    (".faiss", rb"I(HN[fps2]|xM[p2])"),
     (".csv", rb"(?i)[^\r\n]*\bsource\b"),
     (".txt", rb""),
 )
@@ -103,6 +110,8 @@ def suffixes_of(name: str) -> tuple[str, str | None]:
     """The suffix that says the format, and that of the compression around it, if any."""
     path = PurePath(name)
     last = path.suffix.lower()
+    if last == ".graph" and path.name.startswith("ind."):  # METIS's graphs have this suffix, too
+        return ".planetoid", None
     return (PurePath(path.stem).suffix.lower(), last) if last in COMPRESSIONS else (last, None)
 
 

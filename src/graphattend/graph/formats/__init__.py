@@ -31,7 +31,7 @@ class Format:
         >>> from graphattend.graph.formats import FORMATS
         >>> table = FORMATS[".json"].read(b'{"nodes": [{}, {}], "links": [{"source": 0, "target": 1}]}')
         >>> table.sources, table.targets, table.directed
-        (array([0]), array([1]), False)
+        ([0], [1], False)
     """
 
     read: Callable[[bytes], EdgeTable]
@@ -58,8 +58,19 @@ _PLACES = {
     ".txt .edges .edgelist .el .ncol": "edges:EDGE_LIST",
     ".cites": "edges:CITATIONS",
     ".csv .tsv": "edges:TABLE",
-    ".json": "node_link:NODE_LINK",
+    ".json": "json_documents:JSON",
+    ".cyjs": "cytoscape:CYTOSCAPE",
     ".npz": "npz:NPZ",
+    ".graphml": "graphml:GRAPHML",
+    ".gexf": "gexf:GEXF",
+    ".gml": "gml:GML",
+    ".net": "pajek:PAJEK",
+    ".adjlist": "adjacency_list:ADJACENCY_LIST",
+    ".mtx": "matrix_market:MATRIX_MARKET",
+    ".graph .metis": "metis:METIS",
+    ".planetoid": "planetoid:PLANETOID",
+    ".faiss .index": "faiss_index:FAISS",
+    ".hnsw .hnswlib .bin": "hnswlib_index:HNSWLIB",
 }
 
 #: Formats by suffix; a module is imported when a file of its format is first read or written.
@@ -78,4 +89,7 @@ COMPRESSIONS: Registry[Compression] = Registry(
 )
 
 #: What reads a folder, by the name of a file or folder in it.
-FOLDERS: Registry[Callable[[str], EdgeTable]] = Registry("folder format", {})
+FOLDERS: Registry[Callable[[str], EdgeTable]] = Registry(
+    "folder format",
+    dict.fromkeys(("raw", "edge.csv.gz"), f"{__name__}.ogb:read_folder"),
+)

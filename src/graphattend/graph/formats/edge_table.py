@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +57,7 @@ class EdgeTable:
             text, None or `MISSING`.
         weight: Name of the column of weights where the caller names none, as `plain` has it.
         ids: Columns that tell edges apart and describe nothing.
+        twice: Whether an undirected edge is listed at both its ends.
         layers: Layer of each node, (V,).
         where: The place of edge k in the file, for messages.
 
@@ -75,12 +76,29 @@ class EdgeTable:
     columns: Mapping[str, Any] = field(default_factory=dict)
     weight: str = WEIGHT
     ids: Sequence[str] = ()
+    twice: bool = False
     layers: Any = None
     where: Callable[[int], str] = _edge
+
+    @classmethod
+    def of(cls, graph: NeighborGraph, **more: Any) -> EdgeTable:
+        """All of a graph."""
+        columns = {WEIGHT: graph.edge_weights, DISTANCE: graph.distances, FEATURES: graph.edge_features}
+        return cls(
+            sources=graph.indices,
+            targets=graph.targets,
+            num_nodes=graph.num_nodes,
+            names=graph.names,
+            columns={name: a for name, a in columns.items() if a is not None},
+            layers=graph.layers,
+            **more,
+        )
 
     def graph(self, wanted: Wanted) -> NeighborGraph:
         """The graph, with those columns as weights and features that the caller names or that are known."""
         directed = self.directed if wanted.directed is None else wanted.directed
+        if directed is False and self.twice:
+            return self._once().graph(wanted)
         return from_pairs(
             np.asarray(self.sources, dtype=np.intp),
             np.asarray(self.targets, dtype=np.intp),
@@ -89,6 +107,20 @@ class EdgeTable:
             self._data(wanted),
             layers=self.layers,
             names=self.names,
+        )
+
+    def _once(self) -> EdgeTable:
+        """Each undirected edge once."""
+        first, second = np.asarray(self.sources, dtype=np.intp), np.asarray(self.targets, dtype=np.intp)
+        kept = _once(first, second, self.where)
+        columns = {name: _at(values, kept) for name, values in self.columns.items()}
+        return replace(
+            self,
+            sources=first[kept],
+            targets=second[kept],
+            columns=columns,
+            twice=False,
+            where=lambda k: self.where(int(kept[k])),
         )
 
     def _data(self, wanted: Wanted) -> dict[str, np.ndarray | None]:
@@ -148,10 +180,17 @@ class EdgeTable:
             values = type(values)(missing if v is MISSING else v for v in values)
         found = as_numbers(values)
         if found is None:
-            k = next((k for k, v in enumerate(values) if as_numbers(type(values)([v])) is None), 0)
+            as_list = Cells if isinstance(values, Cells) else list
+            k = next((k for k, v in enumerate(values) if as_numbers(as_list([v])) is None), 0)
             got = ascii(values[k])[:60]
             raise Refused(f"{self.where(k)}, column {name!r:.60}: expected a finite number, got {got}")
         return found
+
+
+def _at(values: Any, places: np.ndarray) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[places]
+    return (Cells if isinstance(values, Cells) else list)(values[k] for k in places.tolist())
 
 
 def as_numbers(values: Any) -> np.ndarray | None:
@@ -210,3 +249,73 @@ def columns_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Columns of the records' entries."""
     names = dict.fromkeys(name for record in records for name in record)
     return {str(name): [record.get(name, MISSING) for record in records] for name in names}
+
+
+def value_or_weight(columns: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Columns, and which of them is the weight where d3 and others call it ``value``; both have to agree."""
+    if WEIGHT in columns and "value" in columns:
+        weight, value = ([1.0 if v is MISSING else v for v in columns[name]] for name in (WEIGHT, "value"))
+        if weight != value:
+            raise Refused("edges have both 'weight' and 'value', which differ; one of them must go")
+        columns = {name: a for name, a in columns.items() if name != "value"}
+    return columns, "value" if "value" in columns else WEIGHT
+
+
+def layers_of(values: Sequence[Any]) -> np.ndarray | None:
+    """Layers of the nodes, or None if no node has one."""
+    if all(v is MISSING for v in values):
+        return None
+    layers = as_numbers(values)
+    if layers is None or layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31:
+        raise Refused("nodes: expected layers that are whole numbers on every node")
+    return layers.astype(np.intp)
+
+
+class Nodes:
+    """The nodes that a file lists, by their ids; ends of edges are looked up among them."""
+
+    def __init__(self, ids: Sequence[Any], what: str = "node") -> None:
+        if not ids:
+            raise Refused("holds no nodes")
+        self.what = what
+        self.numbers = {key: i for i, key in enumerate(ids)}
+        if len(self.numbers) != len(ids):
+            double = next(key for i, key in enumerate(ids) if self.numbers[key] != i)
+            raise Refused(f"two nodes have the id {ascii(double)[:60]}")
+
+    def number(self, key: Any, where: str) -> int:
+        """The number of the node that is named at this place."""
+        found = self.numbers.get(key)
+        if found is None:
+            raise Refused(f"{where}: {ascii(key)[:60]} is no {self.what} of the file")
+        return found
+
+
+def names_of(ids: Sequence[Any], labels: Sequence[Any] = ()) -> Sequence[str] | None:
+    """The labels, if every node has one of its own, else the ids; None where these are 0 … V - 1."""
+    if labels and all(isinstance(label, str) and label for label in labels) and len(set(labels)) == len(labels):
+        return list(labels)
+    return needed([str(i) for i in ids])
+
+
+def number_or_text(text: str) -> float | str:
+    """What a cell of a file with types says it is: a number if it spells one."""
+    try:
+        return text if "_" in text else float(text)
+    except ValueError:
+        return text
+
+
+def _once(first: np.ndarray, second: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
+    """The entries, (E,), that stand for edges listed at both their ends: those at the smaller end, and loops."""
+    up, down = first < second, first > second
+    pairs = [np.stack([a, b], axis=1)[mask] for a, b, mask in ((first, second, up), (second, first, down))]
+    there, back = (p[np.lexsort(p.T)] for p in pairs)
+    if not np.array_equal(there, back):
+        more = min(len(there), len(back))
+        differ = np.flatnonzero((there[:more] != back[:more]).any(axis=1))
+        k = int(differ[0]) if len(differ) else more
+        i, j = (there if k < len(there) else back)[k]
+        entry = int(np.argmax((np.minimum(first, second) == i) & (np.maximum(first, second) == j)))
+        raise Refused(f"{where(entry)}: an undirected edge that is not listed equally often at both its ends")
+    return np.flatnonzero(~down)

@@ -5,56 +5,63 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
-
-from ...storage_checks import Refused, parse_json
+from ...storage_checks import Refused
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
-from . import Format
-from .edge_table import MISSING, WEIGHT, EdgeTable, as_numbers, columns_of
+from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, value_or_weight
 
+#: What the ends of a link are called; the second by vis.js.
+_ENDS = (("source", "target"), ("from", "to"))
 #: What tells links apart: networkx's key of parallel edges, d3's number, and ids.
 _IDS = ("key", "index", "id")
 
 
-def read(data: bytes) -> EdgeTable:
-    """An object with ``nodes`` and ``links`` (or ``edges``)."""
-    content = parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file")
-    nodes, links = _records(content, "nodes"), _records(content, "links" if "links" in content else "edges")
+def read_document(content: dict[str, Any]) -> EdgeTable:
+    """An object with ``nodes`` and ``links`` (or ``edges``), whose ends are ids or, as in d3, positions of nodes."""
+    nodes, links = records(content, "nodes"), records(content, "links" if "links" in content else "edges")
     if not nodes:
         raise Refused("nodes: expected at least one node")
-    numbers: dict[Any, int] = {}
-    for i, node in enumerate(nodes):
-        numbers[_key(node.get("id", i), f"nodes[{i}]")] = i
-    if len(numbers) != len(nodes):
-        raise Refused("nodes: two nodes have the same id")
-    directed = content.get("directed", False)
-    if not isinstance(directed, bool):
-        raise Refused("directed: expected true or false")
-    sources, targets = ([_end(link, end, numbers, k) for k, link in enumerate(links)] for end in ("source", "target"))
-    columns, weight = _columns(links)
+    ids = [as_key(node.get("id", i), f"nodes[{i}]") for i, node in enumerate(nodes)]
+    known = Nodes(ids)
+    columns = columns_of(links)
+    pairs = [pair for pair in _ENDS if pair[0] in columns and pair[1] in columns]
+    if links and not pairs:
+        raise Refused("links: expected a source and a target")
+    sources, targets = ([as_key(k, "links") for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
+    if _are_positions(sources + targets, known.numbers):
+        known = Nodes(range(len(nodes)))
+    columns, weight = value_or_weight(columns)
     return EdgeTable(
-        sources=sources,
-        targets=targets,
+        sources=[known.number(key, f"links[{k}], source") for k, key in enumerate(sources)],
+        targets=[known.number(key, f"links[{k}], target") for k, key in enumerate(targets)],
         num_nodes=len(nodes),
         names=_names(nodes),
-        directed=directed,
+        directed=directed_of(content),
         columns=columns,
         weight=weight,
         ids=_IDS,
-        layers=_layers(nodes),
+        layers=layers_of([node.get("layer", MISSING) for node in nodes]),
         where=lambda k: f"links[{k}]",
     )
 
 
-def _records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def directed_of(content: dict[str, Any]) -> bool:
+    """What the document says of its edges; networkx writes it, d3 does not."""
+    directed = content.get("directed", False)
+    if not isinstance(directed, bool):
+        raise Refused("directed: expected true or false")
+    return directed
+
+
+def records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects."""
     found = content.get(name)
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise Refused(f"expected node-link JSON: {name} must be a list of objects")
     return found
 
 
-def _key(value: Any, where: str) -> Any:
+def as_key(value: Any, where: str) -> Any:
     """An id as a key: text, a number, or (as networkx writes tuples) a list of those."""
     if isinstance(value, list) and all(isinstance(part, (str, int, float)) for part in value):
         return tuple(value)
@@ -63,32 +70,9 @@ def _key(value: Any, where: str) -> Any:
     return value
 
 
-def _end(link: dict[str, Any], end: str, numbers: dict[Any, int], k: int) -> int:
-    value = _key(link.get(end), f"link {k}, {end}")
-    if value not in numbers:
-        raise Refused(f"link {k}: {end} {ascii(value)[:40]} names no node")
-    return numbers[value]
-
-
-def _layers(nodes: list[dict[str, Any]]) -> np.ndarray | None:
-    """Their ``layer``, or None if no node has one."""
-    if not any("layer" in node for node in nodes):
-        return None
-    layers = as_numbers([node.get("layer") for node in nodes])
-    if layers is None or layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31:
-        raise Refused("nodes: expected layers that are whole numbers on every node")
-    return layers.astype(np.intp)
-
-
-def _columns(links: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """What links carry beside their ends, and which of it is their weight: d3 calls it ``value``."""
-    columns = {name: a for name, a in columns_of(links).items() if name not in ("source", "target")}
-    if WEIGHT in columns and "value" in columns:
-        weight, value = ([1.0 if v is MISSING else v for v in columns[name]] for name in (WEIGHT, "value"))
-        if weight != value:
-            raise Refused("links: have both 'weight' and 'value', which differ; one of them must go")
-        del columns["value"]
-    return columns, "value" if "value" in columns else WEIGHT
+def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
+    """Whether ends of links count the nodes from 0, for they are no ids but whole numbers in range."""
+    return any(end not in ids for end in ends) and all(type(end) is int and 0 <= end < len(ids) for end in ends)
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
@@ -113,6 +97,3 @@ def write(graph: NeighborGraph) -> bytes:
     ]
     content = {"directed": True, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-NODE_LINK = Format(read, write)

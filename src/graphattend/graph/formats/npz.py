@@ -14,7 +14,7 @@ from ...storage_npz import read_members
 from ..constructors import check_num_nodes, from_edge_index
 from ..neighbor_graph import NeighborGraph
 from . import Format
-from .edge_table import DISTANCE, MAX_NODES, WEIGHT, EdgeTable
+from .edge_table import MAX_NODES, EdgeTable
 
 _KIND = "neighbor_graph"
 _OPTIONAL = ("edge_features", "edge_weights", "distances", "layers")
@@ -53,15 +53,7 @@ def read(data: bytes) -> EdgeTable:
         raise Refused(f"expected the arrays indptr and indices, or edge_index, got {', '.join(sorted(members)[:8])}")
     if members:
         raise Refused(f"unknown array {min(members)!r}")
-    columns = {WEIGHT: graph.edge_weights, DISTANCE: graph.distances, "features": graph.edge_features}
-    return EdgeTable(
-        sources=graph.indices,
-        targets=graph.targets,
-        num_nodes=graph.num_nodes,
-        names=graph.names,
-        columns={name: a for name, a in columns.items() if a is not None},
-        layers=graph.layers,
-    )
+    return EdgeTable.of(graph)
 
 
 def _num_nodes(members: dict[str, np.ndarray], edges: np.ndarray) -> int:
