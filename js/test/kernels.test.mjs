@@ -81,6 +81,25 @@ describe("tensors and memory", async () => {
     for (const t of [mask, bytes, codes]) t.free();
     assert.equal(k.memory().tensors, 0);
   });
+  it("results can stay: `out`", () => {
+    const x = k.tensor(numbers(12), [3, 4]);
+    const y = k.tensor(numbers(12, 2), [3, 4]);
+    const square = k.tensor(numbers(9), [3, 3]);
+    assert.equal(k.softmax(x, { out: y }), y);
+    assert.deepEqual(y.read(), k.softmax(x));
+    k.softmax(x, { out: y, axis: 0 });
+    assert.deepEqual(y.read(), k.softmax(x, { axis: 0 }));
+    assert.equal(k.matmul(x, y, { transposeB: true, out: square }), square);
+    assert.deepEqual(square.read(), k.matmul(x, y, { transposeB: true }));
+    assert.equal(k.scaledDotProductAttention(x, x, x, { isCausal: true, out: y }), y);
+    assert.deepEqual(y.read(), k.scaledDotProductAttention(x, x, x, { isCausal: true }));
+    const { output, weights } = k.scaledDotProductAttention(x, x, x, { needWeights: true, out: y });
+    assert.deepEqual([output, weights.shape], [y, [3, 3]]);
+    refused("invalid_config", /out: expected a tensor that is none of the arguments/, () => k.softmax(x, { out: x }));
+    refused("invalid_config", /out: expected a tensor, got an object/, () => k.softmax(x, { out: numbers(12) }));
+    refused("dimension_mismatch", /out: expected shape \(3, 4\), got \(3, 3\)/, () => k.softmax(x, { out: square }));
+    for (const t of [x, y, square]) t.free();
+  });
   it("a tensor of other kernels is refused", async () => {
     const other = (await load()).tensor([[1, 2]]);
     refused("invalid_config", /key: expected a tensor of these kernels/, () => k.scaledDotProductAttention([1, 2], other, [[1]]));

@@ -1,7 +1,8 @@
 import { AttentionError } from "../errors.js";
-import { attend, attendPullback, cotangent, fitMask, leadOf, matrixOf, remember, tail, unbroadcast, type Rows } from "./core.js";
+import { attend, attendPullback, cotangent, delivered, destination, fitMask, leadOf, matrixOf, remember, tail, unbroadcast, type Rows } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
+import type { Tensor } from "./tensor.js";
 import type { Attended, Data, Mask, Matrix, Vjp } from "./types.js";
 
 export interface AttentionOptions {
@@ -16,10 +17,12 @@ export interface AttentionOptions {
   /** Also return the weights (..., M, N); the package's mechanisms call it `needWeights`. */
   returnWeights?: boolean;
   needWeights?: boolean;
+  /** A tensor that receives the output, and is it. */
+  out?: Tensor;
   /** Also return the log-sum-exp of the scores (..., M); -Infinity where nothing is attended. */
   returnLse?: boolean;
 }
-const OPTIONS = ["attnMask", "isCausal", "scale", "enableGqa", "returnWeights", "needWeights", "returnLse"] as const;
+const OPTIONS = ["attnMask", "isCausal", "scale", "enableGqa", "returnWeights", "needWeights", "returnLse", "out"] as const;
 
 interface Call extends Rows {
   single: boolean;
@@ -30,6 +33,7 @@ interface Call extends Rows {
   fitted: readonly number[] | null;
   weights: boolean;
   lse: boolean;
+  out: unknown;
 }
 const NAME = "scaled_dot_product_attention";
 
@@ -71,7 +75,7 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, g
       mask = memory.view(mask, [...mask.shape.slice(0, -3), ...axis, tail(mask, 2), tail(mask, 1)]);
     }
   }
-  return { q, k, v, mask, causal, scale, lead, single, groups, shapes, maskShape, fitted, weights, lse };
+  return { q, k, v, mask, causal, scale, lead, single, groups, shapes, maskShape, fitted, weights, lse, out: o.out };
 }
 
 function groupsOf(q: Block, k: Block, v: Block): number {
@@ -90,13 +94,16 @@ function outer({ lead, groups, single, q }: Call, ...last: readonly number[]): n
   return single ? [...whole, ...last] : [...whole, tail(q, 2), ...last];
 }
 
-export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknown, given?: unknown): Matrix | (Attended & { lse?: Matrix }) {
+export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknown, given?: unknown): Matrix | Tensor | (Attended<Matrix | Tensor> & { lse?: Matrix }) {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, given);
-    const { out, stats, weights } = attend(memory, call, NAME, { weights: call.weights, stats: call.lse });
-    const output = { data: memory.read(out), shape: outer(call, tail(out, 1)) };
+    const shape = outer(call, tail(call.v, 1));
+    const whole = destination(memory, call.out, shape, [call.q, call.k, call.v]);
+    const to = memory.view(whole, [...call.lead, tail(call.q, 2), tail(call.v, 1)]);
+    const { stats, weights } = attend(memory, call, NAME, { weights: call.weights, stats: call.lse, to });
+    const output = delivered(memory, call.out, whole);
     if (!call.weights && !call.lse) return output;
-    const result: { output: Matrix; weights?: Matrix; lse?: Matrix } = { output };
+    const result: { output: Matrix | Tensor; weights?: Matrix; lse?: Matrix } = { output };
     if (weights !== null && call.weights) result.weights = { data: memory.read(weights), shape: outer(call, tail(weights, 1)) };
     if (call.lse) result.lse = { data: logSumExp(memory, call, stats), shape: outer(call) };
     return result as Attended;
@@ -132,7 +139,7 @@ export interface AttentionGradients {
 export function sdpaVjp(memory: Memory, query: Data, key: Data, value: Data, given: AttentionOptions = {}): Vjp<Matrix, AttentionGradients> {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, given);
-    if (call.weights || call.lse) throw new AttentionError("unsupported", `${NAME}: gradients are those of the output alone`, { argument: "return_weights" });
+    if (call.weights || call.lse || call.out !== undefined) throw new AttentionError("unsupported", `${NAME}: gradients are those of the output alone, in fresh memory`, { argument: "return_weights" });
     const [q, k, v] = [query, key, value].map((x, i) => remember(memory, x, [call.q, call.k, call.v][i]!, call.shapes[i]!)) as [Data, Data, Data];
     const options = call.mask === null ? given : { ...given, attnMask: remember(memory, given.attnMask, call.mask, call.maskShape!) as Mask };
     const output = matrixOf(memory, attend(memory, call, NAME).out, outer(call, tail(call.v, 1)));

@@ -1,17 +1,20 @@
 import { AttentionError, invalid } from "../errors.js";
-import { matrixOf } from "./core.js";
+import { delivered, destination } from "./core.js";
 import type { Memory } from "./memory.js";
 import * as check from "./operands.js";
+import type { Tensor } from "./tensor.js";
 import type { Data, Matrix } from "./types.js";
 
 export interface SoftmaxOptions {
   /** The axis that sums to one; the last by default. */
   axis?: number;
+  /** A tensor that receives the result, and is it. */
+  out?: Tensor;
 }
 
-export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Matrix {
+export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Matrix | Tensor {
   return memory.run(() => {
-    const { axis = -1 } = check.options(given, ["axis"], "softmax");
+    const { axis = -1, out: wanted } = check.options(given, ["axis", "out"], "softmax");
     const a = check.checkAxes(check.floats(memory, x, "x"), "x", 1);
     const { shape } = a;
     const ndim = shape.length;
@@ -25,12 +28,12 @@ export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Matrix
       throw new AttentionError("empty_input", `x: expected at least one entry along axis ${String(axis)}, got shape ${check.tuple(shape)}`, {
         argument: "x", expected: "at least one entry", actual: shape });
     }
-    if (a.size === 0) return { data: new Float32Array(0), shape: [...shape] };
-    const out = memory.room(shape);
+    const out = destination(memory, wanted, shape, [a]);
+    if (a.size === 0) return delivered(memory, wanted, out);
     const inner = shape.slice(at + 1).reduce((p, q) => p * q, 1);
     if (inner === 1) {
       memory.must("softmax", memory.view(a, [a.size / n, n]), memory.view(out, [a.size / n, n]));
-      return matrixOf(memory, out);
+      return delivered(memory, wanted, out);
     }
     // (outer, n, inner) with the axis last, and back
     const turned = memory.room([a.size / n, n]);
@@ -45,7 +48,7 @@ export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Matrix
     each((lying, standing) => { f32[to + standing] = f32[from + lying]!; });
     memory.must("softmax", turned, weights);
     each((lying, standing) => { memory.f32[last + lying] = memory.f32[back + standing]!; });
-    return matrixOf(memory, out);
+    return delivered(memory, wanted, out);
   });
 }
 
@@ -57,7 +60,7 @@ export function segmentSoftmax(memory: Memory, scores: Data, indptr: Data): Matr
     const flat = s.shape.length > 2 ? memory.view(s, [s.shape[0]!, s.size / s.shape[0]!]) : s;
     const out = memory.room(flat.shape);
     memory.must("segment_softmax", flat, starts, out);
-    return matrixOf(memory, out, s.shape);
+    return { data: memory.read(out), shape: [...s.shape] };
   });
 }
 
@@ -66,11 +69,13 @@ export interface MatmulOptions {
   transposeA?: boolean;
   /** Take b as (..., N, K). */
   transposeB?: boolean;
+  /** A tensor that receives the result, and is it. */
+  out?: Tensor;
 }
 
-export function matmul(memory: Memory, a: Data, b: Data, given?: MatmulOptions): Matrix {
+export function matmul(memory: Memory, a: Data, b: Data, given?: MatmulOptions): Matrix | Tensor {
   return memory.run(() => {
-    const o = check.options(given, ["transposeA", "transposeB"], "matmul");
+    const o = check.options(given, ["transposeA", "transposeB", "out"], "matmul");
     const ta = o.transposeA !== undefined && check.flag(o.transposeA, "transpose_a");
     const tb = o.transposeB !== undefined && check.flag(o.transposeB, "transpose_b");
     let x = check.checkAxes(check.floats(memory, a, "a"), "a", 1);
@@ -83,8 +88,11 @@ export function matmul(memory: Memory, a: Data, b: Data, given?: MatmulOptions):
     const n = y.shape.at(tb ? -2 : -1)!;
     check.checkLength(y, "b", tb ? -1 : -2, k, "the inner length of a");
     const lead = check.broadcastAll("a, b", x.shape.slice(0, -2), y.shape.slice(0, -2));
-    const out = k === 0 ? memory.zeros([...lead, m, n]) : memory.room([...lead, m, n]);
-    if (out.size > 0 && k > 0) memory.must("matmul", x, y, out, (ta ? 1 : 0) + (tb ? 2 : 0));
-    return matrixOf(memory, out, [...lead, ...(row ? [] : [m]), ...(column ? [] : [n])]);
+    const shape = [...lead, ...(row ? [] : [m]), ...(column ? [] : [n])];
+    const whole = destination(memory, o.out, shape, [x, y]);
+    const out = memory.view(whole, [...lead, m, n]);
+    if (k === 0) memory.f32.fill(0, out.data >> 2, (out.data >> 2) + out.size);
+    else if (out.size > 0) memory.must("matmul", x, y, out, (ta ? 1 : 0) + (tb ? 2 : 0));
+    return delivered(memory, o.out, whole);
   });
 }

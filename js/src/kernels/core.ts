@@ -1,4 +1,4 @@
-import { AttentionError } from "../errors.js";
+import { AttentionError, invalid } from "../errors.js";
 import { rowMajor, sizeOf, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
@@ -156,3 +156,18 @@ export function cotangent(memory: Memory, g: unknown, shape: readonly number[]):
 
 export const matrixOf = (memory: Memory, block: Block, shape: readonly number[] = block.shape): Matrix => ({ data: memory.read(block), shape: [...shape] });
 
+
+/** Where a result goes: the tensor that the caller gave for it, or a new place. */
+export function destination(memory: Memory, out: unknown, shape: readonly number[], inputs: readonly Block[]): Block {
+  if (out === undefined) return memory.room(shape);
+  const block = check.resident(memory, out, "out", "float32");
+  if (block === undefined) throw invalid("out", `expected a tensor, got ${check.show(out)}`, { expected: "a tensor" });
+  check.checkShape(block, "out", shape);
+  if (inputs.some((x) => x.data === block.data)) throw invalid("out", "expected a tensor that is none of the arguments", { expected: "another tensor" });
+  return block;
+}
+
+/** The result: the caller's own tensor, or a copy. */
+export function delivered(memory: Memory, out: unknown, block: Block, shape: readonly number[] = block.shape): Matrix | Tensor {
+  return out instanceof Tensor ? out : matrixOf(memory, block, shape);
+}

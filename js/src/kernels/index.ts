@@ -51,6 +51,7 @@ export interface Kernels {
   tensor(data: Data | Mask, shape?: readonly number[], options?: TensorOptions): ResidentTensor;
 
   /** softmax(scale · q·kᵀ) v: query (..., M, D) or (D,), key (..., N, D), value (..., N, E). */
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { out: ResidentTensor; returnWeights?: false; needWeights?: false; returnLse?: false }): ResidentTensor;
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights & { returnLse: true }): Attended & { lse: Matrix };
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights): Attended;
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { returnLse: true }): { output: Matrix; lse: Matrix };
@@ -88,10 +89,12 @@ export interface Kernels {
   rotary(x: Data, positions: Data | number, options?: RotaryOptions): Matrix;
 
   /** exp(x) / Σ exp(x) along an axis; a line of nothing but -Infinity gives zeros. */
+  softmax(x: Data, options: basic.SoftmaxOptions & { out: ResidentTensor }): ResidentTensor;
   softmax(x: Data, options?: basic.SoftmaxOptions): Matrix;
   /** Softmax within each row of a CSR list: scores (K,) or (K, H), row starts (V+1,). */
   segmentSoftmax(scores: Data, indptr: Data): Matrix;
   /** Products of matrices as in NumPy: a (..., M, K), b (..., K, N); leading axes broadcast. */
+  matmul(a: Data, b: Data, options: basic.MatmulOptions & { out: ResidentTensor }): ResidentTensor;
   matmul(a: Data, b: Data, options?: basic.MatmulOptions): Matrix;
 }
 

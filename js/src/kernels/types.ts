@@ -19,8 +19,8 @@ export type Data = Typed | Nested<number> | Nested<Float32Array> | Nested<Float6
 export type Mask = Data | Nested<boolean> | { data: ArrayLike<boolean>; shape: readonly number[] };
 
 /** What attention gives besides its output. */
-export interface Attended {
-  output: Matrix;
+export interface Attended<Output = Matrix> {
+  output: Output;
   weights: Matrix;
 }
 
