@@ -117,10 +117,11 @@ export function attendPullback(memory: Memory, rows: Rows, { out, stats, weights
   const { q, k, v, mask, causal, scale, lead } = rows;
   const [m, d, n, e] = [tail(q, 2), tail(q, 1), tail(k, 2), tail(v, 1)];
   const [dq, dk, dv] = [memory.room([...lead, m, d]), memory.room([...lead, n, d]), memory.room([...lead, n, e])];
-  if (weights === null) {
+  if (weights === null && stats !== null) {
     memory.must("attend_vjp", q, k, v, out, stats, g, dq, dk, dv, scale, mask, causal, null);
     return { q: dq, k: dk, v: dv, scores: null };
   }
+  if (weights === null) throw new AttentionError("internal_error", "attention was computed without statistics");
   memory.must("matmul", weights, g, dv, 1);
   const gs = memory.room(weights.shape);
   memory.must("matmul", g, v, gs, 2);

@@ -24,3 +24,7 @@ export const ENTRIES = {
 } as const;
 
 export type Entry = keyof typeof ENTRIES;
+
+type Each<Names extends readonly string[], T> = { readonly [I in keyof Names]: Names[I] extends `${string}?` ? T | null : T };
+/** What a call of this entry point takes: as many operands as are declared, null where it is allowed. */
+export type Operands<E extends Entry, T> = Each<(typeof ENTRIES)[E], T>;

@@ -1,5 +1,5 @@
 import { AttentionError } from "../errors.js";
-import { ENTRIES, type Entry } from "./entries.js";
+import { ENTRIES, type Entry, type Operands } from "./entries.js";
 
 export type Kind = "bool" | "int8" | "int32" | "int64" | "float32" | "float64";
 /** NumPy's letters for the dtypes, and bytes per number. */
@@ -61,6 +61,7 @@ interface Host {
   setup(): number;
   truth(value: number): number;
 }
+type Operand = Block | number | boolean;
 type Kernel = (self: number, args: number, count: number) => number;
 
 /**
@@ -251,11 +252,11 @@ export class Memory {
   }
 
   /** Call a kernel: true or false as it answers, null where it does not apply. */
-  call(entry: Entry, ...operands: readonly (Block | number | boolean | null)[]): boolean | null {
+  call<E extends Entry>(entry: E, ...operands: Operands<E, Operand>): boolean | null {
     const { i32, f64 } = this;
     const slot = this.args >> 2;
     for (let i = 0; i < operands.length; i++) {
-      const x = operands[i];
+      const x = operands[i] as Operand | null;
       if (x instanceof Block) i32[slot + i] = x.at;
       else if (typeof x === "number") {
         const number = this.numbers + i * this.numberBytes;
@@ -274,7 +275,7 @@ export class Memory {
   }
 
   /** A call that has to apply. */
-  must(entry: Entry, ...operands: readonly (Block | number | boolean | null)[]): boolean {
+  must<E extends Entry>(entry: E, ...operands: Operands<E, Operand>): boolean {
     const answer = this.call(entry, ...operands);
     if (answer === null) throw new AttentionError("internal_error", `${entry}: declined`);
     return answer;
