@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import steady, steady_gradients
-from .._validate import as_float, as_floats
+from .._validate import as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.attention import dropout_multiplier
@@ -34,7 +34,7 @@ from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._inputs import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
-from ._prepared import Prepared, prepare, use, use_anew
+from ._prepared import Prepared, check_prepared, prepare, projected
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -296,13 +296,10 @@ class Attention(Configured):
                 return fast
         call = Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
-            given = {"attn_mask": attn_mask, "metadata": metadata, "training": call.training, "rng": rng}
-            out, weights, x = self._use_steady(query, keys, values, need_weights=call.need_weights, **given)
+            x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-            out, weights, _ = steady(
-                self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
-            )
+        out, weights, _ = steady(self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -339,30 +336,6 @@ class Attention(Configured):
         """
         return prepare(self, keys, values)
 
-    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
-        """The forward pass over prepared keys and values; a mechanism may have a cheaper way to it."""
-        return use(self, query, prepared, values, **call)
-
-    def _use_steady(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Any, Any, Inputs]:
-        """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
-        q = as_float(query, "query", beside=prepared.keys.dtype)
-        hides = call.get("attn_mask") is not None or self.is_causal
-
-        def compute(q: np.ndarray) -> tuple[Any, Any, Inputs]:
-            if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
-                x, out, weights = use_anew(self, q, prepared, values, **call)
-            else:
-                x, out, weights = self._use(q, prepared, values, **call)
-            return out, weights, x
-
-        return steady(
-            compute,
-            q,
-            inputs=(q, prepared.keys),
-            dtype=np.result_type(q, prepared.keys),
-            finite=self.check_finite,
-        )
-
     def _columns(self, x: Inputs) -> int:
         """How many weights a query has."""
         return int(x.k.shape[-2])
@@ -375,10 +348,11 @@ class Attention(Configured):
         """Output, weights and pullback; where the pullback is not needed, a mechanism may have a cheaper way."""
         p = self._params(x.q.dtype)
         drop = self._drop_weights(x, call) if call.training else None
-        (q, k, v), pull_p = self._project(x.q, x.k, x.v, p)
+        ready = None if x.prepared is None else projected(self, x, p)
+        (q, k, v), pull_p = self._project(x.q, x.k, x.v, p) if ready is None else (ready, unprojected)
         mixed, weights, pull_c = self._core(q, k, v, x.mask, x.metadata, p, drop, call.need_weights)
         if x.v is None:
-            return None, weights, pull_p
+            return None, weights, None
         out, pull_f = self._finish(mixed, p)
 
         def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
@@ -402,15 +376,12 @@ class Attention(Configured):
         Returns:
             (..., [H,] M, N); without the M axis for a single query.
         """
+        call = Call(need_weights=True)
         if isinstance(keys, Prepared):
-            call = {"attn_mask": attn_mask, "metadata": metadata}
-            _, weights, x = self._use_steady(query, keys, None, weights_only=True, **call)
+            x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-            weighted = Call(need_weights=True)
-            _, weights, _ = steady(
-                self._run_seen, x, weighted, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
-            )
+        _, weights, _ = steady(self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)

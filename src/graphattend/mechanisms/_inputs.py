@@ -36,7 +36,10 @@ DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_feat
 
 
 class Inputs(NamedTuple):
-    """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes."""
+    """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes.
+
+    `prepared` is what `Attention.prepare` made of the keys and values, where that serves.
+    """
 
     q: np.ndarray
     k: np.ndarray
@@ -45,6 +48,7 @@ class Inputs(NamedTuple):
     metadata: Mapping[str, np.ndarray]
     batch: tuple[int, ...]
     single: bool
+    prepared: Any = None
 
 
 class Expected(NamedTuple):

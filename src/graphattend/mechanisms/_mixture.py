@@ -20,7 +20,6 @@ from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._inputs import Call, Inputs, check_inputs, cotangent
-from ._prepared import Prepared, check_query
 from ._row_subsets import RowSubset, subsets
 
 
@@ -154,13 +153,6 @@ class Routed(Attention):
             return (*member._run(part, call)[:2], None) if out is None else (out, None, None)
 
         return (*self._mix(x, gates, call.need_weights, run)[:2], None)
-
-    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
-        # Nothing was projected, the experts do that themselves.
-        q = check_query(self, query, prepared, values)
-        x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
-        wanted = x._replace(v=None) if call.get("weights_only") else x
-        return x, *self._run(wanted, Call(call.get("need_weights", True)))[:2]
 
     def _part(self, i: int, rows: RowSubset, x: Inputs, need_weights: bool) -> Inputs:
         """What expert i sees."""

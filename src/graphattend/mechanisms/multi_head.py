@@ -108,7 +108,9 @@ class MultiHeadAttention(Attention):
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         # Projecting all keys and values costs 4·N·D·HE, folding the projections into the queries 4·M·N·D·H.
         folds = x.q.shape[-2] < self.width and x.v is not None and not (call.training and self.dropout)
-        return (*self._folded(x), None) if folds and not call.differentiate else super()._run(x, call)
+        if not folds or call.differentiate or x.prepared is not None:
+            return super()._run(x, call)
+        return (*self._folded(x), None)
 
     def _folded(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """Output and weights with W_k folded into the queries and W_v applied after the weighted sum.
