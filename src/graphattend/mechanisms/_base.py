@@ -234,7 +234,8 @@ class Attention(Configured):
             **({"finite": self.check_finite} | rules),
         )
         self._check_metadata(inputs.metadata)
-        return without_rubbish(inputs, self.heads, self.is_causal)
+        # Prepared keys, of which `finite` is known, know as well whether they hold rubbish.
+        return inputs if "finite" in rules else without_rubbish(inputs, self.heads, self.is_causal)
 
     def _drop(self, shape: tuple[int, ...], training: Any, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
         if not as_bool(training, "training") or self.dropout == 0:

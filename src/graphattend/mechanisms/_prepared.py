@@ -139,7 +139,7 @@ def use_anew(
 ) -> tuple[Inputs, Any, Any]:
     """`use` without what was prepared, of keys that hold rubbish: that does not know what this call hides."""
     q = check_query(attn, query, prepared, values)
-    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
+    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata)
     out, weights, _ = attn._run_seen(x._replace(v=None) if weights_only else x, need_weights, training, rng)
     return x, out, weights
 
