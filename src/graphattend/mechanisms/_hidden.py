@@ -7,7 +7,6 @@ some rows see it and others do not, each group of rows is computed with what it 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +15,10 @@ from ..functional.attention import causal_mask
 from ..functional.hidden import holds_rubbish, rubbish, seen_pairs, unseen
 from ..graph import NeighborGraph
 from ._gradients import CoreGradients, add_grads
-from ._inputs import Inputs
+from ._inputs import Call, Inputs
 
 if TYPE_CHECKING:
     from ._base import Attention
-
-#: A forward pass: inputs and a generator to output (or None), weights (or None) and pullback (or None).
-Pass = Callable[[Inputs, Any], tuple[Any, Any, Any]]
 
 
 def _seen(x: Inputs, heads: int | None, is_causal: bool, any_row: bool = False) -> np.ndarray | None:
@@ -58,16 +54,16 @@ def without_rubbish(x: Inputs, heads: int | None, is_causal: bool) -> Inputs:
     return x._replace(k=cleaned(x.k), v=None if x.v is None else cleaned(x.v))
 
 
-def apart(attn: Attention, x: Inputs, rng: Any, run: Pass) -> tuple[Any, Any, Any]:
-    """`run` with the rows that see different rubbish in calls of their own, in which the other rubbish is zero.
+def apart(attn: Attention, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+    """`_run` with the rows that see different rubbish in calls of their own, in which the other rubbish is zero.
 
     Only where nobody refuses NaN and infinity; without any, or where every row sees everything, this is one call.
     """
     if attn.check_finite or x.tame or (x.mask is None and not attn.is_causal) or not holds_rubbish(x.k, x.v):
-        return run(x, rng)
+        return attn._run(x, call)
     seen = _seen(x, attn.heads, attn.is_causal)
     if seen is None or seen.all():
-        return run(x, rng)
+        return attn._run(x, call)
     rows, keys = x.q.shape[-2], x.k.shape[-2]
     bad = np.broadcast_to(rubbish(x.k), (*x.batch, keys))
     if x.v is not None:
@@ -82,13 +78,14 @@ def apart(attn: Attention, x: Inputs, rng: Any, run: Pass) -> tuple[Any, Any, An
         k=np.broadcast_to(x.k, (*x.batch, *x.k.shape[-2:])),
         v=None if x.v is None else np.broadcast_to(x.v, (*x.batch, *x.v.shape[-2:])),
     )
-    generators = [copy.deepcopy(rng) for _ in patterns[1:]] + [rng]  # all draw the same, and the caller's moves on
+    # All draw the same, and the caller's generator moves on.
+    generators = [copy.deepcopy(call.rng) for _ in patterns[1:]] + [call.rng]
     groups = []
     for i, generator in enumerate(generators):
         mine = group_of == i
         looked_at = (seen & mine).any(axis=-2)[..., None]
         part = _restrict(x, attn.heads, bad[..., None] & ~looked_at, mine | ~bad[..., None, :])
-        groups.append((mine, looked_at, *run(part, generator)))
+        groups.append((mine, looked_at, *attn._run(part, call._replace(rng=generator))))
     out, weights = None, None
     for mine, _, o, w, _ in groups:
         out = o if out is None else np.where(mine, o, out)
