@@ -12,8 +12,8 @@ from .._validate import as_bool, as_float, as_int, as_number, as_rng, check_leng
 from .._vjp import differentiable
 from ._widening import widening
 
-#: Up to this bound of the exponents float32 holds their exponentials to 1e-5: it rounds off less than 6e-8 of it.
-_SINGLE_REACH: Final = 100.0
+#: Up to this bound of the exponents float32 holds output and gradients to 1e-5: it rounds off less than 6e-8 of it.
+_SINGLE_REACH: Final = 72.0
 
 
 def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
