@@ -69,6 +69,18 @@ def test_work_stays_within_the_budget_and_is_a_prefix(world, budget):
     assert (np.diff(found.distances) >= 0).all()
 
 
+@pytest.mark.parametrize("rank", [1, 2])
+def test_work_is_exact_where_a_coordinate_is_a_third_of_a_distance(rank):
+    x = points(200, 3, seed=13)
+    graph, navigator = ga.NeighborGraph.knn(x, 6), ga.RLNavigator(3, rank=rank).fitted(x)
+    for query in x[:4] + 0.1:
+        longest = navigator.search(graph, x, query, budget=20)
+        for budget in np.arange(6 * rank, 60) / 3:
+            found = navigator.search(graph, x, query, budget=budget)
+            assert found.work <= budget
+            assert len(found.visited) == (longest.visited_at <= budget).sum()
+
+
 def test_work_counts_the_projection_of_the_query():
     """By hand on a path 0-1-2-3 of 4 dimensions, rank 2: 2 for the query, 1 for each visit, 1/2 for each new neighbour."""
     graph = ga.NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]], 4)

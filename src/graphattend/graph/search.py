@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,29 +42,34 @@ class Navigation:
 
 
 class _Log:
-    """Distances evaluated so far and the work done."""
+    """Distances evaluated so far and the work done, counted in whole parts of an evaluation."""
 
-    def __init__(self, vectors: np.ndarray, query: np.ndarray, work: float = 0.0) -> None:
+    def __init__(self, vectors: np.ndarray, query: np.ndarray, parts: int = 1) -> None:
+        """One evaluation is `parts` parts."""
         self._vectors, self._query = vectors, query
-        self.work = work
+        self._parts, self.done = parts, 0
         self._nodes: list[np.ndarray] = []
         self._squares: list[np.ndarray] = []
         self._at: list[np.ndarray] = []
+
+    def after(self, more: Any) -> Any:
+        """The work, in evaluations, once that many parts more are done."""
+        return (self.done + more) / self._parts
 
     def measure(self, nodes: np.ndarray) -> np.ndarray:
         """Squared distances of the nodes, which cost one evaluation each."""
         squares = np.square(self._vectors[nodes] - self._query).sum(axis=1)
         self._nodes.append(nodes)
         self._squares.append(squares)
-        self._at.append(self.work + np.arange(1, len(nodes) + 1))
-        self.work += len(nodes)
+        self._at.append(self.after(self._parts * np.arange(1, len(nodes) + 1)))
+        self.done += self._parts * len(nodes)
         return squares
 
     def result(self, k: int) -> Navigation:
         """The nearest of all that was measured, equal distances by index."""
         nodes, squares = np.concatenate(self._nodes), np.concatenate(self._squares)
         order = np.lexsort((nodes, squares))[:k]
-        return Navigation(nodes[order], np.sqrt(squares[order]), self.work, nodes, np.concatenate(self._at))
+        return Navigation(nodes[order], np.sqrt(squares[order]), self.after(0), nodes, np.concatenate(self._at))
 
 
 def best_first(
@@ -79,8 +84,8 @@ def best_first(
     seen = np.zeros(graph.num_nodes, dtype=bool)
     seen[entry] = True
     queue = [(float(log.measure(np.array([entry]))[0]), entry)]
-    while queue and log.work + 1 <= budget:
-        new = _unseen(graph, heapq.heappop(queue)[1], seen)[: int(budget - log.work)]
+    while queue and log.after(1) <= budget:
+        new = _unseen(graph, heapq.heappop(queue)[1], seen)[: int(budget - log.done)]
         seen[new] = True
         for square, node in zip(log.measure(new).tolist(), new.tolist(), strict=True):
             heapq.heappush(queue, (square, node))
@@ -112,27 +117,28 @@ def by_estimate(
         code: (r,), coordinates of the query.
     """
     rank, dim = codes.shape[1], vectors.shape[1]
-    log = _Log(vectors, query, float(rank))
+    log = _Log(vectors, query, parts=dim)
+    log.done = rank * dim
     seen = np.zeros(graph.num_nodes, dtype=bool)
     queue: list[tuple[float, int, int, float]] = []  # bound, node, coordinates summed, share of the parent
 
     def add(nodes: np.ndarray, done: int, bound: float, parent: float) -> None:
         """Sum the next coordinates of the nodes."""
         more = min(done + STEP, rank)
-        log.work += len(nodes) * (more - done) / dim
+        log.done += len(nodes) * (more - done)
         sums = np.square(codes[nodes, done:more] - code[done:more]).sum(axis=1)
         for part, node in zip(sums.tolist(), nodes.tolist(), strict=True):
             heapq.heappush(queue, (bound + part, node, more, parent))
 
     def look(nodes: np.ndarray, parent: float) -> None:
-        nodes = nodes[: int((budget - log.work) * dim / min(STEP, rank))]
+        nodes = nodes[log.after(min(STEP, rank) * np.arange(1, len(nodes) + 1)) <= budget]
         seen[nodes] = True
         add(nodes, 0, parent, parent)
 
     seen[entry] = True
     log.measure(np.array([entry]))
     look(_unseen(graph, entry, seen), 0.0)
-    while queue and log.work + 1 <= budget:
+    while queue and log.after(dim) <= budget:
         bound, node, done, parent = heapq.heappop(queue)
         if done < rank:
             add(np.array([node]), done, bound, parent)
