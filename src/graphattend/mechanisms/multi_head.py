@@ -88,14 +88,14 @@ class MultiHeadAttention(Attention):
         return p
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        if type(query) is not np.ndarray or query.dtype != np.float32 or query.shape != (self.dim,):
+        if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         p = self._params(query.dtype)
         return simd.multi_head_single(query, keys, values, p, self.num_heads, self._factor, self.check_finite)
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         # The keys are projected already: nothing needs to be folded.
-        if type(query) is not np.ndarray or query.dtype != np.float32 or query.shape != (self.dim,):
+        if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         k, v = prepared.projected
         return simd.multi_head_projected(query, k, v, self._params(query.dtype), self._factor, self.check_finite)
