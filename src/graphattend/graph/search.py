@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 #: How many coordinates `by_estimate` sums at a time, and the share of what lies beyond them that a child takes over.
 STEP, SHARE = 4, 0.3
+#: Bound, node, number of coordinates summed, share of the parent, the node's coordinates.
+_Place = tuple[float, int, int, float, list[float]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,32 +47,36 @@ class Navigation:
 class _Log:
     """Distances evaluated so far and the work done, counted in whole parts of an evaluation."""
 
-    def __init__(self, vectors: np.ndarray, query: np.ndarray, parts: int = 1) -> None:
+    def __init__(self, vectors: np.ndarray, query: np.ndarray, budget: float, parts: int = 1) -> None:
         """One evaluation is `parts` parts."""
         self._vectors, self._query = vectors, query
-        self._parts, self.done = parts, 0
+        self.parts, self.done = parts, 0
+        nearest = round(budget * parts)
+        #: The most parts that do not exceed the budget.
+        self.most = nearest - (nearest / parts > budget)
         self._nodes: list[np.ndarray] = []
         self._squares: list[np.ndarray] = []
         self._at: list[np.ndarray] = []
 
-    def after(self, more: Any) -> Any:
-        """The work, in evaluations, once that many parts more are done."""
-        return (self.done + more) / self._parts
+    def open(self) -> bool:
+        """Whether the budget allows one more evaluation."""
+        return self.done + self.parts <= self.most
 
     def measure(self, nodes: np.ndarray) -> np.ndarray:
         """Squared distances of the nodes, which cost one evaluation each."""
         squares = np.square(self._vectors[nodes] - self._query).sum(axis=1)
         self._nodes.append(nodes)
         self._squares.append(squares)
-        self._at.append(self.after(self._parts * np.arange(1, len(nodes) + 1)))
-        self.done += self._parts * len(nodes)
+        self._at.append((self.done + self.parts * np.arange(1, len(nodes) + 1)) / self.parts)
+        self.done += self.parts * len(nodes)
         return squares
 
     def result(self, k: int) -> Navigation:
         """The nearest of all that was measured, equal distances by index."""
         nodes, squares = np.concatenate(self._nodes), np.concatenate(self._squares)
         order = np.lexsort((nodes, squares))[:k]
-        return Navigation(nodes[order], np.sqrt(squares[order]), self.after(0), nodes, np.concatenate(self._at))
+        work = self.done / self.parts
+        return Navigation(nodes[order], np.sqrt(squares[order]), work, nodes, np.concatenate(self._at))
 
 
 def best_first(
@@ -80,12 +87,12 @@ def best_first(
     Source:
         Malkov & Yashunin 2018, algorithm 2, stopped by a budget of distance evaluations.
     """
-    log = _Log(vectors, query)
+    log = _Log(vectors, query, budget)
     seen = np.zeros(graph.num_nodes, dtype=bool)
     seen[entry] = True
     queue = [(float(log.measure(np.array([entry]))[0]), entry)]
-    while queue and log.after(1) <= budget:
-        new = _unseen(graph, heapq.heappop(queue)[1], seen)[: int(budget - log.done)]
+    while queue and log.open():
+        new = _unseen(graph, heapq.heappop(queue)[1], seen)[: log.most - log.done]
         seen[new] = True
         for square, node in zip(log.measure(new).tolist(), new.tolist(), strict=True):
             heapq.heappush(queue, (square, node))
@@ -117,32 +124,34 @@ def by_estimate(
         code: (r,), coordinates of the query.
     """
     rank, dim = codes.shape[1], vectors.shape[1]
-    log = _Log(vectors, query, parts=dim)
+    log = _Log(vectors, query, budget, parts=dim)
     log.done = rank * dim
     seen = np.zeros(graph.num_nodes, dtype=bool)
-    queue: list[tuple[float, int, int, float]] = []  # bound, node, coordinates summed, share of the parent
+    sought = code.tolist()
+    queue: list[_Place] = []
 
-    def add(nodes: np.ndarray, done: int, bound: float, parent: float) -> None:
-        """Sum the next coordinates of the nodes."""
+    def sum_on(bound: float, node: int, done: int, parent: float, row: list[float]) -> _Place:
+        """The node's place in the queue after its next coordinates."""
         more = min(done + STEP, rank)
-        log.done += len(nodes) * (more - done)
-        sums = np.square(codes[nodes, done:more] - code[done:more]).sum(axis=1)
-        for part, node in zip(sums.tolist(), nodes.tolist(), strict=True):
-            heapq.heappush(queue, (bound + part, node, more, parent))
+        log.done += more - done
+        part = math.dist(row[done:more], sought[done:more])
+        return bound + part * part, node, more, parent, row
 
     def look(nodes: np.ndarray, parent: float) -> None:
-        nodes = nodes[log.after(min(STEP, rank) * np.arange(1, len(nodes) + 1)) <= budget]
+        nodes = nodes[: (log.most - log.done) // min(STEP, rank)]
         seen[nodes] = True
-        add(nodes, 0, parent, parent)
+        for node, row in zip(nodes.tolist(), codes[nodes].tolist(), strict=True):
+            heapq.heappush(queue, sum_on(parent, node, 0, parent, row))
 
     seen[entry] = True
     log.measure(np.array([entry]))
     look(_unseen(graph, entry, seen), 0.0)
-    while queue and log.after(dim) <= budget:
-        bound, node, done, parent = heapq.heappop(queue)
+    while queue and log.open():
+        bound, node, done, parent, row = queue[0]
         if done < rank:
-            add(np.array([node]), done, bound, parent)
+            heapq.heapreplace(queue, sum_on(bound, node, done, parent, row))
         else:
+            heapq.heappop(queue)
             beyond = float(log.measure(np.array([node]))[0]) - (bound - parent)
             look(_unseen(graph, node, seen), SHARE * beyond)
     return log.result(k)
