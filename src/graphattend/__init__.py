@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import analysis, compression, errors, functional, geometry, graph, interop, simd, testing, training
     from ._schema import schema
     from .graph import GraphMetadata, NeighborGraph
+    from .graph.embeddings import read_embeddings
     from .mechanisms._base import Attention
     from .mechanisms._files import load
     from .mechanisms._gradients import Gradients
@@ -43,6 +44,7 @@ _LAZY = {
     "NeighborGraph": ".graph",
     "Recommendation": ".recommendation",
     "load": ".mechanisms._files",
+    "read_embeddings": ".graph.embeddings",
     "recommend": ".recommendation",
     "schema": "._schema",  # not "schema": importing that module would hide the function
 } | _REGISTRY.attributes()

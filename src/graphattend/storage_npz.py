@@ -119,11 +119,11 @@ def _read_members(archive: zipfile.ZipFile, entries: int, file_bytes: int, max_b
             raw = member.read(info.file_size)
             if len(raw) != info.file_size or member.read(1):
                 raise Refused(f"array {name!r} is truncated")
-        members[name] = _parse_npy(memoryview(raw), name)
+        members[name] = parse_npy(memoryview(raw), name)
     return members
 
 
-def _parse_npy(raw: memoryview, name: str) -> np.ndarray:
+def parse_npy(raw: memoryview, name: str) -> np.ndarray:
     """One .npy file. The header is matched, never evaluated, so object arrays and pickles cannot pass."""
     if bytes(raw[:6]) != b"\x93NUMPY" or len(raw) < 12:
         raise Refused(f"array {name!r} is not in .npy format")

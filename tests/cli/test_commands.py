@@ -187,6 +187,17 @@ def test_words_are_no_coordinates(run: Run, tmp_path: Path, graph: Path, text: s
     refused(run("analyze", "--graph", graph, "--mechanism", "flash", "--embeddings", path), "words.txt", "names")
 
 
+def test_embeddings_are_matched_by_name(run: Run, tmp_path: Path, graph: Path) -> None:
+    path = tmp_path / "words.vec"
+    path.write_text("5 2\nd 1 0\nc 0 1\nx 9 9\nb 1 1\na 0 2\n")
+    words = ["analyze", "--graph", graph, "--mechanism", "flash", "--json", "--embeddings"]
+    np.save(tmp_path / "rows.npy", np.array([[0.0, 2], [1, 1], [0, 1], [1, 0]]))
+    found, wanted = (json.loads(run(*words, p)[1])["results"][0]["weights"] for p in (path, tmp_path / "rows.npy"))
+    assert found == wanted
+    path.write_text("a 1 0\nb 0 1\n")
+    refused(run(*words, path), "words.vec", "2 of 4 nodes: 'c', 'd'")
+
+
 def test_compare(run: Run, graph: Path) -> None:
     words = ["compare", "--graph", graph, "--mechanism", "flash", "--mechanism", "linear", "--mechanism", "hyperbolic"]
     found = json.loads(run(*words, "--json")[1])

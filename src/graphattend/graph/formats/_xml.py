@@ -39,7 +39,7 @@ class Element:
                 yield child
             yield from child.inside(name)
 
-    def need(self, attribute: str) -> str:
+    def required(self, attribute: str) -> str:
         """An attribute that has to be there."""
         if attribute not in self.attributes:
             raise Refused(f"line {self.line}: <{self.name}> lacks {attribute!r}")

@@ -21,18 +21,18 @@ def read(data: bytes) -> EdgeTable:
     if graph.attributes.get("mode", "static") != "static":
         raise Refused(f"line {graph.line}: is a dynamic graph; export it for one time")
     declared = {
-        attribute.need("id"): attribute
+        attribute.required("id"): attribute
         for group in graph.each("attributes")
         if group.attributes.get("class") == "edge"
         for attribute in group.each("attribute")
     }
     nodes, edges = list(graph.inside("node")), list(graph.inside("edge"))
-    ids = [node.need("id") for node in nodes]
+    ids = [node.required("id") for node in nodes]
     known = Nodes(ids)
     default = graph.attributes.get("defaultedgetype", "undirected")
     directed = [_is_directed(edge, default) for edge in edges]
     sources, targets = (
-        [known.number(edge.need(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
+        [known.number(edge.required(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
     )
     return EdgeTable(
         sources=sources,
@@ -67,7 +67,7 @@ def _attributes(edge: Element, declared: dict[str, Element]) -> dict[str, Any]:
         key = value.attributes.get("for", value.attributes.get("id", ""))
         if key not in declared:
             raise Refused(f"line {value.line}: no attribute {key!r:.60} is declared")
-        found[_title(declared[key])] = _value(declared[key], value.need("value"))
+        found[_title(declared[key])] = _value(declared[key], value.required("value"))
     return found
 
 

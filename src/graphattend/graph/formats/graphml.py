@@ -27,15 +27,15 @@ def read(data: bytes) -> EdgeTable:
     odd = next((child for child in graph.children if child.name == "hyperedge"), None)
     if odd is not None:
         raise Refused(f"line {odd.line}: hyperedges are not read")
-    keys = {key.need("id"): key for key in document.each("key")}
+    keys = {key.required("id"): key for key in document.each("key")}
     nodes, edges = graph.each("node"), graph.each("edge")
-    ids = [node.need("id") for node in nodes]
+    ids = [node.required("id") for node in nodes]
     about = [_attributes(node, keys) for node in nodes]
     known = Nodes(ids)
     default = graph.attributes.get("edgedefault", "undirected") == "directed"
     directed = [edge.attributes.get("directed", str(default)).lower() in ("true", "1") for edge in edges]
     ends = (
-        [known.number(edge.need(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
+        [known.number(edge.required(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
     )
     sources, targets = ends
     return EdgeTable(
@@ -59,7 +59,7 @@ def _attributes(element: Element, keys: dict[str, Element]) -> dict[str, Any]:
         if default and key.attributes.get("for", "all") in (element.name, "all"):
             found[_name(key)] = _value(key, default[0].text)
     for data in element.each("data"):
-        if data.need("key") not in keys:
+        if data.required("key") not in keys:
             raise Refused(f"line {data.line}: no key {data.attributes['key']!r:.60} is declared")
         key = keys[data.attributes["key"]]
         found[_name(key)] = _value(key, data.text)
