@@ -37,6 +37,9 @@ def test_headers():
     assert read("x;Node_ID;y\n1;a;2\n") == (["a"], [[1.0, 2.0]])
     assert read(",0,1\na,1,2\nb,3,4\n") == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]])  # pandas
     assert read("node 1 2\na 1 2\n") == (["a"], [[1.0, 2.0]])
+    assert read(",word,0,1\n0,a,1,2\n1,b,3,4\n") == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
+    assert read("0,1\n0.5,2.0\n") == (None, [[0.5, 2.0]])
+    assert read("0,1\n1,0\n") == (None, [[0.0, 1.0], [1.0, 0.0]])
     assert read('"id","x"\n"Ann, Lee",1\n') == (["Ann, Lee"], [[1.0]])
 
 

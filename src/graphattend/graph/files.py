@@ -10,10 +10,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _validate as check
-from ..errors import InvalidConfigError
+from ..errors import AttentionError, InvalidConfigError
 from ..storage import load_errors, write_atomically
 from ..storage_checks import Refused
 from .formats import COMPRESSIONS, FOLDERS, FORMATS, Format
+from .formats._writing import cannot, same
 from .formats.edge_table import EdgeTable, Wanted
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _SIGNS = (
     (".csv", rb"(?i)[^\r\n]*\bsource\b"),
     (".txt", rb""),
 )
+
+
+#: Formats that hold everything, exactly.
+_COMPLETE = (".npz", ".json")
 
 
 class Told(NamedTuple):
@@ -166,8 +171,18 @@ def save(graph: NeighborGraph, path: Any) -> None:
         expected = "a name ending in " + " or ".join(s for s, form in FORMATS.items() if form.write is not None)
         raise InvalidConfigError.of("path", expected, name, got=f"{name!r}")
     data = write(graph)
+    if suffix not in _COMPLETE and not _comes_back(graph, data, FORMATS[suffix]):
+        raise cannot(suffix, "all of this graph, such as nodes without edges or names like its own signs")
     with load_errors(name):
         write_atomically(name, data if compression is None else COMPRESSIONS[compression].compress(data))
+
+
+def _comes_back(graph: NeighborGraph, data: bytes, form: Format) -> bool:
+    """Whether the content is read as the graph that it was written from."""
+    try:
+        return same(graph, form.read(data).graph(Wanted()))
+    except (Refused, AttentionError):
+        return False
 
 
 def as_path(path: Any) -> str:

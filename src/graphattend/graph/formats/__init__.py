@@ -59,7 +59,8 @@ class Compression:
 _PLACES = {
     ".txt .edges .edgelist .el .ncol": "edges:EDGE_LIST",
     ".cites": "edges:CITATIONS",
-    ".csv .tsv": "edges:TABLE",
+    ".csv": "edges:TABLE",
+    ".tsv": "edges:TAB_TABLE",
     ".json": "json_documents:JSON",
     ".cyjs": "cytoscape:CYTOSCAPE",
     ".npz": "npz:NPZ",

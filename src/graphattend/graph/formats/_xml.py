@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 from ...storage_checks import Refused
 
@@ -80,3 +81,8 @@ def parse(data: bytes, root: str) -> Element:
     if outer.name != root:
         raise Refused(f"line {outer.line}: expected <{root}>, got <{outer.name[:40]}>")
     return outer
+
+
+def quoted(text: str) -> str:
+    """A text as the value of an attribute, quotes included."""
+    return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...storage_checks import Refused
+from ..neighbor_graph import NeighborGraph
 from . import Format
-from ._xml import Element, parse
+from ._writing import edges_of, nodes_of, refuse
+from ._xml import Element, parse, quoted
 from .edge_table import EdgeTable, Nodes, columns_of, names_of, number_or_text
 
 _NUMBERS = ("integer", "float", "double", "long", "short", "byte", "bigdecimal", "biginteger")
@@ -79,4 +81,26 @@ def _value(attribute: Element, text: str) -> Any:
     return number_or_text(text) if attribute.attributes.get("type") in _NUMBERS else text
 
 
-GEXF = Format(read)
+def write(graph: NeighborGraph) -> bytes:
+    """Names as labels; every column of the edges but the weight as an attribute."""
+    refuse(graph, "GEXF", "layers")
+    labels = nodes_of(graph, "GEXF", distinct=graph.names is not None)
+    sources, targets, columns, directed = edges_of(graph)
+    weights = columns.pop("weight", None)
+    lines = ['<?xml version="1.0" encoding="utf-8"?>', '<gexf xmlns="http://gexf.net/1.3" version="1.3">']
+    lines.append(f'<graph mode="static" defaultedgetype="{"directed" if directed else "undirected"}">')
+    lines.append('<attributes class="edge">')
+    lines += [f'<attribute id="{n}" title="{name}" type="double"/>' for n, name in enumerate(columns)]
+    lines += ["</attributes>", "<nodes>"]
+    names = ["" if graph.names is None else f" label={quoted(label)}" for label in labels]
+    lines += [f'<node id="{i}"{name}/>' for i, name in enumerate(names)]
+    lines += ["</nodes>", "<edges>"]
+    for k, (j, i) in enumerate(zip(sources, targets, strict=True)):
+        weight = "" if weights is None else f' weight="{weights[k]!r}"'
+        data = "".join(f'<attvalue for="{n}" value="{a[k]!r}"/>' for n, a in enumerate(columns.values()))
+        inside = f"><attvalues>{data}</attvalues></edge>" if data else "/>"
+        lines.append(f'<edge id="{k}" source="{j}" target="{i}"{weight}{inside}')
+    return "\n".join([*lines, "</edges>", "</graph>", "</gexf>", ""]).encode()
+
+
+GEXF = Format(read, write)

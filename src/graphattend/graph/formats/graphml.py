@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from ...storage_checks import Refused
 from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._writing import edges_of, nodes_of
-from ._xml import Element, parse
+from ._xml import Element, parse, quoted
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, names_of, number_or_text
 
 _NUMBERS = ("int", "integer", "long", "float", "double")
@@ -87,15 +86,11 @@ def write(graph: NeighborGraph) -> bytes:
     lines.append(f'<graph edgedefault="{kind}">')
     for i, name in enumerate(ids):
         data = "" if layers is None else f'<data key="layer">{layers[i]}</data>'
-        lines.append(f"<node id={_quoted(name)}>{data}</node>")
+        lines.append(f"<node id={quoted(name)}>{data}</node>")
     for k, (j, i) in enumerate(zip(sources, targets, strict=True)):
         data = "".join(f'<data key="e{n}">{values[k]!r}</data>' for n, values in enumerate(columns.values()))
-        lines.append(f"<edge source={_quoted(ids[j])} target={_quoted(ids[i])}>{data}</edge>")
+        lines.append(f"<edge source={quoted(ids[j])} target={quoted(ids[i])}>{data}</edge>")
     return "\n".join([*lines, "</graph>", "</graphml>", ""]).encode()
-
-
-def _quoted(text: str) -> str:
-    return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
 GRAPHML = Format(read, write)

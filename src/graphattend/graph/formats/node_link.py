@@ -8,6 +8,7 @@ from typing import Any
 from ...storage_checks import Refused
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
+from ._writing import once
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, value_or_weight
 
 #: What the ends of a link are called; the second by vis.js.
@@ -86,14 +87,16 @@ def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """The graph as node-link JSON."""
+    """The graph as node-link JSON; undirected edges once."""
     nodes: list[dict[str, Any]] = [{"id": i} for i in range(graph.num_nodes)]
     for field, values in (("name", graph.names), ("layer", None if graph.layers is None else graph.layers.tolist())):
         for node, value in zip(nodes, values or (), strict=False):
             node[field] = value
-    sources, targets = graph.to_edge_index().tolist()
-    edges = [
-        {"source": j, "target": i, **data} for j, i, data in zip(sources, targets, edge_attributes(graph), strict=True)
-    ]
-    content = {"directed": True, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
+    kept = once(graph)
+    sources, targets = graph.to_edge_index() if kept is None else graph.to_edge_index()[::-1, kept]
+    data = edge_attributes(graph)
+    places = range(graph.num_edges) if kept is None else kept.tolist()
+    ends = zip(sources.tolist(), targets.tolist(), places, strict=True)
+    edges = [{"source": j, "target": i, **data[k]} for j, i, k in ends]
+    content = {"directed": kept is None, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

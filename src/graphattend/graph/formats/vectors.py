@@ -66,8 +66,9 @@ def _is_header(first: list[str], rest: list[list[str]]) -> bool:
     """Whether the first row names columns: of an id and numbers from 0 or 1, or where only numbers stand below."""
     if not rest or any(len(row) != len(first) for row in rest) or len(first) < 2:
         return False
-    if plain(first[0]) in _IDS and first[1:] in ([str(i + k) for i in range(len(first) - 1)] for k in (0, 1)):
-        return True
+    counted = [name for name in first if plain(name) not in _IDS]
+    if counted in ([str(i + k) for i in range(len(counted))] for k in (0, 1)):  # pandas names columns by numbers
+        return len(counted) < len(first) or not any(_WHOLE.fullmatch(cell) for row in rest for cell in row)
     below = [all(is_number(row[i]) for row in rest) for i in range(1, len(first))]
     return any(numbers and not is_number(name) for name, numbers in zip(first[1:], below, strict=True))
 
