@@ -6,7 +6,6 @@ import dataclasses
 import html
 import importlib.util
 import io
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ._validate import as_choice
 from .analysis import Analysis
 from .errors import InvalidConfigError, UnsupportedError
 from .graph.properties import described
-from .storage import load_errors, write_atomically
+from .storage import load_errors, same_file, write_atomically
 
 #: Most nodes that the graph's picture and the heat map show: the best connected ones.
 MAX_DRAWN, MAX_HEAT = 150, 24
@@ -278,14 +277,10 @@ def check_plot_path(path: str, *inputs: str | None) -> None:
         )
     if not Path(path).resolve().parent.is_dir():
         raise InvalidConfigError(f"--plot: no such folder: {Path(path).parent}", argument="--plot")
-    if any(name is not None and _same_file(path, name) for name in inputs):
+    if any(name is not None and same_file(path, name) for name in inputs):
         raise InvalidConfigError(f"--plot: {path!r:.80} is an input, which it would replace", argument="--plot")
     if suffix == ".png" and importlib.util.find_spec("matplotlib") is None:
         raise UnsupportedError("--plot: .png needs matplotlib (pip install 'graphattend[plot]')", argument="--plot")
-
-
-def _same_file(one: str, other: str) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``graphattend list | info | analyze | compare | benchmark``, one command per file.
+"""The command line: ``graphattend list | info | analyze | compare | benchmark | convert``, one command per file.
 
 Exit status: 0 done, 2 bad usage or bad input (one line on stderr that names it), 130 on Ctrl-C.
 """
@@ -23,6 +23,7 @@ COMMANDS: Registry[Any] = Registry(
         "analyze": "graphattend.cli.analyze",
         "compare": "graphattend.cli.compare",
         "benchmark": "graphattend.cli.benchmark",
+        "convert": "graphattend.cli.convert",
     },
 )
 
