@@ -1,4 +1,4 @@
-"""The command line: ``graphattend list | info | analyze | compare | benchmark | convert``, one command per file.
+"""The command line: ``graphattend COMMAND``, one command per file.
 
 Exit status: 0 done, 2 bad usage or bad input (one line on stderr that names it), 130 on Ctrl-C.
 """
@@ -22,8 +22,13 @@ COMMANDS: Registry[Any] = Registry(
         "info": "graphattend.cli.info",
         "analyze": "graphattend.cli.analyze",
         "compare": "graphattend.cli.compare",
-        "benchmark": "graphattend.cli.benchmark",
+        "evaluate": "graphattend.cli.evaluate",
+        "recommend": "graphattend.cli.recommend",
+        "train": "graphattend.cli.train",
+        "embed": "graphattend.cli.embed",
+        "compress": "graphattend.cli.compress",
         "convert": "graphattend.cli.convert",
+        "benchmark": "graphattend.cli.benchmark",
     },
 )
 

@@ -38,10 +38,12 @@ def add_mechanisms(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of parameters and of made data (0)")
 
 
-def add_graph(command: argparse.ArgumentParser, *, required: bool) -> None:
+def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: bool = True) -> None:
     """``--graph``, how it is read, and ``--embeddings``."""
     command.add_argument("--graph", required=required, metavar="FILE", help="a graph of any known format; - for stdin")
     add_reading(command)
+    if not embeddings:
+        return
     command.add_argument(
         "--embeddings", metavar="FILE", help="latent vectors, by name or a row per node: .npy, .npz, .csv, word2vec"
     )
@@ -102,8 +104,8 @@ def read_graph(arguments: argparse.Namespace) -> Told:
     return parse(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", **wanted)
 
 
-def read_embeddings(path: str | None, graph: NeighborGraph) -> np.ndarray | None:
-    """The vectors of ``--embeddings``, a row for each of the graph's nodes."""
+def read_embeddings(path: str | None, graph: NeighborGraph | None) -> np.ndarray | None:
+    """The vectors of ``--embeddings``: a row for each of the graph's nodes, or all there are."""
     return None if path is None else embeddings.read_embeddings(path, graph=graph)[1]
 
 
