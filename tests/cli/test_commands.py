@@ -317,7 +317,7 @@ def test_bad_embeddings(run: Run, tmp_path: Path, graph: Path) -> None:
     refused(run("compare", "--graph", graph, "--embeddings", tmp_path / "no.npy"), "no.npy")
     two = io.BytesIO()
     np.savez(two, a=np.ones((4, 2)), b=np.ones((4, 2)))
-    refused(with_file("two.npz", two.getvalue()), "two.npz", "one array")
+    refused(with_file("two.npz", two.getvalue()), "two.npz", "one array of numbers")
 
 
 @pytest.mark.parametrize("command", ["analyze", "compare", "benchmark"])

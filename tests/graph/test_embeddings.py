@@ -52,6 +52,7 @@ FILES = {
     "table.csv": lines(",", "node,x,y,z\n"),
     "table.tsv": lines("\t", "Id\tx\ty\tz\n"),
     "excel.csv": "\ufeff" + lines(";", "name;x;y;z\n").replace("\n", "\r\n"),
+    "named.npz": npz(embeddings=X, names=np.array(NAMES)),
     "packed.vec.gz": gzip.compress(lines(" ", "3 3\n").encode()),
 }
 NAMELESS = {
@@ -137,7 +138,9 @@ BAD = {
     "nan.npy": (npy(np.array([[1.0], [np.nan]])), "the vector of '1' holds NaN"),
     "truth.npy": (npy(np.ones((2, 2), bool)), "got bool"),
     "cut.npy": (npy(X)[:-3], "does not fit"),
-    "two.npz": (npz(a=X, b=X), "expected one array, found 2"),
+    "two.npz": (npz(a=X, b=X), "expected one array of numbers, and maybe one of names; found a, b"),
+    "names.npz": (npz(a=X, b=np.array(["a"])), "a name for every vector"),
+    "objects.npz": (npz(a=X, b=np.array([Evil()])), "plain array of numbers"),
     "garbage.npz": (b"PK\3\4 no", "garbage.npz"),
     "twice.txt": ("a 1\na 2\n", "has two vectors of 'a'"),
     "head.bin": (b"hello\n", "line V D"),

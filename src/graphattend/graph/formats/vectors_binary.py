@@ -22,11 +22,15 @@ def read_npy(data: bytes) -> Vectors:
 
 
 def read_npz(data: bytes) -> Vectors:
-    """An archive of one array."""
-    members = read_members(memoryview(data), _MAX_BYTES)
-    if len(members) != 1:
-        raise Refused(f"expected one array, found {len(members)}")
-    return None, next(iter(members.values()))
+    """An archive of one array of numbers, and maybe one of text with their names."""
+    members = read_members(memoryview(data), _MAX_BYTES, text=True)
+    text = [a for a in members.values() if a.dtype.kind == "U"]
+    found = [a for a in members.values() if a.dtype.kind != "U"]
+    if len(found) != 1 or len(text) > 1:
+        raise Refused(f"expected one array of numbers, and maybe one of names; found {', '.join(sorted(members))[:80]}")
+    if text and text[0].shape != found[0].shape[:1]:
+        raise Refused(f"expected a name for every vector, got shapes {text[0].shape} and {found[0].shape}")
+    return [str(name) for name in text[0].tolist()] if text else None, found[0]
 
 
 def read_word2vec(data: bytes) -> Vectors:
