@@ -301,6 +301,8 @@ def test_graphml_of_several(caplog):
 
 
 def test_newmans_gml():
+    igraph = 'graph [ directed 1 node [ id 0 name "a" ] node [ id 1 name "b" ] edge [ source 1 target 0 weight 2 ] ]'
+    assert edges(read(igraph, "g.gml")) == [("b", "a", 2.0)]
     assert edges(read(NEWMAN, "g.gml")) == both(("BrighamYoung", "Flörida", 2.0))
     assert edges(read(NEWMAN.replace("directed 0", "directed 1"), "g.gml")) == [("Flörida", "BrighamYoung", 2.0)]
 
@@ -526,6 +528,7 @@ BAD = {
     "inf.gml": ("graph [ node [ id 0 ] edge [ source 0 target 0 weight +INF ] ]", "expected a key"),
     "word.gml": ('graph [ node [ id 0 ]\nedge [ source 0 target 0 weight "x" ] ]', "line 2, column 'weight'"),
     "count.net": ("*Vertices 99999999999\n*Arcs\n1 2\n", "line 1, *Vertices"),
+    "many.net": ("*Vertices 9999999\n*Arcs\n1 2\n", "line 1, *Vertices: expected a whole number up to 1000000"),
     "minus.net": ("*Vertices -3\n", "line 1, *Vertices"),
     "zero.net": ("*Vertices 0\n", "no vertices"),
     "far.net": ("*Vertices 2\n*Arcs\n1 3\n", "line 3: expected a vertex from 1 to 2, got '3'"),

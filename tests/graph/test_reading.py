@@ -34,6 +34,15 @@ def edges(graph):
     return {(names[j], names[i]) for j, i in graph.to_edge_index().T.tolist()}
 
 
+def test_edges_that_are_listed_both_ways_are_not_doubled(read):
+    for text in ("0 1 5\n1 0 5\n1 2 3\n2 1 3\n2 2 1\n", "0 1 5\n1 2 3\n2 2 1\n"):
+        graph = read(text, "g.txt", directed=False)
+        assert graph.num_edges == 5
+        assert is_undirected(graph)
+    assert read("0 1 5\n1 0 4\n", "g.txt", directed=False).num_edges == 4  # two edges: they differ
+    assert read("0 1\n1 0\n1 2\n", "g.txt", directed=False).num_edges == 6
+
+
 @pytest.mark.parametrize("suffix", PACK)
 def test_compressed(read, tmp_path, suffix):
     plain = read(TABLE)
