@@ -190,6 +190,27 @@ def test_more_headers(read, header):
     assert edges(read(f"{header}\na,b\n")) == {("a", "b")}
 
 
+def test_headers_in_comments(read, caplog):
+    string = "#node1\tnode2\tnode1_string_id\tcombined_score\nTP53\tMDM2\t9606.1\t0.999\n"
+    graph = read(string, "string.tsv", weights="combined_score")
+    assert edges(graph) == {("TP53", "MDM2")}
+    assert graph.edge_weights.tolist() == [0.999]
+    graph = read("% made by hand\n# target source weight year\n0 1 2 1999\n", "g.txt")
+    assert edges(graph) == {("1", "0")}
+    assert graph.edge_features.tolist() == [[1999]]
+    assert edges(read("# from to\nsource target\na b\n", "g.txt")) == {("a", "b")}
+    assert edges(read("# people from Rome\na b\n", "g.txt")) == {("a", "b")}
+
+
+def test_wide_text(read):
+    for coding in ("utf-16", "utf-8-sig"):
+        assert edges(read("source\ttarget\r\nbøb\tann\r\n".encode(coding), "excel.tsv")) == {("bøb", "ann")}
+    with pytest.raises(errors.LoadError, match="UTF-16"):
+        read(b"\xff\xfea", "g.txt")
+    with pytest.raises(errors.LoadError, match="save it as UTF-8"):
+        read("bøb ann\n".encode("latin-1"), "g.txt")
+
+
 def test_a_type_that_is_no_direction(read, caplog):
     assert edges(read("source,target,type\n0,1,friend\n1,2,colleague\n")) == {("0", "1"), ("1", "2")}
     assert "type" in caplog.records[0].getMessage()

@@ -61,9 +61,10 @@ def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
     if separator != " ":
         _check_comments(comments, rows[0], separator)
     directed, more = _told([line for number, line in comments.items() if number < rows[0].line])
-    found = _header(rows, is_table)
-    if found is not None:
-        rows = rows[1:]
+    found = _commented_header(comments, rows[0], separator)
+    if found is None:
+        found = _header(rows, is_table)
+        rows = rows if found is None else rows[1:]
     if not rows:
         raise Refused("holds no edges")
     if found is None:
@@ -160,6 +161,16 @@ def _is_header(cells: list[str]) -> bool:
         return roles(cells) is not None
     except Refused:
         return False
+
+
+def _commented_header(comments: Mapping[int, str], first: Row, separator: str) -> Roles | None:
+    """The columns' roles if the last comment before the rows names them and no header follows."""
+    number = max((n for n in comments if n < first.line), default=0)
+    if number == 0 or _is_header(first.cells):
+        return None
+    text = comments[number].strip().lstrip("#%/ ")
+    cells = next((row.cells for row in split([text], separator)), []) if '"' not in text else []
+    return roles(cells) if len(cells) == len(first.cells) and _is_header(cells) else None
 
 
 def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:

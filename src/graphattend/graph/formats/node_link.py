@@ -22,13 +22,14 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
     nodes, links = records(content, "nodes"), records(content, "links" if "links" in content else "edges")
     if not nodes:
         raise Refused("nodes: expected at least one node")
-    ids = [as_key(node.get("id", i), f"nodes[{i}]") for i, node in enumerate(nodes)]
+    ids = [as_key(node.get("id", node.get("key", i)), f"nodes[{i}]") for i, node in enumerate(nodes)]
     known = Nodes(ids)
-    columns = columns_of(links)
+    columns = columns_of([link | more if isinstance(more := link.get("attributes"), dict) else link for link in links])
+    columns.pop("attributes", None)
     pairs = [pair for pair in _ENDS if pair[0] in columns and pair[1] in columns]
     if links and not pairs:
         raise Refused("links: expected a source and a target")
-    sources, targets = ([as_key(k, "links") for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
+    sources, targets = ([_end(k) for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
     if _are_positions(sources + targets, known.numbers):
         known = Nodes(range(len(nodes)))
     columns, weight = value_or_weight(columns)
@@ -71,6 +72,13 @@ def as_key(value: Any, where: str) -> Any:
     return value
 
 
+def _end(value: Any) -> Any:
+    """An end's key; d3's simulation puts the nodes themselves there."""
+    if isinstance(value, dict):
+        value = value.get("id", value.get("index"))
+    return as_key(value, "links")
+
+
 def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
     """Whether ends of links count the nodes from 0, for they are no ids but whole numbers in range."""
     return any(end not in ids for end in ends) and all(type(end) is int and 0 <= end < len(ids) for end in ends)
@@ -80,7 +88,7 @@ def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
     """Their ``name``, else their id, else nothing."""
     if all(isinstance(node.get("name"), str) for node in nodes):
         return [node["name"] for node in nodes]
-    ids = [node.get("id", i) for i, node in enumerate(nodes)]
+    ids = [node.get("id", node.get("key", i)) for i, node in enumerate(nodes)]
     if ids == list(range(len(ids))):
         return None
     return [str(tuple(i)) if isinstance(i, list) else str(i) for i in ids]
