@@ -119,7 +119,7 @@ export interface NamedEdges extends Omit<EdgeGraphParts, "numNodes"> {
   numNodes?: number;
 }
 
-/** Everything a graph can be made of; text and bytes are those of a file (.csv, .edges, .json, .npz). */
+/** Everything a graph can be made of; text and bytes are those of a file, whose start tells its format. */
 export type GraphInput = CsrGraph | EdgeGraph | NamedEdges | LinkedGraph | string | Uint8Array;
 
 export interface CallOptions {
