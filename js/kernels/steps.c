@@ -1,6 +1,7 @@
 /* The steps of steps.def. */
 #include "host.h"
 
+#include "../../src/graphattend/simd/kernels/expo.h"
 #include "../../src/graphattend/simd/kernels/mask.h"
 #include "../../src/graphattend/simd/kernels/rows.h"
 
@@ -9,11 +10,22 @@
 #define KERNEL_END(name)
 #include "steps.def"
 
+/* S. L. Moshier, Cephes Mathematical Library, tanhf.c. */
+static real hyperbolic_tangent(real x) {
+    real size = x < 0 ? -x : x, z = x * x;
+    if (size < 0.625f) {
+        real p = (((-5.70498872745e-3f * z + 2.06390887954e-2f) * z - 5.37397155531e-2f) * z + 1.33314422036e-1f) * z;
+        return x + x * z * (p - 3.33332819422e-1f);
+    }
+    real y = size > 9.f ? 1.f : 1.f - 2.f / (exp_scalar(2.f * size) + 1.f);
+    return x < 0 ? -y : x > 0 ? y : x; /* NaN stays */
+}
+
 Status KERNEL(mask_scores)(Call *call) {
     const Array *scores = &call->array[mask_scores_scores], none = {.kind = ABSENT};
     Limits limits = {&call->array[mask_scores_mask], &none, call->number[mask_scores_causal] != 0.0, 0, 0};
     isize queries = len(scores, 2), keys = len(scores, 1);
-    real scale = (real)call->number[mask_scores_scale];
+    real scale = (real)call->number[mask_scores_scale], cap = (real)call->number[mask_scores_softcap];
     Batch batch;
     batch_start(&batch, scores, 2);
     if (batch_add(&batch, scores, 2) < 0 || !limits_batch(&limits, &batch, queries, keys))
@@ -24,6 +36,7 @@ Status KERNEL(mask_scores)(Call *call) {
             real *row = (real *)batch.at[0] + i * step(scores, 2);
             isize limit = visible_limit(&visible, i), at = i * visible.mask.query_step;
             scale_row(row, limit, scale);
+            for (isize j = 0; j < limit && cap > 0; j++) row[j] = cap * hyperbolic_tangent(row[j] / cap);
             fill(row + limit, keys - limit, MINUS_INFINITY);
             for (isize j = 0; j < limit; j++, at += visible.mask.key_step) {
                 if (visible.mask.added) {

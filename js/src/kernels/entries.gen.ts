@@ -15,7 +15,7 @@ export const ENTRIES = {
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
   rotate: ["x", "positions", "frequency", "interleaved", "out"],
   finite: ["x"],
-  mask_scores: ["scores", "mask?", "causal", "scale"],
+  mask_scores: ["scores", "mask?", "causal", "scale", "softcap?"],
   sum_of_seen: ["w", "x", "out", "transposed"],
   softmax_pullback: ["w", "g"],
   additive_scores: ["q", "k", "a", "slope", "out"],
