@@ -17,6 +17,7 @@ from ._attend import check_graph, chunks
 from ._base import Attention
 from ._dot import DotProduct
 from ._gradients import CoreGradients, CoreResult, Gradients, Params
+from ._inputs import Call
 from ._options import option
 
 #: Global keys that can be asked for by their number.
@@ -103,6 +104,8 @@ class LocalGlobalAttention(DotProduct):
         if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
             return None
         if type(keys) is not np.ndarray or type(values) is not np.ndarray or keys.ndim != 2 or values.ndim != 2:
+            return None
+        if not query.dtype == keys.dtype == values.dtype:
             return None
         n = keys.shape[0]
         if values.shape[0] != n or (self.global_nodes and self.global_nodes[-1] >= n):
@@ -194,10 +197,12 @@ class LocalGlobalAttention(DotProduct):
         order = np.argsort(row, kind="stable")
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
-    def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+    def _attend(
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+    ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
         dense = dataclasses.replace(self, window=None, global_nodes=())
-        return super(LocalGlobalAttention, dense)._attend(pattern, *args)
+        return super(LocalGlobalAttention, dense)._attend(pattern, queries, keys, values, call)
 
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool

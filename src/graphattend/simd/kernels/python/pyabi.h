@@ -4,8 +4,7 @@
 #ifndef GA_PYABI_H
 #define GA_PYABI_H
 
-typedef __PTRDIFF_TYPE__ isize; /* Py_ssize_t, npy_intp */
-typedef __SIZE_TYPE__ usize;
+#include "../host/array.h"
 
 typedef struct {
     isize refcount;
