@@ -24,8 +24,14 @@ export interface Revived {
 /** The module is in the folders that vendor writes, beside the loader that it needs. */
 export const SNAPSHOTS = "snapshot.mjs";
 
+/** Whether there may be a snapshot: where not, there is no need to look before the other files are fetched. */
+export async function maybe(): Promise<boolean> {
+  return isNode || (await globalThis.caches?.has("graphattend-snapshots").catch(() => false)) === true;
+}
+
 export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> {
   if (lock.files?.[SNAPSHOTS] === undefined) throw new Error("needs a folder that this version's `npx graphattend vendor` wrote");
+  if (!isNode && globalThis.caches === undefined) throw new Error("needs a secure context: https, or localhost");
   const address = indexURL + SNAPSHOTS;
   const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
   const snapshots = await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as Snapshots;

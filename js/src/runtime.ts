@@ -1,7 +1,7 @@
 import { boot, install, type Lock, type LockedPackage, type Parts } from "./boot.js";
 import { AttentionError, reason } from "./errors.js";
 import { fileError, Files, isURL, SERVE } from "./files.js";
-import { make, openKeeper, revive, type Keeper } from "./keep.js";
+import { make, maybe, openKeeper, revive, type Keeper } from "./keep.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
@@ -113,7 +113,7 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
   const engine = quiet(Promise.all(parts).then(([factory, wasm]) => ({ factory, wasm })));
   const library = (): Promise<Uint8Array> =>
     quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip", sha256: quiet(expected("python_stdlib.zip")) }));
-  const early = options.snapshot === true ? undefined : library();
+  const early = options.snapshot === true && await maybe() ? undefined : library();
   const lock = await reading;
   const base = lockURL.replace(/[^\\/]*$/, "");
   const locked = async (entry: LockedPackage): Promise<[string, Uint8Array]> => [entry.file_name, await lockedWheel(files, base, entry)];

@@ -58,16 +58,18 @@ interface Header {
   /** Objects of JavaScript that Python holds. */
   objects: object;
   memory: number;
-  heap: number;
+  /** What of the memory is not zero, page by page. */
+  runs: [start: number, end: number][];
   files: [path: string, size: number][];
 }
 
-export interface Snapshot extends Omit<Header, "files"> {
-  content: Uint8Array;
+export interface Snapshot extends Omit<Header, "files" | "runs"> {
+  runs: [start: number, data: Uint8Array][];
   files: [path: string, data: Uint8Array][];
   modules: WebAssembly.Module[];
 }
 
+const PAGE = 4096;
 const MAGIC = "graphattend snapshot 1\n";
 const PRELUDE = MAGIC.length + 1 + 32 + 4;
 const FILES = "/lib";
@@ -133,29 +135,37 @@ export async function take(module: SnapshotModule): Promise<Uint8Array> {
     slots.push([at, ...owner]);
   }
   const files = listing(module.FS, FILES).map((path): [string, Uint8Array] => [path, module.FS.readFile(path)]);
-  const memory = module.HEAP8.length;
-  let heap = memory >>> 2;
-  while (heap > 0 && module.HEAPU32[heap - 1] === 0) heap--;
-  heap *= 4;
+  const runs = notZero(module.HEAPU32);
   const header: Header = {
-    places, table: side.table.length, slots, memory, heap, objects: module.API.serializeHiwireState(),
+    places, table: side.table.length, slots, memory: module.HEAP8.length, runs, objects: module.API.serializeHiwireState(),
     globals: Object.fromEntries(Object.entries(side.GOT).map(([name, global]) => [name, global.value as number])),
     files: files.map(([path, data]) => [path, data.length]),
   };
   const text = new TextEncoder().encode(JSON.stringify(header));
   const start = Math.ceil((PRELUDE + text.length) / 16) * 16;
-  const out = new Uint8Array(start + heap + files.reduce((sum, [, data]) => sum + data.length, 0));
+  const parts = [...runs.map(([from, to]) => module.HEAP8.subarray(from, to)), ...files.map(([, data]) => data)];
+  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, start));
   out.set(new TextEncoder().encode(MAGIC));
   new DataView(out.buffer).setUint32(PRELUDE - 4, text.length, true);
   out.set(text, PRELUDE);
-  out.set(module.HEAP8.subarray(0, heap), start);
-  let at = start + heap;
-  for (const [, data] of files) {
-    out.set(data, at);
-    at += data.length;
+  let at = start;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
   }
   out.set(await sha256(out.subarray(PRELUDE - 4)), PRELUDE - 36);
   return out;
+}
+
+function notZero(heap: Uint32Array): Header["runs"] {
+  const runs: Header["runs"] = [];
+  for (let at = 0; at < heap.length; at += PAGE / 4) {
+    if (heap.subarray(at, at + PAGE / 4).every((word) => word === 0)) continue;
+    const last = runs.at(-1);
+    if (last?.[1] === at * 4) last[1] += PAGE;
+    else runs.push([at * 4, at * 4 + PAGE]);
+  }
+  return runs;
 }
 
 function listing(fs: SnapshotModule["FS"], folder: string): string[] {
@@ -177,13 +187,13 @@ export async function parse(data: Uint8Array): Promise<Snapshot> {
   try {
     const header = JSON.parse(new TextDecoder().decode(data.subarray(PRELUDE, PRELUDE + length))) as Header;
     let at = Math.ceil((PRELUDE + length) / 16) * 16;
-    const content = data.subarray(at, at += header.heap);
+    const runs = header.runs.map(([from, to]): [number, Uint8Array] => [from, data.subarray(at, at += to - from)]);
     const files = header.files.map(([path, size]): [string, Uint8Array] => [path, data.subarray(at, at += size)]);
     const named = new Map(files);
     const modules = await Promise.all(header.places.map(({ name }) => WebAssembly.compile(named.get(name) as Uint8Array<ArrayBuffer>)));
     const found = await hash;
     if (!found.every((byte, i) => byte === data[PRELUDE - 36 + i])) throw new Error("its hash is another");
-    return { ...header, content, files, modules };
+    return { ...header, runs, files, modules };
   } catch (error) {
     throw new Error(`a damaged snapshot (${String(error)})`, { cause: error });
   }
@@ -218,8 +228,13 @@ export function restore(module: SnapshotModule, snapshot: Snapshot): object {
     if (global === undefined) throw new Error(`no global ${name}`);
     if (global.value !== value) global.value = value;
   }
-  module.HEAP8.set(snapshot.content);
-  module.HEAP8.fill(0, snapshot.content.length);
+  let end = 0;
+  for (const [start, data] of snapshot.runs) {
+    module.HEAP8.fill(0, end, start);
+    module.HEAP8.set(data, start);
+    end = start + data.length;
+  }
+  module.HEAP8.fill(0, end);
   module.HEAPU32[trampoline(module)] = slot;
   const folders = new Set<string>();
   for (const [path, data] of snapshot.files) {
