@@ -23,7 +23,7 @@ from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, 
 from .graph import GraphMetadata, NeighborGraph
 from .mechanisms import from_config, list_mechanisms
 from .mechanisms._base import Attention
-from .simd.accelerate import accelerate_numpy, accelerated
+from .simd.accelerate import Acceleration, accelerate_numpy, accelerated
 
 #: Modules whose public functions and classes can be called.
 MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis")
@@ -268,10 +268,18 @@ def _bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str,
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
+_accelerations: list[Acceleration] = []
+
+
 def start(accelerate: bool) -> dict[str, Any]:
-    """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some."""
-    if accelerate:
-        accelerate_numpy()
+    """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some.
+
+    One that comes from a snapshot was prepared before.
+    """
+    if accelerate and not _accelerations:
+        _accelerations.append(accelerate_numpy())
+    while _accelerations and not accelerate:
+        _accelerations.pop().undo()
     return {"version": __version__, "mechanisms": list_mechanisms()}
 
 
