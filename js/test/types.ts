@@ -1,6 +1,8 @@
 // Compiled, never run: the types that users see. A line after @ts-expect-error must not compile.
 import { connect, AttentionError, type Attention, type CreateOptions, type ErrorCode, type Matrix, type Metadata, type Prepared, type Tensor } from "graphattend";
 
+import { load, UnsupportedError, type Backend, type Data, type Graph, type Kernels, type Tensor as KernelTensor } from "graphattend/kernels";
+
 const ga = await connect({ worker: true, indexURL: "/pyodide/", onProgress: (p) => console.log(p.phase, p.loaded, p.total), timeout: 1000 });
 const attn = await ga.create("hyperbolic", { dim: 128, curvature: -1 });
 const data = new Float32Array(128);
@@ -40,6 +42,34 @@ const metadata: Metadata = { hnswLayers: [0, 1], queryLayer: 0 };
 const anyone: Attention = attn;
 const code: ErrorCode = new AttentionError("aborted", "x").code;
 
+const kernels: Kernels = await load({ backend: "wasm-simd128" });
+const flat: Float32Array = kernels.scaledDotProductAttention(data, [[1, 2]], { data, shape: [1, 128] }).data;
+const attended = kernels.scaledDotProductAttention(data, data, data, { needWeights: true, attnMask: [true], isCausal: false, scale: null });
+const seen: number[] = attended.weights.shape;
+const lse: Float32Array = kernels.scaledDotProductAttention(data, data, data, { returnLse: true }).lse.data;
+const kept: KernelTensor = kernels.tensor([[1, 2]], null ?? undefined, { dtype: "float32" });
+const same: KernelTensor = kernels.softmax(kept, { axis: 0, out: kept });
+const lists: Graph = kernels.graph({ indptr: [0, 1], indices: Int32Array.of(0) });
+const perEdgeToo: Float32Array = kernels.graphAttention(kept, kept, kept, lists, { needWeights: true }).weights.data;
+const back = kernels.multiHeadAttentionVjp(kept, kept, kept, { wQ: kept, wK: kept, wV: kept, wO: kept }, { numHeads: 1 }).pullback([[1, 2]]);
+const byWeight: Float32Array = back.parameters.wQ.data;
+const maybe: Float32Array | undefined = back.parameters.bQ?.data;
+const build: Backend = kernels.backend;
+const given: Data = [new Float32Array(2)];
+kernels.quantizedAttention(data, { codes: { data: new Int8Array(2), shape: [1, 2] }, scale: 1 }, data);
+kernels.gatAttention(data, data, { w: data, aQuery: data, aKey: data }, { variant: "gat" });
+if (build === "wasm-simd128") throw new UnsupportedError("x");
+// @ts-expect-error -- no such option
+kernels.softmax(data, { axes: 1 });
+// @ts-expect-error -- weights were not asked for
+kernels.hyperbolicAttention(data, data, data).weights;
+// @ts-expect-error -- how many heads?
+kernels.multiHeadAttention(data, data, data, { wQ: data, wK: data, wV: data, wO: data });
+// @ts-expect-error -- text is no data
+kernels.matmul("a", data);
+// @ts-expect-error -- no such build
+await load({ backend: "wasm" });
+
 // @ts-expect-error -- no such mechanism
 await ga.create("hyperbolik", { dim: 2 });
 // @ts-expect-error -- no such option
@@ -67,4 +97,4 @@ await connect({ wheel: "x" });
 // @ts-expect-error -- results are not nullable
 const wrong: null = output;
 
-export { none, weights, precise, perEdge, gradient, perHead, distance, softmax, options, metadata, anyone, code, wrong };
+export { flat, seen, lse, same, perEdgeToo, byWeight, maybe, given, none, weights, precise, perEdge, gradient, perHead, distance, softmax, options, metadata, anyone, code, wrong };

@@ -57,7 +57,7 @@ def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tup
 
 def run(arguments: argparse.Namespace) -> None:
     """Time, print, draw."""
-    from ..report import check_plot_path, write_bars
+    from ..drawing import check_plot_path, write_bars
 
     as_int(arguments.neighbors, "--neighbors", minimum=1)
     as_int(arguments.dim, "--dim", minimum=8)
@@ -101,7 +101,7 @@ def _over_keys(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable
 
 
 def _over_graph(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
-    graph = with_distances(read_graph(arguments.graph))
+    graph = with_distances(read_graph(arguments).graph)
     x = latents(graph, read_embeddings(arguments.embeddings), arguments.dim)
 
     def call_of(key: str) -> Callable[[], Any]:
