@@ -12,8 +12,8 @@ from .._float64_fallback import float64_fallback
 from .._validate import as_bool, as_float, as_int, as_number, as_rng, check_length, check_ndim, check_nonempty
 from .._vjp import differentiable
 
-#: Up to this bound of the exponents float32 holds their exponentials to 1e-5: it rounds off less than 6e-8 of it.
-_SINGLE_REACH: Final = 100.0
+#: Up to this bound of the exponents float32 holds output and gradients to 1e-5: it rounds off less than 6e-8 of it.
+_SINGLE_REACH: Final = 72.0
 
 
 def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -65,19 +65,10 @@ class Directions(NamedTuple):
         single = projection.astype(np.float32, copy=False)
         return cls(wide, single, float(np.sqrt(np.einsum("md,md->m", wide, wide).max())))
 
-    def beside(self, x: np.ndarray) -> np.ndarray:
-        """In the precision of x."""
-        return self.single if x.dtype == np.float32 else self.wide
-
-
-def resolved(x: np.ndarray, directions: Directions, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """X and its |factor·x|²/2 (..., N, 1), in float64 where float32 would not hold the exponents to 1e-5."""
-    half = np.einsum("...d,...d->...", x, x)[..., None] * (0.5 * factor * factor)
-    if x.dtype == np.float32:
+    def outreach(self, half: np.ndarray) -> bool:
+        """Whether the exponents of float32 rows with these |x|²/2 may be too large to be held to 1e-5."""
         top = float(half.max())
-        if not (2 * top) ** 0.5 * directions.longest + top <= _SINGLE_REACH:
-            return resolved(x.astype(np.float64), directions, factor)
-    return x, half
+        return not (2 * top) ** 0.5 * self.longest + top <= _SINGLE_REACH
 
 
 def exponents(
@@ -88,17 +79,28 @@ def exponents(
     s·x Wᵀ·D^(-1/4) - |s·x|²/(2√D) with s = `sharpness`; in float64 where float32 would not hold it to 1e-5. The
     gradients have the precision of x.
     """
-    dtype, factor = x.dtype, sharpness * x.shape[-1] ** -0.25
-    x, half = resolved(x, directions, factor)
-    w = directions.beside(x)
+    factor, w = sharpness * x.shape[-1] ** -0.25, directions.wide
+    half = np.einsum("...d,...d->...", x, x)[..., None] * (0.5 * factor * factor)
+    if x.dtype == np.float32:
+        if directions.outreach(half):
+            h, pull = exponents(x.astype(np.float64), directions, sharpness)
+            return h, _narrowed(pull)
+        w = directions.single
     h = simd.matmul_nt(x * factor, w)
     h -= half
+    return h, lambda gh: _exponents_pullback(x, w, gh.astype(x.dtype, copy=False), factor)
 
-    def pullback(gh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gx, gw = _exponents_pullback(x, w, gh.astype(x.dtype, copy=False), factor)
-        return gx.astype(dtype, copy=False), gw.astype(dtype, copy=False)
 
-    return h, pullback
+def _narrowed(
+    pull: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A pullback of float64 arrays that stand for float32 ones."""
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gx, gw = pull(g.astype(np.float64, copy=False))
+        return gx.astype(np.float32), gw.astype(np.float32)
+
+    return pullback
 
 
 def _exponents_pullback(x: np.ndarray, w: np.ndarray, gh: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -110,17 +112,15 @@ def features(
     x: np.ndarray, directions: Directions, is_query: bool, eps: float
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
     """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is held constant."""
-    dtype, factor = x.dtype, x.shape[-1] ** -0.25
-    x, _ = resolved(x, directions, factor)
-    w = directions.beside(x)
+    factor, w = x.shape[-1] ** -0.25, directions.wide
+    if x.dtype == np.float32:
+        if directions.outreach(0.5 * factor * factor * np.einsum("...d,...d->...", x, x)):
+            phi, pull = features(x.astype(np.float64), directions, is_query, eps)
+            return phi.astype(np.float32), _narrowed(pull)
+        w = directions.single
     e = simd.favor_exponentials(x, w, is_query=is_query)
     ratio = x.dtype.type(w.shape[0] ** -0.5)
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gx, gw = _exponents_pullback(x, w, g * e * ratio, factor)
-        return gx.astype(dtype, copy=False), gw.astype(dtype, copy=False)
-
-    return (ratio * (e + x.dtype.type(eps))).astype(dtype, copy=False), pullback
+    return ratio * (e + x.dtype.type(eps)), lambda g: _exponents_pullback(x, w, g * e * ratio, factor)
 
 
 def check_projection(x: np.ndarray, projection: Any) -> Directions:

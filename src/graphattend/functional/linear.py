@@ -54,36 +54,36 @@ def _ratio(sums: _Sums) -> _Sums:
 def attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool = False) -> _Sums:
     """`mix` of features given by their logarithms, a key with -inf hidden; and the pullback to hq, hk, v.
 
-    Output and gradient have the precision of `v`; the exponents may be in float64 where that is float32.
+    The keys are shifted by their maximum in each feature, the queries by that and by their own maximum: the largest
+    term of a row is then 1. That costs one maximum over the keys and one over the features. Output and gradient have
+    the precision of `v`; the exponents may be in float64 where that is float32.
     """
-    wide = np.result_type(hq, hk)
-    q, k, values = (a.astype(wide, copy=False) for a in (hq, hk, v))
-    out, pull = _attend_exponents(q, k, values, is_causal)
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gq, gk, gv = pull(g.astype(wide, copy=False))
-        return gq.astype(hq.dtype, copy=False), gk.astype(hk.dtype, copy=False), gv.astype(v.dtype, copy=False)
-
-    return out.astype(v.dtype, copy=False), pullback
-
-
-def _attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool) -> _Sums:
-    """The keys are shifted by their maximum in each feature, the queries by that and by their own maximum: the largest
-    term of a row is then 1. That costs one maximum over the keys and one over the features.
-    """
+    if not hq.dtype == hk.dtype == v.dtype:
+        return _attend_widened(hq, hk, v, is_causal)
     if is_causal and not _shares_stabiliser(hk):
         return _ratio(_causal_apart(hq, hk, _with_ones(v)))
     top = _finite_top(hk, -2)
     fk = simd.exp(hk - top)
     seen = hq + top
     fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
-    out, pull = mix(fq, fk, v, is_causal)
+    out, pull = _ratio((_causal if is_causal else _full)(fq, fk, _with_ones(v)))
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gq, gk, gv = pull(g)
         return gq * fq, gk * fk, gv
 
     return out, pullback
+
+
+def _attend_widened(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool) -> _Sums:
+    wide = np.result_type(hq, hk)
+    out, pull = attend_exponents(hq.astype(wide), hk.astype(wide), v.astype(wide), is_causal)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gq, gk, gv = pull(g.astype(wide))
+        return gq.astype(hq.dtype, copy=False), gk.astype(hk.dtype, copy=False), gv.astype(v.dtype)
+
+    return out.astype(v.dtype), pullback
 
 
 #: How far (in the exponent) what a causal row sees may lie below what it does not see, feature by feature: exp of it

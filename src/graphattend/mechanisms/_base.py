@@ -248,7 +248,8 @@ class Attention(Configured):
         inputs = check_inputs(expected, query, keys, values, attn_mask, metadata, weights_only=weights_only)
         if inputs.metadata:
             self._check_metadata(inputs.metadata)
-        if inputs.mask is not None or self.is_causal:
+        # Prepared keys, of which `finite` is known, know as well whether they hold rubbish.
+        if finite and (inputs.mask is not None or self.is_causal):
             return without_rubbish(inputs, self.heads, self.is_causal)
         return inputs
 
@@ -309,9 +310,7 @@ class Attention(Configured):
 
     def _run_seen(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         """`_run` where rows may see different rubbish."""
-        if self.check_finite or (x.mask is None and not self.is_causal):
-            return self._run(x, call)
-        return apart(self, x, call)
+        return self._run(x, call) if self.check_finite else apart(self, x, call)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.

@@ -38,9 +38,13 @@ def _seen(x: Inputs, heads: int | None, is_causal: bool, any_row: bool = False) 
 
 def without_rubbish(x: Inputs, heads: int | None, is_causal: bool) -> Inputs:
     """The inputs with zeros in the place of rubbish in keys and values that no row sees."""
+    if x.tame:
+        return x
     seen = _seen(x, heads, is_causal, any_row=True)
     if seen is None or seen.any(axis=-2).all():
         return x
+    if not holds_rubbish(x.k, x.v):
+        return x._replace(tame=True)
 
     def cleaned(a: np.ndarray) -> np.ndarray:
         hidden = unseen(seen, a.shape[:-1])
@@ -51,11 +55,11 @@ def without_rubbish(x: Inputs, heads: int | None, is_causal: bool) -> Inputs:
 
 
 def apart(attn: Attention, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-    """`attn._run` with the rows that see different rubbish in calls of their own, in which the other rubbish is zero.
+    """`_run` with the rows that see different rubbish in calls of their own, in which the other rubbish is zero.
 
     Only where nobody refuses NaN and infinity; without any, or where every row sees everything, this is one call.
     """
-    if not holds_rubbish(x.k, x.v):
+    if attn.check_finite or x.tame or (x.mask is None and not attn.is_causal) or not holds_rubbish(x.k, x.v):
         return attn._run(x, call)
     seen = _seen(x, attn.heads, attn.is_causal)
     if seen is None or seen.all():
@@ -74,9 +78,8 @@ def apart(attn: Attention, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         k=np.broadcast_to(x.k, (*x.batch, *x.k.shape[-2:])),
         v=None if x.v is None else np.broadcast_to(x.v, (*x.batch, *x.v.shape[-2:])),
     )
-    generators = [copy.deepcopy(call.rng) for _ in patterns[1:]] + [
-        call.rng
-    ]  # all draw the same, and the caller's moves on
+    # All draw the same, and the caller's generator moves on.
+    generators = [copy.deepcopy(call.rng) for _ in patterns[1:]] + [call.rng]
     groups = []
     for i, generator in enumerate(generators):
         mine = group_of == i

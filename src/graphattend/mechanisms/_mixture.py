@@ -323,6 +323,7 @@ def _trusting(member: Attention) -> Attention:
     """An expert that does not look for NaN once more: it was refused, or wanted, where the nodes were checked."""
     other = copy.copy(member)
     object.__setattr__(other, "check_finite", False)
+    vars(other).pop("_expected", None)  # as it was derived
     return other
 
 

@@ -13,6 +13,7 @@ from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
 from ._gradients import Params
+from ._hidden import without_rubbish
 from ._inputs import Call, Inputs, check_inputs
 
 if TYPE_CHECKING:
@@ -105,9 +106,10 @@ def check_prepared(
         check_finite(q, "query")
     # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
     x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
-    if (x.mask is not None or attn.is_causal) and prepared.holds_rubbish:
-        return x  # what was prepared does not know what this call hides
-    return x._replace(prepared=prepared)
+    hides = x.mask is not None or attn.is_causal
+    if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+        return without_rubbish(x, attn.heads, attn.is_causal)
+    return x._replace(prepared=prepared, tame=hides)
 
 
 def projected(attn: Attention, x: Inputs, p: Params) -> tuple[Any, Any, Any] | None:

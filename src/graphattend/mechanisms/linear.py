@@ -190,16 +190,16 @@ class LinearAttention(Attention):
 
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
-        if Directions not in cast:
-            cast[Directions] = Directions.of(self._params(np.dtype(np.float64))["projection"])
-        found: Directions = cast[Directions]
+        found: Directions | None = cast.get(Directions)
+        if found is None:
+            found = cast[Directions] = Directions.of(self._params(np.dtype(np.float64))["projection"])
         return found
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        hq, pull_q = exponents(q, self._directions(), self.temperature**-0.5)
-        hk, pull_k = exponents(k, self._directions(), self.temperature**-0.5)
+        directions, sharpness = self._directions(), self.temperature**-0.5
+        (hq, pull_q), (hk, pull_k) = exponents(q, directions, sharpness), exponents(k, directions, sharpness)
 
         def pull(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
             (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
