@@ -17,7 +17,7 @@ from .. import simd
 from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
-from ._inputs import DIFFERENTIABLE, Call, cotangent
+from ._inputs import DIFFERENTIABLE, Call, Context, cotangent
 
 if TYPE_CHECKING:
     from ._base import Attention
@@ -96,7 +96,7 @@ def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, A
     if job.drop is not None:
         drop = job.drop[chunk.edges]  # (n, d) or (n, d, H)
         drop = drop.swapaxes(1, 2)[:, :, None, :] if heads else drop[:, None, :]
-    return job.attn._core(q, k, v, mask, meta, job.p, drop, need_weights)
+    return job.attn._core(q, k, v, Context(mask, meta, job.p, drop, need_weights))
 
 
 def attend(

@@ -101,6 +101,24 @@ class Call(NamedTuple):
         return cls(need_weights, training, rng)
 
 
+class Context(NamedTuple):
+    """What a core needs beside queries, keys and values.
+
+    Args:
+        mask: What may be seen, (..., [H,] M, N), or None.
+        metadata: Checked fields by name.
+        parameters: In the dtype of the call.
+        drop: The multiplier of the weights, or None.
+        need_weights: Whether the weights are asked for; a core may give None otherwise.
+    """
+
+    mask: np.ndarray | None = None
+    metadata: Mapping[str, np.ndarray] = {}
+    parameters: Mapping[str, np.ndarray] = {}
+    drop: np.ndarray | None = None
+    need_weights: bool = False
+
+
 def check_inputs(
     expected: Expected,
     query: Any,

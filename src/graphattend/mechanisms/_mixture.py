@@ -19,7 +19,7 @@ from ._attend import check_nodes, defaulted
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Call, Inputs, check_inputs, cotangent
+from ._inputs import Call, Context, Inputs, check_inputs, cotangent
 from ._row_subsets import RowSubset, subsets
 
 
@@ -193,9 +193,8 @@ class Routed(Attention):
             runs.append((rows, o, w, pull))
         return out, weights, runs
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, meta, p, need_weights = context.mask, context.metadata, context.parameters, context.need_weights
         gates = self._gates(self._logits(q, p))
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
         x = Inputs(q, k, v, mask, meta, batch, False)

@@ -12,7 +12,6 @@ from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
-from ._gradients import Params
 from ._hidden import without_rubbish
 from ._inputs import Call, Inputs, check_inputs
 
@@ -110,13 +109,3 @@ def check_prepared(
     if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
         return without_rubbish(x, attn.heads, attn.is_causal)
     return x._replace(prepared=prepared, tame=hides)
-
-
-def projected(attn: Attention, x: Inputs, p: Params) -> tuple[Any, Any, Any] | None:
-    """Projected query, keys and values of prepared ones; None where they are to be projected anew."""
-    prepared: Prepared | None = x.prepared
-    if prepared is None or prepared.keys.dtype != x.q.dtype:  # a float64 query over float32 keys: in double precision
-        return None
-    (q, _, _), _ = attn._project(x.q, x.k[..., :1, :], prepared.values[..., :1, :], p)
-    k, v = prepared.projected
-    return q, k, None if x.v is None else v

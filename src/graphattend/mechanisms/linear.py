@@ -18,7 +18,7 @@ from ..functional.linear import KeyState, attend_exponents, exact_weights
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Params
-from ._inputs import Call, Inputs
+from ._inputs import Call, Context, Inputs
 from ._options import option
 from ._prepared import Prepared, check_keys, prepare
 
@@ -207,17 +207,16 @@ class LinearAttention(Attention):
 
         return (hq, hk, v), pull
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, p, drop, need_weights = context.mask, context.parameters, context.drop, context.need_weights
         dtype = p["projection"].dtype  # that of the call; exponents may be in float64
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
         if v is None or drop is not None or need_weights or not alike:
             return self._quadratic(q, k, v, mask, drop, dtype)
-        hidden = None if mask is None else _log_factor(mask)
-        if hidden is not None:
-            hidden = hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2)
-        seen = k if hidden is None else k + hidden
+        seen = k
+        if mask is not None:
+            hidden = _log_factor(mask)
+            seen = k + (hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2))
         out, pull = attend_exponents(q, seen, v, self.is_causal)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:

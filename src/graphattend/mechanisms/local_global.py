@@ -16,8 +16,8 @@ from ..graph import NeighborGraph
 from ._attend import check_graph, chunks
 from ._base import Attention
 from ._dot import DotProduct
-from ._gradients import CoreGradients, CoreResult, Gradients, Params
-from ._inputs import Call
+from ._gradients import CoreGradients, CoreResult, Gradients
+from ._inputs import Call, Context
 from ._options import option
 
 #: Global keys that can be asked for by their number.
@@ -204,12 +204,11 @@ class LocalGlobalAttention(DotProduct):
         dense = dataclasses.replace(self, window=None, global_nodes=())
         return super(LocalGlobalAttention, dense)._attend(pattern, queries, keys, values, call)
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, drop, need_weights = context.mask, context.drop, context.need_weights
         if self.window is None:
             self._globals(k.shape[-2])
-            return super()._core(q, k, v, mask, meta, p, drop, need_weights)
+            return super()._core(q, k, v, context)
         rows, n_keys = q.shape[-2], k.shape[-2]
         indptr, indices = self.row_pattern(rows, n_keys)
         batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], () if v is None else v.shape[:-2])
@@ -225,11 +224,10 @@ class LocalGlobalAttention(DotProduct):
                 q[..., chunk.nodes, None, :],
                 k[..., at, :],
                 None if v is None else v[..., at, :],
-                None if seen is None else seen[..., None, :],
-                meta,
-                p,
-                None if drop is None else _pick(drop, chunk.nodes, at)[..., None, :],
-                need_weights,
+                context._replace(
+                    mask=None if seen is None else seen[..., None, :],
+                    drop=None if drop is None else _pick(drop, chunk.nodes, at)[..., None, :],
+                ),
             )
             if out is not None:
                 out[..., chunk.nodes, :] = o[..., 0, :]
