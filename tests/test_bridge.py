@@ -393,4 +393,4 @@ def test_types_of_the_npm_package_are_fresh():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.TARGET.read_text(encoding="utf-8") == module.generate()
-    assert module.camel("w_q_x") == "wQX"
+    assert module.ts.camel("w_q_x") == "wQX"

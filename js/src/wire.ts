@@ -206,7 +206,7 @@ function fill(
 
 /** Positional arguments: never taken for a row of numbers, each with the name that errors call it by. */
 export class Args {
-  constructor(readonly values: unknown[], readonly names: readonly string[] = []) {}
+  constructor(readonly values: readonly unknown[], readonly names: readonly string[] = []) {}
 }
 
 export interface RequestOptions {

@@ -202,6 +202,8 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
 
 #: dtypes as JavaScript gets them; float64 is narrowed unless it was asked for.
 _OUT = {"f8": "f4", "f2": "f4", "i8": "i4", "u8": "i4", "b1": "u1"}
+#: The same where double precision was asked for.
+_DOUBLE = _OUT | {"f8": "f8", "f4": "f8", "f2": "f8"}
 
 
 #: Names of dtypes as in DTYPES; looked up, because NumPy makes the text anew every time.
@@ -237,8 +239,7 @@ class _Encoder:
 
     def _array(self, x: np.ndarray) -> Any:
         code = _code(x.dtype)
-        if not (self.double and code == "f8"):
-            code = _OUT.get(code, code)
+        code = _DOUBLE.get(code, code) if self.double else _OUT.get(code, code)
         if x.dtype is not DTYPES.get(code) or not x.flags.c_contiguous:
             x = np.ascontiguousarray(x, dtype=code)
         _alive.append(x)

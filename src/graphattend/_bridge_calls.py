@@ -10,6 +10,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,20 +27,27 @@ from .simd.accelerate import accelerate_numpy, accelerated
 
 #: Modules whose public functions and classes can be called.
 MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis")
-#: Public names that make no sense from outside: they take paths or classes.
-WITHHELD = frozenset(
-    {"save", "load", "read", "builder", "example", "from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx"}
+#: Public names that JavaScript does not have, and why.
+_PATHS, _PYTHON = (
+    "takes a path: save, load and ga.graph take bytes",
+    "takes or gives an object of another Python library",
+)
+_BASE, _MADE = "a base for classes in Python", "made by other calls, never by hand"
+_TRAIN = "ga.train does this, a few steps at a time"
+WITHHELD: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("save", "load", "read"), _PATHS)
+    | dict.fromkeys(("from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx", "to_scipy"), _PYTHON)
+    | dict.fromkeys(("ManifoldBase", "Manifold", "Codec", "Schedule", "differentiable"), _BASE)
+    | dict.fromkeys(("Compressed", "QuantizedArray", "Hyperbolicity", "Analysis", "MechanismResult"), _MADE)
+    | dict.fromkeys(("Trainer", "Session", "FitResult", "Progress", "graph_objective"), _TRAIN)
+    | dict.fromkeys(("MANIFOLDS", "CODECS", "LOSSES", "OPTIMIZERS", "SCHEDULES"), "names are given as text")
     | {
-        "to_scipy",
-        "differentiable",
-        "ManifoldBase",
-        "Schedule",
-        "schedules",
-        "patterns",
-        "Trainer",
-        "Session",
-        "FitResult",
-        "Progress",
+        "GraphMetadata": "an object of options: { metadata: { … } }",
+        "NeighborGraph": "ga.graph and ga.knn make it",
+        "builder": "ga.create takes all options at once",
+        "example": "inputs for the tests of a mechanism",
+        "schedules": "ga.training.schedules",
+        "patterns": "combined with Python's operators",
     }
 )
 #: Longest name that can mean anything.
@@ -241,6 +249,10 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
         given["attn_mask"] = mask
     if isinstance(given.get("metadata"), dict):
         given["metadata"] = metadata(given["metadata"], dim, n)
+    if isinstance(given.get("codes"), dict):
+        from .mechanisms.rl_navigator import Codes
+
+        given["codes"] = _bound(Codes, (), given["codes"])
     if given.get("rng") is not None:
         given["rng"] = np.random.default_rng(given["rng"])
 
@@ -283,7 +295,22 @@ def create(key: Any, options: Any) -> Attention:
     """A mechanism by key and options."""
     named = snake_names(options, "options")
     dim = named.pop("dim", None)
-    return from_config({"key": key, "dim": dim, "options": named})
+    return from_config({"key": key, "dim": dim, "options": _nested(named)})
+
+
+def _nested(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with the names in configs of mechanisms inside in Python's spelling, too."""
+    out = dict(options)
+    for name in ("experts", "mechanisms"):
+        if isinstance(found := out.get(name), list):
+            out[name] = [_nested_config(x, f"{name}[{i}]") if isinstance(x, dict) else x for i, x in enumerate(found)]
+    return out
+
+
+def _nested_config(config: dict[str, Any], path: str) -> dict[str, Any]:
+    if not isinstance(config.get("options"), dict):
+        return config
+    return config | {"options": _nested(snake_names(config["options"], f"{path}.options"))}
 
 
 def save(value: Any, format: str) -> bytes:
@@ -334,6 +361,8 @@ def attention_method(
     python_name = _method_name(attn, name)
     names = _parameters(getattr(type(attn), python_name))[1:]
     function = getattr(attn, python_name)
+    if isinstance(options, dict) and not any(snake(n) in names for n in options):
+        args, options = _last_is_data(function, args, options)
     if python_name in ("forward", "attention_weights") and isinstance(options, dict) and options.get("topK"):
         options = dict(options)
         function = functools.partial(_strongest, function, python_name, options.pop("topK"))
@@ -375,13 +404,34 @@ def function(module: str, name: str, args: list[Any], options: Any) -> Any:
 
 
 def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
-    """Call; a mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
+    """Call a function or make an object of a class."""
+    parameters = inspect.signature(function).parameters
+    args, options = _last_is_data(function, args, options)
+    given = [
+        x.tolist() if isinstance(x, np.ndarray) and str(p.annotation).startswith("Sequence") else adapted(p.name, x)
+        for p, x in zip(parameters.values(), args, strict=False)
+    ]
+    return _bound(function, [*given, *args[len(given) :]], _function_options(options))
+
+
+def _last_is_data(function: Callable[..., Any], args: list[Any], options: Any) -> tuple[list[Any], Any]:
+    """A mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
+    if not isinstance(options, dict):
+        return args, options
     parameters = inspect.signature(function).parameters
     required = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-    if isinstance(options, dict) and len(args) < len(required) and not {snake(n) for n in options} & parameters.keys():
-        data = {int(n) if n.isdigit() else n: x for n, x in options.items()}
-        return _bound(function, [*args, data], {})
-    return _bound(function, args, _function_options(options))
+    if len(args) >= len(required) or {snake(n) for n in options} & parameters.keys():
+        return args, options
+    return [*args, {int(n) if n.isdigit() else n: x for n, x in options.items()}], None
+
+
+def adapted(name: str, value: Any) -> Any:
+    """An argument that Python wants as an object and JavaScript gives as a mapping."""
+    if name == "graph" and isinstance(value, (dict, list)):
+        return graph(value)
+    if name == "rng" and isinstance(value, int) and not isinstance(value, bool):
+        return np.random.default_rng(as_int(value, "rng", minimum=0))
+    return value
 
 
 def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
@@ -406,9 +456,8 @@ def _public(module: str, name: str) -> Any:
 def _function_options(options: Any) -> dict[str, Any]:
     """Options of a function: a seed becomes a generator, a short list of numbers stays a list."""
     named = snake_names(options, "options")
-    if isinstance(named.get("rng"), int):
-        named["rng"] = np.random.default_rng(named["rng"])
     for name, value in named.items():
+        named[name] = value = adapted(name, value)
         if isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= SHORT:
             named[name] = value.tolist()
     return named

@@ -66,7 +66,7 @@ class Training:
         end = time.perf_counter() + SLICE
         progress = None
         while (found := self._session.step()) is not None:
-            progress = vars(found)
+            progress = vars(found) | {"epochLoss": found.epoch_loss}
             if time.perf_counter() >= end:
                 break
         return progress
