@@ -10,9 +10,9 @@ import pytest
 
 import graphattend as ga
 from graphattend.analysis import Analysis, analyze
+from graphattend.drawing import check_plot_path
 from graphattend.report import (
     agreement_svg,
-    check_plot_path,
     entropy_svg,
     graph_svg,
     heat_svg,

@@ -25,8 +25,21 @@ from .mechanisms import create, from_config, list_mechanisms
 from .simd import backend_info, use_backend
 
 if TYPE_CHECKING:
-    from . import analysis, compression, errors, functional, geometry, graph, interop, simd, testing, training
+    from . import (
+        analysis,
+        compression,
+        errors,
+        evaluation,
+        functional,
+        geometry,
+        graph,
+        interop,
+        simd,
+        testing,
+        training,
+    )
     from ._schema import schema
+    from .evaluation import Evaluation, evaluate
     from .graph import GraphMetadata, NeighborGraph
     from .mechanisms._base import Attention
     from .mechanisms._files import load
@@ -38,16 +51,28 @@ __version__ = "0.1.0"
 #: Public names that are imported when first used, and where they come from.
 _LAZY = {
     "Attention": ".mechanisms._base",
+    "Evaluation": ".evaluation",
     "Gradients": ".mechanisms._gradients",
     "GraphMetadata": ".graph",
     "NeighborGraph": ".graph",
     "Recommendation": ".recommendation",
+    "evaluate": ".evaluation",
     "load": ".mechanisms._files",
     "recommend": ".recommendation",
     "schema": "._schema",  # not "schema": importing that module would hide the function
 } | _REGISTRY.attributes()
 
-_MODULES = ("analysis", "compression", "functional", "geometry", "graph", "interop", "testing", "training")
+_MODULES = (
+    "analysis",
+    "compression",
+    "evaluation",
+    "functional",
+    "geometry",
+    "graph",
+    "interop",
+    "testing",
+    "training",
+)
 
 __all__ = [
     "AttentionError",

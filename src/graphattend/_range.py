@@ -46,9 +46,11 @@ def silence() -> AbstractContextManager[Any]:
     return _NOTHING or np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
-    """Whether `looks_like_overflow`, where there are no flags that would have told."""
-    return not _flags_reliable and looks_like_overflow(result, inputs)
+def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any], *, or_not_finite: bool = False) -> bool:
+    """Whether `looks_like_overflow`, where there are no flags that would have told; or whether it is not finite."""
+    if not all_finite(result):
+        return or_not_finite or (not _flags_reliable and _any_large(inputs))
+    return not _flags_reliable and _has_zero_row(result) and _any_large(inputs)
 
 
 def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
@@ -57,16 +59,20 @@ def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
 
     A flag alone is no proof: some BLAS libraries raise flags where nothing overflows.
     """
-    if all_finite(result) and not _has_zero_row(result):
-        return False
-    return any(_large(x) for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size)
+    return not (all_finite(result) and not _has_zero_row(result)) and _any_large(inputs)
 
 
 def _has_zero_row(x: np.ndarray) -> bool:
-    rows = np.atleast_1d(x)
-    # Few rows of zeros begin with one: the first column settles it nearly always.
-    suspects = rows[..., :1] == 0
-    return bool(suspects.any()) and not bool(rows.any(axis=-1).all())
+    if not x.size:
+        return False
+    rows = x if x.ndim else x[None]
+    # The first column, nearly always free of zeros, settles it.
+    first = rows[..., 0]
+    return bool(np.count_nonzero(first) < first.size and not rows.any(axis=-1).all())
+
+
+def _any_large(inputs: Iterable[Any]) -> bool:
+    return any(_large(x) for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size)
 
 
 def _large(x: np.ndarray) -> bool:

@@ -72,7 +72,10 @@ def _beyond_float32(whole: np.ndarray) -> bool:
 
 def as_floats(names: Iterable[str], *arrays: Any) -> list[np.ndarray]:
     """Arrays that are data of one kind, each by `as_float`; whole numbers take the precision of the others."""
-    if all(type(x) is np.ndarray and x.dtype in FLOATS for x in arrays):
+    for x in arrays:
+        if type(x) is not np.ndarray or not (x.dtype == _F4 or x.dtype == _F8):
+            break
+    else:
         return list(arrays)
     given = [as_array(x, name) for x, name in zip(arrays, names, strict=True)]
     found = [
@@ -86,9 +89,10 @@ def as_floats(names: Iterable[str], *arrays: Any) -> list[np.ndarray]:
 def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     """The arrays in their widest dtype."""
     first = arrays[0].dtype
-    if all(a.dtype == first for a in arrays):
-        return arrays
-    return tuple(a.astype(_F8, copy=False) for a in arrays)
+    for a in arrays:
+        if a.dtype != first:
+            return tuple([a.astype(_F8, copy=False) for a in arrays])
+    return arrays
 
 
 _finite_test: Callable[[np.ndarray], bool | None] | None = None
@@ -117,7 +121,8 @@ def all_finite(x: np.ndarray) -> bool:
 
 def check_finite(x: np.ndarray, argument: str) -> None:
     """Refuse NaN and infinity."""
-    if all_finite(x):
+    # The test itself first: a call of `all_finite` for each array would cost more than the test of a small one.
+    if (_finite_test is not None and _finite_test(x)) or all_finite(x):
         return
     bad = ~np.isfinite(x)
     where = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -278,13 +278,13 @@ def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, An
         weights = weights.mean(axis=1)
     if weights.size != graph.num_edges:
         # Loops or global edges were added; show the given edges, sharing the row among them.
-        weights = _on_given_edges(attn, graph, weights)
+        weights = on_given_edges(attn, graph, weights)
     entropy, effective = _entropy(graph, weights)
     config = attn.to_config()["options"]
     return MechanismResult(attn.key, config, weights, entropy, effective, seconds)
 
 
-def _on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -> np.ndarray:
+def on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -> np.ndarray:
     worked = attn._attended_graph(graph)
     flat = worked.targets.astype(np.int64) * graph.num_nodes + worked.indices
     wanted = graph.targets.astype(np.int64) * graph.num_nodes + graph.indices

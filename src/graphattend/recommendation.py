@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ._validate import as_int
+from ._validate import as_bool, as_int
 from .errors import InvalidConfigError
 from .graph import NeighborGraph, delta_hyperbolicity, density
+from .mechanisms import mechanism_class
 
 #: From here on all pairs of nodes are too many to score.
 MANY_NODES = 4096
@@ -47,7 +49,13 @@ class Recommendation:
     reasons: tuple[str, ...]
 
 
-def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
+def recommend(
+    graph: Any,
+    *,
+    dim: int | None = None,
+    measure: bool = False,
+    on_progress: Callable[[int, int, str], Any] | None = None,
+) -> Recommendation:
     """Choose a mechanism by what the graph has and what it is like; the same graph always gets the same answer.
 
     The first that holds decides: edge features (edge_featured), HNSW layers (hnsw_aware), lengths of edges
@@ -59,6 +67,9 @@ def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
         graph: A `NeighborGraph`.
         dim: Width D the mechanism will have, to choose a number of heads that divides it; options for None fit
             every width.
+        measure: Train every mechanism that applies on held-out links of the graph (see `evaluate`), and recommend the
+            one that predicts them best; the reasons are then what was measured.
+        on_progress: As for `evaluate`, with `measure`.
 
     Returns:
         Key, options and reasons.
@@ -79,6 +90,8 @@ def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
         raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
     if dim is not None:
         dim = as_int(dim, "dim", minimum=1)
+    if as_bool(measure, "measure"):
+        return _measured(graph, dim, on_progress)
     dense = density(graph)
     facts = f"{graph.num_nodes} nodes, {graph.num_edges} edges, density {dense:.2g}"
     triangles = _mean_clustering(graph)
@@ -89,6 +102,33 @@ def recommend(graph: Any, *, dim: int | None = None) -> Recommendation:
 
 #: Key, options and the reason in words.
 Choice = tuple[str, dict[str, Any], str]
+
+
+def _measured(graph: NeighborGraph, dim: int | None, on_progress: Any) -> Recommendation:
+    """By training: the mechanism with the best held-out links, and what speaks for and against it."""
+    from .evaluation import evaluate
+
+    found = evaluate(graph, "links", hidden=dim or 32, on_progress=on_progress)
+    rows = {row["mechanism"]: row for row in found.rows}
+    best, baseline = rows[found.best], rows.get(found.best_baseline or "")
+    metric, seeds = found.primary, len(found.settings["seeds"])
+
+    def told(row: dict[str, Any]) -> str:
+        return f"{row['mechanism']} reaches {metric} {row[metric][0]:.3f} ± {row[metric][1]:.3f}"
+
+    others = sorted((r for r in found.rows if not r["baseline"] and r is not best), key=lambda r: -r[metric][0])
+    reasons = [
+        f"{graph.num_nodes} nodes, {graph.num_edges} edges; held-out links, {seeds} seeds",
+        *(f"next: {told(row)}, p = {row['p_value']:.2f}" for row in others[:2] if row["p_value"] is not None),
+    ]
+    if baseline is not None:
+        word = "a simple baseline is ahead" if baseline[metric][0] > best[metric][0] else "the best baseline"
+        reasons.append(f"{word}: {told(baseline)}")
+    reasons.append(f"{told(best)}, {1e3 * best['seconds_per_epoch']:.1f} ms an epoch")
+    cls = mechanism_class(found.best)
+    own = cls.options_from_graph(graph)
+    options = {n: v for n, v in found[found.best].options.items() if n in own}
+    return Recommendation(found.best, options, tuple(reasons))
 
 
 def _heads(dim: int | None) -> int:

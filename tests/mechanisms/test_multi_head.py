@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+from graphattend.mechanisms._inputs import Call
 
 
 def make(rng, **options):
@@ -63,7 +64,7 @@ def test_folded_is_projected(rng, options):
     for mask in (None, rng.random(9) < 0.5, np.zeros(9, bool), rng.standard_normal((attn.num_heads, 1, 9))):
         x = attn._check(q, k, v, mask, None)
         folded = attn._folded(x)
-        projected = attn._run(x, True, False, None)
+        projected = attn._run(x, Call(need_weights=True, differentiate=True))
         for a, b in zip(folded, projected[:2], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
     x32 = [a.astype(np.float32) for a in (q[0], k, v)]

@@ -1,4 +1,4 @@
-"""The command line: ``graphattend list | info | analyze | compare | benchmark``, one command per file.
+"""The command line: ``graphattend COMMAND``, one command per file.
 
 Exit status: 0 done, 2 bad usage or bad input (one line on stderr that names it), 130 on Ctrl-C.
 """
@@ -22,6 +22,11 @@ COMMANDS: Registry[Any] = Registry(
         "info": "graphattend.cli.info",
         "analyze": "graphattend.cli.analyze",
         "compare": "graphattend.cli.compare",
+        "evaluate": "graphattend.cli.evaluate",
+        "recommend": "graphattend.cli.recommend",
+        "train": "graphattend.cli.train",
+        "embed": "graphattend.cli.embed",
+        "compress": "graphattend.cli.compress",
         "benchmark": "graphattend.cli.benchmark",
     },
 )

@@ -41,9 +41,11 @@ def add_mechanisms(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of parameters and of made data (0)")
 
 
-def add_graph(command: argparse.ArgumentParser, *, required: bool) -> None:
+def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: bool = True) -> None:
     """``--graph`` and ``--embeddings``."""
     command.add_argument("--graph", required=required, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
+    if not embeddings:
+        return
     command.add_argument(
         "--embeddings", metavar="FILE", help="latent vectors, one row per node: .npy, .npz, .csv, text"
     )

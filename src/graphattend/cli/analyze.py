@@ -36,7 +36,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, analyse, print, draw."""
-    from ..report import check_plot_path, write_plot
+    from ..drawing import check_plot_path
+    from ..report import write_plot
 
     as_int(arguments.nodes, "--nodes", minimum=0)
     if arguments.plot is not None:

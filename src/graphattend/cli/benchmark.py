@@ -57,7 +57,7 @@ def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tup
 
 def run(arguments: argparse.Namespace) -> None:
     """Time, print, draw."""
-    from ..report import check_plot_path, write_bars
+    from ..drawing import check_plot_path, write_bars
 
     as_int(arguments.neighbors, "--neighbors", minimum=1)
     as_int(arguments.dim, "--dim", minimum=8)

@@ -32,7 +32,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Analyse, print the agreement matrix, draw."""
-    from ..report import check_plot_path, write_plot
+    from ..drawing import check_plot_path
+    from ..report import write_plot
 
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)

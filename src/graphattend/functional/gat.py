@@ -198,6 +198,7 @@ def _gat_vjp(
     need_weights: bool = False,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
     from ..graph import GraphMetadata
+    from ..mechanisms._inputs import Call
     from ..mechanisms.edge_featured import EdgeFeaturedAttention
 
     as_bool(need_weights, "need_weights")
@@ -229,7 +230,8 @@ def _gat_vjp(
         )
     attn = attn.with_parameters(parameters)
     metadata = None if features is None else GraphMetadata(edge_features=features)
-    output, weights, pull = attn._vjp(query, key, key, need_weights, attn_mask, metadata, False, None)
+    call = Call(need_weights, differentiate=True)
+    output, weights, pull = attn._vjp(query, key, key, attn_mask, metadata, call)
 
     def pullback(g: Any) -> tuple[Any, ...]:
         g_out, g_weights = g if need_weights else (g, None)

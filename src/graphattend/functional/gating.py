@@ -16,8 +16,17 @@ from .softmax import softmax_pullback
 
 def top_k(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k largest of the last axis, falling, the first of equals first; and the softmax over them."""
-    chosen = np.argsort(-logits, axis=-1, kind="stable")[..., :k]
-    return chosen, simd.softmax(np.take_along_axis(logits, chosen, axis=-1))
+    chosen = (-logits).argsort(axis=-1, kind="stable")[..., :k]
+    rows, columns = logits.reshape(-1, logits.shape[-1]), chosen.reshape(-1, k)
+    highest = rows[np.arange(len(rows))[:, None], columns]  # as `take_along_axis`, which costs three times as much
+    return chosen, simd.softmax(highest.reshape(chosen.shape))
+
+
+def scatter(values: np.ndarray, chosen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros of this shape (..., X) with the values (..., k) at the chosen places of the last axis."""
+    out = np.zeros((values.size // values.shape[-1], shape[-1]), values.dtype)
+    out[np.arange(len(out))[:, None], chosen.reshape(len(out), -1)] = values.reshape(len(out), -1)
+    return out.reshape(shape)
 
 
 def _check(logits: Any, k: Any) -> tuple[np.ndarray, int]:
@@ -35,10 +44,9 @@ def _top_k_gating_vjp(
     chosen, weights = top_k(x, count)
 
     def pullback(g: Any) -> tuple[np.ndarray, None]:
-        out = np.zeros_like(x)
-        if g[1] is not None:
-            np.put_along_axis(out, chosen, softmax_pullback(weights, np.asarray(g[1], x.dtype)), axis=-1)
-        return out, None
+        if g[1] is None:
+            return np.zeros_like(x), None
+        return scatter(softmax_pullback(weights, np.asarray(g[1], x.dtype)), chosen, x.shape), None
 
     return (chosen, weights), pullback
 

@@ -9,8 +9,8 @@ import numpy as np
 from .._vjp import unbroadcast
 from . import _ball
 from ._ball import distance_slope
-from ._mean import adjoint, hyperbolic_stretch, normalized, scale_free
-from ._mean import frechet_mean as frechet_mean_of
+from ._mean import NewtonSpace, adjoint, hyperbolic_stretch, normalized, scale_free
+from ._mean import frechet_mean as newton_mean
 from ._numeric import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
 
 
@@ -129,22 +129,27 @@ def midpoint(points: Array, weights: Array, c: float) -> Array:
     return midpoint_vjp(points, weights, c)[0]
 
 
-class _Ball:
-    """What `_mean.frechet_mean` asks of a manifold."""
+class _BallSpace(NewtonSpace):
+    """The ball as `_mean.frechet_mean` sees it."""
 
-    def __init__(self, c: float) -> None:
+    def __init__(self, points: Array, weights: Array, c: float) -> None:
+        super().__init__(points, weights)
         self.c = c
 
-    def expmap(self, x: Array, v: Array) -> Array:
-        return _ball.project(_ball.expmap(x, v, self.c), self.c, 1e-12)
+    def logs(self, m: Array) -> tuple[Array, Array]:
+        logs = _ball.logmap(m[..., None, :], self.points, self.c)
+        return logs, norm(logs)
 
-    def logmap(self, x: Array, y: Array) -> Array:
-        return _ball.logmap(x, y, self.c)
+    def move(self, m: Array, v: Array) -> Array:
+        return _ball.project(_ball.expmap(m, v, self.c), self.c, 1e-12)
 
-    def norm(self, x: Array, v: Array) -> Array:
-        return np.asarray(2.0 * norm(v) / gap(x, self.c))
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        return hyperbolic_stretch(2.0 * lengths / column(gap(m, self.c)), self.c)
 
-    def _resolution(self, m: Array) -> Array:
+    def norm(self, m: Array, v: Array) -> Array:
+        return np.asarray(2.0 * norm(v) / gap(m, self.c))
+
+    def resolution(self, m: Array) -> Array:
         return 32.0 * np.finfo(np.float64).eps * 2.0 / (math.sqrt(self.c) * gap(m, self.c))
 
 
@@ -157,21 +162,16 @@ def frechet_mean_vjp(
     Newton's method from the gyromidpoint; the derivative is implicit, see `_mean.adjoint`. The origin where all
     weights are zero.
     """
-    stretch = hyperbolic_stretch(c)
     shares, empty = normalized(weights)
-    start = midpoint(points, shares, c)
-    ball = _Ball(c)
-    m = frechet_mean_of(
-        ball, points, shares, start, tolerance=tolerance, max_iterations=max_iterations, stretch=stretch
-    )
+    space = _BallSpace(points, shares, c)
+    m = newton_mean(space, midpoint(points, shares, c), tolerance=tolerance, max_iterations=max_iterations)
     m = np.where(column(empty), 0.0, m)
 
     def pullback(g: Array) -> tuple[Array, ...]:
-        at = m[..., None, :]
-        logs, pull = _ball.logmap_vjp(at, points, c)
+        logs, pull = _ball.logmap_vjp(m[..., None, :], points, c)
         g = np.where(column(empty), 0.0, g)
         total = weights.sum(axis=-1, keepdims=True)
-        cotangents, gw = adjoint(logs, ball.norm(at, logs), shares, total, stretch, g)
+        cotangents, gw = adjoint(logs, space.stretch(m, norm(logs)), shares, total, g)
         _, gp, gc = pull(cotangents)
         return gp, unbroadcast(gw, weights.shape), gc
 

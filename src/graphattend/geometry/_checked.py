@@ -21,12 +21,11 @@ from .._validate import (
     check_length,
     check_ndim,
     check_nonempty,
-    common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
-from ._mean import scale_free
+from ._mean import MAX_ITERATIONS, TOLERANCE, scale_free
 from ._numeric import Array, dot
 
 
@@ -43,6 +42,10 @@ def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str)
     )
 
 
+def _itself(g: Array) -> tuple[Array, ...]:
+    return (g,)
+
+
 class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
 
@@ -51,6 +54,8 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     """
 
     curvature: float
+    #: Whether `_pairs` makes an array (..., M, N, D).
+    _pairs_by_difference: ClassVar[bool] = True
     _least_dim: ClassVar[int] = 1
     #: Length of the tangent vector at the origin that reaches one radius of curvature.
     _spread: ClassVar[float] = 1.0
@@ -71,6 +76,20 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
         raise NotImplementedError
 
+    def _rows(self, aggregation: str, points: Array, weights: Array) -> Rule:
+        """A mean for each row of weights, (..., N, D) and (..., M, N) -> (..., M, D)."""
+        shared = points[..., None, :, :]
+        if aggregation == "midpoint":
+            out, pull = self._middle(shared, weights)
+        else:
+            out, pull = self._frechet(shared, weights, TOLERANCE, MAX_ITERATIONS)
+
+        def pullback(g: Array) -> tuple[Array, Array]:
+            by_points, by_weights = pull(g)
+            return unbroadcast(by_points, shared.shape)[..., 0, :, :], by_weights
+
+        return out, pullback
+
     def _move(self, x: Array, y: Array, v: Array) -> Array:
         raise NotImplementedError
 
@@ -79,15 +98,15 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
         """Any vector onto the manifold, so that rounding to `dtype` stays there."""
-        return x, lambda g: (g,)
+        return x, _itself
 
     def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
         """A point argument in `dtype` that may lie off the manifold, made usable."""
-        return x, lambda g: (g,)
+        return x, _itself
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
         """A resulting point, made safe against rounding to `dtype`."""
-        return x, lambda g: (g,)
+        return x, _itself
 
     def _exp0(self, v: Array) -> Rule:
         out, pull = self._exp(self.origin(v.shape[-1]), v)
@@ -97,33 +116,52 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         out, pull = self._log(self.origin(y.shape[-1]), y)
         return out, lambda g: pull(g)[1:]
 
-    # The one door.
-    def _through(self, hook: Callable[..., Rule], arrays: list[Array], points: int, *, is_point: bool) -> Rule:
-        """Run `hook` on `arrays`, the first `points` of which are points, and round its result."""
-        dtype = common_dtype(*arrays)[0].dtype
+    # The unchecked inner face: hooks between arrays of the caller's dtype.
+    def _rounded(self, hook: Callable[..., Rule], *arrays: Array, is_point: bool, admitted: int = 0) -> Rule:
+        """Run `hook` in float64 and round its result; a resulting point stays on the manifold.
+
+        The first `admitted` arrays are points that may lie off it.
+        """
+        dtype = arrays[0].dtype
+        for x in arrays:
+            if x.dtype != dtype:
+                dtype = np.dtype(np.float64)
         inner = [x.astype(np.float64, copy=False) for x in arrays]
         with silence():
-            entries = [self._admit(x, given.dtype) for x, given in zip(inner[:points], arrays, strict=False)]
-            out, pull = hook(*(x for x, _ in entries), *inner[points:])
-            settled, pull_settled = self._settle(out, dtype) if is_point else (out, lambda g: (g,))
-            result = np.asarray(settled, dtype)[()]  # a scalar, as NumPy has it, for a single distance
-        _check_range((result,), arrays, "points")
+            backs = []
+            for i in range(admitted):
+                inner[i], back = self._admit(inner[i], arrays[i].dtype)
+                backs.append(back)
+            out, pull = hook(*inner)
+            out, pull_settled = self._settle(out, dtype) if is_point else (out, _itself)
+            result = np.asarray(out, dtype)
 
-        def pullback(g: Any) -> tuple[Array, ...]:
-            g = as_float(g, "grad_output", beside=np.dtype(np.float64)).astype(np.float64, copy=False)
-            broadcast_shapes("grad_output", g.shape, result.shape)
+        def pullback(g: Array) -> tuple[Array, ...]:
             with silence():
-                gradients = list(pull(pull_settled(np.broadcast_to(g, result.shape))[0]))
-                for i, (_, back) in enumerate(entries):
+                gradients = list(pull(pull_settled(g.astype(np.float64, copy=False))[0]))
+                for i, back in enumerate(backs):
                     gradients[i] = back(gradients[i])[0]
-                rounded = tuple(
+                return tuple(
                     unbroadcast(np.asarray(gx), x.shape).astype(x.dtype, copy=False)
                     for gx, x in zip(gradients, arrays, strict=True)
                 )
-            _check_range(rounded, [*arrays, g], "grad_output")
-            return rounded
 
         return result, pullback
+
+    # The one door of the public face.
+    def _through(self, hook: Callable[..., Rule], arrays: list[Array], points: int, *, is_point: bool) -> Rule:
+        """`_rounded` for arrays whose first `points` are points that may lie off the manifold; results are checked."""
+        result, pull = self._rounded(hook, *arrays, is_point=is_point, admitted=points)
+        _check_range((result,), arrays, "points")
+
+        def pullback(g: Any) -> tuple[Array, ...]:
+            g = as_float(g, "grad_output", beside=np.dtype(np.float64))
+            broadcast_shapes("grad_output", g.shape, result.shape)
+            gradients = pull(np.broadcast_to(g, result.shape))
+            _check_range(gradients, [*arrays, g], "grad_output")
+            return gradients
+
+        return result[()], pullback  # a scalar, as NumPy has it, for a single distance
 
     def _points(self, **named: Any) -> list[Array]:
         arrays = check_points(named)
@@ -261,7 +299,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return self._tangent(x, g)
 
     def _plain(self, hook: Callable[..., Array], arrays: list[Array], points: int) -> Array:
-        return self._through(lambda *xs: (hook(*xs), lambda g: (g,)), arrays, points, is_point=False)[0]
+        return self._through(lambda *xs: (hook(*xs), _itself), arrays, points, is_point=False)[0]
 
     def _weighted(self, points: Any, weights: Any) -> list[Array]:
         checked = check_weighted(points, weights)
@@ -288,7 +326,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return self._midpoint_vjp(points, weights)[0]
 
     def _frechet_mean_vjp(
-        self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 100
+        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
     ) -> Rule:
         tolerance = as_number(tolerance, "tolerance", above=0.0)
         max_iterations = as_int(max_iterations, "max_iterations", minimum=1)
@@ -299,7 +337,9 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
 
     @differentiable(_frechet_mean_vjp)
-    def frechet_mean(self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 100) -> Array:
+    def frechet_mean(
+        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
+    ) -> Array:
         """Weighted Fréchet mean: the point with the least Σ w d(m, x)^2.
 
         Args:

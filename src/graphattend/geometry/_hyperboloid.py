@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._mean import NewtonSpace, hyperbolic_stretch
 from ._numeric import Array, arc, column, difference, dot, nonzero, norm, perpendicular, sinhc
 
 
@@ -130,23 +131,28 @@ def transport(x: Array, y: Array, v: Array, c: float) -> Array:
     return np.asarray(np.where(cancels, from_frame(y, rotate(x, y, to_frame(x, v, c), c), c), direct))
 
 
-class Frames:
-    """What `_mean.frechet_mean` asks of a manifold, in frames."""
+class FrameSpace(NewtonSpace):
+    """The hyperboloid as `_mean.frechet_mean` sees it, in frames.
 
-    def __init__(self, c: float) -> None:
+    Args:
+        points: Space-like coordinates (..., N, D).
+        weights: (..., N), sum one.
+        c: Minus the curvature.
+    """
+
+    def __init__(self, points: Array, weights: Array, c: float) -> None:
+        super().__init__(points, weights)
         self.c = c
 
-    def expmap(self, x: Array, u: Array) -> Array:
-        """Exponential map."""
-        return exp_frame(x, u, self.c)
+    def logs(self, m: Array) -> tuple[Array, Array]:
+        logs = log_frame(m[..., None, :], self.points, self.c)
+        return logs, norm(logs)
 
-    def logmap(self, x: Array, y: Array) -> Array:
-        """Logarithm."""
-        return log_frame(x, y, self.c)
+    def move(self, m: Array, v: Array) -> Array:
+        return exp_frame(m, v, self.c)
 
-    def norm(self, x: Array, u: Array) -> Array:
-        """Length."""
-        return norm(u)
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        return hyperbolic_stretch(lengths, self.c)
 
-    def _resolution(self, m: Array) -> Array:
+    def resolution(self, m: Array) -> Array:
         return np.asarray(32.0 * np.finfo(np.float64).eps * time(m, self.c) / math.sqrt(self.c))

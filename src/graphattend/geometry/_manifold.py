@@ -194,7 +194,8 @@ class ManifoldBase:
     def _mean(self, points: Array, weights: Array, *, tolerance: float, max_iterations: int) -> Array:
         shares, empty = normalized(weights)
         start = points[..., 0, :] + np.zeros((*shares.shape[:-1], 1), points.dtype)
-        mean = frechet_mean(self, points, shares, start, tolerance=tolerance, max_iterations=max_iterations)
+        space = _GradientSteps(self, points, shares)
+        mean = frechet_mean(space, start, tolerance=tolerance, max_iterations=max_iterations)
         return np.where(column(empty), self.origin(points.shape[-1]).astype(mean.dtype), mean)
 
     def _resolution(self, m: Array) -> Array:
@@ -213,6 +214,22 @@ class ManifoldBase:
     def random(self, rng: Any, shape: Any) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
+
+
+class _GradientSteps:
+    """A manifold of the user's as `_mean.frechet_mean` sees it."""
+
+    def __init__(self, manifold: ManifoldBase, points: Array, weights: Array) -> None:
+        self.points, self.weights = points, weights
+        self.move, self.norm, self.resolution = manifold.expmap, manifold.norm, manifold._resolution
+        self._logmap = manifold.logmap
+
+    def logs(self, m: Array) -> tuple[Array, Array]:
+        logs = np.asarray(self._logmap(m[..., None, :], self.points))
+        return logs, np.zeros(logs.shape[:-1])  # lengths serve the Hessian, of which nothing is known
+
+    def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array:
+        return gradient
 
 
 def ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:

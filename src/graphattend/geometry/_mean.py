@@ -5,20 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import NumericalInstabilityError
 from ._numeric import Array, balance, column, dot, nonzero, norm
-
-#: d -> second derivative of d^2/2 across the geodesic (along it, it is one): d coth d, d cot d.
-Stretch = Callable[[Array], Array]
-
-
-def balanced(weights: Array) -> tuple[Array, Array]:
-    """Weights times a power of two per row, which brings the largest to about one, and these factors (..., 1)."""
-    return balance(weights, weights.max(axis=-1, keepdims=True))
 
 
 def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:
@@ -33,7 +25,7 @@ def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Ar
         largest = weights.max(axis=-1)
         if largest.min() > 1e-100 and largest.max() < 1e100:
             return rule(points, weights, *arguments, **options)
-        shares, factor = balanced(weights)
+        shares, factor = balance(weights, largest[..., None])
         out, pull = rule(points, shares, *arguments, **options)
 
         def pullback(g: Array) -> tuple[Array, ...]:
@@ -47,51 +39,83 @@ def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Ar
 
 def normalized(weights: Array) -> tuple[Array, Array]:
     """Weights with sum one along the last axis (uniform where all are zero), and where all are zero."""
-    weights, _ = balanced(weights)
+    weights, _ = balance(weights, weights.max(axis=-1, keepdims=True))
     total = weights.sum(axis=-1, keepdims=True)
     empty = total == 0.0
     return np.where(empty, 1.0 / weights.shape[-1], weights / np.where(empty, 1.0, total)), empty[..., 0]
 
 
-def hyperbolic_stretch(c: float) -> Stretch:
-    """D coth d in hyperbolic space of curvature -c."""
-
-    def stretch(d: Array) -> Array:
-        angle = math.sqrt(c) * d
-        return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
-
-    return stretch
+def hyperbolic_stretch(d: Array, c: float) -> Array:
+    """D coth d in hyperbolic space of curvature -c: see `hessian_parts`."""
+    angle = math.sqrt(c) * d
+    return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
 
 
-def hessian(logs: Array, distances: Array, weights: Array, stretch: Stretch) -> Array:
-    """Σ w (h I + (1 - h) u uᵀ) with u = log/|log|, h = stretch(d): (..., N, D) -> (..., D, D).
-
-    It is the Hessian of Σ w d^2/2 in the tangent space where the metric is a multiple of the Euclidean one.
-    """
-    h = stretch(distances)
-    u = logs / column(nonzero(norm(logs)))
-    matrix = np.swapaxes(u * column(weights * (1.0 - h)), -1, -2) @ u
-    across = (weights * h).sum(axis=-1)
+def hessian(logs: Array, across: Array, bend: Array) -> Array:
+    """The matrix (..., D, D) that `hessian_parts` describes."""
+    matrix = (np.swapaxes(logs, -1, -2) * bend[..., None, :]) @ logs
     return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
 
 
+def hessian_parts(lengths: Array, h: Array, weights: Array) -> tuple[Array, Array]:
+    """The Hessian of Σ w d^2/2 is across·I + Σ bend · log logᵀ, where the metric is a multiple of the Euclidean one.
+
+    It is Σ w (h I + (1 - h) u uᵀ) with u = log/|log|. The stretch h is the second derivative of d^2/2 across the
+    geodesic (along it, it is one): d coth d, d cot d. Lengths |log|, h and weights (..., N) -> (...) and (..., N).
+    """
+    squares = lengths * lengths
+    return (weights * h).sum(axis=-1), weights * (1.0 - h) / (squares + (squares == 0.0))
+
+
+#: Where the iteration for a mean ends if nothing else is asked for.
+TOLERANCE = 1e-10
+MAX_ITERATIONS = 100
 #: Up to this many coordinates the Hessian is formed and solved; beyond, its N·D² multiply-adds cost the most.
 DIRECT_MAX_DIM = 16
 
 
-def newton_step(logs: Array, distances: Array, weights: Array, stretch: Stretch, gradient: Array) -> Array:
-    """The inverse of `hessian` times the gradient, to the precision that Newton's method needs."""
-    if logs.shape[-1] <= DIRECT_MAX_DIM:
-        return solve(hessian(logs, distances, weights, stretch), gradient)
-    h = stretch(distances)
-    u = logs / column(nonzero(norm(logs)))
-    across, bend = (weights * h).sum(axis=-1)[..., None], column(weights * (1.0 - h))
-    u_t = np.swapaxes(u, -1, -2)
+class NewtonSpace:
+    """What `frechet_mean` asks of a manifold whose tangent metric is a multiple of the Euclidean one.
 
-    def times(z: Array) -> Array:
-        return np.asarray(across * z + (u_t @ (bend * (u @ column(z))))[..., 0])
+    Args:
+        points: (..., N, D).
+        weights: (..., N), sum one.
+    """
 
-    return conjugate_gradients(times, gradient, across)
+    def __init__(self, points: Array, weights: Array) -> None:
+        self.points, self.weights = points, weights
+
+    def logs(self, m: Array) -> tuple[Array, Array]:
+        """Tangent vectors at m (..., D) that reach the points, (..., N, D), and their Euclidean lengths (..., N)."""
+        raise NotImplementedError
+
+    def move(self, m: Array, v: Array) -> Array:
+        """Where the geodesic from m with velocity v (..., D) is at time one."""
+        raise NotImplementedError
+
+    def resolution(self, m: Array) -> Array | float:
+        """Riemannian length that rounding the coordinates of m (..., D) amounts to."""
+        raise NotImplementedError
+
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        """Curvature's part of the Hessian, see `hessian_parts`, from the Euclidean lengths (..., N) of vectors at m."""
+        raise NotImplementedError
+
+    def norm(self, m: Array, v: Array) -> Array:
+        """Riemannian length of v (..., D) at m (..., D)."""
+        return np.sqrt(np.einsum("...d,...d->...", v, v))
+
+    def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array:
+        """The inverse of the Hessian times the gradient, to the precision that Newton's method needs."""
+        across, bend = hessian_parts(lengths, self.stretch(m, lengths), self.weights)
+        if logs.shape[-1] <= DIRECT_MAX_DIM:
+            return np.asarray(np.linalg.solve(hessian(logs, across, bend), gradient[..., None])[..., 0])
+        turned = np.swapaxes(logs, -1, -2)
+
+        def times(z: Array) -> Array:
+            return across[..., None] * z + (turned @ (bend[..., None] * (logs @ z[..., None])))[..., 0]
+
+        return conjugate_gradients(times, gradient, across[..., None])
 
 
 def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: Array) -> Array:
@@ -111,32 +135,31 @@ def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: A
     return z
 
 
-def solve(matrix: Array, vector: Array) -> Array:
-    """Batched linear systems, (..., D, D) and (..., D) -> (..., D)."""
-    return np.asarray(np.linalg.solve(matrix, column(vector))[..., 0])
+class Space(Protocol):
+    """A manifold as `frechet_mean` sees it: see `NewtonSpace`."""
+
+    points: Array
+    weights: Array
+
+    def logs(self, m: Array) -> tuple[Array, Array]: ...
+
+    def move(self, m: Array, v: Array) -> Array: ...
+
+    def norm(self, m: Array, v: Array) -> Array: ...
+
+    def resolution(self, m: Array) -> Array | float: ...
+
+    def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array: ...
 
 
-def frechet_mean(
-    manifold: Any,
-    points: Array,
-    weights: Array,
-    start: Array,
-    *,
-    tolerance: float,
-    max_iterations: int,
-    stretch: Stretch | None = None,
-) -> Array:
-    """Minimise Σ w d(m, x)^2 from `start`.
+def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations: int) -> Array:
+    """Minimise Σ w d(m, x)^2 from `start`, all rows at once.
 
     Args:
-        manifold: Gives ``expmap``, ``logmap``, ``norm`` and, as ``_resolution(m)``, the Riemannian length that
-            rounding of the coordinates of m amounts to.
-        points: (..., N, D).
-        weights: (..., N), sum one.
+        space: Points and weights, and the geometry around a guess.
         start: First guess (..., D).
         tolerance: Riemannian length of the last step.
         max_iterations: Limit on the number of steps.
-        stretch: Curvature's part of the Hessian; without it, plain gradient steps.
 
     Returns:
         Means (..., D).
@@ -144,31 +167,28 @@ def frechet_mean(
     Raises:
         NumericalInstabilityError: It did not converge.
     """
-
-    def look(m: Array) -> tuple[Array, Array, Array]:
-        logs = manifold.logmap(m[..., None, :], points)
-        gradient = (column(weights) * logs).sum(axis=-2)
-        return logs, gradient, manifold.norm(m, gradient)
-
+    weights = space.weights[..., None, :]
     m = start
-    logs, gradient, size = look(m)
+    logs, lengths = space.logs(m)
+    gradient = (weights @ logs)[..., 0, :]
+    size = space.norm(m, gradient)
     length = np.ones(size.shape)
     longest = np.zeros(size.shape)
     for _ in range(max_iterations + 1):
-        step = gradient
-        if stretch is not None:
-            distances = manifold.norm(m[..., None, :], logs)
-            step = newton_step(logs, distances, weights, stretch, gradient)
-        longest = manifold.norm(m, step)
-        limit = tolerance + manifold._resolution(m)
+        step = space.step(m, logs, lengths, gradient)
+        longest = space.norm(m, step)
+        limit = tolerance + space.resolution(m)
         if np.all(longest <= limit):
             return m
-        trial = manifold.expmap(m, column(length) * step)
-        trial_logs, trial_gradient, trial_size = look(trial)
+        trial = space.move(m, length[..., None] * step)
+        trial_logs, trial_lengths = space.logs(trial)
+        trial_gradient = (weights @ trial_logs)[..., 0, :]
+        trial_size = space.norm(trial, trial_gradient)
         better = (trial_size < size) & (longest > limit)
-        m = np.where(column(better), trial, m)
+        m = np.where(better[..., None], trial, m)
         logs = np.where(better[..., None, None], trial_logs, logs)
-        gradient = np.where(column(better), trial_gradient, gradient)
+        lengths = np.where(better[..., None], trial_lengths, lengths)
+        gradient = np.where(better[..., None], trial_gradient, gradient)
         size = np.where(better, trial_size, size)
         length = np.where(better, np.minimum(1.0, 2.0 * length), 0.5 * length)
     worst = float(np.max(longest))
@@ -180,9 +200,7 @@ def frechet_mean(
     )
 
 
-def adjoint(
-    logs: Array, distances: Array, weights: Array, total: Array, stretch: Stretch, g: Array
-) -> tuple[Array, Array]:
+def adjoint(logs: Array, h: Array, weights: Array, total: Array, g: Array) -> tuple[Array, Array]:
     """Implicit derivative of the mean: cotangents of the logarithms and gradients of the weights.
 
     At the mean Σ w log_m(x) = 0, and its derivative with respect to m is minus the Hessian H. With z = H⁻¹ g the
@@ -191,5 +209,6 @@ def adjoint(
     Returns:
         ``(cotangents (..., N, D), weight gradients (..., N))``.
     """
-    z = solve(hessian(logs, distances, weights, stretch), g)[..., None, :]
+    across, bend = hessian_parts(norm(logs), h, weights)
+    z = np.linalg.solve(hessian(logs, across, bend), g[..., None])[..., None, :, 0]
     return column(weights) * z, dot(logs, z) / nonzero(total)

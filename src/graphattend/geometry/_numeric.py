@@ -36,7 +36,7 @@ _SAFE_SQUARE = (1e-250, 1e300)
 
 def norm(x: Array) -> Array:
     """Euclidean length along the last axis, (..., D) -> (...), over the whole range of float64."""
-    square = dot(x, x)
+    square = np.asarray(np.einsum("...d,...d->...", x, x))
     if x.dtype != np.float64 or not square.size:
         return np.sqrt(square)
     if _SAFE_SQUARE[0] < square.min() and square.max() < _SAFE_SQUARE[1]:

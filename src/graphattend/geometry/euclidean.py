@@ -27,6 +27,7 @@ class Euclidean(CheckedManifold):
     """
 
     curvature: ClassVar[float] = 0.0  # type: ignore[misc]
+    _pairs_by_difference: ClassVar[bool] = False
 
     def _dist(self, x: Array, y: Array) -> Rule:
         w = y - x
@@ -66,6 +67,18 @@ class Euclidean(CheckedManifold):
             g = np.where(column(empty), 0.0, g)[..., None, :]
             total = nonzero(weights.sum(axis=-1, keepdims=True))
             return column(shares) * g, dot(g, points - mean[..., None, :]) / total
+
+        return mean, pullback
+
+    def _rows(self, aggregation: str, points: Array, weights: Array) -> Rule:
+        shares, empty = normalized(weights)
+        shares = np.where(column(empty), 0.0, shares)
+        mean = shares @ points
+
+        def pullback(g: Array) -> tuple[Array, Array]:
+            total = nonzero(weights.sum(axis=-1, keepdims=True))
+            by_weights = (g @ np.swapaxes(points, -1, -2) - column(dot(g, mean))) / total
+            return np.swapaxes(shares, -1, -2) @ g, np.where(column(empty), 0.0, by_weights)
 
         return mean, pullback
 

@@ -11,9 +11,9 @@ import numpy as np
 from .._validate import as_int, as_number
 from ._checked import CheckedManifold
 from ._config import MANIFOLDS
-from ._hyperboloid import Frames, expmap, from_frame, log_frame, meet, rotate, start, time, to_frame, transport
+from ._hyperboloid import FrameSpace, expmap, from_frame, log_frame, meet, rotate, start, time, to_frame, transport
 from ._manifold import Rule
-from ._mean import adjoint, frechet_mean, hyperbolic_stretch, normalized
+from ._mean import adjoint, frechet_mean, normalized
 from ._numeric import Array, arc, arc_slope, column, dot, nonzero, norm, perpendicular, sinc_slope, sinhc
 
 
@@ -168,12 +168,10 @@ class Lorentz(CheckedManifold):
     def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
         c = self._c
         s = points[..., 1:]
-        stretch = hyperbolic_stretch(c)
         shares, empty = normalized(weights)
         begin = self._middle(points, shares)[0][..., 1:]
-        m = frechet_mean(
-            Frames(c), s, shares, begin, tolerance=tolerance, max_iterations=max_iterations, stretch=stretch
-        )
+        space = FrameSpace(s, shares, c)
+        m = frechet_mean(space, begin, tolerance=tolerance, max_iterations=max_iterations)
         m = np.where(column(empty), 0.0, m)
 
         def pullback(g: Array) -> tuple[Array, ...]:
@@ -182,7 +180,7 @@ class Lorentz(CheckedManifold):
             logs = log_frame(at, s, c)
             distances = norm(logs)
             total = weights.sum(axis=-1, keepdims=True)
-            cotangents, gw = adjoint(logs, distances, shares, total, stretch, from_frame(m, g, c))
+            cotangents, gw = adjoint(logs, space.stretch(m, distances), shares, total, from_frame(m, g, c))
             # The derivative of the logarithm by its end is parallel transport, across the geodesic times d / sinh d.
             u = logs / column(nonzero(distances))
             along = column(dot(cotangents, u)) * u

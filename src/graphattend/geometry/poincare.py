@@ -109,6 +109,7 @@ class Poincare(CheckedManifold):
     """
 
     curvature: float = -1.0
+    _pairs_by_difference: ClassVar[bool] = False
     _spread: ClassVar[float] = 0.5
 
     def __post_init__(self) -> None:
@@ -158,6 +159,11 @@ class Poincare(CheckedManifold):
         return self._rule(
             _ball_sets.frechet_mean_vjp(points, weights, self._c, tolerance=tolerance, max_iterations=max_iterations)
         )
+
+    def _rows(self, aggregation: str, points: Array, weights: Array) -> Rule:
+        if aggregation == "midpoint":
+            return self._rule(_ball_sets.midpoints_vjp(points, weights, self._c))
+        return super()._rows(aggregation, points, weights)
 
     def _move(self, x: Array, y: Array, v: Array) -> Array:
         return _ball.transport(x, y, v, self._c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -12,8 +13,19 @@ from .._validate import as_int, as_number, as_rng
 from ._checked import CheckedManifold
 from ._config import MANIFOLDS
 from ._manifold import Rule, as_shape
-from ._mean import adjoint, frechet_mean, normalized
+from ._mean import NewtonSpace, adjoint, frechet_mean, normalized
 from ._numeric import Array, arc_slope, balance, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
+
+
+def _unit(z: Array) -> tuple[Array, Array]:
+    """Vectors of length one, the first axis for zero, and the lengths (..., 1)."""
+    length = norm(z)[..., None]
+    if length.all():
+        return z / length, length
+    return np.where(length == 0.0, np.eye(1, z.shape[-1])[0], z / nonzero(length)), length
+
+
+_DOUBLE = np.dtype(np.float64)
 
 
 class _Arc(NamedTuple):
@@ -26,10 +38,14 @@ class _Arc(NamedTuple):
     y_length: Array
 
 
-def _tame(x: Array) -> tuple[Array, Array]:
+def _tame(x: Array) -> tuple[Array, Array | float]:
     """Vectors so long or short that their products leave the range of float64, brought to about one; the factors."""
     size = np.abs(x).max(axis=-1, keepdims=True)
-    return balance(x, np.where((size > 1e-100) & (size < 1e100), 0.0, size))
+    extreme = ~((size > 1e-100) & (size < 1e100))
+    if not extreme.any():
+        return x, 1.0
+    tame, factor = balance(x, np.where(extreme, size, 0.0))
+    return tame, factor[..., 0]
 
 
 def _between(x: Array, y: Array) -> _Arc:
@@ -41,23 +57,28 @@ def _between(x: Array, y: Array) -> _Arc:
     (x, x_factor), (y, y_factor) = _tame(x), _tame(y)
     w, p = y - x, y + x
     x_length, y_length = norm(x), norm(y)
-    slant = dot(w, p) / nonzero((x_length + y_length) ** 2)
-    w, p = w - column(slant) * p, p - column(slant) * w
+    both = (x_length + y_length) ** 2
+    slant = (dot(w, p) / (both + (both == 0.0)))[..., None]
+    angle, middle, chord = _unit_arc(x, w - slant * p, p - slant * w)
+    return _Arc(angle, middle, chord, x_length / x_factor, y_length / y_factor)
+
+
+def _unit_arc(x: Array, w: Array, p: Array) -> tuple[Array, Array, Array]:
+    """Angle, middle and chord of `_Arc` from the difference w and the sum p of the two ends, of which one is x."""
     w_length, p_length = norm(w), norm(p)
     angle = 2.0 * np.arctan2(w_length, p_length)
     if not p_length.all():
         axis = np.eye(x.shape[-1])[np.abs(x).argmin(axis=-1)]
-        axis = axis - column(dot(axis, x) / nonzero(x_length**2)) * x
+        axis = axis - column(dot(axis, x) / nonzero(dot(x, x))) * x
         p = np.where(column(p_length == 0.0), axis, p)
         p_length = norm(p)
-    x_length, y_length = x_length / x_factor[..., 0], y_length / y_factor[..., 0]
-    return _Arc(angle, p / column(nonzero(p_length)), w / column(nonzero(w_length)), x_length, y_length)
+    return angle, p / (p_length + (p_length == 0.0))[..., None], w / (w_length + (w_length == 0.0))[..., None]
 
 
-def _towards(arc: _Arc, sign: float) -> Array:
+def _towards(angle: Array, middle: Array, chord: Array, sign: float) -> Array:
     """Unit tangent of the arc at its start (sign 1) or end (sign -1), both in the direction from x to y."""
-    half = arc.angle / 2.0
-    return np.asarray(column(sign * np.sin(half)) * arc.middle + column(np.cos(half)) * arc.chord)
+    half = (0.5 * angle)[..., None]
+    return np.asarray(sign * np.sin(half) * middle + np.cos(half) * chord)
 
 
 _COT = [1.0, -1.0 / 3.0, -1.0 / 45.0, -2.0 / 945.0]
@@ -66,8 +87,30 @@ _COT = [1.0, -1.0 / 3.0, -1.0 / 45.0, -2.0 / 945.0]
 def _angle_cot(angle: Array) -> Array:
     """T cot t on 0 <= t < pi, one at zero."""
     near = angle < 0.02
+    if not near.any():
+        return np.asarray(angle / np.tan(angle))
     safe = np.where(near, 1.0, angle)
     return np.where(near, polynomial(_COT, angle * angle), safe / np.tan(safe))
+
+
+class _UnitSphere(NewtonSpace):
+    """The sphere of radius one as `_mean.frechet_mean` sees it."""
+
+    def logs(self, m: Array) -> tuple[Array, Array]:
+        x = m[..., None, :]
+        angle, middle, chord = _unit_arc(x, self.points - x, self.points + x)
+        return angle[..., None] * _towards(angle, middle, chord, 1.0), angle
+
+    def move(self, m: Array, v: Array) -> Array:
+        angle = norm(v)[..., None]
+        return _unit(np.cos(angle) * m + np.sinc(angle / np.pi) * v)[0]
+
+    def stretch(self, m: Array, lengths: Array) -> Array:
+        # Beyond a quarter turn the problem is not convex; a positive value keeps the step downhill.
+        return np.maximum(_angle_cot(lengths), 0.05)
+
+    def resolution(self, m: Array) -> float:
+        return 32.0 * float(np.finfo(np.float64).eps)
 
 
 @MANIFOLDS.register("sphere")
@@ -99,7 +142,7 @@ class Sphere(CheckedManifold):
         """Check the sign of the curvature."""
         object.__setattr__(self, "curvature", as_number(self.curvature, "curvature", above=0.0))
 
-    @property
+    @cached_property
     def _radius(self) -> float:
         return 1.0 / math.sqrt(self.curvature)
 
@@ -109,35 +152,30 @@ class Sphere(CheckedManifold):
         point[0] = self._radius
         return point
 
-    def _scaled(self, z: Array) -> Rule:
-        """`z` brought to the radius; zero goes to the origin."""
-        length = norm(z)
-        none = column(length == 0.0)
-        unit = np.where(none, self.origin(z.shape[-1]) / self._radius, z / column(nonzero(length)))
+    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        unit, length = _unit(x)
+        radius = self._radius
 
         def pullback(g: Array) -> tuple[Array, ...]:
             across = g - column(dot(g, unit)) * unit
-            return (np.where(none, 0.0, self._radius * across / column(nonzero(length))),)
+            return (np.where(length == 0.0, 0.0, radius * across / nonzero(length)),)
 
-        return self._radius * unit, pullback
-
-    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        return self._scaled(x)
+        return radius * unit, pullback
 
     def _dist(self, x: Array, y: Array) -> Rule:
         arc = _between(x, y)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             g = g * self._radius * (arc.angle < math.pi)
-            gx = -column(g / nonzero(arc.x_length)) * _towards(arc, 1.0)
-            return gx, column(g / nonzero(arc.y_length)) * _towards(arc, -1.0)
+            gx = -column(g / nonzero(arc.x_length)) * _towards(*arc[:3], 1.0)
+            return gx, column(g / nonzero(arc.y_length)) * _towards(*arc[:3], -1.0)
 
         return self._radius * arc.angle, pullback
 
     def _exp(self, x: Array, v: Array) -> Rule:
         theta = norm(v) / self._radius
         cosine, quotient = np.cos(theta), sinc(theta)
-        y, pull = self._scaled(column(cosine) * x + column(quotient) * v)
+        y, pull = self._onto(column(cosine) * x + column(quotient) * v, _DOUBLE)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             (g,) = pull(g)
@@ -160,7 +198,7 @@ class Sphere(CheckedManifold):
     def _log(self, x: Array, y: Array) -> Rule:
         radius = self._radius
         arc = _between(x, y)
-        v = column(radius * arc.angle) * _towards(arc, 1.0)
+        v = column(radius * arc.angle) * _towards(*arc[:3], 1.0)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             # With unit vectors: v = radius G(s) (w + 2 s x), w = y - x, s = sin^2(angle / 2), G = angle / sin(angle).
@@ -178,7 +216,7 @@ class Sphere(CheckedManifold):
         return v, pullback
 
     def _middle(self, points: Array, weights: Array) -> Rule:
-        m, pull = self._scaled((column(weights) * points).sum(axis=-2))
+        m, pull = self._onto((weights[..., None, :] @ points)[..., 0, :], _DOUBLE)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             g = pull(g)[0][..., None, :]
@@ -189,29 +227,21 @@ class Sphere(CheckedManifold):
     def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
         shares, empty = normalized(weights)
         root = math.sqrt(self.curvature)
-        m = frechet_mean(
-            self,
-            points,
-            shares,
-            self._middle(points, shares)[0],
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-            # Beyond a quarter turn the problem is not convex; a positive value keeps the step downhill.
-            stretch=lambda d: np.maximum(_angle_cot(root * d), 0.05),
-        )
-        m = np.where(column(empty), self.origin(points.shape[-1]), m)
+        unit, _ = _unit(points)
+        start, _ = _unit((shares[..., None, :] @ points)[..., 0, :])
+        space = _UnitSphere(unit, shares)
+        m = frechet_mean(space, start, tolerance=root * tolerance, max_iterations=max_iterations) / root
+        if empty.any():
+            m = np.where(column(empty), self.origin(points.shape[-1]), m)
 
         def pullback(g: Array) -> tuple[Array, ...]:
             g = np.where(column(empty), 0.0, self._tangent(m, g))
             logs, pull = self._log(m[..., None, :], points)
             total = weights.sum(axis=-1, keepdims=True)
-            cotangents, gw = adjoint(logs, norm(logs), shares, total, lambda d: _angle_cot(root * d), g)
+            cotangents, gw = adjoint(logs, _angle_cot(root * norm(logs)), shares, total, g)
             return pull(cotangents)[1], gw
 
         return m, pullback
-
-    def _resolution(self, m: Array) -> Array:
-        return np.full(m.shape[:-1], 32.0 * np.finfo(np.float64).eps * self._radius)
 
     def _move(self, x: Array, y: Array, v: Array) -> Array:
         middle = _between(x, y).middle
@@ -230,7 +260,7 @@ class Sphere(CheckedManifold):
         """
         sizes = as_shape(shape)
         self._check_dim(sizes[-1], "shape")
-        return self._scaled(as_rng(rng).standard_normal(sizes))[0]
+        return self._onto(as_rng(rng).standard_normal(sizes), _DOUBLE)[0]
 
     def to_config(self) -> dict[str, Any]:
         """``{"type": "sphere", "curvature": ...}``."""

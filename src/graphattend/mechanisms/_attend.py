@@ -17,7 +17,7 @@ from .. import simd
 from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
-from ._inputs import DIFFERENTIABLE, cotangent
+from ._inputs import DIFFERENTIABLE, Call, cotangent
 
 if TYPE_CHECKING:
     from ._base import Attention
@@ -105,10 +105,7 @@ def attend(
     queries: Any,
     keys: Any,
     values: Any,
-    need_weights: bool,
-    training: Any,
-    rng: Any,
-    differentiate: bool,
+    call: Call,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
     if attn.is_causal:
@@ -123,27 +120,27 @@ def attend(
     heads = attn.heads
     n_edges = graph.indices.size
     lead = () if heads is None else (heads,)
-    drop = attn._drop((n_edges, *lead), training, rng, dtype)
+    drop = attn._drop((n_edges, *lead), call, dtype)
     job = _Job(attn, graph.indices, q, k, v, per_edge, per_node, drop, p)
 
     if drop is None:
-        fused = _fused(job, graph, need_weights, differentiate)
+        fused = _fused(job, graph, call.need_weights or call.differentiate)
         if fused is not None:
             return _finish_fused(job, graph, fused, pull_p, values is None, keys is None)
     mixed: np.ndarray | None = None
-    weights = np.zeros((n_edges, *lead), dtype) if need_weights else None
+    weights = np.zeros((n_edges, *lead), dtype) if call.need_weights else None
     width = (heads or 1) * max(q.shape[-1], v.shape[-1])
     kept: list[tuple[Chunk, Any]] = []
     held = 0
     for chunk in chunks(graph.indptr, width):
-        out, w, pull = _run_chunk(job, chunk, need_weights)
+        out, w, pull = _run_chunk(job, chunk, call.need_weights)
         if mixed is None:
             # Whatever a core adds between batch and rows (heads) moves in front of the nodes.
             mixed = np.zeros((*out.shape[1:-2], x_q.shape[0], out.shape[-1]), dtype)
         mixed[..., chunk.nodes, :] = np.moveaxis(out[..., 0, :], 0, -2)
         if weights is not None:
             _store_weights(weights, chunk, w)
-        if differentiate:
+        if call.differentiate:
             held += chunk.edges.size * width
             kept.append((chunk, pull if held <= KEEP_ELEMENTS else None))
     if mixed is None:  # no edges at all
@@ -194,13 +191,13 @@ def _nodes_first(x: np.ndarray) -> np.ndarray:
     return x if x.ndim == 2 else x.swapaxes(0, 1)
 
 
-def _fused(job: _Job, graph: NeighborGraph, need_weights: bool, differentiate: bool) -> _Fused | None:
+def _fused(job: _Job, graph: NeighborGraph, need_weights: bool) -> _Fused | None:
     """All neighbourhoods in one kernel call that reads keys and values in place, where there is such a kernel."""
     factor = job.attn._graph_factor()
     if factor is None or not simd.has_kernels(job.q.dtype) or not graph.indices.size:
         return None
     q, k, v = (_nodes_first(x) for x in (job.q, job.k, job.v))
-    found = simd.graph_attention(q, k, v, graph.indptr, graph.indices, factor, need_weights or differentiate)
+    found = simd.graph_attention(q, k, v, graph.indptr, graph.indices, factor, need_weights)
     return None if found is None else _Fused(found[0], found[1], q, k, v, factor)
 
 

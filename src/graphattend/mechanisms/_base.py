@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, as_floats
+from .._validate import as_float, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.attention import dropout_multiplier
@@ -30,9 +31,14 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
 from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
+from ._inputs import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use
+
+
+def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
+    """The pullback of a `_project` that changes nothing."""
+    return gq, gk, gv, {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,7 +170,7 @@ class Attention(Configured):
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        return (q, k, v), lambda gq, gk, gv: (gq, gk, gv, {})
+        return (q, k, v), unprojected
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         raise UnsupportedError(f"{type(self).__name__}: has no scores")
@@ -212,28 +218,35 @@ class Attention(Configured):
 
     # -- the public passes -------------------------------------------------------------------------------------
 
-    def _check(self, query: Any, keys: Any, values: Any, attn_mask: Any, metadata: Any, **rules: Any) -> Inputs:
-        refuse_unread(self.unread, metadata)
-        inputs = check_inputs(
-            query,
-            keys,
-            values,
-            dim=self.dim,
-            heads=self.heads,
-            any_value_width=self.any_value_width,
-            attn_mask=attn_mask,
-            metadata=metadata,
-            needs=self.needed,
-            uses=self.used,
-            **({"finite": self.check_finite} | rules),
-        )
-        self._check_metadata(inputs.metadata)
+    @cached_property
+    def _expected(self) -> Expected:
+        return Expected(self.dim, self.heads, self.any_value_width, self.needed, self.used, self.check_finite)
+
+    def _check(
+        self,
+        query: Any,
+        keys: Any,
+        values: Any,
+        attn_mask: Any = None,
+        metadata: Any = None,
+        *,
+        weights_only: bool = False,
+        finite: bool = True,
+    ) -> Inputs:
+        """The boundary of all passes; `finite=False` leaves out the scan for NaN and infinity."""
+        expected = self._expected
+        if metadata is not None:
+            refuse_unread(self.unread, metadata)
+        if not finite:
+            expected = expected._replace(finite=False)
+        inputs = check_inputs(expected, query, keys, values, attn_mask, metadata, weights_only=weights_only)
+        if inputs.metadata:
+            self._check_metadata(inputs.metadata)
         return inputs
 
-    def _drop(self, shape: tuple[int, ...], training: Any, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
-        if not as_bool(training, "training") or self.dropout == 0:
-            return None
-        return dropout_multiplier(shape, self.dropout, rng, dtype)
+    def _drop(self, shape: tuple[int, ...], call: Call, dtype: np.dtype[Any]) -> np.ndarray | None:
+        """Inverted dropout of this shape, or None where none is on."""
+        return dropout_multiplier(shape, self.dropout, call.rng, dtype) if call.training else None
 
     def forward(
         self,
@@ -273,17 +286,14 @@ class Attention(Configured):
                 fast = self._fused(query, keys, values)
             if fast is not None:
                 return fast
-        as_bool(need_weights, "need_weights")
+        call = Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
-            call = {"attn_mask": attn_mask, "metadata": metadata, "training": training, "rng": rng}
-            out, weights, x = self._use_steady(query, keys, values, need_weights=need_weights, **call)
+            given = {"attn_mask": attn_mask, "metadata": metadata, "training": call.training, "rng": rng}
+            out, weights, x = self._use_steady(query, keys, values, need_weights=call.need_weights, **given)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-            out, weights = steady(
-                x.q.dtype,
-                lambda wide: self._evaluate(double(x) if wide else x, need_weights, training, rng),
-                (x.q, x.k),
-                finite=self.check_finite,
+            out, weights, _ = steady(
+                self._run, x, call, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if x.single:
             out = out[..., 0, :]
@@ -291,10 +301,6 @@ class Attention(Configured):
         return (out, weights) if need_weights else out
 
     __call__ = forward
-
-    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
-        """Output and weights without a pullback; a mechanism may have a cheaper way to them."""
-        return self._run(x, need_weights, training, rng)[:2]
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -327,25 +333,33 @@ class Attention(Configured):
         """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
         q = as_float(query, "query", beside=prepared.keys.dtype)
 
-        def compute(wide: bool) -> tuple[Any, Any, Inputs]:
-            x, out, weights = self._use(q.astype(np.float64) if wide else q, prepared, values, **call)
+        def compute(q: np.ndarray) -> tuple[Any, Any, Inputs]:
+            x, out, weights = self._use(q, prepared, values, **call)
             return out, weights, x
 
-        return steady(np.result_type(q, prepared.keys), compute, (q, prepared.keys), finite=self.check_finite)
+        return steady(
+            compute,
+            q,
+            widen=lambda q: q.astype(np.float64),
+            inputs=(q, prepared.keys),
+            dtype=np.result_type(q, prepared.keys),
+            finite=self.check_finite,
+        )
 
     def _columns(self, x: Inputs) -> int:
         """How many weights a query has."""
         return int(x.k.shape[-2])
 
-    def _drop_weights(self, x: Inputs, training: Any, rng: Any) -> np.ndarray | None:
+    def _drop_weights(self, x: Inputs, call: Call) -> np.ndarray | None:
         heads = () if self.heads is None else (self.heads,)
-        return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), training, rng, x.q.dtype)
+        return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), call, x.q.dtype)
 
-    def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        """Output, weights and pullback; where the pullback is not needed, a mechanism may have a cheaper way."""
         p = self._params(x.q.dtype)
-        drop = self._drop_weights(x, training, rng)
+        drop = self._drop_weights(x, call) if call.training else None
         (q, k, v), pull_p = self._project(x.q, x.k, x.v, p)
-        mixed, weights, pull_c = self._core(q, k, v, x.mask, x.metadata, p, drop, need_weights)
+        mixed, weights, pull_c = self._core(q, k, v, x.mask, x.metadata, p, drop, call.need_weights)
         if x.v is None:
             return None, weights, pull_p
         out, pull_f = self._finish(mixed, p)
@@ -376,11 +390,9 @@ class Attention(Configured):
             _, weights, x = self._use_steady(query, keys, None, weights_only=True, **call)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-            (weights,) = steady(
-                x.q.dtype,
-                lambda wide: (self._run(double(x) if wide else x, True, False, None)[1],),
-                (x.q, x.k),
-                finite=self.check_finite,
+            weighted = Call(need_weights=True)
+            _, weights, _ = steady(
+                self._run, x, weighted, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
@@ -411,21 +423,24 @@ class Attention(Configured):
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
-        out, _, pullback = self._vjp(query, keys, values, False, attn_mask, metadata, training, rng)
+        call = Call.checked(False, training, rng)._replace(differentiate=True)
+        out, _, pullback = self._vjp(query, keys, values, attn_mask, metadata, call)
         return out, pullback
 
     def _vjp(
-        self, query: Any, keys: Any, values: Any, need_weights: bool, mask: Any, metadata: Any, training: Any, rng: Any
+        self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, mask, metadata)
         dtype = x.q.dtype
 
-        def run(wide: bool) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._run(double(x) if wide else x, need_weights, training, rng)
+        def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
+            out, weights, pull = self._run(x, call)
             return out, weights, pull, out.dtype
 
-        out, weights, pull, inner = steady(dtype, run, (x.q, x.k), finite=self.check_finite)
+        out, weights, pull, inner = steady(
+            run, x, widen=double, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite
+        )
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -478,27 +493,19 @@ class Attention(Configured):
         Returns:
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
-        out, weights, _ = self._attend_steady(
-            graph, queries, keys, values, as_bool(need_weights, "need_weights"), training, rng, False
-        )
+        call = Call.checked(need_weights, training, rng)
+        out, weights, _ = self._attend_steady(graph, queries, keys, values, call)
         return (out, weights) if need_weights else out
 
     def _attend(
-        self,
-        graph: Any,
-        queries: Any,
-        keys: Any,
-        values: Any,
-        need_weights: bool,
-        training: Any,
-        rng: Any,
-        differentiate: bool,
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         from ._attend import attend
 
-        return attend(self, graph, queries, keys, values, need_weights, training, rng, differentiate)
+        return attend(self, graph, queries, keys, values, call)
 
-    def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, *call: Any) -> tuple[Any, Any, Any]:
+    def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, call: Call) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
@@ -506,11 +513,15 @@ class Attention(Configured):
         given = [floats.get(n) for n, _ in named]
         dtype = np.result_type(*(a.dtype for a in given if a is not None))
 
-        def compute(wide: bool) -> tuple[Any, Any, Any]:
-            q, k, v = (a.astype(np.float64) if wide and a is not None else a for a in given)
-            return self._attend(graph, q, k, v, *call)
-
-        out, weights, pull = steady(dtype, compute, tuple(given), finite=self.check_finite, argument="queries, keys")
+        out, weights, pull = steady(
+            lambda arrays: self._attend(graph, arrays[0], arrays[1], arrays[2], call),
+            given,
+            widen=lambda arrays: [None if a is None else a.astype(np.float64) for a in arrays],
+            inputs=tuple(given),
+            dtype=dtype,
+            finite=self.check_finite,
+            argument="queries, keys",
+        )
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             return steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
@@ -541,5 +552,6 @@ class Attention(Configured):
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
             values) default to another input, their gradient is part of that input's and theirs is zero.
         """
-        out, _, pullback = self._attend_steady(graph, queries, keys, values, False, training, rng, True)
+        call = Call.checked(False, training, rng)._replace(differentiate=True)
+        out, _, pullback = self._attend_steady(graph, queries, keys, values, call)
         return out, pullback

@@ -38,7 +38,7 @@ class DotProduct(Attention):
     def _scores(
         self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params
     ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]]]:
-        s, pull = self._dot(q, k)
+        s, pull = scaled_dot(q, k, self.factor)
         return s, lambda gs: (*pull(gs), {}, {})
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
@@ -64,22 +64,6 @@ def flash_core(
         return CoreGradients(*simd.attention_vjp(q, k, v, out, stats, g, **options), {}, {})
 
     return out, None, pullback
-
-
-def fused_core(
-    q: np.ndarray,
-    k: np.ndarray,
-    v: Any,
-    mask: Any,
-    drop: Any,
-    need_weights: bool,
-    exact: Callable[[], CoreResult],
-    scale: float,
-) -> CoreResult:
-    """`flash_core` where there is a kernel for it and nobody asks for the weights, else `exact`."""
-    if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
-        return exact()
-    return flash_core(q, k, v, exact, scale=scale, mask=mask)
 
 
 def scaled_dot(

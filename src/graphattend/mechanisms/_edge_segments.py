@@ -12,6 +12,7 @@ from .._validate import as_float, check_shape
 from ..simd.numpy_ops import segment_sum
 from ._attend import check_nodes, graph_metadata
 from ._gradients import Gradients, Grads, Params, add_grads
+from ._inputs import Call
 
 if TYPE_CHECKING:
     from .edge_featured import EdgeFeaturedAttention
@@ -28,10 +29,7 @@ def attend(
     queries: Any,
     keys: Any,
     values: Any,
-    need_weights: bool,
-    training: Any,
-    rng: Any,
-    differentiate: bool,
+    call: Call,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     """What `_attend.attend` gives for the GAT variant, from sums over edges."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
@@ -39,8 +37,8 @@ def attend(
     p = attn._params(dtype)
     per_edge, _ = graph_metadata(attn, graph, dtype)
     alone = keys is None and values is None
-    if alone and not differentiate and not training:
-        fused = _fused(attn, graph, x_q, per_edge, p, need_weights)
+    if alone and not call.differentiate and not call.training:
+        fused = _fused(attn, graph, x_q, per_edge, p, call.need_weights)
         if fused is not None:
             return fused
     (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
@@ -53,7 +51,7 @@ def attend(
         s += features @ factor
     slope = np.where(s > 0, dtype.type(1), dtype.type(attn.negative_slope))
     w = simd.segment_softmax(s * slope, indptr)
-    drop = attn._drop(w.shape, training, rng, dtype)
+    drop = attn._drop(w.shape, call, dtype)
     wd = w if drop is None else w * drop
     mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
@@ -94,7 +92,7 @@ def attend(
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
         return Gradients(g_q, g_k, g_v, parameters, gm)
 
-    return out, wd if need_weights else None, pullback
+    return out, wd if call.need_weights else None, pullback
 
 
 def _edge_factor(p: Params) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    as_bool,
     as_float,
     as_floats,
     as_index,
@@ -45,57 +46,106 @@ class Inputs(NamedTuple):
     single: bool
 
 
+class Expected(NamedTuple):
+    """What a mechanism expects of its inputs.
+
+    Args:
+        dim: Width D of queries and keys.
+        heads: H if weights and masks have an axis of heads, else None.
+        any_value_width: Whether values may have another width than D.
+        needs: Metadata fields that must be given.
+        uses: Those that are read where they are given.
+        finite: Whether NaN and infinity are refused.
+    """
+
+    dim: int
+    heads: int | None
+    any_value_width: bool
+    needs: tuple[str, ...]
+    uses: tuple[str, ...]
+    finite: bool
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.needs + self.uses
+
+
+class Call(NamedTuple):
+    """How a pass runs: the same value through all its stages.
+
+    Args:
+        need_weights: Whether the weights are asked for.
+        training: Whether dropout is on.
+        rng: Generator for the dropout.
+        differentiate: Whether the pullback will be called.
+    """
+
+    need_weights: bool = False
+    training: bool = False
+    rng: Any = None
+    differentiate: bool = False
+
+    @classmethod
+    def checked(cls, need_weights: Any, training: Any, rng: Any) -> Call:
+        """From what a caller says."""
+        if type(need_weights) is not bool or type(training) is not bool:
+            need_weights, training = as_bool(need_weights, "need_weights"), as_bool(training, "training")
+        return cls(need_weights, training, rng)
+
+
 def check_inputs(
+    expected: Expected,
     query: Any,
     keys: Any,
     values: Any,
+    attn_mask: Any = None,
+    metadata: Any = None,
     *,
-    dim: int,
-    heads: int | None,
-    finite: bool,
-    any_value_width: bool,
-    attn_mask: Any,
-    metadata: Any,
-    needs: tuple[str, ...],
-    uses: tuple[str, ...],
     weights_only: bool = False,
 ) -> Inputs:
-    """Check everything a mechanism is given, once."""
+    """Check everything a mechanism is given, once; with `weights_only` there are no values."""
+    dim, heads, any_value_width, needs, uses, finite = expected
     v = None
     if weights_only:
         q, k = as_floats(("query", "keys"), query, keys)
+        named: tuple[tuple[str, np.ndarray, int], ...] = (("query", q, 1), ("keys", k, 2))
     else:
         q, k, v = as_floats(("query", "keys", "values"), query, keys, values)
-    check_ndim(q, "query", 1)
-    check_ndim(k, "keys", 2)
+        named = (("query", q, 1), ("keys", k, 2), ("values", v, 2))
+    # Each condition stands here and is said in words by the function that it calls: few calls make small inputs fast.
+    for name, x, axes in named:
+        if x.ndim < axes:
+            check_ndim(x, name, axes)
+    for name, x, _ in named:
+        if not x.size:
+            check_nonempty(x, name)
+    if q.shape[-1] != dim or k.shape[-1] != dim:
+        check_length(q, "query", -1, dim, "the mechanism's dim")
+        check_length(k, "keys", -1, dim, "the mechanism's dim")
     if v is not None:
-        check_ndim(v, "values", 2)
-    named = [("query", q), ("keys", k)] + ([] if v is None else [("values", v)])
-    for name, x in named:
-        check_nonempty(x, name)
-    check_length(q, "query", -1, dim, "the mechanism's dim")
-    check_length(k, "keys", -1, dim, "the mechanism's dim")
-    if v is not None:
-        check_length(v, "values", -2, k.shape[-2], "one value per key")
-        if not any_value_width:
+        if v.shape[-2] != k.shape[-2]:
+            check_length(v, "values", -2, k.shape[-2], "one value per key")
+        if v.shape[-1] != dim and not any_value_width:
             check_length(v, "values", -1, dim, "the mechanism's dim")
     if finite:
-        for name, x in named:
+        for name, x, _ in named:
             check_finite(x, name)
-    if v is None:
-        q, k = common_dtype(q, k)
-    else:
-        q, k, v = common_dtype(q, k, v)
+    if q.dtype != k.dtype or (v is not None and v.dtype != q.dtype):
+        q, k, *rest = common_dtype(*[x for _, x, _ in named])
+        v = rest[0] if rest else None
     single = q.ndim == 1
     if single:
         q = q[None, :]
-    shapes = [q.shape[:-2], k.shape[:-2]] + ([] if v is None else [v.shape[:-2]])
-    batch = broadcast_shapes("query, keys, values", *shapes)
-    shape = (*batch, *(() if heads is None else (heads,)), q.shape[-2], k.shape[-2])
+    batch = q.shape[:-2]
+    if k.ndim > 2 or batch or (v is not None and v.ndim > 2):
+        batch = broadcast_shapes("query, keys, values", batch, k.shape[:-2], () if v is None else v.shape[:-2])
     mask = None
     if attn_mask is not None:
+        shape = (*batch, *(() if heads is None else (heads,)), q.shape[-2], k.shape[-2])
         mask = cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
-    meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
+    meta: Mapping[str, np.ndarray] = {}
+    if metadata is not None or needs:
+        meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
     return Inputs(q, k, v, mask, meta, batch, single)
 
 
@@ -129,8 +179,6 @@ def check_metadata(
 ) -> dict[str, np.ndarray]:
     """The fields a mechanism reads, as arrays; a needed one that is missing is named."""
     if metadata is None:
-        if not needs:
-            return {}
         metadata = GraphMetadata()
     if not isinstance(metadata, GraphMetadata):
         raise InvalidConfigError(

@@ -16,6 +16,7 @@ from ._inputs import Inputs
 if TYPE_CHECKING:
     from ._gradients import Gradients
 
+T = TypeVar("T")
 R = TypeVar("R", bound=tuple[Any, ...])
 G = TypeVar("G", bound="Gradients")
 
@@ -35,8 +36,10 @@ def overflow_error(argument: str) -> NumericalInstabilityError:
 def _sound(result: tuple[Any, ...], inputs: Iterable[Any], finite: bool) -> bool:
     """Whether the first array shows no overflow: the output shows what happened to the weights, and the gradient for
     the query what happened to the scores."""
-    first = next((a for a in result if isinstance(a, np.ndarray)), None)
-    return first is None or not (may_hide_overflow(first, inputs) or (finite and not all_finite(first)))
+    for first in result:
+        if isinstance(first, np.ndarray):
+            return not may_hide_overflow(first, inputs, or_not_finite=finite)
+    return True
 
 
 def _arrays(result: tuple[Any, ...]) -> list[np.ndarray]:
@@ -63,33 +66,38 @@ def double(x: Inputs) -> Inputs:
 
 
 def steady(
-    dtype: np.dtype[Any],
-    compute: Callable[[bool], R],
+    compute: Callable[..., R],
+    given: T,
+    *options: Any,
+    widen: Callable[[T], T],
     inputs: tuple[Any, ...],
-    *,
+    dtype: np.dtype[Any],
     finite: bool,
     argument: str = "query, keys",
 ) -> R:
-    """The result of ``compute(in_double)``, in float32 as long as nothing overflows there, else in float64.
+    """The result of ``compute(given, *options)``, in float32 as long as nothing overflows there, else in float64.
 
     Args:
-        dtype: That of the inputs; the arrays of the result are returned in it.
-        compute: A tuple of arrays, None and functions from the inputs as they are (False) or in float64 (True).
+        compute: Returns a tuple of arrays, None and functions.
+        given: The inputs.
+        *options: Passed on.
+        widen: Gives the inputs in float64.
         inputs: The arrays whose products may overflow.
+        dtype: That of the inputs; the arrays of the result are returned in it.
         finite: Whether a result that is not finite is an error. Without it, infinity and NaN pass.
         argument: What the error names.
     """
     # A ZeroDivisionError is a scalar parameter that float32 rounds to zero.
     trapped = (FloatingPointError, ZeroDivisionError)
     with contextlib.suppress(*trapped), trap():
-        result = compute(False)
+        result = compute(given, *options)
         if _sound(result, inputs, finite):
             return result
     # From here on results decide, not flags: some BLAS libraries raise them where nothing overflows.
     out: Any = None
     for wide in (False, True) if dtype == _SINGLE else (False,):
         with contextlib.suppress(*trapped), silence():
-            out = tuple(narrow(a, dtype) for a in compute(wide))
+            out = tuple(narrow(a, dtype) for a in compute(widen(given) if wide else given, *options))
             if not any(looks_like_overflow(a, () if wide else inputs) for a in _arrays(out)) and _sound(
                 out, (), finite
             ):

@@ -10,7 +10,7 @@ import numpy as np
 from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
-from ._inputs import Inputs, check_inputs
+from ._inputs import Call, Inputs, check_inputs
 
 if TYPE_CHECKING:
     from ._base import Attention
@@ -61,19 +61,7 @@ def frozen_copy(x: np.ndarray) -> np.ndarray:
 
 def check_keys(attn: Attention, keys: Any, values: Any) -> Inputs:
     """Keys and values checked as for `forward`, before there is a query."""
-    return check_inputs(
-        np.zeros((1, attn.dim), np.float32),
-        keys,
-        values,
-        dim=attn.dim,
-        heads=attn.heads,
-        finite=attn.check_finite,
-        any_value_width=attn.any_value_width,
-        attn_mask=None,
-        metadata=None,
-        needs=(),
-        uses=(),
-    )
+    return check_inputs(attn._expected._replace(needs=()), np.zeros((1, attn.dim), np.float32), keys, values)
 
 
 def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
@@ -102,17 +90,18 @@ def use(
     weights_only: bool = False,
 ) -> tuple[Inputs, Any, Any]:
     """Inputs, output and weights (each with the M axis) of a query over prepared keys and values."""
+    call = Call(need_weights, training, rng)
     q = check_query(attn, query, prepared, values)
     # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
     x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
     if x.k.dtype != prepared.keys.dtype:  # a float64 query over float32 keys: projected anew, in double precision
-        out, weights, _ = attn._run(x._replace(v=None) if weights_only else x, need_weights, training, rng)
+        out, weights, _ = attn._run(x._replace(v=None) if weights_only else x, call)
         return x, out, weights
     assert x.v is not None
     p = attn._params(x.q.dtype)
     (q, _, _), _ = attn._project(x.q, x.k[..., :1, :], x.v[..., :1, :], p)
     k, v = prepared.projected
-    drop = attn._drop_weights(x, training, rng)
+    drop = attn._drop_weights(x, call) if call.training else None
     mixed, weights, _ = attn._core(q, k, None if weights_only else v, x.mask, x.metadata, p, drop, need_weights)
     return x, None if weights_only else attn._finish(mixed, p)[0], weights
 

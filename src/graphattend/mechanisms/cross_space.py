@@ -21,7 +21,7 @@ from ._base import Attention
 from ._budget import reserve
 from ._dot import DotProduct, scaled_dot
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import cotangent
+from ._inputs import Call, cotangent
 from ._options import option
 from .scaled_dot_product import ScaledDotProductAttention
 
@@ -248,24 +248,17 @@ class CrossSpaceAttention(DotProduct):
         return out, w, pullback
 
     def _attend(
-        self,
-        graph: Any,
-        queries: Any,
-        keys: Any,
-        values: Any,
-        need_weights: bool,
-        training: Any,
-        rng: Any,
-        differentiate: bool,
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         near = self._neighbors(k) if k.shape[0] > 1 else graph
         plain = ScaledDotProductAttention(
             self.dim, temperature=self.temperature, scale=self.scale, dropout=self.dropout, check_finite=False
         )
-        g_out, weights, pull_g = plain._attend(graph, q, k, v, need_weights, training, rng, differentiate)
-        l_out, _, pull_l = plain._attend(near, q, k, v, False, False, None, differentiate)
-        c_out, _, pull_c = plain._attend(near, g_out, k, v, False, False, None, differentiate)
+        latent = Call(differentiate=call.differentiate)
+        g_out, weights, pull_g = plain._attend(graph, q, k, v, call)
+        l_out, _, pull_l = plain._attend(near, q, k, v, latent)
+        c_out, _, pull_c = plain._attend(near, g_out, k, v, latent)
         out, pull_f = self._fuse((g_out, l_out, c_out), self._params(q.dtype))
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:

@@ -11,7 +11,7 @@ import numpy as np
 from ..functional.multi_head import linear, linear_pullback
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Params
-from ._inputs import Inputs
+from ._inputs import Call, Inputs
 from ._options import option
 from ._prepared import Prepared
 from .multi_head import MultiHeadAttention
@@ -114,8 +114,8 @@ class DynamicHeadAttention(MultiHeadAttention):
     def _graph_factor(self) -> float | None:
         return None
 
-    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
-        return self._run(x, need_weights, training, rng)[:2]
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        return super()._run(x, call._replace(differentiate=True))  # the gates act on projected queries: nothing folds
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -15,7 +15,7 @@ from . import _edge_segments, _self_loops
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import Gradients, Grads, Params
-from ._inputs import Inputs
+from ._inputs import Call, Inputs
 from ._options import divide_heads, option
 from ._prepared import Prepared, check_query
 
@@ -160,13 +160,11 @@ class EdgeFeaturedAttention(Attention):
     def _columns(self, x: Inputs) -> int:
         return super()._columns(x) + self.add_self_loops
 
-    def _run(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any, Callable[..., Any]]:
-        if not self.add_self_loops:
-            return super()._run(x, need_weights, training, rng)
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         inner = super()._run
-        return _self_loops.run(
-            x, self.num_heads, self.fill_value, lambda looped: inner(looped, need_weights, training, rng)
-        )
+        if not self.add_self_loops:
+            return inner(x, call)
+        return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
         if not self.add_self_loops:
@@ -174,15 +172,17 @@ class EdgeFeaturedAttention(Attention):
         # The query is among the keys and values, so nothing can be done before it is known.
         q = check_query(self, query, prepared, values)
         x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
-        passes = call.get("need_weights", True), call.get("training", False), call.get("rng")
-        out, weights, _ = self._run(x._replace(v=None) if call.get("weights_only") else x, *passes)
+        how = Call(call.get("need_weights", True), call.get("training", False), call.get("rng"))
+        out, weights, _ = self._run(x._replace(v=None) if call.get("weights_only") else x, how)
         return x, out, weights
 
-    def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+    def _attend(
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+    ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
-            return self._attend_edges(graph, *args)
+            return self._attend_edges(graph, queries, keys, values, call)
         looped = self._attended_graph(graph)
-        out, weights, pull = self._attend_edges(looped, *args)
+        out, weights, pull = self._attend_edges(looped, queries, keys, values, call)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             g = pull(grad_output, grad_weights)

@@ -10,8 +10,8 @@ import numpy as np
 from .. import simd
 from ..functional.softmax import softmax_pullback
 from ._base import Attention
+from ._mixture import Gates, Routed, as_members
 from ._options import option
-from ._routed import Gates, Routed, as_members
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,11 +74,6 @@ class LearnedRoutingAttention(Routed):
 
     def _encode_option(self, name: str, value: Any) -> Any:
         return [m.to_config() for m in value] if name == "mechanisms" else value
-
-    @property
-    def _members(self) -> tuple[Attention, ...]:
-        members: tuple[Attention, ...] = self.mechanisms
-        return members
 
     @property
     def all_in_backward(self) -> bool:  # type: ignore[override]

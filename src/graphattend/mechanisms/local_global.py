@@ -17,6 +17,7 @@ from ._attend import check_graph, chunks
 from ._base import Attention
 from ._dot import DotProduct
 from ._gradients import CoreGradients, CoreResult, Gradients, Params
+from ._inputs import Call
 from ._options import option
 
 #: Global keys that can be asked for by their number.
@@ -194,10 +195,12 @@ class LocalGlobalAttention(DotProduct):
         order = np.argsort(row, kind="stable")
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
-    def _attend(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+    def _attend(
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+    ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
         dense = dataclasses.replace(self, window=None, global_nodes=())
-        return super(LocalGlobalAttention, dense)._attend(pattern, *args)
+        return super(LocalGlobalAttention, dense)._attend(pattern, queries, keys, values, call)
 
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool

@@ -11,8 +11,8 @@ import numpy as np
 from ..errors import InvalidConfigError, UnsupportedError
 from ..geometry import Euclidean, Lorentz, Manifold, Poincare, Product, Sphere
 from ..geometry import from_config as manifold_from_config
+from ..geometry._unchecked import distances, means, project
 from ._base import Attention
-from ._geodesic import distances, mean, project
 from ._gradients import Grads, Params
 from ._options import option
 
@@ -87,26 +87,33 @@ class ManifoldAttention(Attention):
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        points = [None if x is None else project(self.manifold, x) for x in (q, k, v)]
+        (q, pull_q), (k, pull_k) = project(self.manifold, q), project(self.manifold, k)
+        v, pull_v = (None, None) if v is None else project(self.manifold, v)
 
-        def pull(*grads: np.ndarray) -> tuple[Any, ...]:
-            return *(point[1](g) for point, g in zip(points, grads, strict=True) if point is not None), {}
+        def pull(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> tuple[Any, ...]:
+            assert pull_v is not None
+            return *pull_q(gq), *pull_k(gk), *pull_v(gv), {}
 
-        values = tuple(None if point is None else point[0] for point in points)
-        return (values[0], values[1], values[2]), pull
+        return (q, k, v), pull
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         d, pull_d = distances(self.manifold, q, k)
         factor = d.dtype.type(-1 / self.temperature)
 
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
-            return *pull_d(gs * factor), {}, {}
+            gq, gk = pull_d(gs * factor)
+            return gq, gk, {}, {}
 
         return d * factor, pull
 
     def _aggregate(self, w: np.ndarray, v: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        out, pull_m = mean(self.manifold, self.aggregation, w, v)
-        return out, lambda g: (*pull_m(g), {})
+        out, pull_m = means(self.manifold, self.aggregation, v, w)
+
+        def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
+            gv, gw = pull_m(g)
+            return gw, gv, {}
+
+        return out, pull
 
 
 def as_manifold(value: Any, argument: str) -> Any:

@@ -10,12 +10,11 @@ import numpy as np
 
 from .. import simd
 from .._validate import as_choice, as_int, as_number
-from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
+from ..geometry._unchecked import distances, means, project
 from ._base import Attention
-from ._geodesic import distances, mean, project
-from ._gradients import Grads, Params, add_grads
+from ._gradients import Grads, Params
 from ._options import option
 
 _SPACES = {"euclidean": Euclidean, "poincare": Poincare, "lorentz": Lorentz, "sphere": Sphere}
@@ -152,7 +151,8 @@ class MixedCurvatureAttention(Attention):
             parts = [project(manifold, x[..., at]) for manifold, at in slices]
 
             def pull(g: np.ndarray) -> np.ndarray:
-                return np.concatenate([back(g[..., at]) for (_, back), (_, at) in zip(parts, slices, strict=True)], -1)
+                found = [back(g[..., at]) for (_, back), (_, at) in zip(parts, slices, strict=True)]
+                return np.concatenate([x for (x,) in found], axis=-1)
 
             return np.concatenate([y for y, _ in parts], axis=-1), pull
 
@@ -168,16 +168,16 @@ class MixedCurvatureAttention(Attention):
         soft = simd.softmax(p["mixing"])
         share = soft * q.dtype.type(len(self.spaces))
         tau = p["temperature"]
-        parts = [(*distances(manifold, q[..., at], k[..., at]), at) for manifold, at in self._slices()]
-        total = sum(s * d for s, (d, _, _) in zip(share, parts, strict=True))
+        parts = [distances(manifold, q[..., at], k[..., at]) for manifold, at in self._slices()]
+        total = sum(s * d for s, (d, _) in zip(share, parts, strict=True))
 
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             g = -gs / tau
             gq, gk, g_share = [], [], []
-            for s, (d, pull_d, at) in zip(share, parts, strict=True):
+            for s, (d, pull_d) in zip(share, parts, strict=True):
                 a, b = pull_d(g * s)
-                gq.append(unbroadcast(a, q[..., at].shape))  # spaces differ in which batch axes they have summed
-                gk.append(unbroadcast(b, k[..., at].shape))
+                gq.append(a)
+                gk.append(b)
                 g_share.append((g * d).sum())
             gh = np.asarray(g_share) * q.dtype.type(len(self.spaces))
             g_mixing = soft * (gh - (gh * soft).sum())
@@ -188,13 +188,11 @@ class MixedCurvatureAttention(Attention):
 
     def _aggregate(self, w: np.ndarray, v: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         slices = self._slices()
-        parts = [mean(manifold, "midpoint", w, v[..., at]) for manifold, at in slices]
+        parts = [means(manifold, "midpoint", v[..., at], w) for manifold, at in slices]
 
         def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
             grads = [back(g[..., at]) for (_, back), (_, at) in zip(parts, slices, strict=True)]
-            gw = add_grads(*({"w": a} for a, _ in grads))["w"]
-            gv = [unbroadcast(b, v[..., at].shape) for (_, b), (_, at) in zip(grads, slices, strict=True)]
-            return gw, np.concatenate(gv, axis=-1), {}
+            return np.sum([gw for _, gw in grads], axis=0), np.concatenate([gv for gv, _ in grads], axis=-1), {}
 
         return np.concatenate([out for out, _ in parts], axis=-1), pull
 

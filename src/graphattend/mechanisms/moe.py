@@ -9,13 +9,13 @@ import numpy as np
 
 from .._validate import as_int
 from ..errors import InvalidConfigError
-from ..functional.gating import load_balance_loss, top_k
+from ..functional.gating import load_balance_loss, scatter, top_k
 from ..functional.softmax import softmax_pullback
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._builder import Builder
+from ._mixture import Gates, Routed, as_members
 from ._options import option
-from ._routed import Gates, Routed, as_members
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,23 +103,14 @@ class MoEAttention(Routed):
     def _encode_option(self, name: str, value: Any) -> Any:
         return [m.to_config() for m in value] if name == "experts" else value
 
-    @property
-    def _members(self) -> tuple[Attention, ...]:
-        members: tuple[Attention, ...] = self.experts
-        return members
-
     def _gates(self, logits: np.ndarray) -> Gates:
         chosen, weights = top_k(logits, self.top_k)
-        shares = np.zeros_like(logits)
-        np.put_along_axis(shares, chosen, weights, axis=-1)
 
         def pull(g: np.ndarray) -> np.ndarray:
-            out = np.zeros_like(logits)
             inner = softmax_pullback(weights, np.take_along_axis(g, chosen, axis=-1))
-            np.put_along_axis(out, chosen, inner, axis=-1)
-            return out
+            return scatter(inner, chosen, logits.shape)
 
-        return Gates(shares, pull)
+        return Gates(scatter(weights, chosen, logits.shape), pull)
 
     def get_routing(self, query: Any) -> Any:
         """Which experts answer a query, and with what weight.

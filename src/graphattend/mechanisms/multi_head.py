@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_int
+from .._validate import as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
 from ._base import Attention
 from ._budget import reserve
-from ._dot import fused_core, scaled_dot
+from ._dot import flash_core, scaled_dot
 from ._gradients import CoreResult, Grads, Params
-from ._inputs import Inputs
+from ._inputs import Call, Inputs
 from ._options import divide_heads, option
 from ._overflow import double, steady
 from ._prepared import Prepared
@@ -70,7 +71,7 @@ class MultiHeadAttention(Attention):
         """The weights have an axis of `num_heads`."""
         return self.num_heads
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width E of a head."""
         return divide_heads(self.dim, self.num_heads, self.head_dim)
@@ -99,18 +100,15 @@ class MultiHeadAttention(Attention):
         k, v = prepared.projected
         return simd.multi_head_projected(query, k, v, self._params(query.dtype), self._factor, self.check_finite)
 
-    @property
+    @cached_property
     def _factor(self) -> float:
         """What the dot products are multiplied with."""
         return float(self.width**-0.5 / self.temperature)
 
-    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         # Projecting all keys and values costs 4·N·D·HE, folding the projections into the queries 4·M·N·D·H.
-        m = x.q.shape[-2]
-        if m * self.num_heads >= self.num_heads * self.width or x.v is None or (training and self.dropout):
-            return super()._evaluate(x, need_weights, training, rng)
-        as_bool(training, "training")
-        return self._folded(x)
+        folds = x.q.shape[-2] < self.width and x.v is not None and not (call.training and self.dropout)
+        return (*self._folded(x), None) if folds and not call.differentiate else super()._run(x, call)
 
     def _folded(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """Output and weights with W_k folded into the queries and W_v applied after the weighted sum.
@@ -157,10 +155,10 @@ class MultiHeadAttention(Attention):
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
     ) -> CoreResult:
-        def exact() -> CoreResult:
-            return super(MultiHeadAttention, self)._core(q, k, v, mask, meta, p, drop, True)
-
-        return fused_core(q, k, v, mask, drop, need_weights, exact, self._factor)
+        exact = super()._core
+        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
+            return exact(q, k, v, mask, meta, p, drop, need_weights)
+        return flash_core(q, k, v, lambda: exact(q, k, v, mask, meta, p, drop, True), scale=self._factor, mask=mask)
 
     def _graph_factor(self) -> float | None:
         return self._factor
@@ -226,11 +224,10 @@ class MultiHeadAttention(Attention):
             )
         x = self._check(query, keys, values, attn_mask, None)
 
-        def compute(wide: bool) -> tuple[np.ndarray]:
-            y = double(x) if wide else x
-            p = self._params(y.q.dtype)
-            (q, k, v), _ = self._project(y.q, y.k, y.v, p)
-            return (self._core(q, k, v, y.mask, {}, p, None, False)[0][..., index, :, :],)
+        def compute(x: Inputs) -> tuple[np.ndarray]:
+            p = self._params(x.q.dtype)
+            (q, k, v), _ = self._project(x.q, x.k, x.v, p)
+            return (self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :],)
 
-        (out,) = steady(x.q.dtype, compute, (x.q, x.k), finite=self.check_finite)
+        (out,) = steady(compute, x, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)

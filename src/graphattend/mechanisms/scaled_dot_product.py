@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._dot import DotProduct, fused_core
+from .. import simd
+from ._base import unprojected
+from ._dot import DotProduct, flash_core
 from ._gradients import CoreResult, Params
 from ._options import option
 
@@ -54,16 +56,16 @@ class ScaledDotProductAttention(DotProduct):
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
     ) -> CoreResult:
-        def exact() -> CoreResult:
-            return super(ScaledDotProductAttention, self)._core(q, k, v, mask, meta, p, drop, True)
-
-        return fused_core(q, k, v, mask, drop, need_weights, exact, self.factor)
+        exact = super()._core
+        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
+            return exact(q, k, v, mask, meta, p, drop, need_weights)
+        return flash_core(q, k, v, lambda: exact(q, k, v, mask, meta, p, drop, True), scale=self.factor, mask=mask)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         if not self.normalize:
-            return super()._project(q, k, v, p)
+            return (q, k, v), unprojected
         q1, pull_q = _unit(q)
         k1, pull_k = _unit(k)
         return (q1, k1, v), lambda gq, gk, gv: (pull_q(gq), pull_k(gk), gv, {})

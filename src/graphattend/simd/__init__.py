@@ -296,7 +296,7 @@ def _activate(backend: backends.Backend) -> None:
 
         kernel_ops.use(backend.kernels)
         _kernels = kernel_ops
-        finite = kernel_ops.finite
+        finite = backend.kernels.finite
     _range.set_kernels(backend.kernels is not None)
     _validate.set_finite_test(finite)
 

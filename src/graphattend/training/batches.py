@@ -106,7 +106,8 @@ class Pairs(metaclass=TypedArguments):
     def __len__(self) -> int:
         return int(self.pairs.shape[1])
 
-    def _is_taken(self, source: np.ndarray, other: np.ndarray) -> np.ndarray:
+    def contains(self, source: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Whether each source (K,) is paired with, or the same as, the other node (K,)."""
         code = source * self.num_nodes + other
         place = np.minimum(np.searchsorted(self._taken, code), len(self._taken) - 1)
         return np.asarray(self._taken[place] == code)
@@ -116,12 +117,12 @@ class Pairs(metaclass=TypedArguments):
         source, target = self.pairs[:, index]
         wide = np.repeat(source, self.num_negatives)
         drawn = rng.integers(self.num_nodes, size=wide.size)
-        again = np.flatnonzero(self._is_taken(wide, drawn))
+        again = np.flatnonzero(self.contains(wide, drawn))
         for _ in range(20):
             if not again.size:
                 break
             drawn[again] = rng.integers(self.num_nodes, size=again.size)
-            again = again[self._is_taken(wide[again], drawn[again])]
+            again = again[self.contains(wide[again], drawn[again])]
         for i in again:  # nodes paired with nearly all others: list what is left
             row = self._taken[self._taken // self.num_nodes == wide[i]] % self.num_nodes
             drawn[i] = rng.choice(np.setdiff1d(np.arange(self.num_nodes), row))

@@ -6,11 +6,11 @@ import copy
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from .._validate import as_bool, near_miss
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
@@ -19,8 +19,9 @@ from ._attend import check_nodes, defaulted
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Inputs, cotangent
+from ._inputs import Call, Inputs, check_inputs, cotangent
 from ._prepared import Prepared, check_query
+from ._row_subsets import RowSubset, subsets
 
 
 class Gates(NamedTuple):
@@ -37,13 +38,16 @@ class Routed(Attention):
     Parameters: ``w_router`` (D, X), ``b_router`` (X,), and those of expert x as ``experts/x/name``.
     """
 
+    #: The option that holds the experts.
+    _members_field: ClassVar[str] = "experts"
     #: Whether the gradient of the shares also asks for experts that were not used (straight-through).
     all_in_backward: ClassVar[bool] = False
 
     @property
-    @abstractmethod
     def _members(self) -> tuple[Attention, ...]:
         """The experts, in order."""
+        members: tuple[Attention, ...] = getattr(self, self._members_field)
+        return members
 
     @abstractmethod
     def _gates(self, logits: np.ndarray) -> Gates:
@@ -72,19 +76,17 @@ class Routed(Attention):
         object.__setattr__(other, self._members_field, members)
         return other
 
-    _members_field: ClassVar[str] = "experts"
-
-    @property
+    @cached_property
     def needed(self) -> tuple[str, ...]:
         """What any of the experts needs."""
         return tuple(dict.fromkeys(name for m in self._members for name in m.needed))
 
-    @property
+    @cached_property
     def used(self) -> tuple[str, ...]:
         """What any of the experts reads."""
         return tuple(dict.fromkeys(name for m in self._members for name in m.used))
 
-    @property
+    @cached_property
     def unread(self) -> dict[str, str]:
         """What some of the experts would read if their options were set, and none reads."""
         read = self.needed + self.used
@@ -96,7 +98,11 @@ class Routed(Attention):
     @property
     def rows_are_positions(self) -> bool:
         """Whether that holds for any of the experts."""
-        return any(m.rows_are_positions for m in self._members)
+        return any(self._positioned)
+
+    @cached_property
+    def _positioned(self) -> tuple[bool, ...]:
+        return tuple(m.rows_are_positions for m in self._members)
 
     @property
     def input_manifolds(self) -> tuple[Any, ...]:
@@ -105,7 +111,8 @@ class Routed(Attention):
 
     def _check_metadata(self, metadata: Params) -> None:
         for m in self._members:
-            m._check_metadata(_restrict(metadata, m))
+            if m._expected.reads:
+                m._check_metadata(_restrict(metadata, m))
 
     # -- routing -----------------------------------------------------------------------------------------------
 
@@ -113,25 +120,8 @@ class Routed(Attention):
         return linear(q, p["w_router"], p["b_router"])
 
     def _query(self, query: Any) -> Inputs:
-        return self._check(query, np.zeros((1, self.dim)), None, None, None, weights_only=True, routing=True)
-
-    def _check(self, *args: Any, routing: bool = False, **rules: Any) -> Inputs:
-        if routing:  # only the query matters: no metadata to ask for
-            from ._inputs import check_inputs
-
-            return check_inputs(
-                *args[:3],
-                dim=self.dim,
-                heads=None,
-                finite=self.check_finite,
-                any_value_width=False,
-                attn_mask=None,
-                metadata=None,
-                needs=(),
-                uses=(),
-                **rules,
-            )
-        return super()._check(*args, **rules)
+        # Only the query matters: there is no metadata to ask for.
+        return check_inputs(self._expected._replace(needs=()), query, np.zeros((1, self.dim)), None, weights_only=True)
 
     def router_logits(self, query: Any) -> np.ndarray:
         """The router's logits, (X,) for a single query, else (..., M, X)."""
@@ -147,48 +137,56 @@ class Routed(Attention):
 
     # -- the passes --------------------------------------------------------------------------------------------
 
-    def _evaluate(self, x: Inputs, need_weights: bool, training: Any, rng: Any) -> tuple[Any, Any]:
-        as_bool(training, "training")
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        call = Call(call.need_weights, differentiate=call.differentiate)  # experts do not drop weights
+        if call.differentiate or x.v is None:
+            return super()._run(x, call)
         gates = self._gates(self._logits(x.q, self._params(x.q.dtype)))
 
-        def run(i: int, rows: _Rows) -> tuple[Any, Any, None]:
-            member, part = self._members[i], self._part(i, rows, x, need_weights)
-            out = _in_kernel(member, part, need_weights)
-            return (*member._evaluate(part, need_weights, False, None), None) if out is None else (out, None, None)
+        def run(i: int, rows: RowSubset) -> tuple[Any, Any, None]:
+            member, part = self._members[i], self._part(i, rows, x, call.need_weights)
+            out = _in_kernel(member, part, call.need_weights)
+            return (*member._run(part, call)[:2], None) if out is None else (out, None, None)
 
-        return self._mix(x, gates, need_weights, run)[:2]
+        return (*self._mix(x, gates, call.need_weights, run)[:2], None)
 
     def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
         # Nothing was projected, the experts do that themselves.
         q = check_query(self, query, prepared, values)
         x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
         wanted = x._replace(v=None) if call.get("weights_only") else x
-        return x, *self._evaluate(wanted, call.get("need_weights", True), call.get("training", False), None)
+        return x, *self._run(wanted, Call(call.get("need_weights", True)))[:2]
 
-    def _part(self, i: int, rows: _Rows, x: Inputs, need_weights: bool) -> Inputs:
+    def _part(self, i: int, rows: RowSubset, x: Inputs, need_weights: bool) -> Inputs:
         """What expert i sees."""
         member = self._members[i]
-        mine = x._replace(mask=_member_mask(x.mask, member), metadata=_restrict(x.metadata, member), single=False)
-        part = rows.take(mine, member)
+        mask = x.mask
+        if mask is not None and mask.ndim > 2 and member.heads is not None:
+            mask = mask[..., None, :, :]
+        metadata = _restrict(x.metadata, member) if x.metadata else x.metadata
+        part = rows.take(Inputs(x.q, x.k, x.v, mask, metadata, x.batch, False), member.heads is not None)
         if need_weights and member._columns(part) != x.k.shape[-2]:
             raise _adds_edges(i, member)
         return part
 
+    def _subsets(self, shares: np.ndarray, batch: tuple[int, ...]) -> list[RowSubset | None]:
+        """The rows that each expert answers."""
+        return subsets(shares != 0, batch, self._positioned)
+
     def _mix(
-        self, x: Inputs, gates: Gates, need_weights: bool, run: Callable[[int, _Rows], tuple[Any, Any, Any]]
-    ) -> tuple[Any, Any, list[tuple[_Rows, Any, Any, Any]]]:
+        self, x: Inputs, gates: Gates, need_weights: bool, run: Callable[[int, RowSubset], tuple[Any, Any, Any]]
+    ) -> tuple[Any, Any, list[tuple[RowSubset | None, Any, Any, Any]]]:
         """Output and weights from the experts that `run` runs, and what it returned, with the rows of each."""
         m_rows = x.q.shape[-2]
         out = None if x.v is None else np.zeros((*x.batch, m_rows, x.v.shape[-1]), x.q.dtype)
         weights = np.zeros((*x.batch, m_rows, x.k.shape[-2]), x.q.dtype) if need_weights else None
-        runs: list[tuple[_Rows, Any, Any, Any]] = []
-        for i, member in enumerate(self._members):
-            rows = _Rows.of(gates.shares[..., i], x.batch, member.rows_are_positions)
-            if rows.empty:
-                runs.append((rows, None, None, None))
+        runs: list[tuple[RowSubset | None, Any, Any, Any]] = []
+        for i, (member, rows) in enumerate(zip(self._members, self._subsets(gates.shares, x.batch), strict=True)):
+            if rows is None:
+                runs.append((None, None, None, None))
                 continue
             o, w, pull = run(i, rows)
-            share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*x.batch, m_rows, 1)))
+            share = rows.rows(gates.shares[..., i, None])
             if w is not None and member.heads is not None:
                 w = w.mean(axis=-3)
             if out is not None:
@@ -204,10 +202,12 @@ class Routed(Attention):
         gates = self._gates(self._logits(q, p))
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
         x = Inputs(q, k, v, mask, meta, batch, False)
-        m_rows, n_keys = q.shape[-2], k.shape[-2]
+        m_rows = q.shape[-2]
 
-        def run(i: int, rows: _Rows, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
-            return self._members[i]._run(self._part(i, rows, x, weighted), weighted or v is None, False, None)
+        def run(i: int, rows: RowSubset, weighted: bool = need_weights) -> tuple[Any, Any, Any]:
+            return self._members[i]._run(
+                self._part(i, rows, x, weighted), Call(weighted or v is None, differentiate=True)
+            )
 
         out, weights, runs = self._mix(x, gates, need_weights, run)
 
@@ -217,27 +217,26 @@ class Routed(Attention):
             gp: Grads = {}
             gm: Grads = {}
             for i, (rows, o, w, pull) in enumerate(runs):
-                if pull is None:
+                if rows is None:
                     if not self.all_in_backward:
                         continue
-                    rows = _Rows.all(batch, m_rows)
+                    rows = RowSubset(batch)
                     o, w, pull = run(i, rows)
                     if w is not None and self._members[i].heads is not None:
                         w = w.mean(axis=-3)
                 elif self.all_in_backward and not rows.complete:
-                    everything = _Rows.all(batch, m_rows)
+                    everything = RowSubset(batch)
                     o_all = run(i, everything)[0]
                     g_share[..., i] += (g * o_all).sum(axis=-1)
                 if g_weights is not None and w is None:
                     o, w, pull = run(i, rows, True)
                     w = w if self._members[i].heads is None else w.mean(axis=-3)
-                share = rows.rows(np.broadcast_to(gates.shares[..., i, None], (*batch, m_rows, 1)))
-                g_i = rows.rows(np.broadcast_to(g, (*batch, m_rows, g.shape[-1])))
+                share, g_i = rows.rows(gates.shares[..., i, None]), rows.rows(g)
                 if not self.all_in_backward or rows.complete:
                     rows.add(g_share[..., i, None], (g_i * o).sum(axis=-1, keepdims=True))
                 gw_i = None
                 if g_weights is not None and w is not None:
-                    gw_i = rows.rows(np.broadcast_to(g_weights, (*batch, m_rows, n_keys)))
+                    gw_i = rows.rows(g_weights)
                     rows.add(g_share[..., i, None], (gw_i * w).sum(axis=-1, keepdims=True))
                     gw_i = share * gw_i
                     heads = self._members[i].heads
@@ -256,15 +255,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend(
-        self,
-        graph: Any,
-        queries: Any,
-        keys: Any,
-        values: Any,
-        need_weights: bool,
-        training: Any,
-        rng: Any,
-        differentiate: bool,
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         for member in self._members:  # before the graph is cut into the rows of each expert
@@ -273,12 +264,13 @@ class Routed(Attention):
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
         out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)
-        weights = np.zeros(graph.indices.size, q.dtype) if need_weights else None
+        weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
+        inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
         row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
         for i, member in enumerate(self._members):
             chosen = gates.shares[:, i] != 0
-            if self.all_in_backward and differentiate:
+            if self.all_in_backward and call.differentiate:
                 chosen = np.ones_like(chosen)
             if not chosen.any():
                 continue
@@ -286,7 +278,7 @@ class Routed(Attention):
             whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
             part = graph if whole or chosen.all() else _keep_rows(graph, chosen, row_of)
             kept = np.ones(row_of.size, bool) if part is graph else chosen[row_of]
-            o, w, pull = member._attend(part, q, k, v, need_weights or differentiate, training, rng, differentiate)
+            o, w, pull = member._attend(part, q, k, v, inner)
             share = gates.shares[:, i, None]
             out += share * o
             if weights is not None:
@@ -329,98 +321,6 @@ class Routed(Attention):
         return super()._node_metadata(graph, node, row, keys, values)
 
 
-class _Rows:
-    """Which part of a batch an expert works on: all of it, single query rows, or whole batch entries.
-
-    Rows can be taken one by one where all queries share the keys; with leading axes, entries are.
-    """
-
-    def __init__(self, kind: str, index: np.ndarray | None, batch: tuple[int, ...]) -> None:
-        self.kind, self.index, self.batch = kind, index, batch
-
-    @classmethod
-    def all(cls, batch: tuple[int, ...], _rows: int) -> _Rows:
-        return cls("all", None, batch)
-
-    @classmethod
-    def of(cls, shares: np.ndarray, batch: tuple[int, ...], positions: bool) -> _Rows:
-        used = np.broadcast_to(shares != 0, (*batch, shares.shape[-1]))
-        if used.all() or (positions and not batch and used.any()):
-            return cls("all", None, batch)
-        if not batch:
-            return cls("rows", np.flatnonzero(used), batch)
-        return cls("entries", np.flatnonzero(used.reshape(-1, used.shape[-1]).any(axis=1)), batch)
-
-    @property
-    def empty(self) -> bool:
-        return self.index is not None and self.index.size == 0
-
-    @property
-    def complete(self) -> bool:
-        return self.index is None
-
-    def _entries(self, x: np.ndarray, core: int) -> np.ndarray:
-        full = np.broadcast_to(x, (*self.batch, *x.shape[x.ndim - core :]))
-        return full.reshape(-1, *full.shape[len(self.batch) :])[self.index]
-
-    def rows(self, x: np.ndarray) -> np.ndarray:
-        """The part of x (batch..., M, E)."""
-        if self.kind == "all":
-            return x
-        return x[self.index] if self.kind == "rows" else self._entries(x, 2)
-
-    def take(self, x: Inputs, member: Attention) -> Inputs:
-        """The part of all inputs."""
-        if self.kind == "all":
-            return x
-        if self.kind == "rows":
-            mask = x.mask
-            if mask is not None and mask.ndim > 1 and mask.shape[-2] > 1:
-                mask = mask[..., self.index, :]
-            meta = {n: a[self.index] if n.startswith("query") and _per_row(n, a) else a for n, a in x.metadata.items()}
-            return x._replace(q=x.q[self.index], mask=mask, metadata=meta)
-        core = 2 if member.heads is None else 3
-        mask = x.mask
-        if mask is not None and mask.ndim > core:
-            mask = self._entries(mask, core)
-        meta = {n: self._entries(a, _core_axes(n)) if a.ndim > _core_axes(n) else a for n, a in x.metadata.items()}
-        entries = (None if a is None else self._entries(a, 2) for a in (x.q, x.k, x.v))
-        q, k, v = entries
-        return Inputs(q, k, v, mask, meta, (int(self.index.size),), False)  # type: ignore[arg-type, union-attr]
-
-    def add(self, target: np.ndarray, part: np.ndarray) -> None:
-        """Add a part to target (batch..., M, E) in place."""
-        if self.kind == "all":
-            target += part
-        elif self.kind == "rows":
-            target[self.index] += part
-        else:
-            self._add_entries(target, part)
-
-    def gradient(self, part: np.ndarray, shape: tuple[int, ...], *, of_rows: bool = False) -> np.ndarray:
-        """The gradient of a part of an array (queries: `of_rows`) as one of the whole array, of this shape.
-
-        An expert may have summed over axes that broadcast, or not.
-        """
-        if self.kind == "all" or (self.kind == "rows" and not of_rows):
-            return unbroadcast(part, shape)
-        out = np.zeros((*self.batch, *shape[-2:]), part.dtype)
-        self.add(out, part)
-        return unbroadcast(out, shape)
-
-    def _add_entries(self, target: np.ndarray, part: np.ndarray) -> None:
-        where = np.unravel_index(self.index, self.batch)  # type: ignore[arg-type]
-        target[where] += part
-
-    def metadata(self, part: np.ndarray, like: np.ndarray) -> np.ndarray:
-        """A metadata gradient in the shape of the whole field."""
-        if self.kind != "entries" or part.shape == like.shape:
-            return unbroadcast(part, like.shape)
-        out = np.zeros((*self.batch, *part.shape[1:]), part.dtype)
-        self._add_entries(out, part)
-        return unbroadcast(out, like.shape)
-
-
 def _adds_edges(i: int, member: Attention) -> UnsupportedError:
     return UnsupportedError(
         f"need_weights: expert {i} ({member.key}) adds edges to the graph", argument="need_weights", actual=member.key
@@ -434,21 +334,19 @@ def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.
     return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
 
 
-def _core_axes(name: str) -> int:
-    return 1 if name in ("edge_weights", "distances", "hnsw_layers", "query_layer") else 2
-
-
-def _per_row(name: str, a: np.ndarray) -> bool:
-    return a.ndim >= _core_axes(name) and a.shape[-_core_axes(name)] > 1
+def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray | None:
+    """The output of checked inputs from the kernel that `forward` would call, or None if it does not apply."""
+    if x.v is None or x.mask is not None or x.metadata or need_weights:
+        return None
+    if x.q.ndim != 2 or len(x.q) > 1:
+        return member._fused(x.q, x.k, x.v)
+    out = member._fused(x.q[0], x.k, x.v)
+    return None if out is None else out[None]
 
 
 def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
-    wanted = member.needed + member.used
-    return {name: a for name, a in metadata.items() if name in wanted}
-
-
-def _member_mask(mask: Any, member: Attention) -> Any:
-    return mask[..., None, :, :] if mask is not None and member.heads is not None and mask.ndim > 2 else mask
+    """The fields that the member reads."""
+    return {name: metadata[name] for name in member._expected.reads if name in metadata}
 
 
 def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, row_of: np.ndarray) -> NeighborGraph:
@@ -495,16 +393,3 @@ def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:
                 actual=m.dim,
             )
     return members
-
-
-__all__ = ["Gates", "Routed", "as_members", "near_miss"]
-
-
-def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray | None:
-    """The output of checked inputs from the kernel that `forward` would call, or None if it does not apply."""
-    if x.v is None or x.mask is not None or x.metadata or need_weights:
-        return None
-    if x.q.ndim != 2 or len(x.q) > 1:
-        return member._fused(x.q, x.k, x.v)
-    out = member._fused(x.q[0], x.k, x.v)
-    return None if out is None else out[None]

@@ -1,0 +1,47 @@
+"""``graphattend compress``: embeddings in fewer bytes, with the error that it costs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from ._common import add_output, options, print_rows, read_embeddings, told
+from ._writing import check_out
+
+HELP = "write embeddings in fewer bytes, and say what it costs in accuracy"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument(
+        "--embeddings", required=True, metavar="FILE", help="one vector per row: .npy, .npz, .csv, text"
+    )
+    command.add_argument("--codec", default="quantizer", metavar="KEY", help="quantizer, low_rank, sparse, tucker")
+    command.add_argument(
+        "--option", action="append", metavar="NAME=VALUE", default=[], help="an option of the codec (repeatable)"
+    )
+    command.add_argument("--out", required=True, metavar="FILE", help="where to: .npz or .safetensors")
+    add_output(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compress, write, print size and error."""
+    from ..compression import CODECS
+
+    check_out(arguments.out, "--out", (".npz", ".safetensors"), arguments.embeddings)
+    codec: Any = CODECS.find(arguments.codec, "--codec")(**options(arguments.option))
+    x = read_embeddings(arguments.embeddings)
+    assert x is not None
+    compressed = codec.encode(x)
+    error = np.asarray(codec.decode(compressed), np.float64) - x
+    compressed.save(arguments.out)
+    told(arguments.out)
+    data = {
+        "bytes": int(compressed.nbytes),
+        "ratio": float(compressed.ratio),
+        "largest_error": float(np.abs(error).max()),
+        "rms_error": float(np.sqrt(np.mean(error**2))),
+    }
+    print_rows(("what", "value"), list(data.items()), arguments, data | {"out": arguments.out})

@@ -1,0 +1,74 @@
+"""``graphattend evaluate``: train every mechanism on held-out links or labels, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ._common import (
+    add_graph,
+    add_output,
+    add_plot,
+    end_progress,
+    print_rows,
+    progress,
+    read_embeddings,
+    read_graph,
+    told,
+)
+from ._learning import add_settings, add_task, check_task, read_labels, settings
+
+HELP = "which mechanism predicts held-out links or labels best, and at what cost"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    add_graph(command, required=True)
+    add_task(command)
+    command.add_argument(
+        "--mechanism", action="append", metavar="KEY", help="a mechanism, see `graphattend list` (repeatable)"
+    )
+    add_settings(command)
+    command.add_argument("--cache", metavar="FOLDER", help="keep finished runs there, and do not repeat them")
+    add_plot(command)
+    add_output(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate, print, draw."""
+    from ..drawing import check_plot_path
+    from ..evaluation import evaluate
+    from ..evaluation.results import sorted_rows
+
+    check_task(arguments)
+    if arguments.plot is not None:
+        check_plot_path(arguments.plot, arguments.graph, arguments.embeddings, arguments.labels)
+    graph = read_graph(arguments.graph)
+    try:
+        found = evaluate(
+            graph,
+            arguments.task,
+            mechanisms=arguments.mechanism,
+            x=read_embeddings(arguments.embeddings),
+            labels=read_labels(arguments.labels, graph),
+            cache=arguments.cache,
+            on_progress=progress(),
+            **settings(arguments),
+        )
+    finally:
+        end_progress()
+    if arguments.json:
+        print(json.dumps(found.to_dict(), allow_nan=False))
+    elif arguments.csv:
+        header = ["mechanism", *(f"{m}_{part}" for m in found.metrics for part in ("mean", "sd"))]
+        header += ["p_value", "seconds_per_epoch", "epochs", "parameters", "memory", "baseline"]
+        rows = [
+            [row["mechanism"], *(x for m in found.metrics for x in row[m]), *(row[name] for name in header[-6:])]
+            for row in sorted_rows(found)
+        ]
+        print_rows(header, rows, arguments, None)
+    else:
+        print(found.table())
+    if arguments.plot is not None:
+        found.plot(arguments.plot)
+        told(arguments.plot)

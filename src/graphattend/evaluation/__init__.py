@@ -1,0 +1,36 @@
+"""Which mechanism suits a graph: tasks, small networks, baselines and measures."""
+
+from .baselines import BASELINES
+from .metrics import (
+    accuracy,
+    average_precision,
+    hits_at,
+    jensen_shannon,
+    macro_f1,
+    mean_reciprocal_rank,
+    roc_auc,
+    sign_flip_test,
+    top_overlap,
+)
+from .results import Attended, Entry, Evaluation, Run
+from .run import Fit, evaluate, fit
+
+__all__ = [
+    "BASELINES",
+    "Attended",
+    "Entry",
+    "Evaluation",
+    "Fit",
+    "Run",
+    "accuracy",
+    "average_precision",
+    "evaluate",
+    "fit",
+    "hits_at",
+    "jensen_shannon",
+    "macro_f1",
+    "mean_reciprocal_rank",
+    "roc_auc",
+    "sign_flip_test",
+    "top_overlap",
+]

@@ -1,0 +1,71 @@
+"""Simple ways to solve a task, which a mechanism has to beat: by name, and by the tasks they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import NeighborGraph
+from ..registry import Registry
+from .networks import GCNLayer, LayerNetwork, LinearNetwork, Network
+from .tasks import Labels, Links, PairScores, Task, dot_product, undirected_pairs
+
+#: ``baseline(task, x, hidden)``: a network to train, a function that scores pairs, or None where it does not apply.
+Baseline = Callable[[Task, np.ndarray, int], Network | PairScores | None]
+BASELINES: Registry[Baseline] = Registry("baseline")
+
+
+def _neighbours(graph: NeighborGraph) -> list[np.ndarray]:
+    both = undirected_pairs(graph)
+    source, target = np.concatenate([both, both[::-1]], axis=1)
+    order = np.lexsort((target, source))
+    return np.split(target[order], np.cumsum(np.bincount(source, minlength=graph.num_nodes))[:-1])
+
+
+def _common(graph: NeighborGraph, weight: np.ndarray) -> PairScores:
+    """Σ weight over the common neighbours of a pair."""
+    sets = _neighbours(graph)
+
+    def score(pairs: np.ndarray) -> np.ndarray:
+        found = (np.intersect1d(sets[u], sets[v], assume_unique=True) for u, v in pairs.T)
+        return np.array([weight[shared].sum() for shared in found])
+
+    return score
+
+
+@BASELINES.register("common_neighbors")
+def common_neighbors(task: Task, x: np.ndarray, hidden: int) -> PairScores | None:
+    """How many neighbours two nodes share: Liben-Nowell & Kleinberg 2007, table 1."""
+    return _common(task.graph, np.ones(task.graph.num_nodes)) if isinstance(task, Links) else None
+
+
+@BASELINES.register("adamic_adar")
+def adamic_adar(task: Task, x: np.ndarray, hidden: int) -> PairScores | None:
+    """Σ 1 / log(degree) over the neighbours two nodes share: Adamic & Adar 2003."""
+    if not isinstance(task, Links):
+        return None
+    degree = np.array([near.size for near in _neighbours(task.graph)])
+    return _common(task.graph, 1 / np.log(np.maximum(degree, 2)))
+
+
+@BASELINES.register("features")
+def features(task: Task, x: np.ndarray, hidden: int) -> Network | PairScores:
+    """The features alone: their cosine for a pair, logistic regression for a class."""
+    if isinstance(task, Labels):
+        return LinearNetwork(x, task.out_dim)
+    length = np.sqrt((x * x).sum(axis=1, keepdims=True))
+    return dot_product(x / np.where(length > 0, length, 1))
+
+
+@BASELINES.register("gcn")
+def gcn(task: Task, x: np.ndarray, hidden: int) -> Network:
+    """One graph convolution in the place of attention: Kipf & Welling 2017."""
+    return LayerNetwork(x, GCNLayer(task.graph, hidden), hidden, task.out_dim, task.dropout)
+
+
+def applicable(task: Task, x: np.ndarray, hidden: int) -> dict[str, Any]:
+    """The baselines of a task, by name."""
+    made = {name: make(task, x, hidden) for name, make in BASELINES.items()}
+    return {name: found for name, found in made.items() if found is not None}

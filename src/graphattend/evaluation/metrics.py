@@ -1,0 +1,290 @@
+"""Measures of a prediction, and of how much two attentions over the same graph differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._validate import as_array, as_float, as_index, as_int, check_finite, check_ndim, check_nonempty, check_shape
+from ..errors import InvalidConfigError
+
+
+def _scores(scores: Any, argument: str, ndim: int = 1) -> np.ndarray:
+    s = as_float(scores, argument, beside=np.dtype(np.float64)).astype(np.float64)
+    check_ndim(s, argument, ndim, ndim)
+    check_nonempty(s, argument)
+    check_finite(s, argument)
+    return s
+
+
+def _binary(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
+    s = _scores(scores, "scores")
+    y = as_array(labels, "labels")
+    check_shape(y, "labels", s.shape)
+    if not np.isin(y, (0, 1)).all() or y.all() or not y.any():
+        raise InvalidConfigError.of("labels", "zeros and ones, some of each", np.unique(y)[:5].tolist())
+    return y.astype(bool), s
+
+
+def roc_auc(labels: Any, scores: Any) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting one half.
+
+    Args:
+        labels: (K,) zeros and ones.
+        scores: (K,).
+
+    Returns:
+        A number in 0 … 1; 0.5 is chance.
+
+    Raises:
+        InvalidConfigError: Other labels, or only one kind of them.
+
+    Source:
+        Fawcett 2006, "An introduction to ROC analysis".
+
+    Example:
+        >>> from graphattend.evaluation import roc_auc
+        >>> roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        0.75
+    """
+    y, s = _binary(labels, scores)
+    values, place = np.unique(s, return_inverse=True)
+    count = np.bincount(place, minlength=values.size)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    positive = int(y.sum())
+    return float((rank[y].sum() - positive * (positive + 1) / 2) / (positive * (y.size - positive)))
+
+
+def average_precision(labels: Any, scores: Any) -> float:
+    """Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest.
+
+    Args:
+        labels: (K,) zeros and ones.
+        scores: (K,).
+
+    Returns:
+        A number in 0 … 1; the share of positives is chance.
+
+    Raises:
+        InvalidConfigError: Other labels, or only one kind of them.
+
+    Source:
+        Zhu 2004, "Recall, precision and average precision".
+
+    Example:
+        >>> from graphattend.evaluation import average_precision
+        >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+        0.8333
+    """
+    y, s = _binary(labels, scores)
+    order = np.argsort(-s, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(s[order]) != 0, True))
+    hits = np.cumsum(y[order])[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / y.sum())
+
+
+def _ranks(positive: Any, negatives: Any) -> np.ndarray:
+    p, n = _scores(positive, "positive"), _scores(negatives, "negatives", 2)
+    check_shape(n, "negatives", (p.size, n.shape[1]))
+    return np.asarray(1 + (n > p[:, None]).sum(axis=1) + (n == p[:, None]).sum(axis=1) / 2)
+
+
+def mean_reciprocal_rank(positive: Any, negatives: Any) -> float:
+    """Mean of 1 / rank of each positive among its own negatives; a tie counts one half.
+
+    Args:
+        positive: (K,) scores of the positives.
+        negatives: (K, n) scores of the negatives of each.
+
+    Returns:
+        A number above 0, at most 1.
+
+    Source:
+        Voorhees 1999, "The TREC-8 question answering track report".
+
+    Example:
+        >>> from graphattend.evaluation import mean_reciprocal_rank
+        >>> mean_reciprocal_rank([2.0, 1.0], [[1.0, 0.0], [3.0, 0.0]])
+        0.75
+    """
+    return float((1 / _ranks(positive, negatives)).mean())
+
+
+def hits_at(positive: Any, negatives: Any, k: int = 10) -> float:
+    """Share of the positives that rank among the first k beside their own negatives.
+
+    Args:
+        positive: (K,) scores of the positives.
+        negatives: (K, n) scores of the negatives of each.
+        k: How many ranks count.
+
+    Returns:
+        A number in 0 … 1.
+
+    Source:
+        Bordes et al. 2013, "Translating Embeddings for Modeling Multi-relational Data".
+
+    Example:
+        >>> from graphattend.evaluation import hits_at
+        >>> hits_at([2.0, 1.0], [[1.0, 0.0], [3.0, 0.0]], 1)
+        0.5
+    """
+    return float((_ranks(positive, negatives) <= as_int(k, "k", minimum=1)).mean())
+
+
+def _classes(labels: Any, predicted: Any) -> tuple[np.ndarray, np.ndarray]:
+    most = np.iinfo(np.int64).max
+    y, p = as_index(labels, "labels", most, ndim=1), as_index(predicted, "predicted", most, ndim=1)
+    check_nonempty(y, "labels")
+    check_shape(p, "predicted", y.shape)
+    return y, p
+
+
+def accuracy(labels: Any, predicted: Any) -> float:
+    """Share of the predictions that are right.
+
+    Args:
+        labels: (K,) classes.
+        predicted: (K,) classes.
+
+    Returns:
+        A number in 0 … 1.
+
+    Example:
+        >>> from graphattend.evaluation import accuracy
+        >>> accuracy([0, 1, 1, 2], [0, 1, 2, 2])
+        0.75
+    """
+    y, p = _classes(labels, predicted)
+    return float((y == p).mean())
+
+
+def macro_f1(labels: Any, predicted: Any) -> float:
+    """F1 = 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur in either argument.
+
+    Args:
+        labels: (K,) classes.
+        predicted: (K,) classes.
+
+    Returns:
+        A number in 0 … 1.
+
+    Source:
+        van Rijsbergen 1979, "Information Retrieval".
+
+    Example:
+        >>> from graphattend.evaluation import macro_f1
+        >>> round(macro_f1([0, 1, 1, 2], [0, 1, 2, 2]), 4)
+        0.7778
+    """
+    y, p = _classes(labels, predicted)
+    own = [2 * ((y == c) & (p == c)).sum() / ((y == c).sum() + (p == c).sum()) for c in np.union1d(y, p)]
+    return float(np.mean(own))
+
+
+def sign_flip_test(differences: Any, *, samples: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value of paired differences: how often random signs give a mean at least as large.
+
+    Up to 13 differences all 2^n signs are tried, so the value is exact; 3 pairs cannot go below 0.25.
+
+    Args:
+        differences: (n,) one difference per pair.
+        samples: Random sign vectors where n is above 13.
+        seed: Seed of these.
+
+    Returns:
+        A number above 0, at most 1.
+
+    Source:
+        Fisher 1935, "The Design of Experiments", section 21.
+
+    Example:
+        >>> from graphattend.evaluation import sign_flip_test
+        >>> sign_flip_test([1.0, 2.0, 3.0])
+        0.25
+    """
+    d = _scores(differences, "differences")
+    if d.size <= 13:
+        signs = 1 - 2 * (np.arange(2**d.size)[:, None] >> np.arange(d.size) & 1)
+    else:
+        random = np.random.default_rng(as_int(seed, "seed", minimum=0))
+        signs = 1 - 2 * random.integers(0, 2, (as_int(samples, "samples", minimum=1), d.size))
+        signs[0] = 1  # the signs that were seen are one of the possible ones
+    sums = np.abs(signs @ d)
+    return float((sums >= np.abs(d.sum()) * (1 - 1e-12)).mean())
+
+
+def _attentions(graph: Any, *weights: Any) -> list[np.ndarray]:
+    found = [_scores(w, name) for w, name in zip(weights, ("first", "second"), strict=False)]
+    for w, name in zip(found, ("first", "second"), strict=False):
+        check_shape(w, name, (graph.num_edges,))
+    return found
+
+
+def jensen_shannon(graph: Any, first: Any, second: Any) -> float:
+    """Jensen–Shannon divergence of two attentions, mean over the nodes that have neighbours.
+
+    Args:
+        graph: A `NeighborGraph`.
+        first: (K,) one weight per edge; those of a node sum to 1.
+        second: (K,) likewise.
+
+    Returns:
+        A number in bits, 0 where they agree, 1 where no node looks at a neighbour under both.
+
+    Source:
+        Lin 1991, "Divergence measures based on the Shannon entropy".
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.evaluation import jensen_shannon
+        >>> star = ga.NeighborGraph.from_edge_index([[1, 2], [0, 0]], 3)
+        >>> jensen_shannon(star, [1.0, 0.0], [0.0, 1.0])
+        1.0
+    """
+    p, q = _attentions(graph, first, second)
+    middle = (p + q) / 2
+    terms = sum(_times_log(x, middle) for x in (p, q)) / 2
+    return float(np.sum(terms) / max(int((graph.degree() > 0).sum()), 1))
+
+
+def _times_log(x: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    ratio = np.divide(x, middle, out=np.ones_like(x), where=x > 0)
+    return np.asarray(x * np.log2(ratio))
+
+
+def top_overlap(graph: Any, first: Any, second: Any, k: int = 3) -> float:
+    """Share of the k strongest edges of a node that two attentions have in common, mean over the nodes.
+
+    Only nodes with more than k neighbours count; without any the result is 1. Ties go to the first edge.
+
+    Args:
+        graph: A `NeighborGraph`.
+        first: (K,) one weight per edge.
+        second: (K,) likewise.
+        k: How many edges of a node count.
+
+    Returns:
+        A number in 0 … 1.
+
+    Example:
+        >>> import graphattend as ga
+        >>> from graphattend.evaluation import top_overlap
+        >>> star = ga.NeighborGraph.from_edge_index([[1, 2], [0, 0]], 3)
+        >>> top_overlap(star, [0.9, 0.1], [0.6, 0.4], 1)
+        1.0
+    """
+    k = as_int(k, "k", minimum=1)
+    rows = np.flatnonzero(graph.degree() > k)
+    if not rows.size:
+        return 1.0
+    tops = [_among_top(graph, w, k) for w in _attentions(graph, first, second)]
+    return float(np.isin(graph.targets, rows)[tops[0] & tops[1]].sum() / (k * rows.size))
+
+
+def _among_top(graph: Any, weights: np.ndarray, k: int) -> np.ndarray:
+    order = np.lexsort((-weights, graph.targets))
+    top = np.zeros(graph.num_edges, bool)
+    top[order] = np.arange(graph.num_edges) - graph.indptr[graph.targets] < k
+    return top

@@ -1,0 +1,285 @@
+"""What an evaluation found: rows to read, JSON to keep, a picture to show."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import NeighborGraph
+from .metrics import jensen_shannon, sign_flip_test, top_overlap
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One network trained with one seed.
+
+    Args:
+        seed: The seed of split, parameters and negatives.
+        metrics: Test metrics by name, of the epoch that was best in validation.
+        validation: The primary metric in validation.
+        epochs: Epochs until the run ended.
+        seconds_per_epoch: Median time of an epoch; 0 for what is not trained.
+
+    Example:
+        >>> from graphattend.evaluation import Run
+        >>> Run(0, {"roc_auc": 0.9}, 0.92, 40, 0.01).metrics["roc_auc"]
+        0.9
+    """
+
+    seed: int
+    metrics: dict[str, float]
+    validation: float
+    epochs: int
+    seconds_per_epoch: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Attended:
+    """The attention of one mechanism over the graph it was trained on, with the first seed.
+
+    Args:
+        before: (K,) one weight per edge with the initial parameters, heads averaged.
+        after: (K,) with the learned ones.
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.evaluation import Attended
+        >>> Attended(np.array([0.5, 0.5]), np.array([0.9, 0.1])).after.tolist()
+        [0.9, 0.1]
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """All runs of one mechanism or baseline.
+
+    Args:
+        name: Registry key, or name of the baseline.
+        baseline: Whether it is one of the simple ways.
+        options: The mechanism's options.
+        parameters: Numbers that were trained.
+        memory: Peak of the memory that one training step allocates, bytes.
+        runs: One per seed.
+        attended: Its attention before and after training; None for baselines.
+
+    Example:
+        >>> from graphattend.evaluation import Entry
+        >>> Entry("gcn", True, {}, 64, 1000, (), None).name
+        'gcn'
+    """
+
+    name: str
+    baseline: bool
+    options: dict[str, Any]
+    parameters: int
+    memory: int
+    runs: tuple[Run, ...]
+    attended: Attended | None
+
+    def values(self, metric: str) -> np.ndarray:
+        """The metric of each run, (S,)."""
+        return np.array([run.metrics[metric] for run in self.runs])
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Args:
+        task: "links" or "labels".
+        metrics: Names of the metrics, the primary one first.
+        entries: One per mechanism and baseline.
+        skipped: Mechanisms that do not apply to the graph, with the reason.
+        graph: The graph that was attended over with the first seed.
+        settings: What decides the numbers: seeds, epochs, patience, hidden, lr.
+        complete: Whether all runs were made; False after a cancellation.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ring = ga.NeighborGraph.from_edge_index([list(range(12)), [*range(1, 12), 0]], 12)
+        >>> found = ga.evaluate(ring, "links", mechanisms=["flash"], seeds=1, epochs=2)
+        >>> [row["mechanism"] for row in found.rows]
+        ['flash', 'common_neighbors', 'adamic_adar', 'features', 'gcn']
+    """
+
+    task: str
+    metrics: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    skipped: dict[str, str]
+    graph: NeighborGraph
+    settings: dict[str, Any]
+    complete: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", tuple(self.entries))
+
+    @property
+    def primary(self) -> str:
+        """The metric by which validation and `best` decide."""
+        return self.metrics[0]
+
+    @property
+    def best(self) -> str:
+        """The mechanism with the highest mean of the primary metric; baselines do not count."""
+        own = [e for e in self.entries if not e.baseline] or list(self.entries)
+        return max(own, key=self._mean).name
+
+    @property
+    def best_baseline(self) -> str | None:
+        """The baseline with the highest mean of the primary metric."""
+        own = [e for e in self.entries if e.baseline]
+        return max(own, key=self._mean).name if own else None
+
+    def _mean(self, entry: Entry) -> float:
+        return float(entry.values(self.primary).mean())
+
+    def __getitem__(self, name: str) -> Entry:
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise KeyError(name)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary per mechanism and baseline, in the order of the call.
+
+        ``mechanism``, each metric as (mean, standard deviation over the seeds), ``p_value`` of the paired difference
+        to the best entry (None for itself), ``seconds_per_epoch``, ``epochs``, ``parameters``, ``memory`` (bytes) and
+        ``baseline``.
+        """
+        top = max(self.entries, key=self._mean)
+        return [self._row(entry, top) for entry in self.entries]
+
+    def _row(self, entry: Entry, top: Entry) -> dict[str, Any]:
+        row: dict[str, Any] = {"mechanism": entry.name}
+        for metric in self.metrics:
+            values = entry.values(metric)
+            row[metric] = (float(values.mean()), float(values.std(ddof=1)) if values.size > 1 else 0.0)
+        difference = top.values(self.primary)[: len(entry.runs)] - entry.values(self.primary)[: len(top.runs)]
+        return row | {
+            "p_value": None if entry is top else sign_flip_test(difference),
+            "seconds_per_epoch": float(np.median([r.seconds_per_epoch for r in entry.runs])),
+            "epochs": float(np.mean([r.epochs for r in entry.runs])),
+            "parameters": entry.parameters,
+            "memory": entry.memory,
+            "baseline": entry.baseline,
+        }
+
+    def top(self, name: str, node: int, count: int = 3, *, before: bool = False) -> list[tuple[int, float]]:
+        """The neighbours that `node` attends to most after (or before) training, with their weights."""
+        attended = self[name].attended
+        assert attended is not None
+        weights = attended.before if before else attended.after
+        row = slice(int(self.graph.indptr[node]), int(self.graph.indptr[node + 1]))
+        order = np.argsort(-weights[row], kind="stable")[:count]
+        return [(int(self.graph.indices[row][i]), float(weights[row][i])) for i in order]
+
+    def learned(self) -> list[dict[str, Any]]:
+        """How training changed what each mechanism attends to.
+
+        Returns:
+            Per mechanism ``entropy`` before and after (nats, mean over the nodes with neighbours), ``divergence``
+            between the two (Jensen–Shannon, bits) and ``overlap`` of their three strongest neighbours.
+        """
+        nodes = max(int((self.graph.degree() > 0).sum()), 1)
+        found = []
+        for entry in self.entries:
+            if entry.attended is not None:
+                pair = (entry.attended.before, entry.attended.after)
+                logs = (-(w * np.log(np.where(w > 0, w, 1))).sum() / nodes for w in pair)
+                found.append(
+                    {
+                        "mechanism": entry.name,
+                        "entropy": tuple(float(x) for x in logs),
+                        "divergence": jensen_shannon(self.graph, *pair),
+                        "overlap": top_overlap(self.graph, *pair),
+                    }
+                )
+        return found
+
+    def disagreement(self) -> tuple[list[str], np.ndarray]:
+        """Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits."""
+        own = [(e.name, e.attended.after) for e in self.entries if e.attended is not None]
+        matrix = np.array([[jensen_shannon(self.graph, a, b) for _, b in own] for _, a in own])
+        return [name for name, _ in own], matrix
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in JSON types."""
+        names, matrix = self.disagreement()
+        return {
+            "task": self.task,
+            "metrics": list(self.metrics),
+            "best": self.best,
+            "best_baseline": self.best_baseline,
+            "complete": self.complete,
+            "settings": self.settings,
+            "rows": self.rows,
+            "runs": {e.name: [dataclasses.asdict(run) for run in e.runs] for e in self.entries},
+            "options": {e.name: e.options for e in self.entries if not e.baseline},
+            "skipped": dict(self.skipped),
+            "learned": self.learned(),
+            "disagreement": {"mechanisms": names, "bits": matrix.tolist()},
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as text."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def table(self) -> str:
+        """The rows as text for a terminal, the best first, and what training did to the attention."""
+        return text_table(self)
+
+    def plot(self, path: str) -> None:
+        """Write quality against cost as a picture: .html, .svg or .png (needs matplotlib).
+
+        Raises:
+            InvalidConfigError: Another suffix, or no such folder; UnsupportedError: .png without matplotlib.
+        """
+        from .chart import write_chart
+
+        write_chart(self, path)
+
+
+def sorted_rows(found: Evaluation) -> list[dict[str, Any]]:
+    """The rows, the highest mean of the primary metric first."""
+    return sorted(found.rows, key=lambda row: -row[found.primary][0])
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (header, *rows)]
+
+
+def _cells(row: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
+    quality = [f"{100 * row[m][0]:.1f} ± {100 * row[m][1]:.1f}" for m in metrics]
+    p = "best" if row["p_value"] is None else f"{row['p_value']:.2f}"
+    name = f"({row['mechanism']})" if row["baseline"] else row["mechanism"]
+    return [name, *quality, p, f"{1e3 * row['seconds_per_epoch']:.1f}", str(row["parameters"])]
+
+
+def text_table(found: Evaluation) -> str:
+    """Quality, cost, and attention before and after training, as text."""
+    header = ["mechanism", *(f"{m} %" for m in found.metrics), "p", "ms/epoch", "parameters"]
+    lines = _aligned(header, [_cells(row, found.metrics) for row in sorted_rows(found)])
+    lines += ["", "(in brackets: baselines; p: paired sign-flip test against the best over the seeds)", ""]
+    learned = [
+        [
+            row["mechanism"],
+            " → ".join(f"{x:.2f}" for x in row["entropy"]),
+            f"{row['divergence']:.3f}",
+            f"{100 * row['overlap']:.0f} %",
+        ]
+        for row in found.learned()
+    ]
+    if learned:
+        lines += _aligned(["mechanism", "entropy", "change (bits)", "same top 3"], learned)
+    for name, reason in found.skipped.items():
+        lines += ["", f"skipped {name}: {reason}"[:100]]
+    return "\n".join(lines)

@@ -1,0 +1,527 @@
+"""Train the same small network with every mechanism in it, and see which one predicts best."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import mechanisms as registry
+from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_length, check_ndim, check_nonempty
+from ..analysis import make, on_given_edges, with_distances
+from ..errors import AttentionError, InvalidConfigError
+from ..graph import NeighborGraph, spectral_embedding
+from ..mechanisms._base import Attention
+from ..storage import write_atomically
+from ..training import Adam, Trainer
+from .baselines import applicable
+from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
+from .results import Attended, Entry, Evaluation, Run
+from .tasks import Task
+from .tasks import labels as make_labels
+from .tasks import links as make_links
+
+#: Coordinates of the spectral embedding that stands in for features.
+SPECTRAL = 16
+WEIGHT_DECAY = 5e-4
+#: Of what a cached run means; raised when the same call would give other numbers.
+VERSION = 1
+#: Weight of the validation loss beside the validation metric.
+TIE_BREAK = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What decides the numbers, beside graph, features and labels."""
+
+    seeds: tuple[int, ...]
+    epochs: int
+    patience: int
+    hidden: int
+    lr: float
+
+
+def evaluate(
+    graph: NeighborGraph,
+    task: str,
+    *,
+    mechanisms: Sequence[str | Attention] | None = None,
+    x: Any = None,
+    labels: Any = None,
+    split: Any = None,
+    seeds: int | Sequence[int] = 3,
+    baselines: bool = True,
+    epochs: int = 200,
+    patience: int = 30,
+    hidden: int = 32,
+    lr: float = 0.01,
+    cache: str | Path | None = None,
+    on_progress: Callable[[int, int, str], Any] | None = None,
+) -> Evaluation:
+    """Train every mechanism on the same task, and measure it on what training did not see.
+
+    Each mechanism is the one layer that differs in the same small network: features are projected to `hidden`
+    coordinates, attended over the graph, added to what went in, and decoded: dot products for links, a linear layer for
+    labels. Adam trains it with early stopping on the validation part. Split, parameters and negatives depend on the
+    seed, so that all mechanisms are compared on the same splits.
+
+    Links are held out and taken from the graph before anyone attends over it. ROC-AUC and average precision use one
+    uniform negative per held-out link; MRR and hits@10 rank a link among 50, half of them two steps from its source.
+
+    Args:
+        graph: The graph. Links are pairs of nodes, whatever the direction of the edges.
+        task: "links" (predict held-out links) or "labels" (predict the classes of nodes).
+        mechanisms: Registry keys, or mechanisms of width `hidden`; all that apply to the graph by default.
+        x: (V, F) features; by default a spectral embedding of the graph without the held-out links.
+        labels: (V,) classes for "labels": integers, -1 where none is known, or text.
+        split: Shares of training, validation and test, or the parts themselves, as a tuple or by name: nodes (indices
+            or masks) for labels, (2, K) pairs of nodes for links. By default 70/10/20 % of the links, and 60/20/20 %
+            of each class.
+        seeds: How many seeds, or the seeds.
+        baselines: Whether common neighbours, Adamic–Adar, the features alone and a graph convolution are measured too.
+        epochs: Most epochs of a run.
+        patience: A run ends after so many epochs without a better validation.
+        hidden: Width D of the mechanisms.
+        lr: Learning rate.
+        cache: Folder that keeps every run under a hash of all that decides it; runs found there are not repeated.
+        on_progress: Called as ``on_progress(done, total, name)``, in epochs; returning False cancels, and what is
+            finished is returned.
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        InvalidConfigError: Arguments of the wrong kind, no mechanism that applies, or a split that cannot be made.
+        DimensionMismatchError: Features or labels that do not fit the graph.
+
+    Source:
+        The protocol of link prediction: Kipf & Welling 2016, "Variational Graph Auto-Encoders", and hard negatives:
+        Li et al. 2023, "Evaluating Graph Neural Networks for Link Prediction: Current Pitfalls and New Benchmarking".
+
+    Example:
+        >>> import graphattend as ga
+        >>> ring = ga.NeighborGraph.from_edge_index([list(range(12)), [*range(1, 12), 0]], 12)
+        >>> found = ga.evaluate(ring, "links", mechanisms=["scaled_dot_product"], seeds=2, epochs=3)
+        >>> found.best, len(found["scaled_dot_product"].runs)
+        ('scaled_dot_product', 2)
+    """
+    settings = Settings(_seeds(seeds), epochs, patience, hidden, lr)
+    plan, made, skipped = _planned(graph, task, mechanisms, x, labels, split, settings, cache)
+    names = list(made) + (list(applicable(plan.tasks[0], plan.x[0], plan.settings.hidden)) if baselines else [])
+    report = _Report(_function(on_progress), settings.epochs * len(settings.seeds), names)
+    entries = []
+    for name in names:
+        entry = plan.entry(name, made.get(name), report)
+        if entry is None:
+            break
+        entries.append(entry)
+    if not entries:
+        raise InvalidConfigError.of("on_progress", "a run that is not cancelled before the first mechanism", "False")
+    return Evaluation(
+        task,
+        plan.tasks[0].metrics,
+        tuple(entries),
+        skipped,
+        plan.tasks[0].graph,
+        dataclasses.asdict(settings) | {"seeds": list(settings.seeds)},
+        len(entries) == len(names),
+    )
+
+
+def _planned(
+    graph: Any, task: Any, mechanisms: Any, x: Any, labels: Any, split: Any, settings: Settings, cache: Any
+) -> tuple[_Plan, dict[str, Attention], dict[str, str]]:
+    """Checked arguments: a task and features for every seed, mechanisms by name, and why others do not apply."""
+    if not isinstance(graph, NeighborGraph):
+        raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
+    as_choice(task, "task", ("links", "labels"))
+    if (task == "labels") != (labels is not None):
+        expected = "classes of the nodes for task 'labels', and only for it"
+        raise InvalidConfigError.of("labels", expected, type(labels).__name__)
+    for name in ("epochs", "patience", "hidden"):
+        as_int(getattr(settings, name), name, minimum=1)
+    as_number(settings.lr, "lr", above=0)
+    if cache is not None and not isinstance(cache, (str, os.PathLike)):
+        raise InvalidConfigError.of("cache", "a folder", type(cache).__name__)
+    graph = with_distances(graph)
+    given = None if x is None else _features(x, graph)
+    if task == "links":
+        tasks: list[Any] = [make_links(graph, split, s) for s in settings.seeds]
+    else:
+        tasks = [make_labels(graph, labels, split, s) for s in settings.seeds]
+    made, skipped = _mechanisms(mechanisms, tasks[0], settings)
+    features = [_scaled(_own_features(t.graph) if given is None else given) for t in tasks]
+    return _Plan(tasks, features, settings, Cache(None if cache is None else Path(cache))), made, skipped
+
+
+def _function(on_progress: Any) -> Any:
+    if on_progress is not None and not callable(on_progress):
+        raise InvalidConfigError.of("on_progress", "a function", type(on_progress).__name__)
+    return on_progress
+
+
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    if isinstance(seeds, (list, tuple, range)):
+        found = tuple(as_int(s, f"seeds[{i}]", minimum=0) for i, s in enumerate(seeds))
+    else:
+        found = tuple(range(as_int(seeds, "seeds", minimum=1)))
+    if not found or len(set(found)) < len(found):
+        raise InvalidConfigError.of("seeds", "different seeds, at least one", seeds, got=f"{seeds!r:.80}")
+    return found
+
+
+def _features(x: Any, graph: NeighborGraph) -> np.ndarray:
+    found = as_float(x, "x", beside=np.dtype(np.float32))
+    check_ndim(found, "x", 2, 2)
+    check_nonempty(found, "x")
+    check_length(found, "x", 0, graph.num_nodes, "one row per node")
+    check_finite(found, "x")
+    return found
+
+
+def _own_features(graph: NeighborGraph) -> np.ndarray:
+    wanted = min(SPECTRAL, graph.num_nodes - 1)
+    return spectral_embedding(graph, wanted) if wanted else np.ones((graph.num_nodes, 1))
+
+
+def _scaled(x: np.ndarray) -> np.ndarray:
+    """Features in float32 whose rows have the length √F on average, so that one learning rate suits all of them."""
+    mean = float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=1)).mean())
+    return np.asarray(x * (np.sqrt(x.shape[1]) / mean if mean else 1.0), np.float32)
+
+
+def _mechanisms(given: Any, task: Task, settings: Settings) -> tuple[dict[str, Attention], dict[str, str]]:
+    """Mechanisms by name, and the reasons why others do not apply; one that was asked for has to."""
+    if given is not None and (not isinstance(given, (list, tuple)) or not given):
+        raise InvalidConfigError.of("mechanisms", "a list of keys or mechanisms", given, got=f"{given!r:.80}")
+    made: dict[str, Attention] = {}
+    skipped: dict[str, str] = {}
+    for i, one in enumerate(registry.list_mechanisms() if given is None else given):
+        name = one.key if isinstance(one, Attention) else one
+        if name in made:
+            raise InvalidConfigError.of(f"mechanisms[{i}]", "each mechanism once", name)
+        try:
+            attn = one if isinstance(one, Attention) else make(one, task.graph, settings.hidden, {}, 0)
+            if attn.dim != settings.hidden:
+                raise InvalidConfigError.of(f"mechanisms[{i}]", f"dim = {settings.hidden}, as hidden", attn.dim)
+            AttentionLayer(attn, task.graph)
+            made[name] = attn
+        except AttentionError as error:
+            if given is not None:
+                raise
+            skipped[name] = str(error)
+    if not made:
+        raise InvalidConfigError.of("mechanisms", "one that applies to the graph", list(skipped))
+    return made, skipped
+
+
+@dataclasses.dataclass
+class _Report:
+    """Counts epochs for `on_progress`; remembers whether the caller has cancelled."""
+
+    on_progress: Callable[[int, int, str], Any] | None
+    each: int
+    names: list[str]
+    done: int = 0
+    cancelled: bool = False
+
+    def at(self, name: str, place: int, epoch: int = 0) -> bool:
+        """Say where the work stands; False to stop."""
+        if self.on_progress is not None and not self.cancelled:
+            done = self.names.index(name) * self.each + place + epoch
+            self.cancelled = self.on_progress(done, self.each * len(self.names), name) is False
+        return not self.cancelled
+
+
+@dataclasses.dataclass(frozen=True)
+class Cache:
+    """Finished runs in a folder, under the hash of all that decides them; without a folder nothing is kept."""
+
+    folder: Path | None
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and not self.folder.is_dir():
+            raise InvalidConfigError.of("cache", "a folder that exists", str(self.folder))
+
+    def _path(self, key: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"graphattend-evaluation-{key}.json"
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """What was kept under a hash; a file that cannot be read counts as none."""
+        if self.folder is None or not self._path(key).exists():
+            return None
+        try:
+            found = json.loads(self._path(key).read_text())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and found.get("key") == key else None
+
+    def keep(self, key: str, found: Mapping[str, Any]) -> None:
+        """Keep a run."""
+        if self.folder is not None:
+            write_atomically(str(self._path(key)), json.dumps({"key": key, **found}).encode())
+
+
+def _digest(*parts: Any) -> str:
+    """SHA-256 of arrays and of values in JSON types."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            found.update(f"{part.dtype.str}{part.shape}".encode())
+            found.update(np.ascontiguousarray(part).tobytes())
+        else:
+            found.update(json.dumps(part, sort_keys=True).encode())
+    return found.hexdigest()
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray]:
+    """The arrays of a task, wherever they are."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _arrays(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _arrays(one)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """The tasks and features of each seed, and how to run a mechanism or a baseline on them."""
+
+    tasks: list[Any]
+    x: list[np.ndarray]
+    settings: Settings
+    cache: Cache
+
+    def entry(self, name: str, attn: Attention | None, report: _Report) -> Entry | None:
+        """All runs of one mechanism or baseline; None if cancelled."""
+        runs, first = [], None
+        for i, seed in enumerate(self.settings.seeds):
+            if not report.at(name, i * self.settings.epochs):
+                return None
+            found = self._run(name, attn, i, partial(report.at, name, i * self.settings.epochs))
+            if found is None:
+                return None
+            first = first or found
+            runs.append(Run(seed=seed, **found["run"]))
+        assert first is not None
+        attended = None if first["before"] is None else Attended(*(np.array(first[n]) for n in ("before", "after")))
+        options = {} if attn is None else attn.to_config()["options"]
+        return Entry(name, attn is None, options, first["parameters"], first["memory"], tuple(runs), attended)
+
+    def model(self, attn: Attention, i: int) -> Any:
+        """The network with this mechanism in it, for the task of one seed."""
+        task = self.tasks[i]
+        return LayerNetwork(
+            self.x[i], AttentionLayer(attn, task.graph), self.settings.hidden, task.out_dim, task.dropout
+        )
+
+    def _run(self, name: str, attn: Attention | None, i: int, going: Callable[[int], bool]) -> dict[str, Any] | None:
+        task, x, settings = self.tasks[i], self.x[i], self.settings
+        config = None if attn is None else attn.to_config()
+        decided = {"name": name, "config": config, "version": VERSION} | dataclasses.asdict(settings)
+        del decided["seeds"]
+        own = [] if attn is None else list(attn.parameters().values())
+        key = _digest(decided, settings.seeds[i], i == 0, x, *_arrays(task), *own)
+        if (kept := self.cache.find(key)) is not None:
+            return kept
+        model: Any = applicable(task, x, settings.hidden)[name] if attn is None else self.model(attn, i)
+        found = (
+            _trained(task, model, settings, settings.seeds[i], going)
+            if hasattr(model, "apply")
+            else _scored(task, model)
+        )
+        if found is None:
+            return None
+        before = after = None
+        if attn is not None and i == 0:
+            start = model.init(settings.seeds[i])
+            before, after = (_weights(model, params).tolist() for params in (start, found.pop("params")))
+        found.pop("params", None)
+        found |= {"before": before, "after": after}
+        self.cache.keep(key, found)
+        return found
+
+
+def _scored(task: Any, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """A baseline without anything to train."""
+    run = {
+        "metrics": task.measure_scores(score, "test"),
+        "validation": task.measure_scores(score, "validation")[task.primary],
+        "epochs": 0,
+        "seconds_per_epoch": 0.0,
+    }
+    return {"run": run, "parameters": 0, "memory": 0}
+
+
+def _trained(
+    task: Task, model: Network, settings: Settings, seed: int, going: Callable[[int], bool]
+) -> dict[str, Any] | None:
+    """Train with early stopping, measure the best epoch; None if cancelled."""
+    times: list[float] = []
+
+    def objective(params: Any, batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+        start = time.perf_counter()
+        output, pullback = model.apply(params, rng)
+        value, back = task.loss(output, batch)
+        grads = pullback(back(1.0)[0])
+        times.append(time.perf_counter() - start)
+        return value, grads
+
+    def validate(params: Any) -> float:
+        # On a few nodes or links the metric moves in steps; between two of them the loss decides.
+        output = model.apply(params)[0]
+        return task.measure(output, "validation")[task.primary] - TIE_BREAK * task.validation_loss(output)
+
+    start = model.init(seed)
+    data = task.data()
+    memory = _peak(
+        lambda: objective(start, data.batch(np.arange(len(data)), np.random.default_rng(0)), np.random.default_rng(0))
+    )
+    times.clear()
+    convex = isinstance(model, LinearNetwork)  # takes larger steps, and the last epoch is the best
+    trainer = Trainer(
+        objective,
+        Adam(lr=settings.lr * (10 if convex else 1), weight_decay=WEIGHT_DECAY),
+        epochs=settings.epochs,
+        patience=None if convex else settings.patience,
+        seed=seed,
+        validate=validate,
+        mode="max",
+    )
+    result = trainer.fit(start, data, on_progress=lambda p: going(p.epoch + 1))
+    if result.reason == "cancelled":
+        return None
+    chosen = result.params if convex else result.best_params
+    output = model.apply(chosen)[0]
+    run = {
+        "metrics": task.measure(output, "test"),
+        "validation": task.measure(output, "validation")[task.primary],
+        "epochs": len(result.losses),
+        "seconds_per_epoch": float(np.median(times)),
+    }
+    size = int(sum(a.size for a in start.values()))
+    return {"run": run, "parameters": size, "memory": memory, "params": chosen}
+
+
+def _peak(step: Callable[[], Any]) -> int:
+    """Most bytes that Python and NumPy hold at a time during a step, beyond what they held before."""
+    if tracemalloc.is_tracing():  # another measurement is under way; its peak is not ours to reset
+        step()
+        return 0
+    tracemalloc.start()
+    try:
+        step()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _weights(model: LayerNetwork, params: Any) -> np.ndarray:
+    """One weight per edge, heads averaged, (K,)."""
+    layer = model.layer
+    assert isinstance(layer, AttentionLayer)
+    attn = layer.with_parameters(model.own(params))
+    _, weights = attn.attend(layer.graph, layer.points(model.latents(params)), need_weights=True)
+    weights = np.asarray(weights, np.float64)
+    weights = weights.mean(axis=1) if weights.ndim == 2 else weights
+    return weights if weights.size == layer.graph.num_edges else on_given_edges(attn, layer.graph, weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """One mechanism trained on a task.
+
+    Args:
+        attention: The mechanism with its learned parameters.
+        latents: (V, D) what it attends with: the projected features, on its space where that is curved.
+        output: (V, E) outputs of the network: node embeddings for "links", class scores for "labels".
+        graph: The graph it was trained on, without the held-out links.
+        metrics: Test metrics by name.
+        epochs: Epochs until the run ended.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ring = ga.NeighborGraph.from_edge_index([list(range(12)), [*range(1, 12), 0]], 12)
+        >>> found = ga.evaluation.fit(ring, "links", "flash", epochs=2)
+        >>> found.attention.attend(ring, found.latents).shape
+        (12, 32)
+    """
+
+    attention: Attention
+    latents: np.ndarray
+    output: np.ndarray
+    graph: NeighborGraph
+    metrics: dict[str, float]
+    epochs: int
+
+
+def fit(
+    graph: NeighborGraph,
+    task: str,
+    mechanism: str | Attention,
+    *,
+    x: Any = None,
+    labels: Any = None,
+    split: Any = None,
+    seed: int = 0,
+    epochs: int = 200,
+    patience: int = 30,
+    hidden: int = 32,
+    lr: float = 0.01,
+    on_progress: Callable[[int, int, str], Any] | None = None,
+) -> Fit | None:
+    """Train one mechanism as `evaluate` does, and give back what it has learned.
+
+    Args:
+        graph: As for `evaluate`, like all that is not listed here.
+        task: "links" or "labels".
+        mechanism: Registry key, or a mechanism of width `hidden`.
+        x: Features.
+        labels: Classes.
+        split: Split.
+        seed: Seed of split, parameters and negatives.
+        epochs: Most epochs.
+        patience: Epochs without a better validation.
+        hidden: Width D.
+        lr: Learning rate.
+        on_progress: As for `evaluate`.
+
+    Returns:
+        A `Fit`; None if cancelled.
+
+    Raises:
+        InvalidConfigError: As `evaluate`.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ring = ga.NeighborGraph.from_edge_index([list(range(12)), [*range(1, 12), 0]], 12)
+        >>> sorted(ga.evaluation.fit(ring, "links", "hyperbolic", epochs=2).metrics)
+        ['average_precision', 'hits@10', 'mrr', 'roc_auc']
+    """
+    plan, made, _ = _planned(
+        graph, task, [mechanism], x, labels, split, Settings(_seeds([seed]), epochs, patience, hidden, lr), None
+    )
+    ((name, attn),) = made.items()
+    report = _Report(_function(on_progress), plan.settings.epochs, [name])
+    model = plan.model(attn, 0)
+    found = _trained(plan.tasks[0], model, plan.settings, seed, partial(report.at, name, 0))
+    if found is None:
+        return None
+    params = found["params"]
+    latents = model.layer.points(model.latents(params))
+    learned = model.layer.with_parameters(model.own(params))
+    output = model.apply(params)[0]
+    return Fit(learned, latents, output, plan.tasks[0].graph, found["run"]["metrics"], found["run"]["epochs"])

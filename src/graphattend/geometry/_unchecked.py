@@ -1,0 +1,102 @@
+"""The inner face of manifolds, for code that checked its arrays already; of a user's manifold, the public face.
+
+Each function gives a value and its pullback. Points are taken as they are: they must lie on the manifold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from .._vjp import unbroadcast
+from ._checked import CheckedManifold
+from ._manifold import Rule, ask
+from ._numeric import Array
+
+#: Coordinates that the differences of a tile of queries and all keys may hold.
+TILE_ELEMENTS = 4_000_000
+
+
+@cache
+def _is_ours(cls: Any, *methods: str) -> bool:
+    """Whether these methods are those of `CheckedManifold`, so that its hooks say the same."""
+    return issubclass(cls, CheckedManifold) and all(
+        getattr(cls, name) is getattr(CheckedManifold, name) for name in methods
+    )
+
+
+def project(manifold: Any, x: Array) -> Rule:
+    """Any vectors (..., D) put onto the manifold."""
+    if _is_ours(manifold.__class__, "project"):
+        return manifold._rounded(partial(manifold._onto, dtype=x.dtype), x, is_point=False)
+    y, pull = ask(manifold.project, x)
+    # A manifold of the user may leave points alone and have no rule for that. Where there is one it counts, also for
+    # points that are on the manifold already: whether they stay the same bit for bit is chance.
+    if not hasattr(manifold.project, "vjp_rule") and np.array_equal(y, x):
+        return x, lambda g: (g,)
+    return np.asarray(y), pull
+
+
+def distances(manifold: Any, x: Array, y: Array) -> Rule:
+    """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N), in bounded memory."""
+    if _is_ours(manifold.__class__, "dist", "pairwise"):
+        if not manifold._pairs_by_difference:
+            return manifold._rounded(manifold._pairs, x, y, is_point=False)
+
+        def pairs(rows: Array) -> Rule:
+            return manifold._rounded(manifold._pairs, rows, y, is_point=False)
+
+    else:
+
+        def pairs(rows: Array) -> Rule:
+            out, pull = ask(manifold.dist, rows[..., :, None, :], y[..., None, :, :])
+            return out, lambda g: tuple(a.reshape(s.shape) for a, s in zip(pull(g), (rows, y), strict=True))
+
+    return _tiled(pairs, x, y)
+
+
+def _tiled(pairs: Callable[[Array], Rule], x: Array, y: Array) -> Rule:
+    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    m, n, width = x.shape[-2], y.shape[-2], x.shape[-1]
+    step = max(1, TILE_ELEMENTS // max(1, int(np.prod(batch, dtype=np.intp)) * n * width))
+    if step >= m:
+        return pairs(x)
+    tiles = [slice(i, min(i + step, m)) for i in range(0, m, step)]
+    d = np.empty((*batch, m, n), x.dtype)
+    for rows in tiles:
+        d[..., rows, :] = pairs(x[..., rows, :])[0]
+
+    def pullback(g: Array) -> tuple[Array, Array]:
+        gx, gy = np.zeros_like(x), np.zeros_like(y)
+        for rows in tiles:  # computed again: what all tiles hold together would not be bounded
+            by_x, by_y = pairs(x[..., rows, :])[1](g[..., rows, :])
+            gx[..., rows, :] = by_x
+            gy += by_y
+        return gx, gy
+
+    return d, pullback
+
+
+def means(manifold: Any, aggregation: str, points: Array, weights: Array) -> Rule:
+    """A weighted mean ("midpoint" or "frechet") for each row of weights, (..., N, D) and (..., M, N) -> (..., M, D).
+
+    A row without any weight gives zeros, as everywhere, even where zeros are not a point of the manifold.
+    """
+    alive = weights.any(axis=-1, keepdims=True)
+    method = "midpoint" if aggregation == "midpoint" else "frechet_mean"
+    if _is_ours(manifold.__class__, method):
+        out, pull = manifold._rounded(partial(manifold._rows, aggregation), points, weights, is_point=True)
+    else:
+        shared = points[..., None, :, :]
+        out, pull_shared = ask(getattr(manifold, method), shared, weights)
+
+        def pull(g: Array) -> tuple[Array, ...]:
+            by_points, by_weights = pull_shared(g)
+            return unbroadcast(by_points, shared.shape)[..., 0, :, :], by_weights
+
+    if alive.all():
+        return np.asarray(out), pull
+    return np.where(alive, out, weights.dtype.type(0)), lambda g: pull(g * alive)

@@ -1,0 +1,117 @@
+"""Parts of a batch, for experts that answer only some of its query rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._vjp import unbroadcast
+from ._inputs import Inputs
+
+
+class RowSubset(NamedTuple):
+    """Which part of a batch an expert works on: all of it, single query rows, or whole batch entries.
+
+    Rows can be taken one by one where all queries share the keys; with leading axes, entries are.
+
+    Args:
+        batch: Leading axes.
+        chosen: Numbers of the rows, or of the entries if there are leading axes; None for everything.
+    """
+
+    batch: tuple[int, ...]
+    chosen: np.ndarray | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.chosen is None
+
+    def _entries(self, x: np.ndarray, core: int) -> np.ndarray:
+        full = np.broadcast_to(x, (*self.batch, *x.shape[x.ndim - core :]))
+        return full.reshape(-1, *full.shape[len(self.batch) :])[self.chosen]
+
+    def rows(self, x: np.ndarray) -> np.ndarray:
+        """The part of x ([batch...,] M, E)."""
+        if self.chosen is None:
+            return x
+        return self._entries(x, 2) if self.batch else x[self.chosen]
+
+    def take(self, x: Inputs, heads: bool) -> Inputs:
+        """The part of all inputs; `heads` says whether the mask may have an axis of heads."""
+        index = self.chosen
+        if index is None:
+            return x
+        mask = x.mask
+        if not self.batch:
+            if mask is not None and mask.ndim > 1 and mask.shape[-2] > 1:
+                mask = mask[..., index, :]
+            meta = {n: a[index] if n.startswith("query") and _per_row(n, a) else a for n, a in x.metadata.items()}
+            return x._replace(q=x.q[index], mask=mask, metadata=meta)
+        core = 3 if heads else 2
+        if mask is not None and mask.ndim > core:
+            mask = self._entries(mask, core)
+        meta = {n: self._entries(a, _core_axes(n)) if a.ndim > _core_axes(n) else a for n, a in x.metadata.items()}
+        v = None if x.v is None else self._entries(x.v, 2)
+        return Inputs(self._entries(x.q, 2), self._entries(x.k, 2), v, mask, meta, (int(index.size),), False)
+
+    def add(self, target: np.ndarray, part: np.ndarray) -> None:
+        """Add a part to target (batch..., M, E) in place."""
+        if self.chosen is None:
+            target += part
+        else:
+            target[np.unravel_index(self.chosen, self.batch) if self.batch else self.chosen] += part
+
+    def gradient(self, part: np.ndarray, shape: tuple[int, ...], *, of_rows: bool = False) -> np.ndarray:
+        """The gradient of a part of an array (queries: `of_rows`) as one of the whole array, of this shape.
+
+        An expert may have summed over axes that broadcast, or not.
+        """
+        if self.chosen is None or not (self.batch or of_rows):
+            return unbroadcast(part, shape)
+        out = np.zeros((*self.batch, *shape[-2:]), part.dtype)
+        self.add(out, part)
+        return unbroadcast(out, shape)
+
+    def metadata(self, part: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """A metadata gradient in the shape of the whole field."""
+        if self.chosen is None or not self.batch or part.shape == like.shape:
+            return unbroadcast(part, like.shape)
+        out = np.zeros((*self.batch, *part.shape[1:]), part.dtype)
+        self.add(out, part)
+        return unbroadcast(out, like.shape)
+
+
+def subsets(used: np.ndarray, batch: tuple[int, ...], positions: tuple[bool, ...]) -> list[RowSubset | None]:
+    """The part of each of X experts, or None where no row uses it.
+
+    Args:
+        used: Which rows use which expert, ([batch...,] M, X).
+        batch: Leading axes.
+        positions: Whether an expert takes rows for positions, so that one row alone is another query.
+    """
+    if batch:
+        # Whole entries: an expert works on those in which some row uses it.
+        used = np.broadcast_to(used, (*batch, *used.shape[-2:]))
+        everything = used.reshape(-1, used.shape[-1]).all(axis=0)
+        used = used.any(axis=-2).reshape(-1, used.shape[-1])
+        complete = everything.tolist()
+    else:
+        complete = used.all(axis=0).tolist()
+    out: list[RowSubset | None] = []
+    for i, (whole, together) in enumerate(zip(complete, positions, strict=True)):
+        index = None if whole else np.flatnonzero(used[:, i])
+        if index is None or (together and not batch and index.size):
+            out.append(RowSubset(batch))
+        else:
+            out.append(RowSubset(batch, index) if index.size else None)
+    return out
+
+
+def _core_axes(name: str) -> int:
+    """Axes of a metadata field that are not leading ones."""
+    return 1 if name in ("edge_weights", "distances", "hnsw_layers", "query_layer") else 2
+
+
+def _per_row(name: str, a: np.ndarray) -> bool:
+    return a.ndim >= _core_axes(name) and a.shape[-_core_axes(name)] > 1

@@ -1,0 +1,126 @@
+"""The commands that train, embed and compress, on files as people have them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import graphattend as ga
+from graphattend.cli import main
+
+FAST = ["--epochs", "4", "--hidden", "8"]
+
+
+@pytest.fixture
+def graph(tmp_path):
+    rng = np.random.default_rng(0)
+    i = np.arange(30)
+    edges = np.concatenate([np.stack([i, (i + r) % 30]) for r in (1, 2)] + [rng.integers(0, 30, (2, 30))], axis=1)
+    lines = [f"n{a},n{b}" for a, b in np.concatenate([edges, edges[::-1]], axis=1).T]
+    path = tmp_path / "graph.csv"
+    path.write_text("source,target\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+def names(graph):
+    return [str(n) for n in ga.NeighborGraph.read(graph).names]
+
+
+def test_evaluate(graph, tmp_path, capsys):
+    plot = tmp_path / "e.html"
+    call = ["evaluate", "--graph", graph, "--task", "links", "--mechanism", "flash", "--seeds", "1", *FAST]
+    assert main([*call, "--plot", str(plot)]) == 0
+    assert capsys.readouterr().out.split()[0] == "mechanism"
+    assert "roc_auc" in plot.read_text()
+    assert main([*call, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"] == "flash"
+    assert main([*call, "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["mechanism"] for row in rows} == {"flash", *ga.evaluation.BASELINES}
+    assert 0 <= float(rows[0]["roc_auc_mean"]) <= 1
+
+
+@pytest.mark.parametrize("form", ["by name", "in order"])
+def test_labels(graph, tmp_path, capsys, form):
+    path = tmp_path / "labels.txt"
+    own = names(graph)
+    lines = [f"{n},{'ab'[i % 2]}" for i, n in enumerate(own)] if form == "by name" else ["ab"[i % 2] for i in range(30)]
+    path.write_text(("node,label\n" if form == "by name" else "") + "\n".join(lines) + "\n")
+    call = ["evaluate", "--graph", graph, "--task", "labels", "--labels", str(path), "--seeds", "1", *FAST]
+    assert main([*call, "--mechanism", "flash", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] == ["accuracy", "macro_f1"]
+
+
+def test_train_writes_what_analyze_and_load_read(graph, tmp_path, capsys):
+    out, latents = tmp_path / "model.npz", tmp_path / "latents.npy"
+    call = ["train", "--graph", graph, "--task", "links", "--mechanism", "hyperbolic", *FAST]
+    assert main([*call, "--out", str(out), "--latents", str(latents), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mechanism"] == "hyperbolic"
+    attn, x = ga.load(out), np.load(latents)
+    assert attn.attend(ga.NeighborGraph.read(graph), x).shape == (30, 8)
+
+
+def test_embed(graph, tmp_path, capsys):
+    out = tmp_path / "e.csv"
+    assert main(["embed", "--graph", graph, "--dim", "3", "--out", str(out)]) == 0
+    rows = list(csv.reader(out.read_text().splitlines()))
+    assert [row[0] for row in rows[1:]] == names(graph)
+    found = np.array([row[1:] for row in rows[1:]], float)
+    np.testing.assert_allclose(found, ga.graph.spectral_embedding(ga.NeighborGraph.read(graph), 3))
+    learned = tmp_path / "e.npz"
+    assert (
+        main(["embed", "--graph", graph, "--dim", "8", "--mechanism", "flash", "--epochs", "3", "--out", str(learned)])
+        == 0
+    )
+    with np.load(learned) as file:
+        assert file["embeddings"].shape == (30, 8)
+        assert file["names"].tolist() == names(graph)
+    assert "roc_auc" in capsys.readouterr().out
+
+
+def test_compress(tmp_path, capsys):
+    x = np.random.default_rng(0).standard_normal((20, 16)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    call = ["compress", "--embeddings", str(tmp_path / "x.npy"), "--out", str(tmp_path / "x.npz")]
+    assert main([*call, "--option", "bits=8", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    compressed = ga.compression.Compressed.load(tmp_path / "x.npz")
+    back = compressed.decode()
+    assert told["largest_error"] == pytest.approx(np.abs(back - x).max(), rel=1e-6)
+
+
+def test_recommend(graph, capsys):
+    assert main(["recommend", "--graph", graph, "--json"]) == 0
+    wanted = ga.recommend(ga.NeighborGraph.read(graph))
+    assert json.loads(capsys.readouterr().out)["key"] == wanted.key
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate", "--task", "labels"], "--labels"),
+        (["evaluate", "--task", "links", "--labels", "x.txt"], "--labels"),
+        (["evaluate", "--task", "links", "--seeds", "0"], "seeds"),
+        (["train", "--task", "links", "--mechanism", "flash", "--out", "m.txt"], "--out"),
+        (["train", "--task", "links", "--mechanism", "flahs", "--out", "m.npz"], "flahs"),
+        (["embed", "--out", "no/such/folder/x.npy"], "--out"),
+        (["embed", "--out", "x.npy", "--dim", "0"], "dim"),
+    ],
+)
+def test_bad_usage_is_one_line(graph, tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert main([words[0], "--graph", graph, *words[1:]]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["graph.csv"]
+
+
+def test_an_input_is_never_replaced(graph, tmp_path, capsys):
+    x = tmp_path / "x.npz"
+    np.savez(x, np.eye(4))
+    before = x.read_bytes()
+    assert main(["compress", "--embeddings", str(x), "--out", str(x)]) == 2
+    assert x.read_bytes() == before
+    assert "--out" in capsys.readouterr().err

@@ -1,0 +1,154 @@
+"""`evaluate` as its user sees it: rows, spread, progress, cancelling, cache, pictures, errors."""
+
+import json
+
+import numpy as np
+import pytest
+
+import graphattend as ga
+from graphattend.evaluation import fit
+
+from .test_tasks import small_world
+
+GRAPH = small_world()
+CALL = {"mechanisms": ["scaled_dot_product", "edge_featured"], "seeds": 2, "epochs": 8, "hidden": 8}
+
+
+def without_times(rows):
+    return [{n: v for n, v in row.items() if n not in ("seconds_per_epoch", "memory")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return ga.evaluate(GRAPH, "links", **CALL)
+
+
+def test_rows(found):
+    assert [r["mechanism"] for r in found.rows] == [*CALL["mechanisms"], *ga.evaluation.BASELINES]
+    for row in found.rows:
+        for metric in ("roc_auc", "average_precision", "mrr", "hits@10"):
+            mean, spread = row[metric]
+            assert 0 <= mean <= 1
+            assert spread >= 0
+        values = found[row["mechanism"]].values("mrr")
+        assert row["mrr"] == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)))
+    assert found.rows[0]["parameters"] == 40 * 0 + 16 * 8 + 8 + 8 * 8  # spectral features, no parameters of its own
+    assert found.rows[0]["seconds_per_epoch"] > 0
+    assert found.best in CALL["mechanisms"]
+    assert sum(row["p_value"] is None for row in found.rows) == 1
+
+
+def test_the_same_call_gives_the_same_numbers(found):
+    again = ga.evaluate(GRAPH, "links", **CALL)
+    assert without_times(again.rows) == without_times(found.rows)
+    assert again.learned() == found.learned()
+
+
+def test_attention_before_and_after(found):
+    for entry in found.entries[:2]:
+        for weights in (entry.attended.before, entry.attended.after):
+            assert weights.shape == (found.graph.num_edges,)
+            linked = found.graph.degree() > 0
+            np.testing.assert_allclose(np.bincount(found.graph.targets, weights, 40)[linked], 1, atol=1e-5)
+        assert not np.allclose(entry.attended.before, entry.attended.after)
+    node = int(found.graph.degree().argmax())
+    top = found.top(found.best, node, 2)
+    assert len(top) == 2
+    assert top[0][1] >= top[1][1]
+
+
+def test_json_table_and_pictures(found, tmp_path):
+    data = json.loads(found.to_json())
+    assert data["best"] == found.best
+    assert data["runs"]["gcn"][0]["metrics"].keys() == {"roc_auc", "average_precision", "mrr", "hits@10"}
+    text = found.table()
+    assert all(row["mechanism"] in text for row in found.rows)
+    for suffix in ("html", "svg"):
+        path = tmp_path / f"chart.{suffix}"
+        found.plot(str(path))
+        assert "edge_featured" in path.read_text()
+    with pytest.raises(ga.InvalidConfigError):
+        found.plot(str(tmp_path / "chart.jpg"))
+
+
+def test_a_graph_that_can_be_learned_is_learned():
+    """Labels that are blocks of the graph; links between nodes that are near on a ring."""
+    rng = np.random.default_rng(0)
+    block = np.arange(60) % 2
+    pairs = np.stack(np.triu_indices(60, 1))
+    chance = np.where(block[pairs[0]] == block[pairs[1]], 0.25, 0.01)
+    edges = pairs[:, rng.random(chance.size) < chance]
+    graph = ga.NeighborGraph.from_edge_index(np.concatenate([edges, edges[::-1]], axis=1), 60)
+    found = ga.evaluate(graph, "labels", mechanisms=["multi_head"], labels=block, seeds=3, hidden=16, epochs=80)
+    rows = {row["mechanism"]: row for row in found.rows}
+    assert rows["multi_head"]["accuracy"][0] > 0.8
+    assert set(rows) == {"multi_head", "features", "gcn"}
+    i = np.arange(60)
+    lattice = np.concatenate([np.stack([i, (i + step) % 60]) for step in (1, 2, 3, 4)], axis=1)
+    ring = ga.NeighborGraph.from_edge_index(np.concatenate([lattice, lattice[::-1]], axis=1), 60)
+    found = ga.evaluate(ring, "links", mechanisms=["multi_head"], seeds=3, epochs=80)
+    assert found.rows[0]["roc_auc"][0] > 0.75  # 0.5 is chance
+
+
+def test_progress_counts_up_and_cancels():
+    seen = []
+    ga.evaluate(GRAPH, "links", **CALL, on_progress=lambda *at: seen.append(at))
+    done = [at[0] for at in seen]
+    total = 6 * 2 * 8
+    assert done == sorted(done)
+    assert {at[1] for at in seen} == {total}
+    assert done[-1] <= total
+    stopped = ga.evaluate(GRAPH, "links", **CALL, on_progress=lambda done, total, name: name == "scaled_dot_product")
+    assert [row["mechanism"] for row in stopped.rows] == ["scaled_dot_product"]
+    assert not stopped.complete
+    with pytest.raises(ga.InvalidConfigError, match="on_progress"):
+        ga.evaluate(GRAPH, "links", **CALL, on_progress=lambda *at: False)
+
+
+def test_finished_runs_are_kept(tmp_path, found):
+    first = ga.evaluate(GRAPH, "links", **CALL, cache=tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 12
+    again = ga.evaluate(GRAPH, "links", **CALL, cache=str(tmp_path))
+    assert again.rows == first.rows  # times and all: nothing was run
+    assert without_times(again.rows) == without_times(found.rows)
+    files[0].write_text("{")
+    assert without_times(ga.evaluate(GRAPH, "links", **CALL, cache=tmp_path).rows) == without_times(found.rows)
+    ga.evaluate(GRAPH, "links", **(CALL | {"lr": 0.02}), cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 24
+
+
+def test_fit_gives_the_trained_mechanism():
+    found = fit(GRAPH, "links", "hyperbolic", epochs=8, hidden=8)
+    assert found.attention.key == "hyperbolic"
+    assert found.latents.shape == found.output.shape == (40, 8)
+    assert np.linalg.norm(found.latents, axis=1).max() < 1
+    assert set(found.metrics) == {"roc_auc", "average_precision", "mrr", "hits@10"}
+    assert found.attention.attend(found.graph, found.latents).shape == (40, 8)
+    assert fit(GRAPH, "links", "flash", epochs=8, on_progress=lambda *at: False) is None
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("graph", lambda: ga.evaluate("graph.csv", "links")),
+        ("task", lambda: ga.evaluate(GRAPH, "edges")),
+        ("labels", lambda: ga.evaluate(GRAPH, "labels")),
+        ("labels", lambda: ga.evaluate(GRAPH, "links", labels=np.zeros(40, int))),
+        ("labels", lambda: ga.evaluate(GRAPH, "labels", labels=np.zeros(39, int))),
+        ("x", lambda: ga.evaluate(GRAPH, "links", x=np.zeros((39, 2)))),
+        ("mechanisms", lambda: ga.evaluate(GRAPH, "links", mechanisms=[])),
+        ("flahs", lambda: ga.evaluate(GRAPH, "links", mechanisms=["flahs"])),
+        ("layers", lambda: ga.evaluate(GRAPH, "links", mechanisms=["hnsw_aware"])),
+        ("mechanisms", lambda: ga.evaluate(GRAPH, "links", mechanisms=[ga.create("flash", 8)])),
+        ("seeds", lambda: ga.evaluate(GRAPH, "links", seeds=0)),
+        ("seeds", lambda: ga.evaluate(GRAPH, "links", seeds=[1, 1])),
+        ("epochs", lambda: ga.evaluate(GRAPH, "links", epochs=0)),
+        ("lr", lambda: ga.evaluate(GRAPH, "links", lr=0)),
+        ("cache", lambda: ga.evaluate(GRAPH, "links", cache="no/such/folder")),
+        ("on_progress", lambda: ga.evaluate(GRAPH, "links", on_progress=3)),
+    ],
+)
+def test_bad_arguments_are_named(argument, call):
+    with pytest.raises(ga.AttentionError, match=argument):
+        call()

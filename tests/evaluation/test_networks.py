@@ -1,0 +1,84 @@
+"""The networks that are trained: their gradients, for every mechanism of the registry, and their baselines."""
+
+import numpy as np
+import pytest
+
+import graphattend as ga
+from graphattend.analysis import make, with_distances
+from graphattend.errors import AttentionError
+from graphattend.evaluation import baselines, networks, tasks
+
+from .test_tasks import linked, small_world
+
+GRAPH = with_distances(small_world(24))
+X = np.random.default_rng(1).standard_normal((24, 6))
+
+
+def layers():
+    for key in ga.list_mechanisms():
+        graph = GRAPH
+        try:
+            layer = networks.AttentionLayer(make(key, graph, 8, {}, 0), graph)
+        except AttentionError:  # needs layers of an index
+            graph = ga.NeighborGraph(graph.indptr, graph.indices, layers=np.arange(24) % 3)
+            layer = networks.AttentionLayer(make(key, graph, 8, {}, 0), graph)
+        yield pytest.param(layer, id=key)
+    yield pytest.param(networks.GCNLayer(GRAPH, 8), id="gcn")
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+@pytest.mark.parametrize("layer", layers())
+def test_gradients_by_finite_differences(layer, classes):
+    network = networks.LayerNetwork(X, layer, 8, classes, 0.0)
+    rng = np.random.default_rng(3)
+    params = {n: a.astype(np.float64) for n, a in network.init(0).items()}
+    output, pullback = network.apply(params)
+    g = rng.standard_normal(output.shape)
+    grads = pullback(g)
+    assert set(grads) == set(params)
+    for name, value in params.items():
+        direction = rng.standard_normal(value.shape)
+        direction /= np.sqrt((direction**2).sum())
+        h = 1e-6
+        ends = [(network.apply(params | {name: value + s * h * direction})[0] * g).sum() for s in (1, -1)]
+        slope = (ends[0] - ends[1]) / (2 * h)
+        assert (grads[name] * direction).sum() == pytest.approx(slope, rel=2e-5, abs=2e-6), name
+
+
+def test_the_space_keeps_its_curvature_and_temperatures_their_sign():
+    layer = networks.AttentionLayer(ga.create("hyperbolic", 8), GRAPH)
+    assert layer.trained == ("temperature",)
+    learned = layer.with_parameters({"temperature": np.array(-3.0)})
+    assert float(learned.parameters()["temperature"]) == pytest.approx(np.exp(-3.0))
+    assert float(learned.parameters()["curvature"]) == -1.0
+
+
+def test_convolution_is_the_dense_matrix():
+    a = np.zeros((24, 24))
+    np.add.at(a, (GRAPH.targets, GRAPH.indices), 1)
+    a = (a + a.T) / 2 + np.eye(24)
+    root = np.diag(a.sum(axis=1) ** -0.5)
+    z = np.random.default_rng(0).standard_normal((24, 8))
+    np.testing.assert_allclose(networks.GCNLayer(GRAPH, 8).apply({}, z, None)[0], root @ a @ root @ z, rtol=1e-12)
+
+
+def test_dropout_is_on_in_training_alone():
+    network = networks.LayerNetwork(X, networks.GCNLayer(GRAPH, 8), 8, 3, 0.5)
+    params = network.init(0)
+    np.testing.assert_array_equal(network.apply(params)[0], network.apply(params)[0])
+    first, second = (network.apply(params, np.random.default_rng(s))[0] for s in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.native
+def test_neighbourhood_scores_are_networkx():
+    nx = pytest.importorskip("networkx")
+    task = tasks.links(small_world(), None, 0)
+    graph = nx.Graph(list(linked(task.graph)))
+    graph.remove_edges_from(nx.selfloop_edges(graph))
+    pairs = np.stack([task.test.pairs[0], task.test.negatives[:, 0]])
+    both = [tuple(map(int, p)) for p in pairs.T]
+    wanted = [p for _, _, p in nx.adamic_adar_index(graph, both)]
+    np.testing.assert_allclose(baselines.adamic_adar(task, X, 8)(pairs), wanted)
+    common = [len(list(nx.common_neighbors(graph, u, v))) for u, v in both]
+    np.testing.assert_array_equal(baselines.common_neighbors(task, X, 8)(pairs), common)
