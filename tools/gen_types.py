@@ -17,7 +17,7 @@ from typing import Any
 import ts_types as ts
 
 import graphattend as ga
-from graphattend import _bridge_calls as bridge
+from graphattend import _bridge_names as bridge
 from graphattend.mechanisms import mechanism_class
 from graphattend.mechanisms._base import Attention
 

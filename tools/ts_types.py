@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import graphattend as ga
-from graphattend import _bridge_calls as bridge
+from graphattend import _bridge_names as bridge
 from graphattend.mechanisms._base import Attention
 
 #: What a parameter takes, where its annotation does not say.

@@ -842,6 +842,8 @@ export interface Nodes extends Remote {
 export interface Pairs extends Remote {
   /** The chosen pairs, with fresh negatives. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ source: Matrix<Int32Array>; target: Matrix<Int32Array>; negatives: Matrix<Int32Array> }>;
+  /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
+  contains<D extends Dtype = "float32">(source: Data, other: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
 /** Hyperbolic space as a ball of radius 1/√−curvature. */

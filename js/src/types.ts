@@ -58,7 +58,10 @@ export type Nested<T> = readonly T[] | readonly Nested<T>[];
 /** Anything a matrix can be given as; a flat array is one row, or rows of the mechanism's `dim`. */
 export type Data = NumberArray | Shaped | Nested<number> | Nested<Float32Array> | Nested<Float64Array> | TensorLike;
 
-/** Boolean masks: true = attend. Float masks are added to the scores. In a `Uint8Array` mask, nonzero is true. */
+/**
+ * Who attends to whom: booleans, whole numbers that are all 0 or 1, or bytes (nonzero = attend). Other plain numbers, float
+ * arrays and tensors of numbers are added to the scores; -Infinity hides.
+ */
 export type Mask = Data | Nested<boolean> | Shaped<readonly boolean[]>;
 
 /** An array that lives in Python's memory. */

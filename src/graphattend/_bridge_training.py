@@ -34,7 +34,7 @@ class Training:
         self, attn: Attention, graph: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any
     ) -> None:
         from . import training
-        from ._bridge_calls import snake_names
+        from ._bridge_names import snake_names
         from .training.schedules import Schedule
 
         named = snake_names(options, "options")
