@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve bench docs wheel wheels lint format dist-path js-pack clean test-cpus
+.PHONY: help env npm run test test-all serve bench docs wheel wheels lint format dist-path js-kernels js-pack clean test-cpus
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ format: env  ## Let ruff put the code into the project's style
 
 dist-path: env  ## Assemble the local Pyodide distribution; its folder is the last line
 	@$(PYTHON_ENV) tools/pyodide_dist.py
+
+js-kernels: env  ## Compile the npm package's kernels without Python
+	@$(PYTHON_ENV) tools/build_js_kernels.py
 
 js-pack: env npm  ## Build the npm package; the tarball's path is the last line
 	@wheel=$$($(PYTHON_ENV) tools/build_wheel.py); cd js && \

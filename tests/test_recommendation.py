@@ -101,7 +101,7 @@ def test_a_huge_graph_gets_its_hubs():
 
 
 def test_reasons_tell_the_size_first():
-    assert ga.recommend(tree(7)).reasons[0] == "7 nodes, 12 edges, density 0.29"
+    assert ga.recommend(tree(7)).reasons[0] == "7 nodes, 6 edges, undirected, density 0.29"
 
 
 @pytest.mark.parametrize("graph", [None, "graph", np.eye(3), [[0, 1]]])

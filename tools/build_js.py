@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import build_js_kernels
 import build_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,7 +16,7 @@ STAMP = JS / "dist" / ".graphattend-stamp"
 
 def fingerprint() -> str:
     """Hash of what the package is built from."""
-    digest = hashlib.sha256(build_wheel.fingerprint().encode())
+    digest = hashlib.sha256((build_wheel.fingerprint() + build_js_kernels.fingerprint()).encode())
     for path in [JS / "package-lock.json", JS / "package.json", JS / "build.mjs", *sorted((JS / "src").rglob("*.ts"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -27,7 +28,8 @@ def build() -> None:
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
     wheel = build_wheel.build()
-    environment = os.environ | {"GRAPHATTEND_WHEEL": str(wheel)}
+    kernels = build_js_kernels.build()[0].parent
+    environment = os.environ | {"GRAPHATTEND_WHEEL": str(wheel), "GRAPHATTEND_KERNELS": str(kernels)}
     result = subprocess.run(["npm", "run", "--silent", "build"], cwd=JS, env=environment)
     if result.returncode:
         sys.exit("Building js/ failed.")

@@ -19,6 +19,7 @@ STAMPED = {
 #: What a tool wrote by its name; tools' own caches mark themselves by CACHEDIR.TAG or their name.
 WRITTEN = [
     ".cache/kernels",
+    "build/js-kernels",
     "build/les_miserables.json",
     "build/coverage.xml",
     "build/site",

@@ -48,7 +48,6 @@ interface PyodideInside {
   _pyodide: { set_excepthook(): void };
   finalizeBootstrap(): Pyodide;
   initializeStreams(): void;
-  importlib: { invalidate_caches(): void };
   [more: string]: unknown;
 }
 
@@ -128,9 +127,11 @@ export async function boot({ factory, wasm, stdlib, lock, indexURL }: Parts): Pr
   });
 }
 
-/** Put a wheel into the interpreter's site-packages. Its libraries are compiled when they are imported, most never. */
+/**
+ * Put a wheel into the interpreter's site-packages. Its libraries are compiled when they are imported, most never. Python sees
+ * by the folder's time that it has changed; `invalidate_caches` would make it read the standard library's directory again.
+ */
 export function install(python: Pyodide, wheel: Uint8Array): void {
   const inside = (python as unknown as { _api: PyodideInside })._api;
   python.unpackArchive(wheel, "wheel", { extractDir: inside.sitePackages });
-  inside.importlib.invalidate_caches();
 }

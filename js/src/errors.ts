@@ -16,10 +16,14 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
+const BRAND: unique symbol = Symbol.for("graphattend.AttentionError") as never;
+
 /** The one kind of error this package rejects and throws with. */
 export class AttentionError extends Error {
   /** Its name also where names of classes were shortened. */
-  static override readonly name = "AttentionError";
+  static override readonly name: string = "AttentionError";
+  /** @internal The package's files each have this class; an error of one is an error for the others, too. */
+  readonly [BRAND] = true;
   readonly code: ErrorCode;
   readonly argument: string | undefined;
   readonly expected: unknown;
@@ -38,6 +42,12 @@ export class AttentionError extends Error {
     this.index = details.index;
     this.length = details.length;
     this.traceback = details.traceback;
+    Object.defineProperty(this, BRAND, { enumerable: false });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== AttentionError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === "object" && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true;
   }
 }
 

@@ -33,7 +33,7 @@ after(() => rmSync(work, { recursive: true, force: true }));
 describe("the package", () => {
   it("holds what it should and no more, and is small", () => {
     const files = readdirSync(join(installed, "dist"));
-    for (const name of ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "cli.js", "graphattend.whl"]) assert.ok(files.includes(name), name);
+    for (const name of ["index.js", "index.d.ts", "worker.js", "worker.d.ts", "kernels.js", "kernels-relaxed.js", "kernels-simd128.js", "cli.js", "graphattend.whl"]) assert.ok(files.includes(name), name);
     assert.ok(existsSync(join(installed, "README.md")) && existsSync(join(installed, "LICENSE")));
     assert.ok(!existsSync(join(installed, "src")) && !existsSync(join(installed, "test")));
     const bytes = gzipSync(readFileSync(join(installed, "dist", "index.js")), { level: 9 }).length;

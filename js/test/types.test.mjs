@@ -29,7 +29,7 @@ function blocks(text) {
 before(() => {
   mkdirSync(installed, { recursive: true });
   for (const name of ["dist", "package.json"]) cpSync(join(js, name), join(installed, name), { recursive: true });
-  for (const name of ["types", "typed"]) cpSync(join(js, "test", `${name}.ts`), join(work, `${name}.mts`));
+  for (const name of ["types", "results", "typed"]) cpSync(join(js, "test", `${name}.ts`), join(work, `${name}.mts`));
   // React is not ours: as much of it as the hook uses.
   const react = join(work, "node_modules", "react");
   mkdirSync(react);

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import DimensionMismatchError, InvalidConfigError, LoadError
 from .graph import NeighborGraph
+from .graph.files import parse
 
 #: A constructor with positional arguments and options, errors in its signature typed.
 Bound = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
 
 
 def from_file(data: bytes, directed: bool | None) -> NeighborGraph:
-    """A graph from the content of a file, whose format is looked up in it.
+    """A graph from the content of a file, whose first bytes say the format.
 
     Args:
-        data: A zip archive (.npz), JSON, or lines of edges, with commas or blanks.
+        data: The content, maybe compressed.
         directed: As in `NeighborGraph.read`.
 
     Raises:
-        LoadError: It is none of these.
+        LoadError: It is of no known format, or damaged.
     """
-    line = data.lstrip().partition(b"\n")[0]
-    archive, document = data.startswith(b"PK"), data.lstrip().startswith(b"{")
-    suffix = ".npz" if archive else ".json" if document else ".csv" if b"source" in line.lower() else ".edges"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"graph{suffix}")
-        path.write_bytes(data)
-        try:
-            return NeighborGraph.read(path, directed=directed)
-        except LoadError as error:
-            raise LoadError(str(error).replace(str(path), "graph"), argument="graph") from None
+    try:
+        return parse(data, "graph", directed=directed).graph
+    except LoadError as error:
+        raise LoadError(str(error), argument="graph") from None
 
 
 def from_links(value: dict[str, Any], directed: bool | None) -> NeighborGraph:

@@ -14,6 +14,7 @@ from ._validate import as_float, as_int, check_finite, check_length, check_ndim,
 from .errors import AttentionError, InvalidConfigError
 from .geometry import Euclidean, Poincare
 from .graph import NeighborGraph, spectral_embedding
+from .graph.properties import count_edges, described
 from .mechanisms._base import Attention
 
 __all__ = ["Analysis", "MechanismResult", "analyze", "analyze_file", "text_table"]
@@ -62,6 +63,7 @@ class Analysis:
         results: One entry per mechanism that applied.
         skipped: Key and reason of those that did not.
         agreement: (R, R), mean over nodes of Σ min(p, q) of two mechanisms' weights; 1 = they agree.
+        directed: Whether edges that run both ways count as two; None: unless all of them do.
 
     Example:
         >>> import graphattend as ga
@@ -77,6 +79,7 @@ class Analysis:
     results: tuple[MechanismResult, ...]
     skipped: dict[str, str]
     agreement: np.ndarray
+    directed: bool | None = None
 
     @property
     def names(self) -> list[str]:
@@ -115,6 +118,7 @@ class Analysis:
             "nodes": self.names,
             "indptr": self.graph.indptr.tolist(),
             "indices": self.graph.indices.tolist(),
+            "edges": count_edges(self.graph, self.directed)[0],
             "dim": int(self.latents.shape[1]),
             "results": [
                 {
@@ -327,11 +331,11 @@ def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int
         >>> from graphattend.analysis import analyze, text_table
         >>> pair = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 2)
         >>> print(text_table(analyze(pair, keys=["flash"])).splitlines()[0])
-        2 nodes, 2 edges, latent vectors of 4 coordinates
+        2 nodes, 1 edges, undirected, latent vectors of 4 coordinates
     """
     names, graph = analysis.names, analysis.graph
     lines = [
-        f"{graph.num_nodes} nodes, {graph.num_edges} edges, latent vectors of {analysis.latents.shape[1]} coordinates",
+        f"{described(graph, analysis.directed)}, latent vectors of {analysis.latents.shape[1]} coordinates",
         "",
     ]
     wide = max(len(r.key) for r in analysis.results)
@@ -397,8 +401,8 @@ def analyze_file(
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):
             raise InvalidConfigError(f"{argument}: expected text, got {type(given).__name__}", argument=argument)
-    found = analyze(parse(content.encode("utf-8", "replace"), suffix, name), embeddings, keys, options, seed=seed)
-    graph = found.graph
+    graph, directed = parse(content.encode("utf-8", "replace"), name, suffix=suffix)
+    found = dataclasses.replace(analyze(graph, embeddings, keys, options, seed=seed), directed=directed)
     drawing = drawing and graph.num_nodes <= MOST_LAID_OUT
     return {
         "analysis": found.to_dict(),

@@ -11,6 +11,7 @@ import numpy as np
 from ._validate import as_bool, as_int
 from .errors import InvalidConfigError
 from .graph import NeighborGraph, delta_hyperbolicity, density
+from .graph.properties import described
 from .mechanisms import mechanism_class
 
 #: From here on all pairs of nodes are too many to score.
@@ -93,7 +94,7 @@ def recommend(
     if as_bool(measure, "measure"):
         return _measured(graph, dim, on_progress)
     dense = density(graph)
-    facts = f"{graph.num_nodes} nodes, {graph.num_edges} edges, density {dense:.2g}"
+    facts = f"{described(graph)}, density {dense:.2g}"
     triangles = _mean_clustering(graph)
     choice = _by_data(graph, dim) or _if_tree(graph, triangles) or _if_dense(graph, dense)
     key, options, reason = choice or _by_size(graph, triangles, dim)
@@ -118,7 +119,7 @@ def _measured(graph: NeighborGraph, dim: int | None, on_progress: Any) -> Recomm
 
     others = sorted((r for r in found.rows if not r["baseline"] and r is not best), key=lambda r: -r[metric][0])
     reasons = [
-        f"{graph.num_nodes} nodes, {graph.num_edges} edges; held-out links, {seeds} seeds",
+        f"{described(graph)}; held-out links, {seeds} seeds",
         *(f"next: {told(row)}, p = {row['p_value']:.2f}" for row in others[:2] if row["p_value"] is not None),
     ]
     if baseline is not None:

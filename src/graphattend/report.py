@@ -11,6 +11,7 @@ import numpy as np
 from ._validate import as_choice
 from .analysis import Analysis
 from .drawing import bars_svg, matrix_svg, page_head, svg_element, write_picture
+from .graph.properties import described
 
 #: Most nodes that the graph's picture and the heat map show: the best connected ones.
 MAX_DRAWN, MAX_HEAT = 150, 24
@@ -148,7 +149,7 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
     positions = layout(sub.indptr, sub.indices)
     heading = html.escape(title)
     body = [
-        f"<h1>{heading}</h1><p>{graph.num_nodes} nodes, {graph.num_edges} edges; latent vectors of "
+        f"<h1>{heading}</h1><p>{described(graph, analysis.directed)}; latent vectors of "
         f"{analysis.latents.shape[1]} coordinates; {len(analysis.results)} mechanisms.</p>",
         "<h2>Mechanisms</h2>",
         _summary(analysis),

@@ -101,6 +101,43 @@ def test_analyze_prints_tables(run: Run, graph: Path) -> None:
     assert "skipped hnsw_aware" in out
 
 
+def test_how_a_graph_is_read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "trips.csv"
+    path.write_text("source,target,trips,km\na,b,4,1\nb,c,2,3\n")
+    words = ["--mechanism", "flash"]
+    assert run("analyze", "--graph", path, *words)[1].startswith("3 nodes, 2 edges, directed, ")
+    assert run("analyze", "--graph", path, "--undirected", *words)[1].startswith("3 nodes, 2 edges, undirected, ")
+    wide = ["--undirected", "--weights", "trips", "--edge-features", "km", "--json", "--mechanism", "edge_featured"]
+    found = json.loads(run("analyze", "--graph", path, *wide)[1])
+    assert found["edges"] == 2
+    assert len(found["indices"]) == 4
+    assert found["results"][0]["options"]["edge_dim"] == 1
+    refused(run("analyze", "--graph", path, "--weights", "price"), "trips.csv", "price", "'trips'")
+    refused(run("analyze", "--graph", path, "--directed", "--undirected"), "--undirected")
+    refused(run("analyze", "--graph", path, "--format", "xyz"), "format")
+
+    def given(text: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+
+    given(path.read_bytes())
+    assert run("analyze", "--graph", "-", *words)[1].startswith("3 nodes, 2 edges, directed, ")
+    given(b"a b\nb c\n")
+    assert run("compare", "--graph", "-", "--undirected", "--format", "edges", *words)[0] == 0
+    given(b"")
+    refused(run("analyze", "--graph", "-", *words), "standard input: is empty")
+
+
+def test_edges_are_counted_as_people_count_them(run: Run, tmp_path: Path) -> None:
+    nx = pytest.importorskip("networkx")
+    path = tmp_path / "miserables.json"
+    path.write_text(json.dumps(nx.node_link_data(nx.les_miserables_graph(), edges="links")))
+    words = ["--mechanism", "flash"]
+    assert run("analyze", "--graph", path, *words)[1].startswith("77 nodes, 254 edges, undirected, ")
+    assert json.loads(run("analyze", "--graph", path, "--json", *words)[1])["edges"] == 254
+    assert run("analyze", "--graph", path, *words, "--plot", tmp_path / "page.html")[0] == 0
+    assert "77 nodes, 254 edges, undirected" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_analyze_json_and_csv_agree(run: Run, graph: Path) -> None:
     words = ["analyze", "--graph", graph, "--mechanism", "flash", "--mechanism", "hyperbolic"]
     found = json.loads(run(*words, "--json")[1])

@@ -165,7 +165,7 @@ BAD_FILES = {
     "nan.csv": "source,target,weight\n0,1,nan\n",
     "hole.csv": "source,target,weight\n0,1,\n",
     "nobody.csv": "source,target\n0,\n",
-    "type.csv": "source,target,type\n0,1,friend\n",
+    "type.csv": "source,target,type\n0,1,Directed\n1,2,friend\n",
     "negative.csv": "source,target,distance\n0,1,-1\n",
     "quote.csv": 'source,target\n"0,1\n' + "x" * 200_000,
     "binary.csv": b"\x89PNG\r\n\x1a\n\x00",

@@ -11,6 +11,7 @@ from graphattend.graph import NeighborGraph
 from graphattend.graph.formats import FORMATS, Format
 from graphattend.graph.formats._columns import ENDS, roles
 from graphattend.graph.formats._text import lines_of, separator_of, split
+from graphattend.graph.formats.edge_table import EdgeTable
 
 
 @pytest.fixture
@@ -35,9 +36,7 @@ def test_attributes_of_networkx(read, caplog):
     assert edges(graph) == {("0", "1")}
     assert graph.edge_weights.tolist() == [2.0]
     assert graph.edge_features is None
-    assert [r.getMessage() for r in caplog.records] == [
-        "attributes that are not a number on every edge are left out: color"
-    ]
+    assert [r.getMessage() for r in caplog.records] == ["left out, for they are not a number on every edge: color"]
     graph = read("0 1 {'x': 1, 'weight': 2, 'distance': 5}\n1 2 {'x': 4.5, 'distance': 3}\n")
     assert sorted(graph.edge_weights.tolist()) == [1.0, 2.0]
     assert sorted(graph.distances.tolist()) == [3.0, 5.0]
@@ -123,7 +122,7 @@ def test_separators_that_are_sure(read):
         ("Washington,DC Paris\n", "g.txt", "'Washington,DC Paris' can be split at commas or at blanks"),
         ("0 1 0,5\n1 2 0,7\n", "g.txt", "commas or at blanks"),
         ("0;1;0,5\n1;2;0,5\n", "g.csv", "semicolons or at commas"),
-        ("source;target;weight\n0;1;0,5\n", "g.csv", "column 3: expected a finite number, got '0,5'"),
+        ("source;target;weight\n0;1;0,5\n", "g.csv", "line 2, column 'weight': expected a finite number, got '0,5'"),
         ("a,b\n#python,#java\n", "g.csv", "may be a comment or an edge"),
         ("u v\nx y\n", "g.txt", "may be a header or an edge"),
         ("u,v\nv,w\n", "g.csv", "may be a header or an edge"),
@@ -131,7 +130,7 @@ def test_separators_that_are_sure(read):
         ("citing cited\n1 2\n", "g.txt", "'citing,cited' seems to be a header"),
         ("citing,cited\n1,2\n", "g.csv", "expected a header"),
         ("from,to,source,target\n1,2,3,4\n", "g.csv", "both"),
-        ("source,target,type\n0,1,Directed\n1,2,Undirected\n", "g.csv", "one for all edges"),
+        ("source,target,type\n0,1,Directed\n1,2,Mutual\n", "g.csv", "line 3, column 'type': expected Directed or Und"),
         (",source,target\n3,0,1\n1,1,2\n", "g.csv", "rows' numbers"),
         ("0,1,2,3\n", "g.csv", "without a header"),
         ("0 1\n1 2 3\n", "g.txt", "line 2: expected 2 columns as above, got 3"),
@@ -175,7 +174,7 @@ def test_headers(read, ends):
         assert edges(graph) == {("a", "b")}
         assert graph.edge_weights.tolist() == [2.0]
     found = roles(["weight", ends[0], ends[1]])
-    assert (found.source, found.target, found.weight) == (1, 2, 0)
+    assert (found.source, found.target, found.data) == (1, 2, {"weight": 0})
     assert roles([ends[0], "other"]) is None
 
 
@@ -206,7 +205,10 @@ def test_tables_of_gephi(read, caplog):
     with caplog.at_level(logging.WARNING):
         graph = read(head + "0,1,Directed,0,friend,2.0\n1,2,Directed,1,,1.0\n", "g.csv")
     assert edges(graph) == {("0", "1"), ("1", "2")}
-    assert "friend" in caplog.records[0].getMessage()
+    assert "Label" in caplog.records[0].getMessage()
+    graph = read(head + "0,1,Directed,0,,2.0\n1,2,Undirected,1,,3.0\n", "g.csv")
+    assert edges(graph) == {("0", "1"), ("1", "2"), ("2", "1")}
+    assert sorted(graph.edge_weights.tolist()) == [2.0, 3.0, 3.0]
     assert read(head + "0,1,Undirected,0,,2.0\n", "g.csv", directed=True).num_edges == 1
 
 
@@ -225,7 +227,7 @@ def test_an_unknown_suffix_names_those_that_are_known(read):
 
 
 def test_a_format_of_ones_own(read):
-    FORMATS.register(".pairs")(Format(lambda data, directed: NeighborGraph([0, 1, 2], [1, 0])))
+    FORMATS.register(".pairs")(Format(lambda data: EdgeTable(sources=[0, 1], targets=[1, 0], num_nodes=2)))
     try:
         assert read("anything", "g.pairs").num_edges == 2
         with pytest.raises(errors.InvalidConfigError, match=r"\.json or \.npz"):

@@ -13,6 +13,8 @@ export interface Analysis {
   nodes: string[];
   indptr: number[];
   indices: number[];
+  /** Number of edges, an undirected one counted once. */
+  edges: number;
   dim: number;
   results: Result[];
   skipped: Record<string, string>;

@@ -212,7 +212,7 @@ function matrix(about: string, values: number[][], names: string[], marked: numb
 /** Which graph, and the way to another. */
 export function file(state: State, picture: Picture | undefined, open: (file: File) => void, change: Change): Node[] {
   const own = state.graph !== DEFAULT_GRAPH;
-  const size = picture && `${picture.found.analysis.nodes.length} nodes, ${picture.found.analysis.indices.length} edges`;
+  const size = picture && `${picture.found.analysis.nodes.length} nodes, ${picture.found.analysis.edges} edges`;
   return [
     h("p", { class: "graph-name" }, h("strong", {}, own ? state.graph : "Les Misérables"), size === undefined ? "" : ` · ${size}`),
     h("label", { class: "button" }, "Open a graph file", h("input", {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidConfigError, LoadError
-from ..graph import NeighborGraph
+from ..graph.files import Told, parse, read
 from ..graph.formats.vectors import vectors
 from ..storage import load_errors
 from ..storage_checks import Refused
@@ -42,13 +42,30 @@ def add_mechanisms(command: argparse.ArgumentParser) -> None:
 
 
 def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: bool = True) -> None:
-    """``--graph`` and ``--embeddings``."""
-    command.add_argument("--graph", required=required, metavar="FILE", help="edge list, CSV, JSON node-link or .npz")
+    """``--graph``, how it is read, and ``--embeddings``."""
+    command.add_argument("--graph", required=required, metavar="FILE", help="a graph of any known format; - for stdin")
+    add_reading(command)
     if not embeddings:
         return
     command.add_argument(
         "--embeddings", metavar="FILE", help="latent vectors, one row per node: .npy, .npz, .csv, text"
     )
+
+
+def add_reading(command: argparse.ArgumentParser) -> None:
+    """``--directed``, ``--undirected``, ``--weights``, ``--edge-features`` and ``--format``."""
+    ways = command.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--directed",
+        action="store_const",
+        const=True,
+        dest="directed",
+        help="edges run one way, whatever the file says",
+    )
+    ways.add_argument("--undirected", action="store_const", const=False, dest="directed", help="edges run both ways")
+    command.add_argument("--weights", metavar="COLUMN", help="the column (attribute) of edges that is their weight")
+    command.add_argument("--edge-features", metavar="A,B", help="the columns that become the edge features, in order")
+    command.add_argument("--format", metavar="NAME", help="such as csv or graphml, where the file's name does not tell")
 
 
 def add_plot(command: argparse.ArgumentParser) -> None:
@@ -76,9 +93,18 @@ def options(pairs: Iterable[str]) -> dict[str, Any]:
     return out
 
 
-def read_graph(path: str) -> NeighborGraph:
-    """The graph of ``--graph``."""
-    return NeighborGraph.read(path)
+def read_graph(arguments: argparse.Namespace) -> Told:
+    """The graph of ``--graph``, and whether its edges are directed; ``-`` is the standard input."""
+    features = None if arguments.edge_features is None else [n for n in arguments.edge_features.split(",") if n]
+    wanted = {
+        "directed": arguments.directed,
+        "weights": arguments.weights,
+        "edge_features": features,
+        "format": arguments.format,
+    }
+    if arguments.graph != "-":
+        return read(arguments.graph, **wanted)
+    return parse(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", **wanted)
 
 
 def read_embeddings(path: str | None) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 
 from .._validate import as_int
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     as_int(arguments.nodes, "--nodes", minimum=0)
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
-    graph = read_graph(arguments.graph)
+    graph, directed = read_graph(arguments)
     embeddings = read_embeddings(arguments.embeddings)
     try:
         found = analyze(
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     finally:
         end_progress()
+    found = dataclasses.replace(found, directed=directed)
     if arguments.json:
         print(json.dumps(found.to_dict(), allow_nan=False))
     elif arguments.csv:

@@ -101,7 +101,7 @@ def _over_keys(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable
 
 
 def _over_graph(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
-    graph = with_distances(read_graph(arguments.graph))
+    graph = with_distances(read_graph(arguments).graph)
     x = latents(graph, read_embeddings(arguments.embeddings), arguments.dim)
 
     def call_of(key: str) -> Callable[[], Any]:

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
-    graph, embeddings = read_graph(arguments.graph), read_embeddings(arguments.embeddings)
+    graph, embeddings = read_graph(arguments).graph, read_embeddings(arguments.embeddings)
     try:
         found = analyze(
             graph,

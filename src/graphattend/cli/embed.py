@@ -27,7 +27,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Embed and write."""
     check_out(arguments.out, "--out", (".npy", ".npz", ".csv"), arguments.graph)
-    graph = read_graph(arguments.graph)
+    graph = read_graph(arguments).graph
     metrics = {}
     if arguments.mechanism is None:
         from ..graph import spectral_embedding

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_task(arguments)
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings, arguments.labels)
-    graph = read_graph(arguments.graph)
+    graph = read_graph(arguments).graph
     try:
         found = evaluate(
             graph,

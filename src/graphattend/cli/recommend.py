@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Recommend, and print the reasons."""
     from ..recommendation import recommend
 
-    graph = read_graph(arguments.graph)
+    graph = read_graph(arguments).graph
     try:
         found = recommend(graph, dim=arguments.dim, measure=arguments.measure, on_progress=progress())
     finally:

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_out(arguments.out, "--out", (".npz", ".safetensors"), *inputs)
     if arguments.latents is not None:
         check_out(arguments.latents, "--latents", (".npy", ".npz", ".csv"), *inputs, arguments.out)
-    graph = read_graph(arguments.graph)
+    graph = read_graph(arguments).graph
     try:
         found = fit(
             graph,

@@ -10,13 +10,14 @@ from .neighbor_graph import NeighborGraph
 
 if TYPE_CHECKING:
     from . import patterns as patterns
-    from .properties import Hyperbolicity, delta_hyperbolicity, density
+    from .properties import Hyperbolicity, delta_hyperbolicity, density, is_undirected
     from .spectral import spectral_embedding
 
 _LAZY = {
     "Hyperbolicity": "properties",
     "delta_hyperbolicity": "properties",
     "density": "properties",
+    "is_undirected": "properties",
     "spectral_embedding": "spectral",
 }
 
@@ -26,6 +27,7 @@ __all__ = [
     "NeighborGraph",
     "delta_hyperbolicity",
     "density",
+    "is_undirected",
     "patterns",
     "spectral_embedding",
 ]

@@ -92,15 +92,15 @@ def from_pairs(
     sources: np.ndarray,
     targets: np.ndarray,
     num_nodes: int,
-    directed: bool,
+    directed: bool | np.ndarray,
     columns: dict[str, np.ndarray | None],
     *,
     layers: Any = None,
     names: Any = None,
 ) -> NeighborGraph:
     """A graph from its edges; undirected ones (loops apart) are stored both ways, with the same data."""
-    if not directed:
-        back = np.flatnonzero(sources != targets)
+    if not np.all(directed):
+        back = np.flatnonzero((sources != targets) & ~np.asarray(directed))
         sources, targets = np.concatenate([sources, targets[back]]), np.concatenate([targets, sources[back]])
         columns = {n: a if a is None else np.concatenate([a, a[back]]) for n, a in columns.items()}
     edges = np.stack([sources, targets])

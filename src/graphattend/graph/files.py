@@ -3,76 +3,169 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _validate as check
 from ..errors import InvalidConfigError
 from ..storage import load_errors, write_atomically
 from ..storage_checks import Refused
-from .formats import FORMATS, Format
+from .formats import COMPRESSIONS, FOLDERS, FORMATS, Format
+from .formats.edge_table import EdgeTable, Wanted
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
+#: What the first bytes of a file say of its format, where no name does.
+_SIGNS = (
+    (".npz", rb"PK\x03\x04"),
+    (".json", rb"\s*\{"),
+    (".graphml", rb"(?s)\s*<.*?<graphml\b|\s*<graphml\b"),
+    (".gexf", rb"(?s)\s*<.*?<gexf\b|\s*<gexf\b"),
+    (".mtx", rb"(?i)%%MatrixMarket"),
+    (".net", rb"(?i)\*(vertices|network)\b"),
+    (".gml", rb"(?s)((Creator|Version)\b[^\n]*\n|\s|#[^\n]*\n)*graph\s*\["),
+    (".planetoid", rb"\x80\x02ccollections\ndefaultdict"),
+    (".faiss", rb"I(HN[fps2]|xM[p2])"),
+    (".csv", rb"(?i)[^\r\n]*\bsource\b"),
+    (".txt", rb""),
+)
 
-def read(path: Any, directed: Any) -> NeighborGraph:
+
+class Told(NamedTuple):
+    """A graph, and whether its edges are directed as the caller or the file says; None where neither does."""
+
+    graph: NeighborGraph
+    directed: bool | None
+
+
+def read(path: Any, directed: Any = None, weights: Any = None, edge_features: Any = None, format: Any = None) -> Told:
     """See `NeighborGraph.read`."""
     name = _as_path(path)
+    wanted = as_wanted(directed, weights, edge_features)
+    suffixes = None if format is None else _as_format(format)
+    with load_errors(name):
+        mode = os.stat(name).st_mode
+        if stat.S_ISDIR(mode):
+            return _told(_folder(name), wanted)
+        if not stat.S_ISREG(mode):  # a pipe or device could block or never end
+            raise Refused("is not a regular file")
+        suffix, compression = suffixes_of(name)
+        form = _format(suffixes or suffix)
+        with open(name, "rb") as file:
+            data = file.read(form.max_bytes + 1)
+        return _parsed(data, form, compression, wanted)
+
+
+def parse(
+    data: bytes,
+    name: str,
+    *,
+    suffix: str | None = None,
+    format: Any = None,
+    directed: Any = None,
+    weights: Any = None,
+    edge_features: Any = None,
+) -> Told:
+    """A graph from the content of a file.
+
+    Args:
+        data: The content.
+        name: What errors call it.
+        suffix: Says the format, as that of a file's name does.
+        format: Says it by its name. Without either the first bytes do.
+        directed: As in `NeighborGraph.read`, like the others.
+        weights: A column.
+        edge_features: Columns.
+    """
+    wanted = as_wanted(directed, weights, edge_features)
+    suffix = suffix if format is None else _as_format(format)
+    with load_errors(name):
+        compression = next((s for s, c in COMPRESSIONS.items() if data.startswith(c.magic)), None)
+        if suffix is None:
+            plain = data if compression is None else COMPRESSIONS[compression].expand(data, 1 << 16)
+            suffix = next(s for s, sign in _SIGNS if re.match(sign, plain.removeprefix(b"\xef\xbb\xbf")))
+        return _parsed(data, _format(suffix), compression, wanted)
+
+
+def as_wanted(directed: Any, weights: Any, edge_features: Any) -> Wanted:
+    """What the caller says of the edges, checked."""
     if directed is not None:
         directed = check.as_bool(directed, "directed")
-    with load_errors(name):
-        suffix = PurePath(name).suffix.lower()
-        _check_file(name)  # a folder is called a folder, whatever its name
-        form = _format(suffix)
-        return form.read(_content(name, form.max_bytes), directed)
+    if weights is not None and not isinstance(weights, str):
+        raise InvalidConfigError.of("weights", "the name of a column", type(weights).__name__)
+    if edge_features is not None and (
+        isinstance(edge_features, str)
+        or not isinstance(edge_features, Sequence)
+        or not all(isinstance(name, str) for name in edge_features)
+    ):
+        raise InvalidConfigError.of("edge_features", "a list of names of columns", edge_features)
+    return Wanted(directed, weights, None if edge_features is None else list(edge_features))
 
 
-def parse(data: bytes, suffix: str, name: str) -> NeighborGraph:
-    """A graph from the content of a file with this suffix; errors call it `name`."""
-    with load_errors(name):
-        return _format(suffix).read(data, None)
+def suffixes_of(name: str) -> tuple[str, str | None]:
+    """The suffix that says the format, and that of the compression around it, if any."""
+    path = PurePath(name)
+    last = path.suffix.lower()
+    if last == ".graph" and path.name.startswith("ind."):  # METIS's graphs have this suffix, too
+        return ".planetoid", None
+    return (PurePath(path.stem).suffix.lower(), last) if last in COMPRESSIONS else (last, None)
+
+
+def _parsed(data: bytes, form: Format, compression: str | None, wanted: Wanted) -> Told:
+    if not data:
+        raise Refused("is empty")
+    if len(data) <= form.max_bytes and compression is not None:
+        data = COMPRESSIONS[compression].expand(data, form.max_bytes)
+    if len(data) > form.max_bytes:
+        raise Refused(f"larger than the limit of {form.max_bytes} bytes")
+    if compression is None and (found := next((s for s, c in COMPRESSIONS.items() if data.startswith(c.magic)), None)):
+        raise Refused(f"is compressed; a name ending in {found} would tell")
+    return _told(form.read(data), wanted)
+
+
+def _told(table: EdgeTable, wanted: Wanted) -> Told:
+    directed = table.directed if wanted.directed is None else wanted.directed
+    return Told(table.graph(wanted), directed if isinstance(directed, bool) else None)
 
 
 def _format(suffix: str) -> Format:
     if suffix not in FORMATS:
-        raise Refused(f"expected a name ending in {', '.join(FORMATS)}")
+        raise Refused(f"expected a name ending in {', '.join(FORMATS)} (and maybe {', '.join(COMPRESSIONS)})")
     return FORMATS[suffix]
 
 
+def _as_format(format: Any) -> str:
+    """The suffix of a format's name, ``csv`` or ``.csv``."""
+    name = format if isinstance(format, str) else ""
+    return "." + check.as_choice(name.removeprefix(".").lower(), "format", [s.removeprefix(".") for s in FORMATS])
+
+
+def _folder(name: str) -> EdgeTable:
+    entries = set(os.listdir(name))
+    for mark, read_folder in FOLDERS.items():
+        if mark in entries:
+            return read_folder(name)
+    raise Refused("is a folder")
+
+
 def save(graph: NeighborGraph, path: Any) -> None:
-    """See `NeighborGraph.save`."""
+    """See `NeighborGraph.write`."""
     name = _as_path(path)
-    suffix = PurePath(name).suffix.lower()
+    suffix, compression = suffixes_of(name)
     write = FORMATS[suffix].write if suffix in FORMATS else None
     if write is None:
         expected = "a name ending in " + " or ".join(s for s, form in FORMATS.items() if form.write is not None)
         raise InvalidConfigError.of("path", expected, name, got=f"{name!r}")
     data = write(graph)
     with load_errors(name):
-        write_atomically(name, data)
+        write_atomically(name, data if compression is None else COMPRESSIONS[compression].compress(data))
 
 
 def _as_path(path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidConfigError.of("path", "a path", type(path).__name__)
     return os.fsdecode(path)
-
-
-def _check_file(name: str) -> None:
-    mode = os.stat(name).st_mode
-    if stat.S_ISDIR(mode):
-        raise Refused("is a folder")
-    if not stat.S_ISREG(mode):  # a pipe or device could block or never end
-        raise Refused("is not a regular file")
-
-
-def _content(name: str, max_bytes: int) -> bytes:
-    with open(name, "rb") as file:
-        data = file.read(max_bytes + 1)
-    if not data:
-        raise Refused("is empty")
-    if len(data) > max_bytes:
-        raise Refused(f"larger than the limit of {max_bytes} bytes")
-    return data

@@ -259,34 +259,39 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return knn(x, k, manifold)
 
     @classmethod
-    def read(cls, path: str | PathLike[str], *, directed: bool | None = None) -> NeighborGraph:
+    def read(
+        cls,
+        path: str | PathLike[str],
+        *,
+        directed: bool | None = None,
+        weights: str | None = None,
+        edge_features: Sequence[str] | None = None,
+        format: str | None = None,
+    ) -> NeighborGraph:
         """Read a graph from a file; the suffix says the format.
 
-        - ``.txt .edges .edgelist``: a line ``source target [weight]`` per edge, split at tabs, semicolons, commas or
-          blanks; a line that starts with ``#`` or ``%`` is a comment, as is what follows `` #``. networkx's edge lists
-          can be read: of ``source target {'weight': 2}`` the numbers that every edge has are kept as of a table.
-        - ``.csv .tsv``: a header with ``source`` and ``target`` (or ``from, to``, ``src, dst``, ``u, v``, ``node_1,
-          node_2``, ``from_node, to_node``, ``head, tail``, in any case), in any order, with ``weight`` and ``distance``
-          if there are; further columns, all numeric, become the edge features in their order. Rows' numbers (``id``, an
-          index without a name) and labels are left out, Gephi's ``Type`` says whether edges are directed. Without a
-          header, rows ``source, target[, weight]`` of numbers.
-        - ``.json``: networkx's node-link form with ``links`` or ``edges``; ``weight``, ``distance`` and ``features`` of
-          edges, ``name`` and ``layer`` of nodes are taken.
-        - ``.npz``: ``indptr`` and ``indices``, or ``edge_index`` (and ``num_nodes``); optional ``edge_features``,
-          ``edge_weights``, ``distances``, ``layers``. Nothing in a file is ever executed.
+        Edge lists, tables (CSV), node-link JSON, GraphML, GEXF, GML, Pajek, Matrix Market and others, each also
+        compressed (``.gz .bz2 .xz``); the page "File formats" lists them with what each holds. Nothing in a file is
+        ever executed. What can be read in two ways (``Washington,DC Paris``) is refused, not guessed.
 
-        In text formats the nodes are those that occur: by number if all are whole numbers without leading zeros, else
-        by name as they appear. What can be read in two ways (``Washington,DC Paris``) is refused, not guessed.
+        The column ``weight`` holds the weights, ``distance`` the distances; all other columns that have a number on
+        every edge become the edge features, in their order, and a notice names those that are left out. Where a file
+        does not list its nodes they are those that occur: by number if all are whole numbers without leading zeros,
+        else by name as they appear.
 
         Args:
-            path: The file.
-            directed: Whether an edge runs one way only; None takes the file's word, or True if it has none.
+            path: The file, or OGB's folder of one graph.
+            directed: Whether an edge runs one way only; None takes the file's word, or the format's default.
+            weights: The column that holds the weights.
+            edge_features: The columns that become the edge features, in this order; an empty list for none.
+            format: A suffix without its dot, such as ``"csv"``, where the file's name does not tell.
 
         Returns:
             The graph; `names` are the nodes' names, or None if they are 0 … V - 1.
 
         Raises:
-            LoadError: Whatever is wrong with the file, in one line that names it.
+            LoadError: Whatever is wrong with the file, in one line that names it, the line and what would help.
+            InvalidConfigError: An option of the wrong kind, or an unknown format.
 
         Example:
             >>> import pathlib, tempfile
@@ -299,16 +304,19 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         """
         from .files import read
 
-        return read(path, directed)
+        return read(path, directed, weights, edge_features, format).graph
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the graph to ``.npz`` (exactly) or node-link ``.json``, at once or not at all.
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write the graph to a file, at once or not at all; the suffix says the format.
+
+        ``.npz`` and node-link ``.json`` hold everything. A format that cannot hold all of the graph (an edge list
+        knows no node without edges) refuses it. A further ``.gz``, ``.bz2`` or ``.xz`` compresses.
 
         Args:
             path: Where to; `read` reads it back. The folder must exist.
 
         Raises:
-            InvalidConfigError: Another suffix.
+            InvalidConfigError: A suffix that is not written, or a graph that the format cannot hold.
             LoadError: The file cannot be written.
 
         Example:
@@ -316,13 +324,25 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             >>> graph = NeighborGraph([0, 1, 1], [1], names=["ann", "bob"])
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     path = pathlib.Path(folder, "graph.npz")
-            ...     graph.save(path)
+            ...     graph.write(path)
             ...     NeighborGraph.read(path) == graph
             True
         """
         from .files import save
 
         save(self, path)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """`write`, by the name that everything else that can be stored has.
+
+        Args:
+            path: Where to.
+
+        Raises:
+            InvalidConfigError: As `write`.
+            LoadError: As `write`.
+        """
+        self.write(path)
 
     def to_edge_index(self) -> np.ndarray:
         """The columns (source j, target i) in row order: what `from_edge_index` reads.

@@ -52,6 +52,51 @@ def density(graph: NeighborGraph) -> float:
     return len(indices) / (size * (size - 1)) if size > 1 else 0.0
 
 
+def is_undirected(graph: NeighborGraph) -> bool:
+    """Whether every edge between two nodes also runs the other way, equally often and with the same data.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        True for a graph read as undirected, and for one without edges.
+
+    Example:
+        >>> from graphattend.graph import NeighborGraph, is_undirected
+        >>> is_undirected(NeighborGraph.from_edge_index([[0, 1, 2], [1, 0, 2]], 3))
+        True
+    """
+    sources, targets = graph.indices, graph.targets
+    there = _csr.joined(targets, sources, graph.num_nodes)
+    back = _csr.joined(sources, targets, graph.num_nodes)
+    if not np.array_equal(np.sort(there), np.sort(back)):
+        return False
+    data = [a for a in (graph.edge_weights, graph.distances) if a is not None]
+    data += [] if graph.edge_features is None else list(graph.edge_features.T)
+    forth, other = (np.lexsort((*data, keys)) for keys in (there, back))
+    return all(np.array_equal(a[forth], a[other]) for a in data)
+
+
+def count_edges(graph: NeighborGraph, directed: bool | None = None) -> tuple[int, bool]:
+    """Number of edges as people count them: an undirected edge once; and whether they are directed.
+
+    Args:
+        graph: The graph.
+        directed: Whether to count edges that run both ways as two; None: unless all of them do.
+    """
+    if directed is None:
+        directed = not is_undirected(graph)
+    loops = int(np.count_nonzero(graph.indices == graph.targets))
+    return (graph.num_edges if directed else (graph.num_edges + loops) // 2), directed
+
+
+def described(graph: NeighborGraph, directed: bool | None = None) -> str:
+    """Nodes and edges in words."""
+    count, directed = count_edges(graph, directed)
+    word = "" if count == 0 else ", directed" if directed else ", undirected"
+    return f"{graph.num_nodes} nodes, {count} edges{word}"
+
+
 class Hyperbolicity(NamedTuple):
     """How far the sampled quadruples are from a tree's, in hops.
 

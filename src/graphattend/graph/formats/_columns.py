@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...storage_checks import Refused
+from .edge_table import plain
 
 #: Names of the two ends, compared without case, blanks, hyphens and underscores.
 ENDS = (
     ("source", "target"),
     ("sourceid", "targetid"),
+    ("sourcenode", "targetnode"),
     ("from", "to"),
+    ("fromid", "toid"),
     ("fromnode", "tonode"),
     ("fromnodeid", "tonodeid"),
     ("src", "dst"),
+    ("srcid", "dstid"),
     ("node1", "node2"),
+    ("id1", "id2"),
     ("head", "tail"),
+    (":startid", ":endid"),
     ("u", "v"),
 )
 #: These may as well be the names of two nodes.
@@ -28,24 +33,19 @@ _INDEX = ("", "unnamed:0", "index")
 
 
 class Roles(NamedTuple):
-    """Positions of the columns; None where there is no such column."""
+    """Positions of the columns."""
 
     source: int
     target: int
-    weight: int | None
-    distance: int | None
-    kind: int | None
-    label: int | None
-    numbers: tuple[int, ...]
-    row_numbers: tuple[int, ...]
-    features: tuple[int, ...]
+    #: Names of the columns beside the ends and their positions.
+    data: dict[str, int]
+    #: Where Gephi says whether an edge is directed, or None.
+    kind: str | None = None
+    #: Columns that number the rows; the nameless ones have to count them.
+    ids: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
     #: Whether the names of the ends are no names of nodes.
-    sure: bool
-
-
-def plain(name: str) -> str:
-    """A column's name without case, blanks, hyphens and underscores."""
-    return re.sub(r"[\s_-]+", "", name.lower())
+    sure: bool = True
 
 
 def roles(header: Sequence[str]) -> Roles | None:
@@ -56,9 +56,6 @@ def roles(header: Sequence[str]) -> Roles | None:
 
     Raises:
         Refused: Two columns have the same name, or two pairs of columns may be the ends.
-
-    ``weight``, ``distance``, Gephi's ``Type`` (directed or not), ``Label`` and ``Id`` and a nameless index are known;
-    all others are features.
     """
     names = [plain(name) for name in header]
     pairs = [pair for pair in ENDS if pair[0] in names and pair[1] in names]
@@ -69,10 +66,9 @@ def roles(header: Sequence[str]) -> Roles | None:
     double = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if double is not None:
         raise Refused(f"line 1: two columns are named {double!r:.40}")
-    places = {name: i for i, name in enumerate(names)}
-    source, target = (places.pop(end) for end in pairs[0])
-    weight, distance, kind, label = (places.pop(name, None) for name in ("weight", "distance", "type", "label"))
-    numbers = tuple(places.pop(name) for name in _NUMBERS if name in places)
-    index = tuple(places.pop(name) for name in _INDEX if name in places)
-    rest = tuple(sorted(places.values()))
-    return Roles(source, target, weight, distance, kind, label, numbers, index, rest, pairs[0] != _SHORT)
+    source, target = (names.index(end) for end in pairs[0])
+    rows = tuple(i for i, name in enumerate(names) if name in _INDEX)
+    data = {header[i]: i for i in range(len(names)) if i not in (source, target, *rows)}
+    kind = next((name for name in data if plain(name) == "type"), None)
+    ids = tuple(name for name in data if plain(name) in _NUMBERS)
+    return Roles(source, target, data, kind, ids, rows, pairs[0] != _SHORT)

@@ -44,14 +44,6 @@ def shown(text: str) -> str:
     return ascii(text.strip()[:40])
 
 
-def number_of(text: str, where: str) -> float:
-    """A finite number."""
-    value = as_number(text)
-    if not math.isfinite(value):
-        raise Refused(f"{where}: expected a finite number, got {shown(text)}")
-    return value
-
-
 def as_number(text: str) -> float:
     """The number that a cell holds, or NaN. Python's underscores are not part of numbers in files."""
     try:
@@ -74,10 +66,10 @@ def lines_of(text: str, *, trailing: bool) -> tuple[list[str], dict[int, str]]:
     """
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
     comments: dict[int, str] = {}
-    if "#" not in text and "%" not in text:
+    if "#" not in text and "%" not in text and "//" not in text:
         return lines, comments
     for i, line in enumerate(lines):
-        if line.lstrip()[:1] in ("#", "%"):
+        if line.lstrip().startswith(("#", "%", "//")):
             comments[i + 1], lines[i] = line, ""
         elif trailing and "#" in line:
             lines[i] = _TRAILING_COMMENT.sub("", line)

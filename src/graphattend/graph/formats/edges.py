@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import ast
-import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...storage_checks import Refused
-from ..constructors import from_pairs
-from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._columns import Roles, roles
-from ._text import Row, decode, is_number, lines_of, number_of, separator_of, shown, split
+from ._text import Row, decode, is_number, lines_of, separator_of, shown, split
+from .edge_table import WEIGHT, WHOLE, Cells, EdgeTable, columns_of, needed, numbered
 
-Columns = dict[str, np.ndarray | None]
-
-#: Whole numbers as they are written: with neither sign nor leading zeros, and no more digits than 64 bits hold.
-_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 #: No edge's attributes are longer.
 _MAX_ATTRIBUTES = 10_000
+#: What SNAP and KONECT say in a comment before the edges.
+_SNAP = re.compile(r"#\s*(un)?directed graph\b", re.IGNORECASE)
+_KONECT = re.compile(r"%\s*(sym|asym|bip)\b")
+_KONECT_COLUMNS = (WEIGHT, "timestamp")
 
-_log = logging.getLogger(__name__)
 
-
-def edge_list(data: bytes, directed: bool | None) -> NeighborGraph:
+def edge_list(data: bytes) -> EdgeTable:
     """Lines ``source target [weight]`` or ``source target {attributes}``; a header may precede them."""
-    return _read(data, directed, is_table=False, likely="\t;, ")
+    return _read(data, is_table=False, likely="\t;, ")
 
 
-def table(data: bytes, directed: bool | None) -> NeighborGraph:
+def table(data: bytes) -> EdgeTable:
     """A header that names source and target, then a row per edge; or rows of numbers without a header."""
-    return _read(data, directed, is_table=True, likely="\t;,")
+    return _read(data, is_table=True, likely="\t;,")
 
 
-def _read(data: bytes, directed: bool | None, *, is_table: bool, likely: str) -> NeighborGraph:
+def citations(data: bytes) -> EdgeTable:
+    """Lines ``cited citing`` as the LINQS data sets have them: the link runs from right to left."""
+    found = _read(data, is_table=False, likely="\t;, ")
+    return EdgeTable(**{**vars(found), "sources": found.targets, "targets": found.sources})
+
+
+def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
     text = decode(data)
     if text.startswith("%%MatrixMarket"):
-        raise Refused("is a Matrix Market file, not an edge list")
+        raise Refused("is a Matrix Market file, not an edge list; a name ending in .mtx would tell")
     lines, comments = lines_of(text, trailing=not is_table)
     attributes = None if is_table else _cut_attributes(lines)
     separator = separator_of(lines, likely, _is_header)
@@ -52,28 +54,49 @@ def _read(data: bytes, directed: bool | None, *, is_table: bool, likely: str) ->
             raise Refused(f"line {row.line}: expected {width} columns as above, got {len(row.cells)}")
     if separator != " ":
         _check_comments(comments, rows[0], separator)
+    directed, more = _told([line for number, line in comments.items() if number < rows[0].line])
     found = _header(rows, is_table)
     if found is not None:
         rows = rows[1:]
     if not rows:
         raise Refused("holds no edges")
     if found is None:
-        if width not in (2, 3):
+        if width not in range(2, 3 + len(more)):
             raise Refused(f"line {rows[0].line}: expected source target [weight], got {width} columns without a header")
-        found = Roles(0, 1, 2 if width == 3 else None, None, None, None, (), (), (), True)
+        found = Roles(0, 1, dict(zip(more, range(2, width), strict=False)))
     for row in rows:
         if not row.cells[found.source] or not row.cells[found.target]:
             raise Refused(f"line {row.line}: expected a source and a target")
-    columns = _columns(rows, found)
+    columns: Mapping[str, Any] = _columns(rows, found)
     if attributes is not None:
-        if columns["edge_weights"] is not None:
+        if columns:
             raise Refused("lines have a weight and attributes; expected one of them")
         columns = _attribute_columns([attributes.get(row.line) for row in rows], rows)
-    if directed is None:
-        directed = _directed(rows, found)
-    ends = [[row.cells[i] for row in rows] for i in (found.source, found.target)]
-    (first, second), names = numbered(*ends)
-    return from_pairs(first, second, len(names), directed is not False, columns, names=needed(names))
+    numbers = [row.line for row in rows]
+    each = _directed(columns, found.kind, numbers)
+    (sources, targets), names = numbered(*([row.cells[i] for row in rows] for i in (found.source, found.target)))
+    return EdgeTable(
+        sources=sources,
+        targets=targets,
+        num_nodes=len(names),
+        names=needed(names),
+        directed=directed if each is None else each,
+        columns=columns,
+        ids=(*found.ids, *(name for name in (found.kind,) if name is not None and each is not None)),
+        where=lambda k: f"line {numbers[k]}",
+    )
+
+
+def _told(comments: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
+    """Whether edges are directed, for comments in front may say that they are not; and the columns behind the ends."""
+    for line in comments:
+        if (snap := _SNAP.match(line)) is not None:
+            return snap[1] is None, (WEIGHT,)
+        if (konect := _KONECT.match(line)) is not None:
+            if konect[1] == "bip":
+                raise Refused("is a bipartite KONECT graph: left and right nodes share their numbers")
+            return konect[1] == "asym", _KONECT_COLUMNS
+    return True, (WEIGHT,)
 
 
 def _cut_attributes(lines: list[str]) -> dict[int, dict[str, Any]] | None:
@@ -109,32 +132,12 @@ def _literal(text: str) -> Any:
         return None
 
 
-def _attribute_columns(found: list[dict[str, Any] | None], rows: Sequence[Row]) -> Columns:
-    """Attributes of all edges as columns: ``weight`` (1 where it is missing), ``distance``, the other numbers."""
+def _attribute_columns(found: list[dict[str, Any] | None], rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Attributes of all edges as columns."""
     for attributes, row in zip(found, rows, strict=True):
         if attributes is None:
             raise Refused(f"line {row.line}: expected attributes in braces, as in the other lines")
-    data = [a for a in found if a is not None]
-    columns: dict[str, np.ndarray] = {}
-    left_out = []
-    for name in dict.fromkeys(key for attributes in data for key in attributes):
-        values = [attributes.get(name, 1.0 if name == "weight" else None) for attributes in data]
-        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-            where = f"attribute {name!r:.40}"
-            columns[name] = np.array([number_of(str(v), where) for v in values])
-        elif name in ("weight", "distance"):
-            raise Refused(f"attribute {name!r}: expected a number on every edge")
-        else:
-            left_out.append(str(name))
-    if left_out:
-        _log.warning("attributes that are not a number on every edge are left out: %s", ", ".join(left_out)[:200])
-    return _named(columns)
-
-
-def _named(columns: dict[str, np.ndarray]) -> Columns:
-    weight, distance = columns.pop("weight", None), columns.pop("distance", None)
-    features = np.stack(list(columns.values()), axis=1) if columns else None
-    return {"edge_weights": weight, "distances": distance, "edge_features": features}
+    return columns_of([a for a in found if a is not None])
 
 
 def _check_comments(comments: dict[int, str], first: Row, separator: str) -> None:
@@ -161,7 +164,7 @@ def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
         numbers = all(is_number(cell) for cell in first[:2])
         if is_table and not numbers:
             raise Refused(f"line {rows[0].line}: expected a header source,target[,weight,...], got {_joined(first)}")
-        if not numbers and rest and all(_WHOLE.fullmatch(cell) for row in rest for cell in row.cells[:2]):
+        if not numbers and rest and all(WHOLE.fullmatch(cell) for row in rest for cell in row.cells[:2]):
             raise Refused(f"line {rows[0].line}: {_joined(first)} seems to be a header, without source and target")
         return None
     ends = (found.source, found.target)
@@ -172,7 +175,7 @@ def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
         return None
     if found.sure or is_table or len(first) > 2:
         return found
-    if rest and all(_WHOLE.fullmatch(row.cells[i]) for row in rest for i in ends):
+    if rest and all(WHOLE.fullmatch(row.cells[i]) for row in rest for i in ends):
         return found
     raise Refused(f"line {rows[0].line}: {_joined(first)} may be a header or an edge")
 
@@ -181,60 +184,27 @@ def _joined(cells: Sequence[str]) -> str:
     return shown(",".join(cells))
 
 
-def _columns(rows: Sequence[Row], found: Roles) -> Columns:
-    """Weights, distances and features; row numbers are checked and left out."""
-
-    def numbers(i: int | None) -> np.ndarray | None:
-        return None if i is None else np.array([number_of(r.cells[i], f"line {r.line}, column {i + 1}") for r in rows])
-
-    for i in found.row_numbers:
+def _columns(rows: Sequence[Row], found: Roles) -> dict[str, Cells]:
+    """The columns beside the ends; rows' numbers are checked and left out."""
+    for i in found.rows:
         if [row.cells[i] for row in rows] not in (_count(0, len(rows)), _count(1, len(rows))):
             raise Refused(f"column {i + 1}: expected the rows' numbers in a column without a name")
-    if found.label is not None:
-        words = {row.cells[found.label] for row in rows} - {""}
-        if words:
-            _log.warning("labels of edges are left out, such as %s", shown(min(words)))
-    features = [numbers(i) for i in found.features]
-    return {
-        "edge_weights": numbers(found.weight),
-        "distances": numbers(found.distance),
-        "edge_features": np.stack([f for f in features if f is not None], axis=1) if features else None,
-    }
+    return {name: Cells(row.cells[i] for row in rows) for name, i in found.data.items()}
 
 
 def _count(start: int, size: int) -> list[str]:
     return [str(i) for i in range(start, start + size)]
 
 
-def _directed(rows: Sequence[Row], found: Roles) -> bool | None:
-    """Gephi's word for it, one for all edges."""
-    if found.kind is None:
+def _directed(columns: Mapping[str, Any], kind: str | None, numbers: Sequence[int]) -> np.ndarray | None:
+    """Gephi's word for every edge; None where a column ``type`` is something else."""
+    words = [word.lower() for word in columns[kind]] if kind is not None else []
+    if not {"directed", "undirected"} & set(words):
         return None
-    words = sorted({row.cells[found.kind].lower() for row in rows})
-    if words not in (["directed"], ["undirected"]):
-        raise Refused(f"column 'type': expected Directed or Undirected, one for all edges, got {', '.join(words)[:60]}")
-    return words == ["directed"]
+    for word, number in zip(words, numbers, strict=True):
+        if word not in ("directed", "undirected"):
+            raise Refused(f"line {number}, column {kind!r:.40}: expected Directed or Undirected, got {shown(word)}")
+    return np.array([word == "directed" for word in words])
 
 
-def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Node numbers (2, K) and names: in numeric order if all are whole numbers, else as they appear.
-
-    Names with leading zeros are text: ``01`` and ``1`` are two nodes.
-    """
-    ends = sources + targets
-    if all(map(_WHOLE.fullmatch, set(ends))):
-        values, numbers = np.unique(np.array([int(end) for end in ends], dtype=np.int64), return_inverse=True)
-        return numbers.reshape(2, -1).astype(np.intp), [str(v) for v in values.tolist()]
-    order: dict[str, int] = {}
-    for source, target in zip(sources, targets, strict=True):
-        order.setdefault(source, len(order))
-        order.setdefault(target, len(order))
-    return np.array([order[end] for end in ends], dtype=np.intp).reshape(2, -1), list(order)
-
-
-def needed(names: Sequence[str]) -> Sequence[str] | None:
-    """None where the names say no more than the numbers do."""
-    return None if all(name == str(i) for i, name in enumerate(names)) else names
-
-
-EDGE_LIST, TABLE = Format(edge_list), Format(table)
+EDGE_LIST, TABLE, CITATIONS = Format(edge_list), Format(table), Format(citations)

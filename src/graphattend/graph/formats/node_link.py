@@ -5,59 +5,63 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
-
-from ...storage_checks import Refused, parse_json
-from ..constructors import from_pairs
+from ...storage_checks import Refused
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
-from . import Format
+from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, value_or_weight
+
+#: What the ends of a link are called; the second by vis.js.
+_ENDS = (("source", "target"), ("from", "to"))
+#: What tells links apart: networkx's key of parallel edges, d3's number, and ids.
+_IDS = ("key", "index", "id")
 
 
-def read(data: bytes, directed: bool | None) -> NeighborGraph:
-    """An object with ``nodes`` and ``links`` (or ``edges``)."""
-    content = parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file")
-    nodes, links = _records(content, "nodes"), _records(content, "links" if "links" in content else "edges")
+def read_document(content: dict[str, Any]) -> EdgeTable:
+    """An object with ``nodes`` and ``links`` (or ``edges``), whose ends are ids or, as in d3, positions of nodes."""
+    nodes, links = records(content, "nodes"), records(content, "links" if "links" in content else "edges")
     if not nodes:
         raise Refused("nodes: expected at least one node")
-    numbers: dict[Any, int] = {}
-    for i, node in enumerate(nodes):
-        numbers[_key(node.get("id", i), f"nodes[{i}]")] = i
-    if len(numbers) != len(nodes):
-        raise Refused("nodes: two nodes have the same id")
-    if directed is None:
-        directed = content.get("directed", False)
-        if not isinstance(directed, bool):
-            raise Refused("directed: expected true or false")
-    ends = [[_end(link, end, numbers, k) for k, link in enumerate(links)] for end in ("source", "target")]
-    sources, targets = np.array(ends, dtype=np.intp).reshape(2, -1)
-    layers = _column(nodes, "layer", "nodes")
-    if layers is not None and (layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31):
-        raise Refused("nodes: expected layers that are whole numbers")
-    columns: dict[str, np.ndarray | None] = {
-        "edge_weights": _weights(links),
-        "distances": _column(links, "distance", "links"),
-        "edge_features": _column(links, "features", "links"),
-    }
-    return from_pairs(
-        sources,
-        targets,
-        len(nodes),
-        directed,
-        columns,
-        layers=None if layers is None else layers.astype(np.intp),
+    ids = [as_key(node.get("id", i), f"nodes[{i}]") for i, node in enumerate(nodes)]
+    known = Nodes(ids)
+    columns = columns_of(links)
+    pairs = [pair for pair in _ENDS if pair[0] in columns and pair[1] in columns]
+    if links and not pairs:
+        raise Refused("links: expected a source and a target")
+    sources, targets = ([as_key(k, "links") for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
+    if _are_positions(sources + targets, known.numbers):
+        known = Nodes(range(len(nodes)))
+    columns, weight = value_or_weight(columns)
+    return EdgeTable(
+        sources=[known.number(key, f"links[{k}], source") for k, key in enumerate(sources)],
+        targets=[known.number(key, f"links[{k}], target") for k, key in enumerate(targets)],
+        num_nodes=len(nodes),
         names=_names(nodes),
+        directed=directed_of(content),
+        columns=columns,
+        weight=weight,
+        ids=_IDS,
+        layers=layers_of([node.get("layer", MISSING) for node in nodes]),
+        where=lambda k: f"links[{k}]",
     )
 
 
-def _records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def directed_of(content: dict[str, Any]) -> bool:
+    """What the document says of its edges; networkx writes it, d3 does not."""
+    directed = content.get("directed", False)
+    if not isinstance(directed, bool):
+        raise Refused("directed: expected true or false")
+    return directed
+
+
+def records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects."""
     found = content.get(name)
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise Refused(f"expected node-link JSON: {name} must be a list of objects")
     return found
 
 
-def _key(value: Any, where: str) -> Any:
+def as_key(value: Any, where: str) -> Any:
     """An id as a key: text, a number, or (as networkx writes tuples) a list of those."""
     if isinstance(value, list) and all(isinstance(part, (str, int, float)) for part in value):
         return tuple(value)
@@ -66,36 +70,9 @@ def _key(value: Any, where: str) -> Any:
     return value
 
 
-def _end(link: dict[str, Any], end: str, numbers: dict[Any, int], k: int) -> int:
-    value = _key(link.get(end), f"link {k}, {end}")
-    if value not in numbers:
-        raise Refused(f"link {k}: {end} {ascii(value)[:40]} names no node")
-    return numbers[value]
-
-
-def _column(records: list[dict[str, Any]], name: str, where: str, missing: float | None = None) -> np.ndarray | None:
-    """The entries as float64, or None if no record has one."""
-    if not any(name in record for record in records):
-        return None
-    values = [record.get(name, missing) for record in records]
-    try:
-        column = np.array(values)
-    except ValueError:  # ragged
-        column = np.array(None)
-    if column.dtype.kind not in "iuf":
-        raise Refused(f"{where}: expected a number (or equally long lists of numbers) as {name!r} in every entry")
-    return column.astype(np.float64)
-
-
-def _weights(links: list[dict[str, Any]]) -> np.ndarray | None:
-    """Their ``weight``, as networkx writes it, or ``value``, as d3's examples have it."""
-    weight, value = (_column(links, name, "links", missing=1.0) for name in ("weight", "value"))
-    if weight is not None and value is not None and not np.array_equal(weight, value):
-        raise Refused("links: have both 'weight' and 'value', which differ; one of them must go")
-    found = value if weight is None else weight
-    if found is not None and found.ndim != 1:
-        raise Refused(f"links: expected one number as {'value' if weight is None else 'weight'!r} in every entry")
-    return found
+def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
+    """Whether ends of links count the nodes from 0, for they are no ids but whole numbers in range."""
+    return any(end not in ids for end in ends) and all(type(end) is int and 0 <= end < len(ids) for end in ends)
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
@@ -120,6 +97,3 @@ def write(graph: NeighborGraph) -> bytes:
     ]
     content = {"directed": True, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-NODE_LINK = Format(read, write)

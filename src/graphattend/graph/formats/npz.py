@@ -11,17 +11,15 @@ from ... import storage
 from ...errors import LoadError
 from ...storage_checks import Refused
 from ...storage_npz import read_members
-from ..constructors import check_num_nodes, from_edge_index, from_pairs
+from ..constructors import check_num_nodes, from_edge_index
 from ..neighbor_graph import NeighborGraph
-from ..transforms import edge_data
 from . import Format
+from .edge_table import MAX_NODES, EdgeTable
 
 _KIND = "neighbor_graph"
 _OPTIONAL = ("edge_features", "edge_weights", "distances", "layers")
 _FLOATS = {"edge_features", "edge_weights", "distances"}
 _MAX_BYTES = 1 << 30
-# Nodes cost memory even without edges; a small file may not ask for more than this.
-_MAX_NODES = 10_000_000
 
 
 def write(graph: NeighborGraph) -> bytes:
@@ -32,7 +30,7 @@ def write(graph: NeighborGraph) -> bytes:
     return storage.dumps({n: a for n, a in arrays.items() if a is not None}, {"kind": _KIND})
 
 
-def read(data: bytes, directed: bool | None) -> NeighborGraph:
+def read(data: bytes) -> EdgeTable:
     """The arrays ``indptr`` and ``indices``, or ``edge_index``, and what goes with them."""
     members = read_members(memoryview(data), _MAX_BYTES)
     if "__config__" in members:
@@ -55,17 +53,7 @@ def read(data: bytes, directed: bool | None) -> NeighborGraph:
         raise Refused(f"expected the arrays indptr and indices, or edge_index, got {', '.join(sorted(members)[:8])}")
     if members:
         raise Refused(f"unknown array {min(members)!r}")
-    if directed is not False:
-        return graph
-    return from_pairs(
-        graph.indices,
-        graph.targets,
-        graph.num_nodes,
-        False,
-        dict(edge_data(graph, slice(None))),
-        layers=graph.layers,
-        names=graph.names,
-    )
+    return EdgeTable.of(graph)
 
 
 def _num_nodes(members: dict[str, np.ndarray], edges: np.ndarray) -> int:
@@ -76,8 +64,8 @@ def _num_nodes(members: dict[str, np.ndarray], edges: np.ndarray) -> int:
         size = int(found.ravel()[0])
     else:
         size = int(edges.max()) + 1 if edges.size and edges.dtype.kind in "iu" else 1
-    if size > _MAX_NODES:
-        raise Refused(f"num_nodes: expected at most {_MAX_NODES}, got {size}")
+    if size > MAX_NODES:
+        raise Refused(f"num_nodes: expected at most {MAX_NODES}, got {size}")
     return check_num_nodes(size)
 
 

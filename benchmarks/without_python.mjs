@@ -1,0 +1,60 @@
+// graphattend/kernels beside the libraries that also run without Python, in Chromium: the first answer of a page that was just
+// opened, and calls whose keys and values are resident (microseconds a call, the best of several rounds, all in turn).
+// Usage: node benchmarks/without_python.mjs [ROUNDS]; needs the built package (tools/build_js.py) and benchmarks/node_modules.
+import { fileURLToPath } from "node:url";
+import { launch } from "../js/test/chromium.mjs";
+import { serve } from "../js/test/server.mjs";
+
+const ROUNDS = Number(process.argv[2] ?? 5);
+const here = fileURLToPath(new URL(".", import.meta.url));
+const attention = "const q = Float32Array.of(1, 0, 0, 0), kv = Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0);";
+const done = "globalThis.done = performance.now();";
+const tfjs = `<script src="/benchmarks/node_modules/@tensorflow/tfjs-core/dist/tf-core.min.js"></script>
+  <script src="/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/tf-backend-wasm.min.js"></script>`;
+const setTf = 'tf.wasm.setWasmPaths("/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/"); tf.wasm.setThreadsCount(1); await tf.setBackend("wasm");';
+const page = (head, script) => `<!doctype html><meta charset="utf-8"><title>x</title><link rel="icon" href="data:,">${head}<script type="module">${script}</script>`;
+const pages = {
+  "/kernels.html": page("", `import { load } from "/dist/kernels.js"; ${attention}
+    const k = await load(); k.scaledDotProductAttention(q, kv, kv); ${done}`),
+  "/tfjs.html": page(tfjs, `${setTf} ${attention}
+    tf.matMul(tf.softmax(tf.matMul(tf.tensor(q, [1, 4]), tf.tensor(kv, [2, 4]), false, true)), tf.tensor(kv, [2, 4])).dataSync(); ${done}`),
+  "/onnxruntime.html": page("", `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { onnxModel } from "/benchmarks/onnx.mjs";
+    ort.env.wasm.numThreads = 1; ort.env.logLevel = "error"; ${attention}
+    const model = onnxModel({ q: [1, 4] }, { k: [kv, [4, 2]], v: [kv, [2, 4]] }, [["MatMul", ["q", "k"], ["s"]], ["Softmax", ["s"], ["p"], { axis: -1 }], ["MatMul", ["p", "v"], ["out"]]], ["out", [1, 4]]);
+    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+    await session.run({ q: new ort.Tensor("float32", q, [1, 4]) }); ${done}`),
+  "/calls.html": page(tfjs, `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { contenders } from "/benchmarks/peers.mjs";
+    import { load } from "/dist/kernels.js"; import { calls } from "/benchmarks/without_python_calls.mjs";
+    ort.env.wasm.numThreads = 1; ort.env.logLevel = "error"; ${setTf}
+    globalThis.calls = await calls(await load(), (kind, sizes, inputs) => contenders({ ort, tf, ruvector: {} }, kind, sizes, inputs)); ${done}`),
+};
+
+const server = await serve({ "/benchmarks/": here, "/dist/": fileURLToPath(new URL("../js/dist/", import.meta.url)) }, pages);
+const browser = await launch();
+const least = {};
+const note = (title, name, value) => {
+  const row = least[title] ??= {};
+  row[name] = Math.min(row[name] ?? Infinity, value);
+};
+for (let round = 0; round < ROUNDS; round++) {
+  for (const name of ["kernels", "tfjs", "onnxruntime"]) {
+    const context = await browser.newContext(); // nothing cached
+    const tab = await context.newPage();
+    await tab.goto(`${server.url}/${name}.html`);
+    await tab.waitForFunction(() => globalThis.done !== undefined, undefined, { timeout: 60_000 });
+    note("first answer after opening the page (ms)", name, await tab.evaluate(() => globalThis.done));
+    await context.close();
+  }
+}
+const tab = await browser.newPage();
+await tab.goto(`${server.url}/calls.html`);
+await tab.waitForFunction(() => globalThis.calls !== undefined, undefined, { timeout: 120_000 });
+const titles = await tab.evaluate(() => Object.keys(globalThis.calls));
+for (const title of titles) {
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, value] of Object.entries(await tab.evaluate((t) => globalThis.calls[t](100), title))) note(title, name, value);
+  }
+}
+await browser.close();
+await server.close();
+console.log(JSON.stringify(least, (_key, x) => (typeof x === "number" ? Number(x.toPrecision(3)) : x), 1));

@@ -1,0 +1,151 @@
+/**
+ * The attention kernels without Python: a WebAssembly module of 36 kB (gzipped) and functions with the names and arguments
+ * of the Python library's `functional` layer.
+ */
+import { invalid } from "../errors.js";
+import * as attention from "./attention.js";
+import * as basic from "./basic.js";
+import { gat, type GatOptions, type GatV2Parameters } from "./gat.js";
+import * as graphs from "./graph.js";
+import * as heads from "./heads.js";
+import { hyperbolic, type HyperbolicOptions } from "./hyperbolic.js";
+import { localGlobal, type LocalGlobalOptions } from "./local.js";
+import { Memory } from "./memory.js";
+import { instantiate, type Backend } from "./module.js";
+import * as check from "./operands.js";
+import { quantized, type QuantizedKeys } from "./quantized.js";
+import { rotary, type RotaryOptions } from "./rotary.js";
+import { Tensor as ResidentTensor, type DType } from "./tensor.js";
+import type { Attended, Data, Mask, Matrix, Vjp } from "./types.js";
+
+export { AttentionError, type ErrorCode, type ErrorDetails } from "../errors.js";
+export { UnsupportedError } from "./module.js";
+export type { Backend } from "./module.js";
+export type { AttentionGradients, AttentionOptions } from "./attention.js";
+export type { MatmulOptions, SoftmaxOptions } from "./basic.js";
+export type { Csr, GatLayerOptions, GatParameters, Graph, GraphAttentionGradients, GraphAttentionOptions } from "./graph.js";
+export type { MultiHeadGradients, MultiHeadOptions, MultiHeadParameters } from "./heads.js";
+export type { GatOptions, GatV2Parameters, HyperbolicOptions, LocalGlobalOptions, QuantizedKeys, RotaryOptions };
+export type { Tensor } from "./tensor.js";
+export type { Attended, Data, DType, Mask, Matrix, Vjp };
+
+export interface LoadOptions {
+  /** The build to take; by default the fastest that this engine runs. */
+  backend?: Backend;
+}
+
+export interface TensorOptions {
+  /** "float32" unless the data are booleans or codes; a `Uint8Array` of a mask needs "bool". */
+  dtype?: DType;
+}
+
+/** With the extra outputs that were asked for. */
+type WithWeights = { returnWeights: true } | { needWeights: true };
+
+/** What `load` gives. Every function works at once, in the memory of this one module, and never changes its arguments. */
+export interface Kernels {
+  readonly backend: Backend;
+  /** Bytes of the module's memory, and of the tensors in it. */
+  memory(): { size: number; tensors: number };
+  /** Copies data into the module's memory once, to be used in many calls. */
+  tensor(data: Data | Mask, shape?: readonly number[], options?: TensorOptions): ResidentTensor;
+
+  /** softmax(scale · q·kᵀ) v: query (..., M, D) or (D,), key (..., N, D), value (..., N, E). */
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { out: ResidentTensor; returnWeights?: false; needWeights?: false; returnLse?: false }): ResidentTensor;
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights & { returnLse: true }): Attended & { lse: Matrix };
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights): Attended;
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { returnLse: true }): { output: Matrix; lse: Matrix };
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Matrix;
+  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Vjp<Matrix, attention.AttentionGradients>;
+
+  /** Project, attend in H subspaces side by side, join, project. */
+  multiHeadAttention(query: Data, key: Data, value: Data, parameters: heads.MultiHeadParameters, options: heads.MultiHeadOptions & { needWeights: true }): Attended;
+  multiHeadAttention(query: Data, key: Data, value: Data, parameters: heads.MultiHeadParameters, options: heads.MultiHeadOptions): Matrix;
+  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: heads.MultiHeadParameters, options: heads.MultiHeadOptions): Vjp<Matrix, heads.MultiHeadGradients>;
+
+  /** Neighbour lists, checked and copied into the module's memory once; edges may point to `targets` nodes. */
+  graph(graph: graphs.Csr, options?: { targets?: number }): graphs.Graph;
+  /** Every node over its own neighbours: query (M, D) or (M, H, D), key (V, ...), value (V, ...). */
+  graphAttention(query: Data, key: Data, value: Data, graph: graphs.Csr | graphs.Graph, options: graphs.GraphAttentionOptions & { needWeights: true }): Attended;
+  graphAttention(query: Data, key: Data, value: Data, graph: graphs.Csr | graphs.Graph, options?: graphs.GraphAttentionOptions): Matrix;
+  graphAttentionVjp(query: Data, key: Data, value: Data, graph: graphs.Csr | graphs.Graph, options?: graphs.GraphAttentionOptions): Vjp<Matrix, graphs.GraphAttentionGradients>;
+
+  /** Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; a key is also its value. */
+  gatAttention(query: Data, key: Data, parameters: graphs.GatParameters | GatV2Parameters, options: GatOptions & { needWeights: true }): Attended;
+  gatAttention(query: Data, key: Data, parameters: graphs.GatParameters | GatV2Parameters, options?: GatOptions): Matrix;
+  /** A whole GAT layer over a graph, x (V, D), in one kernel. */
+  gatLayer(x: Data, graph: graphs.Csr | graphs.Graph, parameters: graphs.GatParameters, options: graphs.GatLayerOptions & { needWeights: true }): Attended;
+  gatLayer(x: Data, graph: graphs.Csr | graphs.Graph, parameters: graphs.GatParameters, options?: graphs.GatLayerOptions): Matrix;
+
+  /** Attention in the Poincaré ball: weights softmax(-distance / temperature), values averaged by the gyromidpoint. */
+  hyperbolicAttention(query: Data, keys: Data, values: Data, options: HyperbolicOptions & { needWeights: true }): Attended;
+  hyperbolicAttention(query: Data, keys: Data, values: Data, options?: HyperbolicOptions): Matrix;
+  /** Dot-product attention over a window of keys around each row's position, and a few global ones. */
+  localGlobalAttention(query: Data, keys: Data, values: Data, options: LocalGlobalOptions & { needWeights: true }): Attended;
+  localGlobalAttention(query: Data, keys: Data, values: Data, options?: LocalGlobalOptions): Matrix;
+  /** softmax(query · keysᵀ / √D) · values with keys that stay int8. */
+  quantizedAttention(query: Data, keysQ8: QuantizedKeys, values: Data): Matrix;
+  /** Rotary position encoding for real-valued positions, broadcastable to x.shape without its last axis. */
+  rotary(x: Data, positions: Data | number, options?: RotaryOptions): Matrix;
+
+  /** exp(x) / Σ exp(x) along an axis; a line of nothing but -Infinity gives zeros. */
+  softmax(x: Data, options: basic.SoftmaxOptions & { out: ResidentTensor }): ResidentTensor;
+  softmax(x: Data, options?: basic.SoftmaxOptions): Matrix;
+  /** Softmax within each row of a CSR list: scores (K,) or (K, H), row starts (V+1,). */
+  segmentSoftmax(scores: Data, indptr: Data): Matrix;
+  /** Products of matrices as in NumPy: a (..., M, K), b (..., K, N); leading axes broadcast. */
+  matmul(a: Data, b: Data, options: basic.MatmulOptions & { out: ResidentTensor }): ResidentTensor;
+  matmul(a: Data, b: Data, options?: basic.MatmulOptions): Matrix;
+}
+
+const DTYPES = ["float32", "bool", "int32", "int8"] as const;
+
+function tensor(memory: Memory, data: unknown, shape: unknown, given: unknown): ResidentTensor {
+  return memory.run(() => {
+    const { dtype: wanted } = check.options(given, ["dtype"], "tensor");
+    const x = check.inspect(memory, shape === undefined || shape === null ? data : { data, shape }, "data");
+    const dtype = wanted ?? (x.holds === "booleans" ? "bool" : data instanceof Int8Array ? "int8" : "float32");
+    if (!DTYPES.includes(dtype as DType)) throw invalid("dtype", `expected one of ${DTYPES.join(", ")}, got ${check.show(dtype)}`);
+    const made = new ResidentTensor(memory, x.shape, dtype as DType);
+    try {
+      x.place(ResidentTensor.block(made, memory, "data"));
+    } catch (error) {
+      made.free();
+      throw error;
+    }
+    return made;
+  });
+}
+
+/** Start the kernels: chooses the build for this engine and compiles it, once per page. */
+export async function load(options: LoadOptions = {}): Promise<Kernels> {
+  const { backend: wanted } = check.options(options, ["backend"], "load");
+  const { backend, instance } = await instantiate(wanted);
+  const memory = new Memory(instance);
+  /** A function in this memory. The results depend on options as the overloads of `Kernels` say. */
+  const bind = <A extends unknown[], R>(work: (memory: Memory, ...args: A) => R) => (...args: A): never => work(memory, ...args) as never;
+  return {
+    backend,
+    memory: () => ({ size: memory.size, tensors: memory.used }),
+    tensor: (data, shape, given) => tensor(memory, data, shape, given),
+    scaledDotProductAttention: bind(attention.sdpa),
+    scaledDotProductAttentionVjp: bind(attention.sdpaVjp),
+    multiHeadAttention: bind(heads.multiHead),
+    multiHeadAttentionVjp: bind(heads.multiHeadVjp),
+    graph: (csr, given) => memory.run(() => {
+      const { targets } = check.options(given, ["targets"], "graph");
+      return new graphs.Graph(memory, csr, targets === undefined ? undefined : check.whole(targets, "targets", 0));
+    }),
+    graphAttention: bind(graphs.graphAttention),
+    graphAttentionVjp: bind(graphs.graphAttentionVjp),
+    gatAttention: bind(gat),
+    gatLayer: bind(graphs.gatLayer),
+    hyperbolicAttention: bind(hyperbolic),
+    localGlobalAttention: bind(localGlobal),
+    quantizedAttention: bind(quantized),
+    rotary: bind(rotary),
+    softmax: bind(basic.softmax),
+    segmentSoftmax: bind(basic.segmentSoftmax),
+    matmul: bind(basic.matmul),
+  };
+}

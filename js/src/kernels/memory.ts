@@ -1,0 +1,294 @@
+import { AttentionError } from "../errors.js";
+import { ENTRIES, type Entry, type Operands } from "./entries.js";
+
+export type Kind = "bool" | "int8" | "int32" | "int64" | "float32" | "float64";
+/** NumPy's letters for the dtypes, and bytes per number. */
+const LETTERS: Record<Kind, string> = { bool: "?", int8: "b", int32: "i", int64: "q", float32: "f", float64: "d" };
+const ITEM: Record<Kind, number> = { bool: 1, int8: 1, int32: 4, int64: 8, float32: 4, float64: 8 };
+
+const MOST_BYTES = 2 ** 31;
+const PAGE = 65536;
+const ALIGNMENT = 64;
+const MOST_OPERANDS = 16;
+const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+export const sizeOf = (shape: readonly number[]): number => {
+  let n = 1;
+  for (let i = 0; i < shape.length; i++) n *= shape[i]!;
+  return n;
+};
+
+/** An array in the module's memory, as the kernels read it; strides in numbers. */
+export class Block {
+  constructor(
+    /** Where its description lies. */
+    readonly at: number,
+    readonly data: number,
+    readonly shape: readonly number[],
+    readonly strides: readonly number[],
+    readonly kind: Kind,
+  ) {}
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+}
+
+/** Steps of an array that lies row by row. */
+export function rowMajor(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  for (let i = shape.length - 1, step = 1; i >= 0; i--) {
+    strides[i] = step;
+    step *= shape[i]!;
+  }
+  return strides;
+}
+
+interface Host {
+  memory: WebAssembly.Memory;
+  __heap_base?: WebAssembly.Global;
+  array_axes(): number;
+  array_bytes(): number;
+  begin(end: number): void;
+  describe(array: number, kind: number, data: number, ndim: number): void;
+  failure(): number;
+  kind_of(letter: number): number;
+  most_axes(): number;
+  none(): number;
+  number_bytes(): number;
+  number_value(): number;
+  out_of_memory(): number;
+  setup(): number;
+  truth(value: number): number;
+}
+type Operand = Block | number | boolean;
+type Kernel = (self: number, args: number, count: number) => number;
+
+/**
+ * The module's memory: below `base` what was made to stay, above it the arena, which every call takes from and gives
+ * back as a whole. Views on it are made anew when it has grown.
+ */
+export class Memory {
+  f32!: Float32Array;
+  f64!: Float64Array;
+  i32!: Int32Array;
+  u8!: Uint8Array;
+  private readonly host: Host;
+  private readonly kernels: Record<Entry, Kernel>;
+  private readonly kinds: Record<Kind, number>;
+  private readonly axes: number;
+  private readonly descriptor: number;
+  private readonly numbers: number;
+  private readonly numberBytes: number;
+  private readonly numberValue: number;
+  private readonly mostAxes: number;
+  private readonly none: number;
+  private readonly true: number;
+  private readonly false: number;
+  private readonly args: number;
+  private base: number;
+  private top: number;
+  private depth = 0;
+  private readonly holes: [start: number, end: number][] = [];
+  private readonly kept = new Map<number, number>();
+  private readonly registry = new FinalizationRegistry<number>((start) => this.release(start));
+
+  constructor(instance: WebAssembly.Instance) {
+    const host = this.host = instance.exports as unknown as Host;
+    this.kernels = Object.fromEntries(Object.keys(ENTRIES).map((name) => [name, instance.exports[`kernel_${name}`]])) as Record<Entry, Kernel>;
+    this.refresh();
+    if (host.setup() !== 1) throw new AttentionError("internal_error", this.text(host.failure()));
+    this.kinds = Object.fromEntries(Object.entries(LETTERS).map(([kind, letter]) => [kind, host.kind_of(letter.charCodeAt(0))])) as Record<Kind, number>;
+    this.axes = host.array_axes();
+    this.descriptor = align(host.array_bytes());
+    this.numberBytes = host.number_bytes();
+    this.numberValue = host.number_value();
+    this.mostAxes = host.most_axes();
+    this.none = host.none();
+    this.true = host.truth(1);
+    this.false = host.truth(0);
+    this.args = align(host.memory.buffer.byteLength); // the module's own data end below this
+    this.numbers = this.args + 4 * MOST_OPERANDS;
+    this.base = this.top = align(this.numbers + this.numberBytes * MOST_OPERANDS);
+    this.ensure(this.base);
+  }
+
+  /** Bytes that tensors and graphs hold, and bytes of the memory. */
+  get used(): number {
+    let sum = 0;
+    for (const [start, end] of this.kept) sum += end - start;
+    return sum;
+  }
+
+  get size(): number {
+    return this.host.memory.buffer.byteLength;
+  }
+
+  private refresh(): void {
+    const { buffer } = this.host.memory;
+    if (this.f32?.buffer === buffer) return;
+    this.f32 = new Float32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u8 = new Uint8Array(buffer);
+  }
+
+  private ensure(end: number): void {
+    const missing = end - this.host.memory.buffer.byteLength;
+    if (missing <= 0) return;
+    try {
+      if (!(end <= MOST_BYTES)) throw new RangeError();
+      this.host.memory.grow(Math.ceil(missing / PAGE));
+    } catch {
+      throw new AttentionError("out_of_memory", `out of memory: expected at most ${MOST_BYTES} bytes in all, got ${end}`, { expected: MOST_BYTES, actual: end });
+    }
+    this.refresh();
+  }
+
+  /** Run one call; what it takes from the arena goes back at its end. */
+  run<T>(work: () => T): T {
+    const mark = this.top;
+    this.depth++;
+    try {
+      return work();
+    } finally {
+      this.depth--;
+      this.top = Math.max(mark, this.base);
+      if (this.depth === 0) this.shrink();
+    }
+  }
+
+  /** An array in the arena; its numbers are whatever lies there. */
+  room(shape: readonly number[], kind: Kind = "float32"): Block {
+    const bytes = align(sizeOf(shape) * ITEM[kind]);
+    const at = this.top;
+    const end = at + this.descriptor + bytes;
+    this.ensure(end);
+    this.top = end;
+    return this.describe(at, at + this.descriptor, shape, rowMajor(shape), kind);
+  }
+
+  zeros(shape: readonly number[]): Block {
+    const block = this.room(shape);
+    this.f32.fill(0, block.data >> 2, (block.data >> 2) + block.size);
+    return block;
+  }
+
+  /** Another look at the numbers of a block: other axes, from the number `offset` on. */
+  view(block: Block, shape: readonly number[], strides: readonly number[] = rowMajor(shape), offset = 0): Block {
+    const at = this.top;
+    this.ensure(at + this.descriptor);
+    this.top = at + this.descriptor;
+    return this.describe(at, block.data + offset * ITEM[block.kind], shape, strides, block.kind);
+  }
+
+  private describe(at: number, data: number, shape: readonly number[], strides: readonly number[], kind: Kind): Block {
+    const ndim = shape.length;
+    if (ndim > this.mostAxes) {
+      throw new AttentionError("dimension_mismatch", `arrays: expected at most ${this.mostAxes} axes, got ${ndim}`, { expected: this.mostAxes, actual: ndim });
+    }
+    const { i32 } = this;
+    const from = (at + this.axes) >> 2;
+    const item = ITEM[kind];
+    for (let i = 0; i < ndim; i++) {
+      i32[from + i] = shape[i]!;
+      i32[from + this.mostAxes + i] = strides[i]! * item;
+    }
+    this.host.describe(at, this.kinds[kind], data, ndim);
+    return new Block(at, data, shape, strides, kind);
+  }
+
+  /** An array that stays until `release`, or until `owner` is collected. */
+  keep(shape: readonly number[], kind: Kind, owner: object): Block {
+    const bytes = this.descriptor + align(sizeOf(shape) * ITEM[kind]);
+    const hole = this.holes.findIndex(([start, end]) => end - start >= bytes);
+    let start: number;
+    let at: number;
+    if (hole >= 0) {
+      const found = this.holes[hole]!;
+      start = at = found[0];
+      found[0] += bytes;
+      if (found[0] === found[1]) this.holes.splice(hole, 1);
+      this.kept.set(start, start + bytes);
+    } else {
+      // Inside a call (a getter of its arguments may do anything) the arena so far stays below it.
+      start = this.base;
+      at = this.top;
+      this.ensure(at + bytes);
+      this.base = this.top = at + bytes;
+      this.kept.set(start, this.base);
+    }
+    this.registry.register(owner, start, owner);
+    return this.describe(at, at + this.descriptor, [...shape], rowMajor(shape), kind);
+  }
+
+  /** Free what `keep` gave to this owner. */
+  free(block: Block, owner: object): void {
+    this.registry.unregister(owner);
+    for (const [start, end] of this.kept) {
+      if (start <= block.at && block.at < end) return this.release(start);
+    }
+  }
+
+  private release(start: number): void {
+    const end = this.kept.get(start);
+    if (end === undefined) return;
+    this.kept.delete(start);
+    this.holes.push([start, end]);
+    this.holes.sort((a, b) => a[0] - b[0]);
+    for (let i = this.holes.length - 1; i > 0; i--) {
+      if (this.holes[i - 1]![1] !== this.holes[i]![0]) continue;
+      this.holes[i - 1]![1] = this.holes[i]![1];
+      this.holes.splice(i, 1);
+    }
+    if (this.depth === 0) this.shrink();
+  }
+
+  private shrink(): void {
+    const last = this.holes.at(-1);
+    if (last === undefined || last[1] !== this.base) return;
+    this.holes.pop();
+    this.base = this.top = last[0];
+  }
+
+  /** @internal Call a kernel: true or false as it answers, null where it does not apply. */
+  call<E extends Entry>(entry: E, ...operands: Operands<E, Operand>): boolean | null {
+    const { i32, f64 } = this;
+    const slot = this.args >> 2;
+    for (let i = 0; i < operands.length; i++) {
+      const x = operands[i] as Operand | null;
+      if (x instanceof Block) i32[slot + i] = x.at;
+      else if (typeof x === "number") {
+        const number = this.numbers + i * this.numberBytes;
+        f64[(number + this.numberValue) >> 3] = x;
+        i32[slot + i] = number;
+      } else i32[slot + i] = x === true ? this.true : x === false ? this.false : this.none;
+    }
+    this.host.begin(this.top);
+    const answer = this.kernels[entry](0, this.args, operands.length);
+    this.refresh();
+    if (answer === this.true) return true;
+    if (answer === this.false) return false;
+    if (answer === this.none) return null;
+    const message = `${entry}: ${this.text(this.host.failure())}`;
+    throw new AttentionError(this.host.out_of_memory() === 1 ? "out_of_memory" : "internal_error", message);
+  }
+
+  /** @internal A call that has to apply. */
+  must<E extends Entry>(entry: E, ...operands: Operands<E, Operand>): boolean {
+    const answer = this.call(entry, ...operands);
+    if (answer === null) throw new AttentionError("internal_error", `${entry}: declined`);
+    return answer;
+  }
+
+  /** A copy of the numbers of a block that lies row by row. */
+  read(block: Block): Float32Array {
+    const from = block.data >> 2;
+    return this.f32.slice(from, from + block.size);
+  }
+
+  private text(at: number): string {
+    const end = this.u8.indexOf(0, at);
+    return new TextDecoder().decode(this.u8.slice(at, end));
+  }
+}

@@ -1,0 +1,72 @@
+"""What the writers share: nodes and edges as files list them, and the refusal of what a format cannot hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...errors import InvalidConfigError
+from ..constructors import from_pairs
+from ..neighbor_graph import NeighborGraph
+from ..properties import is_undirected
+from ..transforms import edge_data
+
+#: What XML has no place for, and no text file should have.
+_CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def cannot(format: str, what: str) -> InvalidConfigError:
+    """The error about a graph that a format cannot hold."""
+    return InvalidConfigError(
+        f"path: {format} cannot hold {what}; .npz and .json can", argument="path", expected="another format"
+    )
+
+
+def refuse(graph: NeighborGraph, format: str, *fields: str) -> None:
+    """Refuse a graph that has one of these fields."""
+    for name in fields:
+        if getattr(graph, name) is not None:
+            raise cannot(format, name.replace("_", " "))
+
+
+def nodes_of(graph: NeighborGraph, format: str, *, distinct: bool) -> Sequence[str]:
+    """A name for every node; control characters and equal or empty names are refused where the format needs it."""
+    if graph.names is None:
+        return [str(i) for i in range(graph.num_nodes)]
+    bad = next((name for name in graph.names if _CONTROL.search(name)), None)
+    if bad is not None:
+        raise cannot(format, f"the name {ascii(bad)[:40]}")
+    if distinct and (len(set(graph.names)) != graph.num_nodes or "" in graph.names):
+        raise cannot(format, "two nodes of one name, or a name without characters")
+    return graph.names
+
+
+def edges_of(graph: NeighborGraph) -> tuple[list[int], list[int], dict[str, list[float]], bool]:
+    """Sources, targets, columns of data, and whether they are directed: an undirected edge is listed once."""
+    kept = once(graph)
+    directed = kept is None
+    # From the smaller end: the reader then finds the edges in the order of the rows.
+    sources, targets = (graph.indices, graph.targets) if kept is None else (graph.targets[kept], graph.indices[kept])
+    data = edge_data(graph, slice(None) if kept is None else kept)
+    columns: dict[str, list[float]] = {}
+    for field, name in (("edge_weights", "weight"), ("distances", "distance")):
+        if field in data:
+            columns[name] = data[field].tolist()
+    if "edge_features" in data:
+        columns |= {f"feature{k + 1}": column.tolist() for k, column in enumerate(data["edge_features"].T)}
+    return sources.tolist(), targets.tolist(), columns, directed
+
+
+def once(graph: NeighborGraph) -> np.ndarray | None:
+    """The edges that stand for the whole of an undirected graph, or None if it is directed or reads back otherwise."""
+    if not graph.num_edges or not is_undirected(graph):
+        return None
+    kept = np.flatnonzero(graph.indices >= graph.targets)
+    columns = {name: edge_data(graph, kept).get(name) for name in ("edge_features", "edge_weights", "distances")}
+    back = from_pairs(graph.targets[kept], graph.indices[kept], graph.num_nodes, False, columns)
+    same = all(
+        np.array_equal(a, edge_data(back, slice(None))[name]) for name, a in edge_data(graph, slice(None)).items()
+    )
+    return kept if same and np.array_equal(back.indices, graph.indices) else None

@@ -1,0 +1,82 @@
+"""XML without what makes it dangerous: no document types, so no entities and nothing from outside; bounded depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from xml.parsers import expat
+
+from ...storage_checks import Refused
+
+MAX_DEPTH = 64
+
+
+class Element:
+    """An element: its name without a namespace, attributes, children, text and line."""
+
+    __slots__ = ("attributes", "children", "line", "name", "text")
+
+    def __init__(self, name: str, attributes: dict[str, str], line: int) -> None:
+        self.name, self.attributes, self.line = name, attributes, line
+        self.children: list[Element] = []
+        self.text = ""
+
+    def each(self, name: str) -> list[Element]:
+        """Children of this name."""
+        return [child for child in self.children if child.name == name]
+
+    def only(self, name: str) -> Element:
+        """The child of this name, or an element without anything; two are refused."""
+        found = self.each(name)
+        if len(found) > 1:
+            raise Refused(f"line {found[1].line}: a second <{name}>")
+        return found[0] if found else Element(name, {}, self.line)
+
+    def inside(self, name: str) -> Iterator[Element]:
+        """Elements of this name at any depth."""
+        for child in self.children:
+            if child.name == name:
+                yield child
+            yield from child.inside(name)
+
+    def need(self, attribute: str) -> str:
+        """An attribute that has to be there."""
+        if attribute not in self.attributes:
+            raise Refused(f"line {self.line}: <{self.name}> lacks {attribute!r}")
+        return self.attributes[attribute]
+
+
+def parse(data: bytes, root: str) -> Element:
+    """The tree of a document whose outermost element has this name."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    top = Element("", {}, 0)
+    path = [top]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if len(path) > MAX_DEPTH:
+            raise Refused(f"line {parser.CurrentLineNumber}: nested more than {MAX_DEPTH} deep")
+        plain = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+        element = Element(name.rpartition(":")[2], plain, parser.CurrentLineNumber)
+        path[-1].children.append(element)
+        path.append(element)
+
+    def end(name: str) -> None:
+        path.pop()
+
+    def text(data: str) -> None:
+        path[-1].text += data
+
+    def refuse(*_: Any) -> int:
+        raise Refused(f"line {parser.CurrentLineNumber}: has a document type or entities, which are not read")
+
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the latter for unknown encodings
+        raise Refused(f"is not valid XML ({error})") from None
+    (outer,) = top.children
+    if outer.name != root:
+        raise Refused(f"line {outer.line}: expected <{root}>, got <{outer.name[:40]}>")
+    return outer

@@ -1,0 +1,62 @@
+"""Cytoscape's and Cytoscape.js's JSON, also as `networkx.cytoscape_data` writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...storage_checks import Refused, parse_json
+from . import Format
+from .edge_table import EdgeTable, Nodes, columns_of, names_of
+from .node_link import directed_of
+
+#: What Cytoscape tells its elements apart with.
+_IDS = ("id", "SUID", "key", "selected", "shared_name", "shared_interaction")
+
+
+def read(data: bytes) -> EdgeTable:
+    """A document with ``elements``."""
+    return read_document(parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file"))
+
+
+def read_document(content: dict[str, Any]) -> EdgeTable:
+    """Elements as an object with ``nodes`` and ``edges``, or as one list; each has its ``data``."""
+    nodes, edges = _elements(content.get("elements"))
+    ids = [str(node.get("id")) for node in nodes]
+    known = Nodes(ids)
+    columns = columns_of(edges)
+    ends = [[str(edge.get(end)) for edge in edges] for end in ("source", "target")]
+    sources, targets = (
+        [known.number(key, f"edges[{k}], {end}") for k, key in enumerate(keys)]
+        for keys, end in zip(ends, ("source", "target"), strict=True)
+    )
+    return EdgeTable(
+        sources=sources,
+        targets=targets,
+        num_nodes=len(nodes),
+        names=names_of(ids, [node.get("name") for node in nodes]),
+        directed=directed_of(content),
+        columns={name: values for name, values in columns.items() if name not in ("source", "target")},
+        ids=_IDS,
+        where=lambda k: f"edges[{k}]",
+    )
+
+
+def _elements(found: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    if isinstance(found, dict):
+        groups = [found.get("nodes", []), found.get("edges", [])]
+    elif isinstance(found, list) and all(map(_is_element, found)):
+        groups = [[e for e in found if ("source" in e["data"]) is is_edge] for is_edge in (False, True)]
+    else:
+        groups = [None]
+    for group in groups:
+        if not isinstance(group, list) or not all(map(_is_element, group)):
+            raise Refused("elements: expected nodes and edges, each an object with data")
+    nodes, edges = ([element["data"] for element in group] for group in groups)
+    return nodes, edges
+
+
+def _is_element(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("data"), dict)
+
+
+CYTOSCAPE = Format(read)

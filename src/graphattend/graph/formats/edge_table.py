@@ -1,0 +1,321 @@
+"""What a file says of a graph: edges with columns of data. One place makes graphs of it, whatever the format."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...storage_checks import Refused
+from ..constructors import from_pairs
+from ..neighbor_graph import NeighborGraph
+
+#: Columns with a meaning of their own, compared as `plain` names.
+WEIGHT, DISTANCE, FEATURES = "weight", "distance", "features"
+#: Whole numbers as they are written: with neither sign nor leading zeros, and no more digits than 64 bits hold.
+WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
+#: Nodes cost memory even without edges; a small file may not ask for more than this.
+MAX_NODES = 10_000_000
+
+#: What an edge has in a column that others have and it has not.
+MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "nothing"})()
+
+_log = logging.getLogger("graphattend.graph.formats")
+
+
+class Cells(list[str]):
+    """A column of a text: what spells a number is one, unlike in JSON, where text is text."""
+
+
+class Wanted(NamedTuple):
+    """What the caller says of the edges; None leaves it to the file."""
+
+    directed: bool | None = None
+    weights: str | None = None
+    edge_features: Sequence[str] | None = None
+
+
+def _edge(k: int) -> str:
+    return f"edge {k + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeTable:
+    """Edges and what belongs to them, in the order of the file.
+
+    Args:
+        sources: Node numbers, (K,).
+        targets: Node numbers, (K,).
+        num_nodes: Number of nodes V.
+        names: V names; None where they are 0 … V - 1.
+        directed: Whether edges run one way: all of them, each by itself (K,), or None where the file does not say.
+        columns: Data of the edges by name: an array (K,) or (K, e), `Cells`, or a list of numbers, lists of numbers,
+            text, None or `MISSING`.
+        weight: Name of the column of weights where the caller names none, as `plain` has it.
+        ids: Columns that tell edges apart and describe nothing.
+        twice: Whether an undirected edge is listed at both its ends.
+        layers: Layer of each node, (V,).
+        where: The place of edge k in the file, for messages.
+
+    Example:
+        >>> from graphattend.graph.formats.edge_table import EdgeTable, Wanted
+        >>> table = EdgeTable(sources=[0], targets=[1], num_nodes=2, columns={"weight": [2.5], "kind": ["bus"]})
+        >>> table.graph(Wanted(directed=False, edge_features=[])).edge_weights
+        array([2.5, 2.5])
+    """
+
+    sources: Any
+    targets: Any
+    num_nodes: int
+    names: Sequence[str] | None = None
+    directed: bool | np.ndarray | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    weight: str = WEIGHT
+    ids: Sequence[str] = ()
+    twice: bool = False
+    layers: Any = None
+    where: Callable[[int], str] = _edge
+
+    @classmethod
+    def of(cls, graph: NeighborGraph, **more: Any) -> EdgeTable:
+        """All of a graph."""
+        columns = {WEIGHT: graph.edge_weights, DISTANCE: graph.distances, FEATURES: graph.edge_features}
+        return cls(
+            sources=graph.indices,
+            targets=graph.targets,
+            num_nodes=graph.num_nodes,
+            names=graph.names,
+            columns={name: a for name, a in columns.items() if a is not None},
+            layers=graph.layers,
+            **more,
+        )
+
+    def graph(self, wanted: Wanted) -> NeighborGraph:
+        """The graph, with those columns as weights and features that the caller names or that are known."""
+        directed = self.directed if wanted.directed is None else wanted.directed
+        if directed is False and self.twice:
+            return self._once().graph(wanted)
+        return from_pairs(
+            np.asarray(self.sources, dtype=np.intp),
+            np.asarray(self.targets, dtype=np.intp),
+            self.num_nodes,
+            True if directed is None else directed,
+            self._data(wanted),
+            layers=self.layers,
+            names=self.names,
+        )
+
+    def _once(self) -> EdgeTable:
+        """Each undirected edge once."""
+        first, second = np.asarray(self.sources, dtype=np.intp), np.asarray(self.targets, dtype=np.intp)
+        kept = _once(first, second, self.where)
+        columns = {name: _at(values, kept) for name, values in self.columns.items()}
+        return replace(
+            self,
+            sources=first[kept],
+            targets=second[kept],
+            columns=columns,
+            twice=False,
+            where=lambda k: self.where(int(kept[k])),
+        )
+
+    def _data(self, wanted: Wanted) -> dict[str, np.ndarray | None]:
+        known = {plain(name): name for name in self.columns}
+        rest = [name for name in self.columns if name not in self.ids]
+        taken = {} if wanted.weights is None else {WEIGHT: self._name(wanted.weights)}
+        chosen = None if wanted.edge_features is None else [self._name(name) for name in wanted.edge_features]
+        for role, asked in ((WEIGHT, self.weight), (DISTANCE, DISTANCE)):
+            name = known.get(asked)
+            if role not in taken and name in rest and name not in taken.values() and name not in (chosen or ()):
+                taken[role] = name
+        columns = {role: self._numbers(name, 1.0 if role == WEIGHT else None) for role, name in taken.items()}
+        for role, values in columns.items():
+            if values.ndim != 1:
+                raise Refused(f"column {taken[role]!r:.60}: expected one number for every edge")
+        if chosen is None:
+            chosen = self._numeric([name for name in rest if name not in taken.values()])
+        features = [self._numbers(name, None) for name in chosen]
+        count = len(self.sources)
+        return {
+            "edge_weights": columns.get(WEIGHT),
+            "distances": columns.get(DISTANCE),
+            "edge_features": np.concatenate([f.reshape(count, -1) for f in features], axis=1)
+            if features and count
+            else None,
+        }
+
+    def _name(self, asked: str) -> str:
+        """The column that is meant: of exactly this name, or the one that is like it."""
+        if asked in self.columns:
+            return asked
+        like = [name for name in self.columns if plain(name) == plain(asked)]
+        if len(like) != 1:
+            there = ", ".join(repr(name) for name in self.columns) or "none"
+            raise Refused(f"has no column {asked!r:.60} for its edges; there are: {there:.200}")
+        return like[0]
+
+    def _numeric(self, names: Sequence[str]) -> list[str]:
+        """Those columns that hold a number on every edge; one notice names the others."""
+        kept, left = [], []
+        for name in names:
+            values = self.columns[name]
+            if not isinstance(values, np.ndarray) and all(v is None or v is MISSING or v == "" for v in values):
+                continue  # nothing in it
+            if plain(name) == FEATURES or (plain(name) != "label" and as_numbers(values) is not None):
+                kept.append(name)
+            else:
+                left.append(name)
+        if left:
+            _log.warning("left out, for they are not a number on every edge: %s", ", ".join(left)[:200])
+        return kept
+
+    def _numbers(self, name: str, missing: float | None) -> np.ndarray:
+        """A column as float64; the place of what is no number is named."""
+        values = self.columns[name]
+        if missing is not None and not isinstance(values, np.ndarray):
+            values = type(values)(missing if v is MISSING else v for v in values)
+        found = as_numbers(values)
+        if found is None:
+            as_list = Cells if isinstance(values, Cells) else list
+            k = next((k for k, v in enumerate(values) if as_numbers(as_list([v])) is None), 0)
+            got = ascii(values[k])[:60]
+            raise Refused(f"{self.where(k)}, column {name!r:.60}: expected a finite number, got {got}")
+        return found
+
+
+def _at(values: Any, places: np.ndarray) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[places]
+    return (Cells if isinstance(values, Cells) else list)(values[k] for k in places.tolist())
+
+
+def as_numbers(values: Any) -> np.ndarray | None:
+    """Numbers (K,) or equally long lists of them (K, e) as floats, or None if one is something else, NaN or infinite.
+
+    Python's underscores are not part of numbers in files.
+    """
+    if isinstance(values, Cells):
+        if any("_" in v for v in values):
+            return None
+    elif not isinstance(values, np.ndarray) and any(isinstance(v, (str, bool)) for v in values):
+        return None
+    try:
+        found = np.array(values) if not isinstance(values, Cells) else np.array(values, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if found.dtype.kind in "iu":
+        found = found.astype(np.float64)
+    return found if found.dtype.kind == "f" and found.ndim in (1, 2) and np.isfinite(found).all() else None
+
+
+def plain(name: str) -> str:
+    """A column's name without case, blanks, hyphens and underscores."""
+    return re.sub(r"[\s_-]+", "", name.lower())
+
+
+def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Node numbers (2, K) and names: in numeric order if all are whole numbers, else as they appear.
+
+    Names with leading zeros are text: ``01`` and ``1`` are two nodes.
+    """
+    ends = sources + targets
+    if all(map(WHOLE.fullmatch, set(ends))):
+        values, numbers = np.unique(np.array([int(end) for end in ends], dtype=np.int64), return_inverse=True)
+        return numbers.reshape(2, -1).astype(np.intp), [str(v) for v in values.tolist()]
+    order: dict[str, int] = {}
+    for source, target in zip(sources, targets, strict=True):
+        order.setdefault(source, len(order))
+        order.setdefault(target, len(order))
+    return np.array([order[end] for end in ends], dtype=np.intp).reshape(2, -1), list(order)
+
+
+def needed(names: Sequence[str]) -> Sequence[str] | None:
+    """None where the names say no more than the numbers do."""
+    return None if all(name == str(i) for i, name in enumerate(names)) else names
+
+
+def check_count(text: str, what: str, most: int = MAX_NODES) -> int:
+    """A whole number from 0 that a file announces and memory can bear."""
+    if not WHOLE.fullmatch(text) or int(text) > most:
+        raise Refused(f"{what}: expected a whole number up to {most}, got {ascii(text)[:40]}")
+    return int(text)
+
+
+def columns_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Columns of the records' entries."""
+    names = dict.fromkeys(name for record in records for name in record)
+    return {str(name): [record.get(name, MISSING) for record in records] for name in names}
+
+
+def value_or_weight(columns: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Columns, and which of them is the weight where d3 and others call it ``value``; both have to agree."""
+    if WEIGHT in columns and "value" in columns:
+        weight, value = ([1.0 if v is MISSING else v for v in columns[name]] for name in (WEIGHT, "value"))
+        if weight != value:
+            raise Refused("edges have both 'weight' and 'value', which differ; one of them must go")
+        columns = {name: a for name, a in columns.items() if name != "value"}
+    return columns, "value" if "value" in columns else WEIGHT
+
+
+def layers_of(values: Sequence[Any]) -> np.ndarray | None:
+    """Layers of the nodes, or None if no node has one."""
+    if all(v is MISSING for v in values):
+        return None
+    layers = as_numbers(values)
+    if layers is None or layers.ndim != 1 or (layers != np.round(layers)).any() or np.abs(layers).max() > 2**31:
+        raise Refused("nodes: expected layers that are whole numbers on every node")
+    return layers.astype(np.intp)
+
+
+class Nodes:
+    """The nodes that a file lists, by their ids; ends of edges are looked up among them."""
+
+    def __init__(self, ids: Sequence[Any], what: str = "node") -> None:
+        if not ids:
+            raise Refused("holds no nodes")
+        self.what = what
+        self.numbers = {key: i for i, key in enumerate(ids)}
+        if len(self.numbers) != len(ids):
+            double = next(key for i, key in enumerate(ids) if self.numbers[key] != i)
+            raise Refused(f"two nodes have the id {ascii(double)[:60]}")
+
+    def number(self, key: Any, where: str) -> int:
+        """The number of the node that is named at this place."""
+        found = self.numbers.get(key)
+        if found is None:
+            raise Refused(f"{where}: {ascii(key)[:60]} is no {self.what} of the file")
+        return found
+
+
+def names_of(ids: Sequence[Any], labels: Sequence[Any] = ()) -> Sequence[str] | None:
+    """The labels, if every node has one of its own, else the ids; None where these are 0 … V - 1."""
+    if labels and all(isinstance(label, str) and label for label in labels) and len(set(labels)) == len(labels):
+        return list(labels)
+    return needed([str(i) for i in ids])
+
+
+def number_or_text(text: str) -> float | str:
+    """What a cell of a file with types says it is: a number if it spells one."""
+    try:
+        return text if "_" in text else float(text)
+    except ValueError:
+        return text
+
+
+def _once(first: np.ndarray, second: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
+    """The entries, (E,), that stand for edges listed at both their ends: those at the smaller end, and loops."""
+    up, down = first < second, first > second
+    pairs = [np.stack([a, b], axis=1)[mask] for a, b, mask in ((first, second, up), (second, first, down))]
+    there, back = (p[np.lexsort(p.T)] for p in pairs)
+    if not np.array_equal(there, back):
+        more = min(len(there), len(back))
+        differ = np.flatnonzero((there[:more] != back[:more]).any(axis=1))
+        k = int(differ[0]) if len(differ) else more
+        i, j = (there if k < len(there) else back)[k]
+        entry = int(np.argmax((np.minimum(first, second) == i) & (np.maximum(first, second) == j)))
+        raise Refused(f"{where(entry)}: an undirected edge that is not listed equally often at both its ends")
+    return np.flatnonzero(~down)

@@ -1,0 +1,52 @@
+"""Planetoid's raw files (Yang et al. 2016): ``ind.NAME.graph`` is the graph, ``.x .tx .allx`` are features of nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...storage_checks import Refused
+from . import Format
+from ._pickle import Matrix, load
+from .edge_table import MAX_NODES, EdgeTable
+
+_MAX_DENSE = 1 << 27
+
+
+def read(data: bytes) -> EdgeTable:
+    """A pickled dictionary from every node to its neighbours, loops and repetitions included."""
+    found = load(data)
+    if not isinstance(found, dict) or not found or not all(isinstance(listed, list) for listed in found.values()):
+        raise Refused("expected a pickled dictionary of neighbours, as in ind.cora.graph")
+    if sum(map(len, found.values())) > len(data):  # a list may be there once and be named often
+        raise Refused("lists more edges than it has bytes")
+    nodes = [*found, *(j for listed in found.values() for j in listed)]
+    if not all(type(n) is int and 0 <= n < MAX_NODES for n in nodes):
+        raise Refused(f"expected nodes that are whole numbers from 0 to {MAX_NODES}")
+    targets = [i for i, listed in found.items() for _ in listed]
+    return EdgeTable(
+        sources=nodes[len(found) :],
+        targets=targets,
+        num_nodes=max(nodes) + 1,
+        directed=None,  # both ends list an edge
+        where=lambda k: f"the neighbours of node {targets[k]}",
+    )
+
+
+def read_features(data: bytes) -> np.ndarray:
+    """A pickled matrix, dense."""
+    found: Any = load(data)
+    if isinstance(found, Matrix):
+        if found.shape[0] * found.shape[1] > _MAX_DENSE:
+            raise Refused(f"a dense matrix of {found.shape[0]} times {found.shape[1]} numbers is too large")
+        dense = np.zeros(found.shape, dtype=np.float64)
+        rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+        np.add.at(dense, (rows, found.indices.astype(np.intp)), found.data)
+        return dense
+    if not isinstance(found, np.ndarray):
+        raise Refused("expected a pickled matrix, as in ind.cora.allx")
+    return found
+
+
+PLANETOID = Format(read)

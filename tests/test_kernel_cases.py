@@ -1,0 +1,31 @@
+"""The table that the npm package's kernels have to repeat is what the library answers."""
+
+import pytest
+
+kernel_cases = pytest.importorskip("gen_kernel_cases", reason="the tools are not part of what runs inside Pyodide")
+
+pytestmark = pytest.mark.native
+
+
+def test_the_table_is_complete_and_right() -> None:
+    assert kernel_cases.faults() == []
+
+
+def test_a_wrong_answer_is_seen() -> None:
+    case = next(case for case in kernel_cases.cases() if case["call"] == "softmax")
+    found = kernel_cases.run(case)
+    assert kernel_cases.differs(found, case["expected"]) == ""
+    assert "differs" in kernel_cases.differs({"output": found["output"] + 1e-5}, case["expected"])
+    assert "shape" in kernel_cases.differs({"output": found["output"][:1]}, case["expected"])
+    assert "instead of" in kernel_cases.differs({}, case["expected"])
+
+
+def test_refusals_are_in_the_table() -> None:
+    refused = [case["expected"]["error"] for case in kernel_cases.cases() if "error" in case["expected"]]
+    assert {error["code"] for error in refused} >= {
+        "dimension_mismatch",
+        "empty_input",
+        "invalid_config",
+        "numerical_instability",
+        "out_of_bounds",
+    }
