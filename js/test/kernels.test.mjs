@@ -75,7 +75,9 @@ describe("tensors and memory", async () => {
     assert.deepEqual([...k.quantizedAttention([1, 1], { codes, scale: 0.5 }, [[7]]).data], [7]);
     refused("invalid_config", /key: expected an array of real numbers, got a tensor of int8/, () => k.scaledDotProductAttention([1, 1], codes, [[1]]));
     refused("invalid_config", /dtype: expected one of float32/, () => k.tensor([1], null, { dtype: "float16" }));
-    for (const t of [mask, bytes, codes]) t.free();
+    const bad = k.tensor([[0, NaN]]);
+    refused("numerical_instability", /attn_mask: expected finite numbers or -inf/, () => k.scaledDotProductAttention([1, 1], [[1, 1], [1, 1]], [[1], [1]], { attnMask: bad }));
+    for (const t of [mask, bytes, codes, bad]) t.free();
     assert.equal(k.memory().tensors, 0);
   });
   it("results can stay: `out`", () => {
