@@ -711,6 +711,8 @@ export interface Nodes extends Remote {
 export interface Pairs extends Remote {
   /** The chosen pairs, with fresh negatives. */
   batch<R = { source: Matrix; target: Matrix; negatives: Matrix }>(index: Input, rng: number, options?: CallOptions): Promise<R>;
+  /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
+  contains<R = Matrix>(source: Input, other: Input, options?: CallOptions): Promise<R>;
 }
 /** RMSprop: gradients divided by the root of a running average of their squares. */
 export interface RMSprop extends Remote {
