@@ -248,6 +248,13 @@ describe("loading", () => {
     await assert.rejects(load({ backend: "wasm" }), /backend: expected one of wasm-relaxed-simd, wasm-simd128, got wasm/);
     await assert.rejects(load({ backends: 1 }), /backends: no such option of load/);
   });
+  it("an engine that compiles in the background only is waited for", async () => {
+    const script = `
+      WebAssembly.Module = class { constructor() { throw new RangeError("buffer size"); } };
+      const { load } = await import("graphattend/kernels");
+      console.log((await load()).softmax([0, 0]).data.join());`;
+    assert.equal(execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: js, encoding: "utf8" }).trim(), "0.5,0.5");
+  });
   it("two loads share nothing but the compiled module", async () => {
     const [a, b] = await Promise.all([load(), load()]);
     a.tensor([1, 2, 3]);
