@@ -8,6 +8,7 @@ import pytest
 
 import graphattend as ga
 from graphattend import _bridge as bridge
+from graphattend import _bridge_arguments, _bridge_names
 from graphattend import _bridge_calls as calls
 
 
@@ -141,9 +142,9 @@ def test_metadata_by_name(client):
     args = [client.put(a) for a in (x(4), x(3, 4), x(3, 4))]
     error = client.error("method", attn, "forward", args, {"metadata": {"edgeFeature": 1}})
     assert error["code"] == "invalid_config"
-    assert "edge_features" in error["message"]
+    assert "edgeFeatures" in error["message"]
     latent = {"latentKeys": client.put(x(8)), "latentValues": client.put(x(8))}
-    assert calls.metadata({"latent_keys": x(8)}, 4, 3).latent_keys.shape == (2, 4)
+    assert _bridge_arguments.metadata({"latent_keys": x(8)}, 4, 3).latent_keys.shape == (2, 4)
     assert latent
 
 
@@ -305,6 +306,10 @@ def test_command_line(client):
     assert result["status"] == 2
     assert "g.json" in result["stderr"]
     assert "tmp" not in result["stderr"]
+    edges = client.put(np.frombuffer(b"a b\nb c\n", np.uint8))
+    result = client.ok("command_line", ["convert", "-", "g.csv"], [["-"], [edges], ["g.csv"]])
+    assert (result["status"], result["stdout"]) == (0, "3 nodes, 2 edges, directed\n"), result["stderr"]
+    assert result["files"]["g.csv"].tobytes() == b"source,target\na,b\nb,c\n"
 
 
 @pytest.mark.parametrize(
@@ -393,4 +398,27 @@ def test_types_of_the_npm_package_are_fresh():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.TARGET.read_text(encoding="utf-8") == module.generate()
-    assert module.camel("w_q_x") == "wQX"
+    assert module.ts.camel("w_q_x") == "wQX"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (np.array([True, False]), [True, False]),
+        (np.array([0, 255], np.uint8), [False, True]),
+        (np.array([1, 0]), [True, False]),
+        (np.array([1, 0], np.int8), [True, False]),
+        (np.array([0, -5]), np.array([0, -5], np.float32)),
+        (np.array([1, 0], np.float32), np.array([1, 0], np.float32)),
+    ],
+)
+def test_whole_numbers_of_0_and_1_are_a_mask_and_others_are_added(given, wanted):
+    found = _bridge_arguments.mask(given)
+    assert found.dtype == np.asarray(wanted).dtype
+    assert found.tolist() == np.asarray(wanted).tolist()
+
+
+def test_names_of_parameters_are_spelled_as_in_javascript_and_other_words_are_not():
+    text = "edge_features: expected one of multi_head, w_q, got 'user_name'; is_causal"
+    assert _bridge_names.spelled(text) == "edgeFeatures: expected one of multi_head, w_q, got 'user_name'; isCausal"
+    assert _bridge_names.camel("metadata.edge_features") == "metadata.edgeFeatures"

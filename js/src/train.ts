@@ -2,25 +2,32 @@ import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
 import { aborted } from "./errors.js";
 import { Owned, type Described } from "./objects.js";
-import type { MechanismKey } from "./schema.js";
-import type { CsrGraph, Data, EdgeGraph } from "./types.js";
-import type { Remote } from "./objects.js";
+import type { LossName, MechanismKey, OptimizerName, Schedule } from "./schema.js";
+import type { Data, GraphData } from "./types.js";
 import { decode, encode, Plain } from "./wire.js";
 
 /** How far a training run has come. */
 export interface TrainProgress {
   epoch: number;
   epochs: number;
+  /** Of the epoch's batches. */
+  batch: number;
+  batches: number;
   step: number;
+  /** Of the last step. */
   loss: number;
+  /** Mean loss of the epoch, at its end. */
+  epochLoss: number | null;
+  /** Metric of a validation, and the best so far. */
+  metric: number | null;
+  best: number | null;
   /** Share of the whole that is done, 0 … 1. */
   fraction: number;
-  [more: string]: unknown;
 }
 
 export interface TrainOptions {
   /** Row i lists the nodes that node i attends to. */
-  graph: CsrGraph | EdgeGraph | Remote;
+  graph: GraphData;
   /** (V, D) features of the nodes. */
   features: Data;
   /** (V,) class of each node: trains by cross entropy of the outputs. */
@@ -30,11 +37,11 @@ export interface TrainOptions {
   /** Nodes whose loss counts; all by default. */
   nodes?: Data;
   /** A loss of `training` by its Python name; default: cross_entropy with labels, reconstruction with targets. */
-  loss?: string;
+  loss?: LossName;
   /** Default Adam. */
-  optimizer?: "Adam" | "AdamW" | "SGD" | "RMSprop";
+  optimizer?: Exclude<OptimizerName, `Riemannian${string}`>;
   /** A rate or one of `training.schedules`; default: the optimizer's. */
-  lr?: number | Remote;
+  lr?: number | Schedule;
   epochs?: number;
   batchSize?: number;
   seed?: number;

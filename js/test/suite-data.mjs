@@ -1,7 +1,65 @@
 // More of the shared checks: what graphs and files can be made of, and what comes back.
 import { equal, ok, rejects } from "./suite.mjs";
 
+/** A mask in every form that says who attends. */
+const forms = (mask) => {
+  const flat = mask.flat();
+  const bytes = Uint8Array.from(flat, Number);
+  const rows = Array.isArray(mask[0]) ? { "rows of numbers": mask.map((row) => row.map(Number)), "rows of bytes": mask.map((row) => Uint8Array.from(row, Number)),
+    "rows of integers": mask.map((row) => Int32Array.from(row, Number)) } : { "numbers": mask.map(Number), "integers": Int8Array.from(mask, Number) };
+  const shape = Array.isArray(mask[0]) ? [mask.length, mask[0].length] : [mask.length];
+  return { ...rows, "shaped bytes": { data: bytes.map((b) => 7 * b), shape }, "shaped numbers": { data: flat.map(Number), shape },
+    "shaped booleans": { data: flat, shape } };
+};
+
 export const dataChecks = {
+  "masks mean the same in every function, in every form": async (ga) => {
+    const x = [[1, 0], [0, 1], [1, 1]];
+    const square = [[true, false, true], [false, true, true], [true, true, false]];
+    const heads = await ga.create("multi_head", { dim: 2, numHeads: 1 });
+    const cross = await ga.create("cross_space", { dim: 2 });
+    const { functional: f, training: t } = ga;
+    const parameters = { w_q: [[1, 0], [0, 1]], w_k: [[1, 0], [0, 1]], w_v: [[1, 0], [0, 1]], w_o: [[1, 0], [0, 1]] };
+    const gat = { w: [[1, 0], [0, 1]], a_query: [[1, 1]], a_key: [[1, 1]] };
+    const uses = {
+      "forward": [square, async (attnMask) => (await heads.forward(x, x, x, { attnMask })).output],
+      "attentionWeights": [square, (attnMask) => heads.attentionWeights(x, x, { attnMask })],
+      "vjp": [square, async (attnMask) => (await heads.vjp(x, x, x, { attnMask })).output],
+      "headAttentionWeights": [square, (attnMask) => heads.headAttentionWeights(x, x, { attnMask })],
+      "parts": [square, async (attnMask) => (await cross.parts(x, x, x, { attnMask, metadata: { latentKeys: x } })).graph],
+      "scaledDotProductAttention": [square, (attnMask) => f.scaledDotProductAttention(x, x, x, { attnMask })],
+      "multiHeadAttention": [square, (attnMask) => f.multiHeadAttention(x, x, x, parameters, { numHeads: 1, attnMask })],
+      "keyPaddingMask": [square[0], (keyPaddingMask) => f.multiHeadAttention(x, x, x, parameters, { numHeads: 1, keyPaddingMask })],
+      "gatAttention": [square, (attnMask) => f.gatAttention(x, x, gat, { attnMask })],
+      "fromTorchMask": [square, (mask) => f.fromTorchMask(mask)],
+      "localContrastive": [square[0], (neighborMask) => t.localContrastive([1, 0], x, x, { neighborMask })],
+      "gradient": [square, async (attnMask) => (await ga.vjp("functional.scaledDotProductAttention", [x, x, x], { attnMask })).output],
+    };
+    for (const [name, [mask, use]] of Object.entries(uses)) {
+      const wanted = await use(mask);
+      for (const [form, given] of Object.entries(forms(mask))) equal(await use(given), wanted, `${name}, ${form}`);
+    }
+    const added = await heads.attentionWeights(x, x, { attnMask: [[0, -5, 0], [-5, 0, 0], [0, 0, -5]] });
+    const floats = { data: Float32Array.of(0, -5, 0, -5, 0, 0, 0, 0, -5), shape: [3, 3] };
+    equal(await heads.attentionWeights(x, x, { attnMask: floats }), added, "numbers beyond 0 and 1 are added");
+    const hidden = await heads.attentionWeights(x, x, { attnMask: { data: new Float32Array(9), shape: [3, 3] } });
+    equal(hidden, await heads.attentionWeights(x, x), "floats are added, also when all are 0");
+  },
+
+  "errors speak JavaScript, inside options too": async (ga) => {
+    const expert = (options) => ga.create("moe", { dim: 8, experts: [{ key: "flash", dim: 8 }, { key: "multi_head", dim: 8, options }] });
+    await rejects(expert({ numHeds: 2 }), "invalid_config", { argument: "experts[1].options.numHeds", actual: "numHeds" });
+    const error = await rejects(expert({ numHeads: 3 }), "invalid_config", { argument: "experts[1].options.numHeads" });
+    ok(error.message.startsWith("experts[1].options.numHeads: ") && !error.message.includes("_"), error.message);
+    await rejects(ga.create("moe", { dim: 8, experts: [{ key: "flush", dim: 8 }] }), "invalid_config", { argument: "experts[0].key" });
+    await rejects(ga.training.schedules.cosine(1, 0), "invalid_config", { argument: "totalSteps" });
+    await rejects(ga.training.LossBalancer({ alfa: 1 }), "invalid_config", { argument: "alfa" });
+    const heads = await ga.create("multi_head", { dim: 2, numHeads: 1 });
+    const parameter = await rejects(heads.withParameters({ w_q: [1] }), "dimension_mismatch", { argument: "w_q" });
+    ok(parameter.message.startsWith("w_q: "), "names of parameters are data");
+    await rejects(heads.withParameters({ w_qq: [1] }), "invalid_config", { argument: "parameters", actual: "w_qq" });
+  },
+
   "graphs from what people have": async (ga) => {
     const nodes = [{ id: "a" }, { id: "b" }, { id: "c" }];
     const links = [{ source: "a", target: "b", value: 2 }, { source: nodes[1], target: nodes[2], value: 3 }];

@@ -34,7 +34,7 @@ class Training:
         self, attn: Attention, graph: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any
     ) -> None:
         from . import training
-        from ._bridge_calls import snake_names
+        from ._bridge_names import snake_names
         from .training.schedules import Schedule
 
         named = snake_names(options, "options")
@@ -66,7 +66,7 @@ class Training:
         end = time.perf_counter() + SLICE
         progress = None
         while (found := self._session.step()) is not None:
-            progress = vars(found)
+            progress = vars(found) | {"epochLoss": found.epoch_loss}
             if time.perf_counter() >= end:
                 break
         return progress

@@ -36,7 +36,7 @@ export function available(): Backend[] {
 }
 
 /**
- * Bytes from printable text: each is one of 86 letters, after "|" or "}" one of the 86 or 84 values beyond. Unlike
+ * @internal Bytes from printable text: each is one of 86 letters, after "|" or "}" one of the 86 or 84 values beyond. Unlike
  * Base64 this keeps bytes whole, so that it is compressed like the module itself.
  */
 export function decode(text: string): Uint8Array<ArrayBuffer> {

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_bool,
     as_floats,
@@ -20,7 +21,6 @@ from .._validate import (
     common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
-from ._widening import widening
 from .favor import Directions, check_projection, exponents, features
 from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
@@ -372,7 +372,7 @@ def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.
     return out, pullback
 
 
-@widening
+@float64_fallback
 def _linear_attention_vjp(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
