@@ -3,7 +3,7 @@ import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
 import type { MechanismConfig } from "./schema.js";
 import type {
-  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction,
+  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 
 /** Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values. */
@@ -568,6 +568,7 @@ export interface AdamW extends Remote {
 
 /** What `analyze` found. */
 export interface Analysis extends Remote {
+  readonly fields: Readonly<{ directed: boolean | null }>;
   get<D extends Dtype = "float32">(name: "agreement", options?: CallOptions<D>): Promise<Numbers<D>>;
   get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
   get(name: "names", options?: CallOptions): Promise<string[]>;
@@ -735,6 +736,8 @@ export interface Graph extends Remote {
     /** Features and weights of the loops: `"mean"` of the node's other edges (0 if there are none), or a number. Their distances are 0. @default "mean" */
     fillValue?: number | string;
   } & CallOptions): Promise<Graph>;
+  /** Write the graph to a file, at once or not at all; the suffix says the format. */
+  write(path: string, options?: CallOptions): Promise<null>;
 }
 
 /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
@@ -1183,7 +1186,7 @@ export interface Functions {
     /** Squash scores to ±softcap by softcap · tanh(score / softcap). */
     softcap?: number | null;
     /** `score_mod(score, batch, head, query_index, key_index)` changes the scores before the mask, elementwise; index arguments are arrays that broadcast to the scores. Its derivative in the backward pass is a central difference in float64. */
-    scoreMod?: Schedule | null;
+    scoreMod?: ScoreMod | null;
     /** Generator for the dropout. */
     rng?: number | null;
     /** Also return the weights (..., M, N). @default false */
@@ -1512,6 +1515,8 @@ export interface Functions {
   } & CallOptions): Promise<{ delta: number; mean: number; diameter: number }>;
   /** Share of the V (V - 1) possible edges that exist, loops and duplicates left out. */
   density(graph: GraphData, options?: CallOptions): Promise<number>;
+  /** Whether every edge between two nodes also runs the other way, equally often and with the same data. */
+  isUndirected(graph: GraphData, options?: CallOptions): Promise<boolean>;
   /** Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions. */
   spectralEmbedding<D extends Dtype = "float32">(graph: GraphData, dim: number, options?: {
     /** Seed of the first guess for large graphs. It decides the basis where eigenvalues are close to each other. @default 0 */
@@ -1563,7 +1568,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {
