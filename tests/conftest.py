@@ -42,3 +42,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if native:
         config.hook.pytest_deselected(items=native)
         items[:] = [item for item in items if not item.get_closest_marker("native")]
+
+
+@pytest.fixture
+def on_numpy():
+    """Plain NumPy, for what counts the steps of its formulations: a kernel takes none of them."""
+    import graphattend as ga
+
+    with ga.use_backend("numpy"):
+        yield

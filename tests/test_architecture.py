@@ -71,7 +71,7 @@ def test_capabilities_are_declared_not_guessed():
 #: From the bottom up. A module imports from its own layer and from layers listed before it.
 LAYERS = (
     ("errors",),
-    ("_validate", "_vjp", "_range", "_arguments", "_frozen", "registry"),
+    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry"),
     (
         "storage",
         "storage_checks",

@@ -306,6 +306,10 @@ def test_command_line(client):
     assert result["status"] == 2
     assert "g.json" in result["stderr"]
     assert "tmp" not in result["stderr"]
+    edges = client.put(np.frombuffer(b"a b\nb c\n", np.uint8))
+    result = client.ok("command_line", ["convert", "-", "g.csv"], [["-"], [edges], ["g.csv"]])
+    assert (result["status"], result["stdout"]) == (0, "3 nodes, 2 edges, directed\n"), result["stderr"]
+    assert result["files"]["g.csv"].tobytes() == b"source,target\na,b\nb,c\n"
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,27 @@ def test_methods_have_docstrings(name: str) -> None:
 def test_modules_have_docstrings(name: str) -> None:
     module = getattr(graphattend, name) if name else graphattend
     assert (module.__doc__ or "").strip()
+
+
+def test_every_file_format_is_in_the_table() -> None:
+    import re
+    from pathlib import Path
+
+    from graphattend.graph.formats import COMPRESSIONS, FORMATS, VECTORS
+
+    page = Path(__file__).resolve().parent.parent / "docs" / "formats.md"
+    if not page.exists():  # an installed copy has no pages
+        return
+    graphs, vectors = page.read_text(encoding="utf-8").split("## Latent vectors")
+    for text, registry in ((graphs, FORMATS), (vectors, VECTORS)):
+        rows = [line for line in text.splitlines() if line.startswith("|")]
+        named = set(re.findall(r"`(?:ind\.NAME)?(\.[a-z]+)`", "\n".join(row.split("|")[1] for row in rows)))
+        assert named == set(registry)
+    assert all(suffix in graphs for suffix in COMPRESSIONS)
+    writable = {
+        suffix
+        for row in graphs.splitlines()
+        if row.startswith("| `") and row.rstrip(" |").split("|")[-1].strip() in ("yes", "node-link")
+        for suffix in re.findall(r"`(\.[a-z]+)`", row.split("|")[1])
+    }
+    assert writable == {suffix for suffix, form in FORMATS.items() if form.write is not None}

@@ -1,7 +1,10 @@
 """The table that the npm package's kernels have to repeat is what the library answers."""
 
+import re
+
 import pytest
 
+build_js_kernels = pytest.importorskip("build_js_kernels", reason="the tools are not part of what runs inside Pyodide")
 kernel_cases = pytest.importorskip("gen_kernel_cases", reason="the tools are not part of what runs inside Pyodide")
 
 pytestmark = pytest.mark.native
@@ -29,3 +32,14 @@ def test_refusals_are_in_the_table() -> None:
         "numerical_instability",
         "out_of_bounds",
     }
+
+
+def test_typescript_has_the_declared_entry_points() -> None:
+    assert build_js_kernels.ENTRIES.read_text() == build_js_kernels.declaration()
+    assert build_js_kernels.entries()["attend"][3:5] == ["out", "stats?"]
+
+
+def test_every_entry_point_is_called() -> None:
+    code = "".join(path.read_text() for path in build_js_kernels.ENTRIES.parent.glob("*.ts"))
+    unused = [name for name in build_js_kernels.entries() if not re.search(rf'(call|must)\("{name}"', code)]
+    assert unused == [], "leave them out of the module"

@@ -7,6 +7,7 @@ const HELP = `Usage:
   graphattend vendor DIR [--from PYODIDE]   write a self-hosted, hash-checked folder with Pyodide, NumPy and graphattend
   graphattend doctor [DIR]                  look whether DIR (default: npm's pyodide) has what a start needs, and start
   graphattend analyze FILE [options]        who attends to whom; all options of the Python command line
+  graphattend convert FROM TO [options]     a graph in another format; the suffixes say which
   graphattend list | info | compare | benchmark [options]
 PYODIDE is a folder (default: the environment's GRAPHATTEND_DIST, else npm's pyodide).`;
 
@@ -16,6 +17,12 @@ const WRITES = ["--plot", "--csv"];
 
 class UsageError extends Error {}
 
+async function standardInput(): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
 async function python(args: string[]): Promise<number> {
   const argv = [...args];
   if (argv[0] === "analyze" && argv[1] !== undefined && !argv[1].startsWith("-")) argv.splice(1, 0, "--graph");
@@ -24,13 +31,16 @@ async function python(args: string[]): Promise<number> {
   for (let i = 1; i < argv.length; i++) {
     const value = argv[i]!;
     const option = argv[i - 1]!;
+    const converts = argv[0] === "convert";
+    const reads = READS.includes(option) || (converts && i === 1);
     const file = value.startsWith("-") ? undefined : value;
-    if (file !== undefined && READS.includes(option) && await access(file).then(() => true, () => false)) {
+    if (reads && value === "-") inputs[value] = await standardInput();
+    if (file !== undefined && reads && await access(file).then(() => true, () => false)) {
       inputs[file] = new Uint8Array(await readFile(file).catch((error: Error) => {
         throw new UsageError(`${file}: ${error.message}`);
       }));
     }
-    if (file !== undefined && WRITES.includes(option)) outputs.push(file);
+    if (file !== undefined && (WRITES.includes(option) || (converts && i === 2))) outputs.push(file);
   }
   const indexURL = process.env["GRAPHATTEND_DIST"];
   const ga = await connect(indexURL === undefined ? {} : { indexURL });
@@ -54,10 +64,12 @@ async function doctor(args: string[]): Promise<number> {
   if (args.length > 1) throw new UsageError("doctor: expected one folder at most");
   const indexURL = args[0] ?? process.env["GRAPHATTEND_DIST"];
   const start = performance.now();
-  const ga = await connect(indexURL === undefined ? {} : { indexURL });
+  let snapshot: string | undefined;
+  const ga = await connect({ ...(indexURL === undefined ? {} : { indexURL }), snapshot: true, onProgress: (progress) => ({ snapshot } = progress) });
   try {
     const { version, numpy, backend } = await ga.backendInfo();
     console.log(`graphattend ${version}, NumPy ${numpy}, ${backend}: started in ${Math.round(performance.now() - start)} ms`);
+    console.log(`Snapshot for quicker starts: ${snapshot === "none" ? "none yet, made now" : snapshot ?? ""}`);
     console.log("In a browser, serve the folder with .mjs as text/javascript and .wasm as application/wasm, and allow"
       + " script-src 'self' 'wasm-unsafe-eval' and connect-src 'self' in a Content-Security-Policy.");
     return 0;

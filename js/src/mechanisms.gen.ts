@@ -462,8 +462,8 @@ export interface MechanismMethods {
     /** The largest budget to measure, at least 2r. @default 1000 */
     budget?: number;
   } & CallOptions): Promise<AttentionFor<"rl_navigator">>;
-  /** What `search` needs to know of the vectors, computed once for many queries. */
-  encode<D extends Dtype = "float32">(vectors: Data, options?: CallOptions<D>): Promise<{ keys: Numbers<D>; offsets: Numbers<D> }>;
+  /** The vectors' r coordinates, computed once for many searches. */
+  encode<D extends Dtype = "float32">(vectors: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The navigator that knows the vectors' principal axes, the best start for `train`. */
   fitted(vectors: Data, options?: CallOptions): Promise<AttentionFor<"rl_navigator">>;
   /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
@@ -475,7 +475,7 @@ export interface MechanismMethods {
     /** @default 200 */
     budget?: number;
   } & CallOptions): Promise<Navigation>;
-  /** Look for the vectors nearest to the query, walking the graph by the policy. */
+  /** Look for the vectors nearest to the query, walking the graph by estimates. */
   search(graph: GraphData, vectors: Data, query: Data, options?: {
     /** Node to start from. @default 0 */
     entry?: number;
@@ -486,7 +486,7 @@ export interface MechanismMethods {
     /** The share of the true k nearest to find, in the mean: the budget is the least one that reached it in `calibrate`, with the same k and entry. */
     recall?: number | null;
     /** `encode(vectors)`, if there are more queries to come. */
-    codes?: { keys: Data; offsets: Data } | null;
+    codes?: Data | null;
   } & CallOptions): Promise<Navigation>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
   train(graph: GraphData, vectors: Data, queries: Data, options?: {

@@ -17,6 +17,8 @@ export interface Progress {
   total: number | undefined;
   /** The file the last bytes belong to. */
   file?: string;
+  /** With the option `snapshot`: "used", "none" (one is made after the start), or why there can be none. */
+  snapshot?: string;
 }
 
 /** Where Python comes from. */
@@ -29,6 +31,10 @@ export interface RuntimeOptions {
   wheelURL?: string;
   /** Whether NumPy's own loops are replaced by SIMD ones; on by default, because this interpreter is ours. */
   accelerate?: boolean;
+  /** Start from a snapshot that an earlier start left behind, and leave one where there is none; needs a vendored `indexURL`. */
+  snapshot?: boolean;
+  /** @internal Only make the snapshot. */
+  make?: boolean;
   /** @internal The wheel that is published with this package; known to the page, not to a copied worker. */
   bundledWheelURL?: string;
 }
@@ -163,7 +169,7 @@ export interface NamedEdges extends Omit<EdgeGraphParts, "numNodes"> {
 /** A graph as an argument. */
 export type GraphData = CsrGraph | EdgeGraph | Graph;
 
-/** Everything a graph can be made of; text and bytes are those of a file (.csv, .edges, .json, .npz). */
+/** Everything a graph can be made of; text and bytes are those of a file, whose start tells its format. */
 export type GraphInput = CsrGraph | EdgeGraph | NamedEdges | LinkedGraph | string | Uint8Array;
 
 export interface CallOptions<D extends Dtype = Dtype> {

@@ -125,6 +125,17 @@ describe("command line", () => {
     assert.match(readFileSync(join(work, "report.html"), "utf8"), /<svg/);
   });
 
+  it("convert takes the standard input and writes a file", () => {
+    const made = spawnSync(process.execPath, [join(installed, "dist", "cli.js"), "convert", "-", "made.csv"], {
+      cwd: work, encoding: "utf8", input: "a b\nb c\n", env: { ...process.env, GRAPHATTEND_DIST: indexURL },
+    });
+    assert.deepEqual([made.status, made.stdout], [0, "3 nodes, 2 edges, directed\n"], made.stderr);
+    assert.equal(readFileSync(join(work, "made.csv"), "utf8"), "source,target\na,b\nb,c\n");
+    const back = cli("convert", "made.csv", "made.json");
+    assert.equal(back.status, 0, back.stderr);
+    assert.equal(JSON.parse(readFileSync(join(work, "made.json"), "utf8")).edges.length, 2);
+  });
+
   it("bad usage ends with 2 and one line", () => {
     for (const args of [["analyze", "missing.json"], ["analyze", "graph.json", "--mechanism", "x"], ["vendor"], ["vendor", "a", "--nope"], ["frobnicate"]]) {
       const { status, stderr, stdout } = cli(...args);

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ._schema import schema
     from .evaluation import Evaluation, evaluate
     from .graph import GraphMetadata, NeighborGraph
+    from .graph.embeddings import read_embeddings
     from .mechanisms._base import Attention
     from .mechanisms._files import load
     from .mechanisms._gradients import Gradients
@@ -58,6 +59,7 @@ _LAZY = {
     "Recommendation": ".recommendation",
     "evaluate": ".evaluation",
     "load": ".mechanisms._files",
+    "read_embeddings": ".graph.embeddings",
     "recommend": ".recommendation",
     "schema": "._schema",  # not "schema": importing that module would hide the function
 } | _REGISTRY.attributes()

@@ -114,10 +114,6 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
         given["attn_mask"] = found.reshape(-1, n) if found.size == query.shape[-2] * n else found
     if isinstance(given.get("metadata"), dict):
         given["metadata"] = metadata(given["metadata"], dim, n)
-    if isinstance(given.get("codes"), dict):
-        from .mechanisms.rl_navigator import Codes
-
-        given["codes"] = bound(Codes, (), given["codes"])
     if given.get("rng") is not None:
         given["rng"] = np.random.default_rng(given["rng"])
 

@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import io
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ from .errors import InvalidConfigError, LoadError, UnsupportedError
 from .graph import NeighborGraph
 from .mechanisms import from_config, list_mechanisms
 from .mechanisms._base import Attention
-from .simd.accelerate import accelerate_numpy, accelerated
+from .simd.accelerate import Acceleration, accelerate_numpy, accelerated
 
 
 class Pullback:
@@ -88,10 +89,18 @@ def _describe_mechanism(attn: Attention) -> dict[str, Any]:
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
+_accelerations: list[Acceleration] = []
+
+
 def start(accelerate: bool) -> dict[str, Any]:
-    """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some."""
-    if accelerate:
-        accelerate_numpy()
+    """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some.
+
+    One that comes from a snapshot was prepared before.
+    """
+    if accelerate and not _accelerations:
+        _accelerations.append(accelerate_numpy())
+    while _accelerations and not accelerate:
+        _accelerations.pop().undo()
     return {"version": __version__, "mechanisms": list_mechanisms()}
 
 
@@ -299,17 +308,25 @@ def train_result(run: Training) -> dict[str, Any]:
 
 
 def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
-    """Run the command line in a folder that holds the given files; those asked for come back."""
+    """Run the command line in a folder that holds the given files; those asked for come back. ``-`` is its input."""
     from .cli import main
 
     names, contents, outputs = files
     out, err = io.StringIO(), io.StringIO()
+    given = {name: data.tobytes() for name, data in zip(names, contents, strict=True)}
+    before = sys.stdin
     with tempfile.TemporaryDirectory() as folder:
-        inside = {name: str(Path(folder, f"{i}-{Path(name).name}")) for i, name in enumerate([*names, *outputs])}
-        for name, data in zip(names, contents, strict=True):
-            Path(inside[name]).write_bytes(data.tobytes())
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main([inside.get(a, a) for a in args])
+        paths = [name for name in (*names, *outputs) if name != "-"]
+        inside = {name: str(Path(folder, f"{i}-{Path(name).name}")) for i, name in enumerate(paths)}
+        for name, data in given.items():
+            if name != "-":
+                Path(inside[name]).write_bytes(data)
+        try:
+            sys.stdin = io.TextIOWrapper(io.BytesIO(given.get("-", b"")), "utf-8")
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = main([inside.get(a, a) for a in args])
+        finally:
+            sys.stdin = before
         made = {name: Path(inside[name]) for name in outputs}
         found = {name: path.read_bytes() for name, path in made.items() if path.exists()}
     texts = {}

@@ -6,7 +6,6 @@ import dataclasses
 import html
 import importlib.util
 import io
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InvalidConfigError, UnsupportedError
-from .storage import load_errors, write_atomically
+from .storage import load_errors, same_file, write_atomically
 
 SUFFIXES = (".html", ".svg", ".png")
 
@@ -93,14 +92,10 @@ def check_plot_path(path: str, *inputs: str | None) -> None:
         )
     if not Path(path).resolve().parent.is_dir():
         raise InvalidConfigError(f"--plot: no such folder: {Path(path).parent}", argument="--plot")
-    if any(name is not None and _same_file(path, name) for name in inputs):
+    if any(name is not None and same_file(path, name) for name in inputs):
         raise InvalidConfigError(f"--plot: {path!r:.80} is an input, which it would replace", argument="--plot")
     if suffix == ".png" and importlib.util.find_spec("matplotlib") is None:
         raise UnsupportedError("--plot: .png needs matplotlib (pip install 'graphattend[plot]')", argument="--plot")
-
-
-def _same_file(one: str, other: str) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:

@@ -209,6 +209,11 @@ def load_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise LoadError(f"{_shown(path)}: {_reason(error)}", argument="path") from None
 
 
+def same_file(one: str, other: str) -> bool:
+    """Whether both names lead to one file that exists."""
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+
+
 def write_atomically(path: str, data: bytes) -> None:
     """Write beside the target, flush to the disk, then rename; on failure nothing is left behind.
 

@@ -25,7 +25,7 @@ _MAX_DIRECTORY = 8 << 20
 _MAX_INFLATION = 100
 _ALWAYS_ALLOWED = 64 << 20
 _HEADER = re.compile(
-    r"\{\s*'descr':\s*'([<>=|]?)([a-z]\d)',\s*'fortran_order':\s*(True|False),"
+    r"\{\s*'descr':\s*'([<>=|]?)([a-z]\d|U\d{1,6})',\s*'fortran_order':\s*(True|False),"
     r"\s*'shape':\s*\(((?:\d{1,20},\s*)*(?:\d{1,20})?)\s*\),?\s*\}\s*"
 )
 _MAX_HEADER = 4096
@@ -63,12 +63,12 @@ def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarra
     return config.tobytes(), members
 
 
-def read_members(data: memoryview, max_bytes: int) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file, whoever wrote it."""
+def read_members(data: memoryview, max_bytes: int, *, text: bool = False) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, whoever wrote it; those of text only where it is asked for."""
     entries = _check_end(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read_members(archive, entries, len(data), max_bytes)
+            return _read_members(archive, entries, len(data), max_bytes, text)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
         raise Refused(f"damaged zip ({error})") from None
 
@@ -96,7 +96,9 @@ def _check_end(data: memoryview) -> int:
     return int(here)
 
 
-def _read_members(archive: zipfile.ZipFile, entries: int, file_bytes: int, max_bytes: int) -> dict[str, np.ndarray]:
+def _read_members(
+    archive: zipfile.ZipFile, entries: int, file_bytes: int, max_bytes: int, text: bool
+) -> dict[str, np.ndarray]:
     infos = archive.infolist()
     if len(infos) != entries:  # an entry whose comment swallows the next, or more of them than admitted
         raise Refused("damaged zip (directory)")
@@ -119,11 +121,11 @@ def _read_members(archive: zipfile.ZipFile, entries: int, file_bytes: int, max_b
             raw = member.read(info.file_size)
             if len(raw) != info.file_size or member.read(1):
                 raise Refused(f"array {name!r} is truncated")
-        members[name] = _parse_npy(memoryview(raw), name)
+        members[name] = parse_npy(memoryview(raw), name, text=text)
     return members
 
 
-def _parse_npy(raw: memoryview, name: str) -> np.ndarray:
+def parse_npy(raw: memoryview, name: str, *, text: bool = False) -> np.ndarray:
     """One .npy file. The header is matched, never evaluated, so object arrays and pickles cannot pass."""
     if bytes(raw[:6]) != b"\x93NUMPY" or len(raw) < 12:
         raise Refused(f"array {name!r} is not in .npy format")
@@ -135,7 +137,7 @@ def _parse_npy(raw: memoryview, name: str) -> np.ndarray:
     if length > _MAX_HEADER or start + length > len(raw):
         raise Refused(f"array {name!r} has a bad .npy header")
     match = _HEADER.fullmatch(bytes(raw[start : start + length]).decode("latin-1"))
-    if match is None or match[2] not in DTYPES:
+    if match is None or not (match[2] in DTYPES or (text and match[2].startswith("U"))):
         raise Refused(f"array {name!r} is not a plain array of numbers")
     byteorder, kind, fortran, sizes = match.groups()
     dtype = np.dtype(kind) if kind in ("i1", "u1", "b1") else np.dtype((byteorder or "=") + kind)

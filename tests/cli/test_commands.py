@@ -69,7 +69,7 @@ def test_version(run: Run) -> None:
 
 
 def test_help_of_everything(run: Run) -> None:
-    for words in [[], ["list"], ["info"], ["analyze"], ["compare"], ["benchmark"]]:
+    for words in [[], ["list"], ["info"], ["analyze"], ["compare"], ["benchmark"], ["convert"]]:
         status, out, err = run(*words, "--help")
         assert (status, err) == (0, "")
         assert out.startswith("usage: graphattend")
@@ -127,6 +127,40 @@ def test_how_a_graph_is_read(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
     refused(run("analyze", "--graph", "-", *words), "standard input: is empty")
 
 
+def test_convert(run: Run, tmp_path: Path, graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("g.graphml", "g.csv", "g.json.gz", "g.net"):
+        assert run("convert", graph, tmp_path / name) == (0, "4 nodes, 5 edges, directed\n", "")
+        assert run("convert", tmp_path / name, tmp_path / "back.edges")[0] == 0
+        assert sorted((tmp_path / "back.edges").read_text().split("\n")) == sorted(EDGES.split("\n"))
+    assert run("convert", graph, tmp_path / "g.gml", "--undirected")[1] == "4 nodes, 5 edges, undirected\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(EDGES.encode())))
+    assert run("convert", "-", tmp_path / "g.json")[0] == 0
+    refused(run("convert", graph, graph), "TO", "is the input")
+    refused(run("convert", graph, tmp_path / "g.xyz"), "ending in")
+    refused(run("convert", graph, tmp_path / "g.mtx"), "names")
+    refused(run("convert", tmp_path / "none.csv", tmp_path / "g.json"), "none.csv")
+
+
+def test_info_about_a_graph(run: Run, tmp_path: Path, graph: Path) -> None:
+    facts = json.loads(run("info", "--graph", graph, "--json")[1])
+    assert facts == {
+        "nodes": 4,
+        "edges": 5,
+        "directed": True,
+        "loops": 0,
+        "most_neighbours": 2,
+        "without_neighbours": 0,
+        "names": True,
+        "weights": False,
+        "distances": False,
+        "edge_features": 0,
+        "layers": 0,
+    }
+    assert "undirected" not in run("info", "--graph", graph)[1]
+    assert json.loads(run("info", "--graph", graph, "--undirected", "--json")[1])["directed"] is False
+    refused(run("info", "--graph", tmp_path / "none.csv"), "none.csv")
+
+
 def test_edges_are_counted_as_people_count_them(run: Run, tmp_path: Path) -> None:
     nx = pytest.importorskip("networkx")
     path = tmp_path / "miserables.json"
@@ -134,6 +168,10 @@ def test_edges_are_counted_as_people_count_them(run: Run, tmp_path: Path) -> Non
     words = ["--mechanism", "flash"]
     assert run("analyze", "--graph", path, *words)[1].startswith("77 nodes, 254 edges, undirected, ")
     assert json.loads(run("analyze", "--graph", path, "--json", *words)[1])["edges"] == 254
+    assert json.loads(run("info", "--graph", path, "--json")[1])["edges"] == 254
+    for name in ("g.csv", "g.npz", "g.gexf", "g.gml"):
+        assert run("convert", path, tmp_path / name)[1] == "77 nodes, 254 edges, undirected\n"
+        assert json.loads(run("info", "--graph", tmp_path / name, "--json")[1])["edges"] == 254
     assert run("analyze", "--graph", path, *words, "--plot", tmp_path / "page.html")[0] == 0
     assert "77 nodes, 254 edges, undirected" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
@@ -185,6 +223,17 @@ def test_words_are_no_coordinates(run: Run, tmp_path: Path, graph: Path, text: s
     path = tmp_path / "words.txt"
     path.write_text(text)
     refused(run("analyze", "--graph", graph, "--mechanism", "flash", "--embeddings", path), "words.txt", "names")
+
+
+def test_embeddings_are_matched_by_name(run: Run, tmp_path: Path, graph: Path) -> None:
+    path = tmp_path / "words.vec"
+    path.write_text("5 2\nd 1 0\nc 0 1\nx 9 9\nb 1 1\na 0 2\n")
+    words = ["analyze", "--graph", graph, "--mechanism", "flash", "--json", "--embeddings"]
+    np.save(tmp_path / "rows.npy", np.array([[0.0, 2], [1, 1], [0, 1], [1, 0]]))
+    found, wanted = (json.loads(run(*words, p)[1])["results"][0]["weights"] for p in (path, tmp_path / "rows.npy"))
+    assert found == wanted
+    path.write_text("a 1 0\nb 0 1\n")
+    refused(run(*words, path), "words.vec", "2 of 4 nodes: 'c', 'd'")
 
 
 def test_compare(run: Run, graph: Path) -> None:
@@ -268,7 +317,7 @@ def test_bad_embeddings(run: Run, tmp_path: Path, graph: Path) -> None:
     refused(run("compare", "--graph", graph, "--embeddings", tmp_path / "no.npy"), "no.npy")
     two = io.BytesIO()
     np.savez(two, a=np.ones((4, 2)), b=np.ones((4, 2)))
-    refused(with_file("two.npz", two.getvalue()), "two.npz", "one array")
+    refused(with_file("two.npz", two.getvalue()), "two.npz", "one array of numbers")
 
 
 @pytest.mark.parametrize("command", ["analyze", "compare", "benchmark"])

@@ -141,6 +141,22 @@ def test_networkx_1_wrote_positions():
     assert edges(read(json.dumps(vis), "g.json")) == both(("7", "9", 3.0))
 
 
+def test_json_of_others():
+    simulated = {
+        "nodes": [{"id": "a", "index": 0, "x": 1.5}, {"id": "b", "index": 1, "x": 2}],
+        "links": [{"source": {"id": "b", "index": 1}, "target": {"id": "a", "index": 0}, "value": 2, "index": 0}],
+    }
+    assert edges(read(json.dumps(simulated), "g.json")) == both(("b", "a", 2.0))
+    graphology = {
+        "options": {"type": "mixed"},
+        "nodes": [{"key": "a"}, {"key": "b", "attributes": {"label": "B"}}],
+        "edges": [{"key": "e0", "source": "a", "target": "b", "attributes": {"weight": 3}}],
+    }
+    found = read(json.dumps(graphology), "g.json")
+    assert edges(found) == both(("a", "b", 3.0))
+    assert found.graph.edge_features is None
+
+
 # -- SciPy -------------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +317,8 @@ def test_graphml_of_several(caplog):
 
 
 def test_newmans_gml():
+    igraph = 'graph [ directed 1 node [ id 0 name "a" ] node [ id 1 name "b" ] edge [ source 1 target 0 weight 2 ] ]'
+    assert edges(read(igraph, "g.gml")) == [("b", "a", 2.0)]
     assert edges(read(NEWMAN, "g.gml")) == both(("BrighamYoung", "Flörida", 2.0))
     assert edges(read(NEWMAN.replace("directed 0", "directed 1"), "g.gml")) == [("Flörida", "BrighamYoung", 2.0)]
 
@@ -526,6 +544,7 @@ BAD = {
     "inf.gml": ("graph [ node [ id 0 ] edge [ source 0 target 0 weight +INF ] ]", "expected a key"),
     "word.gml": ('graph [ node [ id 0 ]\nedge [ source 0 target 0 weight "x" ] ]', "line 2, column 'weight'"),
     "count.net": ("*Vertices 99999999999\n*Arcs\n1 2\n", "line 1, *Vertices"),
+    "many.net": ("*Vertices 9999999\n*Arcs\n1 2\n", "line 1, *Vertices: expected a whole number up to 1000000"),
     "minus.net": ("*Vertices -3\n", "line 1, *Vertices"),
     "zero.net": ("*Vertices 0\n", "no vertices"),
     "far.net": ("*Vertices 2\n*Arcs\n1 3\n", "line 3: expected a vertex from 1 to 2, got '3'"),
@@ -554,6 +573,7 @@ BAD = {
     "weights.graph": ("2 1 1\n2\n1\n", "line 2: expected whole numbers, 2 for every neighbour"),
     "far.graph": ("2 1\n3\n1\n", "line 2: expected other nodes from 1 to 2, got 3"),
     "empty.adjlist": ("# nothing\n", "no nodes"),
+    "end.json": ('{"nodes": [{"id": 0}], "links": [{"source": 0, "target": {}}]}', "links: expected an id"),
     "keys.json": ('{"graph": 1}', "expected the keys"),
     "adjacency.json": ('{"nodes": [{"id": 0}], "adjacency": []}', "a list for every node"),
     "listed.json": ('{"nodes": [{"id": 0}, {"id": 1}], "adjacency": [[{"id": 1}], []]}', "not listed equally often"),

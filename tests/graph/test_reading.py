@@ -34,6 +34,15 @@ def edges(graph):
     return {(names[j], names[i]) for j, i in graph.to_edge_index().T.tolist()}
 
 
+def test_edges_that_are_listed_both_ways_are_not_doubled(read):
+    for text in ("0 1 5\n1 0 5\n1 2 3\n2 1 3\n2 2 1\n", "0 1 5\n1 2 3\n2 2 1\n"):
+        graph = read(text, "g.txt", directed=False)
+        assert graph.num_edges == 5
+        assert is_undirected(graph)
+    assert read("0 1 5\n1 0 4\n", "g.txt", directed=False).num_edges == 4  # two edges: they differ
+    assert read("0 1\n1 0\n1 2\n", "g.txt", directed=False).num_edges == 6
+
+
 @pytest.mark.parametrize("suffix", PACK)
 def test_compressed(read, tmp_path, suffix):
     plain = read(TABLE)
@@ -179,6 +188,27 @@ def test_citations_run_from_right_to_left(read):
 )
 def test_more_headers(read, header):
     assert edges(read(f"{header}\na,b\n")) == {("a", "b")}
+
+
+def test_headers_in_comments(read, caplog):
+    string = "#node1\tnode2\tnode1_string_id\tcombined_score\nTP53\tMDM2\t9606.1\t0.999\n"
+    graph = read(string, "string.tsv", weights="combined_score")
+    assert edges(graph) == {("TP53", "MDM2")}
+    assert graph.edge_weights.tolist() == [0.999]
+    graph = read("% made by hand\n# target source weight year\n0 1 2 1999\n", "g.txt")
+    assert edges(graph) == {("1", "0")}
+    assert graph.edge_features.tolist() == [[1999]]
+    assert edges(read("# from to\nsource target\na b\n", "g.txt")) == {("a", "b")}
+    assert edges(read("# people from Rome\na b\n", "g.txt")) == {("a", "b")}
+
+
+def test_wide_text(read):
+    for coding in ("utf-16", "utf-8-sig"):
+        assert edges(read("source\ttarget\r\nbøb\tann\r\n".encode(coding), "excel.tsv")) == {("bøb", "ann")}
+    with pytest.raises(errors.LoadError, match="UTF-16"):
+        read(b"\xff\xfea", "g.txt")
+    with pytest.raises(errors.LoadError, match="save it as UTF-8"):
+        read("bøb ann\n".encode("latin-1"), "g.txt")
 
 
 def test_a_type_that_is_no_direction(read, caplog):

@@ -31,14 +31,27 @@ def test_words():
     assert read("2 1\na 1\nb 2\n") == (["a", "b"], [[1.0], [2.0]])
 
 
+def test_headers():
+    assert read("x,y\n1,2\n") == (None, [[1.0, 2.0]])
+    assert read("id,x,y\n7,1,2\n9,3,4\n") == (["7", "9"], [[1.0, 2.0], [3.0, 4.0]])
+    assert read("x;Node_ID;y\n1;a;2\n") == (["a"], [[1.0, 2.0]])
+    assert read(",0,1\na,1,2\nb,3,4\n") == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]])  # pandas
+    assert read("node 1 2\na 1 2\n") == (["a"], [[1.0, 2.0]])
+    assert read(",word,0,1\n0,a,1,2\n1,b,3,4\n") == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
+    assert read("0,1\n0.5,2.0\n") == (None, [[0.5, 2.0]])
+    assert read("0,1\n1,0\n") == (None, [[0.0, 1.0], [1.0, 0.0]])
+    assert read('"id","x"\n"Ann, Lee",1\n') == (["Ann, Lee"], [[1.0]])
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("id,x,word\n1,2,a\n2,3,b\n", "columns 'id', 'word' may all be the names"),
+        ("x,y\na,b\nc,d\n", "expected a number, got 'y'"),
         ("1 0.5 0.25\n2 0.75 0.5\n", "names or coordinates"),
         ("2 1\n7 1\n8 2\n", "sizes of word vectors"),
         ("a 1 2\nb 1\n", "line 2"),
         ("a\nb\n", "line 1"),
-        ("x,y\n1,2\n", "line 1: expected a number, got 'y'"),
         ("1 2\n3\n", "line 2: expected 2 numbers"),
         ("", "no vectors"),
         ("a b\n", "'b'"),

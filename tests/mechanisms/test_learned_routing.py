@@ -4,6 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 import graphattend as ga
 from graphattend.graph import NeighborGraph
@@ -23,6 +24,7 @@ class Counting(ScaledDotProductAttention):
         return super()._core(q, k, v, mask, meta, p, drop, need_weights)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_learned_routing_soft_and_hard(rng):
     members = [Counting(4, seed=i, temperature=0.4 + i) for i in range(3)]
     q, x, v = rng.standard_normal((5, 4)), rng.standard_normal((6, 4)), rng.standard_normal((6, 4))

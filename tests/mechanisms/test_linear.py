@@ -214,3 +214,121 @@ def test_the_functional_causal_form_does_not_look_ahead(rng, dtype, tolerance):
     full = ga.functional.linear_attention(q, k, v, w, is_causal=True)
     before = ga.functional.linear_attention(q[:-1], k[:-1], v[:-1], w, is_causal=True)
     np.testing.assert_allclose(full[:-1], before, rtol=0, atol=tolerance)
+
+
+#: How far a result may be from the value of the same estimator, relative to the largest entry.
+LONG = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+def near(found, expected, tolerance, floor=0.0):
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * max(floor, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("dtype", LONG)
+@pytest.mark.parametrize("causal", [False, True])
+def test_exponents_near_a_thousand(rng, dtype, causal):
+    """Vectors N(0, 15²) of 64 dimensions, whose exponents float32 holds to 6e-5 alone, against 60 digits."""
+    attn = ga.LinearAttention(64, num_features=48, is_causal=causal)
+    q, k, v = (rng.standard_normal((8, d)).astype(dtype) for d in (64, 64, 3))
+    q, k = (x / 8 + rng.standard_normal(64).astype(dtype) * dtype(15) for x in (q, k))  # all keys have weight
+    w = attn.parameters()["projection"]
+    assert np.abs(k @ w.T * 64**-0.25 - np.square(k).sum(1, keepdims=True) / 16).max() > 600
+    full = np.where(np.tri(8, dtype=bool), 0, -np.inf) if causal else np.zeros((8, 8))
+    expected = estimator(attn, q, k, v, full)
+    keys = rng.random(8) < 0.7
+    keys[0] = True
+    pairs = rng.random((8, 8)) < 0.6
+    tolerance = LONG[dtype]
+    near(attn.forward(q, k, v), expected, tolerance)
+    near(attn.forward(q, attn.prepare(k, v)), expected, tolerance)
+    near(attn.attention_weights(q, k).astype(float) @ v, expected, tolerance)
+    near(attn.attention_weights(q, attn.prepare(k, v)).astype(float) @ v, expected, tolerance)
+    near(ga.functional.linear_attention(q, k, v, w, is_causal=causal), expected, tolerance)
+    if not causal:
+        near(attn.forward(q, attn.prepare(k[:3], v[:3]).extended(k[3:], v[3:])), expected, tolerance)
+    for seen in (keys, pairs):
+        wanted = estimator(attn, q, k, v, np.where(seen, full, -np.inf))
+        near(attn.forward(q, k, v, attn_mask=seen), wanted, tolerance)
+        near(attn.forward(q, k, v, attn_mask=np.where(seen, dtype(200), dtype(-np.inf))), wanted, tolerance)
+
+
+@pytest.mark.parametrize("size", [0.5, 2, 15])
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_in_float32_have_its_digits(rng, size, causal):
+    """As with the same numbers in float64, whatever the length of the vectors; keys may be short or long alone."""
+    attn = ga.LinearAttention(64, num_features=48, is_causal=causal)
+    w = attn.parameters()["projection"]
+    for size_q, size_k in ((size, size), (0.3, size), (size, 0.3)):
+        q, k = (rng.standard_normal((150, 64)).astype(np.float32) * np.float32(s) for s in (size_q, size_k))
+        v, g = rng.standard_normal((2, 150, 3)).astype(np.float32)
+        wide = [a.astype(np.float64) for a in (q, k, v)]
+        for mask in (None, rng.random((150, 150)) < 0.5):
+            out, pull = attn.vjp(q, k, v, attn_mask=mask)
+            expected, pull_wide = attn.vjp(*wide, attn_mask=mask)
+            near(out, expected, 1e-5)
+            for found, wanted in zip(pull(g)[:3], pull_wide(g)[:3], strict=True):
+                assert found.dtype == np.float32
+                near(found, wanted, 1e-5, floor=1e-3)
+            near(pull(g).parameters["projection"], pull_wide(g).parameters["projection"], 1e-5, floor=1e-3)
+        out, pull = ga.vjp(ga.functional.linear_attention, q, k, v, w, is_causal=causal)
+        expected, pull_wide = ga.vjp(ga.functional.linear_attention, *wide, w, is_causal=causal)
+        near(out, expected, 1e-5)
+        for found, wanted in zip(pull(g), pull_wide(g), strict=True):
+            near(found, wanted, 1e-5, floor=1e-3)
+
+
+def test_neighbourhoods_of_long_vectors(rng):
+    x, v, g = (rng.standard_normal((200, d)).astype(np.float32) * s for d, s in ((64, np.float32(15)), (5, 1), (5, 1)))
+    graph = ga.NeighborGraph.knn(x, 6)
+    attn = ga.LinearAttention(64, num_features=48)
+    for need_weights in (False, True):
+        found, wanted = (
+            attn.attend(graph, *a, need_weights=need_weights)
+            for a in ((x, x, v), [y.astype(np.float64) for y in (x, x, v)])
+        )
+        for a, b in zip(found, wanted, strict=True) if need_weights else [(found, wanted)]:
+            assert a.dtype == np.float32
+            near(a, b, 1e-5)
+    pulls = (attn.attend_vjp(graph, *a)[1](g) for a in ((x, x, v), [y.astype(np.float64) for y in (x, x, v)]))
+    for a, b in zip(*(p[:3] for p in pulls), strict=True):
+        near(a, b, 1e-5)
+
+
+def test_features_of_long_vectors_have_the_digits_of_float32(rng):
+    x, w = rng.standard_normal((5, 64)).astype(np.float32) * 15, F.orthogonal_projection(32, 64, seed=0)
+    for is_query in (True, False):
+        found, wanted = (F.favor_features(a, w, is_query=is_query, eps=1e-3) for a in (x, x.astype(np.float64)))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 2), (7, 7), (64, 64), (77, 77), (130, 130), (70, 200), (200, 70), (5, 1)]
+)
+@pytest.mark.parametrize("batch", [((), ()), ((2,), ()), ((), (2,)), ((3, 1), (2,))])
+def test_causal_rows_far_apart_in_linear_memory(rng, shape, batch):
+    """Keys that grow so much that no two blocks share a stabiliser, against the matrix of weights."""
+    (m, n), (lead_q, lead_k) = shape, batch
+    attn = ga.LinearAttention(4, num_features=6, is_causal=True)
+    w = attn.parameters()["projection"]
+    q, k = rng.standard_normal((*lead_q, m, 4)), rng.standard_normal((*lead_k, n, 4))
+    k *= np.geomspace(100, 0.1, n)[:, None]  # the exponents rise by thousands
+    v, g = rng.standard_normal((*lead_k, n, 3)), rng.standard_normal((*np.broadcast_shapes(lead_q, lead_k), m, 3))
+    results = [ga.vjp(ga.functional.linear_attention, q, k, v, w, is_causal=True)]
+    results.append(attn.vjp(q, k, v, attn_mask=np.ones((m, n), bool)))  # by way of the weights
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-11, atol=1e-12)
+    for found, wanted in zip(results[0][1](g)[:3], results[1][1](g)[:3], strict=True):
+        near(found, wanted, 1e-11, floor=1.0)  # a row with a single key has no gradient
+
+
+def test_causal_rows_far_apart_need_no_matrix(rng):
+    import tracemalloc
+
+    x = rng.standard_normal((6000, 4)) * np.geomspace(100, 0.1, 6000)[:, None]
+    attn = ga.LinearAttention(4, num_features=6, is_causal=True)
+    tracemalloc.start()
+    attn.vjp(x, x, x)[1](x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6000 * 6000 * 8 / 10

@@ -69,6 +69,7 @@ def test_output_is_the_weighted_sum_of_the_chosen(rng, k):
     np.testing.assert_allclose(moe.shares(q).sum(-1), 1)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_experts_not_chosen_are_not_computed(rng):
     moe = mixture(rng, count=5, k=1)
     q, x = rng.standard_normal((40, 4)), rng.standard_normal((6, 4))

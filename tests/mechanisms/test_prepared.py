@@ -93,6 +93,7 @@ def test_masks_dtypes_and_dropout(key):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_projection_runs_once(monkeypatch):
     attn = ga.MultiHeadAttention(8)
     x = np.random.default_rng(0).standard_normal((500, 8))

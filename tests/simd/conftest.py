@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from graphattend import simd
@@ -38,6 +39,14 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     kernel_ops.use(module)
     yield module
     kernel_ops.use(before)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test in both dtypes of the kernels: `REAL` of its module, and `PRECISION` for tolerances of float32."""
+    wide = request.param == "float64"
+    monkeypatch.setattr(request.module, "REAL", np.float64 if wide else np.float32)
+    monkeypatch.setattr(request.module, "PRECISION", 1e-7 if wide else 1.0)
 
 
 @pytest.fixture

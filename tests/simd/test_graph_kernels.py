@@ -7,18 +7,22 @@ import pytest
 
 from graphattend.simd import kernel_ops
 
-pytestmark = pytest.mark.usefixtures("kernels")
+pytestmark = pytest.mark.usefixtures("kernels", "real")
+
+#: The dtype under test, and what its tolerances are multiplied by (fixture `real`).
+REAL: type[np.floating] = np.float32
+PRECISION = 1.0
 
 
 def normal(rng, *shape):
-    return rng.standard_normal(shape).astype(np.float32)
+    return rng.standard_normal(shape).astype(REAL)
 
 
 def close(actual, expected, tolerance=2e-6, floor=1e-30):
-    assert actual.dtype == np.float32
+    assert actual.dtype == REAL
     assert actual.shape == expected.shape
     size = max(np.abs(expected).max(initial=0), floor)
-    assert np.abs(actual - expected).max(initial=0) <= tolerance * size
+    assert np.abs(actual - expected).max(initial=0) <= PRECISION * tolerance * size
 
 
 def random_graph(rng, nodes, targets, most=9):

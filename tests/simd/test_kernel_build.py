@@ -40,7 +40,7 @@ def test_emscripten_is_used_when_it_is_the_compiler(emcc, tmp_path):
     assert {p.name for p in written} >= {"kernels_relaxed.wasm", "kernels_simd128.wasm"}
     relaxed = (tmp_path / "out" / "kernels_relaxed.wasm").read_text()
     assert "-sSIDE_MODULE=2" in relaxed
-    objects = {p.name.split("-")[0]: p.read_text() for p in (tmp_path / "cache").glob("gemm-relaxed-*.o")}
+    objects = {p.name.split("-")[0]: p.read_text() for p in (tmp_path / "cache").glob("gemm-f32-relaxed-*.o")}
     assert "-mrelaxed-simd" in objects["gemm"]
     assert "-msimd128" in objects["gemm"]
     assert "-Xclang -O3" in objects["gemm"], "pyodide build adds -Oz behind our flags"

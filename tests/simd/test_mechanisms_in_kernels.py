@@ -77,16 +77,69 @@ def test_experts_in_kernels_answer_as_on_numpy(name, rows, both, rng):
             np.testing.assert_allclose(fast, plain, rtol=0, atol=3e-6)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
 @pytest.mark.parametrize("key", ga.list_mechanisms())
-def test_every_mechanism_answers_as_on_numpy(key, both, rng):
+def test_every_mechanism_answers_as_on_numpy(key, dtype, tolerance, both, rng):
     attn, inputs = mechanism_class(key).example(rng, 7)
-    inputs |= {name: inputs[name].astype(np.float32) for name in ("query", "keys", "values")}
+    inputs |= {name: inputs[name].astype(dtype) for name in ("query", "keys", "values")}
     fast, plain = both(lambda: attn.forward(**inputs))
-    np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-5)
+    assert fast.dtype == plain.dtype == dtype
+    np.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance)
     prepared = attn.prepare(inputs.pop("keys"), inputs.pop("values"))
     query = inputs.pop("query")
     fast, plain = both(lambda: attn.forward(query, prepared, **inputs))
-    np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance)
+
+
+class Counted:
+    """A kernel module that notes which of its kernels did the work."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.done: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            answer = getattr(self.module, name)(*arguments)
+            if answer is not None:
+                self.done.append(name)
+            return answer
+
+        return call
+
+
+KERNEL_OF = {
+    "scaled_dot_product": "attend_one",
+    "flash": "attend_one",
+    "multi_head": "heads",
+    "hyperbolic": "poincare",
+    "local_global": "attend_one",
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("key", KERNEL_OF)
+def test_both_dtypes_take_the_kernel(key, dtype, kernels, monkeypatch, rng):
+    counted = Counted(kernels)
+    monkeypatch.setattr(simd, "_kernels", kernel_ops)
+    monkeypatch.setattr(kernel_ops, "_k", counted)
+    attn = ga.create(key, DIM)
+    q, k, v = (points(rng, *shape).astype(dtype) for shape in ((DIM,), (9, DIM), (9, DIM)))
+    attn.forward(q, k, v)
+    assert KERNEL_OF[key] in counted.done
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_graphs_take_the_kernels_in_both_dtypes(dtype, kernels, monkeypatch, rng):
+    counted = Counted(kernels)
+    monkeypatch.setattr(simd, "_kernels", kernel_ops)
+    monkeypatch.setattr(kernel_ops, "_k", counted)
+    graph = ga.NeighborGraph.from_edge_index([[0, 1, 2, 3], [1, 2, 3, 0]], 4)
+    x = points(rng, 4, DIM).astype(dtype)
+    ga.ScaledDotProductAttention(DIM).attend(graph, x)
+    ga.ScaledDotProductAttention(DIM).attend_vjp(graph, x)[1](np.ones_like(x))
+    ga.EdgeFeaturedAttention(DIM, num_heads=2).attend(graph, x)
+    assert {"graph_attend", "graph_attend_vjp", "gat"} <= set(counted.done)
 
 
 @pytest.mark.parametrize("kind", [ga.HyperbolicAttention, ga.MoEAttention, ga.LearnedRoutingAttention])
@@ -102,7 +155,6 @@ def test_the_kernel_of_the_ball_is_called_where_it_applies(kind, fused, ball_cal
     attn.forward(q, k, v, attn_mask=np.arange(6) > 2)
     attn.forward(q, prepared, need_weights=True)
     attn.attention_weights(q, prepared)
-    attn.forward(q.astype(np.float64), k, v)
     attn.vjp(q, k, v)[1](np.ones(DIM, np.float32))
     assert not ball_calls
 

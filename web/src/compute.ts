@@ -6,7 +6,9 @@ import type { Options } from "./state.js";
 
 export interface GraphFile { name: string; suffix: string; content: string }
 
-const SUFFIXES = [".json", ".csv", ".tsv", ".txt", ".edges", ".edgelist"];
+export const SUFFIXES = [
+  ".json", ".csv", ".tsv", ".txt", ".edges", ".edgelist", ".graphml", ".gexf", ".gml", ".net", ".mtx", ".adjlist", ".cyjs",
+];
 const MOST_BYTES = 8 << 20;
 
 /** A file that the visitor opened, as Python reads it. */

@@ -1,7 +1,7 @@
 // What the page shows, as functions of state and picture. They build elements and keep nothing.
 
 import type { Progress, Schema } from "graphattend";
-import { agreements } from "./compute.js";
+import { agreements, SUFFIXES } from "./compute.js";
 import { agreement, degrees, edges, largest, meanOverLinked, nodeOf, places, received, topOf, weightMatrix, type Picture } from "./data.js";
 import { h, s } from "./dom.js";
 import { DEFAULT_GRAPH, type State } from "./state.js";
@@ -216,10 +216,10 @@ export function file(state: State, picture: Picture | undefined, open: (file: Fi
   return [
     h("p", { class: "graph-name" }, h("strong", {}, own ? state.graph : "Les Misérables"), size === undefined ? "" : ` · ${size}`),
     h("label", { class: "button" }, "Open a graph file", h("input", {
-      type: "file", id: "graph-file", "data-key": "file", accept: ".json,.csv,.tsv,.txt,.edges,.edgelist",
+      type: "file", id: "graph-file", "data-key": "file", accept: SUFFIXES.join(","),
       change: (e: Event) => { const input = e.target as HTMLInputElement; const chosen = input.files?.[0]; input.value = ""; if (chosen) open(chosen); },
     })),
     own ? h("button", { type: "button", class: "quiet", "data-key": "default", click: () => change({ graph: DEFAULT_GRAPH, node: "" }) }, "Back to Les Misérables")
-      : h("p", { class: "help" }, "JSON node-link, CSV or a list of edges. It stays on this computer."),
+      : h("p", { class: "help" }, "JSON, CSV, a list of edges, GraphML, GEXF, GML, Pajek … It stays on this computer."),
   ];
 }

@@ -302,7 +302,7 @@ export interface Range {
 }
 
 export function number(value: unknown, name: string, { least, above, below }: Range = {}): number {
-  if (typeof value === "number" && Number.isFinite(value) && (least === undefined || value >= least)
+  if (typeof value === "number" && Number.isFinite(Math.fround(value)) && (least === undefined || value >= least)
     && (above === undefined || value > above) && (below === undefined || value < below)) return value;
   const bounds = [least === undefined ? "" : `>= ${least}`, above === undefined ? "" : `> ${above}`, below === undefined ? "" : `< ${below}`];
   const expected = `a finite number ${bounds.filter(Boolean).join(" and ")}`.trim();

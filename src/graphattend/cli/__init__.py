@@ -27,6 +27,7 @@ COMMANDS: Registry[Any] = Registry(
         "train": "graphattend.cli.train",
         "embed": "graphattend.cli.embed",
         "compress": "graphattend.cli.compress",
+        "convert": "graphattend.cli.convert",
         "benchmark": "graphattend.cli.benchmark",
     },
 )

@@ -8,18 +8,15 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidConfigError, LoadError
+from ..errors import InvalidConfigError
+from ..graph import NeighborGraph, embeddings
 from ..graph.files import Told, parse, read
-from ..graph.formats.vectors import vectors
-from ..storage import load_errors
-from ..storage_checks import Refused
 
-#: Largest file of embeddings that is read.
+#: Most bytes that are taken from the standard input.
 MAX_BYTES = 1 << 30
 
 
@@ -48,7 +45,7 @@ def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: b
     if not embeddings:
         return
     command.add_argument(
-        "--embeddings", metavar="FILE", help="latent vectors, one row per node: .npy, .npz, .csv, text"
+        "--embeddings", metavar="FILE", help="latent vectors, by name or a row per node: .npy, .npz, .csv, word2vec"
     )
 
 
@@ -107,31 +104,9 @@ def read_graph(arguments: argparse.Namespace) -> Told:
     return parse(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", **wanted)
 
 
-def read_embeddings(path: str | None) -> np.ndarray | None:
-    """The matrix of ``--embeddings``: .npy, .npz with one array, or text with commas or blanks."""
-    if path is None:
-        return None
-    file = Path(path)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise LoadError(f"{path}: larger than {MAX_BYTES >> 20} MB", argument="--embeddings")
-        if file.suffix == ".npy":
-            return np.asarray(np.load(file, allow_pickle=False))
-        if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
-                if len(archive.files) != 1:
-                    raise LoadError(f"{path}: expected one array, found {len(archive.files)}", argument="--embeddings")
-                return np.asarray(archive[archive.files[0]])
-        with load_errors(path):
-            names, found = vectors(file.read_bytes())
-            if names is not None:
-                raise Refused("has names in front of the vectors; expected rows of numbers in the order of the nodes")
-        return found
-    except LoadError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise LoadError(f"{path}: cannot be read as a matrix ({reason})", argument="--embeddings") from None
+def read_embeddings(path: str | None, graph: NeighborGraph | None) -> np.ndarray | None:
+    """The vectors of ``--embeddings``: a row for each of the graph's nodes, or all there are."""
+    return None if path is None else embeddings.read_embeddings(path, graph=graph)[1]
 
 
 def progress() -> Callable[[int, int, str], None] | None:

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
     graph, directed = read_graph(arguments)
-    embeddings = read_embeddings(arguments.embeddings)
+    embeddings = read_embeddings(arguments.embeddings, graph)
     try:
         found = analyze(
             graph,

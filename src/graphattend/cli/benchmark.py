@@ -102,7 +102,7 @@ def _over_keys(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable
 
 def _over_graph(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
     graph = with_distances(read_graph(arguments).graph)
-    x = latents(graph, read_embeddings(arguments.embeddings), arguments.dim)
+    x = latents(graph, read_embeddings(arguments.embeddings, graph), arguments.dim)
 
     def call_of(key: str) -> Callable[[], Any]:
         attn = make(key, graph, x.shape[1], given, arguments.seed)

@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
-    graph, embeddings = read_graph(arguments).graph, read_embeddings(arguments.embeddings)
+    graph = read_graph(arguments).graph
+    embeddings = read_embeddings(arguments.embeddings, graph)
     try:
         found = analyze(
             graph,

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     check_out(arguments.out, "--out", (".npz", ".safetensors"), arguments.embeddings)
     codec: Any = CODECS.find(arguments.codec, "--codec")(**options(arguments.option))
-    x = read_embeddings(arguments.embeddings)
+    x = read_embeddings(arguments.embeddings, None)
     assert x is not None
     compressed = codec.encode(x)
     error = np.asarray(codec.decode(compressed), np.float64) - x

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             graph,
             arguments.task,
             mechanisms=arguments.mechanism,
-            x=read_embeddings(arguments.embeddings),
+            x=read_embeddings(arguments.embeddings, graph),
             labels=read_labels(arguments.labels, graph),
             cache=arguments.cache,
             on_progress=progress(),

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
             graph,
             arguments.task,
             arguments.mechanism,
-            x=read_embeddings(arguments.embeddings),
+            x=read_embeddings(arguments.embeddings, graph),
             labels=read_labels(arguments.labels, graph),
             seed=arguments.seed,
             on_progress=progress(),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attention import scaled_dot_product_attention
+    from .favor import favor_features, orthogonal_projection
     from .gat import gat_attention
     from .gating import load_balance_loss, top_k_gating
-    from .linear import favor_features, linear_attention, orthogonal_projection
+    from .linear import linear_attention
     from .multi_head import from_torch_mask, multi_head_attention
     from .quantized import quantized_attention
     from .rotary import rotary
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 #: Where each function comes from; it is imported when first used.
 _LAZY = {
-    "favor_features": "linear",
+    "favor_features": "favor",
     "from_torch_mask": "multi_head",
     "gat_attention": "gat",
     "linear_attention": "linear",
     "load_balance_loss": "gating",
     "multi_head_attention": "multi_head",
-    "orthogonal_projection": "linear",
+    "orthogonal_projection": "favor",
     "quantized_attention": "quantized",
     "scaled_dot_product_attention": "attention",
     "segment_softmax": "softmax",

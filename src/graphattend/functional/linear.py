@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_bool,
-    as_float,
     as_floats,
-    as_int,
     as_number,
-    as_rng,
     broadcast_shapes,
     check_length,
     check_ndim,
@@ -22,152 +21,25 @@ from .._validate import (
     common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
-from ._widening import widening
-from .attention import causal_mask
+from .favor import Directions, check_projection, exponents, features
+from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
 
-
-def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian rows, orthogonal within blocks of `dim`: (m, D)."""
-    blocks = []
-    for start in range(0, num_features, dim):
-        q, r = np.linalg.qr(rng.standard_normal((dim, dim)))
-        q *= np.sign(np.diag(r))  # makes the rotation uniform (Mezzadri 2007)
-        blocks.append(q.T[: num_features - start])
-    norms = np.sqrt(rng.chisquare(dim, num_features))
-    return np.concatenate(blocks) * norms[:, None]
+#: Sums over keys and their pullback to fq (or hq), fk (or hk) and v.
+_Sums = tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
-def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarray:
-    """Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector.
-
-    Args:
-        num_features: m, the number of rows.
-        dim: D.
-        seed: Seed, or a `numpy.random.Generator`.
-
-    Returns:
-        (m, D), float64.
-
-    Source:
-        Choromanski et al. 2021, "Rethinking Attention with Performers", section 2.4.
-
-    Example:
-        >>> import graphattend as ga
-        >>> w = ga.functional.orthogonal_projection(4, 4, seed=0)
-        >>> abs(float(w[0] @ w[1])) < 1e-12
-        True
-    """
-    m, d = as_int(num_features, "num_features", minimum=1), as_int(dim, "dim", minimum=1)
-    return draw_projection(m, d, as_rng(seed, "seed"))
-
-
-def _exponents(x: np.ndarray, projection: np.ndarray, root: Any) -> tuple[np.ndarray, np.ndarray]:
-    """X Wᵀ·D^(-1/4), and the same less |x|²/(2√D); `root` is D^(-1/4) in the dtype of x."""
-    z = simd.matmul_nt(x * root, projection)
-    return z, z - 0.5 * np.einsum("...d,...d->...", x, x)[..., None] * (root * root)
-
-
-def exponents(
-    x: np.ndarray, projection: np.ndarray
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """The logarithms of the features of checked arrays, up to a constant, and the pullback to x and projection."""
-    root = x.dtype.type(x.shape[-1] ** -0.25)
-
-    def pullback(gh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gx = simd.matmul(gh, projection) * root - gh.sum(axis=-1, keepdims=True) * x * (root * root)
-        flat_h, flat_x = gh.reshape(-1, projection.shape[0]), x.reshape(-1, x.shape[-1])
-        return gx, simd.matmul_tn(flat_h, flat_x) * root
-
-    return _exponents(x, projection, root)[1], pullback
-
-
-def features(
-    x: np.ndarray, projection: np.ndarray, is_query: bool, eps: float, shift: bool = False
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is held constant.
-
-    The published stabiliser is the maximum of x Wᵀ·D^(-1/4); with `shift` it is that of the whole exponent, which
-    also keeps long vectors from underflowing. The two differ by a factor per row that a normalised sum forgets.
-    """
-    root = x.dtype.type(x.shape[-1] ** -0.25)
-    e = simd.favor_exponentials(x, projection, is_query=is_query, shift=shift)
-    ratio = x.dtype.type(projection.shape[0] ** -0.5)
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gh = g * e * ratio
-        gx = simd.matmul(gh, projection) * root - gh.sum(axis=-1, keepdims=True) * x * (root * root)
-        flat_h, flat_x = gh.reshape(-1, projection.shape[0]), x.reshape(-1, x.shape[-1])
-        return gx, simd.matmul_tn(flat_h, flat_x) * root
-
-    return ratio * (e + x.dtype.type(eps)), pullback
-
-
-def _check_projection(x: np.ndarray, projection: Any) -> np.ndarray:
-    w = as_float(projection, "projection", beside=x.dtype)
-    check_ndim(w, "projection", 2, 2)
-    check_nonempty(w, "projection")
-    check_length(w, "projection", 1, x.shape[-1], "the width of x")
-    return w.astype(x.dtype, copy=False)
-
-
-@widening
-def _favor_vjp(
-    x: Any, projection: Any, *, is_query: bool, eps: float = 0.0
-) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:
-    a = as_float(x, "x")
-    check_ndim(a, "x", 1)
-    check_nonempty(a, "x")
-    given = as_float(projection, "projection", beside=a.dtype)
-    w = _check_projection(a, given)
-    as_bool(is_query, "is_query")
-    eps = as_number(eps, "eps", minimum=0.0)
-    rows = a if a.ndim > 1 else a[None]
-    phi, pull = features(rows, w, is_query, eps)
-
-    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray]:
-        gx, gw = pull(np.asarray(g, a.dtype).reshape(phi.shape))
-        return gx.reshape(a.shape), gw.astype(given.dtype, copy=False)
-
-    return phi.reshape(*a.shape[:-1], w.shape[0]), pullback
-
-
-@differentiable(_favor_vjp)
-def favor_features(x: Any, projection: Any, *, is_query: bool, eps: float = 0.0) -> np.ndarray:
-    """Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser.
-
-    m^(-1/2) · (exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser) + eps); the stabiliser is the maximum of x Wᵀ·D^(-1/4),
-    for queries over their row, for keys one per leading index; it is a constant in gradients.
-
-    Args:
-        x: (..., N, D) or (D,).
-        projection: W, (m, D), from `orthogonal_projection`.
-        is_query: Which stabiliser to use.
-        eps: Added to every feature; with 0 linear attention does not depend on the stabiliser.
-
-    Returns:
-        Features (..., N, m), not negative.
-
-    Source:
-        Choromanski et al. 2021, "Rethinking Attention with Performers", lemma 1 and eq. 5.
-
-    Example:
-        >>> import numpy as np, graphattend as ga
-        >>> w = ga.functional.orthogonal_projection(16, 4, seed=0)
-        >>> ga.functional.favor_features(np.ones((3, 4)), w, is_query=True).shape
-        (3, 16)
-    """
-    return _favor_vjp(x, projection, is_query=is_query, eps=eps)[0]
-
-
-def mix(
-    fq: np.ndarray, fk: np.ndarray, v: np.ndarray, is_causal: bool
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+def mix(fq: np.ndarray, fk: np.ndarray, v: np.ndarray, is_causal: bool) -> _Sums:
     """Σ_j (fq·fk_j) v_j / Σ_j fq·fk_j without the M×N matrix, and the pullback to fq, fk, v.
 
     Rows whose normaliser is zero give zeros.
     """
-    raw, pull_raw = (_causal if is_causal else _full)(fq, fk, _with_ones(v))
+    return _ratio((_causal if is_causal else _full)(fq, fk, _with_ones(v)))
+
+
+def _ratio(sums: _Sums) -> _Sums:
+    """Sums of values with a column of ones, divided by that column."""
+    raw, pull_raw = sums
     out, inverse = _normalised(raw)
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,14 +51,39 @@ def mix(
     return out, pullback
 
 
-def stable_mix(
-    hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-    """`attend_exponents`, or the M×N matrix where causal rows have no stabiliser in common; and the pullback."""
-    if not is_causal or shares_stabiliser(hk):
-        return attend_exponents(hq, hk, v, is_causal)
-    w, pull = exact_weights(hq, hk, causal_mask(hq.shape[-2], hk.shape[-2]))
-    return simd.matmul(w, v), lambda g: (*pull(simd.matmul_nt(g, v)), simd.matmul_tn(w, g))
+def attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool = False) -> _Sums:
+    """`mix` of features given by their logarithms, a key with -inf hidden; and the pullback to hq, hk, v.
+
+    The keys are shifted by their maximum in each feature, the queries by that and by their own maximum: the largest
+    term of a row is then 1. That costs one maximum over the keys and one over the features. Output and gradient have
+    the precision of `v`; the exponents may be in float64 where that is float32.
+    """
+    if not hq.dtype == hk.dtype == v.dtype:
+        return _attend_widened(hq, hk, v, is_causal)
+    if is_causal and not _shares_stabiliser(hk):
+        return _ratio(_causal_apart(hq, hk, _with_ones(v)))
+    top = _finite_top(hk, -2)
+    fk = simd.exp(hk - top)
+    seen = hq + top
+    fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
+    out, pull = _ratio((_causal if is_causal else _full)(fq, fk, _with_ones(v)))
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gq, gk, gv = pull(g)
+        return gq * fq, gk * fk, gv
+
+    return out, pullback
+
+
+def _attend_widened(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool) -> _Sums:
+    wide = np.result_type(hq, hk)
+    out, pull = attend_exponents(hq.astype(wide), hk.astype(wide), v.astype(wide), is_causal)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gq, gk, gv = pull(g.astype(wide))
+        return gq.astype(hq.dtype, copy=False), gk.astype(hk.dtype, copy=False), gv.astype(v.dtype)
+
+    return out.astype(v.dtype), pullback
 
 
 #: How far (in the exponent) what a causal row sees may lie below what it does not see, feature by feature: exp of it
@@ -194,30 +91,10 @@ def stable_mix(
 _CAUSAL_GAP: Final = {np.dtype(np.float32): 60.0, np.dtype(np.float64): 600.0}
 
 
-def shares_stabiliser(hk: np.ndarray) -> bool:
+def _shares_stabiliser(hk: np.ndarray) -> bool:
     """Whether one stabiliser per feature serves every causal row: what the first key has left is far from underflow."""
-    return bool((hk.max(axis=-2) - hk[..., 0, :] <= _CAUSAL_GAP[hk.dtype]).all())
-
-
-def attend_exponents(
-    hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool = False
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-    """`mix` of features given by their logarithms, a key with -inf hidden; and the pullback to hq, hk, v.
-
-    The keys are shifted by their maximum in each feature, the queries by that and by their own maximum: the largest
-    term of a row is then 1. That costs one maximum over the keys and one over the features.
-    """
-    top = _finite_top(hk, -2)
-    fk = simd.exp(hk - top)
-    seen = hq + top
-    fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
-    out, pull = mix(fq, fk, v, is_causal)
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gq, gk, gv = pull(g)
-        return gq * fq, gk * fk, gv
-
-    return out, pullback
+    first = hk[..., 0, :]
+    return bool(np.isfinite(first).all() and (hk.max(axis=-2) - first <= _CAUSAL_GAP[hk.dtype]).all())
 
 
 def log_kernel(hq: np.ndarray, hk: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, Any]]]:
@@ -256,16 +133,19 @@ def log_kernel(hq: np.ndarray, hk: np.ndarray) -> tuple[np.ndarray, Callable[[np
 def exact_weights(
     hq: np.ndarray, hk: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Weights (..., M, N) by the softmax of `log_kernel` over what each row sees, and the pullback to hq and hk."""
-    dtype = hq.dtype
+    """Weights (..., M, N) by the softmax of `log_kernel` over what each row sees, and the pullback to hq and hk.
+
+    In the precision of the exponents, in which the weights' gradient is expected, too.
+    """
+    dtype = np.result_type(hq, hk)
     s, pull = log_kernel(hq, hk)
     w = masked_softmax(s, mask)
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gq, gk = pull(softmax_pullback(w, g.astype(np.float64)))
-        return gq.astype(dtype), gk.astype(dtype)
+        gq, gk = pull(softmax_pullback(w, g.astype(np.float64, copy=False)))
+        return gq.astype(hq.dtype), gk.astype(hk.dtype)
 
-    return w.astype(dtype), pullback
+    return w.astype(dtype, copy=False), pullback
 
 
 def _finite_top(h: np.ndarray, axis: int) -> np.ndarray:
@@ -297,11 +177,11 @@ class KeyState(NamedTuple):
     top: np.ndarray
 
     @classmethod
-    def of(cls, k: np.ndarray, v: np.ndarray, projection: np.ndarray) -> KeyState:
+    def of(cls, k: np.ndarray, v: np.ndarray, directions: Directions, sharpness: float = 1.0) -> KeyState:
         """The state of keys (..., N, D) and values (..., N, E)."""
-        _, h = _exponents(k, projection, k.dtype.type(k.shape[-1] ** -0.25))
+        h, _ = exponents(k, directions, sharpness)
         top = h.max(axis=-2, keepdims=True)
-        return cls(simd.matmul_tn(np.exp(h - top), _with_ones(v)), top)
+        return cls(simd.matmul_tn(simd.exp(h - top), _with_ones(v.astype(h.dtype, copy=False))), top)
 
     def plus(self, other: KeyState) -> KeyState:
         """The state of the keys of both."""
@@ -309,14 +189,15 @@ class KeyState(NamedTuple):
         shrink, shrink_other = (np.exp(x.top - top).swapaxes(-1, -2) for x in (self, other))
         return KeyState(self.total * shrink + other.total * shrink_other, top)
 
-    def read(self, hq: np.ndarray) -> np.ndarray:
+    def read(self, hq: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
         """What queries with exponents (..., M, m) see: (..., M, E)."""
-        seen = hq + self.top.astype(hq.dtype, copy=False)
+        seen = hq + self.top
         fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
-        return _normalised(simd.matmul(fq, self.total.astype(hq.dtype, copy=False)))[0]
+        total = self.total.astype(fq.dtype, copy=False)
+        return _normalised(simd.matmul(fq, total))[0].astype(dtype, copy=False)
 
 
-def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
+def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> _Sums:
     state = simd.matmul_tn(fk, v)
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -330,7 +211,7 @@ def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Ca
 _BLOCK = 64
 
 
-def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
+def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> _Sums:
     m_rows, n_keys = fq.shape[-2], fk.shape[-2]
     batch = np.broadcast_shapes(fq.shape[:-2], fk.shape[:-2], v.shape[:-2])
     starts = range(0, m_rows, _BLOCK)
@@ -372,7 +253,126 @@ def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, 
     return out, pull
 
 
-@widening
+def _square(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> _Sums:
+    """`_full` by way of the products of queries and keys, which is less work for few of them."""
+    a = simd.matmul_nt(fq, fk)
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        ga = simd.matmul_nt(g, v)
+        return simd.matmul(ga, fk), simd.matmul_tn(ga, fq), simd.matmul_tn(a, g)
+
+    return simd.matmul(a, v), pull
+
+
+_View = Callable[[np.ndarray], np.ndarray]
+
+
+def _halves(m_rows: int, n_keys: int) -> Iterator[tuple[_View, _View]]:
+    """All pairs (i, j) with j <= i, as blocks whose rows all see all their keys: views of the rows and of the keys.
+
+    These are each row with its own key, then the second half of every block of 2, 4, 8, … rows with the keys of the
+    first half, then the rows beyond the last key.
+    """
+    n = min(m_rows, n_keys)
+
+    def cut(start: int, count: int, keys: int, rows: int) -> tuple[_View, _View]:
+        def blocks(x: np.ndarray) -> np.ndarray:
+            part = x[..., start : start + count * (keys + rows), :]
+            return part.reshape(*x.shape[:-2], count, keys + rows, x.shape[-1])
+
+        return lambda x: blocks(x)[..., keys:, :], lambda x: blocks(x)[..., :keys, :]
+
+    yield lambda x: x[..., :n, None, :], lambda x: x[..., :n, None, :]
+    half = 1
+    while half < n:
+        whole, rest = divmod(n, 2 * half)
+        if whole:
+            yield cut(0, whole, half, half)
+        if rest > half:
+            yield cut(2 * half * whole, 1, half, rest - half)
+        half *= 2
+    if m_rows > n:
+        yield lambda x: x[..., n:, :], lambda x: x
+
+
+def _causal_apart(hq: np.ndarray, hk: np.ndarray, v: np.ndarray) -> _Sums:
+    """`_causal` of features given by their logarithms, each row measured against the largest term that it sees.
+
+    Every block of `_halves` has stabilisers of its own, which its rows see, so that nothing overflows and nothing is
+    lost beside what a row does not see. Memory stays linear in the rows, time grows with N log N.
+    """
+    m_rows, n_keys, width = hq.shape[-2], hk.shape[-2], hk.shape[-1]
+    batch = np.broadcast_shapes(hq.shape[:-2], hk.shape[:-2], v.shape[:-2])
+    so_far = np.maximum.accumulate(hk[..., :m_rows, :], axis=-2)[..., np.minimum(np.arange(m_rows), n_keys - 1), :]
+    low = hq - _finite_top(hq + so_far, -1)
+
+    def parts() -> Iterator[tuple[_View, _View, np.ndarray, np.ndarray, _Sums]]:
+        for rows, keys in _halves(m_rows, n_keys):
+            k = keys(hk)
+            top = k.max(axis=-2, keepdims=True)
+            fq, fk = simd.exp(rows(low) + top), simd.exp(k - np.where(np.isneginf(top), k.dtype.type(0), top))
+            yield rows, keys, fq, fk, (_square if k.shape[-2] < width else _full)(fq, fk, keys(v))
+
+    out = np.zeros((*batch, m_rows, v.shape[-1]), v.dtype)
+    for rows, _, _, _, (raw, _) in parts():
+        rows(out)[...] += raw
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        gq, gk, gv = (np.zeros((*batch, *a.shape[-2:]), v.dtype) for a in (hq, hk, v))
+        for rows, keys, fq, fk, (_, pull_part) in parts():
+            part_q, part_k, part_v = pull_part(rows(g))
+            rows(gq)[...] += part_q * fq
+            keys(gk)[...] += part_k * fk
+            keys(gv)[...] += part_v
+        return gq, gk, gv
+
+    return out, pull
+
+
+_Rule = tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, ...]]]
+
+
+def _linear(q: np.ndarray, k: np.ndarray, v: np.ndarray, is_causal: bool, directions: Directions, eps: float) -> _Rule:
+    """Linear attention of checked arrays, and the pullback to them and to the directions."""
+    fq, pull_q = exponents(q, directions) if eps == 0 else features(q, directions, True, eps)
+    fk, pull_k = exponents(k, directions) if eps == 0 else features(k, directions, False, eps)
+    out, pull = (mix if eps else attend_exponents)(fq, fk, v, is_causal)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, ...]:
+        gfq, gfk, gv = pull(g)
+        gq, gw_q = pull_q(unbroadcast(gfq, fq.shape))
+        gk, gw_k = pull_k(unbroadcast(gfk, fk.shape))
+        return gq, gk, unbroadcast(gv, v.shape), gw_q + gw_k
+
+    return out, pullback
+
+
+def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.ndarray) -> _Rule:
+    """Causal rows up to each key that holds rubbish are computed without it and all that comes later."""
+    m_rows = q.shape[-2]
+    bad = np.unique(np.concatenate([np.nonzero(rubbish(x))[-1] for x in (k, v)]))
+    ends = [int(i) for i in bad if 0 < i < m_rows] + [m_rows]
+    parts = [run(q[..., :end, :], k[..., :end, :], v[..., :end, :], True) for end in ends]
+    starts = [0, *ends[:-1]]
+    out = np.concatenate([o[..., start:, :] for start, (o, _) in zip(starts, parts, strict=True)], axis=-2)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, ...]:
+        gq, gk, gv = (np.zeros_like(x) for x in (q, k, v))
+        gw: Any = 0
+        for start, end, (_, pull) in zip(starts, ends, parts, strict=True):
+            mine = g[..., :end, :].copy()
+            mine[..., :start, :] = 0
+            part_q, part_k, part_v, part_w = pull(mine)
+            gq[..., start:end, :] = part_q[..., start:, :]
+            gk[..., :end, :] += part_k
+            gv[..., :end, :] += part_v
+            gw = gw + part_w
+        return gq, gk, gv, gw
+
+    return out, pullback
+
+
+@float64_fallback
 def _linear_attention_vjp(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
@@ -387,18 +387,16 @@ def _linear_attention_vjp(
     q, k, v = common_dtype(q, k, v)
     rows = q if q.ndim > 1 else q[None]
     broadcast_shapes("query, key, value", rows.shape[:-2], k.shape[:-2], v.shape[:-2])
-    w = _check_projection(q, projection)
-    as_bool(is_causal, "is_causal")
-    eps = as_number(eps, "eps", minimum=0.0)
-    fq, pull_q = exponents(rows, w) if eps == 0 else features(rows, w, True, eps)
-    fk, pull_k = exponents(k, w) if eps == 0 else features(k, w, False, eps)
-    out, pull = mix(fq, fk, v, is_causal) if eps else stable_mix(fq, fk, v, is_causal)
+    w = check_projection(q, projection)
+    run = functools.partial(_linear, directions=w, eps=as_number(eps, "eps", minimum=0.0))
+    if as_bool(is_causal, "is_causal") and holds_rubbish(k, v):
+        out, pull = _in_prefixes(run, rows, k, v)
+    else:
+        out, pull = run(rows, k, v, is_causal)
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        gfq, gfk, gv = pull(np.asarray(g, q.dtype).reshape(out.shape))
-        gq, gw_q = pull_q(unbroadcast(gfq, fq.shape))
-        gk, gw_k = pull_k(unbroadcast(gfk, fk.shape))
-        return gq.reshape(q.shape), gk, unbroadcast(gv, v.shape), gw_q + gw_k
+        gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
+        return gq.reshape(q.shape), gk, gv, gw
 
     return out if q.ndim > 1 else out[..., 0, :], pullback
 
@@ -419,8 +417,9 @@ def linear_attention(
             measured against the stabiliser of `favor_features`, which is one for all keys.
 
     Returns:
-        (..., M, E). Where later keys lie so far above the first one that float32 (e^60) or float64 (e^600)
-        cannot hold both, the causal form makes the M×N matrix.
+        (..., M, E). Where float32 would not hold the exponents to 1e-5 (long vectors), they and the sums are computed
+        in float64. Where later keys lie so far above the first one that a float (e^60 in float32, e^600 in float64)
+        cannot hold both, the causal form goes over the keys log₂(N) times instead of once.
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, as_index, check_ndim
+from .._float64_fallback import float64_fallback
+from .._validate import all_finite, as_float, as_index, check_ndim
 from .._vjp import differentiable
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
-from ._widening import widening
 
 
 def masked_softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
@@ -20,13 +20,22 @@ def masked_softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         return simd.softmax(scores)
     if mask.dtype == np.bool_:
         return simd.softmax(np.where(mask, scores, scores.dtype.type(-np.inf)))
-    return simd.softmax((scores + mask).astype(scores.dtype, copy=False))
+    total = (scores + mask).astype(scores.dtype, copy=False)
+    np.copyto(total, -np.inf, where=np.isneginf(mask))  # a score of infinity or NaN is hidden, too
+    return simd.softmax(total)
 
 
 def softmax_pullback(w: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """Gradient of the scores, given the weights `w` and the gradient `g` of the weights."""
+    """Gradient of the scores, given the weights `w` and the gradient `g` of the weights.
+
+    Where a weight is zero, its gradient does not count, even if it is infinity or NaN.
+    """
     gs: np.ndarray = w * g
-    gs -= w * gs.sum(axis=-1, keepdims=True)
+    total = gs.sum(axis=-1, keepdims=True)
+    if not np.isfinite(total).all():
+        gs = np.where(w == 0, gs.dtype.type(0), gs)
+        total = gs.sum(axis=-1, keepdims=True)
+    gs -= w * total
     return gs
 
 
@@ -39,7 +48,7 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
     return int(axis)
 
 
-@widening
+@float64_fallback
 def _softmax_vjp(x: Any, *, axis: int = -1) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray]]]:
     x = as_float(x, "x")
     check_ndim(x, "x", 1)
@@ -103,7 +112,7 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
     return ptr
 
 
-@widening
+@float64_fallback
 def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
     scores = as_float(scores, "scores")
     check_ndim(scores, "scores", 1)
@@ -112,6 +121,8 @@ def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
         gs = w * np.asarray(g, w.dtype)
+        if not all_finite(gs):  # where a weight is zero, its gradient does not count
+            gs = np.where(w == 0, w.dtype.type(0), gs)
         total = simd.segment_sum(gs, ptr)
         return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
 

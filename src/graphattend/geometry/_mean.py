@@ -178,7 +178,7 @@ def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations
         step = space.step(m, logs, lengths, gradient)
         longest = space.norm(m, step)
         limit = tolerance + space.resolution(m)
-        if np.all(longest <= limit):
+        if np.all((longest <= limit) | np.isnan(longest)):  # NaN passes, and does not hold up the others
             return m
         trial = space.move(m, length[..., None] * step)
         trial_logs, trial_lengths = space.logs(trial)

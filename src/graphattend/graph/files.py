@@ -10,10 +10,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _validate as check
-from ..errors import InvalidConfigError
+from ..errors import AttentionError, InvalidConfigError
 from ..storage import load_errors, write_atomically
 from ..storage_checks import Refused
 from .formats import COMPRESSIONS, FOLDERS, FORMATS, Format
+from .formats._writing import cannot, same
 from .formats.edge_table import EdgeTable, Wanted
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _SIGNS = (
 )
 
 
+#: Formats that hold everything, exactly.
+_COMPLETE = (".npz", ".json")
+
+
 class Told(NamedTuple):
     """A graph, and whether its edges are directed as the caller or the file says; None where neither does."""
 
@@ -44,20 +49,15 @@ class Told(NamedTuple):
 
 def read(path: Any, directed: Any = None, weights: Any = None, edge_features: Any = None, format: Any = None) -> Told:
     """See `NeighborGraph.read`."""
-    name = _as_path(path)
+    name = as_path(path)
     wanted = as_wanted(directed, weights, edge_features)
-    suffixes = None if format is None else _as_format(format)
+    chosen = None if format is None else _as_format(format)
     with load_errors(name):
-        mode = os.stat(name).st_mode
-        if stat.S_ISDIR(mode):
+        if os.path.isdir(name):
             return _told(_folder(name), wanted)
-        if not stat.S_ISREG(mode):  # a pipe or device could block or never end
-            raise Refused("is not a regular file")
         suffix, compression = suffixes_of(name)
-        form = _format(suffixes or suffix)
-        with open(name, "rb") as file:
-            data = file.read(form.max_bytes + 1)
-        return _parsed(data, form, compression, wanted)
+        form = _format(chosen or suffix)
+        return _told(form.read(content_of(name, compression, form.max_bytes)), wanted)
 
 
 def parse(
@@ -88,7 +88,8 @@ def parse(
         if suffix is None:
             plain = data if compression is None else COMPRESSIONS[compression].expand(data, 1 << 16)
             suffix = next(s for s, sign in _SIGNS if re.match(sign, plain.removeprefix(b"\xef\xbb\xbf")))
-        return _parsed(data, _format(suffix), compression, wanted)
+        form = _format(suffix)
+        return _told(form.read(_expanded(data, compression, form.max_bytes)), wanted)
 
 
 def as_wanted(directed: Any, weights: Any, edge_features: Any) -> Wanted:
@@ -110,21 +111,30 @@ def suffixes_of(name: str) -> tuple[str, str | None]:
     """The suffix that says the format, and that of the compression around it, if any."""
     path = PurePath(name)
     last = path.suffix.lower()
-    if last == ".graph" and path.name.startswith("ind."):  # METIS's graphs have this suffix, too
+    if re.search(r"\bind\.[^.]+\.graph$", path.name):  # METIS's graphs have this suffix, too
         return ".planetoid", None
     return (PurePath(path.stem).suffix.lower(), last) if last in COMPRESSIONS else (last, None)
 
 
-def _parsed(data: bytes, form: Format, compression: str | None, wanted: Wanted) -> Told:
+def content_of(name: str, compression: str | None, limit: int) -> bytes:
+    """What a file holds, expanded; at most so many bytes."""
+    if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe or device could block or never end
+        raise Refused("is not a regular file")
+    with open(name, "rb") as file:
+        return _expanded(file.read(limit + 1), compression, limit)
+
+
+def _expanded(data: bytes, compression: str | None, limit: int) -> bytes:
     if not data:
         raise Refused("is empty")
-    if len(data) <= form.max_bytes and compression is not None:
-        data = COMPRESSIONS[compression].expand(data, form.max_bytes)
-    if len(data) > form.max_bytes:
-        raise Refused(f"larger than the limit of {form.max_bytes} bytes")
-    if compression is None and (found := next((s for s, c in COMPRESSIONS.items() if data.startswith(c.magic)), None)):
+    found = next((s for s, c in COMPRESSIONS.items() if data.startswith(c.magic)), None)
+    if compression is None and found is not None:
         raise Refused(f"is compressed; a name ending in {found} would tell")
-    return _told(form.read(data), wanted)
+    if compression is not None and len(data) <= limit:
+        data = COMPRESSIONS[compression].expand(data, limit)
+    if len(data) > limit:
+        raise Refused(f"larger than the limit of {limit} bytes")
+    return data
 
 
 def _told(table: EdgeTable, wanted: Wanted) -> Told:
@@ -154,18 +164,29 @@ def _folder(name: str) -> EdgeTable:
 
 def save(graph: NeighborGraph, path: Any) -> None:
     """See `NeighborGraph.write`."""
-    name = _as_path(path)
+    name = as_path(path)
     suffix, compression = suffixes_of(name)
     write = FORMATS[suffix].write if suffix in FORMATS else None
     if write is None:
         expected = "a name ending in " + " or ".join(s for s, form in FORMATS.items() if form.write is not None)
         raise InvalidConfigError.of("path", expected, name, got=f"{name!r}")
     data = write(graph)
+    if suffix not in _COMPLETE and not _comes_back(graph, data, FORMATS[suffix]):
+        raise cannot(suffix, "all of this graph, such as nodes without edges or names like its own signs")
     with load_errors(name):
         write_atomically(name, data if compression is None else COMPRESSIONS[compression].compress(data))
 
 
-def _as_path(path: Any) -> str:
+def _comes_back(graph: NeighborGraph, data: bytes, form: Format) -> bool:
+    """Whether the content is read as the graph that it was written from."""
+    try:
+        return same(graph, form.read(data).graph(Wanted()))
+    except (Refused, AttentionError):
+        return False
+
+
+def as_path(path: Any) -> str:
+    """The path as text."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidConfigError.of("path", "a path", type(path).__name__)
     return os.fsdecode(path)

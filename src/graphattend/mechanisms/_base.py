@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import steady, steady_gradients
 from .._validate import as_float, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
@@ -31,9 +32,9 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ._builder import Builder
 from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._hidden import apart, visible_nodes, without_rubbish
 from ._inputs import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
-from ._overflow import double, steady, steady_gradients
-from ._prepared import Prepared, prepare, use
+from ._prepared import Prepared, prepare, use, use_anew
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -115,6 +116,11 @@ class Attention(Configured):
     def output_manifold(self) -> Any:
         """The manifold that the output lies on, or None for a flat space."""
         return None
+
+    @property
+    def sees_all_nodes(self) -> bool:
+        """Whether `attend` looks beyond the neighbours, so that no node is hidden from it."""
+        return False
 
     @property
     def input_manifolds(self) -> tuple[Any, ...]:
@@ -242,6 +248,9 @@ class Attention(Configured):
         inputs = check_inputs(expected, query, keys, values, attn_mask, metadata, weights_only=weights_only)
         if inputs.metadata:
             self._check_metadata(inputs.metadata)
+        # Prepared keys, of which `finite` is known, know as well whether they hold rubbish.
+        if finite and (inputs.mask is not None or self.is_causal):
+            return without_rubbish(inputs, self.heads, self.is_causal)
         return inputs
 
     def _drop(self, shape: tuple[int, ...], call: Call, dtype: np.dtype[Any]) -> np.ndarray | None:
@@ -293,7 +302,7 @@ class Attention(Configured):
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
             out, weights, _ = steady(
-                self._run, x, call, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
+                self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if x.single:
             out = out[..., 0, :]
@@ -301,6 +310,10 @@ class Attention(Configured):
         return (out, weights) if need_weights else out
 
     __call__ = forward
+
+    def _run_seen(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        """`_run` where rows may see different rubbish."""
+        return self._run(x, call) if self.check_finite else apart(self, x, call)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -332,15 +345,18 @@ class Attention(Configured):
     def _use_steady(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Any, Any, Inputs]:
         """Output, weights and inputs of a query over prepared keys and values; see `steady`."""
         q = as_float(query, "query", beside=prepared.keys.dtype)
+        anew = (call.get("attn_mask") is not None or self.is_causal) and prepared.holds_rubbish
 
         def compute(q: np.ndarray) -> tuple[Any, Any, Inputs]:
-            x, out, weights = self._use(q, prepared, values, **call)
+            # What was prepared does not know what this call hides.
+            x, out, weights = (
+                use_anew(self, q, prepared, values, **call) if anew else self._use(q, prepared, values, **call)
+            )
             return out, weights, x
 
         return steady(
             compute,
             q,
-            widen=lambda q: q.astype(np.float64),
             inputs=(q, prepared.keys),
             dtype=np.result_type(q, prepared.keys),
             finite=self.check_finite,
@@ -392,7 +408,7 @@ class Attention(Configured):
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
             weighted = Call(need_weights=True)
             _, weights, _ = steady(
-                self._run, x, weighted, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
+                self._run_seen, x, weighted, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
@@ -435,12 +451,10 @@ class Attention(Configured):
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._run(x, call)
+            out, weights, pull = self._run_seen(x, call)
             return out, weights, pull, out.dtype
 
-        out, weights, pull, inner = steady(
-            run, x, widen=double, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite
-        )
+        out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -464,7 +478,7 @@ class Attention(Configured):
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            return steady_gradients(dtype, lambda: gradients(grad_output, grad_weights), finite=self.check_finite)
+            return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
 
         return out, weights, pullback
 
@@ -510,21 +524,26 @@ class Attention(Configured):
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
         floats = dict(zip(found, as_floats(found, *found.values()), strict=True))
-        given = [floats.get(n) for n, _ in named]
+        given = tuple(floats.get(n) for n, _ in named)
         dtype = np.result_type(*(a.dtype for a in given if a is not None))
 
+        shown = visible_nodes(self, graph, given)
         out, weights, pull = steady(
             lambda arrays: self._attend(graph, arrays[0], arrays[1], arrays[2], call),
-            given,
-            widen=lambda arrays: [None if a is None else a.astype(np.float64) for a in arrays],
-            inputs=tuple(given),
+            shown,
+            inputs=shown,
             dtype=dtype,
             finite=self.check_finite,
             argument="queries, keys",
         )
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            return steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
+            from ._attend import defaulted
+
+            g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
+            if shown is given:
+                return g
+            return defaulted(g.query, g.keys, g.values, g.parameters, g.metadata, values is None, keys is None)
 
         return out, weights, pullback
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    all_finite,
     as_bool,
     as_float,
     as_floats,
@@ -26,6 +27,7 @@ from .._validate import (
 from .._vjp import unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from ..functional.attention import fit_mask
+from ..functional.hidden import holds_rubbish
 from ..graph.metadata import GraphMetadata, NodeMetadata
 
 #: Metadata that are real numbers per key, with how many axes a single key's entry has.
@@ -35,7 +37,10 @@ DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_feat
 
 
 class Inputs(NamedTuple):
-    """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes."""
+    """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes.
+
+    `tame` says that keys and values are known to hold no rubbish that the mask would have to hide.
+    """
 
     q: np.ndarray
     k: np.ndarray
@@ -44,6 +49,7 @@ class Inputs(NamedTuple):
     metadata: Mapping[str, np.ndarray]
     batch: tuple[int, ...]
     single: bool
+    tame: bool = False
 
 
 class Expected(NamedTuple):
@@ -127,8 +133,10 @@ def check_inputs(
             check_length(v, "values", -2, k.shape[-2], "one value per key")
         if v.shape[-1] != dim and not any_value_width:
             check_length(v, "values", -1, dim, "the mechanism's dim")
-    if finite:
-        for name, x, _ in named:
+    tame = finite and attn_mask is not None and not holds_rubbish(k, v)
+    scanned = named[:1] if tame else named
+    if finite and not all_finite(*[x for _, x, _ in scanned]):
+        for name, x, _ in scanned:
             check_finite(x, name)
     if q.dtype != k.dtype or (v is not None and v.dtype != q.dtype):
         q, k, *rest = common_dtype(*[x for _, x, _ in named])
@@ -146,7 +154,7 @@ def check_inputs(
     meta: Mapping[str, np.ndarray] = {}
     if metadata is not None or needs:
         meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
-    return Inputs(q, k, v, mask, meta, batch, single)
+    return Inputs(q, k, v, mask, meta, batch, single, tame)
 
 
 def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:

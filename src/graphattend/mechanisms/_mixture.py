@@ -105,6 +105,11 @@ class Routed(Attention):
         return tuple(m.rows_are_positions for m in self._members)
 
     @property
+    def sees_all_nodes(self) -> bool:
+        """Whether that holds for any of the experts."""
+        return any(m.sees_all_nodes for m in self._members)
+
+    @property
     def input_manifolds(self) -> tuple[Any, ...]:
         """Those of the experts, which share their inputs."""
         return tuple(space for m in self._members for space in m.input_manifolds)
@@ -258,7 +263,8 @@ class Routed(Attention):
         self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
-        for member in self._members:  # before the graph is cut into the rows of each expert
+        members = [_trusting(m) for m in self._members]
+        for member in members:  # before the graph is cut into the rows of each expert
             if graph.edge_features is not None and "edge_features" in member.needed + member.used:
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
@@ -268,7 +274,7 @@ class Routed(Attention):
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
         row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
-        for i, member in enumerate(self._members):
+        for i, member in enumerate(members):
             chosen = gates.shares[:, i] != 0
             if self.all_in_backward and call.differentiate:
                 chosen = np.ones_like(chosen)
@@ -319,6 +325,14 @@ class Routed(Attention):
             if "latent_keys" in m.needed:
                 return m._node_metadata(graph, node, row, keys, values)
         return super()._node_metadata(graph, node, row, keys, values)
+
+
+def _trusting(member: Attention) -> Attention:
+    """An expert that does not look for NaN once more: it was refused, or wanted, where the nodes were checked."""
+    other = copy.copy(member)
+    object.__setattr__(other, "check_finite", False)
+    vars(other).pop("_expected", None)  # as it was derived
+    return other
 
 
 def _adds_edges(i: int, member: Attention) -> UnsupportedError:

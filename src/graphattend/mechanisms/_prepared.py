@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
+from ..functional.hidden import holds_rubbish
 from ._inputs import Call, Inputs, check_inputs
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ class Prepared(Frozen):
     keys: np.ndarray
     values: np.ndarray
     projected: tuple[Any, ...]
+
+    @cached_property
+    def holds_rubbish(self) -> bool:
+        """Whether keys or values hold NaN, infinity or numbers whose products overflow, which a mask may hide."""
+        return holds_rubbish(self.keys, self.values)
 
     def check_owner(self, attn: Attention) -> None:
         """Refuse the preparation of another mechanism, or of one with other parameters."""
@@ -104,6 +111,26 @@ def use(
     drop = attn._drop_weights(x, call) if call.training else None
     mixed, weights, _ = attn._core(q, k, None if weights_only else v, x.mask, x.metadata, p, drop, need_weights)
     return x, None if weights_only else attn._finish(mixed, p)[0], weights
+
+
+def use_anew(
+    attn: Attention,
+    query: Any,
+    prepared: Prepared,
+    values: Any,
+    *,
+    attn_mask: Any = None,
+    metadata: Any = None,
+    need_weights: bool = True,
+    training: Any = False,
+    rng: Any = None,
+    weights_only: bool = False,
+) -> tuple[Inputs, Any, Any]:
+    """`use` without what was prepared, of keys that hold rubbish: that does not know what this call hides."""
+    q = check_query(attn, query, prepared, values)
+    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata)
+    out, weights, _ = attn._run_seen(x._replace(v=None) if weights_only else x, Call(need_weights, training, rng))
+    return x, out, weights
 
 
 def check_query(attn: Attention, query: Any, prepared: Prepared, values: Any) -> np.ndarray:

@@ -133,6 +133,11 @@ class CrossSpaceAttention(DotProduct):
         object.__setattr__(other, "_given", graph)
         return other
 
+    @property
+    def sees_all_nodes(self) -> bool:
+        """Unless `with_latent_graph` gave the latent neighbours, they are searched among all nodes."""
+        return True
+
     def _neighbors(self, keys: np.ndarray) -> NeighborGraph:
         """The latent neighbours of all nodes: those given, or the nearest, searched once for the same keys."""
         if self._given is not None:

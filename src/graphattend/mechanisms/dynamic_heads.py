@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Params
@@ -141,7 +142,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
             c = pull_c(g * gate, g_weights)
             g_gate = (g * out).sum(axis=-1, keepdims=True)
-            g_gate = np.broadcast_to(g_gate, (*c.q.shape[:-1], 1))
+            # The kernel's gradient has the axes of the queries alone, the composed one those of the whole batch.
+            shape = (*c.q.shape[:-1], 1)
+            g_gate = unbroadcast(np.broadcast_to(g_gate, np.broadcast_shapes(g_gate.shape, shape)), shape)
             return c._replace(q=np.concatenate([c.q, g_gate], axis=-1))
 
         return None if out is None else out * gate, w, pullback

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from .. import simd
 from .._validate import as_bool, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.attention import causal_mask
-from ..functional.linear import KeyState, attend_exponents, draw_projection, exact_weights, exponents, shares_stabiliser
+from ..functional.favor import Directions, draw_projection, exponents
+from ..functional.linear import KeyState, attend_exponents, exact_weights
 from ._base import Attention
 from ._budget import reserve
 from ._gradients import CoreGradients, CoreResult, Params
@@ -40,6 +42,11 @@ class PreparedState(Prepared):
 
     state: KeyState
     streamed: bool = False
+
+    @cached_property
+    def holds_rubbish(self) -> bool:
+        """As for all prepared keys; a streamed state has none that a mask could hide."""
+        return not self.streamed and super().holds_rubbish
 
     def extended(self, keys: Any, values: Any) -> PreparedState:
         """The state after more keys have come; this one stays as it is. Time and memory do not grow.
@@ -71,8 +78,7 @@ class PreparedState(Prepared):
 
 
 def _state(attn: Any, k: np.ndarray, v: np.ndarray) -> KeyState:
-    shrink = k.dtype.type(attn.temperature**-0.5)
-    return KeyState.of(k * shrink, v, attn._params(k.dtype)["projection"])
+    return KeyState.of(k, v, attn._directions(), attn.temperature**-0.5)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,65 +187,81 @@ class LinearAttention(Attention):
         x = self._check(q, prepared.keys, prepared.values, None, call.get("metadata"), finite=False)
         if exact or (x.q.dtype != prepared.keys.dtype and not prepared.streamed):
             return super()._use(query, prepared, values, **call)
-        shrink = x.q.dtype.type(self.temperature**-0.5)
-        hq, _ = exponents(x.q * shrink, self._params(x.q.dtype)["projection"])
-        return x, prepared.state.read(hq), None
+        hq, _ = exponents(x.q, self._directions(), self.temperature**-0.5)
+        return x, prepared.state.read(hq, x.q.dtype), None
+
+    def _directions(self) -> Directions:
+        cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
+        found: Directions | None = cast.get(Directions)
+        if found is None:
+            found = cast[Directions] = Directions.of(self._params(np.dtype(np.float64))["projection"])
+        return found
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        w = p["projection"]
-        shrink = q.dtype.type(self.temperature**-0.5)
-        hq, pull_q = exponents(q * shrink, w)
-        hk, pull_k = exponents(k * shrink, w)
+        directions, sharpness = self._directions(), self.temperature**-0.5
+        (hq, pull_q), (hk, pull_k) = exponents(q, directions, sharpness), exponents(k, directions, sharpness)
 
         def pull(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
             (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
-            return gx_q * shrink, gx_k * shrink, gv, {"projection": gw_q + gw_k}
+            return gx_q, gx_k, gv, {"projection": gw_q + gw_k}
 
         return (hq, hk, v), pull
 
     def _core(
         self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
     ) -> CoreResult:
+        dtype = p["projection"].dtype  # that of the call; exponents may be in float64
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
         if v is None or drop is not None or need_weights or not alike:
-            return self._quadratic(q, k, v, mask, drop)
-        hidden = None if mask is None else _log_factor(mask, q.dtype)
+            return self._quadratic(q, k, v, mask, drop, dtype)
+        hidden = None if mask is None else _log_factor(mask)
         if hidden is not None:
             hidden = hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2)
         seen = k if hidden is None else k + hidden
-        if self.is_causal and not shares_stabiliser(seen):
-            return self._quadratic(q, k, v, mask, None)
         out, pull = attend_exponents(q, seen, v, self.is_causal)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
             if g_weights is not None:
-                return self._quadratic(q, k, v, mask, None)[2](g, g_weights)
+                return self._quadratic(q, k, v, mask, None, dtype)[2](g, g_weights)
             return CoreGradients(*pull(g), {}, {})
 
         return out, None, pullback
 
-    def _quadratic(self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any) -> CoreResult:
+    def _quadratic(
+        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any, dtype: np.dtype[Any]
+    ) -> CoreResult:
         """The same with the M×N matrix of weights."""
         if self.is_causal:
             seen = causal_mask(q.shape[-2], k.shape[-2])
-            mask = seen if mask is None else np.where(seen, _log_factor(mask, q.dtype), -np.inf)
+            mask = seen if mask is None else np.where(seen, _log_factor(mask), -np.inf)
         w, pull = exact_weights(q, k, mask)
         wd = w if drop is None else w * drop
-        out = None if v is None else simd.matmul(wd, v)
+        if v is None:
+            return None, wd.astype(dtype), lambda *_: None  # type: ignore[return-value]
+        wide = v.astype(w.dtype)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-            gw = simd.matmul_nt(g, v)
+            g = g.astype(w.dtype)
+            gw = simd.matmul_nt(g, wide)
             if g_weights is not None:
                 gw = gw + g_weights
             if drop is not None:
                 gw = gw * drop
-            return CoreGradients(*pull(gw), simd.matmul_tn(wd, g), {}, {})
+            return CoreGradients(*pull(gw), simd.matmul_tn(wd, g).astype(dtype), {}, {})
 
-        return out, wd, pullback
+        return simd.matmul(wd, wide).astype(dtype), wd.astype(dtype), pullback
 
 
-def _log_factor(mask: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+#: Beyond this, what float32 rounds off the sum of an exponent and a mask would be seen in the output.
+_MASK_REACH: Final = 16.0
+
+
+def _log_factor(mask: np.ndarray) -> np.ndarray:
     """What a mask adds to the logarithms of the estimated exponentials."""
-    return np.where(mask, 0, -np.inf).astype(dtype) if mask.dtype == np.bool_ else mask.astype(dtype)
+    if mask.dtype == np.bool_:
+        return np.where(mask, np.float32(0), np.float32(-np.inf))
+    if np.abs(mask, where=~np.isneginf(mask), out=np.zeros_like(mask)).max() <= _MASK_REACH:
+        return mask
+    return mask.astype(np.float64)

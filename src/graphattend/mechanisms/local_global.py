@@ -105,6 +105,8 @@ class LocalGlobalAttention(DotProduct):
             return None
         if type(keys) is not np.ndarray or type(values) is not np.ndarray or keys.ndim != 2 or values.ndim != 2:
             return None
+        if not query.dtype == keys.dtype == values.dtype:
+            return None
         n = keys.shape[0]
         if values.shape[0] != n or (self.global_nodes and self.global_nodes[-1] >= n):
             return None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import steady
 from .._validate import as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
@@ -20,7 +21,6 @@ from ._dot import flash_core, scaled_dot
 from ._gradients import CoreResult, Grads, Params
 from ._inputs import Call, Inputs
 from ._options import divide_heads, option
-from ._overflow import double, steady
 from ._prepared import Prepared
 
 
@@ -88,14 +88,14 @@ class MultiHeadAttention(Attention):
         return p
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        if type(query) is not np.ndarray or query.dtype != np.float32 or query.shape != (self.dim,):
+        if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         p = self._params(query.dtype)
         return simd.multi_head_single(query, keys, values, p, self.num_heads, self._factor, self.check_finite)
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         # The keys are projected already: nothing needs to be folded.
-        if type(query) is not np.ndarray or query.dtype != np.float32 or query.shape != (self.dim,):
+        if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         k, v = prepared.projected
         return simd.multi_head_projected(query, k, v, self._params(query.dtype), self._factor, self.check_finite)
@@ -229,5 +229,5 @@ class MultiHeadAttention(Attention):
             (q, k, v), _ = self._project(x.q, x.k, x.v, p)
             return (self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :],)
 
-        (out,) = steady(compute, x, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        (out,) = steady(compute, x, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)

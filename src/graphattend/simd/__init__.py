@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .. import _range, _validate
+from .. import _float64_fallback, _validate
 from . import backends, numpy_ops
 from .thresholds import MATMUL_IN_BLAS
 
@@ -29,7 +29,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: `kernel_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
 _kernels: Any = None
-_FLOAT32 = np.dtype(np.float32)
 
 
 def _op(reference: F) -> F:
@@ -105,7 +104,7 @@ def attention_vjp(
 
 def has_kernels(dtype: np.dtype[Any]) -> bool:
     """Whether fused kernels run on arrays of this dtype; the NumPy formulations are better called one by one."""
-    return _kernels is not None and dtype == np.float32
+    return _kernels is not None and dtype in _kernels.DTYPES
 
 
 def _plain(query: Any, keys: Any, values: Any) -> bool:
@@ -127,7 +126,7 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     out: np.ndarray
     try:
         if query.ndim == 1:
-            out = np.empty(values.shape[1], _FLOAT32)
+            out = np.empty(values.shape[1], values.dtype)
             finite = _kernels._k.attend_one(query, keys, values, out, scale)
         elif query.ndim == 2:
             out, _, finite = _kernels.attention(query, keys, values, scale=scale) or (query, None, None)
@@ -297,7 +296,7 @@ def _activate(backend: backends.Backend) -> None:
         kernel_ops.use(backend.kernels)
         _kernels = kernel_ops
         finite = backend.kernels.finite
-    _range.set_kernels(backend.kernels is not None)
+    _float64_fallback.set_kernels(backend.kernels is not None)
     _validate.set_finite_test(finite)
 
 

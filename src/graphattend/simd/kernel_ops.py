@@ -1,9 +1,9 @@
 """The fused kernels of any host: named as in `numpy_ops`, each returning None where the kernel does not apply.
 
-The kernels are compiled from `kernels/*.c` and check their arguments themselves (see `kernels/args.h`): dtype,
-layout, alignment, overlap. What they cannot take (float64, a strided last axis, nothing to do) comes back as None,
-and the caller falls back to NumPy. Contradictory shapes raise ValueError; the validation before them should have
-refused those.
+The kernels are compiled from `kernels/*.c`, once for float32 and once for float64, and check their arguments
+themselves as `kernels/kernels.def` declares them: dtype, layout, alignment, overlap. What they cannot take (two
+dtypes in one call, a strided last axis, nothing to do) comes back as None, and the caller falls back to NumPy.
+Contradictory shapes raise ValueError; the validation before them should have refused those.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from . import numpy_ops
 from .thresholds import MATMUL_IN_BLAS, MATMUL_MIN_WORK
 
 Array = np.ndarray
-_F4 = np.dtype(np.float32)
+#: The dtypes that the kernels are compiled for.
+DTYPES: Final = (np.dtype(np.float32), np.dtype(np.float64))
 
 _k: Any = None
 _empty = np.empty
@@ -77,20 +78,20 @@ def matmul_tn(a: Array, b: Array) -> Array | None:
 
 
 def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
-    if a.ndim < 2 or b.ndim < 2 or a.dtype != _F4 or b.dtype != _F4:
+    if a.ndim < 2 or b.ndim < 2 or a.dtype not in DTYPES or b.dtype != a.dtype:
         return None
     m = a.shape[-1] if transposes & 1 else a.shape[-2]
     n = b.shape[-2] if transposes & 2 else b.shape[-1]
     if a.ndim == b.ndim == 2:
         if a.size * n < MATMUL_MIN_WORK:
             return None
-        out = _empty((m, n), _F4)
+        out = _empty((m, n), a.dtype)
     else:
-        out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), _F4)
+        out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), a.dtype)
     # A transposed view has its contiguous axis elsewhere; say so instead of copying it.
-    if a.strides[-1] != 4 and a.strides[-2] == 4:
+    if a.strides[-1] != a.itemsize and a.strides[-2] == a.itemsize:
         a, transposes = a.swapaxes(-1, -2), transposes ^ 1
-    if b.strides[-1] != 4 and b.strides[-2] == 4:
+    if b.strides[-1] != b.itemsize and b.strides[-2] == b.itemsize:
         b, transposes = b.swapaxes(-1, -2), transposes ^ 2
     return out if _k.matmul(a, b, out, transposes) else None
 
@@ -130,7 +131,7 @@ def attention(
         k: Keys (..., N, D).
         v: Values (..., N, E).
         scale: Factor of the scores.
-        mask: Boolean (True = attend) or float32 (added), broadcast against (..., M, N).
+        mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (..., M, N).
         causal: Query i sees keys j <= i only.
         lengths: Query i of a batch entry sees keys j < lengths[..., i] only; integers, broadcast against (..., M).
 
@@ -142,7 +143,7 @@ def attention(
     if lengths is not None:
         lengths = _int64(np.atleast_1d(lengths))
     lead = _lead(q, k, v, mask, lengths)
-    out, stats = _empty((*lead, q.shape[-2], v.shape[-1]), _F4), _empty((*lead, q.shape[-2], 2), _F4)
+    out, stats = _empty((*lead, q.shape[-2], v.shape[-1]), q.dtype), _empty((*lead, q.shape[-2], 2), q.dtype)
     finite = _k.attend(q, k, v, out, stats, scale, mask, bool(causal), lengths)
     return None if finite is None else (out, stats, finite)
 
@@ -179,7 +180,7 @@ def attention_vjp(
     if lengths is not None:
         lengths = _int64(np.atleast_1d(lengths))
     lead = out.shape[:-2]
-    dq, dk, dv = (_empty((*lead, *x.shape[-2:]), _F4) for x in (q, k, v))
+    dq, dk, dv = (_empty((*lead, *x.shape[-2:]), q.dtype) for x in (q, k, v))
     if not _k.attend_vjp(q, k, v, out, stats, grad, dq, dk, dv, scale, mask, bool(causal), lengths):
         return None
     return unbroadcast(dq, q.shape), unbroadcast(dk, k.shape), unbroadcast(dv, v.shape)
@@ -207,7 +208,7 @@ def multi_head_single(
     w_q, w_o = p["w_q"], p["w_o"]
     if scale is None:
         scale = (w_q.shape[1] / num_heads) ** -0.5
-    out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), _F4)
+    out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), q.dtype)
     finite = _k.heads(
         q[None] if q.ndim == 1 else q,
         *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, num_heads, scale),
@@ -243,8 +244,8 @@ def graph_attention(
     Returns:
         Output (M, E) or (M, H, E), weights (K,) or (K, H) in CSR order or None, and whether everything read was finite.
     """
-    out = _empty((*q.shape[:-1], v.shape[-1]), _F4)
-    weights = _empty((indices.shape[0], *q.shape[1:-1]), _F4) if need_weights else None
+    out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
     finite = _k.graph_attend(q, k, v, _int64(indptr), indices, bias, out, weights, scale)
     return None if finite is None else (out, weights, finite)
 
@@ -253,7 +254,7 @@ def graph_attention_vjp(
     q: Array, k: Array, v: Array, indptr: Array, indices: Array, weights: Array, grad: Array, scale: float
 ) -> tuple[Array, Array, Array, Array] | None:
     """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient."""
-    dq, dk, dv, dbias = (_empty(x.shape, _F4) for x in (q, k, v, weights))
+    dq, dk, dv, dbias = (_empty(x.shape, q.dtype) for x in (q, k, v, weights))
     done = _k.graph_attend_vjp(q, k, v, grad, dq, dk, dv, _int64(indptr), indices, weights, dbias, scale)
     return (dq, dk, dv, dbias) if done else None
 
@@ -287,8 +288,8 @@ def gat_layer(
         Output (V, H, E), weights (K, H) or None, the projection (V, H·E), and whether x was finite.
     """
     heads, _, width = w.shape
-    out, hidden = _empty((x.shape[0], heads, width), _F4), _empty((x.shape[0], heads * width), _F4)
-    weights = _empty((indices.shape[0], heads), _F4) if need_weights else None
+    out, hidden = _empty((x.shape[0], heads, width), x.dtype), _empty((x.shape[0], heads * width), x.dtype)
+    weights = _empty((indices.shape[0], heads), x.dtype) if need_weights else None
     finite = _k.gat(
         x, w, a_query, a_key, _int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
     )
@@ -313,8 +314,8 @@ def poincare_attention(
         finite or not inside the ball.
     """
     rows = q[None] if q.ndim == 1 else q
-    out = _empty((rows.shape[0], v.shape[-1]), _F4)
-    weights = _empty((rows.shape[0], k.shape[0]), _F4) if need_weights else None
+    out = _empty((rows.shape[0], v.shape[-1]), q.dtype)
+    weights = _empty((rows.shape[0], k.shape[0]), q.dtype) if need_weights else None
     if not _k.poincare(rows, k, v, out, None, weights, -curvature, temperature):
         return None
     if q.ndim == 1:
@@ -340,13 +341,13 @@ def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bo
     Returns:
         (..., N, m).
     """
-    z = numpy_ops.matmul_nt(x, projection) if MATMUL_IN_BLAS and x.dtype == _F4 else matmul_nt(x, projection)
+    z = numpy_ops.matmul_nt(x, projection) if MATMUL_IN_BLAS and x.dtype in DTYPES else matmul_nt(x, projection)
     return z if z is not None and _k.favor(z, x, x.shape[-1] ** -0.25, int(is_query), int(shift)) else None
 
 
 def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None) -> Array | None:
     """``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``; see `quantized_ops.int8_scores`."""
-    out = _empty((*np.broadcast_shapes(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), _F4)
+    out = _empty((*np.broadcast_shapes(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), q.dtype)
     return out if _k.int8_scores(q, codes, scale, zero_point, group_size, out) else None
 
 
@@ -354,12 +355,12 @@ def int8_combine(
     w: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None
 ) -> Array | None:
     """``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``; see `quantized_ops.int8_combine`."""
-    out = _empty((*np.broadcast_shapes(w.shape[:-2], codes.shape[:-2]), w.shape[-2], codes.shape[-1]), _F4)
+    out = _empty((*np.broadcast_shapes(w.shape[:-2], codes.shape[:-2]), w.shape[-2], codes.shape[-1]), w.dtype)
     return out if _k.int8_combine(w, codes, scale, zero_point, group_size, out) else None
 
 
 def rotate(x: Array, positions: Array, frequency: Array, interleaved: bool) -> Array | None:
     """Turn pair i of x (..., D) by position · frequency[i]; see `numpy_ops.rotate`."""
-    out = _empty(np.broadcast_shapes(x.shape, (*positions.shape, x.shape[-1])), _F4)
+    out = _empty(np.broadcast_shapes(x.shape, (*positions.shape, x.shape[-1])), x.dtype)
     at = np.asarray(positions, np.float64)
     return out if _k.rotate(x, at, frequency, int(interleaved), out) else None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_array,
     as_bool,
@@ -18,7 +19,6 @@ from .._validate import (
 )
 from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
-from ..functional._widening import widening
 from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
 from ._similarity import dot_rows, unit_rows
@@ -115,7 +115,7 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
     return shaped
 
 
-@widening
+@float64_fallback
 def _info_nce_vjp(
     anchor: Any,
     positives: Any,
@@ -178,7 +178,7 @@ def info_nce(
     )[0]
 
 
-@widening
+@float64_fallback
 def _local_contrastive_vjp(
     node: Any,
     neighbors: Any,

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
-from ..functional._widening import widening
 from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
 from ._similarity import row_norm
@@ -29,7 +29,7 @@ def checked_pairs(pairs: Any, argument: str, num_nodes: int) -> np.ndarray:
     return index
 
 
-@widening
+@float64_fallback
 def _laplacian_vjp(
     embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: Reduction = "sum"
 ) -> tuple[Any, Pullback]:
@@ -89,7 +89,7 @@ def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reductio
     return _laplacian_vjp(embeddings, edges, edge_weights, reduction=reduction)[0]
 
 
-@widening
+@float64_fallback
 def _orthogonality_vjp(embeddings: Any, *, reduction: Reduction = "mean") -> tuple[Any, Pullback]:
     x = loss_data(embeddings, "embeddings", 2)
     excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
@@ -129,7 +129,7 @@ def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> Any:
     return _orthogonality_vjp(embeddings, reduction=reduction)[0]
 
 
-@widening
+@float64_fallback
 def _norm_penalty_vjp(
     embeddings: Any, target_norm: Any = 1.0, *, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:

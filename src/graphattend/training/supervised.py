@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_array,
     as_float,
@@ -19,7 +20,6 @@ from .._validate import (
 )
 from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
-from ..functional._widening import widening
 from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
@@ -36,7 +36,7 @@ def _chosen_rows(index: Any, length: int) -> np.ndarray:
     return rows
 
 
-@widening
+@float64_fallback
 def _cross_entropy_vjp(
     logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:
@@ -104,7 +104,7 @@ def cross_entropy(
     return _cross_entropy_vjp(logits, targets, index=index, label_smoothing=label_smoothing, reduction=reduction)[0]
 
 
-@widening
+@float64_fallback
 def _reconstruction_vjp(
     prediction: Any, target: Any, *, index: Any = None, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:
@@ -153,7 +153,7 @@ def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction
     return _reconstruction_vjp(prediction, target, index=index, reduction=reduction)[0]
 
 
-@widening
+@float64_fallback
 def _adjacency_reconstruction_vjp(
     embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:

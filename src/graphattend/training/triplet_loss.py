@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import float64_fallback
 from .._validate import as_floats, as_number, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
-from ..functional._widening import widening
 from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
 from ._similarity import row_norm
 
 
-@widening
+@float64_fallback
 def _triplet_vjp(
     anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...registry import Registry
 
 if TYPE_CHECKING:
     from ..neighbor_graph import NeighborGraph
     from .edge_table import EdgeTable
 
-__all__ = ["COMPRESSIONS", "FOLDERS", "FORMATS", "Compression", "Format"]
+__all__ = ["COMPRESSIONS", "FOLDERS", "FORMATS", "VECTORS", "Compression", "Format"]
 
 # A gigabyte of text would become ten of Python objects.
 _MAX_TEXT_BYTES = 1 << 28
@@ -57,7 +59,8 @@ class Compression:
 _PLACES = {
     ".txt .edges .edgelist .el .ncol": "edges:EDGE_LIST",
     ".cites": "edges:CITATIONS",
-    ".csv .tsv": "edges:TABLE",
+    ".csv": "edges:TABLE",
+    ".tsv": "edges:TAB_TABLE",
     ".json": "json_documents:JSON",
     ".cyjs": "cytoscape:CYTOSCAPE",
     ".npz": "npz:NPZ",
@@ -86,6 +89,20 @@ COMPRESSIONS: Registry[Compression] = Registry(
         suffix: f"{__name__}.compression:{place}"
         for suffix, place in {".gz": "GZIP", ".bz2": "BZIP2", ".xz": "XZ"}.items()
     },
+)
+
+_VECTORS = {
+    ".txt .csv .tsv .vec .emb .emd .glove": "vectors:vectors",
+    ".npy": "vectors_binary:read_npy",
+    ".npz": "vectors_binary:read_npz",
+    ".bin": "vectors_binary:read_word2vec",
+    ".x .tx .allx": "planetoid:read_features",
+}
+
+#: What reads latent vectors, by suffix: from the content to names (or None) and the vectors (V, D).
+VECTORS: Registry[Callable[[bytes], tuple[list[str] | None, np.ndarray]]] = Registry(
+    "format of vectors",
+    {suffix: f"{__name__}.{place}" for suffixes, place in _VECTORS.items() for suffix in suffixes.split()},
 )
 
 #: What reads a folder, by the name of a file or folder in it.

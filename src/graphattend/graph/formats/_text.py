@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -30,13 +31,18 @@ _SAMPLE = 1000
 
 
 def decode(data: bytes) -> str:
-    """Text, or a refusal of what is not."""
+    """Text, or a refusal of what is not; UTF-16 has to start with its byte order mark, as Excel writes it."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise Refused(f"is not UTF-16 text (byte {error.start})") from None
     if b"\0" in data:
         raise Refused("is not a text file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Refused(f"is not UTF-8 text (byte {error.start})") from None
+        raise Refused(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 def shown(text: str) -> str:

@@ -17,10 +17,10 @@ from ..transforms import edge_data
 _CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def cannot(format: str, what: str) -> InvalidConfigError:
+def cannot(format: str, what: str, instead: str = ".npz and .json can") -> InvalidConfigError:
     """The error about a graph that a format cannot hold."""
     return InvalidConfigError(
-        f"path: {format} cannot hold {what}; .npz and .json can", argument="path", expected="another format"
+        f"path: {format} cannot hold {what}; {instead}", argument="path", expected="another format"
     )
 
 
@@ -70,3 +70,25 @@ def once(graph: NeighborGraph) -> np.ndarray | None:
         np.array_equal(a, edge_data(back, slice(None))[name]) for name, a in edge_data(graph, slice(None)).items()
     )
     return kept if same and np.array_equal(back.indices, graph.indices) else None
+
+
+def same(graph: NeighborGraph, back: NeighborGraph) -> bool:
+    """Whether a graph came back from a file, up to the order of named nodes and of the neighbours in a row."""
+    if graph.num_nodes != back.num_nodes or (graph.names is None) != (back.names is None):
+        return False
+    if graph.names is not None and graph.names != back.names:
+        places = {name: i for i, name in enumerate(back.names or ())}
+        if len(places) != len(graph.names) or not places.keys() >= set(graph.names):
+            return False
+        back = back.subgraph([places[name] for name in graph.names])
+    a, b = (_sorted(g) for g in (graph, back))
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def _sorted(graph: NeighborGraph) -> dict[str, np.ndarray]:
+    """Edges and their data in an order of their own, and the layers."""
+    data = edge_data(graph, slice(None)) if graph.num_edges else {}
+    keys = [column for a in data.values() for column in (a.T if a.ndim == 2 else [a])]
+    order = np.lexsort((*keys, graph.indices, graph.targets))
+    found = {name: a[order] for name, a in {"sources": graph.indices, "targets": graph.targets, **data}.items()}
+    return found if graph.layers is None else {**found, "layers": graph.layers}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 from ...storage_checks import Refused
 
@@ -39,7 +40,7 @@ class Element:
                 yield child
             yield from child.inside(name)
 
-    def need(self, attribute: str) -> str:
+    def required(self, attribute: str) -> str:
         """An attribute that has to be there."""
         if attribute not in self.attributes:
             raise Refused(f"line {self.line}: <{self.name}> lacks {attribute!r}")
@@ -80,3 +81,8 @@ def parse(data: bytes, root: str) -> Element:
     if outer.name != root:
         raise Refused(f"line {outer.line}: expected <{root}>, got <{outer.name[:40]}>")
     return outer
+
+
+def quoted(text: str) -> str:
+    """A text as the value of an attribute, quotes included."""
+    return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...storage_checks import Refused
+from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._text import decode, lines_of
+from ._writing import cannot, edges_of, nodes_of, refuse
 from .edge_table import EdgeTable, needed, numbered
 
 
@@ -39,4 +41,20 @@ def _is_twice(first: np.ndarray, second: np.ndarray) -> bool:
     return any((j, i) in there for i, j in there)
 
 
-ADJACENCY_LIST = Format(read)
+def write(graph: NeighborGraph) -> bytes:
+    """A line per node with the neighbours that no line before has linked it to; loops and edges that repeat stay."""
+    format = "an adjacency list"
+    refuse(graph, format, "edge_weights", "distances", "edge_features", "layers")
+    names = nodes_of(graph, format, distinct=True)
+    if any(not name or "#" in name or name.split() != [name] or name[0] in "%/" for name in names):
+        raise cannot(format, "names with blanks or signs of comments")
+    sources, targets, _, directed = edges_of(graph)
+    if directed and graph.num_edges:
+        raise cannot(format, "edges that run one way")
+    listed: list[list[str]] = [[] for _ in names]
+    for j, i in zip(sources, targets, strict=True):
+        listed[j].append(names[i])
+    return "\n".join([*(" ".join([name, *more]) for name, more in zip(names, listed, strict=True)), ""]).encode()
+
+
+ADJACENCY_LIST = Format(read, write)

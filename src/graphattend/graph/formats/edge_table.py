@@ -13,6 +13,7 @@ import numpy as np
 from ...storage_checks import Refused
 from ..constructors import from_pairs
 from ..neighbor_graph import NeighborGraph
+from ..properties import is_undirected
 
 #: Columns with a meaning of their own, compared as `plain` names.
 WEIGHT, DISTANCE, FEATURES = "weight", "distance", "features"
@@ -99,15 +100,16 @@ class EdgeTable:
         directed = self.directed if wanted.directed is None else wanted.directed
         if directed is False and self.twice:
             return self._once().graph(wanted)
-        return from_pairs(
-            np.asarray(self.sources, dtype=np.intp),
-            np.asarray(self.targets, dtype=np.intp),
-            self.num_nodes,
-            True if directed is None else directed,
-            self._data(wanted),
-            layers=self.layers,
-            names=self.names,
-        )
+        data = self._data(wanted)
+        if directed is False and self.directed is not False:
+            graph = self._build(data, True)
+            if is_undirected(graph):  # every edge is there both ways already
+                return graph
+        return self._build(data, True if directed is None else directed)
+
+    def _build(self, data: dict[str, np.ndarray | None], directed: bool | np.ndarray) -> NeighborGraph:
+        sources, targets = np.asarray(self.sources, dtype=np.intp), np.asarray(self.targets, dtype=np.intp)
+        return from_pairs(sources, targets, self.num_nodes, directed, data, layers=self.layers, names=self.names)
 
     def _once(self) -> EdgeTable:
         """Each undirected edge once."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import csv
+import io
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,11 +13,15 @@ from typing import Any
 import numpy as np
 
 from ...storage_checks import Refused
+from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._columns import Roles, roles
 from ._text import Row, decode, is_number, lines_of, separator_of, shown, split
+from ._writing import cannot, edges_of, nodes_of, refuse
 from .edge_table import WEIGHT, WHOLE, Cells, EdgeTable, columns_of, needed, numbered
 
+#: Names that stand between blanks as they are.
+_SAFE = re.compile(r"[^\s\"',;#%{}/][^\s\"',;#{}]*")
 #: No edge's attributes are longer.
 _MAX_ATTRIBUTES = 10_000
 #: What SNAP and KONECT say in a comment before the edges.
@@ -55,9 +61,10 @@ def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
     if separator != " ":
         _check_comments(comments, rows[0], separator)
     directed, more = _told([line for number, line in comments.items() if number < rows[0].line])
-    found = _header(rows, is_table)
-    if found is not None:
-        rows = rows[1:]
+    found = _commented_header(comments, rows[0], separator)
+    if found is None:
+        found = _header(rows, is_table)
+        rows = rows if found is None else rows[1:]
     if not rows:
         raise Refused("holds no edges")
     if found is None:
@@ -156,6 +163,16 @@ def _is_header(cells: list[str]) -> bool:
         return False
 
 
+def _commented_header(comments: Mapping[int, str], first: Row, separator: str) -> Roles | None:
+    """The columns' roles if the last comment before the rows names them and no header follows."""
+    number = max((n for n in comments if n < first.line), default=0)
+    if number == 0 or _is_header(first.cells):
+        return None
+    text = comments[number].strip().lstrip("#%/ ")
+    cells = next((row.cells for row in split([text], separator)), []) if '"' not in text else []
+    return roles(cells) if len(cells) == len(first.cells) and _is_header(cells) else None
+
+
 def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
     """The columns' roles if the first row is a header, None if it is an edge; a refusal where it may be both."""
     first, rest = rows[0].cells, rows[1:]
@@ -207,4 +224,39 @@ def _directed(columns: Mapping[str, Any], kind: str | None, numbers: Sequence[in
     return np.array([word == "directed" for word in words])
 
 
-EDGE_LIST, TABLE, CITATIONS = Format(edge_list), Format(table), Format(citations)
+def write_list(graph: NeighborGraph) -> bytes:
+    """Lines ``source target [weight]``, or networkx's attributes where edges have more; undirected ones once."""
+    refuse(graph, "a list of edges", "layers")
+    names = nodes_of(graph, "a list of edges", distinct=True)
+    bad = next((name for name in names if not _SAFE.fullmatch(name)), None)
+    if bad is not None:
+        raise cannot("a list of edges", f"the name {ascii(bad)[:40]}", "a table (.csv) can")
+    sources, targets, columns, directed = edges_of(graph)
+    lines = [] if directed else ["# Undirected graph"]
+    for k, (j, i) in enumerate(zip(sources, targets, strict=True)):
+        data = {name: values[k] for name, values in columns.items()}
+        ending = f" {data[WEIGHT]!r}" if list(data) == [WEIGHT] else f" {data}" if data else ""
+        lines.append(f"{names[j]} {names[i]}{ending}")
+    return "\n".join([*lines, ""]).encode()
+
+
+def _write_table(graph: NeighborGraph, separator: str) -> bytes:
+    """A header, then a row per edge; undirected ones once, with Gephi's ``Type``."""
+    refuse(graph, "a table of edges", "layers")
+    names = nodes_of(graph, "a table of edges", distinct=True)
+    sources, targets, columns, directed = edges_of(graph)
+    out = io.StringIO()
+    marked = any(name.startswith(("#", "%", "//")) for name in names)  # else they would start comments
+    writer = csv.writer(
+        out, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if marked else csv.QUOTE_MINIMAL
+    )
+    writer.writerow(["source", "target", *([] if directed else ["type"]), *columns])
+    kind = [] if directed else ["Undirected"]
+    rows = zip(sources, targets, *columns.values(), strict=True)
+    writer.writerows([names[j], names[i], *kind, *map(repr, data)] for j, i, *data in rows)
+    return out.getvalue().encode()
+
+
+EDGE_LIST, CITATIONS = Format(edge_list, write_list), Format(citations)
+TABLE = Format(table, lambda graph: _write_table(graph, ","))
+TAB_TABLE = Format(table, lambda graph: _write_table(graph, "\t"))

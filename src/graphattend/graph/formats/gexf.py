@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...storage_checks import Refused
+from ..neighbor_graph import NeighborGraph
 from . import Format
-from ._xml import Element, parse
+from ._writing import edges_of, nodes_of, refuse
+from ._xml import Element, parse, quoted
 from .edge_table import EdgeTable, Nodes, columns_of, names_of, number_or_text
 
 _NUMBERS = ("integer", "float", "double", "long", "short", "byte", "bigdecimal", "biginteger")
@@ -21,18 +23,18 @@ def read(data: bytes) -> EdgeTable:
     if graph.attributes.get("mode", "static") != "static":
         raise Refused(f"line {graph.line}: is a dynamic graph; export it for one time")
     declared = {
-        attribute.need("id"): attribute
+        attribute.required("id"): attribute
         for group in graph.each("attributes")
         if group.attributes.get("class") == "edge"
         for attribute in group.each("attribute")
     }
     nodes, edges = list(graph.inside("node")), list(graph.inside("edge"))
-    ids = [node.need("id") for node in nodes]
+    ids = [node.required("id") for node in nodes]
     known = Nodes(ids)
     default = graph.attributes.get("defaultedgetype", "undirected")
     directed = [_is_directed(edge, default) for edge in edges]
     sources, targets = (
-        [known.number(edge.need(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
+        [known.number(edge.required(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
     )
     return EdgeTable(
         sources=sources,
@@ -67,7 +69,7 @@ def _attributes(edge: Element, declared: dict[str, Element]) -> dict[str, Any]:
         key = value.attributes.get("for", value.attributes.get("id", ""))
         if key not in declared:
             raise Refused(f"line {value.line}: no attribute {key!r:.60} is declared")
-        found[_title(declared[key])] = _value(declared[key], value.need("value"))
+        found[_title(declared[key])] = _value(declared[key], value.required("value"))
     return found
 
 
@@ -79,4 +81,26 @@ def _value(attribute: Element, text: str) -> Any:
     return number_or_text(text) if attribute.attributes.get("type") in _NUMBERS else text
 
 
-GEXF = Format(read)
+def write(graph: NeighborGraph) -> bytes:
+    """Names as labels; every column of the edges but the weight as an attribute."""
+    refuse(graph, "GEXF", "layers")
+    labels = nodes_of(graph, "GEXF", distinct=graph.names is not None)
+    sources, targets, columns, directed = edges_of(graph)
+    weights = columns.pop("weight", None)
+    lines = ['<?xml version="1.0" encoding="utf-8"?>', '<gexf xmlns="http://gexf.net/1.3" version="1.3">']
+    lines.append(f'<graph mode="static" defaultedgetype="{"directed" if directed else "undirected"}">')
+    lines.append('<attributes class="edge">')
+    lines += [f'<attribute id="{n}" title="{name}" type="double"/>' for n, name in enumerate(columns)]
+    lines += ["</attributes>", "<nodes>"]
+    names = ["" if graph.names is None else f" label={quoted(label)}" for label in labels]
+    lines += [f'<node id="{i}"{name}/>' for i, name in enumerate(names)]
+    lines += ["</nodes>", "<edges>"]
+    for k, (j, i) in enumerate(zip(sources, targets, strict=True)):
+        weight = "" if weights is None else f' weight="{weights[k]!r}"'
+        data = "".join(f'<attvalue for="{n}" value="{a[k]!r}"/>' for n, a in enumerate(columns.values()))
+        inside = f"><attvalues>{data}</attvalues></edge>" if data else "/>"
+        lines.append(f'<edge id="{k}" source="{j}" target="{i}"{weight}{inside}')
+    return "\n".join([*lines, "</edges>", "</graph>", "</gexf>", ""]).encode()
+
+
+GEXF = Format(read, write)

@@ -55,7 +55,7 @@ def read(data: bytes) -> EdgeTable:
         sources=sources,
         targets=targets,
         num_nodes=len(ids),
-        names=names_of(ids, [node.get("label") for node in nodes]),
+        names=names_of(ids, [node.get("label", node.get("name")) for node in nodes]),
         directed=1 in flags,
         columns=columns,
         weight=weight,

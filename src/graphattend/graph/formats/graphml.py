@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from ...storage_checks import Refused
 from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._writing import edges_of, nodes_of
-from ._xml import Element, parse
+from ._xml import Element, parse, quoted
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, names_of, number_or_text
 
 _NUMBERS = ("int", "integer", "long", "float", "double")
@@ -27,15 +26,15 @@ def read(data: bytes) -> EdgeTable:
     odd = next((child for child in graph.children if child.name == "hyperedge"), None)
     if odd is not None:
         raise Refused(f"line {odd.line}: hyperedges are not read")
-    keys = {key.need("id"): key for key in document.each("key")}
+    keys = {key.required("id"): key for key in document.each("key")}
     nodes, edges = graph.each("node"), graph.each("edge")
-    ids = [node.need("id") for node in nodes]
+    ids = [node.required("id") for node in nodes]
     about = [_attributes(node, keys) for node in nodes]
     known = Nodes(ids)
     default = graph.attributes.get("edgedefault", "undirected") == "directed"
     directed = [edge.attributes.get("directed", str(default)).lower() in ("true", "1") for edge in edges]
     ends = (
-        [known.number(edge.need(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
+        [known.number(edge.required(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
     )
     sources, targets = ends
     return EdgeTable(
@@ -59,7 +58,7 @@ def _attributes(element: Element, keys: dict[str, Element]) -> dict[str, Any]:
         if default and key.attributes.get("for", "all") in (element.name, "all"):
             found[_name(key)] = _value(key, default[0].text)
     for data in element.each("data"):
-        if data.need("key") not in keys:
+        if data.required("key") not in keys:
             raise Refused(f"line {data.line}: no key {data.attributes['key']!r:.60} is declared")
         key = keys[data.attributes["key"]]
         found[_name(key)] = _value(key, data.text)
@@ -87,15 +86,11 @@ def write(graph: NeighborGraph) -> bytes:
     lines.append(f'<graph edgedefault="{kind}">')
     for i, name in enumerate(ids):
         data = "" if layers is None else f'<data key="layer">{layers[i]}</data>'
-        lines.append(f"<node id={_quoted(name)}>{data}</node>")
+        lines.append(f"<node id={quoted(name)}>{data}</node>")
     for k, (j, i) in enumerate(zip(sources, targets, strict=True)):
         data = "".join(f'<data key="e{n}">{values[k]!r}</data>' for n, values in enumerate(columns.values()))
-        lines.append(f"<edge source={_quoted(ids[j])} target={_quoted(ids[i])}>{data}</edge>")
+        lines.append(f"<edge source={quoted(ids[j])} target={quoted(ids[i])}>{data}</edge>")
     return "\n".join([*lines, "</graph>", "</graphml>", ""]).encode()
-
-
-def _quoted(text: str) -> str:
-    return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
 GRAPHML = Format(read, write)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 
+import numpy as np
+
 from ...storage_checks import Refused
+from ..neighbor_graph import NeighborGraph
+from ..properties import is_undirected
 from . import Format
 from ._text import decode, shown
+from ._writing import cannot, refuse
 from .edge_table import WEIGHT, WHOLE, EdgeTable, check_count
 
 _log = logging.getLogger("graphattend.graph.formats")
@@ -62,4 +68,20 @@ def read(data: bytes) -> EdgeTable:
     )
 
 
-METIS = Format(read)
+def write(graph: NeighborGraph) -> bytes:
+    """An undirected graph without loops; weights are whole numbers from 1."""
+    refuse(graph, "METIS", "distances", "edge_features", "layers", "names")
+    if not is_undirected(graph) or (graph.indices == graph.targets).any():
+        raise cannot("METIS", "edges that run one way, or loops")
+    weights = graph.edge_weights
+    if weights is not None and ((weights < 1) | (weights != np.floor(weights)) | (weights >= 1e18)).any():
+        raise cannot("METIS", "weights that are not whole numbers from 1")
+    words = [str(i + 1) for i in graph.indices.tolist()]
+    if weights is not None:
+        words = [f"{word} {int(weight)}" for word, weight in zip(words, weights.tolist(), strict=True)]
+    head = f"{graph.num_nodes} {graph.num_edges // 2}{'' if weights is None else ' 001'}"
+    starts = graph.indptr.tolist()
+    return "\n".join([head, *(" ".join(words[a:b]) for a, b in itertools.pairwise(starts)), ""]).encode()
+
+
+METIS = Format(read, write)

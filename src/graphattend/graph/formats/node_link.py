@@ -8,6 +8,7 @@ from typing import Any
 from ...storage_checks import Refused
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
+from ._writing import once
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, value_or_weight
 
 #: What the ends of a link are called; the second by vis.js.
@@ -21,13 +22,14 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
     nodes, links = records(content, "nodes"), records(content, "links" if "links" in content else "edges")
     if not nodes:
         raise Refused("nodes: expected at least one node")
-    ids = [as_key(node.get("id", i), f"nodes[{i}]") for i, node in enumerate(nodes)]
+    ids = [as_key(node.get("id", node.get("key", i)), f"nodes[{i}]") for i, node in enumerate(nodes)]
     known = Nodes(ids)
-    columns = columns_of(links)
+    columns = columns_of([link | more if isinstance(more := link.get("attributes"), dict) else link for link in links])
+    columns.pop("attributes", None)
     pairs = [pair for pair in _ENDS if pair[0] in columns and pair[1] in columns]
     if links and not pairs:
         raise Refused("links: expected a source and a target")
-    sources, targets = ([as_key(k, "links") for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
+    sources, targets = ([_end(k) for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
     if _are_positions(sources + targets, known.numbers):
         known = Nodes(range(len(nodes)))
     columns, weight = value_or_weight(columns)
@@ -70,6 +72,13 @@ def as_key(value: Any, where: str) -> Any:
     return value
 
 
+def _end(value: Any) -> Any:
+    """An end's key; d3's simulation puts the nodes themselves there."""
+    if isinstance(value, dict):
+        value = value.get("id", value.get("index"))
+    return as_key(value, "links")
+
+
 def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
     """Whether ends of links count the nodes from 0, for they are no ids but whole numbers in range."""
     return any(end not in ids for end in ends) and all(type(end) is int and 0 <= end < len(ids) for end in ends)
@@ -79,21 +88,23 @@ def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
     """Their ``name``, else their id, else nothing."""
     if all(isinstance(node.get("name"), str) for node in nodes):
         return [node["name"] for node in nodes]
-    ids = [node.get("id", i) for i, node in enumerate(nodes)]
+    ids = [node.get("id", node.get("key", i)) for i, node in enumerate(nodes)]
     if ids == list(range(len(ids))):
         return None
     return [str(tuple(i)) if isinstance(i, list) else str(i) for i in ids]
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """The graph as node-link JSON."""
+    """The graph as node-link JSON; undirected edges once."""
     nodes: list[dict[str, Any]] = [{"id": i} for i in range(graph.num_nodes)]
     for field, values in (("name", graph.names), ("layer", None if graph.layers is None else graph.layers.tolist())):
         for node, value in zip(nodes, values or (), strict=False):
             node[field] = value
-    sources, targets = graph.to_edge_index().tolist()
-    edges = [
-        {"source": j, "target": i, **data} for j, i, data in zip(sources, targets, edge_attributes(graph), strict=True)
-    ]
-    content = {"directed": True, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
+    kept = once(graph)
+    sources, targets = graph.to_edge_index() if kept is None else graph.to_edge_index()[::-1, kept]
+    data = edge_attributes(graph)
+    places = range(graph.num_edges) if kept is None else kept.tolist()
+    ends = zip(sources.tolist(), targets.tolist(), places, strict=True)
+    edges = [{"source": j, "target": i, **data[k]} for j, i, k in ends]
+    content = {"directed": kept is None, "multigraph": True, "graph": {}, "nodes": nodes, "edges": edges}
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

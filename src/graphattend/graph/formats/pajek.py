@@ -21,6 +21,9 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _DRAWN = re.compile("w|c|p|s|ap?|l|lp|lr|lphi|lc|la|[hak][12]|font|fos|ic|bc|bw|phi|r|q", re.IGNORECASE)
 _SECTIONS = ("*arcslist", "*edgeslist", "*arcs", "*edges", "*matrix")
 
+#: Vertices without a line of their own get names, which cost memory.
+_MAX_UNLISTED = 1_000_000
+
 Line = tuple[int, list[str]]
 
 
@@ -81,7 +84,7 @@ def _sections(text: str) -> Iterator[tuple[str, list[str], list[Line]]]:
 
 
 def _names(header: Sequence[str], rows: Sequence[Line]) -> list[str]:
-    size = check_count(header[1] if len(header) > 1 else "", f"line {header[0]}, *Vertices")
+    size = check_count(header[1] if len(header) > 1 else "", f"line {header[0]}, *Vertices", len(rows) + _MAX_UNLISTED)
     if size == 0:
         raise Refused(f"line {header[0]}: holds no vertices")
     names = [str(i + 1) for i in range(size)]

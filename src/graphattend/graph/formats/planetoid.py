@@ -34,7 +34,7 @@ def read(data: bytes) -> EdgeTable:
     )
 
 
-def read_features(data: bytes) -> np.ndarray:
+def read_features(data: bytes) -> tuple[None, np.ndarray]:
     """A pickled matrix, dense."""
     found: Any = load(data)
     if isinstance(found, Matrix):
@@ -43,10 +43,10 @@ def read_features(data: bytes) -> np.ndarray:
         dense = np.zeros(found.shape, dtype=np.float64)
         rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
         np.add.at(dense, (rows, found.indices.astype(np.intp)), found.data)
-        return dense
+        return None, dense
     if not isinstance(found, np.ndarray):
         raise Refused("expected a pickled matrix, as in ind.cora.allx")
-    return found
+    return None, found
 
 
 PLANETOID = Format(read)

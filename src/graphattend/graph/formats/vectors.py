@@ -8,16 +8,21 @@ import re
 import numpy as np
 
 from ...storage_checks import Refused
-from ._text import decode, is_number, separator_of, shown
+from ._text import decode, is_number, separator_of, shown, split
+from .edge_table import plain
 
+#: Names of the column of names, compared as `plain` ones; the first are those of rows' numbers.
+_INDEX = ("", "unnamed:0", "index")
+_IDS = (*_INDEX, "id", "node", "nodeid", "name", "nodename", "word", "token", "label", "key", "entity")
 _WHOLE = re.compile(r"[0-9]+")
 
 
 def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
     """Names (or None) and the vectors (V, D) of a text.
 
-    The first column holds names if a line ``V D`` precedes (word2vec), or if an entry is no number (GloVe). Whole
-    numbers, each once, in front of numbers with decimals may be either, and are refused.
+    The first column holds names if a line ``V D`` precedes (word2vec), or if an entry is no number (GloVe). Below a
+    header it is the column of words, or that of an id, wherever it stands. Whole numbers, each once, in front of
+    numbers with decimals may be names or coordinates, and are refused.
     """
     lines = [line.strip() for line in re.split(r"\r\n|\r|\n", decode(data))]
     rows = [(n, line) for n, line in enumerate(lines, 1) if line and line[0] != "#"]
@@ -32,6 +37,8 @@ def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
         if int(sizes[1]) == 1 and not named:
             raise Refused(f"line {cells[0][0]}: {shown(cells[0][1])} may be the sizes of word vectors or a vector")
         return [row[0] for _, _, row in cells[1:]], _matrix([(n, row[1:]) for n, _, row in cells[1:]])
+    if _is_header(cells[0][2], [row for _, _, row in cells[1:]]):
+        return _below_header(cells[0][2], [(n, row) for n, _, row in cells[1:]])
     if named:
         # Among words, one may start with #.
         width = len(sizes)
@@ -50,9 +57,36 @@ def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
     ):
         raise Refused(
             "the first column holds whole numbers, each once, before numbers with decimals: they may be names or"
-            " coordinates; write coordinates with decimals, or take the names out"
+            " coordinates; a header id,x,y,… would tell, or coordinates with decimals"
         )
     return None, _matrix([(n, row) for n, _, row in cells])
+
+
+def _is_header(first: list[str], rest: list[list[str]]) -> bool:
+    """Whether the first row names columns: of an id and numbers from 0 or 1, or where only numbers stand below."""
+    if not rest or any(len(row) != len(first) for row in rest) or len(first) < 2:
+        return False
+    counted = [name for name in first if plain(name) not in _IDS]
+    if counted in ([str(i + k) for i in range(len(counted))] for k in (0, 1)):  # pandas names columns by numbers
+        return len(counted) < len(first) or not any(_WHOLE.fullmatch(cell) for row in rest for cell in row)
+    below = [all(is_number(row[i]) for row in rest) for i in range(1, len(first))]
+    return any(numbers and not is_number(name) for name, numbers in zip(first[1:], below, strict=True))
+
+
+def _below_header(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple[list[str] | None, np.ndarray]:
+    words = [i for i in range(len(header)) if not all(is_number(row[i]) for _, row in rows)]
+    ids = [i for i, name in enumerate(header) if plain(name) in _IDS]
+    if len(words) > 1:
+        number, row = next((n, row) for n, row in rows if not is_number(row[words[1]]))
+        where = f"line {number}, column {header[words[1]]!r:.40}"
+        raise Refused(f"{where}: expected a number, got {shown(row[words[1]])}; only one column may hold names")
+    index = [i for i in ids if plain(header[i]) in _INDEX and i not in words]
+    named = sorted({*words, *ids} - {*index}) or index
+    if len(named) > 1:
+        raise Refused(f"columns {', '.join(repr(header[i]) for i in named)[:80]} may all be the names; one is enough")
+    left = {*named, *index}
+    matrix = _matrix([(n, [cell for i, cell in enumerate(row) if i not in left]) for n, row in rows])
+    return ([row[named[0]] for _, row in rows] if named else None), matrix
 
 
 def _separator(lines: list[str]) -> str:
@@ -62,6 +96,8 @@ def _separator(lines: list[str]) -> str:
 
 
 def _cut(line: str, separator: str) -> list[str]:
+    if separator != " " and '"' in line:
+        return next(iter(split([line], separator))).cells
     return line.split() if separator == " " else [cell.strip() for cell in line.split(separator)]
 
 

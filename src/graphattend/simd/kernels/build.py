@@ -44,12 +44,40 @@ COMMON_FLAGS = (
 )
 
 
-def modules() -> dict[str, list[Path]]:
-    """The extension modules and their sources: `kernels`, and `ufuncs` from the files named ``ufunc_*.c``."""
+#: Flags that compile a kernel for each dtype.
+ELEMENTS: dict[str, tuple[str, ...]] = {"f32": (), "f64": ("-DF64",)}
+
+
+class Unit(NamedTuple):
+    """One compilation: a source, the flags it needs beside the common ones, and the name of its object."""
+
+    source: Path
+    flags: tuple[str, ...]
+    name: str
+
+
+def modules() -> dict[str, list[Unit]]:
+    """The extension modules and what they are compiled from.
+
+    `kernels`: the sources beside this file once for each dtype, those in `host/` and `python/` once. `ufuncs`: the
+    files named ``ufunc_*.c``.
+    """
     files = sorted(SOURCES.glob("*.c"))
-    ufuncs = [f for f in files if f.name.startswith("ufunc_")]
-    parts = {"kernels": [f for f in files if f not in ufuncs], "ufuncs": ufuncs}
-    return {name: sources for name, sources in parts.items() if sources}
+    ufuncs = [Unit(f, (), f.stem) for f in files if f.name.startswith("ufunc_")]
+    kernels = [
+        Unit(f, flags, f"{f.stem}-{element}")
+        for f in files
+        if not f.name.startswith("ufunc_")
+        for element, flags in ELEMENTS.items()
+    ]
+    once = [Unit(f, (), f.stem) for folder in ("host", "python") for f in sorted((SOURCES / folder).glob("*.c"))]
+    parts = {"kernels": kernels + once, "ufuncs": ufuncs}
+    return {name: units for name, units in parts.items() if units}
+
+
+def headers() -> list[Path]:
+    """What the sources include."""
+    return sorted([*SOURCES.rglob("*.h"), *SOURCES.glob("*.def")])
 
 
 @cache
@@ -126,13 +154,14 @@ def build(output: Path | None = None) -> list[Path]:
     """
     output = output or SOURCES.parent
     output.mkdir(parents=True, exist_ok=True)
-    headers = sorted(SOURCES.glob("*.h"))
+    included = headers()
     written = []
-    for module, sources in modules().items():
+    for module, units in modules().items():
         for variant in VARIANTS:
             compiler = _compile_command(variant)
             objects = [
-                _cached(f"{source.stem}-{variant}.o", compiler, [source], [source, *headers]) for source in sources
+                _cached(f"{unit.name}-{variant}.o", [*compiler, *unit.flags], [unit.source], [unit.source, *included])
+                for unit in units
             ]
             linked = _cached(f"{module}_{variant}.wasm", _link_command(), objects, objects)
             written.append(_install(linked, output / f"{module}_{variant}.wasm"))
@@ -213,7 +242,8 @@ def _python_library(target: Platform) -> list[str]:
     """Windows resolves no name without an import library; this one has what `pyabi.h` declares."""
     if target.suffix != ".pyd":
         return []
-    declared = re.findall(r"^PYTHON(_DATA)? .*?\b(\w+)(?:\(.*\))?;$", (SOURCES / "pyabi.h").read_text(), re.MULTILINE)
+    header = (SOURCES / "python" / "pyabi.h").read_text()
+    declared = re.findall(r"^PYTHON(_DATA)? .*?\b(\w+)(?:\(.*\))?;$", header, re.MULTILINE)
     names = [name + (" DATA" if data else "") for data, name in declared]
     text = "\n".join(["LIBRARY python3.dll", "EXPORTS", *names, ""])
     definition = CACHE / f"python3-{hashlib.sha256(text.encode()).hexdigest()[:32]}.def"
@@ -239,7 +269,7 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
         raise RuntimeError("there are no native kernels for this Python" if name is None else f"no platform {name!r}")
     goal, output = PLATFORMS[name], output or SOURCES.parent
     output.mkdir(parents=True, exist_ok=True)
-    headers = sorted(SOURCES.glob("*.h"))
+    included = headers()
     compiler, link = _toolchain(name)
     written = []
     for instructions, (cpu, level) in goal.sets.items():
@@ -247,12 +277,12 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
         baseline, chosen = [*compiler, f"-DLEVEL={level}", "-c"], [*compiler, _cpu_flag(cpu), "-c"]
         objects = [
             _cached(
-                f"{source.stem}-{name}-{instructions}.o",
-                baseline if source.name == "cpu.c" else chosen,
-                [source],
-                [source, *headers],
+                f"{unit.name}-{name}-{instructions}.o",
+                [*(baseline if unit.name == "cpu" else chosen), *unit.flags],
+                [unit.source],
+                [unit.source, *included],
             )
-            for source in modules()["kernels"]
+            for unit in modules()["kernels"]
         ]
         file = f"kernels_{instructions}{goal.suffix}"
         linked = _cached(f"{name}-{file}", [*link, *_python_library(goal)], objects, objects)
@@ -289,21 +319,14 @@ def build_sanitized() -> Path:
     Needs a compiler that brings their libraries; the Python that loads the result must have been started with the
     former preloaded.
     """
-    flags = [
-        "-std=gnu11",
-        "-O2",
-        "-fPIC",
-        "-fvisibility=hidden",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wno-psabi",
-        "-shared",
+    flags = ["-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-g"]
+    flags += ["-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    command, included = [*_host_compiler(host() or ""), *flags], headers()
+    objects = [
+        _cached(f"{unit.name}-sanitized.o", [*command, *unit.flags, "-c"], [unit.source], [unit.source, *included])
+        for unit in modules()["kernels"]
     ]
-    flags += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    sources = modules()["kernels"]
-    command = [*_host_compiler(host() or ""), *flags]
-    return _cached("kernels_sanitized.so", command, sources, [*sources, *sorted(SOURCES.glob("*.h"))])
+    return _cached("kernels_sanitized.so", [*command, "-shared"], objects, objects)
 
 
 def main(what: str = "wasm", folder: str | None = None) -> None:

@@ -8,100 +8,97 @@
 #include "rows.h"
 #include "softmax.h"
 
-
-
 typedef struct {
-    Array x, w, a_query, a_key, hidden;
+    const Array *x, *w, *a_query, *a_key;
+    real *hidden;
     ByHead out;
     ByEdge added, weights;
     Neighbors n;
     isize nodes, d, heads, width;
-    float slope;
+    real slope;
 } Layer;
 
 /* (H, D, E) as one matrix (D, H E), so that all heads are one product. */
-static void join_heads(const Layer *l, float *joined) {
+static void join_heads(const Layer *l, real *joined) {
     isize columns = l->heads * l->width;
     for (isize h = 0; h < l->heads; h++)
         for (isize k = 0; k < l->d; k++) {
-            const float *from = (const float *)(l->w.data + h * l->w.strides[0] + k * l->w.strides[1]);
-            float *to = joined + k * columns + h * l->width;
+            const real *from = (const real *)(l->w->data + h * l->w->strides[0] + k * l->w->strides[1]);
+            real *to = joined + k * columns + h * l->width;
             for (isize j = 0; j < l->width; j++) to[j] = from[j];
         }
 }
 
 /* to[node * lanes + h] = a[h] . hidden[node][h] for every node; the lanes beyond the last head stay 0. */
-static void node_scores(const Layer *l, const Array *a, isize lanes, float *to) {
+static void node_scores(const Layer *l, const Array *a, isize lanes, real *to) {
     isize columns = l->heads * l->width;
-    const float *hidden = (const float *)l->hidden.data;
+    const real *hidden = l->hidden;
     for (isize i = 0; i < l->nodes; i++) {
-        fill(to + i * lanes, lanes, 0.f);
+        fill(to + i * lanes, lanes, 0);
         for (isize h = 0; h < l->heads; h++)
-            to[i * lanes + h] = dot(hidden + i * columns + h * l->width, (const float *)(a->data + h * a->strides[0]), l->width);
+            to[i * lanes + h] = dot(hidden + i * columns + h * l->width, (const real *)(a->data + h * a->strides[0]), l->width);
     }
 }
 
 /* Unnormalised weights of one node's edges, heads side by side, and their inverse sums. */
-static void edge_weights(const Layer *l, isize first, isize degree, isize lanes, const float *query, const float *key,
-                         float *weights, float *inverse) {
-    const float *t = exp_table();
-    f4 slope = splat(l->slope), zero = splat(0.f);
+static void edge_weights(const Layer *l, isize first, isize degree, isize lanes, const real *query, const real *key,
+                         real *weights, real *inverse) {
+    const real *t = exp_table();
+    v4 slope = splat(l->slope), zero = splat(0);
     for (isize h = 0; h < lanes; h += 4) {
-        f4 own = LOAD(query + h), peak = splat(MINUS_INFINITY), sum = zero;
+        v4 own = LOAD(query + h), peak = splat(MINUS_INFINITY), sum = zero;
         for (isize e = 0; e < degree; e++) {
-            f4 s = own + LOAD(key + neighbor(&l->n, first + e) * lanes + h);
+            v4 s = own + LOAD(key + neighbor(&l->n, first + e) * lanes + h);
             if (l->added.data)
                 for (isize r = 0; r < 4 && h + r < l->heads; r++) s[r] += l->added.data[(first + e) * l->added.edge_step + h + r];
-            s = select((i4)(s < zero), s * slope, s);
+            s = select((m4)(s < zero), s * slope, s);
             STORE(weights + e * lanes + h, s);
             peak = vmax(peak, s);
         }
-        peak = select((i4)(peak == splat(MINUS_INFINITY)), zero, peak);
+        peak = select((m4)(peak == splat(MINUS_INFINITY)), zero, peak);
         for (isize e = 0; e < degree; e++) {
-            f4 w = exp_small(t, LOAD(weights + e * lanes + h) - peak);
+            v4 w = exp_small(t, LOAD(weights + e * lanes + h) - peak);
             STORE(weights + e * lanes + h, w);
             sum += w;
         }
-        STORE(inverse + h, select((i4)(sum == zero), zero, splat(1.f) / sum));
+        STORE(inverse + h, select((m4)(sum == zero), zero, splat(1) / sum));
     }
 }
 
 /* `vectors` groups of four columns from `column` on, all within whole heads of a width divisible by four. */
-INL void sum_columns(const int vectors, const Layer *l, isize first, isize degree, isize lanes, const float *weights,
-                     const float *inverse, isize column, float *out) {
+INL void sum_columns(const int vectors, const Layer *l, isize first, isize degree, isize lanes, const real *weights,
+                     const real *inverse, isize column, real *out) {
     isize columns = l->heads * l->width, head[4];
-    const float *hidden = (const float *)l->hidden.data + column;
-    f4 sum[4];
-    for (int v = 0; v < vectors; v++) sum[v] = splat(0.f), head[v] = (column + 4 * v) / l->width;
+    const real *hidden = l->hidden + column;
+    v4 sum[4];
+    for (int v = 0; v < vectors; v++) sum[v] = splat(0), head[v] = (column + 4 * v) / l->width;
     for (isize e = 0; e < degree; e++) {
-        const float *row = hidden + neighbor(&l->n, first + e) * columns;
+        const real *row = hidden + neighbor(&l->n, first + e) * columns;
         for (int v = 0; v < vectors; v++) sum[v] = madd(splat(weights[e * lanes + head[v]]), LOAD(row + 4 * v), sum[v]);
     }
     for (int v = 0; v < vectors; v++)
         STORE(out + (column + 4 * v - head[v] * l->width) + head[v] * l->out.head_step, sum[v] * splat(inverse[head[v]]));
 }
 
-static void weighted_sum(const Layer *l, isize first, isize degree, isize lanes, const float *weights, const float *inverse,
-                         float *out) {
+static void weighted_sum(const Layer *l, isize first, isize degree, isize lanes, const real *weights, const real *inverse,
+                         real *out) {
     isize columns = l->heads * l->width, column = 0;
     if (l->width % 4 == 0) {
         for (; column + 16 <= columns; column += 16) sum_columns(4, l, first, degree, lanes, weights, inverse, column, out);
         for (; column < columns; column += 4) sum_columns(1, l, first, degree, lanes, weights, inverse, column, out);
         return;
     }
-    const float *hidden = (const float *)l->hidden.data;
+    const real *hidden = l->hidden;
     for (isize h = 0; h < l->heads; h++) {
-        float *to = out + h * l->out.head_step;
-        fill(to, l->width, 0.f);
+        real *to = out + h * l->out.head_step;
+        fill(to, l->width, 0);
         for (isize e = 0; e < degree; e++) {
-            const float *row = hidden + neighbor(&l->n, first + e) * columns + h * l->width;
+            const real *row = hidden + neighbor(&l->n, first + e) * columns + h * l->width;
             add_rows(1, &row, weights + e * lanes + h, l->width, to);
         }
         scale_row(to, l->width, inverse[h]);
     }
 }
-
-
 
 static isize layer_workspace(const Layer *l, isize lanes) {
     isize columns = l->heads * l->width;
@@ -109,16 +106,16 @@ static isize layer_workspace(const Layer *l, isize lanes) {
     return max_size(product, 2 * l->nodes * lanes + (l->n.longest + 1) * lanes);
 }
 
-static f4 run(const Layer *l, isize lanes, float *workspace) {
+static real run(const Layer *l, isize lanes, real *workspace) {
     isize columns = l->heads * l->width;
     join_heads(l, workspace);
-    multiply(l->nodes, columns, l->d, (const float *)l->x.data, step(&l->x, 2), workspace, columns, (float *)l->hidden.data, columns,
+    multiply(l->nodes, columns, l->d, (const real *)l->x->data, step(l->x, 2), workspace, columns, l->hidden, columns,
              PLAIN, workspace + l->d * columns);
-    f4 bad = note_row(splat(0.f), (const float *)l->hidden.data, l->nodes * columns);
-    float *query = workspace, *key = query + l->nodes * lanes, *weights = key + l->nodes * lanes;
-    float *inverse = weights + l->n.longest * lanes;
-    node_scores(l, &l->a_query, lanes, query);
-    node_scores(l, &l->a_key, lanes, key);
+    real bad = note_row(l->hidden, l->nodes * columns);
+    real *query = workspace, *key = query + l->nodes * lanes, *weights = key + l->nodes * lanes;
+    real *inverse = weights + l->n.longest * lanes;
+    node_scores(l, l->a_query, lanes, query);
+    node_scores(l, l->a_key, lanes, key);
     for (isize i = 0; i < l->nodes; i++) {
         isize first = (isize)l->n.start[i], degree = (isize)l->n.start[i + 1] - first;
         edge_weights(l, first, degree, lanes, query + i * lanes, key, weights, inverse);
@@ -131,41 +128,25 @@ static f4 run(const Layer *l, isize lanes, float *workspace) {
     return bad;
 }
 
-/* gat(x (V, D), w (H, D, E), a_query (H, E), a_key (H, E), indptr (V+1,), indices (K,), added (K, [H]) or None, hidden (V, H E),
- * out (V, H, E), weights (K, [H]) or None, negative_slope) -> True if x W is finite, else False; or None. `hidden` receives x W. */
-PyObject *kernel_gat(PyObject *self, PyObject *const *args, isize count) {
-    (void)self;
-    if (count != 11) return wrong_count();
-    int ok = 1, valid, added_valid, weights_valid;
-    Layer l;
-    l.slope = get_float(args[10], &ok);
-    if (!ok) return 0;
-    if (!get_array(args[0], FLOAT32, 2, &l.x) || l.x.ndim != 2 || !get_array(args[1], FLOAT32, 3, &l.w) || l.w.ndim != 3 ||
-        !get_array(args[2], FLOAT32, 2, &l.a_query) || l.a_query.ndim != 2 || !get_array(args[3], FLOAT32, 2, &l.a_key) ||
-        l.a_key.ndim != 2 || !get_output(args[7], FLOAT32, 2, &l.hidden) || l.hidden.ndim != 2 || !l.hidden.contiguous ||
-        !get_by_head(args[8], 1, &l.out) || l.out.array.ndim != 3)
-        return declined();
-    l.nodes = l.x.shape[0], l.d = l.x.shape[1], l.heads = l.w.shape[0], l.width = l.w.shape[2];
-    if (!get_neighbors(args[4], args[5], l.nodes, l.nodes, &l.n, &valid) ||
-        !get_by_edge(args[6], 0, l.n.edges, l.heads, &l.added, &added_valid) ||
-        !get_by_edge(args[9], 1, l.n.edges, l.heads, &l.weights, &weights_valid))
-        return declined();
-    if (!valid) return wrong_value("gat: indptr or indices do not fit");
-    if (!added_valid || !weights_valid || l.w.shape[1] != l.d || l.a_query.shape[0] != l.heads || l.a_query.shape[1] != l.width ||
-        l.a_key.shape[0] != l.heads || l.a_key.shape[1] != l.width || l.hidden.shape[0] != l.nodes ||
-        l.hidden.shape[1] != l.heads * l.width || l.out.nodes != l.nodes || l.out.heads != l.heads || l.out.width != l.width)
-        return wrong_value("gat: shapes differ");
-    const Array *arrays[] = {&l.x, &l.w, &l.a_query, &l.a_key, &l.n.indptr, &l.n.indices, l.added.data ? &l.added.array : 0,
-                             &l.hidden, &l.out.array, l.weights.data ? &l.weights.array : 0};
-    for (int i = 7; i < 10; i++)
-        for (int j = 0; j < i; j++)
-            if (arrays[i] && arrays[j] && !disjoint(arrays[i], arrays[j])) return declined();
+static int is_matrix(const Array *a, isize rows, isize columns) { return a->shape[0] == rows && a->shape[1] == columns; }
+
+Status KERNEL(gat)(Call *call) {
+    const Array *a = call->array, *x = &a[gat_x], *w = &a[gat_w], *hidden = &a[gat_hidden];
+    if (!hidden->contiguous) return DECLINED;
+    Layer l = {.x = x, .w = w, .a_query = &a[gat_a_query], .a_key = &a[gat_a_key], .hidden = (real *)hidden->data,
+               .out = by_head(&a[gat_out]), .added = by_edge(&a[gat_added]), .weights = by_edge(&a[gat_weights]),
+               .nodes = x->shape[0], .d = x->shape[1], .heads = w->shape[0], .width = w->shape[2], .slope = (real)call->number[gat_slope]};
+    if (!get_neighbors(&a[gat_indptr], &a[gat_indices], l.nodes, l.nodes, &l.n)) return wrong(call, "gat: indptr or indices do not fit");
+    if (!edges_fit(&l.added, l.n.edges, l.heads) || !edges_fit(&l.weights, l.n.edges, l.heads) || w->shape[1] != l.d ||
+        !is_matrix(l.a_query, l.heads, l.width) || !is_matrix(l.a_key, l.heads, l.width) ||
+        !is_matrix(hidden, l.nodes, l.heads * l.width) || l.out.nodes != l.nodes || l.out.heads != l.heads || l.out.width != l.width)
+        return wrong(call, "gat: shapes differ");
     isize lanes = round_up(l.heads, 4);
-    Workspace workspace;
-    if (!workspace_get(&workspace, layer_workspace(&l, lanes))) return 0;
-    void *python = release_python(((double)l.nodes * (double)l.d + (double)l.n.edges) * (double)(l.heads * l.width));
-    f4 bad = run(&l, lanes, workspace.floats);
-    regain_python(python);
-    workspace_free(&workspace);
-    return boolean(!is_bad(bad));
+    real *workspace = workspace_get((usize)layer_workspace(&l, lanes) * sizeof(real));
+    if (!workspace) return NO_MEMORY;
+    void *state = work_begin(((double)l.nodes * (double)l.d + (double)l.n.edges) * (double)(l.heads * l.width));
+    real bad = run(&l, lanes, workspace);
+    work_end(state);
+    workspace_free(workspace);
+    return finished(bad);
 }

@@ -7,10 +7,14 @@ enum { ROWS = 64 }; /* rows that are held decoded */
 typedef signed char c4 __attribute__((vector_size(4)));
 typedef signed char c4u __attribute__((vector_size(4), aligned(1), may_alias));
 
-enum { X, CODES, SCALE, ZERO, OUT };
+/* The operands of both kernels, as declared. */
+enum { X = int8_scores_x, CODES = int8_scores_codes, SCALE = int8_scores_scale, ZERO = int8_scores_zero, GROUP = int8_scores_group,
+       OUT = int8_scores_out };
+
+enum { BATCH_OUT = GROUP }; /* the arrays in the batch lie without the number between them */
 
 typedef struct {
-    Array a[OUT + 1];
+    const Array *a;
     isize group, queries, keys, d;
     int combine;
 } Product;
@@ -29,25 +33,25 @@ static Steps steps_of(const Product *p, int which) {
     return steps;
 }
 
-static void decode_row(const Product *p, const Batch *batch, Steps scales, Steps zeros, isize row, float *out) {
+static void decode_row(const Product *p, const Batch *batch, Steps scales, Steps zeros, isize row, real *out) {
     const signed char *codes = (const signed char *)batch->at[CODES] + row * step(&p->a[CODES], 2);
-    const float *scale = (const float *)batch->at[SCALE] + row * scales.row;
+    const real *scale = (const real *)batch->at[SCALE] + row * scales.row;
     const signed char *zero = (const signed char *)batch->at[ZERO] + row * zeros.row;
     isize width = p->group ? p->group : p->d, k = 0;
     for (isize g = 0; k < p->d; g++) {
         isize end = min_size(p->d, k + width);
-        f4 s = splat(scale[g * scales.group]), z = splat((float)zero[g * zeros.group]);
+        v4 s = splat(scale[g * scales.group]), z = splat((real)zero[g * zeros.group]);
         for (; k + 4 <= end; k += 4) {
             c4 c = *(const c4u *)(codes + k);
-            STORE(out + k, (__builtin_convertvector(c, f4) - z) * s);
+            STORE(out + k, (__builtin_convertvector(c, v4) - z) * s);
         }
-        for (; k < end; k++) out[k] = ((float)codes[k] - z[0]) * s[0];
+        for (; k < end; k++) out[k] = ((real)codes[k] - z[0]) * s[0];
     }
 }
 
-static void run(const Product *p, const Batch *batch, float *decoded, float *workspace) {
-    const float *x = (const float *)batch->at[X];
-    float *out = (float *)batch->at[OUT];
+static void run(const Product *p, const Batch *batch, real *decoded, real *workspace) {
+    const real *x = (const real *)batch->at[X];
+    real *out = (real *)batch->at[BATCH_OUT];
     isize ldx = step(&p->a[X], 2), ldo = step(&p->a[OUT], 2);
     Steps scales = steps_of(p, SCALE), zeros = steps_of(p, ZERO);
     for (isize first = 0; first < p->keys; first += ROWS) {
@@ -67,47 +71,29 @@ static int per_row_fits(const Product *p, int which) {
     return core == 1 || len(a, 1) == (p->d + p->group - 1) / p->group;
 }
 
-static PyObject *product(PyObject *const *args, isize count, int combine) {
-    if (count != 6) return wrong_count();
-    int ok = 1;
-    Product p;
-    p.combine = combine;
-    p.group = is_none(args[4]) ? 0 : get_size(args[4], &ok);
-    if (!ok) return 0;
-    if (!get_array(args[X], FLOAT32, 2, &p.a[X]) || !get_array(args[CODES], INT8, 2, &p.a[CODES]) ||
-        !get_strided(args[SCALE], FLOAT32, 0, &p.a[SCALE]) || !get_strided(args[ZERO], INT8, 0, &p.a[ZERO]) ||
-        !get_output(args[5], FLOAT32, 2, &p.a[OUT]))
-        return declined();
-    for (int i = 0; i < OUT; i++)
-        if (!disjoint(&p.a[i], &p.a[OUT])) return declined();
+static Status product(Call *call, int combine) {
+    Product p = {.a = call->array, .group = call->size[GROUP], .combine = combine};
+    int grouped = call->number[GROUP] != 0.0;
     p.queries = len(&p.a[X], 2), p.keys = len(&p.a[CODES], 2), p.d = len(&p.a[CODES], 1);
-    if (p.group < 0 || (!is_none(args[4]) && p.group == 0) || len(&p.a[X], 1) != (combine ? p.keys : p.d) ||
+    if (p.group < 0 || (grouped && p.group == 0) || len(&p.a[X], 1) != (combine ? p.keys : p.d) ||
         len(&p.a[OUT], 2) != p.queries || len(&p.a[OUT], 1) != (combine ? p.d : p.keys))
-        return wrong_value("int8: shapes differ");
+        return wrong(call, "int8: shapes differ");
     if (p.group > p.d) p.group = p.d;
-    if (!per_row_fits(&p, SCALE) || !per_row_fits(&p, ZERO)) return wrong_value("int8: scale or zero point does not fit");
+    if (!per_row_fits(&p, SCALE) || !per_row_fits(&p, ZERO)) return wrong(call, "int8: scale or zero point does not fit");
     Batch batch;
     batch_start(&batch, &p.a[OUT], 2);
+    const int cores[] = {[X] = 2, [CODES] = 2, [SCALE] = core_axes(&p, SCALE), [ZERO] = core_axes(&p, ZERO), [OUT] = 2};
     for (int i = 0; i <= OUT; i++)
-        if (batch_add(&batch, &p.a[i], i == SCALE || i == ZERO ? core_axes(&p, i) : 2) != i)
-            return wrong_value("int8: leading axes do not broadcast");
-    Workspace workspace;
+        if (i != GROUP && batch_add(&batch, &p.a[i], cores[i]) < 0) return wrong(call, "int8: leading axes do not broadcast");
     isize largest = combine ? multiply_workspace(p.d, ROWS) : multiply_workspace(ROWS, p.d);
-    if (!workspace_get(&workspace, ROWS * p.d + largest)) return 0;
-    for (isize b = 0; b < batch.count; b++, batch_next(&batch)) run(&p, &batch, workspace.floats, workspace.floats + ROWS * p.d);
-    workspace_free(&workspace);
-    return boolean(1);
+    real *workspace = workspace_get((usize)(ROWS * p.d + largest) * sizeof(real));
+    if (!workspace) return NO_MEMORY;
+    void *state = work_begin((double)batch.count * (double)p.queries * (double)p.keys * (double)p.d);
+    for (isize b = 0; b < batch.count; b++, batch_next(&batch)) run(&p, &batch, workspace, workspace + ROWS * p.d);
+    work_end(state);
+    workspace_free(workspace);
+    return DONE;
 }
 
-/* int8_scores(x (..., M, D), codes (..., N, D), scale, zero, group or None, out (..., M, N)) -> True, or None: out = x y'.
- * scale float32 and zero int8: (), (..., N), or with groups of columns (..., N, G). */
-PyObject *kernel_int8_scores(PyObject *self, PyObject *const *args, isize count) {
-    (void)self;
-    return product(args, count, 0);
-}
-
-/* int8_combine(x (..., M, N), codes (..., N, D), scale, zero, group or None, out (..., M, D)) -> True, or None: out = x y. */
-PyObject *kernel_int8_combine(PyObject *self, PyObject *const *args, isize count) {
-    (void)self;
-    return product(args, count, 1);
-}
+Status KERNEL(int8_scores)(Call *call) { return product(call, 0); }
+Status KERNEL(int8_combine)(Call *call) { return product(call, 1); }

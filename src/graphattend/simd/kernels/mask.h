@@ -2,13 +2,12 @@
 #ifndef GA_MASK_H
 #define GA_MASK_H
 
-#include "args.h"
 #include "vec.h"
 
-/* A mask over (queries, keys): boolean (nonzero = attend) or float32 added to the scores; steps in elements, 0 = broadcast. */
+/* A mask over (queries, keys): boolean (nonzero = attend) or added to the scores; steps in elements, 0 = broadcast. */
 typedef struct {
     const unsigned char *allowed;
-    const float *added;
+    const real *added;
     isize query_step, key_step;
 } Mask;
 
@@ -31,21 +30,18 @@ INL isize visible_limit(const Visible *visible, isize query) {
     return limit;
 }
 
-/* The arguments (mask or None, causal, lengths or None) of an entry point. */
+/* The operands mask, causal and lengths of a kernel. */
 typedef struct {
-    Array mask, lengths;
-    Kind mask_kind; /* OTHER: no mask */
-    int has_lengths, causal;
+    const Array *mask, *lengths;
+    int causal;
     int mask_operand, lengths_operand;
-} VisibleArgs;
+} Limits;
 
-/* 1 if usable; 0 if the kernel does not apply. Mask (..., M or 1, N or 1), lengths int64 (..., M or 1). */
-int get_visible(PyObject *mask, PyObject *causal, PyObject *lengths, VisibleArgs *args);
 /* Adds the arrays to the batch; 0 if the shapes do not fit M queries and N keys. */
-int visible_batch(VisibleArgs *args, Batch *batch, isize queries, isize keys);
+#define limits_batch K(limits_batch)
+int limits_batch(Limits *limits, Batch *batch, isize queries, isize keys);
 /* What applies to the batch entry at hand. */
-Visible visible_now(const VisibleArgs *args, const Batch *batch, isize keys);
-/* 1 if `output` shares no byte with the mask or the lengths. */
-int visible_disjoint(const VisibleArgs *args, const Array *output);
+#define visible_now K(visible_now)
+Visible visible_now(const Limits *limits, const Batch *batch, isize keys);
 
 #endif

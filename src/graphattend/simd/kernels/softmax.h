@@ -4,27 +4,30 @@
 
 #include "expo.h"
 
-/* The same for n a multiple of sixteen; the sum is in four parts. */
-f4 exp_sixteens(const float *x, float *y, isize n, float peak);
+/* The same for n a multiple of 4 LANES. */
+#define exp_blocks K(exp_blocks)
+real exp_blocks(const real *x, real *y, isize n, real peak);
 
-static inline float exp_and_sum(const float *x, float *y, isize n, float peak) {
-    const float *t = exp_table();
-    isize i = n & ~(isize)15;
-    f4 sums = i ? exp_sixteens(x, y, i, peak) : splat(0.f);
-    for (; i + 4 <= n; i += 4) {
-        f4 e = exp_small(t, LOAD(x + i) - splat(peak));
-        STORE(y + i, e);
+static inline real exp_and_sum(const real *x, real *y, isize n, real peak) {
+    const real *t = exp_table();
+    isize i = n & ~(isize)(4 * LANES - 1);
+    real sum = i ? exp_blocks(x, y, i, peak) : 0;
+    vec sums = splatv(0);
+    for (; i + LANES <= n; i += LANES) {
+        vec e = LOADV(x + i) - splatv(peak);
+        exp_vectors(1, t, &e);
+        STOREV(y + i, e);
         sums += e;
     }
-    float sum = hsum(sums);
+    sum += vec_sum(sums);
     for (; i < n; i++) {
-        y[i] = exp_small(t, splat(x[i] - peak))[0];
+        y[i] = exp_scalar(x[i] - peak);
         sum += y[i];
     }
     return sum;
 }
 
 /* What to subtract before exp: a row without anything finite has the maximum -inf, and must not become NaN. */
-INL float safe_peak(float m) { return m == MINUS_INFINITY ? 0.f : m; }
+INL real safe_peak(real m) { return m == MINUS_INFINITY ? 0 : m; }
 
 #endif

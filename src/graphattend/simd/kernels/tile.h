@@ -10,33 +10,33 @@
 #define TILE_COLUMNS (2 * WIDE)
 
 /* c[i][j] += sum_k a[i * a_row + k * a_step] * b[k * b_step + WIDE j], rows <= 4 and vectors <= 2 constant at every call. */
-INL void tile_add(const int rows, const int vectors, isize depth, const float *a, isize a_row, isize a_step, const float *b,
-                  isize b_step, fw (*c)[2]) {
-    const float *left[TILE_ROWS];
+INL void tile_add(const int rows, const int vectors, isize depth, const real *a, isize a_row, isize a_step, const real *b,
+                  isize b_step, vw (*c)[2]) {
+    const real *left[TILE_ROWS];
     for (int i = 0; i < rows; i++) left[i] = a + i * a_row;
 #pragma GCC unroll 1
     for (isize k = 0; k < depth; k++) {
-        fw right[2];
+        vw right[2];
         for (int j = 0; j < vectors; j++) right[j] = LOADW(b + WIDE * j);
         for (int i = 0; i < rows; i++) {
-            fw s = splatw(left[i][k * a_step]);
+            vw s = splatw(left[i][k * a_step]);
             for (int j = 0; j < vectors; j++) c[i][j] = maddw(s, right[j], c[i][j]);
         }
         b += b_step;
     }
 }
 
-INL void tile_zero(const int rows, const int vectors, fw (*c)[2]) {
+INL void tile_zero(const int rows, const int vectors, vw (*c)[2]) {
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < vectors; j++) c[i][j] = splatw(0.f);
+        for (int j = 0; j < vectors; j++) c[i][j] = splatw(0);
 }
 
-INL void tile_load(const int rows, const int vectors, const float *from, isize stride, fw (*c)[2]) {
+INL void tile_load(const int rows, const int vectors, const real *from, isize stride, vw (*c)[2]) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) c[i][j] = LOADW(from + i * stride + WIDE * j);
 }
 
-INL void tile_store(const int rows, const int vectors, float *to, isize stride, fw (*c)[2]) {
+INL void tile_store(const int rows, const int vectors, real *to, isize stride, vw (*c)[2]) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++) STOREW(to + i * stride + WIDE * j, c[i][j]);
 }

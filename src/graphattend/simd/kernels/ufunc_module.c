@@ -1,6 +1,6 @@
 /* The extension module graphattend.simd._ufuncs: hands the loops to NumPy and takes them back.
    Built without Python's or NumPy's headers, on the stable ABI. */
-#include "pyabi.h"
+#include "python/pyabi.h"
 #include "ufunc_loops.h"
 
 extern void *PyCapsule_GetPointer(PyObject *, const char *);

@@ -1,123 +1,192 @@
-/* Four float32 or two float64 lanes, with GCC's and Clang's vector extensions: WebAssembly SIMD in the wheel, whatever the
- * host has in the native build that the tests use. */
+/* The kernels' element and vectors, with GCC's and Clang's vector extensions. Every kernel is compiled twice: for float32, and
+ * with -DF64 for float64. Three vectors of `real`:
+ *
+ *   vw   WIDE lanes, the widest of the instruction set: 16 bytes in WebAssembly, SSE and NEON, 32 in AVX2, 64 in AVX-512
+ *   v4   four lanes, whatever their size, where four things are done side by side
+ *   vec  LANES lanes, the narrower of the two, for what remains of a row
+ */
 #ifndef GA_VEC_H
 #define GA_VEC_H
 
-#include "pyabi.h"
+#include "host/call.h"
 
-typedef float f4 __attribute__((vector_size(16)));
-typedef float f4u __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int i4 __attribute__((vector_size(16)));
-typedef unsigned u4 __attribute__((vector_size(16))); /* arithmetic on bit patterns may wrap */
-typedef double d2 __attribute__((vector_size(16)));
-typedef double d2u __attribute__((vector_size(16), aligned(8), may_alias));
-typedef long long l2 __attribute__((vector_size(16)));
-typedef unsigned long long ul2 __attribute__((vector_size(16)));
+#ifdef F64
+typedef double real;
+typedef long long whole;
+typedef unsigned long long bits;
+#define K(name) name##_f64
+enum { MANTISSA = 52 };
+#else
+typedef float real;
+typedef int whole;
+typedef unsigned bits;
+#define K(name) name##_f32
+enum { MANTISSA = 23 };
+#endif
+#define KERNEL(name) K(kernel_##name)
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#ifdef F64
+#define WIDE (VECTOR_BYTES / 8)
+#else
+#define WIDE (VECTOR_BYTES / 4)
+#endif
+
+/* vector, unaligned, whole numbers (also what comparisons give), bit patterns (their arithmetic may wrap) */
+#define VECTOR(v, vu, m, mu, u, lanes)                                                      \
+    typedef real v __attribute__((vector_size((lanes) * sizeof(real))));                    \
+    typedef real vu __attribute__((vector_size((lanes) * sizeof(real)), aligned(sizeof(real)), may_alias));    \
+    typedef whole m __attribute__((vector_size((lanes) * sizeof(real))));                   \
+    typedef whole mu __attribute__((vector_size((lanes) * sizeof(real)), aligned(sizeof(real)), may_alias));   \
+    typedef bits u __attribute__((vector_size((lanes) * sizeof(real))));
+VECTOR(v4, v4u, m4, m4u, u4, 4)
+#if WIDE == 4
+typedef v4 vw;
+typedef v4u vwu;
+typedef m4 mw;
+typedef m4u mwu;
+typedef u4 uw;
+#else
+VECTOR(vw, vwu, mw, mwu, uw, WIDE)
+#endif
+#undef VECTOR
 
 #define INL static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
 
-#define LOAD(p) (*(const f4u *)(p))
-#define STORE(p, v) (*(f4u *)(p) = (v))
-#define LOADD(p) (*(const d2u *)(p))
-#define STORED(p, v) (*(d2u *)(p) = (v))
+#define LOAD(p) (*(const v4u *)(p))
+#define STORE(p, v) (*(v4u *)(p) = (v))
+#define LOADW(p) (*(const vwu *)(p))
+#define STOREW(p, v) (*(vwu *)(p) = (v))
 
-/* Has the compiler compute v here. It would otherwise put off what has no effect until everything is loaded or in flight, more
- * than V8 has registers for. */
+/* Has the compiler compute v here, a vector of one register. It would otherwise put off what has no effect until everything is
+ * loaded or in flight, more than V8 has registers for. */
 #ifdef __wasm__
 #define KEEP(v) __asm__ volatile("" : "+r"(v))
 #else
 #define KEEP(v) (void)(v)
 #endif
 
-INL f4 splat(float x) { return (f4){x, x, x, x}; }
-INL d2 splatd(double x) { return (d2){x, x}; }
+INL v4 splat(real x) { return (v4){x, x, x, x}; }
 
-/* a * b + c, fused where the engine can. */
+/* On one register of WebAssembly: a * b + c, fused where the engine can; and the larger lane, or `a` if either is NaN, which is one
+ * instruction on x86, where the NaN-exact maximum costs six. */
 #ifdef __wasm_relaxed_simd__
-INL f4 madd(f4 a, f4 b, f4 c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
-INL d2 maddd(d2 a, d2 b, d2 c) { return __builtin_wasm_relaxed_madd_f64x2(a, b, c); }
+#ifdef F64
+#define MADD __builtin_wasm_relaxed_madd_f64x2
 #else
-INL f4 madd(f4 a, f4 b, f4 c) { return a * b + c; }
-INL d2 maddd(d2 a, d2 b, d2 c) { return a * b + c; }
+#define MADD __builtin_wasm_relaxed_madd_f32x4
+#endif
+#else
+#define MADD(a, b, c) ((a) * (b) + (c))
+#endif
+#if defined(__wasm_simd128__) && defined(F64)
+#define MAX __builtin_wasm_pmax_f64x2
+#define SQRT __builtin_wasm_sqrt_f64x2
+#elif defined(__wasm_simd128__)
+#define MAX __builtin_wasm_pmax_f32x4
+#define SQRT __builtin_wasm_sqrt_f32x4
+#else
+#define MAX(a, b) ((vw)((((mw)(b)) & (mw)((a) < (b))) | (((mw)(a)) & ~(mw)((a) < (b)))))
+#endif
+INL vw maddw(vw a, vw b, vw c) { return MADD(a, b, c); }
+INL vw vmaxw(vw a, vw b) { return MAX(a, b); }
+INL vw selectw(mw mask, vw yes, vw no) { return (vw)(((mw)yes & mask) | ((mw)no & ~mask)); }
+#if WIDE == 4
+#define splatw splat
+#define madd maddw
+#define vmax vmaxw
+#define select selectw
+#else
+INL vw splatw(real x) { return x - (vw){0}; }
+INL v4 select(m4 mask, v4 yes, v4 no) { return (v4)(((m4)yes & mask) | ((m4)no & ~mask)); }
+#if WIDE == 2 /* four lanes are two registers */
+INL vw low(v4 v) { return __builtin_shufflevector(v, v, 0, 1); }
+INL vw high(v4 v) { return __builtin_shufflevector(v, v, 2, 3); }
+INL v4 join(vw a, vw b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3); }
+INL v4 madd(v4 a, v4 b, v4 c) { return join(maddw(low(a), low(b), low(c)), maddw(high(a), high(b), high(c))); }
+INL v4 vmax(v4 a, v4 b) { return join(vmaxw(low(a), low(b)), vmaxw(high(a), high(b))); }
+#else
+INL v4 madd(v4 a, v4 b, v4 c) { return a * b + c; }
+INL v4 vmax(v4 a, v4 b) { return select((m4)(a < b), b, a); }
+#endif
 #endif
 
-INL f4 select(i4 mask, f4 yes, f4 no) { return (f4)(((i4)yes & mask) | ((i4)no & ~mask)); }
-INL d2 selectd(l2 mask, d2 yes, d2 no) { return (d2)(((l2)yes & mask) | ((l2)no & ~mask)); }
-
-/* The larger lane; if either is NaN, `a`. One instruction on x86, where the NaN-exact f32x4.max costs six. */
-#ifdef __wasm_simd128__
-INL f4 vmax(f4 a, f4 b) { return __builtin_wasm_pmax_f32x4(a, b); }
-INL d2 vmaxd(d2 a, d2 b) { return __builtin_wasm_pmax_f64x2(a, b); }
-INL f4 vsqrt(f4 x) { return __builtin_wasm_sqrt_f32x4(x); }
+#if defined(__wasm_simd128__) && WIDE == 2
+INL v4 vsqrt(v4 x) { return join(SQRT(low(x)), SQRT(high(x))); }
+#elif defined(__wasm_simd128__)
+INL v4 vsqrt(v4 x) { return SQRT(x); }
+#elif defined(F64)
+INL v4 vsqrt(v4 x) { return (v4){__builtin_sqrt(x[0]), __builtin_sqrt(x[1]), __builtin_sqrt(x[2]), __builtin_sqrt(x[3])}; }
 #else
-INL f4 vmax(f4 a, f4 b) { return select((i4)(a < b), b, a); }
-INL d2 vmaxd(d2 a, d2 b) { return selectd((l2)(a < b), b, a); }
-INL f4 vsqrt(f4 x) {
-    return (f4){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
-}
+INL v4 vsqrt(v4 x) { return (v4){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])}; }
 #endif
 
-INL float hsum(f4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
-INL float hmax(f4 v) {
-    float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
+INL real hsum(v4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+INL real hmax(v4 v) {
+    real a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
     return a > b ? a : b;
 }
 
 /* Lane sums of four vectors as one vector. */
-INL f4 hsum4(f4 a, f4 b, f4 c, f4 d) {
-    f4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    f4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
+INL v4 hsum4(v4 a, v4 b, v4 c, v4 d) {
+    v4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    v4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
-/* The widest vector of the instruction set, for the loops that count: WIDE float32 lanes. */
-#if defined(__AVX512F__)
-#define WIDE 16
-#elif defined(__AVX__)
-#define WIDE 8
+/* The lanes summed into four. */
+INL v4 fold(vw v) {
+#if WIDE == 2
+    return (v4){v[0], v[1], 0, 0};
 #else
-#define WIDE 4
-#endif
-#if WIDE > 4
-typedef float fw __attribute__((vector_size(4 * WIDE)));
-typedef float fwu __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
-typedef int iw __attribute__((vector_size(4 * WIDE)));
-typedef int iwu __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
-typedef unsigned uw __attribute__((vector_size(4 * WIDE)));
-INL fw splatw(float x) { return x - (fw){0.f}; }
-INL fw maddw(fw a, fw b, fw c) { return a * b + c; }
-INL fw selectw(iw mask, fw yes, fw no) { return (fw)(((iw)yes & mask) | ((iw)no & ~mask)); }
-INL fw vmaxw(fw a, fw b) { return selectw((iw)(a < b), b, a); }
-INL f4 fold(fw v) { /* the lanes summed in fours */
-    f4 sum = *(const f4u *)&v;
-    for (int i = 4; i < WIDE; i += 4) sum += *(const f4u *)((const float *)&v + i);
+    v4 sum = *(const v4u *)&v;
+    for (int i = 4; i < WIDE; i += 4) sum += *(const v4u *)((const real *)&v + i);
     return sum;
-}
-#else
-typedef f4 fw;
-typedef f4u fwu;
-typedef i4 iw;
-typedef int iwu __attribute__((vector_size(16), aligned(4), may_alias));
-typedef u4 uw;
-#define splatw splat
-#define maddw madd
-#define selectw select
-#define vmaxw vmax
-INL f4 fold(fw v) { return v; }
 #endif
-#define LOADW(p) (*(const fwu *)(p))
-#define STOREW(p, v) (*(fwu *)(p) = (v))
+}
 
-#define MINUS_INFINITY (-__builtin_inff())
+/* `vec` and its operations: v4, or vw where that is narrower. */
+#if WIDE >= 4
+enum { LANES = 4 };
+typedef v4 vec;
+typedef v4u vecu;
+#define splatv splat
+#define maddv madd
+INL real vec_sum(vec v) { return hsum(v); }
+INL v4 vec_sum4(vec a, vec b, vec c, vec d) { return hsum4(a, b, c, d); }
+#else
+enum { LANES = 2 };
+typedef vw vec;
+typedef vwu vecu;
+#define splatv splatw
+#define maddv maddw
+INL real vec_sum(vec v) { return v[0] + v[1]; }
+INL v4 vec_sum4(vec a, vec b, vec c, vec d) {
+    return join(__builtin_shufflevector(a, b, 0, 2) + __builtin_shufflevector(a, b, 1, 3),
+                __builtin_shufflevector(c, d, 0, 2) + __builtin_shufflevector(c, d, 1, 3));
+}
+#endif
+#define LOADV(p) (*(const vecu *)(p))
+#define STOREV(p, v) (*(vecu *)(p) = (v))
+
+#define INFINITY ((real)__builtin_inf())
+#define MINUS_INFINITY (-INFINITY)
 
 INL isize min_size(isize a, isize b) { return a < b ? a : b; }
 INL isize max_size(isize a, isize b) { return a > b ? a : b; }
 INL isize round_up(isize n, isize step) { return (n + step - 1) / step * step; }
 
 /* Folds `x` into a running test: the sum stays 0 unless some x was infinite or NaN. */
-INL f4 note_bad(f4 sum, f4 x) { return madd(x, splat(0.f), sum); }
-INL fw note_badw(fw sum, fw x) { return maddw(x, splatw(0.f), sum); }
-INL int is_bad(f4 sum) { return !(hsum(sum) == 0.f); }
+INL v4 note_bad(v4 sum, v4 x) { return madd(x, splat(0), sum); }
+INL vw note_badw(vw sum, vw x) { return maddw(x, splatw(0), sum); }
+INL int is_bad(real sum) { return !(sum == 0); }
+INL Status finished(real bad) { return is_bad(bad) ? NOT_FINITE : DONE; }
 
 #endif

@@ -1,0 +1,28 @@
+"""``graphattend convert``: a graph from one format to another."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import InvalidConfigError
+from ..graph.properties import described
+from ..storage import same_file
+from ._common import add_reading, read_graph
+
+HELP = "write a graph in another format: the suffixes say from which to which"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("graph", metavar="FROM", help="a graph of any known format; - for stdin")
+    command.add_argument("output", metavar="TO", help="such as graph.json, graph.graphml or graph.csv.gz")
+    add_reading(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, write, say what it was."""
+    if same_file(arguments.graph, arguments.output):
+        raise InvalidConfigError(f"TO: {arguments.output!r:.80} is the input", argument="TO")
+    graph, directed = read_graph(arguments)
+    graph.write(arguments.output)
+    print(described(graph, directed))

@@ -1,0 +1,181 @@
+"""Positive random features (FAVOR+): the directions, the exponents and the features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._float64_fallback import float64_fallback
+from .._validate import as_bool, as_float, as_int, as_number, as_rng, check_length, check_ndim, check_nonempty
+from .._vjp import differentiable
+
+#: Up to this bound of the exponents float32 holds output and gradients to 1e-5: it rounds off less than 6e-8 of it.
+_SINGLE_REACH: Final = 72.0
+
+
+def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian rows, orthogonal within blocks of `dim`: (m, D)."""
+    blocks = []
+    for start in range(0, num_features, dim):
+        q, r = np.linalg.qr(rng.standard_normal((dim, dim)))
+        q *= np.sign(np.diag(r))  # makes the rotation uniform (Mezzadri 2007)
+        blocks.append(q.T[: num_features - start])
+    norms = np.sqrt(rng.chisquare(dim, num_features))
+    return np.concatenate(blocks) * norms[:, None]
+
+
+def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarray:
+    """Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector.
+
+    Args:
+        num_features: m, the number of rows.
+        dim: D.
+        seed: Seed, or a `numpy.random.Generator`.
+
+    Returns:
+        (m, D), float64.
+
+    Source:
+        Choromanski et al. 2021, "Rethinking Attention with Performers", section 2.4.
+
+    Example:
+        >>> import graphattend as ga
+        >>> w = ga.functional.orthogonal_projection(4, 4, seed=0)
+        >>> abs(float(w[0] @ w[1])) < 1e-12
+        True
+    """
+    m, d = as_int(num_features, "num_features", minimum=1), as_int(dim, "dim", minimum=1)
+    return draw_projection(m, d, as_rng(seed, "seed"))
+
+
+class Directions(NamedTuple):
+    """Random directions (m, D) in both precisions, and the length of the longest."""
+
+    wide: np.ndarray
+    single: np.ndarray
+    longest: float
+
+    @classmethod
+    def of(cls, projection: np.ndarray) -> Directions:
+        """From an array of either precision."""
+        wide = projection.astype(np.float64, copy=False)
+        single = projection.astype(np.float32, copy=False)
+        return cls(wide, single, float(np.sqrt(np.einsum("md,md->m", wide, wide).max())))
+
+    def outreach(self, half: np.ndarray) -> bool:
+        """Whether the exponents of float32 rows with these |x|²/2 may be too large to be held to 1e-5."""
+        top = float(half.max())
+        return not (2 * top) ** 0.5 * self.longest + top <= _SINGLE_REACH
+
+
+def exponents(
+    x: np.ndarray, directions: Directions, sharpness: float = 1.0
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """The logarithms of the features of checked arrays, up to a constant, and the pullback to x and projection.
+
+    s·x Wᵀ·D^(-1/4) - |s·x|²/(2√D) with s = `sharpness`; in float64 where float32 would not hold it to 1e-5. The
+    gradients have the precision of x.
+    """
+    factor, w = sharpness * x.shape[-1] ** -0.25, directions.wide
+    half = np.einsum("...d,...d->...", x, x)[..., None] * (0.5 * factor * factor)
+    if x.dtype == np.float32:
+        if directions.outreach(half):
+            h, pull = exponents(x.astype(np.float64), directions, sharpness)
+            return h, _narrowed(pull)
+        w = directions.single
+    h = simd.matmul_nt(x * factor, w)
+    h -= half
+    return h, lambda gh: _exponents_pullback(x, w, gh.astype(x.dtype, copy=False), factor)
+
+
+def _narrowed(
+    pull: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A pullback of float64 arrays that stand for float32 ones."""
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gx, gw = pull(g.astype(np.float64, copy=False))
+        return gx.astype(np.float32), gw.astype(np.float32)
+
+    return pullback
+
+
+def _exponents_pullback(x: np.ndarray, w: np.ndarray, gh: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    gx = simd.matmul(gh, w) * factor - gh.sum(axis=-1, keepdims=True) * x * (factor * factor)
+    return gx, simd.matmul_tn(gh.reshape(-1, w.shape[0]), x.reshape(-1, x.shape[-1])) * factor
+
+
+def features(
+    x: np.ndarray, directions: Directions, is_query: bool, eps: float
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is held constant."""
+    factor, w = x.shape[-1] ** -0.25, directions.wide
+    if x.dtype == np.float32:
+        if directions.outreach(0.5 * factor * factor * np.einsum("...d,...d->...", x, x)):
+            phi, pull = features(x.astype(np.float64), directions, is_query, eps)
+            return phi.astype(np.float32), _narrowed(pull)
+        w = directions.single
+    e = simd.favor_exponentials(x, w, is_query=is_query)
+    ratio = x.dtype.type(w.shape[0] ** -0.5)
+    return ratio * (e + x.dtype.type(eps)), lambda g: _exponents_pullback(x, w, g * e * ratio, factor)
+
+
+def check_projection(x: np.ndarray, projection: Any) -> Directions:
+    """The directions that a caller gives beside x (..., D), checked."""
+    w = as_float(projection, "projection", beside=x.dtype)
+    check_ndim(w, "projection", 2, 2)
+    check_nonempty(w, "projection")
+    check_length(w, "projection", 1, x.shape[-1], "the width of x")
+    return Directions.of(w)
+
+
+@float64_fallback
+def _favor_vjp(
+    x: Any, projection: Any, *, is_query: bool, eps: float = 0.0
+) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:
+    a = as_float(x, "x")
+    check_ndim(a, "x", 1)
+    check_nonempty(a, "x")
+    given = as_float(projection, "projection", beside=a.dtype)
+    directions = check_projection(a, given)
+    as_bool(is_query, "is_query")
+    eps = as_number(eps, "eps", minimum=0.0)
+    rows = a if a.ndim > 1 else a[None]
+    phi, pull = features(rows, directions, is_query, eps)
+
+    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray]:
+        gx, gw = pull(np.asarray(g, a.dtype).reshape(phi.shape))
+        return gx.reshape(a.shape), gw.astype(given.dtype, copy=False)
+
+    return phi.reshape(*a.shape[:-1], len(given)), pullback
+
+
+@differentiable(_favor_vjp)
+def favor_features(x: Any, projection: Any, *, is_query: bool, eps: float = 0.0) -> np.ndarray:
+    """Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser.
+
+    m^(-1/2) · (exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser) + eps); the stabiliser is the maximum of x Wᵀ·D^(-1/4),
+    for queries over their row, for keys one per leading index; it is a constant in gradients.
+
+    Args:
+        x: (..., N, D) or (D,).
+        projection: W, (m, D), from `orthogonal_projection`.
+        is_query: Which stabiliser to use.
+        eps: Added to every feature; with 0 linear attention does not depend on the stabiliser.
+
+    Returns:
+        Features (..., N, m), not negative.
+
+    Source:
+        Choromanski et al. 2021, "Rethinking Attention with Performers", lemma 1 and eq. 5.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> w = ga.functional.orthogonal_projection(16, 4, seed=0)
+        >>> ga.functional.favor_features(np.ones((3, 4)), w, is_query=True).shape
+        (3, 16)
+    """
+    return _favor_vjp(x, projection, is_query=is_query, eps=eps)[0]
