@@ -3,7 +3,7 @@ import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
 import type { MechanismConfig } from "./schema.js";
 import type {
-  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction,
+  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 
 /** Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values. */
@@ -1220,7 +1220,7 @@ export interface Functions {
     /** Squash scores to ±softcap by softcap · tanh(score / softcap). */
     softcap?: number | null;
     /** `score_mod(score, batch, head, query_index, key_index)` changes the scores before the mask, elementwise; index arguments are arrays that broadcast to the scores. Its derivative in the backward pass is a central difference in float64. */
-    scoreMod?: Schedule | null;
+    scoreMod?: ScoreMod | null;
     /** Generator for the dropout. */
     rng?: number | null;
     /** Also return the weights (..., M, N). @default false */
