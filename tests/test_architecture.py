@@ -86,7 +86,18 @@ LAYERS = (
     ("analysis", "drawing"),
     ("evaluation",),
     ("report", "recommendation", "interop", "testing"),
-    ("cli", "_bridge", "_bridge_calls", "_bridge_graphs", "_bridge_plans", "_bridge_training", "", "__main__"),
+    (
+        "cli",
+        "_bridge",
+        "_bridge_arguments",
+        "_bridge_calls",
+        "_bridge_graphs",
+        "_bridge_names",
+        "_bridge_plans",
+        "_bridge_training",
+        "",
+        "__main__",
+    ),
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -240,7 +240,7 @@ export class Memory {
     this.base = this.top = last[0];
   }
 
-  /** Call a kernel: true or false as all was finite or not, null where it does not apply. */
+  /** @internal Call a kernel: true or false as all was finite or not, null where it does not apply. */
   call<E extends Entry>(entry: E, ...operands: Operands<E>): boolean | null {
     const { i32, f64 } = this;
     const slot = this.args >> 2;
@@ -264,7 +264,7 @@ export class Memory {
     throw new AttentionError("out_of_memory", `${entry}: out of memory`);
   }
 
-  /** A call that has to apply. */
+  /** @internal A call that has to apply. */
   must<E extends Entry>(entry: E, ...operands: Operands<E>): boolean {
     const answer = this.call(entry, ...operands);
     if (answer === null) throw new AttentionError("internal_error", `${entry}: declined`);
@@ -274,7 +274,11 @@ export class Memory {
   /** A copy of the numbers of a block that lies row by row. */
   read(block: Block): Float32Array {
     const from = block.data >> 2;
-    return this.f32.slice(from, from + block.size);
+    try {
+      return this.f32.slice(from, from + block.size);
+    } catch (error) {
+      throw new AttentionError("out_of_memory", `out of memory: a result of ${4 * block.size} bytes`, { cause: error });
+    }
   }
 
   private text(at: number): string {
