@@ -149,7 +149,7 @@ class Training:
 
         def objective(params: dict[str, np.ndarray], nodes: Any, rng: np.random.Generator) -> tuple[Any, Any]:
             if self._forward is None:
-                options: dict[str, Any] = {"training": True, "rng": rng} if getattr(self._attn, "dropout", 0) else {}
+                options: dict[str, Any] = {"training": True, "rng": rng} if self._attn.dropout else {}
                 self._forward = self._attn.with_parameters(params).attend_vjp(graph, x, **options)
             output, pullback = self._forward
             if self._answer is None:

@@ -17,7 +17,7 @@ from .. import simd
 from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
-from ._inputs import DIFFERENTIABLE, Call, Context, cotangent
+from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
 
 if TYPE_CHECKING:
     from ._base import Attention

@@ -13,10 +13,10 @@ from .._float64_fallback import steady, steady_gradients
 from .._validate import as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
+from ._boundary import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._builder import Builder
 from ._gradients import Gradients
 from ._hidden import apart, visible_nodes, without_rubbish
-from ._inputs import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._mechanism import Mechanism
 from ._prepared import Prepared, check_prepared, prepare
 

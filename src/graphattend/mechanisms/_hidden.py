@@ -14,8 +14,8 @@ import numpy as np
 from ..functional.attention import causal_mask
 from ..functional.hidden import holds_rubbish, rubbish, seen_pairs, unseen
 from ..graph import NeighborGraph
+from ._boundary import Call, Inputs
 from ._gradients import CoreGradients, add_grads
-from ._inputs import Call, Inputs
 
 if TYPE_CHECKING:
     from ._base import Attention

@@ -37,9 +37,9 @@ from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.attention import dropout_multiplier
 from ..functional.softmax import masked_softmax, softmax_pullback
-from ._configured import Configured
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
-from ._inputs import Call, Context, Inputs
+from ._parameters import Configured
 from ._prepared import Prepared
 
 

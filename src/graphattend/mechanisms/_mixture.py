@@ -17,10 +17,10 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention
-from ._budget import reserve
+from ._boundary import Call, Context, Inputs, check_inputs, cotangent
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Call, Context, Inputs, check_inputs, cotangent
 from ._row_subsets import RowSubset, subsets
+from ._size_limit import reserve
 
 
 class Gates(NamedTuple):

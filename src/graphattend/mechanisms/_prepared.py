@@ -12,8 +12,8 @@ from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
+from ._boundary import Call, Inputs, check_inputs
 from ._hidden import without_rubbish
-from ._inputs import Call, Inputs, check_inputs
 
 if TYPE_CHECKING:
     from ._base import Attention

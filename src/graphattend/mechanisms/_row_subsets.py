@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._vjp import unbroadcast
-from ._inputs import Inputs
+from ._boundary import Inputs
 
 
 class RowSubset(NamedTuple):

@@ -18,11 +18,11 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_graph, check_nodes, defaulted
 from ._base import Attention
-from ._budget import reserve
-from ._dot import DotProduct, scaled_dot
+from ._boundary import Call, Context, cotangent
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Call, Context, cotangent
 from ._options import option
+from ._scaled_dot import DotProduct, scaled_dot
+from ._size_limit import reserve
 from .scaled_dot_product import ScaledDotProductAttention
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
-from ._budget import reserve
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
-from ._inputs import Call, Context, Inputs
 from ._options import option
 from ._prepared import Prepared
+from ._size_limit import reserve
 from .multi_head import MultiHeadAttention
 
 

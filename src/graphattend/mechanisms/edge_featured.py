@@ -13,10 +13,10 @@ from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention
-from ._budget import reserve
+from ._boundary import Call, Inputs
 from ._gradients import Gradients, Grads, Params
-from ._inputs import Call, Inputs
 from ._options import divide_heads, option
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..functional.attention import causal_mask
-from ._dot import DotProduct, flash_core
+from ._boundary import Context
 from ._gradients import CoreResult
-from ._inputs import Context
 from ._options import option
+from ._scaled_dot import DotProduct, flash_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

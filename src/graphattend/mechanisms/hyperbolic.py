@@ -13,8 +13,8 @@ from .._validate import as_number
 from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
 from ._base import Attention
+from ._boundary import Context
 from ._gradients import CoreResult, Grads, Params
-from ._inputs import Context
 from ._options import option
 
 #: How far inside the ball points are put that come from outside, in double precision.

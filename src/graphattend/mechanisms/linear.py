@@ -16,11 +16,11 @@ from ..functional.attention import causal_mask
 from ..functional.favor import Directions, draw_projection, exponents
 from ..functional.linear import KeyState, attend_exponents, exact_weights
 from ._base import Attention
-from ._budget import reserve
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
-from ._inputs import Call, Context, Inputs
 from ._options import option
 from ._prepared import Prepared, check_keys, prepare
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
 from ._attend import check_graph, chunks
 from ._base import Attention
-from ._dot import DotProduct
+from ._boundary import Call, Context
 from ._gradients import CoreGradients, CoreResult, Gradients
-from ._inputs import Call, Context
 from ._options import option
+from ._scaled_dot import DotProduct
 
 #: Global keys that can be asked for by their number.
 MOST_GLOBAL = 1_000_000

@@ -16,12 +16,12 @@ from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
 from ._base import Attention
-from ._budget import reserve
-from ._dot import flash_core, scaled_dot
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreResult, Grads, Params
-from ._inputs import Call, Context, Inputs
 from ._options import divide_heads, option
 from ._prepared import Prepared
+from ._scaled_dot import flash_core, scaled_dot
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from ._dot import DotProduct, flash_core
+from ._boundary import Context
 from ._gradients import CoreResult, Params
-from ._inputs import Context
 from ._mechanism import unprojected
 from ._options import option
+from ._scaled_dot import DotProduct, flash_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
