@@ -13,6 +13,7 @@ from .._float64_fallback import steady, steady_gradients
 from .._validate import as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
+from ._attend import attend, defaulted
 from ._boundary import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
 from ._builder import Builder
 from ._gradients import Gradients
@@ -296,8 +297,6 @@ class Attention(Mechanism):
         self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
-        from ._attend import attend
-
         return attend(self, graph, queries, keys, values, call)
 
     def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, call: Call) -> tuple[Any, Any, Any]:
@@ -319,8 +318,6 @@ class Attention(Mechanism):
         )
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            from ._attend import defaulted
-
             g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
             if shown is given:
                 return g

@@ -40,7 +40,6 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
 from ._parameters import Configured
-from ._prepared import Prepared
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -184,7 +183,7 @@ class Mechanism(Configured):
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
-    def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
+    def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """The same over keys and values that this mechanism prepared."""
         return self._fused(query, prepared.keys, prepared.values)
 
@@ -196,7 +195,7 @@ class Mechanism(Configured):
 
     def _project_query(self, x: Inputs, p: Params) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         """`_project` where keys and values are prepared."""
-        prepared: Prepared = x.prepared
+        prepared = x.prepared
         if prepared.keys.dtype != x.q.dtype:  # a float64 query over float32 keys: projected anew, in double precision
             return self._project(x.q, x.k, x.v, p)
         (q, _, _), pull = self._project(x.q, prepared.keys[..., :1, :], prepared.values[..., :1, :], p)
