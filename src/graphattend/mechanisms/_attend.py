@@ -257,12 +257,7 @@ def defaulted(
 def check_graph(graph: Any) -> None:
     """Refuse what is not a graph."""
     if not isinstance(graph, NeighborGraph):
-        raise InvalidConfigError(
-            f"graph: expected a NeighborGraph, got {type(graph).__name__}",
-            argument="graph",
-            expected="a NeighborGraph",
-            actual=type(graph).__name__,
-        )
+        raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
 
 
 def check_nodes(
@@ -312,12 +307,7 @@ def graph_metadata(
     for name in attn.needed:
         if name not in per_edge and name not in per_node:
             field = "layers" if name in ("hnsw_layers", "query_layer") else name
-            raise InvalidConfigError(
-                f"graph.{field}: expected because {attn.key} needs it, got None",
-                argument=f"graph.{field}",
-                expected=field,
-                actual=None,
-            )
+            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"because {attn.key} needs it")
     attn._check_metadata(per_edge | per_node)
     return per_edge, per_node
 

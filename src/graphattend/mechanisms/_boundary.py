@@ -209,20 +209,10 @@ def check_metadata(
     if metadata is None:
         metadata = GraphMetadata()
     if not isinstance(metadata, GraphMetadata):
-        raise InvalidConfigError(
-            f"metadata: expected a GraphMetadata, got {type(metadata).__name__}",
-            argument="metadata",
-            expected="a GraphMetadata",
-            actual=type(metadata).__name__,
-        )
+        raise InvalidConfigError.of("metadata", "a GraphMetadata", type(metadata).__name__)
     for name in needs:
         if getattr(metadata, name) is None:
-            raise InvalidConfigError(
-                f"metadata.{name}: expected because this mechanism needs it, got None",
-                argument=f"metadata.{name}",
-                expected=name,
-                actual=None,
-            )
+            raise InvalidConfigError.of(f"metadata.{name}", name, None, text="because this mechanism needs it")
     out: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(needs + uses):
         value = getattr(metadata, name)
@@ -256,12 +246,7 @@ def _check_field(
             check_ndim(x, argument, 2)
             check_nonempty(x, argument)
     if x.dtype.kind == "i" and x.size and x.min() < 0:
-        raise InvalidConfigError(
-            f"{argument}: expected layers >= 0, got {int(x.min())}",
-            argument=argument,
-            expected=">= 0",
-            actual=int(x.min()),
-        )
+        raise InvalidConfigError.of(argument, ">= 0", int(x.min()), text="layers >= 0")
     return x
 
 
@@ -270,11 +255,8 @@ def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch:
     check_length(x, argument, x.ndim - 1 - trailing, length, "one row per key")
     lead = x.shape[: x.ndim - 1 - trailing]
     if broadcast_shapes(argument, lead, batch) != batch:
-        raise DimensionMismatchError(
-            f"{argument}: expected leading axes that broadcast to {batch}, got shape {x.shape}",
-            argument=argument,
-            expected=batch,
-            actual=x.shape,
+        raise DimensionMismatchError.of(
+            argument, batch, x.shape, text=f"leading axes that broadcast to {batch}", got=f"shape {x.shape}"
         )
 
 

@@ -378,23 +378,13 @@ def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:
 
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or not value:
         expected = "a list of mechanisms or their configs"
-        raise InvalidConfigError(
-            f"{argument}: expected {expected}, got {value!r:.80}", argument=argument, expected=expected, actual=value
-        )
+        raise InvalidConfigError.of(argument, expected, value, got=f"{value!r:.80}")
     members = tuple(from_config(m) if isinstance(m, Mapping) else m for m in value)
     for m in members:
         if not isinstance(m, Attention):
-            raise InvalidConfigError(
-                f"{argument}: expected mechanisms, got {type(m).__name__}",
-                argument=argument,
-                expected="mechanisms",
-                actual=type(m).__name__,
-            )
+            raise InvalidConfigError.of(argument, "mechanisms", type(m).__name__)
         if m.dim != dim:
-            raise InvalidConfigError(
-                f"{argument}: expected mechanisms of dim {dim}, got {m.key} of {m.dim}",
-                argument=argument,
-                expected=dim,
-                actual=m.dim,
+            raise InvalidConfigError.of(
+                argument, dim, m.dim, text=f"mechanisms of dim {dim}", got=f"{m.key} of {m.dim}"
             )
     return members

@@ -54,12 +54,12 @@ class Prepared(Frozen):
     def check_owner(self, attn: Attention) -> None:
         """Refuse the preparation of another mechanism, or of one with other parameters."""
         if self.attn is not attn and self.attn != attn:
-            raise InvalidConfigError(
-                f"keys: expected what this {attn.key} prepared, got the preparation of another mechanism"
-                f" ({self.attn.key})",
-                argument="keys",
-                expected=attn.key,
-                actual=self.attn.key,
+            raise InvalidConfigError.of(
+                "keys",
+                attn.key,
+                self.attn.key,
+                text=f"what this {attn.key} prepared",
+                got=f"the preparation of another mechanism ({self.attn.key})",
             )
 
 

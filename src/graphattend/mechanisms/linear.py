@@ -73,12 +73,7 @@ class PreparedState(Prepared):
         check_length(x.v, "values", -1, self.values.shape[-1], "the width of the prepared values")
         lead = self.state.total.shape[:-2]
         if broadcast_shapes("keys", x.batch, lead) != lead:
-            raise DimensionMismatchError(
-                f"keys: expected leading axes that broadcast to {lead}, got {x.batch}",
-                argument="keys",
-                expected=lead,
-                actual=x.batch,
-            )
+            raise DimensionMismatchError.of("keys", lead, x.batch, text=f"leading axes that broadcast to {lead}")
         dtype = self.keys.dtype
         new = _state(self.attn, x.k.astype(dtype, copy=False), x.v.astype(dtype, copy=False))
         return dataclasses.replace(self, state=self.state.plus(new), streamed=True)

@@ -74,11 +74,12 @@ class LocalGlobalAttention(DotProduct):
             nodes = range(as_int(nodes, "global_nodes", minimum=0, maximum=MOST_GLOBAL))
         array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes")
         if array.ndim != 1 or (array.size and array.min() < 0):
-            raise InvalidConfigError(
-                f"global_nodes: expected a list of positions >= 0 or their number, got {nodes!r:.80}",
-                argument="global_nodes",
-                expected="positions >= 0",
-                actual=nodes,
+            raise InvalidConfigError.of(
+                "global_nodes",
+                "positions >= 0",
+                nodes,
+                text="a list of positions >= 0 or their number",
+                got=f"{nodes!r:.80}",
             )
         object.__setattr__(self, "global_nodes", tuple(sorted({int(i) for i in array})))
 
