@@ -25,8 +25,10 @@ def own_calls(call):
     files = []
 
     def profile(frame, event, _):
-        if event == "call" and frame.f_code.co_filename.startswith(SOURCE):
-            files.append(frame.f_code.co_filename)
+        code = frame.f_code
+        # Before Python 3.12, a comprehension was a function, too.
+        if event == "call" and code.co_filename.startswith(SOURCE) and not code.co_name.endswith("comp>"):
+            files.append(code.co_filename)
 
     before = sys.getprofile()
     sys.setprofile(profile)
