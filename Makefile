@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test serve bench docs wheel wheels lint format dist-path js-kernels js-pack clean test-cpus
+.PHONY: help env npm run test test-all serve bench docs wheel wheels lint format dist-path js-kernels js-pack clean test-cpus
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ run: env npm  ## The main job: who attends to whom in Les Misérables, through P
 
 test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, demo
 	@$(PYTHON_ENV) tools/test_suites.py
+
+test-all: env npm  ## The same with every version of TypeScript and every bundler, framework and runtime (half an hour)
+	@GRAPHATTEND_ALL=1 $(PYTHON_ENV) tools/test_suites.py
 
 test-cpus: env  ## The native suite as other processors would run it (NumPy without AVX, other BLAS kernels; half an hour)
 	@$(PYTHON_ENV) tools/test_cpus.py $(CPUS)

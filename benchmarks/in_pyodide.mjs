@@ -23,7 +23,7 @@ for (const root of new Set(paths.map((path) => `/${path.split("/")[1]}`))) {
 pyodide.globals.set("given", pyodide.toPy([script, ...given]));
 pyodide.globals.set("folder", process.cwd());
 pyodide.runPython(`
-import os, sys
+import os, sys, js  # before the folder js of the repository could be taken for it
 import graphattend
 os.chdir(folder)
 sys.path.insert(0, folder)

@@ -49,6 +49,14 @@ ACCELERATE = {
     "add f32 1e6": 3,
     "maximum f32 1e6": 3,
 }
+FLOAT64 = {
+    "float64:scaled_dot_product": "scaled dot product",
+    "float64:flash": "flash, 1 query",
+    "float64:hyperbolic": "hyperbolic",
+    "float64:multi_head": "multi-head",
+    "float64:local_global": "local+global",
+    "float64:gat": "graph attention layer",
+}
 #: Memory-bound work, where less is asked.
 MEMORY_BOUND = {"softmax": 1.1, "query-10000": 1.1}
 GROWTH = (100, 1_000, 10_000, 100_000)
@@ -129,6 +137,9 @@ def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
         note = f" ({found[1]})" if found else ""
         wanted = MEMORY_BOUND.get(workload, 1.5)
         yield line(f"{title}, against the fastest peer", runtime, wanted, found and found[0], "×", note=note)
+    for workload, title in FLOAT64.items():
+        slower = ratio(results, workload, runtime, "graphattend", ours="float32")
+        yield line(f"float64 against float32, {title}", runtime, 2.2, slower, " times as slow", most=True)
     for loop, wanted in ACCELERATE.items():
         gain = results.get("accelerate", {}).get(runtime, {}).get(loop)
         yield line(f"accelerate_numpy(): {loop}", runtime, wanted, gain, "×")

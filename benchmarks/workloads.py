@@ -242,13 +242,73 @@ def mechanism(key: str) -> Workload:
     return Workload({"graphattend": lambda: attn.forward(**call)})
 
 
+def peak_module(relaxed: bool) -> bytes:
+    """WebAssembly that exports `run(n)`: n times twelve multiply-adds on registers, as many as hide their latency.
+
+    It has no place in the wheel, and needs no compiler: the few instructions stand here.
+    """
+
+    def leb(n: int) -> bytes:
+        return bytes([n & 0x7F | 0x80]) + leb(n >> 7) if n > 0x7F else bytes([n])
+
+    def section(number: int, content: bytes) -> bytes:
+        return bytes([number]) + leb(len(content)) + content
+
+    def constant(value: float) -> bytes:  # f32.const, f32x4.splat
+        return b"\x43" + np.array(value, "<f4").tobytes() + b"\xfd\x13"
+
+    def get(local: int) -> bytes:
+        return bytes([0x20, local])
+
+    def put(local: int) -> bytes:
+        return bytes([0x21, local])
+
+    madd = b"\xfd\x85\x02" if relaxed else b"\xfd\xe6\x01" + get(1) + b"\xfd\xe4\x01"
+    sums = range(3, 3 + SUMS)  # after n, the summand and the factor
+    start = constant(1e-3) + put(1) + constant(0.999) + put(2)
+    step = b"".join(get(i) + get(2) + (get(1) if relaxed else b"") + madd + put(i) for i in sums)
+    turn = b"\x03\x40" + step + get(0) + b"\x41\x01\x6b\x22\x00\x0d\x00\x0b"  # loop ... while --n
+    total = get(3) + b"".join(get(i) + b"\xfd\xe4\x01" for i in sums[1:]) + b"\xfd\x1f\x00"
+    body = b"\x01" + leb(2 + SUMS) + b"\x7b" + start + turn + total + b"\x0b"
+    kind = section(1, b"\x01\x60\x01\x7f\x01\x7d")  # (i32) -> f32
+    export = section(7, b"\x01\x03run\x00\x00")
+    return b"\0asm\1\0\0\0" + kind + section(3, b"\x01\x00") + export + section(10, b"\x01" + leb(len(body)) + body)
+
+
+#: Independent sums of the peak loop.
+SUMS = 12
+
+
 def peak() -> Workload:
-    """Multiply-adds on registers alone: what the engine can give, counted in flop/s."""
-    ops = kernels()
-    if ops is None:
+    """Multiply-adds on registers alone: what the engine of Pyodide can give, counted in flop/s."""
+    backend = simd.backend_info()["backend"]
+    if not (IN_PYODIDE and backend.startswith("wasm")):
         return Workload({})
-    module = ops.current()
-    return Workload({PEAK: lambda: module.peak(5_000)}, float(module.peak(5_000)))
+    start = importlib.import_module("pyodide.code").run_js(
+        "bytes => new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports.run"
+    )
+    code = importlib.import_module("pyodide.ffi").to_js(peak_module(backend == "wasm-relaxed-simd"))
+    run, turns = start(code), 50_000
+    return Workload({PEAK: lambda: run(turns)}, turns * SUMS * 4 * 2.0)
+
+
+def both_dtypes(key: str, **options: Any) -> Workload:
+    """The same call of a class in float64 and, as the contender, in float32: one query, 1 000 keys."""
+    attn = ga.create(key, DIM, **options)
+    arrays = [x / np.linalg.norm(x, axis=-1, keepdims=True) / 2 for x in (normal(1000, DIM), normal(1000, DIM, seed=1))]
+    wide = [x.astype(np.float64) for x in (arrays[0][0], *arrays)]
+    narrow = [x.astype(F32) for x in wide]
+    return Workload({"graphattend": lambda: attn.forward(*wide), "float32": lambda: attn.forward(*narrow)})
+
+
+def both_dtypes_of_a_graph() -> Workload:
+    """A graph attention layer of Cora's size in float64 and in float32."""
+    rng = np.random.default_rng(0)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, NODES, (2, EDGES)), NODES)
+    attn = ga.create("edge_featured", 64, num_heads=8)
+    narrow = normal(NODES, 64)
+    wide = narrow.astype(np.float64)
+    return Workload({"graphattend": lambda: attn.attend(graph, wide), "float32": lambda: attn.attend(graph, narrow)})
 
 
 WORKLOADS: dict[str, Callable[[], Workload]] = {
@@ -268,6 +328,12 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "gat": graph_layer,
     "hyperbolic": hyperbolic,
     "flash": lambda: attention(0, 1000, DIM, "flash"),
+    "float64:scaled_dot_product": lambda: both_dtypes("scaled_dot_product"),
+    "float64:flash": lambda: both_dtypes("flash"),
+    "float64:hyperbolic": lambda: both_dtypes("hyperbolic"),
+    "float64:multi_head": lambda: both_dtypes("multi_head", num_heads=HEADS),
+    "float64:local_global": lambda: both_dtypes("local_global", window=32, global_nodes=(500,)),
+    "float64:gat": both_dtypes_of_a_graph,
     **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
 }
 #: Beside each of them.

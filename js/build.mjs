@@ -36,13 +36,13 @@ const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 rmSync("dist", { recursive: true, force: true });
 const common = { bundle: true, format: "esm", target: "es2022", platform: "neutral", minify: true, lineLimit: 500, outdir: "dist",
   define: { GRAPHATTEND_VERSION: JSON.stringify(version) }, legalComments: "none" };
-await build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts"] });
+await build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts", "src/snapshot.ts"] });
 if (existsSync("src/cli.ts")) {
   await build({ ...common, entryPoints: ["src/cli.ts"], platform: "node", external: ["./index.js"], banner: { js: "#!/usr/bin/env node" } });
 }
 await buildKernels();
 // Minifying drops the comments by which bundlers leave imports of unknown modules alone.
-for (const file of ["dist/index.js", "dist/worker.js"]) {
+for (const file of ["dist/index.js", "dist/worker.js", "dist/snapshot.js"]) {
   writeFileSync(file, readFileSync(file, "utf8").replace(/\bimport\((?!["'])/g, "import(/* webpackIgnore: true *//* @vite-ignore */"));
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });

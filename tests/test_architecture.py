@@ -71,7 +71,7 @@ def test_capabilities_are_declared_not_guessed():
 #: From the bottom up. A module imports from its own layer and from layers listed before it.
 LAYERS = (
     ("errors",),
-    ("_validate", "_vjp", "_range", "_arguments", "_frozen", "registry"),
+    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry"),
     (
         "storage",
         "storage_checks",
@@ -86,7 +86,18 @@ LAYERS = (
     ("analysis", "drawing"),
     ("evaluation",),
     ("report", "recommendation", "interop", "testing"),
-    ("cli", "_bridge", "_bridge_calls", "_bridge_graphs", "_bridge_plans", "_bridge_training", "", "__main__"),
+    (
+        "cli",
+        "_bridge",
+        "_bridge_arguments",
+        "_bridge_calls",
+        "_bridge_graphs",
+        "_bridge_names",
+        "_bridge_plans",
+        "_bridge_training",
+        "",
+        "__main__",
+    ),
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -33,13 +33,26 @@ def test_recall_counts_the_true_neighbours_within_the_budget(bench):
     graph, navigator = ga.NeighborGraph.knn(x, 8), ga.RLNavigator(4)
     queries = x[:12] + 0.05
     found = bench.recalls(lambda q, budget: navigator.greedy_search(graph, x, q, budget=budget), queries, x)
-    for i, budget in enumerate(bench.BUDGETS):
+    for i, budget in list(enumerate(bench.WORKS))[:20]:
         hits = 0
         for query in queries:
             true = np.argsort(((x - query) ** 2).sum(axis=1))[:10]
             alone = navigator.greedy_search(graph, x, query, k=10, budget=budget)
             hits += len(set(true.tolist()) & set(alone.indices.tolist()))
         assert found["recall_at_10"][i] == pytest.approx(hits / 120)
+
+
+def test_budgets_below_the_switch_are_searched_apart(bench):
+    x = np.random.default_rng(0).standard_normal((60, 4))
+    graph, navigator, asked = ga.NeighborGraph.knn(x, 8), ga.RLNavigator(4), set()
+
+    def search(query, budget):
+        asked.add(budget)
+        return navigator.greedy_search(graph, x, query, budget=budget)
+
+    apart, whole = (bench.recalls(search, x[:5], x, switch=switch) for switch in (16, 0))
+    assert asked == {15.0, 400.0}
+    np.testing.assert_array_equal(apart["recall_at_10"], whole["recall_at_10"])
 
 
 def test_the_bounded_look_counts_all_it_does(bench):
@@ -49,6 +62,15 @@ def test_the_bounded_look_counts_all_it_does(bench):
     nodes, work = bench.bounded_look(graph, x, 1)(x[2] + 0.1, 0, 1)
     assert nodes == [2]
     assert work == 2 + 4 / 4 + 3  # nodes 0, 1, 2 are measured, 3 only looked at
+
+
+def test_the_bounded_look_stops_summing_where_a_neighbour_is_ruled_out(bench):
+    """Of 8 axes in steps of 4: node 0 and its near neighbour cost 8/9 each, the far one 4/9."""
+    x = np.concatenate([np.zeros((1, 9)), np.full((1, 9), 0.1), np.full((1, 9), 50.0), np.eye(9)])
+    graph = ga.NeighborGraph.from_edge_index([[1, 2], [0, 0]], len(x))
+    nodes, work = bench.bounded_look(graph, x, 8)(x[1], 0, 1)
+    assert nodes == [1]
+    assert work == pytest.approx(9 + 8 / 9 + 1 + 8 / 9 + 1 + 4 / 9)
 
 
 def test_the_aim_is_interpolated_or_not_reached(bench):
@@ -64,7 +86,8 @@ def result(bench):
         {"search": "trained", "rank": 8, "recall_at_1": [0.75] * count, "recall_at_10": [0.5] * count},
     ]
     aim = [{"search": "greedy", "rank": None, "work": 171.2}, {"search": "bounded", "rank": 16, "work": None}]
-    return {"budgets": list(bench.BUDGETS), "rows": rows, "runs": [{"seed": 0, "aim": aim}]}
+    gain = [{"search": "axes", "rank": 8, "recall_at_1": 0.0, "recall_at_10": -0.00125}]
+    return {"budgets": list(bench.BUDGETS), "rows": rows, "runs": [{"seed": 0, "aim": aim, "least_gain": gain}]}
 
 
 def test_the_best_of_every_column_is_bold(bench, result):
@@ -76,6 +99,10 @@ def test_the_best_of_every_column_is_bold(bench, result):
 def test_the_aim_has_a_row_per_search(bench, result):
     rows = bench.aim_table(result).splitlines()[2:]
     assert rows == ["| greedy best-first | 171 |", "| greedy best-first, bounded look, rank 16 | not reached |"]
+
+
+def test_the_least_gain_has_a_row_per_navigator(bench, result):
+    assert bench.gain_table(result).splitlines()[2:] == ["| navigator, rank 8, principal axes | -0.0013 |"]
 
 
 def test_the_page_is_written_between_its_marks(bench):

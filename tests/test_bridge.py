@@ -8,6 +8,7 @@ import pytest
 
 import graphattend as ga
 from graphattend import _bridge as bridge
+from graphattend import _bridge_arguments, _bridge_names
 from graphattend import _bridge_calls as calls
 
 
@@ -141,9 +142,9 @@ def test_metadata_by_name(client):
     args = [client.put(a) for a in (x(4), x(3, 4), x(3, 4))]
     error = client.error("method", attn, "forward", args, {"metadata": {"edgeFeature": 1}})
     assert error["code"] == "invalid_config"
-    assert "edge_features" in error["message"]
+    assert "edgeFeatures" in error["message"]
     latent = {"latentKeys": client.put(x(8)), "latentValues": client.put(x(8))}
-    assert calls.metadata({"latent_keys": x(8)}, 4, 3).latent_keys.shape == (2, 4)
+    assert _bridge_arguments.metadata({"latent_keys": x(8)}, 4, 3).latent_keys.shape == (2, 4)
     assert latent
 
 
@@ -397,4 +398,70 @@ def test_types_of_the_npm_package_are_fresh():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.TARGET.read_text(encoding="utf-8") == module.generate()
-    assert module.camel("w_q_x") == "wQX"
+    assert module.ts.camel("w_q_x") == "wQX"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (np.array([True, False]), [True, False]),
+        (np.array([0, 255], np.uint8), [False, True]),
+        (np.array([1, 0]), [True, False]),
+        (np.array([1, 0], np.int8), [True, False]),
+        (np.array([0, -5]), np.array([0, -5], np.float32)),
+        (np.array([1, 0], np.float32), np.array([1, 0], np.float32)),
+    ],
+)
+def test_whole_numbers_of_0_and_1_are_a_mask_and_others_are_added(given, wanted):
+    found = _bridge_arguments.mask(given)
+    assert found.dtype == np.asarray(wanted).dtype
+    assert found.tolist() == np.asarray(wanted).tolist()
+
+
+def test_names_of_parameters_are_spelled_as_in_javascript_and_other_words_are_not():
+    text = "edge_features: expected one of multi_head, w_q, got 'user_name'; is_causal"
+    assert _bridge_names.spelled(text) == "edgeFeatures: expected one of multi_head, w_q, got 'user_name'; isCausal"
+    assert _bridge_names.camel("metadata.edge_features") == "metadata.edgeFeatures"
+
+
+#: Public names at the top, and where JavaScript has them.
+ELSEWHERE = {
+    **dict.fromkeys(("create", "from_config", "list_mechanisms", "schema"), "ga.create, ga.mechanisms, ga.schema"),
+    **dict.fromkeys(
+        ("backend_info", "use_backend", "simd"), "ga.backendInfo; connect's interpreter has the best backend"
+    ),
+    **dict.fromkeys(("load", "recommend", "vjp"), "ga.load, ga.recommend, ga.vjp"),
+    **dict.fromkeys(("Attention", "Gradients", "GraphMetadata", "NeighborGraph", "Recommendation"), "types"),
+    "errors": "AttentionError's code",
+    "interop": "other Python libraries",
+    "testing": "checks for those who extend the Python library",
+    **dict.fromkeys(
+        ("evaluate", "evaluation", "Evaluation"), "many trainings, one after the other: ga.train, or the command line"
+    ),
+}
+
+
+def test_everything_public_is_reachable_from_javascript_or_withheld_for_a_reason():
+    import inspect
+    import operator
+    import pathlib
+    import re
+
+    path = pathlib.Path(__file__).parent.parent / "js" / "src" / "mechanisms.gen.ts"
+    if not path.exists():  # an installed copy has no npm package
+        return
+    functions = json.loads(re.search(r"^export const FUNCTIONS = (.*);$", path.read_text(encoding="utf-8"), re.M)[1])
+    for module in _bridge_names.MODULES:
+        package = operator.attrgetter(module)(ga)
+        for name in package.__all__:
+            spelled = name if inspect.isclass(getattr(package, name)) else _bridge_names.camel(name)
+            assert (spelled in functions[module]) != (name in _bridge_names.WITHHELD), f"{module}.{name}"
+    mechanisms = {type(ga.create(key, 8)).__name__ for key in ga.list_mechanisms()}
+    errors = {name for name in ga.__all__ if name.endswith("Error")}
+    parts = {module.partition(".")[0] for module in _bridge_names.MODULES}
+    assert set(ga.__all__) == mechanisms | errors | parts | set(ELSEWHERE)
+    methods = {name: m for key in ga.list_mechanisms() for name, m in vars(type(ga.create(key, 8))).items()}
+    methods |= vars(ga.NeighborGraph)
+    named = [n for n, m in methods.items() if n[0] != "_" and isinstance(m, (classmethod, staticmethod))]
+    made = {"knn", "from_edge_index"}  # ga.knn, ga.graph
+    assert {n for n in named if n not in made} <= set(_bridge_names.WITHHELD)

@@ -2,6 +2,7 @@
 
 import pytest
 
+build_js_kernels = pytest.importorskip("build_js_kernels", reason="the tools are not part of what runs inside Pyodide")
 kernel_cases = pytest.importorskip("gen_kernel_cases", reason="the tools are not part of what runs inside Pyodide")
 
 pytestmark = pytest.mark.native
@@ -29,3 +30,14 @@ def test_refusals_are_in_the_table() -> None:
         "numerical_instability",
         "out_of_bounds",
     }
+
+
+def test_typescript_has_the_declared_entry_points() -> None:
+    assert build_js_kernels.ENTRIES.read_text() == build_js_kernels.declaration()
+    assert build_js_kernels.entries()["attend"][3:5] == ["out", "stats?"]
+
+
+def test_the_module_has_the_kernels_that_are_called() -> None:
+    called = build_js_kernels.called()
+    assert {"attend", "matmul", "mask_scores"} <= set(called)
+    assert "favor" not in called

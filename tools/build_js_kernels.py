@@ -1,12 +1,14 @@
 """Compile the kernels for JavaScript: freestanding WebAssembly without Python, into build/js-kernels.
 
-The sources are those of the Python library (`src/graphattend/simd/kernels`) and the two files of js/kernels that stand
-in for CPython and NumPy. What is exported is declared in js/src/kernels/entries.ts. Building again without a change
-does nothing; the same sources give the same bytes.
+The sources are the kernels of the Python library, for float32, and the two files of js/kernels that call them. What there
+is to call is declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts says the same to
+TypeScript (``--check`` tells whether it does). Building again without a change does nothing; the same sources give
+the same bytes.
 """
 
 import hashlib
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -15,24 +17,26 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
+KERNELS = ROOT / "src" / "graphattend" / "simd" / "kernels"
 HERE = ROOT / "js" / "kernels"
 OUTPUT = ROOT / "build" / "js-kernels"
-ENTRIES = ROOT / "js" / "src" / "kernels" / "entries.ts"
+ENTRIES = ROOT / "js" / "src" / "kernels" / "entries.gen.ts"
 STAMP = OUTPUT / "stamp"
-#: Python's module itself, the probing of native processors, and what only NumPy needs.
-LEFT_OUT = re.compile(r"module|cpu|ufunc_.*")
+DECLARATIONS = (KERNELS / "kernels.def", HERE / "steps.def")
 #: Functions of host.c.
-HOST = (
-    *("array_axes", "array_bytes", "begin", "describe", "failure", "kind_of", "most_axes", "none", "number_bytes"),
-    *("number_value", "out_of_memory", "setup", "truth"),
-)
+HOST = (*("arguments", "array_axes", "array_bytes", "begin", "describe", "kind_of", "most_axes", "numbers", "problem"),)
 #: 2 GiB, so that no difference of addresses overflows; the stack lies below the data and cannot run into it.
 LINK = ("--no-entry", "--gc-sections", "--strip-all", "--stack-first", "--max-memory=2147483648", "--fatal-warnings")
+HEADER = """// Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
+
+/** The kernels, each with its operands in order; `?` marks one that may be null. The module has those that are called. */
+export const ENTRIES = {
+"""
 
 
 def python_build() -> ModuleType:
     """The build of Python's modules: flags and instruction sets are the same."""
-    path = ROOT / "src" / "graphattend" / "simd" / "kernels" / "build.py"
+    path = KERNELS / "build.py"
     spec = importlib.util.spec_from_file_location("graphattend_kernels_build", path)
     assert spec is not None
     assert spec.loader is not None
@@ -42,23 +46,42 @@ def python_build() -> ModuleType:
     return module
 
 
-def entries() -> list[str]:
-    """The entry points that JavaScript calls, from their declaration."""
-    return re.findall(r"^  (\w+): \[", ENTRIES.read_text(), re.MULTILINE)
+def entries() -> dict[str, list[str]]:
+    """Every declared kernel and its operands."""
+    found: dict[str, list[str]] = {}
+    for path in DECLARATIONS:
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        for name in re.findall(r"^KERNEL_BEGIN\((\w+)\)", text, re.MULTILINE):
+            pattern = rf"^OPERAND\({name}, (\w+), \w+, \d+, \d+, (\w+)\)"
+            operands = re.findall(pattern, text, re.MULTILINE)
+            found[name] = [operand + "?" * use.startswith("MAYBE") for operand, use in operands]
+    return found
+
+
+def called() -> list[str]:
+    """The kernels that TypeScript calls: no others go into the module."""
+    code = "".join(path.read_text() for path in sorted(ENTRIES.parent.glob("*.ts")))
+    return [name for name in entries() if re.search(rf'\b(call|must)\("{name}"', code)]
+
+
+def declaration() -> str:
+    """The same in TypeScript."""
+    lines = [f"  {name}: {json.dumps(operands)},\n" for name, operands in entries().items()]
+    return HEADER + "".join(lines) + "} as const;\n"
 
 
 def sources() -> list[Path]:
     """What the modules are made from."""
-    folder = ROOT / "src" / "graphattend" / "simd" / "kernels"
-    return [*(f for f in sorted(folder.glob("*.c")) if not LEFT_OUT.fullmatch(f.stem)), *sorted(HERE.glob("*.c"))]
+    once = [f for f in sorted(KERNELS.glob("*.c")) if not f.name.startswith("ufunc_")]
+    return [*once, *sorted((KERNELS / "host").glob("*.c")), *sorted(HERE.glob("*.c"))]
 
 
 def fingerprint() -> str:
     """Hash of all that the modules depend on."""
-    headers = sorted((ROOT / "src" / "graphattend" / "simd" / "kernels").glob("*.h"))
-    build = ROOT / "src" / "graphattend" / "simd" / "kernels" / "build.py"
+    headers = sorted([*KERNELS.rglob("*.h"), *HERE.glob("*.h"), *DECLARATIONS])
     digest = hashlib.sha256()
-    for path in [*sources(), *headers, build, ENTRIES, Path(__file__)]:
+    digest.update(" ".join(called()).encode())
+    for path in [*sources(), *headers, KERNELS / "build.py", Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -78,8 +101,7 @@ def build() -> list[Path]:
         return built
     OUTPUT.mkdir(parents=True, exist_ok=True)
     flags = [flag for flag in python.COMMON_FLAGS if flag != "-fPIC"]
-    include = f"-I{ROOT / 'src' / 'graphattend' / 'simd' / 'kernels'}"
-    exports = [f"--export={name}" for name in [*HOST, *(f"kernel_{name}" for name in entries())]]
+    exports = [f"--export={name}" for name in [*HOST, *(f"call_{name}" for name in called())]]
     with tempfile.TemporaryDirectory(dir=OUTPUT, prefix=".build-") as temporary:
         for variant, extra in python.VARIANTS.items():
             cpu = "+".join(["generic", "simd128", "bulk_memory", *extra])
@@ -87,7 +109,7 @@ def build() -> list[Path]:
             for source in sources():
                 objects.append(str(Path(temporary) / f"{variant}-{source.stem}.o"))
                 compiler = ("cc", "-target", "wasm32-freestanding", f"-mcpu={cpu}", *flags, "-ffunction-sections")
-                _run(*compiler, "-fdata-sections", include, "-c", str(source), "-o", objects[-1])
+                _run(*compiler, "-fdata-sections", "-c", str(source), "-o", objects[-1])
             fresh = Path(temporary) / f"kernels_{variant}.wasm"
             _run("wasm-ld", *LINK, *exports, *objects, "-o", str(fresh))
             fresh.replace(OUTPUT / fresh.name)
@@ -95,6 +117,17 @@ def build() -> list[Path]:
     return built
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Build, or check the declaration."""
+    if "--check" in sys.argv[1:]:
+        if ENTRIES.read_text() != declaration():
+            sys.exit(f"{ENTRIES.relative_to(ROOT)} is stale: run tools/build_js_kernels.py")
+        return
+    if not ENTRIES.exists() or ENTRIES.read_text() != declaration():
+        ENTRIES.write_text(declaration())
     for module in build():
         print(module)
+
+
+if __name__ == "__main__":
+    main()

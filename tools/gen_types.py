@@ -6,74 +6,57 @@ Run after a change of a mechanism's options or of a public signature; ``--check`
 from __future__ import annotations
 
 import inspect
-import itertools
 import json
 import operator
+import re
 import sys
-import types
-import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import ts_types as ts
 
 import graphattend as ga
-from graphattend import _bridge_calls as bridge
+from graphattend import _bridge_names as bridge
 from graphattend.mechanisms import mechanism_class
 from graphattend.mechanisms._base import Attention
 
 TARGET = Path(__file__).resolve().parent.parent / "js" / "src" / "mechanisms.gen.ts"
-MODULES = ("functional", "geometry", "training", "training.schedules", "compression")
+MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis", "evaluation")
 HEADER = """// Written by tools/gen_types.py from the Python library; do not edit.
+import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
-import type { CallOptions, Input, Matrix } from "./types.js";
+import type { MechanismConfig } from "./schema.js";
+import type {
+  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
+} from "./types.js";
 """
-#: Classes that have an interface.
-INTERFACES = {
-    name
-    for module in MODULES
-    for name in operator.attrgetter(module)(ga).__all__
-    if inspect.isclass(getattr(operator.attrgetter(module)(ga), name)) and name not in bridge.WITHHELD
+#: Options whose JSON schema says too little.
+OPTIONS = {
+    "experts": "readonly (MechanismConfig | Attention)[] | null",
+    "mechanisms": "readonly (MechanismConfig | Attention)[] | null",
+    "manifold": "ManifoldConfig | Manifold",
+    "spaces": "readonly Space[] | null",
 }
 #: Everything of a schema that is the same for all mechanisms is left out here and put back by schema.ts.
 COMMON = ("$schema", "type", "additionalProperties", "title", "required", "x-key")
 
 
-def camel(name: str) -> str:
-    """Python's spelling of a name to JavaScript's."""
-    head, *tail = name.split("_")
-    return head + "".join(part[:1].upper() + part[1:] for part in tail)
-
-
-def option_type(rule: dict[str, Any]) -> str:
+def option_type(name: str, rule: dict[str, Any]) -> str:
     """TypeScript type of one option from its JSON schema."""
+    if name in OPTIONS:
+        return OPTIONS[name]
+    kinds = rule["type"] if isinstance(rule.get("type"), list) else [rule.get("type")]
     if "enum" in rule:
-        base = " | ".join(json.dumps(v) for v in rule["enum"])
-        return base + (" | null" if isinstance(rule.get("type"), list) and "null" in rule["type"] else "")
-    if "anyOf" in rule or "oneOf" in rule:
-        return " | ".join(dict.fromkeys(option_type(r) for r in rule.get("anyOf", rule.get("oneOf"))))
-    if "const" in rule:
-        return json.dumps(rule["const"])
-    kinds = rule.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    return " | ".join(dict.fromkeys(_kind_type(k, rule) for k in kinds)) or "unknown"
-
-
-def _kind_type(kind: str, rule: dict[str, Any]) -> str:
-    if kind == "array":
-        if "prefixItems" in rule:
-            return f"[{', '.join(option_type(r) for r in rule['prefixItems'])}]"
-        return f"readonly ({option_type(rule.get('items', {}))})[]"
-    if kind == "object":
-        return "Record<string, unknown>"
-    return {"integer": "number", "number": "number", "boolean": "boolean", "string": "string", "null": "null"}[kind]
+        return ts.union([json.dumps(v) for v in rule["enum"]] + ["null"] * ("null" in kinds))
+    simple = {"integer": "number", "number": "number", "boolean": "boolean", "string": "string", "null": "null"}
+    return ts.union([simple[k] if k in simple else f"readonly {option_type('', rule['items'])}[]" for k in kinds])
 
 
 def comment(*lines: str, indent: str = "") -> str:
     """A documentation comment."""
-    text = " ".join(line for line in lines if line).replace("*/", "* /")
-    return f"{indent}/** {text} */\n"
+    text = " ".join(line for line in lines if line).replace("*/", "* /").replace("``", "`")
+    return f"{indent}/** {text} */\n" if text else ""
 
 
 def options_interface(key: str, schema: dict[str, Any]) -> str:
@@ -94,7 +77,7 @@ def options_interface(key: str, schema: dict[str, Any]) -> str:
         extra = f"({', '.join(bounds)})" if bounds else ""
         optional = "" if name in schema["required"] else "?"
         body += comment(rule["description"] + (f" {extra}" if extra else "") + ".", default, indent="  ")
-        body += f"  {camel(name)}{optional}: {option_type(rule)};\n"
+        body += f"  {ts.camel(name)}{optional}: {option_type(name, rule)};\n"
     return comment(schema["description"]) + f"export interface {interface_name(key)} {{\n{body}}}\n"
 
 
@@ -103,168 +86,125 @@ def interface_name(key: str) -> str:
     return "".join(part.capitalize() for part in key.split("_")) + "Options"
 
 
-def parameter_type(annotation: Any, default: Any) -> str:
-    """TypeScript type of a parameter from its Python annotation."""
-    if annotation in (np.ndarray, Any, inspect.Parameter.empty):
-        kind = type(default)
-        return {bool: "boolean", str: "string"}.get(kind, "Input")
-    if annotation is bool:
-        return "boolean"
-    if annotation in (int, float):
-        return "number"
-    if annotation is str:
-        return "string"
-    if annotation is type(None):
-        return "null"
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return " | ".join(dict.fromkeys(parameter_type(a, None) for a in typing.get_args(annotation)))
-    if typing.get_origin(annotation) is typing.Literal:
-        return " | ".join(json.dumps(a) for a in typing.get_args(annotation))
-    if annotation is np.random.Generator:
-        return "number"
-    return "Input"
-
-
-def result_type(annotation: Any) -> str:
-    """TypeScript type of a result, by default; callers may state another."""
-    if annotation is np.ndarray:
-        return "Matrix"
-    if annotation in (int, float, np.floating):
-        return "number"
-    if annotation is bool:
-        return "boolean"
-    if annotation is str:
-        return "string"
-    if annotation is type(None):
-        return "null"
-    if annotation is bytes:
-        return "Matrix<Uint8Array>"
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType):
-        return " | ".join(dict.fromkeys(result_type(a) for a in inner))
-    if origin is list or (origin is tuple and inner[1:] == (...,)):
-        return f"({result_type(inner[0])})[]"
-    if origin is tuple:
-        return f"[{', '.join(result_type(a) for a in inner)}]"
-    if origin is dict:
-        return f"Record<string, {result_type(inner[1])}>"
-    if inspect.isclass(annotation) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
-        hints = typing.get_type_hints(annotation)
-        return f"{{ {'; '.join(f'{name}: {result_type(hints[name])}' for name in annotation._fields)} }}"
-    if inspect.isclass(annotation) and annotation.__module__.startswith("graphattend."):
-        return class_name(annotation) if annotation.__name__ in INTERFACES else "Remote"
-    return "unknown"
-
-
-#: What the last axis of points is summed over in: a number for single points.
-REDUCING = ("dist", "inner", "norm")
-#: Options that ask for more results, in the order of these.
-MORE = ("return_weights", "return_lse", "need_weights")
-
-
-def results(name: str, hint: Any, parameters: list[inspect.Parameter]) -> list[tuple[str, str]]:
-    """Overloads of a function as the options that choose them and the result, the general one last."""
-    if hint is not Any:
-        return [("", result_type(hint))]
-    given = {p.name: p for p in parameters}
-    if "reduction" in given:
-        return [('{ reduction: "none" }', "Matrix"), ("", "number")]
-    if flags := [flag for flag in MORE if flag in given]:
-        found = []
-        for picks in itertools.product((True, False), repeat=len(flags)):
-            some = list(itertools.compress(flags, picks))
-            chosen = f"{{ {'; '.join(f'{camel(f)}: true' for f in some)} }}" if some else ""
-            found.append((chosen, f"[{', '.join(['Matrix'] * (1 + len(some)))}]" if some else "Matrix"))
-        return found
-    return [("", "Matrix | number" if name in REDUCING else "unknown")]
-
-
-def signature(name: str, function: Callable[..., Any], skip: int) -> str:
-    """A function's or method's TypeScript signature with its first line of help."""
-    try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError):
-        hints = {}
+def signature(name: str, function: Callable[..., Any], skip: int, seen: set[type]) -> str:
+    """A function's or method's TypeScript signature with its first line of help; its options with theirs."""
+    hints = ts.hints_of(function)
     parameters = list(inspect.signature(function).parameters.values())[skip:]
-    positional, options = [], []
+    if inspect.isclass(function):
+        result = ts.class_name(function)
+    else:
+        result = ts.returned(function, hints.get("return", Any), parameters, seen)
+    docs = ts.option_docs(function)
+    generics, positional, options, required = [], [], "", False
+    by_input = "<X>" in result or "<X," in result
     for p in parameters:
-        kind = parameter_type(hints.get(p.name, Any), p.default)
-        optional = p.default is not inspect.Parameter.empty
-        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+        kind = ts.parameter_type(p.name, hints.get(p.name, Any), p.default)
+        if p.name in ts.OMITTED:
             continue
-        if p.kind is p.KEYWORD_ONLY or optional:
-            options.append(f"{camel(p.name)}{'?' if optional else ''}: {kind}")
+        if p.kind is p.VAR_POSITIONAL:
+            positional.append(f"...{p.name}: readonly {ts.grouped(kind)}[]")
+        elif p.default is p.empty and p.kind is not p.KEYWORD_ONLY:
+            if by_input and kind == "Data":
+                kind = "XYZ"[len(generics)]
+                generics.append(f"{kind} extends Data")
+            positional.append(f"{ts.camel(p.name)}: {kind}")
         else:
-            positional.append(f"{camel(p.name)}: {kind}")
-    rest = [p for p in parameters if p.kind is p.VAR_POSITIONAL]
-    required = any("?:" not in o for o in options)
-    fields = f"{{ {'; '.join(options)} }} & CallOptions" if options else "CallOptions"
-    given = f"...{rest[0].name}: Input[]" if rest else f"options{'' if required else '?'}: {fields}"
-    arguments = ", ".join([*positional, given])
+            if letter := ts.CHOICES.get(p.name):
+                default = json.dumps(p.default)
+                generics.append(f"{letter} extends {'Reduction' if letter == 'R' else 'boolean'} = {default}")
+                kind = letter
+            is_optional = p.default is not p.empty
+            required |= not is_optional
+            shown = isinstance(p.default, (bool, int, float, str))
+            options += comment(
+                docs.get(p.name, ""), f"@default {json.dumps(p.default)}" if shown else "", indent="    "
+            )
+            options += f"    {ts.camel(p.name)}{'?' if is_optional else ''}: {kind};\n"
+    if by_input:
+        result = result.replace("<X", f"<{' | '.join(g[0] for g in generics if 'Data' in g)}")
+    precise = re.search(r"\bD\b", result) is not None
+    generics += ['D extends Dtype = "float32"'] if precise else []
+    call = "CallOptions<D>" if precise else "CallOptions"
+    if not any(p.startswith("...") for p in positional):
+        fields = f"{{\n{options}  }} & {call}" if options else call
+        positional.append(f"options{'' if required else '?'}: {fields}")
     help = (inspect.getdoc(function) or "").splitlines()[:1]
-    out = comment(*help, indent="  ")
-    for chosen, result in results(name, hints.get("return", Any), parameters):
-        if chosen:
-            out += f"  {name}({', '.join([*positional, f'options: {fields} & {chosen}'])}): Promise<{result}>;\n"
-        else:
-            out += f"  {name}<R = {result}>({arguments}): Promise<R>;\n"
+    chosen = f"<{', '.join(generics)}>" if generics else ""
+    return comment(*help, indent="  ") + f"  {name}{chosen}({', '.join(positional)}): Promise<{result}>;\n"
+
+
+def class_interface(cls: type, seen: set[type]) -> str:
+    """The interface of a class whose objects live in Python."""
+    body = "".join(signature(ts.camel(name), function, 1, seen) for name, function in ts.public(cls))
+    help = (inspect.getdoc(cls) or "").splitlines()[:1]
+    return (
+        comment(*help) + f"export interface {ts.class_name(cls)} extends Remote {{\n{attributes(cls, seen)}{body}}}\n"
+    )
+
+
+def attributes(cls: type, seen: set[type]) -> str:
+    """The plain attributes of a class's objects, by Python's names, and what `get` gives of the others."""
+    hints = dict(sorted(ts.fields_of(cls).items()))
+    plain = "; ".join(f"{n}: {ts.result_type(h, n)}" for n, h in hints.items() if ts.is_scalar(h))
+    out = f"  readonly fields: Readonly<{{ {plain} }}>;\n" if plain else ""
+    for name, hint in hints.items():
+        if ts.is_scalar(hint) or name in bridge.WITHHELD or not (name in ts.RESULTS or ts.is_data(hint)):
+            continue
+        kind = ts.RESULTS.get(name) or ts.result_type(hint, name, seen)
+        generic, call = ('<D extends Dtype = "float32">', "CallOptions<D>") if "<D>" in kind else ("", "CallOptions")
+        out += f"  get{generic}(name: {json.dumps(ts.camel(name))}, options?: {call}): Promise<{kind}>;\n"
     return out
 
 
-def public(cls: type) -> Iterable[tuple[str, Callable[..., Any]]]:
-    """Public methods of a class that JavaScript can call, other than those every mechanism has."""
-    return ((name, getattr(cls, name)) for name in bridge.methods(cls))
-
-
-def class_name(cls: type) -> str:
-    """Name of the interface of a class."""
-    return cls.__name__[0].upper() + cls.__name__[1:]
-
-
-def class_interface(cls: type) -> str:
-    """The interface of a class whose objects live in Python."""
-    body = "".join(signature(camel(name), function, 1) for name, function in public(cls))
-    help = (inspect.getdoc(cls) or "").splitlines()[:1]
-    return comment(*help) + f"export interface {class_name(cls)} extends Remote {{\n{plain_fields(cls)}{body}}}\n"
-
-
-def plain_fields(cls: type) -> str:
-    """The plain attributes of a class's objects, by Python's names."""
-    known = dict(typing.get_type_hints(cls))
-    for name, value in inspect.getmembers(cls, lambda x: isinstance(x, property)):
-        known[name] = typing.get_type_hints(value.fget).get("return", Any)
-    plain = {n: h for n, h in sorted(known.items()) if not n.startswith("_") and h in (int, float, bool, str)}
-    if not plain:
-        return ""
-    body = "; ".join(f"{name}: {result_type(hint)}" for name, hint in plain.items())
-    return f"  readonly fields: Readonly<{{ {body}; [more: string]: unknown }}>;\n"
-
-
-def module_parts(module: str) -> tuple[str, str, list[str]]:
-    """Interfaces of a module's classes, the module's own interface, and its names."""
+def module_parts(module: str, seen: set[type]) -> tuple[str, list[str]]:
+    """A module's own interface and its names; its classes are added to those that are seen."""
     package = operator.attrgetter(module)(ga)
-    interfaces, body, names = "", "", []
-    for name in sorted(getattr(package, "__all__", ())):
+    body, names = "", []
+    for name in sorted(package.__all__):
         member = getattr(package, name)
-        if name in bridge.WITHHELD:
+        if name in bridge.WITHHELD or not (inspect.isclass(member) or inspect.isfunction(member)):
             continue
+        spelled = name if inspect.isclass(member) else ts.camel(name)
         if inspect.isclass(member):
-            if getattr(member, "_is_protocol", False):
-                continue
-            interfaces += class_interface(member)
-            constructor = signature(name, member, 0)
-            body += constructor.replace("<R = unknown>", f"<R = {class_name(member)}>")
-        elif inspect.isfunction(member):
-            body += signature(camel(name), member, 0)
-        else:
-            continue
-        names.append(name if inspect.isclass(member) else camel(name))
-    return interfaces, f"  {json.dumps(module)}: {{\n{body}  }};\n", names
+            seen.add(member)
+        body += signature(spelled, member, 0, seen)
+        names.append(spelled)
+    return f"  {json.dumps(module)}: {{\n{body}  }};\n", names
+
+
+def interfaces(seen: set[type]) -> str:
+    """The interfaces of classes, and of those that these refer to."""
+    done: dict[str, str] = {}
+    while waiting := [cls for cls in sorted(seen, key=ts.class_name) if ts.class_name(cls) not in done]:
+        for cls in waiting:
+            done[ts.class_name(cls)] = class_interface(cls, seen)
+    return "".join("\n" + done[name] for name in sorted(done))
+
+
+def choices(seen: set[type]) -> str:
+    """Types that are one of several classes, or the description of one."""
+    out = ""
+    kinds = {"Manifold": ga.geometry.MANIFOLDS, "Codec": ga.compression.CODECS}
+    kinds |= {"Optimizer": ga.training.OPTIMIZERS, "Schedule": ga.training.SCHEDULES}
+    for name, registry in kinds.items():
+        seen |= set(registry.values())
+        names = ts.union([ts.class_name(c) for c in registry.values()])
+        out += f"\n/** {'A rate for every step' if name == 'Schedule' else 'Any of them'}. */\nexport type {name} = {names};\n"
+    for name, registry in (("LossName", ga.training.LOSSES), ("OptimizerName", ga.training.OPTIMIZERS)):
+        out += f"export type {name} = {ts.union([json.dumps(n) for n in registry])};\n"
+    curved = [n for n, c in ga.geometry.MANIFOLDS.items() if "curvature" in inspect.signature(c).parameters]
+    shapes = [f"{{ type: {ts.union([json.dumps(n) for n in curved])}; curvature?: number }}", '{ type: "euclidean" }']
+    shapes.append('{ type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] }')
+    out += f"\n/** A manifold as JSON. */\nexport type ManifoldConfig = {ts.union(shapes)};\n"
+    spaces = [f"[{ts.union([json.dumps(n) for n in curved])}, number, number]", '["euclidean", number, 0]']
+    out += "\n/** Name, coordinates and curvature of a space. */\n"
+    return out + f"export type Space = readonly {' | readonly '.join(spaces)};\n"
 
 
 def generate() -> str:
     """The whole file."""
     schemas = ga.schema()
+    seen: set[type] = set()
     out = HEADER
     for key, schema in schemas.items():
         out += "\n" + options_interface(key, schema)
@@ -272,20 +212,20 @@ def generate() -> str:
     out += "".join(f"  {key}: {interface_name(key)};\n" for key in schemas) + "}\n"
     out += "\n/** Metadata that a mechanism cannot do without. */\nexport interface MechanismNeeds {\n"
     for key, schema in schemas.items():
-        out += f"  {key}: {' | '.join(json.dumps(camel(n)) for n in schema['x-needs']) or 'never'};\n"
+        out += f"  {key}: {' | '.join(json.dumps(ts.camel(n)) for n in schema['x-needs']) or 'never'};\n"
     out += "}\n\n/** Methods beyond those of every mechanism. */\nexport interface MechanismMethods {\n"
     common = set(bridge.methods(Attention))
     for key in schemas:
-        own = [(n, f) for n, f in public(mechanism_class(key)) if n not in common]
-        body = "".join(signature(camel(n), f, 1) for n, f in own)
-        out += f"  {key}: {{\n{body}  }};\n" if body else f"  {key}: unknown;\n"
-    out += "}\n"
-    parts = [module_parts(module) for module in MODULES]
-    out += "".join("\n" + interfaces for interfaces, _, _ in parts if interfaces)
+        own = [(n, f) for n, f in ts.public(mechanism_class(key)) if n not in common]
+        body = "".join(signature(ts.camel(n), f, 1, seen) for n, f in own)
+        out += f"  {key}: {{\n{body}  }};\n" if body else f"  {key}: {{}};\n"
+    out += "}\n" + choices(seen)
+    parts = {module: module_parts(module, seen) for module in MODULES}
+    seen.add(ga.NeighborGraph)
+    out += interfaces(seen)
     out += "\n/** Public functions and classes by module. */\nexport interface Functions {\n"
-    out += "".join(body for _, body, _ in parts) + "}\n"
-    listed = {module: names for module, (_, _, names) in zip(MODULES, parts, strict=True)}
-    out += f"\nexport const FUNCTIONS = {json.dumps(listed)};\n"
+    out += "".join(body for body, _ in parts.values()) + "}\n"
+    out += f"\nexport const FUNCTIONS = {json.dumps({module: names for module, (_, names) in parts.items()})};\n"
     short = {key: {n: v for n, v in s.items() if n not in COMMON} for key, s in schemas.items()}
     out += "\nexport const SHORT_SCHEMAS = " + json.dumps(short, ensure_ascii=False, indent=1) + ";\n"
     return out

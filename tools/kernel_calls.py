@@ -77,6 +77,10 @@ def attention_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str,
     yield "hidden keys hold NaN, fused", bad, {"attn_mask": hidden}
     yield "NaN that some rows see", {**three, "key": _with(k, (4, 0), np.nan)}, {"is_causal": True}
     yield "NaN without a mask", {**three, "value": _with(v, (4, 0), np.nan)}, {}
+    yield "softcap", three, {"softcap": 0.8, "scale": 3.0}
+    capped = {"softcap": 0.5, "attn_mask": n.mask(5, 9), "return_weights": True, "return_lse": True}
+    yield "softcap, weights and lse", three, capped
+    yield "softcap and a float mask", three, {"softcap": 2.0, "attn_mask": float_mask}
     yield "large scores", {"query": n(3, 4, size=1000), "key": n(6, 4, size=1000), "value": n(6, 2)}, {}
 
 
@@ -97,6 +101,7 @@ def heads_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
         {**three, "query": n(30, 8), "parameters": parameters(8, 6, 5, 12, 8, biases=False)},
         {"num_heads": 3},
     )
+    yield "many rows, weights", {**three, "query": n(15, 8)}, {"num_heads": 3, "need_weights": True}
     yield "weights", three, {"num_heads": 2, "need_weights": True}
     yield "one query, weights", {**three, "query": n(8)}, {"num_heads": 2, "need_weights": True}
     batch = {"query": n(2, 3, 8), "key": n(2, 7, 6), "value": n(2, 7, 5), "parameters": p}

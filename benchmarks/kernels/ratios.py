@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.workloads import PEAK, prepared
 from graphattend.simd import backends, kernel_ops
 
 Workload = tuple[str, float, Callable[[], Any]]
@@ -36,14 +37,11 @@ def repeats(call: Callable[[], Any], seconds: float = 0.02) -> int:
 
 def side_by_side(call: Callable[[], Any], rounds: int = 7) -> tuple[float, float]:
     """Best seconds per call, and the peak loop's best flop/s, in turns."""
-    module = kernel_ops.current()
-    assert module is not None
     count, best, peak = repeats(call), float("inf"), 0.0
+    loop = prepared(PEAK)
     for _ in range(rounds):
         best = min(best, once(call, count))
-        start = time.perf_counter()
-        flops = sum(module.peak(5_000) for _ in range(20))
-        peak = max(peak, flops / (time.perf_counter() - start))
+        peak = max(peak, loop.flops / once(loop.calls[PEAK], 5))
     return best, peak
 
 

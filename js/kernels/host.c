@@ -1,124 +1,138 @@
-/* What the kernels ask of CPython and NumPy, for a host that has neither: numbers, arrays, errors and working memory in the
- * module's own memory. The caller (js/src/kernels/memory.ts) lays arguments out here and calls the same entry points. */
-#include "args.h"
+#include "host.h"
 
 #define FROM_HOST __attribute__((visibility("default"), used))
 
-/* Everything that is no array: the caller writes the value. */
-typedef struct {
-    PyObject base;
-    double value;
-} Number;
+static const int sizes[] = {[BOOL] = 1, [INT8] = 1, [INT32] = 4, [INT64] = 8, [FLOAT32] = 4, [FLOAT64] = 8};
 
-/* numpy.ndarray as args.c reads it, with room for the axes: the shape, then the strides in bytes. */
-typedef struct {
-    PyObject base;
-    char *data;
-    int ndim;
-    isize *shape, *strides;
-    PyObject *owner, *descr;
-    int flags;
-    isize axes[2][MAX_AXES];
-} ArrayObject;
-
-typedef struct {
-    PyObject base;
-    PyObject *scalar_type;
-    char kind, letter, byteorder, flags;
-    int type_num;
-} Descr;
-
-static PyObject types[1];
-static Descr descrs[] = { /* in the order of Kind */
-    [BOOL] = {.kind = 'b', .letter = '?', .byteorder = '|', .type_num = 0},
-    [INT8] = {.kind = 'i', .letter = 'b', .byteorder = '|', .type_num = 1},
-    [INT32] = {.kind = 'i', .letter = 'i', .byteorder = '=', .type_num = 5},
-    [INT64] = {.kind = 'i', .letter = 'q', .byteorder = '=', .type_num = 9},
-    [FLOAT32] = {.kind = 'f', .letter = 'f', .byteorder = '=', .type_num = 11},
-    [FLOAT64] = {.kind = 'f', .letter = 'd', .byteorder = '=', .type_num = 12},
-};
-static const int items[] = {[BOOL] = 1, [INT8] = 1, [INT32] = 4, [INT64] = 8, [FLOAT32] = 4, [FLOAT64] = 8};
-
-PyObject _Py_NoneStruct, _Py_TrueStruct, _Py_FalseStruct;
-static PyObject value_error, type_error, import_error, memory_error;
-PyObject *PyExc_ValueError = &value_error, *PyExc_TypeError = &type_error, *PyExc_ImportError = &import_error;
-
-static PyObject *error;
-static const char *error_text;
+/* Where the caller writes the arguments of a call: addresses of arrays, or 0; for numbers, sizes and flags their values, and 1
+ * as the address where they are given. */
+static struct {
+    const Array *array[MAX_OPERANDS];
+    double number[MAX_OPERANDS];
+} given_arguments;
+static Call call;
 static char *top; /* of the memory in use */
 
-FROM_HOST int array_bytes(void) { return sizeof(ArrayObject); }
-FROM_HOST int array_axes(void) { return __builtin_offsetof(ArrayObject, axes); }
-FROM_HOST int number_bytes(void) { return sizeof(Number); }
-FROM_HOST int number_value(void) { return __builtin_offsetof(Number, value); }
+FROM_HOST void *arguments(void) { return given_arguments.array; }
+FROM_HOST void *numbers(void) { return given_arguments.number; }
 FROM_HOST int most_axes(void) { return MAX_AXES; }
+FROM_HOST int array_bytes(void) { return sizeof(Array); }
+FROM_HOST int array_axes(void) { return __builtin_offsetof(Array, shape); }
+FROM_HOST const char *problem(void) { return call.problem; }
+
 /* The number of a dtype, by NumPy's letter for it. */
 FROM_HOST int kind_of(int letter) {
-    for (int kind = 0; kind < OTHER; kind++)
-        if (descrs[kind].letter == letter) return kind;
-    return OTHER;
-}
-FROM_HOST PyObject *none(void) { return &_Py_NoneStruct; }
-FROM_HOST PyObject *truth(int value) { return value ? &_Py_TrueStruct : &_Py_FalseStruct; }
-
-/* Makes an array of what lies at `data`; the axes are written already. */
-FROM_HOST void describe(ArrayObject *array, int kind, char *data, int ndim) {
-    isize whole = items[kind];
-    int contiguous = 1;
-    for (int i = ndim - 1; i >= 0; i--) {
-        contiguous &= array->axes[0][i] == 1 || array->axes[1][i] == whole;
-        whole *= array->axes[0][i];
+    switch (letter) {
+        case '?': return BOOL;
+        case 'b': return INT8;
+        case 'i': return INT32;
+        case 'q': return INT64;
+        case 'f': return FLOAT32;
+        case 'd': return FLOAT64;
+        default: return OTHER;
     }
-    array->base = (PyObject){1, types};
-    array->data = data;
-    array->ndim = ndim;
-    array->shape = array->axes[0], array->strides = array->axes[1];
-    array->owner = 0, array->descr = &descrs[kind].base;
-    array->flags = contiguous | 0x100 | 0x400; /* C_CONTIGUOUS, ALIGNED, WRITEABLE */
+}
+
+/* Makes an array of what lies at `data`; its shape and strides are written already. */
+FROM_HOST void describe(Array *array, Kind kind, char *data, int ndim) {
+    isize whole = sizes[kind];
+    array->data = data, array->kind = kind, array->ndim = ndim, array->item = sizes[kind];
+    array->contiguous = 1;
+    for (int i = ndim - 1; i >= 0; i--) {
+        array->contiguous &= array->shape[i] == 1 || array->strides[i] == whole;
+        whole *= array->shape[i];
+    }
 }
 
 /* Before each call: what lies beyond `end` is free to work in. */
-FROM_HOST void begin(char *end) { top = end, error = 0; }
+FROM_HOST void begin(char *end) { top = end; }
 
-FROM_HOST const char *failure(void) { return error_text; }
-FROM_HOST int out_of_memory(void) { return error == &memory_error; }
-
-/* Once: has args.c prove that arrays lie as it reads them. */
-FROM_HOST int setup(void) {
-    static float data[15];
-    static ArrayObject probe;
-    probe.axes[0][0] = 3, probe.axes[0][1] = 5, probe.axes[1][0] = 20, probe.axes[1][1] = 4;
-    describe(&probe, FLOAT32, (char *)data, 2);
-    Number address = {.value = (double)(usize)data}, rows = {.value = 3.0}, stride = {.value = 20.0};
-    error = 0;
-    return args_setup(&probe.base, &address.base, &rows.base, &stride.base);
+static int is_kind(Kind kind, Type type) {
+    switch (type) {
+        case REAL: return kind == FLOAT32;
+        case DOUBLE: return kind == FLOAT64;
+        case BYTES: return kind == INT8;
+        case LONGS: return kind == INT64;
+        case INDEX: return kind == INT32 || kind == INT64;
+        case MASK: return kind == BOOL || kind == FLOAT32;
+        default: return 0;
+    }
 }
 
-void PyErr_SetString(PyObject *kind, const char *message) { error = kind, error_text = message; }
-PyObject *PyErr_Occurred(void) { return error; }
-PyObject *PyErr_NoMemory(void) { return PyErr_SetString(&memory_error, "out of memory"), (void *)0; }
-double PyFloat_AsDouble(PyObject *object) { return ((const Number *)object)->value; }
-isize PyLong_AsSsize_t(PyObject *object) { return (isize)((const Number *)object)->value; }
-void *PyLong_AsVoidPtr(PyObject *object) { return (void *)(usize)((const Number *)object)->value; }
-void Py_IncRef(PyObject *object) { (void)object; }
+static int is_written(const Operand *operand) { return operand->use == WRITE || operand->use == MAYBE_WRITE; }
 
-PyObject *PyFloat_FromDouble(double value) {
-    static Number number;
-    number.value = value;
-    return &number.base;
+/* 1 if the argument is as declared. */
+static int take(const Operand *operand, const Array *source, Array *array) {
+    int strided = operand->use == STRIDED || operand->use == MAYBE_STRIDED;
+    array->kind = ABSENT;
+    if (!source) return operand->use >= MAYBE;
+    int ndim = source->ndim;
+    if (!is_kind(source->kind, operand->type) || ndim < operand->least || ndim > operand->most) return 0;
+    array->data = source->data, array->kind = source->kind, array->ndim = ndim, array->item = source->item;
+    array->contiguous = source->contiguous;
+    for (int i = 0; i < ndim; i++) {
+        array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
+        if (array->shape[i] == 0) return 0;
+    }
+    if (!strided && ndim && array->shape[ndim - 1] != 1 && array->strides[ndim - 1] != array->item) return 0;
+    return !is_written(operand) || array->contiguous || !overlaps_itself(array);
 }
+
+/* 1 if what is written shares no byte with anything else. */
+static int outputs_apart(const Operand *operands, int count) {
+    for (int i = 0; i < count; i++) {
+        if (!is_written(&operands[i]) || !given(&call.array[i])) continue;
+        for (int j = 0; j < count; j++)
+            if (j != i && operands[j].type < NUMBER && given(&call.array[j]) && !disjoint(&call.array[i], &call.array[j])) return 0;
+    }
+    return 1;
+}
+
+static Status run(Kernel kernel, const Operand *operands, int count) {
+    for (int i = 0; i < count; i++) {
+        const Operand *operand = &operands[i];
+        if (operand->type < NUMBER) {
+            if (!take(operand, given_arguments.array[i], &call.array[i])) return DECLINED;
+            continue;
+        }
+        double number = given_arguments.array[i] ? given_arguments.number[i] : 0.0;
+        if (!(__builtin_fabs(number) <= 3.4e38)) return wrong(&call, "a number is not finite in float32");
+        /* A size of 0 that was given differs from none. */
+        call.number[i] = operand->type == SIZE ? given_arguments.array[i] != 0 : number;
+        call.size[i] = operand->type == SIZE ? (isize)number : 0;
+    }
+    return outputs_apart(operands, count) ? kernel(&call) : DECLINED;
+}
+
+/* call_softmax() and so on. Those that the build does not export are left out of the module, and so is what they call. */
+#define KERNEL_BEGIN(kernel)                    \
+    Status kernel_##kernel##_f32(Call *);       \
+    Status call_##kernel(void);                 \
+    static const Operand operands_##kernel[] = {
+#define OPERAND(kernel, name, type, least, most, use) {#name, type, least, most, use},
+#define KERNEL_END(kernel) \
+    };                     \
+    Status call_##kernel(void) { return run(kernel_##kernel##_f32, operands_##kernel, kernel##_operands); }
+#include "../../src/graphattend/simd/kernels/kernels.def"
+#include "steps.def"
 
 /* Working memory ends with the call. */
-void *PyMem_Malloc(usize bytes) {
-    enum { PAGE = 65536 };
-    usize start = ((usize)top + 63) & ~(usize)63, end = start + bytes, have = __builtin_wasm_memory_size(0) * PAGE;
+void *workspace_get(usize bytes) {
+    enum { PAGE = 65536, LINE = 64 };
+    usize start = ((usize)top + LINE - 1) & ~(usize)(LINE - 1), end = start + bytes, have = __builtin_wasm_memory_size(0) * PAGE;
     if (end < start) return 0;
     if (end > have && __builtin_wasm_memory_grow(0, (end - have + PAGE - 1) / PAGE) == (usize)-1) return 0;
     top = (char *)end;
     return (void *)start;
 }
-void PyMem_Free(void *memory) { (void)memory; }
+void workspace_free(void *workspace) { (void)workspace; }
+
+/* One thread only. */
+void *work_begin(double work) { return (void)work, (void *)0; }
+void work_end(void *state) { (void)state; }
 
 /* What a compiler may ask of libc for structs. */
+void *memcpy(void *to, const void *from, usize n);
+void *memset(void *to, int value, usize n);
 void *memcpy(void *to, const void *from, usize n) { return __builtin_memcpy(to, from, n); }
 void *memset(void *to, int value, usize n) { return __builtin_memset(to, value, n); }

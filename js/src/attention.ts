@@ -1,16 +1,16 @@
 import type { Backend } from "./backend.js";
 import { look } from "./errors.js";
-import { addMethods, callMethod, Owned, Remote, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
+import { addMethods, callMethod, classes, Owned, Remote, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
 import type { MechanismKey, MechanismMethods, MechanismNeeds } from "./schema.js";
 import { join, shards, type SplitOptions } from "./shards.js";
-import type { CallOptions, CsrGraph, Data, EdgeGraph, Mask, Matrix, Metadata } from "./types.js";
+import type { CallOptions, Data, Dtype, Fresh, GraphData, Input, Json, Mask, Matrix, Metadata, Numbers, Value } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
 /** A mechanism's options, as Python's `to_config` gives them. */
 export interface Config {
   key: string;
   dim: number;
-  options: Record<string, unknown>;
+  options: Record<string, Json>;
   version: number;
 }
 
@@ -19,54 +19,63 @@ type MetadataFor<K extends MechanismKey> = [Needs<K>] extends [never]
   ? { metadata?: Metadata | undefined }
   : { metadata: Metadata & Required<Pick<Metadata, Needs<K>>> };
 
-interface PassOptions extends CallOptions {
-  attnMask?: Mask | undefined;
+interface PassOptions<D extends Dtype> extends CallOptions<D> {
+  attnMask?: Mask | null | undefined;
   /** Whether dropout is on; then `rng` is needed. */
   training?: boolean | undefined;
   /** Seed of the dropout. */
   rng?: number | undefined;
 }
 
-interface Strongest {
+interface Strongest<T> {
   /** Give only the largest weights of each row, by falling weight, and their positions. */
-  topK?: number | undefined;
+  topK?: T | undefined;
 }
+type Count = number | undefined;
 
-export type WeightsOptions<K extends MechanismKey = MechanismKey> =
-  CallOptions & Strongest & { attnMask?: Mask | undefined } & MetadataFor<K>;
-export type VjpOptions<K extends MechanismKey = MechanismKey> = PassOptions & MetadataFor<K>;
-export type ForwardOptions<K extends MechanismKey = MechanismKey> = VjpOptions<K> & Strongest & { needWeights?: boolean | undefined };
-export interface AttendOptions extends CallOptions {
-  needWeights?: boolean | undefined;
+export type WeightsOptions<K extends MechanismKey = MechanismKey, T extends Count = Count, D extends Dtype = Dtype> =
+  CallOptions<D> & Strongest<T> & { attnMask?: Mask | null | undefined } & MetadataFor<K>;
+export type VjpOptions<K extends MechanismKey = MechanismKey, D extends Dtype = Dtype> = PassOptions<D> & MetadataFor<K>;
+export type ForwardOptions<K extends MechanismKey = MechanismKey, W extends boolean = boolean, T extends Count = Count, D extends Dtype = Dtype> =
+  VjpOptions<K, D> & Strongest<T> & { needWeights?: W | undefined };
+export interface AttendOptions<W extends boolean = boolean, D extends Dtype = Dtype> extends CallOptions<D> {
+  needWeights?: W | undefined;
   training?: boolean | undefined;
   rng?: number | undefined;
 }
 
 /** Options are required where the mechanism needs metadata. */
-type Rest<K extends MechanismKey, O> = [Needs<K>] extends [never] ? [options?: O] : [options: O];
-type Precision<O> = O extends { dtype: "float64" } ? Float64Array : Float32Array;
-export interface Result<O> {
-  output: Matrix<Precision<O>>;
-  weights: O extends { needWeights: true } | { topK: number } ? Matrix<Precision<O>> : undefined;
+type Rest<K extends MechanismKey, O> = [Needs<K>] extends [never] ? [options?: O | null] : [options: O];
+/** What a pass gives with `needWeights` W, `topK` T and `dtype` D. */
+export interface Result<W extends boolean = false, T extends Count = undefined, D extends Dtype = "float32"> {
+  output: Numbers<D>;
+  weights: T extends number ? Numbers<D> : W extends true ? Numbers<D> : undefined;
   /** Positions of the keys that `topK` gives the weights of. */
-  indices: O extends { topK: number } ? Matrix<Int32Array> : undefined;
+  indices: T extends number ? Matrix<Int32Array> : undefined;
 }
 
 /** Weights, or with `topK` the largest and their positions. */
-export type Weights<O> = O extends { topK: number }
-  ? { indices: Matrix<Int32Array>; weights: Matrix<Precision<O>> } : Matrix<Precision<O>>;
+export type Weights<T extends Count = undefined, D extends Dtype = "float32"> =
+  T extends number ? { indices: Matrix<Int32Array>; weights: Numbers<D> } : Numbers<D>;
 
 /** Gradients of everything that went in. */
-export interface Gradients {
-  query: Matrix;
-  keys: Matrix;
-  values: Matrix;
-  parameters: Record<string, Matrix | number>;
-  metadata: Record<string, Matrix>;
+export interface Gradients<D extends Dtype = "float32"> {
+  query: Numbers<D>;
+  keys: Numbers<D>;
+  values: Numbers<D>;
+  parameters: Record<string, Numbers<D> | number>;
+  metadata: Record<string, Numbers<D>>;
 }
 
 /** Keys and values that `prepare` checked and projected; for the mechanism that made it. */
 export type Prepared = Remote;
+
+/** Linear attention's keys and values as a state of fixed size, to which more can be added as they come. */
+export interface LinearState extends Remote {
+  /** The state after more rows of keys and values; this one stays as it is. */
+  extended(keys: Data, values: Data, call?: CallOptions): Promise<LinearState>;
+}
+type PreparedFor<K extends MechanismKey> = [K] extends ["linear"] ? LinearState : Prepared;
 
 /** A mechanism with the methods of its own. */
 export type AttentionFor<K extends MechanismKey> = Attention<K> & MechanismMethods[K];
@@ -99,51 +108,56 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   }
 
   /** Attend from each query to the keys and mix their values; what `prepare` gave stands for both, with null as values. */
-  async forward<const O extends ForwardOptions<K>>(
-    query: Data, keys: Data | Prepared, values: Data | null, ...[options]: Rest<K, O>
-  ): Promise<Result<O>> {
+  async forward<W extends boolean = false, T extends Count = undefined, D extends Dtype = "float32">(
+    query: Data, keys: Data | Prepared, values: Data | null, ...[options]: Rest<K, ForwardOptions<K, W, T, D>>
+  ): Promise<Result<W, T, D>> {
     const results = await this.#rows("forward", query, [keys, values], options);
     const parts = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
     // With topK there are positions between output and weights.
-    return { output: parts[0], weights: parts.length > 1 ? parts.at(-1) : undefined, indices: parts.length > 2 ? parts[1] : undefined } as Result<O>;
+    return { output: parts[0], weights: parts.length > 1 ? parts.at(-1) : undefined, indices: parts.length > 2 ? parts[1] : undefined } as Result<W, T, D>;
   }
 
   /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
-  async attentionWeights<const O extends WeightsOptions<K>>(query: Data, keys: Data | Prepared, ...[options]: Rest<K, O>): Promise<Weights<O>> {
+  async attentionWeights<T extends Count = undefined, D extends Dtype = "float32">(
+    query: Data, keys: Data | Prepared, ...[options]: Rest<K, WeightsOptions<K, T, D>>
+  ): Promise<Weights<T, D>> {
     const found = await this.#rows("attention_weights", query, [keys], options);
-    return (Array.isArray(found) ? { indices: found[0], weights: found[1] } : found) as Weights<O>;
+    return (Array.isArray(found) ? { indices: found[0], weights: found[1] } : found) as Weights<T, D>;
   }
 
   /** Check and project keys and values that stay the same between calls, once. */
-  async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<Prepared> {
+  async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<PreparedFor<K>> {
     const keep = this.backend.nextId();
-    return Remote.make(this.backend, keep, await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"]) as Described);
+    return Remote.make(this.backend, keep, await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"]) as Described) as PreparedFor<K>;
   }
 
   /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */
-  async vjp(query: Data, keys: Data, values: Data, ...[options]: Rest<K, VjpOptions<K>>): Promise<VjpResult<Gradients>> {
+  async vjp<D extends Dtype = "float32">(
+    query: Data, keys: Data, values: Data, ...[options]: Rest<K, VjpOptions<K, D>>
+  ): Promise<VjpResult<Gradients<D>, Numbers<D>>> {
     const keep = this.backend.nextId();
     const [, call] = splitCall(options);
     return vjpResult(this.backend, keep, await this.#pass("vjp", [query, keys, values], options, keep), call);
   }
 
   /** Every node attends over its own neighbours; weights are in the order of the graph's rows. */
-  async attend<const O extends AttendOptions>(
-    graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null | O, values?: Data | null | O, options?: O,
-  ): Promise<Result<O>> {
+  async attend<W extends boolean = false, D extends Dtype = "float32">(
+    graph: GraphData, queries: Data, keys?: Data | null | AttendOptions<W, D>, values?: Data | null | AttendOptions<W, D>,
+    options?: AttendOptions<W, D>,
+  ): Promise<Result<W, undefined, D>> {
     // attend(graph, x, { needWeights }) is what most people write.
     const given: unknown[] = [keys, values];
     const at = options === undefined ? look(() => given.findIndex(isOptions)) : -1;
-    if (at >= 0) return this.attend(graph, queries, ...(at === 0 ? [null, null] : [keys as Data, null]) as [Data, null], given[at] as O);
+    if (at >= 0) return this.attend(graph, queries, ...(at === 0 ? [null, null] : [keys as Data, null]) as [Data, null], given[at] as AttendOptions<W, D>);
     const result = await this.#pass("attend", [graph, queries, keys, values], options, undefined, ["graph", "queries", "keys", "values"]);
     const [output, weights] = Array.isArray(result) ? result as Matrix[] : [result as Matrix];
-    return { output, weights } as Result<O>;
+    return { output, weights } as Result<W, undefined, D>;
   }
 
   /** `attend` with a pullback, for training over whole graphs. */
-  async attendVjp(
-    graph: CsrGraph | EdgeGraph | Remote, queries: Data, keys?: Data | null, values?: Data | null, options?: AttendOptions,
-  ): Promise<VjpResult<Gradients>> {
+  async attendVjp<D extends Dtype = "float32">(
+    graph: GraphData, queries: Data, keys?: Data | null, values?: Data | null, options?: AttendOptions<boolean, D>,
+  ): Promise<VjpResult<Gradients<D>, Numbers<D>>> {
     const keep = this.backend.nextId();
     const [, call] = splitCall(options);
     const names = ["graph", "queries", "keys", "values"];
@@ -162,12 +176,12 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   }
 
   /** Options and parameters as the bytes of a file that `load`, also in Python, reads. */
-  async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Uint8Array> {
+  async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Fresh<Uint8Array>> {
     return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
   }
 
   /** Call any public method by name. */
-  async call(name: string, ...args: unknown[]): Promise<unknown> {
+  async call(name: string, ...args: readonly Input[]): Promise<Value> {
     return callMethod(this.backend, this, name, args);
   }
 
@@ -188,6 +202,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
 }
 
 const NAMES = ["query", "keys", "values"];
+classes.mechanism = Attention.make;
 
 function isOptions(x: unknown): boolean {
   return typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype && !("data" in x);

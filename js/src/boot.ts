@@ -13,6 +13,16 @@ export interface Parts {
   indexURL: string;
 }
 
+/** How Python starts. */
+export interface Boot extends Omit<Parts, "stdlib"> {
+  /** Not needed where files are restored. */
+  stdlib?: Uint8Array;
+  /** Whether a snapshot will be taken. */
+  recording?: boolean;
+  /** Puts a snapshot into the module; what the interpreter needs then. */
+  restore?(module: never): object;
+}
+
 export interface LockedPackage {
   name: string;
   file_name: string;
@@ -46,7 +56,7 @@ interface PyodideInside {
   packageIndexReady: Promise<void> | undefined;
   sys: { path: { insert(at: number, path: string): void } };
   _pyodide: { set_excepthook(): void };
-  finalizeBootstrap(): Pyodide;
+  finalizeBootstrap(snapshot: object | undefined): Pyodide;
   initializeStreams(): void;
   [more: string]: unknown;
 }
@@ -79,7 +89,7 @@ function runtimeEnvironment(): object {
  * Start Python. This is what Pyodide's own `loadPyodide` does, with files that are here already: that one fetches them
  * itself, and never ends when one of them is missing or WebAssembly is refused.
  */
-export async function boot({ factory, wasm, stdlib, lock, indexURL }: Parts): Promise<Pyodide> {
+export async function boot({ factory, wasm, stdlib, lock, indexURL, recording = false, restore }: Boot): Promise<Pyodide> {
   const imports = await errorMarker();
   if (isNode) await nodeModule("node:url");
   const HOME = "/home/pyodide";
@@ -89,7 +99,7 @@ export async function boot({ factory, wasm, stdlib, lock, indexURL }: Parts): Pr
     module.API.pyVersionTuple = [major, minor, micro];
     module.API.sitePackages = `/lib/python${major}.${minor}/site-packages`;
     module.FS.mkdirTree(module.API.sitePackages);
-    module.FS.writeFile(`/lib/python${major}${minor}.zip`, stdlib, { canOwn: true });
+    if (stdlib !== undefined) module.FS.writeFile(`/lib/python${major}${minor}.zip`, stdlib, { canOwn: true });
     module.FS.mkdirTree(HOME);
     module.FS.chdir(HOME);
     Object.assign(module.ENV, { HOME, PYTHONINSPECT: "1" });
@@ -98,13 +108,14 @@ export async function boot({ factory, wasm, stdlib, lock, indexURL }: Parts): Pr
   const config = {
     jsglobals: globalThis, args: [], env: { HOME, PYTHONINSPECT: "1" }, packages: [], enableRunUntilComplete: true, checkAPIVersion: true,
     indexURL, packageBaseUrl: indexURL, packageCacheDir: indexURL, cdnUrl: indexURL, lockFileContents: lock, BUILD_ID: "",
+    _makeSnapshot: recording,
   };
   const api = { config, runtimeEnv: runtimeEnvironment(), lockFilePromise: Promise.resolve(lock) };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(new AttentionError("startup_failed",
       [`Python could not be started: ${reason(error)}`, ...noise.slice(-3)].join("; "), { cause: error }));
     const settings = {
-      noImageDecoding: true, noAudioDecoding: true, noWasmDecoding: false, preRun: [installStdlib], arguments: [], API: api,
+      noImageDecoding: true, noAudioDecoding: true, noWasmDecoding: false, preRun: [installStdlib], noInitialRun: restore !== undefined, arguments: [], API: api,
       printErr: (line: string) => noise.push(line), onAbort: fail, locateFile: (name: string) => indexURL + name,
       instantiateWasm: (info: { env: object }, done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void) => {
         Object.assign(info.env, imports);
@@ -117,7 +128,7 @@ export async function boot({ factory, wasm, stdlib, lock, indexURL }: Parts): Pr
       if (!inside.version.startsWith("314.0.")) {
         throw fileError(indexURL, `expected Pyodide 314.0, got ${inside.version}`, "make the folder anew with `npx graphattend vendor`");
       }
-      const python = inside.finalizeBootstrap();
+      const python = inside.finalizeBootstrap(restore?.(module as never));
       inside.sys.path.insert(0, "");
       inside._pyodide.set_excepthook();
       await inside.packageIndexReady;

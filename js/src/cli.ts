@@ -64,10 +64,12 @@ async function doctor(args: string[]): Promise<number> {
   if (args.length > 1) throw new UsageError("doctor: expected one folder at most");
   const indexURL = args[0] ?? process.env["GRAPHATTEND_DIST"];
   const start = performance.now();
-  const ga = await connect(indexURL === undefined ? {} : { indexURL });
+  let snapshot: string | undefined;
+  const ga = await connect({ ...(indexURL === undefined ? {} : { indexURL }), snapshot: true, onProgress: (progress) => ({ snapshot } = progress) });
   try {
     const { version, numpy, backend } = await ga.backendInfo();
     console.log(`graphattend ${version}, NumPy ${numpy}, ${backend}: started in ${Math.round(performance.now() - start)} ms`);
+    console.log(`Snapshot for quicker starts: ${snapshot === "none" ? "none yet, made now" : snapshot ?? ""}`);
     console.log("In a browser, serve the folder with .mjs as text/javascript and .wasm as application/wasm, and allow"
       + " script-src 'self' 'wasm-unsafe-eval' and connect-src 'self' in a Content-Security-Policy.");
     return 0;

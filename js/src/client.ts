@@ -1,10 +1,10 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
 import { AttentionError, invalid, look } from "./errors.js";
-import { loadFormat, Remote, splitCall, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
-import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type MechanismKey, type Schema } from "./schema.js";
+import { kept, loadFormat, type Remote, splitCall, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
+import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type Graph, type Manifold, type MechanismKey, type MechanismOptions, type Schema } from "./schema.js";
 import { train, type TrainOptions, type TrainResult } from "./train.js";
-import type { CallOptions, CsrGraph, Data, EdgeGraph, GraphInput, Matrix } from "./types.js";
+import type { CallOptions, Data, GraphData, GraphInput, Input, Matrix, ScoreMod, Value } from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
 
 /** What does the arithmetic; see `graphattend.backend_info` in Python. */
@@ -15,8 +15,17 @@ export interface BackendInfo {
   platform: string;
   numpy: string;
   version: string;
-  [more: string]: unknown;
+  /** Whether NumPy's own loops were replaced by SIMD ones. */
+  accelerated: boolean;
+  /** Objects that Python keeps for JavaScript, and blocks of memory it holds. */
+  objects: number;
+  blocks: number;
 }
+
+/** A mechanism that fits a graph, and why. */
+export type Recommendation = { [K in MechanismKey]: {
+  key: K; options: Omit<MechanismOptions[K], "dim">; reasons: string[];
+} }[MechanismKey];
 
 /** A connection to Python: everything starts here. */
 export class GraphAttend {
@@ -25,18 +34,25 @@ export class GraphAttend {
   readonly geometry: Functions["geometry"];
   readonly training: Functions["training"] & { readonly schedules: Functions["training.schedules"] };
   readonly compression: Functions["compression"];
+  /** Measures of whole graphs; those of nodes are methods of a graph. */
+  readonly graphs: Functions["graph"];
+  readonly analysis: Functions["analysis"];
+  readonly evaluation: Functions["evaluation"];
 
   /** @internal */
   constructor(private readonly backend: Backend, readonly version: string, readonly mechanisms: readonly MechanismKey[]) {
     const space = (module: keyof Functions): never => {
       const out = Object.create(null) as Record<string, unknown>;
-      for (const name of FUNCTIONS[module]) out[name] = (...args: unknown[]) => this.call(`${module}.${name}`, ...args);
+      for (const name of FUNCTIONS[module]) out[name] = (...args: Input[]) => this.call(`${module}.${name}`, ...args);
       return out as never;
     };
     this.functional = Object.freeze(space("functional"));
     this.geometry = Object.freeze(space("geometry"));
     this.training = Object.freeze(Object.assign(space("training"), { schedules: Object.freeze(space("training.schedules")) }));
     this.compression = Object.freeze(space("compression"));
+    this.graphs = Object.freeze(space("graph"));
+    this.analysis = Object.freeze(space("analysis"));
+    this.evaluation = Object.freeze(space("evaluation"));
   }
 
   /** A mechanism by its key. */
@@ -53,7 +69,7 @@ export class GraphAttend {
     if (!(data instanceof Uint8Array)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
     const keep = this.backend.nextId();
     const found = decode(await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call)) as Described;
-    return (found["config"] === undefined ? Remote : Attention).make(this.backend, keep, found) as R;
+    return kept(this.backend, keep, found) as R;
   }
 
   /** Put a matrix into Python's memory, to use it in many calls without copying it again. */
@@ -68,20 +84,20 @@ export class GraphAttend {
    * Put a graph into Python's memory: rows, edges between numbers or names, d3's nodes and links, or the text or bytes
    * of a file. `directed` says whether an edge goes one way; by default as the kind of graph has it.
    */
-  async graph(graph: GraphInput, options: CallOptions & { directed?: boolean } = {}): Promise<Remote> {
+  async graph(graph: GraphInput, options: CallOptions & { directed?: boolean } = {}): Promise<Graph> {
     const linked = look(() => typeof graph === "object" && graph !== null && "nodes" in graph);
-    return this.kept("graph", [linked ? new Plain(graph) : graph], options);
+    return this.made("graph", [linked ? new Plain(graph) : graph], options);
   }
 
   /** The graph in which every row attends to its k nearest others. */
-  async knn(embeddings: Data, k: number, options: CallOptions & { manifold?: Remote } = {}): Promise<Remote> {
-    return this.kept("knn", [embeddings, k], options);
+  async knn(embeddings: Data, k: number, options: CallOptions & { manifold?: Manifold } = {}): Promise<Graph> {
+    return this.made("knn", [embeddings, k], options);
   }
 
-  private async kept(operation: string, args: unknown[], options: object): Promise<Remote> {
+  private async made(operation: string, args: unknown[], options: object): Promise<Graph> {
     const keep = this.backend.nextId();
     const [rest, call] = splitCall(options);
-    return Remote.make(this.backend, keep, decode(await this.backend.request(encode(operation, [...args, rest], { keep }), call)) as Described);
+    return kept(this.backend, keep, decode(await this.backend.request(encode(operation, [...args, rest], { keep }), call)) as Described) as Graph;
   }
 
   /** JSON schema of a mechanism's options, or of all by key. */
@@ -102,19 +118,25 @@ export class GraphAttend {
 
   /** A mechanism that fits a graph, with reasons. */
   async recommend(
-    graph: CsrGraph | EdgeGraph | Remote, options: { dim?: number } = {}, call: CallOptions = {},
-  ): Promise<{ key: MechanismKey; options: Record<string, unknown>; reasons: string[] }> {
+    graph: GraphData, options: { dim?: number } = {}, call: CallOptions = {},
+  ): Promise<Recommendation> {
     return decode(await this.backend.request(encode("recommend", [graph, options]), call)) as never;
   }
 
   /** Any public function or class of graphattend, for example `call("functional.softmax", x, { axis: -1 })`. */
-  async call(name: string, ...args: unknown[]): Promise<unknown> {
+  async call(name: string, ...args: readonly Input[]): Promise<Value> {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
-    const keep = /^([A-Z]|from_?[cC]onfig$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
-    const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype, double: true });
-    const result = decode(await this.backend.request(wire, call));
-    return keep === undefined ? result : Remote.make(this.backend, keep, result as Described);
+    const keep = /^([A-Z]|from_?[cC]onfig$|analyze$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
+    const ask = async (given: object | null): Promise<unknown> => decode(await this.backend.request(
+      encode("function", [module, member, new Args(values), given], { keep: keep!, dtype: call.dtype, double: true }), call));
+    const scoreMod = (options as { scoreMod?: unknown } | null)?.scoreMod;
+    let result = await ask(typeof scoreMod === "function" ? { ...options, scoreMod: true } : options);
+    if (typeof scoreMod === "function") {
+      const { scores } = (result as { asked: { scores: Matrix } }).asked;
+      result = await ask({ ...options, scoreMod: { data: await (scoreMod as ScoreMod)(scores), shape: scores.shape } });
+    }
+    return keep === undefined ? result as Value : kept(this.backend, keep, result as Described);
   }
 
   /**
@@ -122,8 +144,8 @@ export class GraphAttend {
    * `vjp([ball, "dist"], [x, y])`. The pullback gives one gradient per array.
    */
   async vjp(
-    target: string | readonly [Remote, string], args: readonly unknown[], options: object = {}, call: CallOptions = {},
-  ): Promise<VjpResult<(Matrix | null)[]>> {
+    target: string | readonly [Remote, string], args: readonly Input[], options: { readonly [name: string]: Input } = {}, call: CallOptions = {},
+  ): Promise<VjpResult<(Matrix | number | null)[], Matrix | number>> {
     const keep = this.backend.nextId();
     const names = typeof target === "string" ? splitName(target) : target;
     const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], { keep, dtype: call.dtype, double: true });

@@ -5,7 +5,7 @@ export type ErrorCode =
   | "out_of_memory" | "aborted" | "timeout" | "crashed" | "closed" | "freed" | "startup_failed";
 
 export interface ErrorDetails {
-  /** Name of the argument at fault, in Python's spelling. */
+  /** The argument at fault, with the way to it: `metadata.edgeFeatures`. */
   argument?: string | null;
   expected?: unknown;
   actual?: unknown;

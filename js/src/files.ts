@@ -20,7 +20,7 @@ export type Kind = keyof typeof KINDS;
 export interface Expected {
   kind: Kind;
   /** The sha256 in hexadecimal digits, where it is known. */
-  sha256?: string | undefined;
+  sha256?: string | undefined | Promise<string | undefined>;
   /** The bytes of the file, where they are known. */
   size?: number | undefined;
 }
@@ -30,6 +30,7 @@ export const SERVE = "serve the folder that `npx graphattend vendor` writes, and
 /** Fetches the files of one start, checks each and tells how far they have come. */
 export class Files {
   phase: Progress["phase"] = "runtime";
+  snapshot: string | undefined;
   private loaded = 0;
   private readonly sizes = new Map<string, number | undefined>();
 
@@ -39,7 +40,7 @@ export class Files {
   tell(file?: string): void {
     let total: number | undefined = 0;
     for (const size of this.sizes.values()) total = size === undefined || total === undefined ? undefined : total + size;
-    this.report({ phase: this.phase, loaded: this.loaded, total: total || undefined, ...(file ? { file } : {}) });
+    this.report({ phase: this.phase, loaded: this.loaded, total: total || undefined, ...(file ? { file } : {}), ...(this.snapshot ? { snapshot: this.snapshot } : {}) });
   }
 
   /** The bytes at an address, or in Node.js also a path, after all checks. */
@@ -59,9 +60,12 @@ export class Files {
       if (response.headers.get("content-type")?.split(";")[0]?.trim() === "application/wasm") {
         const copy = response.clone();
         const [module, bytes] = await Promise.allSettled([WebAssembly.compileStreaming(response), this.body(address, copy, expected.size)]);
-        if (module.status === "fulfilled" && bytes.status === "fulfilled") return module.value;
         if (bytes.status === "rejected") throw bytes.reason;
         data = bytes.value;
+        if (module.status === "fulfilled") {
+          await check(address, data, expected);
+          return module.value;
+        }
       } else {
         data = await this.body(address, response, expected.size);
       }
@@ -143,7 +147,7 @@ export class Files {
   }
 }
 
-async function check(address: string, data: Uint8Array, { kind, sha256, size }: Expected): Promise<void> {
+async function check(address: string, data: Uint8Array, { kind, sha256: known, size }: Expected): Promise<void> {
   const { magic, name } = KINDS[kind];
   if (!magic.every((byte, i) => data[i] === byte)) {
     const html = /^\s*</.test(new TextDecoder().decode(data.subarray(0, 100)));
@@ -152,6 +156,7 @@ async function check(address: string, data: Uint8Array, { kind, sha256, size }: 
   if (size !== undefined && data.length !== size) throw fileError(address, `expected ${size} bytes, got ${data.length}`, "fetch the file again");
   // Pages that are not secure contexts cannot hash.
   const { subtle } = globalThis.crypto ?? {};
+  const sha256 = await known;
   if (sha256 === undefined || subtle === undefined) return;
   const found = hex(new Uint8Array(await subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>)));
   if (found !== sha256) throw fileError(address, `its sha256 ${found} is not the lock file's ${sha256}`, "make the folder anew");

@@ -53,7 +53,8 @@ export class Host {
     } catch (error) {
       throw new AttentionError("startup_failed", `graphattend could not be imported: ${reason(error)}`, { cause: error });
     }
-    onProgress({ phase: "ready", loaded: last.loaded, total: last.total });
+    const { file: _file, ...rest } = last;
+    onProgress({ ...rest, phase: "ready" });
     return host;
   }
 

@@ -1,7 +1,8 @@
 import { Backend } from "./backend.js";
-import { inThread, inWorker, type MakeWorker } from "./channel.js";
+import { inThread, inWorker, type MakeWorker, type Spawn } from "./channel.js";
 import { GraphAttend } from "./client.js";
 import { AttentionError, checkCall, invalid } from "./errors.js";
+import { isNode } from "./platform.js";
 import { Runner } from "./runner.js";
 import type { MechanismKey } from "./schema.js";
 import type { Progress, RuntimeOptions } from "./types.js";
@@ -20,6 +21,9 @@ export interface ConnectOptions extends RuntimeOptions {
   timeout?: number;
 }
 
+/** How long a page is left alone after its start before a snapshot is made. */
+const IDLE_MS = 1000;
+
 /** Start Python with graphattend. */
 export async function connect(options: ConnectOptions = {}): Promise<GraphAttend> {
   const { worker, workers, onProgress, signal, timeout, ...given } = options;
@@ -28,18 +32,29 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
     throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
   }
   checkCall(options);
+  if (options.snapshot !== undefined && typeof options.snapshot !== "boolean") {
+    throw invalid("snapshot", "expected true or false", { actual: options.snapshot });
+  }
   const inWorkers = workers !== undefined || (worker ?? false) !== false;
-  const spawn = inWorkers ? inWorker(runtime, typeof worker === "function" ? worker : undefined) : inThread(runtime);
+  const maker = typeof worker === "function" ? worker : undefined;
+  const spawn = inWorkers ? inWorker(runtime, maker) : inThread(runtime);
   const count = workers ?? 1;
   const quiet = (): void => undefined;
-  const runners = Array.from({ length: count }, (_x, i) => new Runner(spawn, i === 0 ? onProgress ?? quiet : quiet, timeout));
+  let snapshot: string | undefined;
+  const first = (progress: Progress): void => {
+    ({ snapshot } = progress);
+    onProgress?.(progress);
+  };
+  const runners = Array.from({ length: count }, (_x, i) => new Runner(spawn, i === 0 ? first : quiet, timeout));
   const { stop, done } = deadline(signal ?? undefined, timeout ?? undefined);
   try {
     const started = await runners[0]!.open(stop);
     const info = decode({ text: started, arrays: [] }) as { version: string; mechanisms: MechanismKey[] };
     const backend = new Backend(runners);
     // The first answers already while the others start.
-    void backend.openRest(signal ?? undefined);
+    void backend.openRest(signal ?? undefined).then(() => {
+      if (snapshot === "none") return prepare(inWorker({ ...runtime, make: true }, maker));
+    });
     return new GraphAttend(backend, info.version, Object.freeze(info.mechanisms));
   } catch (error) {
     for (const runner of runners) runner.close();
@@ -47,6 +62,16 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   } finally {
     done();
   }
+}
+
+/** Make a snapshot for the next start, in a worker and when there is nothing better to do. */
+async function prepare(spawn: Spawn): Promise<void> {
+  const quiet = (): void => undefined;
+  if (!isNode) {
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    await new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(() => resolve(undefined)));
+  }
+  await spawn(quiet, undefined).then((channel) => channel.kill(), quiet);
 }
 
 /** A signal that also fires when the time is over. */
@@ -65,11 +90,11 @@ function deadline(signal: AbortSignal | undefined, timeout: number | undefined):
 }
 
 export { AttentionError, type ErrorCode } from "./errors.js";
-export { GraphAttend, type BackendInfo } from "./client.js";
-export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type Prepared, type Result,
+export { GraphAttend, type BackendInfo, type Recommendation } from "./client.js";
+export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type LinearState, type Prepared, type Result,
   type VjpOptions, type WeightsOptions } from "./attention.js";
 export { Remote, Tensor, type Pullback, type VjpResult } from "./objects.js";
 export type * from "./types.js";
 export type * from "./schema.js";
-export type { TrainOptions, TrainProgress, TrainResult } from "./train.js";
+export type { LossAnswer, LossFunction, TrainOptions, TrainProgress, TrainResult } from "./train.js";
 export { VERSION } from "./version.js";

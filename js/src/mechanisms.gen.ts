@@ -1,6 +1,10 @@
 // Written by tools/gen_types.py from the Python library; do not edit.
+import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
-import type { CallOptions, Input, Matrix } from "./types.js";
+import type { MechanismConfig } from "./schema.js";
+import type {
+  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
+} from "./types.js";
 
 /** Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values. */
 export interface ScaledDotProductOptions {
@@ -99,7 +103,7 @@ export interface MixedCurvatureOptions {
   /** refuse NaN and infinity in the inputs. @default true */
   checkFinite?: boolean;
   /** [name, coordinates, curvature] of each space; null means half flat, half a ball of curvature -1. @default null */
-  spaces?: readonly (readonly (unknown)[])[] | null;
+  spaces?: readonly Space[] | null;
   /** initial temperature; small values sharpen the weights (> 0). @default 1.0 */
   temperature?: number;
   /** probability of dropping a weight in training (≥ 0, ≤ 1). @default 0.0 */
@@ -115,7 +119,7 @@ export interface ManifoldOptions {
   /** refuse NaN and infinity in the inputs. @default true */
   checkFinite?: boolean;
   /** the manifold, as {"type": "poincare", "curvature": -1} for example. @default {"type": "euclidean"} */
-  manifold?: Record<string, unknown>;
+  manifold?: ManifoldConfig | Manifold;
   /** divides the distances; small values sharpen the weights (> 0). @default 1.0 */
   temperature?: number;
   /** how values are averaged. @default "frechet" */
@@ -141,7 +145,7 @@ export interface LocalGlobalOptions {
   /** largest |i - j| that is seen; null sees all (≥ 0). @default 16 */
   window?: number | null;
   /** positions of the keys that everyone sees, or how many of the first ones (≥ 0). @default [] */
-  globalNodes?: readonly (number)[] | number;
+  globalNodes?: readonly number[] | number;
 }
 
 /** An estimate of softmax attention in time linear in the number of keys (Performer, FAVOR+). */
@@ -275,7 +279,7 @@ export interface MoeOptions {
   /** refuse NaN and infinity in the inputs. @default true */
   checkFinite?: boolean;
   /** configs of the mechanisms that are mixed; null means local, hierarchical, global and structural. @default null */
-  experts?: readonly (Record<string, unknown>)[] | null;
+  experts?: readonly (MechanismConfig | Attention)[] | null;
   /** how many experts answer a query (≥ 1). @default 2 */
   topK?: number;
 }
@@ -289,7 +293,7 @@ export interface LearnedRoutingOptions {
   /** refuse NaN and infinity in the inputs. @default true */
   checkFinite?: boolean;
   /** configs of the mechanisms to choose from; null means scaled_dot_product and hyperbolic. @default null */
-  mechanisms?: readonly (Record<string, unknown>)[] | null;
+  mechanisms?: readonly (MechanismConfig | Attention)[] | null;
   /** weigh all mechanisms or use the likeliest. @default "soft" */
   mode?: "soft" | "hard";
   /** divides the router's logits (> 0). @default 1.0 */
@@ -380,629 +384,1333 @@ export interface MechanismNeeds {
 
 /** Methods beyond those of every mechanism. */
 export interface MechanismMethods {
-  scaled_dot_product: unknown;
+  scaled_dot_product: {};
   multi_head: {
   /** The weights of every head, (H, N) for a single query, else (..., H, M, N). */
-  headAttentionWeights<R = Matrix>(query: Input, keys: Input, options?: { attnMask?: Input } & CallOptions): Promise<R>;
+  headAttentionWeights<D extends Dtype = "float32">(query: Data, keys: Data, options?: {
+    /** As for `forward`. */
+    attnMask?: Mask | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** The output of a single head before `w_o`, (E,) or (..., M, E). */
-  headOutput<R = Matrix>(head: number, query: Input, keys: Input, values: Input, options?: { attnMask?: Input } & CallOptions): Promise<R>;
+  headOutput<D extends Dtype = "float32">(head: number, query: Data, keys: Data, values: Data, options?: {
+    /** As for `forward`. */
+    attnMask?: Mask | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   };
-  edge_featured: unknown;
-  hyperbolic: unknown;
+  edge_featured: {};
+  hyperbolic: {};
   mixed_curvature: {
   /** Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score. */
-  contributions<R = Matrix>(query: Input, keys: Input, options?: CallOptions): Promise<R>;
+  contributions<D extends Dtype = "float32">(query: Data, keys: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** How much each space counts, (S,); the mean is one. */
-  shares<R = Matrix>(options?: CallOptions): Promise<R>;
+  shares<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   };
-  manifold: unknown;
+  manifold: {};
   local_global: {
   /** The graph that `attend` works on: `graph` with the missing edges from and to the global nodes. */
-  pattern<R = Remote>(graph: Input, options?: CallOptions): Promise<R>;
+  pattern(graph: GraphData, options?: CallOptions): Promise<Graph>;
   /** Which keys each query row of `forward` sees, as CSR lists. */
-  rowPattern<R = [Matrix, Matrix]>(rows: number, nKeys: number, options?: CallOptions): Promise<R>;
+  rowPattern(rows: number, nKeys: number, options?: CallOptions): Promise<[Matrix<Int32Array>, Matrix<Int32Array>]>;
   };
   linear: {
   /** The same mechanism with the next draw of random directions. */
-  redrawn<R = Remote>(options?: CallOptions): Promise<R>;
+  redrawn(options?: CallOptions): Promise<AttentionFor<"linear">>;
   };
-  flash: unknown;
+  flash: {};
   graph_rope: {
   /** Rotate embeddings (..., D) by distances (...). */
-  applyRotation<R = Matrix>(embedding: Input, distance: Input, options?: CallOptions): Promise<R>;
+  applyRotation<D extends Dtype = "float32">(embedding: Data | number, distance: Data | number, options?: CallOptions<D>): Promise<Numbers<D>>;
   };
-  hnsw_aware: unknown;
+  hnsw_aware: {};
   cross_space: {
   /** The three attentions before fusion and their weights. */
-  parts<R = { graph: Matrix; latent: Matrix; cross: Matrix; graph_weights: Matrix; latent_weights: Matrix; cross_weights: Matrix }>(query: Input, keys: Input, values: Input, options: { metadata: Input; attnMask?: Input } & CallOptions): Promise<R>;
+  parts<D extends Dtype = "float32">(query: Data, keys: Data, values: Data, options: {
+    /** With `latent_keys` and, if they differ from those, `latent_values`. */
+    metadata: Metadata;
+    /** Mask of the graph part. */
+    attnMask?: Mask | null;
+  } & CallOptions<D>): Promise<{ graph: Numbers<D>; latent: Numbers<D>; cross: Numbers<D>; graph_weights: Numbers<D>; latent_weights: Numbers<D>; cross_weights: Numbers<D> }>;
   /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them. */
-  withLatentGraph<R = Remote>(graph: Input, options?: CallOptions): Promise<R>;
+  withLatentGraph(graph: GraphData, options?: CallOptions): Promise<AttentionFor<"cross_space">>;
   };
-  structural: unknown;
+  structural: {};
   moe: {
   /** Which experts answer a query, and with what weight. */
-  getRouting<R = unknown>(query: Input, options?: CallOptions): Promise<R>;
+  getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
   /** How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`. */
-  loadBalanceLoss<R = number>(query: Input, options?: CallOptions): Promise<R>;
+  loadBalanceLoss(query: Data, options?: CallOptions): Promise<number>;
   /** The router's logits, (X,) for a single query, else (..., M, X). */
-  routerLogits<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
+  routerLogits<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one. */
-  shares<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
+  shares<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   learned_routing: {
   /** The share of every mechanism for a query. */
-  getRouting<R = unknown>(query: Input, options?: CallOptions): Promise<R>;
+  getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
   /** The router's logits, (X,) for a single query, else (..., M, X). */
-  routerLogits<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
+  routerLogits<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one. */
-  shares<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
+  shares<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   rl_navigator: {
   /** Measure what recall@k each budget reaches, for `search` with `recall`. */
-  calibrate<R = Remote>(graph: Input, vectors: Input, queries: Input, options?: { k?: number; entry?: number; budget?: number } & CallOptions): Promise<R>;
-  /** What `search` needs to know of the vectors, computed once for many queries. */
-  encode<R = { keys: Matrix; offsets: Matrix }>(vectors: Input, options?: CallOptions): Promise<R>;
+  calibrate(graph: GraphData, vectors: Data, queries: Data, options?: {
+    /** How many are sought. @default 10 */
+    k?: number;
+    /** Node the searches start from. @default 0 */
+    entry?: number;
+    /** The largest budget to measure, at least 2r. @default 1000 */
+    budget?: number;
+  } & CallOptions): Promise<AttentionFor<"rl_navigator">>;
+  /** The vectors' r coordinates, computed once for many searches. */
+  encode<D extends Dtype = "float32">(vectors: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The navigator that knows the vectors' principal axes, the best start for `train`. */
-  fitted<R = Remote>(vectors: Input, options?: CallOptions): Promise<R>;
+  fitted(vectors: Data, options?: CallOptions): Promise<AttentionFor<"rl_navigator">>;
   /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
-  greedySearch<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number } & CallOptions): Promise<R>;
-  /** Look for the vectors nearest to the query, walking the graph by the policy. */
-  search<R = Remote>(graph: Input, vectors: Input, query: Input, options?: { entry?: number; k?: number; budget?: number | null; recall?: number | null; codes?: Input | null } & CallOptions): Promise<R>;
+  greedySearch(graph: GraphData, vectors: Data, query: Data, options?: {
+    /** @default 0 */
+    entry?: number;
+    /** @default 10 */
+    k?: number;
+    /** @default 200 */
+    budget?: number;
+  } & CallOptions): Promise<Navigation>;
+  /** Look for the vectors nearest to the query, walking the graph by estimates. */
+  search(graph: GraphData, vectors: Data, query: Data, options?: {
+    /** Node to start from. @default 0 */
+    entry?: number;
+    /** How many to find. @default 10 */
+    k?: number;
+    /** The most work to do, at least 1; 200 where neither it nor `recall` is given. */
+    budget?: number | null;
+    /** The share of the true k nearest to find, in the mean: the budget is the least one that reached it in `calibrate`, with the same k and entry. */
+    recall?: number | null;
+    /** `encode(vectors)`, if there are more queries to come. */
+    codes?: Data | null;
+  } & CallOptions): Promise<Navigation>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
-  train<R = Remote>(graph: Input, vectors: Input, queries: Input, options?: { steps?: number; rollouts?: number; discount?: number; epochs?: number; batchSize?: number; lr?: number; seed?: number; onProgress?: Input | null; cancel?: Input } & CallOptions): Promise<R>;
+  train(graph: GraphData, vectors: Data, queries: Data, options?: {
+    /** Length of a walk, from a random node. @default 8 */
+    steps?: number;
+    /** Walks per query and step of the optimizer (Adam). @default 4 */
+    rollouts?: number;
+    /** What a reward one step later counts, 0 … 1. @default 0.5 */
+    discount?: number;
+    /** Passes over the queries. @default 10 */
+    epochs?: number;
+    /** Queries per step. @default 64 */
+    batchSize?: number;
+    /** Learning rate. @default 0.001 */
+    lr?: number;
+    /** The same seed gives the same bits. @default 0 */
+    seed?: number;
+  } & CallOptions): Promise<AttentionFor<"rl_navigator">>;
   };
   dynamic_heads: {
   /** How many heads each query uses: an integer for a single query, else (..., M). */
-  activeHeads<R = unknown>(query: Input, options?: CallOptions): Promise<R>;
+  activeHeads<X extends Data, D extends Dtype = "float32">(query: X, options?: CallOptions<D>): Promise<Reduced<X, D, Int32Array>>;
   /** The weights of every head, (H, N) for a single query, else (..., H, M, N). */
-  headAttentionWeights<R = Matrix>(query: Input, keys: Input, options?: { attnMask?: Input } & CallOptions): Promise<R>;
+  headAttentionWeights<D extends Dtype = "float32">(query: Data, keys: Data, options?: {
+    /** As for `forward`. */
+    attnMask?: Mask | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H). */
-  headGates<R = Matrix>(query: Input, options?: CallOptions): Promise<R>;
+  headGates<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The output of a single head before `w_o`, (E,) or (..., M, E). */
-  headOutput<R = Matrix>(head: number, query: Input, keys: Input, values: Input, options?: { attnMask?: Input } & CallOptions): Promise<R>;
+  headOutput<D extends Dtype = "float32">(head: number, query: Data, keys: Data, values: Data, options?: {
+    /** As for `forward`. */
+    attnMask?: Mask | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   };
 }
 
-/** Flat space R^D. */
-export interface Euclidean extends Remote {
-  /** Geodesic distance. */
-  dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
-  egrad2rgrad<R = Matrix>(x: Input, g: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
-  expmap<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map at the origin, (..., D) -> (..., D). */
-  expmap0<R = Matrix>(v: Input, options?: CallOptions): Promise<R>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
-  frechetMean<R = Matrix>(points: Input, weights: Input, options?: { tolerance?: number; maxIterations?: number } & CallOptions): Promise<R>;
-  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
-  inner<R = Matrix>(x: Input, u: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
-  logmap<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
-  logmap0<R = Matrix>(y: Input, options?: CallOptions): Promise<R>;
-  /** Weighted midpoint in closed form. */
-  midpoint<R = Matrix>(points: Input, weights: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
-  norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** The base point of `expmap0` and `logmap0`: (D,). */
-  origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
-  /** Distances of all pairs. */
-  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
-  project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
-  projectTangent<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Random points (float64) around the origin. */
-  random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
-  /** ``{"type": "euclidean"}``. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
-  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
-  transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
-}
-/** Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature. */
-export interface Lorentz extends Remote {
-  readonly fields: Readonly<{ curvature: number; [more: string]: unknown }>;
-  /** Geodesic distance. */
-  dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
-  egrad2rgrad<R = Matrix>(x: Input, g: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
-  expmap<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map at the origin, (..., D) -> (..., D). */
-  expmap0<R = Matrix>(v: Input, options?: CallOptions): Promise<R>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
-  frechetMean<R = Matrix>(points: Input, weights: Input, options?: { tolerance?: number; maxIterations?: number } & CallOptions): Promise<R>;
-  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
-  inner<R = Matrix>(x: Input, u: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
-  logmap<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
-  logmap0<R = Matrix>(y: Input, options?: CallOptions): Promise<R>;
-  /** Weighted midpoint in closed form. */
-  midpoint<R = Matrix>(points: Input, weights: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
-  norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** The point (1/√c, 0, …), of `dim` coordinates. */
-  origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
-  /** Distances of all pairs. */
-  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
-  project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
-  projectTangent<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Random points (float64) around the origin. */
-  random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
-  /** ``{"type": "lorentz", "curvature": ...}``. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
-  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
-  transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
-}
-/** Hyperbolic space as a ball of radius 1/√−curvature. */
-export interface Poincare extends Remote {
-  readonly fields: Readonly<{ curvature: number; [more: string]: unknown }>;
-  /** Geodesic distance. */
-  dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
-  egrad2rgrad<R = Matrix>(x: Input, g: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
-  expmap<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map at the origin, (..., D) -> (..., D). */
-  expmap0<R = Matrix>(v: Input, options?: CallOptions): Promise<R>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
-  frechetMean<R = Matrix>(points: Input, weights: Input, options?: { tolerance?: number; maxIterations?: number } & CallOptions): Promise<R>;
-  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
-  inner<R = Matrix>(x: Input, u: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Conformal factor 2 / (1 + curvature |x|^2), (..., D) -> (...). */
-  lambdaX<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
-  logmap<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
-  logmap0<R = Matrix>(y: Input, options?: CallOptions): Promise<R>;
-  /** Weighted midpoint in closed form. */
-  midpoint<R = Matrix>(points: Input, weights: Input, options?: CallOptions): Promise<R>;
-  /** Möbius addition x (+) y, (..., D) and (..., D) -> (..., D). */
-  mobiusAdd<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Möbius scalar product: r times as far from the origin. */
-  mobiusScalarMul<R = Matrix>(r: Input, x: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
-  norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** The base point of `expmap0` and `logmap0`: (D,). */
-  origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
-  /** Distances of all pairs. */
-  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
-  project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
-  projectTangent<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Random points (float64) around the origin. */
-  random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
-  /** ``{"type": "poincare", "curvature": ...}``. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
-  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
-  transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
-}
-/** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
-export interface Product extends Remote {
-  readonly fields: Readonly<{ dim: number; [more: string]: unknown }>;
-  /** Geodesic distance. */
-  dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
-  egrad2rgrad<R = Matrix>(x: Input, g: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
-  expmap<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map at the origin, (..., D) -> (..., D). */
-  expmap0<R = Matrix>(v: Input, options?: CallOptions): Promise<R>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
-  frechetMean<R = Matrix>(points: Input, weights: Input, options?: { tolerance?: number; maxIterations?: number } & CallOptions): Promise<R>;
-  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
-  inner<R = Matrix>(x: Input, u: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
-  logmap<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
-  logmap0<R = Matrix>(y: Input, options?: CallOptions): Promise<R>;
-  /** Weighted midpoint in closed form. */
-  midpoint<R = Matrix>(points: Input, weights: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
-  norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** The factors' origins. */
-  origin<R = Matrix>(options?: { dim?: number | null } & CallOptions): Promise<R>;
-  /** Distances of all pairs. */
-  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
-  project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
-  projectTangent<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Random points of every factor (float64). */
-  random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
-  /** Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]. */
-  split<R = (Matrix)[]>(x: Input, options?: CallOptions): Promise<R>;
-  /** ``{"type": "product", "factors": [[factor's config, coordinates], ...]}``. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
-  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
-  transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
-}
-/** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
-export interface Sphere extends Remote {
-  readonly fields: Readonly<{ curvature: number; [more: string]: unknown }>;
-  /** Geodesic distance. */
-  dist<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
-  egrad2rgrad<R = Matrix>(x: Input, g: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
-  expmap<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Exponential map at the origin, (..., D) -> (..., D). */
-  expmap0<R = Matrix>(v: Input, options?: CallOptions): Promise<R>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
-  frechetMean<R = Matrix>(points: Input, weights: Input, options?: { tolerance?: number; maxIterations?: number } & CallOptions): Promise<R>;
-  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
-  inner<R = Matrix>(x: Input, u: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
-  logmap<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
-  logmap0<R = Matrix>(y: Input, options?: CallOptions): Promise<R>;
-  /** Weighted midpoint in closed form. */
-  midpoint<R = Matrix>(points: Input, weights: Input, options?: CallOptions): Promise<R>;
-  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
-  norm<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** The point (radius, 0, …), of `dim` coordinates. */
-  origin<R = Matrix>(dim: number, options?: CallOptions): Promise<R>;
-  /** Distances of all pairs. */
-  pairwise<R = Matrix>(x: Input, y: Input, options?: CallOptions): Promise<R>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
-  project<R = Matrix>(x: Input, options?: CallOptions): Promise<R>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
-  projectTangent<R = Matrix>(x: Input, v: Input, options?: CallOptions): Promise<R>;
-  /** Uniformly distributed points (float64). */
-  random<R = Matrix>(rng: Input, shape: Input, options?: CallOptions): Promise<R>;
-  /** ``{"type": "sphere", "curvature": ...}``. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
-  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
-  transport<R = Matrix>(x: Input, y: Input, v: Input, options?: CallOptions): Promise<R>;
-}
+/** Any of them. */
+export type Manifold = Euclidean | Lorentz | Poincare | Product | Sphere;
+
+/** Any of them. */
+export type Codec = Hierarchical | LowRank | Quantizer | SparseStorage | Tucker;
+
+/** Any of them. */
+export type Optimizer = SGD | Adam | AdamW | RMSprop | RiemannianSGD | RiemannianAdam;
+
+/** A rate for every step. */
+export type Schedule = Constant | Step | Warmup | Cosine | Chain;
+export type LossName = "info_nce" | "local_contrastive" | "laplacian" | "orthogonality" | "norm_penalty" | "cross_entropy" | "reconstruction" | "adjacency_reconstruction" | "triplet";
+export type OptimizerName = "SGD" | "Adam" | "AdamW" | "RMSprop" | "RiemannianSGD" | "RiemannianAdam";
+
+/** A manifold as JSON. */
+export type ManifoldConfig = { type: "lorentz" | "poincare" | "sphere"; curvature?: number } | { type: "euclidean" } | { type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] };
+
+/** Name, coordinates and curvature of a space. */
+export type Space = readonly ["lorentz" | "poincare" | "sphere", number, number] | readonly ["euclidean", number, 0];
 
 /** Adam: steps scaled by running averages of the gradient and of its square, bias-corrected. */
 export interface Adam extends Remote {
-  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number; [more: string]: unknown }>;
+  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number }>;
+  get(name: "betas", options?: CallOptions): Promise<[number, number]>;
+  get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
-  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
+  init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
+
 /** Adam with decoupled weight decay: p ← (1 - lr·weight_decay)·p before the step. */
 export interface AdamW extends Remote {
-  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number; [more: string]: unknown }>;
+  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number }>;
+  get(name: "betas", options?: CallOptions): Promise<[number, number]>;
+  get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
-  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
+  init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** One step. Nothing that is passed in is changed. */
-  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
+  update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
-/** Stages one after the other; after the last one its values stay. */
-export interface CurriculumScheduler extends Remote {
-  readonly fields: Readonly<{ mode: string; total_steps: number; [more: string]: unknown }>;
-  /** Share of the samples, easiest first, that step `t` may use. */
-  difficulty<R = number>(t: number, options?: CallOptions): Promise<R>;
-  /** Samples that step `t` may use: the easiest share, at least one. */
-  select<R = Matrix>(t: number, difficulties: Input, options?: CallOptions): Promise<R>;
-  /** Number (from 0) of the stage that step `t` falls in. */
-  stage<R = number>(t: number, options?: CallOptions): Promise<R>;
-  /** Weight of each loss at step `t`. */
-  weights<R = Record<string, number>>(t: number, options?: CallOptions): Promise<R>;
-}
-/** Combines the losses of several objectives, and their gradients, into one step. */
-export interface LossBalancer extends Remote {
-  readonly fields: Readonly<{ alpha: number; lr: number; method: string; [more: string]: unknown }>;
-  /** One step's total loss and gradients. Nothing that is passed in is changed. */
-  combine<R = [number, Record<string, Matrix>, Record<string, unknown>]>(losses: Input, gradients: Input, state: Input, options?: { rng?: Input } & CallOptions): Promise<R>;
-  /** The state before the first step. */
-  init<R = Record<string, unknown>>(names: Input, options?: CallOptions): Promise<R>;
-}
-/** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
-export interface Neighborhoods extends Remote {
-  /** The chosen nodes with their neighbours, in the graph's order. */
-  batch<R = { nodes: Matrix; indptr: Matrix; neighbors: Matrix }>(index: Input, rng: number, options?: CallOptions): Promise<R>;
-}
-/** Batches of nodes: arrays (b,) of node indices. */
-export interface Nodes extends Remote {
-  /** The chosen nodes. */
-  batch<R = Matrix>(index: Input, rng: number, options?: CallOptions): Promise<R>;
-}
-/** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
-export interface Pairs extends Remote {
-  /** The chosen pairs, with fresh negatives. */
-  batch<R = { source: Matrix; target: Matrix; negatives: Matrix }>(index: Input, rng: number, options?: CallOptions): Promise<R>;
-  /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
-  contains<R = Matrix>(source: Input, other: Input, options?: CallOptions): Promise<R>;
-}
-/** RMSprop: gradients divided by the root of a running average of their squares. */
-export interface RMSprop extends Remote {
-  readonly fields: Readonly<{ alpha: number; centered: boolean; eps: number; momentum: number; weight_decay: number; [more: string]: unknown }>;
-  /** The state before the first step. */
-  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
-  /** One step. Nothing that is passed in is changed. */
-  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
-}
-/** Riemannian Adam: the second average is the squared Riemannian norm of the gradient, one number per point. */
-export interface RiemannianAdam extends Remote {
-  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number; [more: string]: unknown }>;
-  /** The state before the first step. */
-  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
-  /** One step. Nothing that is passed in is changed. */
-  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
-}
-/** Riemannian stochastic gradient descent, with momentum (also Nesterov's). */
-export interface RiemannianSGD extends Remote {
-  readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number; [more: string]: unknown }>;
-  /** The state before the first step. */
-  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
-  /** One step. Nothing that is passed in is changed. */
-  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
-}
-/** Batches of rows of arrays that have the same number of them: tuples of arrays. */
-export interface Rows extends Remote {
-  /** The chosen rows of each array. */
-  batch<R = (Matrix)[]>(index: Input, rng: number, options?: CallOptions): Promise<R>;
-}
-/** Stochastic gradient descent, with momentum (also Nesterov's). */
-export interface SGD extends Remote {
-  readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number; [more: string]: unknown }>;
-  /** The state before the first step. */
-  init<R = Record<string, unknown>>(params: Input, options?: CallOptions): Promise<R>;
-  /** One step. Nothing that is passed in is changed. */
-  update<R = [Record<string, Matrix>, Record<string, unknown>]>(params: Input, grads: Input, state: Input, options?: CallOptions): Promise<R>;
-}
-/** One stage of a curriculum. */
-export interface Stage extends Remote {
-  readonly fields: Readonly<{ difficulty: number; steps: number; [more: string]: unknown }>;
+
+/** What `analyze` found. */
+export interface Analysis extends Remote {
+  readonly fields: Readonly<{ directed: boolean | null }>;
+  get<D extends Dtype = "float32">(name: "agreement", options?: CallOptions<D>): Promise<Numbers<D>>;
+  get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
+  get(name: "names", options?: CallOptions): Promise<string[]>;
+  get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
+  /** All of it in JSON types. */
+  toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** The neighbours that `node` attends to most, with their weights; parallel edges are added up. */
+  top(key: string, node: number, options?: {
+    /** @default 3 */
+    count?: number;
+  } & CallOptions): Promise<[number, number][]>;
 }
 
 /** Schedules one after the other, each counting from 0 when its turn comes. */
 export interface Chain extends Remote {
   /** The rate of step `t`, for where an object cannot be called. */
-  at<R = number>(t: number, options?: CallOptions): Promise<R>;
-}
-/** The same rate at every step. */
-export interface Constant extends Remote {
-  readonly fields: Readonly<{ lr: number; [more: string]: unknown }>;
-  /** The rate of step `t`, for where an object cannot be called. */
-  at<R = number>(t: number, options?: CallOptions): Promise<R>;
-}
-/** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
-export interface Cosine extends Remote {
-  readonly fields: Readonly<{ lr: number; min_lr: number; total_steps: number; [more: string]: unknown }>;
-  /** The rate of step `t`, for where an object cannot be called. */
-  at<R = number>(t: number, options?: CallOptions): Promise<R>;
-}
-/** The rate times `gamma` after every `step_size` steps. */
-export interface Step extends Remote {
-  readonly fields: Readonly<{ gamma: number; lr: number; step_size: number; [more: string]: unknown }>;
-  /** The rate of step `t`, for where an object cannot be called. */
-  at<R = number>(t: number, options?: CallOptions): Promise<R>;
-}
-/** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
-export interface Warmup extends Remote {
-  readonly fields: Readonly<{ lr: number; warmup_steps: number; [more: string]: unknown }>;
-  /** The rate of step `t`, for where an object cannot be called. */
-  at<R = number>(t: number, options?: CallOptions): Promise<R>;
+  at(t: number, options?: CallOptions): Promise<number>;
 }
 
-/** Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``. */
-export interface Codec extends Remote {
-  /** The array again, each element within ``compressed.error_bound``. */
-  decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
-  /** Key and options as JSON types. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
-}
 /** An array in compressed form, with the codec that made it. */
 export interface Compressed extends Remote {
-  readonly fields: Readonly<{ error_bound: number; nbytes: number; ratio: number; [more: string]: unknown }>;
+  readonly fields: Readonly<{ error_bound: number; nbytes: number; ratio: number }>;
+  get<D extends Dtype = "float32">(name: "arrays", options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
+  get(name: "shape", options?: CallOptions): Promise<number[]>;
   /** The decoded array, by the codec that made it. */
-  decode<R = Matrix>(options?: CallOptions): Promise<R>;
+  decode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The content of the file that `save` would write. */
-  toBytes<R = Matrix<Uint8Array>>(options?: { format?: "npz" | "safetensors" } & CallOptions): Promise<R>;
+  toBytes(options?: {
+    /** `"npz"` or `"safetensors"`. @default "npz" */
+    format?: "npz" | "safetensors";
+  } & CallOptions): Promise<Matrix<Uint8Array>>;
 }
+
+/** The same rate at every step. */
+export interface Constant extends Remote {
+  readonly fields: Readonly<{ lr: number }>;
+  /** The rate of step `t`, for where an object cannot be called. */
+  at(t: number, options?: CallOptions): Promise<number>;
+}
+
+/** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
+export interface Cosine extends Remote {
+  readonly fields: Readonly<{ lr: number; min_lr: number; total_steps: number }>;
+  /** The rate of step `t`, for where an object cannot be called. */
+  at(t: number, options?: CallOptions): Promise<number>;
+}
+
+/** Stages one after the other; after the last one its values stay. */
+export interface CurriculumScheduler extends Remote {
+  readonly fields: Readonly<{ mode: "step" | "linear"; total_steps: number }>;
+  /** Share of the samples, easiest first, that step `t` may use. */
+  difficulty(t: number, options?: CallOptions): Promise<number>;
+  /** Samples that step `t` may use: the easiest share, at least one. */
+  select(t: number, difficulties: Data, options?: CallOptions): Promise<Matrix<Int32Array>>;
+  /** Number (from 0) of the stage that step `t` falls in. */
+  stage(t: number, options?: CallOptions): Promise<number>;
+  /** Weight of each loss at step `t`. */
+  weights(t: number, options?: CallOptions): Promise<Record<string, number>>;
+}
+
+/** Flat space R^D. */
+export interface Euclidean extends Remote {
+  readonly fields: Readonly<{ curvature: number }>;
+  /** Geodesic distance. */
+  dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
+  egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map at the origin, (..., D) -> (..., D). */
+  expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    tolerance?: number;
+    /** Limit on the number of Newton steps. @default 100 */
+    maxIterations?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
+  inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
+  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Logarithm at the origin, (..., D) -> (..., D). */
+  logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted midpoint in closed form. */
+  midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
+  norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** The base point of `expmap0` and `logmap0`: (D,). */
+  origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Distances of all pairs. */
+  pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** The part of v (..., D) that is tangent at x (..., D). */
+  projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Random points (float64) around the origin. */
+  random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** `{"type": "euclidean"}`. */
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
+  transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** What `evaluate` found. */
+export interface Evaluation extends Remote {
+  readonly fields: Readonly<{ best: string; best_baseline: string | null; complete: boolean; primary: string; task: string }>;
+  get(name: "metrics", options?: CallOptions): Promise<string[]>;
+  get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
+  /** Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits. */
+  disagreement<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<[string[], Numbers<D>]>;
+  /** How training changed what each mechanism attends to. */
+  learned(options?: CallOptions): Promise<Record<string, Matrix | number>[]>;
+  /** Write quality against cost as a picture: .html, .svg or .png (needs matplotlib). */
+  plot(path: string, options?: CallOptions): Promise<null>;
+  /** The rows as text for a terminal, the best first, and what training did to the attention. */
+  table(options?: CallOptions): Promise<string>;
+  /** All of it in JSON types. */
+  toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** `to_dict` as text. */
+  toJson(options?: CallOptions): Promise<string>;
+  /** The neighbours that `node` attends to most after (or before) training, with their weights. */
+  top(name: string, node: number, options?: {
+    /** @default 3 */
+    count?: number;
+    /** @default false */
+    before?: boolean;
+  } & CallOptions): Promise<[number, number][]>;
+}
+
+/** One mechanism trained on a task. */
+export interface Fit extends Remote {
+  readonly fields: Readonly<{ epochs: number }>;
+  get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
+  get(name: "metrics", options?: CallOptions): Promise<Record<string, number>>;
+  get<D extends Dtype = "float32">(name: "output", options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** A graph as compressed rows: row i lists the nodes that node i attends to. */
+export interface Graph extends Remote {
+  readonly fields: Readonly<{ num_edges: number; num_nodes: number; structural_samples: number | null }>;
+  get<D extends Dtype = "float32">(name: "distances", options?: CallOptions<D>): Promise<Numbers<D> | null>;
+  get<D extends Dtype = "float32">(name: "edgeFeatures", options?: CallOptions<D>): Promise<Numbers<D> | null>;
+  get<D extends Dtype = "float32">(name: "edgeWeights", options?: CallOptions<D>): Promise<Numbers<D> | null>;
+  get(name: "indices", options?: CallOptions): Promise<Matrix<Int32Array>>;
+  get(name: "indptr", options?: CallOptions): Promise<Matrix<Int32Array>>;
+  get(name: "layers", options?: CallOptions): Promise<Matrix<Int32Array> | null>;
+  get(name: "names", options?: CallOptions): Promise<string[] | null>;
+  /** Betweenness centrality in hops, normalised, as in networkx. */
+  betweenness<D extends Dtype = "float32">(options?: {
+    /** Estimate it from the shortest paths out of this many random nodes (pivots), O(samples · K) time. All nodes if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both cases. */
+    samples?: number | null;
+    /** Seed of the choice of pivots. @default 0 */
+    seed?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Closeness centrality in hops, over incoming paths, with the Wasserman-Faust factor, as in networkx. */
+  closeness<D extends Dtype = "float32">(options?: {
+    /** Estimate it from the distances to this many random nodes (pivots), O(samples · K) time. All nodes if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both cases. */
+    samples?: number | null;
+    /** Seed of the choice of pivots. @default 0 */
+    seed?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Clustering coefficient of each node, loops, duplicates and weights ignored, as networkx has it. */
+  clustering<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Number of neighbours of each node: the length of its row. */
+  degree(options?: CallOptions): Promise<Matrix<Int32Array>>;
+  /** The Laplacian D - A, A[source, target] = weight, D its row sums, as networkx has it. */
+  laplacian<D extends Dtype = "float32">(options?: {
+    /** Give D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros. @default false */
+    normalized?: boolean;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** What the graph knows about one node's row, for `Attention.forward`. */
+  metadata(node: number, options?: CallOptions): Promise<Remote>;
+  /** PageRank over source → target, weighted by `edge_weights`, as networkx has it but converged to 1e-12. */
+  pagerank<D extends Dtype = "float32">(options?: {
+    /** Probability of following an edge, 0 … 1. @default 0.85 */
+    alpha?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Lengths of the shortest paths source → target: sums of `distances` if the graph has them, else hops. */
+  shortestPathLengths<D extends Dtype = "float32">(options?: {
+    /** Nodes to start from, (S,) or one node; all if None. */
+    sources?: Data | number | null;
+    /** Longest length of interest, itself included. */
+    cutoff?: number | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Degree, closeness, betweenness, PageRank and clustering of every node. */
+  structuralFeatures<D extends Dtype = "float32">(options?: {
+    /** Pivots for closeness and betweenness: a number, None for the exact values, or "auto" for `structural_samples`. The features for "auto" are computed once and kept. @default "auto" */
+    samples?: number | "auto" | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** The given nodes and the edges between them. */
+  subgraph(nodes: Data | number, options?: CallOptions): Promise<Graph>;
+  /** The columns (source j, target i) in row order: what `from_edge_index` reads. */
+  toEdgeIndex(options?: CallOptions): Promise<Matrix<Int32Array>>;
+  /** The graph with every edge turned round; per-edge data go with their edges. */
+  transpose(options?: CallOptions): Promise<Graph>;
+  /** Drop existing loops, then let every node attend to itself once, at the end of its row. */
+  withSelfLoops(options?: {
+    /** Features and weights of the loops: `"mean"` of the node's other edges (0 if there are none), or a number. Their distances are 0. @default "mean" */
+    fillValue?: number | string;
+  } & CallOptions): Promise<Graph>;
+  /** Write the graph to a file, at once or not at all; the suffix says the format. */
+  write(path: string, options?: CallOptions): Promise<null>;
+}
+
 /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
 export interface Hierarchical extends Remote {
-  /** The array again, each element within ``compressed.error_bound``. */
-  decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
+  readonly fields: Readonly<{ key: string }>;
+  /** The array again, each element within `compressed.error_bound`. */
+  decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Encode the rows of a matrix by layer. */
-  encode<R = Compressed>(x: Input, layers: Input, options?: CallOptions): Promise<R>;
+  encode(x: Data, layers: Data, options?: CallOptions): Promise<Compressed>;
   /** Key and options as JSON types. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
+
+/** Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature. */
+export interface Lorentz extends Remote {
+  readonly fields: Readonly<{ curvature: number }>;
+  /** Geodesic distance. */
+  dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
+  egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map at the origin, (..., D) -> (..., D). */
+  expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    tolerance?: number;
+    /** Limit on the number of Newton steps. @default 100 */
+    maxIterations?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
+  inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
+  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Logarithm at the origin, (..., D) -> (..., D). */
+  logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted midpoint in closed form. */
+  midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
+  norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** The point (1/√c, 0, …), of `dim` coordinates. */
+  origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Distances of all pairs. */
+  pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** The part of v (..., D) that is tangent at x (..., D). */
+  projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Random points (float64) around the origin. */
+  random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** `{"type": "lorentz", "curvature": ...}`. */
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
+  transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** Combines the losses of several objectives, and their gradients, into one step. */
+export interface LossBalancer extends Remote {
+  readonly fields: Readonly<{ alpha: number; lr: number; method: "fixed" | "uncertainty" | "gradnorm" | "pcgrad" }>;
+  get(name: "shared", options?: CallOptions): Promise<string[] | null>;
+  get(name: "weights", options?: CallOptions): Promise<Record<string, number> | null>;
+  /** One step's total loss and gradients. Nothing that is passed in is changed. */
+  combine<D extends Dtype = "float32">(losses: Readonly<Record<string, number>>, gradients: Readonly<Record<string, Readonly<Record<string, Data | number>>>>, state: Readonly<Record<string, Data | number>>, options?: {
+    /** Generator or seed for PCGrad's order. */
+    rng?: number | null;
+  } & CallOptions<D>): Promise<[number, Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
+  /** The state before the first step. */
+  init(names: readonly string[], options?: CallOptions): Promise<Record<string, Matrix | number>>;
+}
+
 /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
 export interface LowRank extends Remote {
-  /** The array again, each element within ``compressed.error_bound``. */
-  decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
+  readonly fields: Readonly<{ energy: number | null; key: string; rank: number | null }>;
+  /** The array again, each element within `compressed.error_bound`. */
+  decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a matrix. */
-  encode<R = Compressed>(x: Input, options?: CallOptions): Promise<R>;
+  encode(x: Data, options?: CallOptions): Promise<Compressed>;
   /** Key and options as JSON types. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
-/** A compressed array of whole-number codes: ``x ≈ (codes − zero_point) · scale``. */
+
+/** What a search found, and what it cost. */
+export interface Navigation extends Remote {
+  readonly fields: Readonly<{ work: number }>;
+  get<D extends Dtype = "float32">(name: "distances", options?: CallOptions<D>): Promise<Numbers<D>>;
+  get(name: "indices", options?: CallOptions): Promise<Matrix<Int32Array>>;
+  get(name: "visited", options?: CallOptions): Promise<Matrix<Int32Array>>;
+  get<D extends Dtype = "float32">(name: "visitedAt", options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
+export interface Neighborhoods extends Remote {
+  /** The chosen nodes with their neighbours, in the graph's order. */
+  batch(index: Data, rng: number, options?: CallOptions): Promise<{ nodes: Matrix<Int32Array>; indptr: Matrix<Int32Array>; neighbors: Matrix<Int32Array> }>;
+}
+
+/** Batches of nodes: arrays (b,) of node indices. */
+export interface Nodes extends Remote {
+  /** The chosen nodes. */
+  batch(index: Data, rng: number, options?: CallOptions): Promise<Matrix<Int32Array>>;
+}
+
+/** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
+export interface Pairs extends Remote {
+  /** The chosen pairs, with fresh negatives. */
+  batch(index: Data, rng: number, options?: CallOptions): Promise<{ source: Matrix<Int32Array>; target: Matrix<Int32Array>; negatives: Matrix<Int32Array> }>;
+  /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
+  contains<D extends Dtype = "float32">(source: Data, other: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** Hyperbolic space as a ball of radius 1/√−curvature. */
+export interface Poincare extends Remote {
+  readonly fields: Readonly<{ curvature: number }>;
+  /** Geodesic distance. */
+  dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
+  egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map at the origin, (..., D) -> (..., D). */
+  expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    tolerance?: number;
+    /** Limit on the number of Newton steps. @default 100 */
+    maxIterations?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
+  inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
+  /** Conformal factor 2 / (1 + curvature |x|^2), (..., D) -> (...). */
+  lambdaX<X extends Data, D extends Dtype = "float32">(x: X, options?: CallOptions<D>): Promise<Reduced<X, D>>;
+  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Logarithm at the origin, (..., D) -> (..., D). */
+  logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted midpoint in closed form. */
+  midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Möbius addition x (+) y, (..., D) and (..., D) -> (..., D). */
+  mobiusAdd<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Möbius scalar product: r times as far from the origin. */
+  mobiusScalarMul<D extends Dtype = "float32">(r: Data | number, x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
+  norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** The base point of `expmap0` and `logmap0`: (D,). */
+  origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Distances of all pairs. */
+  pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** The part of v (..., D) that is tangent at x (..., D). */
+  projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Random points (float64) around the origin. */
+  random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** `{"type": "poincare", "curvature": ...}`. */
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
+  transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
+export interface Product extends Remote {
+  readonly fields: Readonly<{ curvature: number; dim: number }>;
+  /** Geodesic distance. */
+  dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
+  egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map at the origin, (..., D) -> (..., D). */
+  expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    tolerance?: number;
+    /** Limit on the number of Newton steps. @default 100 */
+    maxIterations?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
+  inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
+  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Logarithm at the origin, (..., D) -> (..., D). */
+  logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted midpoint in closed form. */
+  midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
+  norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** The factors' origins. */
+  origin<D extends Dtype = "float32">(options?: {
+    dim?: number | null;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Distances of all pairs. */
+  pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** The part of v (..., D) that is tangent at x (..., D). */
+  projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Random points of every factor (float64). */
+  random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]. */
+  split<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>[]>;
+  /** `{"type": "product", "factors": [[factor's config, coordinates], ...]}`. */
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
+  transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** A compressed array of whole-number codes: `x ≈ (codes − zero_point) · scale`. */
 export interface QuantizedArray extends Remote {
-  readonly fields: Readonly<{ error_bound: number; nbytes: number; ratio: number; [more: string]: unknown }>;
+  readonly fields: Readonly<{ error_bound: number; group_size: number | null; nbytes: number; ratio: number }>;
+  get<D extends Dtype = "float32">(name: "arrays", options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
+  get(name: "codes", options?: CallOptions): Promise<Matrix<Int8Array>>;
+  get(name: "data", options?: CallOptions): Promise<Matrix<Int8Array> | Matrix<Uint8Array>>;
+  get(name: "scale", options?: CallOptions): Promise<Matrix | number>;
+  get(name: "shape", options?: CallOptions): Promise<number[]>;
+  get(name: "zeroPoint", options?: CallOptions): Promise<Matrix<Int8Array> | number>;
   /** The decoded array, by the codec that made it. */
-  decode<R = Matrix>(options?: CallOptions): Promise<R>;
+  decode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The content of the file that `save` would write. */
-  toBytes<R = Matrix<Uint8Array>>(options?: { format?: "npz" | "safetensors" } & CallOptions): Promise<R>;
+  toBytes(options?: {
+    /** `"npz"` or `"safetensors"`. @default "npz" */
+    format?: "npz" | "safetensors";
+  } & CallOptions): Promise<Matrix<Uint8Array>>;
 }
+
 /** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
 export interface Quantizer extends Remote {
-  readonly fields: Readonly<{ bits: number; symmetric: boolean; [more: string]: unknown }>;
-  /** The array again, each element within ``compressed.error_bound``. */
-  decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
+  readonly fields: Readonly<{ bits: 4 | 8; granularity: "tensor" | "row" | "group"; group_size: number | null; key: string; symmetric: boolean }>;
+  /** The array again, each element within `compressed.error_bound`. */
+  decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Quantise an array. */
-  encode<R = QuantizedArray>(x: Input, options?: CallOptions): Promise<R>;
+  encode(x: Data, options?: CallOptions): Promise<QuantizedArray>;
   /** Key and options as JSON types. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
+
+/** RMSprop: gradients divided by the root of a running average of their squares. */
+export interface RMSprop extends Remote {
+  readonly fields: Readonly<{ alpha: number; centered: boolean; eps: number; momentum: number; weight_decay: number }>;
+  get(name: "slots", options?: CallOptions): Promise<string[]>;
+  /** The state before the first step. */
+  init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
+  /** One step. Nothing that is passed in is changed. */
+  update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
+}
+
+/** Riemannian Adam: the second average is the squared Riemannian norm of the gradient, one number per point. */
+export interface RiemannianAdam extends Remote {
+  readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number }>;
+  get(name: "betas", options?: CallOptions): Promise<[number, number]>;
+  get(name: "slots", options?: CallOptions): Promise<string[]>;
+  /** The state before the first step. */
+  init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
+  /** One step. Nothing that is passed in is changed. */
+  update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
+}
+
+/** Riemannian stochastic gradient descent, with momentum (also Nesterov's). */
+export interface RiemannianSGD extends Remote {
+  readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number }>;
+  get(name: "slots", options?: CallOptions): Promise<string[]>;
+  /** The state before the first step. */
+  init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
+  /** One step. Nothing that is passed in is changed. */
+  update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
+}
+
+/** Batches of rows of arrays that have the same number of them: tuples of arrays. */
+export interface Rows extends Remote {
+  /** The chosen rows of each array. */
+  batch<D extends Dtype = "float32">(index: Data, rng: number, options?: CallOptions<D>): Promise<Numbers<D>[]>;
+}
+
+/** Stochastic gradient descent, with momentum (also Nesterov's). */
+export interface SGD extends Remote {
+  readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number }>;
+  get(name: "slots", options?: CallOptions): Promise<string[]>;
+  /** The state before the first step. */
+  init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
+  /** One step. Nothing that is passed in is changed. */
+  update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
+}
+
 /** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
 export interface SparseStorage extends Remote {
-  /** The array again, each element within ``compressed.error_bound``. */
-  decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
+  readonly fields: Readonly<{ format: "csr" | "coo"; key: string; threshold: number | null; top_k: number | null }>;
+  /** The array again, each element within `compressed.error_bound`. */
+  decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Keep the entries that the options ask for. */
-  encode<R = Compressed>(x: Input, options?: CallOptions): Promise<R>;
+  encode(x: Data, options?: CallOptions): Promise<Compressed>;
   /** Key and options as JSON types. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
+
+/** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
+export interface Sphere extends Remote {
+  readonly fields: Readonly<{ curvature: number }>;
+  /** Geodesic distance. */
+  dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
+  egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Exponential map at the origin, (..., D) -> (..., D). */
+  expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    tolerance?: number;
+    /** Limit on the number of Newton steps. @default 100 */
+    maxIterations?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
+  inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
+  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Logarithm at the origin, (..., D) -> (..., D). */
+  logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Weighted midpoint in closed form. */
+  midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
+  norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
+  /** The point (radius, 0, …), of `dim` coordinates. */
+  origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Distances of all pairs. */
+  pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** The part of v (..., D) that is tangent at x (..., D). */
+  projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** Uniformly distributed points (float64). */
+  random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
+  /** `{"type": "sphere", "curvature": ...}`. */
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic. */
+  transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
+/** One stage of a curriculum. */
+export interface Stage extends Remote {
+  readonly fields: Readonly<{ difficulty: number; steps: number }>;
+  get(name: "weights", options?: CallOptions): Promise<Record<string, number>>;
+}
+
+/** The rate times `gamma` after every `step_size` steps. */
+export interface Step extends Remote {
+  readonly fields: Readonly<{ gamma: number; lr: number; step_size: number }>;
+  /** The rate of step `t`, for where an object cannot be called. */
+  at(t: number, options?: CallOptions): Promise<number>;
+}
+
 /** Tucker decomposition of a three-way array: HOSVD, then higher-order orthogonal iteration. */
 export interface Tucker extends Remote {
-  /** The array again, each element within ``compressed.error_bound``. */
-  decode<R = Matrix>(compressed: Input, options?: CallOptions): Promise<R>;
+  readonly fields: Readonly<{ key: string }>;
+  get(name: "ranks", options?: CallOptions): Promise<number[]>;
+  /** The array again, each element within `compressed.error_bound`. */
+  decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a three-way array. */
-  encode<R = Compressed>(x: Input, options?: CallOptions): Promise<R>;
+  encode(x: Data, options?: CallOptions): Promise<Compressed>;
   /** Key and options as JSON types. */
-  toConfig<R = Record<string, unknown>>(options?: CallOptions): Promise<R>;
+  toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
+}
+
+/** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
+export interface Warmup extends Remote {
+  readonly fields: Readonly<{ lr: number; warmup_steps: number }>;
+  /** The rate of step `t`, for where an object cannot be called. */
+  at(t: number, options?: CallOptions): Promise<number>;
 }
 
 /** Public functions and classes by module. */
 export interface Functions {
   "functional": {
   /** Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser. */
-  favorFeatures<R = Matrix>(x: Input, projection: Input, options: { isQuery: boolean; eps?: number } & CallOptions): Promise<R>;
+  favorFeatures<D extends Dtype = "float32">(x: Data, projection: Data, options: {
+    /** Which stabiliser to use. */
+    isQuery: boolean;
+    /** Added to every feature; with 0 linear attention does not depend on the stabiliser. @default 0.0 */
+    eps?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are. */
-  fromTorchMask<R = Matrix>(mask: Input, options?: CallOptions): Promise<R>;
+  fromTorchMask<D extends Dtype = "float32">(mask: Mask, options?: CallOptions<D>): Promise<Matrix<Uint8Array> | Numbers<D>>;
   /** Graph attention of queries over the keys that are their neighbours; a key is also its value. */
-  gatAttention(query: Input, key: Input, parameters: Input, options: { edgeFeatures?: Input; variant?: string; concat?: boolean; negativeSlope?: number; attnMask?: Input; needWeights?: boolean } & CallOptions & { needWeights: true }): Promise<[Matrix, Matrix]>;
-  gatAttention<R = Matrix>(query: Input, key: Input, parameters: Input, options?: { edgeFeatures?: Input; variant?: string; concat?: boolean; negativeSlope?: number; attnMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
+  gatAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, parameters: Readonly<Record<string, Data | number>>, options?: {
+    /** (..., N, e), or None. */
+    edgeFeatures?: Data | null;
+    /** "gat" or "gatv2". @default "gat" */
+    variant?: "gat" | "gatv2";
+    /** Join the heads; else average them. @default true */
+    concat?: boolean;
+    /** Slope of the LeakyReLU below zero. @default 0.2 */
+    negativeSlope?: number;
+    /** Boolean (True = attend) or float mask, broadcastable to (..., H, M, N). */
+    attnMask?: Mask | null;
+    /** Also return the weights, (..., H, M, N). @default false */
+    needWeights?: W;
+  } & CallOptions<D>): Promise<W extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
   /** An estimate of softmax attention in time linear in M and N, by positive random features. */
-  linearAttention<R = Matrix>(query: Input, key: Input, value: Input, projection: Input, options?: { isCausal?: boolean; eps?: number } & CallOptions): Promise<R>;
+  linearAttention<D extends Dtype = "float32">(query: Data, key: Data, value: Data, projection: Data, options?: {
+    /** Query i sees key j iff j <= i, in linear time, too. @default false */
+    isCausal?: boolean;
+    /** Added to every feature. With 0 each row is stabilised over the keys it sees alone; above 0 `eps` is measured against the stabiliser of `favor_features`, which is one for all keys. @default 0.0 */
+    eps?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike. */
-  loadBalanceLoss<R = Matrix>(logits: Input, k: number, options?: CallOptions): Promise<R>;
+  loadBalanceLoss(logits: Data, k: number, options?: CallOptions): Promise<number>;
   /** Project, attend in H subspaces side by side, join, project: y = x @ w + b. */
-  multiHeadAttention(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions & { needWeights: true }): Promise<[Matrix, Matrix]>;
-  multiHeadAttention<R = Matrix>(query: Input, key: Input, value: Input, parameters: Input, options: { numHeads: number; attnMask?: Input; keyPaddingMask?: Input; needWeights?: boolean } & CallOptions): Promise<R>;
+  multiHeadAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, value: Data, parameters: Readonly<Record<string, Data | number>>, options: {
+    /** H, a divisor of D. */
+    numHeads: number;
+    /** Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); one of shape (B, M, N) holds for every head. */
+    attnMask?: Mask | null;
+    /** (B, N), True = attend. For PyTorch's opposite sense see `from_torch_mask`. */
+    keyPaddingMask?: Mask | null;
+    /** Also return the weights of every head, (..., H, M, N). @default false */
+    needWeights?: W;
+  } & CallOptions<D>): Promise<W extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
   /** Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector. */
-  orthogonalProjection<R = Matrix>(numFeatures: number, dim: number, options: { seed: number } & CallOptions): Promise<R>;
+  orthogonalProjection<D extends Dtype = "float32">(numFeatures: number, dim: number, options: {
+    /** Seed, or a `numpy.random.Generator`. */
+    seed: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix. */
-  quantizedAttention<R = Matrix>(query: Input, keysQ8: Input, values: Input, options?: CallOptions): Promise<R>;
+  quantizedAttention<D extends Dtype = "float32">(query: Data, keysQ8: QuantizedArray, values: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions. */
-  rotary<R = Matrix>(x: Input, positions: Input, options?: { base?: number; interleaved?: boolean } & CallOptions): Promise<R>;
+  rotary<D extends Dtype = "float32">(x: Data, positions: Data, options?: {
+    /** Ratio of the slowest to the fastest rotation. @default 10000.0 */
+    base?: number;
+    /** Pairs are (2i, 2i+1); else (i, i + D/2). @default true */
+    interleaved?: boolean;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name. */
-  scaledDotProductAttention(query: Input, key: Input, value: Input, options: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions & { returnWeights: true; returnLse: true }): Promise<[Matrix, Matrix, Matrix]>;
-  scaledDotProductAttention(query: Input, key: Input, value: Input, options: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions & { returnWeights: true }): Promise<[Matrix, Matrix]>;
-  scaledDotProductAttention(query: Input, key: Input, value: Input, options: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions & { returnLse: true }): Promise<[Matrix, Matrix]>;
-  scaledDotProductAttention<R = Matrix>(query: Input, key: Input, value: Input, options?: { attnMask?: Input; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean; softcap?: number | null; scoreMod?: Input | null; rng?: number | null; returnWeights?: boolean; returnLse?: boolean } & CallOptions): Promise<R>;
+  scaledDotProductAttention<W extends boolean = false, L extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, value: Data, options?: {
+    /** Boolean (True = attend) or float (added to the scores), broadcastable to (..., M, N). */
+    attnMask?: Mask | null;
+    /** Probability of dropping a weight; needs `rng`. @default 0.0 */
+    dropoutP?: number;
+    /** Query i sees key j iff j <= i (aligned top left, also for M != N). @default false */
+    isCausal?: boolean;
+    /** Factor of the scores; 1/√D by default. */
+    scale?: number | null;
+    /** Grouped queries: query (..., H, M, D) over key (..., H_kv, N, D), head h using key head h // (H / H_kv). @default false */
+    enableGqa?: boolean;
+    /** Squash scores to ±softcap by softcap · tanh(score / softcap). */
+    softcap?: number | null;
+    /** `score_mod(score, batch, head, query_index, key_index)` changes the scores before the mask, elementwise; index arguments are arrays that broadcast to the scores. Its derivative in the backward pass is a central difference in float64. */
+    scoreMod?: ScoreMod | null;
+    /** Generator for the dropout. */
+    rng?: number | null;
+    /** Also return the weights (..., M, N). @default false */
+    returnWeights?: W;
+    /** Also return the log-sum-exp of the scores (..., M); -inf where nothing is attended. @default false */
+    returnLse?: L;
+  } & CallOptions<D>): Promise<W extends true ? (L extends true ? [Numbers<D>, Numbers<D>, Numbers<D>] : [Numbers<D>, Numbers<D>]) : L extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
   /** Softmax within each row of a CSR list: one distribution per node over its own edges. */
-  segmentSoftmax<R = Matrix>(scores: Input, indptr: Input, options?: CallOptions): Promise<R>;
+  segmentSoftmax<D extends Dtype = "float32">(scores: Data, indptr: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows. */
-  softmax<R = Matrix>(x: Input, options?: { axis?: number } & CallOptions): Promise<R>;
+  softmax<D extends Dtype = "float32">(x: Data, options?: {
+    /** The axis that sums to one. @default -1 */
+    axis?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** The k experts with the highest logits and the softmax over those. */
-  topKGating<R = [Matrix, Matrix]>(logits: Input, k: number, options?: CallOptions): Promise<R>;
+  topKGating<D extends Dtype = "float32">(logits: Data, k: number, options?: CallOptions<D>): Promise<[Matrix<Int32Array>, Numbers<D>]>;
   };
   "geometry": {
   /** Flat space R^D. */
-  Euclidean<R = Euclidean>(options?: CallOptions): Promise<R>;
+  Euclidean(options?: CallOptions): Promise<Euclidean>;
   /** Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature. */
-  Lorentz<R = Lorentz>(options?: { curvature?: number } & CallOptions): Promise<R>;
+  Lorentz(options?: {
+    /** Negative. @default -1.0 */
+    curvature?: number;
+  } & CallOptions): Promise<Lorentz>;
   /** Hyperbolic space as a ball of radius 1/√−curvature. */
-  Poincare<R = Poincare>(options?: { curvature?: number } & CallOptions): Promise<R>;
+  Poincare(options?: {
+    /** Negative. @default -1.0 */
+    curvature?: number;
+  } & CallOptions): Promise<Poincare>;
   /** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
-  Product<R = Product>(factors: Input, options?: CallOptions): Promise<R>;
+  Product(factors: readonly (readonly [Manifold, number])[], options?: CallOptions): Promise<Product>;
   /** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
-  Sphere<R = Sphere>(options?: { curvature?: number } & CallOptions): Promise<R>;
-  /** The manifold that ``to_config`` described. */
-  fromConfig<R = Remote>(config: Input, options?: CallOptions): Promise<R>;
+  Sphere(options?: {
+    /** Positive. @default 1.0 */
+    curvature?: number;
+  } & CallOptions): Promise<Sphere>;
+  /** The manifold that `to_config` described. */
+  fromConfig(config: ManifoldConfig, options?: CallOptions): Promise<Manifold>;
   };
   "training": {
   /** Adam: steps scaled by running averages of the gradient and of its square, bias-corrected. */
-  Adam<R = Adam>(options?: { lr?: number | Input; betas?: Input; eps?: number; weightDecay?: number; amsgrad?: boolean; groups?: Input | null } & CallOptions): Promise<R>;
+  Adam(options?: {
+    /** Learning rate, or a schedule of it. @default 0.001 */
+    lr?: number | Schedule;
+    /** Decay of the two averages. */
+    betas?: readonly [number, number];
+    /** Added to the root of the second. @default 1e-08 */
+    eps?: number;
+    /** L2 penalty, part of the gradient. @default 0.0 */
+    weightDecay?: number;
+    /** Use the largest second average so far. @default false */
+    amsgrad?: boolean;
+    /** Other options for some parameters, as in `SGD`. */
+    groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
+  } & CallOptions): Promise<Adam>;
   /** Adam with decoupled weight decay: p ← (1 - lr·weight_decay)·p before the step. */
-  AdamW<R = AdamW>(options?: { lr?: number | Input; betas?: Input; eps?: number; weightDecay?: number; amsgrad?: boolean; groups?: Input | null } & CallOptions): Promise<R>;
+  AdamW(options?: {
+    /** Learning rate, or a schedule of it. @default 0.001 */
+    lr?: number | Schedule;
+    /** Decay of the two averages. */
+    betas?: readonly [number, number];
+    /** Added to the root of the second. @default 1e-08 */
+    eps?: number;
+    /** Share of a parameter lost per step and unit of learning rate. @default 0.01 */
+    weightDecay?: number;
+    /** Use the largest second average so far. @default false */
+    amsgrad?: boolean;
+    /** Other options for some parameters, as in `SGD`. */
+    groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
+  } & CallOptions): Promise<AdamW>;
   /** Stages one after the other; after the last one its values stay. */
-  CurriculumScheduler<R = CurriculumScheduler>(stages: Input, options?: { mode?: string } & CallOptions): Promise<R>;
+  CurriculumScheduler(stages: readonly Stage[], options?: {
+    /** "step" or "linear". @default "step" */
+    mode?: "step" | "linear";
+  } & CallOptions): Promise<CurriculumScheduler>;
   /** Combines the losses of several objectives, and their gradients, into one step. */
-  LossBalancer<R = LossBalancer>(options?: { method?: string; weights?: Input | null; lr?: number; alpha?: number; shared?: Input | null } & CallOptions): Promise<R>;
+  LossBalancer(options?: {
+    /** One of the four. @default "fixed" */
+    method?: "fixed" | "uncertainty" | "gradnorm" | "pcgrad";
+    /** First weight of each loss; 1 where none is given. Not used by "uncertainty". */
+    weights?: Readonly<Record<string, number>> | null;
+    /** Learning rate of the learned weights ("uncertainty", "gradnorm"). @default 0.025 */
+    lr?: number;
+    /** GradNorm's restoring force. @default 1.5 */
+    alpha?: number;
+    /** Names or patterns of the parameters whose gradients GradNorm measures; all by default. */
+    shared?: readonly string[] | null;
+  } & CallOptions): Promise<LossBalancer>;
   /** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
-  Neighborhoods<R = Neighborhoods>(graph: Input, options?: { nodes?: Input; fanout?: Input } & CallOptions): Promise<R>;
+  Neighborhoods(graph: GraphData, options?: {
+    /** The nodes; all by default. */
+    nodes?: Data | number | null;
+    /** At most so many neighbours per node, drawn without replacement; all by default. */
+    fanout?: number | null;
+  } & CallOptions): Promise<Neighborhoods>;
   /** Batches of nodes: arrays (b,) of node indices. */
-  Nodes<R = Nodes>(nodes: Input, options?: CallOptions): Promise<R>;
+  Nodes(nodes: Data | number, options?: CallOptions): Promise<Nodes>;
   /** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
-  Pairs<R = Pairs>(pairs: Input, numNodes: Input, options?: { numNegatives?: Input } & CallOptions): Promise<R>;
+  Pairs(pairs: Data, numNodes: number, options?: {
+    /** Negatives per pair, drawn with replacement; never the source itself. @default 0 */
+    numNegatives?: number;
+  } & CallOptions): Promise<Pairs>;
   /** RMSprop: gradients divided by the root of a running average of their squares. */
-  RMSprop<R = RMSprop>(options?: { lr?: number | Input; alpha?: number; eps?: number; weightDecay?: number; momentum?: number; centered?: boolean; groups?: Input | null } & CallOptions): Promise<R>;
+  RMSprop(options?: {
+    /** Learning rate, or a schedule of it. @default 0.01 */
+    lr?: number | Schedule;
+    /** Decay of the average. @default 0.99 */
+    alpha?: number;
+    /** Added to its root. @default 1e-08 */
+    eps?: number;
+    /** L2 penalty. @default 0.0 */
+    weightDecay?: number;
+    /** Of the scaled gradient. @default 0.0 */
+    momentum?: number;
+    /** Subtract the squared average gradient (a running variance). @default false */
+    centered?: boolean;
+    /** Other options for some parameters, as in `SGD`. */
+    groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
+  } & CallOptions): Promise<RMSprop>;
   /** Riemannian Adam: the second average is the squared Riemannian norm of the gradient, one number per point. */
-  RiemannianAdam<R = RiemannianAdam>(options: { lr?: number | Input; betas?: Input; eps?: number; weightDecay?: number; amsgrad?: boolean; groups?: Input | null; manifold: Input } & CallOptions): Promise<R>;
+  RiemannianAdam(options: {
+    /** Learning rate, or a schedule of it. @default 0.001 */
+    lr?: number | Schedule;
+    /** Decay of the two averages. */
+    betas?: readonly [number, number];
+    /** Added to the root of the second. @default 1e-08 */
+    eps?: number;
+    /** L2 penalty, part of the Euclidean gradient. @default 0.0 */
+    weightDecay?: number;
+    /** Use the largest second average so far. @default false */
+    amsgrad?: boolean;
+    /** Other options for some parameters, as in `SGD`. */
+    groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
+    /** One manifold for all parameters, or a mapping from parameter names (or patterns) to manifolds. */
+    manifold: Manifold;
+  } & CallOptions): Promise<RiemannianAdam>;
   /** Riemannian stochastic gradient descent, with momentum (also Nesterov's). */
-  RiemannianSGD<R = RiemannianSGD>(options: { lr?: number | Input; momentum?: number; dampening?: number; weightDecay?: number; nesterov?: boolean; groups?: Input | null; manifold: Input } & CallOptions): Promise<R>;
+  RiemannianSGD(options: {
+    /** Learning rate, or a schedule of it. @default 0.001 */
+    lr?: number | Schedule;
+    /** μ ≥ 0. @default 0.0 */
+    momentum?: number;
+    /** Share of the gradient that does not enter the momentum. @default 0.0 */
+    dampening?: number;
+    /** L2 penalty, part of the Euclidean gradient. @default 0.0 */
+    weightDecay?: number;
+    /** Look ahead along the momentum; needs momentum and no dampening. @default false */
+    nesterov?: boolean;
+    /** Other options for some parameters, as in `SGD`. */
+    groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
+    /** One manifold for all parameters, or a mapping from parameter names (or patterns) to manifolds. */
+    manifold: Manifold;
+  } & CallOptions): Promise<RiemannianSGD>;
   /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
-  Rows<R = Rows>(...arrays: Input[]): Promise<R>;
+  Rows(...arrays: readonly Data[]): Promise<Rows>;
   /** Stochastic gradient descent, with momentum (also Nesterov's). */
-  SGD<R = SGD>(options?: { lr?: number | Input; momentum?: number; dampening?: number; weightDecay?: number; nesterov?: boolean; groups?: Input | null } & CallOptions): Promise<R>;
+  SGD(options?: {
+    /** Learning rate, or a schedule of it. @default 0.001 */
+    lr?: number | Schedule;
+    /** μ ≥ 0. @default 0.0 */
+    momentum?: number;
+    /** Share of the gradient that does not enter the momentum. @default 0.0 */
+    dampening?: number;
+    /** L2 penalty. @default 0.0 */
+    weightDecay?: number;
+    /** Look ahead along the momentum; needs momentum and no dampening. @default false */
+    nesterov?: boolean;
+    /** Other options for some parameters: {name or pattern ("w_*"): {option: value}}; an exact name wins, then the first pattern that matches. */
+    groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
+  } & CallOptions): Promise<SGD>;
   /** One stage of a curriculum. */
-  Stage<R = Stage>(steps: number, options?: { difficulty?: number; weights?: Input } & CallOptions): Promise<R>;
+  Stage(steps: number, options?: {
+    /** Share of the samples, easiest first, in use at its end (0 … 1). @default 1.0 */
+    difficulty?: number;
+    /** Weight of each loss at its end, by name. */
+    weights?: Readonly<Record<string, number>>;
+  } & CallOptions): Promise<Stage>;
   /** Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined. */
-  adjacencyReconstruction(embeddings: Input, pairs: Input, labels: Input, options: { posWeight?: number; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  adjacencyReconstruction<R = number>(embeddings: Input, pairs: Input, labels: Input, options?: { posWeight?: number; reduction?: string } & CallOptions): Promise<R>;
+  adjacencyReconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, pairs: Data, labels: Data, options?: {
+    /** Factor on the edges' terms, for few edges among many pairs. @default 1.0 */
+    posWeight?: number;
+    /** "mean" or "sum" over the pairs, or "none" for one loss per pair. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Scale all gradients together so that their global norm is at most `max_norm`. */
-  clipByNorm<R = Record<string, Matrix>>(grads: Input, maxNorm: number, options?: CallOptions): Promise<R>;
+  clipByNorm<D extends Dtype = "float32">(grads: Readonly<Record<string, Data | number>>, maxNorm: number, options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
   /** Clip every entry of every gradient to ±`max_value`. */
-  clipByValue<R = Record<string, Matrix>>(grads: Input, maxValue: number, options?: CallOptions): Promise<R>;
+  clipByValue<D extends Dtype = "float32">(grads: Readonly<Record<string, Data | number>>, maxValue: number, options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
   /** Cross-entropy of class logits, for node classification: -log softmax(logits)[target]. */
-  crossEntropy(logits: Input, targets: Input, options: { index?: Input; labelSmoothing?: number; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  crossEntropy<R = number>(logits: Input, targets: Input, options?: { index?: Input; labelSmoothing?: number; reduction?: string } & CallOptions): Promise<R>;
+  crossEntropy<R extends Reduction = "mean", D extends Dtype = "float32">(logits: Data, targets: Data, options?: {
+    /** Rows that count, as indices or as a boolean mask (V,): the training nodes; all by default. */
+    index?: Data | null;
+    /** Share of the target spread evenly over all classes, 0 … 1. @default 0.0 */
+    labelSmoothing?: number;
+    /** "mean" or "sum" over the chosen rows, or "none" for one loss per chosen row. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Euclidean norm of all gradients taken as one vector. */
-  globalNorm<R = number>(grads: Input, options?: CallOptions): Promise<R>;
-  /** Objective of a mechanism that attends over a whole graph, for `Trainer`. */
-  graphObjective<R = unknown>(model: Input, graph: Input, queries: Input, loss: Input, options?: CallOptions): Promise<R>;
+  globalNorm(grads: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<number>;
   /** InfoNCE: the anchor should pick each positive out of the negatives. */
-  infoNce(anchor: Input, positives: Input, negatives: Input, options: { temperature?: number; normalize?: boolean; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  infoNce<R = number>(anchor: Input, positives: Input, negatives: Input, options?: { temperature?: number; normalize?: boolean; reduction?: string } & CallOptions): Promise<R>;
+  infoNce<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positives: Data, negatives: Data, options?: {
+    /** τ > 0. @default 0.07 */
+    temperature?: number;
+    /** False takes plain dot products. @default true */
+    normalize?: boolean;
+    /** "mean" or "sum" over the batch, or "none" for one loss per anchor. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Laplacian smoothness: joined nodes should have similar embeddings. */
-  laplacian(embeddings: Input, edges: Input, options: { edgeWeights?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  laplacian<R = number>(embeddings: Input, edges: Input, options?: { edgeWeights?: Input; reduction?: string } & CallOptions): Promise<R>;
+  laplacian<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
+    /** (K,), 1 by default; differentiable too. */
+    edgeWeights?: Data | null;
+    /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to. */
-  localContrastive(node: Input, neighbors: Input, nonNeighbors: Input, options: { temperature?: number; neighborMask?: Input; nonNeighborMask?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  localContrastive<R = number>(node: Input, neighbors: Input, nonNeighbors: Input, options?: { temperature?: number; neighborMask?: Input; nonNeighborMask?: Input; reduction?: string } & CallOptions): Promise<R>;
+  localContrastive<R extends Reduction = "mean", D extends Dtype = "float32">(node: Data, neighbors: Data, nonNeighbors: Data, options?: {
+    /** τ > 0. @default 0.07 */
+    temperature?: number;
+    /** Booleans (P,) or (B, P), True = counts; all by default. */
+    neighborMask?: Mask | null;
+    /** Booleans (N,) or (B, N), likewise. */
+    nonNeighborMask?: Mask | null;
+    /** "mean" or "sum" over the batch, or "none" for one loss per node. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)². */
-  normPenalty(embeddings: Input, options: { targetNorm?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  normPenalty<R = number>(embeddings: Input, options?: { targetNorm?: Input; reduction?: string } & CallOptions): Promise<R>;
+  normPenalty<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, options?: {
+    /** At least 0; differentiable too. @default 1.0 */
+    targetNorm?: Data | number;
+    /** "mean" or "sum" over the rows, or "none" for one loss per row. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F. */
-  orthogonality(embeddings: Input, options: { reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  orthogonality<R = number>(embeddings: Input, options?: { reduction?: string } & CallOptions): Promise<R>;
+  orthogonality<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, options?: {
+    /** "mean" or "sum" over the matrices, or "none" for one loss per matrix. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Squared error of a reconstruction, element by element: (x - y)². */
-  reconstruction(prediction: Input, target: Input, options: { index?: Input; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  reconstruction<R = number>(prediction: Input, target: Input, options?: { index?: Input; reduction?: string } & CallOptions): Promise<R>;
+  reconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(prediction: Data, target: Data, options?: {
+    /** Rows that count, as indices or as a boolean mask; all by default. */
+    index?: Data | null;
+    /** "mean" or "sum" over all elements, or "none". @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Choose k hard negatives for an anchor; never a positive, never the same twice. */
-  sampleHardNegatives<R = Matrix>(anchor: Input, embeddings: Input, positiveIndices: Input, k: number, options?: { strategy?: string; degrees?: Input; rng?: Input; manifold?: Input; mix?: number } & CallOptions): Promise<R>;
+  sampleHardNegatives(anchor: Data, embeddings: Data, positiveIndices: Data, k: number, options?: {
+    /** One of the four. @default "distance" */
+    strategy?: "distance" | "degree" | "mixed" | "semi_hard";
+    /** (V,) numbers ≥ 0, for "degree" and "mixed". */
+    degrees?: Data | null;
+    /** Generator or seed; without it every strategy is deterministic. */
+    rng?: number | null;
+    /** Measure with its `dist` instead of Euclidean distance. */
+    manifold?: Manifold | null;
+    /** Share of "mixed" taken by distance. @default 0.5 */
+    mix?: number;
+  } & CallOptions): Promise<Matrix<Int32Array>>;
   /** Triplet loss: the positive should be nearer than the negative by a margin. */
-  triplet(anchor: Input, positive: Input, negative: Input, options: { margin?: number; reduction?: string } & CallOptions & { reduction: "none" }): Promise<Matrix>;
-  triplet<R = number>(anchor: Input, positive: Input, negative: Input, options?: { margin?: number; reduction?: string } & CallOptions): Promise<R>;
+  triplet<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positive: Data, negative: Data, options?: {
+    /** At least 0. @default 1.0 */
+    margin?: number;
+    /** "mean" or "sum" over the rows, or "none" for one loss per row. @default "mean" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   };
   "training.schedules": {
   /** Schedules one after the other, each counting from 0 when its turn comes. */
-  chain<R = Chain>(...parts: Input[]): Promise<R>;
+  chain(...parts: readonly (Schedule | readonly [Schedule, number])[]): Promise<Chain>;
   /** The same rate at every step. */
-  constant<R = Constant>(lr: number, options?: CallOptions): Promise<R>;
+  constant(lr: number, options?: CallOptions): Promise<Constant>;
   /** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
-  cosine<R = Cosine>(lr: number, totalSteps: number, options?: { minLr?: number } & CallOptions): Promise<R>;
+  cosine(lr: number, totalSteps: number, options?: {
+    /** The last rate. @default 0.0 */
+    minLr?: number;
+  } & CallOptions): Promise<Cosine>;
   /** The rate times `gamma` after every `step_size` steps. */
-  step<R = Step>(lr: number, stepSize: number, options?: { gamma?: number } & CallOptions): Promise<R>;
+  step(lr: number, stepSize: number, options?: {
+    /** The factor. @default 0.1 */
+    gamma?: number;
+  } & CallOptions): Promise<Step>;
   /** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
-  warmup<R = Warmup>(lr: number, warmupSteps: number, options?: CallOptions): Promise<R>;
+  warmup(lr: number, warmupSteps: number, options?: CallOptions): Promise<Warmup>;
   };
   "compression": {
-  /** Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``. */
-  Codec<R = Codec>(options?: CallOptions): Promise<R>;
-  /** An array in compressed form, with the codec that made it. */
-  Compressed<R = Compressed>(codec: Input, shape: Input, dtype: Input, arrays: Input, errorBound: number, options?: CallOptions): Promise<R>;
   /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
-  Hierarchical<R = Hierarchical>(codecs: Input, options?: CallOptions): Promise<R>;
+  Hierarchical(codecs: Readonly<Record<number, Codec>>, options?: CallOptions): Promise<Hierarchical>;
   /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
-  LowRank<R = LowRank>(options?: { rank?: number | null; energy?: number | null } & CallOptions): Promise<R>;
-  /** A compressed array of whole-number codes: ``x ≈ (codes − zero_point) · scale``. */
-  QuantizedArray<R = QuantizedArray>(codec: Input, shape: Input, dtype: Input, arrays: Input, errorBound: number, options?: CallOptions): Promise<R>;
+  LowRank(options?: {
+    /** Number of singular values to keep. */
+    rank?: number | null;
+    /** Keep as few as hold this share (0 < energy <= 1) of the squared Frobenius norm. */
+    energy?: number | null;
+  } & CallOptions): Promise<LowRank>;
   /** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
-  Quantizer<R = Quantizer>(options?: { bits?: number; symmetric?: boolean; granularity?: "tensor" | "row" | "group"; groupSize?: number | null } & CallOptions): Promise<R>;
+  Quantizer(options?: {
+    /** 8 or 4. @default 8 */
+    bits?: 4 | 8;
+    /** Whether zero has code 0. @default true */
+    symmetric?: boolean;
+    /** `"tensor"` (one scale), `"row"` (one per vector along the last axis) or `"group"` (one per `group_size` consecutive coordinates of a vector; the last group may be shorter). @default "tensor" */
+    granularity?: "tensor" | "row" | "group";
+    /** Coordinates per group; needed for, and only for, groups. */
+    groupSize?: number | null;
+  } & CallOptions): Promise<Quantizer>;
   /** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
-  SparseStorage<R = SparseStorage>(options?: { topK?: number | null; threshold?: number | null; format?: "csr" | "coo" } & CallOptions): Promise<R>;
+  SparseStorage(options?: {
+    /** Keep this many entries of each row (vector along the last axis), the largest in magnitude. */
+    topK?: number | null;
+    /** Keep entries with |x| >= threshold. */
+    threshold?: number | null;
+    /** `"csr"` (compressed rows) or `"coo"` (row and column of each entry). @default "csr" */
+    format?: "csr" | "coo";
+  } & CallOptions): Promise<SparseStorage>;
   /** Tucker decomposition of a three-way array: HOSVD, then higher-order orthogonal iteration. */
-  Tucker<R = Tucker>(ranks: Input, options?: CallOptions): Promise<R>;
+  Tucker(ranks: readonly number[], options?: CallOptions): Promise<Tucker>;
+  };
+  "graph": {
+  /** Gromov's four-point condition on random quadruples of the largest component, ignoring directions. */
+  deltaHyperbolicity(graph: GraphData, options?: {
+    /** Number of quadruples. @default 10000 */
+    samples?: number;
+    /** A `numpy.random.Generator` or a seed. @default 0 */
+    rng?: number;
+  } & CallOptions): Promise<{ delta: number; mean: number; diameter: number }>;
+  /** Share of the V (V - 1) possible edges that exist, loops and duplicates left out. */
+  density(graph: GraphData, options?: CallOptions): Promise<number>;
+  /** Whether every edge between two nodes also runs the other way, equally often and with the same data. */
+  isUndirected(graph: GraphData, options?: CallOptions): Promise<boolean>;
+  /** Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions. */
+  spectralEmbedding<D extends Dtype = "float32">(graph: GraphData, dim: number, options?: {
+    /** Seed of the first guess for large graphs. It decides the basis where eigenvalues are close to each other. @default 0 */
+    seed?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
+  };
+  "analysis": {
+  /** Let every node attend to its neighbours under several mechanisms, and compare them. */
+  analyze(graph: GraphData, options?: {
+    /** Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for each mechanism: mean length √D for dot products, into the ball for hyperbolic ones. */
+    embeddings?: Data | null;
+    /** Registry keys; all that apply to the graph by default. */
+    keys?: readonly string[] | null;
+    /** Options, given to every mechanism that has one of that name. */
+    options?: Readonly<Record<string, Data | number>> | null;
+    /** Coordinates of the spectral embedding (at most V - 1 are used, rounded to a multiple of 4 by zeros). @default 16 */
+    dim?: number;
+    /** Seed of the mechanisms' parameters. @default 0 */
+    seed?: number;
+  } & CallOptions): Promise<Analysis>;
+  /** Analyse the text of a graph file, with everything that a page or a script shows. */
+  analyzeFile(content: string, options?: {
+    /** ".json", ".csv", ".tsv", ".txt", ".edges" or ".edgelist". @default ".json" */
+    suffix?: string;
+    /** As for `analyze`, like all others. */
+    keys?: readonly string[] | null;
+    /** Options of the mechanisms. */
+    options?: Readonly<Record<string, Data | number>> | null;
+    /** Latent vectors. */
+    embeddings?: Data | null;
+    /** Seed. @default 0 */
+    seed?: number;
+    /** What the report calls the graph. @default "graph" */
+    name?: string;
+    /** Also make the HTML report. @default false */
+    report?: boolean;
+    /** Also lay the graph out, if it has at most `MOST_LAID_OUT` nodes. @default true */
+    drawing?: boolean;
+  } & CallOptions): Promise<{ [name: string]: Json }>;
+  /** The analysis as text for a terminal. */
+  textTable(analysis: Analysis, options?: {
+    /** How many of the best connected nodes to list. @default 5 */
+    nodes?: Data | number;
+    /** How many neighbours of each. @default 3 */
+    count?: number;
+    /** Most characters of a line. @default 100 */
+    width?: number;
+  } & CallOptions): Promise<string>;
+  };
+  "evaluation": {
+  /** Share of the predictions that are right. */
+  accuracy(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
+  /** Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest. */
+  averagePrecision(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
+  /** Train every mechanism on the same task, and measure it on what training did not see. */
+  evaluate(graph: GraphData, task: string, options?: {
+    /** Registry keys, or mechanisms of width `hidden`; all that apply to the graph by default. */
+    mechanisms?: readonly (string | Attention)[] | null;
+    /** (V, F) features; by default a spectral embedding of the graph without the held-out links. */
+    x?: Data | null;
+    /** (V,) classes for "labels": integers, -1 where none is known, or text. */
+    labels?: Data | null;
+    /** Shares of training, validation and test, or the parts themselves, as a tuple or by name: nodes (indices or masks) for labels, (2, K) pairs of nodes for links. By default 70/10/20 % of the links, and 60/20/20 % of each class. */
+    split?: Data | null;
+    /** How many seeds, or the seeds. @default 3 */
+    seeds?: number | readonly number[];
+    /** Whether common neighbours, Adamic–Adar, the features alone and a graph convolution are measured too. @default true */
+    baselines?: boolean;
+    /** Most epochs of a run. @default 200 */
+    epochs?: number;
+    /** A run ends after so many epochs without a better validation. @default 30 */
+    patience?: number;
+    /** Width D of the mechanisms. @default 32 */
+    hidden?: number;
+    /** Learning rate. @default 0.01 */
+    lr?: number;
+    /** Folder that keeps every run under a hash of all that decides it; runs found there are not repeated. */
+    cache?: string | null;
+  } & CallOptions): Promise<Evaluation>;
+  /** Evaluate mechanisms on the graph in a file's text. */
+  evaluateFile(content: string, options?: {
+    /** "links" or "labels". @default "links" */
+    task?: string;
+    /** What the file's name ends in, which tells its format. @default ".json" */
+    suffix?: string;
+    /** What errors call the graph. @default "graph" */
+    name?: string;
+    /** Also make the HTML page. @default false */
+    report?: boolean;
+    /** As for `evaluate`, like all that follow. */
+    mechanisms?: readonly string[] | null;
+    /** Features. */
+    x?: Data | null;
+    /** Classes. */
+    labels?: Data | null;
+    /** Split. */
+    split?: Data | null;
+    /** Seeds. @default 3 */
+    seeds?: number | readonly number[];
+    /** Whether baselines are measured. @default true */
+    baselines?: boolean;
+    /** Most epochs of a run. @default 200 */
+    epochs?: number;
+    /** Epochs without a better validation. @default 30 */
+    patience?: number;
+    /** Width D. @default 32 */
+    hidden?: number;
+    /** Learning rate. @default 0.01 */
+    lr?: number;
+    /** Folder of finished runs. */
+    cache?: string | null;
+  } & CallOptions): Promise<Record<string, Matrix | number>>;
+  /** Train one mechanism as `evaluate` does, and give back what it has learned. */
+  fit(graph: GraphData, task: string, mechanism: string | Attention, options?: {
+    /** Features. */
+    x?: Data | null;
+    /** Classes. */
+    labels?: Data | null;
+    /** Split. */
+    split?: Data | null;
+    /** Seed of split, parameters and negatives. @default 0 */
+    seed?: number;
+    /** Most epochs. @default 200 */
+    epochs?: number;
+    /** Epochs without a better validation. @default 30 */
+    patience?: number;
+    /** Width D. @default 32 */
+    hidden?: number;
+    /** Learning rate. @default 0.01 */
+    lr?: number;
+  } & CallOptions): Promise<Fit | null>;
+  /** Share of the positives that rank among the first k beside their own negatives. */
+  hitsAt(positive: Data, negatives: Data, options?: {
+    /** How many ranks count. @default 10 */
+    k?: number;
+  } & CallOptions): Promise<number>;
+  /** Jensen–Shannon divergence of two attentions, mean over the nodes that have neighbours. */
+  jensenShannon(graph: GraphData, first: Data, second: Data, options?: CallOptions): Promise<number>;
+  /** F1 = 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur in either argument. */
+  macroF1(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
+  /** Mean of 1 / rank of each positive among its own negatives; a tie counts one half. */
+  meanReciprocalRank(positive: Data, negatives: Data, options?: CallOptions): Promise<number>;
+  /** Area under the ROC curve: the chance that a positive scores above a negative, ties counting one half. */
+  rocAuc(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
+  /** Two-sided p-value of paired differences: how often random signs give a mean at least as large. */
+  signFlipTest(differences: Data, options?: {
+    /** Random sign vectors where n is above 13. @default 10000 */
+    samples?: number;
+    /** Seed of these. @default 0 */
+    seed?: number;
+  } & CallOptions): Promise<number>;
+  /** Share of the k strongest edges of a node that two attentions have in common, mean over the nodes. */
+  topOverlap(graph: GraphData, first: Data, second: Data, options?: {
+    /** How many edges of a node count. @default 3 */
+    k?: number;
+  } & CallOptions): Promise<number>;
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "graphObjective", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Codec", "Compressed", "Hierarchical", "LowRank", "QuantizedArray", "Quantizer", "SparseStorage", "Tucker"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {

@@ -1,14 +1,14 @@
 import type { Backend } from "./backend.js";
 import { AttentionError, invalid, look } from "./errors.js";
-import type { CallOptions, Data, Matrix, TensorLike } from "./types.js";
+import type { CallOptions, Data, Dtype, Fresh, Input, Matrix, Numbers, Scalar, TensorLike, Value } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
-/** What Python tells about an object it keeps. */
+/** @internal What Python tells about an object it keeps. */
 export interface Described {
   $h: number;
   type: string;
   methods: string[];
-  fields?: Record<string, unknown>;
+  fields?: Record<string, Scalar>;
   [more: string]: unknown;
 }
 
@@ -55,8 +55,8 @@ export class Tensor extends Owned implements TensorLike {
   }
 
   /** Its numbers. */
-  async read(call: CallOptions = {}): Promise<Matrix> {
-    return decode(await this.backend.request(encode("read", [this], { dtype: call.dtype }), call)) as Matrix;
+  async read<D extends Dtype = "float32">(call: CallOptions<D> = {}): Promise<Numbers<D>> {
+    return decode(await this.backend.request(encode("read", [this], { dtype: call.dtype }), call)) as Numbers<D>;
   }
 }
 
@@ -65,13 +65,13 @@ export class Remote extends Owned {
   /** Name of the class in Python. */
   readonly type: string;
   /** Its plain attributes, by Python's names. */
-  readonly fields: Readonly<Record<string, unknown>>;
+  readonly fields: Readonly<Record<string, Scalar>>;
 
   private constructor(backend: Backend, id: number, described: Described) {
     super(backend, id);
     this.type = described.type;
     this.fields = described.fields ?? {};
-    addMethods(this, described.methods, (name, args) => this.call(name, ...args));
+    addMethods(this, described.methods, (name, args) => callMethod(backend, this, name, args));
   }
 
   /** @internal */
@@ -80,35 +80,41 @@ export class Remote extends Owned {
   }
 
   /** Call a public method. */
-  async call(name: string, ...args: unknown[]): Promise<unknown> {
+  async call(name: string, ...args: readonly Input[]): Promise<Value> {
     return callMethod(this.backend, this, name, args);
   }
 
   /** Read a public attribute that is not among `fields`, such as an array. */
-  async get(name: string, call: CallOptions = {}): Promise<unknown> {
-    return decode(await this.backend.request(encode("attribute", [this, name], { dtype: call.dtype }), call));
+  async get(name: string, call: CallOptions = {}): Promise<Value> {
+    return decode(await this.backend.request(encode("attribute", [this, name], { dtype: call.dtype }), call)) as Value;
   }
 
   /** The bytes of a file that holds it. */
-  async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Uint8Array> {
+  async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Fresh<Uint8Array>> {
     return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
   }
 }
 
-/** Any public method; what it returns is data, or one object. */
-export async function callMethod(backend: Backend, target: Owned, name: string, args: unknown[]): Promise<unknown> {
+/** @internal What stands for objects of Python here: mechanisms have a class of their own, which registers itself. */
+export const classes = { mechanism: Remote.make as (backend: Backend, id: number, described: Described) => Owned };
+/** @internal */
+export const kept = (backend: Backend, id: number, described: Described): Owned =>
+  (described["config"] === undefined ? Remote : { make: classes.mechanism }).make(backend, id, described);
+
+/** @internal Any public method; what it returns is data, or one object. */
+export async function callMethod(backend: Backend, target: Owned, name: string, args: readonly unknown[]): Promise<Value> {
   const [values, options, call] = splitOptions(args);
   const keep = backend.nextId();
   const double = target instanceof Remote;
   const wire = encode("method", [target, name, new Args(values), options], { keep, dtype: call.dtype, double });
   const result = decode(await backend.request(wire, call));
-  if (typeof result === "object" && result !== null && "$h" in result) return Remote.make(backend, keep, result as Described);
+  if (typeof result === "object" && result !== null && "$h" in result) return kept(backend, keep, result as Described);
   backend.free(keep);
-  return result;
+  return result as Value;
 }
 
-/** Methods of an object that its class here does not have, under JavaScript's spelling. */
-export function addMethods(target: object, names: string[], call: (name: string, args: unknown[]) => unknown): void {
+/** @internal Methods of an object that its class here does not have, under JavaScript's spelling. */
+export function addMethods(target: object, names: string[], call: (name: string, args: unknown[]) => Promise<Value>): void {
   for (const name of names) {
     const spelled = camel(name);
     if (spelled in target) continue;
@@ -120,7 +126,7 @@ export const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_ma
 
 const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest"] as const;
 
-/** Options of the call itself apart from those for Python. */
+/** @internal Options of the call itself apart from those for Python. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
   if (typeof options !== "object" || Array.isArray(options)) throw invalid("options", "expected an object");
@@ -139,8 +145,8 @@ export function splitCall(options: object | null | undefined): [object | null, C
   return [rest, call];
 }
 
-/** Arguments whose last one may be an object with options. */
-export function splitOptions(args: unknown[]): [unknown[], object | null, CallOptions] {
+/** @internal Arguments whose last one may be an object with options. */
+export function splitOptions(args: readonly unknown[]): [readonly unknown[], object | null, CallOptions] {
   const last = args.at(-1);
   if (!look(() => isOptions(last))) return [args, null, {}];
   return [args.slice(0, -1), ...splitCall(last as object)];
@@ -158,14 +164,15 @@ export interface Pullback<G> {
   free(): Promise<void>;
 }
 
-export interface VjpResult<G> {
-  output: Matrix;
+export interface VjpResult<G, O = Matrix> {
+  output: O;
   pullback: Pullback<G>;
 }
 
 class Held extends Owned {}
 
-export function vjpResult<G>(backend: Backend, id: number, result: unknown, call: CallOptions): VjpResult<G> {
+/** @internal */
+export function vjpResult<G, O>(backend: Backend, id: number, result: unknown, call: CallOptions): VjpResult<G, O> {
   const held = new Held(backend, id);
   const apply = async (gradOutput: Data | number, gradWeights?: Data): Promise<G> => {
     const args = new Args([gradOutput, gradWeights], ["gradOutput", "gradWeights"]);
@@ -173,7 +180,7 @@ export function vjpResult<G>(backend: Backend, id: number, result: unknown, call
     return decode(await backend.request(wire, call.timeout === undefined ? {} : { timeout: call.timeout })) as G;
   };
   const pullback = Object.assign(apply, { free: () => held.free() });
-  return { output: (result as { output: Matrix }).output, pullback };
+  return { output: (result as { output: O }).output, pullback };
 }
 
 /** The format of a saved file: zip archives are .npz. */

@@ -1,6 +1,7 @@
 import { boot, install, type Lock, type LockedPackage, type Parts } from "./boot.js";
 import { AttentionError, reason } from "./errors.js";
 import { fileError, Files, isURL, SERVE } from "./files.js";
+import { make, maybe, openKeeper, revive, type Keeper } from "./keep.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
@@ -18,30 +19,66 @@ export interface Pyodide {
   unpackArchive(data: Uint8Array, format: string, options: { extractDir: string }): void;
   setInterruptBuffer(buffer: Uint8Array): void;
   runPython(code: string): unknown;
+  readonly _module: object;
 }
 
 type Report = (progress: Progress) => void;
 
 /** Load Pyodide, NumPy and graphattend: everything is fetched at once, and installed as it comes. */
 export async function loadRuntime(options: RuntimeOptions, report: Report): Promise<Pyodide> {
+  return load(options, report, async (files, indexURL, given) => {
+    const { lock, engine } = given;
+    const snapshot = options.snapshot === true ? await fromSnapshot(files, indexURL, given, options) : undefined;
+    if (snapshot !== undefined) return snapshot;
+    const { stdlib, wheels } = await given.rest();
+    // Python boots without telling anything, so a timer does where it can.
+    const python = await boot({ ...await engine, stdlib, lock, indexURL });
+    files.phase = "packages";
+    files.tell();
+    for (const [file, data] of wheels) {
+      if (file.startsWith("graphattend")) files.phase = "graphattend";
+      files.tell(file);
+      install(python, data);
+    }
+    return python;
+  });
+}
+
+async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Given, options: RuntimeOptions): Promise<Pyodide | undefined> {
+  try {
+    const { python, state } = await revive(await keeperOf(indexURL, lock, options), engine, { lock, indexURL });
+    files.snapshot = state;
+    files.phase = python === undefined ? "runtime" : "graphattend";
+    files.tell();
+    return python;
+  } catch (error) {
+    await engine; // whose failure is the start's
+    files.snapshot = reason(error);
+    return undefined;
+  }
+}
+
+function keeperOf(indexURL: string, lock: Lock, options: RuntimeOptions): Promise<Keeper> {
+  if (options.wheelURL !== undefined) throw new Error("not with a wheelURL");
+  return openKeeper(indexURL, lock);
+}
+
+/** Make the snapshot for later starts with these options. */
+export async function makeSnapshot(options: RuntimeOptions): Promise<void> {
+  await load(options, () => undefined, async (_files, indexURL, { lock, engine, rest }) => {
+    const { stdlib, wheels } = await rest();
+    await make(await keeperOf(indexURL, lock, options), { ...await engine, stdlib, lock, indexURL }, wheels.map(([, data]) => data));
+  });
+}
+
+async function load<T>(options: RuntimeOptions, report: Report, use: (files: Files, indexURL: string, given: Given) => Promise<T>): Promise<T> {
   probe();
   const stop = new AbortController();
   const files = new Files(report, stop.signal);
   try {
     const indexURL = await findIndex(options.indexURL);
     files.tell();
-    const [parts, wheels] = await gather(files, indexURL, options);
-    // Python boots without telling anything, so a timer does where it can.
-    const python = await boot(await parts);
-    files.phase = "packages";
-    files.tell();
-    for (const [file, data] of wheels) {
-      const wheel = await data;
-      if (file.startsWith("graphattend")) files.phase = "graphattend";
-      files.tell(file);
-      install(python, wheel);
-    }
-    return python;
+    return await use(files, indexURL, await gather(files, indexURL, options));
   } catch (error) {
     stop.abort();
     if (error instanceof AttentionError) throw error;
@@ -49,33 +86,47 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
   }
 }
 
-type Wheels = [file: string, data: Promise<Uint8Array>][];
+/** What a start is made of, on its way. */
+interface Given {
+  lock: Lock;
+  engine: Promise<Pick<Parts, "factory" | "wasm">>;
+  /** What a snapshot has in it. */
+  rest(): Promise<{ stdlib: Uint8Array; wheels: [file: string, data: Uint8Array][] }>;
+}
 
-/** Ask for all files at once. */
-async function gather(files: Files, indexURL: string, options: RuntimeOptions): Promise<[Promise<Parts>, Wheels]> {
-  const quiet = <T>(promise: Promise<T>): Promise<T> => {
-    promise.catch(() => undefined); // reported where it is awaited
-    return promise;
-  };
+const quiet = <T>(promise: Promise<T>): Promise<T> => {
+  promise.catch(() => undefined); // reported where it is awaited
+  return promise;
+};
+
+/** Ask for all files at once; for those that a snapshot has only if there is none. */
+async function gather(files: Files, indexURL: string, options: RuntimeOptions): Promise<Given> {
   const lockURL = options.lockFileURL === undefined ? `${indexURL}${LOCK}`
     : isNode ? await filePath(options.lockFileURL) : new URL(options.lockFileURL, globalThis.location.href).href;
-  const wheelOf = (url: string): [string, Promise<Uint8Array>] =>
-    ["graphattend-0-py3-none-any.whl", quiet(files.bytes(isNode || isURL(url) ? url : new URL(url, globalThis.location.href).href, { kind: "zip" }))];
-  const explicit = options.wheelURL === undefined ? undefined : wheelOf(options.wheelURL);
-  const factory = quiet(loadFactory(files, indexURL));
-  const wasm = quiet(files.module(`${indexURL}pyodide.asm.wasm`, { kind: "wasm" }));
-  const stdlib = quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip" }));
-  const lock = parseLock(lockURL, await files.bytes(lockURL, { kind: "json" }));
+  const wheelOf = async (url: string): Promise<[string, Uint8Array]> =>
+    ["graphattend-0-py3-none-any.whl", await files.bytes(isNode || isURL(url) ? url : new URL(url, globalThis.location.href).href, { kind: "zip" })];
+  const explicit = options.wheelURL === undefined ? undefined : quiet(wheelOf(options.wheelURL));
+  const reading = quiet(files.bytes(lockURL, { kind: "json" }).then((data) => parseLock(lockURL, data)));
+  // What the lock file says of Pyodide's own files, where vendor wrote it.
+  const expected = async (name: string): Promise<string | undefined> => (await reading).files?.[name]?.sha256;
+  const parts = [loadFactory(files, indexURL), files.module(`${indexURL}pyodide.asm.wasm`, { kind: "wasm", sha256: quiet(expected("pyodide.asm.wasm")) })] as const;
+  const engine = quiet(Promise.all(parts).then(([factory, wasm]) => ({ factory, wasm })));
+  const library = (): Promise<Uint8Array> =>
+    quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip", sha256: quiet(expected("python_stdlib.zip")) }));
+  const early = options.snapshot === true && await maybe() ? undefined : library();
+  const lock = await reading;
   const base = lockURL.replace(/[^\\/]*$/, "");
-  const wheels: Wheels = dependencies(lock, "numpy", lockURL).map((entry) => [entry.file_name, quiet(lockedWheel(files, base, entry))]);
-  const own = lock.packages["graphattend"];
-  if (explicit !== undefined) wheels.push(explicit);
-  else if (own !== undefined) wheels.push([own.file_name, quiet(lockedWheel(files, base, own))]);
-  else wheels.push(wheelOf(options.bundledWheelURL!));
-  const parts = Promise.all([factory, wasm, stdlib]).then(([f, w, s]) => ({ factory: f, wasm: w, stdlib: s, lock, indexURL }));
-  // One that is missing ends the start, before Python boots in vain.
-  const all = Promise.all([parts, ...wheels.map(([, data]) => data)]).then(([p]) => p);
-  return [quiet(all), wheels];
+  const locked = async (entry: LockedPackage): Promise<[string, Uint8Array]> => [entry.file_name, await lockedWheel(files, base, entry)];
+  const rest: Given["rest"] = async () => {
+    const own = lock.packages["graphattend"];
+    const all = [...dependencies(lock, "numpy", lockURL).map(locked), explicit ?? (own === undefined ? wheelOf(options.bundledWheelURL!) : locked(own))];
+    // One that is missing ends the start, before Python boots in vain.
+    const [stdlib, wheels] = await Promise.all([early ?? library(), Promise.all(all), engine]);
+    return { stdlib, wheels };
+  };
+  if (early === undefined) return { lock, engine, rest };
+  const given = quiet(rest());
+  return { lock, engine, rest: () => given };
 }
 
 async function lockedWheel(files: Files, base: string, { name, file_name, sha256 }: LockedPackage): Promise<Uint8Array> {

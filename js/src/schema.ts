@@ -1,4 +1,5 @@
 import { SHORT_SCHEMAS, type MechanismOptions } from "./mechanisms.gen.js";
+import type { Json } from "./types.js";
 
 export { FUNCTIONS } from "./mechanisms.gen.js";
 export type * from "./mechanisms.gen.js";
@@ -13,16 +14,24 @@ type Spelled<T> = { [N in keyof T as Snake<N & string>]: T[N] };
 /** Options of a mechanism, in JavaScript's spelling (`numHeads`) or in Python's (`num_heads`). */
 export type CreateOptions<K extends MechanismKey> = MechanismOptions[K] | Spelled<MechanismOptions[K]>;
 
+/** A mechanism inside another: an expert of a mixture, for example. */
+export type MechanismConfig = { [K in MechanismKey]: {
+  key: K;
+  dim: number;
+  options?: Omit<MechanismOptions[K], "dim"> | Omit<Spelled<MechanismOptions[K]>, "dim">;
+  version?: number;
+} }[MechanismKey];
+
 /** JSON schema of a mechanism's options. */
 export interface Schema {
   $schema: string;
   title: string;
   description: string;
   type: "object";
-  properties: Record<string, Record<string, unknown>>;
+  properties: Record<string, Record<string, Json>>;
   required: string[];
   additionalProperties: false;
-  [extension: `x-${string}`]: unknown;
+  [extension: `x-${string}`]: Json;
 }
 
 /** The schemas as Python gives them. */

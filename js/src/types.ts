@@ -1,3 +1,6 @@
+import type { Graph } from "./mechanisms.gen.js";
+import type { Owned } from "./objects.js";
+
 declare global {
   interface SymbolConstructor {
     /** For `await using`; also where TypeScript's library does not have it yet. */
@@ -14,6 +17,8 @@ export interface Progress {
   total: number | undefined;
   /** The file the last bytes belong to. */
   file?: string;
+  /** With the option `snapshot`: "used", "none" (one is made after the start), or why there can be none. */
+  snapshot?: string;
 }
 
 /** Where Python comes from. */
@@ -26,6 +31,10 @@ export interface RuntimeOptions {
   wheelURL?: string;
   /** Whether NumPy's own loops are replaced by SIMD ones; on by default, because this interpreter is ours. */
   accelerate?: boolean;
+  /** Start from a snapshot that an earlier start left behind, and leave one where there is none; needs a vendored `indexURL`. */
+  snapshot?: boolean;
+  /** @internal Only make the snapshot. */
+  make?: boolean;
   /** @internal The wheel that is published with this package; known to the page, not to a copied worker. */
   bundledWheelURL?: string;
 }
@@ -40,18 +49,25 @@ export interface Shaped<T = NumberArray> {
   shape: readonly number[];
 }
 
+/** An array with memory of its own, never shared: `Float32Array<ArrayBuffer>` where TypeScript tells them apart. */
+export type Fresh<T> = T extends { slice(): infer S } ? S : T;
+
 /** A result: always fresh arrays, never anything that must be freed. */
 export interface Matrix<T extends ArrayLike<number> = Float32Array> {
-  data: T;
+  data: Fresh<T>;
   shape: number[];
 }
 
-type Nested<T> = readonly T[] | readonly Nested<T>[];
+/** Rows of these, or rows of rows. */
+export type Nested<T> = readonly T[] | readonly Nested<T>[];
 
 /** Anything a matrix can be given as; a flat array is one row, or rows of the mechanism's `dim`. */
 export type Data = NumberArray | Shaped | Nested<number> | Nested<Float32Array> | Nested<Float64Array> | TensorLike;
 
-/** Boolean masks: true = attend. Float masks are added to the scores. In a `Uint8Array` mask, nonzero is true. */
+/**
+ * Who attends to whom: booleans, whole numbers that are all 0 or 1, or bytes (nonzero = attend). Other plain numbers, float
+ * arrays and tensors of numbers are added to the scores; -Infinity hides.
+ */
 export type Mask = Data | Nested<boolean> | Shaped<readonly boolean[]>;
 
 /** An array that lives in Python's memory. */
@@ -60,8 +76,39 @@ export interface TensorLike {
   free(): Promise<void>;
 }
 
-/** An argument of a function: data, a number, an object in Python, or a mapping of such. */
-export type Input = Data | number | boolean | string | null | object;
+/** Anything that can be handed to Python: data, numbers, text, objects in Python, lists and mappings of such. */
+export type Input =
+  | Data | Mask | number | boolean | string | null | undefined | Owned | AbortSignal
+  | readonly Input[] | { readonly [name: string]: Input };
+
+/** What JSON can hold. */
+export type Json = number | string | boolean | null | Json[] | { [name: string]: Json };
+
+/** Plain attributes of objects. */
+export type Scalar = number | string | boolean | null;
+
+/** Anything that comes back from Python. */
+export type Value = Scalar | Owned | Matrix<Results> | Value[] | { [name: string]: Value };
+type Results = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+
+/** Precision of results. */
+export type Dtype = "float32" | "float64";
+
+/** Floating-point results in the precision that was asked for. */
+export type Numbers<D extends Dtype = "float32"> = Matrix<D extends "float64" ? Float64Array : Float32Array>;
+
+/** What is summed over the last axis: a number for flat arrays, which are one point, an array for rows of them. */
+export type Reduced<X, D extends Dtype, T extends ArrayLike<number> = D extends "float64" ? Float64Array : Float32Array> =
+  [X] extends [NumberArray] ? number : [Extract<X, Nested<NumberArray>>] extends [never] ? Matrix<T> | number : Matrix<T>;
+
+/** Index and weight of every choice, by falling weight; for rows of queries one list each. */
+export type Ranked<X> = X extends Nested<NumberArray> ? [number, number][][] : [number, number][] | [number, number][][];
+
+/** Changes the scores (…, M, N) before their softmax; gives as many numbers in the same order. */
+export type ScoreMod = (scores: Matrix) => ArrayLike<number> & NumberArray | Promise<ArrayLike<number> & NumberArray>;
+
+/** Whether losses of samples are averaged, added or left as they are. */
+export type Reduction = "mean" | "sum" | "none";
 
 /** What a mechanism may need to know about the keys: one row per key. */
 export interface Metadata {
@@ -119,10 +166,13 @@ export interface NamedEdges extends Omit<EdgeGraphParts, "numNodes"> {
   numNodes?: number;
 }
 
+/** A graph as an argument. */
+export type GraphData = CsrGraph | EdgeGraph | Graph;
+
 /** Everything a graph can be made of; text and bytes are those of a file, whose start tells its format. */
 export type GraphInput = CsrGraph | EdgeGraph | NamedEdges | LinkedGraph | string | Uint8Array;
 
-export interface CallOptions {
+export interface CallOptions<D extends Dtype = Dtype> {
   signal?: AbortSignal | undefined;
   /** Milliseconds until the call is given up. */
   timeout?: number | undefined;
@@ -131,5 +181,5 @@ export interface CallOptions {
   /** For drags and keystrokes: of such calls of the same method that wait, only the newest stays; the others reject as aborted. */
   latest?: boolean | undefined;
   /** "float64" keeps double precision in the results. */
-  dtype?: "float32" | "float64" | undefined;
+  dtype?: D | undefined;
 }

@@ -3,11 +3,14 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:f
 import { basename, dirname, join, resolve } from "node:path";
 import { AttentionError } from "./errors.js";
 import { CDN, npmPyodide, PYODIDE_VERSION, versionIn } from "./runtime.js";
+import { SNAPSHOTS } from "./keep.js";
+import { patchLoader } from "./patch.js";
 import { precompile } from "./precompile.js";
 import { VERSION } from "./version.js";
 
 /** The parts of Pyodide that are needed; its consoles, maps and types are not. */
-const RUNTIME = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
+const LOADER = "pyodide.asm.mjs";
+const RUNTIME = ["pyodide.mjs", LOADER, "pyodide.asm.wasm", "python_stdlib.zip"];
 const LOCK = "pyodide-lock.json";
 /** The hashes of a folder's files, by name: what says that a folder is ours, and which of its files. */
 const MANIFEST = "sha256.json";
@@ -41,7 +44,12 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
     log(`${name} (${(data.length / 1e6).toFixed(1)} MB)`);
   };
   try {
-    for (const name of RUNTIME) await put(name, await take(source, name, undefined));
+    for (const name of RUNTIME) {
+      const data = await take(source, name, undefined);
+      const patched = name === LOADER ? patchLoader(data, sha256) : undefined;
+      if (patched !== undefined) await put(SNAPSHOTS, new Uint8Array(await readFile(new URL("./snapshot.js", import.meta.url))));
+      await put(name, patched ?? data);
+    }
     const numpy = lock.packages["numpy"];
     if (numpy === undefined) throw problem("the lock file does not know numpy");
     await put(numpy.file_name, await take(source, numpy.file_name, numpy.sha256));
@@ -62,7 +70,7 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
     for (const name of ["python_stdlib.zip", numpy.file_name, file]) archives[name] = new Uint8Array(await readFile(join(draft, name)));
     for (const [name, data] of Object.entries(await precompile(draft, archives))) await put(name, data);
     for (const entry of Object.values(lock.packages)) entry.sha256 = hashes[entry.file_name]!;
-    lock["files"] = Object.fromEntries(RUNTIME.map((name) => [name, sizes[name]]));
+    lock["files"] = Object.fromEntries([...RUNTIME, SNAPSHOTS].flatMap((name) => (name in sizes ? [[name, sizes[name]]] : [])));
     await put(LOCK, new TextEncoder().encode(JSON.stringify(lock)));
     await put("worker.js", new Uint8Array(await readFile(new URL("./worker.js", import.meta.url))));
     await writeFile(join(draft, MANIFEST), `${JSON.stringify(hashes, null, 2)}\n`);

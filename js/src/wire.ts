@@ -116,7 +116,6 @@ class Encoder {
     if (name === "Float16Array") return this.push(Float32Array.from(x as unknown as ArrayLike<number>), "f4", shape);
     let code = name === undefined ? undefined : CODES.get(name);
     if (code === undefined) throw invalid(path, "expected an array of numbers, got a DataView");
-    if (mask && code !== "u1" && !code.startsWith("f")) throw invalid(path, "expected booleans, floats or a Uint8Array");
     if (mask && code === "u1") code = "b1";
     return this.push(x as TypedArray, code, shape);
   }
@@ -206,7 +205,7 @@ function fill(
 
 /** Positional arguments: never taken for a row of numbers, each with the name that errors call it by. */
 export class Args {
-  constructor(readonly values: unknown[], readonly names: readonly string[] = []) {}
+  constructor(readonly values: readonly unknown[], readonly names: readonly string[] = []) {}
 }
 
 export interface RequestOptions {

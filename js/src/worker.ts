@@ -2,6 +2,7 @@ import { AttentionError, reason } from "./errors.js";
 import { Host } from "./host.js";
 import { isNode, nodeModule } from "./platform.js";
 import type { FromWorker, ToWorker } from "./channel.js";
+import { makeSnapshot } from "./runtime.js";
 import { buffersOf } from "./wire.js";
 
 /** The worker's side: start the interpreter, answer requests one after the other. */
@@ -39,6 +40,10 @@ function serve({ post, listen }: Endpoint): void {
       });
     }
     try {
+      if (message.options.make) {
+        await makeSnapshot(message.options);
+        return post({ type: "started", started: "" }, []);
+      }
       host = await Host.start(message.options, (progress) => post({ type: "progress", progress }, []));
       interrupt = message.interrupt;
       if (interrupt !== undefined) host.interruptBy(interrupt);

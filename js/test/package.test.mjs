@@ -1,4 +1,4 @@
-// The published package: what is in it, its types, its command line, and pages built by the usual tools in Chromium.
+// The published package: what is in it, its command line, and pages built by the usual tools in Chromium.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -46,23 +46,6 @@ describe("the package", () => {
     assert.equal(lint.status, 0, lint.stdout + lint.stderr);
     const types = spawnSync(bin("attw"), [tarball, "--profile", "esm-only", "--exclude-entrypoints", "./graphattend.whl"], { encoding: "utf8" });
     assert.equal(types.status, 0, types.stdout + types.stderr);
-  });
-
-  it("types: what should compile does, what should not does not", () => {
-    cpSync(join(js, "test", "types.ts"), join(app, "types.mts"));
-    const tsc = spawnSync(bin("tsc"), ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,esnext.disposable",
-      "--exactOptionalPropertyTypes", "types.mts"], { cwd: app, encoding: "utf8" });
-    assert.equal(tsc.status, 0, tsc.stdout);
-  });
-
-  it("types: the README's examples compile, against ES2020 and with the libraries checked", () => {
-    const text = readFileSync(join(js, "README.md"), "utf8");
-    writeFileSync(join(app, "readme.mts"), [...text.matchAll(/^```(?:js|ts)\n(.*?)^```/gms)].map((m) => m[1]).join("\n"));
-    writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ files: ["readme.mts"], compilerOptions: { strict: true, noEmit: true, target: "es2022",
-      lib: ["es2020", "dom"], module: "esnext", moduleResolution: "bundler", skipLibCheck: false, types: [] } }));
-    const tsc = spawnSync(bin("tsc"), ["-p", "."], { cwd: app, encoding: "utf8" });
-    rmSync(join(app, "tsconfig.json"));
-    assert.equal(tsc.status, 0, tsc.stdout);
   });
 
   it("the lock file names no registry", () => {

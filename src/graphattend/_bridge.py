@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ._bridge_calls import OPERATIONS, Kept, attention_method, describe_object, info
+from ._bridge_names import camel, spelled
 from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, places, repeatable
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
 from .mechanisms._base import Attention
@@ -121,13 +122,24 @@ def describe_error(error: Exception) -> dict[str, Any]:
     if isinstance(error, MemoryError) or (isinstance(error, ValueError) and "array is too big" in str(error)):
         out: dict[str, Any] = {"code": "out_of_memory", "message": f"out of memory {error}".strip()}
     elif isinstance(error, AttentionError):
-        out = {"code": error.code, "message": _plain(error.message)}
+        out = {"code": error.code, "message": spelled(_plain(error.message))}
         out |= {"argument": _plain(error.argument), "expected": _plain(error.expected), "actual": _plain(error.actual)}
+        out |= {name: _spelled(value) for name, value in out.items() if name in ("argument", "expected")}
+        name = error.actual
+        if isinstance(name, str) and str(error.argument).rpartition(".")[2] == name:  # a name that does not exist
+            out |= {"argument": camel(out["argument"]), "actual": camel(out["actual"])}
+            out["message"] = out["message"].replace(_plain(name), out["actual"])
         if isinstance(error, OutOfBoundsError):
             out |= {"index": error.index, "length": error.length}
     else:
         out = {"code": "internal_error", "message": _plain(f"{type(error).__name__}: {error}")}
     return out | {"traceback": "".join(traceback.format_exception(error))[-8000:]}
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_spelled(x) for x in value]
+    return spelled(value) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:
@@ -202,6 +214,8 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
 
 #: dtypes as JavaScript gets them; float64 is narrowed unless it was asked for.
 _OUT = {"f8": "f4", "f2": "f4", "i8": "i4", "u8": "i4", "b1": "u1"}
+#: The same where double precision was asked for.
+_DOUBLE = _OUT | {"f8": "f8", "f4": "f8", "f2": "f8"}
 
 
 #: Names of dtypes as in DTYPES; looked up, because NumPy makes the text anew every time.
@@ -237,8 +251,7 @@ class _Encoder:
 
     def _array(self, x: np.ndarray) -> Any:
         code = _code(x.dtype)
-        if not (self.double and code == "f8"):
-            code = _OUT.get(code, code)
+        code = _DOUBLE.get(code, code) if self.double else _OUT.get(code, code)
         if x.dtype is not DTYPES.get(code) or not x.flags.c_contiguous:
             x = np.ascontiguousarray(x, dtype=code)
         _alive.append(x)

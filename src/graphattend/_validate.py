@@ -104,12 +104,16 @@ def set_finite_test(test: Callable[[np.ndarray], bool | None] | None) -> None:
     _finite_test = test
 
 
-def all_finite(x: np.ndarray) -> bool:
-    """Whether there is no NaN and no infinity in `x`."""
-    if _finite_test is not None:
-        answer = _finite_test(x)
-        if answer is not None:
-            return answer
+def all_finite(*arrays: np.ndarray) -> bool:
+    """Whether there is no NaN and no infinity in any of the arrays."""
+    for x in arrays:
+        answer = None if _finite_test is None else _finite_test(x)
+        if not (_is_finite(x) if answer is None else answer):
+            return False
+    return True
+
+
+def _is_finite(x: np.ndarray) -> bool:
     # A sum of squares is finite only if every term is; it may overflow, so a non-finite one is looked at closely.
     if x.flags.c_contiguous:
         flat = x.reshape(-1)
@@ -121,8 +125,7 @@ def all_finite(x: np.ndarray) -> bool:
 
 def check_finite(x: np.ndarray, argument: str) -> None:
     """Refuse NaN and infinity."""
-    # The test itself first: a call of `all_finite` for each array would cost more than the test of a small one.
-    if (_finite_test is not None and _finite_test(x)) or all_finite(x):
+    if all_finite(x):
         return
     bad = ~np.isfinite(x)
     where = tuple(int(i) for i in np.argwhere(bad)[0])

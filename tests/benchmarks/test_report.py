@@ -30,8 +30,9 @@ def results():
             "query-1000": {"native": {"graphattend": [80_000.0, 20_000.0]}, "chromium": query},
             "gemm-512": {"native": {}, "chromium": product},
             "mechanism:moe": {"native": {"graphattend": [12_345.0]}, "chromium": {"graphattend": [6_000.0]}},
+            "float64:flash": {"native": {}, "chromium": {"graphattend": [20_000.0], "float32": [40_000.0]}},
         },
-        "flops": {"query-1000": 512_000.0, "gemm-512": 2.0 * 512**3, "mechanism:moe": 0.0},
+        "flops": {"query-1000": 512_000.0, "gemm-512": 2.0 * 512**3, "mechanism:moe": 0.0, "float64:flash": 0.0},
         "load": 1.0,
         "cores": 2,
         "accelerate": {"chromium": {"exp f32 1e6": 3.9}},
@@ -65,6 +66,8 @@ def test_targets_are_met_missed_or_not_measured(results):
     assert found["accelerate_numpy(): tanh f32 1e6"].met is None
     assert found["flash at N = 10 000, extra memory"].met is False
     assert found["kernel payload, gzipped"].met is True
+    assert found["float64 against float32, flash, 1 query"].measured == "2 times as slow"
+    assert found["float64 against float32, flash, 1 query"].met is True
 
 
 def test_operations_a_second_are_scaled_by_the_peak_loop(results):

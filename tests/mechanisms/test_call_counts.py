@@ -16,8 +16,8 @@ SOURCE = str(Path(ga.__file__).parent)
 OPERATIONS = tuple(str(Path(SOURCE, "simd", name)) for name in ("numpy_ops.py", "kernel_ops.py"))
 #: Calls over 16 keys of the class's own example, at most: of one whole forward pass, and before its first array
 #: operation.
-WHOLE = {"manifold": 120, "scaled_dot_product": 31, "moe": 132, "learned_routing": 112}
-BEFORE = {"scaled_dot_product": 20, "moe": 45}
+WHOLE = {"manifold": 120}
+BEFORE = {"scaled_dot_product": 20, "moe": 45, "learned_routing": 30}
 
 
 def own_calls(call):
@@ -57,4 +57,5 @@ def test_few_calls(key):
 @pytest.mark.parametrize("key", BEFORE)
 def test_few_calls_before_the_first_array_operation(key):
     files = calls_of_example(key)
-    assert next(i for i, file in enumerate(files) if file in OPERATIONS) <= BEFORE[key]
+    # A kernel that is called directly is no Python function: then all calls come before it.
+    assert next((i for i, file in enumerate(files) if file in OPERATIONS), len(files)) <= BEFORE[key]

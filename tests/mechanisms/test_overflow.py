@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend import _range, simd
+from graphattend import _float64_fallback, simd
 from graphattend.mechanisms import mechanism_class
 
 
@@ -12,7 +12,7 @@ from graphattend.mechanisms import mechanism_class
 def flags(request, monkeypatch):
     """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
     if request.param == "no flags":
-        monkeypatch.setattr(_range, "FLAGS", False)
+        monkeypatch.setattr(_float64_fallback, "FLAGS", False)
 
 
 def _case(key, scale, dtype, sign=1):

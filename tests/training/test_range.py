@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend import _range
+from graphattend import _float64_fallback
 
 T = ga.training
 
@@ -13,7 +13,7 @@ T = ga.training
 def flags(request, monkeypatch):
     """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
     if request.param == "no flags":
-        monkeypatch.setattr(_range, "FLAGS", False)
+        monkeypatch.setattr(_float64_fallback, "FLAGS", False)
 
 
 LOSSES = {

@@ -45,7 +45,7 @@ export class Engine {
   }
 
   private async analyze({ content, suffix, name }: GraphFile, more: object): Promise<Found> {
-    return (await this.ga.call("analysis.analyzeFile", content, { suffix, name, ...more })) as Found;
+    return (await this.ga.call("analysis.analyzeFile", content, { suffix, name, ...more })) as unknown as Found;
   }
 
   async picture(graph: GraphFile, mechanism: string, options: Options): Promise<Picture> {

@@ -12,6 +12,8 @@ export interface AttentionOptions {
   isCausal?: boolean;
   /** Factor of the scores; 1/√D by default. */
   scale?: number | null;
+  /** Squash scores to ±softcap by softcap · tanh(score / softcap). */
+  softcap?: number | null;
   /** Grouped queries: (..., H, M, D) over keys (..., H_kv, N, D), head h using key head h // (H / H_kv). */
   enableGqa?: boolean;
   /** Also return the weights (..., M, N); the package's mechanisms call it `needWeights`. */
@@ -22,7 +24,7 @@ export interface AttentionOptions {
   /** Also return the log-sum-exp of the scores (..., M); -Infinity where nothing is attended. */
   returnLse?: boolean;
 }
-const OPTIONS = ["attnMask", "isCausal", "scale", "enableGqa", "returnWeights", "needWeights", "returnLse", "out"] as const;
+const OPTIONS = ["attnMask", "isCausal", "scale", "softcap", "enableGqa", "returnWeights", "needWeights", "returnLse", "out"] as const;
 
 interface Call extends Rows {
   single: boolean;
@@ -61,6 +63,7 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, g
   const weights = [o.returnWeights, o.needWeights].some((x, i) => x !== undefined && check.flag(x, i === 0 ? "return_weights" : "need_weights"));
   const lse = o.returnLse !== undefined && check.flag(o.returnLse, "return_lse");
   const scale = o.scale === undefined ? tail(q, 1) ** -0.5 : check.number(o.scale, "scale");
+  const softcap = o.softcap === undefined ? undefined : check.number(o.softcap, "softcap", { above: 0 });
   let mask: Block | null = null;
   let maskShape: readonly number[] | null = null;
   let fitted: readonly number[] | null = null;
@@ -75,7 +78,7 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, g
       mask = memory.view(mask, [...mask.shape.slice(0, -3), ...axis, tail(mask, 2), tail(mask, 1)]);
     }
   }
-  return { q, k, v, mask, causal, scale, lead, single, groups, shapes, maskShape, fitted, weights, lse, out: o.out };
+  return { q, k, v, mask, causal, scale, softcap, lead, single, groups, shapes, maskShape, fitted, weights, lse, out: o.out };
 }
 
 function groupsOf(q: Block, k: Block, v: Block): number {
@@ -115,7 +118,7 @@ function logSumExp(memory: Memory, call: Call, known: Block | null): Float32Arra
   if (stats === null) { // the weights were made step by step
     const scores = memory.room([...call.lead, tail(call.q, 2), tail(call.k, 2)]);
     memory.must("matmul", call.q, call.k, scores, 2);
-    memory.must("mask_scores", scores, call.mask, call.causal, call.scale);
+    memory.must("mask_scores", scores, call.mask, call.causal, call.scale, call.softcap ?? null);
     const [rows, n] = [scores.size / tail(call.k, 2), tail(call.k, 2)];
     stats = memory.room([rows, 2]);
     for (let i = 0; i < rows; i++) {

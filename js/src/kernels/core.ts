@@ -14,6 +14,8 @@ export interface Rows {
   mask: Block | null;
   causal: boolean;
   scale: number;
+  /** Scores are squashed to ± this. */
+  softcap?: number | undefined;
   /** What broadcasting makes of the leading axes. */
   lead: readonly number[];
 }
@@ -69,9 +71,9 @@ function fused(memory: Memory, { q, k, v, mask, causal, scale, lead }: Rows, nam
 
 /** From scores to the output, step by step. Hidden keys contribute nothing, whatever they hold. */
 export function mix(memory: Memory, scores: Block, rows: Omit<Rows, "lead">, name: string, to?: Block): Result & { weights: Block } {
-  const { q, k, v, mask, causal, scale } = rows;
+  const { q, k, v, mask, causal, scale, softcap = null } = rows;
   const plain = isFinite(memory, scores);
-  memory.must("mask_scores", scores, mask, causal, scale);
+  memory.must("mask_scores", scores, mask, causal, scale, softcap);
   const weights = memory.room(scores.shape);
   memory.must("softmax", scores, weights);
   const out = to ?? memory.room([...scores.shape.slice(0, -1), tail(v, 1)]);
@@ -84,7 +86,7 @@ export function mix(memory: Memory, scores: Block, rows: Omit<Rows, "lead">, nam
 
 /** Attention of rows, with the weights or with the statistics that `attendPullback` needs. */
 export function attend(memory: Memory, rows: Rows, name: string, want: Want = {}): Result {
-  const done = want.weights === true ? null : fused(memory, rows, name, want);
+  const done = want.weights === true || rows.softcap !== undefined ? null : fused(memory, rows, name, want);
   if (done !== null) return done;
   const scores = memory.room([...rows.lead, tail(rows.q, 2), tail(rows.k, 2)]);
   memory.must("matmul", rows.q, rows.k, scores, 2);
@@ -114,7 +116,7 @@ export interface Gradients {
  * gradient `g` (..., M, E) of its output.
  */
 export function attendPullback(memory: Memory, rows: Rows, { out, stats, weights, careful }: Result, g: Block): Gradients {
-  const { q, k, v, mask, causal, scale, lead } = rows;
+  const { q, k, v, mask, causal, scale, softcap, lead } = rows;
   const [m, d, n, e] = [tail(q, 2), tail(q, 1), tail(k, 2), tail(v, 1)];
   const [dq, dk, dv] = [memory.room([...lead, m, d]), memory.room([...lead, n, d]), memory.room([...lead, n, e])];
   if (weights === null && stats !== null) {
@@ -129,6 +131,14 @@ export function attendPullback(memory: Memory, rows: Rows, { out, stats, weights
   const scaled = memory.room(gs.shape);
   const [from, to] = [gs.data >> 2, scaled.data >> 2];
   for (let i = 0; i < gs.size; i++) memory.f32[to + i] = memory.f32[from + i]! * scale;
+  if (softcap !== undefined) {
+    const scores = memory.room(gs.shape);
+    memory.must("matmul", q, k, scores, 2);
+    memory.must("mask_scores", scores, null, false, scale, softcap);
+    const at = scores.data >> 2;
+    // Hidden scores may be NaN; their gradient is 0.
+    for (let i = 0; i < gs.size; i++) if (memory.f32[to + i] !== 0) memory.f32[to + i]! *= 1 - (memory.f32[at + i]! / softcap) ** 2;
+  }
   if (careful) {
     memory.must("sum_of_seen", scaled, k, dq, false);
     memory.must("sum_of_seen", scaled, q, dk, true);

@@ -1,5 +1,5 @@
 import { invalid } from "../errors.js";
-import { attend, attendPullback, cotangent, fitMask, isFinite, leadOf, matrixOf, remember, tail, unbroadcast, type Result, type Rows } from "./core.js";
+import { attend, attendPullback, cotangent, fitMask, isFinite, leadOf, matrixOf, mix, remember, tail, unbroadcast, type Result, type Rows } from "./core.js";
 import { rowMajor, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
@@ -218,14 +218,45 @@ function forward(memory: Memory, { x, p, heads, mask, lead }: Call, want: { weig
   return { rows, result, mixed, out: linear(memory, mixed, p.wO, p.bO) };
 }
 
-/** A few queries without projecting the keys and values, where that costs less; null where it does not apply. */
-function folded(memory: Memory, { x: { q, k, v }, p, heads, mask, lead }: Call): Block | null {
-  if (mask !== null || lead.length > 0 || p.wV.shape[1] !== p.wQ.shape[1]) return null;
+function fully(memory: Memory, call: Call): { out: Block; weights: Block | null } {
+  const { out, result } = forward(memory, call, { weights: call.needWeights });
+  return { out, weights: result.weights };
+}
+
+/** Whether folding the projections of keys and values into the queries costs fewer multiply-adds. */
+function folds({ x: { q, k, v }, p, heads, mask, lead }: Call): boolean {
+  if (mask !== null || lead.length > 0 || p.wV.shape[1] !== p.wQ.shape[1]) return false;
   const [m, n, d, both] = [tail(q, 2), tail(k, 2), p.wQ.shape[1]!, tail(k, 1) + tail(v, 1)];
-  if (m * heads * n * both > n * both * d + 2 * m * n * d) return null;
-  const out = memory.room([m, p.wO.shape[1]!]);
-  const finite = memory.call("heads", q, k, v, p.wQ, p.wK, p.wV, p.wO, p.bQ ?? null, p.bV ?? null, p.bO ?? null, out, heads, (d / heads) ** -0.5);
+  return m * heads * n * both <= n * both * d + 2 * m * n * d;
+}
+
+/** A few queries in one kernel, without projecting the keys and values; null where something is not finite. */
+function folded(memory: Memory, { x: { q, k, v }, p, heads }: Call): Block | null {
+  const out = memory.room([tail(q, 2), p.wO.shape[1]!]);
+  const scale = (p.wQ.shape[1]! / heads) ** -0.5;
+  const finite = memory.call("heads", q, k, v, p.wQ, p.wK, p.wV, p.wO, p.bQ ?? null, p.bV ?? null, p.bO ?? null, out, heads, scale);
   return finite === true ? out : null;
+}
+
+/** The same step by step, for the weights: each head's query is taken to the raw keys, and the average of the raw values is projected. */
+function foldedWithWeights(memory: Memory, { x: { q, k, v }, p, heads }: Call): { out: Block; weights: Block } | null {
+  if (!isFinite(memory, q, k, v)) return null;
+  const [m, n, d] = [tail(q, 2), tail(k, 2), p.wQ.shape[1]!];
+  const width = d / heads;
+  const columns = (w: Block): Block => memory.view(w, [heads, w.shape[0]!, width], [width, d, 1]);
+  const keyed = memory.room([heads, m, tail(k, 1)]);
+  memory.must("matmul", splitHeads(memory, linear(memory, q, p.wQ, p.bQ), heads), columns(p.wK), keyed, 2);
+  const scores = memory.room([heads, m, n]);
+  // The bias of the keys adds the same to all scores of a row.
+  memory.must("matmul", memory.view(keyed, [heads * m, tail(k, 1)]), k, memory.view(scores, [heads * m, n]), 2);
+  const average = memory.room([heads, m, tail(v, 1)]);
+  const wide = memory.view(v, [1, n, tail(v, 1)]);
+  const rows = { q: keyed, k, v: wide, mask: null, causal: false, scale: width ** -0.5 };
+  const { weights } = mix(memory, scores, rows, NAME, average);
+  const mixed = memory.room([m, d]);
+  memory.must("matmul", average, columns(p.wV), splitHeads(memory, mixed, heads), 0);
+  if (p.bV !== undefined) memory.must("accumulate", memory.view(p.bV, [m, d], [0, 1]), mixed);
+  return { out: linear(memory, mixed, p.wO, p.bO), weights };
 }
 
 const outer = ({ lead, single, x }: Call, ...last: readonly number[]): number[] => (single ? [...lead, ...last] : [...lead, tail(x.q, 2), ...last]);
@@ -233,9 +264,11 @@ const outer = ({ lead, single, x }: Call, ...last: readonly number[]): number[] 
 export function multiHead(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given: MultiHeadOptions): Matrix | Attended {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, parameters, given);
-    const few = call.needWeights ? null : folded(memory, call);
-    if (few !== null) return matrixOf(memory, few, outer(call, tail(few, 1)));
-    const { out, result: { weights } } = forward(memory, call, { weights: call.needWeights });
+    const few = folds(call);
+    const once = few && !call.needWeights ? folded(memory, call) : null;
+    if (once !== null) return matrixOf(memory, once, outer(call, tail(once, 1)));
+    const inSteps = few && call.needWeights ? foldedWithWeights(memory, call) : null;
+    const { out, weights } = inSteps ?? fully(memory, call);
     const output = matrixOf(memory, out, outer(call, tail(out, 1)));
     if (!call.needWeights) return output;
     const shape = [...call.lead, call.heads, ...(call.single ? [] : [tail(call.x.q, 2)]), tail(call.x.k, 2)];

@@ -1,5 +1,5 @@
 import { AttentionError } from "../errors.js";
-import { ENTRIES, type Entry, type Operands } from "./entries.js";
+import { ENTRIES } from "./entries.gen.js";
 
 export type Kind = "bool" | "int8" | "int32" | "int64" | "float32" | "float64";
 /** NumPy's letters for the dtypes, and bytes per number. */
@@ -9,7 +9,6 @@ const ITEM: Record<Kind, number> = { bool: 1, int8: 1, int32: 4, int64: 8, float
 const MOST_BYTES = 2 ** 31;
 const PAGE = 65536;
 const ALIGNMENT = 64;
-const MOST_OPERANDS = 16;
 const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
 export const sizeOf = (shape: readonly number[]): number => {
@@ -46,23 +45,24 @@ export function rowMajor(shape: readonly number[]): number[] {
 
 interface Host {
   memory: WebAssembly.Memory;
-  __heap_base?: WebAssembly.Global;
+  arguments(): number;
   array_axes(): number;
   array_bytes(): number;
   begin(end: number): void;
   describe(array: number, kind: number, data: number, ndim: number): void;
-  failure(): number;
   kind_of(letter: number): number;
   most_axes(): number;
-  none(): number;
-  number_bytes(): number;
-  number_value(): number;
-  out_of_memory(): number;
-  setup(): number;
-  truth(value: number): number;
+  numbers(): number;
+  problem(): number;
 }
+
+export type Entry = keyof typeof ENTRIES;
+type Each<Names extends readonly string[], T> = { readonly [I in keyof Names]: Names[I] extends `${string}?` ? T | null : T };
 type Operand = Block | number | boolean;
-type Kernel = (self: number, args: number, count: number) => number;
+/** What a call of this entry point takes: as many operands as are declared, null where it is allowed. */
+export type Operands<E extends Entry> = Each<(typeof ENTRIES)[E], Operand>;
+/** How a kernel answers: it does not apply, it is done, something was not finite, shapes contradict each other. */
+const [DECLINED, DONE, NOT_FINITE, WRONG] = [0, 1, 2, 3];
 
 /**
  * The module's memory: below `base` what was made to stay, above it the arena, which every call takes from and gives
@@ -74,18 +74,14 @@ export class Memory {
   i32!: Int32Array;
   u8!: Uint8Array;
   private readonly host: Host;
-  private readonly kernels: Record<Entry, Kernel>;
+  private readonly kernels: Record<Entry, () => number>;
   private readonly kinds: Record<Kind, number>;
   private readonly axes: number;
   private readonly descriptor: number;
-  private readonly numbers: number;
-  private readonly numberBytes: number;
-  private readonly numberValue: number;
   private readonly mostAxes: number;
-  private readonly none: number;
-  private readonly true: number;
-  private readonly false: number;
+  /** Where the arguments of a call go. */
   private readonly args: number;
+  private readonly numbers: number;
   private base: number;
   private top: number;
   private depth = 0;
@@ -95,22 +91,15 @@ export class Memory {
 
   constructor(instance: WebAssembly.Instance) {
     const host = this.host = instance.exports as unknown as Host;
-    this.kernels = Object.fromEntries(Object.keys(ENTRIES).map((name) => [name, instance.exports[`kernel_${name}`]])) as Record<Entry, Kernel>;
+    this.kernels = Object.fromEntries(Object.keys(ENTRIES).map((name) => [name, instance.exports[`call_${name}`]])) as Record<Entry, () => number>;
     this.refresh();
-    if (host.setup() !== 1) throw new AttentionError("internal_error", this.text(host.failure()));
     this.kinds = Object.fromEntries(Object.entries(LETTERS).map(([kind, letter]) => [kind, host.kind_of(letter.charCodeAt(0))])) as Record<Kind, number>;
     this.axes = host.array_axes();
     this.descriptor = align(host.array_bytes());
-    this.numberBytes = host.number_bytes();
-    this.numberValue = host.number_value();
     this.mostAxes = host.most_axes();
-    this.none = host.none();
-    this.true = host.truth(1);
-    this.false = host.truth(0);
-    this.args = align(host.memory.buffer.byteLength); // the module's own data end below this
-    this.numbers = this.args + 4 * MOST_OPERANDS;
-    this.base = this.top = align(this.numbers + this.numberBytes * MOST_OPERANDS);
-    this.ensure(this.base);
+    this.args = host.arguments();
+    this.numbers = host.numbers();
+    this.base = this.top = align(host.memory.buffer.byteLength); // the module's own data end below this
   }
 
   /** Bytes that tensors and graphs hold, and bytes of the memory. */
@@ -251,31 +240,32 @@ export class Memory {
     this.base = this.top = last[0];
   }
 
-  /** Call a kernel: true or false as it answers, null where it does not apply. */
-  call<E extends Entry>(entry: E, ...operands: Operands<E, Operand>): boolean | null {
+  /** @internal Call a kernel: true or false as all was finite or not, null where it does not apply. */
+  call<E extends Entry>(entry: E, ...operands: Operands<E>): boolean | null {
     const { i32, f64 } = this;
     const slot = this.args >> 2;
+    const number = this.numbers >> 3;
     for (let i = 0; i < operands.length; i++) {
       const x = operands[i] as Operand | null;
       if (x instanceof Block) i32[slot + i] = x.at;
-      else if (typeof x === "number") {
-        const number = this.numbers + i * this.numberBytes;
-        f64[(number + this.numberValue) >> 3] = x;
-        i32[slot + i] = number;
-      } else i32[slot + i] = x === true ? this.true : x === false ? this.false : this.none;
+      else if (x === null) i32[slot + i] = 0;
+      else {
+        i32[slot + i] = 1;
+        f64[number + i] = Number(x);
+      }
     }
     this.host.begin(this.top);
-    const answer = this.kernels[entry](0, this.args, operands.length);
+    const status = this.kernels[entry]();
     this.refresh();
-    if (answer === this.true) return true;
-    if (answer === this.false) return false;
-    if (answer === this.none) return null;
-    const message = `${entry}: ${this.text(this.host.failure())}`;
-    throw new AttentionError(this.host.out_of_memory() === 1 ? "out_of_memory" : "internal_error", message);
+    if (status === DONE) return true;
+    if (status === NOT_FINITE) return false;
+    if (status === DECLINED) return null;
+    if (status === WRONG) throw new AttentionError("internal_error", this.text(this.host.problem()));
+    throw new AttentionError("out_of_memory", `${entry}: out of memory`);
   }
 
-  /** A call that has to apply. */
-  must<E extends Entry>(entry: E, ...operands: Operands<E, Operand>): boolean {
+  /** @internal A call that has to apply. */
+  must<E extends Entry>(entry: E, ...operands: Operands<E>): boolean {
     const answer = this.call(entry, ...operands);
     if (answer === null) throw new AttentionError("internal_error", `${entry}: declined`);
     return answer;
@@ -284,7 +274,11 @@ export class Memory {
   /** A copy of the numbers of a block that lies row by row. */
   read(block: Block): Float32Array {
     const from = block.data >> 2;
-    return this.f32.slice(from, from + block.size);
+    try {
+      return this.f32.slice(from, from + block.size);
+    } catch (error) {
+      throw new AttentionError("out_of_memory", `out of memory: a result of ${4 * block.size} bytes`, { cause: error });
+    }
   }
 
   private text(at: number): string {

@@ -91,7 +91,7 @@ class Quantizer(Codec):
 
     key: ClassVar[str] = "quantizer"
 
-    bits: int = 8
+    bits: Literal[4, 8] = 8
     symmetric: bool = True
     granularity: Literal["tensor", "row", "group"] = "tensor"
     group_size: int | None = None

@@ -1,6 +1,7 @@
 """Which mechanism suits a graph: tasks, small networks, baselines and measures."""
 
 from .baselines import BASELINES
+from .files import evaluate_file
 from .metrics import (
     accuracy,
     average_precision,
@@ -25,6 +26,7 @@ __all__ = [
     "accuracy",
     "average_precision",
     "evaluate",
+    "evaluate_file",
     "fit",
     "hits_at",
     "jensen_shannon",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_bool,
     as_float,
@@ -24,7 +25,6 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
-from ._widening import widening
 from .hidden import pairs_to_watch, sum_of_seen, without_unseen
 from .softmax import masked_softmax, softmax_pullback
 
@@ -165,7 +165,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
     return apply(s).astype(s.dtype, copy=False), pull
 
 
-@widening
+@float64_fallback
 def _sdpa_vjp(
     query: Any,
     key: Any,

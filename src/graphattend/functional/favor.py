@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import as_bool, as_float, as_int, as_number, as_rng, check_length, check_ndim, check_nonempty
 from .._vjp import differentiable
-from ._widening import widening
 
 #: Up to this bound of the exponents float32 holds output and gradients to 1e-5: it rounds off less than 6e-8 of it.
 _SINGLE_REACH: Final = 72.0
@@ -132,7 +132,7 @@ def check_projection(x: np.ndarray, projection: Any) -> Directions:
     return Directions.of(w)
 
 
-@widening
+@float64_fallback
 def _favor_vjp(
     x: Any, projection: Any, *, is_query: bool, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -191,7 +191,7 @@ def _gat_vjp(
     parameters: Mapping[str, Any],
     edge_features: Any = None,
     *,
-    variant: str = "gat",
+    variant: Literal["gat", "gatv2"] = "gat",
     concat: bool = True,
     negative_slope: float = 0.2,
     attn_mask: Any = None,
@@ -202,7 +202,7 @@ def _gat_vjp(
     from ..mechanisms.edge_featured import EdgeFeaturedAttention
 
     as_bool(need_weights, "need_weights")
-    variant = as_choice(variant, "variant", ("gat", "gatv2"))
+    as_choice(variant, "variant", ("gat", "gatv2"))
     as_mapping(parameters, "parameters")
     name = "w" if variant == "gat" else "w_query"
     if name not in parameters:
@@ -249,7 +249,7 @@ def gat_attention(
     parameters: Mapping[str, Any],
     edge_features: Any = None,
     *,
-    variant: str = "gat",
+    variant: Literal["gat", "gatv2"] = "gat",
     concat: bool = True,
     negative_slope: float = 0.2,
     attn_mask: Any = None,

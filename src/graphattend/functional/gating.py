@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import as_float, as_int, check_ndim, check_nonempty
 from .._vjp import differentiable
-from ._widening import widening
 from .softmax import softmax_pullback
 
 
@@ -36,7 +36,7 @@ def _check(logits: Any, k: Any) -> tuple[np.ndarray, int]:
     return x, as_int(k, "k", minimum=1, maximum=x.shape[-1])
 
 
-@widening
+@float64_fallback
 def _top_k_gating_vjp(
     logits: Any, k: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], Callable[..., tuple[np.ndarray, None]]]:
@@ -78,7 +78,7 @@ def top_k_gating(logits: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
     return _top_k_gating_vjp(logits, k)[0]
 
 
-@widening
+@float64_fallback
 def _load_balance_vjp(logits: Any, k: int) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
     x, count = _check(logits, k)
     rows = x.reshape(-1, x.shape[-1])

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from .. import simd
-from .._range import silence
+from .._float64_fallback import silence
 from .._validate import FLOATS, all_finite
 from .._vjp import unbroadcast
 

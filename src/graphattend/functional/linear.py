@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_bool,
     as_floats,
@@ -20,7 +21,6 @@ from .._validate import (
     common_dtype,
 )
 from .._vjp import differentiable, unbroadcast
-from ._widening import widening
 from .favor import Directions, check_projection, exponents, features
 from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
@@ -66,7 +66,9 @@ def attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: b
     fk = simd.exp(hk - top)
     seen = hq + top
     fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
-    out, pull = _ratio((_causal if is_causal else _full)(fq, fk, _with_ones(v)))
+    rows, width, columns = hq.shape[-2], hk.shape[-1], v.shape[-1] + 1
+    few = rows * (width + columns) < width * columns
+    out, pull = _ratio((_causal if is_causal else _square if few else _full)(fq, fk, _with_ones(v)))
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gq, gk, gv = pull(g)
@@ -372,7 +374,7 @@ def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.
     return out, pullback
 
 
-@widening
+@float64_fallback
 def _linear_attention_vjp(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
 ) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_array,
     as_bool,
@@ -27,7 +28,6 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
-from ._widening import widening
 from .attention import fit_mask
 from .hidden import pairs_to_watch, sum_of_seen, without_unseen
 from .softmax import masked_softmax, softmax_pullback
@@ -104,7 +104,7 @@ def _check_parameters(
     return p
 
 
-@widening
+@float64_fallback
 def _multi_head_vjp(
     query: Any,
     key: Any,

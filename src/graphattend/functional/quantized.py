@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
 from .._vjp import differentiable, unbroadcast
 from ..errors import InvalidConfigError
-from ._widening import widening
 from .softmax import softmax_pullback
 
 _PARTS = ("codes", "scale", "zero_point", "group_size")
 
 
-@widening
+@float64_fallback
 def _quantized_attention_vjp(
     query: Any, keys_q8: Any, values: Any
 ) -> tuple[np.ndarray, Callable[[Any], tuple[Any, ...]]]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import all_finite, as_float, as_index, check_ndim
 from .._vjp import differentiable
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
-from ._widening import widening
 
 
 def masked_softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
@@ -48,7 +48,7 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
     return int(axis)
 
 
-@widening
+@float64_fallback
 def _softmax_vjp(x: Any, *, axis: int = -1) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray]]]:
     x = as_float(x, "x")
     check_ndim(x, "x", 1)
@@ -112,7 +112,7 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
     return ptr
 
 
-@widening
+@float64_fallback
 def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
     scores = as_float(scores, "scores")
     check_ndim(scores, "scores", 1)

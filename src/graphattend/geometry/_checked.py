@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._range import silence
+from .._float64_fallback import silence
 from .._validate import (
     all_finite,
     as_float,

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import steady, steady_gradients
 from .._validate import as_float, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
@@ -33,7 +34,6 @@ from ._configured import Configured
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._inputs import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
-from ._overflow import double, steady, steady_gradients
 from ._prepared import Prepared, prepare, use, use_anew
 
 
@@ -301,9 +301,8 @@ class Attention(Configured):
             out, weights, x = self._use_steady(query, keys, values, need_weights=call.need_weights, **given)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-            run = self._run if self.check_finite else partial(apart, self)  # rows may see different rubbish
             out, weights, _ = steady(
-                run, x, call, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
+                self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if x.single:
             out = out[..., 0, :]
@@ -311,6 +310,10 @@ class Attention(Configured):
         return (out, weights) if need_weights else out
 
     __call__ = forward
+
+    def _run_seen(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        """`_run` where rows may see different rubbish."""
+        return self._run(x, call) if self.check_finite else apart(self, x, call)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -354,7 +357,6 @@ class Attention(Configured):
         return steady(
             compute,
             q,
-            widen=lambda q: q.astype(np.float64),
             inputs=(q, prepared.keys),
             dtype=np.result_type(q, prepared.keys),
             finite=self.check_finite,
@@ -404,16 +406,9 @@ class Attention(Configured):
             _, weights, x = self._use_steady(query, keys, None, weights_only=True, **call)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-            run = self._run if self.check_finite else partial(apart, self)
             weighted = Call(need_weights=True)
             _, weights, _ = steady(
-                run,
-                x,
-                weighted,
-                widen=double,
-                inputs=(x.q, x.k),
-                dtype=x.q.dtype,
-                finite=self.check_finite,
+                self._run_seen, x, weighted, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite
             )
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
@@ -456,12 +451,10 @@ class Attention(Configured):
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._run(x, call) if self.check_finite else apart(self, x, call)
+            out, weights, pull = self._run_seen(x, call)
             return out, weights, pull, out.dtype
 
-        out, weights, pull, inner = steady(
-            run, x, widen=double, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite
-        )
+        out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -485,7 +478,7 @@ class Attention(Configured):
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-            return steady_gradients(dtype, lambda: gradients(grad_output, grad_weights), finite=self.check_finite)
+            return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
 
         return out, weights, pullback
 
@@ -538,7 +531,6 @@ class Attention(Configured):
         out, weights, pull = steady(
             lambda arrays: self._attend(graph, arrays[0], arrays[1], arrays[2], call),
             shown,
-            widen=lambda arrays: tuple(None if a is None else a.astype(np.float64) for a in arrays),
             inputs=shown,
             dtype=dtype,
             finite=self.check_finite,
@@ -548,7 +540,7 @@ class Attention(Configured):
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             from ._attend import defaulted
 
-            g = steady_gradients(dtype, lambda: pull(grad_output, grad_weights), finite=self.check_finite)
+            g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
             if shown is given:
                 return g
             return defaulted(g.query, g.keys, g.values, g.parameters, g.metadata, values is None, keys is None)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    all_finite,
     as_bool,
     as_float,
     as_floats,
@@ -133,8 +134,9 @@ def check_inputs(
         if v.shape[-1] != dim and not any_value_width:
             check_length(v, "values", -1, dim, "the mechanism's dim")
     tame = finite and attn_mask is not None and not holds_rubbish(k, v)
-    if finite:
-        for name, x, _ in named[:1] if tame else named:
+    scanned = named[:1] if tame else named
+    if finite and not all_finite(*[x for _, x, _ in scanned]):
+        for name, x, _ in scanned:
             check_finite(x, name)
     if q.dtype != k.dtype or (v is not None and v.dtype != q.dtype):
         q, k, *rest = common_dtype(*[x for _, x, _ in named])

@@ -12,7 +12,6 @@ from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
-from ._hidden import apart
 from ._inputs import Call, Inputs, check_inputs
 
 if TYPE_CHECKING:
@@ -130,8 +129,7 @@ def use_anew(
     """`use` without what was prepared, of keys that hold rubbish: that does not know what this call hides."""
     q = check_query(attn, query, prepared, values)
     x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata)
-    wanted = x._replace(v=None) if weights_only else x
-    out, weights, _ = apart(attn, wanted, Call(need_weights, training, rng))
+    out, weights, _ = attn._run_seen(x._replace(v=None) if weights_only else x, Call(need_weights, training, rng))
     return x, out, weights
 
 

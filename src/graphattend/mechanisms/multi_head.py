@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import steady
 from .._validate import as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
@@ -20,7 +21,6 @@ from ._dot import flash_core, scaled_dot
 from ._gradients import CoreResult, Grads, Params
 from ._inputs import Call, Inputs
 from ._options import divide_heads, option
-from ._overflow import double, steady
 from ._prepared import Prepared
 
 
@@ -229,5 +229,5 @@ class MultiHeadAttention(Attention):
             (q, k, v), _ = self._project(x.q, x.k, x.v, p)
             return (self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :],)
 
-        (out,) = steady(compute, x, widen=double, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        (out,) = steady(compute, x, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -24,51 +24,12 @@ from .._validate import (
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
-from ..graph.search import Navigation, best_first, by_policy
+from ..graph.search import Navigation, best_first, by_estimate
 from ._base import Attention
 from ._budget import reserve
+from ._calibration import Calibration
 from ._gradients import Params
 from ._options import option
-
-
-class Codes(NamedTuple):
-    """What a navigator knows about every vector beforehand; the part of a score that the query does not change.
-
-    Args:
-        keys: (V, r), the vectors by w_key.
-        offsets: (V,), their bias and norm.
-
-    Example:
-        >>> import numpy as np, graphattend as ga
-        >>> ga.RLNavigator(4, rank=2).encode(np.eye(4)).keys.shape
-        (4, 2)
-    """
-
-    keys: np.ndarray
-    offsets: np.ndarray
-
-
-class Calibration(NamedTuple):
-    """What recall each budget reached in searches whose true answers are known; see `RLNavigator.calibrate`.
-
-    Args:
-        budgets: The budgets at which the mean recall rises, ascending.
-        recalls: The mean recall@k with each of them, ascending.
-        k: How many were sought.
-        entry: Node the searches started from.
-
-    Example:
-        >>> import numpy as np, graphattend as ga
-        >>> x = np.arange(6.0)[:, None] * np.ones(2)
-        >>> navigator = ga.RLNavigator(2).calibrate(ga.NeighborGraph.knn(x, 2), x, x, k=1)
-        >>> navigator.calibration.recalls[-1]
-        np.float64(1.0)
-    """
-
-    budgets: np.ndarray
-    recalls: np.ndarray
-    k: int
-    entry: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,10 +37,10 @@ class RLNavigator(Attention):
     """A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.
 
     score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
-    with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r a
-    score costs only r/D of a distance, so `search` can look at many more nodes for the same work; `fitted` takes
-    the principal axes of the vectors, and `train` improves on them by policy gradient. `calibrate` learns which budget
-    reaches which recall; it is dropped where parameters change, and not saved.
+    with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r
+    `search` looks at nodes by r coordinates and measures only the most promising, so it finds more for the same work;
+    `fitted` takes the principal axes of the vectors, and `train` adapts them by policy gradient. `calibrate` learns
+    which budget reaches which recall; it is dropped where parameters change, and not saved.
 
     Parameters: ``w_query, w_key`` (D, r), ``bias`` (D,) and the scalar ``sharpness``.
 
@@ -207,20 +168,22 @@ class RLNavigator(Attention):
             }
         )
 
-    def encode(self, vectors: Any) -> Codes:
-        """What `search` needs to know of the vectors, computed once for many queries.
+    def encode(self, vectors: Any) -> np.ndarray:
+        """The vectors' r coordinates, computed once for many searches.
 
         Args:
             vectors: (V, D).
 
+        Returns:
+            (V, r).
+
         Example:
             >>> import numpy as np, graphattend as ga
-            >>> ga.RLNavigator(2).encode(np.eye(2)).offsets
-            array([-1., -1.])
+            >>> ga.RLNavigator(4, rank=2).encode(np.eye(4)).shape
+            (4, 2)
         """
         x = self._vectors(vectors)
-        p = self._params(x.dtype)
-        return Codes(simd.matmul(x, p["w_key"]), x @ p["bias"] - np.square(x).sum(axis=-1))
+        return simd.matmul(x, self._params(x.dtype)["w_key"])
 
     def search(
         self,
@@ -232,14 +195,19 @@ class RLNavigator(Attention):
         k: int = 10,
         budget: float | None = None,
         recall: float | None = None,
-        codes: Codes | None = None,
+        codes: np.ndarray | None = None,
     ) -> Navigation:
-        """Look for the vectors nearest to the query, walking the graph by the policy.
+        """Look for the vectors nearest to the query, walking the graph by estimates.
 
-        The node of highest score among the known ones is visited next: its distance is evaluated, its neighbours
-        are scored. Work is counted in distance evaluations: a product of r numbers is r/D of one. So each scored
-        neighbour costs r/D, the projection of the query (r products of D numbers) costs r, each visited node 1.
-        Where the projection would take more than half of the budget, the search is `greedy_search`.
+        The node that is estimated to be nearest is visited next: its distance is measured, its neighbours are looked
+        at. The estimate is |q w_query - k w_key|² plus a share of what the measured distance of the node's parent has
+        beyond that, in place of what the score knows of k alone (its bias and norm): near the query, the parent tells
+        more. It is summed a few coordinates at a time, only as far as the order of the visits needs.
+
+        Work is counted in distance evaluations: a product of r numbers is r/D of one. So the projection of the query
+        (r products of D numbers) costs r, each coordinate summed 1/D, each visit 1. Where the projection would take
+        more than half of the budget, the search is `greedy_search`; after `calibrate` it is greedy with those
+        budgets where that found more.
 
         Args:
             graph: A `NeighborGraph` over the vectors.
@@ -261,32 +229,31 @@ class RLNavigator(Attention):
             DimensionMismatchError, NumericalInstabilityError.
         """
         x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
-        if recall is not None:
-            limit = self._budget_for(recall, budget, count, start)
-        if codes is None:
-            codes = self.encode(x) if limit >= 2 * self.width else None
-        elif not isinstance(codes, Codes) or codes.keys.shape != (len(x), self.width):
+        if codes is not None and (not isinstance(codes, np.ndarray) or codes.shape != (len(x), self.width)):
             raise InvalidConfigError("codes: expected encode(vectors) of this navigator", argument="codes")
-        if codes is None or limit < 2 * self.width:
+        known = self.calibration
+        if recall is not None:
+            if budget is not None:
+                raise InvalidConfigError.of("recall", "None beside a budget", recall)
+            if known is None:
+                raise InvalidConfigError.of("recall", "a navigator that calibrate() returned", "none calibrated")
+            limit = known.budget_for(recall, count, start)
+        if known is not None and (known.k, known.entry) == (count, start):
+            greedy = known.is_greedy(limit)
+        else:
+            greedy = limit < 2 * self.width
+        if greedy:
             return best_first(graph, x, q, start, count, limit)
-        keys, offsets = codes
-        # The factor `sharpness` does not change the order unless it is negative.
-        p = self._params(x.dtype)
-        sign = np.sign(p["sharpness"])
-        code = 2 * sign * (q @ p["w_query"])
-        offsets = sign * offsets
-        price, fixed = self.width / self.dim, float(self.width)
-        return by_policy(
-            graph, x, q, start, count, limit, lambda nodes: keys[nodes] @ code + offsets[nodes], price, fixed
-        )
+        return self._walk(graph, x, q, start, count, limit, self.encode(x) if codes is None else codes)
 
     def calibrate(
         self, graph: Any, vectors: Any, queries: Any, *, k: int = 10, entry: int = 0, budget: float = 1000
     ) -> RLNavigator:
         """Measure what recall@k each budget reaches, for `search` with `recall`.
 
-        The true neighbours are found by brute force. One search per query suffices: one with a smaller budget is a
-        prefix of it.
+        The true neighbours are found by brute force. Two searches per query suffice, the navigator's own and the
+        greedy one: with a smaller budget each is a prefix of itself. `search` of the copy takes for each budget the
+        one that found more.
 
         Args:
             graph: The `NeighborGraph` over the vectors that will be searched.
@@ -311,44 +278,28 @@ class RLNavigator(Attention):
             >>> len(navigator.search(graph, x, x[0], k=3, recall=0.8).indices)
             3
         """
-        least = 2 * self.width
-        limit = as_number(budget, "budget", minimum=least)
+        limit = as_number(budget, "budget", minimum=2 * self.width)
         sought = self._vectors(queries, "queries")
         codes = self.encode(self._on_graph(graph, vectors))
-        found_at = []
+        own: list[np.ndarray] = []
+        greedy: list[np.ndarray] = []
+        total = 0
         for query in sought:
-            x, q, start, count, _ = self._task(graph, vectors, query, entry, k, limit)
-            squares = np.square(x - q).sum(axis=1)
-            true = np.lexsort((np.arange(len(x)), squares))[:count]
-            found = self.search(graph, x, q, entry=start, k=count, budget=limit, codes=codes)
-            found_at.append(found.visited_at[np.isin(found.visited, true)])
-        budgets, hits = np.unique(np.maximum(np.concatenate(found_at), least), return_counts=True)
-        recalls = np.cumsum(hits) / (len(sought) * len(true))
-        for a in (budgets, recalls):
-            a.setflags(write=False)
+            task = self._task(graph, vectors, query, entry, k, limit)
+            x, q, start, count, _ = task
+            true = np.lexsort((np.arange(len(x)), np.square(x - q).sum(axis=1)))[:count]
+            total += len(true)
+            for log, found in ((own, self._walk(graph, *task, codes)), (greedy, best_first(graph, *task))):
+                log.append(found.visited_at[np.isin(found.visited, true)])
         other = copy.copy(self)
-        object.__setattr__(other, "calibration", Calibration(budgets, recalls, count, start))
+        object.__setattr__(other, "calibration", Calibration.of(own, greedy, total, count, start))
         return other
 
-    def _budget_for(self, recall: Any, budget: Any, k: int, entry: int) -> float:
-        """The least calibrated budget that reached the recall."""
-        wanted = as_number(recall, "recall", above=0, maximum=1)
-        if budget is not None:
-            raise InvalidConfigError.of("recall", "None beside a budget", recall)
-        known = self.calibration
-        if known is None:
-            raise InvalidConfigError.of("recall", "a navigator that calibrate() returned", "one without calibration")
-        if (known.k, known.entry) != (k, entry):
-            raise InvalidConfigError.of(
-                "recall",
-                f"k = {known.k} and entry = {known.entry}, as calibrated",
-                f"k = {k} and entry = {entry}",
-            )
-        place = int(np.searchsorted(known.recalls, wanted))
-        if place == len(known.recalls):
-            reached = float(known.recalls[-1]) if place else 0.0
-            raise InvalidConfigError.of("recall", f"at most {reached:.6g}, the highest recall calibrated", recall)
-        return float(known.budgets[place])
+    def _walk(
+        self, graph: Any, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
+    ) -> Navigation:
+        code = q @ self._params(x.dtype)["w_query"]
+        return by_estimate(graph, x, q, entry, k, budget, codes, code)
 
     def greedy_search(
         self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .. import _range, _validate
+from .. import _float64_fallback, _validate
 from . import backends, numpy_ops
 from .thresholds import MATMUL_IN_BLAS
 
@@ -296,7 +296,7 @@ def _activate(backend: backends.Backend) -> None:
         kernel_ops.use(backend.kernels)
         _kernels = kernel_ops
         finite = backend.kernels.finite
-    _range.set_kernels(backend.kernels is not None)
+    _float64_fallback.set_kernels(backend.kernels is not None)
     _validate.set_finite_test(finite)
 
 

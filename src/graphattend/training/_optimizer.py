@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .. import _range
+from .. import _float64_fallback
 from .._arguments import TypedArguments
 from .._validate import all_finite, as_float, as_int, as_number, check_finite, check_shape, near_miss
 from ..errors import InvalidConfigError, NumericalInstabilityError
@@ -169,13 +169,13 @@ class Optimizer(metaclass=TypedArguments):
             count = self._state_int(state, f"count/{name}") + 1
             slots = {slot: self._state_array(state, slot, name, own, param) for slot in own.slots}
             rate = own._rate(step)
-            checked_step = _range.FLAGS
+            checked_step = _float64_fallback.FLAGS
             try:
-                with _range.trap():
+                with _float64_fallback.trap():
                     value, slots = own._step(name, param, grad, slots, count, rate)
             except FloatingPointError:  # maybe a false alarm: the numbers decide
                 checked_step = False
-                with _range.silence():
+                with _float64_fallback.silence():
                     value, slots = own._step(name, param, grad, slots, count, rate)
             overflow = not checked_step and not all(all_finite(np.asarray(a)) for a in (value, *slots.values()))
             if overflow:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .._validate import as_choice, as_float, check_finite, check_ndim, check_nonempty, check_shape
 
+Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS = ("mean", "sum", "none")
 
 #: From the cotangent of the reduced loss to the cotangent of each sample's loss.
@@ -24,7 +25,7 @@ def loss_data(x: Any, argument: str, minimum: int, maximum: int | None = None) -
     return a
 
 
-def reduced(values: np.ndarray, reduction: str) -> tuple[Any, Spread]:
+def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
     """Reduce per-sample losses; returns the loss and the way back."""
     as_choice(reduction, "reduction", REDUCTIONS)
     dtype, shape = values.dtype, values.shape

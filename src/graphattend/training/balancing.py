@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class LossBalancer(metaclass=TypedArguments):
         (3.0, array([0.5, 1.5]))
     """
 
-    method: str = "fixed"
+    method: Literal["fixed", "uncertainty", "gradnorm", "pcgrad"] = "fixed"
     weights: Mapping[str, float] | None = None
     lr: float = 0.025
     alpha: float = 1.5

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_array,
     as_bool,
@@ -18,8 +19,7 @@ from .._validate import (
 )
 from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
-from ..functional._widening import widening
-from ._reduce import loss_data, reduced, sigmoid, softplus
+from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
 from ._similarity import dot_rows, unit_rows
 
@@ -71,7 +71,7 @@ def _contrast(
     masks: tuple[np.ndarray | None, np.ndarray | None],
     temperature: float,
     normalize: bool,
-    reduction: str,
+    reduction: Reduction,
 ) -> tuple[Any, Pullback]:
     """InfoNCE as softplus(logsumexp(negatives) - positive): no exponential of a large number anywhere."""
     units = [unit_rows(x) if normalize else (x, lambda g: g) for x in arrays]
@@ -115,7 +115,7 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
     return shaped
 
 
-@widening
+@float64_fallback
 def _info_nce_vjp(
     anchor: Any,
     positives: Any,
@@ -123,7 +123,7 @@ def _info_nce_vjp(
     *,
     temperature: float = 0.07,
     normalize: bool = True,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> tuple[Any, Pullback]:
     arrays, batched = _checked_sets(("anchor", "positives", "negatives"), anchor, positives, negatives)
     tau = as_number(temperature, "temperature", above=0)
@@ -141,7 +141,7 @@ def info_nce(
     *,
     temperature: float = 0.07,
     normalize: bool = True,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Any:
     """InfoNCE: the anchor should pick each positive out of the negatives.
 
@@ -178,7 +178,7 @@ def info_nce(
     )[0]
 
 
-@widening
+@float64_fallback
 def _local_contrastive_vjp(
     node: Any,
     neighbors: Any,
@@ -187,7 +187,7 @@ def _local_contrastive_vjp(
     temperature: float = 0.07,
     neighbor_mask: Any = None,
     non_neighbor_mask: Any = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> tuple[Any, Pullback]:
     arrays, batched = _checked_sets(("node", "neighbors", "non_neighbors"), node, neighbors, non_neighbors)
     masks = (
@@ -209,7 +209,7 @@ def local_contrastive(
     temperature: float = 0.07,
     neighbor_mask: Any = None,
     non_neighbor_mask: Any = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Any:
     """Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class CurriculumScheduler(metaclass=TypedArguments):
     """
 
     stages: Sequence[Stage]
-    mode: str = "step"
+    mode: Literal["step", "linear"] = "step"
 
     def __post_init__(self) -> None:
         if not isinstance(self.stages, (list, tuple)) or not self.stages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def sample_hard_negatives(
     positive_indices: Any,
     k: int,
     *,
-    strategy: str = "distance",
+    strategy: Literal["distance", "degree", "mixed", "semi_hard"] = "distance",
     degrees: Any = None,
     rng: Any = None,
     manifold: Any = None,

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
-from ..functional._widening import widening
-from ._reduce import loss_data, reduced
+from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
 from ._similarity import row_norm
 
@@ -29,9 +29,9 @@ def checked_pairs(pairs: Any, argument: str, num_nodes: int) -> np.ndarray:
     return index
 
 
-@widening
+@float64_fallback
 def _laplacian_vjp(
-    embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: str = "sum"
+    embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: Reduction = "sum"
 ) -> tuple[Any, Pullback]:
     x = loss_data(embeddings, "embeddings", 2, 2)
     source, target = checked_pairs(edges, "edges", len(x))
@@ -59,7 +59,7 @@ def _laplacian_vjp(
 
 @LOSSES.register("laplacian")
 @differentiable(_laplacian_vjp)
-def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: str = "sum") -> Any:
+def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: Reduction = "sum") -> Any:
     """Laplacian smoothness: joined nodes should have similar embeddings.
 
     Σ over the listed edges of w‖x_i - x_j‖² = tr(Xᵀ L X), each undirected edge listed once.
@@ -89,8 +89,8 @@ def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reductio
     return _laplacian_vjp(embeddings, edges, edge_weights, reduction=reduction)[0]
 
 
-@widening
-def _orthogonality_vjp(embeddings: Any, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+@float64_fallback
+def _orthogonality_vjp(embeddings: Any, *, reduction: Reduction = "mean") -> tuple[Any, Pullback]:
     x = loss_data(embeddings, "embeddings", 2)
     excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
     output, spread = reduced(np.asarray(np.square(excess).sum(axis=(-2, -1))), reduction)
@@ -103,7 +103,7 @@ def _orthogonality_vjp(embeddings: Any, *, reduction: str = "mean") -> tuple[Any
 
 @LOSSES.register("orthogonality")
 @differentiable(_orthogonality_vjp)
-def orthogonality(embeddings: Any, *, reduction: str = "mean") -> Any:
+def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> Any:
     """Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F.
 
     Args:
@@ -129,8 +129,10 @@ def orthogonality(embeddings: Any, *, reduction: str = "mean") -> Any:
     return _orthogonality_vjp(embeddings, reduction=reduction)[0]
 
 
-@widening
-def _norm_penalty_vjp(embeddings: Any, target_norm: Any = 1.0, *, reduction: str = "mean") -> tuple[Any, Pullback]:
+@float64_fallback
+def _norm_penalty_vjp(
+    embeddings: Any, target_norm: Any = 1.0, *, reduction: Reduction = "mean"
+) -> tuple[Any, Pullback]:
     x = loss_data(embeddings, "embeddings", 1)
     target = as_number(target_norm, "target_norm", minimum=0)
     norm = row_norm(x)
@@ -147,7 +149,7 @@ def _norm_penalty_vjp(embeddings: Any, target_norm: Any = 1.0, *, reduction: str
 
 @LOSSES.register("norm_penalty")
 @differentiable(_norm_penalty_vjp)
-def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: str = "mean") -> Any:
+def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: Reduction = "mean") -> Any:
     """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².
 
     Args:

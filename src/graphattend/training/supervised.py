@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import float64_fallback
 from .._validate import (
     as_array,
     as_float,
@@ -19,8 +20,7 @@ from .._validate import (
 )
 from .._vjp import Pullback, differentiable
 from ..errors import InvalidConfigError
-from ..functional._widening import widening
-from ._reduce import loss_data, reduced, sigmoid, softplus
+from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
 
@@ -36,9 +36,9 @@ def _chosen_rows(index: Any, length: int) -> np.ndarray:
     return rows
 
 
-@widening
+@float64_fallback
 def _cross_entropy_vjp(
-    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
+    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:
     full = loss_data(logits, "logits", 1, 2)
     classes = as_index(targets, "targets", full.shape[-1], ndim=full.ndim - 1)
@@ -73,7 +73,7 @@ def _cross_entropy_vjp(
 @LOSSES.register("cross_entropy")
 @differentiable(_cross_entropy_vjp)
 def cross_entropy(
-    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: str = "mean"
+    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: Reduction = "mean"
 ) -> Any:
     """Cross-entropy of class logits, for node classification: -log softmax(logits)[target].
 
@@ -104,9 +104,9 @@ def cross_entropy(
     return _cross_entropy_vjp(logits, targets, index=index, label_smoothing=label_smoothing, reduction=reduction)[0]
 
 
-@widening
+@float64_fallback
 def _reconstruction_vjp(
-    prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean"
+    prediction: Any, target: Any, *, index: Any = None, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:
     prediction, target = as_floats(("prediction", "target"), prediction, target)
     full = loss_data(prediction, "prediction", 0 if index is None else 1)
@@ -128,7 +128,7 @@ def _reconstruction_vjp(
 
 @LOSSES.register("reconstruction")
 @differentiable(_reconstruction_vjp)
-def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction: str = "mean") -> Any:
+def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction: Reduction = "mean") -> Any:
     """Squared error of a reconstruction, element by element: (x - y)².
 
     Args:
@@ -153,9 +153,9 @@ def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction
     return _reconstruction_vjp(prediction, target, index=index, reduction=reduction)[0]
 
 
-@widening
+@float64_fallback
 def _adjacency_reconstruction_vjp(
-    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"
+    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:
     x = loss_data(embeddings, "embeddings", 2, 2)
     source, target = checked_pairs(pairs, "pairs", len(x))
@@ -189,7 +189,7 @@ def _adjacency_reconstruction_vjp(
 @LOSSES.register("adjacency_reconstruction")
 @differentiable(_adjacency_reconstruction_vjp)
 def adjacency_reconstruction(
-    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: str = "mean"
+    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: Reduction = "mean"
 ) -> Any:
     """Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined.
 

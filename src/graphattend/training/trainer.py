@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -136,7 +136,7 @@ class Trainer(metaclass=TypedArguments):
     shuffle: bool = True
     validate: Callable[[Arrays], Any] | None = None
     validate_every: int = 1
-    mode: str = "min"
+    mode: Literal["min", "max"] = "min"
     patience: int | None = None
     min_delta: float = 0.0
     clip_norm: float | None = None

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import float64_fallback
 from .._validate import as_floats, as_number, check_shape, common_dtype
 from .._vjp import Pullback, differentiable
-from ..functional._widening import widening
-from ._reduce import loss_data, reduced
+from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
 from ._similarity import row_norm
 
 
-@widening
+@float64_fallback
 def _triplet_vjp(
-    anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean"
+    anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> tuple[Any, Pullback]:
     anchor, positive, negative = as_floats(("anchor", "positive", "negative"), anchor, positive, negative)
     a = loss_data(anchor, "anchor", 1)
@@ -42,7 +42,7 @@ def _triplet_vjp(
 
 @LOSSES.register("triplet")
 @differentiable(_triplet_vjp)
-def triplet(anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: str = "mean") -> Any:
+def triplet(anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
     """Triplet loss: the positive should be nearer than the negative by a margin.
 
     max(0, ‖a - p‖ - ‖a - n‖ + margin), row by row.

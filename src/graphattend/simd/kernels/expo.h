@@ -40,15 +40,14 @@ INL const real *exp_table(void) {
  * EXP_LOW. Several go through it step by step: one after the other, their long chains of dependent operations would fill the
  * processor's queues. */
 #define STEP(to, value) for (int i = 0; i < count; i++) { to[i] = value; if (count > 1) KEEP(to[i]); }
-#define EXPONENTIAL(name, v, u, all, add, larger)                                              \
+#define EXPONENTIAL(name, v, u, all, add)                                                      \
     INL void name(const int count, const real *t, v *x) {                                      \
         v lowest = all(t[EXP_LOW]), magic = all(t[EXP_MAGIC]), shifted[4], r[4], p[4];         \
-        STEP(r, larger(x[i], lowest))                                                          \
         v factor = all(t[EXP_FACTOR]);                                                         \
-        STEP(shifted, add(r[i], factor, magic))                                                \
+        STEP(shifted, add(x[i], factor, magic))                                                \
         STEP(p, shifted[i] - magic)                                                            \
         factor = all(t[EXP_LN2_HIGH]);                                                         \
-        STEP(r, add(p[i], factor, r[i]))                                                       \
+        STEP(r, add(p[i], factor, x[i]))                                                       \
         factor = all(t[EXP_LN2_LOW]);                                                          \
         STEP(r, add(p[i], factor, r[i]))                                                       \
         factor = all(t[EXP_POLYNOMIAL]);                                                       \
@@ -63,9 +62,9 @@ INL const real *exp_table(void) {
         STEP(p, p[i] + term)                                                                   \
         STEP(x, (v)(((u)p[i] + ((u)shifted[i] << MANTISSA)) & ~(u)(x[i] < lowest)))            \
     }
-EXPONENTIAL(exp_wides, vw, uw, splatw, maddw, vmaxw)
+EXPONENTIAL(exp_wides, vw, uw, splatw, maddw)
 #if WIDE > 4
-EXPONENTIAL(exp_vectors, v4, u4, splat, madd, vmax)
+EXPONENTIAL(exp_vectors, v4, u4, splat, madd)
 #else
 #define exp_vectors exp_wides /* of `vec` */
 #endif

@@ -6,7 +6,8 @@
 #include "rows.h"
 #include "softmax.h"
 
-enum { KEYS = 64, PANELS = 64 / PANEL, GROUP = PANELS * PANEL };
+/* Weights and score gradients of a group, KEYS x GROUP each, share the first-level cache with what they are multiplied by. */
+enum { KEYS = 256 / sizeof(real), PANELS = 256 / (int)sizeof(real) / PANEL, GROUP = PANELS * PANEL };
 
 typedef struct {
     const real *q, *K, *V, *out, *stats, *grad;

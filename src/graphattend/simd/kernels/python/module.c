@@ -25,9 +25,6 @@
 #undef OPERAND
 #undef KERNEL_END
 
-/* peak(iterations) -> number of floating-point operations done (peak.c) */
-PyObject *peak(PyObject *self, PyObject *const *args, isize count);
-
 /* setup(probe, address, rows, stride): a float32 array and where NumPy says its data lie */
 static PyObject *setup(PyObject *self, PyObject *const *args, isize count) {
     (void)self;
@@ -44,7 +41,6 @@ static PyObject *setup(PyObject *self, PyObject *const *args, isize count) {
 #define KERNEL_END(kernel) },
 static PyMethodDef methods[] = {
     {"setup", setup, METH_FASTCALL, 0},
-    {"peak", peak, METH_FASTCALL, 0},
 #include "../kernels.def"
     {0, 0, 0, 0},
 };

@@ -48,10 +48,7 @@ PYTHON int PyModule_AddStringConstant(PyObject *module, const char *name, const 
 PYTHON long PyLong_AsLong(PyObject *);
 PYTHON isize PyLong_AsSsize_t(PyObject *);
 PYTHON void *PyLong_AsVoidPtr(PyObject *);
-PYTHON PyObject *PyLong_FromLong(long);
-PYTHON PyObject *PyLong_FromSsize_t(isize);
 PYTHON double PyFloat_AsDouble(PyObject *);
-PYTHON PyObject *PyFloat_FromDouble(double);
 PYTHON PyObject *PyErr_Occurred(void);
 PYTHON void PyErr_SetString(PyObject *exception, const char *message);
 PYTHON PyObject *PyErr_NoMemory(void);

@@ -1,0 +1,86 @@
+import { boot, install, type Boot, type Lock, type Parts } from "./boot.js";
+import { reason } from "./errors.js";
+import { isNode, nodeModule } from "./platform.js";
+import type { Pyodide } from "./runtime.js";
+import { VERSION } from "./version.js";
+
+type Snapshots = typeof import("./snapshot.js");
+type Store = Awaited<ReturnType<Snapshots["Store"]["open"]>>;
+type Engine = Pick<Parts, "factory" | "wasm">;
+type Wheels = readonly Uint8Array[];
+
+/** Where a folder's snapshots are kept, and the module in it that reads and writes them. */
+export interface Keeper {
+  snapshots: Snapshots;
+  store: Store;
+}
+
+/** How a start with snapshots ended: "used", "none" (yet), or why there can be none. */
+export interface Revived {
+  python?: Pyodide;
+  state: string;
+}
+
+/** The module is in the folders that vendor writes, beside the loader that it needs. */
+export const SNAPSHOTS = "snapshot.mjs";
+
+/** Whether there may be a snapshot: where not, there is no need to look before the other files are fetched. */
+export async function maybe(): Promise<boolean> {
+  return isNode || (await globalThis.caches?.has("graphattend-snapshots").catch(() => false)) === true;
+}
+
+export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> {
+  if (lock.files?.[SNAPSHOTS] === undefined) throw new Error("needs a folder that this version's `npx graphattend vendor` wrote");
+  if (!isNode && globalThis.caches === undefined) throw new Error("needs a secure context: https, or localhost");
+  const address = indexURL + SNAPSHOTS;
+  const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
+  const snapshots = await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as Snapshots;
+  return { snapshots, store: await snapshots.Store.open(indexURL, VERSION + JSON.stringify(lock)) };
+}
+
+/** Start from the snapshot, if there is one that works. */
+export async function revive({ snapshots, store }: Keeper, engine: Promise<Engine>, parts: Omit<Boot, keyof Engine>): Promise<Revived> {
+  const data = await store.load();
+  if (data === undefined) return { state: "none" };
+  const head = new TextDecoder().decode(data.subarray(0, 500));
+  if (head.startsWith(snapshots.REFUSED)) return { state: head.slice(snapshots.REFUSED.length) };
+  const reading = snapshots.parse(data);
+  reading.catch(() => undefined); // reported where it is awaited
+  const { factory, wasm } = await engine;
+  let remove = true;
+  try {
+    const snapshot = await reading;
+    remove = false;
+    const python = await boot({ ...parts, factory, wasm, restore: (module) => snapshots.restore(module, snapshot) });
+    python.runPython(snapshots.REFRESH);
+    return { python, state: "used" };
+  } catch (error) {
+    // What is damaged can be made again; what cannot be put back is not tried again.
+    const state = reason(error);
+    await (remove ? store.remove(true) : store.save(state)).catch(() => undefined);
+    return { state: remove ? "none" : state };
+  }
+}
+
+/** Make a snapshot in an interpreter of its own, so that no data of the user's is in it. */
+export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: Wheels): Promise<void> {
+  await store.alone(async () => {
+    if (await store.load() !== undefined) return;
+    let result: Uint8Array | string;
+    try {
+      const python = await boot({ ...parts, recording: true });
+      for (const wheel of wheels) install(python, wheel);
+      python.runPython(snapshots.PREPARE);
+      result = snapshots.take(python._module as never);
+      // Only what answers as this interpreter does is kept.
+      const snapshot = await snapshots.parse(result);
+      const again = await boot({ ...parts, restore: (module) => snapshots.restore(module, snapshot) });
+      again.runPython(snapshots.REFRESH);
+      const [expected, found] = [python.runPython(snapshots.CHECK), again.runPython(snapshots.CHECK)];
+      if (found !== expected) throw new Error(`a restored interpreter answers ${String(found)}, not ${String(expected)}`);
+    } catch (error) {
+      result = reason(error);
+    }
+    await store.save(result);
+  });
+}

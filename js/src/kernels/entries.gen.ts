@@ -1,0 +1,27 @@
+// Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
+
+/** The kernels, each with its operands in order; `?` marks one that may be null. The module has those that are called. */
+export const ENTRIES = {
+  exp: ["x", "out"],
+  softmax: ["x", "out"],
+  segment_softmax: ["scores", "indptr", "out"],
+  matmul: ["a", "b", "out", "transposes"],
+  attend_one: ["q", "k", "v", "out", "scale"],
+  attend: ["q", "k", "v", "out", "stats?", "scale", "mask?", "causal", "lengths?"],
+  attend_vjp: ["q", "k", "v", "out", "stats", "grad", "dq", "dk", "dv", "scale", "mask?", "causal", "lengths?"],
+  heads: ["q", "k", "v", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_v?", "b_o?", "out", "heads", "scale"],
+  graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "out", "weights?", "scale"],
+  graph_attend_vjp: ["q", "k", "v", "grad", "dq", "dk", "dv", "indptr", "indices", "weights", "dbias?", "scale"],
+  gat: ["x", "w", "a_query", "a_key", "indptr", "indices", "added?", "hidden", "out", "weights?", "slope"],
+  poincare: ["q", "k", "v?", "out?", "distances?", "weights?", "c", "temperature"],
+  int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
+  int8_combine: ["x", "codes", "scale", "zero", "group?", "out"],
+  favor: ["z", "x", "root", "query", "shift"],
+  rotate: ["x", "positions", "frequency", "interleaved", "out"],
+  finite: ["x"],
+  mask_scores: ["scores", "mask?", "causal", "scale", "softcap?"],
+  sum_of_seen: ["w", "x", "out", "transposed"],
+  softmax_pullback: ["w", "g"],
+  additive_scores: ["q", "k", "a", "slope", "out"],
+  accumulate: ["x", "out"],
+} as const;

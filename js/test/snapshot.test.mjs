@@ -1,0 +1,262 @@
+// Starts from a snapshot: made, used, thrown away, and a plain start wherever it cannot be; everything works on one.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { connect } from "graphattend";
+import { launch } from "./chromium.mjs";
+import { serve } from "./server.mjs";
+import { distribution, js, nativeAnswers } from "./setup.mjs";
+import { checks } from "./suite.mjs";
+
+const native = nativeAnswers();
+const work = mkdtempSync(join(tmpdir(), "graphattend-snapshot-"));
+const folder = join(work, "python");
+const lock = join(folder, "pyodide-lock.json");
+const kept = () => readdirSync(folder).filter((name) => /^graphattend-snapshots-[\da-f]+-[\da-f]+$/.test(name));
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+before(() => execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, "--from", distribution()], { stdio: "ignore" }));
+after(() => rmSync(work, { recursive: true, force: true }));
+
+async function until(condition, what, ms = 120_000) {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(100)) {
+    const found = await condition();
+    if (found) return found;
+  }
+  throw new Error(`${what}: not within ${ms} ms`);
+}
+
+/** The same snapshot with another header, and the sums that fit. */
+function withHeader(data, change) {
+  const SUMS = 32, PRELUDE = 52;
+  const out = new Uint8Array(data);
+  const words = new Uint32Array(out.buffer);
+  const length = words[PRELUDE / 4 - 1];
+  const header = JSON.parse(new TextDecoder().decode(out.subarray(PRELUDE, PRELUDE + length)));
+  change(header);
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  assert.equal(text.length, length);
+  out.set(text, PRELUDE);
+  const sums = [1, 2, 3, 4];
+  for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4) for (let i = 0; i < 4; i++) sums[i] = Math.imul(sums[i], 31) + words[at + i] | 0;
+  words.set(sums, SUMS / 4);
+  return out;
+}
+
+async function nodeStart(options = {}) {
+  let state;
+  const ga = await connect({ indexURL: folder, snapshot: true, onProgress: (p) => { state = p.snapshot; }, ...options });
+  const { data } = await ga.functional.softmax([0, 0]);
+  return { ga, state, answer: data.join() };
+}
+async function nodeState(options) {
+  const { ga, state, answer } = await nodeStart(options);
+  await ga.close();
+  assert.equal(answer, "0.5,0.5");
+  return state;
+}
+
+describe("Node.js", () => {
+  it("the first start leaves a snapshot, the next one uses it", async () => {
+    assert.equal(await nodeState({ snapshot: false }), undefined);
+    assert.deepEqual(kept(), []);
+    assert.equal(await nodeState(), "none");
+    await until(() => kept().length === 1, "a snapshot");
+    assert.equal(await nodeState(), "used");
+    assert.equal(await nodeState({ worker: true }), "used");
+  });
+
+  it("an option of the start that is not in the snapshot", async () => {
+    const { ga, state } = await nodeStart({ accelerate: false });
+    assert.equal(state, "used");
+    assert.equal((await ga.backendInfo()).accelerated.active, false);
+    await ga.close();
+  });
+
+  it("an aborted start, and two at once", async () => {
+    for (const worker of [false, true]) {
+      const stop = new AbortController();
+      const started = nodeState({ signal: stop.signal, worker });
+      setTimeout(() => stop.abort(), 20);
+      await assert.rejects(started, { code: "aborted" });
+      assert.deepEqual(await Promise.all([nodeState({ worker }), nodeState({ worker })]), ["used", "used"]);
+    }
+  });
+
+  for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
+    describe(`everything on a restored interpreter, ${name}`, () => {
+      let ga;
+      before(async () => {
+        const started = await nodeStart(options);
+        assert.equal(started.state, "used");
+        ga = started.ga;
+      });
+      after(() => ga?.close());
+      for (const [title, check] of Object.entries(checks)) it(title, async () => check(ga, native));
+    });
+  }
+
+  it("a damaged snapshot is made anew, after a plain start", async () => {
+    const damage = { "a changed byte": (data) => (data[data.length >> 1] ^= 1, data), "cut off": (data) => data.subarray(0, data.length / 2), "empty": () => "" };
+    for (const [name, change] of Object.entries(damage)) {
+      const [file] = kept();
+      writeFileSync(join(folder, file), change(readFileSync(join(folder, file))));
+      assert.equal(await nodeState(), "none", name);
+      await until(() => kept().length === 1, "a new snapshot");
+      assert.equal(await nodeState(), "used");
+    }
+  });
+
+  it("a snapshot that cannot be put back is not tried again", async () => {
+    const [file] = kept();
+    const good = readFileSync(join(folder, file));
+    writeFileSync(join(folder, file), withHeader(good, (header) => { header.slots[0][2] = header.slots[0][2].replace(/./g, "x"); }));
+    assert.match(await nodeState(), /has no x+/);
+    assert.match(readFileSync(join(folder, file), "utf8"), /^graphattend has no snapshot: .*has no x+/);
+    assert.match(await nodeState(), /has no x+/);
+    writeFileSync(join(folder, file), good);
+    assert.equal(await nodeState(), "used");
+  });
+
+  it("a folder that has changed makes another", async () => {
+    const before = kept();
+    const text = readFileSync(lock, "utf8");
+    const changed = JSON.parse(text);
+    changed.info = { ...changed.info, changed: true };
+    writeFileSync(lock, JSON.stringify(changed));
+    try {
+      assert.equal(await nodeState(), "none");
+      await until(() => kept().length === 1 && kept()[0] !== before[0], "another snapshot in its place");
+      assert.equal(await nodeState(), "used");
+    } finally {
+      writeFileSync(lock, text);
+    }
+  });
+
+  it("says why there can be none", async () => {
+    assert.match(await nodeState({ indexURL: distribution() }), /needs a folder that this version's `npx graphattend vendor` wrote/);
+    const wheel = join(folder, readdirSync(folder).find((name) => /^graphattend.*whl$/.test(name)));
+    assert.equal(await nodeState({ wheelURL: wheel }), "not with a wheelURL");
+    await assert.rejects(connect({ indexURL: folder, snapshot: "yes" }), { code: "invalid_config", argument: "snapshot" });
+  });
+});
+
+describe("Chromium", () => {
+  const page = `<!doctype html><meta charset="utf-8"><title>graphattend</title><script type="module">
+    import { connect } from "/dist/index.js";
+    import { checks } from "/test/suite.mjs";
+    let ga;
+    globalThis.start = async (options) => {
+      let state;
+      ga = await connect({ indexURL: "/python/", snapshot: true, onProgress: (p) => { state = p.snapshot; }, ...options });
+      return [state, (await ga.functional.softmax([0, 0])).data.join()];
+    };
+    globalThis.check = async (title) => checks[title](ga, native);
+    globalThis.stop = () => ga.close();
+    globalThis.kept = async () => (await (await caches.open("graphattend-snapshots")).keys()).map(({ url }) => url);
+    globalThis.loaded = true;
+  </script>`;
+  let server, browser, context;
+  before(async () => {
+    server = await serve({ "/dist/": `${js}dist`, "/test/": `${js}test`, "/python/": folder }, { "/page.html": page });
+    browser = await launch();
+    context = await browser.newContext();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+  const open = async () => {
+    const tab = await context.newPage();
+    await tab.goto(`${server.url}/page.html`);
+    await tab.waitForFunction("globalThis.loaded");
+    return tab;
+  };
+  const used = ["used", "0.5,0.5"], none = ["none", "0.5,0.5"];
+  const start = async (options = {}) => {
+    const tab = await open();
+    try {
+      return await tab.evaluate((o) => start(o), options);
+    } finally {
+      await tab.close();
+    }
+  };
+
+  it("two tabs at once make one snapshot, which both threads use", async () => {
+    const tabs = await Promise.all([open(), open()]);
+    const started = await Promise.all(tabs.map((tab, i) => tab.evaluate((o) => start(o), { worker: i === 1 })));
+    assert.deepEqual(started, [none, none]);
+    const names = await until(() => tabs[0].evaluate(() => kept()).then((found) => found.length > 0 && found), "a snapshot");
+    await Promise.all(tabs.map((tab) => tab.close()));
+    assert.equal(names.length, 1);
+    assert.deepEqual(await Promise.all([start(), start({ worker: true }), start({ workers: 2 })]), [used, used, used]);
+    assert.deepEqual(await start({ snapshot: false }), [undefined, "0.5,0.5"]);
+  });
+
+  it("an aborted start", async () => {
+    for (const worker of [false, true]) {
+      const tab = await open();
+      const code = await tab.evaluate(async (w) => {
+        const stop = new AbortController();
+        setTimeout(() => stop.abort(), 20);
+        return start({ worker: w, signal: stop.signal }).then(() => "started", (error) => error.code);
+      }, worker);
+      assert.equal(code, "aborted");
+      assert.deepEqual(await tab.evaluate((w) => start({ worker: w }), worker), used);
+      await tab.close();
+    }
+  });
+
+  for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
+    describe(`everything on a restored interpreter, ${name}`, () => {
+      let tab;
+      before(async () => {
+        tab = await open();
+        await tab.evaluate((n) => { globalThis.native = n; }, native);
+        assert.deepEqual(await tab.evaluate((o) => start(o), options), used);
+      });
+      after(async () => {
+        await tab.evaluate(() => stop());
+        await tab.close();
+      });
+      for (const title of Object.keys(checks)) it(title, () => tab.evaluate((t) => check(t), title));
+    });
+  }
+
+  it("a damaged snapshot is made anew, after a plain start", async () => {
+    for (const worker of [false, true]) {
+      const tab = await open();
+      await tab.evaluate(async () => {
+        const cache = await caches.open("graphattend-snapshots");
+        const [request] = await cache.keys();
+        const data = new Uint8Array(await (await cache.match(request)).arrayBuffer());
+        data[data.length >> 1] ^= 1;
+        await cache.put(request, new Response(data));
+      });
+      assert.deepEqual(await tab.evaluate((o) => start(o), { worker }), none);
+      await until(() => tab.evaluate(() => kept()).then((found) => found.length === 1), "a new snapshot");
+      assert.deepEqual(await tab.evaluate((o) => start(o), { worker }), used);
+      await tab.close();
+    }
+  });
+
+  it("a folder that has changed makes another", async () => {
+    const tab = await open();
+    const before = await tab.evaluate(() => kept());
+    const changed = JSON.parse(readFileSync(lock, "utf8"));
+    changed.info = { ...changed.info, changed: true };
+    await context.route("**/python/pyodide-lock.json", (route) => route.fulfill({ json: changed }));
+    try {
+      assert.deepEqual(await tab.evaluate(() => start()), none);
+      const found = await until(() => tab.evaluate(() => kept()).then((names) => names[0] !== before[0] && names.length === 1 && names), "another snapshot");
+      assert.equal(found.length, 1);
+      assert.deepEqual(await tab.evaluate(() => start()), used);
+    } finally {
+      await context.unroute("**/python/pyodide-lock.json");
+      await tab.close();
+    }
+  });
+});

@@ -1,0 +1,206 @@
+"""Arguments as JavaScript gives them, in the forms that Python's functions take."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ._bridge_graphs import from_fields, from_file, from_links
+from ._bridge_names import snake, snake_names, unknown
+from ._validate import as_int
+from .errors import AttentionError, DimensionMismatchError, InvalidConfigError
+from .graph import GraphMetadata, NeighborGraph
+from .mechanisms import from_config
+from .mechanisms._base import Attention
+
+#: Arguments that need no adapting beyond their shape.
+ROWS = frozenset({"query", "keys", "values"})
+#: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
+SHORT = 16
+
+
+@functools.lru_cache(maxsize=512)
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
+    """A flat array as rows of `dim`; a single row stays flat where that means one query."""
+    if not isinstance(x, np.ndarray) or x.ndim != 1 or (single and x.size == dim):
+        return x
+    if x.size % dim:
+        raise DimensionMismatchError.of(name, dim, x.size, text=f"rows of {dim} numbers", got=f"{x.size} numbers")
+    return x.reshape(-1, dim)
+
+
+def _per_key(x: Any, name: str, n: int) -> Any:
+    """A flat array with as many rows as there are keys."""
+    if isinstance(x, np.ndarray) and x.ndim == 1 and n and x.size % n == 0:
+        return x.reshape(n, -1)
+    return x
+
+
+def metadata(value: Any, dim: int, n: int | None) -> Any:
+    """A `GraphMetadata` from names and arrays."""
+    fields = snake_names(value, "metadata")
+    known = GraphMetadata.__dataclass_fields__
+    for name in fields:
+        if name not in known:
+            raise unknown(name, known, "metadata")
+    for name in ("edge_features", "structural_features"):
+        if n is not None and name in fields:
+            fields[name] = _per_key(fields[name], name, n)
+    for name in ("latent_keys", "latent_values"):
+        if name in fields:
+            fields[name] = rows(fields[name], f"metadata.{name}", dim)
+    return GraphMetadata(**fields)
+
+
+def graph(value: Any, options: Any = None) -> Any:
+    """A `NeighborGraph` from its fields, from edges, from nodes and links, or from the text or bytes of a file."""
+    directed = snake_names(options, "options").get("directed")
+    if isinstance(value, str):
+        return from_file(value.encode(), directed)
+    if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+        return from_file(value.tobytes(), directed)
+    if not isinstance(value, dict):
+        return value
+    if "nodes" in value and ("links" in value or "edges" in value):
+        return from_links(value, directed)
+    return from_fields(snake_names(value, "graph"), directed, bound)
+
+
+def knn(embeddings: Any, k: int, options: Any = None) -> Any:
+    """The graph in which every point attends to its k nearest others."""
+    return bound(NeighborGraph.knn, (embeddings, k), snake_names(options, "options"))
+
+
+def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: Any) -> dict[str, Any]:
+    """Arguments of a mechanism's method by name, flat arrays in the shapes they stand for."""
+    if len(args) > len(names):
+        raise InvalidConfigError(f"expected at most {len(names)} arguments, got {len(args)}", argument="arguments")
+    given = dict(zip(names, args, strict=False))
+    for name, value in snake_names(options, "options").items():
+        if name not in names or name in given:
+            raise unknown(name, set(names) - set(given), "option")
+        given[name] = value
+    dim = attn.dim
+    for name in ("query", "queries", "keys"):
+        if name in given:
+            given[name] = rows(given[name], name, dim, single=name == "query")
+    keys = given.get("keys")
+    n = keys.shape[-2] if isinstance(keys, np.ndarray) and keys.ndim > 1 else None
+    values = given.get("values")
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        wide = n and attn.any_value_width and values.size % n == 0
+        given["values"] = values.reshape(n or 1, -1) if wide else rows(values, "values", dim)
+    if not given.keys() <= ROWS:
+        _adapt_options(given, dim, n)
+    if isinstance(given.get("graph"), dict):
+        given["graph"] = graph(given["graph"])
+    return given
+
+
+def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
+    for name in given:
+        if name.endswith("mask"):
+            given[name] = mask(given[name])
+    found, query = given.get("attn_mask"), given.get("query")
+    if isinstance(found, np.ndarray) and found.ndim == 1 and n and isinstance(query, np.ndarray) and query.ndim > 1:
+        given["attn_mask"] = found.reshape(-1, n) if found.size == query.shape[-2] * n else found
+    if isinstance(given.get("metadata"), dict):
+        given["metadata"] = metadata(given["metadata"], dim, n)
+    if given.get("rng") is not None:
+        given["rng"] = np.random.default_rng(given["rng"])
+
+
+def bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, Any]) -> Any:
+    """Call; arguments that do not fit the signature are a typed error."""
+    args = list(args)
+    try:
+        return function(*args, **options)
+    except AttentionError:
+        raise
+    except TypeError:
+        try:
+            inspect.signature(function).bind(*args, **options)
+        except TypeError as error:
+            known = inspect.signature(function).parameters
+            for name in options:
+                if name not in known:
+                    raise unknown(name, known, "option") from None
+            raise InvalidConfigError(f"{function.__name__}: {error}", argument="arguments") from None
+        raise
+
+
+def last_is_data(function: Callable[..., Any], args: list[Any], options: Any) -> tuple[list[Any], Any]:
+    """A mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
+    if not isinstance(options, dict):
+        return args, options
+    parameters = inspect.signature(function).parameters
+    required = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    if len(args) >= len(required) or {snake(n) for n in options} & parameters.keys():
+        return args, options
+    return [*args, {int(n) if n.isdigit() else n: x for n, x in options.items()}], None
+
+
+def mask(value: Any) -> Any:
+    """A mask: booleans, bytes, and whole numbers of only 0 and 1 say who attends; others are added to the scores."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind in "fb":
+        return value
+    if value.dtype == np.uint8 or ((value == 0) | (value == 1)).all():
+        return value != 0
+    return value.astype(np.float32)
+
+
+def adapted(name: str, value: Any) -> Any:
+    """An argument that Python wants in a form that JavaScript does not have."""
+    if name.endswith("mask"):
+        return mask(value)
+    if name == "graph" and isinstance(value, (dict, list)):
+        return graph(value)
+    if name == "rng" and isinstance(value, int) and not isinstance(value, bool):
+        return np.random.default_rng(as_int(value, "rng", minimum=0))
+    return value
+
+
+def function_options(options: Any) -> dict[str, Any]:
+    """Options of a function: a seed becomes a generator, a short list of numbers stays a list."""
+    named = snake_names(options, "options")
+    for name, value in named.items():
+        named[name] = value = adapted(name, value)
+        if isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= SHORT:
+            named[name] = value.tolist()
+    return named
+
+
+def nested(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with the mechanisms inside made from their configs, whose names are in JavaScript's spelling, too."""
+    out = dict(options)
+    for name in ("experts", "mechanisms"):
+        if isinstance(found := out.get(name), list):
+            out[name] = [_inner(x, f"{name}[{i}]") if isinstance(x, dict) else x for i, x in enumerate(found)]
+    return out
+
+
+def _inner(config: dict[str, Any], path: str) -> Attention:
+    """A mechanism inside another; errors name the way to their argument."""
+    try:
+        options = nested(snake_names(config.get("options"), "options"))
+        return from_config(config | {"options": options})
+    except InvalidConfigError as error:
+        where = (
+            "."
+            if str(error.argument).partition(".")[0] in ("key", "dim", "options", "version", "config")
+            else ".options."
+        )
+        raise InvalidConfigError(
+            f"{path}{where}{error.message}",
+            argument=f"{path}{where}{error.argument}",
+            expected=error.expected,
+            actual=error.actual,
+        ) from error

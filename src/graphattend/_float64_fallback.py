@@ -1,0 +1,275 @@
+"""Finite numbers whose products leave float32: computed again in float64, or refused; never wrong, never a warning.
+
+NumPy's floating-point flags tell of an overflow; where there are none (WebAssembly, compiled kernels) the result does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ._validate import FLOATS, all_finite
+from .errors import NumericalInstabilityError
+
+R = TypeVar("R", bound=tuple[Any, ...])
+G = TypeVar("G", bound=tuple[Any, ...])
+Rule = Callable[..., tuple[Any, Callable[..., tuple[Any, ...]]]]
+
+_SINGLE, _DOUBLE = FLOATS
+
+
+# -- flags -------------------------------------------------------------------------------------------------------------
+
+
+def _has_flags() -> bool:
+    try:
+        with np.errstate(over="raise"):
+            np.square(np.full(1, 1e30, np.float32))
+    except FloatingPointError:
+        return True
+    return False
+
+
+#: Whether NumPy notices overflows at all.
+FLAGS = _has_flags()
+_flags_reliable = FLAGS
+
+
+def set_kernels(in_use: bool) -> None:
+    """Say whether kernels compute, at whose flags NumPy does not look."""
+    global _flags_reliable
+    _flags_reliable = FLAGS and not in_use
+
+
+#: Where NumPy never warns, entering a context would only cost time, more than much of the arithmetic.
+_NOTHING: AbstractContextManager[Any] | None = None if FLAGS else nullcontext()
+
+
+def trap(divide: Any = "raise") -> AbstractContextManager[Any]:
+    """A context in which an overflow raises FloatingPointError where that is possible, and nothing warns."""
+    if not FLAGS:
+        return silence()
+    return np.errstate(over="raise", invalid="raise", divide=divide)
+
+
+def silence() -> AbstractContextManager[Any]:
+    """A context in which nothing warns."""
+    return _NOTHING or np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+# -- what an overflow looks like ---------------------------------------------------------------------------------------
+
+
+def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any], *, or_not_finite: bool = False) -> bool:
+    """Whether `looks_like_overflow`, where there are no flags that would have told; or whether it is not finite."""
+    if not all_finite(result):
+        return or_not_finite or (not _flags_reliable and _any_large(inputs))
+    return not _flags_reliable and _has_zero_row(result) and _any_large(inputs)
+
+
+def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
+    """Whether a result is not finite, or has rows of zeros (all scores were -inf), and the inputs are large enough to
+    be the cause.
+
+    A flag alone is no proof: some BLAS libraries raise flags where nothing overflows.
+    """
+    return not (all_finite(result) and not _has_zero_row(result)) and _any_large(inputs)
+
+
+def _has_zero_row(x: np.ndarray) -> bool:
+    if not x.size:
+        return False
+    rows = x if x.ndim else x[None]
+    # The first column, nearly always free of zeros, settles it.
+    first = rows[..., 0]
+    return bool(np.count_nonzero(first) < first.size and not rows.any(axis=-1).all())
+
+
+def _any_large(inputs: Iterable[Any]) -> bool:
+    return any(_large(x) for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size)
+
+
+def _large(x: np.ndarray) -> bool:
+    with silence():
+        return bool(1e-4 * np.sqrt(np.finfo(x.dtype).max) < np.abs(x).max() < np.inf)
+
+
+# -- the second attempt ------------------------------------------------------------------------------------------------
+
+
+def overflow_error(argument: str, too_large: str = "the inputs (or 1 / temperature)") -> NumericalInstabilityError:
+    """What is raised where a result cannot be represented."""
+    got = f"an overflow: {too_large} are too large"
+    return NumericalInstabilityError.of(argument, "a finite result", "overflow", got=got)
+
+
+def steady(
+    compute: Callable[..., R],
+    given: Any,
+    *options: Any,
+    dtype: np.dtype[Any] | None,
+    inputs: tuple[Any, ...],
+    finite: bool | None,
+    argument: str = "query, keys",
+    too_large: str = "the inputs (or 1 / temperature)",
+    divide: str = "raise",
+) -> R:
+    """The result of ``compute(given, *options)``; where that overflows in float32, of the same in float64.
+
+    Args:
+        compute: Returns a tuple whose first array shows an overflow: the output shows what happened to the weights,
+            the gradient for the query what happened to the scores.
+        given: The arrays that it computes on, see `in_dtype`.
+        *options: Passed on as they are.
+        dtype: That of the inputs, in which the arrays of the result are returned; None if `given` is a tuple of
+            arguments that tell.
+        inputs: The arrays whose products may overflow.
+        finite: Whether a result that is not finite is refused; None if only where all inputs are finite.
+        argument: What the error names.
+        too_large: What the error calls too large.
+        divide: What to do where something is divided by zero: "raise", which is a sign of an overflow, or "ignore".
+
+    Raises:
+        NumericalInstabilityError: A refusal.
+    """
+    result: R | None = None
+    # A ZeroDivisionError is a scalar parameter that float32 rounds to zero.
+    try:
+        with trap(divide):
+            result = compute(given, *options)
+        first = _first_array(result)
+        if first is None or not may_hide_overflow(
+            first, inputs, or_not_finite=finite or (finite is None and not first.ndim)
+        ):
+            return result
+    except (FloatingPointError, ZeroDivisionError):
+        # From here on results decide, not flags: some BLAS libraries raise them where nothing overflows.
+        with suppress(ZeroDivisionError), silence():
+            result = compute(given, *options)
+            if _is_sound(result, inputs, finite):
+                return result
+    if dtype == _SINGLE or (dtype is None and all(_single(a) for a in given)):
+        result = None
+        with suppress(ZeroDivisionError), silence():
+            given = in_dtype(given, _DOUBLE)
+            result = in_dtype(compute(given, *options), _SINGLE)
+    if result is None or not _is_acceptable(result, given, inputs, finite):
+        raise overflow_error(argument, too_large)
+    return result
+
+
+def _first_array(result: tuple[Any, ...]) -> np.ndarray | None:
+    for a in result:
+        if isinstance(a, np.ndarray):
+            return a
+    return None
+
+
+def _is_sound(result: tuple[Any, ...], inputs: tuple[Any, ...], finite: bool | None) -> bool:
+    """Whether a result shows no overflow."""
+    first = _first_array(result)
+    if first is not None and (finite or (finite is None and not first.ndim)) and not all_finite(first):
+        return False
+    return not any(looks_like_overflow(a, inputs) for a in result if isinstance(a, np.ndarray))
+
+
+def _is_acceptable(result: tuple[Any, ...], given: Any, inputs: tuple[Any, ...], finite: bool | None) -> bool:
+    """Whether a result that can be computed in no better way may be given."""
+    first = _first_array(result)
+    if first is None or finite is False:
+        return True
+    if finite:
+        return all_finite(first)
+    return not looks_like_overflow(first, given) and (all_finite(first) or not _finite(inputs))
+
+
+def _finite(x: Any) -> bool:
+    """Whether all numbers among the arguments are finite."""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind != "f" or all_finite(x)
+    if isinstance(x, Mapping):
+        return all(_finite(part) for part in x.values())
+    if isinstance(x, (tuple, list)):
+        return all(_finite(part) for part in x)
+    return not isinstance(x, (float, np.floating)) or bool(np.isfinite(x))
+
+
+# -- for pure functions ------------------------------------------------------------------------------------------------
+
+
+def float64_fallback(rule: Rule) -> Rule:
+    """A gradient rule (and its function) without NumPy's warnings: in float64 where float32 overflows.
+
+    Infinity and NaN in the arguments pass, as everywhere in the functional layer.
+    """
+    name = rule.__name__.removeprefix("_").removesuffix("_vjp")
+
+    @functools.wraps(rule)
+    def wrapped(*arrays: Any, **options: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+        def compute(given: tuple[Any, ...]) -> tuple[Any, ...]:
+            output, pull = rule(*given, **options)
+            first = np.asarray(output[0] if isinstance(output, tuple) else output)
+            return first, output, pull, given is not arrays
+
+        _, output, pull, widened = steady(
+            compute,
+            arrays,
+            dtype=None,
+            inputs=arrays,
+            finite=None,
+            argument=name,
+            too_large="the arguments",
+            divide="ignore",
+        )
+
+        def pullback(g: Any) -> tuple[Any, ...]:
+            with silence():
+                gradients = pull(g)
+                return tuple(in_dtype(gradients, _SINGLE)) if widened else gradients
+
+        return output, pullback
+
+    return wrapped
+
+
+def steady_gradients(compute: Callable[[], G], dtype: np.dtype[Any], *, finite: bool) -> G:
+    """The gradients that a pullback computes, in this dtype; an overflow is an error if `finite`, and passes if not."""
+    try:
+        with trap():
+            found = compute()
+    except FloatingPointError:
+        with silence():
+            found = compute()
+        if finite and not _finite(found):
+            raise overflow_error("grad_output") from None
+    if found[0].dtype != dtype:
+        with silence():
+            found = in_dtype(found, dtype)
+    if may_hide_overflow(found[0], (), or_not_finite=finite):
+        raise overflow_error("grad_output")
+    return found
+
+
+def in_dtype(x: Any, dtype: np.dtype[Any]) -> Any:
+    """`x` with every float array in it in another dtype, through tuples and mappings."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
+    if isinstance(x, tuple):
+        parts = [in_dtype(part, dtype) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    if isinstance(x, Mapping):
+        return {name: in_dtype(part, dtype) for name, part in x.items()}
+    return x
+
+
+def _single(x: Any) -> bool:
+    """Whether an argument leaves the result in float32."""
+    if isinstance(x, Mapping):
+        return all(_single(a) for a in x.values())
+    if isinstance(x, (list, tuple)):
+        return np.asarray(x).dtype.kind != "f"
+    return getattr(x, "dtype", None) != np.float64
