@@ -1573,7 +1573,7 @@ export interface Functions {
   } & CallOptions): Promise<Analysis>;
   /** Analyse the text of a graph file, with everything that a page or a script shows. */
   analyzeFile(content: string, options?: {
-    /** ".json", ".csv", ".tsv", ".txt", ".edges" or ".edgelist". @default ".json" */
+    /** That of its format, such as ".json", ".csv", ".edges" or ".graphml". @default ".json" */
     suffix?: string;
     /** As for `analyze`, like all others. */
     keys?: readonly string[] | null;
