@@ -323,6 +323,21 @@ def test_newmans_gml():
     assert edges(read(NEWMAN.replace("directed 0", "directed 1"), "g.gml")) == [("Flörida", "BrighamYoung", 2.0)]
 
 
+def test_much_of_nothing_takes_no_time():
+    blank = "\n" * 200_000
+    assert edges(read("# a\n" + blank + NEWMAN + blank + "# b", "g.gml")) == edges(read(NEWMAN, "g.gml"))
+    for text, name in (
+        (blank + "?", "g.gml"),
+        ("#\n" * 100_000 + "?", "g.gml"),
+        (blank + "x", "g.net"),
+        (blank, "g.csv"),
+    ):
+        with pytest.raises(errors.LoadError):
+            read(text, name)
+        with pytest.raises(errors.LoadError):
+            parse(text.encode(), "standard input")
+
+
 def test_pajek():
     found = read(PAJEK, "g.net")
     assert found.graph.names == ("Ann Lee", "2", "Cid", "4")

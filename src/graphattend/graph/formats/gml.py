@@ -13,10 +13,11 @@ from ._text import decode
 from ._writing import edges_of, nodes_of
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, names_of, value_or_weight
 
+# Blanks and comments are possessive: hostile text cannot make it go back over them.
 _TOKEN = re.compile(
-    r"""\s*(?:^\s*\#[^\n]*\s*)*(?:(?P<key>[A-Za-z_][\w.:-]*)|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?=[\s\]\[]|$)"""
-    r"""|(?P<open>\[)|(?P<close>\])|"(?P<text>[^"]*)"|(?P<end>\Z))""",
-    re.MULTILINE,
+    r"""\s*+(?:\#[^\n]*+\s*+)*+(?:(?P<key>[A-Za-z_][\w.:-]*+)"""
+    r"""|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?=[\s\]\[]|\Z)"""
+    r"""|(?P<open>\[)|(?P<close>\])|"(?P<text>[^"]*+)"|(?P<end>\Z))"""
 )
 _INTEGER = re.compile(r"[+-]?\d+")
 _MAX_DEPTH = 32
