@@ -425,3 +425,46 @@ def test_names_of_parameters_are_spelled_as_in_javascript_and_other_words_are_no
     text = "edge_features: expected one of multi_head, w_q, got 'user_name'; is_causal"
     assert _bridge_names.spelled(text) == "edgeFeatures: expected one of multi_head, w_q, got 'user_name'; isCausal"
     assert _bridge_names.camel("metadata.edge_features") == "metadata.edgeFeatures"
+
+
+#: Public names at the top, and where JavaScript has them.
+ELSEWHERE = {
+    **dict.fromkeys(("create", "from_config", "list_mechanisms", "schema"), "ga.create, ga.mechanisms, ga.schema"),
+    **dict.fromkeys(
+        ("backend_info", "use_backend", "simd"), "ga.backendInfo; connect's interpreter has the best backend"
+    ),
+    **dict.fromkeys(("load", "recommend", "vjp"), "ga.load, ga.recommend, ga.vjp"),
+    **dict.fromkeys(("Attention", "Gradients", "GraphMetadata", "NeighborGraph", "Recommendation"), "types"),
+    "errors": "AttentionError's code",
+    "interop": "other Python libraries",
+    "testing": "checks for those who extend the Python library",
+    **dict.fromkeys(
+        ("evaluate", "evaluation", "Evaluation"), "many trainings, one after the other: ga.train, or the command line"
+    ),
+}
+
+
+def test_everything_public_is_reachable_from_javascript_or_withheld_for_a_reason():
+    import inspect
+    import operator
+    import pathlib
+    import re
+
+    path = pathlib.Path(__file__).parent.parent / "js" / "src" / "mechanisms.gen.ts"
+    if not path.exists():  # an installed copy has no npm package
+        return
+    functions = json.loads(re.search(r"^export const FUNCTIONS = (.*);$", path.read_text(encoding="utf-8"), re.M)[1])
+    for module in _bridge_names.MODULES:
+        package = operator.attrgetter(module)(ga)
+        for name in package.__all__:
+            spelled = name if inspect.isclass(getattr(package, name)) else _bridge_names.camel(name)
+            assert (spelled in functions[module]) != (name in _bridge_names.WITHHELD), f"{module}.{name}"
+    mechanisms = {type(ga.create(key, 8)).__name__ for key in ga.list_mechanisms()}
+    errors = {name for name in ga.__all__ if name.endswith("Error")}
+    parts = {module.partition(".")[0] for module in _bridge_names.MODULES}
+    assert set(ga.__all__) == mechanisms | errors | parts | set(ELSEWHERE)
+    methods = {name: m for key in ga.list_mechanisms() for name, m in vars(type(ga.create(key, 8))).items()}
+    methods |= vars(ga.NeighborGraph)
+    named = [n for n, m in methods.items() if n[0] != "_" and isinstance(m, (classmethod, staticmethod))]
+    made = {"knn", "from_edge_index"}  # ga.knn, ga.graph
+    assert {n for n in named if n not in made} <= set(_bridge_names.WITHHELD)

@@ -22,13 +22,13 @@ from graphattend.mechanisms import mechanism_class
 from graphattend.mechanisms._base import Attention
 
 TARGET = Path(__file__).resolve().parent.parent / "js" / "src" / "mechanisms.gen.ts"
-MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis")
+MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis", "evaluation")
 HEADER = """// Written by tools/gen_types.py from the Python library; do not edit.
 import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
 import type { MechanismConfig } from "./schema.js";
 import type {
-  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction,
+  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 """
 #: Options whose JSON schema says too little.

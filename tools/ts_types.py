@@ -34,6 +34,7 @@ PARAMETERS = {
     "rng": "number",
     "shape": "readonly number[]",
     "config": "ManifoldConfig",
+    "score_mod": "ScoreMod",
     "keys_q8": "QuantizedArray",
     "factors": "readonly (readonly [Manifold, number])[]",
     "metadata": "Metadata",

@@ -70,6 +70,13 @@ export interface Gradients<D extends Dtype = "float32"> {
 /** Keys and values that `prepare` checked and projected; for the mechanism that made it. */
 export type Prepared = Remote;
 
+/** Linear attention's keys and values as a state of fixed size, to which more can be added as they come. */
+export interface LinearState extends Remote {
+  /** The state after more rows of keys and values; this one stays as it is. */
+  extended(keys: Data, values: Data, call?: CallOptions): Promise<LinearState>;
+}
+type PreparedFor<K extends MechanismKey> = [K] extends ["linear"] ? LinearState : Prepared;
+
 /** A mechanism with the methods of its own. */
 export type AttentionFor<K extends MechanismKey> = Attention<K> & MechanismMethods[K];
 
@@ -119,9 +126,9 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   }
 
   /** Check and project keys and values that stay the same between calls, once. */
-  async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<Prepared> {
+  async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<PreparedFor<K>> {
     const keep = this.backend.nextId();
-    return Remote.make(this.backend, keep, await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"]) as Described);
+    return Remote.make(this.backend, keep, await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"]) as Described) as PreparedFor<K>;
   }
 
   /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */

@@ -4,7 +4,7 @@ import { AttentionError, invalid, look } from "./errors.js";
 import { kept, loadFormat, type Remote, splitCall, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
 import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type Graph, type Manifold, type MechanismKey, type MechanismOptions, type Schema } from "./schema.js";
 import { train, type TrainOptions, type TrainResult } from "./train.js";
-import type { CallOptions, Data, GraphData, GraphInput, Input, Matrix, Value } from "./types.js";
+import type { CallOptions, Data, GraphData, GraphInput, Input, Matrix, ScoreMod, Value } from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
 
 /** What does the arithmetic; see `graphattend.backend_info` in Python. */
@@ -37,6 +37,7 @@ export class GraphAttend {
   /** Measures of whole graphs; those of nodes are methods of a graph. */
   readonly graphs: Functions["graph"];
   readonly analysis: Functions["analysis"];
+  readonly evaluation: Functions["evaluation"];
 
   /** @internal */
   constructor(private readonly backend: Backend, readonly version: string, readonly mechanisms: readonly MechanismKey[]) {
@@ -51,6 +52,7 @@ export class GraphAttend {
     this.compression = Object.freeze(space("compression"));
     this.graphs = Object.freeze(space("graph"));
     this.analysis = Object.freeze(space("analysis"));
+    this.evaluation = Object.freeze(space("evaluation"));
   }
 
   /** A mechanism by its key. */
@@ -126,8 +128,14 @@ export class GraphAttend {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
     const keep = /^([A-Z]|from_?[cC]onfig$|analyze$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
-    const wire = encode("function", [module, member, new Args(values), options], { keep: keep!, dtype: call.dtype, double: true });
-    const result = decode(await this.backend.request(wire, call));
+    const ask = async (given: object | null): Promise<unknown> => decode(await this.backend.request(
+      encode("function", [module, member, new Args(values), given], { keep: keep!, dtype: call.dtype, double: true }), call));
+    const scoreMod = (options as { scoreMod?: unknown } | null)?.scoreMod;
+    let result = await ask(typeof scoreMod === "function" ? { ...options, scoreMod: true } : options);
+    if (typeof scoreMod === "function") {
+      const { scores } = (result as { asked: { scores: Matrix } }).asked;
+      result = await ask({ ...options, scoreMod: { data: await (scoreMod as ScoreMod)(scores), shape: scores.shape } });
+    }
     return keep === undefined ? result as Value : kept(this.backend, keep, result as Described);
   }
 

@@ -94,11 +94,11 @@ function deadline(signal: AbortSignal | undefined, timeout: number | undefined):
 }
 
 export { AttentionError, type ErrorCode } from "./errors.js";
-export { GraphAttend, type BackendInfo } from "./client.js";
-export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type Prepared, type Result,
+export { GraphAttend, type BackendInfo, type Recommendation } from "./client.js";
+export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type LinearState, type Prepared, type Result,
   type VjpOptions, type WeightsOptions } from "./attention.js";
 export { Remote, Tensor, type Pullback, type VjpResult } from "./objects.js";
 export type * from "./types.js";
 export type * from "./schema.js";
-export type { TrainOptions, TrainProgress, TrainResult } from "./train.js";
+export type { LossAnswer, LossFunction, TrainOptions, TrainProgress, TrainResult } from "./train.js";
 export { VERSION } from "./version.js";

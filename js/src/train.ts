@@ -1,10 +1,9 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
-import { aborted } from "./errors.js";
 import { Owned, type Described } from "./objects.js";
-import type { LossName, MechanismKey, OptimizerName, Schedule } from "./schema.js";
-import type { Data, GraphData } from "./types.js";
-import { decode, encode, Plain } from "./wire.js";
+import type { LossName, MechanismKey, Optimizer, OptimizerName, Schedule } from "./schema.js";
+import type { Data, Fresh, GraphData, Matrix } from "./types.js";
+import { Args, decode, encode, Plain } from "./wire.js";
 
 /** How far a training run has come. */
 export interface TrainProgress {
@@ -36,20 +35,46 @@ export interface TrainOptions {
   targets?: Data;
   /** Nodes whose loss counts; all by default. */
   nodes?: Data;
-  /** A loss of `training` by its Python name; default: cross_entropy with labels, reconstruction with targets. */
-  loss?: LossName;
-  /** Default Adam. */
-  optimizer?: Exclude<OptimizerName, `Riemannian${string}`>;
+  /**
+   * A loss of `training` by its Python name, or a function of the outputs and the nodes of a batch that gives the loss and
+   * its gradient by the outputs. Default: cross_entropy with labels, reconstruction with targets.
+   */
+  loss?: LossName | LossFunction;
+  /** By name, or made by `training.Adam({ … })` and the like. Default: Adam. */
+  optimizer?: Exclude<OptimizerName, `Riemannian${string}`> | Optimizer;
   /** A rate or one of `training.schedules`; default: the optimizer's. */
   lr?: number | Schedule;
   epochs?: number;
   batchSize?: number;
   seed?: number;
+  shuffle?: boolean;
+  /** Nodes that are held out: the best parameters are those that are best for them. */
+  validationNodes?: Data;
+  /** What is measured there. Default: the loss. */
+  metric?: "loss" | "accuracy";
+  /** Epochs between validations. */
+  validateEvery?: number;
+  /** Validations (epochs, without `validationNodes`) in a row without a better value until the run ends. */
   patience?: number;
+  minDelta?: number;
+  /** Limits of the norm of all gradients together, and of each entry. */
+  clipNorm?: number;
+  clipValue?: number;
   /** Called after every few steps. */
   onProgress?: (progress: TrainProgress) => void;
-  /** Stops after the steps that run. */
+  /** Called with the bytes of a file after every `checkpointEvery` epochs at most; `resume` goes on from them. */
+  onCheckpoint?: (bytes: Fresh<Uint8Array>) => void;
+  checkpointEvery?: number;
+  resume?: Uint8Array;
+  /** Ends the run after the steps that are running; the result is what was learned so far. */
   signal?: AbortSignal;
+}
+
+/** The loss of the nodes of a batch, and its gradient by all outputs (V, E). */
+export type LossFunction = (output: Matrix, nodes: Matrix<Int32Array>) => LossAnswer | Promise<LossAnswer>;
+export interface LossAnswer {
+  loss: number;
+  gradient: Data;
 }
 
 export interface TrainResult<K extends MechanismKey> {
@@ -57,34 +82,56 @@ export interface TrainResult<K extends MechanismKey> {
   attention: AttentionFor<K>;
   /** Mean loss of every epoch. */
   losses: number[];
-  /** Why it ended: "finished", "early stopping" and the like. */
-  reason: string;
+  /** Epoch and value of every validation. */
+  metrics: [number, number][];
+  /** The best value, and the epoch it comes from. */
+  best: number | null;
+  bestEpoch: number | null;
+  steps: number;
+  reason: "finished" | "early_stopping" | "cancelled";
 }
 
 class Run extends Owned {}
+
+type Step = TrainProgress & {
+  asked?: { output: Matrix; nodes: Matrix<Int32Array> }; progress?: TrainProgress | null; checkpoint?: Matrix<Uint8Array>;
+} | null;
 
 /** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop have their turn. */
 export async function train<K extends MechanismKey>(
   backend: Backend, attention: Attention<K>, options: TrainOptions,
 ): Promise<TrainResult<K>> {
-  const { graph, features, labels, targets, nodes, onProgress, signal, ...rest } = options;
+  const { graph, features, labels, targets, nodes, validationNodes, resume, loss, onProgress, onCheckpoint, signal, ...rest } = options;
   const keep = backend.nextId();
   const data = [attention, graph, features, labels, targets, nodes];
-  decode(await backend.request(encode("train", [...data, new Plain(rest)], { keep }), { signal }));
+  const own = { loss: typeof loss === "function" ? true : loss, checkpoints: onCheckpoint !== undefined };
+  decode(await backend.request(encode("train", [...data, new Plain({ ...rest, ...own }), { validationNodes, resume }], { keep }), { signal }));
   const run = new Run(backend, keep);
   try {
-    for (;;) {
-      if (signal?.aborted) throw aborted(signal);
-      const progress = decode(await backend.request(encode("train_steps", [run]), {})) as TrainProgress | null;
-      if (progress === null) break;
-      onProgress?.(progress);
+    for (let answer: Args | undefined;;) {
+      if (signal?.aborted) {
+        await backend.request(encode("train_cancel", [run]), {});
+        break;
+      }
+      const found = decode(await backend.request(encode("train_steps", [run, answer], { double: true }), {})) as Step;
+      answer = undefined;
+      if (found === null) break;
+      const { asked, progress, checkpoint, ...plain } = found;
+      if (checkpoint !== undefined) onCheckpoint?.(checkpoint.data);
+      const shown = asked === undefined ? plain : progress;
+      if (shown) onProgress?.(shown);
+      if (asked !== undefined) {
+        const given = await (loss as LossFunction)(asked.output, asked.nodes);
+        answer = new Args([given.loss, given.gradient], ["loss", "gradient"]);
+        continue;
+      }
       // Let the page draw and signals arrive, also where Python runs in this thread.
       await new Promise((resolve) => setTimeout(resolve));
     }
     const id = backend.nextId();
     const found = decode(await backend.request(encode("train_result", [run], { keep: id }), {})) as {
-      attention: Described; losses: number[]; reason: string;
-    };
+      attention: Described;
+    } & Omit<TrainResult<K>, "attention">;
     return { ...found, attention: Attention.make<K>(backend, id, found.attention) };
   } finally {
     await run.free();

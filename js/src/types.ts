@@ -107,6 +107,9 @@ export type Reduced<X, D extends Dtype, T extends ArrayLike<number> = D extends 
 /** Index and weight of every choice, by falling weight; for rows of queries one list each. */
 export type Ranked<X> = X extends Nested<NumberArray> ? [number, number][][] : [number, number][] | [number, number][][];
 
+/** Changes the scores (…, M, N) before their softmax; gives as many numbers in the same order. */
+export type ScoreMod = (scores: Matrix) => ArrayLike<number> & NumberArray | Promise<ArrayLike<number> & NumberArray>;
+
 /** Whether losses of samples are averaged, added or left as they are. */
 export type Reduction = "mean" | "sum" | "none";
 

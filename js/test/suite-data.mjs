@@ -46,6 +46,71 @@ export const dataChecks = {
     equal(hidden, await heads.attentionWeights(x, x), "floats are added, also when all are 0");
   },
 
+  "training that goes on, validates, and takes functions and optimizers": async (ga) => {
+    const attn = await ga.create("multi_head", { dim: 4, numHeads: 2, seed: 1 });
+    const graph = await ga.graph({ edges: [[0, 1], [1, 0], [2, 3], [3, 2], [0, 0], [1, 1], [2, 2], [3, 3]], numNodes: 4 });
+    const features = [[1, 0, 0, 0.5], [0.9, 0.1, 0, 0.4], [0, 0, 1, 0.1], [0, 0.1, 0.9, 0.3]];
+    const task = { graph, features, labels: [0, 0, 1, 1], lr: 0.05, epochs: 8, batchSize: 2, seed: 3 };
+    const whole = await ga.train(attn, task);
+    const files = [];
+    await ga.train(attn, { ...task, epochs: 4, onCheckpoint: (bytes) => files.push(bytes), checkpointEvery: 2 });
+    ok(files.length > 0 && files.at(-1) instanceof Uint8Array, "checkpoints");
+    const resumed = await ga.train(attn, { ...task, resume: files.at(-1) });
+    equal([resumed.losses, resumed.steps], [whole.losses, whole.steps], "a run that was interrupted");
+    equal((await resumed.attention.parameters()).w_q, (await whole.attention.parameters()).w_q, "its parameters");
+    await rejects(ga.train(attn, { ...task, resume: new Uint8Array(3) }), "load_error");
+    const validated = await ga.train(attn, { ...task, nodes: [0, 2], validationNodes: [1, 3], metric: "accuracy", validateEvery: 2 });
+    equal(validated.metrics.map(([epoch]) => epoch), [1, 3, 5, 7], "validations");
+    ok(validated.best >= 0.5 && validated.metrics.some(([epoch, value]) => epoch === validated.bestEpoch && value === validated.best), "the best");
+    // The mean squared error, written here.
+    const wanted = features.flat();
+    let batches = 0;
+    const loss = (output, nodes) => {
+      ok(nodes.data instanceof Int32Array && output.shape.join() === "4,4", "what a loss is given");
+      batches += 1;
+      const gradient = new Float32Array(output.data.length);
+      let sum = 0;
+      for (const node of nodes.data) {
+        for (let i = 4 * node; i < 4 * node + 4; i++) {
+          sum += (output.data[i] - wanted[i]) ** 2;
+          gradient[i] = 2 * (output.data[i] - wanted[i]) / (4 * nodes.data.length);
+        }
+      }
+      return { loss: sum / (4 * nodes.data.length), gradient };
+    };
+    const { labels, ...bare } = task;
+    const [ours, theirs] = [await ga.train(attn, { ...bare, loss }), await ga.train(attn, { ...bare, targets: features })];
+    equal(batches, 16, "batches");
+    ours.losses.forEach((x, i) => ok(Math.abs(x - theirs.losses[i]) < 1e-5, `loss ${i}: ${x}, ${theirs.losses[i]}`));
+    const { lr, ...rest } = task;
+    equal((await ga.train(attn, { ...rest, optimizer: await ga.training.Adam({ lr }) })).losses, whole.losses, "an optimizer");
+    await rejects(ga.train(attn, { ...bare, loss: () => ({ loss: 1, gradient: [1, 2] }) }), "dimension_mismatch", { argument: "gradient" });
+    await rejects(ga.train(attn, { ...bare, loss: () => ({ loss: NaN, gradient: features }) }), "invalid_config", { argument: "loss" });
+  },
+
+  "a function of the scores": async (ga) => {
+    const x = [[1, 0], [0, 1], [1, 1]];
+    const scoreMod = (scores) => scores.data.map((s) => 2 * s);
+    const { scaledDotProductAttention } = ga.functional;
+    const [found, wanted] = [await scaledDotProductAttention(x, x, x, { scoreMod, scale: 0.5 }), await scaledDotProductAttention(x, x, x, { scale: 1 })];
+    found.data.forEach((v, i) => ok(Math.abs(v - wanted.data[i]) < 1e-6, "twice the scores"));
+    await rejects(scaledDotProductAttention(x, x, x, { scoreMod: () => [1] }), "dimension_mismatch");
+  },
+
+  "keys that stream in": async (ga) => {
+    const x = Array.from({ length: 6 }, (_x, i) => [Math.sin(i), Math.cos(2 * i), 0.1 * i, 1]);
+    const linear = await ga.create("linear", { dim: 4 });
+    const causal = await ga.create("linear", { dim: 4, isCausal: true });
+    const rows = (await causal.forward(x, x, x)).output;
+    let state = await linear.prepare([x[0]], [x[0]]);
+    for (let i = 0; i < x.length; i++) {
+      if (i > 0) state = await state.extended([x[i]], [x[i]]);
+      const { output } = await linear.forward(x[i], state, null);
+      output.data.forEach((v, j) => ok(Math.abs(v - rows.data[4 * i + j]) < 1e-5, `row ${i}: ${v}, ${rows.data[4 * i + j]}`));
+    }
+    await rejects(linear.attentionWeights(x[0], state), "unsupported", { argument: "keys" });
+  },
+
   "errors speak JavaScript, inside options too": async (ga) => {
     const expert = (options) => ga.create("moe", { dim: 8, experts: [{ key: "flash", dim: 8 }, { key: "multi_head", dim: 8, options }] });
     await rejects(expert({ numHeds: 2 }), "invalid_config", { argument: "experts[1].options.numHeds", actual: "numHeds" });

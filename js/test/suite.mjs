@@ -350,6 +350,7 @@ export const checks = {
     const graph = { edges: [[0, 1], [1, 0], [2, 3], [3, 2], [0, 0], [1, 1], [2, 2], [3, 3]], numNodes: 4 };
     const features = [[1, 0, 0, 0.5], [0.9, 0.1, 0, 0.4], [0, 0, 1, 0.1], [0, 0.1, 0.9, 0.3]];
     const seen = [];
+    const before = await attn.parameters();
     const options = { graph, features, labels: [0, 0, 1, 1], lr: 0.05, epochs: 40, seed: 3 };
     const result = await ga.train(attn, { ...options, onProgress: (p) => seen.push(p) });
     ok(result.losses.length === 40 && result.losses[39] < 0.2 * result.losses[0], `the loss falls: ${result.losses[0]} to ${result.losses[39]}`);
@@ -363,7 +364,11 @@ export const checks = {
     const targets = await ga.train(attn, { graph, features, targets: features, optimizer: "SGD", epochs: 3 });
     ok(targets.losses[2] < targets.losses[0], "mean squared error falls");
     const controller = new AbortController();
-    await rejects(ga.train(attn, { ...options, epochs: 1_000_000, signal: controller.signal, onProgress: () => controller.abort() }), "aborted");
+    const stopped = await ga.train(attn, { ...options, epochs: 1_000_000, signal: controller.signal, onProgress: () => controller.abort() });
+    equal(stopped.reason, "cancelled");
+    ok(stopped.losses.length < 1_000_000 && stopped.steps > 0, "it ended early");
+    ok((await stopped.attention.parameters()).w_q.data.some((x, i) => x !== before.w_q.data[i]), "what was learned is kept");
+    await rejects(ga.train(attn, { ...options, signal: AbortSignal.abort() }), "aborted");
     await rejects(ga.train(attn, { graph, features }), "invalid_config", { argument: "labels" });
     await rejects(ga.train(attn, { ...options, optimizer: "Magic" }), "invalid_config", { argument: "optimizer" });
     await rejects(ga.train(attn, { ...options, epoch: 3 }), "invalid_config", { argument: "epoch" });

@@ -165,6 +165,7 @@ async function graphs(ga: GraphAttend): Promise<void> {
   list(text)(await graph.get("names") ?? []);
   number(await ga.graphs.density(graph));
   number(await ga.graphs.density({ edges: [[0, 1]], numNodes: 2 }));
+  checked<boolean>("a truth", (x) => typeof x === "boolean")(await ga.graphs.isUndirected(graph));
   record(number)(await ga.graphs.deltaHyperbolicity(graph));
   f32(await ga.graphs.spectralEmbedding(graph, 1));
   const analysis = await ga.analysis.analyze(graph, { dim: 2, keys: ["scaled_dot_product"] });

@@ -29,7 +29,7 @@ from ._bridge_arguments import (
     rows,
 )
 from ._bridge_names import LONGEST, MODULES, WITHHELD, methods, snake, snake_names, unknown
-from ._bridge_training import Training
+from ._bridge_training import Asked, Training
 from ._validate import as_int
 from .errors import InvalidConfigError, LoadError, UnsupportedError
 from .graph import NeighborGraph
@@ -203,7 +203,25 @@ def attribute(value: Any, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
-    return _called(_public(module, name), args, options)
+    if isinstance(options, dict) and "scoreMod" in options:
+        options = options | {"scoreMod": _asking(options["scoreMod"])}
+    try:
+        return _called(_public(module, name), args, options)
+    except Asked as asked:
+        return {"asked": asked.question}
+
+
+def _asking(answer: Any) -> Callable[..., Any] | None:
+    """A function of the scores whose result JavaScript gives, after it was asked: True as long as it was not."""
+    if answer is None:
+        return None
+
+    def score_mod(scores: np.ndarray, *_indices: Any) -> np.ndarray:
+        if answer is True:
+            raise Asked(scores=scores)
+        return np.asarray(answer).reshape(scores.shape)
+
+    return score_mod
 
 
 def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
@@ -266,14 +284,22 @@ def recommend(value: Any, options: Any) -> Any:
     return {"key": found.key, "options": dict(found.options), "reasons": list(found.reasons)}
 
 
-def train(attn: Attention, over: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any) -> Training:
-    """A training run of a mechanism over a graph."""
+def train(
+    attn: Attention, over: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any, arrays: Any = None
+) -> Training:
+    """A training run of a mechanism over a graph; options that are arrays come apart."""
+    options = {**options, **{n: x for n, x in (arrays or {}).items() if x is not None}}
     return Training(attn, graph(over), rows(features, "features", attn.dim), labels, targets, nodes, options)
 
 
-def train_steps(run: Training) -> dict[str, Any] | None:
-    """Some steps of a run: its progress, or None at the end."""
-    return run.steps()
+def train_steps(run: Training, answer: Any = None) -> dict[str, Any] | None:
+    """Some steps of a run: its progress, what it asks, or None at the end."""
+    return run.steps(answer)
+
+
+def train_cancel(run: Training) -> None:
+    """End a run early; its result is what it has learned."""
+    run.cancel()
 
 
 def train_result(run: Training) -> dict[str, Any]:
@@ -315,6 +341,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         *(start, info, create, save, load, tensor, read, graph, knn, recommend, method, attribute, function),
-        *(function_vjp, train, train_steps, train_result, command_line),
+        *(function_vjp, train, train_steps, train_cancel, train_result, command_line),
     )
 }

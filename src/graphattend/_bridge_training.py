@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import inspect
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._validate import as_float, as_index, as_number, check_length
+from ._bridge_names import snake_names
+from ._validate import as_choice, as_float, as_index, as_number, check_length, no_such_option
 from ._vjp import vjp
-from .errors import InvalidConfigError
+from .errors import DimensionMismatchError, InvalidConfigError
 from .mechanisms._base import Attention
 
 #: Seconds of steps per request: long enough that requests cost little, short enough for smooth progress.
 SLICE = 0.05
+
+
+class Asked(Exception):
+    """A function of JavaScript is to be called: raised where its result is needed; with it, all is called again."""
+
+    def __init__(self, **question: Any) -> None:
+        super().__init__()
+        self.question = question
+
+
+#: Options of `Trainer` that are numbers and words, beside those that are made here.
+PLAIN = frozenset(
+    {"epochs", "batch_size", "seed", "shuffle", "validate_every", "mode", "patience", "min_delta", "clip_norm"}
+    | {"clip_value", "checkpoint_every"}
+)
 
 
 class Training:
@@ -27,58 +45,137 @@ class Training:
         labels: (V,) classes, for cross entropy unless another loss is named; or None.
         targets: (V, E) wanted outputs, for the mean squared error unless another loss is named; or None.
         nodes: Nodes that count, None for all.
-        options: ``loss, optimizer, lr, epochs, batchSize, seed, patience``.
+        options: ``loss`` (a name, or True: JavaScript computes it), ``optimizer`` (a name or an object), ``lr``,
+            ``validationNodes`` and ``metric`` ("loss" or "accuracy"), ``resume`` (bytes of a checkpoint),
+            ``checkpoints`` (whether they are asked for) and options of `Trainer`.
     """
 
     def __init__(
         self, attn: Attention, graph: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any
     ) -> None:
         from . import training
-        from ._bridge_names import snake_names
-        from .training.schedules import Schedule
 
         named = snake_names(options, "options")
-        name, lr = named.pop("optimizer", None) or "Adam", named.pop("lr", None)
-        make = training.OPTIMIZERS.find(name, "optimizer")
-        loss = named.pop("loss", None)
+        loss, metric = named.pop("loss", None), named.pop("metric", None) or "loss"
+        held_out = named.pop("validation_nodes", None)
+        optimizer = _optimizer(named.pop("optimizer", None) or "Adam", named.pop("lr", None))
+        resume, wants_checkpoints = named.pop("resume", None), named.pop("checkpoints", False)
         if (labels is not None and targets is not None) or (labels is targets is loss is None):
             raise InvalidConfigError("labels: expected either labels or targets", argument="labels")
-        if not set(named) <= {"epochs", "batch_size", "seed", "patience"}:
-            unknown = sorted(set(named) - {"epochs", "batch_size", "seed", "patience"})[0]
-            raise InvalidConfigError(f"{unknown}: no such option", argument=unknown)
-        self._attn = attn
-        rate = (
-            {"lr": lr if isinstance(lr, Schedule) else as_number(lr, "lr", above=0)}
-            if lr is not None
-            else {"lr": 0.01}
-            if name == "SGD"
-            else {}
-        )
-        optimizer = make(**rate)
+        if unknown := sorted(set(named) - PLAIN):
+            raise no_such_option(unknown[0], sorted(PLAIN), "train")
         x = as_float(features, "features")
         chosen = np.arange(x.shape[0]) if nodes is None else as_index(nodes, "nodes", x.shape[0], ndim=1)
-        objective = training.graph_objective(attn, graph, x, _loss(labels, targets, loss, x.shape[0]))
-        trainer = training.Trainer(objective, optimizer, **named)
-        self._session = trainer.session(attn.parameters(), training.Nodes(chosen))
+        self._attn = attn
+        self._answer: tuple[float, Any] | None = None
+        self._forward: tuple[Any, Any] | None = None
+        if loss is True:
+            objective = self._asking(graph, x)
+        else:
+            usual = _loss(labels, targets, loss, x.shape[0])
+            objective = training.graph_objective(attn, graph, x, usual)
+        if held_out is not None:
+            held = as_index(held_out, "validationNodes", x.shape[0], ndim=1)
+            as_choice(metric, "metric", ("loss", "accuracy"))
+            if metric == "accuracy" and labels is None:
+                raise InvalidConfigError("metric: accuracy needs labels", argument="metric", actual=metric)
+            if metric == "loss" and loss is True:
+                raise InvalidConfigError("metric: a loss of JavaScript is for training only", argument="metric")
 
-    def steps(self) -> dict[str, Any] | None:
-        """Steps for about SLICE seconds; the progress after the last one, None when there are no more."""
+            def validate(params: Any) -> float:
+                output = attn.with_parameters(params).attend(graph, x)
+                if metric == "accuracy":
+                    return float((output[held].argmax(axis=-1) == np.asarray(labels)[held]).mean())
+                return float(usual(output, held)[0])
+
+            named |= {"validate": validate}
+            named.setdefault("mode", "max" if metric == "accuracy" else "min")
+        trainer = training.Trainer(objective, optimizer, **named)
+        self._folder = tempfile.TemporaryDirectory() if wants_checkpoints or resume is not None else None
+        files: dict[str, Any] = {}
+        if self._folder is not None:
+            self._file = Path(self._folder.name, "checkpoint.npz")
+            if resume is not None:
+                self._file.write_bytes(np.ascontiguousarray(resume).tobytes())
+            files = {"checkpoint": self._file, "resume": resume is not None}
+        self._wants_checkpoints, self._seen = wants_checkpoints, 0
+        self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
+
+    def steps(self, answer: Any = None) -> dict[str, Any] | None:
+        """Steps for about SLICE seconds; the progress after the last one, None when there are no more.
+
+        Args:
+            answer: ``[loss, gradient]`` of the question that was asked last.
+        """
         end = time.perf_counter() + SLICE
+        if answer is not None:
+            self._answer = (float(as_number(answer[0], "loss")), answer[1])
         progress = None
-        while (found := self._session.step()) is not None:
+        while True:
+            try:
+                found = self._session.step()
+            except Asked as asked:
+                return {"asked": asked.question, "progress": progress}
+            if found is None:
+                break
             progress = vars(found) | {"epochLoss": found.epoch_loss}
+            if self._wants_checkpoints and found.epoch_loss is not None:
+                progress["checkpoint"] = self._file.read_bytes()
             if time.perf_counter() >= end:
                 break
         return progress
 
+    def cancel(self) -> None:
+        """End the run; what was learned stays."""
+        self._session.cancel()
+
     def result(self) -> dict[str, Any]:
         """The trained mechanism, the losses and why the run ended."""
         found = self._session.result()
+        if self._folder is not None:
+            self._folder.cleanup()
         return {
             "attention": self._attn.with_parameters(found.best_params),
             "losses": list(found.losses),
+            "metrics": [list(pair) for pair in found.metrics],
+            "best": found.best,
+            "bestEpoch": found.best_epoch,
+            "steps": found.steps,
             "reason": found.reason,
         }
+
+    def _asking(self, graph: Any, x: np.ndarray) -> Any:
+        """An objective whose loss JavaScript computes: a forward pass, a question, with the answer the pullback."""
+
+        def objective(params: dict[str, np.ndarray], nodes: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+            if self._forward is None:
+                options: dict[str, Any] = {"training": True, "rng": rng} if getattr(self._attn, "dropout", 0) else {}
+                self._forward = self._attn.with_parameters(params).attend_vjp(graph, x, **options)
+            output, pullback = self._forward
+            if self._answer is None:
+                raise Asked(output=output, nodes=nodes)
+            (value, gradient), self._answer, self._forward = self._answer, None, None
+            g = as_float(gradient, "gradient", beside=output.dtype)
+            if g.size != output.size:
+                raise DimensionMismatchError.of("gradient", output.shape, g.shape)
+            return value, pullback(g.reshape(output.shape).astype(output.dtype, copy=False)).parameters
+
+        return objective
+
+
+def _optimizer(given: Any, lr: Any) -> Any:
+    """An optimizer from its name and rate, or as it is."""
+    from . import training
+    from .training.schedules import Schedule
+
+    if not isinstance(given, str):
+        if lr is not None:
+            raise InvalidConfigError("lr: the optimizer has one already", argument="lr")
+        return given
+    make = training.OPTIMIZERS.find(given, "optimizer")
+    if lr is None:
+        return make(lr=0.01) if given == "SGD" else make()
+    return make(lr=lr if isinstance(lr, Schedule) else as_number(lr, "lr", above=0))
 
 
 def _loss(labels: Any, targets: Any, loss: Any, size: int) -> Any:
