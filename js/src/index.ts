@@ -21,13 +21,17 @@ export interface ConnectOptions extends RuntimeOptions {
   timeout?: number;
 }
 
+/** Where snapshots are made unasked: there every test has run on one. */
+const isDesktopChromium = (): boolean =>
+  !isNode && (globalThis.navigator as { userAgentData?: { mobile: boolean } } | undefined)?.userAgentData?.mobile === false;
+
 /** How long a page is left alone after its start before a snapshot is made. */
 const IDLE_MS = 1000;
 
 /** Start Python with graphattend. */
 export async function connect(options: ConnectOptions = {}): Promise<GraphAttend> {
   const { worker, workers, onProgress, signal, timeout, ...given } = options;
-  const runtime = { ...given, bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href };
+  const runtime = { ...given, snapshot: given.snapshot ?? isDesktopChromium(), bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href };
   if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
     throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
   }
