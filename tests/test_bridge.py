@@ -433,6 +433,7 @@ ELSEWHERE = {
     **dict.fromkeys(("load", "recommend", "vjp"), "ga.load, ga.recommend, ga.vjp"),
     **dict.fromkeys(("Attention", "Gradients", "GraphMetadata", "NeighborGraph", "Recommendation"), "types"),
     "errors": "AttentionError's code",
+    "read_embeddings": "takes a path; embeddings are data here",
     "interop": "other Python libraries",
     "testing": "checks for those who extend the Python library",
     **dict.fromkeys(
