@@ -169,7 +169,8 @@ def measure(seed: int) -> dict[str, Any]:
         at = np.isin(WORKS, BUDGETS)
         rows.append({**row, **{key: curve[at].tolist() for key, curve in curves.items()}})
         aim.append({**row, "work": needed(WORKS, curves["recall_at_10"])})
-        gains.append({**row, **{key: float((curve - baseline[key]).min()) for key, curve in curves.items()}})
+        if curves is not baseline:
+            gains.append({**row, **{key: float((curve - baseline[key]).min()) for key, curve in curves.items()}})
 
     enter("greedy", None, baseline)
     rival = bounded_look(graph, x, RANKS[-1])
@@ -248,15 +249,23 @@ def table(result: dict[str, Any], measure: str) -> str:
     return "\n".join(lines)
 
 
-def aim_table(result: dict[str, Any]) -> str:
-    """One row per search: the work that the aim takes with every seed."""
+def seed_table(result: dict[str, Any], part: str, cell: Callable[[dict[str, Any]], str]) -> str:
+    """One row per search, one column per seed."""
     runs = result["runs"]
     lines = ["| search | " + " | ".join(f"seed {run['seed']}" for run in runs) + " |", "|---|" + "---:|" * len(runs)]
-    for i, row in enumerate(runs[0]["aim"]):
-        works = (run["aim"][i]["work"] for run in runs)
-        cells = ("not reached" if work is None else f"{work:.0f}" for work in works)
-        lines.append(f"| {label(row)} | " + " | ".join(cells) + " |")
+    for i, row in enumerate(runs[0][part]):
+        lines.append(f"| {label(row)} | " + " | ".join(cell(run[part][i]) for run in runs) + " |")
     return "\n".join(lines)
+
+
+def aim_table(result: dict[str, Any]) -> str:
+    """The work that the aim takes."""
+    return seed_table(result, "aim", lambda row: "not reached" if row["work"] is None else f"{row['work']:.0f}")
+
+
+def gain_table(result: dict[str, Any]) -> str:
+    """The least gain in recall@10 over greedy search at equal work."""
+    return seed_table(result, "least_gain", lambda row: f"{row['recall_at_10']:.4f}")
 
 
 def picture(result: dict[str, Any]) -> str:
@@ -312,7 +321,8 @@ def main() -> None:
     page = PAGE.read_text()
     for name in ("recall_at_1", "recall_at_10"):
         page = write(page, name, table(result, name))
-    PAGE.write_text(write(page, "aim", aim_table(result)))
+    page = write(page, "aim", aim_table(result))
+    PAGE.write_text(write(page, "gain", gain_table(result)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ const tfjs = `<script src="/benchmarks/node_modules/@tensorflow/tfjs-core/dist/t
 const setTf = 'tf.wasm.setWasmPaths("/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/"); tf.wasm.setThreadsCount(1); await tf.setBackend("wasm");';
 const page = (head, script) => `<!doctype html><meta charset="utf-8"><title>x</title><link rel="icon" href="data:,">${head}<script type="module">${script}</script>`;
 const pages = {
-  "/kernels.html": page("", `import { load } from "/dist/kernels.js"; ${attention}
+  "/nothing.html": page("", done),
+  "/kernels.html": page('<link rel="modulepreload" href="/dist/kernels.js"><link rel="modulepreload" href="/dist/kernels-relaxed.js">', `import { load } from "/dist/kernels.js"; ${attention}
     const k = await load(); k.scaledDotProductAttention(q, kv, kv); ${done}`),
   "/tfjs.html": page(tfjs, `${setTf} ${attention}
     tf.matMul(tf.softmax(tf.matMul(tf.tensor(q, [1, 4]), tf.tensor(kv, [2, 4]), false, true)), tf.tensor(kv, [2, 4])).dataSync(); ${done}`),
@@ -37,7 +38,7 @@ const note = (title, name, value) => {
   row[name] = Math.min(row[name] ?? Infinity, value);
 };
 for (let round = 0; round < ROUNDS; round++) {
-  for (const name of ["kernels", "tfjs", "onnxruntime"]) {
+  for (const name of ["nothing", "kernels", "tfjs", "onnxruntime"]) {
     const context = await browser.newContext(); // nothing cached
     const tab = await context.newPage();
     await tab.goto(`${server.url}/${name}.html`);

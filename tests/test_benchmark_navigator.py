@@ -86,7 +86,8 @@ def result(bench):
         {"search": "trained", "rank": 8, "recall_at_1": [0.75] * count, "recall_at_10": [0.5] * count},
     ]
     aim = [{"search": "greedy", "rank": None, "work": 171.2}, {"search": "bounded", "rank": 16, "work": None}]
-    return {"budgets": list(bench.BUDGETS), "rows": rows, "runs": [{"seed": 0, "aim": aim}]}
+    gain = [{"search": "axes", "rank": 8, "recall_at_1": 0.0, "recall_at_10": -0.00125}]
+    return {"budgets": list(bench.BUDGETS), "rows": rows, "runs": [{"seed": 0, "aim": aim, "least_gain": gain}]}
 
 
 def test_the_best_of_every_column_is_bold(bench, result):
@@ -98,6 +99,10 @@ def test_the_best_of_every_column_is_bold(bench, result):
 def test_the_aim_has_a_row_per_search(bench, result):
     rows = bench.aim_table(result).splitlines()[2:]
     assert rows == ["| greedy best-first | 171 |", "| greedy best-first, bounded look, rank 16 | not reached |"]
+
+
+def test_the_least_gain_has_a_row_per_navigator(bench, result):
+    assert bench.gain_table(result).splitlines()[2:] == ["| navigator, rank 8, principal axes | -0.0013 |"]
 
 
 def test_the_page_is_written_between_its_marks(bench):

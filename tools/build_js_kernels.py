@@ -23,15 +23,13 @@ OUTPUT = ROOT / "build" / "js-kernels"
 ENTRIES = ROOT / "js" / "src" / "kernels" / "entries.gen.ts"
 STAMP = OUTPUT / "stamp"
 DECLARATIONS = (KERNELS / "kernels.def", HERE / "steps.def")
-#: Kernels that no function of the npm package calls.
-LEFT_OUT = {"attend_one", "exp", "favor", "int8_combine"}
 #: Functions of host.c.
 HOST = (*("arguments", "array_axes", "array_bytes", "begin", "describe", "kind_of", "most_axes", "numbers", "problem"),)
 #: 2 GiB, so that no difference of addresses overflows; the stack lies below the data and cannot run into it.
 LINK = ("--no-entry", "--gc-sections", "--strip-all", "--stack-first", "--max-memory=2147483648", "--fatal-warnings")
 HEADER = """// Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
 
-/** The entry points of the kernels, each with its operands in order; `?` marks one that may be null. */
+/** The kernels, each with its operands in order; `?` marks one that may be null. The module has those that are called. */
 export const ENTRIES = {
 """
 
@@ -49,7 +47,7 @@ def python_build() -> ModuleType:
 
 
 def entries() -> dict[str, list[str]]:
-    """The entry points that JavaScript has, and their operands."""
+    """Every declared kernel and its operands."""
     found: dict[str, list[str]] = {}
     for path in DECLARATIONS:
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
@@ -57,7 +55,13 @@ def entries() -> dict[str, list[str]]:
             pattern = rf"^OPERAND\({name}, (\w+), \w+, \d+, \d+, (\w+)\)"
             operands = re.findall(pattern, text, re.MULTILINE)
             found[name] = [operand + "?" * use.startswith("MAYBE") for operand, use in operands]
-    return {name: operands for name, operands in found.items() if name not in LEFT_OUT}
+    return found
+
+
+def called() -> list[str]:
+    """The kernels that TypeScript calls: no others go into the module."""
+    code = "".join(path.read_text() for path in sorted(ENTRIES.parent.glob("*.ts")))
+    return [name for name in entries() if re.search(rf'\b(call|must)\("{name}"', code)]
 
 
 def declaration() -> str:
@@ -76,6 +80,7 @@ def fingerprint() -> str:
     """Hash of all that the modules depend on."""
     headers = sorted([*KERNELS.rglob("*.h"), *HERE.glob("*.h"), *DECLARATIONS])
     digest = hashlib.sha256()
+    digest.update(" ".join(called()).encode())
     for path in [*sources(), *headers, KERNELS / "build.py", Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -96,7 +101,7 @@ def build() -> list[Path]:
         return built
     OUTPUT.mkdir(parents=True, exist_ok=True)
     flags = [flag for flag in python.COMMON_FLAGS if flag != "-fPIC"]
-    exports = [f"--export={name}" for name in [*HOST, *(f"call_{name}" for name in entries())]]
+    exports = [f"--export={name}" for name in [*HOST, *(f"call_{name}" for name in called())]]
     with tempfile.TemporaryDirectory(dir=OUTPUT, prefix=".build-") as temporary:
         for variant, extra in python.VARIANTS.items():
             cpu = "+".join(["generic", "simd128", "bulk_memory", *extra])

@@ -22,7 +22,7 @@ from graphattend.mechanisms import mechanism_class
 from graphattend.mechanisms._base import Attention
 
 TARGET = Path(__file__).resolve().parent.parent / "js" / "src" / "mechanisms.gen.ts"
-MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis")
+MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis", "evaluation")
 HEADER = """// Written by tools/gen_types.py from the Python library; do not edit.
 import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";

@@ -37,6 +37,7 @@ export class GraphAttend {
   /** Measures of whole graphs; those of nodes are methods of a graph. */
   readonly graphs: Functions["graph"];
   readonly analysis: Functions["analysis"];
+  readonly evaluation: Functions["evaluation"];
 
   /** @internal */
   constructor(private readonly backend: Backend, readonly version: string, readonly mechanisms: readonly MechanismKey[]) {
@@ -51,6 +52,7 @@ export class GraphAttend {
     this.compression = Object.freeze(space("compression"));
     this.graphs = Object.freeze(space("graph"));
     this.analysis = Object.freeze(space("analysis"));
+    this.evaluation = Object.freeze(space("evaluation"));
   }
 
   /** A mechanism by its key. */

@@ -44,10 +44,12 @@ export async function revive({ snapshots, store }: Keeper, engine: Promise<Engin
   if (data === undefined) return { state: "none" };
   const head = new TextDecoder().decode(data.subarray(0, 500));
   if (head.startsWith(snapshots.REFUSED)) return { state: head.slice(snapshots.REFUSED.length) };
+  const reading = snapshots.parse(data);
+  reading.catch(() => undefined); // reported where it is awaited
   const { factory, wasm } = await engine;
   let remove = true;
   try {
-    const snapshot = await snapshots.parse(data);
+    const snapshot = await reading;
     remove = false;
     const python = await boot({ ...parts, factory, wasm, restore: (module) => snapshots.restore(module, snapshot) });
     python.runPython(snapshots.REFRESH);
@@ -69,7 +71,7 @@ export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: W
       const python = await boot({ ...parts, recording: true });
       for (const wheel of wheels) install(python, wheel);
       python.runPython(snapshots.PREPARE);
-      result = await snapshots.take(python._module as never);
+      result = snapshots.take(python._module as never);
       // Only what answers as this interpreter does is kept.
       const snapshot = await snapshots.parse(result);
       const again = await boot({ ...parts, restore: (module) => snapshots.restore(module, snapshot) });

@@ -673,6 +673,40 @@ export interface Euclidean extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
+/** What `evaluate` found. */
+export interface Evaluation extends Remote {
+  readonly fields: Readonly<{ best: string; best_baseline: string | null; complete: boolean; primary: string; task: string }>;
+  get(name: "metrics", options?: CallOptions): Promise<string[]>;
+  get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
+  /** Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits. */
+  disagreement<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<[string[], Numbers<D>]>;
+  /** How training changed what each mechanism attends to. */
+  learned(options?: CallOptions): Promise<Record<string, Matrix | number>[]>;
+  /** Write quality against cost as a picture: .html, .svg or .png (needs matplotlib). */
+  plot(path: string, options?: CallOptions): Promise<null>;
+  /** The rows as text for a terminal, the best first, and what training did to the attention. */
+  table(options?: CallOptions): Promise<string>;
+  /** All of it in JSON types. */
+  toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
+  /** `to_dict` as text. */
+  toJson(options?: CallOptions): Promise<string>;
+  /** The neighbours that `node` attends to most after (or before) training, with their weights. */
+  top(name: string, node: number, options?: {
+    /** @default 3 */
+    count?: number;
+    /** @default false */
+    before?: boolean;
+  } & CallOptions): Promise<[number, number][]>;
+}
+
+/** One mechanism trained on a task. */
+export interface Fit extends Remote {
+  readonly fields: Readonly<{ epochs: number }>;
+  get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
+  get(name: "metrics", options?: CallOptions): Promise<Record<string, number>>;
+  get<D extends Dtype = "float32">(name: "output", options?: CallOptions<D>): Promise<Numbers<D>>;
+}
+
 /** A graph as compressed rows: row i lists the nodes that node i attends to. */
 export interface Graph extends Remote {
   readonly fields: Readonly<{ num_edges: number; num_nodes: number; structural_samples: number | null }>;
@@ -1566,9 +1600,117 @@ export interface Functions {
     width?: number;
   } & CallOptions): Promise<string>;
   };
+  "evaluation": {
+  /** Share of the predictions that are right. */
+  accuracy(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
+  /** Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest. */
+  averagePrecision(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
+  /** Train every mechanism on the same task, and measure it on what training did not see. */
+  evaluate(graph: GraphData, task: string, options?: {
+    /** Registry keys, or mechanisms of width `hidden`; all that apply to the graph by default. */
+    mechanisms?: readonly (string | Attention)[] | null;
+    /** (V, F) features; by default a spectral embedding of the graph without the held-out links. */
+    x?: Data | null;
+    /** (V,) classes for "labels": integers, -1 where none is known, or text. */
+    labels?: Data | null;
+    /** Shares of training, validation and test, or the parts themselves, as a tuple or by name: nodes (indices or masks) for labels, (2, K) pairs of nodes for links. By default 70/10/20 % of the links, and 60/20/20 % of each class. */
+    split?: Data | null;
+    /** How many seeds, or the seeds. @default 3 */
+    seeds?: number | readonly number[];
+    /** Whether common neighbours, Adamic–Adar, the features alone and a graph convolution are measured too. @default true */
+    baselines?: boolean;
+    /** Most epochs of a run. @default 200 */
+    epochs?: number;
+    /** A run ends after so many epochs without a better validation. @default 30 */
+    patience?: number;
+    /** Width D of the mechanisms. @default 32 */
+    hidden?: number;
+    /** Learning rate. @default 0.01 */
+    lr?: number;
+    /** Folder that keeps every run under a hash of all that decides it; runs found there are not repeated. */
+    cache?: string | null;
+  } & CallOptions): Promise<Evaluation>;
+  /** Evaluate mechanisms on the graph in a file's text. */
+  evaluateFile(content: string, options?: {
+    /** "links" or "labels". @default "links" */
+    task?: string;
+    /** What the file's name ends in, which tells its format. @default ".json" */
+    suffix?: string;
+    /** What errors call the graph. @default "graph" */
+    name?: string;
+    /** Also make the HTML page. @default false */
+    report?: boolean;
+    /** As for `evaluate`, like all that follow. */
+    mechanisms?: readonly string[] | null;
+    /** Features. */
+    x?: Data | null;
+    /** Classes. */
+    labels?: Data | null;
+    /** Split. */
+    split?: Data | null;
+    /** Seeds. @default 3 */
+    seeds?: number | readonly number[];
+    /** Whether baselines are measured. @default true */
+    baselines?: boolean;
+    /** Most epochs of a run. @default 200 */
+    epochs?: number;
+    /** Epochs without a better validation. @default 30 */
+    patience?: number;
+    /** Width D. @default 32 */
+    hidden?: number;
+    /** Learning rate. @default 0.01 */
+    lr?: number;
+    /** Folder of finished runs. */
+    cache?: string | null;
+  } & CallOptions): Promise<Record<string, Matrix | number>>;
+  /** Train one mechanism as `evaluate` does, and give back what it has learned. */
+  fit(graph: GraphData, task: string, mechanism: string | Attention, options?: {
+    /** Features. */
+    x?: Data | null;
+    /** Classes. */
+    labels?: Data | null;
+    /** Split. */
+    split?: Data | null;
+    /** Seed of split, parameters and negatives. @default 0 */
+    seed?: number;
+    /** Most epochs. @default 200 */
+    epochs?: number;
+    /** Epochs without a better validation. @default 30 */
+    patience?: number;
+    /** Width D. @default 32 */
+    hidden?: number;
+    /** Learning rate. @default 0.01 */
+    lr?: number;
+  } & CallOptions): Promise<Fit | null>;
+  /** Share of the positives that rank among the first k beside their own negatives. */
+  hitsAt(positive: Data, negatives: Data, options?: {
+    /** How many ranks count. @default 10 */
+    k?: number;
+  } & CallOptions): Promise<number>;
+  /** Jensen–Shannon divergence of two attentions, mean over the nodes that have neighbours. */
+  jensenShannon(graph: GraphData, first: Data, second: Data, options?: CallOptions): Promise<number>;
+  /** F1 = 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur in either argument. */
+  macroF1(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
+  /** Mean of 1 / rank of each positive among its own negatives; a tie counts one half. */
+  meanReciprocalRank(positive: Data, negatives: Data, options?: CallOptions): Promise<number>;
+  /** Area under the ROC curve: the chance that a positive scores above a negative, ties counting one half. */
+  rocAuc(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
+  /** Two-sided p-value of paired differences: how often random signs give a mean at least as large. */
+  signFlipTest(differences: Data, options?: {
+    /** Random sign vectors where n is above 13. @default 10000 */
+    samples?: number;
+    /** Seed of these. @default 0 */
+    seed?: number;
+  } & CallOptions): Promise<number>;
+  /** Share of the k strongest edges of a node that two attentions have in common, mean over the nodes. */
+  topOverlap(graph: GraphData, first: Data, second: Data, options?: {
+    /** How many edges of a node count. @default 3 */
+    k?: number;
+  } & CallOptions): Promise<number>;
+  };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {

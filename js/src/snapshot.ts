@@ -71,20 +71,18 @@ export interface Snapshot extends Omit<Header, "files" | "runs"> {
 
 const PAGE = 4096;
 const MAGIC = "graphattend snapshot 1\n";
-const PRELUDE = MAGIC.length + 1 + 32 + 4;
+/** After the name of the format come sums of all that follows, in four numbers, and the length of the header. */
+const SUMS = 32, PRELUDE = 52;
 const FILES = "/lib";
 const NAME = "graphattend-snapshots";
 
 /** What a snapshot has to have in it. */
 export const PREPARE = `
-import gc, importlib, json, pkgutil, graphattend, numpy.fft, numpy.linalg, numpy.random
+import gc, importlib, json, pkgutil, numpy.fft, numpy.linalg, numpy.random
+import graphattend.functional, graphattend.geometry, graphattend.graph, graphattend.mechanisms
 import graphattend._bridge as bridge
-for found in pkgutil.walk_packages(graphattend.__path__, "graphattend."):
-    if not found.name.endswith("__main__"):
-        try:
-            importlib.import_module(found.name)
-        except ImportError:
-            pass
+for found in pkgutil.iter_modules(graphattend.mechanisms.__path__, "graphattend.mechanisms."):
+    importlib.import_module(found.name)
 bridge.call(json.dumps({"op": "start", "args": [True]}))
 del found
 gc.collect()
@@ -118,7 +116,7 @@ function sideModules(module: SnapshotModule): SideModules {
 const trampoline = (module: SnapshotModule): number => (module.__PyRuntime + module.HEAPU32[module.__PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET >>> 2]!) >>> 2;
 
 /** The interpreter as it is now. No call may run in it. */
-export async function take(module: SnapshotModule): Promise<Uint8Array> {
+export function take(module: SnapshotModule): Uint8Array {
   const side = sideModules(module);
   const owners = new Map<unknown, [string, string]>();
   for (const { name, exports } of side.libraries()) {
@@ -142,18 +140,18 @@ export async function take(module: SnapshotModule): Promise<Uint8Array> {
     files: files.map(([path, data]) => [path, data.length]),
   };
   const text = new TextEncoder().encode(JSON.stringify(header));
-  const start = Math.ceil((PRELUDE + text.length) / 16) * 16;
+  const start = align(PRELUDE + text.length);
   const parts = [...runs.map(([from, to]) => module.HEAP8.subarray(from, to)), ...files.map(([, data]) => data)];
-  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, start));
+  const out = new Uint8Array(align(parts.reduce((sum, { length }) => sum + length, start)));
   out.set(new TextEncoder().encode(MAGIC));
-  new DataView(out.buffer).setUint32(PRELUDE - 4, text.length, true);
+  new Uint32Array(out.buffer)[PRELUDE / 4 - 1] = text.length;
   out.set(text, PRELUDE);
   let at = start;
   for (const part of parts) {
     out.set(part, at);
     at += part.length;
   }
-  out.set(await sha256(out.subarray(PRELUDE - 4)), PRELUDE - 36);
+  new Uint32Array(out.buffer).set(sums(out), SUMS / 4);
   return out;
 }
 
@@ -175,24 +173,37 @@ function listing(fs: SnapshotModule["FS"], folder: string): string[] {
   });
 }
 
-async function sha256(data: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>));
+const align = (bytes: number): number => Math.ceil(bytes / 16) * 16;
+
+/**
+ * Whether a storage has given back what it was given: four sums over the words. A cryptographic hash would take longer than
+ * all the rest, and who can write there can run code in the page anyway.
+ */
+function sums(data: Uint8Array): Uint32Array {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2);
+  let a = 1, b = 2, c = 3, d = 4;
+  for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4) {
+    a = Math.imul(a, 31) + words[at]! | 0;
+    b = Math.imul(b, 31) + words[at + 1]! | 0;
+    c = Math.imul(c, 31) + words[at + 2]! | 0;
+    d = Math.imul(d, 31) + words[at + 3]! | 0;
+  }
+  return Uint32Array.of(a, b, c, d);
 }
 
 /** Read what `take` wrote, and compile its side modules. */
 export async function parse(data: Uint8Array): Promise<Snapshot> {
   if (data.length < PRELUDE || new TextDecoder().decode(data.subarray(0, MAGIC.length)) !== MAGIC) throw new Error("not a snapshot");
-  const hash = sha256(data.subarray(PRELUDE - 4));
-  const length = new DataView(data.buffer, data.byteOffset).getUint32(PRELUDE - 4, true);
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2);
+  const length = words[PRELUDE / 4 - 1]!;
   try {
+    if (data.length % 16 !== 0 || !sums(data).every((sum, i) => sum === words[SUMS / 4 + i])) throw new Error("its sums are others");
     const header = JSON.parse(new TextDecoder().decode(data.subarray(PRELUDE, PRELUDE + length))) as Header;
-    let at = Math.ceil((PRELUDE + length) / 16) * 16;
+    let at = align(PRELUDE + length);
     const runs = header.runs.map(([from, to]): [number, Uint8Array] => [from, data.subarray(at, at += to - from)]);
     const files = header.files.map(([path, size]): [string, Uint8Array] => [path, data.subarray(at, at += size)]);
     const named = new Map(files);
     const modules = await Promise.all(header.places.map(({ name }) => WebAssembly.compile(named.get(name) as Uint8Array<ArrayBuffer>)));
-    const found = await hash;
-    if (!found.every((byte, i) => byte === data[PRELUDE - 36 + i])) throw new Error("its hash is another");
     return { ...header, runs, files, modules };
   } catch (error) {
     throw new Error(`a damaged snapshot (${String(error)})`, { cause: error });
@@ -258,7 +269,7 @@ export class Store {
   /** `content` says what is in the snapshot. */
   static async open(folder: string, content: string): Promise<Store> {
     const hash = async (text: string): Promise<string> =>
-      Array.from((await sha256(new TextEncoder().encode(text))).subarray(0, 8), (b) => b.toString(16).padStart(2, "0")).join("");
+      Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))), (b) => b.toString(16).padStart(2, "0")).join("");
     // In Node.js several engines may share a folder; a browser that has another name has been updated.
     const prefix = `${NAME}-${isNode ? `${await hash(engine())}-` : ""}`;
     return new Store(folder, prefix, prefix + await hash(`${MAGIC}${engine()}\n${content}`));

@@ -75,7 +75,9 @@ describe("tensors and memory", async () => {
     assert.deepEqual([...k.quantizedAttention([1, 1], { codes, scale: 0.5 }, [[7]]).data], [7]);
     refused("invalid_config", /key: expected an array of real numbers, got a tensor of int8/, () => k.scaledDotProductAttention([1, 1], codes, [[1]]));
     refused("invalid_config", /dtype: expected one of float32/, () => k.tensor([1], null, { dtype: "float16" }));
-    for (const t of [mask, bytes, codes]) t.free();
+    const bad = k.tensor([[0, NaN]]);
+    refused("numerical_instability", /attn_mask: expected finite numbers or -inf/, () => k.scaledDotProductAttention([1, 1], [[1, 1], [1, 1]], [[1], [1]], { attnMask: bad }));
+    for (const t of [mask, bytes, codes, bad]) t.free();
     assert.equal(k.memory().tensors, 0);
   });
   it("results can stay: `out`", () => {
@@ -245,6 +247,13 @@ describe("loading", () => {
     }
     await assert.rejects(load({ backend: "wasm" }), /backend: expected one of wasm-relaxed-simd, wasm-simd128, got wasm/);
     await assert.rejects(load({ backends: 1 }), /backends: no such option of load/);
+  });
+  it("an engine that compiles in the background only is waited for", async () => {
+    const script = `
+      WebAssembly.Module = class { constructor() { throw new RangeError("buffer size"); } };
+      const { load } = await import("graphattend/kernels");
+      console.log((await load()).softmax([0, 0]).data.join());`;
+    assert.equal(execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: js, encoding: "utf8" }).trim(), "0.5,0.5");
   });
   it("two loads share nothing but the compiled module", async () => {
     const [a, b] = await Promise.all([load(), load()]);

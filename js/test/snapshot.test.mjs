@@ -1,7 +1,6 @@
 // Starts from a snapshot: made, used, thrown away, and a plain start wherever it cannot be; everything works on one.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,17 +29,20 @@ async function until(condition, what, ms = 120_000) {
   throw new Error(`${what}: not within ${ms} ms`);
 }
 
-/** The same snapshot with another header, and the hash that fits. */
+/** The same snapshot with another header, and the sums that fit. */
 function withHeader(data, change) {
-  const prelude = "graphattend snapshot 1\n".length + 1 + 32 + 4;
-  const length = data.readUInt32LE(prelude - 4);
-  const header = JSON.parse(data.subarray(prelude, prelude + length));
+  const SUMS = 32, PRELUDE = 52;
+  const out = new Uint8Array(data);
+  const words = new Uint32Array(out.buffer);
+  const length = words[PRELUDE / 4 - 1];
+  const header = JSON.parse(new TextDecoder().decode(out.subarray(PRELUDE, PRELUDE + length)));
   change(header);
-  const text = Buffer.from(JSON.stringify(header).padEnd(length));
+  const text = new TextEncoder().encode(JSON.stringify(header));
   assert.equal(text.length, length);
-  const out = Buffer.from(data);
-  text.copy(out, prelude);
-  createHash("sha256").update(out.subarray(prelude - 4)).digest().copy(out, prelude - 36);
+  out.set(text, PRELUDE);
+  const sums = [1, 2, 3, 4];
+  for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4) for (let i = 0; i < 4; i++) sums[i] = Math.imul(sums[i], 31) + words[at + i] | 0;
+  words.set(sums, SUMS / 4);
   return out;
 }
 
@@ -191,7 +193,7 @@ describe("Chromium", () => {
     await Promise.all(tabs.map((tab) => tab.close()));
     assert.equal(names.length, 1);
     assert.deepEqual(await Promise.all([start(), start({ worker: true }), start({ workers: 2 })]), [used, used, used]);
-    assert.deepEqual(await start({ snapshot: false }), [null, "0.5,0.5"].map((x) => x ?? undefined));
+    assert.deepEqual(await start({ snapshot: false }), [undefined, "0.5,0.5"]);
   });
 
   it("an aborted start", async () => {
@@ -208,7 +210,7 @@ describe("Chromium", () => {
     }
   });
 
-  for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true }, "pool of 2": { workers: 2 } })) {
+  for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
     describe(`everything on a restored interpreter, ${name}`, () => {
       let tab;
       before(async () => {

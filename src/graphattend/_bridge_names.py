@@ -14,7 +14,7 @@ from ._validate import near_miss
 from .errors import InvalidConfigError
 
 #: Modules whose public functions and classes can be called.
-MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis")
+MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis", "evaluation")
 #: Public names that JavaScript does not have, and why.
 _PATHS, _PYTHON = (
     "takes a path: save, load and ga.graph take bytes",
@@ -27,8 +27,11 @@ WITHHELD: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx", "to_scipy"), _PYTHON)
     | dict.fromkeys(("ManifoldBase", "Manifold", "Codec", "Schedule", "differentiable"), _BASE)
     | dict.fromkeys(("Compressed", "QuantizedArray", "Hyperbolicity", "Analysis", "MechanismResult"), _MADE)
+    | dict.fromkeys(("Attended", "Entry", "Evaluation", "Fit", "Run"), _MADE)
     | dict.fromkeys(("Trainer", "Session", "FitResult", "Progress", "graph_objective"), _TRAIN)
-    | dict.fromkeys(("MANIFOLDS", "CODECS", "LOSSES", "OPTIMIZERS", "SCHEDULES"), "names are given as text")
+    | dict.fromkeys(
+        ("MANIFOLDS", "CODECS", "LOSSES", "OPTIMIZERS", "SCHEDULES", "BASELINES"), "names are given as text"
+    )
     | {
         "GraphMetadata": "an object of options: { metadata: { … } }",
         "NeighborGraph": "ga.graph and ga.knn make it",

@@ -1,10 +1,12 @@
 // Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
 
-/** The entry points of the kernels, each with its operands in order; `?` marks one that may be null. */
+/** The kernels, each with its operands in order; `?` marks one that may be null. The module has those that are called. */
 export const ENTRIES = {
+  exp: ["x", "out"],
   softmax: ["x", "out"],
   segment_softmax: ["scores", "indptr", "out"],
   matmul: ["a", "b", "out", "transposes"],
+  attend_one: ["q", "k", "v", "out", "scale"],
   attend: ["q", "k", "v", "out", "stats?", "scale", "mask?", "causal", "lengths?"],
   attend_vjp: ["q", "k", "v", "out", "stats", "grad", "dq", "dk", "dv", "scale", "mask?", "causal", "lengths?"],
   heads: ["q", "k", "v", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_v?", "b_o?", "out", "heads", "scale"],
@@ -13,6 +15,8 @@ export const ENTRIES = {
   gat: ["x", "w", "a_query", "a_key", "indptr", "indices", "added?", "hidden", "out", "weights?", "slope"],
   poincare: ["q", "k", "v?", "out?", "distances?", "weights?", "c", "temperature"],
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
+  int8_combine: ["x", "codes", "scale", "zero", "group?", "out"],
+  favor: ["z", "x", "root", "query", "shift"],
   rotate: ["x", "positions", "frequency", "interleaved", "out"],
   finite: ["x"],
   mask_scores: ["scores", "mask?", "causal", "scale", "softcap?"],

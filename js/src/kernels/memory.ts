@@ -274,7 +274,11 @@ export class Memory {
   /** A copy of the numbers of a block that lies row by row. */
   read(block: Block): Float32Array {
     const from = block.data >> 2;
-    return this.f32.slice(from, from + block.size);
+    try {
+      return this.f32.slice(from, from + block.size);
+    } catch (error) {
+      throw new AttentionError("out_of_memory", `out of memory: a result of ${4 * block.size} bytes`, { cause: error });
+    }
   }
 
   private text(at: number): string {

@@ -228,6 +228,10 @@ export function mask(memory: Memory, x: unknown, name = "attn_mask"): Block {
   if (x instanceof Tensor) {
     const there = Tensor.block(x, memory, name);
     if (there.kind !== "bool" && there.kind !== "float32") throw maskError(name, there.kind);
+    if (there.kind === "float32" && there.size > 0 && memory.call("finite", there) === false) {
+      const from = there.data >> 2;
+      if (!memory.f32.subarray(from, from + there.size).every((x) => x < Infinity)) throw maskValueError(name);
+    }
     return there;
   }
   const given = inspect(memory, x, name);
@@ -240,16 +244,16 @@ export function mask(memory: Memory, x: unknown, name = "attn_mask"): Block {
   const to = narrow.data >> 2;
   for (let i = 0; i < narrow.size; i++) {
     const value = memory.f64[from + i]!;
-    if (!(value < Infinity)) {
-      throw new AttentionError("numerical_instability", `${name}: expected finite numbers or -inf, got NaN or +inf`, {
-        argument: name, expected: "finite numbers or -inf", actual: "NaN or +inf" });
-    }
+    if (!(value < Infinity)) throw maskValueError(name);
     memory.f32[to + i] = value === -Infinity ? value : Math.max(-MOST, Math.min(MOST, value));
   }
   return narrow;
 }
 
 const MOST = 3.4028234663852886e38;
+const maskValueError = (name: string): AttentionError =>
+  new AttentionError("numerical_instability", `${name}: expected finite numbers or -inf, got NaN or +inf`, {
+    argument: name, expected: "finite numbers or -inf", actual: "NaN or +inf" });
 const maskError = (name: string, got: string): AttentionError =>
   invalid(name, `expected a boolean or float mask, got ${got}`, { expected: "a boolean or float mask", actual: got });
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InvalidConfigError
@@ -17,7 +18,17 @@ def evaluate_file(
     suffix: str = ".json",
     name: str = "graph",
     report: bool = False,
-    **options: Any,
+    mechanisms: Sequence[str] | None = None,
+    x: Any = None,
+    labels: Any = None,
+    split: Any = None,
+    seeds: int | Sequence[int] = 3,
+    baselines: bool = True,
+    epochs: int = 200,
+    patience: int = 30,
+    hidden: int = 32,
+    lr: float = 0.01,
+    cache: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate mechanisms on the graph in a file's text.
 
@@ -27,7 +38,17 @@ def evaluate_file(
         suffix: What the file's name ends in, which tells its format.
         name: What errors call the graph.
         report: Also make the HTML page.
-        **options: As for `evaluate`.
+        mechanisms: As for `evaluate`, like all that follow.
+        x: Features.
+        labels: Classes.
+        split: Split.
+        seeds: Seeds.
+        baselines: Whether baselines are measured.
+        epochs: Most epochs of a run.
+        patience: Epochs without a better validation.
+        hidden: Width D.
+        lr: Learning rate.
+        cache: Folder of finished runs.
 
     Returns:
         ``evaluation`` (as `Evaluation.to_dict`), ``table`` (text) and ``report`` (HTML) or None.
@@ -45,6 +66,20 @@ def evaluate_file(
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):
             raise InvalidConfigError.of(argument, "text", type(given).__name__)
-    graph = parse(content.encode("utf-8", "replace"), suffix, name)
-    found = evaluate(graph, task, **options)
+    graph = parse(content.encode("utf-8", "replace"), name, suffix=suffix).graph
+    found = evaluate(
+        graph,
+        task,
+        mechanisms=mechanisms,
+        x=x,
+        labels=labels,
+        split=split,
+        seeds=seeds,
+        baselines=baselines,
+        epochs=epochs,
+        patience=patience,
+        hidden=hidden,
+        lr=lr,
+        cache=cache,
+    )
     return {"evaluation": found.to_dict(), "table": found.table(), "report": page(found) if report else None}

@@ -66,7 +66,9 @@ def attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: b
     fk = simd.exp(hk - top)
     seen = hq + top
     fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
-    out, pull = _ratio((_causal if is_causal else _full)(fq, fk, _with_ones(v)))
+    rows, width, columns = hq.shape[-2], hk.shape[-1], v.shape[-1] + 1
+    few = rows * (width + columns) < width * columns
+    out, pull = _ratio((_causal if is_causal else _square if few else _full)(fq, fk, _with_ones(v)))
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gq, gk, gv = pull(g)

@@ -60,19 +60,24 @@ def modules() -> dict[str, list[Unit]]:
     """The extension modules and what they are compiled from.
 
     `kernels`: the sources beside this file once for each dtype, those in `host/` and `python/` once. `ufuncs`: the
-    files named ``ufunc_*.c``.
+    files named ``ufunc_*.c``, and the products of matrices.
     """
     files = sorted(SOURCES.glob("*.c"))
-    ufuncs = [Unit(f, (), f.stem) for f in files if f.name.startswith("ufunc_")]
-    kernels = [
-        Unit(f, flags, f"{f.stem}-{element}")
-        for f in files
-        if not f.name.startswith("ufunc_")
-        for element, flags in ELEMENTS.items()
-    ]
-    once = [Unit(f, (), f.stem) for folder in ("host", "python") for f in sorted((SOURCES / folder).glob("*.c"))]
-    parts = {"kernels": kernels + once, "ufuncs": ufuncs}
-    return {name: units for name, units in parts.items() if units}
+    loops = [f for f in files if f.name.startswith("ufunc_")]
+    products = [SOURCES / name for name in ("ufunc_matmul.c", "gemm.c", "rows.c")]
+    once = [f for folder in ("host", "python") for f in sorted((SOURCES / folder).glob("*.c"))]
+    return {
+        "kernels": _in_each_dtype([f for f in files if f not in loops]) + _units(once),
+        "ufuncs": _in_each_dtype(products) + _units([f for f in loops if f not in products]),
+    }
+
+
+def _units(sources: list[Path]) -> list[Unit]:
+    return [Unit(f, (), f.stem) for f in sources]
+
+
+def _in_each_dtype(sources: list[Path]) -> list[Unit]:
+    return [Unit(f, flags, f"{f.stem}-{dtype}") for f in sources for dtype, flags in ELEMENTS.items()]
 
 
 def headers() -> list[Path]:

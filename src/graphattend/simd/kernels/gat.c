@@ -3,6 +3,7 @@
  *
  * With h = x W: score(i, j, head) = LeakyReLU(a_query . h_i + a_key . h_j + what the edge adds); the heads of an edge lie side by
  * side, so they fill the lanes. */
+#include "gemm.h"
 #include "graph.h"
 #include "kernels.h"
 #include "rows.h"

@@ -1,15 +1,10 @@
 /* C = A B, each of A and B as it lies or transposed, batched with broadcasting. */
-#include "kernels.h"
+#include "gemm.h"
+
 #include "rows.h"
 #include "tile.h"
 
 enum { DEPTH = 256, WIDTH = 1920 / sizeof(real) }; /* a packed block of B: 480 kB, in the second-level cache */
-
-/* An operand by its strides: element (i, j) at data[i * row + j * column]; one of the strides is 1. */
-typedef struct {
-    const real *data;
-    isize row, column;
-} Matrix;
 
 /* Rows k of B as panels of TILE_COLUMNS, zero-padded: out[panel][k][column]. */
 static void pack_rows(Matrix b, isize depth, isize width, real *out) {
@@ -75,46 +70,70 @@ INL void tile_product(const int rows, isize depth, const real *a, isize a_row, i
         for (isize j = 0; j < columns; j++) c[i * ldc + j] = add ? c[i * ldc + j] + spill[i][j] : spill[i][j];
 }
 
-/* All panels of one strip of rows; `a_step` is 1 for a row-major A and 4 for a packed strip. */
-#define STRIP(name, rows, a_step)                                                                                           \
-    NOINLINE void name(isize depth, isize width, const real *a, isize a_row, const real *packed, real *c, isize ldc, int add) { \
-        for (isize j = 0; j < width; j += TILE_COLUMNS)                                                                     \
-            tile_product(rows, depth, a, a_row, a_step, packed + j * depth, TILE_COLUMNS, c + j, ldc, width - j, add);      \
+/* Panels of TILE_COLUMNS columns of B: the next one lies `apart` elements on, its rows `step` elements. */
+typedef struct {
+    const real *data;
+    isize apart, step;
+} Panels;
+
+/* All panels for one strip of rows; `a_step` is 1 for a row-major A and 4 for a packed strip. */
+#define STRIP(name, rows, a_step)                                                                                             \
+    NOINLINE void name(isize depth, isize width, const real *a, isize a_row, Panels b, real *c, isize ldc, int add) {          \
+        const real *panel = b.data;                                                                                            \
+        for (isize j = 0; j < width; j += TILE_COLUMNS, panel += b.apart)                                                      \
+            tile_product(rows, depth, a, a_row, a_step, panel, b.step, c + j, ldc, width - j, add);                            \
     }
 STRIP(strip4, 4, 1)
+STRIP(strip3, 3, 1)
 STRIP(strip2, 2, 1)
 STRIP(strip1, 1, 1)
 STRIP(strip4_packed, 4, 4)
+
+/* All rows of A with these panels. */
+static void all_strips(isize m, isize depth, isize width, Matrix a, Panels b, real *c, isize ldc, int add, real *strip) {
+    isize i = 0;
+    if (a.column == 1) {
+        for (; i + 4 <= m; i += 4) strip4(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
+        if (m - i == 3) strip3(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
+        if (m - i == 2) strip2(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
+        if (m - i == 1) strip1(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
+        return;
+    }
+    for (; i + 4 <= m; i += 4) { /* A given transposed: four of its rows are one load */
+        for (isize k = 0; k < depth; k++) STORE(strip + 4 * k, LOAD(a.data + k * a.column + i));
+        strip4_packed(depth, width, strip, 1, b, c + i * ldc, ldc, add);
+    }
+    for (; i < m; i++) {
+        for (isize k = 0; k < depth; k++) strip[k] = a.data[k * a.column + i];
+        strip1(depth, width, strip, 0, b, c + i * ldc, ldc, add);
+    }
+}
 
 isize multiply_workspace(isize n, isize k) {
     return (round_up(min_size(n, WIDTH), TILE_COLUMNS) + TILE_ROWS) * min_size(k, DEPTH);
 }
 
-static void multiply_packed(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add, real *pack) {
+/* Blocks of B are packed into panels, unless its rows are contiguous and would be used by two strips at most. */
+static void multiply_blocks(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add, real *pack) {
     real *strip = pack + round_up(min_size(n, WIDTH), TILE_COLUMNS) * min_size(k, DEPTH);
+    int direct = b.column == 1 && m <= 2 * TILE_ROWS;
     for (isize jc = 0; jc < n; jc += WIDTH) {
-        isize width = min_size(WIDTH, n - jc);
+        isize width = min_size(WIDTH, n - jc), whole = direct ? width - width % TILE_COLUMNS : 0;
         for (isize pc = 0; pc < k; pc += DEPTH) {
-            isize depth = min_size(DEPTH, k - pc), i = 0;
+            isize depth = min_size(DEPTH, k - pc);
+            Matrix left = {a.data + pc * a.column, a.row, a.column};
             Matrix block = {b.data + pc * b.row + jc * b.column, b.row, b.column};
-            if (b.column == 1) pack_rows(block, depth, width, pack);
-            else pack_columns(block, depth, width, pack);
-            const real *left = a.data + pc * a.column;
-            real *to = c + jc;
-            if (a.column == 1) {
-                for (; i + 4 <= m; i += 4) strip4(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, add || pc > 0);
-                for (; i + 2 <= m; i += 2) strip2(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, add || pc > 0);
-                for (; i < m; i++) strip1(depth, width, left + i * a.row, a.row, pack, to + i * ldc, ldc, add || pc > 0);
-            } else { /* A given transposed: its rows i are contiguous in k's stride, so four of them are one load */
-                for (; i + 4 <= m; i += 4) {
-                    for (isize q = 0; q < depth; q++) STORE(strip + 4 * q, LOAD(left + q * a.column + i));
-                    strip4_packed(depth, width, strip, 1, pack, to + i * ldc, ldc, add || pc > 0);
-                }
-                for (; i < m; i++) {
-                    for (isize q = 0; q < depth; q++) strip[q] = left[q * a.column + i];
-                    strip1(depth, width, strip, 0, pack, to + i * ldc, ldc, add || pc > 0);
-                }
+            int more = add || pc > 0;
+            if (whole) {
+                Panels panels = {block.data, TILE_COLUMNS, b.row};
+                all_strips(m, depth, whole, left, panels, c + jc, ldc, more, strip);
+                block.data += whole;
             }
+            if (whole == width) continue;
+            if (b.column == 1) pack_rows(block, depth, width - whole, pack);
+            else pack_columns(block, depth, width, pack);
+            Panels panels = {pack, TILE_COLUMNS * depth, TILE_COLUMNS};
+            all_strips(m, depth, width - whole, left, panels, c + jc + whole, ldc, more, strip);
         }
     }
 }
@@ -132,43 +151,13 @@ static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, real *c,
     }
 }
 
-enum { FEW_ROWS = 3 };
+void multiply_matrices(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add, real *workspace) {
+    if (m <= FEW_ROWS && a.column == 1) multiply_few(m, n, k, a, b, c, ldc, add);
+    else multiply_blocks(m, n, k, a, b, c, ldc, add, workspace);
+}
 
 void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb, real *c, isize ldc, Form form,
               real *workspace) {
     Matrix left = {a, lda, 1}, right = {b, form == B_TRANSPOSED ? 1 : ldb, form == B_TRANSPOSED ? ldb : 1};
-    int add = form == ADD_TO_C;
-    if (m <= FEW_ROWS) multiply_few(m, n, k, left, right, c, ldc, add);
-    else multiply_packed(m, n, k, left, right, c, ldc, add, workspace);
-}
-
-Status KERNEL(matmul)(Call *call) {
-    const Array *a = &call->array[matmul_a], *b = &call->array[matmul_b], *out = &call->array[matmul_out];
-    int ta = (int)call->size[matmul_transposes] & 1, tb = ((int)call->size[matmul_transposes] >> 1) & 1;
-    isize m = len(a, ta ? 1 : 2), k = len(a, ta ? 2 : 1), n = len(b, tb ? 2 : 1);
-    if (len(b, tb ? 1 : 2) != k) return wrong(call, "matmul: the inner lengths of a and b differ");
-    if (len(out, 2) != m || len(out, 1) != n) return wrong(call, "matmul: out has the wrong shape");
-    Batch batch;
-    batch_start(&batch, out, 2);
-    if (batch_add(&batch, out, 2) < 0 || batch_add(&batch, a, 2) < 0 || batch_add(&batch, b, 2) < 0)
-        return wrong(call, "matmul: leading axes do not broadcast");
-
-    isize lda = step(a, 2), ldb = step(b, 2), ldc = step(out, 2);
-    Matrix left = {0, ta ? 1 : lda, ta ? lda : 1}, right = {0, tb ? 1 : ldb, tb ? ldb : 1};
-    int few = m <= FEW_ROWS && !ta;
-    real *workspace = 0;
-    if (!few) {
-        workspace = workspace_get((usize)multiply_workspace(n, k) * sizeof(real));
-        if (!workspace) return NO_MEMORY;
-    }
-    void *state = work_begin((double)batch.count * (double)m * (double)n * (double)k);
-    for (isize i = 0; i < batch.count; i++, batch_next(&batch)) {
-        left.data = (const real *)batch.at[1];
-        right.data = (const real *)batch.at[2];
-        if (few) multiply_few(m, n, k, left, right, (real *)batch.at[0], ldc, 0);
-        else multiply_packed(m, n, k, left, right, (real *)batch.at[0], ldc, 0, workspace);
-    }
-    work_end(state);
-    workspace_free(workspace);
-    return DONE;
+    multiply_matrices(m, n, k, left, right, c, ldc, form == ADD_TO_C, workspace);
 }

@@ -1,4 +1,5 @@
 /* Products with a matrix of int8 codes, y[n][d] = (codes[n][d] - zero) * scale, decoded a few rows at a time. */
+#include "gemm.h"
 #include "kernels.h"
 #include "rows.h"
 

@@ -33,14 +33,6 @@ isize attend_many_workspace(isize d, isize e); /* elements */
 #define attend_many K(attend_many)
 real attend_many(const Attention *attention, const Visible *visible, real *workspace);
 
-/* C (m x n) = A (m x k) B (k x n), or with B given as (n x k), or added to C; multiply_workspace(n, k) elements to work in. */
-typedef enum { PLAIN, B_TRANSPOSED, ADD_TO_C } Form;
-#define multiply_workspace K(multiply_workspace)
-isize multiply_workspace(isize n, isize k);
-#define multiply K(multiply)
-void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb, real *c, isize ldc, Form form,
-              real *workspace);
-
 /* 1 if start[0..segments] rises from 0 to `edges`. */
 #define segments_valid K(segments_valid)
 int segments_valid(const long long *start, isize segments, isize edges);

@@ -21,9 +21,14 @@ INL real dot(const real *a, const real *b, isize d) {
 #else
     vec sum = splatv(0);
 #endif
+    vec other = splatv(0);
+    for (; k + 2 * LANES <= d; k += 2 * LANES) {
+        sum = maddv(LOADV(a + k), LOADV(b + k), sum);
+        other = maddv(LOADV(a + k + LANES), LOADV(b + k + LANES), other);
+    }
     for (; k + LANES <= d; k += LANES) sum = maddv(LOADV(a + k), LOADV(b + k), sum);
     for (; k < d; k++) rest += a[k] * b[k];
-    return vec_sum(sum) + rest;
+    return vec_sum(sum + other) + rest;
 }
 
 /* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 4, a constant at every call). */

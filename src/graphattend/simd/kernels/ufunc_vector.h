@@ -56,38 +56,4 @@ INLINE f64x2 nearest_f64(f64x2 x) { return (f64x2)wasm_f64x2_nearest((v128_t)x);
 INLINE i32x4 to_int_f32(f32x4 x) { return (i32x4)wasm_i32x4_trunc_sat_f32x4((v128_t)x); }
 INLINE int any(i32x4 mask) { return wasm_v128_any_true((v128_t)mask); }
 
-/* A square of LANES x LANES elements, transposed; steps in elements. */
-INLINE void transpose_f32(const f32 *in, npy_intp in_step, f32 *out, npy_intp out_step)
-{
-    f32x4 a = load_f32(in), b = load_f32(in + in_step), c = load_f32(in + 2 * in_step), d = load_f32(in + 3 * in_step);
-    f32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    f32x4 ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    store_f32(out, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-    store_f32(out + out_step, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
-    store_f32(out + 2 * out_step, __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5));
-    store_f32(out + 3 * out_step, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
-}
-INLINE void transpose_f64(const f64 *in, npy_intp in_step, f64 *out, npy_intp out_step)
-{
-    f64x2 a = load_f64(in), b = load_f64(in + in_step);
-    store_f64(out, __builtin_shufflevector(a, b, 0, 2));
-    store_f64(out + out_step, __builtin_shufflevector(a, b, 1, 3));
-}
-
-/* a * b + c; with relaxed SIMD in one rounding where the machine can. Used by matmul only, so that every
-   other function gives the same result on every machine. */
-#ifdef __wasm_relaxed_simd__
-INLINE f32x4 madd_f32(f32x4 a, f32x4 b, f32x4 c)
-{
-    return (f32x4)wasm_f32x4_relaxed_madd((v128_t)a, (v128_t)b, (v128_t)c);
-}
-INLINE f64x2 madd_f64(f64x2 a, f64x2 b, f64x2 c)
-{
-    return (f64x2)wasm_f64x2_relaxed_madd((v128_t)a, (v128_t)b, (v128_t)c);
-}
-#else
-INLINE f32x4 madd_f32(f32x4 a, f32x4 b, f32x4 c) { return a * b + c; }
-INLINE f64x2 madd_f64(f64x2 a, f64x2 b, f64x2 c) { return a * b + c; }
-#endif
-
 #endif
