@@ -23,7 +23,7 @@ _PATHS, _PYTHON = (
 _BASE, _MADE = "a base for classes in Python", "made by other calls, never by hand"
 _TRAIN = "ga.train does this, a few steps at a time"
 WITHHELD: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("save", "load", "read"), _PATHS)
+    dict.fromkeys(("save", "load", "read", "write"), _PATHS)
     | dict.fromkeys(("from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx", "to_scipy"), _PYTHON)
     | dict.fromkeys(("ManifoldBase", "Manifold", "Codec", "Schedule", "differentiable"), _BASE)
     | dict.fromkeys(("Compressed", "QuantizedArray", "Hyperbolicity", "Analysis", "MechanismResult"), _MADE)
@@ -37,6 +37,7 @@ WITHHELD: Mapping[str, str] = MappingProxyType(
         "NeighborGraph": "ga.graph and ga.knn make it",
         "builder": "ga.create takes all options at once",
         "example": "inputs for the tests of a mechanism",
+        "options_from_graph": "ga.recommend gives them with the key",
         "schedules": "ga.training.schedules",
         "patterns": "combined with Python's operators",
     }

@@ -1,5 +1,5 @@
 /**
- * The attention kernels without Python: a WebAssembly module of 35 kB (gzipped) and functions with the names and arguments
+ * The attention kernels without Python: a WebAssembly module of 37 kB (gzipped) and functions with the names and arguments
  * of the Python library's `functional` layer.
  */
 import { invalid } from "../errors.js";
