@@ -1,5 +1,6 @@
 // Start-up: milliseconds from connect() to the first answer, in Chromium (page and worker, first and later visits) and Node.js.
-// Usage: node benchmarks/start.mjs NAME=PACKAGE,FOLDER … (a built js/dist and a folder for indexURL), rounds interleaved.
+// Usage: node benchmarks/start.mjs NAME=PACKAGE,FOLDER[,snapshot] … (a built js/dist and a folder for indexURL), rounds
+// interleaved. With `snapshot` later starts use the one that the first has left behind.
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,8 +10,8 @@ import { serve } from "../js/test/server.mjs";
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const variants = process.argv.slice(2).map((arg) => {
   const [name, places] = arg.split("=");
-  const [dist, folder] = places.split(",").map((p) => resolve(p));
-  return { name, dist, folder };
+  const [dist, folder, snapshot] = places.split(",");
+  return { name, dist: resolve(dist), folder: resolve(folder), snapshot: snapshot === "snapshot" };
 });
 const measure = `async (connect, options) => {
   const start = performance.now();
@@ -21,28 +22,36 @@ const measure = `async (connect, options) => {
   await ga.close();
   return ms;
 }`;
+const kept = `(async () => {
+  for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++) await new Promise((r) => setTimeout(r, 100));
+})()`;
 
 const folders = Object.fromEntries(variants.flatMap(({ dist, folder }, i) => [[`/${i}/dist/`, dist], [`/${i}/python/`, folder]]));
 const server = await serve(folders, { "/": "<!doctype html><title>start</title>" });
 const browser = await launch();
 const found = {};
 const note = (name, what, ms) => ((found[name] ??= {})[what] ??= []).push(ms);
+function inNode({ dist, folder, snapshot }, worker) {
+  const code = `const { connect } = await import(${JSON.stringify(pathToFileURL(`${dist}/index.js`).href)});
+    console.log(await (${measure})(connect, ${JSON.stringify({ indexURL: folder, worker, snapshot })}));`;
+  return Number(spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", code], { encoding: "utf8" }).stdout);
+}
+for (const variant of variants) inNode(variant, false);
 for (let round = 0; round < ROUNDS; round++) {
-  for (const [i, { name, dist, folder }] of variants.entries()) {
+  for (const [i, variant] of variants.entries()) {
+    const { name, snapshot } = variant;
     for (const worker of [false, true]) {
       const context = await browser.newContext();
       for (const visit of ["cold", "warm", "warm"]) {
         const page = await context.newPage();
         await page.goto(server.url);
-        const code = `import("/${i}/dist/index.js").then(({ connect }) => (${measure})(connect, { indexURL: "/${i}/python/", worker: ${worker} }))`;
-        note(name, `Chromium ${worker ? "worker" : "page"} ${visit}`, await page.evaluate(code));
+        const options = JSON.stringify({ indexURL: `/${i}/python/`, worker, snapshot });
+        note(name, `Chromium ${worker ? "worker" : "page"} ${visit}`, await page.evaluate(`import("/${i}/dist/index.js").then(({ connect }) => (${measure})(connect, ${options}))`));
+        if (snapshot) await page.evaluate(kept);
         await page.close();
       }
       await context.close();
-      const code = `const { connect } = await import(${JSON.stringify(pathToFileURL(`${dist}/index.js`).href)});
-        console.log(await (${measure})(connect, { indexURL: ${JSON.stringify(folder)}, worker: ${worker} }));process.exit(0)`;
-      const run = spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", code], { encoding: "utf8" });
-      note(name, `Node.js ${worker ? "worker" : "main"}`, Number(run.stdout));
+      note(name, `Node.js ${worker ? "worker" : "main"}`, inNode(variant, worker));
     }
   }
 }

@@ -2,8 +2,6 @@
 
 #define FROM_HOST __attribute__((visibility("default"), used))
 
-static const int sizes[] = {[BOOL] = 1, [INT8] = 1, [INT32] = 4, [INT64] = 8, [FLOAT32] = 4, [FLOAT64] = 8};
-
 /* Where the caller writes the arguments of a call: addresses of arrays, or 0; for numbers, sizes and flags their values, and 1
  * as the address where they are given. */
 static struct {
@@ -35,8 +33,8 @@ FROM_HOST int kind_of(int letter) {
 
 /* Makes an array of what lies at `data`; its shape and strides are written already. */
 FROM_HOST void describe(Array *array, Kind kind, char *data, int ndim) {
-    isize whole = sizes[kind];
-    array->data = data, array->kind = kind, array->ndim = ndim, array->item = sizes[kind];
+    isize whole = item_size(kind);
+    array->data = data, array->kind = kind, array->ndim = ndim, array->item = item_size(kind);
     array->contiguous = 1;
     for (int i = ndim - 1; i >= 0; i--) {
         array->contiguous &= array->shape[i] == 1 || array->strides[i] == whole;
@@ -47,52 +45,21 @@ FROM_HOST void describe(Array *array, Kind kind, char *data, int ndim) {
 /* Before each call: what lies beyond `end` is free to work in. */
 FROM_HOST void begin(char *end) { top = end; }
 
-static int is_kind(Kind kind, Type type) {
-    switch (type) {
-        case REAL: return kind == FLOAT32;
-        case DOUBLE: return kind == FLOAT64;
-        case BYTES: return kind == INT8;
-        case LONGS: return kind == INT64;
-        case INDEX: return kind == INT32 || kind == INT64;
-        case MASK: return kind == BOOL || kind == FLOAT32;
-        default: return 0;
-    }
-}
-
-static int is_written(const Operand *operand) { return operand->use == WRITE || operand->use == MAYBE_WRITE; }
-
-/* 1 if the argument is as declared. */
-static int take(const Operand *operand, const Array *source, Array *array) {
-    int strided = operand->use == STRIDED || operand->use == MAYBE_STRIDED;
+/* A copy of the axes that there are. */
+static void take(const Array *source, Array *array) {
     array->kind = ABSENT;
-    if (!source) return operand->use >= MAYBE;
-    int ndim = source->ndim;
-    if (!is_kind(source->kind, operand->type) || ndim < operand->least || ndim > operand->most) return 0;
-    array->data = source->data, array->kind = source->kind, array->ndim = ndim, array->item = source->item;
+    if (!source) return;
+    array->data = source->data, array->kind = source->kind, array->ndim = source->ndim, array->item = source->item;
     array->contiguous = source->contiguous;
-    for (int i = 0; i < ndim; i++) {
-        array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
-        if (array->shape[i] == 0) return 0;
-    }
-    if (!strided && ndim && array->shape[ndim - 1] != 1 && array->strides[ndim - 1] != array->item) return 0;
-    return !is_written(operand) || array->contiguous || !overlaps_itself(array);
-}
-
-/* 1 if what is written shares no byte with anything else. */
-static int outputs_apart(const Operand *operands, int count) {
-    for (int i = 0; i < count; i++) {
-        if (!is_written(&operands[i]) || !given(&call.array[i])) continue;
-        for (int j = 0; j < count; j++)
-            if (j != i && operands[j].type < NUMBER && given(&call.array[j]) && !disjoint(&call.array[i], &call.array[j])) return 0;
-    }
-    return 1;
+    for (int i = 0; i < source->ndim; i++) array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
 }
 
 static Status run(Kernel kernel, const Operand *operands, int count) {
     for (int i = 0; i < count; i++) {
         const Operand *operand = &operands[i];
         if (operand->type < NUMBER) {
-            if (!take(operand, given_arguments.array[i], &call.array[i])) return DECLINED;
+            take(given_arguments.array[i], &call.array[i]);
+            if (!array_fits(&call.array[i], operand, FLOAT32)) return DECLINED;
             continue;
         }
         double number = given_arguments.array[i] ? given_arguments.number[i] : 0.0;
@@ -101,7 +68,7 @@ static Status run(Kernel kernel, const Operand *operands, int count) {
         call.number[i] = operand->type == SIZE ? given_arguments.array[i] != 0 : number;
         call.size[i] = operand->type == SIZE ? (isize)number : 0;
     }
-    return outputs_apart(operands, count) ? kernel(&call) : DECLINED;
+    return outputs_apart(&call, operands, count) ? kernel(&call) : DECLINED;
 }
 
 /* call_softmax() and so on. Those that the build does not export are left out of the module, and so is what they call. */

@@ -21,6 +21,10 @@ export interface ConnectOptions extends RuntimeOptions {
   timeout?: number;
 }
 
+/** Where snapshots are made unasked: there every test has run on one. */
+const isDesktopChromium = (): boolean =>
+  !isNode && (globalThis.navigator as { userAgentData?: { mobile: boolean } } | undefined)?.userAgentData?.mobile === false;
+
 /** How long a page is left alone after its start before a snapshot is made. */
 const IDLE_MS = 1000;
 
@@ -29,7 +33,7 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   const { worker, workers, onProgress, signal, timeout, ...given } = options;
   // In a classic script or a CommonJS bundle there is nothing beside: then the vendored folder has all.
   const beside = import.meta.url ? { bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href } : {};
-  const runtime = { ...given, ...beside };
+  const runtime = { ...given, snapshot: given.snapshot ?? isDesktopChromium(), ...beside };
   if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
     throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
   }

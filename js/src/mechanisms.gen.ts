@@ -770,8 +770,6 @@ export interface Graph extends Remote {
     /** Features and weights of the loops: `"mean"` of the node's other edges (0 if there are none), or a number. Their distances are 0. @default "mean" */
     fillValue?: number | string;
   } & CallOptions): Promise<Graph>;
-  /** Write the graph to a file, at once or not at all; the suffix says the format. */
-  write(path: string, options?: CallOptions): Promise<null>;
 }
 
 /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
@@ -1573,7 +1571,7 @@ export interface Functions {
   } & CallOptions): Promise<Analysis>;
   /** Analyse the text of a graph file, with everything that a page or a script shows. */
   analyzeFile(content: string, options?: {
-    /** ".json", ".csv", ".tsv", ".txt", ".edges" or ".edgelist". @default ".json" */
+    /** That of its format, such as ".json", ".csv", ".edges" or ".graphml". @default ".json" */
     suffix?: string;
     /** As for `analyze`, like all others. */
     keys?: readonly string[] | null;

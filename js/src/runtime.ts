@@ -48,8 +48,10 @@ async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Gi
   try {
     const { python, state } = await revive(await keeperOf(indexURL, lock, options), engine, { lock, indexURL });
     files.snapshot = state;
-    files.phase = python === undefined ? "runtime" : "graphattend";
-    files.tell();
+    for (const phase of python === undefined ? [] : ["packages", "graphattend"] as const) {
+      files.phase = phase;
+      files.tell();
+    }
     return python;
   } catch (error) {
     await engine; // whose failure is the start's

@@ -17,7 +17,7 @@ export interface Progress {
   total: number | undefined;
   /** The file the last bytes belong to. */
   file?: string;
-  /** With the option `snapshot`: "used", "none" (one is made after the start), or why there can be none. */
+  /** "used", "none" (one is made after the start), or why there can be none; undefined where none was looked for. */
   snapshot?: string;
 }
 
@@ -31,7 +31,10 @@ export interface RuntimeOptions {
   wheelURL?: string;
   /** Whether NumPy's own loops are replaced by SIMD ones; on by default, because this interpreter is ours. */
   accelerate?: boolean;
-  /** Start from a snapshot that an earlier start left behind, and leave one where there is none; needs a vendored `indexURL`. */
+  /**
+   * Start from a snapshot that an earlier start left behind, and leave one where there is none; needs an `indexURL` that
+   * `npx graphattend vendor` wrote. Default: in Chromium on desktops.
+   */
   snapshot?: boolean;
   /** @internal Only make the snapshot. */
   make?: boolean;

@@ -61,7 +61,7 @@ async function nodeState(options) {
 
 describe("Node.js", () => {
   it("the first start leaves a snapshot, the next one uses it", async () => {
-    assert.equal(await nodeState({ snapshot: false }), undefined);
+    for (const snapshot of [undefined, false]) assert.equal(await nodeState({ snapshot }), undefined);
     assert.deepEqual(kept(), []);
     assert.equal(await nodeState(), "none");
     await until(() => kept().length === 1, "a snapshot");
@@ -193,6 +193,7 @@ describe("Chromium", () => {
     await Promise.all(tabs.map((tab) => tab.close()));
     assert.equal(names.length, 1);
     assert.deepEqual(await Promise.all([start(), start({ worker: true }), start({ workers: 2 })]), [used, used, used]);
+    assert.deepEqual(await start({ snapshot: undefined }), used, "also unasked");
     assert.deepEqual(await start({ snapshot: false }), [undefined, "0.5,0.5"]);
   });
 

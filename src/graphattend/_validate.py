@@ -108,19 +108,14 @@ def all_finite(*arrays: np.ndarray) -> bool:
     """Whether there is no NaN and no infinity in any of the arrays."""
     for x in arrays:
         answer = None if _finite_test is None else _finite_test(x)
-        if not (_is_finite(x) if answer is None else answer):
+        if answer is None and x.flags.c_contiguous:
+            # A sum of squares is finite only if every term is. It may overflow: one that is not is looked at closely.
+            flat = x.reshape(-1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                answer = math.isfinite(flat.dot(flat)) or None
+        if not (np.isfinite(x).all() if answer is None else answer):
             return False
     return True
-
-
-def _is_finite(x: np.ndarray) -> bool:
-    # A sum of squares is finite only if every term is; it may overflow, so a non-finite one is looked at closely.
-    if x.flags.c_contiguous:
-        flat = x.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if math.isfinite(flat.dot(flat)):
-                return True
-    return bool(np.isfinite(x).all())
 
 
 def check_finite(x: np.ndarray, argument: str) -> None:

@@ -372,8 +372,8 @@ def analyze_file(
     """Analyse the text of a graph file, with everything that a page or a script shows.
 
     Args:
-        content: The file's text: JSON node-link, CSV or an edge list.
-        suffix: ".json", ".csv", ".tsv", ".txt", ".edges" or ".edgelist".
+        content: The file's text.
+        suffix: That of its format, such as ".json", ".csv", ".edges" or ".graphml".
         keys: As for `analyze`, like all others.
         options: Options of the mechanisms.
         embeddings: Latent vectors.

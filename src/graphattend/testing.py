@@ -20,7 +20,7 @@ from ._vjp import vjp
 from .errors import AttentionError, InvalidConfigError
 from .graph import GraphMetadata, NeighborGraph
 from .mechanisms._base import Attention
-from .mechanisms._inputs import DIFFERENTIABLE
+from .mechanisms._boundary import DIFFERENTIABLE
 
 _STEP = 1e-5
 

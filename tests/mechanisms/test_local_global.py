@@ -5,7 +5,7 @@ import pytest
 
 import graphattend as ga
 from graphattend.graph import NeighborGraph
-from graphattend.mechanisms import _dot
+from graphattend.mechanisms import _scaled_dot
 
 
 def seen(m, n, window, nodes):
@@ -55,14 +55,14 @@ def test_is_a_dense_mask(rng, shape, window, nodes):
 def test_only_the_pattern_is_scored(rng, monkeypatch, nodes):
     """k_local + k_global scores per row (and N for global rows), a little padding aside; never M·N."""
     counted = []
-    original = _dot.scaled_dot
+    original = _scaled_dot.scaled_dot
 
     def counting(q, k, factor):
         s, pull = original(q, k, factor)
         counted.append(s.size)
         return s, pull
 
-    monkeypatch.setattr(_dot, "scaled_dot", counting)
+    monkeypatch.setattr(_scaled_dot, "scaled_dot", counting)
     n, window = 500, 4
     x = rng.standard_normal((n, 4))
     ga.LocalGlobalAttention(4, window=window, global_nodes=nodes).forward(x, x, x)

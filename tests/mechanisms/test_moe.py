@@ -19,9 +19,9 @@ class Counting(ScaledDotProductAttention):
 
     key: ClassVar[str] = "counting"
 
-    def _core(self, q, k, v, mask, meta, p, drop, need_weights):
+    def _core(self, q, k, v, context):
         CALLS.append((self.seed, int(np.prod(q.shape[:-1]))))
-        return super()._core(q, k, v, mask, meta, p, drop, need_weights)
+        return super()._core(q, k, v, context)
 
 
 @pytest.fixture(autouse=True)

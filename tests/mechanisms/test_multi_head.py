@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.mechanisms._inputs import Call
+from graphattend.mechanisms._boundary import Call
 
 
 def make(rng, **options):

@@ -87,11 +87,8 @@ def _gqa_groups(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> int:
     heads, kv_heads = int(q.shape[-3]), int(k.shape[-3])
     check_length(v, "value", -3, kv_heads, "the key's heads")
     if heads % kv_heads:
-        raise DimensionMismatchError(
-            f"query: expected a multiple of the {kv_heads} key heads, got {heads} heads",
-            argument="query",
-            expected=kv_heads,
-            actual=heads,
+        raise DimensionMismatchError.of(
+            "query", kv_heads, heads, text=f"a multiple of the {kv_heads} key heads", got=f"{heads} heads"
         )
     return heads // kv_heads
 
@@ -107,12 +104,7 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, ...], single: bool) -> np.ndarr
                 return candidate
         except ValueError:
             continue
-    raise DimensionMismatchError(
-        f"attn_mask: expected a shape that broadcasts to {shape}, got {mask.shape}",
-        argument="attn_mask",
-        expected=shape,
-        actual=mask.shape,
-    )
+    raise DimensionMismatchError.of("attn_mask", shape, mask.shape, text=f"a shape that broadcasts to {shape}")
 
 
 def dropout_multiplier(shape: tuple[int, ...], p: float, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
@@ -120,11 +112,8 @@ def dropout_multiplier(shape: tuple[int, ...], p: float, rng: Any, dtype: np.dty
     if p == 0:
         return None
     if rng is None:
-        raise InvalidConfigError(
-            "rng: expected a numpy.random.Generator because dropout is on, got None",
-            argument="rng",
-            expected="a numpy.random.Generator",
-            actual=None,
+        raise InvalidConfigError.of(
+            "rng", "a numpy.random.Generator", None, text="a numpy.random.Generator because dropout is on"
         )
     if p == 1:
         return np.zeros(shape, dtype)
@@ -146,12 +135,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
     def apply(score: np.ndarray) -> np.ndarray:
         out = as_float(score_mod(score, batch, head, query_index, key_index), "score_mod", beside=s.dtype)
         if broadcast_shapes("score_mod", out.shape, s.shape) != s.shape:
-            raise DimensionMismatchError(
-                f"score_mod: expected scores of shape {s.shape}, got {out.shape}",
-                argument="score_mod",
-                expected=s.shape,
-                actual=out.shape,
-            )
+            raise DimensionMismatchError.of("score_mod", s.shape, out.shape, text=f"scores of shape {s.shape}")
         return np.broadcast_to(out, s.shape)
 
     def pull(g: np.ndarray) -> np.ndarray:
@@ -187,12 +171,7 @@ def _sdpa_vjp(
     dtype = q.dtype
     return_weights, return_lse = as_bool(return_weights, "return_weights"), as_bool(return_lse, "return_lse")
     if score_mod is not None and not callable(score_mod):
-        raise InvalidConfigError(
-            f"score_mod: expected a function, got {type(score_mod).__name__}",
-            argument="score_mod",
-            expected="a function",
-            actual=type(score_mod).__name__,
-        )
+        raise InvalidConfigError.of("score_mod", "a function", type(score_mod).__name__)
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
     factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
     plain = softcap is None and score_mod is None and p_drop == 0 and not (return_weights or return_lse)

@@ -198,7 +198,7 @@ def _gat_vjp(
     need_weights: bool = False,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
     from ..graph import GraphMetadata
-    from ..mechanisms._inputs import Call
+    from ..mechanisms._boundary import Call
     from ..mechanisms.edge_featured import EdgeFeaturedAttention
 
     as_bool(need_weights, "need_weights")

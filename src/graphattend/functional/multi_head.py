@@ -91,11 +91,8 @@ def _check_parameters(
     check_length(p["w_k"], "w_k", 1, p["w_q"].shape[1], "the width of w_q")
     for name in ("w_q", "w_v"):
         if p[name].shape[1] % heads:
-            raise DimensionMismatchError(
-                f"num_heads: expected a divisor of {p[name].shape[1]} (columns of {name}), got {heads}",
-                argument="num_heads",
-                expected=p[name].shape[1],
-                actual=heads,
+            raise DimensionMismatchError.of(
+                "num_heads", p[name].shape[1], heads, text=f"a divisor of {p[name].shape[1]} (columns of {name})"
             )
     check_length(p["w_o"], "w_o", 0, p["w_v"].shape[1], "the width of w_v")
     for bias, weight in zip(BIASES, WEIGHTS, strict=True):
@@ -217,12 +214,7 @@ def _join_masks(
     padding = as_mask(key_padding_mask, "key_padding_mask")
     expected = (*shape[:-3], shape[-1])
     if padding.ndim == 0 or broadcast_shapes("key_padding_mask", padding.shape, expected) != expected:
-        raise DimensionMismatchError(
-            f"key_padding_mask: expected shape {expected}, got {padding.shape}",
-            argument="key_padding_mask",
-            expected=expected,
-            actual=padding.shape,
-        )
+        raise DimensionMismatchError.of("key_padding_mask", expected, padding.shape, text=f"shape {expected}")
     padding = cast_mask(padding[..., None, None, :], dtype)
     if mask is None:
         return padding

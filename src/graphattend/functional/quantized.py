@@ -24,12 +24,7 @@ def _quantized_attention_vjp(
     # Told by its parts: the layers above (compression) are not known here.
     if not all(hasattr(type(keys_q8), part) for part in _PARTS):
         expected = "keys compressed by a Quantizer"
-        raise InvalidConfigError(
-            f"keys_q8: expected {expected}, got {type(keys_q8).__name__}",
-            argument="keys_q8",
-            expected=expected,
-            actual=type(keys_q8).__name__,
-        )
+        raise InvalidConfigError.of("keys_q8", expected, type(keys_q8).__name__)
     codes, group_size = keys_q8.codes, keys_q8.group_size
     compressed_values = callable(getattr(type(values), "decode", None)) and not isinstance(values, (str, bytes))
     q, v = as_floats(("query", "values"), query, values.decode() if compressed_values else values)

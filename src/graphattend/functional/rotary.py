@@ -41,11 +41,8 @@ def _rotary_vjp(
     base = as_number(base, "base", above=0.0)
     as_bool(interleaved, "interleaved")
     if broadcast_shapes("positions", at.shape, a.shape[:-1]) != a.shape[:-1]:
-        raise DimensionMismatchError(
-            f"positions: expected a shape that broadcasts to {a.shape[:-1]}, got {at.shape}",
-            argument="positions",
-            expected=a.shape[:-1],
-            actual=at.shape,
+        raise DimensionMismatchError.of(
+            "positions", a.shape[:-1], at.shape, text=f"a shape that broadcasts to {a.shape[:-1]}"
         )
     y, pull = rotate(a, at, base, interleaved)
 

@@ -42,9 +42,7 @@ def softmax_pullback(w: np.ndarray, g: np.ndarray) -> np.ndarray:
 def _check_axis(x: np.ndarray, axis: Any) -> int:
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)) or not -x.ndim <= axis < x.ndim:
         expected = f"a whole number in [{-x.ndim}, {x.ndim})"
-        raise InvalidConfigError(
-            f"axis: expected {expected}, got {axis!r:.40}", argument="axis", expected=expected, actual=axis
-        )
+        raise InvalidConfigError.of("axis", expected, axis, got=f"{axis!r:.40}")
     return int(axis)
 
 
@@ -54,11 +52,8 @@ def _softmax_vjp(x: Any, *, axis: int = -1) -> tuple[np.ndarray, Callable[..., t
     check_ndim(x, "x", 1)
     axis = _check_axis(x, axis)
     if x.shape[axis] == 0:
-        raise EmptyInputError(
-            f"x: expected at least one entry along axis {axis}, got shape {x.shape}",
-            argument="x",
-            expected="at least one entry",
-            actual=x.shape,
+        raise EmptyInputError.of(
+            "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
         )
     w = simd.softmax(np.moveaxis(x, axis, -1))
 
@@ -103,11 +98,12 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
     ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
     if not ok:
         expected = f"row starts from 0 to {length}, never falling"
-        raise DimensionMismatchError(
-            f"{argument}: expected {expected}, got {ptr.size} entries ending in {ptr[-1:].tolist()}",
-            argument=argument,
-            expected=length,
-            actual=int(ptr[-1]) if ptr.size else 0,
+        raise DimensionMismatchError.of(
+            argument,
+            length,
+            int(ptr[-1]) if ptr.size else 0,
+            text=expected,
+            got=f"{ptr.size} entries ending in {ptr[-1:].tolist()}",
         )
     return ptr
 

@@ -100,12 +100,7 @@ def from_config(config: Mapping[str, Any]) -> Attention:
     if unknown:
         raise InvalidConfigError(f"config: unknown entry {unknown[0]!r:.60}", argument="config", actual=unknown[0])
     if config.get("version", 1) != 1:
-        raise InvalidConfigError(
-            f"version: expected 1, got {config['version']!r:.40}",
-            argument="version",
-            expected=1,
-            actual=config["version"],
-        )
+        raise InvalidConfigError.of("version", 1, config["version"], got=f"{config['version']!r:.40}")
     options = config.get("options", {})
     if not isinstance(options, Mapping) or not all(isinstance(n, str) for n in options):
         raise InvalidConfigError("options: expected a mapping of names to values", argument="options")

@@ -9,7 +9,7 @@ bounded by the chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from .. import simd
 from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
-from ._inputs import DIFFERENTIABLE, Call, cotangent
-
-if TYPE_CHECKING:
-    from ._base import Attention
-    from ._gradients import Gradients
+from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
+from ._gradients import Gradients, add_grads
+from ._mechanism import Mechanism
 
 #: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
 CHUNK_ELEMENTS = 4_000_000
@@ -71,7 +69,7 @@ def gather(x: np.ndarray, index: np.ndarray, heads: bool) -> np.ndarray:
 class _Job(NamedTuple):
     """What all chunks share: projected arrays, edge and node metadata, the dropout of every edge."""
 
-    attn: Attention
+    attn: Mechanism
     indices: np.ndarray
     q: np.ndarray
     k: np.ndarray
@@ -96,11 +94,11 @@ def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, A
     if job.drop is not None:
         drop = job.drop[chunk.edges]  # (n, d) or (n, d, H)
         drop = drop.swapaxes(1, 2)[:, :, None, :] if heads else drop[:, None, :]
-    return job.attn._core(q, k, v, mask, meta, job.p, drop, need_weights)
+    return job.attn._core(q, k, v, Context(mask, meta, job.p, drop, need_weights))
 
 
 def attend(
-    attn: Attention,
+    attn: Mechanism,
     graph: Any,
     queries: Any,
     keys: Any,
@@ -148,8 +146,6 @@ def attend(
     out, pull_f = attn._finish(mixed, p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        from ._gradients import add_grads
-
         g = cotangent(grad_output, "grad_output", out.shape, dtype)
         gw = None if grad_weights is None else cotangent(grad_weights, "grad_weights", (n_edges, *lead), dtype)
         g_mixed, gp = pull_f(g)
@@ -208,8 +204,6 @@ def _finish_fused(
     out, pull_f = job.attn._finish(mixed, job.p)
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        from ._gradients import add_grads
-
         assert f.weights is not None
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
@@ -253,8 +247,6 @@ def defaulted(
     keys_default: bool,
 ) -> Gradients:
     """Gradients where inputs that were not given count as part of those they default to."""
-    from ._gradients import Gradients
-
     if values_default:
         g_k, g_v = g_k + g_v, np.zeros(g_v.shape, g_v.dtype)  # zeros_like would write every zero
     if keys_default:
@@ -265,16 +257,11 @@ def defaulted(
 def check_graph(graph: Any) -> None:
     """Refuse what is not a graph."""
     if not isinstance(graph, NeighborGraph):
-        raise InvalidConfigError(
-            f"graph: expected a NeighborGraph, got {type(graph).__name__}",
-            argument="graph",
-            expected="a NeighborGraph",
-            actual=type(graph).__name__,
-        )
+        raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
 
 
 def check_nodes(
-    attn: Attention, graph: Any, queries: Any, keys: Any, values: Any
+    attn: Mechanism, graph: Any, queries: Any, keys: Any, values: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
     check_graph(graph)
@@ -297,7 +284,7 @@ def check_nodes(
 
 
 def graph_metadata(
-    attn: Attention, graph: NeighborGraph, dtype: np.dtype[Any]
+    attn: Mechanism, graph: NeighborGraph, dtype: np.dtype[Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What a mechanism reads about each edge and about each querying node, taken from the graph."""
     per_edge: dict[str, np.ndarray] = {}
@@ -320,12 +307,7 @@ def graph_metadata(
     for name in attn.needed:
         if name not in per_edge and name not in per_node:
             field = "layers" if name in ("hnsw_layers", "query_layer") else name
-            raise InvalidConfigError(
-                f"graph.{field}: expected because {attn.key} needs it, got None",
-                argument=f"graph.{field}",
-                expected=field,
-                actual=None,
-            )
+            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"because {attn.key} needs it")
     attn._check_metadata(per_edge | per_node)
     return per_edge, per_node
 

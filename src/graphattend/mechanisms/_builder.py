@@ -39,9 +39,7 @@ class Builder:
 
         def choose(*value: Any) -> Builder:
             if len(value) != 1:
-                raise InvalidConfigError(
-                    f"{name}: expected one value, got {len(value)}", argument=name, expected="one value", actual=value
-                )
+                raise InvalidConfigError.of(name, "one value", value, got=f"{len(value)}")
             return self._with(**{name: value[0]})
 
         return choose

@@ -11,8 +11,8 @@ from .. import simd
 from .._validate import as_float, check_shape
 from ..simd.numpy_ops import segment_sum
 from ._attend import check_nodes, graph_metadata
+from ._boundary import Call
 from ._gradients import Gradients, Grads, Params, add_grads
-from ._inputs import Call
 
 if TYPE_CHECKING:
     from .edge_featured import EdgeFeaturedAttention

@@ -9,7 +9,7 @@ from ..storage import read_archive, write_archive
 from ..storage_checks import Refused, check_like
 from . import from_config
 from ._base import Attention
-from ._budget import budget
+from ._size_limit import budget
 
 KIND = "mechanism"
 

@@ -7,18 +7,16 @@ some rows see it and others do not, each group of rows is computed with what it 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..functional.attention import causal_mask
 from ..functional.hidden import holds_rubbish, rubbish, seen_pairs, unseen
 from ..graph import NeighborGraph
+from ._boundary import Call, Inputs
 from ._gradients import CoreGradients, add_grads
-from ._inputs import Call, Inputs
-
-if TYPE_CHECKING:
-    from ._base import Attention
+from ._mechanism import Mechanism
 
 
 def _seen(x: Inputs, heads: int | None, is_causal: bool, any_row: bool = False) -> np.ndarray | None:
@@ -54,7 +52,7 @@ def without_rubbish(x: Inputs, heads: int | None, is_causal: bool) -> Inputs:
     return x._replace(k=cleaned(x.k), v=None if x.v is None else cleaned(x.v))
 
 
-def apart(attn: Attention, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+def apart(attn: Mechanism, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
     """`_run` with the rows that see different rubbish in calls of their own, in which the other rubbish is zero.
 
     Only where nobody refuses NaN and infinity; without any, or where every row sees everything, this is one call.
@@ -130,7 +128,7 @@ def _sum(a: CoreGradients, b: CoreGradients) -> CoreGradients:
     )
 
 
-def visible_nodes(attn: Attention, graph: Any, nodes: tuple[np.ndarray | None, ...]) -> tuple[np.ndarray | None, ...]:
+def visible_nodes(attn: Mechanism, graph: Any, nodes: tuple[np.ndarray | None, ...]) -> tuple[np.ndarray | None, ...]:
     """Queries, keys and values (None where they default) of `attend` with zeros in the place of rubbish no row sees.
 
     A query is seen where the node has neighbours, a key and its value where it is one. Arguments that nobody could

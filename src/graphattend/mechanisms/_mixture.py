@@ -17,11 +17,10 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention
-from ._budget import reserve
+from ._boundary import Call, Context, Inputs, check_inputs, cotangent
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Call, Inputs, check_inputs, cotangent
-from ._prepared import Prepared, check_query
 from ._row_subsets import RowSubset, subsets
+from ._size_limit import reserve
 
 
 class Gates(NamedTuple):
@@ -155,13 +154,6 @@ class Routed(Attention):
 
         return (*self._mix(x, gates, call.need_weights, run)[:2], None)
 
-    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
-        # Nothing was projected, the experts do that themselves.
-        q = check_query(self, query, prepared, values)
-        x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
-        wanted = x._replace(v=None) if call.get("weights_only") else x
-        return x, *self._run(wanted, Call(call.get("need_weights", True)))[:2]
-
     def _part(self, i: int, rows: RowSubset, x: Inputs, need_weights: bool) -> Inputs:
         """What expert i sees."""
         member = self._members[i]
@@ -201,9 +193,8 @@ class Routed(Attention):
             runs.append((rows, o, w, pull))
         return out, weights, runs
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, meta, p, need_weights = context.mask, context.metadata, context.parameters, context.need_weights
         gates = self._gates(self._logits(q, p))
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
         x = Inputs(q, k, v, mask, meta, batch, False)
@@ -387,23 +378,13 @@ def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:
 
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or not value:
         expected = "a list of mechanisms or their configs"
-        raise InvalidConfigError(
-            f"{argument}: expected {expected}, got {value!r:.80}", argument=argument, expected=expected, actual=value
-        )
+        raise InvalidConfigError.of(argument, expected, value, got=f"{value!r:.80}")
     members = tuple(from_config(m) if isinstance(m, Mapping) else m for m in value)
     for m in members:
         if not isinstance(m, Attention):
-            raise InvalidConfigError(
-                f"{argument}: expected mechanisms, got {type(m).__name__}",
-                argument=argument,
-                expected="mechanisms",
-                actual=type(m).__name__,
-            )
+            raise InvalidConfigError.of(argument, "mechanisms", type(m).__name__)
         if m.dim != dim:
-            raise InvalidConfigError(
-                f"{argument}: expected mechanisms of dim {dim}, got {m.key} of {m.dim}",
-                argument=argument,
-                expected=dim,
-                actual=m.dim,
+            raise InvalidConfigError.of(
+                argument, dim, m.dim, text=f"mechanisms of dim {dim}", got=f"{m.key} of {m.dim}"
             )
     return members

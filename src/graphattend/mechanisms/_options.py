@@ -87,10 +87,7 @@ def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide:
     if head_dim is not None:
         return head_dim
     if must_divide and dim % num_heads:
-        raise InvalidConfigError(
-            f"num_heads: expected a divisor of dim = {dim} (or head_dim to be given), got {num_heads}",
-            argument="num_heads",
-            expected=f"a divisor of {dim}",
-            actual=num_heads,
+        raise InvalidConfigError.of(
+            "num_heads", f"a divisor of {dim}", num_heads, text=f"a divisor of dim = {dim} (or head_dim to be given)"
         )
     return dim // num_heads

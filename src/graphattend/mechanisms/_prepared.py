@@ -12,7 +12,8 @@ from .._frozen import Frozen
 from .._validate import as_float, check_finite
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
-from ._inputs import Call, Inputs, check_inputs
+from ._boundary import Call, Inputs, check_inputs
+from ._hidden import without_rubbish
 
 if TYPE_CHECKING:
     from ._base import Attention
@@ -47,15 +48,18 @@ class Prepared(Frozen):
         """Whether keys or values hold NaN, infinity or numbers whose products overflow, which a mask may hide."""
         return holds_rubbish(self.keys, self.values)
 
+    def check_call(self, exact: bool) -> None:
+        """Refuse a call that this preparation does not serve; `exact` if it needs the keys themselves."""
+
     def check_owner(self, attn: Attention) -> None:
         """Refuse the preparation of another mechanism, or of one with other parameters."""
         if self.attn is not attn and self.attn != attn:
-            raise InvalidConfigError(
-                f"keys: expected what this {attn.key} prepared, got the preparation of another mechanism"
-                f" ({self.attn.key})",
-                argument="keys",
-                expected=attn.key,
-                actual=self.attn.key,
+            raise InvalidConfigError.of(
+                "keys",
+                attn.key,
+                self.attn.key,
+                text=f"what this {attn.key} prepared",
+                got=f"the preparation of another mechanism ({self.attn.key})",
             )
 
 
@@ -83,58 +87,10 @@ def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
     return Prepared(attn, k, v, tuple(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in (p_k, p_v)))
 
 
-def use(
-    attn: Attention,
-    query: Any,
-    prepared: Prepared,
-    values: Any,
-    *,
-    attn_mask: Any = None,
-    metadata: Any = None,
-    need_weights: bool = True,
-    training: Any = False,
-    rng: Any = None,
-    weights_only: bool = False,
-) -> tuple[Inputs, Any, Any]:
-    """Inputs, output and weights (each with the M axis) of a query over prepared keys and values."""
-    call = Call(need_weights, training, rng)
-    q = check_query(attn, query, prepared, values)
-    # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
-    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
-    if x.k.dtype != prepared.keys.dtype:  # a float64 query over float32 keys: projected anew, in double precision
-        out, weights, _ = attn._run(x._replace(v=None) if weights_only else x, call)
-        return x, out, weights
-    assert x.v is not None
-    p = attn._params(x.q.dtype)
-    (q, _, _), _ = attn._project(x.q, x.k[..., :1, :], x.v[..., :1, :], p)
-    k, v = prepared.projected
-    drop = attn._drop_weights(x, call) if call.training else None
-    mixed, weights, _ = attn._core(q, k, None if weights_only else v, x.mask, x.metadata, p, drop, need_weights)
-    return x, None if weights_only else attn._finish(mixed, p)[0], weights
-
-
-def use_anew(
-    attn: Attention,
-    query: Any,
-    prepared: Prepared,
-    values: Any,
-    *,
-    attn_mask: Any = None,
-    metadata: Any = None,
-    need_weights: bool = True,
-    training: Any = False,
-    rng: Any = None,
-    weights_only: bool = False,
-) -> tuple[Inputs, Any, Any]:
-    """`use` without what was prepared, of keys that hold rubbish: that does not know what this call hides."""
-    q = check_query(attn, query, prepared, values)
-    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata)
-    out, weights, _ = attn._run_seen(x._replace(v=None) if weights_only else x, Call(need_weights, training, rng))
-    return x, out, weights
-
-
-def check_query(attn: Attention, query: Any, prepared: Prepared, values: Any) -> np.ndarray:
-    """The query as an array, and that nothing but it was given beside a preparation of this mechanism."""
+def check_prepared(
+    attn: Attention, query: Any, prepared: Prepared, values: Any, attn_mask: Any, metadata: Any, call: Call
+) -> Inputs:
+    """The inputs of a pass over prepared keys and values: the query is checked, and what fits what."""
     prepared.check_owner(attn)
     if values is not None:
         raise InvalidConfigError(
@@ -143,7 +99,13 @@ def check_query(attn: Attention, query: Any, prepared: Prepared, values: Any) ->
             expected=None,
             actual=type(values).__name__,
         )
-    q = as_float(query, "query")
+    prepared.check_call(attn_mask is not None or call.need_weights or (call.training and attn.dropout > 0))
+    q = as_float(query, "query", beside=prepared.keys.dtype)
     if attn.check_finite:
         check_finite(q, "query")
-    return q
+    # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
+    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
+    hides = x.mask is not None or attn.is_causal
+    if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+        return without_rubbish(x, attn.heads, attn.is_causal)
+    return x._replace(prepared=prepared, tame=hides)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._vjp import unbroadcast
-from ._inputs import Inputs
+from ._boundary import Inputs
 
 
 class RowSubset(NamedTuple):
@@ -90,21 +90,19 @@ def subsets(used: np.ndarray, batch: tuple[int, ...], positions: tuple[bool, ...
         batch: Leading axes.
         positions: Whether an expert takes rows for positions, so that one row alone is another query.
     """
-    if batch:
-        # Whole entries: an expert works on those in which some row uses it.
-        used = np.broadcast_to(used, (*batch, *used.shape[-2:]))
-        everything = used.reshape(-1, used.shape[-1]).all(axis=0)
-        used = used.any(axis=-2).reshape(-1, used.shape[-1])
-        complete = everything.tolist()
-    else:
-        complete = used.all(axis=0).tolist()
+    used = np.broadcast_to(used, (*batch, *used.shape[-2:])) if batch else used
+    rows = used.reshape(-1, used.shape[-1])
+    counts = np.count_nonzero(rows, axis=0).tolist()
+    # With leading axes an expert works on the whole entries in which some row uses it.
+    units = used.any(axis=-2).reshape(-1, used.shape[-1]) if batch else rows
     out: list[RowSubset | None] = []
-    for i, (whole, together) in enumerate(zip(complete, positions, strict=True)):
-        index = None if whole else np.flatnonzero(used[:, i])
-        if index is None or (together and not batch and index.size):
+    for i, (count, together) in enumerate(zip(counts, positions, strict=True)):
+        if not count:
+            out.append(None)
+        elif count == len(rows) or (together and not batch):
             out.append(RowSubset(batch))
         else:
-            out.append(RowSubset(batch, index) if index.size else None)
+            out.append(RowSubset(batch, np.flatnonzero(units[:, i])))
     return out
 
 

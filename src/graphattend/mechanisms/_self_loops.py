@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._vjp import unbroadcast
+from ._boundary import Inputs
 from ._gradients import CoreGradients
-from ._inputs import Inputs
 
 Run = Callable[[Inputs], tuple[Any, Any, Callable[..., CoreGradients]]]
 

@@ -18,11 +18,11 @@ from ..functional.softmax import masked_softmax, softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_graph, check_nodes, defaulted
 from ._base import Attention
-from ._budget import reserve
-from ._dot import DotProduct, scaled_dot
+from ._boundary import Call, Context, cotangent
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
-from ._inputs import Call, cotangent
 from ._options import option
+from ._scaled_dot import DotProduct, scaled_dot
+from ._size_limit import reserve
 from .scaled_dot_product import ScaledDotProductAttention
 
 
@@ -229,9 +229,8 @@ class CrossSpaceAttention(DotProduct):
 
         return np.einsum("...s,...sd->...d", gate, stack), pull_gated
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         graph, w, pull_g = self._one(q, k, v, mask, drop)
         if v is None:
             return None, w, lambda *_: None  # type: ignore[return-value]

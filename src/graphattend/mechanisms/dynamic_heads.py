@@ -10,11 +10,11 @@ import numpy as np
 
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
-from ._budget import reserve
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
-from ._inputs import Call, Inputs
 from ._options import option
 from ._prepared import Prepared
+from ._size_limit import reserve
 from .multi_head import MultiHeadAttention
 
 
@@ -133,11 +133,9 @@ class DynamicHeadAttention(MultiHeadAttention):
 
         return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
         gate = q[..., -1:]
-        out, w, pull_c = super()._core(q[..., :-1], k, v, mask, meta, p, drop, need_weights)
+        out, w, pull_c = super()._core(q[..., :-1], k, v, context)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
             c = pull_c(g * gate, g_weights)

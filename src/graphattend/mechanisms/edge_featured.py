@@ -13,11 +13,10 @@ from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention
-from ._budget import reserve
+from ._boundary import Call, Inputs
 from ._gradients import Gradients, Grads, Params
-from ._inputs import Call, Inputs
 from ._options import divide_heads, option
-from ._prepared import Prepared, check_query
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,17 +163,8 @@ class EdgeFeaturedAttention(Attention):
         inner = super()._run
         if not self.add_self_loops:
             return inner(x, call)
+        # The query is among the keys and values: of those, nothing can have been prepared.
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
-
-    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
-        if not self.add_self_loops:
-            return super()._use(query, prepared, values, **call)
-        # The query is among the keys and values, so nothing can be done before it is known.
-        q = check_query(self, query, prepared, values)
-        x = self._check(q, prepared.keys, prepared.values, call.get("attn_mask"), call.get("metadata"), finite=False)
-        how = Call(call.get("need_weights", True), call.get("training", False), call.get("rng"))
-        out, weights, _ = self._run(x._replace(v=None) if call.get("weights_only") else x, how)
-        return x, out, weights
 
     def _attend(
         self, graph: Any, queries: Any, keys: Any, values: Any, call: Call

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..functional.attention import causal_mask
-from ._dot import DotProduct, flash_core
-from ._gradients import CoreResult, Params
+from ._boundary import Context
+from ._gradients import CoreResult
 from ._options import option
+from ._scaled_dot import DotProduct, flash_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,12 +60,12 @@ class FlashAttention(DotProduct):
     def _graph_factor(self) -> float | None:
         return self.factor
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, drop, need_weights = context.mask, context.drop, context.need_weights
+
         def exact() -> CoreResult:
             seen = _and_causal(mask, q.shape[-2], k.shape[-2]) if self.is_causal else mask
-            return super(FlashAttention, self)._core(q, k, v, seen, meta, p, drop, True)
+            return super(FlashAttention, self)._core(q, k, v, context._replace(mask=seen, need_weights=True))
 
         if v is None or drop is not None or need_weights:
             return exact()

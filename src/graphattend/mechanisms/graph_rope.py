@@ -12,9 +12,9 @@ from .._vjp import unbroadcast
 from ..functional.rotary import rotary, rotate
 from ..graph import GraphMetadata
 from ._base import Attention
-from ._dot import DotProduct
 from ._gradients import Params
 from ._options import option
+from ._scaled_dot import DotProduct
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

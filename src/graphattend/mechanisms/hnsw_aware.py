@@ -12,10 +12,10 @@ from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
 from ._base import Attention
-from ._budget import reserve
-from ._dot import DotProduct
 from ._gradients import Params
 from ._options import option
+from ._scaled_dot import DotProduct
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

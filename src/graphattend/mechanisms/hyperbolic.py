@@ -13,6 +13,7 @@ from .._validate import as_number
 from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
 from ._base import Attention
+from ._boundary import Context
 from ._gradients import CoreResult, Grads, Params
 from ._options import option
 
@@ -149,10 +150,9 @@ class HyperbolicAttention(Attention):
 
         return out, pull
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
-        out, w, pull = super()._core(q, k, v, mask, meta, p, drop, need_weights)
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        p = context.parameters
+        out, w, pull = super()._core(q, k, v, context)
         return out, w.astype(p["curvature"].dtype, copy=False), pull
 
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:

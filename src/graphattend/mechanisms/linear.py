@@ -10,17 +10,17 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, broadcast_shapes, check_length
+from .._validate import broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.attention import causal_mask
 from ..functional.favor import Directions, draw_projection, exponents
 from ..functional.linear import KeyState, attend_exponents, exact_weights
 from ._base import Attention
-from ._budget import reserve
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
-from ._inputs import Inputs
 from ._options import option
-from ._prepared import Prepared, check_keys, check_query, prepare
+from ._prepared import Prepared, check_keys, prepare
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,6 +48,13 @@ class PreparedState(Prepared):
         """As for all prepared keys; a streamed state has none that a mask could hide."""
         return not self.streamed and super().holds_rubbish
 
+    def check_call(self, exact: bool) -> None:
+        """A streamed state has no keys."""
+        if exact and self.streamed:
+            raise UnsupportedError(
+                "keys: masks, weights and dropout need the keys, which a streamed state has not kept", argument="keys"
+            )
+
     def extended(self, keys: Any, values: Any) -> PreparedState:
         """The state after more keys have come; this one stays as it is. Time and memory do not grow.
 
@@ -66,12 +73,7 @@ class PreparedState(Prepared):
         check_length(x.v, "values", -1, self.values.shape[-1], "the width of the prepared values")
         lead = self.state.total.shape[:-2]
         if broadcast_shapes("keys", x.batch, lead) != lead:
-            raise DimensionMismatchError(
-                f"keys: expected leading axes that broadcast to {lead}, got {x.batch}",
-                argument="keys",
-                expected=lead,
-                actual=x.batch,
-            )
+            raise DimensionMismatchError.of("keys", lead, x.batch, text=f"leading axes that broadcast to {lead}")
         dtype = self.keys.dtype
         new = _state(self.attn, x.k.astype(dtype, copy=False), x.v.astype(dtype, copy=False))
         return dataclasses.replace(self, state=self.state.plus(new), streamed=True)
@@ -173,22 +175,13 @@ class LinearAttention(Attention):
             state = _state(self, plain.keys, plain.values)
         return PreparedState(self, plain.keys, plain.values, plain.projected, state)
 
-    def _use(self, query: Any, prepared: Prepared, values: Any, **call: Any) -> tuple[Inputs, Any, Any]:
-        dropped = as_bool(call.get("training", False), "training") and self.dropout > 0
-        exact = dropped or any(call.get(name) not in (None, False) for name in ("need_weights", "weights_only"))
-        exact = exact or call.get("attn_mask") is not None
-        if not isinstance(prepared, PreparedState):
-            return super()._use(query, prepared, values, **call)
-        if exact and prepared.streamed:
-            raise UnsupportedError(
-                "keys: masks, weights and dropout need the keys, which a streamed state has not kept", argument="keys"
-            )
-        q = check_query(self, query, prepared, values)
-        x = self._check(q, prepared.keys, prepared.values, None, call.get("metadata"), finite=False)
-        if exact or (x.q.dtype != prepared.keys.dtype and not prepared.streamed):
-            return super()._use(query, prepared, values, **call)
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        state = x.prepared if isinstance(x.prepared, PreparedState) else None
+        exact = x.mask is not None or x.v is None or call.need_weights or (call.training and self.dropout > 0)
+        if state is None or exact or (x.q.dtype != state.keys.dtype and not state.streamed):
+            return super()._run(x, call)
         hq, _ = exponents(x.q, self._directions(), self.temperature**-0.5)
-        return x, prepared.state.read(hq, x.q.dtype), None
+        return state.state.read(hq, x.q.dtype), None, None
 
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
@@ -209,17 +202,16 @@ class LinearAttention(Attention):
 
         return (hq, hk, v), pull
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, p, drop, need_weights = context.mask, context.parameters, context.drop, context.need_weights
         dtype = p["projection"].dtype  # that of the call; exponents may be in float64
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
         if v is None or drop is not None or need_weights or not alike:
             return self._quadratic(q, k, v, mask, drop, dtype)
-        hidden = None if mask is None else _log_factor(mask)
-        if hidden is not None:
-            hidden = hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2)
-        seen = k if hidden is None else k + hidden
+        seen = k
+        if mask is not None:
+            hidden = _log_factor(mask)
+            seen = k + (hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2))
         out, pull = attend_exponents(q, seen, v, self.is_causal)
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:

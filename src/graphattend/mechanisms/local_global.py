@@ -15,10 +15,10 @@ from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
 from ._attend import check_graph, chunks
 from ._base import Attention
-from ._dot import DotProduct
-from ._gradients import CoreGradients, CoreResult, Gradients, Params
-from ._inputs import Call
+from ._boundary import Call, Context
+from ._gradients import CoreGradients, CoreResult, Gradients
 from ._options import option
+from ._scaled_dot import DotProduct
 
 #: Global keys that can be asked for by their number.
 MOST_GLOBAL = 1_000_000
@@ -74,11 +74,12 @@ class LocalGlobalAttention(DotProduct):
             nodes = range(as_int(nodes, "global_nodes", minimum=0, maximum=MOST_GLOBAL))
         array = as_index(list(nodes) if isinstance(nodes, range) else nodes, "global_nodes")
         if array.ndim != 1 or (array.size and array.min() < 0):
-            raise InvalidConfigError(
-                f"global_nodes: expected a list of positions >= 0 or their number, got {nodes!r:.80}",
-                argument="global_nodes",
-                expected="positions >= 0",
-                actual=nodes,
+            raise InvalidConfigError.of(
+                "global_nodes",
+                "positions >= 0",
+                nodes,
+                text="a list of positions >= 0 or their number",
+                got=f"{nodes!r:.80}",
             )
         object.__setattr__(self, "global_nodes", tuple(sorted({int(i) for i in array})))
 
@@ -204,12 +205,11 @@ class LocalGlobalAttention(DotProduct):
         dense = dataclasses.replace(self, window=None, global_nodes=())
         return super(LocalGlobalAttention, dense)._attend(pattern, queries, keys, values, call)
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, drop, need_weights = context.mask, context.drop, context.need_weights
         if self.window is None:
             self._globals(k.shape[-2])
-            return super()._core(q, k, v, mask, meta, p, drop, need_weights)
+            return super()._core(q, k, v, context)
         rows, n_keys = q.shape[-2], k.shape[-2]
         indptr, indices = self.row_pattern(rows, n_keys)
         batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], () if v is None else v.shape[:-2])
@@ -225,11 +225,10 @@ class LocalGlobalAttention(DotProduct):
                 q[..., chunk.nodes, None, :],
                 k[..., at, :],
                 None if v is None else v[..., at, :],
-                None if seen is None else seen[..., None, :],
-                meta,
-                p,
-                None if drop is None else _pick(drop, chunk.nodes, at)[..., None, :],
-                need_weights,
+                context._replace(
+                    mask=None if seen is None else seen[..., None, :],
+                    drop=None if drop is None else _pick(drop, chunk.nodes, at)[..., None, :],
+                ),
             )
             if out is not None:
                 out[..., chunk.nodes, :] = o[..., 0, :]

@@ -125,9 +125,4 @@ def as_manifold(value: Any, argument: str) -> Any:
     ):
         return value
     expected = "a manifold or its config"
-    raise InvalidConfigError(
-        f"{argument}: expected {expected}, got {type(value).__name__}",
-        argument=argument,
-        expected=expected,
-        actual=type(value).__name__,
-    )
+    raise InvalidConfigError.of(argument, expected, type(value).__name__)

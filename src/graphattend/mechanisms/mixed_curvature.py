@@ -204,9 +204,7 @@ def _check_spaces(spaces: Any, dim: int) -> tuple[tuple[str, int, float], ...]:
     except TypeError:
         triples = []
     if not triples or any(len(t) != 3 for t in triples):
-        raise InvalidConfigError(
-            f"spaces: expected {expected}, got {spaces!r:.80}", argument="spaces", expected=expected, actual=spaces
-        )
+        raise InvalidConfigError.of("spaces", expected, spaces, got=f"{spaces!r:.80}")
     out = []
     for name, width, curvature in triples:
         name = as_choice(name, "spaces", _SPACES)
@@ -220,10 +218,5 @@ def _check_spaces(spaces: Any, dim: int) -> tuple[tuple[str, int, float], ...]:
         out.append((name, width, curvature))
     total = sum(width for _, width, _ in out)
     if total != dim:
-        raise InvalidConfigError(
-            f"spaces: expected coordinates that add up to dim = {dim}, got {total}",
-            argument="spaces",
-            expected=dim,
-            actual=total,
-        )
+        raise InvalidConfigError.of("spaces", dim, total, text=f"coordinates that add up to dim = {dim}")
     return tuple(out)

@@ -65,11 +65,8 @@ class MoEAttention(Routed):
         members = as_members(experts, self.dim, "experts")
         object.__setattr__(self, "experts", members)
         if self.top_k > len(members):
-            raise InvalidConfigError(
-                f"top_k: expected at most the number of experts, {len(members)}, got {self.top_k}",
-                argument="top_k",
-                expected=len(members),
-                actual=self.top_k,
+            raise InvalidConfigError.of(
+                "top_k", len(members), self.top_k, text=f"at most the number of experts, {len(members)}"
             )
 
     @classmethod

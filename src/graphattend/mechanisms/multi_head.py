@@ -16,12 +16,12 @@ from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
 from ..functional.softmax import masked_softmax
 from ._base import Attention
-from ._budget import reserve
-from ._dot import flash_core, scaled_dot
+from ._boundary import Call, Context, Inputs
 from ._gradients import CoreResult, Grads, Params
-from ._inputs import Call, Inputs
 from ._options import divide_heads, option
 from ._prepared import Prepared
+from ._scaled_dot import flash_core, scaled_dot
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -108,7 +108,9 @@ class MultiHeadAttention(Attention):
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         # Projecting all keys and values costs 4·N·D·HE, folding the projections into the queries 4·M·N·D·H.
         folds = x.q.shape[-2] < self.width and x.v is not None and not (call.training and self.dropout)
-        return (*self._folded(x), None) if folds and not call.differentiate else super()._run(x, call)
+        if not folds or call.differentiate or x.prepared is not None:
+            return super()._run(x, call)
+        return (*self._folded(x), None)
 
     def _folded(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """Output and weights with W_k folded into the queries and W_v applied after the weighted sum.
@@ -152,13 +154,13 @@ class MultiHeadAttention(Attention):
         s, pull = scaled_dot(q, k, self._factor)
         return s, lambda gs: (*pull(gs), {}, {})
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
         exact = super()._core
-        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
-            return exact(q, k, v, mask, meta, p, drop, need_weights)
-        return flash_core(q, k, v, lambda: exact(q, k, v, mask, meta, p, drop, True), scale=self._factor, mask=mask)
+        if v is None or context.drop is not None or context.need_weights or not simd.has_kernels(q.dtype):
+            return exact(q, k, v, context)
+        return flash_core(
+            q, k, v, lambda: exact(q, k, v, context._replace(need_weights=True)), scale=self._factor, mask=context.mask
+        )
 
     def _graph_factor(self) -> float | None:
         return self._factor
@@ -227,7 +229,7 @@ class MultiHeadAttention(Attention):
         def compute(x: Inputs) -> tuple[np.ndarray]:
             p = self._params(x.q.dtype)
             (q, k, v), _ = self._project(x.q, x.k, x.v, p)
-            return (self._core(q, k, v, x.mask, {}, p, None, False)[0][..., index, :, :],)
+            return (self._core(q, k, v, Context(x.mask, parameters=p))[0][..., index, :, :],)
 
         (out,) = steady(compute, x, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         return np.asarray(out[..., 0, :] if x.single else out)

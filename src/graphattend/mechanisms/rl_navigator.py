@@ -26,10 +26,10 @@ from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
 from ..graph.search import Navigation, best_first, by_estimate
 from ._base import Attention
-from ._budget import reserve
 from ._calibration import Calibration
 from ._gradients import Params
 from ._options import option
+from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

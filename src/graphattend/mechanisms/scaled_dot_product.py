@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from ._base import unprojected
-from ._dot import DotProduct, flash_core
+from ._boundary import Context
 from ._gradients import CoreResult, Params
+from ._mechanism import unprojected
 from ._options import option
+from ._scaled_dot import DotProduct, flash_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,13 +54,13 @@ class ScaledDotProductAttention(DotProduct):
     def _graph_factor(self) -> float | None:
         return self.factor
 
-    def _core(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, meta: Params, p: Params, drop: Any, need_weights: bool
-    ) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
         exact = super()._core
-        if v is None or drop is not None or need_weights or not simd.has_kernels(q.dtype):
-            return exact(q, k, v, mask, meta, p, drop, need_weights)
-        return flash_core(q, k, v, lambda: exact(q, k, v, mask, meta, p, drop, True), scale=self.factor, mask=mask)
+        if v is None or context.drop is not None or context.need_weights or not simd.has_kernels(q.dtype):
+            return exact(q, k, v, context)
+        return flash_core(
+            q, k, v, lambda: exact(q, k, v, context._replace(need_weights=True)), scale=self.factor, mask=context.mask
+        )
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -52,7 +52,7 @@ def parse(data: bytes, root: str) -> Element:
     parser = expat.ParserCreate()
     parser.buffer_text = True
     top = Element("", {}, 0)
-    path = [top]
+    path, pieces = [top], [[""]]
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if len(path) > MAX_DEPTH:
@@ -61,12 +61,13 @@ def parse(data: bytes, root: str) -> Element:
         element = Element(name.rpartition(":")[2], plain, parser.CurrentLineNumber)
         path[-1].children.append(element)
         path.append(element)
+        pieces.append([])
 
     def end(name: str) -> None:
-        path.pop()
+        path.pop().text = "".join(pieces.pop())
 
     def text(data: str) -> None:
-        path[-1].text += data
+        pieces[-1].append(data)
 
     def refuse(*_: Any) -> int:
         raise Refused(f"line {parser.CurrentLineNumber}: has a document type or entities, which are not read")

@@ -5,25 +5,12 @@
  * which, unlike the textbook arcosh form, loses nothing where the points are close. Near the boundary 1 - c|y|^2 cancels, so it is
  * recomputed with twice the digits there. The midpoint is the normalised sum of the points (lambda - 1, lambda y) of the hyperboloid, with
  * lambda = 2 / (1 - c|y|^2) (Ungar, Analytic Hyperbolic Geometry, 2008; Shimizu et al., arXiv:2006.08210, equation 9). */
-#include "expo.h"
 #include "kernels.h"
 #include "rows.h"
 #include "softmax.h"
 
 /* NEAR_BOUNDARY: below this 1 - c|y|^2 is too far cancelled for sums in the dtype of the call, which the careful functions carry
  * in twice its digits. LEAST_GAP: what still lies inside. */
-static real squared_norm(const real *x, isize d) {
-    vw sum0 = splatw(0), sum1 = sum0;
-    real tail = 0;
-    isize k = 0;
-    for (; k + 2 * WIDE <= d; k += 2 * WIDE) {
-        vw a = LOADW(x + k), b = LOADW(x + k + WIDE);
-        sum0 = maddw(a, a, sum0), sum1 = maddw(b, b, sum1);
-    }
-    for (; k < d; k++) tail += x[k] * x[k];
-    return hsum(fold(sum0 + sum1)) + tail;
-}
-
 #ifdef F64
 /* A number with twice the digits: the rounded value and what it lacks. */
 typedef struct {
@@ -121,7 +108,7 @@ static void careful_midpoint(const real *w, const real *gaps, const real *V, isi
 
 /* 1 - c|x|^2 */
 static real gap(const real *x, isize d, real c) {
-    real quick = 1 - c * squared_norm(x, d);
+    real quick = 1 - c * dot(x, x, d);
     return quick < NEAR_BOUNDARY ? careful_gap(x, d, c) : quick;
 }
 

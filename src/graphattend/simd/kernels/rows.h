@@ -101,11 +101,12 @@ INL real row_max(const real *x, isize n) {
         p = vmaxw(p, LOADW(x + i)), q = vmaxw(q, LOADW(x + i + WIDE));
         r = vmaxw(r, LOADW(x + i + 2 * WIDE)), s = vmaxw(s, LOADW(x + i + 3 * WIDE));
     }
-    for (; i + WIDE <= n; i += WIDE) p = vmaxw(p, LOADW(x + i));
     p = vmaxw(vmaxw(p, q), vmaxw(r, s));
-    real m = p[0];
-    for (int k = 1; k < WIDE; k++)
-        if (p[k] > m) m = p[k];
+    vec top = narrow_max(p);
+    for (; i + LANES <= n; i += LANES) top = vmaxv(top, LOADV(x + i));
+    real m = top[0];
+    for (int k = 1; k < LANES; k++)
+        if (top[k] > m) m = top[k];
     for (; i < n; i++)
         if (x[i] > m) m = x[i];
     return m;
@@ -114,12 +115,14 @@ INL real row_max(const real *x, isize n) {
 /* 0 unless some entry is infinite or NaN (see note_bad). */
 INL real note_row(const real *x, isize n) {
     vw wide = splatw(0), other = wide;
+    vec last = splatv(0);
     real rest = 0;
     isize i = 0;
     for (; i + 2 * WIDE <= n; i += 2 * WIDE)
         wide = note_badw(wide, LOADW(x + i)), other = note_badw(other, LOADW(x + i + WIDE));
+    for (; i + LANES <= n; i += LANES) last += LOADV(x + i) * splatv(0);
     for (; i < n; i++) rest += x[i] * 0;
-    return hsum(fold(wide + other)) + rest;
+    return hsum(fold(wide + other)) + vec_sum(last) + rest;
 }
 
 #endif

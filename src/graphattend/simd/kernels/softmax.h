@@ -19,12 +19,14 @@ static inline real exp_and_sum(const real *x, real *y, isize n, real peak) {
         STOREV(y + i, e);
         sums += e;
     }
-    sum += vec_sum(sums);
-    for (; i < n; i++) {
-        y[i] = exp_scalar(x[i] - peak);
-        sum += y[i];
+    if (i < n) { /* the rest in one vector */
+        vec e = splatv(MINUS_INFINITY);
+        for (isize r = i; r < n; r++) e[r - i] = x[r] - peak;
+        exp_vectors(1, t, &e);
+        for (isize r = i; r < n; r++) y[r] = e[r - i];
+        sums += e;
     }
-    return sum;
+    return sum + vec_sum(sums);
 }
 
 /* What to subtract before exp: a row without anything finite has the maximum -inf, and must not become NaN. */

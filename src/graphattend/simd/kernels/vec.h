@@ -159,6 +159,12 @@ typedef v4 vec;
 typedef v4u vecu;
 #define splatv splat
 #define maddv madd
+#define vmaxv vmax
+INL vec narrow_max(vw v) { /* the largest of every LANES-th lane */
+    vec top = *(const vecu *)&v;
+    for (int i = LANES; i < WIDE; i += LANES) top = vmax(top, *(const vecu *)((const real *)&v + i));
+    return top;
+}
 INL real vec_sum(vec v) { return hsum(v); }
 INL v4 vec_sum4(vec a, vec b, vec c, vec d) { return hsum4(a, b, c, d); }
 #else
@@ -167,6 +173,8 @@ typedef vw vec;
 typedef vwu vecu;
 #define splatv splatw
 #define maddv maddw
+#define vmaxv vmaxw
+INL vec narrow_max(vw v) { return v; }
 INL real vec_sum(vec v) { return v[0] + v[1]; }
 INL v4 vec_sum4(vec a, vec b, vec c, vec d) {
     return join(__builtin_shufflevector(a, b, 0, 2) + __builtin_shufflevector(a, b, 1, 3),

@@ -50,6 +50,12 @@ typedef struct {
     Kernel float32, float64;
 } Declaration;
 
+/* What every host checks before a call: that an array is as declared, in a call of dtype `real` (nothing is read of its data); and
+ * that what is written shares no byte with anything else. */
+int array_fits(const Array *array, const Operand *operand, Kind real);
+int outputs_apart(const Call *call, const Operand *operands, int count);
+int item_size(Kind kind);
+
 /* Numbers of the operands, as in call->array[attend_q]. */
 #define KERNEL_BEGIN(kernel) enum {
 #define OPERAND(kernel, name, type, least, most, use) kernel##_##name,

@@ -54,42 +54,23 @@ static Kind kind_of(PyObject *object) {
     }
 }
 
-static int is_kind(Kind kind, Type type, Kind real) {
-    switch (type) {
-        case REAL: return kind == real;
-        case DOUBLE: return kind == FLOAT64;
-        case BYTES: return kind == INT8;
-        case LONGS: return kind == INT64;
-        case INDEX: return kind == INT64 || kind == INT32;
-        case MASK: return kind == BOOL || kind == real;
-        default: return 0;
-    }
-}
-
-/* 1 if `object` is exactly a numpy.ndarray as declared: native byte order, aligned, not empty. Shape and strides are copied, since
- * another thread may reshape the array. */
-static int get_array(PyObject *object, const Operand *operand, Kind real, Array *array) {
-    static const int sizes[] = {[BOOL] = 1, [INT8] = 1, [INT32] = 4, [INT64] = 8, [FLOAT32] = 4, [FLOAT64] = 8};
-    int optional = operand->use >= MAYBE, strided = operand->use == STRIDED || operand->use == MAYBE_STRIDED;
+/* 1 if `object` is None, or exactly a numpy.ndarray (native byte order, aligned, writable if it is to be written). Shape and strides
+ * are copied, since another thread may reshape the array. */
+static int get_array(PyObject *object, Use use, Array *array) {
     array->kind = ABSENT;
-    if (optional && object == Py_None) return 1;
+    if (object == Py_None) return 1;
     Kind kind = kind_of(object);
-    if (!is_kind(kind, operand->type, real)) return 0;
+    if (kind == OTHER) return 0;
     const NumpyArray *source = (const NumpyArray *)object;
-    int ndim = source->ndim, last = ndim - 1;
-    if (ndim < operand->least || ndim > operand->most || !(source->flags & ALIGNED)) return 0;
+    int written = use == WRITE || use == MAYBE_WRITE;
+    if (source->ndim > MAX_AXES || !(source->flags & ALIGNED) || (written && !(source->flags & WRITEABLE))) return 0;
     array->kind = kind;
     array->data = source->data;
-    array->ndim = ndim;
-    array->item = sizes[kind];
+    array->ndim = source->ndim;
+    array->item = item_size(kind);
     array->contiguous = (source->flags & C_CONTIGUOUS) != 0;
-    for (int i = 0; i < ndim; i++) {
-        array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
-        if (array->shape[i] == 0) return 0;
-    }
-    if (!strided && last >= 0 && array->shape[last] != 1 && array->strides[last] != array->item) return 0;
-    int written = operand->use == WRITE || operand->use == MAYBE_WRITE;
-    return !written || ((source->flags & WRITEABLE) && (array->contiguous || !overlaps_itself(array)));
+    for (int i = 0; i < source->ndim; i++) array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
+    return 1;
 }
 
 /* 1: read; 0: does not apply; -1: an exception is set. */
@@ -112,18 +93,6 @@ static int get_number(PyObject *object, const Operand *operand, Kind real, doubl
     return -1;
 }
 
-/* 1 if what is written shares no byte with anything else. */
-static int outputs_apart(const Declaration *kernel, const Call *call) {
-    for (int i = 0; i < kernel->count; i++) {
-        Use use = kernel->operands[i].use;
-        if ((use != WRITE && use != MAYBE_WRITE) || !given(&call->array[i])) continue;
-        for (int j = 0; j < kernel->count; j++)
-            if (j != i && kernel->operands[j].type < NUMBER && given(&call->array[j]) && !disjoint(&call->array[i], &call->array[j]))
-                return 0;
-    }
-    return 1;
-}
-
 static PyObject *answer(Status status, const Call *call) {
     switch (status) {
         case DONE: return new_ref(&_Py_TrueStruct);
@@ -144,11 +113,11 @@ PyObject *call_kernel(const Declaration *kernel, PyObject *const *args, isize co
     int usable = real == FLOAT32 || real == FLOAT64;
     for (int i = 0; i < kernel->count && usable; i++) {
         const Operand *operand = &kernel->operands[i];
-        if (operand->type < NUMBER) usable = get_array(args[i], operand, real, &call.array[i]);
+        if (operand->type < NUMBER) usable = get_array(args[i], operand->use, &call.array[i]) && array_fits(&call.array[i], operand, real);
         else usable = get_number(args[i], operand, real, &call.number[i], &call.size[i]);
         if (usable < 0) return 0;
     }
-    if (!usable || !outputs_apart(kernel, &call)) return answer(DECLINED, &call);
+    if (!usable || !outputs_apart(&call, kernel->operands, kernel->count)) return answer(DECLINED, &call);
     return answer((real == FLOAT32 ? kernel->float32 : kernel->float64)(&call), &call);
 }
 

@@ -39,7 +39,8 @@ DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_feat
 class Inputs(NamedTuple):
     """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes.
 
-    `tame` says that keys and values are known to hold no rubbish that the mask would have to hide.
+    `tame` says that keys and values are known to hold no rubbish that the mask would have to hide;
+    `prepared` is what `Attention.prepare` made of the keys and values, where that serves.
     """
 
     q: np.ndarray
@@ -50,6 +51,7 @@ class Inputs(NamedTuple):
     batch: tuple[int, ...]
     single: bool
     tame: bool = False
+    prepared: Any = None
 
 
 class Expected(NamedTuple):
@@ -97,6 +99,24 @@ class Call(NamedTuple):
         if type(need_weights) is not bool or type(training) is not bool:
             need_weights, training = as_bool(need_weights, "need_weights"), as_bool(training, "training")
         return cls(need_weights, training, rng)
+
+
+class Context(NamedTuple):
+    """What a core needs beside queries, keys and values.
+
+    Args:
+        mask: What may be seen, (..., [H,] M, N), or None.
+        metadata: Checked fields by name.
+        parameters: In the dtype of the call.
+        drop: The multiplier of the weights, or None.
+        need_weights: Whether the weights are asked for; a core may give None otherwise.
+    """
+
+    mask: np.ndarray | None = None
+    metadata: Mapping[str, np.ndarray] = {}
+    parameters: Mapping[str, np.ndarray] = {}
+    drop: np.ndarray | None = None
+    need_weights: bool = False
 
 
 def check_inputs(
@@ -189,20 +209,10 @@ def check_metadata(
     if metadata is None:
         metadata = GraphMetadata()
     if not isinstance(metadata, GraphMetadata):
-        raise InvalidConfigError(
-            f"metadata: expected a GraphMetadata, got {type(metadata).__name__}",
-            argument="metadata",
-            expected="a GraphMetadata",
-            actual=type(metadata).__name__,
-        )
+        raise InvalidConfigError.of("metadata", "a GraphMetadata", type(metadata).__name__)
     for name in needs:
         if getattr(metadata, name) is None:
-            raise InvalidConfigError(
-                f"metadata.{name}: expected because this mechanism needs it, got None",
-                argument=f"metadata.{name}",
-                expected=name,
-                actual=None,
-            )
+            raise InvalidConfigError.of(f"metadata.{name}", name, None, text="because this mechanism needs it")
     out: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(needs + uses):
         value = getattr(metadata, name)
@@ -236,12 +246,7 @@ def _check_field(
             check_ndim(x, argument, 2)
             check_nonempty(x, argument)
     if x.dtype.kind == "i" and x.size and x.min() < 0:
-        raise InvalidConfigError(
-            f"{argument}: expected layers >= 0, got {int(x.min())}",
-            argument=argument,
-            expected=">= 0",
-            actual=int(x.min()),
-        )
+        raise InvalidConfigError.of(argument, ">= 0", int(x.min()), text="layers >= 0")
     return x
 
 
@@ -250,11 +255,8 @@ def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch:
     check_length(x, argument, x.ndim - 1 - trailing, length, "one row per key")
     lead = x.shape[: x.ndim - 1 - trailing]
     if broadcast_shapes(argument, lead, batch) != batch:
-        raise DimensionMismatchError(
-            f"{argument}: expected leading axes that broadcast to {batch}, got shape {x.shape}",
-            argument=argument,
-            expected=batch,
-            actual=x.shape,
+        raise DimensionMismatchError.of(
+            argument, batch, x.shape, text=f"leading axes that broadcast to {batch}", got=f"shape {x.shape}"
         )
 
 

@@ -31,11 +31,6 @@ def reserve(*shape: int) -> None:
     allowed = LARGEST if left is None else left[0]
     if size > allowed:
         names = " × ".join(f"{n:.3g}" if n < 1e300 else "…" for n in shape)
-        raise InvalidConfigError(
-            f"parameters: expected at most {allowed} numbers, got {names}",
-            argument="parameters",
-            expected=allowed,
-            actual=names,
-        )
+        raise InvalidConfigError.of("parameters", allowed, names, text=f"at most {allowed} numbers")
     if left is not None:
         left[0] -= size

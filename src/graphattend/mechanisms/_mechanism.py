@@ -1,0 +1,230 @@
+"""What a mechanism defines; the passes around it are in `_base`.
+
+To write a mechanism you define the options as fields, ``key``, ``family``, ``complexity`` and ``example``, then stages.
+Each stage returns its result together with a pullback, so the forward pass and its gradient are written once, side by
+side:
+
+    _project(q, k, v, p)     -> (q', k', v'), (gq', gk', gv') -> (gq, gk, gv, {parameter: gradient})
+    _scores(q', k', meta, p) -> scores (..., [H,] M, N), gs -> (gq', gk', {parameter: gradient}, {field: gradient})
+    _aggregate(w, v', p)     -> output (..., [H,] M, E), g -> (gw, gv', {parameter: gradient})
+    _finish(out, p)          -> output (..., M, E'), g -> (g_out, {parameter: gradient})
+
+Only `_scores` has no default. `_project` and `_finish` act on each row alone; `attend` therefore runs them once over
+all nodes and the two stages between on the neighbourhoods. `v` is None when only the weights are asked for; a stage
+then passes it on. Stages take checked arrays and check nothing again.
+
+Where there is more to say, you override what is declared below:
+
+    _init_parameters(rng)       initial parameters by name
+    heads, needed, used, …      what the mechanism says of itself
+    _check_metadata(metadata)   what only the mechanism knows about its metadata
+    _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
+    _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
+    _attend(graph, …, call)     the pass over a whole graph (in `_base`)
+    _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import simd
+from .._vjp import unbroadcast
+from ..errors import UnsupportedError
+from ..functional.attention import dropout_multiplier
+from ..functional.softmax import masked_softmax, softmax_pullback
+from ._boundary import Call, Context, Inputs
+from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
+from ._parameters import Configured
+
+
+def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
+    """The pullback of a `_project` that changes nothing."""
+    return gq, gk, gv, {}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mechanism(Configured):
+    """Options, parameters, what a mechanism says of itself, and its stages."""
+
+    family: ClassVar[str]
+    complexity: ClassVar[str]
+    supports_variable_length: ClassVar[bool] = True
+    #: Metadata fields without which there is no forward pass, and those that are read when given.
+    needs: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
+    #: Whether values may have another width than dim.
+    any_value_width: ClassVar[bool] = False
+    #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
+    #: (weights @ values = output), "stays_on_manifold".
+    laws: ClassVar[frozenset[str]] = frozenset()
+    # Of a mechanism that does not have the option. Without annotations, these are no fields.
+    dropout = 0.0
+    is_causal = False
+
+    # -- what a mechanism says of itself ------------------------------------------------------------------------
+
+    @property
+    def heads(self) -> int | None:
+        """Number of heads if the weights have a head axis, else None."""
+        return None
+
+    @property
+    def rows_are_positions(self) -> bool:
+        """Whether row i of the queries stands at position i, so that a query alone is another query."""
+        return self.is_causal
+
+    @property
+    def output_manifold(self) -> Any:
+        """The manifold that the output lies on, or None for a flat space."""
+        return None
+
+    @property
+    def sees_all_nodes(self) -> bool:
+        """Whether `attend` looks beyond the neighbours, so that no node is hidden from it."""
+        return False
+
+    @property
+    def input_manifolds(self) -> tuple[Any, ...]:
+        """The manifolds that the inputs are taken as points of; none for a flat space."""
+        return () if self.output_manifold is None else (self.output_manifold,)
+
+    @classmethod
+    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+        """Options without which the mechanism would not read what `graph` has.
+
+        Args:
+            graph: A `NeighborGraph`.
+
+        Returns:
+            Options by name; empty for most mechanisms.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> graph = ga.NeighborGraph.from_edge_index([[0], [1]], 2, edge_features=np.ones((1, 3)))
+            >>> ga.EdgeFeaturedAttention.options_from_graph(graph)
+            {'edge_dim': 3}
+        """
+        return {}
+
+    def _attended_graph(self, graph: Any) -> Any:
+        """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
+        return graph
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Metadata fields that this object, with its options, cannot do without."""
+        return self.needs
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Metadata fields that this object reads where they are given."""
+        return self.uses
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """Metadata fields that it would read if an option were set, which is not: field → option."""
+        return {}
+
+    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
+        return graph.metadata(row) if self.needed + self.used else None
+
+    def _check_metadata(self, metadata: Params) -> None:
+        """Check what only the mechanism knows about its metadata, such as the width of edge features."""
+
+    # -- stages that mechanisms override -----------------------------------------------------------------------
+
+    def _project(
+        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        return (q, k, v), unprojected
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        raise UnsupportedError(f"{type(self).__name__}: has no scores")
+
+    def _aggregate(self, w: np.ndarray, v: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
+            return simd.matmul_nt(g, v), simd.matmul_tn(w, g), {}
+
+        return simd.matmul(w, v), pull
+
+    def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        return out, lambda g: (g, {})
+
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
+        s, pull_s = self._scores(q, k, meta, p)
+        w = masked_softmax(s, mask)
+        wd = w if drop is None else w * drop
+        out, pull_a = (None, None) if v is None else self._aggregate(wd, v, p)
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            assert pull_a is not None
+            gw, gv, gp_a = pull_a(g)
+            if g_weights is not None:
+                gw = gw + g_weights
+            if drop is not None:
+                gw = gw * drop
+            gq, gk, gp_s, gm = pull_s(softmax_pullback(w, gw))
+            return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
+
+        return out, wd, pullback
+
+    def _graph_factor(self) -> float | None:
+        """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
+        return None
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
+        return None
+
+    def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
+        """The same over keys and values that this mechanism prepared."""
+        return self._fused(query, prepared.keys, prepared.values)
+
+    # -- the pass over checked inputs --------------------------------------------------------------------------
+
+    def _drop(self, shape: tuple[int, ...], call: Call, dtype: np.dtype[Any]) -> np.ndarray | None:
+        """Inverted dropout of this shape, or None where none is on."""
+        return dropout_multiplier(shape, self.dropout, call.rng, dtype) if call.training else None
+
+    def _project_query(self, x: Inputs, p: Params) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+        """`_project` where keys and values are prepared."""
+        prepared = x.prepared
+        if prepared.keys.dtype != x.q.dtype:  # a float64 query over float32 keys: projected anew, in double precision
+            return self._project(x.q, x.k, x.v, p)
+        (q, _, _), pull = self._project(x.q, prepared.keys[..., :1, :], prepared.values[..., :1, :], p)
+        k, v = prepared.projected
+        return (q, k, None if x.v is None else v), pull
+
+    def _columns(self, x: Inputs) -> int:
+        """How many weights a query has."""
+        return int(x.k.shape[-2])
+
+    def _drop_weights(self, x: Inputs, call: Call) -> np.ndarray | None:
+        heads = () if self.heads is None else (self.heads,)
+        return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), call, x.q.dtype)
+
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        """Output, weights and pullback; where the pullback is not needed, a mechanism may have a cheaper way."""
+        p = self._params(x.q.dtype)
+        drop = self._drop_weights(x, call) if call.training else None
+        (q, k, v), pull_p = self._project(x.q, x.k, x.v, p) if x.prepared is None else self._project_query(x, p)
+        mixed, weights, pull_c = self._core(q, k, v, Context(x.mask, x.metadata, p, drop, call.need_weights))
+        if x.v is None:
+            return None, weights, None
+        out, pull_f = self._finish(mixed, p)
+
+        def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
+            g_mixed, gp_f = pull_f(g)
+            c = pull_c(g_mixed, g_weights)
+            inner = (unbroadcast(g, a.shape) for g, a in ((c.q, q), (c.k, k), (c.v, v)))
+            gq, gk, gv, gp_p = pull_p(*inner)
+            return CoreGradients(gq, gk, gv, add_grads(gp_f, c.parameters, gp_p), c.metadata)
+
+        return out, weights, pullback
