@@ -114,3 +114,14 @@ def test_anything_but_a_graph_is_refused(graph):
 def test_a_wrong_width_is_refused(dim):
     with pytest.raises(ga.InvalidConfigError, match="dim"):
         ga.recommend(tree(7), dim=dim)
+
+
+def test_measuring_decides_by_held_out_links():
+    seen = []
+    found = ga.recommend(ring(30, reach=2), dim=8, measure=True, on_progress=lambda *at: seen.append(at))
+    assert found.key in ga.list_mechanisms()
+    assert found.reasons[0] == "30 nodes, 60 edges, undirected; held-out links, 3 seeds"
+    assert found.reasons[-1].startswith(f"{found.key} reaches roc_auc 0.")
+    assert any("baseline" in reason for reason in found.reasons)
+    assert ga.create(found.key, 8, **found.options).key == found.key
+    assert seen

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,9 @@ from ..analysis import make, on_given_edges, with_distances
 from ..errors import AttentionError, InvalidConfigError
 from ..graph import NeighborGraph, spectral_embedding
 from ..mechanisms._base import Attention
-from ..storage import write_atomically
 from ..training import Adam, Trainer
 from .baselines import applicable
+from .cache import Cache, arrays, digest
 from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
 from .results import Attended, Entry, Evaluation, Run
 from .tasks import Task
@@ -243,60 +241,6 @@ class _Report:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cache:
-    """Finished runs in a folder, under the hash of all that decides them; without a folder nothing is kept."""
-
-    folder: Path | None
-
-    def __post_init__(self) -> None:
-        if self.folder is not None and not self.folder.is_dir():
-            raise InvalidConfigError.of("cache", "a folder that exists", str(self.folder))
-
-    def _path(self, key: str) -> Path:
-        assert self.folder is not None
-        return self.folder / f"graphattend-evaluation-{key}.json"
-
-    def find(self, key: str) -> dict[str, Any] | None:
-        """What was kept under a hash; a file that cannot be read counts as none."""
-        if self.folder is None or not self._path(key).exists():
-            return None
-        try:
-            found = json.loads(self._path(key).read_text())
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) and found.get("key") == key else None
-
-    def keep(self, key: str, found: Mapping[str, Any]) -> None:
-        """Keep a run."""
-        if self.folder is not None:
-            write_atomically(str(self._path(key)), json.dumps({"key": key, **found}).encode())
-
-
-def _digest(*parts: Any) -> str:
-    """SHA-256 of arrays and of values in JSON types."""
-    found = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            found.update(f"{part.dtype.str}{part.shape}".encode())
-            found.update(np.ascontiguousarray(part).tobytes())
-        else:
-            found.update(json.dumps(part, sort_keys=True).encode())
-    return found.hexdigest()
-
-
-def _arrays(value: Any) -> Iterator[np.ndarray]:
-    """The arrays of a task, wherever they are."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from _arrays(getattr(value, field.name))
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _arrays(one)
-
-
-@dataclasses.dataclass(frozen=True)
 class _Plan:
     """The tasks and features of each seed, and how to run a mechanism or a baseline on them."""
 
@@ -334,7 +278,7 @@ class _Plan:
         decided = {"name": name, "config": config, "version": VERSION} | dataclasses.asdict(settings)
         del decided["seeds"]
         own = [] if attn is None else list(attn.parameters().values())
-        key = _digest(decided, settings.seeds[i], i == 0, x, *_arrays(task), *own)
+        key = digest(decided, settings.seeds[i], i == 0, x, *arrays(task), *own)
         if (kept := self.cache.find(key)) is not None:
             return kept
         model: Any = applicable(task, x, settings.hidden)[name] if attn is None else self.model(attn, i)
