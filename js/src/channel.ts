@@ -75,11 +75,12 @@ export type MakeWorker = () => unknown;
 export function inWorker(options: RuntimeOptions, make: MakeWorker | undefined): Spawn {
   return async (report, signal) => {
     if (signal?.aborted) throw aborted(signal);
-    const port = await openPort(make);
+    const port = await openPort(make, options.indexURL);
     const channel = new WorkerChannel(port, report);
     const stop = (): void => channel.fail(aborted(signal));
     signal?.addEventListener("abort", stop, { once: true });
     try {
+      if (signal?.aborted) throw aborted(signal); // while the worker was made
       await channel.start(options);
       return channel;
     } catch (error) {
@@ -214,12 +215,16 @@ function sharedByte(): Uint8Array | undefined {
  * The worker's file, which needs no bundling. Not written inside `new Worker(…)`: webpack would then make a classic
  * worker of it, where Pyodide does not run; so it is copied as it is.
  */
-const workerURL = (): URL => new URL("./worker.js", import.meta.url);
+function workerURL(folder = ""): URL | string {
+  if (import.meta.url) return new URL("./worker.js", import.meta.url);
+  const file = `${folder.replace(/\/$/, "")}/worker.js`;
+  return isNode ? file : new URL(file, document.baseURI);
+}
 
-async function openPort(make: MakeWorker | undefined): Promise<Port> {
+async function openPort(make: MakeWorker | undefined, folder: string | undefined): Promise<Port> {
   if (isNode) {
     const { Worker: NodeWorker } = await nodeModule("node:worker_threads");
-    const worker = (make?.() ?? new NodeWorker(workerURL(), { execArgv: [] })) as InstanceType<typeof NodeWorker>;
+    const worker = (make?.() ?? new NodeWorker(workerURL(folder), { execArgv: [] })) as InstanceType<typeof NodeWorker>;
     let killed = false;
     return {
       postMessage: (message, transfer) => worker.postMessage(message, transfer),
@@ -236,7 +241,7 @@ async function openPort(make: MakeWorker | undefined): Promise<Port> {
       },
     };
   }
-  const worker = (make?.() ?? new Worker(workerURL(), { type: "module" })) as Worker;
+  const worker = (make?.() ?? new Worker(workerURL(folder), { type: "module" })) as Worker;
   return {
     postMessage: (message, transfer) => worker.postMessage(message, transfer),
     listen: (message, failure) => {

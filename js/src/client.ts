@@ -127,7 +127,7 @@ export class GraphAttend {
   async call(name: string, ...args: readonly Input[]): Promise<Value> {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
-    const keep = /^([A-Z]|from_?[cC]onfig$|analyze$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
+    const keep = /^([A-Z]|from_?[cC]onfig$|analyze$|evaluate$|fit$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
     const ask = async (given: object | null): Promise<unknown> => decode(await this.backend.request(
       encode("function", [module, member, new Args(values), given], { keep: keep!, dtype: call.dtype, double: true }), call));
     const scoreMod = (options as { scoreMod?: unknown } | null)?.scoreMod;
@@ -136,7 +136,7 @@ export class GraphAttend {
       const { scores } = (result as { asked: { scores: Matrix } }).asked;
       result = await ask({ ...options, scoreMod: { data: await (scoreMod as ScoreMod)(scores), shape: scores.shape } });
     }
-    return keep === undefined ? result as Value : kept(this.backend, keep, result as Described);
+    return keep === undefined || result === null ? result as Value : kept(this.backend, keep, result as Described);
   }
 
   /**

@@ -31,7 +31,9 @@ const IDLE_MS = 1000;
 /** Start Python with graphattend. */
 export async function connect(options: ConnectOptions = {}): Promise<GraphAttend> {
   const { worker, workers, onProgress, signal, timeout, ...given } = options;
-  const runtime = { ...given, snapshot: given.snapshot ?? isDesktopChromium(), bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href };
+  // In a classic script or a CommonJS bundle there is nothing beside: then the vendored folder has all.
+  const beside = import.meta.url ? { bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href } : {};
+  const runtime = { ...given, snapshot: given.snapshot ?? isDesktopChromium(), ...beside };
   if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
     throw invalid("workers", `expected a whole number from 1 to 64, got ${String(workers)}`, { actual: workers });
   }

@@ -218,6 +218,6 @@ async function findIndex(given: string | undefined): Promise<string> {
 
 /** The folder of npm's pyodide. Not by `import.meta.resolve`, which bundlers for browsers would follow. */
 export async function npmPyodide(): Promise<string> {
-  const path = (await nodeModule("node:module")).createRequire(import.meta.url).resolve("pyodide");
+  const path = (await nodeModule("node:module")).createRequire(import.meta.url ?? `${process.cwd()}/`).resolve("pyodide");
   return path.replace(/[^\\/]*$/, "");
 }

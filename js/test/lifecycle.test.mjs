@@ -181,3 +181,15 @@ describe("transfer", () => {
     }
   }));
 });
+
+describe("a start that is not wanted any more", () => {
+  for (const turns of [0, 1, 2, 5, 20]) {
+    it(`aborted after ${turns} turns`, async () => {
+      const stop = new AbortController();
+      const started = connect({ indexURL, worker: true, signal: stop.signal });
+      for (let i = 0; i < turns; i++) await null;
+      stop.abort();
+      await assert.rejects(started, { code: "aborted" });
+    });
+  }
+});

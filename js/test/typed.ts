@@ -34,7 +34,7 @@ function watched(ga: GraphAttend, called: Set<string>): GraphAttend {
   } });
   const plain = (target: Record<string, unknown>): Record<string, unknown> => ({ ...target, // frozen members cannot be proxied
     ...("schedules" in target ? { schedules: note({ ...target["schedules"] as object }, "training.schedules") } : {}) });
-  const spaces = ["functional", "geometry", "training", "compression", "graphs", "analysis"] as const;
+  const spaces = ["functional", "geometry", "training", "compression", "graphs", "analysis", "evaluation"] as const;
   const own = Object.fromEntries(spaces.map((s) => [s, note(plain(ga[s] as never), s === "graphs" ? "graph" : s)]));
   return new Proxy(ga, { get: (target, key) => {
     if (typeof key === "string" && key in own) return own[key];
@@ -176,6 +176,21 @@ async function graphs(ga: GraphAttend): Promise<void> {
   f32((await ga.knn([[0.5], [1], [3]], 1)) && await graph.pagerank());
 }
 
+async function evaluation({ evaluation: e }: GraphAttend): Promise<void> {
+  const [labels, scores] = [[0, 1, 1, 0], [0.1, 0.9, 0.4, 0.5]];
+  for (const measure of [e.accuracy(labels, [0, 1, 0, 0]), e.macroF1(labels, [0, 1, 0, 0]), e.averagePrecision(labels, scores), e.rocAuc(labels, scores),
+    e.hitsAt([0.9], [[0.5, 0.1]], { k: 1 }), e.meanReciprocalRank([0.9], [[0.5, 0.1]]), e.signFlipTest([0.1, 0.2, -0.1])]) number(await measure);
+  const graph = { edges: [[0, 1], [1, 2], [2, 0]], numNodes: 3 };
+  number(await e.jensenShannon(graph, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]));
+  const ring = { edges: Array.from({ length: 24 }, (_x, i) => [i, (i + 1 + (i % 3)) % 24]), numNodes: 24 };
+  const quick = { epochs: 1, seeds: 1, mechanisms: ["scaled_dot_product"] as const };
+  text((await e.evaluate(ring, "links", { ...quick, baselines: false })).type);
+  text((await e.fit(ring, "links", "scaled_dot_product", { epochs: 1 }))!.type);
+  const lines = ring.edges.map((pair) => pair.join(" ")).join("\n");
+  if (Object.keys(await e.evaluateFile(lines, { ...quick, task: "links", suffix: ".edges" })).length === 0) throw new Mismatch("expected entries");
+  number(await e.topOverlap(graph, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], { k: 1 }));
+}
+
 async function mechanisms(ga: GraphAttend): Promise<void> {
   const x = [[1, 0, 0.5, 0], [0, 1, 0, 0.5], [1, 1, 0, 0]];
   const heads = await ga.create("multi_head", { dim: 4, numHeads: 2 });
@@ -204,7 +219,7 @@ async function mechanisms(ga: GraphAttend): Promise<void> {
   const graph = await ga.knn(x, 2);
   const fitted = await navigator.fitted(x);
   const codes = await fitted.encode(x);
-  f32(codes.keys);
+  f32(codes);
   const found = await fitted.search(graph, x, x[0]!, { k: 2, codes });
   i32(await found.get("indices"));
   f32(await found.get("distances"));
@@ -223,7 +238,7 @@ async function mechanisms(ga: GraphAttend): Promise<void> {
 export async function run(options: { indexURL: string }, names: Record<string, string[]>): Promise<string[]> {
   const called = new Set<string>();
   const ga = watched(await connect(options), called);
-  for (const part of [functional, geometry, training, compression, graphs, mechanisms]) await part(ga);
+  for (const part of [functional, geometry, training, compression, graphs, evaluation, mechanisms]) await part(ga);
   await ga.close();
   return Object.entries(names).flatMap(([module, members]) => members.map((m) => `${module}.${m}`)).filter((name) => !called.has(name));
 }

@@ -37,6 +37,7 @@ WITHHELD: Mapping[str, str] = MappingProxyType(
         "NeighborGraph": "ga.graph and ga.knn make it",
         "builder": "ga.create takes all options at once",
         "example": "inputs for the tests of a mechanism",
+        "options_from_graph": "ga.recommend gives them with the key",
         "schedules": "ga.training.schedules",
         "patterns": "combined with Python's operators",
     }

@@ -68,12 +68,8 @@ class Training:
         chosen = np.arange(x.shape[0]) if nodes is None else as_index(nodes, "nodes", x.shape[0], ndim=1)
         self._attn = attn
         self._answer: tuple[float, Any] | None = None
-        self._forward: tuple[Any, Any] | None = None
-        if loss is True:
-            objective = self._asking(graph, x)
-        else:
-            usual = _loss(labels, targets, loss, x.shape[0])
-            objective = training.graph_objective(attn, graph, x, usual)
+        usual = self._asked if loss is True else _loss(labels, targets, loss, x.shape[0])
+        objective = training.graph_objective(_Remembering(attn) if loss is True else attn, graph, x, usual)
         if held_out is not None:
             held = as_index(held_out, "validationNodes", x.shape[0], ndim=1)
             as_choice(metric, "metric", ("loss", "accuracy"))
@@ -144,23 +140,39 @@ class Training:
             "reason": found.reason,
         }
 
-    def _asking(self, graph: Any, x: np.ndarray) -> Any:
-        """An objective whose loss JavaScript computes: a forward pass, a question, with the answer the pullback."""
+    def _asked(self, output: np.ndarray, nodes: Any) -> tuple[float, Any]:
+        """A loss that JavaScript computes: a question first, and the answer when the step is made again."""
+        if self._answer is None:
+            raise Asked(output=output, nodes=nodes)
+        (value, gradient), self._answer = self._answer, None
+        g = as_float(gradient, "gradient", beside=output.dtype)
+        if g.size != output.size:
+            raise DimensionMismatchError.of("gradient", output.shape, g.shape)
+        return value, lambda scale: (g.reshape(output.shape).astype(output.dtype, copy=False) * scale,)
 
-        def objective(params: dict[str, np.ndarray], nodes: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-            if self._forward is None:
-                options: dict[str, Any] = {"training": True, "rng": rng} if self._attn.dropout else {}
-                self._forward = self._attn.with_parameters(params).attend_vjp(graph, x, **options)
-            output, pullback = self._forward
-            if self._answer is None:
-                raise Asked(output=output, nodes=nodes)
-            (value, gradient), self._answer, self._forward = self._answer, None, None
-            g = as_float(gradient, "gradient", beside=output.dtype)
-            if g.size != output.size:
-                raise DimensionMismatchError.of("gradient", output.shape, g.shape)
-            return value, pullback(g.reshape(output.shape).astype(output.dtype, copy=False)).parameters
 
-        return objective
+class _Remembering:
+    """A mechanism whose pass over the graph is made once when a step is made twice, before and after a question."""
+
+    def __init__(self, attn: Attention) -> None:
+        self._attn = attn
+        self._params: Any = None
+        self._made: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._attn, name)
+
+    def with_parameters(self, params: dict[str, np.ndarray]) -> _Remembering:
+        """The same for other parameters."""
+        if self._params is None or any(params[n] is not x for n, x in self._params.items()):
+            self._params, self._made = params, None
+        return self
+
+    def attend_vjp(self, graph: Any, queries: Any, **options: Any) -> Any:
+        """As the mechanism's."""
+        if self._made is None:
+            self._made = self._attn.with_parameters(self._params).attend_vjp(graph, queries, **options)
+        return self._made
 
 
 def _optimizer(given: Any, lr: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...storage_checks import Refused
-from .edge_table import EdgeTable, Nodes, columns_of, names_of
+from .edge_table import EdgeTable, Nodes, Places, columns_of, names_of
 from .node_link import as_key, directed_of, records
 
 
@@ -35,5 +35,5 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
         directed=directed,
         columns={name: values for name, values in columns_of(entries).items() if name not in ("id", "key")},
         twice=not directed,
-        where=lambda k: f"adjacency[{pairs[k][0]}]",
+        where=Places("adjacency[", "]", [i for i, _ in pairs]),
     )

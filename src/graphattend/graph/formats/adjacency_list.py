@@ -9,7 +9,7 @@ from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._text import decode, lines_of
 from ._writing import cannot, edges_of, nodes_of, refuse
-from .edge_table import EdgeTable, needed, numbered
+from .edge_table import EdgeTable, Places, needed, numbered
 
 
 def read(data: bytes) -> EdgeTable:
@@ -31,7 +31,7 @@ def read(data: bytes) -> EdgeTable:
         names=needed(names),
         directed=False,
         twice=_is_twice(first, second),
-        where=lambda k: f"line {numbers[k]}",
+        where=Places("line ", numbers=numbers),
     )
 
 

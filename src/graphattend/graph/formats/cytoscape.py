@@ -6,7 +6,7 @@ from typing import Any
 
 from ...storage_checks import Refused, parse_json
 from . import Format
-from .edge_table import EdgeTable, Nodes, columns_of, names_of
+from .edge_table import EdgeTable, Nodes, Places, columns_of, names_of
 from .node_link import directed_of
 
 #: What Cytoscape tells its elements apart with.
@@ -37,7 +37,7 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
         directed=directed_of(content),
         columns={name: values for name, values in columns.items() if name not in ("source", "target")},
         ids=_IDS,
-        where=lambda k: f"edges[{k}]",
+        where=Places("edges[", "]"),
     )
 
 

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,8 +41,25 @@ class Wanted(NamedTuple):
     edge_features: Sequence[str] | None = None
 
 
-def _edge(k: int) -> str:
-    return f"edge {k + 1}"
+@dataclass(frozen=True)
+class Places:
+    """The place of each edge in the file, for messages: words around its number, which is k + `first` if not given."""
+
+    before: str
+    after: str = ""
+    numbers: Any = None
+    first: int = 0
+
+    def __call__(self, k: int) -> str:
+        """The place of edge k."""
+        return f"{self.before}{self.first + k if self.numbers is None else self.numbers[k]}{self.after}"
+
+
+EDGES = Places("edge ", first=1)
+
+
+def _of_kept(where: Callable[[int], str], kept: np.ndarray, k: int) -> str:
+    return where(int(kept[k]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +97,7 @@ class EdgeTable:
     ids: Sequence[str] = ()
     twice: bool = False
     layers: Any = None
-    where: Callable[[int], str] = _edge
+    where: Callable[[int], str] = EDGES
 
     @classmethod
     def of(cls, graph: NeighborGraph, **more: Any) -> EdgeTable:
@@ -122,7 +140,7 @@ class EdgeTable:
             targets=second[kept],
             columns=columns,
             twice=False,
-            where=lambda k: self.where(int(kept[k])),
+            where=partial(_of_kept, self.where, kept),
         )
 
     def _data(self, wanted: Wanted) -> dict[str, np.ndarray | None]:

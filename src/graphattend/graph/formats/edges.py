@@ -18,7 +18,7 @@ from . import Format
 from ._columns import Roles, roles
 from ._text import Row, decode, is_number, lines_of, separator_of, shown, split
 from ._writing import cannot, edges_of, nodes_of, refuse
-from .edge_table import WEIGHT, WHOLE, Cells, EdgeTable, columns_of, needed, numbered
+from .edge_table import WEIGHT, WHOLE, Cells, EdgeTable, Places, columns_of, needed, numbered
 
 #: Names that stand between blanks as they are.
 _SAFE = re.compile(r"[^\s\"',;#%{}/][^\s\"',;#{}]*")
@@ -90,7 +90,7 @@ def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
         directed=directed if each is None else each,
         columns=columns,
         ids=(*found.ids, *(name for name in (found.kind,) if name is not None and each is not None)),
-        where=lambda k: f"line {numbers[k]}",
+        where=Places("line ", numbers=numbers),
     )
 
 

@@ -11,7 +11,7 @@ from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._writing import edges_of, nodes_of, refuse
 from ._xml import Element, parse, quoted
-from .edge_table import EdgeTable, Nodes, columns_of, names_of, number_or_text
+from .edge_table import EdgeTable, Nodes, Places, columns_of, names_of, number_or_text
 
 _NUMBERS = ("integer", "float", "double", "long", "short", "byte", "bigdecimal", "biginteger")
 _KINDS = {"directed": True, "undirected": False, "mutual": False}
@@ -44,7 +44,7 @@ def read(data: bytes) -> EdgeTable:
         directed=np.array(directed) if len(set(directed)) > 1 else directed[0] if directed else default == "directed",
         columns=columns_of([_attributes(edge, declared) for edge in edges]),
         ids=("id",),
-        where=lambda k: f"line {edges[k].line}",
+        where=Places("line ", numbers=[edge.line for edge in edges]),
     )
 
 

@@ -11,7 +11,7 @@ from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._writing import edges_of, nodes_of
 from ._xml import Element, parse, quoted
-from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, names_of, number_or_text
+from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, names_of, number_or_text
 
 _NUMBERS = ("int", "integer", "long", "float", "double")
 
@@ -46,7 +46,7 @@ def read(data: bytes) -> EdgeTable:
         columns=columns_of([_attributes(edge, keys) for edge in edges]),
         ids=("id", "key", "Edge Label", "edgelabel"),
         layers=layers_of([node.get("layer", MISSING) for node in about]),
-        where=lambda k: f"line {edges[k].line}",
+        where=Places("line ", numbers=[edge.line for edge in edges]),
     )
 
 

@@ -9,7 +9,7 @@ from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._text import decode, is_number, shown
 from ._writing import once, refuse
-from .edge_table import WEIGHT, EdgeTable, check_count
+from .edge_table import WEIGHT, EdgeTable, Places, check_count
 
 _FIELDS = {"real": 3, "integer": 3, "pattern": 2}
 _SYMMETRIES = ("general", "symmetric", "skew-symmetric")
@@ -52,7 +52,7 @@ def read(data: bytes) -> EdgeTable:
         num_nodes=size,
         directed=False if symmetry == "symmetric" else None,
         columns={} if values is None else {WEIGHT: values},
-        where=lambda k: f"entry {k + 1}",
+        where=Places("entry ", first=1),
     )
 
 

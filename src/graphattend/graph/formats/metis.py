@@ -13,7 +13,7 @@ from ..properties import is_undirected
 from . import Format
 from ._text import decode, shown
 from ._writing import cannot, refuse
-from .edge_table import WEIGHT, WHOLE, EdgeTable, check_count
+from .edge_table import WEIGHT, WHOLE, EdgeTable, Places, check_count
 
 _log = logging.getLogger("graphattend.graph.formats")
 
@@ -64,7 +64,7 @@ def read(data: bytes) -> EdgeTable:
         directed=False,
         twice=True,
         columns={WEIGHT: weights} if with_weights else {},
-        where=lambda k: f"line {lines[k]}",
+        where=Places("line ", numbers=lines),
     )
 
 

@@ -9,7 +9,7 @@ from ...storage_checks import Refused
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
 from ._writing import once
-from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, value_or_weight
+from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, value_or_weight
 
 #: What the ends of a link are called; the second by vis.js.
 _ENDS = (("source", "target"), ("from", "to"))
@@ -43,7 +43,7 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
         weight=weight,
         ids=_IDS,
         layers=layers_of([node.get("layer", MISSING) for node in nodes]),
-        where=lambda k: f"links[{k}]",
+        where=Places("links[", "]"),
     )
 
 

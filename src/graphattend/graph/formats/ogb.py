@@ -9,7 +9,7 @@ import numpy as np
 from ...storage_checks import Refused
 from . import COMPRESSIONS
 from ._text import decode, is_number, shown
-from .edge_table import FEATURES, MAX_NODES, EdgeTable
+from .edge_table import FEATURES, MAX_NODES, EdgeTable, Places
 
 #: Larger than text elsewhere: rows of numbers go straight into arrays.
 _MAX_BYTES = 1 << 30
@@ -41,7 +41,7 @@ def read_folder(name: str) -> EdgeTable:
         num_nodes=size,
         directed=True,
         columns={} if features is None else {FEATURES: features},
-        where=lambda k: f"line {k + 1}",
+        where=Places("line ", first=1),
     )
 
 

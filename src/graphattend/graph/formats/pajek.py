@@ -13,7 +13,7 @@ from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._text import decode, shown
 from ._writing import cannot, edges_of, nodes_of, refuse
-from .edge_table import WEIGHT, WHOLE, EdgeTable, check_count, columns_of, needed, number_or_text
+from .edge_table import WEIGHT, WHOLE, EdgeTable, Places, check_count, columns_of, needed, number_or_text
 
 _WORDS = re.compile(r'"([^"]*)"|(\S+)')
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -54,7 +54,7 @@ def read(data: bytes) -> EdgeTable:
         names=needed(names) if names != [str(i + 1) for i in range(size)] else names,
         directed=directed[0] if len(set(directed)) == 1 else np.array(directed) if directed else True,
         columns=columns_of(records),
-        where=lambda k: f"line {lines[k]}",
+        where=Places("line ", numbers=lines),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...storage_checks import Refused
 from . import Format
 from ._pickle import Matrix, load
-from .edge_table import MAX_NODES, EdgeTable
+from .edge_table import MAX_NODES, EdgeTable, Places
 
 _MAX_DENSE = 1 << 27
 
@@ -30,7 +30,7 @@ def read(data: bytes) -> EdgeTable:
         targets=targets,
         num_nodes=max(nodes) + 1,
         directed=None,  # both ends list an edge
-        where=lambda k: f"the neighbours of node {targets[k]}",
+        where=Places("the neighbours of node ", numbers=targets),
     )
 
 
