@@ -17,7 +17,7 @@ env:  ## Set up .venv with the pinned development tools
 npm: env  ## Install the npm packages of js/ and web/ from their lock files
 	@$(PYTHON_ENV) tools/npm_install.py js web
 
-run: env npm  ## The main job: who attends to whom in Les Misérables, through Pyodide in Node.js
+run: env npm  ## The main job: who attends to whom in Les Misérables, and which mechanism predicts its links, in Node.js
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); graph=$$($(PYTHON_ENV) tools/export_les_miserables.py); \
 	$(PYTHON_ENV) tools/build_js.py && \
 	node --no-warnings --experimental-wasm-relaxed-simd examples/les_miserables.mjs "$$dist" "$$graph"
