@@ -27,7 +27,14 @@ Case = dict[str, Any]
 
 
 def graph_attention(
-    query: Any, key: Any, value: Any, graph: Any, *, scale: Any = None, bias: Any = None, need_weights: bool = False
+    graph: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    *,
+    scale: Any = None,
+    edge_bias: Any = None,
+    need_weights: bool = False,
 ) -> Any:
     """Each row over its neighbours, in double precision."""
     q, k, v = (np.asarray(x, np.float64) for x in (query, key, value))
@@ -37,7 +44,7 @@ def graph_attention(
     indptr, indices = (np.asarray(graph[name]) for name in ("indptr", "indices"))
     out = np.zeros((*q.shape[:2], v.shape[-1]))
     weights = np.zeros((indices.size, q.shape[1]))
-    added = np.zeros(weights.shape) if bias is None else np.asarray(bias, np.float64).reshape(weights.shape)
+    added = np.zeros(weights.shape) if edge_bias is None else np.asarray(edge_bias, np.float64).reshape(weights.shape)
     for i in range(q.shape[0]):
         edges = slice(indptr[i], indptr[i + 1])
         at = indices[edges]
@@ -52,16 +59,29 @@ def graph_attention(
     return (out, weights) if need_weights else out
 
 
-def gat_layer(x: Any, graph: Any, parameters: Any, *, edge_features: Any = None, **options: Any) -> Any:
-    """The mechanism's `attend`."""
-    heads, dim, width = parameters["w"].shape
-    need_weights = options.pop("need_weights", False)
-    edge_dim = 0 if edge_features is None else edge_features.shape[-1]
+def gat_layer(graph: Any, parameters: Any, *, edge_features: Any = None, variant: Any = "gat", **options: Any) -> Any:
+    """The mechanism over a graph, and the graph."""
+    w = parameters["w" if variant == "gat" else "w_query"]
     layer = ga.EdgeFeaturedAttention(
-        dim, edge_dim=edge_dim, num_heads=heads, head_dim=width, variant="gat", bias="bias" in parameters, **options
+        w.shape[-2],
+        edge_dim=0 if edge_features is None else edge_features.shape[-1],
+        num_heads=w.shape[0] if w.ndim == 3 else 1,
+        head_dim=w.shape[-1],
+        variant=variant,
+        bias="bias" in parameters,
+        **options,
     ).with_parameters(parameters)
-    lists = NeighborGraph(graph["indptr"], graph["indices"], edge_features=edge_features)
-    return layer.attend(lists, x, need_weights=need_weights)
+    return layer, NeighborGraph(graph["indptr"], graph["indices"], edge_features=edge_features)
+
+
+def gat_attention(first: Any, *rest: Any, **options: Any) -> Any:
+    """The function, or over a graph the mechanism's `attend`."""
+    if not isinstance(first, dict):
+        return F.gat_attention(first, *rest, **options)
+    x, parameters = rest
+    need_weights = options.pop("need_weights", False)
+    layer, graph = gat_layer(first, parameters, **options)
+    return layer.attend(graph, x, need_weights=need_weights)
 
 
 def hyperbolic_attention(
@@ -96,8 +116,7 @@ def matmul(a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = Fal
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    "gat_attention": F.gat_attention,
-    "gat_layer": gat_layer,
+    "gat_attention": gat_attention,
     "graph_attention": graph_attention,
     "hyperbolic_attention": hyperbolic_attention,
     "local_global_attention": local_global_attention,
@@ -167,6 +186,8 @@ def gradients(case: Case, args: dict[str, Any], options: dict[str, Any]) -> dict
     g = decode(case["cotangent"])
     if case["call"] == "graph_attention":
         return _graph_gradients(args, options, g)
+    if case["call"] == "gat_attention":
+        return _gat_gradients(args, options, g)
     mask = {} if case["call"] == "multi_head_attention" else {"attn_mask": options.get("attn_mask")}
     rest = {name: x for name, x in options.items() if name not in mask}
     _, pull = ga.vjp(CALLS[case["call"]], *args.values(), *mask.values(), **rest)
@@ -198,8 +219,19 @@ def _graph_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarra
             dq[i, h] = scale * gs @ k[at, h]
             np.add.at(dk[:, h], at, scale * gs[:, None] * q[i, h])
             np.add.at(dv[:, h], at, w[:, None] * g[i, h])
-    found = {"query": dq, "key": dk, "value": dv} | ({"bias": db} if "bias" in options else {})
+    found = {"query": dq, "key": dk, "value": dv} | ({"edge_bias": db} if "edge_bias" in options else {})
     return {name: (x[:, 0] if flat else x).astype(np.float32) for name, x in found.items()}
+
+
+def _gat_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarray) -> dict[str, np.ndarray]:
+    """The mechanism's own."""
+    options = {name: x for name, x in options.items() if name != "need_weights"}
+    parameters = args["parameters"]
+    layer, graph = gat_layer(args["graph"], parameters, **options)
+    found = layer.attend_vjp(graph, args["x"])[1](g)
+    flat = {"x": found.query} | {n: x.reshape(parameters[n].shape) for n, x in found.parameters.items()}
+    flat |= {n: x for n, x in found.metadata.items() if n in options}
+    return {name: np.asarray(x, np.float32) for name, x in flat.items()}
 
 
 def cases() -> Iterator[Case]:
@@ -210,7 +242,7 @@ def cases() -> Iterator[Case]:
         more = (
             options.get("return_weights")
             or options.get("return_lse")
-            or (call != "graph_attention" and options.get("need_weights"))
+            or ("graph" not in args and options.get("need_weights"))
         )
         finite = label not in ("NaN that some rows see", "NaN without a mask")
         if differentiate and not more and finite:

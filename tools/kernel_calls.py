@@ -126,15 +126,15 @@ def graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
     """The same for attention over neighbour lists."""
     csr = n.csr(8, 8)
     k = csr["indices"].size
-    x = {"query": n(8, 6), "key": n(8, 6), "value": n(8, 3), "graph": csr}
+    x = {"graph": csr, "query": n(8, 6), "key": n(8, 6), "value": n(8, 3)}
     yield "nodes", x, {"need_weights": True}
-    yield "bias", x, {"bias": n(k), "scale": 1.5}
-    heads = {"query": n(8, 2, 6), "key": n(8, 2, 6), "value": n(8, 2, 5), "graph": csr}
+    yield "edge bias", x, {"edge_bias": n(k), "scale": 1.5}
+    heads = {"graph": csr, "query": n(8, 2, 6), "key": n(8, 2, 6), "value": n(8, 2, 5)}
     yield "heads", heads, {"need_weights": True}
-    yield "heads, bias", heads, {"bias": n(k, 2)}
+    yield "heads, edge bias", heads, {"edge_bias": n(k, 2)}
     yield (
         "rectangular",
-        {"query": n(5, 6), "key": n(9, 6), "value": n(9, 4), "graph": n.csr(5, 9)},
+        {"graph": n.csr(5, 9), "query": n(5, 6), "key": n(9, 6), "value": n(9, 4)},
         {"need_weights": True},
     )
     yield (
@@ -146,7 +146,7 @@ def graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
     yield (
         "hidden edges lead to NaN",
         {**x, "value": _with(x["value"], csr["indices"][0], np.nan)},
-        {"bias": hidden, "need_weights": True},
+        {"edge_bias": hidden, "need_weights": True},
     )
 
 
@@ -275,17 +275,40 @@ def other_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str
         edges | {"variant": "gatv2"},
     )
     yield "gat_attention", "batch", {"query": n(2, 4, 6), "key": n(2, 7, 6), "parameters": p2}, {"variant": "gatv2"}
+
+
+def gat_graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """GAT and GATv2 over neighbour lists."""
     csr = n.csr(8, 8)
-    layer = {"x": n(8, 6), "graph": csr}
-    yield "gat_layer", "layer", {**layer, "parameters": p}, {"need_weights": True}
-    yield "gat_layer", "averaged, with a bias", {**layer, "parameters": p | {"bias": n(3)}}, {"concat": False}
+    layer = {"graph": csr, "x": n(8, 6)}
     features = {"edge_features": n(csr["indices"].size, 2)}
+    p = {"w": n(2, 6, 3), "a_query": n(2, 3), "a_key": n(2, 3)}
+    edges = {"w_e": n(2, 2, 3), "a_edge": n(2, 3)}
+    p2 = {"w_query": n(2, 6, 5), "w_key": n(2, 6, 5), "a": n(2, 5)}
+    nothing = {"indptr": np.zeros(9, np.int32), "indices": np.zeros(0, np.int32)}
+    yield "graph", {**layer, "parameters": p}, {"need_weights": True}
+    yield "graph, averaged, with a bias", {**layer, "parameters": p | {"bias": n(3)}}, {"concat": False}
     yield (
-        "gat_layer",
-        "edges",
-        {**layer, "parameters": p | {"w_e": n(2, 2, 3), "a_edge": n(2, 3)}},
-        features | {"negative_slope": 0.3},
+        "graph, one head",
+        {**layer, "parameters": {"w": n(6, 4), "a_query": n(4), "a_key": n(4), "bias": n(4)}},
+        {"negative_slope": 0.0},
     )
+    yield "graph, edges", {**layer, "parameters": p | edges}, features | {"negative_slope": 0.3}
+    yield "graph without edges", {**layer, "graph": nothing, "parameters": p | {"bias": n(6)}}, {"need_weights": True}
+    v2 = {"variant": "gatv2"}
+    yield "graph, gatv2", {**layer, "parameters": p2}, v2 | {"need_weights": True}
+    yield "graph, gatv2, averaged, with a bias", {**layer, "parameters": p2 | {"bias": n(5)}}, v2 | {"concat": False}
+    yield (
+        "graph, gatv2, one head",
+        {**layer, "parameters": {"w_query": n(6, 4), "w_key": n(6, 4), "a": n(4)}},
+        v2 | {"negative_slope": 0.1},
+    )
+    yield (
+        "graph, gatv2, edges",
+        {**layer, "parameters": p2 | {"w_e": n(2, 2, 5), "bias": n(10)}},
+        v2 | features | {"need_weights": True},
+    )
+    yield "graph without edges, gatv2", {**layer, "graph": nothing, "parameters": p2}, v2
 
 
 def bad_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
@@ -343,6 +366,7 @@ def all_calls() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any], bool
         "scaled_dot_product_attention": attention_calls(Numbers(1)),
         "multi_head_attention": heads_calls(Numbers(2)),
         "graph_attention": graph_calls(Numbers(3)),
+        "gat_attention": gat_graph_calls(Numbers(7)),
     }
     for call, calls in with_gradients.items():
         for label, args, options in calls:

@@ -48,14 +48,25 @@ export function answer(k, c, { nested = false, place = (x) => x } = {}) {
   const options = argument(c.options, nested);
   const name = camel(c.call);
   try {
-    const found = flat(k[name](...args, options));
+    const result = k[name](...args, options);
+    if (result.output.output !== result.output) throw new Error("the output is not its own `output`");
+    const found = flat(result);
     if (c.cotangent === undefined) return found;
     delete options.needWeights;
     const { output, pullback } = k[`${name}Vjp`](...args, options);
     const again = difference(output, { ...found.output, data: Array.from(found.output.data, String) });
     if (again !== "") throw new Error(`the output under Vjp ${again}`);
-    const gradients = pullback(argument(c.cotangent));
-    return { ...found, ...flatGradients(gradients) };
+    const g = argument(c.cotangent, nested);
+    const gradients = flatGradients(pullback(g));
+    const ways = [k[`${name}Vjp`](...args, options, g)];
+    if (Object.keys(options).length === 0) ways.push(k[`${name}Vjp`](...args, g));
+    for (const way of ways) {
+      for (const [part, x] of Object.entries(flatGradients(way))) {
+        const why = difference(x, { ...gradients[part], data: Array.from(gradients[part].data, String) });
+        if (why !== "") throw new Error(`the ${part}, asked for at once, ${why}`);
+      }
+    }
+    return { ...found, ...gradients };
   } catch (error) {
     if (error.code === undefined) throw error;
     return { error: { code: error.code, argument: error.argument ?? null, message: error.message } };

@@ -112,12 +112,12 @@ describe("tensors and memory", async () => {
     const g = k.graph({ indptr: [0, 2, 3], indices: [0, 1, 1] });
     assert.deepEqual([g.numNodes, g.numEdges], [2, 3]);
     const x = [[1, 0], [0, 1]];
-    assert.deepEqual(k.graphAttention(x, x, x, g, { needWeights: true }), k.graphAttention(x, x, x, { indptr: [0, 2, 3], indices: [0, 1, 1] }, { needWeights: true }));
-    refused("out_of_bounds", /indices: expected 0 <= index < 1, got 1/, () => k.graphAttention(x, [[1, 0]], [[1]], g));
+    assert.deepEqual(k.graphAttention(g, x, x, x, { needWeights: true }), k.graphAttention({ indptr: [0, 2, 3], indices: [0, 1, 1] }, x, x, x, { needWeights: true }));
+    refused("out_of_bounds", /indices: expected 0 <= index < 1, got 1/, () => k.graphAttention(g, x, [[1, 0]], [[1]]));
     g.free();
-    refused("freed", /graph has been freed/, () => k.graphAttention(x, x, x, g));
+    refused("freed", /graph has been freed/, () => k.graphAttention(g, x, x, x));
     refused("out_of_bounds", /indices: expected 0 <= index < 2, got 2/, () => k.graph({ indptr: [0, 2, 3], indices: [0, 2, 1] }));
-    refused("invalid_config", /graph: expected \{ indptr, indices \}/, () => k.graphAttention(x, x, x, [[0, 1]]));
+    refused("invalid_config", /graph: expected \{ indptr, indices \}/, () => k.graphAttention([[0, 1]], x, x, x));
     assert.equal(k.memory().tensors, 0);
   });
   it("memory grows when it has to, comes back after each call, and is used again", () => {
@@ -187,6 +187,88 @@ describe("arguments", async () => {
     assert.deepEqual(pullback(output), once);
     refused("dimension_mismatch", /gradient: expected shape \(4,\), got \(3,\)/, () => pullback([1, 2, 3]));
   });
+  it("a Vjp with the gradient of the output gives gradients by name, options or not", () => {
+    const [q, key, v, g] = [[1, 0], [[1, 0], [0, 1], [1, 1]], [[1], [2], [4]], [1]];
+    const wanted = k.scaledDotProductAttentionVjp(q, key, v).pullback(g);
+    assert.deepEqual(Object.keys(wanted), ["query", "key", "value"]);
+    for (const gradient of [g, Float32Array.of(1), { data: [1], shape: [1] }]) {
+      assert.deepEqual(k.scaledDotProductAttentionVjp(q, key, v, gradient), wanted);
+      for (const options of [{}, null, undefined]) assert.deepEqual(k.scaledDotProductAttentionVjp(q, key, v, options, gradient), wanted);
+    }
+    const tensor = k.tensor(g);
+    assert.deepEqual(k.scaledDotProductAttentionVjp(q, key, v, tensor), wanted);
+    tensor.free();
+    assert.deepEqual(k.scaledDotProductAttentionVjp(q, key, v, { returnWeights: true, returnLse: true }, g), wanted, "more outputs change nothing");
+    assert.deepEqual(Object.keys(k.scaledDotProductAttentionVjp(q, key, v, { attnMask: [0, 1, -Infinity] }, g)), ["query", "key", "value", "attnMask"]);
+    refused("unsupported", /gradients are those of the output alone/, () => k.scaledDotProductAttentionVjp(q, key, v, { returnLse: true }));
+    refused("dimension_mismatch", /gradient: expected shape \(1,\), got \(2,\)/, () => k.scaledDotProductAttentionVjp(q, key, v, [1, 2]));
+    refused("invalid_config", /options: expected an object of options, got an array/, () => k.scaledDotProductAttentionVjp(q, key, v, g, g));
+    refused("invalid_config", /gradient: expected an array of real numbers, got null/, () => k.scaledDotProductAttentionVjp(q, key, v, {}, null));
+    const eye = [[1, 0], [0, 1]];
+    const p = { wQ: eye, wK: eye, wV: eye, wO: eye };
+    assert.deepEqual(k.multiHeadAttentionVjp(q, key, key, p, { num_heads: 2 }, q), k.multiHeadAttentionVjp(q, key, key, p, { num_heads: 2 }).pullback(q));
+    assert.deepEqual(Object.keys(k.multiHeadAttentionVjp(q, key, key, p, { numHeads: 1, needWeights: true }, q)), ["query", "key", "value", "parameters"]);
+    const graph = { indptr: [0, 2, 3, 3], indices: [0, 1, 2] };
+    assert.deepEqual(Object.keys(k.graphAttentionVjp(graph, key, key, v, { edge_bias: [0, 1, 2] }, [1, 2, 3])), ["query", "key", "value", "edgeBias"]);
+  });
+  it("pullbacks remember options and graphs, too", () => {
+    const [x, options, graph] = [[[1, 0], [0, 1]], { scale: 2 }, { indptr: { data: Int32Array.of(0, 2, 3), shape: [3] }, indices: k.tensor([0, 1, 1], [3], { dtype: "int32" }) }];
+    const first = k.scaledDotProductAttentionVjp(x, x, x, options).pullback(x);
+    const { pullback } = k.scaledDotProductAttentionVjp(x, x, x, options);
+    const over = k.graphAttentionVjp(graph, x, x, x);
+    const wanted = over.pullback(x);
+    options.scale = 5;
+    graph.indptr.data.fill(0);
+    graph.indices.free();
+    assert.deepEqual(pullback(x), first);
+    assert.deepEqual(over.pullback(x), wanted);
+  });
+  it("gradients of graph attention over a graph are slopes, under the caller's names", () => {
+    const graph = { indptr: [0, 3, 4, 4, 6], indices: [0, 1, 3, 2, 0, 3] };
+    const x = { data: numbers(12, 3), shape: [4, 3] };
+    const edgeFeatures = { data: numbers(12, 4), shape: [6, 2] };
+    const part = (seed, ...shape) => ({ data: numbers(shape.reduce((a, b) => a * b), seed), shape });
+    const calls = {
+      gat: { w: part(5, 2, 3, 2), a_query: part(6, 2, 2), a_key: part(7, 2, 2), w_e: part(8, 2, 2, 2), a_edge: part(9, 2, 2), bias: part(10, 2) },
+      gatv2: { wQuery: part(11, 2, 3, 2), wKey: part(12, 2, 3, 2), a: part(13, 2, 2), wE: part(14, 2, 2, 2), bias: part(15, 4) },
+    };
+    for (const [variant, parameters] of Object.entries(calls)) {
+      const options = { variant, edgeFeatures, concat: variant === "gatv2", negativeSlope: 0.3 };
+      const g = part(16, 4, variant === "gatv2" ? 4 : 2);
+      const loss = () => k.gatAttention(graph, x, parameters, options).data.reduce((sum, y, i) => sum + y * g.data[i], 0);
+      const found = k.gatAttentionVjp(graph, x, parameters, options, g);
+      assert.deepEqual(Object.keys(found).sort(), ["edgeFeatures", "x", ...Object.keys(parameters)].sort());
+      for (const [name, input] of Object.entries({ x, edgeFeatures, ...parameters })) {
+        assert.deepEqual(found[name].shape, input.shape, name);
+        input.data.forEach((given, i) => {
+          const step = 1 / 128;
+          input.data[i] = given + step;
+          const above = loss();
+          input.data[i] = given - step;
+          const slope = (above - loss()) / (2 * step);
+          input.data[i] = given;
+          assert.ok(Math.abs(slope - found[name].data[i]) < 2e-3, `${variant}, ${name}[${i}]: ${found[name].data[i]} where the slope is ${slope}`);
+        });
+      }
+      const unused = k.gatAttentionVjp(graph, x, parameters, { variant, concat: options.concat }, g);
+      assert.ok(unused[variant === "gat" ? "w_e" : "wE"].data.every((y) => y === 0) && unused.edgeFeatures === undefined, "features that are not there");
+    }
+    refused("invalid_config", /graph: expected \{ indptr, indices \}/, () => k.gatAttentionVjp(x, x, calls.gat, x));
+    refused("invalid_config", /attn_mask: no such option of gat_attention/, () => k.gatAttention(graph, x, calls.gat, { attnMask: [true] }));
+    refused("dimension_mismatch", /bias: expected shape \(4,\), got \(2,\)/, () => k.gatAttentionVjp(graph, x, calls.gat, { variant: "gat" }, { data: numbers(16), shape: [4, 4] }));
+    refused("numerical_instability", /gat_attention: expected a finite result, got an overflow/, () => k.gatAttention({ indptr: [0, 1], indices: [0] }, [[1e30]], { wQuery: [[1e30]], wKey: [[1]], a: [[1]] }, { variant: "gatv2" }));
+  });
+  it("a result is read as a matrix or by `output`, which is no part of it where it is compared or sent", () => {
+    const all = k.softmax([0, 0]);
+    const { output } = all;
+    assert.equal(output, all);
+    assert.equal(JSON.stringify(k.softmax({ data: [1], shape: [1] })), '{"data":{"0":1},"shape":[1]}');
+    assert.deepEqual(structuredClone(all), { data: Float32Array.of(0.5, 0.5), shape: [2] });
+    const x = k.tensor([[1, 2]]);
+    const y = k.tensor([[0, 0]]);
+    assert.equal(k.softmax(x, { out: y }).output, y);
+    for (const t of [x, y]) t.free();
+  });
   it("flat keys and values are rows of the query's width", () => {
     assert.deepEqual(k.scaledDotProductAttention([1, 0], [1, 0, 0, 1], [3, 4]).shape, [1]);
     refused("dimension_mismatch", /key: expected at least 2 axes, got shape \(3,\)/, () => k.scaledDotProductAttention([1, 0], [1, 0, 0], [3, 4]));
@@ -229,6 +311,11 @@ describe("arguments", async () => {
 });
 
 describe("loading", () => {
+  it("tells the build in two ways", async () => {
+    const k = await load({ backend: "wasm-simd128" });
+    assert.deepEqual([k.backend, k.variant], ["wasm-simd128", "simd128"]);
+    assert.ok(["relaxed", "simd128"].includes((await load()).variant));
+  });
   it("an error of this file is one for the whole package", () => {
     const error = new AttentionError("aborted", "x");
     assert.ok(error instanceof Other && new Other("aborted", "x") instanceof AttentionError);

@@ -50,7 +50,7 @@ const lse: Float32Array = kernels.scaledDotProductAttention(data, data, data, { 
 const kept: KernelTensor = kernels.tensor([[1, 2]], undefined, { dtype: "float32" });
 const same: KernelTensor = kernels.softmax(kept, { axis: 0, out: kept });
 const lists: Graph = kernels.graph({ indptr: [0, 1], indices: Int32Array.of(0) });
-const perEdgeToo: Float32Array = kernels.graphAttention(kept, kept, kept, lists, { needWeights: true }).weights.data;
+const perEdgeToo: Float32Array = kernels.graphAttention(lists, kept, kept, kept, { needWeights: true }).weights.data;
 const back = kernels.multiHeadAttentionVjp(kept, kept, kept, { wQ: kept, wK: kept, wV: kept, wO: kept }, { numHeads: 1 }).pullback([[1, 2]]);
 const byWeight: Float32Array = back.parameters.wQ.data;
 const maybe: Float32Array | undefined = back.parameters.bQ?.data;
@@ -58,6 +58,19 @@ const build: Backend = kernels.backend;
 const given: Data = [new Float32Array(2)];
 kernels.quantizedAttention(data, { codes: { data: new Int8Array(2), shape: [1, 2] }, scale: 1 }, data);
 kernels.gatAttention(data, data, { w: data, aQuery: data, aKey: data }, { variant: "gat" });
+const overGraph: Float32Array = kernels.gatAttention(lists, kept, { wQuery: data, wKey: data, a: data }, { variant: "gatv2", needWeights: true }).weights.data;
+const byName = kernels.gatAttentionVjp({ indptr: [0, 1], indices: [0] }, kept, { wQuery: data, wKey: data, a: data }, { variant: "gatv2" }, kept);
+const byParameter: Float32Array[] = [byName.wQuery.data, byName.a.data, byName.x.data];
+const byBias: Float32Array | undefined = kernels.graphAttentionVjp(lists, kept, kept, kept, [[1, 2]]).edgeBias?.data;
+const atOnce: Float32Array = kernels.scaledDotProductAttentionVjp(kept, kept, kept, { isCausal: true }, kept).query.data;
+const { output: alone } = kernels.scaledDotProductAttention(data, data, data);
+const which: "relaxed" | "simd128" = kernels.variant;
+// @ts-expect-error -- the graph comes first
+kernels.graphAttention(kept, kept, kept, lists);
+// @ts-expect-error -- no mask over a graph
+kernels.gatAttention(lists, kept, { wQuery: data, wKey: data, a: data }, { attnMask: [true] });
+// @ts-expect-error -- gradients, not a pullback
+kernels.scaledDotProductAttentionVjp(kept, kept, kept, kept).pullback;
 if (build === "wasm-simd128") throw new UnsupportedError("x");
 // @ts-expect-error -- no such option
 kernels.softmax(data, { axes: 1 });

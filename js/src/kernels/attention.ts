@@ -1,9 +1,9 @@
 import { AttentionError } from "../errors.js";
-import { attend, attendPullback, cotangent, delivered, destination, fitMask, leadOf, matrixOf, remember, tail, unbroadcast, type Rows } from "./core.js";
+import { attend, attendPullback, cotangent, delivered, destination, fitMask, leadOf, matrixOf, optionsAndGradient, outputOf, remember, tail, unbroadcast, type Rows } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
 import type { Tensor } from "./tensor.js";
-import type { Attended, Data, Mask, Matrix, Vjp } from "./types.js";
+import type { Attended, Data, Mask, Output, Vjp } from "./types.js";
 
 export interface AttentionOptions {
   /** Boolean (true = attend) or float (added to the scores), broadcastable to (..., M, N). */
@@ -97,7 +97,7 @@ function outer({ lead, groups, single, q }: Call, ...last: readonly number[]): n
   return single ? [...whole, ...last] : [...whole, tail(q, 2), ...last];
 }
 
-export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknown, given?: unknown): Matrix | Tensor | (Attended<Matrix | Tensor> & { lse?: Matrix }) {
+export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknown, given?: unknown): Output | Tensor | (Attended<Output | Tensor> & { lse?: Output }) {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, given);
     const shape = outer(call, tail(call.v, 1));
@@ -106,9 +106,9 @@ export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknow
     const { stats, weights } = attend(memory, call, NAME, { weights: call.weights, stats: call.lse, to });
     const output = delivered(memory, call.out, whole);
     if (!call.weights && !call.lse) return output;
-    const result: { output: Matrix | Tensor; weights?: Matrix; lse?: Matrix } = { output };
-    if (weights !== null && call.weights) result.weights = { data: memory.read(weights), shape: outer(call, tail(weights, 1)) };
-    if (call.lse) result.lse = { data: logSumExp(memory, call, stats), shape: outer(call) };
+    const result: { output: Output | Tensor; weights?: Output; lse?: Output } = { output };
+    if (weights !== null && call.weights) result.weights = matrixOf(memory, weights, outer(call, tail(weights, 1)));
+    if (call.lse) result.lse = outputOf(logSumExp(memory, call, stats), outer(call));
     return result as Attended;
   });
 }
@@ -133,34 +133,39 @@ function logSumExp(memory: Memory, call: Call, known: Block | null): Float32Arra
 
 /** Gradients by the arguments; by the mask if it is a float one. */
 export interface AttentionGradients {
-  query: Matrix;
-  key: Matrix;
-  value: Matrix;
-  attnMask?: Matrix;
+  query: Output;
+  key: Output;
+  value: Output;
+  attnMask?: Output;
 }
 
-export function sdpaVjp(memory: Memory, query: Data, key: Data, value: Data, given: AttentionOptions = {}): Vjp<Matrix, AttentionGradients> {
+export function sdpaVjp(memory: Memory, query: Data, key: Data, value: Data, given?: unknown, g?: unknown): Vjp<Output, AttentionGradients> | AttentionGradients {
+  const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
-    const call = prepare(memory, query, key, value, given);
-    if (call.weights || call.lse || call.out !== undefined) throw new AttentionError("unsupported", `${NAME}: gradients are those of the output alone, in fresh memory`, { argument: "return_weights" });
-    const [q, k, v] = [query, key, value].map((x, i) => remember(memory, x, [call.q, call.k, call.v][i]!, call.shapes[i]!)) as [Data, Data, Data];
-    const options = call.mask === null ? given : { ...given, attnMask: remember(memory, given.attnMask, call.mask, call.maskShape!) as Mask };
+    const call = prepare(memory, query, key, value, options);
+    if (call.out !== undefined || (gradient === undefined && (call.weights || call.lse))) {
+      throw new AttentionError("unsupported", `${NAME}: gradients are those of the output alone, in fresh memory`, { argument: call.out === undefined ? "return_weights" : "out" });
+    }
+    if (gradient !== undefined) return backward(memory, call, gradient);
+    const [q, k, v] = [query, key, value].map((x, i) => remember(memory, x, [call.q, call.k, call.v][i]!, call.shapes[i]!));
+    const { attnMask } = check.options(options, OPTIONS, NAME);
+    const kept = { ...options as object, ...(call.mask === null ? {} : { attnMask: remember(memory, attnMask, call.mask, call.maskShape!) }) };
     const output = matrixOf(memory, attend(memory, call, NAME).out, outer(call, tail(call.v, 1)));
-    const pullback = (gradient: Data): AttentionGradients => memory.run(() => {
-      const again = prepare(memory, q, k, v, options);
-      const rows = cotangent(memory, gradient, output.shape);
-      const isAdded = again.mask?.kind === "float32";
-      const result = attend(memory, again, NAME, { weights: isAdded, stats: true });
-      const g = attendPullback(memory, again, result, memory.view(rows, [...again.lead, tail(again.q, 2), tail(again.v, 1)]));
-      const [gq, gk, gv] = ([[g.q, again.q], [g.k, again.k], [g.v, again.v]] as const).map(([x, like], i) =>
-        matrixOf(memory, unbroadcast(memory, x, like.shape), again.shapes[i]!)) as [Matrix, Matrix, Matrix];
-      const gradients: AttentionGradients = { query: gq, key: gk, value: gv };
-      if (isAdded && g.scores !== null) {
-        const scores = again.groups > 1 ? memory.view(g.scores, [...outer(again), tail(again.k, 2)]) : g.scores;
-        gradients.attnMask = matrixOf(memory, unbroadcast(memory, scores, again.fitted!), again.maskShape!);
-      }
-      return gradients;
-    });
-    return { output, pullback };
+    return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, q, k, v, kept), later)) };
   });
+}
+
+function backward(memory: Memory, call: Call, gradient: unknown): AttentionGradients {
+  const rows = cotangent(memory, gradient, outer(call, tail(call.v, 1)));
+  const isAdded = call.mask?.kind === "float32";
+  const result = attend(memory, call, NAME, { weights: isAdded, stats: true });
+  const g = attendPullback(memory, call, result, memory.view(rows, [...call.lead, tail(call.q, 2), tail(call.v, 1)]));
+  const [query, key, value] = ([[g.q, call.q], [g.k, call.k], [g.v, call.v]] as const).map(([x, like], i) =>
+    matrixOf(memory, unbroadcast(memory, x, like.shape), call.shapes[i]!)) as [Output, Output, Output];
+  const gradients: AttentionGradients = { query, key, value };
+  if (isAdded && g.scores !== null) {
+    const scores = call.groups > 1 ? memory.view(g.scores, [...outer(call), tail(call.k, 2)]) : g.scores;
+    gradients.attnMask = matrixOf(memory, unbroadcast(memory, scores, call.fitted!), call.maskShape!);
+  }
+  return gradients;
 }

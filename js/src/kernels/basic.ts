@@ -1,9 +1,9 @@
 import { AttentionError, invalid } from "../errors.js";
-import { delivered, destination } from "./core.js";
+import { delivered, destination, matrixOf, outputOf } from "./core.js";
 import type { Memory } from "./memory.js";
 import * as check from "./operands.js";
 import type { Tensor } from "./tensor.js";
-import type { Data, Matrix } from "./types.js";
+import type { Data, Output } from "./types.js";
 
 export interface SoftmaxOptions {
   /** The axis that sums to one; the last by default. */
@@ -12,7 +12,7 @@ export interface SoftmaxOptions {
   out?: Tensor;
 }
 
-export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Matrix | Tensor {
+export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Output | Tensor {
   return memory.run(() => {
     const { axis = -1, out: wanted } = check.options(given, ["axis", "out"], "softmax");
     const a = check.checkAxes(check.floats(memory, x, "x"), "x", 1);
@@ -52,15 +52,15 @@ export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Matrix
   });
 }
 
-export function segmentSoftmax(memory: Memory, scores: Data, indptr: Data): Matrix {
+export function segmentSoftmax(memory: Memory, scores: Data, indptr: Data): Output {
   return memory.run(() => {
     const s = check.checkAxes(check.floats(memory, scores, "scores"), "scores", 1);
     const starts = check.rowStarts(memory, indptr, s.shape[0]!);
-    if (s.size === 0) return { data: new Float32Array(0), shape: [...s.shape] };
+    if (s.size === 0) return outputOf(new Float32Array(0), [...s.shape]);
     const flat = s.shape.length > 2 ? memory.view(s, [s.shape[0]!, s.size / s.shape[0]!]) : s;
     const out = memory.room(flat.shape);
     memory.must("segment_softmax", flat, starts, out);
-    return { data: memory.read(out), shape: [...s.shape] };
+    return matrixOf(memory, out, s.shape);
   });
 }
 
@@ -73,7 +73,7 @@ export interface MatmulOptions {
   out?: Tensor;
 }
 
-export function matmul(memory: Memory, a: Data, b: Data, given?: MatmulOptions): Matrix | Tensor {
+export function matmul(memory: Memory, a: Data, b: Data, given?: MatmulOptions): Output | Tensor {
   return memory.run(() => {
     const o = check.options(given, ["transposeA", "transposeB", "out"], "matmul");
     const ta = o.transposeA !== undefined && check.flag(o.transposeA, "transpose_a");

@@ -2,7 +2,7 @@ import { AttentionError, invalid } from "../errors.js";
 import { rowMajor, sizeOf, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
-import type { Matrix } from "./types.js";
+import type { Output } from "./types.js";
 
 /** Rows of queries against rows of keys, all checked; leading axes broadcast. */
 export interface Rows {
@@ -165,8 +165,17 @@ export function cotangent(memory: Memory, g: unknown, shape: readonly number[]):
   return block;
 }
 
-export const matrixOf = (memory: Memory, block: Block, shape: readonly number[] = block.shape): Matrix => ({ data: memory.read(block), shape: [...shape] });
+/** A result. `output` does not count as a part of it where results are compared, printed or sent. */
+export function outputOf(data: Float32Array, shape: number[]): Output {
+  const made = { data, shape };
+  return Object.defineProperty(made, "output", { value: made }) as Output;
+}
 
+export const matrixOf = (memory: Memory, block: Block, shape: readonly number[] = block.shape): Output => outputOf(memory.read(block), [...shape]);
+
+/** What stands at the end of a call of `…Vjp`: options and a gradient, one of them, or nothing. */
+export const optionsAndGradient = (given: unknown, gradient: unknown): [options: unknown, gradient: unknown] =>
+  gradient === undefined && check.isData(given) ? [undefined, given] : [given, gradient];
 
 /** Where a result goes: the tensor that the caller gave for it, or a new place. */
 export function destination(memory: Memory, out: unknown, shape: readonly number[], inputs: readonly Block[]): Block {
@@ -179,6 +188,6 @@ export function destination(memory: Memory, out: unknown, shape: readonly number
 }
 
 /** The result: the caller's own tensor, or a copy. */
-export function delivered(memory: Memory, out: unknown, block: Block, shape: readonly number[] = block.shape): Matrix | Tensor {
+export function delivered(memory: Memory, out: unknown, block: Block, shape: readonly number[] = block.shape): Output | Tensor {
   return out instanceof Tensor ? out : matrixOf(memory, block, shape);
 }

@@ -1,51 +1,24 @@
 import { fitMask, leadOf, matrixOf, mix, tail } from "./core.js";
-import { edgeScores, finishHeads, gatShapes, named, type GatParameters } from "./graph.js";
+import { BASICS, NAME, basics, edgeScores, finishHeads, readParameters, scoreVector, type GatBasics, type GatParameters, type GatV2Parameters } from "./gat-parameters.js";
 import { splitHeads } from "./heads.js";
 import { rowMajor, type Block, type Memory } from "./memory.js";
-import { invalid } from "../errors.js";
 import * as check from "./operands.js";
-import type { Attended, Data, Mask, Matrix } from "./types.js";
+import type { Attended, Data, Mask, Output } from "./types.js";
 
-export interface GatV2Parameters {
-  /** (H, D, E), or (D, E) for one head. */
-  wQuery: Data;
-  wKey: Data;
-  /** (H, E). */
-  a: Data;
-  /** Of the features of edges, (H, e, E). */
-  wE?: Data;
-  /** (H·E,), or (E,) where heads are averaged. */
-  bias?: Data;
-}
-
-export interface GatOptions {
-  /** "gat" (the default) or "gatv2". */
-  variant?: "gat" | "gatv2";
+export interface GatOptions extends GatBasics {
   /** Features of the edges to the keys, (..., N, e). */
   edgeFeatures?: Data | null;
-  /** Join the heads (the default), else average them. */
-  concat?: boolean;
-  /** Slope of the LeakyReLU below zero, 0.2 by default. */
-  negativeSlope?: number;
   /** Broadcastable to (..., H, M, N). */
   attnMask?: Mask | null;
   /** Also return the weights, (..., H, M, N). */
   needWeights?: boolean;
 }
-const NAME = "gat_attention";
 
 /** x (..., N, D) by w (H, D, E): (..., H, N, E), each head a product of its own. */
 function perHead(memory: Memory, x: Block, w: Block): Block {
   const wide = memory.view(x, [...leadOf(x), 1, tail(x, 2), tail(x, 1)]);
   const out = memory.room([...leadOf(x), w.shape[0]!, tail(x, 2), w.shape[2]!]);
   memory.must("matmul", wide, w, out, 0);
-  return out;
-}
-
-/** w a of each head, (H, D, 1). */
-function scoreVector(memory: Memory, w: Block, a: Block): Block {
-  const out = memory.room([w.shape[0]!, w.shape[1]!, 1]);
-  memory.must("matmul", w, memory.view(a, [w.shape[0]!, w.shape[2]!, 1]), out, 0);
   return out;
 }
 
@@ -61,16 +34,11 @@ function plus(memory: Memory, k: Block, e: Block): Block {
   return out;
 }
 
-export function gat(memory: Memory, query: Data, key: Data, parameters: GatParameters | GatV2Parameters, given?: GatOptions): Matrix | Attended {
+export function gat(memory: Memory, query: Data, key: Data, parameters: GatParameters | GatV2Parameters, given?: GatOptions): Output | Attended {
   return memory.run(() => {
-    const o = check.options(given, ["variant", "edgeFeatures", "concat", "negativeSlope", "attnMask", "needWeights"], NAME);
-    const variant = o.variant ?? "gat";
-    if (variant !== "gat" && variant !== "gatv2") {
-      throw invalid("variant", `expected one of gat, gatv2, got ${check.show(variant)}`, { expected: ["gat", "gatv2"], actual: variant });
-    }
+    const o = check.options(given, [...BASICS, "edgeFeatures", "attnMask", "needWeights"], NAME);
+    const { variant, concat, slope } = basics(o);
     const needWeights = o.needWeights !== undefined && check.flag(o.needWeights, "need_weights");
-    const concat = o.concat === undefined || check.flag(o.concat, "concat");
-    const slope = o.negativeSlope === undefined ? 0.2 : check.number(o.negativeSlope, "negative_slope", { least: 0 });
     let q = check.checkAxes(check.floats(memory, query, "query"), "query", 1);
     const single = q.shape.length === 1;
     if (single) q = memory.view(q, [1, q.shape[0]!]);
@@ -81,10 +49,7 @@ export function gat(memory: Memory, query: Data, key: Data, parameters: GatParam
     const features = o.edgeFeatures === undefined ? null : check.checkAxes(check.floats(memory, o.edgeFeatures, "edge_features"), "edge_features", 2);
     if (features !== null) check.checkLength(features, "edge_features", -2, tail(k, 2), "one row per key");
 
-    const names = variant === "gat" ? ["w", "aQuery", "aKey", "wE", "aEdge", "bias"] as const : ["wQuery", "wKey", "a", "wE", "bias"] as const;
-    const needed = names.filter((name) => name !== "bias" && (features !== null || (name !== "wE" && name !== "aEdge")));
-    const p = named<string>(memory, parameters, names, needed) as { [name: string]: Block };
-    const { heads, width } = gatShapes(memory, p, needed.filter((n) => n.startsWith("w")), needed.filter((n) => n.startsWith("a")), tail(q, 1));
+    const { p, heads, width } = readParameters(memory, parameters, variant, features !== null, tail(q, 1));
     const values = perHead(memory, k, variant === "gat" ? p["w"]! : p["wKey"]!);
     let [left, right, vector] = variant === "gat"
       ? [perHead(memory, q, scoreVector(memory, p["w"]!, p["aQuery"]!)), perHead(memory, k, scoreVector(memory, p["w"]!, p["aKey"]!)), ones(memory, heads)]

@@ -1,17 +1,19 @@
 import { AttentionError, invalid } from "../errors.js";
-import { cotangent, isFinite, matrixOf, overflow, remember, tail, unbroadcast } from "./core.js";
+import { cotangent, isFinite, matrixOf, optionsAndGradient, overflow, remember, tail } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
-import { Tensor } from "./tensor.js";
-import type { Attended, Data, Matrix, Vjp } from "./types.js";
+import type { Tensor } from "./tensor.js";
+import type { Attended, Data, Output, Vjp } from "./types.js";
 
 /** Neighbour lists (CSR): row i of `indices` lists the nodes that node i attends to. */
 export interface Csr {
   /** Row starts, (M+1,). */
-  indptr: ArrayLike<number>;
+  indptr: Whole;
   /** Neighbours, (K,). */
-  indices: ArrayLike<number>;
+  indices: Whole;
 }
+
+type Whole = ArrayLike<number> | ArrayLike<bigint> | { data: ArrayLike<number>; shape: readonly number[] } | Tensor;
 
 /** Neighbour lists in the kernels' memory: checked and copied once. */
 export class Graph {
@@ -60,7 +62,7 @@ export class Graph {
   }
 }
 
-interface Lists {
+export interface Lists {
   start: Block;
   index: Block;
 }
@@ -93,15 +95,30 @@ export function listsOf(memory: Memory, graph: unknown, targets: number): Lists 
   return lists;
 }
 
+/** A graph to come back to: one in this memory as it is, else a copy. */
+export function rememberGraph(memory: Memory, graph: unknown, { start, index }: Lists): Csr | Graph {
+  if (graph instanceof Graph) return graph;
+  const from = index.data >> 2;
+  return {
+    indptr: Int32Array.from({ length: start.size }, (_x, i) => memory.i32[(start.data >> 2) + 2 * i]!),
+    indices: memory.i32.slice(from, from + index.size),
+  };
+}
+
+/** Whether an argument stands for a graph, well formed or not. */
+export const isGraph = (x: unknown): x is Csr | Graph =>
+  x instanceof Graph || (typeof x === "object" && x !== null && ("indptr" in x || "indices" in x));
+
 export interface GraphAttentionOptions {
   /** Factor of the scores; 1/√D by default. */
   scale?: number | null;
   /** Added to the scores, (K,) or (K, H); -Infinity hides an edge. */
-  bias?: Data | null;
+  edgeBias?: Data | null;
   /** Also return the weights, (K,) or (K, H), in CSR order. */
   needWeights?: boolean;
 }
 const NAME = "graph_attention";
+const OPTIONS = ["scale", "edgeBias", "needWeights"] as const;
 
 interface Call extends Lists {
   q: Block;
@@ -114,8 +131,8 @@ interface Call extends Lists {
   edges: readonly number[];
 }
 
-function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, graph: unknown, given: unknown): Call {
-  const o = check.options(given, ["scale", "bias", "needWeights"], NAME);
+function prepare(memory: Memory, graph: unknown, query: unknown, key: unknown, value: unknown, given: unknown): Call {
+  const o = check.options(given, OPTIONS, NAME);
   const [q, k, v] = ([["query", query], ["key", key], ["value", value]] as const).map(([name, x]) => {
     const block = check.checkAxes(check.floats(memory, x, name), name, 2, 3);
     check.checkFilled(block, name);
@@ -131,8 +148,8 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, g
   const { start, index } = listsOf(memory, graph, k.shape[0]!);
   check.checkLength(start, "indptr", 0, q.shape[0]! + 1, "one row per query, and the end");
   const edges = heads > 0 ? [index.size, heads] : [index.size];
-  const bias = o.bias === undefined ? null : check.floats(memory, o.bias, "bias");
-  if (bias !== null) check.checkShape(bias, "bias", edges);
+  const bias = o.edgeBias === undefined ? null : check.floats(memory, o.edgeBias, "edge_bias");
+  if (bias !== null) check.checkShape(bias, "edge_bias", edges);
   const scale = o.scale === undefined ? tail(q, 1) ** -0.5 : check.number(o.scale, "scale");
   return { q, k, v, start, index, bias, scale, edges, needWeights: o.needWeights !== undefined && check.flag(o.needWeights, "need_weights") };
 }
@@ -190,9 +207,9 @@ function forward(memory: Memory, call: Call, wantWeights: boolean): Result {
   return { out, weights: weights && spread(memory, weights, fewer.kept, call.edges) };
 }
 
-export function graphAttention(memory: Memory, query: Data, key: Data, value: Data, graph: Csr | Graph, given?: GraphAttentionOptions): Matrix | Attended {
+export function graphAttention(memory: Memory, graph: Csr | Graph, query: Data, key: Data, value: Data, given?: GraphAttentionOptions): Output | Attended {
   return memory.run(() => {
-    const call = prepare(memory, query, key, value, graph, given);
+    const call = prepare(memory, graph, query, key, value, given);
     const { out, weights } = forward(memory, call, call.needWeights);
     const output = matrixOf(memory, out);
     return weights === null ? output : { output, weights: matrixOf(memory, weights) };
@@ -200,29 +217,29 @@ export function graphAttention(memory: Memory, query: Data, key: Data, value: Da
 }
 
 export interface GraphAttentionGradients {
-  query: Matrix;
-  key: Matrix;
-  value: Matrix;
-  bias?: Matrix;
+  query: Output;
+  key: Output;
+  value: Output;
+  edgeBias?: Output;
 }
 
-export function graphAttentionVjp(memory: Memory, query: Data, key: Data, value: Data, graph: Csr | Graph, given: GraphAttentionOptions = {}): Vjp<Matrix, GraphAttentionGradients> {
+export function graphAttentionVjp(memory: Memory, graph: Csr | Graph, query: Data, key: Data, value: Data, given?: unknown, g?: unknown): Vjp<Output, GraphAttentionGradients> | GraphAttentionGradients {
+  const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
-    const call = prepare(memory, query, key, value, graph, { ...given, needWeights: false });
+    const call = prepare(memory, graph, query, key, value, options);
     const { out, weights } = forward(memory, call, true);
-    const output = matrixOf(memory, out);
-    const kept = matrixOf(memory, weights!);
-    const [q, k, v] = [query, key, value].map((x, i) => remember(memory, x, [call.q, call.k, call.v][i]!, [call.q, call.k, call.v][i]!.shape)) as [Data, Data, Data];
-    const lists = graph instanceof Graph ? graph : { indptr: Int32Array.from(graph.indptr), indices: Int32Array.from(graph.indices) };
-    const bias = call.bias === null ? {} : { bias: remember(memory, given.bias, call.bias, call.edges) as Data };
-    const options: GraphAttentionOptions = { scale: call.scale, ...bias };
-    const pullback = (gradient: Data): GraphAttentionGradients => memory.run(() =>
-      backward(memory, prepare(memory, q, k, v, lists, options), check.floats(memory, kept, "weights"), cotangent(memory, gradient, output.shape)));
-    return { output, pullback };
+    if (gradient !== undefined) return backward(memory, call, weights!, gradient);
+    const [output, kept] = [matrixOf(memory, out), matrixOf(memory, weights!)];
+    const [q, k, v] = ([[query, call.q], [key, call.k], [value, call.v]] as const).map(([x, block]) => remember(memory, x, block, block.shape));
+    const lists = rememberGraph(memory, graph, call);
+    const { edgeBias } = check.options(options, OPTIONS, NAME);
+    const again = { scale: call.scale, ...(call.bias === null ? {} : { edgeBias: remember(memory, edgeBias, call.bias, call.edges) }) };
+    return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, lists, q, k, v, again), check.floats(memory, kept, "weights"), later)) };
   });
 }
 
-function backward(memory: Memory, whole: Call, allWeights: Block, g: Block): GraphAttentionGradients {
+function backward(memory: Memory, whole: Call, allWeights: Block, gradient: unknown): GraphAttentionGradients {
+  const g = cotangent(memory, gradient, [...whole.q.shape.slice(0, -1), tail(whole.v, 1)]);
   const fewer = withoutHidden(memory, whole);
   const call = fewer?.call ?? whole;
   const { q, k, v, start, index, scale, edges } = call;
@@ -237,122 +254,6 @@ function backward(memory: Memory, whole: Call, allWeights: Block, g: Block): Gra
     memory.must("graph_attend_vjp", q, k, v, g, dq, dk, dv, start, index, weights, dbias, scale);
   }
   const gradients: GraphAttentionGradients = { query: matrixOf(memory, dq), key: matrixOf(memory, dk), value: matrixOf(memory, dv) };
-  if (whole.bias !== null) gradients.bias = matrixOf(memory, fewer === null ? dbias : spread(memory, dbias, fewer.kept, whole.edges));
+  if (whole.bias !== null) gradients.edgeBias = matrixOf(memory, fewer === null ? dbias : spread(memory, dbias, fewer.kept, whole.edges));
   return gradients;
-}
-
-export interface GatParameters {
-  /** (H, D, E), or (D, E) for one head. */
-  w: Data;
-  /** (H, E). */
-  aQuery: Data;
-  aKey: Data;
-  /** Of the features of edges: (H, e, E) and (H, E). */
-  wE?: Data;
-  aEdge?: Data;
-  /** (H·E,), or (E,) where heads are averaged. */
-  bias?: Data;
-}
-
-/** Parameters by their names, in either spelling. */
-export function named<K extends string>(memory: Memory, given: unknown, names: readonly K[], needed: readonly K[]): { [name in K]?: Block } {
-  if (typeof given !== "object" || given === null || Array.isArray(given) || given instanceof Tensor) {
-    throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, { expected: "a mapping", actual: given });
-  }
-  const all = check.options(given, names, "parameters");
-  const missing = needed.find((name) => all[name] === undefined);
-  if (missing !== undefined) throw invalid("parameters", `${check.snake(missing)} is missing`, { expected: names });
-  const out: { [name in K]?: Block } = {};
-  for (const name of names) if (all[name] !== undefined) out[name] = check.floats(memory, all[name], check.snake(name));
-  return out;
-}
-
-/** What a layer of graph attention adds and joins at its end. */
-export function finishHeads(memory: Memory, out: Block, heads: number, concat: boolean, bias: Block | undefined): Block {
-  const width = tail(out, 1) / heads;
-  const rows = out.size / tail(out, 1);
-  let y = out;
-  if (!concat && heads > 1) {
-    y = unbroadcast(memory, memory.view(out, [rows, heads, width]), [rows, 1, width]);
-    for (let i = 0; i < y.size; i++) memory.f32[(y.data >> 2) + i]! /= heads;
-  }
-  const columns = concat ? heads * width : width;
-  if (bias !== undefined) {
-    check.checkShape(bias, "bias", [columns]);
-    memory.must("accumulate", memory.view(bias, [rows, columns], [0, 1]), memory.view(y, [rows, columns]));
-  }
-  return memory.view(y, [...out.shape.slice(0, -1), columns]);
-}
-
-/** Weights, score vectors and head count, checked against the width of the nodes. */
-export function gatShapes(memory: Memory, p: { [name: string]: Block | undefined }, matrices: readonly string[], vectors: readonly string[], dim: number): { heads: number; width: number } {
-  for (const name of matrices) {
-    const w = check.checkAxes(p[name]!, check.snake(name), 2, 3);
-    if (w.shape.length === 2) p[name] = memory.view(w, [1, ...w.shape]);
-  }
-  for (const name of vectors) {
-    const a = check.checkAxes(p[name]!, check.snake(name), 1, 2);
-    if (a.shape.length === 1) p[name] = memory.view(a, [1, ...a.shape]);
-  }
-  const first = p[matrices[0]!]!;
-  const [heads, , width] = first.shape as [number, number, number];
-  check.checkLength(first, check.snake(matrices[0]!), 1, dim, "the width of the nodes");
-  for (const name of matrices.slice(1)) check.checkShape(p[name]!, check.snake(name), name === "wE" ? [heads, p[name]!.shape[1]!, width] : [heads, dim, width]);
-  for (const name of vectors) check.checkShape(p[name]!, check.snake(name), [heads, width]);
-  return { heads, width };
-}
-
-export interface GatLayerOptions {
-  /** Join the heads (the default), else average them. */
-  concat?: boolean;
-  /** Slope of the LeakyReLU below zero, 0.2 by default. */
-  negativeSlope?: number;
-  /** Features of the edges, (K, e). */
-  edgeFeatures?: Data | null;
-  /** Also return the weights, (K, H), in CSR order. */
-  needWeights?: boolean;
-}
-
-/** Score of each edge before LeakyReLU from its features: features · (w_e a_edge). */
-export function edgeScores(memory: Memory, features: Block, wE: Block, aEdge: Block): Block {
-  const [heads, width] = [wE.shape[0]!, wE.shape[2]!];
-  check.checkLength(features, "edge_features", -1, wE.shape[1]!, "the rows of w_e");
-  const factor = memory.room([heads, wE.shape[1]!, 1]);
-  memory.must("matmul", wE, memory.view(aEdge, [heads, width, 1]), factor, 0);
-  const rows = features.size / tail(features, 1);
-  const out = memory.room([rows, heads]);
-  memory.must("matmul", memory.view(features, [rows, tail(features, 1)]), memory.view(factor, [heads, wE.shape[1]!]), out, 2);
-  return out;
-}
-
-/** A whole layer over a graph in one kernel. */
-export function gatLayer(memory: Memory, x: Data, graph: Csr | Graph, parameters: GatParameters, given?: GatLayerOptions): Matrix | Attended {
-  return memory.run(() => {
-    const o = check.options(given, ["concat", "negativeSlope", "edgeFeatures", "needWeights"], "gat_layer");
-    const concat = o.concat === undefined || check.flag(o.concat, "concat");
-    const slope = o.negativeSlope === undefined ? 0.2 : check.number(o.negativeSlope, "negative_slope", { least: 0 });
-    const needWeights = o.needWeights !== undefined && check.flag(o.needWeights, "need_weights");
-    const nodes = check.checkAxes(check.floats(memory, x, "x"), "x", 2, 2);
-    check.checkFilled(nodes, "x");
-    const withEdges = o.edgeFeatures !== undefined;
-    const p = named(memory, parameters, ["w", "aQuery", "aKey", "wE", "aEdge", "bias"], withEdges ? ["w", "aQuery", "aKey", "wE", "aEdge"] : ["w", "aQuery", "aKey"]);
-    const { heads, width } = gatShapes(memory, p, withEdges ? ["w", "wE"] : ["w"], withEdges ? ["aQuery", "aKey", "aEdge"] : ["aQuery", "aKey"], tail(nodes, 1));
-    const { start, index } = listsOf(memory, graph, nodes.shape[0]!);
-    check.checkLength(start, "indptr", 0, nodes.shape[0]! + 1, "one row per node, and the end");
-    let added: Block | null = null;
-    if (withEdges) {
-      const features = check.checkAxes(check.floats(memory, o.edgeFeatures, "edge_features"), "edge_features", 2, 2);
-      check.checkLength(features, "edge_features", 0, index.size, "one row per edge");
-      if (index.size > 0) added = edgeScores(memory, features, p.wE!, p.aEdge!);
-    }
-    const n = nodes.shape[0]!;
-    const out = memory.zeros([n, heads, width]);
-    const hidden = memory.room([n, heads * width]);
-    const weights = needWeights ? memory.room([index.size, heads]) : null;
-    if (index.size > 0 && !memory.must("gat", nodes, p.w!, p.aQuery!, p.aKey!, start, index, added, hidden, out, weights, slope) && isFinite(memory, nodes, p.w!)) {
-      throw overflow("gat_layer");
-    }
-    const output = matrixOf(memory, finishHeads(memory, memory.view(out, [n, heads * width]), heads, concat, p.bias));
-    return weights === null ? output : { output, weights: matrixOf(memory, weights) };
-  });
 }

@@ -1,9 +1,9 @@
 import { invalid } from "../errors.js";
-import { attend, attendPullback, cotangent, fitMask, isFinite, leadOf, matrixOf, mix, remember, tail, unbroadcast, type Result, type Rows } from "./core.js";
+import { attend, attendPullback, cotangent, fitMask, isFinite, leadOf, matrixOf, mix, optionsAndGradient, remember, tail, unbroadcast, type Result, type Rows } from "./core.js";
 import { rowMajor, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
-import type { Attended, Data, Mask, Matrix, Vjp } from "./types.js";
+import type { Attended, Data, Mask, Output, Vjp } from "./types.js";
 
 /** y = x · w + b: w_q (D, D), w_k (Dk, D), w_v (Dv, D), w_o (D, D), biases (D,). */
 export interface MultiHeadParameters<T = Data> {
@@ -261,7 +261,7 @@ function foldedWithWeights(memory: Memory, { x: { q, k, v }, p, heads }: Call): 
 
 const outer = ({ lead, single, x }: Call, ...last: readonly number[]): number[] => (single ? [...lead, ...last] : [...lead, tail(x.q, 2), ...last]);
 
-export function multiHead(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given: MultiHeadOptions): Matrix | Attended {
+export function multiHead(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given: MultiHeadOptions): Output | Attended {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, parameters, given);
     const few = folds(call);
@@ -277,25 +277,25 @@ export function multiHead(memory: Memory, query: Data, key: Data, value: Data, p
 }
 
 export interface MultiHeadGradients {
-  query: Matrix;
-  key: Matrix;
-  value: Matrix;
-  parameters: MultiHeadParameters<Matrix>;
+  query: Output;
+  key: Output;
+  value: Output;
+  parameters: MultiHeadParameters<Output>;
 }
 
-export function multiHeadVjp(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given: MultiHeadOptions): Vjp<Matrix, MultiHeadGradients> {
+export function multiHeadVjp(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given?: unknown, g?: unknown): Vjp<Output, MultiHeadGradients> | MultiHeadGradients {
+  const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
-    const call = prepare(memory, query, key, value, parameters, { ...given, needWeights: false });
+    const call = prepare(memory, query, key, value, parameters, options);
+    if (gradient !== undefined) return backward(memory, call, gradient);
     const { out } = forward(memory, call, {});
     const output = matrixOf(memory, out, outer(call, tail(out, 1)));
     const inputs = [query, key, value].map((x, i) => remember(memory, x, [call.x.q, call.x.k, call.x.v][i]!, call.shapes[i]!));
     const all = check.options(parameters, [...WEIGHTS, ...BIASES], "parameters");
     const kept = Object.fromEntries(Object.entries(all).map(([name, x]) => [name, remember(memory, x, call.p[name as Name]!, call.p[name as Name]!.shape)]));
     const masks = call.mask === null ? {} : { attnMask: remember(memory, null, call.mask, call.mask.shape) };
-    const options = { numHeads: given.numHeads, ...masks };
-    const pullback = (gradient: Data): MultiHeadGradients => memory.run(() =>
-      backward(memory, prepare(memory, inputs[0], inputs[1], inputs[2], kept, options), gradient, output.shape));
-    return { output, pullback };
+    const again = { numHeads: call.heads, ...masks };
+    return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, inputs[0], inputs[1], inputs[2], kept, again), later)) };
   });
 }
 
@@ -311,13 +311,13 @@ function linearPullback(memory: Memory, x: Block, w: Block, g: Block, biased: bo
   return { x: gx, w: gw, b: biased ? memory.view(unbroadcast(memory, flatG, [1, tail(g, 1)]), [tail(g, 1)]) : null };
 }
 
-function backward(memory: Memory, call: Call, gradient: Data, shape: readonly number[]): MultiHeadGradients {
+function backward(memory: Memory, call: Call, gradient: unknown): MultiHeadGradients {
   const { p, x, heads } = call;
   const { rows, result, mixed } = forward(memory, call, { stats: true });
-  const g = cotangent(memory, gradient, shape);
+  const g = cotangent(memory, gradient, outer(call, p.wO.shape[1]!));
   const last = linearPullback(memory, mixed, p.wO, memory.view(g, [...mixed.shape.slice(0, -1), p.wO.shape[1]!]), p.bO !== undefined);
   const inner = attendPullback(memory, rows, result, splitHeads(memory, memory.view(last.x, mixed.shape), heads));
-  const parameters: Partial<Record<Name, Matrix>> = {};
+  const parameters: Partial<Record<Name, Output>> = {};
   const inputs = (["q", "k", "v"] as const).map((name, i) => {
     const own = memory.zeros([...x[name].shape.slice(0, -1), p[WEIGHTS[i]!].shape[1]!]);
     const split = splitHeads(memory, own, heads);
@@ -329,5 +329,5 @@ function backward(memory: Memory, call: Call, gradient: Data, shape: readonly nu
   });
   parameters.wO = matrixOf(memory, last.w);
   if (last.b !== null) parameters.bO = matrixOf(memory, last.b);
-  return { query: inputs[0]!, key: inputs[1]!, value: inputs[2]!, parameters: parameters as MultiHeadParameters<Matrix> };
+  return { query: inputs[0]!, key: inputs[1]!, value: inputs[2]!, parameters: parameters as MultiHeadParameters<Output> };
 }

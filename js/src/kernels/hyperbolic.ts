@@ -2,7 +2,7 @@ import { AttentionError } from "../errors.js";
 import { fitMask, isFinite, leadOf, matrixOf, tail } from "./core.js";
 import { sizeOf, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
-import type { Attended, Data, Mask, Matrix } from "./types.js";
+import type { Attended, Data, Mask, Output } from "./types.js";
 
 export interface HyperbolicOptions {
   /** Of the ball, below zero; -1 by default. */
@@ -37,7 +37,7 @@ export function refuseNonFinite(memory: Memory, blocks: readonly (readonly [Bloc
 }
 
 /** Weights softmax(-distance / temperature) in the Poincaré ball, values averaged by the gyromidpoint. */
-export function hyperbolic(memory: Memory, query: Data, keys: Data, values: Data, given?: HyperbolicOptions): Matrix | Attended {
+export function hyperbolic(memory: Memory, query: Data, keys: Data, values: Data, given?: HyperbolicOptions): Output | Attended {
   return memory.run(() => {
     const o = check.options(given, ["curvature", "temperature", "attnMask", "needWeights"], NAME);
     const c = o.curvature === undefined ? 1 : -check.number(o.curvature, "curvature", { below: 0 });

@@ -5,29 +5,31 @@
 import { invalid } from "../errors.js";
 import * as attention from "./attention.js";
 import * as basic from "./basic.js";
-import { gat, type GatOptions, type GatV2Parameters } from "./gat.js";
+import { gat, type GatOptions } from "./gat.js";
+import { gatGraph, gatGraphVjp, type GatGradients, type GatGraphOptions } from "./gat-graph.js";
+import type { GatParameters, GatV2Parameters } from "./gat-parameters.js";
 import * as graphs from "./graph.js";
 import * as heads from "./heads.js";
 import { hyperbolic, type HyperbolicOptions } from "./hyperbolic.js";
 import { localGlobal, type LocalGlobalOptions } from "./local.js";
 import { Memory } from "./memory.js";
-import { instantiate, type Backend } from "./module.js";
+import { VARIANTS, instantiate, type Backend, type Build } from "./module.js";
 import * as check from "./operands.js";
 import { quantized, type QuantizedKeys } from "./quantized.js";
 import { rotary, type RotaryOptions } from "./rotary.js";
 import { Tensor as ResidentTensor, type DType } from "./tensor.js";
-import type { Attended, Data, Mask, Matrix, Vjp } from "./types.js";
+import type { Attended, Data, Mask, Matrix, Output, Vjp } from "./types.js";
 
 export { AttentionError, type ErrorCode, type ErrorDetails } from "../errors.js";
 export { UnsupportedError } from "./module.js";
-export type { Backend } from "./module.js";
+export type { Backend, Build } from "./module.js";
 export type { AttentionGradients, AttentionOptions } from "./attention.js";
 export type { MatmulOptions, SoftmaxOptions } from "./basic.js";
-export type { Csr, GatLayerOptions, GatParameters, Graph, GraphAttentionGradients, GraphAttentionOptions } from "./graph.js";
+export type { Csr, Graph, GraphAttentionGradients, GraphAttentionOptions } from "./graph.js";
 export type { MultiHeadGradients, MultiHeadOptions, MultiHeadParameters } from "./heads.js";
-export type { GatOptions, GatV2Parameters, HyperbolicOptions, LocalGlobalOptions, QuantizedKeys, RotaryOptions };
+export type { GatGradients, GatGraphOptions, GatOptions, GatParameters, GatV2Parameters, HyperbolicOptions, LocalGlobalOptions, QuantizedKeys, RotaryOptions };
 export type { Tensor } from "./tensor.js";
-export type { Attended, Data, DType, Mask, Matrix, Vjp };
+export type { Attended, Data, DType, Mask, Matrix, Output, Vjp };
 
 export interface LoadOptions {
   /** The build to take; by default the fastest that this engine runs. */
@@ -42,9 +44,20 @@ export interface TensorOptions {
 /** With the extra outputs that were asked for. */
 type WithWeights = { returnWeights: true } | { needWeights: true };
 
-/** What `load` gives. Every function works at once, in the memory of this one module, and never changes its arguments. */
+type Neighbors = graphs.Csr | graphs.Graph;
+type Heads = heads.MultiHeadParameters;
+type Gat = GatParameters | GatV2Parameters;
+
+/**
+ * What `load` gives. Every function works at once, in the memory of this one module, and never changes its arguments.
+ *
+ * A `…Vjp` takes the arguments of its function and the gradient of the output, and gives the gradients of the arguments by
+ * name; without that gradient it gives the output and a `pullback` to call with one.
+ */
 export interface Kernels {
   readonly backend: Backend;
+  /** The build that this engine runs: with relaxed SIMD or without. */
+  readonly variant: Build;
   /** Bytes of the module's memory, and of the tensors in it. */
   memory(): { size: number; tensors: number };
   /** Copies data into the module's memory once, to be used in many calls. */
@@ -52,50 +65,58 @@ export interface Kernels {
 
   /** softmax(scale · q·kᵀ) v: query (..., M, D) or (D,), key (..., N, D), value (..., N, E). */
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { out: ResidentTensor; returnWeights?: false; needWeights?: false; returnLse?: false }): ResidentTensor;
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights & { returnLse: true }): Attended & { lse: Matrix };
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights & { returnLse: true }): Attended & { lse: Output };
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights): Attended;
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { returnLse: true }): { output: Matrix; lse: Matrix };
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Matrix;
-  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Vjp<Matrix, attention.AttentionGradients>;
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { returnLse: true }): { output: Output; lse: Output };
+  scaledDotProductAttention(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Output;
+  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, gradient: Data): attention.AttentionGradients;
+  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options: attention.AttentionOptions | null | undefined, gradient: Data): attention.AttentionGradients;
+  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Vjp<Output, attention.AttentionGradients>;
 
   /** Project, attend in H subspaces side by side, join, project. */
-  multiHeadAttention(query: Data, key: Data, value: Data, parameters: heads.MultiHeadParameters, options: heads.MultiHeadOptions & { needWeights: true }): Attended;
-  multiHeadAttention(query: Data, key: Data, value: Data, parameters: heads.MultiHeadParameters, options: heads.MultiHeadOptions): Matrix;
-  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: heads.MultiHeadParameters, options: heads.MultiHeadOptions): Vjp<Matrix, heads.MultiHeadGradients>;
+  multiHeadAttention(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions & { needWeights: true }): Attended;
+  multiHeadAttention(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions): Output;
+  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions, gradient: Data): heads.MultiHeadGradients;
+  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions): Vjp<Output, heads.MultiHeadGradients>;
 
   /** Neighbour lists, checked and copied into the module's memory once; edges may point to `targets` nodes. */
   graph(graph: graphs.Csr, options?: { targets?: number }): graphs.Graph;
   /** Every node over its own neighbours: query (M, D) or (M, H, D), key (V, ...), value (V, ...). */
-  graphAttention(query: Data, key: Data, value: Data, graph: graphs.Csr | graphs.Graph, options: graphs.GraphAttentionOptions & { needWeights: true }): Attended;
-  graphAttention(query: Data, key: Data, value: Data, graph: graphs.Csr | graphs.Graph, options?: graphs.GraphAttentionOptions): Matrix;
-  graphAttentionVjp(query: Data, key: Data, value: Data, graph: graphs.Csr | graphs.Graph, options?: graphs.GraphAttentionOptions): Vjp<Matrix, graphs.GraphAttentionGradients>;
+  graphAttention(graph: Neighbors, query: Data, key: Data, value: Data, options: graphs.GraphAttentionOptions & { needWeights: true }): Attended;
+  graphAttention(graph: Neighbors, query: Data, key: Data, value: Data, options?: graphs.GraphAttentionOptions): Output;
+  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, gradient: Data): graphs.GraphAttentionGradients;
+  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, options: graphs.GraphAttentionOptions | null | undefined, gradient: Data): graphs.GraphAttentionGradients;
+  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, options?: graphs.GraphAttentionOptions): Vjp<Output, graphs.GraphAttentionGradients>;
 
-  /** Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; a key is also its value. */
-  gatAttention(query: Data, key: Data, parameters: graphs.GatParameters | GatV2Parameters, options: GatOptions & { needWeights: true }): Attended;
-  gatAttention(query: Data, key: Data, parameters: graphs.GatParameters | GatV2Parameters, options?: GatOptions): Matrix;
-  /** A whole GAT layer over a graph, x (V, D), in one kernel. */
-  gatLayer(x: Data, graph: graphs.Csr | graphs.Graph, parameters: graphs.GatParameters, options: graphs.GatLayerOptions & { needWeights: true }): Attended;
-  gatLayer(x: Data, graph: graphs.Csr | graphs.Graph, parameters: graphs.GatParameters, options?: graphs.GatLayerOptions): Matrix;
+  /** Graph attention (GAT, GATv2) of the nodes of a graph, x (V, D), over their neighbours. */
+  gatAttention(graph: Neighbors, x: Data, parameters: Gat, options: GatGraphOptions & { needWeights: true }): Attended;
+  gatAttention(graph: Neighbors, x: Data, parameters: Gat, options?: GatGraphOptions): Output;
+  /** The same of queries over all keys; a key is also its value. */
+  gatAttention(query: Data, key: Data, parameters: Gat, options: GatOptions & { needWeights: true }): Attended;
+  gatAttention(query: Data, key: Data, parameters: Gat, options?: GatOptions): Output;
+  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, gradient: Data): GatGradients<P>;
+  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, options: GatGraphOptions | null | undefined, gradient: Data): GatGradients<P>;
+  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, options?: GatGraphOptions): Vjp<Output, GatGradients<P>>;
 
   /** Attention in the Poincaré ball: weights softmax(-distance / temperature), values averaged by the gyromidpoint. */
   hyperbolicAttention(query: Data, keys: Data, values: Data, options: HyperbolicOptions & { needWeights: true }): Attended;
-  hyperbolicAttention(query: Data, keys: Data, values: Data, options?: HyperbolicOptions): Matrix;
+  hyperbolicAttention(query: Data, keys: Data, values: Data, options?: HyperbolicOptions): Output;
   /** Dot-product attention over a window of keys around each row's position, and a few global ones. */
   localGlobalAttention(query: Data, keys: Data, values: Data, options: LocalGlobalOptions & { needWeights: true }): Attended;
-  localGlobalAttention(query: Data, keys: Data, values: Data, options?: LocalGlobalOptions): Matrix;
+  localGlobalAttention(query: Data, keys: Data, values: Data, options?: LocalGlobalOptions): Output;
   /** softmax(query · keysᵀ / √D) · values with keys that stay int8. */
-  quantizedAttention(query: Data, keysQ8: QuantizedKeys, values: Data): Matrix;
+  quantizedAttention(query: Data, keysQ8: QuantizedKeys, values: Data): Output;
   /** Rotary position encoding for real-valued positions, broadcastable to x.shape without its last axis. */
-  rotary(x: Data, positions: Data | number, options?: RotaryOptions): Matrix;
+  rotary(x: Data, positions: Data | number, options?: RotaryOptions): Output;
 
   /** exp(x) / Σ exp(x) along an axis; a line of nothing but -Infinity gives zeros. */
   softmax(x: Data, options: basic.SoftmaxOptions & { out: ResidentTensor }): ResidentTensor;
-  softmax(x: Data, options?: basic.SoftmaxOptions): Matrix;
+  softmax(x: Data, options?: basic.SoftmaxOptions): Output;
   /** Softmax within each row of a CSR list: scores (K,) or (K, H), row starts (V+1,). */
-  segmentSoftmax(scores: Data, indptr: Data): Matrix;
+  segmentSoftmax(scores: Data, indptr: Data): Output;
   /** Products of matrices as in NumPy: a (..., M, K), b (..., K, N); leading axes broadcast. */
   matmul(a: Data, b: Data, options: basic.MatmulOptions & { out: ResidentTensor }): ResidentTensor;
-  matmul(a: Data, b: Data, options?: basic.MatmulOptions): Matrix;
+  matmul(a: Data, b: Data, options?: basic.MatmulOptions): Output;
 }
 
 const DTYPES = ["float32", "bool", "int32", "int8"] as const;
@@ -117,6 +138,11 @@ function tensor(memory: Memory, data: unknown, shape: unknown, given: unknown): 
   });
 }
 
+/** Over a graph, or of queries over keys. */
+function gatAttention(memory: Memory, first: Neighbors | Data, second: Data, parameters: Gat, given?: GatGraphOptions & GatOptions): Output | Attended {
+  return graphs.isGraph(first) ? gatGraph(memory, first, second, parameters, given) : gat(memory, first, second, parameters, given);
+}
+
 /** Start the kernels: chooses the build for this engine and compiles it, once per page. */
 export async function load(options: LoadOptions = {}): Promise<Kernels> {
   const { backend: wanted } = check.options(options, ["backend"], "load");
@@ -126,6 +152,7 @@ export async function load(options: LoadOptions = {}): Promise<Kernels> {
   const bind = <A extends unknown[], R>(work: (memory: Memory, ...args: A) => R) => (...args: A): never => work(memory, ...args) as never;
   return {
     backend,
+    variant: VARIANTS[backend],
     memory: () => ({ size: memory.size, tensors: memory.used }),
     tensor: (data, shape, given) => tensor(memory, data, shape, given),
     scaledDotProductAttention: bind(attention.sdpa),
@@ -138,8 +165,8 @@ export async function load(options: LoadOptions = {}): Promise<Kernels> {
     }),
     graphAttention: bind(graphs.graphAttention),
     graphAttentionVjp: bind(graphs.graphAttentionVjp),
-    gatAttention: bind(gat),
-    gatLayer: bind(graphs.gatLayer),
+    gatAttention: bind(gatAttention),
+    gatAttentionVjp: bind(gatGraphVjp),
     hyperbolicAttention: bind(hyperbolic),
     localGlobalAttention: bind(localGlobal),
     quantizedAttention: bind(quantized),

@@ -3,7 +3,7 @@ import { attend, fitMask, leadOf, matrixOf, overflow, tail } from "./core.js";
 import { offsets, refuseNonFinite } from "./hyperbolic.js";
 import { sizeOf, type Memory } from "./memory.js";
 import * as check from "./operands.js";
-import type { Attended, Data, Mask, Matrix } from "./types.js";
+import type { Attended, Data, Mask, Output } from "./types.js";
 
 export interface LocalGlobalOptions {
   /** Largest |i - j| that query i sees, 16 by default; null sees all. */
@@ -42,7 +42,7 @@ function globalNodes(given: unknown, keys: number): number[] {
 }
 
 /** Dot-product attention of each row over a window of keys around its position and a few global ones. */
-export function localGlobal(memory: Memory, query: Data, keys: Data, values: Data, given?: LocalGlobalOptions): Matrix | Attended {
+export function localGlobal(memory: Memory, query: Data, keys: Data, values: Data, given?: LocalGlobalOptions): Output | Attended {
   return memory.run(() => {
     const o = check.options(given, ["window", "globalNodes", "temperature", "scale", "attnMask", "needWeights"], NAME);
     const window = given?.window === null ? null : o.window === undefined ? 16 : check.whole(o.window, "window", 0);

@@ -4,6 +4,10 @@ import { AttentionError, invalid, reason } from "../errors.js";
 export const BACKENDS = ["wasm-relaxed-simd", "wasm-simd128"] as const;
 export type Backend = (typeof BACKENDS)[number];
 
+/** The builds by the instructions that they use. */
+export const VARIANTS = { "wasm-relaxed-simd": "relaxed", "wasm-simd128": "simd128" } as const;
+export type Build = (typeof VARIANTS)[Backend];
+
 /** Nothing here can run the kernels. */
 export class UnsupportedError extends AttentionError {
   static override readonly name = "UnsupportedError";

@@ -90,6 +90,10 @@ function fillNested(memory: Memory, block: Block, x: Row, axis: number, offset: 
   return offset;
 }
 
+/** Whether it is meant as data rather than as options. */
+export const isData = (x: unknown): boolean =>
+  x instanceof Tensor || isNumbers(x) || Array.isArray(x) || (typeof x === "object" && x !== null && "data" in x && "shape" in x);
+
 /** What a caller gave, by its shape, before it is copied. */
 export interface Given {
   shape: number[];

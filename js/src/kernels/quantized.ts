@@ -3,7 +3,7 @@ import { isFinite, leadOf, matrixOf, overflow, tail } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
-import type { Data, Matrix } from "./types.js";
+import type { Data, Output } from "./types.js";
 
 /** Keys as whole-number codes, x ≈ (codes - zeroPoint) · scale: what the Python library's `Quantizer` makes. */
 export interface QuantizedKeys {
@@ -36,7 +36,7 @@ function codesOf(memory: Memory, x: unknown, name: string): Block {
 }
 
 /** softmax(query · keysᵀ / √D) · values, with keys that are read as int8 and never decoded as a matrix. */
-export function quantized(memory: Memory, query: Data, keysQ8: QuantizedKeys, values: Data, given?: Record<string, never>): Matrix {
+export function quantized(memory: Memory, query: Data, keysQ8: QuantizedKeys, values: Data, given?: Record<string, never>): Output {
   return memory.run(() => {
     check.options(given, [], NAME);
     if (typeof keysQ8 !== "object" || keysQ8 === null || !("codes" in keysQ8) || !("scale" in keysQ8)) {

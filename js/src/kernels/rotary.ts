@@ -2,7 +2,7 @@ import { matrixOf, tail } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
-import type { Data, Matrix } from "./types.js";
+import type { Data, Output } from "./types.js";
 
 export interface RotaryOptions {
   /** Ratio of the slowest to the fastest rotation, 10000 by default. */
@@ -12,7 +12,7 @@ export interface RotaryOptions {
 }
 
 /** Turns pairs of coordinates by position · base^(-2i/D). */
-export function rotary(memory: Memory, x: Data, positions: Data | number, given?: RotaryOptions): Matrix {
+export function rotary(memory: Memory, x: Data, positions: Data | number, given?: RotaryOptions): Output {
   return memory.run(() => {
     const o = check.options(given, ["base", "interleaved"], "rotary");
     const a = check.checkAxes(check.floats(memory, x, "x"), "x", 1);

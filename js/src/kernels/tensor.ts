@@ -33,6 +33,11 @@ export class Tensor {
     return tensor.#block;
   }
 
+  /** Itself: what a call with `out` returns is read like any other result. */
+  get output(): this {
+    return this;
+  }
+
   /** A copy of its numbers. */
   read(): { data: Float32Array | Int32Array | Int8Array | Uint8Array; shape: number[] } {
     const memory = this.#memory;

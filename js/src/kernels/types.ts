@@ -1,9 +1,14 @@
 import type { Tensor } from "./tensor.js";
 
-/** Numbers with a shape, row by row: what every function returns, always in fresh memory. */
+/** Numbers with a shape, row by row. */
 export interface Matrix {
   data: Float32Array;
   shape: number[];
+}
+
+/** What every function returns, always in fresh memory; `output` is the matrix itself, so that `const { output } = …` always holds. */
+export interface Output extends Matrix {
+  readonly output: Output;
 }
 
 type Nested<T> = readonly T[] | readonly Nested<T>[];
@@ -19,9 +24,9 @@ export type Data = Typed | Nested<number> | Nested<Float32Array> | Nested<Float6
 export type Mask = Data | Nested<boolean> | { data: ArrayLike<boolean>; shape: readonly number[] };
 
 /** What attention gives besides its output. */
-export interface Attended<Output = Matrix> {
-  output: Output;
-  weights: Matrix;
+export interface Attended<O = Output> {
+  output: O;
+  weights: Output;
 }
 
 /** An output, and what turns its gradient into those of the arguments; it can be called again. */
