@@ -1,5 +1,6 @@
 """Which mechanism is recommended for which kind of graph."""
 
+import functools
 import json
 
 import numpy as np
@@ -116,10 +117,12 @@ def test_a_wrong_width_is_refused(dim):
         ga.recommend(tree(7), dim=dim)
 
 
-def test_measuring_decides_by_held_out_links():
+def test_measuring_decides_by_held_out_links(monkeypatch):
+    few = {"mechanisms": ["scaled_dot_product", "edge_featured"], "seeds": 3, "epochs": 4}
+    monkeypatch.setattr(ga.evaluation, "evaluate", functools.partial(ga.evaluate, **few))
     seen = []
     found = ga.recommend(ring(30, reach=2), dim=8, measure=True, on_progress=lambda *at: seen.append(at))
-    assert found.key in ga.list_mechanisms()
+    assert found.key in few["mechanisms"]
     assert found.reasons[0] == "30 nodes, 60 edges, undirected; held-out links, 3 seeds"
     assert found.reasons[-1].startswith(f"{found.key} reaches roc_auc 0.")
     assert any("baseline" in reason for reason in found.reasons)
