@@ -436,6 +436,7 @@ ELSEWHERE = {
     **dict.fromkeys(("load", "recommend", "vjp"), "ga.load, ga.recommend, ga.vjp"),
     **dict.fromkeys(("Attention", "Gradients", "GraphMetadata", "NeighborGraph", "Recommendation"), "types"),
     "errors": "AttentionError's code",
+    **dict.fromkeys(("get_num_threads", "set_num_threads"), "one thread here: connect({ workers }) makes more"),
     "read_embeddings": "takes a path: a matrix is data, and the command line takes files",
     "interop": "other Python libraries",
     "testing": "checks for those who extend the Python library",

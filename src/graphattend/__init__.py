@@ -22,7 +22,7 @@ from .errors import (
 )
 from .mechanisms import REGISTRY as _REGISTRY
 from .mechanisms import create, from_config, list_mechanisms
-from .simd import backend_info, use_backend
+from .simd import backend_info, get_num_threads, set_num_threads, use_backend
 
 if TYPE_CHECKING:
     from . import (
@@ -90,7 +90,9 @@ __all__ = [
     "create",
     "errors",
     "from_config",
+    "get_num_threads",
     "list_mechanisms",
+    "set_num_threads",
     "simd",
     "use_backend",
     "vjp",

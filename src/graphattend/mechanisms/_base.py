@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import simd
 from .._float64_fallback import steady, steady_gradients
 from .._validate import as_floats
 from .._vjp import unbroadcast
@@ -107,6 +108,7 @@ class Attention(Mechanism):
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
+        threads: int | None = None,
     ) -> Any:
         """Attend from each query to the keys and mix their values.
 
@@ -120,6 +122,7 @@ class Attention(Mechanism):
             need_weights: Also return the weights.
             training: Whether dropout is on; then `rng` is needed.
             rng: Generator for the dropout.
+            threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
 
         Returns:
             Output (..., M, E), (E,) for a single query; or (output, weights).
@@ -127,6 +130,10 @@ class Attention(Mechanism):
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
         """
+        if threads is not None:
+            options = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
+            with simd.num_threads(threads):
+                return self.forward(query, keys, values, **options, training=training, rng=rng)
         if attn_mask is None and metadata is None and need_weights is False and training is False:
             if type(keys) is Prepared:
                 fast = self._fused_prepared(query, keys) if values is None and keys.attn is self else None
@@ -274,6 +281,7 @@ class Attention(Mechanism):
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
+        threads: int | None = None,
     ) -> Any:
         """Every node attends over its own neighbours, all nodes at once and in bounded memory.
 
@@ -285,12 +293,14 @@ class Attention(Mechanism):
             need_weights: Also return the weights, (K,) or (K, H) in CSR order.
             training: Whether dropout is on.
             rng: Generator for the dropout.
+            threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
 
         Returns:
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
         call = Call.checked(need_weights, training, rng)
-        out, weights, _ = self._attend_steady(graph, queries, keys, values, call)
+        with simd.num_threads(threads):
+            out, weights, _ = self._attend_steady(graph, queries, keys, values, call)
         return (out, weights) if need_weights else out
 
     def _attend(
@@ -334,6 +344,7 @@ class Attention(Mechanism):
         *,
         training: bool = False,
         rng: np.random.Generator | None = None,
+        threads: int | None = None,
     ) -> tuple[np.ndarray, Callable[..., Gradients]]:
         """`attend` with a pullback, for training over whole graphs.
 
@@ -344,11 +355,13 @@ class Attention(Mechanism):
             values: Values.
             training: Whether dropout is on.
             rng: Generator for the dropout.
+            threads: As for `attend`; the pullback uses one thread.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
             values) default to another input, their gradient is part of that input's and theirs is zero.
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
-        out, _, pullback = self._attend_steady(graph, queries, keys, values, call)
+        with simd.num_threads(threads):
+            out, _, pullback = self._attend_steady(graph, queries, keys, values, call)
         return out, pullback

@@ -15,6 +15,9 @@ import numpy as np
 
 from .. import _float64_fallback, _validate
 from . import backends, numpy_ops
+from .threads import get_num_threads as get_num_threads
+from .threads import num_threads as num_threads
+from .threads import set_num_threads as set_num_threads
 from .thresholds import MATMUL_IN_BLAS
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ Contradictory shapes raise ValueError; the validation before them should have re
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from .._vjp import unbroadcast
-from . import numpy_ops
+from . import numpy_ops, threads
 from .thresholds import MATMUL_IN_BLAS, MATMUL_MIN_WORK
 
 Array = np.ndarray
@@ -144,8 +145,33 @@ def attention(
         lengths = _int64(np.atleast_1d(lengths))
     lead = _lead(q, k, v, mask, lengths)
     out, stats = _empty((*lead, q.shape[-2], v.shape[-1]), q.dtype), _empty((*lead, q.shape[-2], 2), q.dtype)
-    finite = _k.attend(q, k, v, out, stats, scale, mask, bool(causal), lengths)
-    return None if finite is None else (out, stats, finite)
+    parts = _attention_parts(q, k, v, lead, mask is None and lengths is None, causal)
+    if len(parts) == 1:
+        finite = _k.attend(q, k, v, out, stats, scale, mask, bool(causal), lengths)
+        return None if finite is None else (out, stats, finite)
+    shared = not lead  # then the parts are rows of the queries, and all see the same keys
+
+    def attend(part: slice) -> bool | None:
+        own = None if mask is None else mask[part] if len(mask) > 1 else mask
+        seen = None if lengths is None else lengths[part] if len(lengths) > 1 else lengths
+        keys, values = (k, v) if shared else (k[part], v[part])
+        found: bool | None = _k.attend(q[part], keys, values, out[part], stats[part], scale, own, bool(causal), seen)
+        return found
+
+    done = threads.run(attend, parts)
+    return None if None in done else (out, stats, all(done))
+
+
+def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain: bool, causal: bool) -> list[slice]:
+    """Rows of the queries, or entries of the batch, one part per thread."""
+    if threads.get_num_threads() == 1:
+        return [slice(0, 1)]
+    work = math.prod(lead) * q.shape[-2] * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+    if not lead and not causal:
+        return threads.blocks(q.shape[-2], work)
+    if plain and lead and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        return threads.blocks(lead[0], work, align=1)
+    return [slice(0, 1)]
 
 
 def _lead(q: Array, k: Array, v: Array, mask: Array | None, lengths: Array | None) -> tuple[int, ...]:
@@ -246,8 +272,21 @@ def graph_attention(
     """
     out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
-    finite = _k.graph_attend(q, k, v, _int64(indptr), indices, bias, out, weights, scale)
-    return None if finite is None else (out, weights, finite)
+    starts = _int64(indptr)
+    parts = threads.blocks(starts, indices.shape[0] * (q[0].size + v[0].size) if len(q) and len(v) else 0)
+    if len(parts) == 1:
+        finite = _k.graph_attend(q, k, v, starts, indices, bias, out, weights, scale)
+        return None if finite is None else (out, weights, finite)
+
+    def attend(rows: slice) -> bool | None:
+        edges = slice(starts[rows.start], starts[rows.stop])
+        own = starts[rows.start : rows.stop + 1] - starts[rows.start]
+        some = [None if x is None else x[edges] for x in (bias, weights)]
+        found: bool | None = _k.graph_attend(q[rows], k, v, own, indices[edges], some[0], out[rows], some[1], scale)
+        return found
+
+    done = threads.run(attend, parts)
+    return None if None in done else (out, weights, all(done))
 
 
 def graph_attention_vjp(

@@ -1,0 +1,137 @@
+"""How many threads a kernel call may use.
+
+Rows are split into blocks that do not depend on each other, so the result has the same bits whatever the number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .._validate import as_int
+from ..errors import UnsupportedError
+
+T = TypeVar("T")
+
+#: WebAssembly has one thread; JavaScript's pool of workers takes the place of others there.
+MOST = 1 if sys.platform == "emscripten" else 256
+#: Blocks start at multiples of this, where the kernels' tiles of rows start too.
+ALIGN = 64
+#: Multiplications below which starting a thread costs more than it saves.
+MIN_WORK = 1 << 21
+
+_default = 1
+_here = threading.local()
+_pool: tuple[int, ThreadPoolExecutor] | None = None
+
+
+def checked(threads: Any) -> int:
+    """A number of threads that can be had here.
+
+    Raises:
+        InvalidConfigError: No whole number >= 1, or more than 256; UnsupportedError: more than one in WebAssembly.
+    """
+    n = as_int(threads, "threads", minimum=1, maximum=256)
+    if n > MOST:
+        raise UnsupportedError(
+            f"threads: expected 1 in WebAssembly, got {n} (from JavaScript: connect({{ workers }}))",
+            argument="threads",
+            expected=1,
+            actual=n,
+        )
+    return n
+
+
+def set_num_threads(threads: int) -> None:
+    """Set how many threads a call uses that does not say so itself.
+
+    Large products over many rows (`forward` of many queries, `attend` over a graph) are split; the result has the same
+    bits as with one thread. Gradients use one thread.
+
+    Args:
+        threads: 1 … 256.
+
+    Raises:
+        InvalidConfigError: Another number.
+        UnsupportedError: More than one in WebAssembly, which has no threads.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.set_num_threads(1)
+        >>> ga.get_num_threads()
+        1
+    """
+    global _default
+    _default = checked(threads)
+
+
+def get_num_threads() -> int:
+    """How many threads a call uses: what `set_num_threads` set, 1 at first; inside a call, its ``threads``.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.get_num_threads()
+        1
+    """
+    return getattr(_here, "count", None) or _default
+
+
+@contextlib.contextmanager
+def num_threads(threads: int | None) -> Iterator[None]:
+    """Use so many threads in this block, in this thread alone; None leaves the number as it is."""
+    if threads is None:
+        yield
+        return
+    before = getattr(_here, "count", None)
+    _here.count = checked(threads)
+    try:
+        yield
+    finally:
+        _here.count = before
+
+
+def blocks(weight: np.ndarray | int, work: float, align: int = ALIGN) -> list[slice]:
+    """Rows cut into one block per thread, of about equal weight.
+
+    Args:
+        weight: Number of rows, or the running sum of their weights, (M+1,), such as CSR row starts.
+        work: Multiplications in all; little work is not split.
+        align: Blocks start at multiples of this.
+
+    Returns:
+        Slices that cover the rows, in order.
+    """
+    rows = weight if isinstance(weight, int) else len(weight) - 1
+    count = min(get_num_threads(), max(int(work // MIN_WORK), 1), max(rows // align, 1))
+    if count == 1:
+        return [slice(0, rows)]
+    shares = np.linspace(0, rows if isinstance(weight, int) else float(weight[-1]), count + 1)[1:-1]
+    cuts = shares if isinstance(weight, int) else np.searchsorted(weight, shares)
+    edges = sorted({0, rows, *(min(round(float(c) / align) * align, rows) for c in cuts)})
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def run(work: Callable[[slice], T], parts: list[slice]) -> list[T]:
+    """The results of `work` for each part, the first in this thread."""
+    if len(parts) == 1:
+        return [work(parts[0])]
+    others = [_executor(len(parts) - 1).submit(work, part) for part in parts[1:]]
+    first = work(parts[0])
+    return [first, *(future.result() for future in others)]
+
+
+def _executor(size: int) -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None or _pool[0] < size:
+        _pool = (size, ThreadPoolExecutor(size, thread_name_prefix="graphattend"))
+    return _pool[1]
