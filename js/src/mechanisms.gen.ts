@@ -1562,7 +1562,7 @@ export interface Functions {
   analyze(graph: GraphData, options?: {
     /** Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for each mechanism: mean length √D for dot products, into the ball for hyperbolic ones. */
     embeddings?: Data | null;
-    /** Registry keys; all that apply to the graph by default. */
+    /** Registry keys; by default all that apply to the graph, or none beside `models`. */
     keys?: readonly string[] | null;
     /** Options, given to every mechanism that has one of that name. */
     options?: Readonly<Record<string, Data | number>> | null;
@@ -1570,6 +1570,8 @@ export interface Functions {
     dim?: number;
     /** Seed of the mechanisms' parameters. @default 0 */
     seed?: number;
+    /** Mechanisms by the name they get in the results, such as trained ones. They attend with `embeddings` as they are. */
+    models?: Readonly<Record<string, Attention>> | null;
   } & CallOptions): Promise<Analysis>;
   /** Analyse the text of a graph file, with everything that a page or a script shows. */
   analyzeFile(content: string, options?: {

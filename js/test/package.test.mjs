@@ -126,6 +126,17 @@ describe("command line", () => {
     assert.match(readFileSync(join(work, "report.html"), "utf8"), /<svg/);
   });
 
+  it("train writes a model that analyze reads", () => {
+    const trained = cli("train", "--graph=graph.json", "--task", "links", "--mechanism", "flash", "--hidden", "4", "--epochs", "2",
+      "--out=model.npz", "--latents", "latents.npy");
+    assert.equal(trained.status, 0, trained.stderr);
+    const shown = cli("analyze", "graph.json", "--model", "model.npz", "--embeddings", "latents.npy", "--json");
+    assert.equal(shown.status, 0, shown.stderr);
+    assert.deepEqual(JSON.parse(shown.stdout).results.map((r) => r.key), ["model.npz"]);
+    const refused = cli("evaluate", "--graph", "graph.json", "--task", "links", "--cache", "runs");
+    assert.deepEqual([refused.status, /--cache/.test(refused.stderr)], [2, true]);
+  });
+
   it("convert takes the standard input and writes a file", () => {
     const made = spawnSync(process.execPath, [join(installed, "dist", "cli.js"), "convert", "-", "made.csv"], {
       cwd: work, encoding: "utf8", input: "a b\nb c\n", env: { ...process.env, GRAPHATTEND_DIST: indexURL },
