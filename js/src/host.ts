@@ -116,7 +116,7 @@ export class Host {
     const arena = this.memory();
     for (let i = 0; i < arrays.length; i++) {
       const a = arrays[i]!;
-      arena.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), offsets[i]!);
+      arena.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), offsets[i]);
     }
   }
 
