@@ -71,7 +71,7 @@ def test_capabilities_are_declared_not_guessed():
 #: From the bottom up. A module imports from its own layer and from layers listed before it.
 LAYERS = (
     ("errors",),
-    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry"),
+    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
     (
         "storage",
         "storage_checks",
@@ -83,6 +83,7 @@ LAYERS = (
     ("geometry", "graph"),
     ("mechanisms", "_schema"),
     ("training", "compression"),
+    ("_parallel",),
     ("analysis", "drawing"),
     ("evaluation",),
     ("report", "recommendation", "interop", "testing"),
