@@ -86,6 +86,7 @@ LAYERS = (
     ("_parallel",),
     ("analysis", "drawing"),
     ("evaluation",),
+    ("dask",),
     ("report", "recommendation", "interop", "testing"),
     (
         "cli",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from . import (
         analysis,
         compression,
+        dask,
         errors,
         evaluation,
         functional,
@@ -71,6 +72,7 @@ _LAZY = {
 _MODULES = (
     "analysis",
     "compression",
+    "dask",
     "evaluation",
     "functional",
     "geometry",

@@ -336,6 +336,11 @@ class Pool:
         if self._cancelled():
             raise CancelledError("cancel: the caller stopped the work", argument="cancel")
 
+    def cancelled_by(self, cancel: Any) -> Pool:
+        """The same pool, which also stops when this says so."""
+        before, more = self._cancelled, _signal(cancel)
+        return Pool(self._workers, self._retries, self._on_progress, lambda: before() or more(), self.folder)
+
     def close(self) -> None:
         """Shut down what was started here."""
         self._workers.close()

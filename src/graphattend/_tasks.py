@@ -26,6 +26,9 @@ class Pool(Protocol):
     ) -> list[Any]:
         """``function(common, task)`` for every task, in the order of the tasks."""
 
+    def cancelled_by(self, cancel: Any) -> Pool:
+        """The same pool, which also stops when this says so."""
+
     def attend(
         self, attn: Any, graph: Any, queries: Any, keys: Any, values: Any, need_weights: bool, threads: int | None
     ) -> Any:
