@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import simd
+from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
 from .._validate import as_floats
 from .._vjp import unbroadcast
@@ -299,6 +299,9 @@ class Attention(Mechanism):
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
         call = Call.checked(need_weights, training, rng)
+        pool = _tasks.pool()
+        if pool is not None and not call.training:
+            return pool.attend(self, graph, queries, keys, values, need_weights, threads)
         with simd.num_threads(threads):
             out, weights, _ = self._attend_steady(graph, queries, keys, values, call)
         return (out, weights) if need_weights else out
