@@ -126,7 +126,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     query: Data, keys: Data | Prepared, ...[options]: Rest<K, WeightsOptions<K, T, D>>
   ): Promise<Weights<T, D>> {
     const found = await this.#rows("attention_weights", query, [keys], options);
-    return (Array.isArray(found) ? { indices: found[0], weights: found[1] } : found) as Weights<T, D>;
+    return (Array.isArray(found) ? { indices: found[0] as unknown, weights: found[1] as unknown } : found) as Weights<T, D>;
   }
 
   /** Check and project keys and values that stay the same between calls, once. */

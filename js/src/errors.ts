@@ -1,7 +1,7 @@
 /** Codes of the Python side, and those that only exist here. */
 export type ErrorCode =
   | "attention_error" | "dimension_mismatch" | "empty_input" | "numerical_instability" | "invalid_config"
-  | "out_of_bounds" | "unsupported" | "load_error" | "internal_error"
+  | "out_of_bounds" | "unsupported" | "load_error" | "cancelled" | "worker_lost" | "internal_error"
   | "out_of_memory" | "aborted" | "timeout" | "crashed" | "closed" | "freed" | "startup_failed";
 
 export interface ErrorDetails {

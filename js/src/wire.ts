@@ -98,7 +98,7 @@ class Encoder {
       this.uses.push(n);
       return { $h: n };
     }
-    if ("data" in x && "shape" in x) return this.shaped(x as { data: unknown; shape: unknown }, path);
+    if ("data" in x && "shape" in x) return this.shaped(x, path);
     const prototype: unknown = Object.getPrototypeOf(x);
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
       throw invalid(path, "expected plain data, got an object of a class");
@@ -148,7 +148,7 @@ class Encoder {
     const size = dims.reduce((a, b) => a * b, 1);
     const length = (data as ArrayLike<unknown> | null | undefined)?.length;
     if (length !== size) {
-      throw new AttentionError("dimension_mismatch", `${path}: shape [${dims}] needs ${size} numbers, got ${length}`, {
+      throw new AttentionError("dimension_mismatch", `${path}: shape [${dims.join(",")}] needs ${size} numbers, got ${length}`, {
         argument: path, expected: size, actual: length,
       });
     }
