@@ -51,6 +51,9 @@ export class AttentionError extends Error {
   }
 }
 
+/** The interpreter is gone and cannot answer again. */
+export class Crash extends Error {}
+
 /** A bad option, name or kind of data. */
 export const invalid = (argument: string, message: string, details: ErrorDetails = {}): AttentionError =>
   new AttentionError("invalid_config", `${argument}: ${message}`, { argument, ...details });
@@ -59,8 +62,10 @@ export const aborted = (signal?: AbortSignal): AttentionError => signal?.reason 
   : new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
 
 /** A signal and a timeout that can be acted on; null stands for none. */
-export function checkCall({ signal, timeout, latest }: { signal?: unknown; timeout?: unknown; latest?: unknown }): void {
-  if (latest !== undefined && typeof latest !== "boolean") throw invalid("latest", "expected true or false", { actual: latest });
+export function checkCall({ signal, timeout, ...flags }: { signal?: unknown; timeout?: unknown; latest?: unknown; view?: unknown }): void {
+  for (const name of ["latest", "view"] as const) {
+    if (flags[name] !== undefined && typeof flags[name] !== "boolean") throw invalid(name, "expected true or false", { actual: flags[name] });
+  }
   if ((signal ?? false) !== false && typeof (signal as AbortSignal).addEventListener !== "function") {
     throw invalid("signal", "expected an AbortSignal", { actual: typeof signal });
   }

@@ -358,7 +358,7 @@ class Attention(Mechanism):
             values: Values.
             training: Whether dropout is on.
             rng: Generator for the dropout.
-            threads: As for `attend`; the pullback uses one thread.
+            threads: As for `attend`; the pullback uses as many.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
@@ -366,5 +366,10 @@ class Attention(Mechanism):
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
         with simd.num_threads(threads):
-            out, _, pullback = self._attend_steady(graph, queries, keys, values, call)
+            out, _, pull = self._attend_steady(graph, queries, keys, values, call)
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            with simd.num_threads(threads):
+                return pull(grad_output, grad_weights)
+
         return out, pullback
