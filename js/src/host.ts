@@ -119,7 +119,7 @@ export class Host {
     const { HEAPU8 } = this.module;
     for (let i = 0; i < arrays.length; i++) {
       const a = arrays[i]!;
-      HEAPU8.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), this.arena + offsets[i]);
+      HEAPU8.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), this.arena + offsets[i]!);
     }
   }
 
