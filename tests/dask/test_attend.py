@@ -307,6 +307,16 @@ def test_attend_in_memory_on_a_cluster(cluster, place):
         assert np.array_equal(SDPA.attend(graph, x), expected)
 
 
+@pytest.mark.native
+def test_joblib_on_a_cluster(cluster, place):
+    pytest.importorskip("joblib")
+    _, _, folder = place
+    expected = attend(SDPA, folder / "g", folder / "x.npy", folder / "a.npy")
+    with ga.parallel("dask"):
+        found = attend(SDPA, folder / "g", folder / "x.npy", folder / "b.npy")
+    assert np.array_equal(found, expected)
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
