@@ -68,11 +68,6 @@ def test_capabilities_are_declared_not_guessed():
 #: Imports from a higher layer that remain: (module, layer's member) → why.
 UPWARD_ALLOWED = {
     ("analysis", "report"): "`analyze_file` gives the browser the analysis and its report in one call",
-    (
-        "functional.gat",
-        "mechanisms",
-    ): "`gat_attention` runs the mechanism's checks and float64 fallback; loaded when called",
-    ("functional.gat", "graph"): "metadata for that mechanism; loaded when called",
     ("mechanisms.rl_navigator", "training"): "`fit` is a training loop; loaded when called",
     ("mechanisms._policy_gradient", "training"): "the type of that loop's objective, for the type checker only",
 }

@@ -12,15 +12,17 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "graphattend"
 #: From the bottom up. A module imports from its own layer and from layers listed before it.
 LAYERS = (
     ("errors",),
-    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry"),
+    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
     ("storage", "storage_checks", "storage_npz", "storage_safetensors"),  # of arrays: graphs and mechanisms use it
     ("simd",),
     ("functional",),
     ("geometry", "graph"),
     ("mechanisms", "_schema"),
     ("training", "compression"),
+    ("_parallel",),
     ("analysis", "drawing"),
     ("evaluation",),
+    ("dask",),
     ("report", "recommendation", "interop", "testing"),
     (
         "cli",

@@ -19,6 +19,10 @@ from ._common import (
 from ._learning import add_settings, add_task, check_task, read_labels, settings
 
 HELP = "which mechanism predicts held-out links or labels best, and at what cost"
+EXAMPLES = (
+    "graphattend evaluate --graph graph.csv --task links --seeds 5 --plot evaluation.html",
+    "graphattend evaluate --graph graph.csv --task labels --labels labels.csv --cache runs",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import simd
+from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
 from .._validate import as_floats
 from .._vjp import unbroadcast
@@ -299,6 +299,9 @@ class Attention(Mechanism):
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
         call = Call.checked(need_weights, training, rng)
+        pool = _tasks.pool()
+        if pool is not None and not call.training:
+            return pool.attend(self, graph, queries, keys, values, need_weights, threads)
         with simd.num_threads(threads):
             out, weights, _ = self._attend_steady(graph, queries, keys, values, call)
         return (out, weights) if need_weights else out
@@ -355,7 +358,7 @@ class Attention(Mechanism):
             values: Values.
             training: Whether dropout is on.
             rng: Generator for the dropout.
-            threads: As for `attend`; the pullback uses one thread.
+            threads: As for `attend`; the pullback uses as many.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
@@ -363,5 +366,10 @@ class Attention(Mechanism):
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
         with simd.num_threads(threads):
-            out, _, pullback = self._attend_steady(graph, queries, keys, values, call)
+            out, _, pull = self._attend_steady(graph, queries, keys, values, call)
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            with simd.num_threads(threads):
+                return pull(grad_output, grad_weights)
+
         return out, pullback
