@@ -24,6 +24,7 @@ import numpy as np
 import graphattend as ga
 import graphattend.dask  # not within what is timed
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 DEGREE, DIM, NEAR, FAR_SHARE = 10, 32, 1000, 0.05
 #: Nodes of a part, about.
 PART = 625_000
@@ -165,6 +166,42 @@ def exponent(rows: list[dict], key: str) -> float:
     return float(np.polyfit(edges, seconds, 1)[0])
 
 
+def tables(found: dict) -> str:
+    """The figures as Markdown."""
+    names = {"scaled_dot_product": "dot products", "edge_featured": "GAT, 4 heads"}
+    lines = [
+        "| nodes | edges | parts | halo, nodes per node | cutting, s | GB a layer moves | "
+        + " | ".join(f"{n}, s | peak GB" for n in names.values())
+        + " |",
+        "|" + "---:|" * (6 + 2 * len(names)),
+    ]
+    for row in found["rows"]:
+        cut = row["partition"]
+        cells = [f"{row['nodes']:,}", f"{row['edges']:,}", cut["parts"], f"{cut['halo_share']:.2f}"]
+        cells += [f"{cut['seconds']:.1f}", f"{cut['bytes_moved'] / 1e9:.2f}"]
+        for key in names:
+            cells += [f"{row[key]['seconds']:.1f}", f"{row[key]['peak_bytes'] / 1e9:.2f}"]
+        lines.append("| " + " | ".join(str(c).replace(",", " ") for c in cells) + " |")
+    peak = max(row["partition"]["peak_bytes"] for row in found["rows"]) / 1e9
+    slopes = ", ".join(f"{found['exponents'][key]:.2f} ({n})" for key, n in names.items())
+    speed = ", ".join(f"{found['processes'][key]['speedup']:.2f} ({n})" for key, n in names.items())
+    lines += [
+        "",
+        f"- Cutting held at most {peak:.1f} GB.",
+        f"- Exponent of the time in the edges: {slopes}.",
+        f"- One part against `attend` in memory, both from file to file: {100 * found['overhead']['overhead']:+.0f} %.",
+        f"- Two processes against one: {speed} times as fast.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def put(text: str) -> None:
+    """Put the tables into the page."""
+    start, end = "<!-- out_of_core:start -->\n", "<!-- out_of_core:end -->"
+    before, rest = PAGE.read_text().split(start)
+    PAGE.write_text(before + start + text + end + rest.split(end)[1])
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -205,6 +242,7 @@ def main() -> None:
     print(json.dumps(found["exponents"]))
     if given.out is not None:
         given.out.write_text(json.dumps(found, indent=1) + "\n")
+        put(tables(found))
 
 
 if __name__ == "__main__":

@@ -103,8 +103,9 @@ def attend(
                 raise CancelledError("on_progress: the caller stopped the work", argument="on_progress")
             common = {"layout": layout, "attn": stage.attn, "x": x, "here": here, "threads": threads}
             pool.map(attend_part, common, left, on_done=lambda i, _: say(1), folder=place)
-            x = np.load(_output(here), mmap_mode="r")
-        return target.take(_output(here), x)
+            if number < len(stages) - 1:
+                x = np.load(_output(here), mmap_mode="r")
+        return target.take(_output(here))
 
 
 @contextlib.contextmanager
@@ -305,16 +306,17 @@ class _Target:
         yield place
         shutil.rmtree(place, ignore_errors=True)
 
-    def take(self, path: str, whole: np.ndarray) -> Any:
+    def take(self, path: str) -> Any:
         """Move the finished output to where it belongs."""
+        if self.path is not None and self.path.lower().endswith(".npy"):
+            os.replace(path, self.path)
+            return np.load(self.path, mmap_mode="r")
+        whole = np.load(path, mmap_mode="r")
         if self.path is None:
             _copy(whole, self.array)
             if isinstance(self.array, np.memmap):
                 self.array.flush()
             return self.array
-        if self.path.lower().endswith(".npy"):
-            os.replace(path, self.path)
-            return np.load(self.path, mmap_mode="r")
         zarr = need("zarr", "zarr")
         options = {"shape": whole.shape, "dtype": whole.dtype, "chunks": (min(STEP, len(whole)), whole.shape[1])}
         _copy(whole, zarr.open_array(self.path + ".tmp", mode="w", **options))
