@@ -18,11 +18,9 @@ LAYERS = (
     ("functional",),
     ("geometry", "graph"),
     ("mechanisms", "_schema"),
-    ("training", "compression"),
-    ("_parallel",),
+    ("training", "compression", "_parallel"),
     ("analysis", "drawing"),
-    ("evaluation",),
-    ("dask",),
+    ("evaluation", "dask"),
     ("report", "recommendation", "interop", "testing"),
     (
         "cli",
