@@ -15,8 +15,8 @@ from source_imports import LAYERS, MODULES, RANKS, imports, member
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
 TITLES = (
-    *("failures", "input", "files", "arithmetic", "formulas", "spaces", "attention", "use", "analysis", "tasks"),
-    *("output", "entry points"),
+    *("failures", "input", "files", "arithmetic", "formulas", "spaces", "attention", "use", "workers", "analysis"),
+    *("tasks", "scale", "output", "entry points"),
 )
 WIDTH, ROW, BOX, LEFT, MARGIN, APART = 760, 74, 36, 104, 16, 14
 STYLE = """
