@@ -18,11 +18,9 @@ LAYERS = {
     "formulas": ("functional",),
     "spaces": ("geometry", "graph"),
     "attention": ("mechanisms", "_schema"),
-    "use": ("training", "compression"),
-    "processes": ("_parallel",),
+    "use": ("training", "compression", "_parallel"),
     "analysis": ("analysis", "drawing"),
-    "tasks": ("evaluation",),
-    "large graphs": ("dask",),
+    "tasks": ("evaluation", "dask"),
     "output": ("report", "recommendation", "interop", "testing"),
     "entry points": (
         "cli",

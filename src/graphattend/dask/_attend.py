@@ -99,7 +99,8 @@ def attend(
             told = stage.digest(layout, told)
             here = os.path.join(place, f"layer-{number}")
             _begin(here, told)
-            left = [i for i in range(layout.num_parts) if not os.path.exists(_output(here, i))]
+            whole = os.path.exists(os.path.join(here, "out.npy"))
+            left = [i for i in range(layout.num_parts) if not (whole or os.path.exists(_output(here, i)))]
             if not say(layout.num_parts - len(left)):
                 raise CancelledError("on_progress: the caller stopped the work", argument="on_progress")
             common = {"layout": layout, "attn": stage.attn, "x": x, "here": here, "threads": threads}
@@ -261,11 +262,11 @@ def _pieces(layout: Layout, here: str) -> Iterator[tuple[Any, np.ndarray]]:
 
 
 def _assembled(layout: Layout, here: str, stage: _Stage) -> np.ndarray:
-    """The outputs of all parts in one file, in the order of the graph's nodes; it appears whole."""
+    """The outputs of all parts in one file, in the order of the graph's nodes; it appears whole, and those go."""
     path = os.path.join(here, "out.npy")
     if not os.path.exists(path):
         if layout.num_parts == 1 and "order" not in layout.arrays:
-            os.link(_output(here, 0), path)
+            os.replace(_output(here, 0), path)
         else:
             shape = (layout.num_nodes, stage.width)
             whole = np.lib.format.open_memmap(path + ".tmp", mode="w+", dtype=stage.dtype, shape=shape)
@@ -273,6 +274,9 @@ def _assembled(layout: Layout, here: str, stage: _Stage) -> np.ndarray:
                 whole[index] = rows
             whole.flush()
             os.replace(path + ".tmp", path)
+    for i in range(layout.num_parts):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_output(here, i))
     return np.load(path, mmap_mode="r")
 
 
