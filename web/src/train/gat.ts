@@ -1,4 +1,4 @@
-// A graph attention layer that learns: forward and backward by the kernels, steps by Adam (Kingma & Ba 2015).
+// A graph attention layer that learns: forward and backward by the kernels, steps by AdamW (Loshchilov & Hutter 2019).
 
 import type { Kernels } from "graphattend/kernels";
 import { scaled, size, sources, type Graph } from "../graph.js";
@@ -16,11 +16,11 @@ export function withLoops(graph: Graph, hidden: ReadonlySet<number> = new Set())
   return { indptr, indices: rows.flat() };
 }
 
-export class Adam {
+export class AdamW {
   private readonly moments = new Map<string, { m: Float64Array; v: Float64Array }>();
   private t = 0;
 
-  constructor(private readonly lr: number) {}
+  constructor(private readonly lr: number, private readonly decay = 0.5) {}
 
   step(parameters: Record<string, Float32Array>, gradients: Record<string, ArrayLike<number>>): void {
     this.t++;
@@ -32,7 +32,7 @@ export class Adam {
       for (let i = 0; i < p.length; i++) {
         m[i] = 0.9 * m[i]! + 0.1 * g[i]!;
         v[i] = 0.999 * v[i]! + 0.001 * g[i]! ** 2;
-        p[i]! -= this.lr * m[i]! / (1 - 0.9 ** this.t) / (Math.sqrt(v[i]! / (1 - 0.999 ** this.t)) + 1e-8);
+        p[i]! -= this.lr * this.decay * p[i]! + this.lr * m[i]! / (1 - 0.9 ** this.t) / (Math.sqrt(v[i]! / (1 - 0.999 ** this.t)) + 1e-8);
       }
     }
   }

@@ -31,33 +31,52 @@ export function treeFrom(graph: Graph, root: number): Tree {
   return tree;
 }
 
-/** The angle of every node, from shares of the circle by number of leaves. */
-function angles({ nodes, parent }: Tree): number[] {
+/** How many leaves lie under every node, and the children. */
+function grown({ nodes, parent }: Tree): { leaves: number[]; children: number[][] } {
   const leaves = nodes.map(() => 0), children = nodes.map((): number[] => []);
   for (let i = nodes.length - 1; i >= 0; i--) {
     if (children[i]!.length === 0) leaves[i] = 1;
     if (parent[i]! >= 0) { leaves[parent[i]!]! += leaves[i]!; children[parent[i]!]!.unshift(i); }
   }
-  const from = nodes.map(() => 0), out = nodes.map(() => 0);
-  for (let i = 0; i < nodes.length; i++) {
-    out[i] = 2 * Math.PI * (from[i]! + leaves[i]! / 2) / leaves[0]!;
+  return { leaves, children };
+}
+
+/** The direction of every node from the root: each branch has a share of the circle by its leaves. */
+function angles(tree: Tree): number[] {
+  const { leaves, children } = grown(tree), from = tree.nodes.map(() => 0);
+  return tree.nodes.map((_, i) => {
     let at = from[i]!;
     for (const child of children[i]!) { from[child] = at; at += leaves[child]!; }
-  }
+    return 2 * Math.PI * (from[i]! + leaves[i]! / 2) / leaves[0]!;
+  });
+}
+
+/** Sarkar's construction in the Poincaré disk: around every node its neighbours share the full circle, one step away. */
+function around(tree: Tree, edge: number): Point[] {
+  const { leaves, children } = grown(tree), out: Point[] = tree.nodes.map(() => [0, 0]), reach = Math.tanh(edge / 2);
+  tree.nodes.forEach((_, i) => {
+    const p = out[i]!, root = tree.parent[i]! < 0, back = root ? [1, 0] : mobius(p.map((x) => -x), out[tree.parent[i]!]!);
+    const whole = leaves[i]! + (root ? 0 : 1);
+    let at = root ? 0 : 0.5;
+    for (const child of children[i]!) {
+      const angle = Math.atan2(back[1]!, back[0]!) + 2 * Math.PI * (at + leaves[child]! / 2) / whole;
+      out[child] = mobius(p, [reach * Math.cos(angle), reach * Math.sin(angle)]);
+      at += leaves[child]!;
+    }
+  });
   return out;
 }
 
-/** Points in polar coordinates: radius (in the space's own length) proportional to depth. */
+/** The tree's points: every step has the same length in the space's own measure. */
 export function embed(tree: Tree, kind: Kind, edge: number): Point[] {
-  const around = angles(tree), deepest = Math.max(...tree.depth, 1);
+  if (kind === "poincare") return around(tree, edge);
+  if (kind === "lorentz") return around(tree, edge).map((p) => { const n = p[0]! ** 2 + p[1]! ** 2; return [(1 + n) / (1 - n), 2 * p[0]! / (1 - n), 2 * p[1]! / (1 - n)]; });
+  const direction = angles(tree), deepest = Math.max(...tree.depth, 1);
   return tree.nodes.map((_, i) => {
-    const [c, s] = [Math.cos(around[i]!), Math.sin(around[i]!)], r = tree.depth[i]! * edge;
-    switch (kind) {
-      case "euclidean": return [r * c, r * s];
-      case "poincare": return [Math.tanh(r / 2) * c, Math.tanh(r / 2) * s];
-      case "lorentz": return [Math.cosh(r), Math.sinh(r) * c, Math.sinh(r) * s];
-      case "sphere": { const t = tree.depth[i]! * Math.min(edge, 0.9 * Math.PI / deepest); return [Math.cos(t), Math.sin(t) * c, Math.sin(t) * s]; }
-    }
+    const [c, s] = [Math.cos(direction[i]!), Math.sin(direction[i]!)], depth = tree.depth[i]!;
+    if (kind === "euclidean") return [depth * edge * c, depth * edge * s];
+    const t = depth * Math.min(edge, 0.9 * Math.PI / deepest);
+    return [Math.cos(t), Math.sin(t) * c, Math.sin(t) * s];
   });
 }
 
