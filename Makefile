@@ -53,8 +53,8 @@ wheels: env  ## Build the wheel and one with native kernels for each platform; t
 lint: env npm  ## Style and types
 	@$(PYTHON_ENV) tools/test_suites.py lint
 
-format: env  ## Let ruff put the code into the project's style
-	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+format: env npm  ## Put Python, C and TypeScript into the project's form
+	@$(PYTHON_ENV) tools/form.py
 
 dist-path: env  ## Assemble the local Pyodide distribution; its folder is the last line
 	@$(PYTHON_ENV) tools/pyodide_dist.py

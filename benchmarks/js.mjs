@@ -3,7 +3,6 @@
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import * as ruvector from "ruvector-attention-wasm";
 import { connect } from "../js/dist/index.js";
 import { plain } from "./plain.mjs";

@@ -42,7 +42,7 @@ const integers = (...values) => [BigInt64Array.from(values.map(BigInt)), [values
 
 /** onnxruntime-web: models by kind of workload; [inputs, constants, nodes, output]. */
 const onnx = {
-  attention({ m, n, d, scale }, { q, k, v }) {
+  attention({ m, n, d, scale }, { k, v }) {
     const tail = [["Softmax", ["s"], ["p"], { axis: -1 }], ["MatMul", ["p", "v"], ["out"]]];
     const constants = { scale: scalar(scale), v: [v, [n, d]] };
     const variants = [

@@ -1,6 +1,6 @@
 // Builds dist/: the package, its worker and command line bundled by esbuild, types by tsc, and the wheel beside them.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -36,13 +36,14 @@ const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 rmSync("dist", { recursive: true, force: true });
 const common = { bundle: true, format: "esm", target: "es2022", platform: "neutral", minify: true, lineLimit: 500, outdir: "dist",
   define: { GRAPHATTEND_VERSION: JSON.stringify(version) }, legalComments: "none" };
-await build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts", "src/snapshot.ts"] });
+await build({ ...common, entryPoints: ["src/index.ts"], splitting: true, chunkNames: "index-[name]" });
+await build({ ...common, entryPoints: ["src/worker.ts", "src/snapshot.ts"] });
 if (existsSync("src/cli.ts")) {
   await build({ ...common, entryPoints: ["src/cli.ts"], platform: "node", external: ["./index.js"], banner: { js: "#!/usr/bin/env node" } });
 }
 await buildKernels();
 // Minifying drops the comments by which bundlers leave imports of unknown modules alone.
-for (const file of ["dist/index.js", "dist/worker.js", "dist/snapshot.js"]) {
+for (const file of readdirSync("dist").filter((name) => name.endsWith(".js") && !/^(cli|kernels)/.test(name)).map((name) => `dist/${name}`)) {
   writeFileSync(file, readFileSync(file, "utf8").replace(/\bimport\((?!["'])/g, "import(/* webpackIgnore: true *//* @vite-ignore */"));
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });

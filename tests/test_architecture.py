@@ -5,18 +5,15 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
+import gen_architecture
 import pytest
+from source_imports import MODULES, RANKS, TREES, imports, member
 
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
 
 pytestmark = pytest.mark.native  # the source is the same everywhere
-
-SOURCE = Path(ga.__file__).parent
-TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
 
 #: Where an object that is no mechanism of ours is asked: (file, name) → why.
 GUESSES_ALLOWED = {
@@ -68,96 +65,12 @@ def test_capabilities_are_declared_not_guessed():
 
 # -- imports -----------------------------------------------------------------------------------------------------------
 
-#: From the bottom up. A module imports from its own layer and from layers listed before it.
-LAYERS = (
-    ("errors",),
-    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry"),
-    (
-        "storage",
-        "storage_checks",
-        "storage_npz",
-        "storage_safetensors",
-    ),  # of plain arrays: graphs and mechanisms use it
-    ("simd",),
-    ("functional",),
-    ("geometry", "graph"),
-    ("mechanisms", "_schema"),
-    ("training", "compression"),
-    ("analysis", "drawing"),
-    ("evaluation",),
-    ("report", "recommendation", "interop", "testing"),
-    (
-        "cli",
-        "_bridge",
-        "_bridge_arguments",
-        "_bridge_calls",
-        "_bridge_graphs",
-        "_bridge_names",
-        "_bridge_plans",
-        "_bridge_training",
-        "",
-        "__main__",
-    ),
-)
-RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-
 #: Imports from a higher layer that remain: (module, layer's member) → why.
 UPWARD_ALLOWED = {
     ("analysis", "report"): "`analyze_file` gives the browser the analysis and its report in one call",
-    (
-        "functional.gat",
-        "mechanisms",
-    ): "`gat_attention` runs the mechanism's checks and float64 fallback; loaded when called",
-    ("functional.gat", "graph"): "metadata for that mechanism; loaded when called",
     ("mechanisms.rl_navigator", "training"): "`fit` is a training loop; loaded when called",
     ("mechanisms._policy_gradient", "training"): "the type of that loop's objective, for the type checker only",
 }
-
-
-class Import(NamedTuple):
-    """An import of one of our modules, named without the package; `eager` if it runs when the module is imported."""
-
-    module: str
-    eager: bool
-
-
-def module_name(file: str) -> str:
-    return file.removesuffix(".py").replace("/", ".").removesuffix("__init__").rstrip(".")
-
-
-MODULES = {module_name(file): tree for file, tree in TREES.items()}
-PACKAGES = {module_name(file) for file in TREES if file.endswith("__init__.py")}
-
-
-def imports(module: str, tree: ast.AST) -> Iterator[Import]:
-    """All imports from the package, also those in functions and for the type checker."""
-
-    def walk(node: ast.AST, eager: bool) -> Iterator[Import]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Import):
-                names = [a.name.split(".") for a in child.names]
-                yield from (Import(".".join(n[1:]), eager) for n in names if n[0] == "graphattend")
-            elif isinstance(child, ast.ImportFrom):
-                base = _base(module, child)
-                for alias in () if base is None else child.names:
-                    full = ".".join([*base, alias.name])
-                    yield Import(full if full in MODULES else ".".join(base), eager)
-            typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-            yield from walk(
-                child, eager and not typing_only and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-            )
-
-    yield from walk(tree, True)
-
-
-def _base(module: str, node: ast.ImportFrom) -> list[str] | None:
-    """What `from … import` reads from, or None if that is not ours."""
-    named = node.module.split(".") if node.module else []
-    if not node.level:
-        return named[1:] if named[0] == "graphattend" else None
-    path = module.split(".") if module else []
-    up = node.level - (module in PACKAGES)
-    return path[: len(path) - up] + named
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -203,19 +116,36 @@ def test_circles_are_found():
 
 
 def test_every_module_has_a_layer():
-    assert {name.split(".")[0] for name in MODULES} == set(RANKS)
+    assert {member(name) for name in MODULES} == set(RANKS)
 
 
 def test_imports_point_down():
     found = set()
     for name, tree in MODULES.items():
         for imported in imports(name, tree):
-            member = imported.module.split(".")[0]
-            if RANKS[member] > RANKS[name.split(".")[0]]:
-                found.add((name, member))
+            other = member(imported.module)
+            if RANKS[other] > RANKS[member(name)]:
+                found.add((name, other))
     assert found == set(UPWARD_ALLOWED)
 
 
 def test_no_circles_at_import():
     graph = {name: {i.module for i in imports(name, tree) if i.eager} for name, tree in MODULES.items()}
     assert circles(graph) == []
+
+
+# -- the picture -------------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_is_drawn_from_the_imports():
+    assert gen_architecture.TARGET.read_text("utf-8") == gen_architecture.picture(), (
+        "out of date: run tools/gen_architecture.py"
+    )
+
+
+def test_the_picture_leaves_out_what_other_arrows_say():
+    assert gen_architecture.reduced({("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("a", "d")}) == {
+        ("a", "b"),
+        ("b", "c"),
+        ("c", "d"),
+    }

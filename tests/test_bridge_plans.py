@@ -54,9 +54,9 @@ def forward(options=None):
 def planned(options=None):
     """The number of a request's plan and where its results will be, as JavaScript reads them."""
     assert len(forward(options)) == 2, "a request that comes once has no plan"
-    *_, line = lines = forward(options)
-    assert len(lines) == 3
-    number, *where = line.split(";")
+    lines = forward(options)
+    assert len(lines) in (3, 4)
+    number, *where = lines[2].split(";")
     return int(number), [place.split(",") for place in where]
 
 
@@ -137,6 +137,29 @@ def test_a_new_arena_ends_all_plans(arena):
 def test_unknown_numbers(arena):
     assert bridge.again(-1) is False
     assert bridge.again(10**9) is False
+
+
+@pytest.mark.skipif(not ga.simd.has_kernels(np.dtype(np.float32)), reason="no kernels here")
+def test_one_kernel_call_is_bound_and_the_count_says_how_long(arena):
+    forward()
+    lines = forward()
+    assert len(lines) == 4
+    number = int(lines[2].split(";")[0])
+    plan = bridge._plans._plans[number]
+    assert int(lines[3]) == plan.bound.address
+    assert len(forward({"needWeights": False})) == 2
+    assert len(forward({"needWeights": False})) == 4
+    assert len(forward({"needWeights": True})) == 2
+    assert len(forward({"needWeights": True})) == 3
+    arena_at, dropped_at = map(int, bridge.reserve_at(4096).split(","))
+    assert arena_at == bridge._arena.__array_interface__["data"][0]
+    assert dropped_at == bridge._plans.dropped.__array_interface__["data"][0]
+    forward()
+    before = int(bridge._plans.dropped[0])
+    bridge.free(12345)
+    assert bridge._plans.dropped[0] == before
+    bridge.free(KEYS)
+    assert bridge._plans.dropped[0] > before
 
 
 def test_requests_that_mean_something_else_each_time_have_no_plan(arena):

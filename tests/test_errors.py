@@ -15,6 +15,8 @@ BASES = {
     "UnsupportedError": NotImplementedError,
     "LoadError": OSError,
     "InternalError": RuntimeError,
+    "CancelledError": RuntimeError,
+    "WorkerLostError": RuntimeError,
 }
 
 

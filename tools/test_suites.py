@@ -18,6 +18,7 @@ from pathlib import Path
 
 import build_js
 import chromium
+import form
 import pyodide_dist
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,18 +114,19 @@ def counted(lines: list[str]) -> dict[str, int]:
 
 def lint() -> list[list[str]]:
     """Style and types."""
+    tools = form.commands(check=True)
     commands = [
-        [sys.executable, "-m", "ruff", "check", "."],
-        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        *tools["python"],
         [sys.executable, "-m", "mypy"],
         [sys.executable, "tools/gen_types.py", "--check"],
+        [sys.executable, "tools/gen_architecture.py", "--check"],
     ]
     if (ROOT / "js" / "package.json").exists():
         commands.append([sys.executable, "tools/build_js.py"])  # web/ reads the types of the built package
     for name in ("js", "web"):
         if (ROOT / name / "package.json").exists():
             commands.append(["npm", "run", "--silent", "--prefix", name, "lint"])
-    return commands
+    return [*commands, ["js/node_modules/.bin/eslint", "js", "benchmarks", "examples", "tools"]]
 
 
 def native() -> list[list[str]]:

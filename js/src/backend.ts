@@ -19,6 +19,11 @@ export class Backend {
     return this.runners.filter((runner) => runner.isOpen).length;
   }
 
+  /** Whether a call may overtake nothing: there is one interpreter, and it is at rest. */
+  get isIdle(): boolean {
+    return this.runners.length === 1 && this.runners[0]!.isIdle;
+  }
+
   /** Start the interpreters behind the first, one after the other: Firefox hangs when several start at once. */
   async openRest(signal: AbortSignal | undefined): Promise<void> {
     for (const runner of this.runners.slice(1)) {
@@ -49,6 +54,7 @@ export class Backend {
 
   async request(wire: Wire, options: SendOptions): Promise<Reply> {
     checkCall(options);
+    if (options.view) wire = { ...wire, view: true };
     if (this.runners.length === 1) return this.runners[0]!.request(wire, options);
     if (wire.keep === undefined) {
       const waiting = options.latest ? this.runners.find((runner) => runner.hasWaiting(wire.kind)) : undefined;

@@ -1,5 +1,4 @@
-import { AttentionError, aborted, type ErrorCode, type ErrorDetails } from "./errors.js";
-import { Crash, Host } from "./host.js";
+import { AttentionError, aborted, Crash, type ErrorCode, type ErrorDetails } from "./errors.js";
 import { isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 import { buffersOf, type Reply, type TypedArray, type Wire } from "./wire.js";
@@ -34,10 +33,10 @@ export type FromWorker =
   | { type: "reply"; id: number; text: string; arrays: TypedArray[] }
   | { type: "crash"; message: string };
 
-/** The interpreter in this very thread. */
+/** The interpreter in this very thread. What it is made of is not loaded where it runs in a worker. */
 export function inThread(options: RuntimeOptions): Spawn {
   return async (report, signal) => {
-    const host = await abortable(Host.start(options, report), signal);
+    const host = await abortable(import("./host.js").then(({ Host }) => Host.start(options, report)), signal);
     return {
       started: host.started,
       // eslint-disable-next-line @typescript-eslint/require-await -- a throw is to become a rejection

@@ -8,12 +8,15 @@ const HELP = `Usage:
   graphattend doctor [DIR]                  look whether DIR (default: npm's pyodide) has what a start needs, and start
   graphattend analyze FILE [options]        who attends to whom; all options of the Python command line
   graphattend convert FROM TO [options]     a graph in another format; the suffixes say which
+  graphattend evaluate | recommend | train | embed | compress [options]
   graphattend list | info | compare | benchmark [options]
 PYODIDE is a folder (default: the environment's GRAPHATTEND_DIST, else npm's pyodide).`;
 
 /** Options of Python's command line whose value is a file to read, and those to write. */
-const READS = ["--graph", "--embeddings"];
-const WRITES = ["--plot", "--csv"];
+const READS = ["--graph", "--embeddings", "--labels", "--model"];
+const WRITES = ["--plot", "--out", "--latents"];
+/** Options of Python's command line that need a folder, which a start of Pyodide does not keep. */
+const FOLDERS = ["--cache"];
 
 class UsageError extends Error {}
 
@@ -24,7 +27,11 @@ async function standardInput(): Promise<Uint8Array> {
 }
 
 async function python(args: string[]): Promise<number> {
-  const argv = [...args];
+  const files = [...READS, ...WRITES, ...FOLDERS];
+  const argv = args.flatMap((word) => {
+    const [name = "", ...rest] = word.split("=");
+    return rest.length > 0 && files.includes(name) ? [name, rest.join("=")] : [word];
+  });
   if (argv[0] === "analyze" && argv[1] !== undefined && !argv[1].startsWith("-")) argv.splice(1, 0, "--graph");
   const inputs: Record<string, Uint8Array> = Object.create(null) as Record<string, Uint8Array>;
   const outputs: string[] = [];
@@ -34,6 +41,7 @@ async function python(args: string[]): Promise<number> {
     const converts = argv[0] === "convert";
     const reads = READS.includes(option) || (converts && i === 1);
     const file = value.startsWith("-") ? undefined : value;
+    if (FOLDERS.includes(option)) throw new UsageError(`${option}: only the Python command line keeps runs in a folder`);
     if (reads && value === "-") inputs[value] = await standardInput();
     if (file !== undefined && reads && await access(file).then(() => true, () => false)) {
       inputs[file] = new Uint8Array(await readFile(file).catch((error: Error) => {

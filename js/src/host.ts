@@ -1,10 +1,7 @@
-import { AttentionError, reason } from "./errors.js";
-import { TYPES, type Reply, type TypedArray, type Wire } from "./wire.js";
+import { AttentionError, Crash, reason } from "./errors.js";
+import { typeOf, TYPES, type Direct, type Reply, type TypedArray, type Wire } from "./wire.js";
 import { loadRuntime, type Proxy, type Pyodide } from "./runtime.js";
 import type { Progress, RuntimeOptions } from "./types.js";
-
-/** The interpreter is gone and cannot answer again. */
-export class Crash extends Error {}
 
 const INITIAL_BYTES = 1 << 20;
 /** An arena beyond this size is given back after the call that needed it. */
@@ -13,11 +10,12 @@ const KEPT_BYTES = 1 << 26;
 /** Requests whose plans are remembered at most, as many as Python keeps. */
 const MOST_PLANS = 256;
 
-/** Where a result lies in Python's memory. */
+/** Where an array lies in Python's memory; the view is made anew when the memory has grown. */
 interface Place {
   type: (typeof TYPES)[string];
   address: number;
   count: number;
+  view?: TypedArray;
 }
 
 /** A request that Python can repeat by number: its answer is the same but for the numbers in its arrays. */
@@ -25,21 +23,40 @@ interface Plan {
   number: number;
   text: string;
   places: Place[];
+  /** Where it is one kernel call: the same without Python. */
+  direct: Direct | undefined;
+  /** How many plans Python had dropped when this one was known to be alive. */
+  dropped: number;
 }
 
-interface BufferView { data: Uint8Array; release(): void }
+/** What of Emscripten's module is needed. */
+interface Memory {
+  HEAPU8: Uint8Array;
+  HEAP32: Int32Array;
+  HEAPU32: Uint32Array;
+  wasmTable: WebAssembly.Table;
+}
+
+/** What a kernel returns when it has done its work. */
+const DONE = 1;
 
 /** A Python interpreter with graphattend, in this thread. Requests in, answers out, one at a time. */
 export class Host {
-  private view: BufferView | undefined;
+  private arena = 0;
   private capacity = 0;
+  /** Where Python counts the plans that it has dropped. */
+  private dropped = 0;
   private fault: string | undefined;
   private readonly plans = new Map<string, Plan>();
+  private readonly module: Memory;
 
   private constructor(
     private readonly python: Pyodide, private readonly bridge: Proxy, private readonly answer: (text: string) => string,
     private readonly again: (plan: number) => boolean, readonly started: string,
-  ) {}
+  ) {
+    this.module = python._module as Memory;
+    this.reserve(INITIAL_BYTES);
+  }
 
   static async start(options: RuntimeOptions, onProgress: (p: Progress) => void): Promise<Host> {
     let last: Progress = { phase: "runtime", loaded: 0, total: undefined };
@@ -67,7 +84,7 @@ export class Host {
     if (this.fault !== undefined) throw new Crash(this.fault);
     try {
       if (wire.arrays.length > 0) this.write(wire);
-      return this.repeat(wire.text) ?? this.ask(wire.text);
+      return this.repeat(wire) ?? this.ask(wire);
     } catch (error) {
       if ((error as { type?: string }).type === "KeyboardInterrupt") {
         return { text: JSON.stringify({ error: { code: "aborted", message: "the call was interrupted" } }), arrays: [] };
@@ -75,7 +92,8 @@ export class Host {
       this.fault = reason(error);
       throw new Crash(this.fault);
     } finally {
-      if (this.capacity > KEPT_BYTES && this.fault === undefined) this.reserve(INITIAL_BYTES);
+      // Views that were asked for stay until the next call.
+      if (this.capacity > KEPT_BYTES && this.fault === undefined && wire.view !== true) this.reserve(INITIAL_BYTES);
     }
   }
 
@@ -84,8 +102,6 @@ export class Host {
   }
 
   close(): void {
-    this.view?.release();
-    this.view = undefined;
     if (this.fault === undefined) {
       for (const proxy of [this.answer, this.again, this.bridge]) (proxy as Proxy).destroy();
     }
@@ -93,58 +109,76 @@ export class Host {
   }
 
   private reserve(bytes: number): void {
-    this.view?.release();
-    this.view = undefined;
     this.plans.clear();
-    const block = (this.bridge["reserve"] as (n: number) => Proxy)(bytes);
-    try {
-      this.view = (block["getBuffer"] as (type: string) => BufferView)("u8");
-      this.capacity = bytes;
-    } finally {
-      block.destroy();
-    }
-  }
-
-  /** The WASM memory; views of it detach when it grows, so it is asked for again. */
-  private memory(): Uint8Array {
-    if (this.view === undefined || this.view.data.byteLength === 0) this.reserve(Math.max(this.capacity, INITIAL_BYTES));
-    return this.view!.data;
+    const [arena, dropped] = (this.bridge["reserve_at"] as (n: number) => string)(bytes).split(",");
+    [this.arena, this.dropped, this.capacity] = [Number(arena), Number(dropped) >>> 2, bytes];
   }
 
   private write({ arrays, offsets, bytes }: Wire): void {
     if (bytes > this.capacity) this.reserve(Math.max(bytes, Math.min(2 * this.capacity, KEPT_BYTES), INITIAL_BYTES));
-    const arena = this.memory();
+    const { HEAPU8 } = this.module;
     for (let i = 0; i < arrays.length; i++) {
       const a = arrays[i]!;
-      arena.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), offsets[i]!);
+      HEAPU8.set(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), this.arena + offsets[i]!);
     }
   }
 
   /** The answer to a request seen before, unless Python wants it in full. */
-  private repeat(text: string): Reply | undefined {
+  private repeat({ text, view }: Wire): Reply | undefined {
     const plan = this.plans.get(text);
     if (plan === undefined) return undefined;
-    // If the memory grew meanwhile, its views are detached, and making new ones would drop the arena with the results.
-    if (this.again(plan.number) && this.view!.data.byteLength > 0) return { text: plan.text, arrays: this.read(plan.places) };
+    const arrays = plan.direct?.([], view);
+    if (arrays !== undefined) return { text: plan.text, arrays, direct: plan.direct };
+    if (this.fault !== undefined) throw new Error(this.fault);
+    if (this.again(plan.number)) {
+      plan.dropped = this.module.HEAP32[this.dropped]!;
+      return { text: plan.text, arrays: this.read(plan.places, view) };
+    }
     this.plans.delete(text);
     return undefined;
   }
 
-  private ask(request: string): Reply {
-    const [text, where, plan] = this.answer(request).split("\n") as [string, string, string | undefined];
-    const reply = { text, arrays: this.read(placesOf(where)) };
-    if (plan !== undefined && this.view!.data.byteLength > 0) {
+  private ask(wire: Wire): Reply {
+    const [text, where, plan, bound] = this.answer(wire.text).split("\n") as [string, string, string | undefined, string | undefined];
+    const reply: Reply = { text, arrays: this.read(placesOf(where), wire.view) };
+    if (plan !== undefined) {
       const end = plan.indexOf(";");
       if (this.plans.size >= MOST_PLANS) this.plans.clear();
-      this.plans.set(request, { number: Number(plan.slice(0, end)), text, places: placesOf(plan.slice(end + 1)) });
+      const made: Plan = {
+        number: Number(plan.slice(0, end)), text, places: placesOf(plan.slice(end + 1)), direct: undefined, dropped: this.module.HEAP32[this.dropped]!,
+      };
+      if (bound !== undefined) reply.direct = made.direct = this.direct(made, Number(bound), wire);
+      this.plans.set(wire.text, made);
     }
     return reply;
   }
 
-  private read(places: Place[]): TypedArray[] {
-    if (places.length === 0) return [];
-    const { buffer } = this.memory();
-    return places.map(({ type, address, count }) => new type(buffer, address, count).slice());
+  /** A plan that is one kernel call, without Python. */
+  private direct(plan: Plan, bound: number, { arrays, offsets }: Wire): Direct {
+    const kernel = this.module.wasmTable.get(this.module.HEAPU32[bound >>> 2]!) as (call: number) => number;
+    const call = bound + 8;
+    const inputs = arrays.map((a, i): Place =>
+      ({ type: typeOf(a), address: this.arena + offsets[i]!, count: a.length }));
+    return (given, view) => {
+      if (this.fault !== undefined || plan.dropped !== this.module.HEAP32[this.dropped]) return undefined;
+      for (let i = 0; i < given.length; i++) this.at(inputs[i]!).set(given[i] as never);
+      try {
+        return kernel(call) === DONE ? this.read(plan.places, view) : undefined;
+      } catch (error) {
+        this.fault = reason(error); // a trap, of which the next call tells
+        return undefined;
+      }
+    };
+  }
+
+  private read(places: Place[], view: boolean | undefined): TypedArray[] {
+    return places.map((place) => (view ? this.at(place) : this.at(place).slice()));
+  }
+
+  private at(place: Place): TypedArray {
+    const { buffer } = this.module.HEAPU8;
+    if (place.view?.buffer !== buffer) place.view = new place.type(buffer, place.address, place.count);
+    return place.view!;
   }
 }
 

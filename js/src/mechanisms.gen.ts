@@ -539,7 +539,7 @@ export type LossName = "info_nce" | "local_contrastive" | "laplacian" | "orthogo
 export type OptimizerName = "SGD" | "Adam" | "AdamW" | "RMSprop" | "RiemannianSGD" | "RiemannianAdam";
 
 /** A manifold as JSON. */
-export type ManifoldConfig = { type: "lorentz" | "poincare" | "sphere"; curvature?: number } | { type: "euclidean" } | { type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] };
+export type ManifoldConfig = { type: "euclidean" } | { type: "lorentz" | "poincare" | "sphere"; curvature?: number } | { type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] };
 
 /** Name, coordinates and curvature of a space. */
 export type Space = readonly ["lorentz" | "poincare" | "sphere", number, number] | readonly ["euclidean", number, 0];
@@ -1178,6 +1178,8 @@ export interface Functions {
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike. */
   loadBalanceLoss(logits: Data, k: number, options?: CallOptions): Promise<number>;
+  /** Product of two matrices, or of stacks of them. */
+  matmul<D extends Dtype = "float32">(a: Data, b: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Project, attend in H subspaces side by side, join, project: y = x @ w + b. */
   multiHeadAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, value: Data, parameters: Readonly<Record<string, Data | number>>, options: {
     /** H, a divisor of D. */
@@ -1560,7 +1562,7 @@ export interface Functions {
   analyze(graph: GraphData, options?: {
     /** Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for each mechanism: mean length √D for dot products, into the ball for hyperbolic ones. */
     embeddings?: Data | null;
-    /** Registry keys; all that apply to the graph by default. */
+    /** Registry keys; by default all that apply to the graph, or none beside `models`. */
     keys?: readonly string[] | null;
     /** Options, given to every mechanism that has one of that name. */
     options?: Readonly<Record<string, Data | number>> | null;
@@ -1568,6 +1570,8 @@ export interface Functions {
     dim?: number;
     /** Seed of the mechanisms' parameters. @default 0 */
     seed?: number;
+    /** Mechanisms by the name they get in the results, such as trained ones. They attend with `embeddings` as they are. */
+    models?: Readonly<Record<string, Attention>> | null;
   } & CallOptions): Promise<Analysis>;
   /** Analyse the text of a graph file, with everything that a page or a script shows. */
   analyzeFile(content: string, options?: {
@@ -1708,7 +1712,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {

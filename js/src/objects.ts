@@ -124,7 +124,7 @@ export function addMethods(target: object, names: string[], call: (name: string,
 
 export const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_match, c: string) => c.toUpperCase());
 
-const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest"] as const;
+const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest", "view"] as const;
 
 /** @internal Options of the call itself apart from those for Python. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {

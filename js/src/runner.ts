@@ -1,5 +1,4 @@
-import { AttentionError, aborted, reason } from "./errors.js";
-import { Crash } from "./host.js";
+import { AttentionError, aborted, Crash, reason } from "./errors.js";
 import type { Channel, Spawn } from "./channel.js";
 import type { Progress } from "./types.js";
 import { own, type Reply, type Wire } from "./wire.js";
@@ -12,6 +11,8 @@ export interface SendOptions {
   transfer?: boolean | undefined;
   /** Of the calls of one kind that wait, only the newest stays. */
   latest?: boolean | undefined;
+  /** Results may be views of Python's memory. */
+  view?: boolean | undefined;
 }
 
 interface Job {
@@ -81,6 +82,11 @@ export class Runner {
   /** Whether the first interpreter is there. */
   get isOpen(): boolean {
     return this.channel !== undefined;
+  }
+
+  /** Whether nothing runs and nothing waits. */
+  get isIdle(): boolean {
+    return this.channel !== undefined && this.current === undefined && this.queue.length === 0;
   }
 
   /** Whether a call waits that a newer one of its kind may replace. */

@@ -183,6 +183,11 @@ export interface CallOptions<D extends Dtype = Dtype> {
   transfer?: boolean | undefined;
   /** For drags and keystrokes: of such calls of the same method that wait, only the newest stays; the others reject as aborted. */
   latest?: boolean | undefined;
+  /**
+   * Without a worker: give results as views of Python's memory instead of copies. They hold until the next call of any kind; large
+   * ones come sooner that way.
+   */
+  view?: boolean | undefined;
   /** "float64" keeps double precision in the results. */
   dtype?: D | undefined;
 }

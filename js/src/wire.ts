@@ -17,12 +17,19 @@ export interface Wire {
   kind: string;
   /** Whether its arrays are copies already, which nobody changes. */
   shared?: boolean;
+  /** Whether results may be views of Python's memory. */
+  view?: boolean;
 }
+
+/** A request that is one kernel call, with the numbers of its arrays; undefined if Python has to be asked. */
+export type Direct = (arrays: readonly TypedArray[], view: boolean | undefined) => TypedArray[] | undefined;
 
 /** An answer: JSON with references to arrays. */
 export interface Reply {
   text: string;
   arrays: TypedArray[];
+  /** In this thread: the same again, without Python. */
+  direct?: Direct | undefined;
 }
 
 /** What a class has to have for its instances to be passed as arguments: the id of the object in Python. */
@@ -39,6 +46,9 @@ export const TYPES: Record<string, new (buffer: ArrayBufferLike, offset: number,
   f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array, b1: Uint8Array, i2: Int16Array,
   u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
 };
+
+/** The type of an array's numbers, in this realm. */
+export const typeOf = (x: TypedArray): (typeof TYPES)[string] => TYPES[CODES.get(typedName(x)!)!]!;
 
 const ALIGNMENT = 64;
 const MAX_DEPTH = 24;
@@ -88,7 +98,7 @@ class Encoder {
       this.uses.push(n);
       return { $h: n };
     }
-    if ("data" in x && "shape" in x) return this.shaped(x as { data: unknown; shape: unknown }, path);
+    if ("data" in x && "shape" in x) return this.shaped(x, path);
     const prototype: unknown = Object.getPrototypeOf(x);
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
       throw invalid(path, "expected plain data, got an object of a class");
@@ -138,7 +148,7 @@ class Encoder {
     const size = dims.reduce((a, b) => a * b, 1);
     const length = (data as ArrayLike<unknown> | null | undefined)?.length;
     if (length !== size) {
-      throw new AttentionError("dimension_mismatch", `${path}: shape [${dims}] needs ${size} numbers, got ${length}`, {
+      throw new AttentionError("dimension_mismatch", `${path}: shape [${dims.join(",")}] needs ${size} numbers, got ${length}`, {
         argument: path, expected: size, actual: length,
       });
     }

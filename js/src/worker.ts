@@ -61,8 +61,8 @@ function serve({ post, listen }: Endpoint): void {
       case "call": {
         try {
           if (interrupt !== undefined) interrupt[0] = 0; // meant for an earlier call
-          const reply = host!.call({ ...message, keep: undefined, uses: [], kind: "" });
-          post({ type: "reply", id: message.id, ...reply }, buffersOf(reply));
+          const { text, arrays } = host!.call({ ...message, keep: undefined, uses: [], kind: "" });
+          post({ type: "reply", id: message.id, text, arrays }, buffersOf({ arrays }));
         } catch (error) {
           post({ type: "crash", message: reason(error) }, []);
         }

@@ -127,7 +127,7 @@ describe("tensors and memory", async () => {
     const { size } = k.memory();
     assert.ok(size > 300 * 300 * 4);
     for (let i = 0; i < 50; i++) k.scaledDotProductAttention(query, query, query, { needWeights: true });
-    const made = Array.from({ length: 20 }, (_x, i) => k.tensor(x, [300, 64]));
+    const made = Array.from({ length: 20 }, () => k.tensor(x, [300, 64]));
     made.forEach((t, i) => i % 2 === 0 && t.free());
     const again = Array.from({ length: 10 }, () => k.tensor(numbers(300 * 64, 3), [300, 64]));
     made.forEach((t, i) => i % 2 === 1 && assert.deepEqual(t.read().data, x));

@@ -1,5 +1,6 @@
 // Checks that hold on every runtime: main thread, worker and pool, in Node.js and in browsers.
 import { dataChecks } from "./suite-data.mjs";
+import { repeatChecks } from "./suite-repeat.mjs";
 
 class CheckError extends Error {}
 
@@ -319,6 +320,7 @@ export const checks = {
   },
 
   ...dataChecks,
+  ...repeatChecks,
 
   "functions, geometry, losses and their gradients": async (ga) => {
     close(await ga.functional.softmax([0, Math.log(3)]), { data: [0.25, 0.75], shape: [2] }, "softmax");

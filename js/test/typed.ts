@@ -54,6 +54,7 @@ async function functional({ functional: f, compression }: GraphAttend): Promise<
   [output, weights].forEach(f32);
   number(await f.loadBalanceLoss([[1, 2], [2, 1]], 1));
   const parameters = Object.fromEntries(["w_q", "w_k", "w_v", "w_o"].map((name) => [name, [[1, 0], [0, 1]]]));
+  f32(await f.matmul(x, [[1], [2]]));
   f32(await f.multiHeadAttention(x, x, x, parameters, { numHeads: 1 }));
   f32(await f.quantizedAttention(q, await (await compression.Quantizer()).encode(x), x));
   f32(await f.rotary(x, [0, 1, 2]));

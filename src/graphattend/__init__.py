@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._vjp import vjp
 from .errors import (
     AttentionError,
+    CancelledError,
     DimensionMismatchError,
     EmptyInputError,
     InternalError,
@@ -19,6 +20,7 @@ from .errors import (
     NumericalInstabilityError,
     OutOfBoundsError,
     UnsupportedError,
+    WorkerLostError,
 )
 from .mechanisms import REGISTRY as _REGISTRY
 from .mechanisms import create, from_config, list_mechanisms
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from . import (
         analysis,
         compression,
+        dask,
         errors,
         evaluation,
         functional,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
         testing,
         training,
     )
+    from ._parallel import parallel
     from ._schema import schema
     from .evaluation import Evaluation, evaluate
     from .graph import GraphMetadata, NeighborGraph
@@ -59,6 +63,7 @@ _LAZY = {
     "Recommendation": ".recommendation",
     "evaluate": ".evaluation",
     "load": ".mechanisms._files",
+    "parallel": "._parallel",  # as with "schema"
     "read_embeddings": ".graph.embeddings",
     "recommend": ".recommendation",
     "schema": "._schema",  # not "schema": importing that module would hide the function
@@ -67,6 +72,7 @@ _LAZY = {
 _MODULES = (
     "analysis",
     "compression",
+    "dask",
     "evaluation",
     "functional",
     "geometry",
@@ -78,6 +84,7 @@ _MODULES = (
 
 __all__ = [
     "AttentionError",
+    "CancelledError",
     "DimensionMismatchError",
     "EmptyInputError",
     "InternalError",
@@ -86,6 +93,7 @@ __all__ = [
     "NumericalInstabilityError",
     "OutOfBoundsError",
     "UnsupportedError",
+    "WorkerLostError",
     "backend_info",
     "create",
     "errors",

@@ -6,7 +6,7 @@ on this side is ``{"$h": id}`` and a number JSON lacks is ``{"$f": "nan"}``. The
 ``{"error": {...}}`` as JSON, where an array is ``{"$a": [index, shape]}``; a second line tells dtype, address
 and count of each, for JavaScript to copy out at once: they stay alive until the next call. Where the same request can
 be repeated with other numbers in the same places, a third line has the number to call `again` with, and where the
-results will then be.
+results will then be; if that is one kernel call, a fourth line has the address of a bound call (`simd.bound`).
 
 What can be called is discovered, not listed: public functions and classes of a few modules, and public methods of
 the objects those make.
@@ -26,9 +26,10 @@ import numpy as np
 
 from ._bridge_calls import OPERATIONS, Kept, attention_method, describe_object, info
 from ._bridge_names import camel, spelled
-from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, places, repeatable
+from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, bound_call, places, repeatable
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
 from .mechanisms._base import Attention
+from .simd.bound import address
 
 #: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n4" and "n8" plain numbers.
 DTYPES = {c: np.dtype(c) for c in ("f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
@@ -63,6 +64,12 @@ def reserve(nbytes: int) -> np.ndarray:
     return _arena
 
 
+def reserve_at(nbytes: int) -> str:
+    """`reserve` for JavaScript: the arena's address, and that of the count of dropped plans."""
+    reserve(nbytes)
+    return f"{address(_arena)},{address(_plans.dropped)}"
+
+
 def call(text: str) -> str:
     """Answer one request.
 
@@ -72,7 +79,8 @@ def call(text: str) -> str:
 
     Returns:
         The answer's JSON, a newline, and ``dtype,address,count`` of each array, separated by semicolons. If the request
-        came before and can be repeated: another newline, the number of its plan, and where the results will be.
+        came before and can be repeated: another newline, the number of its plan, and where the results will be. If that
+        is one kernel call: another newline, and the call's address.
     """
     _alive.clear()
     try:
@@ -268,7 +276,7 @@ class _Encoder:
 
 
 def _where(arrays: Iterable[np.ndarray]) -> str:
-    return ";".join([f"{_code(x.dtype)},{x.__array_interface__['data'][0]},{x.size}" for x in arrays])
+    return ";".join([f"{_code(x.dtype)},{address(x)},{x.size}" for x in arrays])
 
 
 # -- again ---------------------------------------------------------------------------------------------------------
@@ -292,4 +300,7 @@ def _plan(request: dict[str, Any], result: Any) -> str:
         return ""
     function, arguments = attention_method(*_decode(request["args"], False))
     objects = frozenset(x.id for x in entries if isinstance(x, ObjectRef))
-    return f"\n{_plans.add(Plan(function, arguments, outputs, objects))};{_where(outputs)}"
+    given = tuple(_array(x, False) for x in entries if isinstance(x, ArrayRef))
+    bound = bound_call(function, arguments, outputs, given)
+    number = _plans.add(Plan(function, arguments, outputs, objects, bound))
+    return f"\n{number};{_where(outputs)}" + ("" if bound is None else f"\n{bound.address}")

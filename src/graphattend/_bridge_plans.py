@@ -2,6 +2,7 @@
 
 A loop in JavaScript asks the same of the same objects over and over, only with other numbers in the arena. Reading such
 a request costs more than one query's attention; repeating it costs a call of a function and a copy of its results.
+Where that function is one kernel call, JavaScript repeats it without Python, until `Plans.dropped` counts another plan.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .mechanisms._base import Attention
+from .mechanisms._prepared import Prepared
+from .simd.bound import Bound, bind
 
 #: Plans, and requests seen once, kept at most; beyond that all are forgotten and made anew.
 MOST = 256
@@ -41,12 +46,16 @@ class ObjectRef(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A call whose arguments are views of the arena and kept objects; its results are copied to `outputs`."""
+    """A call whose arguments are views of the arena and kept objects; its results are copied to `outputs`.
+
+    `bound` is the same as one kernel call, where it is one.
+    """
 
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
     outputs: tuple[np.ndarray, ...]
     objects: frozenset[int]
+    bound: Bound | None = None
 
     def run(self) -> bool:
         """Call, and copy the results; False if they are not what they were."""
@@ -67,6 +76,8 @@ class Plans:
     def __init__(self) -> None:
         self._plans: dict[int, Plan] = {}
         self._seen: set[str] = set()
+        #: (1,) how often plans were dropped: what is bound is alive as long as this number stays.
+        self.dropped = np.zeros(1, np.int32)
 
     def is_due(self, text: str) -> bool:
         """Whether a request came before: one that comes once is not worth a plan."""
@@ -80,7 +91,7 @@ class Plans:
     def add(self, plan: Plan) -> int:
         """A number for this plan, never given twice."""
         if len(self._plans) >= MOST:
-            self._plans.clear()
+            self.forget()
         number = next(_ids)
         self._plans[number] = plan
         return number
@@ -95,12 +106,41 @@ class Plans:
 
     def forget(self, objects: Iterable[int] | None = None) -> None:
         """Drop the plans that use any of these objects, or all."""
-        if objects is None:
-            self._plans.clear()
-            return
-        gone = frozenset(objects)
-        for number in [n for n, plan in self._plans.items() if not gone.isdisjoint(plan.objects)]:
+        gone = None if objects is None else frozenset(objects)
+        for number in [n for n, plan in self._plans.items() if gone is None or not gone.isdisjoint(plan.objects)]:
             del self._plans[number]
+            self.dropped += 1
+
+
+#: Arguments of `forward` with which a mechanism may be one kernel call, if the others are not given.
+_PLAIN = frozenset({"query", "keys", "values"})
+
+
+def bound_call(
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    outputs: tuple[np.ndarray, ...],
+    given: tuple[np.ndarray, ...],
+) -> Bound | None:
+    """A mechanism's forward pass as one kernel call, or None where it is something else.
+
+    Args:
+        function: A method of a mechanism.
+        arguments: Its arguments by name.
+        outputs: Where the results go.
+        given: The arrays whose numbers will change.
+    """
+    attn = getattr(function, "__self__", None)
+    if len(outputs) != 1 or not isinstance(attn, Attention) or function.__name__ != "forward":
+        return None
+    if any(value is not None and value is not False for name, value in arguments.items() if name not in _PLAIN):
+        return None
+    query, keys, values = (arguments.get(name) for name in ("query", "keys", "values"))
+    if not isinstance(keys, Prepared):
+        return bind(lambda: attn._fused(query, keys, values), outputs[0], given)
+    if values is not None or keys.attn is not attn:
+        return None
+    return bind(lambda: attn._fused_prepared(query, keys), outputs[0], given)
 
 
 def repeatable(args: Iterable[Any], options: Mapping[str, Any] | None) -> bool:

@@ -83,10 +83,10 @@ def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
 def _has_zero_row(x: np.ndarray) -> bool:
     if not x.size:
         return False
-    rows = x if x.ndim else x[None]
-    # The first column, nearly always free of zeros, settles it.
-    first = rows[..., 0]
-    return bool(np.count_nonzero(first) < first.size and not rows.any(axis=-1).all())
+    if not x.ndim or x.size == x.shape[-1]:  # a single row
+        return x.item(0) == 0 and not x.any()
+    first = x[..., 0]  # nearly always free of zeros, which settles it
+    return bool(np.count_nonzero(first) < first.size and not x.any(axis=-1).all())
 
 
 def _any_large(inputs: Iterable[Any]) -> bool:

@@ -30,7 +30,7 @@ class MechanismResult:
     """What one mechanism did with the graph.
 
     Args:
-        key: Registry key.
+        key: Registry key, or the name of a model.
         options: The mechanism's options, JSON types.
         weights: One weight per edge of the graph, (K,) in CSR order, heads averaged.
         entropy: Entropy of every node's weights in nats, (V,).
@@ -144,6 +144,7 @@ def analyze(
     *,
     dim: int = 16,
     seed: int = 0,
+    models: Mapping[str, Attention] | None = None,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Analysis:
     """Let every node attend to its neighbours under several mechanisms, and compare them.
@@ -152,10 +153,12 @@ def analyze(
         graph: The graph. Without `distances`, an edge's distance is 1 / weight (or 1).
         embeddings: Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for
             each mechanism: mean length √D for dot products, into the ball for hyperbolic ones.
-        keys: Registry keys; all that apply to the graph by default.
+        keys: Registry keys; by default all that apply to the graph, or none beside ``models``.
         options: Options, given to every mechanism that has one of that name.
         dim: Coordinates of the spectral embedding (at most V - 1 are used, rounded to a multiple of 4 by zeros).
         seed: Seed of the mechanisms' parameters.
+        models: Mechanisms by the name they get in the results, such as trained ones. They attend with ``embeddings``
+            as they are.
         on_progress: Called before each mechanism with (number done, number in all, key); returning False cancels.
 
     Returns:
@@ -173,24 +176,28 @@ def analyze(
     """
     if not isinstance(graph, NeighborGraph):
         raise InvalidConfigError(f"graph: expected a NeighborGraph, got {type(graph).__name__}", argument="graph")
+    models = _checked_models(models, embeddings)
     explicit = keys is not None
-    keys = mechanisms.list_mechanisms() if keys is None else _list_of_keys(keys)
-    given = _mapping_of_options(options)
+    keys = ([] if models else mechanisms.list_mechanisms()) if keys is None else _list_of_keys(keys)
+    check_options(keys, options := _mapping_of_options(options))
     seed = as_int(seed, "seed", minimum=0)
-    check_options(keys, given)
     x = latents(graph, embeddings, as_int(dim, "dim", minimum=1))
     graph = with_distances(graph)
     results: list[MechanismResult] = []
     skipped: dict[str, str] = {}
-    for i, key in enumerate(keys):
-        if on_progress is not None and on_progress(i, len(keys), key) is False:
+    for i, name in enumerate([*models, *keys]):
+        if on_progress is not None and on_progress(i, len(models) + len(keys), name) is False:
             break
+        if name in models:
+            results.append(_run(name, models[name], graph, x[:, : np.shape(embeddings)[1]]))  # without padding
+            continue
         try:
-            results.append(_run(key, graph, x, given, seed))
+            attn = make(name, graph, x.shape[1], options, seed)
+            results.append(_run(name, attn, graph, scaled_latents(attn, x)))
         except AttentionError as error:
             if explicit:
                 raise
-            skipped[key] = str(error)
+            skipped[name] = str(error)
     if not results:
         raise InvalidConfigError("keys: none of them applies to this graph", argument="keys")
     return Analysis(graph, x, tuple(results), skipped, _agreement(graph, results))
@@ -203,6 +210,21 @@ def with_distances(graph: NeighborGraph) -> NeighborGraph:
     weights = graph.edge_weights
     distances = np.ones(graph.num_edges) if weights is None else 1 / np.maximum(np.abs(weights), 1e-9)
     return dataclasses.replace(graph, distances=distances)
+
+
+def _checked_models(models: Any, embeddings: Any) -> dict[str, Attention]:
+    """Mechanisms under names that are no registry keys, beside vectors for them."""
+    expected = "mechanisms by names that are not registry keys"
+    if models is None or models == {}:
+        return {}
+    if not isinstance(models, Mapping):
+        raise InvalidConfigError.of("models", expected, type(models).__name__)
+    for name, model in models.items():
+        if not isinstance(name, str) or name in mechanisms.list_mechanisms() or not isinstance(model, Attention):
+            raise InvalidConfigError.of("models", expected, f"{name!r:.60}: {type(model).__name__}")
+    if embeddings is None:
+        raise InvalidConfigError.of("embeddings", "the vectors that the models attend with", None)
+    return dict(models)
 
 
 def _list_of_keys(keys: Any) -> list[str]:
@@ -271,11 +293,9 @@ def scaled_latents(attn: Attention, x: np.ndarray) -> np.ndarray:
     return unit if attn.output_manifold is None else np.asarray(curved.project(unit))
 
 
-def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, Any], seed: int) -> MechanismResult:
-    attn = make(key, graph, x.shape[1], options, seed)
-    scaled = scaled_latents(attn, x)
+def _run(name: str, attn: Attention, graph: NeighborGraph, x: np.ndarray) -> MechanismResult:
     start = time.perf_counter()
-    _, weights = attn.attend(graph, scaled, need_weights=True)
+    _, weights = attn.attend(graph, x, need_weights=True)
     seconds = time.perf_counter() - start
     weights = np.asarray(weights, np.float64)
     if weights.ndim == 2:
@@ -285,7 +305,7 @@ def _run(key: str, graph: NeighborGraph, x: np.ndarray, options: Mapping[str, An
         weights = on_given_edges(attn, graph, weights)
     entropy, effective = _entropy(graph, weights)
     config = attn.to_config()["options"]
-    return MechanismResult(attn.key, config, weights, entropy, effective, seconds)
+    return MechanismResult(name, config, weights, entropy, effective, seconds)
 
 
 def on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -> np.ndarray:

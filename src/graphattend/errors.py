@@ -130,6 +130,18 @@ class LoadError(AttentionError, OSError):
     code = "load_error"
 
 
+class CancelledError(AttentionError, RuntimeError):
+    """Work that its caller stopped before there was a result."""
+
+    code = "cancelled"
+
+
+class WorkerLostError(AttentionError, RuntimeError):
+    """Processes that worked for a call died more often than it may make good."""
+
+    code = "worker_lost"
+
+
 class InternalError(AttentionError, RuntimeError):
     """A fault of graphattend itself: please report it."""
 

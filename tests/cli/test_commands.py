@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.cli import main
+from graphattend.cli import COMMANDS, main, parser
 
 Run = Callable[..., tuple[int, str, str]]
 EDGES = "a b\nb c\nc a\nc d\nd c\n"
@@ -69,10 +71,31 @@ def test_version(run: Run) -> None:
 
 
 def test_help_of_everything(run: Run) -> None:
-    for words in [[], ["list"], ["info"], ["analyze"], ["compare"], ["benchmark"], ["convert"]]:
+    for words in [[], *([name] for name in COMMANDS)]:
         status, out, err = run(*words, "--help")
         assert (status, err) == (0, "")
         assert out.startswith("usage: graphattend")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_the_help_are_valid(run: Run, name: str) -> None:
+    assert COMMANDS[name].EXAMPLES
+    for example in COMMANDS[name].EXAMPLES:
+        assert f"  {example}\n" in run(name, "--help")[1]
+        words = shlex.split(example[example.index("graphattend") :])
+        assert parser().parse_args(words[1:]).command == name
+
+
+def test_completion(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)  # what import does where it is not installed
+    refused(run("--print-completion", "bash"), "graphattend[cli]")
+    monkeypatch.undo()
+    pytest.importorskip("shtab")
+    status, out, err = run("--print-completion", "bash")
+    assert (status, err) == (0, "")
+    assert "hnsw_aware" in out
+    assert "--print-completion" in out
+    refused(run("--print-completion", "fish"), "fish")
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".edges", ".edgelist", ".csv", ".tsv", ".json", ".npz"])

@@ -61,6 +61,33 @@ def test_train_writes_what_analyze_and_load_read(graph, tmp_path, capsys):
     assert attn.attend(ga.NeighborGraph.read(graph), x).shape == (30, 8)
 
 
+def test_analyze_a_model(graph, tmp_path, capsys):
+    out, latents = tmp_path / "model.npz", tmp_path / "latents.npy"
+    train = ["train", "--graph", graph, "--task", "links", "--mechanism", "rl_navigator", "--epochs", "4"]
+    train += ["--hidden", "6"]
+    assert main([*train, "--out", str(out), "--latents", str(latents)]) == 0
+    capsys.readouterr()
+    call = ["analyze", "--graph", graph, "--model", str(out), "--json"]
+    assert main([*call, "--embeddings", str(latents), "--mechanism", "flash"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [r["key"] for r in found["results"]] == ["model.npz", "flash"]
+    _, weights = ga.load(out).attend(ga.NeighborGraph.read(graph), np.load(latents).astype(float), need_weights=True)
+    np.testing.assert_allclose(found["results"][0]["weights"], weights, rtol=1e-12)
+    for words, said in (([], "embeddings"), (["--embeddings", graph], "graph.csv"), (["--model", graph], "graph.csv")):
+        assert main([*call, *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_compare_by_a_task_is_evaluate(graph, capsys):
+    words = ["--graph", graph, "--task", "links", "--mechanism", "flash", "--seeds", "1", *FAST, "--json"]
+    found = []
+    for command in ("compare", "evaluate"):
+        assert main([command, *words]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["metrics"] == found[1]["metrics"]
+    assert [row["roc_auc"] for row in found[0]["rows"]] == [row["roc_auc"] for row in found[1]["rows"]]
+
+
 def test_embed(graph, tmp_path, capsys):
     out = tmp_path / "e.csv"
     assert main(["embed", "--graph", graph, "--dim", "3", "--out", str(out)]) == 0
@@ -102,6 +129,9 @@ def test_recommend(graph, capsys):
         (["evaluate", "--task", "labels"], "--labels"),
         (["evaluate", "--task", "links", "--labels", "x.txt"], "--labels"),
         (["evaluate", "--task", "links", "--seeds", "0"], "seeds"),
+        (["compare", "--task", "links", "--seed", "1"], "--seed"),
+        (["compare", "--cache", "runs"], "--task"),
+        (["compare", "--task", "labels"], "--labels"),
         (["train", "--task", "links", "--mechanism", "flash", "--out", "m.txt"], "--out"),
         (["train", "--task", "links", "--mechanism", "flahs", "--out", "m.npz"], "flahs"),
         (["embed", "--out", "no/such/folder/x.npy"], "--out"),

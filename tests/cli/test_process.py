@@ -83,6 +83,32 @@ def test_progress_on_a_terminal_is_taken_away(graph: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
+@pytest.mark.parametrize("rich", [True, False])
+def test_table_on_a_terminal(tmp_path: Path, rich: bool) -> None:
+    import pty
+
+    if rich:
+        pytest.importorskip("rich")
+    else:  # a package of that name that cannot be imported comes first on the path
+        (tmp_path / "rich.py").write_text("raise ImportError")
+    paths = [str(tmp_path), *sys.path]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80", "TERM": "xterm"}
+    with subprocess.Popen([*COMMAND, "info"], stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:  # the terminal's other end is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"backend" in shown
+    assert ("━".encode() in shown) == rich
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
 def test_a_reader_that_leaves(graph: Path) -> None:
     process = subprocess.Popen([*COMMAND, "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

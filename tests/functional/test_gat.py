@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+import graphattend.functional.gat as module
 from graphattend.testing import check_vjp
 
 gat = ga.functional.gat_attention
@@ -109,10 +110,38 @@ def test_one_head_without_the_axis_and_bad_input(rng):
 @pytest.mark.parametrize("need_weights", [False, True])
 def test_one_forward_pass_serves_output_and_gradients(monkeypatch, need_weights):
     passes = []
-    run = ga.EdgeFeaturedAttention._run
-    monkeypatch.setattr(ga.EdgeFeaturedAttention, "_run", lambda *a: passes.append(a) or run(*a))
+    project = module.project
+    monkeypatch.setattr(module, "project", lambda *a: passes.append(a) or project(*a))
     p = {"w": np.eye(2), "a_query": np.zeros(2), "a_key": np.array([1.0, 0.0])}
     output, pullback = ga.vjp(gat, np.zeros(2), np.eye(2), p, need_weights=need_weights)
     for _ in range(2):
         pullback(output)
     assert len(passes) == 1
+
+
+@pytest.mark.parametrize("variant", ["gat", "gatv2"])
+@pytest.mark.parametrize("kind", ["bool", "float"])
+def test_rows_that_do_not_see_a_bad_key(rng, variant, kind):
+    """Key 4 is hidden from row 0 alone: that row and its gradient are as without the key."""
+    p = parameters(rng, variant, edge=0)
+    q, k = rng.standard_normal((2, 4)), rng.standard_normal((5, 4))
+    k[4] = np.nan
+    mask = np.ones((2, 5), bool)
+    mask[0, 4] = False
+    given = mask if kind == "bool" else np.where(mask, 0.0, -np.inf)
+    (out, w), pull = ga.vjp(gat, q, k, p, None, attn_mask=given, need_weights=True, variant=variant)
+    clean, pull_clean = ga.vjp(gat, q[0], k[:4], p, None, variant=variant)
+    np.testing.assert_allclose(out[0], clean, rtol=1e-12)
+    assert np.isnan(out[1]).all()
+    assert not w[:, 0, 4].any()
+    gq = pull((np.ones_like(out), None))[0]
+    np.testing.assert_allclose(gq[0], pull_clean(np.ones_like(clean))[0], rtol=1e-10)
+
+
+def test_is_the_class(rng):
+    attn = ga.EdgeFeaturedAttention(4, edge_dim=2, num_heads=2, seed=3)
+    q, k, features = rng.standard_normal((3, 4)), rng.standard_normal((6, 4)), rng.standard_normal((6, 2))
+    edges = ga.GraphMetadata(edge_features=features)
+    np.testing.assert_array_equal(gat(q, k, attn.parameters(), features), attn.forward(q, k, k, metadata=edges))
+    single = [x.astype(np.float32) for x in (q, k, features)]
+    assert gat(*single[:2], attn.parameters(), single[2]).dtype == np.float32

@@ -284,3 +284,14 @@ def test_knn_of_many_points_is_exact(rng, ordered, ties):
     np.fill_diagonal(d, np.inf)
     np.testing.assert_allclose(graph.distances.reshape(-1, k), np.sort(d, axis=1)[:, :k], rtol=1e-9)
     np.testing.assert_allclose(d[np.repeat(np.arange(1500), k), graph.indices], graph.distances, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 200, 70_000, 2**20])
+def test_transpose_keeps_the_order_of_edges_whatever_the_number_of_nodes(size, rng):
+    indices = rng.integers(0, size, 500)
+    indices[:20] = indices[20:40]
+    graph = NeighborGraph(np.concatenate([np.zeros(size, int), [500]]), indices, edge_weights=np.arange(500.0))
+    np.testing.assert_array_equal(graph.transpose().edge_weights, np.argsort(indices, kind="stable"))
+    turned = graph._transposed
+    np.testing.assert_array_equal(graph.indices[turned.order], np.repeat(np.arange(size), np.diff(turned.indptr)))
+    np.testing.assert_array_equal(graph.targets[turned.order], turned.indices)

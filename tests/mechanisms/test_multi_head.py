@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+from graphattend.functional import multi_head
 from graphattend.mechanisms._boundary import Call
 
 
@@ -63,7 +64,7 @@ def test_folded_is_projected(rng, options):
     q, k, v = rng.standard_normal((1, 8)), rng.standard_normal((9, 8)), rng.standard_normal((9, 8))
     for mask in (None, rng.random(9) < 0.5, np.zeros(9, bool), rng.standard_normal((attn.num_heads, 1, 9))):
         x = attn._check(q, k, v, mask, None)
-        folded = attn._folded(x)
+        folded = multi_head.folded(x.q, x.k, x.v, x.mask, attn.parameters(), attn.num_heads, attn._factor)
         projected = attn._run(x, Call(need_weights=True, differentiate=True))
         for a, b in zip(folded, projected[:2], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)

@@ -202,7 +202,7 @@ def by_head(rng, nodes, heads, width):
 
 
 def make_graph(rng):
-    m, n, d, e = size(rng), size(rng), size(rng), size(rng)
+    m, n, d, e = size(rng), size(rng), size(rng, 70), size(rng, 70)
     heads = None if rng.random() < 0.5 else size(rng, 4)
     indptr, indices = graph_of(rng, m, n)
     edge = (len(indices),) if heads is None else (len(indices), heads)
@@ -231,31 +231,46 @@ def ref_graph(q, k, v, indptr, indices, bias, out, weights, scale):
 
 
 def make_graph_vjp(rng):
-    m, n, d, e = size(rng), size(rng), size(rng), size(rng)
+    m, n, d, e = size(rng), size(rng), size(rng, 70), size(rng, 70)
     heads = None if rng.random() < 0.5 else size(rng, 4)
     indptr, indices = graph_of(rng, m, n)
     edge = (len(indices),) if heads is None else (len(indices), heads)
-    q, k, v = by_head(rng, m, heads, d), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
-    grad = by_head(rng, m, heads, e)
-    w = normal(rng, *edge)
-    dbias = None if rng.random() < 0.5 else output(*edge)
-    return [q, k, v, grad, output(*q.shape), output(*k.shape), output(*v.shape), indptr, indices, w, dbias, 0.5]
+    grad, k, v = by_head(rng, m, heads, e), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
+    dq = output(*grad.shape[:-1], d)
+    return [grad, k, v, indptr, indices, normal(rng, *edge), output(*edge), dq, 0.5]
 
 
-def ref_graph_vjp(q, k, v, grad, dq, dk, dv, indptr, indices, w, dbias, scale):
-    q, k, v, grad = with_heads(q, k, v, grad)
-    source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
-    w = w.reshape((len(indices), q.shape[1])).astype(float)
-    g = grad[source].astype(float)
-    gw = (g * v[indices]).sum(-1)
-    mean = np.zeros(q.shape[:-1])
+def ref_graph_vjp(grad, k, v, indptr, indices, w, dscores, dq, scale):
+    grad, k, v = with_heads(grad, k, v)
+    source = np.repeat(np.arange(len(grad)), np.diff(indptr).astype(np.intp))
+    w = w.reshape((len(indices), grad.shape[1])).astype(float)
+    gw = (grad[source].astype(float) * v[indices]).sum(-1)
+    mean = np.zeros(grad.shape[:-1])
     np.add.at(mean, source, w * gw)
     ds = w * (gw - mean[source])
-    expected = [np.zeros(x.shape) for x in (q, k, v)]
-    np.add.at(expected[0], source, scale * ds[..., None] * k[indices])
-    np.add.at(expected[1], indices, scale * ds[..., None] * q[source])
-    np.add.at(expected[2], indices, w[..., None] * g)
-    return [*expected, ds]
+    expected = np.zeros((*grad.shape[:-1], k.shape[-1]))
+    np.add.at(expected, source, scale * ds[..., None] * k[indices])
+    return [ds, expected]
+
+
+def make_graph_sum(rng):
+    m, n = size(rng), size(rng)
+    heads = None if rng.random() < 0.5 else size(rng, 4)
+    indptr, indices = graph_of(rng, m, n)
+    x = by_head(rng, n, heads, size(rng, 70))
+    count = len(indices) + size(rng)
+    weights = normal(rng, *((count,) if heads is None else (count, heads)))
+    order = rng.integers(0, count, len(indices)).astype(np.int64 if rng.random() < 0.5 else np.int32)
+    return [x, indptr, indices, order, weights, output(m, *x.shape[1:]), 0.5, False]
+
+
+def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add):
+    (x,) = with_heads(x)
+    weights = weights.reshape(len(weights), x.shape[1]).astype(float)
+    source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))
+    expected = np.zeros((len(indptr) - 1, *x.shape[1:]))
+    np.add.at(expected, source, scale * weights[order][..., None] * x[indices])
+    return [None if add else expected]
 
 
 def make_gat(rng):
@@ -364,6 +379,7 @@ CASES = {
     "heads": Case(make_heads, ref_heads),
     "graph_attend": Case(make_graph, ref_graph),
     "graph_attend_vjp": Case(make_graph_vjp, ref_graph_vjp),
+    "graph_sum": Case(make_graph_sum, ref_graph_sum),
     "gat": Case(make_gat, ref_gat),
     "poincare": Case(make_poincare, ref_poincare),
     "favor": Case(make_favor, ref_favor, extra=1),

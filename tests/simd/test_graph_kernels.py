@@ -32,6 +32,13 @@ def random_graph(rng, nodes, targets, most=9):
     return indptr, rng.integers(0, targets, indptr[-1])
 
 
+def turned_round(indptr, indices, targets):
+    """For every target the rows that list it, and where."""
+    order = np.argsort(indices, kind="stable").astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(indices, minlength=targets))])
+    return starts, np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))[order], order
+
+
 def softmax64(s):
     e = np.exp(s - s.max(0))
     return e / e.sum(0)
@@ -67,7 +74,8 @@ def test_graph_attention_and_its_gradient(heads, d, e, index):
     close(weights, expected_weights)
 
     grad = normal(rng, *out.shape)
-    dq, dk, dv, dbias = kernel_ops.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, 0.7)
+    turned = turned_round(indptr, indices, 20)
+    dq, dk, dv, dbias = kernel_ops.graph_attention_vjp(q, k, v, indptr, indices, turned, weights, grad, 0.7)
     exact = [np.zeros(x.shape) for x in (q, k, v, bias)]
     for i in range(30):
         for at in range(indptr[i], indptr[i + 1]):
@@ -81,6 +89,52 @@ def test_graph_attention_and_its_gradient(heads, d, e, index):
                 exact[3][at, h] = ds
     for mine, full in zip((dq, dk, dv, dbias), exact, strict=True):
         close(mine, full, 3e-6, floor=1)
+
+
+def test_gradients_of_inputs_that_are_one_array_add_up():
+    rng = np.random.default_rng(5)
+    indptr, indices = random_graph(rng, 30, 30)
+    x, y, grad = (normal(rng, 30, 2, 21) for _ in range(3))
+    lists = indptr, indices, turned_round(indptr, indices, 30)
+    for k, v, same_k, same_v in ((x, x, True, True), (y, y, False, True), (x, y, True, False)):
+        _, weights, _ = kernel_ops.graph_attention(x, k, v, indptr, indices, 0.7, need_weights=True)
+        apart = kernel_ops.graph_attention_vjp(x, k, v, *lists, weights, grad, 0.7)
+        dk = apart[1] + apart[2] if same_v else apart[1]
+        expected = [
+            apart[0] + dk if same_k else apart[0],
+            None if same_k else dk,
+            None if same_v else apart[2],
+            apart[3],
+        ]
+        found = kernel_ops.graph_attention_vjp(
+            x, k, v, *lists, weights, grad, 0.7, keys_are_queries=same_k, values_are_keys=same_v
+        )
+        for mine, full in zip(found, expected, strict=True):
+            assert (mine is None) == (full is None)
+            if full is not None:
+                close(mine, full, floor=1)
+
+
+def test_sums_are_put_or_added_where_they_are_wanted():
+    rng = np.random.default_rng(6)
+    indptr, indices = random_graph(rng, 9, 12)
+    x, weights = normal(rng, 12, 70), normal(rng, len(indices))
+    order = rng.permutation(len(indices)).astype(np.int32)
+    made = kernel_ops.graph_sum(x, indptr, indices, order, weights, scale=0.5)
+    full = np.zeros((9, 70))
+    np.add.at(full, np.repeat(np.arange(9), np.diff(indptr)), 0.5 * weights[order][:, None].astype(float) * x[indices])
+    close(made, full, floor=1)
+    before = normal(rng, 9, 70)
+    out = before.copy()
+    assert kernel_ops.graph_sum(x, indptr, indices, order, weights, out, scale=0.5, add=True) is out
+    close(out, before + full, floor=1)
+
+
+@pytest.mark.parametrize("wrong", [-1, 99])
+def test_an_order_outside_is_refused(wrong):
+    x = np.ones((2, 3), REAL)
+    with pytest.raises(ValueError, match="order"):
+        kernel_ops.graph_sum(x, np.array([0, 1, 2]), np.array([0, 1]), np.array([0, wrong]), np.ones(2, REAL))
 
 
 def test_without_heads_and_weights():

@@ -161,7 +161,7 @@ function backward(memory: Memory, call: Call, gradient: unknown): AttentionGradi
   const result = attend(memory, call, NAME, { weights: isAdded, stats: true });
   const g = attendPullback(memory, call, result, memory.view(rows, [...call.lead, tail(call.q, 2), tail(call.v, 1)]));
   const [query, key, value] = ([[g.q, call.q], [g.k, call.k], [g.v, call.v]] as const).map(([x, like], i) =>
-    matrixOf(memory, unbroadcast(memory, x, like.shape), call.shapes[i]!)) as [Output, Output, Output];
+    matrixOf(memory, unbroadcast(memory, x, like.shape), call.shapes[i])) as [Output, Output, Output];
   const gradients: AttentionGradients = { query, key, value };
   if (isAdded && g.scores !== null) {
     const scores = call.groups > 1 ? memory.view(g.scores, [...outer(call), tail(call.k, 2)]) : g.scores;

@@ -269,7 +269,7 @@ function backward(memory: Memory, call: Call, parameters: object, gradient: unkn
     if (back.a !== undefined) found["aEdge"] = back.a;
   }
   const gradients: { [name: string]: Output } = { x: matrixOf(memory, gx) };
-  for (const [key, name] of namesOf(parameters, variant)) gradients[key] = matrixOf(memory, found[name] ?? memory.zeros(call.shapes[name]!), call.shapes[name]!);
+  for (const [key, name] of namesOf(parameters, variant)) gradients[key] = matrixOf(memory, found[name] ?? memory.zeros(call.shapes[name]!), call.shapes[name]);
   if (gFeatures !== null) gradients["edgeFeatures"] = matrixOf(memory, gFeatures);
   return gradients as GatGradients<object>;
 }

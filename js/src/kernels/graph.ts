@@ -83,6 +83,28 @@ function checkTargets(memory: Memory, index: Block, targets: number): void {
   }
 }
 
+/** The lists turned round: for every target the rows that list it, and where in `index` they do. */
+function transposed(memory: Memory, { start, index }: Lists, targets: number): Lists & { order: Block } {
+  const turned = { start: memory.room([targets + 1], "int64"), index: memory.room(index.shape, "int32"), order: memory.room(index.shape, "int32") };
+  const { i32 } = memory;
+  const [rows, nodes, starts, sources, order] = [start, index, turned.start, turned.index, turned.order].map((x) => x.data >> 2) as [number, number, number, number, number];
+  const next = new Int32Array(targets + 1);
+  for (let e = 0; e < index.size; e++) next[i32[nodes + e]! + 1]!++;
+  for (let node = 0; node < targets; node++) next[node + 1]! += next[node]!;
+  next.forEach((at, node) => {
+    i32[starts + 2 * node] = at;
+    i32[starts + 2 * node + 1] = 0;
+  });
+  for (let row = 0; row + 1 < start.size; row++) {
+    for (let e = i32[rows + 2 * row]!; e < i32[rows + 2 * row + 2]!; e++) {
+      const at = next[i32[nodes + e]!]!++;
+      i32[sources + at] = row;
+      i32[order + at] = e;
+    }
+  }
+  return turned;
+}
+
 /** The lists of a graph, all pointing to `targets` nodes. */
 export function listsOf(memory: Memory, graph: unknown, targets: number): Lists {
   if (!(graph instanceof Graph)) {
@@ -251,7 +273,10 @@ function backward(memory: Memory, whole: Call, allWeights: Block, gradient: unkn
       weights = memory.room(edges);
       fewer.kept.forEach((e, i) => memory.f32.copyWithin((weights.data >> 2) + i * heads, (allWeights.data >> 2) + e * heads, (allWeights.data >> 2) + (e + 1) * heads));
     }
-    memory.must("graph_attend_vjp", q, k, v, g, dq, dk, dv, start, index, weights, dbias, scale);
+    memory.must("graph_attend_vjp", g, k, v, start, index, weights, dbias, dq, scale);
+    const turned = transposed(memory, call, k.shape[0]!);
+    memory.must("graph_sum", q, turned.start, turned.index, turned.order, dbias, dk, scale, false);
+    memory.must("graph_sum", g, turned.start, turned.index, turned.order, weights, dv, 1, false);
   }
   const gradients: GraphAttentionGradients = { query: matrixOf(memory, dq), key: matrixOf(memory, dk), value: matrixOf(memory, dv) };
   if (whole.bias !== null) gradients.edgeBias = matrixOf(memory, fewer === null ? dbias : spread(memory, dbias, fewer.kept, whole.edges));

@@ -325,7 +325,7 @@ function backward(memory: Memory, call: Call, gradient: unknown): MultiHeadGradi
     const part = linearPullback(memory, x[name], p[WEIGHTS[i]!], own, p[BIASES[i]!] !== undefined);
     parameters[WEIGHTS[i]!] = matrixOf(memory, part.w);
     if (part.b !== null) parameters[BIASES[i]!] = matrixOf(memory, part.b);
-    return matrixOf(memory, part.x, call.shapes[i]!);
+    return matrixOf(memory, part.x, call.shapes[i]);
   });
   parameters.wO = matrixOf(memory, last.w);
   if (last.b !== null) parameters.bO = matrixOf(memory, last.b);

@@ -83,12 +83,12 @@ async function compile(backend: Backend): Promise<WebAssembly.Module> {
 /** Choose a backend, or take the one asked for, and start it. */
 export async function instantiate(wanted: unknown): Promise<{ backend: Backend; instance: WebAssembly.Instance }> {
   if (wanted !== undefined && !BACKENDS.includes(wanted as Backend)) {
-    throw invalid("backend", `expected one of ${BACKENDS.join(", ")}, got ${String(wanted)}`, { expected: BACKENDS, actual: wanted });
+    throw invalid("backend", `expected one of ${BACKENDS.join(", ")}, got ${JSON.stringify(wanted)}`, { expected: BACKENDS, actual: wanted });
   }
   const possible = available();
   const backend = wanted === undefined ? possible[0] : possible.find((name) => name === wanted);
   if (backend === undefined) {
-    const missing = wanted === undefined ? "SIMD in WebAssembly" : String(wanted);
+    const missing = wanted === undefined ? "SIMD in WebAssembly" : (wanted as Backend);
     throw new UnsupportedError(`this engine has no ${missing}: Chrome 91, Firefox 89, Safari 16.4, Node.js 16.4 or newer has SIMD`);
   }
   try {

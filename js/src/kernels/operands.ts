@@ -127,7 +127,7 @@ export function inspect(memory: Memory, x: unknown, name: string): Given {
       } };
     }
     if (typeof x === "object" && x !== null && "data" in x && "shape" in x) {
-      const { data, shape } = x as { data: unknown; shape: unknown };
+      const { data, shape } = x;
       const dims = ArrayBuffer.isView(shape) || Array.isArray(shape) ? Array.from(shape as ArrayLike<unknown>) : [];
       if (dims.length === 0 && !Array.isArray(shape) || !dims.every(isWhole)) {
         throw invalid(name, "expected shape to be whole numbers >= 0", { actual: shape });

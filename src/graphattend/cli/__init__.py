@@ -13,8 +13,9 @@ from typing import Any
 
 from ..errors import AttentionError
 from ..registry import Registry
+from ._completion import PrintCompletion
 
-#: Commands by name: modules with ``HELP``, ``add_arguments(parser)`` and ``run(arguments)``.
+#: Commands by name: modules with ``HELP``, ``EXAMPLES``, ``add_arguments(parser)`` and ``run(arguments)``.
 COMMANDS: Registry[Any] = Registry(
     "command",
     {
@@ -28,6 +29,8 @@ COMMANDS: Registry[Any] = Registry(
         "embed": "graphattend.cli.embed",
         "compress": "graphattend.cli.compress",
         "convert": "graphattend.cli.convert",
+        "partition": "graphattend.cli.partition",
+        "attend": "graphattend.cli.attend",
         "benchmark": "graphattend.cli.benchmark",
     },
 )
@@ -53,9 +56,21 @@ def parser() -> argparse.ArgumentParser:
 
     top = _Parser(prog="graphattend", description="Attention mechanisms for graph latent spaces.")
     top.add_argument("--version", action="version", version=f"graphattend {__version__}")
+    top.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print a completion script for a shell (needs graphattend[cli])",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog="\n".join(["examples:", *(f"  {line}" for line in module.EXAMPLES)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return top

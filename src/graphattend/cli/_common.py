@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -110,14 +111,17 @@ def read_embeddings(path: str | None, graph: NeighborGraph | None) -> np.ndarray
 
 
 def progress() -> Callable[[int, int, str], None] | None:
-    """A line on stderr that counts, on a terminal; nothing in a pipe."""
+    """A line on stderr that counts and estimates the time left, on a terminal; nothing in a pipe."""
     if not sys.stderr.isatty():
         return None
+    start = time.monotonic()
 
     def show(done: int, total: int, what: str) -> None:
         width = 24
         bar = "#" * (width * done // max(total, 1))
-        print(f"\r\x1b[K[{bar:<{width}}] {done}/{total} {what}", end="", file=sys.stderr, flush=True)
+        left = (time.monotonic() - start) * (total - done) / done if done else None
+        told = "" if left is None else f", {int(left) // 60}:{int(left) % 60:02} left"
+        print(f"\r\x1b[K[{bar:<{width}}] {done}/{total} {what}{told}", end="", file=sys.stderr, flush=True)
 
     return show
 
@@ -140,9 +144,25 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], arguments: 
         print(text.getvalue(), end="")
     else:
         shown = [[_cell(c) for c in row] for row in rows]
+        if sys.stdout.isatty() and _rich_table(header, shown):
+            return
         widths = [max(len(r[i]) for r in [list(header), *shown]) for i in range(len(header))]
         for row in [list(header), *shown]:
             print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Print a table that fits the terminal, where rich is installed."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        return False
+    table = Table(*header, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)
+    return True
 
 
 def _cell(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 
 from .._validate import as_int
 from ..analysis import analyze, text_table
@@ -21,8 +22,14 @@ from ._common import (
     read_graph,
     told,
 )
+from ._workers import add_workers, workers
 
 HELP = "who attends to whom in a graph, under every mechanism that applies"
+EXAMPLES = (
+    "graphattend analyze --graph graph.csv --plot report.html",
+    "graphattend analyze --graph graph.csv --mechanism hyperbolic --option curvature=-2",
+    "graphattend analyze --graph graph.csv --model model.npz --embeddings latents.npy",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -30,14 +37,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_graph(command, required=True)
     command.add_argument("--dim", type=int, default=16, help="coordinates of the spectral embedding (16)")
     command.add_argument("--nodes", type=int, default=5, help="how many nodes the table lists (5)")
+    command.add_argument(
+        "--model",
+        action="append",
+        metavar="FILE",
+        default=[],
+        help="a saved mechanism, which attends with --embeddings as they are (repeatable)",
+    )
     add_plot(command)
     add_mechanisms(command)
+    add_workers(command)
     add_output(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, analyse, print, draw."""
     from ..drawing import check_plot_path
+    from ..mechanisms._files import load
     from ..report import write_plot
 
     as_int(arguments.nodes, "--nodes", minimum=0)
@@ -45,16 +61,19 @@ def run(arguments: argparse.Namespace) -> None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
     graph, directed = read_graph(arguments)
     embeddings = read_embeddings(arguments.embeddings, graph)
+    models = {Path(path).name: load(path) for path in arguments.model}
     try:
-        found = analyze(
-            graph,
-            embeddings,
-            arguments.mechanism,
-            options(arguments.option),
-            dim=arguments.dim,
-            seed=arguments.seed,
-            on_progress=progress(),
-        )
+        with workers(arguments):
+            found = analyze(
+                graph,
+                embeddings,
+                arguments.mechanism,
+                options(arguments.option),
+                dim=arguments.dim,
+                seed=arguments.seed,
+                models=models,
+                on_progress=progress(),
+            )
     finally:
         end_progress()
     found = dataclasses.replace(found, directed=directed)

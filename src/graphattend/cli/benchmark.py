@@ -30,6 +30,10 @@ from ._common import (
 )
 
 HELP = "time the mechanisms: single-query calls, or every node of a graph over its neighbours"
+EXAMPLES = (
+    "graphattend benchmark --neighbors 1000 --dim 128",
+    "graphattend benchmark --graph graph.csv --mechanism flash --plot times.svg",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

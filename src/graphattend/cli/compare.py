@@ -1,10 +1,12 @@
-"""``graphattend compare``: how alike the mechanisms' weights are on a graph."""
+"""``graphattend compare``: how alike the mechanisms' weights are on a graph, or how well they predict."""
 
 from __future__ import annotations
 
 import argparse
 
 from ..analysis import analyze
+from ..errors import InvalidConfigError
+from . import evaluate
 from ._common import (
     add_graph,
     add_mechanisms,
@@ -18,8 +20,14 @@ from ._common import (
     read_graph,
     told,
 )
+from ._learning import add_settings, add_task
+from ._workers import add_workers, workers
 
-HELP = "how much the mechanisms agree on a graph: mean over nodes of the weight they share"
+HELP = "how much the mechanisms agree on a graph, or with --task which of them predicts best"
+EXAMPLES = (
+    "graphattend compare --graph graph.csv --plot agreement.svg",
+    "graphattend compare --graph graph.csv --task links --seeds 5",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -27,11 +35,22 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_graph(command, required=True)
     add_plot(command)
     add_mechanisms(command)
+    add_workers(command)
+    add_task(command, required=False)
+    add_settings(command)
+    command.add_argument("--cache", metavar="FOLDER", help="with --task: keep finished runs there")
     add_output(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Analyse, print the agreement matrix, draw."""
+    """Print and draw the agreement matrix (mean over nodes of the weight two mechanisms share), or evaluate."""
+    if arguments.task is not None:
+        if arguments.option or arguments.seed:
+            raise InvalidConfigError.of("--task", "no --option and no --seed beside it (see --seeds)", arguments.task)
+        evaluate.run(arguments)
+        return
+    if arguments.labels is not None or arguments.cache is not None:
+        raise InvalidConfigError.of("--task", "links or labels, beside --labels or --cache", None)
     from ..drawing import check_plot_path
     from ..report import write_plot
 
@@ -40,14 +59,15 @@ def run(arguments: argparse.Namespace) -> None:
     graph = read_graph(arguments).graph
     embeddings = read_embeddings(arguments.embeddings, graph)
     try:
-        found = analyze(
-            graph,
-            embeddings,
-            arguments.mechanism,
-            options(arguments.option),
-            seed=arguments.seed,
-            on_progress=progress(),
-        )
+        with workers(arguments):
+            found = analyze(
+                graph,
+                embeddings,
+                arguments.mechanism,
+                options(arguments.option),
+                seed=arguments.seed,
+                on_progress=progress(),
+            )
     finally:
         end_progress()
     keys = [r.key for r in found.results]

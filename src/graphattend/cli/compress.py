@@ -11,6 +11,10 @@ from ._common import add_output, options, print_rows, read_embeddings, told
 from ._writing import check_out
 
 HELP = "write embeddings in fewer bytes, and say what it costs in accuracy"
+EXAMPLES = (
+    "graphattend compress --embeddings latents.npy --option bits=4 --out latents-4bit.npz",
+    "graphattend compress --embeddings latents.npy --codec low_rank --option rank=8 --out latents.npz",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -18,7 +22,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--embeddings", required=True, metavar="FILE", help="one vector per row: .npy, .npz, .csv, text"
     )
-    command.add_argument("--codec", default="quantizer", metavar="KEY", help="quantizer, low_rank, sparse, tucker")
+    command.add_argument("--codec", default="quantizer", metavar="KEY", help="name of the codec (default: quantizer)")
     command.add_argument(
         "--option", action="append", metavar="NAME=VALUE", default=[], help="an option of the codec (repeatable)"
     )

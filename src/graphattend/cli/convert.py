@@ -10,6 +10,10 @@ from ..storage import same_file
 from ._common import add_reading, read_graph
 
 HELP = "write a graph in another format: the suffixes say from which to which"
+EXAMPLES = (
+    "graphattend convert network.gexf network.json.gz",
+    "zcat trips.csv.gz | graphattend convert - trips.npz --format csv --undirected",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ from ._learning import add_settings, settings
 from ._writing import check_out, write_matrix
 
 HELP = "a vector for every node: from the graph's spectrum, or learned from its links"
+EXAMPLES = (
+    "graphattend embed --graph graph.csv --dim 32 --out embeddings.csv",
+    "graphattend embed --graph graph.csv --dim 32 --mechanism multi_head --out embeddings.npy",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -10,7 +10,11 @@ from ..graph.files import Told
 from ..graph.properties import count_edges
 from ._common import add_output, add_reading, print_rows, read_graph
 
-HELP = "tell the version and what does the arithmetic, or what a graph file holds"
+HELP = "print the version and the backend, or what a graph file holds"
+EXAMPLES = (
+    "graphattend info",
+    "graphattend info --graph network.gexf",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -8,6 +8,10 @@ from .._schema import schema
 from ._common import add_output, print_rows
 
 HELP = "list the mechanisms"
+EXAMPLES = (
+    "graphattend list",
+    "graphattend list --json",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

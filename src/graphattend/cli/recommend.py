@@ -8,6 +8,10 @@ import json
 from ._common import add_graph, add_output, end_progress, print_rows, progress, read_graph
 
 HELP = "which mechanism suits a graph, and why"
+EXAMPLES = (
+    "graphattend recommend --graph graph.csv",
+    "graphattend recommend --graph graph.csv --measure",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -10,6 +10,9 @@ from ._learning import add_settings, add_task, check_task, read_labels, settings
 from ._writing import check_out, write_matrix
 
 HELP = "train one mechanism on held-out links or labels, and write it to a file"
+EXAMPLES = (
+    "graphattend train --graph graph.csv --task links --mechanism hyperbolic --out model.npz --latents latents.npy",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .._vjp import vjp
 from ..errors import InvalidConfigError
-from ..functional.attention import dropout_multiplier
+from ..functional.dot_product import dropout_multiplier
 from ..geometry import Euclidean
 from ..graph import NeighborGraph
 from ..mechanisms._base import Attention

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-import time
-import tracemalloc
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from .. import _tasks
 from .. import mechanisms as registry
 from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_length, check_ndim, check_nonempty
-from ..analysis import make, on_given_edges, with_distances
-from ..errors import AttentionError, InvalidConfigError
+from ..analysis import make, with_distances
+from ..errors import AttentionError, CancelledError, InvalidConfigError
 from ..graph import NeighborGraph, spectral_embedding
 from ..mechanisms._base import Attention
-from ..training import Adam, Trainer
+from ._runs import Settings, edge_weights, scored, trained
 from .baselines import applicable
 from .cache import Cache, arrays, digest
-from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
+from .networks import AttentionLayer, LayerNetwork
 from .results import Attended, Entry, Evaluation, Run
 from .tasks import Task
 from .tasks import labels as make_labels
@@ -30,22 +30,8 @@ from .tasks import links as make_links
 
 #: Coordinates of the spectral embedding that stands in for features.
 SPECTRAL = 16
-WEIGHT_DECAY = 5e-4
 #: Of what a cached run means; raised when the same call would give other numbers.
 VERSION = 1
-#: Weight of the validation loss beside the validation metric.
-TIE_BREAK = 1e-3
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What decides the numbers, beside graph, features and labels."""
-
-    seeds: tuple[int, ...]
-    epochs: int
-    patience: int
-    hidden: int
-    lr: float
 
 
 def evaluate(
@@ -74,6 +60,9 @@ def evaluate(
 
     Links are held out and taken from the graph before anyone attends over it. ROC-AUC and average precision use one
     uniform negative per held-out link; MRR and hits@10 rank a link among 50, half of them two steps from its source.
+
+    Inside `ga.parallel` each mechanism with each seed is a task. The numbers are the same; times and memory are those
+    of workers that share a machine.
 
     Args:
         graph: The graph. Links are pairs of nodes, whatever the direction of the edges.
@@ -116,12 +105,10 @@ def evaluate(
     plan, made, skipped = _planned(graph, task, mechanisms, x, labels, split, settings, cache)
     names = list(made) + (list(applicable(plan.tasks[0], plan.x[0], plan.settings.hidden)) if baselines else [])
     report = _Report(_function(on_progress), settings.epochs * len(settings.seeds), names)
-    entries = []
-    for name in names:
-        entry = plan.entry(name, made.get(name), report)
-        if entry is None:
-            break
-        entries.append(entry)
+    pool = _tasks.pool()
+    found = plan.in_turn(names, made, report) if pool is None else plan.on_pool(pool, names, made, report)
+    whole = [name for name in names if len(found[name]) == len(settings.seeds)]
+    entries = [plan.entry(name, made.get(name), found[name]) for name in whole]
     if not entries:
         raise InvalidConfigError.of("on_progress", "a run that is not cancelled before the first mechanism", "False")
     return Evaluation(
@@ -229,13 +216,15 @@ class _Report:
     on_progress: Callable[[int, int, str], Any] | None
     each: int
     names: list[str]
-    done: int = 0
     cancelled: bool = False
 
     def at(self, name: str, place: int, epoch: int = 0) -> bool:
         """Say where the work stands; False to stop."""
+        return self.say(name, self.names.index(name) * self.each + place + epoch)
+
+    def say(self, name: str, done: int) -> bool:
+        """Say how many epochs are done; False to stop."""
         if self.on_progress is not None and not self.cancelled:
-            done = self.names.index(name) * self.each + place + epoch
             self.cancelled = self.on_progress(done, self.each * len(self.names), name) is False
         return not self.cancelled
 
@@ -249,21 +238,42 @@ class _Plan:
     settings: Settings
     cache: Cache
 
-    def entry(self, name: str, attn: Attention | None, report: _Report) -> Entry | None:
-        """All runs of one mechanism or baseline; None if cancelled."""
-        runs, first = [], None
-        for i, seed in enumerate(self.settings.seeds):
-            if not report.at(name, i * self.settings.epochs):
-                return None
-            found = self._run(name, attn, i, partial(report.at, name, i * self.settings.epochs))
-            if found is None:
-                return None
-            first = first or found
-            runs.append(Run(seed=seed, **found["run"]))
-        assert first is not None
+    def in_turn(self, names: list[str], made: dict[str, Attention], report: _Report) -> dict[str, list[Any]]:
+        """The runs of every mechanism and baseline, seed by seed; fewer if cancelled."""
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        for name in names:
+            for i in range(len(self.settings.seeds)):
+                place = i * self.settings.epochs
+                run = None
+                if report.at(name, place):
+                    run = self.run(name, made.get(name), i, partial(report.at, name, place))
+                if run is None:
+                    return found
+                found[name].append(run)
+        return found
+
+    def on_pool(
+        self, pool: _tasks.Pool, names: list[str], made: dict[str, Attention], report: _Report
+    ) -> dict[str, list[Any]]:
+        """The same, each mechanism with each seed a task."""
+        tasks = [(name, i) for name in names for i in range(len(self.settings.seeds))]
+        runs: dict[tuple[str, int], Any] = {}
+
+        def keep(i: int, run: Any) -> bool:
+            runs[tasks[i]] = run
+            return report.say(tasks[i][0], len(runs) * self.settings.epochs)
+
+        with contextlib.suppress(CancelledError):
+            pool.map(one_run, (self, made), tasks, on_done=keep)
+        return {n: [runs[n, i] for i in range(len(self.settings.seeds)) if (n, i) in runs] for n in names}
+
+    def entry(self, name: str, attn: Attention | None, found: list[Any]) -> Entry:
+        """What the runs of one mechanism or baseline say."""
+        first = found[0]
+        runs = tuple(Run(seed=s, **f["run"]) for s, f in zip(self.settings.seeds, found, strict=True))
         attended = None if first["before"] is None else Attended(*(np.array(first[n]) for n in ("before", "after")))
         options = {} if attn is None else attn.to_config()["options"]
-        return Entry(name, attn is None, options, first["parameters"], first["memory"], tuple(runs), attended)
+        return Entry(name, attn is None, options, first["parameters"], first["memory"], runs, attended)
 
     def model(self, attn: Attention, i: int) -> Any:
         """The network with this mechanism in it, for the task of one seed."""
@@ -272,7 +282,8 @@ class _Plan:
             self.x[i], AttentionLayer(attn, task.graph), self.settings.hidden, task.out_dim, task.dropout
         )
 
-    def _run(self, name: str, attn: Attention | None, i: int, going: Callable[[int], bool]) -> dict[str, Any] | None:
+    def run(self, name: str, attn: Attention | None, i: int, going: Callable[[int], bool]) -> dict[str, Any] | None:
+        """One mechanism or baseline with one seed; None if cancelled."""
         task, x, settings = self.tasks[i], self.x[i], self.settings
         config = None if attn is None else attn.to_config()
         decided = {"name": name, "config": config, "version": VERSION} | dataclasses.asdict(settings)
@@ -283,105 +294,24 @@ class _Plan:
             return kept
         model: Any = applicable(task, x, settings.hidden)[name] if attn is None else self.model(attn, i)
         found = (
-            _trained(task, model, settings, settings.seeds[i], going)
-            if hasattr(model, "apply")
-            else _scored(task, model)
+            trained(task, model, settings, settings.seeds[i], going) if hasattr(model, "apply") else scored(task, model)
         )
         if found is None:
             return None
         before = after = None
         if attn is not None and i == 0:
             start = model.init(settings.seeds[i])
-            before, after = (_weights(model, params).tolist() for params in (start, found.pop("params")))
+            before, after = (edge_weights(model, params).tolist() for params in (start, found.pop("params")))
         found.pop("params", None)
         found |= {"before": before, "after": after}
         self.cache.keep(key, found)
         return found
 
 
-def _scored(task: Any, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
-    """A baseline without anything to train."""
-    run = {
-        "metrics": task.measure_scores(score, "test"),
-        "validation": task.measure_scores(score, "validation")[task.primary],
-        "epochs": 0,
-        "seconds_per_epoch": 0.0,
-    }
-    return {"run": run, "parameters": 0, "memory": 0}
-
-
-def _trained(
-    task: Task, model: Network, settings: Settings, seed: int, going: Callable[[int], bool]
-) -> dict[str, Any] | None:
-    """Train with early stopping, measure the best epoch; None if cancelled."""
-    times: list[float] = []
-
-    def objective(params: Any, batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        start = time.perf_counter()
-        output, pullback = model.apply(params, rng)
-        value, back = task.loss(output, batch)
-        grads = pullback(back(1.0)[0])
-        times.append(time.perf_counter() - start)
-        return value, grads
-
-    def validate(params: Any) -> float:
-        # On a few nodes or links the metric moves in steps; between two of them the loss decides.
-        output = model.apply(params)[0]
-        return task.measure(output, "validation")[task.primary] - TIE_BREAK * task.validation_loss(output)
-
-    start = model.init(seed)
-    data = task.data()
-    memory = _peak(
-        lambda: objective(start, data.batch(np.arange(len(data)), np.random.default_rng(0)), np.random.default_rng(0))
-    )
-    times.clear()
-    convex = isinstance(model, LinearNetwork)  # takes larger steps, and the last epoch is the best
-    trainer = Trainer(
-        objective,
-        Adam(lr=settings.lr * (10 if convex else 1), weight_decay=WEIGHT_DECAY),
-        epochs=settings.epochs,
-        patience=None if convex else settings.patience,
-        seed=seed,
-        validate=validate,
-        mode="max",
-    )
-    result = trainer.fit(start, data, on_progress=lambda p: going(p.epoch + 1))
-    if result.reason == "cancelled":
-        return None
-    chosen = result.params if convex else result.best_params
-    output = model.apply(chosen)[0]
-    run = {
-        "metrics": task.measure(output, "test"),
-        "validation": task.measure(output, "validation")[task.primary],
-        "epochs": len(result.losses),
-        "seconds_per_epoch": float(np.median(times)),
-    }
-    size = int(sum(a.size for a in start.values()))
-    return {"run": run, "parameters": size, "memory": memory, "params": chosen}
-
-
-def _peak(step: Callable[[], Any]) -> int:
-    """Most bytes that Python and NumPy hold at a time during a step, beyond what they held before."""
-    if tracemalloc.is_tracing():  # another measurement is under way; its peak is not ours to reset
-        step()
-        return 0
-    tracemalloc.start()
-    try:
-        step()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-def _weights(model: LayerNetwork, params: Any) -> np.ndarray:
-    """One weight per edge, heads averaged, (K,)."""
-    layer = model.layer
-    assert isinstance(layer, AttentionLayer)
-    attn = layer.with_parameters(model.own(params))
-    _, weights = attn.attend(layer.graph, layer.points(model.latents(params)), need_weights=True)
-    weights = np.asarray(weights, np.float64)
-    weights = weights.mean(axis=1) if weights.ndim == 2 else weights
-    return weights if weights.size == layer.graph.num_edges else on_given_edges(attn, layer.graph, weights)
+def one_run(common: tuple[_Plan, dict[str, Attention]], task: tuple[str, int]) -> dict[str, Any] | None:
+    """One mechanism with one seed: a task of a pool."""
+    (plan, made), (name, i) = common, task
+    return plan.run(name, made.get(name), i, lambda epoch: True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -461,7 +391,7 @@ def fit(
     ((name, attn),) = made.items()
     report = _Report(_function(on_progress), plan.settings.epochs, [name])
     model = plan.model(attn, 0)
-    found = _trained(plan.tasks[0], model, plan.settings, seed, partial(report.at, name, 0))
+    found = trained(plan.tasks[0], model, plan.settings, seed, partial(report.at, name, 0))
     if found is None:
         return None
     params = found["params"]

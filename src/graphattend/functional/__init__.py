@@ -35,6 +35,7 @@ _LAZY = {
 }
 
 # A function of the same name as its module cannot wait: importing the module would put that in its place.
+from .matmul import matmul as matmul  # noqa: E402
 from .rotary import rotary as rotary  # noqa: E402
 from .softmax import softmax as softmax  # noqa: E402
 
@@ -44,6 +45,7 @@ __all__ = [
     "gat_attention",
     "linear_attention",
     "load_balance_loss",
+    "matmul",
     "multi_head_attention",
     "orthogonal_projection",
     "quantized_attention",

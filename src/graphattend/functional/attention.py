@@ -1,7 +1,8 @@
-"""Scaled dot-product attention, with the arguments and conventions of PyTorch."""
+"""Scaled dot-product attention with the arguments and conventions of PyTorch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ from .._validate import (
     as_floats,
     as_mask,
     as_number,
-    as_rng,
     broadcast_shapes,
     cast_mask,
     check_length,
@@ -25,8 +25,9 @@ from .._validate import (
 )
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
-from .hidden import pairs_to_watch, sum_of_seen, without_unseen
-from .softmax import masked_softmax, softmax_pullback
+from .dot_product import Pull, and_causal, dot_product_attention, dropout_multiplier, from_scores, scaled_dot
+from .hidden import pairs_to_watch, without_unseen
+from .softmax import masked_softmax
 
 ScoreMod = Callable[..., Any]
 
@@ -40,11 +41,6 @@ class _Call(NamedTuple):
     mask: np.ndarray | None
     single: bool
     groups: int
-
-
-def causal_mask(rows: int, columns: int) -> np.ndarray:
-    """Boolean (M, N): key j is seen by query i iff j <= i."""
-    return np.arange(columns) <= np.arange(rows)[:, None]
 
 
 def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, enable_gqa: bool) -> _Call:
@@ -69,13 +65,7 @@ def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, en
     shape = (*batch, q.shape[-2], k.shape[-2])
     mask = None if attn_mask is None else cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     if as_bool(is_causal, "is_causal"):
-        seen = causal_mask(q.shape[-2], k.shape[-2])
-        if mask is None:
-            mask = seen
-        elif mask.dtype == np.bool_:
-            mask = mask & seen
-        else:
-            mask = np.where(seen, mask, q.dtype.type(-np.inf))
+        mask = and_causal(mask, q.shape[-2], k.shape[-2])
     if mask is not None:
         k, v = (without_unseen(x, mask) for x in (k, v))
     return _Call(q, k, v, mask, single, groups)
@@ -105,21 +95,6 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, ...], single: bool) -> np.ndarr
         except ValueError:
             continue
     raise DimensionMismatchError.of("attn_mask", shape, mask.shape, text=f"a shape that broadcasts to {shape}")
-
-
-def dropout_multiplier(shape: tuple[int, ...], p: float, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
-    """Inverted dropout: 0 with probability `p`, else 1/(1-p); None for p = 0."""
-    if p == 0:
-        return None
-    if rng is None:
-        raise InvalidConfigError.of(
-            "rng", "a numpy.random.Generator", None, text="a numpy.random.Generator because dropout is on"
-        )
-    if p == 1:
-        return np.zeros(shape, dtype)
-    kept = as_rng(rng).random(shape, dtype=np.float32) >= p
-    multiplier: np.ndarray = kept.astype(dtype) / dtype.type(1 - p)
-    return multiplier
 
 
 def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
@@ -167,97 +142,87 @@ def _sdpa_vjp(
     return_lse: bool = False,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
     call = _check(query, key, value, attn_mask, is_causal, enable_gqa)
-    q, k, v, mask = call.q, call.k, call.v, call.mask
+    q, k, v, mask, single = call.q, call.k, call.v, call.mask, call.single
     dtype = q.dtype
     return_weights, return_lse = as_bool(return_weights, "return_weights"), as_bool(return_lse, "return_lse")
     if score_mod is not None and not callable(score_mod):
         raise InvalidConfigError.of("score_mod", "a function", type(score_mod).__name__)
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
-    factor = dtype.type(q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale"))
-    plain = softcap is None and score_mod is None and p_drop == 0 and not (return_weights or return_lse)
+    factor = q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale")
+    cap = None if softcap is None else as_number(softcap, "softcap", above=0.0)
+    drop = None
+    if p_drop:
+        lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], () if mask is None else mask.shape[:-2])
+        drop = dropout_multiplier((*lead, q.shape[-2], k.shape[-2]), p_drop, rng, dtype)
     watched = pairs_to_watch(mask, q, k, v)
-    if plain and watched is None and simd.has_kernels(dtype) and (mask is None or mask.dtype == np.bool_):
-        return _in_one_kernel(call, float(factor))
-    s = simd.matmul_nt(q, k) * factor
-    if watched is not None:
-        s = np.where(watched, s, dtype.type(0))
-    weighted_sum = simd.matmul if watched is None else sum_of_seen
-    cap = None if softcap is None else dtype.type(as_number(softcap, "softcap", above=0.0))
-    tanh = None
+    lse, pull = None, None
+    if cap is None and score_mod is None and not return_lse and (mask is None or mask.dtype == np.bool_):
+        out, w, pull_plain = dot_product_attention(
+            q, k, v, scale=factor, mask=mask, drop=drop, need_weights=return_weights, watched=watched
+        )
+    else:
+        out, w, lse, pull = _with_scores(call, factor, cap, score_mod, drop, watched)
+    found = {"out": out, "weights": w if return_weights else None, "lse": lse if return_lse else None}
+    results = {name: x for name, x in found.items() if x is not None}
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        given = {name: x for name, x in zip(results, g if isinstance(g, tuple) else (g,), strict=True) if x is not None}
+        grads = {name: np.asarray(x, dtype) for name, x in given.items()}
+        if single:
+            grads = {name: np.expand_dims(x, _ROWS[name]) for name, x in grads.items()}
+        g_out = grads["out"] if "out" in grads else np.zeros_like(out)
+        if pull is None:
+            gq, gk, gv = pull_plain(g_out, grads.get("weights"))
+            g_mask = None
+        else:
+            gq, gk, gv, gs = pull(g_out, grads.get("weights"), grads.get("lse"))
+            g_mask = _mask_gradient(attn_mask, gs, single)
+        gq, gk, gv = (unbroadcast(a, x.shape) for a, x in ((gq, q), (gk, k), (gv, v)))
+        if call.groups > 1:
+            gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))
+        return gq[0] if single else gq, gk, gv, g_mask
+
+    if single:
+        results = {name: x.squeeze(_ROWS[name]) for name, x in results.items()}
+    return next(iter(results.values())) if len(results) == 1 else tuple(results.values()), pullback
+
+
+#: The axis of the query rows in each result.
+_ROWS = {"out": -2, "weights": -2, "lse": -1}
+
+
+def _with_scores(
+    call: _Call,
+    scale: float,
+    cap: float | None,
+    score_mod: ScoreMod | None,
+    drop: np.ndarray | None,
+    watched: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Pull]:
+    """Output, weights, log-sum-exp and ``pull(g, g_weights, g_lse) -> (gq, gk, gv, gs)`` step by step."""
+    mask = call.mask
+    s, pull_scores = scaled_dot(call.q, call.k, scale, watched)
+    changes: list[Callable[[np.ndarray], np.ndarray]] = []
     if cap is not None:
-        tanh = np.tanh(s / cap)
-        s = cap * tanh
-    mod_pull = None
+        limit = s.dtype.type(cap)
+        tanh = np.tanh(s / limit)
+        s = limit * tanh
+        changes.append(lambda gs: gs * (1 - tanh * tanh))
     if score_mod is not None:
-        s, mod_pull = _apply_score_mod(score_mod, s)
-    w = masked_softmax(s, mask)
-    drop = dropout_multiplier(w.shape, p_drop, rng, dtype)
-    wd = w if drop is None else w * drop
-    out = weighted_sum(wd, v)
+        s, pull_mod = _apply_score_mod(score_mod, s)
+        changes.append(pull_mod)
+    out, w, pull_weights = from_scores(s, call.v, mask, drop, watched)
 
-    results: list[np.ndarray] = [out[..., 0, :] if call.single else out]
-    if return_weights:
-        results.append(wd[..., 0, :] if call.single else wd)
-    if return_lse:
-        lse = _logsumexp(s, mask)
-        results.append(lse[..., 0] if call.single else lse)
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        gs_in = g if isinstance(g, tuple) else (g,)
-        parts = dict(zip(_names(return_weights, return_lse), gs_in, strict=True))
-        g_out, g_w, g_lse = parts.get("out"), parts.get("weights"), parts.get("lse")
-        gv: Any = np.zeros_like(v)
-        gwd = np.zeros_like(w)
-        if g_out is not None:
-            g_out = np.asarray(g_out, dtype)
-            g_out = g_out[..., None, :] if call.single else g_out
-            gv = simd.matmul_tn(wd, g_out)
-            gwd = simd.matmul_nt(g_out, v)
-            if watched is not None:
-                gwd = np.where(watched, gwd, dtype.type(0))
-        if g_w is not None:
-            g_w = np.asarray(g_w, dtype)
-            gwd = gwd + (g_w[..., None, :] if call.single else g_w)
-        gs = softmax_pullback(w, gwd if drop is None else gwd * drop)
+    def pull(g: np.ndarray, g_weights: Any, g_lse: Any) -> tuple[np.ndarray, ...]:
+        gs, gv = pull_weights(g, g_weights)
         if g_lse is not None:
-            g_lse = np.asarray(g_lse, dtype)
-            gs = gs + w * (g_lse[..., None] if not call.single else g_lse[..., None, None])
-        g_mask = _mask_gradient(attn_mask, gs, call.single)
-        if mod_pull is not None:
-            gs = mod_pull(gs)
-        if tanh is not None:
-            gs = gs * (1 - tanh * tanh)
-        gs = gs * factor
-        gq = unbroadcast(weighted_sum(gs, k), q.shape)
-        gk = simd.matmul_tn(gs, q) if watched is None else sum_of_seen(gs.swapaxes(-1, -2), q)
-        gk = unbroadcast(gk, k.shape)
-        gv = unbroadcast(gv, v.shape)
-        if call.groups > 1:
-            gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))
-        return gq[0] if call.single else gq, gk, gv, g_mask
+            gs = gs + masked_softmax(s, mask) * g_lse[..., None]
+        g_scores = gs
+        for change in reversed(changes):
+            g_scores = change(g_scores)
+        return *pull_scores(g_scores), gv, gs
 
-    return results[0] if len(results) == 1 else tuple(results), pullback
-
-
-def _in_one_kernel(call: _Call, scale: float) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
-    """Attention in tiles, without the matrix of weights; the mask is boolean and has no gradient."""
-    q, k, v, mask = call.q, call.k, call.v, call.mask
-    out, stats = simd.attention(q, k, v, scale=scale, mask=mask)
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        g = np.asarray(g, q.dtype)
-        g = g[..., None, :] if call.single else g
-        grads = simd.attention_vjp(q, k, v, out, stats, g, scale=scale, mask=mask)
-        gq, gk, gv = (unbroadcast(a, x.shape) for a, x in zip(grads, (q, k, v), strict=True))
-        if call.groups > 1:
-            gk, gv = (_ungroup(x, call.groups) for x in (gk, gv))
-        return gq[0] if call.single else gq, gk, gv, None
-
-    return out[..., 0, :] if call.single else out, pullback
-
-
-def _names(return_weights: bool, return_lse: bool) -> list[str]:
-    return ["out"] + ["weights"] * return_weights + ["lse"] * return_lse
+    return out, w, _logsumexp(s, mask), pull
 
 
 def _ungroup(g: np.ndarray, groups: int) -> np.ndarray:
@@ -283,6 +248,18 @@ def _logsumexp(s: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     total = np.exp(s - top).sum(axis=-1)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(total) + top[..., 0], dtype=s.dtype)
+
+
+def _in_one_call(query: Any, key: Any, value: Any, scale: Any) -> np.ndarray | None:
+    """Attention of (D,) or (M, D) in one kernel call that checks its arguments, or None where it does not apply."""
+    if type(query) is not np.ndarray or not query.size or not query.ndim:
+        return None
+    dim = query.shape[-1]
+    if scale is None:
+        scale = dim**-0.5
+    elif type(scale) is not float or not math.isfinite(scale):
+        return None
+    return simd.single(query, key, value, dim, scale, True)
 
 
 @differentiable(_sdpa_vjp)
@@ -339,6 +316,11 @@ def scaled_dot_product_attention(
         >>> ga.functional.scaled_dot_product_attention(np.array([10.0, 0.0]), keys, keys, scale=1.0).round(3)
         array([1., 0.])
     """
+    plain = attn_mask is None and softcap is None and score_mod is None and type(dropout_p) is float and not dropout_p
+    if plain and is_causal is enable_gqa is return_weights is return_lse is False:
+        fast = _in_one_call(query, key, value, scale)
+        if fast is not None:
+            return fast
     return _sdpa_vjp(
         query,
         key,

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_choice, as_float, as_mapping, check_ndim
+from .._float64_fallback import float64_fallback
+from .._validate import (
+    as_bool,
+    as_choice,
+    as_float,
+    as_floats,
+    as_mapping,
+    as_mask,
+    as_number,
+    broadcast_shapes,
+    cast_data,
+    cast_mask,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    check_shape,
+    common_dtype,
+    near_miss,
+)
 from .._vjp import add_grads, differentiable, unbroadcast
-from ..errors import InvalidConfigError
+from ..errors import DimensionMismatchError, InvalidConfigError
+from .attention import fit_mask
+from .dot_product import from_scores
+from .hidden import pairs_to_watch, without_unseen
 from .multi_head import join_heads, split_heads
 
 #: Scores × width that the GATv2 nonlinearity may hold at once (floats).
@@ -185,6 +206,108 @@ def _per_head_pullback(x: Any, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
     return gx, gw
 
 
+def parameter_shapes(
+    dim: int, heads: int, width: int, edge_dim: int, variant: str, concat: bool, bias: bool
+) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter, by name.
+
+    Args:
+        dim: Width D of queries and keys.
+        heads: H.
+        width: Width E of a head.
+        edge_dim: Width e of the edge features, 0 for none.
+        variant: "gat" or "gatv2".
+        concat: Whether the heads are joined.
+        bias: Whether the output has a bias.
+    """
+    gat = variant == "gat"
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("w",) if gat else ("w_query", "w_key"), (heads, dim, width))
+    if edge_dim:
+        shapes["w_e"] = (heads, edge_dim, width)
+    vectors = (("a_query", "a_key", "a_edge") if edge_dim else ("a_query", "a_key")) if gat else ("a",)
+    shapes |= dict.fromkeys(vectors, (heads, width))
+    if bias:
+        shapes["bias"] = (heads * width if concat else width,)
+    return shapes
+
+
+class _Call(NamedTuple):
+    """Checked arguments: q (..., M, D), k (..., N, D), features (..., N, e) and mask or None, parameters by name."""
+
+    q: np.ndarray
+    k: np.ndarray
+    features: np.ndarray | None
+    p: _Params
+    mask: np.ndarray | None
+    single: bool
+
+
+def _check(
+    query: Any, key: Any, parameters: Any, edge_features: Any, variant: Any, concat: Any, attn_mask: Any
+) -> _Call:
+    as_choice(variant, "variant", ("gat", "gatv2"))
+    as_mapping(parameters, "parameters")
+    name = "w" if variant == "gat" else "w_query"
+    if name not in parameters:
+        raise InvalidConfigError(f"parameters: {name} is missing", argument="parameters", expected=name)
+    w = as_float(parameters[name], name)
+    check_ndim(w, name, 2, 3)
+    q, k = as_floats(("query", "key"), query, key)
+    check_ndim(q, "query", 1)
+    check_ndim(k, "key", 2)
+    for argument, x in (("query", q), ("key", k)):
+        check_nonempty(x, argument)
+        check_length(x, argument, -1, w.shape[-2], f"the width that {name} projects")
+    q, k = common_dtype(q, k)
+    single = q.ndim == 1
+    if single:
+        q = q[None]
+    batch = broadcast_shapes("query, key", q.shape[:-2], k.shape[:-2])
+    features = None
+    if edge_features is not None:
+        features = as_float(edge_features, "edge_features", beside=w.dtype)
+        check_ndim(features, "edge_features", 2)
+        check_length(features, "edge_features", -2, k.shape[-2], "one row per key")
+        lead = features.shape[:-2]
+        if broadcast_shapes("edge_features", lead, batch) != batch:
+            raise DimensionMismatchError.of(
+                "edge_features", batch, lead, text=f"leading axes that broadcast to {batch}"
+            )
+        features = cast_data(features, q.dtype, "edge_features")
+    heads = w.shape[0] if w.ndim == 3 else 1
+    edge_dim = 0 if features is None else features.shape[-1]
+    joined = as_bool(concat, "concat")
+    shapes = parameter_shapes(w.shape[-2], heads, w.shape[-1], edge_dim, variant, joined, "bias" in parameters)
+    p = {name: a.astype(q.dtype, copy=False) for name, a in _check_parameters(parameters, shapes).items()}
+    mask = None
+    if attn_mask is not None:
+        mask = cast_mask(fit_mask(as_mask(attn_mask), (*batch, heads, q.shape[-2], k.shape[-2]), single), q.dtype)
+        k = without_unseen(k, mask, heads=True)
+    return _Call(q, k, features, p, mask, single)
+
+
+def _check_parameters(parameters: Mapping[str, Any], shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    for name in parameters:
+        if name not in shapes:
+            raise InvalidConfigError(
+                f"parameters: unknown name {name!r:.60}{near_miss(name, shapes)}",
+                argument="parameters",
+                expected=list(shapes),
+                actual=name,
+            )
+    p = {}
+    for name, shape in shapes.items():
+        if name not in parameters:
+            raise InvalidConfigError(f"parameters: {name} is missing", argument="parameters", expected=list(shapes))
+        a = as_float(parameters[name], name, beside=np.dtype(np.float32))
+        if shape[0] == 1 and a.ndim == len(shape) - 1 > 0:  # one head without the axis
+            a = a[None]
+        check_shape(a, name, shape)
+        p[name] = a
+    return p
+
+
+@float64_fallback
 def _gat_vjp(
     query: Any,
     key: Any,
@@ -197,49 +320,30 @@ def _gat_vjp(
     attn_mask: Any = None,
     need_weights: bool = False,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
-    from ..graph import GraphMetadata
-    from ..mechanisms._boundary import Call
-    from ..mechanisms.edge_featured import EdgeFeaturedAttention
-
-    as_bool(need_weights, "need_weights")
-    as_choice(variant, "variant", ("gat", "gatv2"))
-    as_mapping(parameters, "parameters")
-    name = "w" if variant == "gat" else "w_query"
-    if name not in parameters:
-        raise InvalidConfigError(f"parameters: {name} is missing", argument="parameters", expected=name)
-    w = as_float(parameters[name], name)
-    check_ndim(w, name, 2, 3)
-    features = None if edge_features is None else as_float(edge_features, "edge_features", beside=w.dtype)
-    if features is not None:
-        check_ndim(features, "edge_features", 2)
-    attn = EdgeFeaturedAttention(
-        w.shape[-2],
-        edge_dim=0 if features is None else features.shape[-1],
-        num_heads=w.shape[0] if w.ndim == 3 else 1,
-        head_dim=w.shape[-1],
-        variant=variant,
-        concat=concat,
-        negative_slope=negative_slope,
-        bias="bias" in parameters,
-        check_finite=False,
-    )
-    missing = [n for n in attn.parameters() if n not in parameters]
-    if missing:
-        raise InvalidConfigError(
-            f"parameters: {missing[0]} is missing", argument="parameters", expected=list(attn.parameters())
-        )
-    attn = attn.with_parameters(parameters)
-    metadata = None if features is None else GraphMetadata(edge_features=features)
-    call = Call(need_weights, differentiate=True)
-    output, weights, pull = attn._vjp(query, key, key, attn_mask, metadata, call)
+    need_weights = as_bool(need_weights, "need_weights")
+    slope = as_number(negative_slope, "negative_slope", minimum=0.0, maximum=1.0)
+    x_q, x_k, features, p, mask, single = _check(query, key, parameters, edge_features, variant, concat, attn_mask)
+    (q, k, v), pull_inputs = project(x_q, x_k, x_k, p, variant)
+    assert v is not None
+    s, pull_scores = scores(q, k, features, p, variant, slope)
+    mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
+    out, pull_output = finish(mixed, p.get("bias"), concat)
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        g_out, g_weights = g if need_weights else (g, None)
-        c = pull(np.zeros_like(output) if g_out is None else g_out, g_weights)
-        gp = {n: a.reshape(np.shape(parameters[n])) for n, a in c.parameters.items()}
-        return c.query, c.keys + c.values, gp, c.metadata.get("edge_features")
+        g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
+        if single:
+            g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
+        g_mixed, gp = pull_output(np.zeros_like(out) if g_out is None else g_out)
+        gs, gv = pull_weights(g_mixed, g_w)
+        gq, gk, ge, gp_scores = pull_scores(gs)
+        inner = (unbroadcast(a, x.shape) for a, x in ((gq, q), (gk, k), (gv, v)))
+        gq, gk, gv, gp_inputs = pull_inputs(*inner)
+        gp = add_grads(gp, gp_scores, gp_inputs)
+        given = {name: gp[name].reshape(np.shape(a)) for name, a in parameters.items()}
+        return gq[0] if single else gq, gk + gv, given, ge
 
-    return (output, weights) if need_weights else output, pullback
+    y, w = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
+    return (y, w) if need_weights else y, pullback
 
 
 @differentiable(_gat_vjp)

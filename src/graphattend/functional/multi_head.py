@@ -29,14 +29,16 @@ from .._validate import (
 from .._vjp import differentiable, unbroadcast
 from ..errors import DimensionMismatchError, InvalidConfigError
 from .attention import fit_mask
-from .hidden import pairs_to_watch, sum_of_seen, without_unseen
-from .softmax import masked_softmax, softmax_pullback
+from .dot_product import dot_product_attention
+from .hidden import pairs_to_watch, without_unseen
+from .softmax import masked_softmax
 
 WEIGHTS = ("w_q", "w_k", "w_v", "w_o")
 BIASES = ("b_q", "b_k", "b_v", "b_o")
+_NAMES, _REQUIRED = frozenset(WEIGHTS + BIASES), frozenset(WEIGHTS)
 
-#: What attention of (..., H, M, E) gives: output, weights if they were made, ``pull(g, g_weights) -> (gq, gk, gv)``.
-_Attended = tuple[np.ndarray, np.ndarray | None, Callable[[np.ndarray, Any], tuple[np.ndarray, np.ndarray, np.ndarray]]]
+_Params = Mapping[str, np.ndarray]
+_Grads = dict[str, np.ndarray]
 
 
 def split_heads(x: np.ndarray, heads: int) -> np.ndarray:
@@ -53,7 +55,9 @@ def join_heads(x: np.ndarray) -> np.ndarray:
 
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """``x @ w + b`` for x (..., N, Din), as one flat product."""
-    y = simd.matmul(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
+    if x.ndim != 2:
+        return linear(x.reshape(-1, x.shape[-1]), w, b).reshape(*x.shape[:-1], w.shape[1])
+    y = simd.matmul(x, w)
     if b is not None:
         y += b
     return y
@@ -64,6 +68,66 @@ def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.nda
     flat_x, flat_g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
     gx = simd.matmul_nt(flat_g, w).reshape(x.shape)
     return gx, simd.matmul_tn(flat_x, flat_g), flat_g.sum(axis=0)
+
+
+def project(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: _Params, heads: int
+) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
+    """Queries (..., M, Dq), keys (..., N, Dk) and values (..., N, Dv) by head, (..., H, M or N, E), None for no values.
+
+    Returns the three and ``pull(gq, gk, gv) -> (gq, gk, gv, {parameter: gradient})``.
+    """
+    inputs = (q, k, v)
+    out = tuple(
+        None if x is None else split_heads(linear(x, p[w], p.get(b)), heads)
+        for x, w, b in zip(inputs, WEIGHTS, BIASES, strict=False)
+    )
+
+    def pull(*grads: np.ndarray) -> tuple[Any, ...]:
+        gx: list[np.ndarray] = []
+        gp: _Grads = {}
+        for x, g, w, b in zip(inputs, grads, WEIGHTS, BIASES, strict=False):
+            by_x, gp[w], gp[b] = linear_pullback(x, p[w], join_heads(g))  # type: ignore[arg-type]
+            gx.append(by_x)
+        return *gx, {name: gp[name] for name in gp if name in p}
+
+    return (out[0], out[1], out[2]), pull
+
+
+def finish(out: np.ndarray, p: _Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
+    """Heads (..., H, M, E) joined and projected to (..., M, D), and ``pull(g) -> (g_out, {parameter: gradient})``."""
+    mixed, heads = join_heads(out), out.shape[-3]
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
+        gx, gw, gb = linear_pullback(mixed, p["w_o"], g)
+        return split_heads(gx, heads), {"w_o": gw} | ({"b_o": gb} if "b_o" in p else {})
+
+    return linear(mixed, p["w_o"], p.get("b_o")), pull
+
+
+def folds(rows: int, width: int) -> bool:
+    """Whether so few queries share the keys that folding W_k and W_v into them costs less than projecting the keys.
+
+    Projecting all keys and values costs 4·N·D·H·E multiply-adds, folding 4·M·N·D·H.
+    """
+    return rows < width
+
+
+def folded(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, p: _Params, heads: int, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Output (..., M, D) and weights (..., H, M, N) with W_k folded into the queries and W_v applied after the sum.
+
+    q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k, whose last term is the same for all keys;
+    Σ w (v W_v + b_v) = (Σ w v) W_v + (Σ w) b_v.
+    """
+    w_k, w_v = (p[name].reshape(len(p[name]), heads, -1).swapaxes(0, 1) for name in ("w_k", "w_v"))
+    by_head = split_heads(linear(q, p["w_q"], p.get("b_q")), heads) * q.dtype.type(scale)
+    w = masked_softmax(simd.matmul_nt(simd.matmul_nt(by_head, w_k), k[..., None, :, :]), mask)
+    out = simd.matmul(simd.matmul(w, v[..., None, :, :]), w_v)
+    if "b_v" in p:
+        out += w.sum(axis=-1, keepdims=True) * p["b_v"].reshape(heads, 1, -1)
+    return linear(join_heads(out), p["w_o"], p.get("b_o")), w
 
 
 def _check_parameters(
@@ -102,7 +166,7 @@ def _check_parameters(
 
 
 @float64_fallback
-def _multi_head_vjp(
+def _multi_head(
     query: Any,
     key: Any,
     value: Any,
@@ -112,7 +176,9 @@ def _multi_head_vjp(
     attn_mask: Any = None,
     key_padding_mask: Any = None,
     need_weights: bool = False,
+    differentiate: bool,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+    """Output and pullback; the pullback serves only if `differentiate`."""
     heads = as_int(num_heads, "num_heads", minimum=1)
     need_weights = as_bool(need_weights, "need_weights")
     x_q, x_k, x_v = as_floats(("query", "key", "value"), query, key, value)
@@ -126,77 +192,64 @@ def _multi_head_vjp(
     batch = broadcast_shapes("query, key, value", x_q.shape[:-2], x_k.shape[:-2], x_v.shape[:-2])
     dtype = common_dtype(x_q, x_k, x_v)[0].dtype
     p = _check_parameters(parameters, (x_q.shape[-1], x_k.shape[-1], x_v.shape[-1]), heads, dtype)
-    names = list(p)
     x_q, x_k, x_v, *arrays = common_dtype(x_q, x_k, x_v, *p.values())
-    p = dict(zip(names, arrays, strict=True))
+    p = dict(zip(p, arrays, strict=True))
     shape = (*batch, heads, x_q.shape[-2], x_k.shape[-2])
     mask = _join_masks(attn_mask, key_padding_mask, shape, x_q.dtype, single)
     if mask is not None:
         x_k, x_v = (without_unseen(x, mask, heads=True) for x in (x_k, x_v))
+    width = p["w_q"].shape[1] // heads
+    few = not differentiate and folds(x_q.shape[-2], min(width, p["w_v"].shape[1] // heads))
+    if few and pairs_to_watch(mask, x_k, x_v) is None:
+        out, w = folded(x_q, x_k, x_v, mask, p, heads, width**-0.5)
+        return _results(out, w, need_weights, single), _no_pullback
 
-    q, k, v = (
-        split_heads(linear(x, p[w], p.get(b)), heads)
-        for x, w, b in ((x_q, "w_q", "b_q"), (x_k, "w_k", "b_k"), (x_v, "w_v", "b_v"))
-    )
+    (q, k, v), pull_inputs = project(x_q, x_k, x_v, p, heads)
     watched = pairs_to_watch(mask, q, k, v)
-    if watched is None and simd.has_kernels(q.dtype) and not need_weights:
-        mixed, w, pull = _in_one_kernel(q, k, v, mask)
-    else:
-        mixed, w, pull = _composed(q, k, v, mask, watched)
-    mixed = join_heads(mixed)
-    out = linear(mixed, p["w_o"], p.get("b_o"))
+    mixed, w, pull_heads = dot_product_attention(
+        q, k, v, scale=width**-0.5, mask=mask, need_weights=need_weights, watched=watched
+    )
+    out, pull_output = finish(mixed, p)
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        g_out, g_w = g if need_weights else (g, None)
+        g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
         if single:
-            g_out, g_w = (None if x is None else np.asarray(x)[..., None, :] for x in (g_out, g_w))
-        g_out = np.zeros_like(out) if g_out is None else np.asarray(g_out, out.dtype)
-        gp: dict[str, np.ndarray] = {}
-        g_mixed, gp["w_o"], gp["b_o"] = linear_pullback(mixed, p["w_o"], g_out)
-        inner = pull(split_heads(g_mixed, heads), g_w)
-        gx = []
-        for g_in, head, x, wn, bn in zip(inner, (q, k, v), (x_q, x_k, x_v), WEIGHTS, BIASES, strict=False):
-            flat = join_heads(unbroadcast(g_in, head.shape))
-            g_x, gp[wn], gp[bn] = linear_pullback(x, p[wn], flat)
-            gx.append(g_x)
-        if single:
-            gx[0] = gx[0][0]
-        return (*gx, {name: gp[name] for name in p})
+            g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
+        g_mixed, gp = pull_output(np.zeros_like(out) if g_out is None else g_out)
+        inner = (unbroadcast(a, x.shape) for a, x in zip(pull_heads(g_mixed, g_w), (q, k, v), strict=True))
+        gq, gk, gv, gp_inputs = pull_inputs(*inner)
+        gp |= gp_inputs
+        return gq[0] if single else gq, gk, gv, {name: gp[name] for name in p}
 
-    y = out[..., 0, :] if single else out
-    if w is None or not need_weights:
-        return y, pullback
-    return (y, w[..., 0, :] if single else w), pullback
+    return _results(out, w, need_weights, single), pullback
 
 
-def _composed(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, watched: np.ndarray | None
-) -> _Attended:
-    """Attention of every head, step by step; of the `watched` pairs the others contribute nothing."""
-    factor = q.dtype.type(q.shape[-1] ** -0.5)
-    weighted_sum = simd.matmul if watched is None else sum_of_seen
-
-    def seen(pairs: np.ndarray) -> np.ndarray:
-        return pairs if watched is None else np.where(watched, pairs, pairs.dtype.type(0))
-
-    w = masked_softmax(seen(simd.matmul_nt(q, k) * factor), mask)
-
-    def pull(g: np.ndarray, g_weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gw = seen(simd.matmul_nt(g, v))
-        if g_weights is not None:
-            gw = gw + np.asarray(g_weights, gw.dtype)
-        gs = softmax_pullback(w, gw) * factor
-        gk = simd.matmul_tn(gs, q) if watched is None else sum_of_seen(gs.swapaxes(-1, -2), q)
-        return weighted_sum(gs, k), gk, simd.matmul_tn(w, g)
-
-    return weighted_sum(w, v), w, pull
+def _multi_head_vjp(*arrays: Any, **options: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+    return _multi_head(*arrays, **options, differentiate=True)
 
 
-def _in_one_kernel(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> _Attended:
-    """The same in tiles, without the matrix of weights."""
-    scale = q.shape[-1] ** -0.5
-    out, stats = simd.attention(q, k, v, scale=scale, mask=mask)
-    return out, None, lambda g, _: simd.attention_vjp(q, k, v, out, stats, g, scale=scale, mask=mask)
+def _results(out: np.ndarray, w: Any, need_weights: bool, single: bool) -> Any:
+    if single:
+        out, w = out[..., 0, :], w[..., 0, :] if need_weights else None
+    return (out, w) if need_weights else out
+
+
+def _no_pullback(g: Any) -> tuple[Any, ...]:
+    raise AssertionError("a pass without gradients was asked for")
+
+
+def _in_one_call(query: Any, key: Any, value: Any, parameters: Any, heads: Any) -> np.ndarray | None:
+    """The pass of a query (D,) in one kernel call that folds the projections, or None where it does not apply."""
+    if type(heads) is not int or heads < 1 or type(parameters) is not dict or type(query) is not np.ndarray:
+        return None
+    if not all(type(a) is np.ndarray and name in _NAMES for name, a in parameters.items()):
+        return None
+    w_q, b_k = parameters.get("w_q"), parameters.get("b_k")
+    if w_q is None or w_q.ndim != 2 or not w_q.size or w_q.shape[1] % heads or not parameters.keys() >= _REQUIRED:
+        return None
+    if b_k is not None and b_k.shape != w_q.shape[1:]:  # the same for all keys: the kernel does not read it
+        return None
+    return simd.multi_head_single(query, key, value, parameters, heads, (w_q.shape[1] // heads) ** -0.5, True)
 
 
 def _join_masks(
@@ -269,7 +322,11 @@ def multi_head_attention(
         >>> ga.functional.multi_head_attention(x, x, x, eye, num_heads=2).shape
         (1, 3, 4)
     """
-    return _multi_head_vjp(
+    if attn_mask is key_padding_mask is None and need_weights is False:
+        fast = _in_one_call(query, key, value, parameters, num_heads)
+        if fast is not None:
+            return fast
+    return _multi_head(
         query,
         key,
         value,
@@ -278,6 +335,7 @@ def multi_head_attention(
         attn_mask=attn_mask,
         key_padding_mask=key_padding_mask,
         need_weights=need_weights,
+        differentiate=False,
     )[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 
@@ -24,10 +26,27 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.repeat(starts - ends + counts, counts) + np.arange(total, dtype=np.intp)
 
 
-def transposed(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+class Transposed(NamedTuple):
+    """Rows and columns swapped: offsets (V+1,), the rows of each column's entries (K,), and their order (K,)."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    order: np.ndarray
+
+
+def transposed(indptr: np.ndarray, indices: np.ndarray) -> Transposed:
     """Offsets and indices with rows and columns swapped, and the order that the entries were taken in."""
-    order = np.argsort(indices, kind="stable")
-    return indptr_of(indices, len(indptr) - 1), rows_of(indptr)[order], order
+    order = _stable_order(indices, len(indptr) - 1)
+    return Transposed(indptr_of(indices, len(indptr) - 1), rows_of(indptr)[order], order)
+
+
+def _stable_order(keys: np.ndarray, limit: int) -> np.ndarray:
+    """What sorts whole numbers in [0, limit), equal ones as they stand; NumPy sorts 16 bits at a time by radix."""
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
+    for shift in range(16, (limit - 1).bit_length(), 16):
+        digit = (keys >> shift).astype(np.uint16)
+        order = order[np.argsort(digit[order], kind="stable")]
+    return order
 
 
 def joined(rows: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
 from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
 from ._gradients import Gradients, add_grads
-from ._mechanism import Mechanism
+from ._mechanism import Mechanism, unprojected
 
 #: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
 CHUNK_ELEMENTS = 4_000_000
@@ -207,7 +207,14 @@ def _finish_fused(
         assert f.weights is not None
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
-        grads = _fused_gradients(graph, f, np.ascontiguousarray(_nodes_first(g_mixed)), grad_weights)
+        g_mixed = np.ascontiguousarray(_nodes_first(g_mixed))
+        if grad_weights is None and pull_p is unprojected:
+            # What defaults to another input adds its gradient to that input's at once.
+            found = _graph_vjp(graph, f, g_mixed, keys_are_queries=keys_default, values_are_keys=values_default)
+            if found is not None:
+                g_q, g_k, g_v = (np.zeros(f.q.shape, out.dtype) if x is None else x for x in found)
+                return Gradients(g_q, g_k, g_v, {})
+        grads = _fused_gradients(graph, f, g_mixed, grad_weights)
         g_q, g_k, g_v, gp_p = pull_p(*(_nodes_first(x) for x in grads))
         gp = add_grads(gp, gp_p)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in job.p.items()}
@@ -216,11 +223,16 @@ def _finish_fused(
     return out, f.weights, pullback
 
 
+def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **shared: bool) -> tuple[Any, Any, Any] | None:
+    assert f.weights is not None
+    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **shared)
+
+
 def _fused_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: Any) -> tuple[np.ndarray, ...]:
     """Gradients for q, k and v (V, [H,] d), by the kernel or edge by edge."""
     assert f.weights is not None
     if grad_weights is None:
-        found = simd.graph_attention_vjp(f.q, f.k, f.v, graph.indptr, graph.indices, f.weights, g, f.factor)
+        found = _graph_vjp(graph, f, g)
         if found is not None:
             return found
     rows, columns = graph.targets, graph.indices

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from .. import simd
+from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
 from .._validate import as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ._attend import attend, defaulted
-from ._boundary import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
+from ._boundary import PLAIN, Call, Expected, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients
 from ._hidden import apart, visible_nodes, without_rubbish
@@ -70,7 +70,8 @@ class Attention(Mechanism):
 
     @cached_property
     def _expected(self) -> Expected:
-        return Expected(self.dim, self.heads, self.any_value_width, self.needed, self.used, self.check_finite)
+        needs, uses = self.needed, self.used
+        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
 
     def _check(
         self,
@@ -85,8 +86,6 @@ class Attention(Mechanism):
     ) -> Inputs:
         """The boundary of all passes; `finite=False` leaves out the scan for NaN and infinity."""
         expected = self._expected
-        if metadata is not None:
-            refuse_unread(self.unread, metadata)
         if not finite:
             expected = expected._replace(finite=False)
         inputs = check_inputs(expected, query, keys, values, attn_mask, metadata, weights_only=weights_only)
@@ -141,12 +140,12 @@ class Attention(Mechanism):
                 fast = self._fused(query, keys, values)
             if fast is not None:
                 return fast
-        call = Call.checked(need_weights, training, rng)
+        call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
             x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = steady(self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        out, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -154,9 +153,10 @@ class Attention(Mechanism):
 
     __call__ = forward
 
-    def _run_seen(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        """`_run` where rows may see different rubbish."""
-        return self._run(x, call) if self.check_finite else apart(self, x, call)
+    @property
+    def _pass(self) -> Callable[[Inputs, Call], tuple[Any, Any, Any]]:
+        """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
+        return self._run if self.check_finite else partial(apart, self)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -198,7 +198,7 @@ class Attention(Mechanism):
             x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-        _, weights, _ = steady(self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        _, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
@@ -240,7 +240,7 @@ class Attention(Mechanism):
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._run_seen(x, call)
+            out, weights, pull = self._pass(x, call)
             return out, weights, pull, out.dtype
 
         out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
@@ -299,6 +299,9 @@ class Attention(Mechanism):
             (V, E), or (output, weights). A node without neighbours gets zeros.
         """
         call = Call.checked(need_weights, training, rng)
+        pool = _tasks.pool()
+        if pool is not None and not call.training:
+            return pool.attend(self, graph, queries, keys, values, need_weights, threads)
         with simd.num_threads(threads):
             out, weights, _ = self._attend_steady(graph, queries, keys, values, call)
         return (out, weights) if need_weights else out
@@ -355,7 +358,7 @@ class Attention(Mechanism):
             values: Values.
             training: Whether dropout is on.
             rng: Generator for the dropout.
-            threads: As for `attend`; the pullback uses one thread.
+            threads: As for `attend`; the pullback uses as many.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
@@ -363,5 +366,10 @@ class Attention(Mechanism):
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
         with simd.num_threads(threads):
-            out, _, pullback = self._attend_steady(graph, queries, keys, values, call)
+            out, _, pull = self._attend_steady(graph, queries, keys, values, call)
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            with simd.num_threads(threads):
+                return pull(grad_output, grad_weights)
+
         return out, pullback

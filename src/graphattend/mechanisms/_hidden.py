@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..functional.attention import causal_mask
+from ..functional.dot_product import causal_mask
 from ..functional.hidden import holds_rubbish, rubbish, seen_pairs, unseen
 from ..graph import NeighborGraph
 from ._boundary import Call, Inputs

@@ -32,13 +32,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
-from ..functional.attention import dropout_multiplier
-from ..functional.softmax import masked_softmax, softmax_pullback
+from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
 from ._boundary import Call, Context, Inputs
-from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
+from ._gradients import CoreGradients, CoreResult, Params, add_grads
 from ._parameters import Configured
 
 
@@ -148,10 +146,8 @@ class Mechanism(Configured):
         raise UnsupportedError(f"{type(self).__name__}: has no scores")
 
     def _aggregate(self, w: np.ndarray, v: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
-            return simd.matmul_nt(g, v), simd.matmul_tn(w, g), {}
-
-        return simd.matmul(w, v), pull
+        out, pull = weighted_sum(w, v)
+        return out, lambda g: (*pull(g), {})
 
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return out, lambda g: (g, {})
@@ -159,21 +155,14 @@ class Mechanism(Configured):
     def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         s, pull_s = self._scores(q, k, meta, p)
-        w = masked_softmax(s, mask)
-        wd = w if drop is None else w * drop
-        out, pull_a = (None, None) if v is None else self._aggregate(wd, v, p)
+        out, w, pull_w = from_scores(s, v, mask, drop, aggregate=lambda w, v: self._aggregate(w, v, p))
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-            assert pull_a is not None
-            gw, gv, gp_a = pull_a(g)
-            if g_weights is not None:
-                gw = gw + g_weights
-            if drop is not None:
-                gw = gw * drop
-            gq, gk, gp_s, gm = pull_s(softmax_pullback(w, gw))
+            gs, gv, gp_a = pull_w(g, g_weights)
+            gq, gk, gp_s, gm = pull_s(gs)
             return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
 
-        return out, wd, pullback
+        return out, w, pullback
 
     def _graph_factor(self) -> float | None:
         """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""

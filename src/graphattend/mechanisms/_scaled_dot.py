@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import simd
+from ..functional.dot_product import dot_product_attention, scaled_dot
 from ._base import Attention
+from ._boundary import Context
 from ._gradients import CoreGradients, CoreResult, Grads, Params
 from ._options import option
 
@@ -52,30 +54,13 @@ class DotProduct(Attention):
         return False
 
 
-def flash_core(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, exact: Callable[[], CoreResult], **options: Any
-) -> CoreResult:
-    """A core in tiles, without the matrix of weights; `exact` makes it after all where a gradient of them is given."""
-    out, stats = simd.attention(q, k, v, **options)
+def dot_product_core(q: np.ndarray, k: np.ndarray, v: Any, context: Context, **options: Any) -> CoreResult:
+    """`functional.dot_product.dot_product_attention` as a core."""
+    mask, drop, need_weights = context.mask, context.drop, context.need_weights
+    out, w, pull = dot_product_attention(q, k, v, mask=mask, drop=drop, need_weights=need_weights, **options)
 
     def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-        if g_weights is not None:
-            return exact()[2](g, g_weights)
-        return CoreGradients(*simd.attention_vjp(q, k, v, out, stats, g, **options), {}, {})
+        gq, gk, gv = pull(g, g_weights)
+        return CoreGradients(gq, gk, gv, {}, {})
 
-    return out, None, pullback
-
-
-def scaled_dot(
-    q: np.ndarray, k: np.ndarray, factor: float
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Factor · q·kᵀ and the pullback to q and k."""
-    f = q.dtype.type(factor)
-    s = simd.matmul_nt(q, k)
-    s *= f
-
-    def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gs = gs * f
-        return simd.matmul(gs, k), simd.matmul_tn(gs, q)
-
-    return s, pull
+    return out, w, pullback

@@ -13,15 +13,16 @@ import numpy as np
 from .. import simd
 from .._validate import check_length
 from .._vjp import unbroadcast
+from ..functional.dot_product import dot_product_attention
 from ..functional.multi_head import linear, linear_pullback
-from ..functional.softmax import masked_softmax, softmax_pullback
+from ..functional.softmax import softmax_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_graph, check_nodes, defaulted
 from ._base import Attention
 from ._boundary import Call, Context, cotangent
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._options import option
-from ._scaled_dot import DotProduct, scaled_dot
+from ._scaled_dot import DotProduct
 from ._size_limit import reserve
 from .scaled_dot_product import ScaledDotProductAttention
 
@@ -188,21 +189,12 @@ class CrossSpaceAttention(DotProduct):
 
     def _one(self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any) -> tuple[Any, Any, Callable[..., Any]]:
         """One scaled dot-product attention: output, weights, ``pull(g, gw) -> (gq, gk, gv)``."""
-        s, pull_s = scaled_dot(q, k, self.factor)
-        w = masked_softmax(s, mask)
-        wd = w if drop is None else w * drop
+        out, w, pull_all = dot_product_attention(q, k, v, scale=self.factor, mask=mask, drop=drop, need_weights=True)
 
         def pull(g: np.ndarray, gw: Any = None) -> tuple[np.ndarray, ...]:
-            grad = simd.matmul_nt(g, v)
-            grad = grad if gw is None else grad + gw
-            gq, gk = pull_s(softmax_pullback(w, grad if drop is None else grad * drop))
-            return (
-                unbroadcast(gq, q.shape),
-                unbroadcast(gk, k.shape),
-                unbroadcast(simd.matmul_tn(wd, g), v.shape),
-            )
+            return tuple(unbroadcast(a, x.shape) for a, x in zip(pull_all(g, gw), (q, k, v), strict=True))
 
-        return None if v is None else simd.matmul(wd, v), wd, pull
+        return out, w, pull
 
     def _fuse(
         self, parts: tuple[np.ndarray, ...], p: Params

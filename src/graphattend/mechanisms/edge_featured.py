@@ -136,20 +136,14 @@ class EdgeFeaturedAttention(Attention):
         heads, d, width, e = self.num_heads, self.dim, self.width, self.edge_dim
         reserve(2, heads, d + e, width)
 
-        def glorot(*shape: int) -> np.ndarray:
+        def initial(shape: tuple[int, ...]) -> np.ndarray:
+            if len(shape) == 1:
+                return np.zeros(shape)
             limit = np.sqrt(6 / (shape[-2] + shape[-1]))
             return rng.uniform(-limit, limit, shape)
 
-        names = ("w",) if self.variant == "gat" else ("w_query", "w_key")
-        p = {name: glorot(heads, d, width) for name in names}
-        vectors = ["a_query", "a_key"] if self.variant == "gat" else ["a"]
-        if e:
-            p["w_e"] = glorot(heads, e, width)
-            vectors += ["a_edge"] if self.variant == "gat" else []
-        p |= {name: glorot(1, heads, width)[0] for name in vectors}
-        if self.bias:
-            p["bias"] = np.zeros(heads * width if self.concat else width)
-        return p
+        shapes = gat.parameter_shapes(d, heads, width, e, self.variant, self.concat, self.bias)
+        return {name: initial(shape) for name, shape in shapes.items()}
 
     def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
         if self.num_heads == 1 and name != "bias" and np.ndim(value) == current.ndim - 1:

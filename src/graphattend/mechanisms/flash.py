@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..functional.attention import causal_mask
 from ._boundary import Context
 from ._gradients import CoreResult
 from ._options import option
-from ._scaled_dot import DotProduct, flash_core
+from ._scaled_dot import DotProduct, dot_product_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,22 +60,5 @@ class FlashAttention(DotProduct):
         return self.factor
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
-        mask, drop, need_weights = context.mask, context.drop, context.need_weights
-
-        def exact() -> CoreResult:
-            seen = _and_causal(mask, q.shape[-2], k.shape[-2]) if self.is_causal else mask
-            return super(FlashAttention, self)._core(q, k, v, context._replace(mask=seen, need_weights=True))
-
-        if v is None or drop is not None or need_weights:
-            return exact()
-        options = {"scale": self.factor, "mask": mask, "causal": self.is_causal, "block_size": self.block_size}
-        return flash_core(q, k, v, exact, **options)
-
-
-def _and_causal(mask: Any, rows: int, columns: int) -> np.ndarray:
-    seen = causal_mask(rows, columns)
-    if mask is None:
-        return seen
-    if mask.dtype == np.bool_:
-        return np.asarray(mask & seen)
-    return np.asarray(np.where(seen, mask, mask.dtype.type(-np.inf)))
+        options = {"causal": self.is_causal, "block_size": self.block_size}
+        return dot_product_core(q, k, v, context, scale=self.factor, **options)

@@ -12,7 +12,7 @@ import numpy as np
 from .. import simd
 from .._validate import broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
-from ..functional.attention import causal_mask
+from ..functional.dot_product import causal_mask
 from ..functional.favor import Directions, draw_projection, exponents
 from ..functional.linear import KeyState, attend_exponents, exact_weights
 from ._base import Attention

@@ -88,6 +88,11 @@ class LocalGlobalAttention(DotProduct):
         """Always: a window is one around a position."""
         return True
 
+    @property
+    def sees_all_nodes(self) -> bool:
+        """Whether there are global nodes, which every node sees and which see every node."""
+        return bool(self.global_nodes)
+
     def _attended_graph(self, graph: Any) -> Any:
         return self.pattern(graph)
 

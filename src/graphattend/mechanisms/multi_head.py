@@ -13,14 +13,13 @@ from .. import simd
 from .._float64_fallback import steady
 from .._validate import as_int
 from ..errors import OutOfBoundsError
-from ..functional.multi_head import BIASES, WEIGHTS, join_heads, linear, linear_pullback, split_heads
-from ..functional.softmax import masked_softmax
+from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
-from ._gradients import CoreResult, Grads, Params
+from ._gradients import CoreResult, Params
 from ._options import divide_heads, option
 from ._prepared import Prepared
-from ._scaled_dot import flash_core, scaled_dot
+from ._scaled_dot import dot_product_core
 from ._size_limit import reserve
 
 
@@ -106,74 +105,24 @@ class MultiHeadAttention(Attention):
         return float(self.width**-0.5 / self.temperature)
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        # Projecting all keys and values costs 4·N·D·HE, folding the projections into the queries 4·M·N·D·H.
-        folds = x.q.shape[-2] < self.width and x.v is not None and not (call.training and self.dropout)
-        if not folds or call.differentiate or x.prepared is not None:
+        needs_projections = x.prepared is not None or call.differentiate or (call.training and self.dropout > 0)
+        if x.v is None or needs_projections or not folds(x.q.shape[-2], self.width):
             return super()._run(x, call)
-        return (*self._folded(x), None)
-
-    def _folded(self, x: Inputs) -> tuple[np.ndarray, np.ndarray]:
-        """Output and weights with W_k folded into the queries and W_v applied after the weighted sum.
-
-        q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k, whose last term is the same for all keys;
-        Σ w (v W_v + b_v) = (Σ w v) W_v + (Σ w) b_v.
-        """
-        p, heads = self._params(x.q.dtype), self.num_heads
-        assert x.v is not None
-        q = split_heads(linear(x.q, p["w_q"], p.get("b_q")), heads) * x.q.dtype.type(self._factor)
-        w_k, w_v = (p[name].reshape(self.dim, heads, self.width).swapaxes(0, 1) for name in ("w_k", "w_v"))
-        u = simd.matmul_nt(q, w_k)  # (..., H, M, D)
-        w = masked_softmax(simd.matmul_nt(u, x.k[..., None, :, :]), x.mask)
-        out = simd.matmul(simd.matmul(w, x.v[..., None, :, :]), w_v)
-        if "b_v" in p:
-            out += w.sum(axis=-1, keepdims=True) * p["b_v"].reshape(heads, 1, self.width)
-        return linear(join_heads(out), p["w_o"], p.get("b_o")), w
+        return (*folded(x.q, x.k, x.v, x.mask, self._params(x.q.dtype), self.num_heads, self._factor), None)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        inputs = (q, k, v)
-
-        def pull(*grads: Any) -> tuple[Any, ...]:
-            out: list[Any] = []
-            gp: Grads = {}
-            for x, g, w, b in zip(inputs, grads, WEIGHTS, BIASES, strict=False):
-                gx, gp[w], gb = linear_pullback(x, p[w], join_heads(g))
-                out.append(gx)
-                if b in p:
-                    gp[b] = gb
-            return (*out, gp)
-
-        heads = tuple(
-            None if x is None else split_heads(linear(x, p[w], p.get(b)), self.num_heads)
-            for x, w, b in zip(inputs, WEIGHTS, BIASES, strict=False)
-        )
-        return (heads[0], heads[1], heads[2]), pull
-
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        s, pull = scaled_dot(q, k, self._factor)
-        return s, lambda gs: (*pull(gs), {}, {})
+        return project(q, k, v, p, self.num_heads)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
-        exact = super()._core
-        if v is None or context.drop is not None or context.need_weights or not simd.has_kernels(q.dtype):
-            return exact(q, k, v, context)
-        return flash_core(
-            q, k, v, lambda: exact(q, k, v, context._replace(need_weights=True)), scale=self._factor, mask=context.mask
-        )
+        return dot_product_core(q, k, v, context, scale=self._factor)
 
     def _graph_factor(self) -> float | None:
         return self._factor
 
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        mixed = join_heads(out)
-
-        def pull(g: np.ndarray) -> tuple[np.ndarray, Grads]:
-            gx, gw, gb = linear_pullback(mixed, p["w_o"], g)
-            grads = {"w_o": gw} | ({"b_o": gb} if "b_o" in p else {})
-            return split_heads(gx, self.num_heads), grads
-
-        return linear(mixed, p["w_o"], p.get("b_o")), pull
+        return finish(out, p)
 
     def head_attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None) -> np.ndarray:
         """The weights of every head, (H, N) for a single query, else (..., H, M, N).

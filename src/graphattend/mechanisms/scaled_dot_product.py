@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from ._boundary import Context
 from ._gradients import CoreResult, Params
 from ._mechanism import unprojected
 from ._options import option
-from ._scaled_dot import DotProduct, flash_core
+from ._scaled_dot import DotProduct, dot_product_core
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,12 +54,7 @@ class ScaledDotProductAttention(DotProduct):
         return self.factor
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
-        exact = super()._core
-        if v is None or context.drop is not None or context.need_weights or not simd.has_kernels(q.dtype):
-            return exact(q, k, v, context)
-        return flash_core(
-            q, k, v, lambda: exact(q, k, v, context._replace(need_weights=True)), scale=self.factor, mask=context.mask
-        )
+        return dot_product_core(q, k, v, context, scale=self.factor)
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -201,17 +201,22 @@ def graph_attention_vjp(
     q: np.ndarray,
     k: np.ndarray,
     v: np.ndarray,
-    indptr: np.ndarray,
-    indices: np.ndarray,
+    graph: Any,
     weights: np.ndarray,
     grad: np.ndarray,
     scale: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Gradients of `graph_attention` for q, k and v; None without such a kernel."""
+    **shared: bool,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None:
+    """Gradients of `graph_attention` for q, k and v; None without such a kernel.
+
+    With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
+    is then None.
+    """
     if _kernels is None:
         return None
-    found = _kernels.graph_attention_vjp(q, k, v, indptr, indices, weights, grad, scale)
-    return None if found is None else (found[0], found[1], found[2])
+    lists = graph.indptr, graph.indices, graph._transposed
+    found = _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared)
+    return None if found is None else found[:3]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ Contradictory shapes raise ValueError; the validation before them should have re
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
@@ -273,29 +274,129 @@ def graph_attention(
     out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
     starts = _int64(indptr)
-    parts = threads.blocks(starts, indices.shape[0] * (q[0].size + v[0].size) if len(q) and len(v) else 0)
-    if len(parts) == 1:
-        finite = _k.graph_attend(q, k, v, starts, indices, bias, out, weights, scale)
-        return None if finite is None else (out, weights, finite)
 
     def attend(rows: slice) -> bool | None:
-        edges = slice(starts[rows.start], starts[rows.stop])
-        own = starts[rows.start : rows.stop + 1] - starts[rows.start]
+        own, edges = _lists(starts, rows)
         some = [None if x is None else x[edges] for x in (bias, weights)]
         found: bool | None = _k.graph_attend(q[rows], k, v, own, indices[edges], some[0], out[rows], some[1], scale)
         return found
 
-    done = threads.run(attend, parts)
+    done = threads.run(attend, _row_parts(starts, q, v))
     return None if None in done else (out, weights, all(done))
 
 
 def graph_attention_vjp(
-    q: Array, k: Array, v: Array, indptr: Array, indices: Array, weights: Array, grad: Array, scale: float
-) -> tuple[Array, Array, Array, Array] | None:
-    """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient."""
-    dq, dk, dv, dbias = (_empty(x.shape, q.dtype) for x in (q, k, v, weights))
-    done = _k.graph_attend_vjp(q, k, v, grad, dq, dk, dv, _int64(indptr), indices, weights, dbias, scale)
-    return (dq, dk, dv, dbias) if done else None
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    transposed: tuple[Array, Array, Array],
+    weights: Array,
+    grad: Array,
+    scale: float,
+    keys_are_queries: bool = False,
+    values_are_keys: bool = False,
+) -> tuple[Array, Array | None, Array | None, Array] | None:
+    """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient.
+
+    Args:
+        q: As for `graph_attention`, like the next four and `scale`.
+        k: Keys.
+        v: Values.
+        indptr: CSR row starts.
+        indices: CSR neighbours.
+        transposed: The lists turned round: starts (V+1,), the rows that read each key (K,), and their CSR positions.
+        weights: What `graph_attention` returned.
+        grad: Gradient of the output.
+        scale: Factor of the scores.
+        keys_are_queries: The gradient by k is part of that by q.
+        values_are_keys: The gradient by v is part of that by k.
+
+    Returns:
+        Gradients like q, k, v and the weights; None in the place of one that is part of another.
+    """
+    # In one block: where several are freed one by one, malloc gives pages back that the next call must ask for again.
+    dq, dk, dv, dscores = _block(
+        q.dtype, q.shape, None if keys_are_queries else k.shape, None if values_are_keys else v.shape, weights.shape
+    )
+    starts = _int64(indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        done: bool | None = _k.graph_attend_vjp(
+            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale
+        )
+        return done
+
+    if None in threads.run(by_row, _row_parts(starts, q, v)):
+        return None
+    by_key = dq if dk is None else dk
+    if graph_sum(q, *transposed, dscores, by_key, scale=scale, add=dk is None) is None:
+        return None
+    graph_sum(grad, *transposed, weights, by_key if dv is None else dv, add=dv is None)
+    return dq, dk, dv, dscores
+
+
+def _block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
+    """Arrays of these shapes (None for None), side by side in one allocation, each from a cache line on."""
+    line = 64 // dtype.itemsize
+    sizes = [0 if shape is None else -(-math.prod(shape) // line) * line for shape in shapes]
+    whole, starts = _empty(sum(sizes), dtype), itertools.accumulate(sizes, initial=0)
+    return [
+        None if shape is None else whole[at : at + math.prod(shape)].reshape(shape)
+        for shape, at in zip(shapes, starts, strict=False)
+    ]
+
+
+def graph_sum(
+    x: Array,
+    indptr: Array,
+    indices: Array,
+    order: Array,
+    weights: Array,
+    out: Array | None = None,
+    *,
+    scale: float = 1.0,
+    add: bool = False,
+) -> Array | None:
+    """Weighted sums of the rows that each list names.
+
+    Args:
+        x: Rows (V, D) or (V, H, D).
+        indptr: Starts of the lists (M+1,).
+        indices: Rows of x (K,).
+        order: Where the weight of each entry stands (K,).
+        weights: (K',) or (K', H).
+        out: Where to put the sums (M, [H,] D).
+        scale: Factor of the weights.
+        add: Add the sums to `out`.
+
+    Returns:
+        `out`, or a new array.
+    """
+    starts = _int64(indptr)
+    result = _empty((len(starts) - 1, *x.shape[1:]), x.dtype) if out is None else out
+
+    def total(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        done: bool | None = _k.graph_sum(x, own, indices[edges], order[edges], weights, result[rows], scale, add)
+        return done
+
+    return None if None in threads.run(total, _row_parts(starts, x)) else result
+
+
+def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:
+    """The starts of some lists, counted from their own first entry, and where their entries stand."""
+    if rows.start == 0:
+        return starts[: rows.stop + 1], slice(0, int(starts[rows.stop]))
+    own = starts[rows.start : rows.stop + 1]
+    return own - own[0], slice(int(own[0]), int(own[-1]))
+
+
+def _row_parts(starts: Array, *by_node: Array) -> list[slice]:
+    """One block of lists per thread, for work on every entry as wide as the rows of these arrays."""
+    return threads.blocks(starts, float(starts[-1]) * sum(math.prod(x.shape[1:]) for x in by_node), align=1)
 
 
 def gat_layer(

@@ -52,8 +52,8 @@ def checked(threads: Any) -> int:
 def set_num_threads(threads: int) -> None:
     """Set how many threads a call uses that does not say so itself.
 
-    Large products over many rows (`forward` of many queries, `attend` over a graph) are split; the result has the same
-    bits as with one thread. Gradients use one thread.
+    Large products over many rows (`forward` of many queries, `attend` over a graph and its gradients) are split; the
+    result has the same bits as with one thread.
 
     Args:
         threads: 1 … 256.
@@ -118,6 +118,8 @@ def blocks(weight: np.ndarray | int, work: float, align: int = ALIGN) -> list[sl
     shares = np.linspace(0, rows if isinstance(weight, int) else float(weight[-1]), count + 1)[1:-1]
     cuts = shares if isinstance(weight, int) else np.searchsorted(weight, shares)
     edges = sorted({0, rows, *(min(round(float(c) / align) * align, rows) for c in cuts)})
+    if not isinstance(weight, int):  # blocks without weight join the one before
+        edges = [0, *(b for a, b in itertools.pairwise(edges[:-1]) if weight[a] < weight[b] < weight[-1]), rows]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 

@@ -60,7 +60,7 @@ def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
             raise Refused(f"line {row.line}: expected {width} columns as above, got {len(row.cells)}")
     if separator != " ":
         _check_comments(comments, rows[0], separator)
-    directed, more = _told([line for number, line in comments.items() if number < rows[0].line])
+    directed, more = told_by_comments([line for number, line in comments.items() if number < rows[0].line])
     found = _commented_header(comments, rows[0], separator)
     if found is None:
         found = _header(rows, is_table)
@@ -94,7 +94,7 @@ def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
     )
 
 
-def _told(comments: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
+def told_by_comments(comments: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
     """Whether edges are directed, for comments in front may say that they are not; and the columns behind the ends."""
     for line in comments:
         if (snap := _SNAP.match(line)) is not None:

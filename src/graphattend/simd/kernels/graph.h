@@ -2,30 +2,51 @@
 #ifndef GA_GRAPH_H
 #define GA_GRAPH_H
 
-#include "vec.h"
+#include "rows.h"
+
+/* Whole numbers of either width, one for each edge. */
+typedef struct {
+    const long long *wide; /* one of these two is set, or neither */
+    const int *narrow;
+} Index;
+static inline Index index_of(const Array *a) {
+    return (Index){a->kind == INT64 ? (const long long *)a->data : 0, a->kind == INT32 ? (const int *)a->data : 0};
+}
+static inline isize index_at(const Index *index, isize edge) {
+    return index->wide ? (isize)index->wide[edge] : (isize)index->narrow[edge];
+}
+/* 0 unless all of them lie in [0, limit). */
+#define index_within K(index_within)
+int index_within(const Index *index, isize count, isize limit);
 
 typedef struct {
     const long long *start; /* (M+1,) */
-    const long long *wide;  /* one of these two is set */
-    const int *narrow;
+    Index index;
     isize edges, longest; /* longest list */
 } Neighbors;
 
-static inline isize neighbor(const Neighbors *n, isize edge) { return n->wide ? (isize)n->wide[edge] : (isize)n->narrow[edge]; }
+static inline isize neighbor(const Neighbors *n, isize edge) { return index_at(&n->index, edge); }
 
 /* 0 if the lists contradict themselves, `nodes` or `targets`. */
 #define get_neighbors K(get_neighbors)
 int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize targets, Neighbors *neighbors);
 
-/* An array (nodes, width) or (nodes, heads, width). */
+/* An array (nodes, width) or (nodes, heads, width), or none (data = 0). */
 typedef struct {
     real *data;
     isize nodes, heads, width, node_step, head_step;
 } ByHead;
 static inline ByHead by_head(const Array *a) {
+    if (!given(a)) return (ByHead){0, 0, 0, 0, 0, 0};
     int axes = a->ndim;
     return (ByHead){(real *)a->data, a->shape[0], axes == 3 ? a->shape[1] : 1, len(a, 1), a->strides[0] / a->item,
                     axes == 3 ? a->strides[1] / a->item : 0};
+}
+static inline real *row_at(const ByHead *by, isize node, isize head) {
+    return by->data + node * by->node_step + head * by->head_step;
+}
+static inline int is_like(const ByHead *by, isize nodes, isize heads, isize width) {
+    return by->nodes == nodes && by->heads == heads && by->width == width;
 }
 
 /* An array (edges,) or (edges, heads), or none (data = 0). */
@@ -40,5 +61,31 @@ static inline ByEdge by_edge(const Array *a) {
 static inline int edges_fit(const ByEdge *by, isize edges, isize heads) {
     return !by->data || (by->edges == edges && by->heads == heads);
 }
+
+/* Rows of neighbours lie anywhere, so no processor foresees them: those of the edges AHEAD are asked for. The lists of the nodes
+ * follow each other, so that this reaches into the next node's. */
+enum { AHEAD = 12 };
+INL void fetch_row(const Neighbors *n, const real *base, isize node_step, isize width, isize edge) {
+#ifndef __wasm__
+    if (edge + AHEAD >= n->edges) return;
+    const real *row = base + neighbor(n, edge + AHEAD) * node_step;
+    for (isize k = 0; k < width; k += 64 / (isize)sizeof(real)) __builtin_prefetch(row + k);
+    __builtin_prefetch(row + width - 1); /* rows need not start where cache lines do */
+#else
+    (void)n, (void)base, (void)node_step, (void)width, (void)edge;
+#endif
+}
+
+/* Room for a number of each edge of a list, in whole vectors: some functions write beyond the last edge, up to here. */
+INL isize edge_room(isize count) { return round_up(count, 4) + 2 * WIDE; }
+
+/* out[e] = x . rows[neighbor(first + e)] of one head; what follows in the last vector repeats the last. */
+#define edge_dots K(edge_dots)
+void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *x, real *out);
+
+/* out = (or +=, if `add`) factor times the sum over e of weights[e] rows[neighbor(first + e)] of one head. */
+#define edge_sum K(edge_sum)
+void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *weights, real factor,
+              int add, real *out);
 
 #endif

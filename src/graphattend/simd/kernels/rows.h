@@ -52,6 +52,11 @@ INL void dots(const int count, const real *const *rows, const real *q, isize d, 
     }
     for (; k < d; k++)
         for (int i = 0; i < count; i++) tail[i] += rows[i][k] * q[k];
+    if (count == 4) {
+        v4 rest = {tail[0], tail[1], tail[2], tail[3]};
+        STORE(out, vec_sum4(sum[0], sum[1], sum[2], sum[3]) + rest);
+        return;
+    }
     for (int i = 0; i < count; i++) out[i] = vec_sum(sum[i]) + tail[i];
 }
 

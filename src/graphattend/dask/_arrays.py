@@ -1,0 +1,91 @@
+"""Arrays of the nodes that memory does not hold: .npy memory maps, and zarr's."""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from .._sharing import file_of
+from .._validate import as_array, as_float
+from ..errors import DimensionMismatchError, InvalidConfigError, NumericalInstabilityError
+from ..graph.conversions import need
+from ..storage import load_errors
+
+#: Rows that are copied at a time.
+STEP = 1 << 18
+
+
+def opened(x: Any, argument: str) -> Any:
+    """The array that a path or an object stands for, not read yet: a map, zarr's array, or NumPy's."""
+    if isinstance(x, (str, os.PathLike)):
+        path = os.path.abspath(os.fsdecode(x))
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix == ".npy":
+            with load_errors(path):
+                return np.load(path, mmap_mode="r", allow_pickle=False)
+        if suffix == ".zarr":
+            zarr = need("zarr", "zarr")
+            with load_errors(path):
+                return zarr.open_array(path, mode="r")
+        raise InvalidConfigError.of(argument, "a name ending in .npy or .zarr", path)
+    if is_zarr(x):
+        return x
+    return x if isinstance(x, np.memmap) else as_array(x, argument)
+
+
+def is_zarr(x: Any) -> bool:
+    """Whether this is an array that is read by blocks, such as zarr's."""
+    return not isinstance(x, np.ndarray) and all(hasattr(x, name) for name in ("shape", "dtype", "oindex"))
+
+
+def check_rows(x: Any, argument: str, rows: int, width: int | None) -> None:
+    """One row per node, of real numbers."""
+    dtype = np.dtype(x.dtype)
+    if dtype.kind not in "fiu":
+        raise InvalidConfigError.of(argument, "an array of real numbers", str(dtype), got=f"dtype {dtype}")
+    shape = tuple(x.shape)
+    ndim = 1 if width is None else 2
+    if len(shape) != ndim or shape[0] != rows or (width is not None and shape[1] != width):
+        expected = (rows,) if width is None else (rows, width)
+        raise DimensionMismatchError.of(
+            argument, expected, shape, text=f"shape {expected}, one row per node", got=f"shape {shape}"
+        )
+
+
+def rows_of(x: Any, index: slice | np.ndarray) -> np.ndarray:
+    """Some rows, in memory (or mapped, if they lie together)."""
+    if isinstance(index, slice) or not is_zarr(x):
+        return np.asarray(x[index])
+    return np.asarray(x.oindex[index])
+
+
+def floats(x: np.ndarray, argument: str, nodes: Any, finite: bool) -> np.ndarray:
+    """Rows as floats; NaN and infinity are refused by the number of the node."""
+    a = as_float(x, argument)
+    if finite and not np.isfinite(a).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(a))[0])
+        node, value = int(nodes(row)), float(a[row, column])
+        raise NumericalInstabilityError.of(
+            argument, "finite numbers", value, got=f"{value} at index ({node}, {column})"
+        )
+    return a
+
+
+def identity(x: Any) -> str:
+    """What tells whether an array is the one of last time: its file and time, or a hash of its content."""
+    path = file_of(x)
+    if path is not None:
+        found = os.stat(path)
+        told: Any = [os.path.abspath(path), found.st_size, found.st_mtime_ns, x.offset]
+    elif is_zarr(x):
+        told = [str(getattr(x, "store", "")), str(getattr(x, "path", ""))]
+    else:
+        content = blake2b(digest_size=16)
+        for start in range(0, len(x), STEP):
+            content.update(np.ascontiguousarray(x[start : start + STEP]))
+        told = content.hexdigest()
+    return json.dumps([told, list(x.shape), str(x.dtype)])

@@ -1,0 +1,357 @@
+"""Attention over a graph in parts: each part reads its own rows and its halo's, attends, and leaves its output."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _tasks
+from .._parallel import parallel
+from .._sharing import file_of
+from ..errors import CancelledError, DimensionMismatchError, InvalidConfigError, LoadError, UnsupportedError
+from ..graph import NeighborGraph
+from ..graph.blocks import EDGE_FIELDS, Block, block_graph
+from ..graph.conversions import need
+from ..mechanisms._base import Attention
+from ..storage import load_errors, same_file, write_atomically
+from ._arrays import STEP, check_rows, floats, identity, is_zarr, opened, rows_of
+from ._layout import Layout, Part
+
+
+def attend(
+    attn: Any,
+    folder: Any,
+    features: Any,
+    out: Any,
+    *,
+    client: Any = None,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], Any] | None = None,
+    cancel: Any = None,
+) -> Any:
+    """`Attention.attend` over a graph in parts, one part at a time and worker.
+
+    With its row and one hop of halo the attention of a node is exact. Of several layers one is finished, its output is
+    what the next one reads, and so the parts exchange their halos. A part's output is written beside `out` (in
+    ``<out>.parts``), whole or not at all: a call with the same arguments after an interruption skips the parts that are
+    there. `out` itself appears at the end.
+
+    Args:
+        attn: The mechanism, or a list of them: one layer after the other.
+        folder: What `partition` wrote.
+        features: (V, D), row i for node i of the graph that was cut: a .npy file, best as a path or memory map, a zarr
+            array or its folder (.zarr), or an array.
+        out: Where the output (V, E) goes: a path ending in .npy or .zarr, or an array of that shape to write into.
+        client: A client of ``dask.distributed``, or whatever `ga.parallel` takes. By default the workers of the block
+            of `ga.parallel` around the call; without one the parts are taken in turn. All workers must see the files.
+        threads: As for `Attention.attend`, in each worker.
+        on_progress: Called as ``on_progress(done, total)`` with parts of all layers; returning False cancels.
+        cancel: Object with `is_set()`, or a function; true cancels.
+
+    Returns:
+        The output: a read-only memory map for a path, else `out`.
+
+    Raises:
+        LoadError: A folder or file that is missing, damaged or contradicts itself.
+        DimensionMismatchError: Features or an output that do not fit.
+        InvalidConfigError: What the mechanism needs is not in the folder; or arguments of the wrong kind.
+        UnsupportedError: A mechanism that looks beyond the neighbours.
+        CancelledError, WorkerLostError: As `ga.parallel`.
+
+    Example:
+        >>> import os, tempfile, numpy as np, graphattend as ga
+        >>> ring = ga.NeighborGraph.from_edge_index([[1, 2, 3, 0], [0, 1, 2, 3]], 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = ga.dask.partition(ring, os.path.join(folder, "ring"), 2)
+        ...     np.save(os.path.join(folder, "x.npy"), np.eye(4))
+        ...     attn, out = ga.create("scaled_dot_product", 4), os.path.join(folder, "out.npy")
+        ...     _ = ga.dask.attend(attn, os.path.join(folder, "ring"), os.path.join(folder, "x.npy"), out)
+        ...     np.load(out).tolist() == attn.attend(ring, np.eye(4)).tolist()
+        True
+    """
+    layout = Layout.open(folder)
+    x = opened(features, "features")
+    stages = _stages(attn, layout, x)
+    if on_progress is not None and not callable(on_progress):
+        raise InvalidConfigError.of("on_progress", "a function", type(on_progress).__name__)
+    target = _Target.of(out, (layout.num_nodes, stages[-1].width), x)
+    total, done = len(stages) * layout.num_parts, 0
+
+    def say(parts: int) -> bool:
+        nonlocal done
+        done += parts
+        return on_progress is None or on_progress(done, total) is not False or done == total
+
+    with target.folder() as place, workers(client, cancel) as pool:
+        told = identity(x)
+        for number, stage in enumerate(stages):
+            told = stage.digest(layout, told)
+            here = os.path.join(place, f"layer-{number}")
+            _begin(here, told)
+            whole = os.path.exists(os.path.join(here, "out.npy"))
+            left = [i for i in range(layout.num_parts) if not (whole or os.path.exists(_output(here, i)))]
+            if not say(layout.num_parts - len(left)):
+                raise CancelledError("on_progress: the caller stopped the work", argument="on_progress")
+            common = {"layout": layout, "attn": stage.attn, "x": x, "here": here, "threads": threads}
+            pool.map(attend_part, common, left, on_done=lambda i, _: say(1), folder=place)
+            if number == len(stages) - 1:
+                return target.take(layout, here, stage)
+            x = _assembled(layout, here, stage)
+    raise AssertionError("no layers")
+
+
+@contextlib.contextmanager
+def workers(client: Any, cancel: Any = None) -> Iterator[_tasks.Pool]:
+    """The pool of a client, of the block around, or of this thread alone."""
+    around = _tasks.pool()
+    if client is None and around is not None:
+        yield around if cancel is None else around.cancelled_by(cancel)
+        return
+    with parallel(1 if client is None else client, cancel=cancel) as pool:
+        yield pool
+
+
+class _Stage(NamedTuple):
+    """One layer: the mechanism, and the width and dtype of its output."""
+
+    attn: Attention
+    width: int
+    dtype: np.dtype[Any]
+
+    def digest(self, layout: Layout, inputs: str) -> str:
+        """Hash of all that decides the output."""
+        found = blake2b(digest_size=16)
+        for text in (json.dumps(self.attn.to_config(), sort_keys=True), layout.digest, inputs):
+            found.update(text.encode())
+        for name, a in sorted(self.attn.parameters().items()):
+            found.update(name.encode() + np.ascontiguousarray(a).tobytes())
+        return found.hexdigest()
+
+
+def _stages(attn: Any, layout: Layout, x: Any) -> list[_Stage]:
+    """The layers, each tried on a graph of one node, which tells the width of its output and what it lacks."""
+    layers = list(attn) if isinstance(attn, (list, tuple)) else [attn]
+    if not layers:
+        raise InvalidConfigError.of("attn", "a mechanism", "an empty list")
+    check_mechanism(layers[0], layout)
+    check_rows(x, "features", layout.num_nodes, layers[0].dim)
+    row = floats(rows_of(x, slice(0, 1)), "features", lambda i: 0, layers[0].check_finite)
+    stages = []
+    for layer in layers:
+        check_mechanism(layer, layout)
+        row = layer.attend(probe(layout), row)
+        stages.append(_Stage(layer, row.shape[1], row.dtype))
+    return stages
+
+
+def check_mechanism(attn: Any, layout: Layout) -> None:
+    """Refuse what no part can do by itself."""
+    if not isinstance(attn, Attention):
+        raise InvalidConfigError.of("attn", "a mechanism", type(attn).__name__)
+    if attn.sees_all_nodes:
+        raise UnsupportedError(
+            f"attn: {attn.key} looks beyond the neighbours of a node, so parts of a graph are not enough for it",
+            argument="attn",
+        )
+    if structural(attn) and "structural_features" not in layout.arrays:
+        raise InvalidConfigError.of(
+            "folder",
+            "structural features",
+            None,
+            text=f"structural features because {attn.key} needs them: partition(..., structural_features=True)",
+        )
+
+
+def structural(attn: Attention) -> bool:
+    """Whether a mechanism reads what only the whole graph tells."""
+    return bool({"structural_features", "query_structural"} & {*attn.needed, *attn.used})
+
+
+def probe(layout: Layout) -> NeighborGraph:
+    """One node that attends to itself, with data like those of the parts."""
+    arrays = layout.parts[0].arrays
+    data = {name: np.ones((1, *a.shape[1:]), a.dtype) for name, a in arrays.items() if name in EDGE_FIELDS}
+    block = Block(np.array([0, 1]), np.array([0]), np.zeros(0, np.intp))
+    has = layout.arrays
+    layers = {"layers": np.zeros(1, np.intp)} if "layers" in has else {}
+    return block_graph(block, np.zeros((1, 5)) if "structural_features" in has else None, **layers, **data)
+
+
+def part_graph(layout: Layout, part: Part, attn: Attention) -> NeighborGraph:
+    """The graph of a part, own nodes first, with what the mechanism reads of it."""
+    read = {*attn.needed, *attn.used}
+    data = {name: a for name, a in part.data.items() if name in read}
+    layers = layout.node_array("layers")
+    features = layout.node_array("structural_features") if structural(attn) else None
+
+    def local(a: np.ndarray | None) -> np.ndarray | None:
+        return None if a is None else np.concatenate([a[part.start : part.stop], a[part.block.halo]])
+
+    return block_graph(part.block, local(features), layers=local(layers), **data)
+
+
+def attend_part(common: dict[str, Any], number: int) -> None:
+    """Compute and write the output of one part: a task."""
+    layout, attn, here = common["layout"], common["attn"], common["here"]
+    part = layout.part(number)
+    size, halo = part.stop - part.start, part.block.halo
+    order = layout.node_array("order")
+    own = slice(part.start, part.stop) if order is None else order[part.start : part.stop]
+    x = rows_of(common["x"], own)
+    if halo.size:
+        x = np.concatenate([x, rows_of(common["x"], halo if order is None else order[halo])])
+
+    def node(row: int) -> int:
+        place = part.start + row if row < size else halo[row - size]
+        return int(place if order is None else order[place])
+
+    x = floats(x, "features", node, attn.check_finite)
+    out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
+    temporary = os.path.join(here, f".{number}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.save(file, out[:size], allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, _output(here, number))
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+# -- where the output goes ---------------------------------------------------------------------------------------------
+
+
+def _output(here: str, number: int) -> str:
+    return os.path.join(here, f"part-{number}.npy")
+
+
+def _begin(here: str, digest: str) -> None:
+    """The folder of a layer; what another call left in it goes."""
+    run = os.path.join(here, "run.json")
+    told = json.dumps({"kind": "graphattend-run", "digest": digest})
+    if os.path.isdir(here):
+        with contextlib.suppress(OSError):
+            if Path(run).read_text() == told:
+                return
+        shutil.rmtree(here)
+    os.makedirs(here)
+    write_atomically(run, told.encode())
+
+
+def _pieces(layout: Layout, here: str) -> Iterator[tuple[Any, np.ndarray]]:
+    """Rows of the output and what stands in them, as slices where nodes keep their order."""
+    order = layout.node_array("order")
+    starts = layout.starts
+    for i in range(layout.num_parts):
+        rows = np.load(_output(here, i), mmap_mode="r")
+        for at in range(0, len(rows), STEP):
+            start, stop = int(starts[i]) + at, int(starts[i]) + min(at + STEP, len(rows))
+            yield (slice(start, stop) if order is None else order[start:stop]), rows[at : at + STEP]
+
+
+def _assembled(layout: Layout, here: str, stage: _Stage) -> np.ndarray:
+    """The outputs of all parts in one file, in the order of the graph's nodes; it appears whole, and those go."""
+    path = os.path.join(here, "out.npy")
+    if not os.path.exists(path):
+        if layout.num_parts == 1 and "order" not in layout.arrays:
+            os.replace(_output(here, 0), path)
+        else:
+            shape = (layout.num_nodes, stage.width)
+            whole = np.lib.format.open_memmap(path + ".tmp", mode="w+", dtype=stage.dtype, shape=shape)
+            for index, rows in _pieces(layout, here):
+                whole[index] = rows
+            whole.flush()
+            os.replace(path + ".tmp", path)
+    for i in range(layout.num_parts):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_output(here, i))
+    return np.load(path, mmap_mode="r")
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What the caller wants the output in: a file, a folder of zarr, or an array."""
+
+    path: str | None
+    array: Any
+
+    @classmethod
+    def of(cls, out: Any, shape: tuple[int, int], x: Any) -> _Target:
+        """A checked target."""
+        if isinstance(out, (str, os.PathLike)):
+            path = os.path.abspath(os.fsdecode(out))
+            suffix = os.path.splitext(path)[1].lower()
+            if suffix not in (".npy", ".zarr"):
+                raise InvalidConfigError.of("out", "a name ending in .npy or .zarr", path)
+            if suffix == ".zarr":
+                need("zarr", "zarr")
+            if not os.path.isdir(os.path.dirname(path)):
+                raise LoadError(f"{path}: cannot be written (no such folder)", argument="out")
+            source = file_of(x)
+            if source is not None and same_file(source, path):
+                raise InvalidConfigError.of("out", "another file than the features", path)
+            return cls(path, None)
+        if not hasattr(out, "__setitem__") or not hasattr(out, "shape") or not hasattr(out, "dtype"):
+            raise InvalidConfigError.of("out", "a path, or an array to write into", type(out).__name__)
+        if tuple(out.shape) != shape:
+            raise DimensionMismatchError.of("out", shape, tuple(out.shape), text=f"shape {shape}")
+        if np.dtype(out.dtype).kind != "f" or (isinstance(out, np.ndarray) and not out.flags.writeable):
+            raise InvalidConfigError.of("out", "a writeable array of floats", f"dtype {out.dtype}")
+        if isinstance(out, np.ndarray) and isinstance(x, np.ndarray) and np.shares_memory(out, x, max_work=1):
+            raise InvalidConfigError.of("out", "another array than the features", "the same")
+        return cls(None, out)
+
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[str]:
+        """Where the outputs of parts lie until all are there; beside the file, so that another call finds them."""
+        path = self.path or (file_of(self.array) if isinstance(self.array, np.ndarray) else None)
+        if path is None:
+            with tempfile.TemporaryDirectory(prefix="graphattend-", ignore_cleanup_errors=True) as folder:
+                yield folder
+            return
+        place = f"{path}.parts"
+        with load_errors(place):
+            os.makedirs(place, exist_ok=True)
+        yield place
+        shutil.rmtree(place, ignore_errors=True)
+
+    def take(self, layout: Layout, here: str, stage: _Stage) -> Any:
+        """Move the outputs of all parts to where they belong."""
+        if self.path is None:
+            for index, rows in _pieces(layout, here):
+                _put(self.array, index, rows)
+            if isinstance(self.array, np.memmap):
+                self.array.flush()
+            return self.array
+        if self.path.lower().endswith(".npy"):
+            _assembled(layout, here, stage)
+            os.replace(os.path.join(here, "out.npy"), self.path)
+            return np.load(self.path, mmap_mode="r")
+        zarr = need("zarr", "zarr")
+        shape = (layout.num_nodes, stage.width)
+        chunks = (min(STEP, layout.num_nodes), stage.width)
+        whole = zarr.open_array(self.path + ".tmp", mode="w", shape=shape, dtype=stage.dtype, chunks=chunks)
+        for index, found in _pieces(layout, here):
+            _put(whole, index, found)
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.replace(self.path + ".tmp", self.path)
+        return zarr.open_array(self.path, mode="r")
+
+
+def _put(array: Any, index: Any, rows: np.ndarray) -> None:
+    if isinstance(index, slice) or not is_zarr(array):
+        array[index] = rows
+    else:
+        array.oindex[index, slice(None)] = rows

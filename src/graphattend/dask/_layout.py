@@ -1,0 +1,318 @@
+"""The folder of a graph in parts: what is in it, written and read without trust.
+
+    graph.json          sizes, in the terms of DGL's `partition_graph`; written last, so that it means a whole folder
+    order.npy           (V,) the node of the graph that is node i of the parts; absent where the order is the same
+    ids.npy             (V,) the number of each node in the edge list, where those have gaps
+    layers.npy, structural_features.npy
+    part-0/indptr.npy   (n + 1,) row offsets of the part's n nodes
+    part-0/indices.npy  (k,) local numbers of the neighbours: own nodes first, then the halo
+    part-0/halo.npy     (h,) nodes of other parts that are neighbours here, rising
+    part-0/edge_features.npy, edge_weights.npy, distances.npy
+
+Part p holds the nodes node_map[p][0] … node_map[p][1] - 1 in the order of the parts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validate import as_choice
+from ..errors import InvalidConfigError, LoadError, OutOfBoundsError
+from ..graph.blocks import EDGE_FIELDS, Block
+from ..storage import load_errors, write_atomically
+from ..storage_checks import Refused, parse_json
+
+KIND, VERSION = "graphattend-partition", 1
+JSON = "graph.json"
+#: Says that a folder is being written, or was when that was interrupted.
+UNFINISHED = "graph.json.unfinished"
+METHODS = ("metis", "rcm", "range")
+NODE_ARRAYS = ("order", "ids", "layers", "structural_features")
+PART_ARRAYS = ("indptr", "indices", "halo", *EDGE_FIELDS)
+
+
+class Shape(NamedTuple):
+    """What the JSON says of an array."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PartSize:
+    """Sizes of one part.
+
+    Args:
+        num_nodes: Nodes of its own, n.
+        num_edges: Edges into them, k.
+        num_halo_nodes: Neighbours that other parts hold, h.
+        arrays: What its folder holds.
+    """
+
+    num_nodes: int
+    num_edges: int
+    num_halo_nodes: int
+    arrays: dict[str, Shape]
+
+
+class Part(NamedTuple):
+    """One part: its range of nodes, its block, and the data of its edges."""
+
+    start: int
+    stop: int
+    block: Block
+    data: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A graph in parts, as `partition` wrote it.
+
+    Args:
+        folder: Where it lies.
+        num_nodes: Nodes V.
+        num_edges: Edges K.
+        method: "metis", "rcm" or "range".
+        parts: Sizes of the parts.
+        arrays: Arrays of the nodes.
+        digest: Hash of the JSON.
+
+    Example:
+        >>> import tempfile, graphattend as ga
+        >>> ring = ga.NeighborGraph.from_edge_index([[1, 2, 3, 0], [0, 1, 2, 3]], 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     layout = ga.dask.partition(ring, folder, 2, method="range")
+        ...     again = ga.dask.Layout.open(folder)
+        >>> again.num_parts, again.halo_share, again == layout
+        (2, 0.5, True)
+    """
+
+    folder: str
+    num_nodes: int
+    num_edges: int
+    method: str
+    parts: tuple[PartSize, ...]
+    arrays: dict[str, Shape]
+    digest: str
+
+    @classmethod
+    def open(cls, folder: Any) -> Layout:
+        """Read the sizes.
+
+        Args:
+            folder: What `partition` wrote.
+
+        Returns:
+            The layout; its arrays are read, and checked, when a part is.
+
+        Raises:
+            LoadError: No such folder, an unfinished one, or sizes that contradict each other.
+        """
+        if not isinstance(folder, (str, os.PathLike)):
+            raise InvalidConfigError.of("folder", "a path", type(folder).__name__)
+        name = os.path.abspath(os.fsdecode(folder))
+        if not os.path.isdir(name):
+            raise LoadError(f"{name}: no such folder", argument="folder")
+        path = os.path.join(name, JSON)
+        with load_errors(path):
+            if not os.path.exists(path):
+                done = "an unfinished partition" if os.path.exists(os.path.join(name, UNFINISHED)) else "no partition"
+                raise Refused(f"is missing, so this is {done}; `graphattend.dask.partition` writes one")
+            text = Path(path).read_bytes()
+            try:
+                return _parsed(name, parse_json(text, JSON), blake2b(text, digest_size=16).hexdigest())
+            except (KeyError, TypeError, IndexError) as error:
+                raise Refused(f"lacks an entry or has one of the wrong kind ({error!r:.60})") from None
+
+    @property
+    def num_parts(self) -> int:
+        """Number of parts P."""
+        return len(self.parts)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """The first node of every part, and V: (P + 1,)."""
+        return np.concatenate([[0], np.cumsum([p.num_nodes for p in self.parts], dtype=np.int64)])
+
+    @property
+    def halo_share(self) -> float:
+        """Halo nodes of all parts, per node: how much of the features is read more than once."""
+        return sum(p.num_halo_nodes for p in self.parts) / self.num_nodes
+
+    def traffic(self, row_bytes: int, out_bytes: int | None = None) -> int:
+        """Bytes that one layer moves: rows of own and halo nodes, neighbours and offsets, and rows of the output.
+
+        Args:
+            row_bytes: Bytes of a row of features.
+            out_bytes: Bytes of a row of the output; the same by default.
+
+        Returns:
+            The number.
+        """
+        rows = sum(p.num_nodes + p.num_halo_nodes for p in self.parts)
+        arrays = [(a.dtype, a.shape) for p in self.parts for a in p.arrays.values()]
+        stored = sum(np.dtype(d).itemsize * int(np.prod(s, dtype=np.int64)) for d, s in arrays)
+        return rows * row_bytes + stored + self.num_nodes * (row_bytes if out_bytes is None else out_bytes)
+
+    def node_array(self, name: str) -> np.ndarray | None:
+        """`order`, `ids`, `layers` or `structural_features`, mapped; None if the folder has none."""
+        return _load(os.path.join(self.folder, f"{name}.npy"), self.arrays[name]) if name in self.arrays else None
+
+    def part(self, number: int) -> Part:
+        """The arrays of one part, mapped and checked.
+
+        Args:
+            number: 0 … P - 1.
+
+        Returns:
+            The part.
+
+        Raises:
+            LoadError: A file is missing, cut off, of other sizes than the JSON says, or names nodes that are none.
+            OutOfBoundsError: No such part.
+        """
+        if not 0 <= number < self.num_parts:
+            raise OutOfBoundsError(
+                f"number: expected 0 <= index < {self.num_parts}, got {number}",
+                index=number,
+                length=self.num_parts,
+                argument="number",
+            )
+        size, folder = self.parts[number], part_folder(self.folder, number)
+        arrays = {name: _load(os.path.join(folder, f"{name}.npy"), shape) for name, shape in size.arrays.items()}
+        start = int(self.starts[number])
+        indptr, indices, halo = (arrays.pop(name) for name in ("indptr", "indices", "halo"))
+        with load_errors(folder):
+            if indptr[0] != 0 or indptr[-1] != size.num_edges or (indptr[1:] < indptr[:-1]).any():
+                raise Refused("indptr.npy: expected offsets that rise from 0 to the number of edges")
+            if indices.size and not 0 <= indices.min() <= indices.max() < size.num_nodes + halo.size:
+                raise Refused("indices.npy: names a node that the part does not have")
+            stop = start + size.num_nodes
+            if halo.size and not (halo[0] >= 0 and halo[-1] < self.num_nodes and (halo[1:] > halo[:-1]).all()):
+                raise Refused("halo.npy: expected rising numbers of nodes")
+            if np.searchsorted(halo, stop) != np.searchsorted(halo, start):
+                raise Refused("halo.npy: names nodes of the part itself")
+        return Part(start, stop, Block(indptr, indices, halo), arrays)
+
+
+@lru_cache(maxsize=64)
+def _part_once(folder: str, digest: str, number: int) -> Part:
+    return Layout.open(folder).part(number)
+
+
+def part_once(layout: Layout, number: int) -> Part:
+    """`Layout.part`, checked once in a process: for many small reads."""
+    return _part_once(layout.folder, layout.digest, number)
+
+
+def part_folder(folder: str, number: int) -> str:
+    """Where a part lies."""
+    return os.path.join(folder, f"part-{number}")
+
+
+def _load(path: str, expected: Shape) -> np.ndarray:
+    with load_errors(path):
+        empty = not np.prod(expected.shape, dtype=np.int64)  # nothing cannot be mapped
+        array = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+        if (array.dtype.str, array.shape) != expected:
+            found = f"{array.dtype.str} of shape {array.shape}"
+            raise Refused(f"expected {expected.dtype} of shape {expected.shape} as {JSON} says, got {found}")
+        return np.asarray(array)
+
+
+def save(folder: str, name: str, array: np.ndarray) -> Shape:
+    """Write an array and say what it is."""
+    np.save(os.path.join(folder, f"{name}.npy"), array, allow_pickle=False)
+    return Shape(array.dtype.str, array.shape)
+
+
+# -- the JSON ----------------------------------------------------------------------------------------------------------
+
+
+def write_json(folder: str, method: str, parts: list[PartSize], arrays: dict[str, Shape]) -> None:
+    """Finish a folder: its JSON appears whole."""
+    nodes = np.concatenate([[0], np.cumsum([p.num_nodes for p in parts])]).tolist()
+    edges = np.concatenate([[0], np.cumsum([p.num_edges for p in parts])]).tolist()
+    content: dict[str, Any] = {
+        "kind": KIND,
+        "version": VERSION,
+        "num_nodes": nodes[-1],
+        "num_edges": edges[-1],
+        "num_parts": len(parts),
+        "part_method": method,
+        "halo_hops": 1,
+        "node_map": [nodes[i : i + 2] for i in range(len(parts))],
+        "edge_map": [edges[i : i + 2] for i in range(len(parts))],
+        "arrays": _told(arrays),
+    }
+    for i, p in enumerate(parts):
+        content[f"part-{i}"] = {
+            "num_nodes": p.num_nodes,
+            "num_edges": p.num_edges,
+            "num_halo_nodes": p.num_halo_nodes,
+            "arrays": _told(p.arrays),
+        }
+    write_atomically(os.path.join(folder, JSON), json.dumps(content, indent=1).encode())
+    os.unlink(os.path.join(folder, UNFINISHED))
+
+
+def _told(arrays: dict[str, Shape]) -> dict[str, Any]:
+    return {name: {"dtype": a.dtype, "shape": list(a.shape)} for name, a in arrays.items()}
+
+
+def _parsed(folder: str, content: dict[str, Any], digest: str) -> Layout:
+    if content["kind"] != KIND or content["version"] != VERSION or content["halo_hops"] != 1:
+        raise Refused(f"expected {KIND!r}, version {VERSION}, with one hop of halo")
+    count = _number(content["num_parts"], "num_parts")
+    method = as_choice(content["part_method"], "part_method", METHODS)
+    parts = [_part(content[f"part-{i}"], f"part-{i}") for i in range(count)]
+    arrays = _shapes(content["arrays"], "arrays", NODE_ARRAYS)
+    nodes, edges = _number(content["num_nodes"], "num_nodes"), _number(content["num_edges"], "num_edges")
+    for name, total, sizes in (
+        ("node", nodes, [p.num_nodes for p in parts]),
+        ("edge", edges, [p.num_edges for p in parts]),
+    ):
+        ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).tolist()
+        if not parts or ends[-1] != total or content[f"{name}_map"] != [ends[i : i + 2] for i in range(count)]:
+            raise Refused(f"num_{name}s, {name}_map and the sizes of the parts contradict each other")
+    wanted = {"order": (nodes,), "ids": (nodes,), "layers": (nodes,), "structural_features": (nodes, 5)}
+    for name, a in arrays.items():
+        if a.shape != wanted[name]:
+            raise Refused(f"arrays, {name}: expected shape {wanted[name]}, got {a.shape}")
+    return Layout(folder, nodes, edges, method, tuple(parts), arrays, digest)
+
+
+def _part(content: Any, where: str) -> PartSize:
+    n, k, h = (_number(content[f"num_{w}"], f"{where}, num_{w}") for w in ("nodes", "edges", "halo_nodes"))
+    arrays = _shapes(content["arrays"], where, PART_ARRAYS)
+    wanted = {"indptr": (n + 1,), "indices": (k,), "halo": (h,)} | dict.fromkeys(EDGE_FIELDS, (k,))
+    for name, a in arrays.items():
+        if (a.shape[:1] if name == "edge_features" else a.shape) != wanted[name]:
+            raise Refused(f"{where}, {name}: expected shape {wanted[name]}, got {a.shape}")
+    for name in ("indptr", "indices", "halo"):
+        if arrays[name].dtype not in ("<i4", "<i8"):
+            raise Refused(f"{where}, {name}: expected whole numbers, got {arrays[name].dtype!r:.20}")
+    return PartSize(n, k, h, arrays)
+
+
+def _shapes(content: Any, where: str, known: tuple[str, ...]) -> dict[str, Shape]:
+    found = {}
+    for name, a in content.items():
+        if name not in known or a["dtype"] not in ("<i4", "<i8", "<f4", "<f8"):
+            raise Refused(f"{where}: expected arrays of numbers among {', '.join(known)}, got {name!r:.40}")
+        found[name] = Shape(a["dtype"], tuple(_number(n, f"{where}, {name}") for n in a["shape"]))
+    return found
+
+
+def _number(value: Any, where: str) -> int:
+    if type(value) is not int or value < 0:
+        raise Refused(f"{where}: expected a whole number >= 0, got {value!r:.40}")
+    return value

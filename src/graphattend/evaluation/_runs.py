@@ -1,0 +1,116 @@
+"""One run of `evaluate`: a network trained with early stopping, or a baseline scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..analysis import on_given_edges
+from ..training import Adam, Trainer
+from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
+from .tasks import Task
+
+WEIGHT_DECAY = 5e-4
+#: Weight of the validation loss beside the validation metric.
+TIE_BREAK = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What decides the numbers, beside graph, features and labels."""
+
+    seeds: tuple[int, ...]
+    epochs: int
+    patience: int
+    hidden: int
+    lr: float
+
+
+def scored(task: Any, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """A baseline without anything to train."""
+    run = {
+        "metrics": task.measure_scores(score, "test"),
+        "validation": task.measure_scores(score, "validation")[task.primary],
+        "epochs": 0,
+        "seconds_per_epoch": 0.0,
+    }
+    return {"run": run, "parameters": 0, "memory": 0}
+
+
+def trained(
+    task: Task, model: Network, settings: Settings, seed: int, going: Callable[[int], bool]
+) -> dict[str, Any] | None:
+    """Train with early stopping, measure the best epoch; None if cancelled."""
+    times: list[float] = []
+
+    def objective(params: Any, batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+        start = time.perf_counter()
+        output, pullback = model.apply(params, rng)
+        value, back = task.loss(output, batch)
+        grads = pullback(back(1.0)[0])
+        times.append(time.perf_counter() - start)
+        return value, grads
+
+    def validate(params: Any) -> float:
+        # On a few nodes or links the metric moves in steps; between two of them the loss decides.
+        output = model.apply(params)[0]
+        return task.measure(output, "validation")[task.primary] - TIE_BREAK * task.validation_loss(output)
+
+    start = model.init(seed)
+    data = task.data()
+    memory = _peak(
+        lambda: objective(start, data.batch(np.arange(len(data)), np.random.default_rng(0)), np.random.default_rng(0))
+    )
+    times.clear()
+    convex = isinstance(model, LinearNetwork)  # takes larger steps, and the last epoch is the best
+    trainer = Trainer(
+        objective,
+        Adam(lr=settings.lr * (10 if convex else 1), weight_decay=WEIGHT_DECAY),
+        epochs=settings.epochs,
+        patience=None if convex else settings.patience,
+        seed=seed,
+        validate=validate,
+        mode="max",
+    )
+    result = trainer.fit(start, data, on_progress=lambda p: going(p.epoch + 1))
+    if result.reason == "cancelled":
+        return None
+    chosen = result.params if convex else result.best_params
+    output = model.apply(chosen)[0]
+    run = {
+        "metrics": task.measure(output, "test"),
+        "validation": task.measure(output, "validation")[task.primary],
+        "epochs": len(result.losses),
+        "seconds_per_epoch": float(np.median(times)),
+    }
+    size = int(sum(a.size for a in start.values()))
+    return {"run": run, "parameters": size, "memory": memory, "params": chosen}
+
+
+def _peak(step: Callable[[], Any]) -> int:
+    """Most bytes that Python and NumPy hold at a time during a step, beyond what they held before."""
+    if tracemalloc.is_tracing():  # another measurement is under way; its peak is not ours to reset
+        step()
+        return 0
+    tracemalloc.start()
+    try:
+        step()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def edge_weights(model: LayerNetwork, params: Any) -> np.ndarray:
+    """One weight per edge, heads averaged, (K,)."""
+    layer = model.layer
+    assert isinstance(layer, AttentionLayer)
+    attn = layer.with_parameters(model.own(params))
+    _, weights = attn.attend(layer.graph, layer.points(model.latents(params)), need_weights=True)
+    weights = np.asarray(weights, np.float64)
+    weights = weights.mean(axis=1) if weights.ndim == 2 else weights
+    return weights if weights.size == layer.graph.num_edges else on_given_edges(attn, layer.graph, weights)

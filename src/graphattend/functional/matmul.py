@@ -1,0 +1,58 @@
+"""The product of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._float64_fallback import float64_fallback
+from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
+from .._vjp import differentiable, unbroadcast
+
+
+@float64_fallback
+def _matmul_vjp(a: Any, b: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:
+    a, b = as_floats(("a", "b"), a, b)
+    for name, x in (("a", a), ("b", b)):
+        check_ndim(x, name, 2)
+        check_nonempty(x, name)
+    check_length(b, "b", -2, a.shape[-1], "the columns of a")
+    broadcast_shapes("a, b", a.shape[:-2], b.shape[:-2])
+    x, y = common_dtype(a, b)
+    out = simd.matmul(x, y)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        g = np.asarray(g, out.dtype)
+        return unbroadcast(simd.matmul_nt(g, y), x.shape), unbroadcast(simd.matmul_tn(x, g), y.shape)
+
+    return out, pullback
+
+
+@differentiable(_matmul_vjp)
+def matmul(a: Any, b: Any) -> np.ndarray:
+    """Product of two matrices, or of stacks of them.
+
+    Args:
+        a: (..., M, K).
+        b: (..., K, N); the leading axes broadcast.
+
+    Returns:
+        (..., M, N).
+
+    Raises:
+        DimensionMismatchError: a has another number of columns than b has rows, or leading axes do not broadcast.
+        EmptyInputError: One of them has no entries.
+        InvalidConfigError: They are not real.
+
+    Source:
+        Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", for the kernel's blocks.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.functional.matmul([[1.0, 2.0]], [[3.0], [4.0]])
+        array([[11.]])
+    """
+    return _matmul_vjp(a, b)[0]

@@ -1,0 +1,135 @@
+/* Attention over neighbour lists, its gradients by what a node reads (from the saved weights), and the sums that give them by what a
+ * node is read for. */
+#include "graph.h"
+#include "kernels.h"
+#include "softmax.h"
+
+/* The lists are short, so that loops over what remains of a vector would cost more than the rest: here all are over whole
+ * vectors. */
+
+/* scores = scale * scores + bias, which may be none; their maximum. Adds to the test of what is finite before the bias. */
+static real finish_scores(real *scores, isize count, real scale, const real *bias, isize bias_step, vw *bad) {
+    vw top = splatw(MINUS_INFINITY);
+    for (isize e = 0; e < count; e += WIDE) {
+        vw s = LOADW(scores + e) * splatw(scale);
+        *bad = note_badw(*bad, s);
+        STOREW(scores + e, s);
+        top = vmaxw(top, s);
+    }
+    if (!bias) return row_max((const real *)&top, WIDE);
+    for (isize e = 0; e < count; e++) scores[e] += bias[e * bias_step];
+    return row_max(scores, count);
+}
+
+/* exp(scores - peak), and their sum; 0 beyond the last. */
+static real exponentials(real *scores, isize count, real peak) {
+    isize e = count & ~(isize)(4 * WIDE - 1);
+    real sum = e ? exp_blocks(scores, scores, e, peak) : 0;
+    const real *t = exp_table();
+    vw sums = splatw(0);
+    STOREW(scores + count, splatw(MINUS_INFINITY));
+    for (; e < count; e += WIDE) {
+        vw s = LOADW(scores + e) - splatw(peak);
+        exp_wides(1, t, &s);
+        STOREW(scores + e, s);
+        sums += s;
+    }
+    return sum + hsum(fold(sums));
+}
+
+Status KERNEL(graph_attend)(Call *call) {
+    const Array *a = call->array;
+    ByHead q = by_head(&a[graph_attend_q]), k = by_head(&a[graph_attend_k]), v = by_head(&a[graph_attend_v]);
+    ByHead out = by_head(&a[graph_attend_out]);
+    ByEdge bias = by_edge(&a[graph_attend_bias]), weights = by_edge(&a[graph_attend_weights]);
+    Neighbors n;
+    if (!get_neighbors(&a[graph_attend_indptr], &a[graph_attend_indices], q.nodes, k.nodes, &n))
+        return wrong(call, "graph_attend: indptr or indices do not fit");
+    if (!edges_fit(&bias, n.edges, q.heads) || !edges_fit(&weights, n.edges, q.heads) || !is_like(&k, k.nodes, q.heads, q.width) ||
+        !is_like(&v, k.nodes, q.heads, v.width) || !is_like(&out, q.nodes, q.heads, v.width))
+        return wrong(call, "graph_attend: shapes differ");
+    real scale = (real)call->number[graph_attend_scale], rest = 0, *scores = workspace_get((usize)edge_room(n.longest) * sizeof(real));
+    vw bad = splatw(0);
+    if (!scores) return NO_MEMORY;
+    void *state = work_begin((double)n.edges * (double)q.heads * (double)(q.width + v.width));
+    for (isize i = 0; i < q.nodes; i++) {
+        isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
+        for (isize h = 0; h < q.heads; h++) {
+            real *to = row_at(&out, i, h);
+            edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
+            const real *more = bias.data ? bias.data + first * bias.edge_step + h : 0;
+            real peak = finish_scores(scores, degree, scale, more, bias.edge_step, &bad);
+            real total = exponentials(scores, degree, safe_peak(peak)), inverse = total == 0 ? 0 : 1 / total;
+            edge_sum(&n, &v, h, first, degree, scores, inverse, 0, to);
+            rest += note_row(to, v.width);
+            if (weights.data)
+                for (isize e = 0; e < degree; e++) weights.data[(first + e) * weights.edge_step + h] = scores[e] * inverse;
+        }
+    }
+    work_end(state);
+    workspace_free(scores);
+    return finished(rest + note_row((const real *)&bad, WIDE));
+}
+
+Status KERNEL(graph_attend_vjp)(Call *call) {
+    const Array *a = call->array;
+    ByHead grad = by_head(&a[graph_attend_vjp_grad]), k = by_head(&a[graph_attend_vjp_k]), v = by_head(&a[graph_attend_vjp_v]);
+    ByHead dq = by_head(&a[graph_attend_vjp_dq]);
+    ByEdge weights = by_edge(&a[graph_attend_vjp_weights]), dscores = by_edge(&a[graph_attend_vjp_dscores]);
+    Neighbors n;
+    if (!get_neighbors(&a[graph_attend_vjp_indptr], &a[graph_attend_vjp_indices], grad.nodes, v.nodes, &n))
+        return wrong(call, "graph_attend_vjp: indptr or indices do not fit");
+    isize heads = grad.heads;
+    if (!edges_fit(&weights, n.edges, heads) || !edges_fit(&dscores, n.edges, heads) || !is_like(&v, v.nodes, heads, grad.width) ||
+        !is_like(&k, v.nodes, heads, k.width) || !is_like(&dq, grad.nodes, heads, k.width))
+        return wrong(call, "graph_attend_vjp: shapes differ");
+    real scale = (real)call->number[graph_attend_vjp_scale], *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
+    if (!ds) return NO_MEMORY;
+    real *w = ds + edge_room(n.longest);
+    void *state = work_begin((double)n.edges * (double)heads * (double)(k.width + v.width));
+    for (isize i = 0; i < grad.nodes; i++) {
+        isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
+        for (isize h = 0; h < heads; h++) {
+            real *to = dscores.data + first * dscores.edge_step + h;
+            for (isize e = 0; e < degree; e++) w[e] = weights.data[(first + e) * weights.edge_step + h];
+            STOREW(w + degree, splatw(0));
+            edge_dots(&n, &v, h, first, degree, row_at(&grad, i, h), ds);
+            vw sums = splatw(0);
+            for (isize e = 0; e < degree; e += WIDE) sums = maddw(LOADW(w + e), LOADW(ds + e), sums);
+            vw mean = splatw(hsum(fold(sums)));
+            for (isize e = 0; e < degree; e += WIDE) STOREW(ds + e, LOADW(w + e) * (LOADW(ds + e) - mean));
+            for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e];
+            edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
+        }
+    }
+    work_end(state);
+    workspace_free(ds);
+    return DONE;
+}
+
+Status KERNEL(graph_sum)(Call *call) {
+    const Array *a = call->array;
+    ByHead x = by_head(&a[graph_sum_x]), out = by_head(&a[graph_sum_out]);
+    ByEdge weights = by_edge(&a[graph_sum_weights]);
+    Index order = index_of(&a[graph_sum_order]);
+    Neighbors n;
+    if (!get_neighbors(&a[graph_sum_indptr], &a[graph_sum_indices], out.nodes, x.nodes, &n))
+        return wrong(call, "graph_sum: indptr or indices do not fit");
+    if (a[graph_sum_order].shape[0] != n.edges || !index_within(&order, n.edges, weights.edges))
+        return wrong(call, "graph_sum: order does not fit");
+    if (weights.heads != x.heads || !is_like(&out, out.nodes, x.heads, x.width)) return wrong(call, "graph_sum: shapes differ");
+    real scale = (real)call->number[graph_sum_scale], *w = workspace_get((usize)(n.longest + 1) * sizeof(real));
+    if (!w) return NO_MEMORY;
+    int add = call->number[graph_sum_add] != 0;
+    void *state = work_begin((double)n.edges * (double)x.heads * (double)x.width);
+    for (isize i = 0; i < out.nodes; i++) {
+        isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
+        for (isize h = 0; h < x.heads; h++) {
+            for (isize e = 0; e < degree; e++) w[e] = weights.data[index_at(&order, first + e) * weights.edge_step + h];
+            edge_sum(&n, &x, h, first, degree, w, scale, add, row_at(&out, i, h));
+        }
+    }
+    work_end(state);
+    workspace_free(w);
+    return DONE;
+}

@@ -1,0 +1,91 @@
+"""Which module of the library imports which, read from the source, and the layers that these imports respect."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "graphattend"
+
+#: From the bottom up. A module imports from its own layer and from layers listed before it.
+LAYERS = (
+    ("errors",),
+    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
+    ("storage", "storage_checks", "storage_npz", "storage_safetensors"),  # of arrays: graphs and mechanisms use it
+    ("simd",),
+    ("functional",),
+    ("geometry", "graph"),
+    ("mechanisms", "_schema"),
+    ("training", "compression", "_parallel"),
+    ("analysis", "drawing"),
+    ("evaluation", "dask"),
+    ("report", "recommendation", "interop", "testing"),
+    (
+        "cli",
+        "_bridge",
+        "_bridge_arguments",
+        "_bridge_calls",
+        "_bridge_graphs",
+        "_bridge_names",
+        "_bridge_plans",
+        "_bridge_training",
+        "",
+        "__main__",
+    ),
+)
+RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+class Import(NamedTuple):
+    """An import of one of our modules, named without the package; `eager` if it runs when the module is imported."""
+
+    module: str
+    eager: bool
+
+
+def module_name(file: str) -> str:
+    """A module's name without the package, from its path below `SOURCE`; "" for the package itself."""
+    return file.removesuffix(".py").replace("/", ".").removesuffix("__init__").rstrip(".")
+
+
+TREES = {p.relative_to(SOURCE).as_posix(): ast.parse(p.read_text("utf-8")) for p in sorted(SOURCE.rglob("*.py"))}
+MODULES = {module_name(file): tree for file, tree in TREES.items()}
+PACKAGES = {module_name(file) for file in TREES if file.endswith("__init__.py")}
+
+
+def member(module: str) -> str:
+    """The module or package right below ours that a module belongs to."""
+    return module.split(".")[0]
+
+
+def imports(module: str, tree: ast.AST) -> Iterator[Import]:
+    """All imports from the package, also those in functions and for the type checker."""
+
+    def walk(node: ast.AST, eager: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                names = [a.name.split(".") for a in child.names]
+                yield from (Import(".".join(n[1:]), eager) for n in names if n[0] == "graphattend")
+            elif isinstance(child, ast.ImportFrom):
+                base = _base(module, child)
+                for alias in () if base is None else child.names:
+                    full = ".".join([*base, alias.name])
+                    yield Import(full if full in MODULES else ".".join(base), eager)
+            typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            yield from walk(
+                child, eager and not typing_only and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            )
+
+    yield from walk(tree, True)
+
+
+def _base(module: str, node: ast.ImportFrom) -> list[str] | None:
+    """What `from … import` reads from, or None if that is not ours."""
+    named = node.module.split(".") if node.module else []
+    if not node.level:
+        return named[1:] if named[0] == "graphattend" else None
+    path = module.split(".") if module else []
+    up = node.level - (module in PACKAGES)
+    return path[: len(path) - up] + named
