@@ -5,6 +5,7 @@ Run after a change of a mechanism's options or of a public signature; ``--check`
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import operator
@@ -181,6 +182,15 @@ def interfaces(seen: set[type]) -> str:
     return "".join("\n" + done[name] for name in sorted(done))
 
 
+def manifold_options(cls: Any) -> str:
+    """The entries of a manifold's description beside its type: numbers, but for the factors of a product."""
+    if not dataclasses.is_dataclass(cls):
+        return ""
+    types = {"factors": "readonly (readonly [ManifoldConfig, number])[]"}
+    entries = [(f.name, "" if f.default is dataclasses.MISSING else "?") for f in dataclasses.fields(cls)]
+    return "".join(f"; {name}{may}: {types.get(name, 'number')}" for name, may in entries)
+
+
 def choices(seen: set[type]) -> str:
     """Types that are one of several classes, or the description of one."""
     out = ""
@@ -192,9 +202,11 @@ def choices(seen: set[type]) -> str:
         out += f"\n/** {'A rate for every step' if name == 'Schedule' else 'Any of them'}. */\nexport type {name} = {names};\n"
     for name, registry in (("LossName", ga.training.LOSSES), ("OptimizerName", ga.training.OPTIMIZERS)):
         out += f"export type {name} = {ts.union([json.dumps(n) for n in registry])};\n"
-    curved = [n for n, c in ga.geometry.MANIFOLDS.items() if "curvature" in inspect.signature(c).parameters]
-    shapes = [f"{{ type: {ts.union([json.dumps(n) for n in curved])}; curvature?: number }}", '{ type: "euclidean" }']
-    shapes.append('{ type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] }')
+    options: dict[str, list[str]] = {}
+    for name, cls in ga.geometry.MANIFOLDS.items():
+        options.setdefault(manifold_options(cls), []).append(name)
+    shapes = [f"{{ type: {ts.union([json.dumps(n) for n in names])}{own} }}" for own, names in options.items()]
+    curved = options["; curvature?: number"]
     out += f"\n/** A manifold as JSON. */\nexport type ManifoldConfig = {ts.union(shapes)};\n"
     spaces = [f"[{ts.union([json.dumps(n) for n in curved])}, number, number]", '["euclidean", number, 0]']
     out += "\n/** Name, coordinates and curvature of a space. */\n"

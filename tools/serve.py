@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import build_js
-import export_les_miserables
+import demo_data
 import pyodide_dist
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,8 +18,7 @@ PYODIDE = "/pyodide/"
 def build() -> Path:
     """Build web/dist; its path."""
     build_js.build()
-    export_les_miserables.export()
-    command = ["node", "build.mjs", str(export_les_miserables.OUT)]
+    command = ["node", "build.mjs", str(demo_data.export())]
     if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
         sys.exit("Building web/ failed.")
     return WEB / "dist"

@@ -187,6 +187,8 @@ def returned(function: Any, hint: Any, parameters: Sequence[inspect.Parameter], 
     given, name = {p.name for p in parameters}, function.__name__
     if found := RESULTS.get(function.__qualname__) or RESULTS.get(name):
         return found
+    if hint is Any and name in vars(ga.geometry.Manifold):  # a manifold derived from ManifoldBase
+        return "Numbers<D>"
     if "reduction" in given and hint is Any:
         return 'R extends "none" ? Numbers<D> : number'
     if hint is Any and (flags := [letter for flag, letter in MORE.items() if flag in given]):

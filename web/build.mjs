@@ -1,20 +1,28 @@
-// Builds dist/: the page, its script bundled with the graphattend package, the package's worker and wheel, and the graph.
+// Builds dist/: the page, its scripts bundled with the graphattend package, the package's worker and wheel, the gallery, and
+// the service worker that keeps all of it for later.
 //
-//   node build.mjs GRAPH.json
-import { cpSync, rmSync } from "node:fs";
+//   node build.mjs GALLERY
+import { createHash } from "node:crypto";
+import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const [graph = "../build/les_miserables.json"] = process.argv.slice(2);
+const [gallery = "../build/gallery"] = process.argv.slice(2);
 process.chdir(fileURLToPath(new URL(".", import.meta.url)));
 rmSync("dist", { recursive: true, force: true });
-await build({
-  entryPoints: ["src/main.ts", "src/style.css"],
-  bundle: true, format: "esm", target: "es2022", minify: true, outdir: "dist", legalComments: "none",
-  alias: { graphattend: "../js/dist/index.js" }, logLevel: "warning",
-});
+const common = {
+  bundle: true, format: "esm", target: "es2022", minify: true, outdir: "dist", legalComments: "none", logLevel: "warning",
+  alias: { "graphattend/kernels": "../js/dist/kernels.js", graphattend: "../js/dist/index.js" }, jsx: "automatic", jsxImportSource: "preact",
+};
+await build({ ...common, entryPoints: ["src/main.tsx"], splitting: true, chunkNames: "part-[hash]" });
+await build({ ...common, entryPoints: { "layout-worker": "src/compute/layout-worker.ts", embed: "src/embed.ts", style: "src/style.css" } });
 cpSync("src/index.html", "dist/index.html");
 cpSync("src/icon.svg", "dist/icon.svg");
-cpSync(graph, "dist/les_miserables.json");
+cpSync(gallery, "dist/gallery", { recursive: true });
 // The package looks for these two beside the script that it is bundled into.
 for (const file of ["worker.js", "graphattend.whl"]) cpSync(`../js/dist/${file}`, `dist/${file}`);
+const files = readdirSync("dist", { recursive: true, withFileTypes: true }).filter((f) => f.isFile())
+  .map((f) => `${f.parentPath}/${f.name}`.replaceAll("\\", "/").replace(/^dist\//, "")).sort();
+const hash = createHash("sha256");
+for (const file of files) hash.update(readFileSync(`dist/${file}`));
+await build({ ...common, entryPoints: { sw: "src/offline/sw.ts" }, define: { FILES: JSON.stringify(files), VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)) } });

@@ -539,7 +539,7 @@ export type LossName = "info_nce" | "local_contrastive" | "laplacian" | "orthogo
 export type OptimizerName = "SGD" | "Adam" | "AdamW" | "RMSprop" | "RiemannianSGD" | "RiemannianAdam";
 
 /** A manifold as JSON. */
-export type ManifoldConfig = { type: "lorentz" | "poincare" | "sphere"; curvature?: number } | { type: "euclidean" } | { type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] };
+export type ManifoldConfig = { type: "euclidean" } | { type: "lorentz" | "poincare" | "sphere"; curvature?: number } | { type: "product"; factors: readonly (readonly [ManifoldConfig, number])[] };
 
 /** Name, coordinates and curvature of a space. */
 export type Space = readonly ["lorentz" | "poincare" | "sphere", number, number] | readonly ["euclidean", number, 0];

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from ._validate import as_choice
@@ -114,3 +115,14 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"Registry({self.kind!r}, {list(self)})"
+
+
+def export(namespace: dict[str, Any], *modules: str) -> None:
+    """Make public what a package imports: set its ``__all__``, so that a new part is one import line and no more.
+
+    Args:
+        namespace: The package's ``globals()``. Names with an underscore, `export` itself and modules are left out.
+        *modules: Modules that are public nevertheless.
+    """
+    found = {n for n, thing in namespace.items() if n[0] != "_" and n != "export" and not isinstance(thing, ModuleType)}
+    namespace["__all__"] = sorted({*found, *modules})

@@ -3,12 +3,10 @@
 import threading
 from collections.abc import Iterator
 
-import chromium
 import pytest
 import serve
-from playwright.sync_api import Browser, Page, sync_playwright
-
-PICTURE = "main[aria-busy=false] #graph svg"
+from demo_pages import launch, opened, settle
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 
 @pytest.fixture(scope="session")
@@ -24,27 +22,9 @@ def address() -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     """A Chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
+        browser = launch(playwright)
         yield browser
         browser.close()
-
-
-def opened(browser: Browser, address: str, complaints: list[str], **options: object) -> Page:
-    """A page that notes what goes wrong."""
-    page = browser.new_page(**options)
-    page.set_default_timeout(60_000)
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
-
-    def local(request: object) -> None:
-        if not request.url.startswith((address, "blob:", "data:")):
-            complaints.append(f"elsewhere: {request.url}")
-
-    page.context.on("request", local)
-    return page
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +33,7 @@ def shared(browser: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
     complaints: list[str] = []
     page = opened(browser, address, complaints)
     page.goto(address)
-    page.wait_for_selector(PICTURE)
+    settle(page)
     yield page, complaints
     page.context.close()
 
@@ -62,8 +42,10 @@ def shared(browser: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
 def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
     """The page as at the start; it must not have complained by the end of the test."""
     page, complaints = shared
-    page.evaluate("location.hash = ''")
-    page.wait_for_selector(PICTURE)
-    page.wait_for_function("document.querySelector('#mechanism').value === 'scaled_dot_product'")
+    page.evaluate("location.hash = '#'; location.hash = ''")
+    expect(page.locator("#mechanism")).to_have_value("scaled_dot_product")
+    expect(page.locator(".graph-name")).to_contain_text("Les Misérables")
+    expect(page.locator("nav [aria-current]")).to_have_text("Attention")
+    settle(page)
     yield page
     assert complaints == []

@@ -1,55 +1,20 @@
 """The demo does what its controls say, and its numbers are those of native Python."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import export_les_miserables
 import numpy as np
 import pytest
+from demo_pages import after, drawn, native, same, settle
 from playwright.sync_api import Browser, Page, expect
 
 import graphattend as ga
 from graphattend.analysis import analyze_file
 
-PICTURE = "main[aria-busy=false] #graph svg"
-DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dataset.to, Number(e.dataset.weight)])"
-
-
-def native(content: str, key: str, suffix: str = ".json", **options: Any) -> dict[tuple[str, str], float]:
-    """Weights by names of node and neighbour, from this machine's own Python."""
-    found = analyze_file(content, suffix=suffix, keys=[key], options=options)["analysis"]
-    names, indptr, indices = found["nodes"], found["indptr"], found["indices"]
-    weights = found["results"][0]["weights"]
-    return {
-        (names[i], names[indices[e]]): weights[e]
-        for i in range(len(names))
-        for e in range(indptr[i], indptr[i + 1])
-        if indices[e] != i
-    }
-
 
 def les_miserables() -> str:
     return export_les_miserables.export().read_text()
-
-
-def drawn(page: Page) -> dict[tuple[str, str], float]:
-    return {(source, target): weight for source, target, weight in page.evaluate(DRAWN)}
-
-
-def same(found: dict[tuple[str, str], float], wanted: dict[tuple[str, str], float]) -> None:
-    assert found.keys() == wanted.keys()
-    largest = max(wanted.values())
-    for edge, weight in wanted.items():
-        assert abs(found[edge] - weight) <= 2e-6 * max(weight, 1e-3 * largest), edge
-
-
-def after(page: Page, action: Callable[[], Any]) -> None:
-    """Do something and wait for the picture that it makes."""
-    page.evaluate("document.querySelector('#graph svg').dataset.old = 'yes'")
-    action()
-    page.wait_for_selector("main[aria-busy=false] #graph svg:not([data-old])")
 
 
 def set_temperature(page: Page, value: float) -> None:
@@ -152,7 +117,8 @@ def test_own_graph(page: Page, tmp_path: Path) -> None:
     same(drawn(page), native(content, "scaled_dot_product", ".csv"))
     expect(page.locator("#file")).to_contain_text("own.csv · 4 nodes")
     assert page.locator("main b").count() == 0
-    after(page, lambda: page.reload())
+    page.reload()
+    settle(page)
     expect(page.locator("#file")).to_contain_text("own.csv · 4 nodes")
     after(page, lambda: page.get_by_role("button", name="Back to Les Misérables").click())
     assert page.locator(".dot").count() == 77
@@ -196,7 +162,7 @@ def test_reload_restores_the_state(page: Page) -> None:
     after(page, lambda: page.get_by_label("Node", exact=True).select_option("Marius"))
     before, address = drawn(page), page.url
     page.reload()
-    page.wait_for_selector(PICTURE)
+    settle(page)
     assert page.url == address
     same(drawn(page), before)
     assert page.get_by_label("Mechanism", exact=True).input_value() == "hyperbolic"
@@ -226,7 +192,7 @@ def test_fits_every_width_in_both_schemes(page: Page, width: int, scheme: str) -
 
 
 def test_says_why_it_cannot_start(browser: Browser, address: str) -> None:
-    page = browser.new_page()
+    page = browser.new_page(service_workers="block")
     page.route("**/pyodide/pyodide.asm.*", lambda route: route.abort())
     page.goto(address)
     expect(page.get_by_role("alert")).not_to_be_empty(timeout=60_000)
@@ -234,12 +200,12 @@ def test_says_why_it_cannot_start(browser: Browser, address: str) -> None:
 
 
 def test_tells_the_phases_of_the_start(browser: Browser, address: str) -> None:
-    page = browser.new_page()
+    page = browser.new_page(service_workers="block")
     page.add_init_script(
         "new MutationObserver(() => { const now = document.querySelector('.steps .now')?.textContent;"
-        "if (now) (window.seen ??= new Set()).add(now); }).observe(document, {childList: true, subtree: true})"
+        "if (now) (window.seen ??= new Set()).add(now); }).observe(document, {childList: true, subtree: true, attributes: true})"
     )
     page.goto(address)
-    page.wait_for_selector(PICTURE, timeout=60_000)
+    settle(page)
     assert page.evaluate("[...window.seen]") == ["Python", "NumPy", "graphattend", "First analysis"]
     page.context.close()

@@ -4,29 +4,59 @@
 export type Value = number | string | boolean | null | Value[] | { [name: string]: Value };
 export type Options = Readonly<Record<string, Value>>;
 
+export const VIEWS = ["attention", "compare", "move", "geometry", "heads", "sparse", "search", "train", "speed", "guide"] as const;
+export type View = (typeof VIEWS)[number];
+
 export interface State {
-  /** "les_miserables", or the name of a file that the visitor opened. */
+  readonly view: View;
+  /** A graph of the gallery, or the name of a file that the visitor opened. */
   readonly graph: string;
+  /** An own graph, small enough to travel in the address. */
+  readonly data: string;
   readonly mechanism: string;
+  /** The mechanism beside it. */
+  readonly other: string;
   /** Name of the chosen node; empty for the best connected one. */
   readonly node: string;
+  /** Name of the neighbour whose weight is explained. */
+  readonly to: string;
+  /** Neighbours of the chosen node that it must not see. */
+  readonly masked: readonly string[];
   /** How many neighbours the table lists. */
   readonly top: number;
   /** Options of the mechanism that differ from its defaults. */
   readonly options: Options;
+  /** Space of the points that can be moved. */
+  readonly space: "plane" | "disk" | "sphere";
+  /** Points that were moved, by name. */
+  readonly moved: Readonly<Record<string, readonly number[]>>;
+  /** Step of the guided tour, 0 for none. */
+  readonly tour: number;
+  /** What a teacher hides or locks: parts of the page. */
+  readonly hide: readonly string[];
+  readonly lock: readonly string[];
 }
 
 export const DEFAULT_GRAPH = "les_miserables";
-export const START: State = { graph: DEFAULT_GRAPH, mechanism: "scaled_dot_product", node: "", top: 10, options: {} };
+/** The graph that is in the address itself. */
+export const IN_ADDRESS = "shared";
+export const START: State = {
+  view: "attention", graph: DEFAULT_GRAPH, data: "", mechanism: "scaled_dot_product", other: "hyperbolic", node: "", to: "", masked: [],
+  top: 10, options: {}, space: "plane", moved: {}, tour: 0, hide: [], lock: [],
+};
+const TEXTS = ["graph", "data", "mechanism", "other", "node", "to"] as const;
+const LISTS = ["masked", "hide", "lock"] as const;
 const PREFIX = "option.";
-const MOST = 100;
+const MOST_ROWS = 100, MOST_MOVED = 100;
 
 /** The state as the part of an address after `#`; what is as at the start is left out. */
 export function toHash(state: State): string {
   const out = new URLSearchParams();
-  for (const name of ["graph", "mechanism", "node", "top"] as const) {
+  for (const name of ["view", ...TEXTS, "top", "space", "tour"] as const) {
     if (state[name] !== START[name]) out.set(name, String(state[name]));
   }
+  for (const name of LISTS) for (const value of state[name]) out.append(name, value);
+  for (const [name, point] of Object.entries(state.moved)) out.append("moved", `${point.map((x) => x.toFixed(3)).join(",")},${name}`);
   for (const [name, value] of Object.entries(state.options)) out.set(PREFIX + name, JSON.stringify(value));
   return out.toString();
 }
@@ -34,20 +64,35 @@ export function toHash(state: State): string {
 /** The state that an address tells; whatever cannot be read is as at the start. */
 export function fromHash(hash: string): State {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
-  const options: Record<string, Value> = {};
+  const options: Record<string, Value> = Object.create(null) as Record<string, Value>;
   for (const [name, text] of given) {
-    if (!name.startsWith(PREFIX)) continue;
-    const value = fromJson(text);
+    const value = name.startsWith(PREFIX) ? fromJson(text) : undefined;
     if (value !== undefined) options[name.slice(PREFIX.length)] = value;
   }
-  const top = Number(given.get("top") ?? START.top);
+  const texts = Object.fromEntries(TEXTS.map((name) => [name, given.get(name) ?? START[name]])) as Pick<State, (typeof TEXTS)[number]>;
+  const lists = Object.fromEntries(LISTS.map((name) => [name, given.getAll(name).slice(0, MOST_MOVED)])) as unknown as Pick<State, (typeof LISTS)[number]>;
   return {
-    graph: given.get("graph") ?? START.graph,
-    mechanism: given.get("mechanism") ?? START.mechanism,
-    node: given.get("node") ?? START.node,
-    top: Number.isInteger(top) && top >= 1 && top <= MOST ? top : START.top,
-    options,
+    ...START, ...texts, ...lists, options,
+    view: oneOf(given.get("view"), VIEWS, START.view),
+    space: oneOf(given.get("space"), ["plane", "disk", "sphere"], START.space),
+    top: whole(given.get("top"), 1, MOST_ROWS, START.top),
+    tour: whole(given.get("tour"), 0, 10, 0),
+    moved: Object.fromEntries(given.getAll("moved").slice(0, MOST_MOVED).flatMap(point)),
   };
+}
+
+function point(text: string): [string, number[]][] {
+  const found = /^((?:-?\d{1,3}(?:\.\d{1,6})?,){2,3})([\s\S]+)$/.exec(text);
+  return found === null ? [] : [[found[2]!, found[1]!.split(",").slice(0, -1).map(Number)]];
+}
+
+function oneOf<T extends string>(given: string | null, known: readonly T[], otherwise: T): T {
+  return known.find((name) => name === given) ?? otherwise;
+}
+
+function whole(given: string | null, least: number, most: number, otherwise: number): number {
+  const found = Number(given ?? Number.NaN);
+  return Number.isInteger(found) && found >= least && found <= most ? found : otherwise;
 }
 
 function fromJson(text: string): Value | undefined {

@@ -29,6 +29,8 @@ COMMANDS: Registry[Any] = Registry(
         "embed": "graphattend.cli.embed",
         "compress": "graphattend.cli.compress",
         "convert": "graphattend.cli.convert",
+        "partition": "graphattend.cli.partition",
+        "attend": "graphattend.cli.attend",
         "benchmark": "graphattend.cli.benchmark",
     },
 )

@@ -22,6 +22,7 @@ from ._common import (
     read_graph,
     told,
 )
+from ._workers import add_workers, workers
 
 HELP = "who attends to whom in a graph, under every mechanism that applies"
 EXAMPLES = (
@@ -45,6 +46,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add_plot(command)
     add_mechanisms(command)
+    add_workers(command)
     add_output(command)
 
 
@@ -61,16 +63,17 @@ def run(arguments: argparse.Namespace) -> None:
     embeddings = read_embeddings(arguments.embeddings, graph)
     models = {Path(path).name: load(path) for path in arguments.model}
     try:
-        found = analyze(
-            graph,
-            embeddings,
-            arguments.mechanism,
-            options(arguments.option),
-            dim=arguments.dim,
-            seed=arguments.seed,
-            models=models,
-            on_progress=progress(),
-        )
+        with workers(arguments):
+            found = analyze(
+                graph,
+                embeddings,
+                arguments.mechanism,
+                options(arguments.option),
+                dim=arguments.dim,
+                seed=arguments.seed,
+                models=models,
+                on_progress=progress(),
+            )
     finally:
         end_progress()
     found = dataclasses.replace(found, directed=directed)

@@ -21,6 +21,7 @@ from ._common import (
     told,
 )
 from ._learning import add_settings, add_task
+from ._workers import add_workers, workers
 
 HELP = "how much the mechanisms agree on a graph, or with --task which of them predicts best"
 EXAMPLES = (
@@ -34,6 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_graph(command, required=True)
     add_plot(command)
     add_mechanisms(command)
+    add_workers(command)
     add_task(command, required=False)
     add_settings(command)
     command.add_argument("--cache", metavar="FOLDER", help="with --task: keep finished runs there")
@@ -57,14 +59,15 @@ def run(arguments: argparse.Namespace) -> None:
     graph = read_graph(arguments).graph
     embeddings = read_embeddings(arguments.embeddings, graph)
     try:
-        found = analyze(
-            graph,
-            embeddings,
-            arguments.mechanism,
-            options(arguments.option),
-            seed=arguments.seed,
-            on_progress=progress(),
-        )
+        with workers(arguments):
+            found = analyze(
+                graph,
+                embeddings,
+                arguments.mechanism,
+                options(arguments.option),
+                seed=arguments.seed,
+                on_progress=progress(),
+            )
     finally:
         end_progress()
     keys = [r.key for r in found.results]

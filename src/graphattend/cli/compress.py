@@ -22,7 +22,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--embeddings", required=True, metavar="FILE", help="one vector per row: .npy, .npz, .csv, text"
     )
-    command.add_argument("--codec", default="quantizer", metavar="KEY", help="quantizer, low_rank, sparse, tucker")
+    command.add_argument("--codec", default="quantizer", metavar="KEY", help="name of the codec (default: quantizer)")
     command.add_argument(
         "--option", action="append", metavar="NAME=VALUE", default=[], help="an option of the codec (repeatable)"
     )

@@ -17,6 +17,7 @@ from ._common import (
     told,
 )
 from ._learning import add_settings, add_task, check_task, read_labels, settings
+from ._workers import add_workers, workers
 
 HELP = "which mechanism predicts held-out links or labels best, and at what cost"
 EXAMPLES = (
@@ -33,6 +34,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--mechanism", action="append", metavar="KEY", help="a mechanism, see `graphattend list` (repeatable)"
     )
     add_settings(command)
+    add_workers(command)
     command.add_argument("--cache", metavar="FOLDER", help="keep finished runs there, and do not repeat them")
     add_plot(command)
     add_output(command)
@@ -49,16 +51,17 @@ def run(arguments: argparse.Namespace) -> None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings, arguments.labels)
     graph = read_graph(arguments).graph
     try:
-        found = evaluate(
-            graph,
-            arguments.task,
-            mechanisms=arguments.mechanism,
-            x=read_embeddings(arguments.embeddings, graph),
-            labels=read_labels(arguments.labels, graph),
-            cache=arguments.cache,
-            on_progress=progress(),
-            **settings(arguments),
-        )
+        with workers(arguments):
+            found = evaluate(
+                graph,
+                arguments.task,
+                mechanisms=arguments.mechanism,
+                x=read_embeddings(arguments.embeddings, graph),
+                labels=read_labels(arguments.labels, graph),
+                cache=arguments.cache,
+                on_progress=progress(),
+                **settings(arguments),
+            )
     finally:
         end_progress()
     if arguments.json:

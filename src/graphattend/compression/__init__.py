@@ -1,22 +1,14 @@
 """Codecs for embeddings: one ``encode(x) -> Compressed`` / ``decode(c) -> array`` pair each, with guaranteed errors."""
 
-from __future__ import annotations
+from ..registry import export
+from ._codec import CODECS as CODECS
+from ._codec import Codec as Codec
+from ._codec import Compressed as Compressed
+from .hierarchical import Hierarchical as Hierarchical
+from .low_rank import LowRank as LowRank
+from .quantizer import QuantizedArray as QuantizedArray
+from .quantizer import Quantizer as Quantizer
+from .sparse import SparseStorage as SparseStorage
+from .tucker import Tucker as Tucker
 
-from ._codec import CODECS, Codec, Compressed
-from .hierarchical import Hierarchical
-from .low_rank import LowRank
-from .quantizer import QuantizedArray, Quantizer
-from .sparse import SparseStorage
-from .tucker import Tucker
-
-__all__ = [
-    "CODECS",
-    "Codec",
-    "Compressed",
-    "Hierarchical",
-    "LowRank",
-    "QuantizedArray",
-    "Quantizer",
-    "SparseStorage",
-    "Tucker",
-]
+export(globals())

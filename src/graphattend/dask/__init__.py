@@ -4,8 +4,8 @@ It works alone, with the workers of `ga.parallel`, or on a cluster with a client
 """
 
 from ._attend import attend
-from ._layout import Layout, Part, PartSize
+from ._layout import Layout
 from ._partition import partition
 from ._train import Trained, evaluate, train
 
-__all__ = ["Layout", "Part", "PartSize", "Trained", "attend", "evaluate", "partition", "train"]
+__all__ = ["Layout", "Trained", "attend", "evaluate", "partition", "train"]

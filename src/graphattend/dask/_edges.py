@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import os
 import warnings
 from collections.abc import Iterator
@@ -13,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ..graph.conversions import need
 from ..graph.formats import COMPRESSIONS
 from ..graph.formats._columns import roles
 from ..graph.formats.edges import told_by_comments
@@ -26,7 +24,7 @@ TEXT = (".txt", ".edges", ".edgelist", ".el", ".csv", ".tsv")
 #: The start of a file that must hold its comments and a first edge.
 _HEAD = 1 << 16
 _COMMENTS = (b"#", b"%", b"//")
-_OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 
 
 class Edges(NamedTuple):
@@ -188,7 +186,7 @@ def _is_number(cell: bytes) -> bool:
 
 
 def _opened(path: str, compression: str | None) -> BinaryIO:
-    opener: Any = open if compression is None else _OPEN[compression]
+    opener: Any = open if compression is None else need(_MODULES[compression], _MODULES[compression]).open
     return opener(path, "rb")
 
 

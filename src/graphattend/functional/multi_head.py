@@ -55,7 +55,9 @@ def join_heads(x: np.ndarray) -> np.ndarray:
 
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """``x @ w + b`` for x (..., N, Din), as one flat product."""
-    y = simd.matmul(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
+    if x.ndim != 2:
+        return linear(x.reshape(-1, x.shape[-1]), w, b).reshape(*x.shape[:-1], w.shape[1])
+    y = simd.matmul(x, w)
     if b is not None:
         y += b
     return y

@@ -1,23 +1,15 @@
 """Manifolds: distances, maps, transport, midpoints and means that stay accurate near the boundary."""
 
-from .._vjp import differentiable
-from ._config import MANIFOLDS, from_config
-from ._manifold import Manifold, ManifoldBase
-from .euclidean import Euclidean
-from .lorentz import Lorentz
-from .poincare import Poincare
-from .product import Product
-from .sphere import Sphere
+from .._vjp import differentiable as differentiable
+from ..registry import export
+from ._manifold import Manifold as Manifold
+from ._manifold import ManifoldBase as ManifoldBase
+from ._registry import MANIFOLDS as MANIFOLDS
+from ._registry import from_config as from_config
+from .euclidean import Euclidean as Euclidean
+from .lorentz import Lorentz as Lorentz
+from .poincare import Poincare as Poincare
+from .product import Product as Product
+from .sphere import Sphere as Sphere
 
-__all__ = [
-    "MANIFOLDS",
-    "Euclidean",
-    "Lorentz",
-    "Manifold",
-    "ManifoldBase",
-    "Poincare",
-    "Product",
-    "Sphere",
-    "differentiable",
-    "from_config",
-]
+export(globals())

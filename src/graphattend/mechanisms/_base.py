@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from .._validate import as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ._attend import attend, defaulted
-from ._boundary import Call, Expected, Inputs, check_inputs, cotangent, no_gradients, refuse_unread, restore
+from ._boundary import PLAIN, Call, Expected, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients
 from ._hidden import apart, visible_nodes, without_rubbish
@@ -70,7 +70,8 @@ class Attention(Mechanism):
 
     @cached_property
     def _expected(self) -> Expected:
-        return Expected(self.dim, self.heads, self.any_value_width, self.needed, self.used, self.check_finite)
+        needs, uses = self.needed, self.used
+        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
 
     def _check(
         self,
@@ -85,8 +86,6 @@ class Attention(Mechanism):
     ) -> Inputs:
         """The boundary of all passes; `finite=False` leaves out the scan for NaN and infinity."""
         expected = self._expected
-        if metadata is not None:
-            refuse_unread(self.unread, metadata)
         if not finite:
             expected = expected._replace(finite=False)
         inputs = check_inputs(expected, query, keys, values, attn_mask, metadata, weights_only=weights_only)
@@ -134,19 +133,26 @@ class Attention(Mechanism):
             options = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
-        if attn_mask is None and metadata is None and need_weights is False and training is False:
-            if type(keys) is Prepared:
-                fast = self._fused_prepared(query, keys) if values is None and keys.attn is self else None
-            else:
-                fast = self._fused(query, keys, values)
+        if attn_mask is None and training is False:
+            fast: Any = None
+            if need_weights is True:
+                if metadata is None:
+                    fast = self._fused_weights(query, *_parts(self, keys, values))
+            elif need_weights is False:
+                if metadata is not None:
+                    fast = self._fused_metadata(query, keys, values, metadata)
+                elif type(keys) is not Prepared:
+                    fast = self._fused(query, keys, values)
+                elif values is None and keys.attn is self:
+                    fast = self._fused_prepared(query, keys)
             if fast is not None:
                 return fast
-        call = Call.checked(need_weights, training, rng)
+        call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
             x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = steady(self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        out, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -154,9 +160,10 @@ class Attention(Mechanism):
 
     __call__ = forward
 
-    def _run_seen(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        """`_run` where rows may see different rubbish."""
-        return self._run(x, call) if self.check_finite else apart(self, x, call)
+    @property
+    def _pass(self) -> Callable[[Inputs, Call], tuple[Any, Any, Any]]:
+        """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
+        return self._run if self.check_finite else partial(apart, self)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -193,12 +200,16 @@ class Attention(Mechanism):
         Returns:
             (..., [H,] M, N); without the M axis for a single query.
         """
+        if attn_mask is None and metadata is None:
+            fast = self._fused_weights(query, _parts(self, keys, None)[0], None)
+            if fast is not None:
+                return fast[1]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
             x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-        _, weights, _ = steady(self._run_seen, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        _, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
@@ -240,7 +251,7 @@ class Attention(Mechanism):
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._run_seen(x, call)
+            out, weights, pull = self._pass(x, call)
             return out, weights, pull, out.dtype
 
         out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
@@ -262,7 +273,8 @@ class Attention(Mechanism):
             meta = no_gradients(metadata, inner)  # what was not read (by the experts chosen, say) has none
             meta |= {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
             parameters = {
-                n: c.parameters[n] if n in c.parameters else np.zeros_like(a) for n, a in self._params(inner).items()
+                n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
+                for n, a in self._params(inner).items()
             }
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
@@ -373,3 +385,10 @@ class Attention(Mechanism):
                 return pull(grad_output, grad_weights)
 
         return out, pullback
+
+
+def _parts(attn: Attention, keys: Any, values: Any) -> tuple[Any, Any]:
+    """Keys and values, also of what `attn` prepared."""
+    if type(keys) is Prepared and keys.attn is attn and values is None:
+        return keys.keys, keys.values
+    return keys, values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +30,27 @@ from ..functional.attention import fit_mask
 from ..functional.hidden import holds_rubbish
 from ..graph.metadata import GraphMetadata, NodeMetadata
 
-#: Metadata that are real numbers per key, with how many axes a single key's entry has.
-_KEY_FLOATS = {"edge_features": 1, "edge_weights": 0, "distances": 0, "structural_features": 1}
-#: Those that have a gradient.
+
+class _Field(NamedTuple):
+    """A metadata field: how many axes an entry has, what there is one entry for ("key", "query" or "latent key")."""
+
+    axes: int
+    per: str
+    whole: bool = False
+
+
+_FIELDS = {
+    "edge_features": _Field(1, "key"),
+    "edge_weights": _Field(0, "key"),
+    "distances": _Field(0, "key"),
+    "structural_features": _Field(1, "key"),
+    "query_structural": _Field(1, "query"),
+    "hnsw_layers": _Field(0, "key", whole=True),
+    "query_layer": _Field(0, "query", whole=True),
+    "latent_keys": _Field(1, "latent key"),
+    "latent_values": _Field(1, "latent key"),
+}
+#: The fields that have a gradient.
 DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_features")
 
 
@@ -64,6 +82,7 @@ class Expected(NamedTuple):
         needs: Metadata fields that must be given.
         uses: Those that are read where they are given.
         finite: Whether NaN and infinity are refused.
+        unread: Fields that would be ignored because an option is not set: field → option.
     """
 
     dim: int
@@ -72,6 +91,7 @@ class Expected(NamedTuple):
     needs: tuple[str, ...]
     uses: tuple[str, ...]
     finite: bool
+    unread: Mapping[str, str]
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -99,6 +119,10 @@ class Call(NamedTuple):
         if type(need_weights) is not bool or type(training) is not bool:
             need_weights, training = as_bool(need_weights, "need_weights"), as_bool(training, "training")
         return cls(need_weights, training, rng)
+
+
+#: A forward pass without weights and dropout.
+PLAIN = Call()
 
 
 class Context(NamedTuple):
@@ -130,21 +154,17 @@ def check_inputs(
     weights_only: bool = False,
 ) -> Inputs:
     """Check everything a mechanism is given, once; with `weights_only` there are no values."""
-    dim, heads, any_value_width, needs, uses, finite = expected
+    dim, heads, any_value_width, needs, uses, finite, unread = expected
+    # Each condition stands here and is put into words by the function that it calls: few calls make small inputs fast.
     v = None
     if weights_only:
-        q, k = as_floats(("query", "keys"), query, keys)
-        named: tuple[tuple[str, np.ndarray, int], ...] = (("query", q, 1), ("keys", k, 2))
+        arrays = q, k = as_floats(("query", "keys"), query, keys)
+        if q.ndim < 1 or k.ndim < 2 or not q.size or not k.size:
+            _refuse_axes(arrays)
     else:
-        q, k, v = as_floats(("query", "keys", "values"), query, keys, values)
-        named = (("query", q, 1), ("keys", k, 2), ("values", v, 2))
-    # Each condition stands here and is said in words by the function that it calls: few calls make small inputs fast.
-    for name, x, axes in named:
-        if x.ndim < axes:
-            check_ndim(x, name, axes)
-    for name, x, _ in named:
-        if not x.size:
-            check_nonempty(x, name)
+        arrays = q, k, v = as_floats(("query", "keys", "values"), query, keys, values)
+        if q.ndim < 1 or k.ndim < 2 or v.ndim < 2 or not q.size or not k.size or not v.size:
+            _refuse_axes(arrays)
     if q.shape[-1] != dim or k.shape[-1] != dim:
         check_length(q, "query", -1, dim, "the mechanism's dim")
         check_length(k, "keys", -1, dim, "the mechanism's dim")
@@ -154,12 +174,12 @@ def check_inputs(
         if v.shape[-1] != dim and not any_value_width:
             check_length(v, "values", -1, dim, "the mechanism's dim")
     tame = finite and attn_mask is not None and not holds_rubbish(k, v)
-    scanned = named[:1] if tame else named
-    if finite and not all_finite(*[x for _, x, _ in scanned]):
-        for name, x, _ in scanned:
+    scanned = arrays[:1] if tame else arrays
+    if finite and not all_finite(*scanned):
+        for name, x in zip(("query", "keys", "values"), scanned, strict=False):
             check_finite(x, name)
     if q.dtype != k.dtype or (v is not None and v.dtype != q.dtype):
-        q, k, *rest = common_dtype(*[x for _, x, _ in named])
+        q, k, *rest = common_dtype(*arrays)
         v = rest[0] if rest else None
     single = q.ndim == 1
     if single:
@@ -173,8 +193,18 @@ def check_inputs(
         mask = cast_mask(fit_mask(as_mask(attn_mask), shape, single), q.dtype)
     meta: Mapping[str, np.ndarray] = {}
     if metadata is not None or needs:
+        if unread:
+            refuse_unread(unread, metadata)
         meta = check_metadata(metadata, needs, uses, batch, q.shape[-2], k.shape[-2], q.dtype)
     return Inputs(q, k, v, mask, meta, batch, single, tame)
+
+
+def _refuse_axes(arrays: Sequence[np.ndarray]) -> None:
+    """The error for too few axes, or for nothing along one of them."""
+    for name, x in zip(("query", "keys", "values"), arrays, strict=False):
+        check_ndim(x, name, 1 if name == "query" else 2)
+    for name, x in zip(("query", "keys", "values"), arrays, strict=False):
+        check_nonempty(x, name)
 
 
 def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
@@ -208,15 +238,15 @@ def check_metadata(
     """The fields a mechanism reads, as arrays; a needed one that is missing is named."""
     if metadata is None:
         metadata = GraphMetadata()
-    if not isinstance(metadata, GraphMetadata):
+    if type(metadata) is not GraphMetadata and not isinstance(metadata, GraphMetadata):
         raise InvalidConfigError.of("metadata", "a GraphMetadata", type(metadata).__name__)
     for name in needs:
         if getattr(metadata, name) is None:
             raise InvalidConfigError.of(f"metadata.{name}", name, None, text="because this mechanism needs it")
     out: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(needs + uses):
+    for name in needs + uses:
         value = getattr(metadata, name)
-        if value is not None:
+        if value is not None and name not in out:
             out[name] = _check_field(name, value, batch, rows, n_keys, dtype)
     return out
 
@@ -224,40 +254,37 @@ def check_metadata(
 def _check_field(
     name: str, value: Any, batch: tuple[int, ...], rows: int, n_keys: int, dtype: np.dtype[Any]
 ) -> np.ndarray:
+    axes, per, whole = _FIELDS[name]
     argument = f"metadata.{name}"
-    if name == "hnsw_layers":
+    if whole:
         x = as_index(value, argument)
-        _check_axes(x, argument, 0, n_keys, batch)
-    elif name == "query_layer":
-        x = as_index(value, argument)
-        if x.ndim:
-            _check_axes(x, argument, 0, rows, batch)
+        if x.size and np.minimum.reduce(x, axis=None) < 0:
+            raise InvalidConfigError.of(argument, ">= 0", int(x.min()), text="layers >= 0")
     else:
-        x = as_float(value, argument, beside=dtype)
-        check_finite(x, argument)
-        x = cast_data(x, dtype, argument)
-        if name in _KEY_FLOATS:
-            _check_axes(x, argument, _KEY_FLOATS[name], n_keys, batch)
-        elif name == "query_structural":
-            check_ndim(x, argument, 1)
-            if x.ndim > 1:
-                _check_axes(x, argument, 1, rows, batch)
-        else:  # the latent keys and values
-            check_ndim(x, argument, 2)
-            check_nonempty(x, argument)
-    if x.dtype.kind == "i" and x.size and x.min() < 0:
-        raise InvalidConfigError.of(argument, ">= 0", int(x.min()), text="layers >= 0")
-    return x
-
-
-def _check_axes(x: np.ndarray, argument: str, trailing: int, length: int, batch: tuple[int, ...]) -> None:
-    check_ndim(x, argument, trailing + 1)
-    check_length(x, argument, x.ndim - 1 - trailing, length, "one row per key")
-    lead = x.shape[: x.ndim - 1 - trailing]
+        x = value
+        if type(x) is not np.ndarray or x.dtype != dtype:
+            x = as_float(value, argument, beside=dtype)
+        if not all_finite(x):
+            check_finite(x, argument)
+        if x.dtype != dtype:
+            x = cast_data(x, dtype, argument)
+    if per == "latent key":
+        check_ndim(x, argument, 2)
+        check_nonempty(x, argument)
+        return x
+    length = n_keys if per == "key" else rows
+    if x.ndim == axes + 1 and x.shape[0] == length:
+        return x
+    if per == "query" and x.ndim == axes:  # one for all queries
+        return x
+    check_ndim(x, argument, axes + 1)
+    check_length(x, argument, x.ndim - 1 - axes, length, f"one row per {per}")
+    lead = x.shape[: x.ndim - 1 - axes]
     if broadcast_shapes(argument, lead, batch) != batch:
         raise DimensionMismatchError.of(
             argument, batch, x.shape, text=f"leading axes that broadcast to {batch}", got=f"shape {x.shape}"
         )
+    return x
 
 
 def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

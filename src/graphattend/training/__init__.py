@@ -1,55 +1,40 @@
 """Training: losses, optimizers, schedules, hard negatives, curricula, loss balancing and a trainer."""
 
-from . import schedules
-from ._registries import LOSSES, OPTIMIZERS, SCHEDULES
-from .balancing import LossBalancer
-from .batches import Neighborhoods, Nodes, Pairs, Rows
-from .clipping import clip_by_norm, clip_by_value, global_norm
-from .contrastive import info_nce, local_contrastive
-from .curriculum import CurriculumScheduler, Stage
-from .mining import sample_hard_negatives
-from .objectives import graph_objective
-from .optimizers import SGD, Adam, AdamW, RMSprop
-from .regularizers import laplacian, norm_penalty, orthogonality
-from .riemannian import RiemannianAdam, RiemannianSGD
-from .supervised import adjacency_reconstruction, cross_entropy, reconstruction
-from .trainer import FitResult, Progress, Session, Trainer
-from .triplet_loss import triplet
+from ..registry import export
+from . import schedules as schedules
+from ._registries import LOSSES as LOSSES
+from ._registries import OPTIMIZERS as OPTIMIZERS
+from ._registries import SCHEDULES as SCHEDULES
+from .balancing import LossBalancer as LossBalancer
+from .batches import Neighborhoods as Neighborhoods
+from .batches import Nodes as Nodes
+from .batches import Pairs as Pairs
+from .batches import Rows as Rows
+from .clipping import clip_by_norm as clip_by_norm
+from .clipping import clip_by_value as clip_by_value
+from .clipping import global_norm as global_norm
+from .contrastive import info_nce as info_nce
+from .contrastive import local_contrastive as local_contrastive
+from .curriculum import CurriculumScheduler as CurriculumScheduler
+from .curriculum import Stage as Stage
+from .mining import sample_hard_negatives as sample_hard_negatives
+from .objectives import graph_objective as graph_objective
+from .optimizers import SGD as SGD
+from .optimizers import Adam as Adam
+from .optimizers import AdamW as AdamW
+from .optimizers import RMSprop as RMSprop
+from .regularizers import laplacian as laplacian
+from .regularizers import norm_penalty as norm_penalty
+from .regularizers import orthogonality as orthogonality
+from .riemannian import RiemannianAdam as RiemannianAdam
+from .riemannian import RiemannianSGD as RiemannianSGD
+from .supervised import adjacency_reconstruction as adjacency_reconstruction
+from .supervised import cross_entropy as cross_entropy
+from .supervised import reconstruction as reconstruction
+from .trainer import FitResult as FitResult
+from .trainer import Progress as Progress
+from .trainer import Session as Session
+from .trainer import Trainer as Trainer
+from .triplet_loss import triplet as triplet
 
-__all__ = [
-    "LOSSES",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "CurriculumScheduler",
-    "FitResult",
-    "LossBalancer",
-    "Neighborhoods",
-    "Nodes",
-    "Pairs",
-    "Progress",
-    "RMSprop",
-    "RiemannianAdam",
-    "RiemannianSGD",
-    "Rows",
-    "Session",
-    "Stage",
-    "Trainer",
-    "adjacency_reconstruction",
-    "clip_by_norm",
-    "clip_by_value",
-    "cross_entropy",
-    "global_norm",
-    "graph_objective",
-    "info_nce",
-    "laplacian",
-    "local_contrastive",
-    "norm_penalty",
-    "orthogonality",
-    "reconstruction",
-    "sample_hard_negatives",
-    "schedules",
-    "triplet",
-]
+export(globals(), "schedules")

@@ -33,46 +33,48 @@ enum { TOGETHER = 4 };
 
 void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, isize count, const real *x, real *out) {
     const real *rows[TOGETHER], *base = by->data + head * by->head_step;
-    isize i = 0;
-    for (; i + TOGETHER <= count; i += TOGETHER) {
+    for (isize i = 0; i < count; i += TOGETHER) {
         for (int r = 0; r < TOGETHER; r++) {
-            fetch_row(n, base, by->node_step, by->width, first + i + r);
-            rows[r] = base + neighbor(n, first + i + r) * by->node_step;
+            isize edge = first + min_size(i + r, count - 1); /* the last one again beyond the end */
+            fetch_row(n, base, by->node_step, by->width, edge);
+            rows[r] = base + neighbor(n, edge) * by->node_step;
         }
         dots(TOGETHER, rows, x, by->width, out + i);
     }
-    for (; i < count; i++) {
-        fetch_row(n, base, by->node_step, by->width, first + i);
-        rows[0] = base + neighbor(n, first + i) * by->node_step;
-        dots(1, rows, x, by->width, out + i);
-    }
+    if (count) STOREW(out + count, splatw(out[count - 1]));
 }
 
 /* `vectors` groups of WIDE columns: their sums stay in registers. */
 INL void sum_columns(const int vectors, const Neighbors *n, const real *base, isize node_step, isize first, isize count,
-                     const real *weights, int add, real *out) {
+                     const real *weights, real factor, int add, real *out) {
     vw sum[8];
-    for (int v = 0; v < vectors; v++) sum[v] = add ? LOADW(out + WIDE * v) : splatw(0);
+    for (int v = 0; v < vectors; v++) sum[v] = splatw(0);
     for (isize e = 0; e < count; e++) {
         fetch_row(n, base, node_step, vectors * WIDE, first + e);
         const real *row = base + neighbor(n, first + e) * node_step;
         vw w = splatw(weights[e]);
         for (int v = 0; v < vectors; v++) sum[v] = maddw(w, LOADW(row + WIDE * v), sum[v]);
     }
-    for (int v = 0; v < vectors; v++) STOREW(out + WIDE * v, sum[v]);
+    for (int v = 0; v < vectors; v++) {
+        vw whole = sum[v] * splatw(factor);
+        STOREW(out + WIDE * v, add ? whole + LOADW(out + WIDE * v) : whole);
+    }
 }
 
-void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count, const real *weights, int add,
+void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count, const real *weights, real factor, int add,
               real *out) {
     const real *base = by->data + head * by->head_step;
     isize j = 0, step = by->node_step;
-    for (; j + 8 * WIDE <= by->width; j += 8 * WIDE) sum_columns(8, n, base + j, step, first, count, weights, add, out + j);
-    for (; j + 4 * WIDE <= by->width; j += 4 * WIDE) sum_columns(4, n, base + j, step, first, count, weights, add, out + j);
-    for (; j + WIDE <= by->width; j += WIDE) sum_columns(1, n, base + j, step, first, count, weights, add, out + j);
-    if (j == by->width) return;
-    if (!add) fill(out + j, by->width - j, 0);
-    for (isize e = 0; e < count; e++) {
-        const real *row = base + neighbor(n, first + e) * step + j;
-        add_rows(1, &row, weights + e, by->width - j, out + j);
+#define SUM(vectors)                                     \
+    for (; j + vectors * WIDE <= by->width; j += vectors * WIDE) \
+        sum_columns(vectors, n, base + j, step, first, count, weights, factor, add, out + j);
+    SUM(8)
+    SUM(4)
+    SUM(1)
+#undef SUM
+    for (; j < by->width; j++) {
+        real sum = 0;
+        for (isize e = 0; e < count; e++) sum += weights[e] * base[neighbor(n, first + e) * step + j];
+        out[j] = factor * sum + (add ? out[j] : 0);
     }
 }

@@ -70,18 +70,22 @@ INL void fetch_row(const Neighbors *n, const real *base, isize node_step, isize 
     if (edge + AHEAD >= n->edges) return;
     const real *row = base + neighbor(n, edge + AHEAD) * node_step;
     for (isize k = 0; k < width; k += 64 / (isize)sizeof(real)) __builtin_prefetch(row + k);
+    __builtin_prefetch(row + width - 1); /* rows need not start where cache lines do */
 #else
     (void)n, (void)base, (void)node_step, (void)width, (void)edge;
 #endif
 }
 
-/* out[e] = x . rows[neighbor(first + e)] of one head */
+/* Room for a number of each edge of a list, in whole vectors: some functions write beyond the last edge, up to here. */
+INL isize edge_room(isize count) { return round_up(count, 4) + 2 * WIDE; }
+
+/* out[e] = x . rows[neighbor(first + e)] of one head; what follows in the last vector repeats the last. */
 #define edge_dots K(edge_dots)
 void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *x, real *out);
 
-/* out = (or +=, if `add`) sum over e of weights[e] rows[neighbor(first + e)] of one head */
+/* out = (or +=, if `add`) factor times the sum over e of weights[e] rows[neighbor(first + e)] of one head. */
 #define edge_sum K(edge_sum)
-void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *weights, int add,
-              real *out);
+void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *weights, real factor,
+              int add, real *out);
 
 #endif

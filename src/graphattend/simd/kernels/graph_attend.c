@@ -4,6 +4,39 @@
 #include "kernels.h"
 #include "softmax.h"
 
+/* The lists are short, so that loops over what remains of a vector would cost more than the rest: here all are over whole
+ * vectors. */
+
+/* scores = scale * scores + bias, which may be none; their maximum. Adds to the test of what is finite before the bias. */
+static real finish_scores(real *scores, isize count, real scale, const real *bias, isize bias_step, vw *bad) {
+    vw top = splatw(MINUS_INFINITY);
+    for (isize e = 0; e < count; e += WIDE) {
+        vw s = LOADW(scores + e) * splatw(scale);
+        *bad = note_badw(*bad, s);
+        STOREW(scores + e, s);
+        top = vmaxw(top, s);
+    }
+    if (!bias) return row_max((const real *)&top, WIDE);
+    for (isize e = 0; e < count; e++) scores[e] += bias[e * bias_step];
+    return row_max(scores, count);
+}
+
+/* exp(scores - peak), and their sum; 0 beyond the last. */
+static real exponentials(real *scores, isize count, real peak) {
+    isize e = count & ~(isize)(4 * WIDE - 1);
+    real sum = e ? exp_blocks(scores, scores, e, peak) : 0;
+    const real *t = exp_table();
+    vw sums = splatw(0);
+    STOREW(scores + count, splatw(MINUS_INFINITY));
+    for (; e < count; e += WIDE) {
+        vw s = LOADW(scores + e) - splatw(peak);
+        exp_wides(1, t, &s);
+        STOREW(scores + e, s);
+        sums += s;
+    }
+    return sum + hsum(fold(sums));
+}
+
 Status KERNEL(graph_attend)(Call *call) {
     const Array *a = call->array;
     ByHead q = by_head(&a[graph_attend_q]), k = by_head(&a[graph_attend_k]), v = by_head(&a[graph_attend_v]);
@@ -15,8 +48,8 @@ Status KERNEL(graph_attend)(Call *call) {
     if (!edges_fit(&bias, n.edges, q.heads) || !edges_fit(&weights, n.edges, q.heads) || !is_like(&k, k.nodes, q.heads, q.width) ||
         !is_like(&v, k.nodes, q.heads, v.width) || !is_like(&out, q.nodes, q.heads, v.width))
         return wrong(call, "graph_attend: shapes differ");
-    real scale = (real)call->number[graph_attend_scale], bad = 0;
-    real *scores = workspace_get((usize)(n.longest + 1) * sizeof(real));
+    real scale = (real)call->number[graph_attend_scale], rest = 0, *scores = workspace_get((usize)edge_room(n.longest) * sizeof(real));
+    vw bad = splatw(0);
     if (!scores) return NO_MEMORY;
     void *state = work_begin((double)n.edges * (double)q.heads * (double)(q.width + v.width));
     for (isize i = 0; i < q.nodes; i++) {
@@ -24,21 +57,18 @@ Status KERNEL(graph_attend)(Call *call) {
         for (isize h = 0; h < q.heads; h++) {
             real *to = row_at(&out, i, h);
             edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
-            scale_row(scores, degree, scale);
-            bad += note_row(scores, degree);
-            if (bias.data)
-                for (isize e = 0; e < degree; e++) scores[e] += bias.data[(first + e) * bias.edge_step + h];
-            real total = exp_and_sum(scores, scores, degree, safe_peak(row_max(scores, degree)));
-            scale_row(scores, degree, total == 0 ? 0 : 1 / total);
-            edge_sum(&n, &v, h, first, degree, scores, 0, to);
-            bad += note_row(to, v.width);
+            const real *more = bias.data ? bias.data + first * bias.edge_step + h : 0;
+            real peak = finish_scores(scores, degree, scale, more, bias.edge_step, &bad);
+            real total = exponentials(scores, degree, safe_peak(peak)), inverse = total == 0 ? 0 : 1 / total;
+            edge_sum(&n, &v, h, first, degree, scores, inverse, 0, to);
+            rest += note_row(to, v.width);
             if (weights.data)
-                for (isize e = 0; e < degree; e++) weights.data[(first + e) * weights.edge_step + h] = scores[e];
+                for (isize e = 0; e < degree; e++) weights.data[(first + e) * weights.edge_step + h] = scores[e] * inverse;
         }
     }
     work_end(state);
     workspace_free(scores);
-    return finished(bad);
+    return finished(rest + note_row((const real *)&bad, WIDE));
 }
 
 Status KERNEL(graph_attend_vjp)(Call *call) {
@@ -53,19 +83,23 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
     if (!edges_fit(&weights, n.edges, heads) || !edges_fit(&dscores, n.edges, heads) || !is_like(&v, v.nodes, heads, grad.width) ||
         !is_like(&k, v.nodes, heads, k.width) || !is_like(&dq, grad.nodes, heads, k.width))
         return wrong(call, "graph_attend_vjp: shapes differ");
-    real scale = (real)call->number[graph_attend_vjp_scale], *ds = workspace_get((usize)(n.longest + 1) * sizeof(real));
+    real scale = (real)call->number[graph_attend_vjp_scale], *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
     if (!ds) return NO_MEMORY;
+    real *w = ds + edge_room(n.longest);
     void *state = work_begin((double)n.edges * (double)heads * (double)(k.width + v.width));
     for (isize i = 0; i < grad.nodes; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < heads; h++) {
-            const real *w = weights.data + first * weights.edge_step + h;
-            real *to = dscores.data + first * dscores.edge_step + h, mean = 0;
+            real *to = dscores.data + first * dscores.edge_step + h;
+            for (isize e = 0; e < degree; e++) w[e] = weights.data[(first + e) * weights.edge_step + h];
+            STOREW(w + degree, splatw(0));
             edge_dots(&n, &v, h, first, degree, row_at(&grad, i, h), ds);
-            for (isize e = 0; e < degree; e++) mean += w[e * weights.edge_step] * ds[e];
-            for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e] = w[e * weights.edge_step] * (ds[e] - mean);
-            scale_row(ds, degree, scale);
-            edge_sum(&n, &k, h, first, degree, ds, 0, row_at(&dq, i, h));
+            vw sums = splatw(0);
+            for (isize e = 0; e < degree; e += WIDE) sums = maddw(LOADW(w + e), LOADW(ds + e), sums);
+            vw mean = splatw(hsum(fold(sums)));
+            for (isize e = 0; e < degree; e += WIDE) STOREW(ds + e, LOADW(w + e) * (LOADW(ds + e) - mean));
+            for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e];
+            edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
         }
     }
     work_end(state);
@@ -91,8 +125,8 @@ Status KERNEL(graph_sum)(Call *call) {
     for (isize i = 0; i < out.nodes; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < x.heads; h++) {
-            for (isize e = 0; e < degree; e++) w[e] = scale * weights.data[index_at(&order, first + e) * weights.edge_step + h];
-            edge_sum(&n, &x, h, first, degree, w, add, row_at(&out, i, h));
+            for (isize e = 0; e < degree; e++) w[e] = weights.data[index_at(&order, first + e) * weights.edge_step + h];
+            edge_sum(&n, &x, h, first, degree, w, scale, add, row_at(&out, i, h));
         }
     }
     work_end(state);

@@ -1,0 +1,345 @@
+"""The public face of our manifolds: what is checked, converted and rounded around their formulas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._arguments import TypedArguments
+from .._float64_fallback import silence
+from .._validate import (
+    all_finite,
+    as_float,
+    as_floats,
+    as_int,
+    as_number,
+    as_rng,
+    broadcast_shapes,
+    check_length,
+    check_ndim,
+    check_nonempty,
+)
+from .._vjp import WithPullback, unbroadcast, with_vjp
+from ..errors import DimensionMismatchError, NumericalInstabilityError
+from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
+from ._mean import MAX_ITERATIONS, TOLERANCE, scale_free
+from ._stable_math import Array, dot
+
+
+def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
+    """Refuse what finite numbers have led to that is not one; NaN and infinity that were passed in pass."""
+    if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
+        return
+    raise NumericalInstabilityError.of(
+        argument,
+        "a finite result",
+        "overflow",
+        text="a result that can be represented",
+        got="an overflow: the numbers are too large",
+    )
+
+
+def _itself(g: Array) -> tuple[Array, ...]:
+    return (g,)
+
+
+class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
+    """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
+
+    A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value
+    and its pullback.
+    """
+
+    curvature: float
+    #: Whether `_pairs` makes an array (..., M, N, D).
+    _pairs_by_difference: ClassVar[bool] = True
+    _least_dim: ClassVar[int] = 1
+    #: Length of the tangent vector at the origin that reaches one radius of curvature.
+    _spread: ClassVar[float] = 1.0
+
+    # Hooks.
+    def _dist(self, x: Array, y: Array) -> Rule:
+        raise NotImplementedError
+
+    def _exp(self, x: Array, v: Array) -> Rule:
+        raise NotImplementedError
+
+    def _log(self, x: Array, y: Array) -> Rule:
+        raise NotImplementedError
+
+    def _middle(self, points: Array, weights: Array) -> Rule:
+        raise NotImplementedError
+
+    def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
+        raise NotImplementedError
+
+    def _rows(self, aggregation: str, points: Array, weights: Array) -> Rule:
+        """A mean for each row of weights, (..., N, D) and (..., M, N) -> (..., M, D)."""
+        shared = points[..., None, :, :]
+        if aggregation == "midpoint":
+            out, pull = self._middle(shared, weights)
+        else:
+            out, pull = self._frechet(shared, weights, TOLERANCE, MAX_ITERATIONS)
+
+        def pullback(g: Array) -> tuple[Array, Array]:
+            by_points, by_weights = pull(g)
+            return unbroadcast(by_points, shared.shape)[..., 0, :, :], by_weights
+
+        return out, pullback
+
+    def _move(self, x: Array, y: Array, v: Array) -> Array:
+        raise NotImplementedError
+
+    def _metric(self, x: Array, u: Array, v: Array) -> Array:
+        return dot(*np.broadcast_arrays(u, v))
+
+    def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        """Any vector onto the manifold, so that rounding to `dtype` stays there."""
+        return x, _itself
+
+    def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        """A point argument in `dtype` that may lie off the manifold, made usable."""
+        return x, _itself
+
+    def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
+        """A resulting point, made safe against rounding to `dtype`."""
+        return x, _itself
+
+    def _exp0(self, v: Array) -> Rule:
+        out, pull = self._exp(self.origin(v.shape[-1]), v)
+        return out, lambda g: pull(g)[1:]
+
+    def _log0(self, y: Array) -> Rule:
+        out, pull = self._log(self.origin(y.shape[-1]), y)
+        return out, lambda g: pull(g)[1:]
+
+    # The unchecked inner face: hooks between arrays of the caller's dtype.
+    def _rounded(self, hook: Callable[..., Rule], *arrays: Array, is_point: bool, admitted: int = 0) -> Rule:
+        """Run `hook` in float64 and round its result; a resulting point stays on the manifold.
+
+        The first `admitted` arrays are points that may lie off it.
+        """
+        dtype = arrays[0].dtype
+        for x in arrays:
+            if x.dtype != dtype:
+                dtype = np.dtype(np.float64)
+        inner = [x.astype(np.float64, copy=False) for x in arrays]
+        with silence():
+            backs = []
+            for i in range(admitted):
+                inner[i], back = self._admit(inner[i], arrays[i].dtype)
+                backs.append(back)
+            out, pull = hook(*inner)
+            out, pull_settled = self._settle(out, dtype) if is_point else (out, _itself)
+            result = np.asarray(out, dtype)
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            with silence():
+                gradients = list(pull(pull_settled(g.astype(np.float64, copy=False))[0]))
+                for i, back in enumerate(backs):
+                    gradients[i] = back(gradients[i])[0]
+                return tuple(
+                    unbroadcast(np.asarray(gx), x.shape).astype(x.dtype, copy=False)
+                    for gx, x in zip(gradients, arrays, strict=True)
+                )
+
+        return result, pullback
+
+    # The one door of the public face.
+    def _through(self, hook: Callable[..., Rule], arrays: list[Array], points: int, *, is_point: bool) -> Rule:
+        """`_rounded` for arrays whose first `points` are points that may lie off the manifold; results are checked."""
+        result, pull = self._rounded(hook, *arrays, is_point=is_point, admitted=points)
+        _check_range((result,), arrays, "points")
+
+        def pullback(g: Any) -> tuple[Array, ...]:
+            g = as_float(g, "grad_output", beside=np.dtype(np.float64))
+            broadcast_shapes("grad_output", g.shape, result.shape)
+            gradients = pull(np.broadcast_to(g, result.shape))
+            _check_range(gradients, [*arrays, g], "grad_output")
+            return gradients
+
+        return result[()], pullback  # a scalar, as NumPy has it, for a single distance
+
+    def _points(self, **named: Any) -> list[Array]:
+        arrays = check_points(named)
+        self._check_dim(arrays[0].shape[-1], next(iter(named)))
+        return arrays
+
+    def _check_dim(self, dim: int, argument: str) -> None:
+        if dim < self._least_dim:
+            raise DimensionMismatchError.of(
+                argument, self._least_dim, dim, text=f"at least {self._least_dim} coordinates"
+            )
+
+    @with_vjp
+    def dist(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Geodesic distance.
+
+        Args:
+            x: Points (..., D).
+            y: Points (..., D); leading axes broadcast.
+
+        Returns:
+            Distances (...). Relative error at most 1e-12 in float64 for points up to 1 - 1e-9 of the radius.
+
+        Raises:
+            DimensionMismatchError: The last axes differ, or leading axes do not broadcast.
+        """
+        return self._through(self._dist, self._points(x=x, y=y), 2, is_point=False)
+
+    def _pairs(self, x: Array, y: Array) -> Rule:
+        """Distances of all pairs; where a matrix product serves, override this."""
+        out, pull = self._dist(x[..., :, None, :], y[..., None, :, :])
+
+        def pullback(g: Array) -> tuple[Array, ...]:
+            gx, gy = (unbroadcast(h, (*h.shape[:-3], *tail)) for h, tail in zip(pull(g), tails, strict=True))
+            return gx[..., 0, :], gy[..., 0, :, :]
+
+        tails = ((x.shape[-2], 1, x.shape[-1]), (1, *y.shape[-2:]))
+        return out, pullback
+
+    @with_vjp
+    def pairwise(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Distances of all pairs.
+
+        Args:
+            x: Points (..., M, D).
+            y: Points (..., N, D); leading axes broadcast.
+
+        Returns:
+            Distances (..., M, N), as accurate as those of `dist`.
+        """
+        x, y = as_floats(("x", "y"), x, y)
+        check_ndim(x, "x", 2)
+        check_ndim(y, "y", 2)
+        check_nonempty(x, "x")
+        check_nonempty(y, "y")
+        check_length(y, "y", -1, x.shape[-1])
+        broadcast_shapes("x and y", x.shape[:-2], y.shape[:-2])
+        self._check_dim(x.shape[-1], "x")
+        return self._through(self._pairs, [x, y], 2, is_point=False)
+
+    @with_vjp
+    def expmap(self, x: Any, v: Any) -> WithPullback[Array]:
+        """Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one."""
+        return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
+
+    @with_vjp
+    def logmap(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
+        return self._through(self._log, self._points(x=x, y=y), 2, is_point=False)
+
+    @with_vjp
+    def expmap0(self, v: Any) -> WithPullback[Array]:
+        """Exponential map at the origin, (..., D) -> (..., D)."""
+        return self._through(self._exp0, self._points(v=v), 0, is_point=True)
+
+    @with_vjp
+    def logmap0(self, y: Any) -> WithPullback[Array]:
+        """Logarithm at the origin, (..., D) -> (..., D)."""
+        return self._through(self._log0, self._points(y=y), 1, is_point=False)
+
+    @with_vjp
+    def project(self, x: Any) -> WithPullback[Array]:
+        """Any vectors (..., D) moved onto the manifold; points on it stay."""
+        arrays = self._points(x=x)
+        return self._through(lambda p: self._onto(p, arrays[0].dtype), arrays, 0, is_point=False)
+
+    def transport(self, x: Any, y: Any, v: Any) -> Array:
+        """Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic."""
+        arrays = self._points(x=x, y=y, v=v)
+        return self._plain(lambda p, q, u: self._move(p, q, u), arrays, 2)
+
+    def inner(self, x: Any, u: Any, v: Any) -> Array:
+        """Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...)."""
+        return self._plain(self._metric, self._points(x=x, u=u, v=v), 1)
+
+    def norm(self, x: Any, v: Any) -> Array:
+        """Riemannian length of the tangent vector v at x, (..., D) -> (...)."""
+        arrays = self._points(x=x, v=v)
+        return self._plain(lambda p, u: np.sqrt(np.maximum(self._metric(p, u, u), 0.0)), arrays, 1)
+
+    def project_tangent(self, x: Any, v: Any) -> Array:
+        """The part of v (..., D) that is tangent at x (..., D)."""
+        return self._plain(self._tangent, self._points(x=x, v=v), 1)
+
+    def egrad2rgrad(self, x: Any, g: Any) -> Array:
+        """Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D)."""
+        return self._plain(self._raise, self._points(x=x, g=g), 1)
+
+    def _tangent(self, x: Array, v: Array) -> Array:
+        return np.asarray(v + np.zeros_like(x))
+
+    def _raise(self, x: Array, g: Array) -> Array:
+        """The gradient as a tangent vector: the metric's inverse applied to it."""
+        return self._tangent(x, g)
+
+    def _plain(self, hook: Callable[..., Array], arrays: list[Array], points: int) -> Array:
+        return self._through(lambda *xs: (hook(*xs), _itself), arrays, points, is_point=False)[0]
+
+    def _weighted(self, points: Any, weights: Any) -> list[Array]:
+        checked = check_weighted(points, weights)
+        self._check_dim(checked[0].shape[-1], "points")
+        return list(checked)
+
+    @with_vjp
+    def midpoint(self, points: Any, weights: Any) -> WithPullback[Array]:
+        """Weighted midpoint in closed form.
+
+        Args:
+            points: (..., N, D).
+            weights: (..., N) >= 0; only their ratios matter. Leading axes broadcast with those of `points`.
+
+        Returns:
+            Midpoints (..., D); the origin where all weights are zero.
+
+        Raises:
+            InvalidConfigError: A weight is negative.
+        """
+        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
+
+    @with_vjp
+    def frechet_mean(
+        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
+    ) -> WithPullback[Array]:
+        """Weighted Fréchet mean: the point with the least Σ w d(m, x)^2.
+
+        Args:
+            points: (..., N, D).
+            weights: (..., N) >= 0; only their ratios matter. Leading axes broadcast with those of `points`.
+            tolerance: The iteration ends when its step is at most this long (Riemannian), plus what rounding of
+                the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor).
+            max_iterations: Limit on the number of Newton steps.
+
+        Returns:
+            Means (..., D); the origin where all weights are zero.
+
+        Raises:
+            NumericalInstabilityError: It did not converge.
+            InvalidConfigError: A weight is negative.
+        """
+        tolerance = as_number(tolerance, "tolerance", above=0.0)
+        max_iterations = as_int(max_iterations, "max_iterations", minimum=1)
+
+        def hook(p: Array, w: Array) -> Rule:
+            return self._frechet(p, w, tolerance, max_iterations)
+
+        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
+
+    def random(self, rng: Any, shape: Any) -> Array:
+        """Random points (float64) around the origin.
+
+        Args:
+            rng: A `numpy.random.Generator` or a seed.
+            shape: Shape of the result; its last entry is D.
+
+        Returns:
+            Points whose distance from the origin is about one radius of curvature (flat space: one).
+        """
+        sizes = as_shape(shape)
+        self._check_dim(sizes[-1], "shape")
+        scale = self._spread / math.sqrt(sizes[-1] * abs(self.curvature or 1.0))
+        return self.expmap0(scale * as_rng(rng).standard_normal(sizes))

@@ -1,0 +1,87 @@
+"""What tests of the demo share: pages that note what goes wrong, waiting, and the numbers of native Python."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import chromium
+import demo_data
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from graphattend.analysis import analyze_file
+
+DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dataset.to, Number(e.dataset.weight)])"
+Weights = dict[tuple[str, str], float]
+
+
+def launch(playwright: Playwright) -> Browser:
+    """A Chromium."""
+    return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
+
+
+def opened(browser: Browser, address: str, complaints: list[str], **options: Any) -> Page:
+    """A page that notes what goes wrong; no service worker answers in the server's place unless asked for."""
+    page = browser.new_page(**{"service_workers": "block", **options})
+    page.set_default_timeout(60_000)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+
+    def local(request: Any) -> None:
+        if not request.url.startswith((address, "blob:", "data:")):
+            complaints.append(f"elsewhere: {request.url}")
+
+    page.context.on("request", local)
+    return page
+
+
+def settle(page: Page) -> None:
+    """Wait until Python is there, has compared all mechanisms, and nothing is under way."""
+    expect(page.locator("#footer")).to_contain_text("NumPy", timeout=60_000)
+    expect(page.locator("#status, .work")).to_have_count(0, timeout=60_000)
+    page.wait_for_selector("main[aria-busy=false]")
+
+
+def after(page: Page, action: Callable[[], Any]) -> None:
+    """Do something and wait for what it makes."""
+    before = page.locator("main").get_attribute("data-revision")
+    action()
+    page.wait_for_selector(f"main[aria-busy=false]:not([data-revision='{before}'])")
+
+
+def go(page: Page, address: str) -> None:
+    """Take the state of an address, as a link would."""
+    after(page, lambda: page.evaluate("hash => { location.hash = hash; }", f"#{address}"))
+
+
+def drawn(page: Page) -> Weights:
+    """Weights by names of node and neighbour, as the picture has them."""
+    return {(source, target): weight for source, target, weight in page.evaluate(DRAWN)}
+
+
+def native(content: str, key: str, suffix: str = ".json", **options: Any) -> Weights:
+    """The same from this machine's own Python."""
+    found = analyze_file(content, suffix=suffix, keys=[key], options=options)["analysis"]
+    names, indptr, indices = found["nodes"], found["indptr"], found["indices"]
+    weights = found["results"][0]["weights"]
+    return {
+        (names[i], names[indices[e]]): weights[e]
+        for i in range(len(names))
+        for e in range(indptr[i], indptr[i + 1])
+        if indices[e] != i
+    }
+
+
+def same(found: Weights, wanted: Weights, tolerance: float = 2e-6) -> None:
+    """Equal to single precision."""
+    assert found.keys() == wanted.keys()
+    largest = max(wanted.values())
+    for edge, weight in wanted.items():
+        assert abs(found[edge] - weight) <= tolerance * max(weight, 1e-3 * largest), edge
+
+
+def gallery(name: str) -> dict[str, Any]:
+    """What the page has of a graph."""
+    return json.loads((demo_data.OUT / f"{name}.json").read_text(encoding="utf-8"))

@@ -1,0 +1,108 @@
+// Attention by Python, which runs in a worker: every mechanism, every format of files.
+
+import { connect, type GraphAttend, type Progress } from "graphattend";
+import type { Graph as Handle } from "graphattend";
+import { size, type Graph, type Parameters } from "../graph.js";
+import type { Options } from "../state.js";
+
+const MOST_BYTES = 64 << 20;
+/** Coordinates of the latent vectors that a graph gets where it brings none. */
+const DIM = 16;
+
+type Edges = Pick<Graph, "indptr" | "indices">;
+interface Shown { results: { key: string; weights: number[] }[] }
+
+export class Python {
+  private readonly handles = new WeakMap<object, Promise<Handle>>();
+
+  private constructor(readonly ga: GraphAttend, readonly about: string) {}
+
+  static async start(onProgress: (progress: Progress) => void): Promise<Python> {
+    const ga = await connect({ indexURL: "pyodide/", worker: true, onProgress });
+    const info = await ga.backendInfo();
+    return new Python(ga, `graphattend ${ga.version}, NumPy ${info.numpy}, ${info.backend}`);
+  }
+
+  /** The graph, or some of its edges, in Python's memory. */
+  private handle(graph: Graph, lists: Edges & { kept?: number[] }): Promise<Handle> {
+    let found = this.handles.get(lists);
+    if (found === undefined) {
+      const weights = graph.edgeWeights, { kept } = lists;
+      found = this.ga.graph({
+        indptr: Int32Array.from(lists.indptr), indices: Int32Array.from(lists.indices), names: graph.nodes,
+        ...(weights === null ? {} : { edgeWeights: Float64Array.from(kept === undefined ? weights : kept.map((e) => weights[e]!)) }),
+        ...(graph.layers === null ? {} : { layers: Int32Array.from(graph.layers) }),
+      });
+      this.handles.set(lists, found);
+    }
+    return found;
+  }
+
+  /** The weights of every edge of `lists`, which are those of the graph or some of them. */
+  async attend(graph: Graph, lists: Edges, key: string, options: Options, call: { latest?: boolean; signal?: AbortSignal } = {}): Promise<number[]> {
+    const embeddings = { data: Float64Array.from(graph.latents), shape: [size(graph), graph.dim] };
+    const found = await this.ga.analysis.analyze(await this.handle(graph, lists), { embeddings, keys: [key], options: options as never, ...call });
+    try {
+      return (await found.toDict() as unknown as Shown).results[0]!.weights;
+    } finally {
+      await found.free();
+    }
+  }
+
+  /** Read a file as a graph; `directed` says whether its edges go one way, undefined leaves that to the file. */
+  async read(name: string, bytes: Uint8Array, directed: boolean | undefined, signal?: AbortSignal): Promise<Graph> {
+    if (bytes.length > MOST_BYTES) throw new Error(`${name}: larger than ${MOST_BYTES >> 20} MB`);
+    const given = `graph${/(\.[a-z0-9]{1,12}){0,2}$/i.exec(name)![0].toLowerCase()}`;
+    const how = directed === undefined ? [] : [directed ? "--directed" : "--undirected"];
+    const said = await this.ga.commandLine(["convert", given, "out.npz", ...how], { [given]: bytes }, ["out.npz"], signal ? { signal } : {});
+    if (said.status !== 0) throw new Error(reworded(said.stderr, given, name));
+    const handle = await this.ga.load<Handle>(said.files["out.npz"]!);
+    const [indptr, indices, names, weights, layers] = await Promise.all([
+      handle.get("indptr"), handle.get("indices"), handle.get("names"), handle.get("edgeWeights", { dtype: "float64" }), handle.get("layers"),
+    ]);
+    const nodes = names === null ? Array.from({ length: handle.fields.num_nodes }, (_, i) => String(i)) : names.map(String);
+    const graph: Graph = {
+      name, title: name, about: "", nodes, indptr: [...indptr.data], indices: [...indices.data],
+      edges: Number(/([\d,]+) edges/.exec(said.stdout)?.[1]?.replaceAll(",", "") ?? indices.data.length),
+      edgeWeights: weights === null ? null : [...weights.data], layers: layers === null ? null : [...layers.data],
+      labels: null, dim: 0, latents: [], positions: [], results: {}, skipped: {}, parameters: {},
+    };
+    this.handles.set(graph, Promise.resolve(handle));
+    return graph;
+  }
+
+  /** Latent vectors from the graph alone, as `graphattend.analysis.analyze` makes them. */
+  async latents(graph: Graph, signal?: AbortSignal): Promise<Pick<Graph, "dim" | "latents">> {
+    const nodes = size(graph), wanted = Math.min(DIM, nodes - 1);
+    if (wanted === 0) return padded(new Float64Array(nodes), nodes, 1);
+    const found = await this.ga.graphs.spectralEmbedding(await this.handle(graph, graph), wanted, { dtype: "float64", ...(signal ? { signal } : {}) });
+    return padded(found.data, nodes, wanted);
+  }
+
+  /** The parameters that a mechanism with its default options starts from. */
+  async parameters(key: "multi_head" | "edge_featured", dim: number): Promise<Parameters> {
+    const attention = await this.ga.create(key, { dim });
+    try {
+      const found = await attention.parameters();
+      return Object.fromEntries(Object.entries(found).flatMap(([name, p]) => (typeof p === "number" ? [] : [[name, { shape: [...p.shape], data: p.data as never }]])));
+    } finally {
+      await attention.free();
+    }
+  }
+
+  async recommend(graph: Graph): Promise<{ key: string; reasons: string[] }> {
+    return this.ga.recommend(await this.handle(graph, graph));
+  }
+}
+
+/** Zero coordinates change neither dot products nor distances, and heads need a width that they divide. */
+export function padded(rows: ArrayLike<number>, nodes: number, width: number): Pick<Graph, "dim" | "latents"> {
+  const dim = 4 * Math.ceil(width / 4);
+  return { dim, latents: Array.from({ length: nodes * dim }, (_, i) => (i % dim < width ? rows[Math.floor(i / dim) * width + i % dim]! : 0)) };
+}
+
+/** What the command line says of a file, with the name that the visitor knows. */
+function reworded(said: string, given: string, name: string): string {
+  const line = said.trim().split("\n").at(-1) ?? "";
+  return line.replace(/^graphattend[^:]*:\s*(error:\s*)?/, "").replaceAll(given, name.slice(0, 80)).slice(0, 300) || `${name}: cannot be read`;
+}

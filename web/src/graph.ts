@@ -1,0 +1,185 @@
+// A graph and attention over it, and what the views read off them. Pure functions.
+
+import type { Options } from "./state.js";
+
+export interface Parameter { shape: number[]; data: number[] }
+export type Parameters = Readonly<Record<string, Parameter>>;
+export interface Layer { indptr: number[]; indices: number[] }
+
+/** Row i lists the nodes that node i attends to, as in Python's NeighborGraph. */
+export interface Graph {
+  name: string;
+  title: string;
+  about: string;
+  nodes: string[];
+  indptr: number[];
+  indices: number[];
+  /** Number of edges, an undirected one counted once. */
+  edges: number;
+  edgeWeights: number[] | null;
+  layers: number[] | null;
+  /** Class of every node, where known. */
+  labels: string[] | null;
+  dim: number;
+  /** Latent vectors, row by row (V · dim); empty until they are known. */
+  latents: number[];
+  /** Where to draw the nodes, in the unit square (V · 2); empty until it is known. */
+  positions: number[];
+  /** Weights that were found beforehand, by mechanism with its default options. */
+  results: Record<string, number[]>;
+  skipped: Record<string, string>;
+  parameters: Record<string, Parameters>;
+  /** Whether the latent vectors are not those that the graph alone gives. */
+  ownLatents?: boolean;
+  search?: { layers: Layer[]; entry: number; points: number[] };
+}
+
+/** What one mechanism did with the graph. */
+export interface Result {
+  key: string;
+  options: Options;
+  /** One weight per edge, heads averaged. */
+  weights: ArrayLike<number>;
+  /** Who computed it. */
+  by: "beforehand" | "kernels" | "python";
+  /** Per head, where the kernels found them (K · H). */
+  heads?: { count: number; weights: ArrayLike<number> };
+}
+
+export interface Edge { from: number; to: number; at: number; weight: number }
+
+export const size = (graph: Graph): number => graph.nodes.length;
+
+/** The node that every edge starts from, in the order of the edges. */
+export function sources({ indptr }: Pick<Graph, "indptr">): Int32Array {
+  const out = new Int32Array(indptr.at(-1) ?? 0);
+  for (let i = 0; i + 1 < indptr.length; i++) out.fill(i, indptr[i], indptr[i + 1]);
+  return out;
+}
+
+/** The edges of one node's row. */
+export function row(graph: Graph, weights: ArrayLike<number>, node: number): Edge[] {
+  const out: Edge[] = [];
+  for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++) out.push({ from: node, to: graph.indices[at]!, at, weight: weights[at] ?? 0 });
+  return out;
+}
+
+export function degrees({ indptr }: Graph): number[] {
+  return indptr.slice(1).map((end, i) => end - indptr[i]!);
+}
+
+/** Attention that every node receives. */
+export function received(graph: Graph, weights: ArrayLike<number>): number[] {
+  const out = new Array<number>(size(graph)).fill(0);
+  graph.indices.forEach((to, e) => { out[to]! += weights[e] ?? 0; });
+  return out;
+}
+
+/** Positions of the `count` largest values, largest first. */
+export function largest(values: ArrayLike<number>, count: number): number[] {
+  return Array.from(values, (_, i) => i).sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count);
+}
+
+/** The node of that name, else the best connected one. */
+export function nodeOf(graph: Graph, name: string): number {
+  const at = graph.nodes.indexOf(name);
+  return at >= 0 ? at : largest(degrees(graph), 1)[0] ?? 0;
+}
+
+/** The neighbours that a node attends to most; parallel edges are added up. */
+export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, count: number): Edge[] {
+  const total = new Map<number, Edge>();
+  for (const edge of row(graph, weights, node)) {
+    const known = total.get(edge.to);
+    total.set(edge.to, known === undefined ? edge : { ...known, weight: known.weight + edge.weight });
+  }
+  return [...total.values()].sort((a, b) => b.weight - a.weight || a.to - b.to).slice(0, count);
+}
+
+/** Entropy of every node's weights in nats; nodes without neighbours have none. */
+export function entropies(graph: Graph, weights: ArrayLike<number>): (number | undefined)[] {
+  return graph.nodes.map((_, node) => {
+    const edges = row(graph, weights, node);
+    return edges.length === 0 ? undefined : Math.max(0, -edges.reduce((sum, { weight: w }) => sum + (w > 0 ? w * Math.log(w) : 0), 0));
+  });
+}
+
+export function mean(values: readonly (number | undefined)[]): number {
+  const known = values.filter((v) => v !== undefined);
+  return known.length === 0 ? 0 : known.reduce((a, b) => a + b, 0) / known.length;
+}
+
+/** How much weight two mechanisms share: the mean over nodes of Σ min(p, q). */
+export function agreement(graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): number {
+  let sum = 0;
+  for (let e = 0; e < graph.indices.length; e++) sum += Math.min(p[e]!, q[e]!);
+  return sum / Math.max(degrees(graph).filter((d) => d > 0).length, 1);
+}
+
+/** The attention that two mechanisms share at every node, Σ min(p, q); nodes without neighbours have none. */
+export function sharedAt(graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): (number | undefined)[] {
+  return graph.nodes.map((_, node) => {
+    const edges = row(graph, p, node);
+    return edges.length === 0 ? undefined : edges.reduce((sum, { at, weight }) => sum + Math.min(weight, q[at]!), 0);
+  });
+}
+
+/** Weights among some nodes: row attends to column. */
+export function weightMatrix(graph: Graph, weights: ArrayLike<number>, nodes: readonly number[]): number[][] {
+  const column = new Map(nodes.map((n, i) => [n, i]));
+  return nodes.map((node) => {
+    const out = nodes.map(() => 0);
+    for (const { to, weight } of row(graph, weights, node)) {
+      const j = column.get(to);
+      if (j !== undefined) out[j]! += weight;
+    }
+    return out;
+  });
+}
+
+/** Latent vector of a node. */
+export const latent = (graph: Graph, node: number): number[] => graph.latents.slice(node * graph.dim, (node + 1) * graph.dim);
+
+/** Latent vectors in the range a mechanism is made for: of mean length √D for dot products, or within the ball of a curvature. */
+export function scaled(graph: Graph, ball?: number): Float64Array {
+  const { dim, latents } = graph, nodes = size(graph);
+  const norms = Array.from({ length: nodes }, (_, i) => Math.hypot(...latent(graph, i)));
+  const reach = ball === undefined ? Math.sqrt(dim) / (norms.reduce((a, b) => a + b, 0) / nodes) : 0.9 / Math.sqrt(-ball) / norms.reduce((a, b) => Math.max(a, b), 0);
+  return Float64Array.from(latents, (x) => (Number.isFinite(reach) ? x * reach : x));
+}
+
+/** The graph without the edges from one node to some others; `kept` says which edges stayed. */
+export function without(graph: Graph, node: number, hidden: readonly string[]): { indptr: number[]; indices: number[]; kept: number[] } {
+  const gone = new Set(hidden);
+  const from = sources(graph);
+  const kept = graph.indices.flatMap((to, e) => (from[e] === node && gone.has(graph.nodes[to]!) ? [] : [e]));
+  const indptr = [0];
+  for (let i = 0, at = 0; i < size(graph); i++) {
+    while (at < kept.length && kept[at]! < graph.indptr[i + 1]!) at++;
+    indptr.push(at);
+  }
+  return { indptr, indices: kept.map((e) => graph.indices[e]!), kept };
+}
+
+/** Whether an undirected graph is like a tree: how many edges it has beyond those that join its parts. */
+export function treeLikeness(graph: Graph): { parts: number; extra: number; edges: number } {
+  const root = graph.nodes.map((_, i) => i);
+  const find = (i: number): number => {
+    while (root[i] !== i) i = root[i] = root[root[i]!]!;
+    return i;
+  };
+  const from = sources(graph);
+  let joins = 0;
+  const seen = new Set<number>();
+  graph.indices.forEach((to, e) => {
+    const a = from[e]!;
+    if (a === to) return;
+    seen.add(Math.min(a, to) * size(graph) + Math.max(a, to));
+    const [x, y] = [find(a), find(to)];
+    if (x !== y) {
+      root[x] = y;
+      joins++;
+    }
+  });
+  return { parts: size(graph) - joins, extra: seen.size - joins, edges: seen.size };
+}

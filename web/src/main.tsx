@@ -1,0 +1,63 @@
+// Where everything begins: the graph and the kernels at once, Python behind.
+
+import type { Schema } from "graphattend";
+import { render } from "preact";
+import { KernelCompute } from "./compute/kernels.js";
+import { fromGallery } from "./gallery.js";
+import { Session } from "./session.js";
+import { DEFAULT_GRAPH } from "./state.js";
+import { App } from "./views/app.js";
+import { message } from "./words.js";
+
+const root = document.getElementById("app")!;
+const kernels = KernelCompute.start();
+if (!/(^#|&)graph=/.test(location.hash)) void fromGallery(DEFAULT_GRAPH).catch(() => undefined);
+
+async function start(): Promise<void> {
+  const response = await fetch("gallery/schemas.json");
+  const session = new Session(await response.json() as Record<string, Schema>, location.hash);
+  let scheduled = false;
+  session.watch(() => {
+    if (scheduled) return;
+    scheduled = true;
+    queueMicrotask(() => {
+      scheduled = false;
+      render(<App session={session} />, root);
+    });
+  });
+  addEventListener("hashchange", () => session.goTo(location.hash));
+  dropsOpen(session);
+  await session.begin(kernels);
+  try {
+    const { Python } = await import("./compute/python.js");
+    await session.started(await Python.start((progress) => { session.progress = progress; session.tell(); }));
+  } catch (error) {
+    session.problem = message(error);
+    session.busy = false;
+    session.tell();
+  }
+  if ("serviceWorker" in navigator && document.documentElement.dataset["offline"] !== undefined) void navigator.serviceWorker.register("sw.js").catch(() => undefined);
+}
+
+/** Files may be dropped anywhere, and graphs pasted. */
+function dropsOpen(session: Session): void {
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer?.files[0];
+    if (file !== undefined) void file.arrayBuffer().then((buffer) => session.open(file.name, new Uint8Array(buffer)));
+  });
+  addEventListener("paste", (event) => {
+    const target = event.target as HTMLElement | null, file = event.clipboardData?.files[0];
+    if (target?.closest("input, textarea, select") != null) return;
+    if (file !== undefined) void file.arrayBuffer().then((buffer) => session.open(file.name, new Uint8Array(buffer)));
+    else if (event.clipboardData?.getData("text/plain")) void session.open("pasted", new TextEncoder().encode(event.clipboardData.getData("text/plain")));
+  });
+}
+
+start().catch((error: unknown) => {
+  const alert = document.createElement("p");
+  alert.setAttribute("role", "alert");
+  alert.textContent = message(error);
+  root.replaceChildren(alert);
+});

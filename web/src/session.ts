@@ -1,0 +1,363 @@
+// State → compute → views. Holds the state, asks whoever can answer, and tells when there is something new to draw.
+
+import type { Progress, Schema } from "graphattend";
+import type { KernelCompute } from "./compute/kernels.js";
+import { layOut } from "./compute/layout.js";
+import { pack, unpack } from "./compute/pack.js";
+import type { Python } from "./compute/python.js";
+import { fromGallery, GALLERY } from "./gallery.js";
+import { nodeOf, size, sources, without, type Graph, type Result } from "./graph.js";
+import { shared } from "./schema.js";
+import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, START, toHash, type Options, type State } from "./state.js";
+import { message, reworded } from "./words.js";
+
+/** All mechanisms are found by themselves up to this many edges; beyond, when asked. */
+const MOST_BY_ITSELF = 20_000;
+const KEPT = "graphattend.graph";
+
+type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
+export interface Work { what: string; done: number; stop: () => void }
+
+export class Session {
+  state: State;
+  graph: Graph | undefined;
+  /** The chosen mechanism with its options, and the one beside it. */
+  chosen: Result | undefined;
+  other: Result | undefined;
+  /** Every mechanism as it is by default. */
+  results = new Map<string, Result>();
+  skipped: Record<string, string> = {};
+  kernels: KernelCompute | undefined;
+  python: Python | undefined;
+  progress: Progress | { phase: "compute"; loaded: number } = { phase: "runtime", loaded: 0, total: undefined };
+  problem = "";
+  notice = "";
+  work: Work | undefined;
+  advice: { key: string; reasons: string[] } | undefined;
+  /** Python works on the state as it is. */
+  busy = true;
+  /** There is nothing to show of the state as it is. */
+  waiting = true;
+  /** Counts what was drawn. */
+  revision = 0;
+  /** Counts changes of options from elsewhere than their controls. */
+  hand = 0;
+  private asked = 0;
+  private draw: () => void = () => undefined;
+  private lists: { of: string; lists: Lists; graph: Graph } | undefined;
+  private endLayout: () => void = () => undefined;
+  private file: { name: string; bytes: Uint8Array } | undefined;
+
+  constructor(readonly schemas: Record<string, Schema>, hash: string) {
+    this.state = this.settled(fromHash(hash));
+  }
+
+  /** Call `draw` whenever there is something new to draw. */
+  watch(draw: () => void): void {
+    this.draw = draw;
+  }
+
+  tell(): void {
+    this.revision++;
+    this.draw();
+  }
+
+  change(by: Partial<State>): void {
+    const to = by.mechanism === undefined ? undefined : this.schemas[by.mechanism];
+    if (to !== undefined && by.options === undefined) {
+      by = { ...by, options: shared(this.schemas[this.state.mechanism], to, this.state.options) };
+      this.hand++;
+    }
+    if (by.node !== undefined && by.node !== this.state.node) by = { to: "", masked: [], ...by };
+    const before = this.state;
+    this.state = { ...before, ...by };
+    this.remember();
+    void this.follow(before);
+  }
+
+  private remember(): void {
+    history.replaceState(null, "", `#${toHash(this.state)}`);
+  }
+
+  /** Take the state of an address. */
+  goTo(hash: string): void {
+    const before = this.state;
+    this.state = this.settled(fromHash(hash));
+    this.hand++;
+    void this.follow(before);
+  }
+
+  /** What an address wants, with what is not there replaced, and a word about it. */
+  private settled(wanted: State): State {
+    const missing: string[] = [];
+    let out = wanted;
+    if (this.schemas[out.mechanism] === undefined) {
+      missing.push(`There is no mechanism “${out.mechanism.slice(0, 60)}”.`);
+      out = { ...out, mechanism: START.mechanism, options: {} };
+    }
+    if (this.schemas[out.other] === undefined) out = { ...out, other: START.other };
+    const known = Object.hasOwn(GALLERY, out.graph) || (out.graph === IN_ADDRESS && out.data !== "") || out.graph === this.graph?.name || out.graph === keptName();
+    if (!known) {
+      missing.push(`${out.graph.slice(0, 80)} has to be opened again: files stay on your computer. This is Les Misérables.`);
+      out = { ...out, graph: DEFAULT_GRAPH, data: "", node: "" };
+    }
+    this.notice = missing.join(" ");
+    return { ...out, options: shared(undefined, this.schemas[out.mechanism]!, out.options) };
+  }
+
+  private async follow(before: State | undefined): Promise<void> {
+    const now = this.state;
+    if (before === undefined || before.graph !== now.graph || (now.graph === IN_ADDRESS && before.data !== now.data)) await this.fetch();
+    else if (before.mechanism !== now.mechanism || before.other !== now.other || before.options !== now.options || before.masked !== now.masked) this.compute();
+    else this.tell();
+  }
+
+  /** Get the graph of the state. */
+  private async fetch(): Promise<void> {
+    const wanted = this.state.graph;
+    this.busy = this.waiting = true;
+    this.tell();
+    try {
+      if (Object.hasOwn(GALLERY, wanted)) this.take(await fromGallery(wanted));
+      else if (wanted === IN_ADDRESS) this.take(await unpack(this.state.data, wanted));
+      else await this.reopen();
+      this.problem = "";
+    } catch (error) {
+      this.problem = reworded(message(error));
+      this.busy = false;
+      if (this.graph !== undefined) this.state = { ...this.state, graph: this.graph.name, data: "" };
+      else if (wanted !== DEFAULT_GRAPH) this.change({ graph: DEFAULT_GRAPH, data: "", node: "" });
+    }
+    this.tell();
+  }
+
+  /** Put a graph in place of the one that is shown. */
+  private take(graph: Graph): void {
+    if (this.graph === graph) return this.compute();
+    this.endLayout();
+    this.work?.stop();
+    this.graph = graph;
+    this.skipped = { ...graph.skipped };
+    this.results = new Map(Object.entries(graph.results).map(([key, weights]) => [key, { key, options: {}, weights, by: "beforehand" }]));
+    this.chosen = this.other = this.advice = undefined;
+    if (graph.positions.length === 0) {
+      this.endLayout = layOut(graph, sources(graph), ({ positions, done }) => {
+        graph.positions = Array.from(positions);
+        this.work = done < 1 ? { what: "Drawing the graph", done, stop: () => { this.endLayout(); this.work = undefined; this.tell(); } } : undefined;
+        this.tell();
+      });
+    }
+    this.compute();
+    void this.complete(graph);
+  }
+
+  /** Latent vectors and parameters that the graph does not bring along, then all other mechanisms. */
+  private async complete(graph: Graph): Promise<void> {
+    const { python } = this;
+    if (python === undefined) return;
+    try {
+      if (graph.latents.length === 0) {
+        Object.assign(graph, await python.latents(graph));
+        for (const key of ["multi_head", "edge_featured"] as const) graph.parameters[key] = await python.parameters(key, graph.dim);
+        if (this.graph === graph) this.compute();
+      }
+      if (this.graph === graph && graph.indices.length <= MOST_BY_ITSELF) await this.computeAll();
+      const advice = await python.recommend(graph);
+      if (this.graph === graph) this.advice = advice;
+      this.tell();
+    } catch (error) {
+      if (this.graph !== graph) return;
+      this.problem = reworded(message(error));
+      this.busy = false;
+      this.tell();
+    }
+  }
+
+  /** Every mechanism that is not known yet, one after the other. */
+  async computeAll(): Promise<void> {
+    const { graph, python } = this;
+    if (graph === undefined || python === undefined || graph.latents.length === 0) return;
+    let stopped = false;
+    const keys = Object.keys(this.schemas).filter((key) => !this.results.has(key) && !(key in this.skipped));
+    for (const [i, key] of keys.entries()) {
+      if (stopped || this.graph !== graph) break;
+      this.work = { what: `Comparing: ${key}`, done: i / keys.length, stop: () => { stopped = true; } };
+      this.tell();
+      try {
+        const weights = await python.attend(graph, graph, key, {});
+        if (this.graph === graph) this.results.set(key, { key, options: {}, weights, by: "python" });
+      } catch (error) {
+        if (this.graph === graph) this.skipped[key] = message(error);
+      }
+    }
+    if (this.graph === graph) {
+      this.work = undefined;
+      this.tell();
+    }
+  }
+
+  /** The edges that count: all, or all but the masked ones. */
+  private attended(): Lists {
+    const graph = this.graph!, { masked } = this.state;
+    if (masked.length === 0) return graph;
+    const node = nodeOf(graph, this.state.node), of = JSON.stringify([node, masked]);
+    if (this.lists?.graph !== graph || this.lists.of !== of) this.lists = { of, graph, lists: without(graph, node, masked) };
+    return this.lists.lists;
+  }
+
+  /** What is known at once: found beforehand, or by the kernels. */
+  now(key: string, options: Options, lists: Lists): Result | undefined {
+    const graph = this.graph!;
+    const usual = lists === graph && Object.keys(options).length === 0 ? this.results.get(key) : undefined;
+    if (usual !== undefined || this.kernels?.can(graph, key, options) !== true) return usual;
+    const { weights, heads } = this.kernels.attend(graph, lists, key, options);
+    return { key, options, weights: spread(graph, lists, weights), by: "kernels", ...(heads ? { heads } : {}) };
+  }
+
+  /** Answer the state: at once where that is possible, exactly when Python has done its part. */
+  compute(): void {
+    const { graph, python } = this;
+    if (graph === undefined) return;
+    const lists = this.attended(), ticket = ++this.asked;
+    const { mechanism, other, options } = this.state;
+    const quick = this.now(mechanism, options, lists);
+    if (quick !== undefined) this.chosen = quick;
+    this.other = this.now(other, {}, lists) ?? (this.other?.key === other ? this.other : undefined);
+    if (quick !== undefined) this.problem = "";
+    this.waiting = quick === undefined;
+    const asks = ([["chosen", quick], ["other", this.other]] as const).filter(([, found]) => found?.by !== "beforehand" && (found === undefined || found.by === "kernels"));
+    const exact = python === undefined || graph.latents.length === 0 ? [] : asks.filter(([slot]) => slot === "chosen" || this.state.view === "compare");
+    this.busy = exact.length > 0 || quick === undefined;
+    this.tell();
+    if (python !== undefined && exact.length > 0) void this.settle(ticket, lists, exact.map(([slot]) => slot));
+  }
+
+  private async settle(ticket: number, lists: Lists, slots: ("chosen" | "other")[]): Promise<void> {
+    const graph = this.graph!, { mechanism, other, options } = this.state;
+    try {
+      for (const slot of slots) {
+        const [key, given] = slot === "chosen" ? [mechanism, options] : [other, {}];
+        const weights = await this.python!.attend(graph, lists, key, given, { latest: true });
+        if (ticket !== this.asked) return;
+        const heads = this[slot]?.key === key ? this[slot].heads : undefined;
+        this[slot] = { key, options: given, weights: spread(graph, lists, weights), by: "python", ...(heads ? { heads } : {}) };
+        if (lists === graph && Object.keys(given).length === 0) this.results.set(key, this[slot]!);
+      }
+      this.problem = "";
+      this.waiting = false;
+    } catch (error) {
+      if (ticket !== this.asked) return;
+      this.problem = reworded(message(error));
+    }
+    this.busy = false;
+    this.tell();
+  }
+
+  /** Open the visitor's file; a bad one leaves everything as it is. */
+  async open(name: string, bytes: Uint8Array, directed?: boolean): Promise<void> {
+    if (this.python === undefined) {
+      this.problem = "Files are read by Python, which is still starting: try again in a moment.";
+      return this.tell();
+    }
+    const stop = new AbortController();
+    this.busy = true;
+    this.work = { what: `Reading ${name.slice(0, 60)}`, done: 0, stop: () => stop.abort() };
+    this.tell();
+    try {
+      const graph = await this.python.read(name, bytes, directed, stop.signal);
+      this.file = { name, bytes };
+      keep(name, bytes);
+      const data = await pack(graph);
+      const own = data === "" ? graph.name : IN_ADDRESS;
+      graph.name = own;
+      this.notice = "";
+      this.work = undefined;
+      this.state = { ...this.state, graph: own, data, node: "", to: "", masked: [], moved: {} };
+      this.remember();
+      this.take(graph);
+    } catch (error) {
+      this.problem = stop.signal.aborted ? "" : message(error);
+      this.busy = false;
+      this.work = undefined;
+      this.tell();
+    }
+  }
+
+  /** Own latent vectors for the graph that is shown. */
+  embed(vectors: Pick<Graph, "dim" | "latents">): void {
+    const { graph } = this;
+    if (graph === undefined || vectors.latents.length !== size(graph) * vectors.dim) {
+      this.problem = `The file has ${vectors.latents.length / vectors.dim} rows; the graph has ${graph?.nodes.length ?? 0} nodes.`;
+      return this.tell();
+    }
+    const own: Graph = { ...graph, ...vectors, ownLatents: true, results: {}, parameters: {} };
+    this.take(own);
+    void this.python?.parameters("multi_head", own.dim).then((p) => { own.parameters["multi_head"] = p; });
+  }
+
+  /** The file of this visit again, the other way directed. */
+  redirect(directed: boolean): void {
+    if (this.file !== undefined) void this.open(this.file.name, this.file.bytes, directed);
+  }
+  get canRedirect(): boolean {
+    return this.file !== undefined && this.graph?.name === this.state.graph && !Object.hasOwn(GALLERY, this.state.graph);
+  }
+
+  /** The file of an earlier page of this tab. */
+  private async reopen(): Promise<void> {
+    const found = kept();
+    if (found === undefined) throw new Error(`${this.state.graph.slice(0, 80)} has to be opened again: files stay on your computer.`);
+    if (this.python === undefined) return; // `started` comes back to it
+    await this.open(found.name, found.bytes);
+  }
+
+  /** First answers: graph and kernels. */
+  async begin(kernels: Promise<KernelCompute>): Promise<void> {
+    kernels.then((k) => {
+      this.kernels = k;
+      this.compute();
+    }, () => undefined);
+    await this.follow(undefined);
+  }
+
+  /** Python is there. */
+  async started(python: Python): Promise<void> {
+    this.python = python;
+    this.progress = { phase: "compute", loaded: 0 };
+    this.tell();
+    if (this.graph === undefined || this.graph.name !== this.state.graph) await this.fetch();
+    else {
+      this.compute();
+      await this.complete(this.graph);
+    }
+    this.progress = { phase: "ready", loaded: 0, total: undefined };
+    this.tell();
+  }
+}
+
+/** Weights of some edges as weights of all. */
+function spread(graph: Graph, { kept: at }: Lists, weights: ArrayLike<number>): ArrayLike<number> {
+  if (at === undefined) return weights;
+  const out = new Float64Array(graph.indices.length);
+  at.forEach((e, i) => { out[e] = weights[i]!; });
+  return out;
+}
+
+/** For a reload; a file too large for the browser's storage has to be opened again. */
+function keep(name: string, bytes: Uint8Array): void {
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify({ name, content: btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")) }));
+  } catch {
+    sessionStorage.removeItem(KEPT);
+  }
+}
+
+function kept(): { name: string; bytes: Uint8Array } | undefined {
+  try {
+    const found = JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as { name: string; content: string } | null;
+    return found === null ? undefined : { name: found.name, bytes: Uint8Array.from(atob(found.content), (c) => c.charCodeAt(0)) };
+  } catch {
+    return undefined;
+  }
+}
+const keptName = (): string | undefined => kept()?.name;

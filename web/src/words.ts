@@ -1,0 +1,34 @@
+// How things are called and numbers written.
+
+export const title = (key: string): string => key.replaceAll("_", " ");
+export const percent = (weight: number): string => `${(100 * weight).toFixed(1)} %`;
+/** Three significant digits, without an exponent where one can do without. */
+export function digits(x: number, count = 3): string {
+  if (x === 0) return "0";
+  const size = Math.abs(x);
+  if (!Number.isFinite(x) || size >= 1e6 || size < 1e-4) return x.toExponential(2).replace("-", "−");
+  return String(Number(x.toPrecision(count))).replace("-", "−");
+}
+export const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What Python misses in a graph, in a reader's words. */
+const MISSING: Record<string, string> = {
+  layers: "this graph has no layers", edge_features: "the edges of this graph have no features", distances: "the edges of this graph have no lengths", edge_weights: "the edges of this graph have no weights",
+};
+export function reworded(said: string): string {
+  const field = /graph\.(\w+): expected because \w+ needs it, got None/.exec(said)?.[1];
+  return field === undefined ? said : `${MISSING[field] ?? `this graph has no ${title(field)}`}.`;
+}
+
+/** Mechanisms that give the same weights over a graph by what they are, and why. */
+const SAME: Record<string, string> = {
+  flash: "Flash attention is scaled dot-product attention computed in tiles: another order of the same sums.",
+  local_global: "Over a graph the neighbours are what is local: with no global nodes this is scaled dot-product attention.",
+};
+export function sameByDefinition(a: string, b: string): string | undefined {
+  if (a === b) return "It is the same mechanism twice.";
+  const base = "scaled_dot_product";
+  const both = [a, b].filter((key) => key in SAME);
+  const [x, y] = [a in SAME ? base : a, b in SAME ? base : b];
+  return x === y ? both.map((key) => SAME[key]).join(" ") : undefined;
+}
