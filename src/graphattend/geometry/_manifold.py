@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from .._validate import (
+    ArrayLike,
     as_float,
     as_floats,
     as_int,
@@ -40,46 +41,46 @@ class Manifold(Protocol):
         True
     """
 
-    def dist(self, x: Any, y: Any) -> Any:
+    def dist(self, x: ArrayLike, y: ArrayLike) -> Any:
         """Geodesic distance, (..., D) and (..., D) -> (...)."""
 
-    def expmap(self, x: Any, v: Any) -> Any:
+    def expmap(self, x: ArrayLike, v: ArrayLike) -> Any:
         """Where the geodesic from x with velocity v is at time one."""
 
-    def logmap(self, x: Any, y: Any) -> Any:
+    def logmap(self, x: ArrayLike, y: ArrayLike) -> Any:
         """The velocity at x of the geodesic that reaches y at time one."""
 
-    def pairwise(self, x: Any, y: Any) -> Any:
+    def pairwise(self, x: ArrayLike, y: ArrayLike) -> Any:
         """`dist` of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
 
-    def expmap0(self, v: Any) -> Any:
+    def expmap0(self, v: ArrayLike) -> Any:
         """`expmap` at the origin."""
 
-    def logmap0(self, y: Any) -> Any:
+    def logmap0(self, y: ArrayLike) -> Any:
         """`logmap` at the origin."""
 
-    def project(self, x: Any) -> Any:
+    def project(self, x: ArrayLike) -> Any:
         """The point nearest to x (in some sense) on the manifold."""
 
-    def project_tangent(self, x: Any, v: Any) -> Any:
+    def project_tangent(self, x: ArrayLike, v: ArrayLike) -> Any:
         """The part of v that is tangent at x."""
 
-    def transport(self, x: Any, y: Any, v: Any) -> Any:
+    def transport(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> Any:
         """Parallel transport of v from x to y along the geodesic."""
 
-    def midpoint(self, points: Any, weights: Any) -> Any:
+    def midpoint(self, points: ArrayLike, weights: ArrayLike) -> Any:
         """Weighted midpoint in closed form, (..., N, D) and (..., N) -> (..., D)."""
 
-    def frechet_mean(self, points: Any, weights: Any) -> Any:
+    def frechet_mean(self, points: ArrayLike, weights: ArrayLike) -> Any:
         """Weighted mean: the point with the least sum of squared distances, (..., N, D) and (..., N) -> (..., D)."""
 
-    def inner(self, x: Any, u: Any, v: Any) -> Any:
+    def inner(self, x: ArrayLike, u: ArrayLike, v: ArrayLike) -> Any:
         """Riemannian inner product of tangent vectors at x."""
 
-    def norm(self, x: Any, v: Any) -> Any:
+    def norm(self, x: ArrayLike, v: ArrayLike) -> Any:
         """Riemannian length of v at x."""
 
-    def egrad2rgrad(self, x: Any, g: Any) -> Any:
+    def egrad2rgrad(self, x: ArrayLike, g: Any) -> Any:
         """Riemannian gradient from the Euclidean one."""
 
     def random(self, rng: Any, shape: Any) -> Any:
@@ -113,73 +114,75 @@ class ManifoldBase:
         """The base point of `expmap0` and `logmap0`: (D,)."""
         return np.zeros(as_int(dim, "dim", minimum=1))
 
-    def dist(self, x: Any, y: Any) -> Any:
+    def dist(self, x: ArrayLike, y: ArrayLike) -> Any:
         """Geodesic distance, (..., D) and (..., D) -> (...); by default the length of `logmap`."""
         return self.norm(x, self.logmap(x, y))
 
     @with_vjp
-    def pairwise(self, x: Any, y: Any) -> WithPullback[Array]:
+    def pairwise(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
         """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
         x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
         out, pull = ask(self.dist, x[..., :, None, :], y[..., None, :, :])
 
-        def pullback(g: Any) -> tuple[Array, ...]:
+        def pullback(g: np.ndarray) -> tuple[Array, ...]:
             gx, gy = pull(g)
             return gx.reshape(x.shape), gy.reshape(y.shape)
 
         return out, pullback
 
-    def expmap(self, x: Any, v: Any) -> Any:
+    def expmap(self, x: ArrayLike, v: ArrayLike) -> Any:
         """Exponential map, (..., D); to be written."""
         raise UnsupportedError(f"expmap: {type(self).__name__} has none", argument="expmap")
 
-    def logmap(self, x: Any, y: Any) -> Any:
+    def logmap(self, x: ArrayLike, y: ArrayLike) -> Any:
         """Logarithm, (..., D); to be written."""
         raise UnsupportedError(f"logmap: {type(self).__name__} has none", argument="logmap")
 
-    def expmap0(self, v: Any) -> Any:
+    def expmap0(self, v: ArrayLike) -> Any:
         """`expmap` at the origin."""
         v = as_float(v, "v")
         check_ndim(v, "v", 1)
         return self.expmap(self.origin(v.shape[-1]).astype(v.dtype), v)
 
-    def logmap0(self, y: Any) -> Any:
+    def logmap0(self, y: ArrayLike) -> Any:
         """`logmap` at the origin."""
         y = as_float(y, "y")
         check_ndim(y, "y", 1)
         return self.logmap(self.origin(y.shape[-1]).astype(y.dtype), y)
 
-    def project(self, x: Any) -> Any:
+    def project(self, x: ArrayLike) -> Any:
         """The point as it is."""
         return as_float(x, "x")
 
-    def project_tangent(self, x: Any, v: Any) -> Any:
+    def project_tangent(self, x: ArrayLike, v: ArrayLike) -> Any:
         """The vector as it is."""
         return as_float(v, "v")
 
-    def transport(self, x: Any, y: Any, v: Any) -> Any:
+    def transport(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> Any:
         """Parallel transport; to be written where it is needed (Riemannian momentum)."""
         raise UnsupportedError(f"transport: {type(self).__name__} has none", argument="transport")
 
-    def inner(self, x: Any, u: Any, v: Any) -> Any:
+    def inner(self, x: ArrayLike, u: ArrayLike, v: ArrayLike) -> Any:
         """Riemannian inner product, (..., D) -> (...); Euclidean by default."""
         return dot(*np.broadcast_arrays(*as_floats(("u", "v"), u, v)))
 
-    def norm(self, x: Any, v: Any) -> Any:
+    def norm(self, x: ArrayLike, v: ArrayLike) -> Any:
         """Riemannian length, (..., D) -> (...)."""
         return np.sqrt(np.maximum(self.inner(x, v, v), 0.0))
 
-    def egrad2rgrad(self, x: Any, g: Any) -> Any:
+    def egrad2rgrad(self, x: ArrayLike, g: Any) -> Any:
         """Riemannian gradient from the Euclidean one; by default its tangent part."""
         return self.project_tangent(x, g)
 
-    def midpoint(self, points: Any, weights: Any) -> Any:
+    def midpoint(self, points: ArrayLike, weights: ArrayLike) -> Any:
         """Weighted midpoint, (..., N, D) and (..., N) -> (..., D); by default the Fréchet mean."""
         return self.frechet_mean(points, weights)
 
-    def frechet_mean(self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 1000) -> Any:
+    def frechet_mean(
+        self, points: ArrayLike, weights: ArrayLike, *, tolerance: float = 1e-10, max_iterations: int = 1000
+    ) -> Any:
         """Weighted Fréchet mean by gradient steps, (..., N, D) and (..., N) -> (..., D); see `Manifold`.
 
         Raises:
@@ -261,7 +264,7 @@ def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
     return arrays
 
 
-def check_weighted(points: Any, weights: Any) -> tuple[Array, Array]:
+def check_weighted(points: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Points (..., N, D) and weights (..., N) >= 0 whose leading axes broadcast."""
     points = as_float(points, "points")
     weights = as_float(weights, "weights", beside=points.dtype)

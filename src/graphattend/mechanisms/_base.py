@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
-from .._validate import as_floats
+from .._validate import ArrayLike, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ._attend import attend, defaulted
@@ -75,10 +75,10 @@ class Attention(Mechanism):
 
     def _check(
         self,
-        query: Any,
+        query: ArrayLike,
         keys: Any,
         values: Any,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         metadata: Any = None,
         *,
         weights_only: bool = False,
@@ -98,11 +98,11 @@ class Attention(Mechanism):
 
     def forward(
         self,
-        query: Any,
+        query: ArrayLike,
         keys: Any,
         values: Any = None,
         *,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         metadata: Any = None,
         need_weights: bool = False,
         training: bool = False,
@@ -181,7 +181,9 @@ class Attention(Mechanism):
         """
         return prepare(self, keys, values)
 
-    def attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None, metadata: Any = None) -> np.ndarray:
+    def attention_weights(
+        self, query: ArrayLike, keys: Any, *, attn_mask: ArrayLike | None = None, metadata: Any = None
+    ) -> np.ndarray:
         """The weights alone.
 
         Args:
@@ -205,11 +207,11 @@ class Attention(Mechanism):
 
     def vjp(
         self,
-        query: Any,
+        query: ArrayLike,
         keys: Any,
         values: Any,
         *,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         metadata: Any = None,
         training: bool = False,
         rng: np.random.Generator | None = None,
@@ -233,7 +235,7 @@ class Attention(Mechanism):
         return out, pullback
 
     def _vjp(
-        self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, call: Call
+        self, query: ArrayLike, keys: Any, values: Any, mask: ArrayLike | None, metadata: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, mask, metadata)
@@ -248,7 +250,7 @@ class Attention(Mechanism):
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
 
-        def gradients(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def gradients(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, inner)
             gw = None
             if grad_weights is not None:
@@ -266,7 +268,7 @@ class Attention(Mechanism):
             }
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
 
         return out, weights, pullback
@@ -274,7 +276,7 @@ class Attention(Mechanism):
     def attend(
         self,
         graph: Any,
-        queries: Any,
+        queries: ArrayLike,
         keys: Any = None,
         values: Any = None,
         *,
@@ -307,12 +309,14 @@ class Attention(Mechanism):
         return (out, weights) if need_weights else out
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
 
-    def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, call: Call) -> tuple[Any, Any, Any]:
+    def _attend_steady(
+        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
+    ) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
@@ -330,7 +334,7 @@ class Attention(Mechanism):
             argument="queries, keys",
         )
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
             if shown is given:
                 return g
@@ -341,7 +345,7 @@ class Attention(Mechanism):
     def attend_vjp(
         self,
         graph: Any,
-        queries: Any,
+        queries: ArrayLike,
         keys: Any = None,
         values: Any = None,
         *,
@@ -368,7 +372,7 @@ class Attention(Mechanism):
         with simd.num_threads(threads):
             out, _, pull = self._attend_steady(graph, queries, keys, values, call)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             with simd.num_threads(threads):
                 return pull(grad_output, grad_weights)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_shape
+from .._validate import ArrayLike, as_float, check_shape
 from ..simd.numpy_ops import segment_sum
 from ._attend import check_nodes, graph_metadata
 from ._boundary import Call
@@ -26,7 +26,7 @@ Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
 def attend(
     attn: EdgeFeaturedAttention,
     graph: Any,
-    queries: Any,
+    queries: ArrayLike,
     keys: Any,
     values: Any,
     call: Call,
@@ -56,7 +56,7 @@ def attend(
     mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out.shape)
         g_mixed, gp = pull_f(g)

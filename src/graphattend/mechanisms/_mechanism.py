@@ -157,7 +157,7 @@ class Mechanism(Configured):
         s, pull_s = self._scores(q, k, meta, p)
         out, w, pull_w = from_scores(s, v, mask, drop, aggregate=lambda w, v: self._aggregate(w, v, p))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gs, gv, gp_a = pull_w(g, g_weights)
             gq, gk, gp_s, gm = pull_s(gs)
             return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
@@ -209,7 +209,7 @@ class Mechanism(Configured):
             return None, weights, None
         out, pull_f = self._finish(mixed, p)
 
-        def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients:
             g_mixed, gp_f = pull_f(g)
             c = pull_c(g_mixed, g_weights)
             inner = (unbroadcast(g, a.shape) for g, a in ((c.q, q), (c.k, k), (c.v, v)))

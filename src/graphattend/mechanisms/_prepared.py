@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._frozen import Frozen
-from .._validate import as_float, check_finite
+from .._validate import ArrayLike, as_float, check_finite
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
 from ._boundary import Call, Inputs, check_inputs
@@ -88,7 +88,13 @@ def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
 
 
 def check_prepared(
-    attn: Attention, query: Any, prepared: Prepared, values: Any, attn_mask: Any, metadata: Any, call: Call
+    attn: Attention,
+    query: ArrayLike,
+    prepared: Prepared,
+    values: Any,
+    attn_mask: ArrayLike | None,
+    metadata: Any,
+    call: Call,
 ) -> Inputs:
     """The inputs of a pass over prepared keys and values: the query is checked, and what fits what."""
     prepared.check_owner(attn)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_choice, as_number, check_length
+from .._validate import ArrayLike, as_choice, as_number, check_length
 from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
@@ -161,14 +161,14 @@ class EdgeFeaturedAttention(Attention):
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, queries, keys, values, call)
         looped = self._attended_graph(graph)
         out, weights, pull = self._attend_edges(looped, queries, keys, values, call)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = pull(grad_output, grad_weights)
             if "edge_features" not in g.metadata:
                 return g

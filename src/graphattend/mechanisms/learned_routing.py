@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._validate import ArrayLike
 from ..functional.softmax import softmax_pullback
 from ._base import Attention
 from ._mixture import Gates, Routed, as_members
@@ -88,7 +89,7 @@ class LearnedRoutingAttention(Routed):
             shares = (np.arange(logits.shape[-1]) == logits.argmax(axis=-1)[..., None]).astype(logits.dtype)
         return Gates(shares, lambda g: softmax_pullback(soft, g) * factor)
 
-    def get_routing(self, query: Any) -> Any:
+    def get_routing(self, query: ArrayLike) -> Any:
         """The share of every mechanism for a query.
 
         Args:

@@ -214,7 +214,7 @@ class LinearAttention(Attention):
             seen = k + (hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2))
         out, pull = attend_exponents(q, seen, v, self.is_causal)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             if g_weights is not None:
                 return self._quadratic(q, k, v, mask, None, dtype)[2](g, g_weights)
             return CoreGradients(*pull(g), {}, {})
@@ -222,7 +222,13 @@ class LinearAttention(Attention):
         return out, None, pullback
 
     def _quadratic(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any, dtype: np.dtype[Any]
+        self,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: Any,
+        mask: np.ndarray | None,
+        drop: np.ndarray | None,
+        dtype: np.dtype[Any],
     ) -> CoreResult:
         """The same with the M×N matrix of weights."""
         if self.is_causal:
@@ -234,7 +240,7 @@ class LinearAttention(Attention):
             return None, wd.astype(dtype), lambda *_: None  # type: ignore[return-value]
         wide = v.astype(w.dtype)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             g = g.astype(w.dtype)
             gw = simd.matmul_nt(g, wide)
             if g_weights is not None:

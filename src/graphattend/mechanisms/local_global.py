@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import all_finite, as_index, as_int
+from .._validate import ArrayLike, all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
@@ -204,7 +204,7 @@ class LocalGlobalAttention(DotProduct):
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
         dense = dataclasses.replace(self, window=None, global_nodes=())
@@ -246,7 +246,7 @@ class LocalGlobalAttention(DotProduct):
                     weights[..., at_nodes, at[chunk.valid]] = w[..., chunk.valid]
             parts.append((chunk, at, pull))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gq = np.zeros((*batch, *q.shape[-2:]), q.dtype)
             gk = np.zeros((*batch, *k.shape[-2:]), q.dtype)
             gv = np.zeros((*batch, *v.shape[-2:]), q.dtype)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int
+from .._validate import ArrayLike, as_int
 from ..errors import InvalidConfigError
 from ..functional.gating import load_balance_loss, scatter, top_k
 from ..functional.softmax import softmax_pullback
@@ -109,7 +109,7 @@ class MoEAttention(Routed):
 
         return Gates(scatter(weights, chosen, logits.shape), pull)
 
-    def get_routing(self, query: Any) -> Any:
+    def get_routing(self, query: ArrayLike) -> Any:
         """Which experts answer a query, and with what weight.
 
         Args:
@@ -130,7 +130,7 @@ class MoEAttention(Routed):
         rows = [[(int(i), float(w)) for i, w in zip(c, s, strict=True)] for c, s in flat]
         return rows[0] if logits.ndim == 1 else rows
 
-    def load(self, query: Any) -> np.ndarray:
+    def load(self, query: ArrayLike) -> np.ndarray:
         """The share of queries that each expert answers, (X,).
 
         Args:
@@ -144,7 +144,7 @@ class MoEAttention(Routed):
         shares = np.atleast_2d(self.shares(query))
         return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
 
-    def load_balance_loss(self, query: Any) -> float:
+    def load_balance_loss(self, query: ArrayLike) -> float:
         """How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`.
 
         Args:

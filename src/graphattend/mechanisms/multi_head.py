@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import steady
-from .._validate import as_int
+from .._validate import ArrayLike, as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project
 from ._base import Attention
@@ -124,7 +124,7 @@ class MultiHeadAttention(Attention):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return finish(out, p)
 
-    def head_attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None) -> np.ndarray:
+    def head_attention_weights(self, query: ArrayLike, keys: Any, *, attn_mask: ArrayLike | None = None) -> np.ndarray:
         """The weights of every head, (H, N) for a single query, else (..., H, M, N).
 
         Args:
@@ -143,7 +143,9 @@ class MultiHeadAttention(Attention):
         """
         return self.attention_weights(query, keys, attn_mask=attn_mask)
 
-    def head_output(self, head: int, query: Any, keys: Any, values: Any, *, attn_mask: Any = None) -> np.ndarray:
+    def head_output(
+        self, head: int, query: ArrayLike, keys: Any, values: Any, *, attn_mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """The output of a single head before `w_o`, (E,) or (..., M, E).
 
         Args:

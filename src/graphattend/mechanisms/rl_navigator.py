@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import simd
 from .._validate import (
+    ArrayLike,
     as_float,
     as_index,
     as_int,
@@ -137,7 +138,7 @@ class RLNavigator(Attention):
 
     # -- navigation --------------------------------------------------------------------------------------------
 
-    def fitted(self, vectors: Any) -> RLNavigator:
+    def fitted(self, vectors: ArrayLike) -> RLNavigator:
         """The navigator that knows the vectors' principal axes, the best start for `train`.
 
         Args:
@@ -168,7 +169,7 @@ class RLNavigator(Attention):
             }
         )
 
-    def encode(self, vectors: Any) -> np.ndarray:
+    def encode(self, vectors: ArrayLike) -> np.ndarray:
         """The vectors' r coordinates, computed once for many searches.
 
         Args:
@@ -188,8 +189,8 @@ class RLNavigator(Attention):
     def search(
         self,
         graph: Any,
-        vectors: Any,
-        query: Any,
+        vectors: ArrayLike,
+        query: ArrayLike,
         *,
         entry: int = 0,
         k: int = 10,
@@ -247,7 +248,7 @@ class RLNavigator(Attention):
         return self._walk(graph, x, q, start, count, limit, self.encode(x) if codes is None else codes)
 
     def calibrate(
-        self, graph: Any, vectors: Any, queries: Any, *, k: int = 10, entry: int = 0, budget: float = 1000
+        self, graph: Any, vectors: ArrayLike, queries: ArrayLike, *, k: int = 10, entry: int = 0, budget: float = 1000
     ) -> RLNavigator:
         """Measure what recall@k each budget reaches, for `search` with `recall`.
 
@@ -302,7 +303,7 @@ class RLNavigator(Attention):
         return by_estimate(graph, x, q, entry, k, budget, codes, code)
 
     def greedy_search(
-        self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200
+        self, graph: Any, vectors: ArrayLike, query: ArrayLike, *, entry: int = 0, k: int = 10, budget: float = 200
     ) -> Navigation:
         """The baseline: best-first search by exact distances; arguments and result as for `search`.
 
@@ -318,8 +319,8 @@ class RLNavigator(Attention):
     def train(
         self,
         graph: Any,
-        vectors: Any,
-        queries: Any,
+        vectors: ArrayLike,
+        queries: ArrayLike,
         *,
         steps: int = 8,
         rollouts: int = 4,
@@ -383,7 +384,7 @@ class RLNavigator(Attention):
         assert isinstance(other, RLNavigator)
         return other
 
-    def _vectors(self, vectors: Any, name: str = "vectors") -> np.ndarray:
+    def _vectors(self, vectors: ArrayLike, name: str = "vectors") -> np.ndarray:
         x = as_float(vectors, name)
         check_ndim(x, name, 2, 2)
         check_nonempty(x, name)
@@ -391,7 +392,7 @@ class RLNavigator(Attention):
         check_finite(x, name)
         return x
 
-    def _on_graph(self, graph: Any, vectors: Any) -> np.ndarray:
+    def _on_graph(self, graph: Any, vectors: ArrayLike) -> np.ndarray:
         if not isinstance(graph, NeighborGraph):
             raise InvalidConfigError(
                 f"graph: expected a NeighborGraph, got {type(graph).__name__}",
@@ -404,7 +405,7 @@ class RLNavigator(Attention):
         return x
 
     def _task(
-        self, graph: Any, vectors: Any, query: Any, entry: Any, k: Any, budget: Any
+        self, graph: Any, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
         q = as_float(query, "query", beside=x.dtype)

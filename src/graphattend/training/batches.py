@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import as_array, as_index, as_int, check_length, check_nonempty
+from .._validate import ArrayLike, as_array, as_index, as_int, check_length, check_nonempty
 from ..errors import InvalidConfigError
 
 
@@ -82,7 +82,7 @@ class Pairs(metaclass=TypedArguments):
         [[2, 2]]
     """
 
-    def __init__(self, pairs: Any, num_nodes: int, *, num_negatives: int = 0) -> None:
+    def __init__(self, pairs: ArrayLike, num_nodes: int, *, num_negatives: int = 0) -> None:
         self.num_nodes = as_int(num_nodes, "num_nodes", minimum=1)
         self.num_negatives = as_int(num_negatives, "num_negatives", minimum=0)
         self.pairs = as_index(pairs, "pairs", self.num_nodes, ndim=2)
