@@ -99,7 +99,7 @@ def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, A
 
 def attend(
     attn: Mechanism,
-    graph: Any,
+    graph: NeighborGraph,
     queries: ArrayLike,
     keys: Any,
     values: Any,
@@ -275,7 +275,7 @@ def check_graph(graph: Any) -> None:
 
 
 def check_nodes(
-    attn: Mechanism, graph: Any, queries: ArrayLike, keys: Any, values: Any
+    attn: Mechanism, graph: Any, queries: ArrayLike, keys: ArrayLike, values: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
     check_graph(graph)

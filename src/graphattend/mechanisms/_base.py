@@ -14,6 +14,7 @@ from .._float64_fallback import steady, steady_gradients
 from .._validate import ArrayLike, as_floats
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
+from ..graph import NeighborGraph
 from ._attend import attend, defaulted
 from ._boundary import PLAIN, Call, Expected, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
@@ -275,7 +276,7 @@ class Attention(Mechanism):
 
     def attend(
         self,
-        graph: Any,
+        graph: NeighborGraph,
         queries: ArrayLike,
         keys: Any = None,
         values: Any = None,
@@ -309,13 +310,13 @@ class Attention(Mechanism):
         return (out, weights) if need_weights else out
 
     def _attend(
-        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
 
     def _attend_steady(
-        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
@@ -344,7 +345,7 @@ class Attention(Mechanism):
 
     def attend_vjp(
         self,
-        graph: Any,
+        graph: NeighborGraph,
         queries: ArrayLike,
         keys: Any = None,
         values: Any = None,

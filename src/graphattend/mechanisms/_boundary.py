@@ -147,8 +147,8 @@ class Context(NamedTuple):
 def check_inputs(
     expected: Expected,
     query: ArrayLike,
-    keys: Any,
-    values: Any,
+    keys: ArrayLike,
+    values: ArrayLike | None,
     attn_mask: ArrayLike | None = None,
     metadata: Any = None,
     *,

@@ -15,6 +15,7 @@ from ._boundary import Call
 from ._gradients import Gradients, Grads, Params, add_grads
 
 if TYPE_CHECKING:
+    from ..graph import NeighborGraph
     from .edge_featured import EdgeFeaturedAttention
 
 #: Edges × width up to which one value per edge is held; beyond, neighbourhoods are taken in chunks.
@@ -25,7 +26,7 @@ Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
 
 def attend(
     attn: EdgeFeaturedAttention,
-    graph: Any,
+    graph: NeighborGraph,
     queries: ArrayLike,
     keys: Any,
     values: Any,
@@ -101,7 +102,7 @@ def _edge_factor(p: Params) -> np.ndarray:
 
 
 def _fused(
-    attn: EdgeFeaturedAttention, graph: Any, x: np.ndarray, per_edge: Params, p: Params, need_weights: bool
+    attn: EdgeFeaturedAttention, graph: NeighborGraph, x: np.ndarray, per_edge: Params, p: Params, need_weights: bool
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
     """The whole layer in one kernel call, where there is such a kernel."""
     if not simd.has_kernels(x.dtype) or not graph.num_edges:

@@ -128,7 +128,9 @@ def _sum(a: CoreGradients, b: CoreGradients) -> CoreGradients:
     )
 
 
-def visible_nodes(attn: Mechanism, graph: Any, nodes: tuple[np.ndarray | None, ...]) -> tuple[np.ndarray | None, ...]:
+def visible_nodes(
+    attn: Mechanism, graph: NeighborGraph, nodes: tuple[np.ndarray | None, ...]
+) -> tuple[np.ndarray | None, ...]:
     """Queries, keys and values (None where they default) of `attend` with zeros in the place of rubbish no row sees.
 
     A query is seen where the node has neighbours, a key and its value where it is one. Arguments that nobody could

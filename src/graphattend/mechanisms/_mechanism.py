@@ -35,6 +35,7 @@ import numpy as np
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
+from ..graph import NeighborGraph
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params, add_grads
 from ._parameters import Configured
@@ -92,7 +93,7 @@ class Mechanism(Configured):
         return () if self.output_manifold is None else (self.output_manifold,)
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
         """Options without which the mechanism would not read what `graph` has.
 
         Args:
@@ -109,7 +110,7 @@ class Mechanism(Configured):
         """
         return {}
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
         return graph
 
@@ -128,7 +129,7 @@ class Mechanism(Configured):
         """Metadata fields that it would read if an option were set, which is not: field → option."""
         return {}
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
         return graph.metadata(row) if self.needed + self.used else None
 
@@ -138,7 +139,7 @@ class Mechanism(Configured):
     # -- stages that mechanisms override -----------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return (q, k, v), unprojected
 
@@ -152,7 +153,7 @@ class Mechanism(Configured):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return out, lambda g: (g, {})
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         s, pull_s = self._scores(q, k, meta, p)
         out, w, pull_w = from_scores(s, v, mask, drop, aggregate=lambda w, v: self._aggregate(w, v, p))

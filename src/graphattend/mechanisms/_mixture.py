@@ -194,7 +194,7 @@ class Routed(Attention):
             runs.append((rows, o, w, pull))
         return out, weights, runs
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, need_weights = context.mask, context.metadata, context.parameters, context.need_weights
         gates = self._gates(self._logits(q, p))
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
@@ -209,6 +209,7 @@ class Routed(Attention):
         out, weights, runs = self._mix(x, gates, need_weights, run)
 
         def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
+            assert v is not None
             gq, gk, gv = (np.zeros(a.shape, q.dtype) for a in (q, k, v))
             g_share = np.zeros((*batch, m_rows, len(self._members)), q.dtype)
             gp: Grads = {}
@@ -252,7 +253,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend(
-        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         members = [_trusting(m) for m in self._members]
@@ -312,7 +313,7 @@ class Routed(Attention):
 
         return out, weights, pullback
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         for m in self._members:
             if "latent_keys" in m.needed:
                 return m._node_metadata(graph, node, row, keys, values)

@@ -70,12 +70,12 @@ def frozen_copy(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def check_keys(attn: Attention, keys: Any, values: Any) -> Inputs:
+def check_keys(attn: Attention, keys: ArrayLike, values: ArrayLike) -> Inputs:
     """Keys and values checked as for `forward`, before there is a query."""
     return check_inputs(attn._expected._replace(needs=()), np.zeros((1, attn.dim), np.float32), keys, values)
 
 
-def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
+def prepare(attn: Attention, keys: ArrayLike, values: ArrayLike) -> Prepared:
     """The implementation of `Attention.prepare`."""
     x = check_keys(attn, keys, values)
     assert x.v is not None
@@ -91,7 +91,7 @@ def check_prepared(
     attn: Attention,
     query: ArrayLike,
     prepared: Prepared,
-    values: Any,
+    values: ArrayLike | None,
     attn_mask: ArrayLike | None,
     metadata: Any,
     call: Call,

@@ -54,7 +54,9 @@ class DotProduct(Attention):
         return False
 
 
-def dot_product_core(q: np.ndarray, k: np.ndarray, v: Any, context: Context, **options: Any) -> CoreResult:
+def dot_product_core(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context, **options: Any
+) -> CoreResult:
     """`functional.dot_product.dot_product_attention` as a core."""
     mask, drop, need_weights = context.mask, context.drop, context.need_weights
     out, w, pull = dot_product_attention(q, k, v, mask=mask, drop=drop, need_weights=need_weights, **options)

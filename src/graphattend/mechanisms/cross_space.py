@@ -154,7 +154,13 @@ class CrossSpaceAttention(DotProduct):
         return found
 
     def parts(
-        self, query: ArrayLike, keys: Any, values: Any, *, metadata: GraphMetadata, attn_mask: ArrayLike | None = None
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        *,
+        metadata: GraphMetadata,
+        attn_mask: ArrayLike | None = None,
     ) -> CrossSpaceParts:
         """The three attentions before fusion and their weights.
 
@@ -188,12 +194,13 @@ class CrossSpaceAttention(DotProduct):
         return meta["latent_keys"], meta.get("latent_values", meta["latent_keys"])
 
     def _one(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: np.ndarray | None, drop: np.ndarray | None
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, mask: np.ndarray | None, drop: np.ndarray | None
     ) -> tuple[Any, Any, Callable[..., Any]]:
         """One scaled dot-product attention: output, weights, ``pull(g, gw) -> (gq, gk, gv)``."""
         out, w, pull_all = dot_product_attention(q, k, v, scale=self.factor, mask=mask, drop=drop, need_weights=True)
 
-        def pull(g: np.ndarray, gw: Any = None) -> tuple[np.ndarray, ...]:
+        def pull(g: np.ndarray, gw: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+            assert v is not None
             return tuple(unbroadcast(a, x.shape) for a, x in zip(pull_all(g, gw), (q, k, v), strict=True))
 
         return out, w, pull
@@ -223,7 +230,7 @@ class CrossSpaceAttention(DotProduct):
 
         return np.einsum("...s,...sd->...d", gate, stack), pull_gated
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         graph, w, pull_g = self._one(q, k, v, mask, drop)
         if v is None:
@@ -246,7 +253,7 @@ class CrossSpaceAttention(DotProduct):
         return out, w, pullback
 
     def _attend(
-        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         near = self._neighbors(k) if k.shape[0] > 1 else graph
@@ -268,7 +275,7 @@ class CrossSpaceAttention(DotProduct):
 
         return out, weights, pullback
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         near = self._neighbors(keys)
         latent = near.indices[near.indptr[node] : near.indptr[node + 1]]
         return GraphMetadata(latent_keys=keys[latent], latent_values=values[latent])

@@ -120,7 +120,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         return super()._run(x, call._replace(differentiate=True))  # the gates act on projected queries: nothing folds
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         (h_q, h_k, h_v), pull_p = super()._project(q, k, v, p)
         gate, pull_g = self._gate(q, p)
@@ -134,7 +134,7 @@ class DynamicHeadAttention(MultiHeadAttention):
 
         return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         gate = q[..., -1:]
         out, w, pull_c = super()._core(q[..., :-1], k, v, context)
 

@@ -99,7 +99,7 @@ class EdgeFeaturedAttention(Attention):
         return cls(dim, edge_dim=3, num_heads=2), inputs
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
         """The width of the graph's edge features."""
         return {} if graph.edge_features is None else {"edge_dim": graph.edge_features.shape[1]}
 
@@ -161,7 +161,7 @@ class EdgeFeaturedAttention(Attention):
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _attend(
-        self, graph: Any, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, queries, keys, values, call)
@@ -176,10 +176,10 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
-    def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+    def _attend_edges(self, graph: NeighborGraph, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
             return super()._attend(graph, *args)
@@ -204,7 +204,7 @@ class EdgeFeaturedAttention(Attention):
     # -- stages ------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return gat.project(q, k, v, p, self.variant)
 

@@ -118,7 +118,7 @@ class MixedCurvatureAttention(Attention):
         mixing = self._params(np.dtype(np.float64))["mixing"]
         return simd.softmax(mixing) * mixing.size
 
-    def contributions(self, query: ArrayLike, keys: Any) -> np.ndarray:
+    def contributions(self, query: ArrayLike, keys: ArrayLike) -> np.ndarray:
         """Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score.
 
         Args:
@@ -143,7 +143,7 @@ class MixedCurvatureAttention(Attention):
         return out[..., 0, :] if x.single else out
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         slices = self._slices()
 

@@ -188,7 +188,7 @@ class RLNavigator(Attention):
 
     def search(
         self,
-        graph: Any,
+        graph: NeighborGraph,
         vectors: ArrayLike,
         query: ArrayLike,
         *,
@@ -248,7 +248,14 @@ class RLNavigator(Attention):
         return self._walk(graph, x, q, start, count, limit, self.encode(x) if codes is None else codes)
 
     def calibrate(
-        self, graph: Any, vectors: ArrayLike, queries: ArrayLike, *, k: int = 10, entry: int = 0, budget: float = 1000
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
+        *,
+        k: int = 10,
+        entry: int = 0,
+        budget: float = 1000,
     ) -> RLNavigator:
         """Measure what recall@k each budget reaches, for `search` with `recall`.
 
@@ -297,13 +304,20 @@ class RLNavigator(Attention):
         return other
 
     def _walk(
-        self, graph: Any, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
+        self, graph: NeighborGraph, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
     ) -> Navigation:
         code = q @ self._params(x.dtype)["w_query"]
         return by_estimate(graph, x, q, entry, k, budget, codes, code)
 
     def greedy_search(
-        self, graph: Any, vectors: ArrayLike, query: ArrayLike, *, entry: int = 0, k: int = 10, budget: float = 200
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
+        *,
+        entry: int = 0,
+        k: int = 10,
+        budget: float = 200,
     ) -> Navigation:
         """The baseline: best-first search by exact distances; arguments and result as for `search`.
 
@@ -318,7 +332,7 @@ class RLNavigator(Attention):
 
     def train(
         self,
-        graph: Any,
+        graph: NeighborGraph,
         vectors: ArrayLike,
         queries: ArrayLike,
         *,
@@ -405,7 +419,7 @@ class RLNavigator(Attention):
         return x
 
     def _task(
-        self, graph: Any, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
+        self, graph: NeighborGraph, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
         q = as_float(query, "query", beside=x.dtype)
