@@ -223,7 +223,7 @@ class Attention(Mechanism):
             query: As for `forward`, like all others.
             keys: Keys.
             values: Values.
-            attn_mask: Mask; held constant.
+            attn_mask: As for `forward`; held constant.
             metadata: Metadata; real-valued fields have gradients.
             training: Whether dropout is on.
             rng: Generator for the dropout.
@@ -358,7 +358,7 @@ class Attention(Mechanism):
 
         Args:
             graph: As for `attend`, like all others.
-            queries: One row per node.
+            queries: (V, D), one row per node.
             keys: Keys.
             values: Values.
             training: Whether dropout is on.

@@ -169,7 +169,7 @@ class CrossSpaceAttention(DotProduct):
             keys: (..., N, D).
             values: (..., N, D).
             metadata: With ``latent_keys`` and, if they differ from those, ``latent_values``.
-            attn_mask: Mask of the graph part.
+            attn_mask: Mask of the graph part, as for `forward`.
 
         Returns:
             Outputs like `forward`'s and weights over keys and latent keys.

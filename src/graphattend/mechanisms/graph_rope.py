@@ -70,7 +70,7 @@ class GraphRoPEAttention(DotProduct):
 
         Args:
             embedding: (..., D).
-            distance: Real numbers, broadcastable to the leading axes.
+            distance: Real numbers, of a shape that broadcasts to the leading axes (...).
 
         Returns:
             Like `embedding`, with the same norms.

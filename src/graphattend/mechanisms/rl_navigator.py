@@ -219,7 +219,7 @@ class RLNavigator(Attention):
             budget: The most work to do, at least 1; 200 where neither it nor `recall` is given.
             recall: The share of the true k nearest to find, in the mean: the budget is the least one that reached it
                 in `calibrate`, with the same k and entry.
-            codes: `encode(vectors)`, if there are more queries to come.
+            codes: `encode(vectors)`, (V, r), to be reused for several queries.
 
         Returns:
             A `Navigation`: nodes, distances and the work they took.

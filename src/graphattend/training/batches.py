@@ -18,7 +18,7 @@ class Data(Protocol):
         """Number of samples."""
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> Any:
-        """The batch of the samples `index`; `rng` for whatever is drawn anew each time."""
+        """The batch of the samples `index` (B,); `rng` draws what is new in every batch."""
 
 
 class Nodes(metaclass=TypedArguments):
@@ -49,7 +49,7 @@ class Nodes(metaclass=TypedArguments):
         return len(self.nodes)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The chosen nodes."""
+        """The nodes at the positions `index` (B,)."""
         return np.asarray(self.nodes[index])
 
 
@@ -113,7 +113,7 @@ class Pairs(metaclass=TypedArguments):
         return np.asarray(self._taken[place] == code)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> PairBatch:
-        """The chosen pairs, with fresh negatives."""
+        """The pairs at the positions `index` (B,), with new negatives."""
         source, target = self.pairs[:, index]
         wide = np.repeat(source, self.num_negatives)
         drawn = rng.integers(self.num_nodes, size=wide.size)
@@ -178,7 +178,7 @@ class Neighborhoods(metaclass=TypedArguments):
         return len(self.nodes)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> NeighborhoodBatch:
-        """The chosen nodes with their neighbours, in the graph's order."""
+        """The nodes at the positions `index` (B,) with their neighbours, in the order of the graph."""
         nodes = self.nodes[index]
         start = self.indptr[nodes]
         degree = self.indptr[nodes + 1] - start
@@ -222,7 +222,7 @@ class Rows(metaclass=TypedArguments):
         return len(self.arrays[0])
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """The chosen rows of each array."""
+        """The rows `index` (B,) of each array."""
         return tuple(a[index] for a in self.arrays)
 
 

@@ -115,7 +115,7 @@ def reconstruction(
     Args:
         prediction: Any shape.
         target: The same shape; differentiable too.
-        index: Rows that count, as indices or as a boolean mask; all by default.
+        index: Rows that count, as indices (R,) or as a boolean mask (V,); all by default.
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
