@@ -22,7 +22,7 @@ from .._validate import (
 from .._vjp import WithPullback, vjp, with_vjp
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from ._mean import frechet_mean, normalized
-from ._numeric import Array, Pull, column, dot
+from ._stable_math import Array, Pull, column, dot
 
 Rule = tuple[Array, Pull]
 

@@ -27,7 +27,7 @@ from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
 from ._mean import MAX_ITERATIONS, TOLERANCE, scale_free
-from ._numeric import Array, dot
+from ._stable_math import Array, dot
 
 
 def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
