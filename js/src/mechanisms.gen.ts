@@ -642,7 +642,7 @@ export interface Euclidean extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -796,7 +796,7 @@ export interface Lorentz extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -894,7 +894,7 @@ export interface Poincare extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -944,7 +944,7 @@ export interface Product extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -1079,7 +1079,7 @@ export interface Sphere extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
