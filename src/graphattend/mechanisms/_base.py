@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,8 @@ class Attention(Mechanism):
             x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        run = self._run if self.check_finite else self._run_apart
+        out, weights, _ = steady(run, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -161,10 +162,9 @@ class Attention(Mechanism):
 
     __call__ = forward
 
-    @property
-    def _pass(self) -> Callable[[Inputs, Call], tuple[Any, Any, Any]]:
+    def _run_apart(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
-        return self._run if self.check_finite else partial(apart, self)
+        return self._run(x, call) if self.check_finite else apart(self, x, call)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -212,7 +212,7 @@ class Attention(Mechanism):
             x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-        _, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        _, weights, _ = steady(self._run_apart, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
@@ -254,7 +254,7 @@ class Attention(Mechanism):
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._pass(x, call)
+            out, weights, pull = self._run_apart(x, call)
             return out, weights, pull, out.dtype
 
         out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
