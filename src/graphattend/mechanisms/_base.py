@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
-from .._validate import ArrayLike, as_floats
+from .._validate import ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
-from ..errors import UnsupportedError
+from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
 from ._attend import attend, defaulted
-from ._boundary import PLAIN, Call, Expected, Inputs, check_inputs, cotangent, no_gradients, restore
+from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
-from ._prepared import Prepared, check_prepared, prepare
+from ._prepared import Prepared, prepare
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ class Attention(Mechanism):
         return cls(dim), {"query": x[0], "keys": x[1:], "values": rng.standard_normal((n, dim))}
 
     @classmethod
-    def builder(cls, dim: int) -> Builder:
+    def builder(cls, dim: int) -> Builder[Self]:
         """The same options in fluent form.
 
         Example:
@@ -68,11 +67,6 @@ class Attention(Mechanism):
         save(self, path)
 
     # -- the public passes -------------------------------------------------------------------------------------
-
-    @cached_property
-    def _expected(self) -> Expected:
-        needs, uses = self.needed, self.used
-        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
 
     def _check(
         self,
@@ -96,6 +90,26 @@ class Attention(Mechanism):
         if finite and (inputs.mask is not None or self.is_causal):
             return without_rubbish(inputs, self.heads, self.is_causal)
         return inputs
+
+    def _check_prepared(
+        self, query: ArrayLike, prepared: Prepared, values: Any, attn_mask: ArrayLike | None, metadata: Any, call: Call
+    ) -> Inputs:
+        """The boundary of passes over prepared keys and values: checks the query and what belongs to it."""
+        prepared.check_owner(self)
+        if values is not None:
+            raise InvalidConfigError.of(
+                "values", "none", type(values).__name__, text="none beside prepared keys, which contain them"
+            )
+        prepared.check_call(attn_mask is not None or call.need_weights or (call.training and self.dropout > 0))
+        q = as_float(query, "query", beside=prepared.keys.dtype)
+        if self.check_finite:
+            check_finite(q, "query")
+        # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
+        x = self._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
+        hides = x.mask is not None or self.is_causal
+        if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+            return without_rubbish(x, self.heads, self.is_causal)
+        return x._replace(prepared=prepared, tame=hides)
 
     def forward(
         self,
@@ -150,7 +164,7 @@ class Attention(Mechanism):
                 return fast
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
-            x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
+            x = self._check_prepared(query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
         run = self._run if self.check_finite else self._run_apart
@@ -209,7 +223,7 @@ class Attention(Mechanism):
                 return fast[1]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
-            x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
+            x = self._check_prepared(query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
         _, weights, _ = steady(self._run_apart, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,7 +38,7 @@ from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
 from ..graph import NeighborGraph
-from ._boundary import Call, Context, Inputs
+from ._boundary import Call, Context, Expected, Inputs
 from ._gradients import CoreGradients, CoreResult, Params, add_grads
 from ._parameters import Configured
 
@@ -134,6 +135,11 @@ class Mechanism(Configured):
     def unread(self) -> dict[str, str]:
         """Metadata fields that it would read if an option were set, which is not: field → option."""
         return {}
+
+    @cached_property
+    def _expected(self) -> Expected:
+        needs, uses = self.needed, self.used
+        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
 
     def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""

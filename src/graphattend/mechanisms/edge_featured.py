@@ -185,7 +185,7 @@ class EdgeFeaturedAttention(Attention):
             return super()._attend(graph, *args)
         if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
             return super()._attend(graph, *args)
-        return _edge_segments.attend(self, graph, *args)
+        return _edge_segments.attend(self, self.negative_slope, graph, *args)
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
         """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""

@@ -166,7 +166,7 @@ def _default_experts(dim: int, seed: int) -> list[Attention]:
     return [create(key, dim, seed=seed) for key in plain] + [create("edge_featured", dim, **edge)]
 
 
-class MoEBuilder(Builder):
+class MoEBuilder(Builder["MoEAttention"]):
     """Options of a mixture in fluent form; each call returns a new builder.
 
     Example:
@@ -177,7 +177,7 @@ class MoEBuilder(Builder):
 
     def add_expert(self, expert: Attention) -> MoEBuilder:
         """Add any mechanism."""
-        return self._with(experts=(*self._options.get("experts", ()), expert))  # type: ignore[return-value]
+        return self._with(experts=(*self._options.get("experts", ()), expert))
 
     def _add(self, key: str, **options: Any) -> MoEBuilder:
         from . import create
@@ -206,4 +206,4 @@ class MoEBuilder(Builder):
 
     def top_k(self, k: int) -> MoEBuilder:
         """Set how many experts answer a query."""
-        return self._with(top_k=as_int(k, "top_k", minimum=1))  # type: ignore[return-value]
+        return self._with(top_k=as_int(k, "top_k", minimum=1))

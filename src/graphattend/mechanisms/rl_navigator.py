@@ -160,7 +160,7 @@ class RLNavigator(Attention):
         axes = axes[:, ::-1][:, : self.width]
         axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(self.width)] < 0, -1, 1)
         spread = float(variances.sum()) or 1.0
-        return self._with(
+        return self.with_parameters(
             {
                 "w_query": axes,
                 "w_key": axes,
@@ -391,12 +391,7 @@ class RLNavigator(Attention):
         )
         trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)
         result = trainer.fit(self, len(targets), on_progress=on_progress, cancel=cancel)
-        return self._with(result.params)
-
-    def _with(self, parameters: dict[str, np.ndarray]) -> RLNavigator:
-        other = self.with_parameters(parameters)
-        assert isinstance(other, RLNavigator)
-        return other
+        return self.with_parameters(result.params)
 
     def _vectors(self, vectors: ArrayLike, name: str = "vectors") -> np.ndarray:
         x = as_float(vectors, name)
