@@ -13,9 +13,6 @@ from typing import Any
 from .._validate import as_bool, as_choice, as_int, as_number
 from ..errors import InvalidConfigError
 
-#: Which checks a kind of option passes; "any" is checked by the mechanism itself.
-KINDS = ("int", "float", "bool", "str", "any")
-
 
 @dataclasses.dataclass(frozen=True)
 class Option:
