@@ -85,6 +85,6 @@ def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide:
         return head_dim
     if must_divide and dim % num_heads:
         raise InvalidConfigError.of(
-            "num_heads", f"a divisor of {dim}", num_heads, text=f"a divisor of dim = {dim} (or head_dim to be given)"
+            "num_heads", f"a divisor of {dim}", num_heads, text=f"a divisor of dim = {dim}, or head_dim"
         )
     return dim // num_heads
