@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._validate import as_float, as_number, broadcast_shapes, check_nonempty
-from .._vjp import differentiable
+from .._vjp import WithPullback, with_vjp
 from . import _ball, _ball_point_sets
 from ._ball import (
     distance,
@@ -180,17 +180,24 @@ class Poincare(CheckedManifold):
         """Conformal factor 2 / (1 + curvature |x|^2), (..., D) -> (...)."""
         return self._plain(lambda p: 2.0 / gap(p, self._c), self._points(x=x), 1)
 
-    def _mobius_add_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def mobius_add(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Möbius addition x (+) y, (..., D) and (..., D) -> (..., D)."""
         return self._through(
             lambda p, q: self._rule(_ball.mobius_add_vjp(p, q, self._c)), self._points(x=x, y=y), 2, is_point=True
         )
 
-    @differentiable(_mobius_add_vjp)
-    def mobius_add(self, x: Any, y: Any) -> Array:
-        """Möbius addition x (+) y, (..., D) and (..., D) -> (..., D)."""
-        return self._mobius_add_vjp(x, y)[0]
+    @with_vjp
+    def mobius_scalar_mul(self, r: Any, x: Any) -> WithPullback[Array]:
+        """Möbius scalar product: r times as far from the origin.
 
-    def _mobius_scalar_mul_vjp(self, r: Any, x: Any) -> Rule:
+        Args:
+            r: A number, or one per point: (...) or (..., 1).
+            x: Points (..., D).
+
+        Returns:
+            Points (..., D).
+        """
         (x,) = self._points(x=x)
         r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r", beside=x.dtype)
         check_nonempty(r, "r")
@@ -209,19 +216,6 @@ class Poincare(CheckedManifold):
             return gr.reshape(r.shape), gx
 
         return out, pullback
-
-    @differentiable(_mobius_scalar_mul_vjp)
-    def mobius_scalar_mul(self, r: Any, x: Any) -> Array:
-        """Möbius scalar product: r times as far from the origin.
-
-        Args:
-            r: A number, or one per point: (...) or (..., 1).
-            x: Points (..., D).
-
-        Returns:
-            Points (..., D).
-        """
-        return self._mobius_scalar_mul_vjp(r, x)[0]
 
     def _resolution(self, m: Array) -> Array:
         return 32.0 * np.finfo(np.float64).eps * 2.0 / (math.sqrt(self._c) * gap(m, self._c))
