@@ -121,17 +121,15 @@ INL v4 log_positive(v4 x) {
     y = madd(n, splat(1.42860682030941723212e-6), y);
     return madd(n, splat(6.93145751953125e-1), y);
 #else
+    /* even and odd powers apart: two short chains of dependent operations instead of a long one */
     v4 z = m * m;
-    v4 p = splat(7.0376836292e-2f);
-    p = madd(p, m, splat(-1.1514610310e-1f));
-    p = madd(p, m, splat(1.1676998740e-1f));
-    p = madd(p, m, splat(-1.2420140846e-1f));
-    p = madd(p, m, splat(1.4249322787e-1f));
-    p = madd(p, m, splat(-1.6668057665e-1f));
-    p = madd(p, m, splat(2.0000714765e-1f));
-    p = madd(p, m, splat(-2.4999993993e-1f));
-    p = madd(p, m, splat(3.3333331174e-1f));
-    v4 y = p * m * z;
+    v4 even = madd(z, splat(7.0376836292e-2f), splat(1.1676998740e-1f));
+    v4 odd = madd(z, splat(-1.1514610310e-1f), splat(-1.2420140846e-1f));
+    even = madd(even, z, splat(1.4249322787e-1f));
+    odd = madd(odd, z, splat(-1.6668057665e-1f));
+    even = madd(even, z, splat(2.0000714765e-1f));
+    odd = madd(odd, z, splat(-2.4999993993e-1f));
+    v4 y = madd(m, odd, madd(even, z, splat(3.3333331174e-1f))) * m * z;
     y = madd(n, splat(-2.12194440e-4f), y);
     y = madd(z, splat(-0.5f), y);
     return madd(n, splat(0.693359375f), m + y);
