@@ -182,6 +182,16 @@ def test_joblib(backend, rng):
         assert bits_equal(attn.attend(graph, x), expected)
 
 
+@pytest.mark.native
+def test_joblib_without_what_the_backend_needs(monkeypatch):
+    pytest.importorskip("joblib")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for backend in ("ray", "dask"):  # not installed; no client
+        with pytest.raises(ga.UnsupportedError, match=backend) as info, ga.parallel(backend):
+            pass
+        assert info.value.argument == "executor"
+
+
 def test_evaluate_gives_the_same_numbers():
     ring = ga.NeighborGraph.from_edge_index([list(range(30)), [*range(1, 30), 0]], 30)
     options = {"mechanisms": ["scaled_dot_product", "multi_head"], "seeds": 2, "epochs": 3}

@@ -31,7 +31,7 @@ def made_graph(rng, width=3):
 def case(key, rng):
     """A mechanism, a graph with all that it reads, and nodes in its space."""
     attn, inputs = mechanism_class(key).example(rng, NODES)
-    if attn.sees_all_nodes:  # an example with global nodes
+    if attn.adds_edges:  # an example with global nodes
         attn = mechanism_class(key)(attn.dim)
     features = getattr(inputs.get("metadata"), "edge_features", None)
     return attn, made_graph(rng, 3 if features is None else features.shape[-1]), np.asarray(inputs["keys"])
@@ -152,14 +152,17 @@ class Stop(Exception):
 
 
 def counting(monkeypatch, fail_at=None):
-    """Which parts are computed; one of them may fail after its output is written, before it is complete."""
+    """Which parts are computed; one of them may fail while its output is written."""
     done = []
     inner = _attend.attend_part
 
     def task(common, number):
         if number == fail_at:
-            with open(os.path.join(common["here"], f".{number}.0.tmp"), "wb") as file:
-                file.write(b"\x93NUMPY half an array")
+            out = np.load(os.path.join(common["here"], "out.npy"), mmap_mode="r+")
+            part = common["layout"].part(number)
+            order = common["layout"].node_array("order")
+            rows = np.arange(part.start, part.stop - 1)
+            out[rows if order is None else order[rows]] = 99  # half of it
             raise Stop
         done.append(number)
         return inner(common, number)
@@ -302,6 +305,16 @@ def test_attend_in_memory_on_a_cluster(cluster, place):
         expected = SDPA.attend(graph, x)
     with ga.parallel(cluster):
         assert np.array_equal(SDPA.attend(graph, x), expected)
+
+
+@pytest.mark.native
+def test_joblib_on_a_cluster(cluster, place):
+    pytest.importorskip("joblib")
+    _, _, folder = place
+    expected = attend(SDPA, folder / "g", folder / "x.npy", folder / "a.npy")
+    with ga.parallel("dask"):
+        found = attend(SDPA, folder / "g", folder / "x.npy", folder / "b.npy")
+    assert np.array_equal(found, expected)
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

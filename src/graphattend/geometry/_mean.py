@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import NumericalInstabilityError
-from ._numeric import Array, balance, column, dot, nonzero, norm
+from ._stable_math import Array, balance, column, dot, nonzero, norm
 
 
 def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:

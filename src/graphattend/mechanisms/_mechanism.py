@@ -88,6 +88,11 @@ class Mechanism(Configured):
         return False
 
     @property
+    def adds_edges(self) -> bool:
+        """Whether `attend` adds edges to the graph, other than from a node to itself."""
+        return False
+
+    @property
     def input_manifolds(self) -> tuple[Any, ...]:
         """The manifolds that the inputs are taken as points of; none for a flat space."""
         return () if self.output_manifold is None else (self.output_manifold,)

@@ -11,7 +11,7 @@ from . import _ball
 from ._ball import distance_slope
 from ._mean import MAX_ITERATIONS, TOLERANCE, NewtonSpace, adjoint, hyperbolic_stretch, normalized, scale_free
 from ._mean import frechet_mean as newton_mean
-from ._numeric import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
+from ._stable_math import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
 
 
 def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
