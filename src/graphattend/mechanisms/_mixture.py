@@ -13,6 +13,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import silence
+from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
