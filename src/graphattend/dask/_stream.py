@@ -75,6 +75,7 @@ def stream(source: ArrayFile | TextFile, folder: str, count: int, say: Callable[
 
 def _counted(source: ArrayFile | TextFile) -> _Counts:
     counts = _Counts(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    held = ("seen", "into") if source.directed else ("seen", "into", "out_of", "loops")
     for edges in source.blocks():
         if not len(edges.sources):
             continue
@@ -83,7 +84,7 @@ def _counted(source: ArrayFile | TextFile) -> _Counts:
             raise LoadError(f"{source.path}: expected numbers of nodes below {MOST_NUMBER}, got {top - 1}")
         if top > len(counts.seen):
             grown = max(top, min(2 * len(counts.seen), MOST_NUMBER))
-            for name in ("seen", "into", "out_of", "loops"):
+            for name in held:
                 a = getattr(counts, name)
                 setattr(counts, name, np.concatenate([a, np.zeros(grown - len(a), a.dtype)]))
         counts.seen[edges.sources] = counts.seen[edges.targets] = True
@@ -95,7 +96,7 @@ def _counted(source: ArrayFile | TextFile) -> _Counts:
             counts.back += _hash_sum(edges.targets, edges.sources, edges.weights)
     last = int(np.flatnonzero(counts.seen)[-1]) + 1 if counts.seen.any() else 0
     counts.forth, counts.back = counts.forth % (1 << 64), counts.back % (1 << 64)
-    for name in ("seen", "into", "out_of", "loops"):
+    for name in held:
         setattr(counts, name, getattr(counts, name)[:last])
     return counts
 
