@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
 
 import gen_architecture
 import pytest
@@ -149,3 +151,54 @@ def test_the_picture_leaves_out_what_other_arrows_say():
         ("b", "c"),
         ("c", "d"),
     }
+
+
+# -- the tests ---------------------------------------------------------------------------------------------------------
+
+TESTS = Path(__file__).parent
+#: Public modules without a test file of their name, as patterns, and the tests that cover them.
+TESTED_BY = {
+    "cli/*": "cli/test_commands.py",
+    "compression/tucker.py": "compression/test_low_rank.py",
+    "drawing.py": "test_report.py",
+    "evaluation/*": "evaluation/test_evaluate.py",
+    "functional/dot_product.py": "functional/test_attention.py",
+    "functional/favor.py": "functional/test_linear.py",
+    "functional/hidden.py": "functional/test_hidden_keys.py",
+    "geometry/euclidean.py": "geometry/test_product.py",
+    "graph/blocks.py": "dask/test_partition.py",
+    "graph/conversions.py": "graph/test_neighbor_graph.py",
+    "graph/faiss_hnsw.py": "graph/test_faiss.py",
+    "graph/formats/*": "graph/test_formats.py",
+    "graph/*": "graph/test_algorithms.py",
+    "simd/kernels/build.py": "simd/test_kernel_build.py",
+    "simd/quantized_ops.py": "simd/test_small_kernels.py",
+    "simd/thresholds.py": "simd/test_backends.py",
+    "simd/*_ops.py": "simd/test_fuzz.py",
+    "storage_*.py": "test_storage.py",
+    "testing.py": "mechanisms/test_conformance.py",
+    "training/clipping.py": "training/test_optimizers.py",
+    "training/objectives.py": "training/test_trainer.py",
+    "training/*": "training/test_losses.py",
+}
+
+
+def mirror(module: str) -> str:
+    """The test file of a module, both below their roots."""
+    path = Path(module)
+    return (path.parent / f"test_{path.stem.strip('_')}.py").as_posix()
+
+
+def test_every_public_module_is_tested_by_a_file_of_its_name_or_a_named_one():
+    for module in TREES:
+        if not Path(module).name.startswith("_") and not (TESTS / mirror(module)).exists():
+            named = [test for pattern, test in TESTED_BY.items() if fnmatch(module, pattern)]
+            assert named, f"{module}: no tests/{mirror(module)}, and TESTED_BY names no other file"
+            assert (TESTS / named[0]).exists(), named[0]
+
+
+def test_a_test_of_more_than_one_module_says_what_it_tests():
+    mirrored = {mirror(module) for module in TREES}
+    for path in TESTS.rglob("test_*.py"):
+        if path.relative_to(TESTS).as_posix() not in mirrored:
+            assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path.name}: expected a docstring"

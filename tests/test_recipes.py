@@ -81,7 +81,7 @@ from typing import Any
 
 import numpy as np
 
-from ._config import MANIFOLDS
+from ._registry import MANIFOLDS
 from ._manifold import ManifoldBase
 
 

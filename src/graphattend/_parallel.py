@@ -57,7 +57,7 @@ def parallel(
     Where kernels compute, the range of a node does not matter, and `attend` gives the bits that it gives outside the
     block. In NumPy's formulations, and where BLAS projects the nodes, sums may be taken in another order: the result
     then differs by rounding from the one outside, but not between executors. Mechanisms that look beyond the neighbours
-    (`sees_all_nodes`) and calls with dropout run as one task, here. Processes pay for mechanisms that compute much per
+    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that compute much per
     edge; for dot products ``threads=`` costs less.
 
     Processes are started anew, not forked: a script needs ``if __name__ == "__main__":`` around the block.
@@ -460,7 +460,7 @@ class Pool:
 
 def _can_be_cut(attn: Any, graph: Any, nodes: dict[str, np.ndarray]) -> bool:
     """Whether nodes can attend in ranges. What is wrong with the arguments is left to the ordinary pass to say."""
-    if attn.sees_all_nodes or not isinstance(graph, NeighborGraph):
+    if attn.sees_all_nodes or attn.adds_edges or not isinstance(graph, NeighborGraph):
         return False
     for name, a in nodes.items():
         any_width = name == "values" and attn.any_value_width

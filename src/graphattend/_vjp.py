@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,9 +12,15 @@ from ._validate import as_float, check_shape
 from .errors import InvalidConfigError, UnsupportedError
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: What a rule returns: the output and a function from the output's cotangent to one gradient per array.
 Pullback = Callable[..., tuple[Any, ...]]
+
+
+#: The output of a function and its pullback.
+WithPullback = tuple[R, Pullback]
 
 
 class Rule(Protocol):
@@ -46,6 +53,21 @@ def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F
         return function
 
     return attach
+
+
+def with_vjp(rule: Callable[P, WithPullback[R]]) -> Callable[P, R]:
+    """Decorator that makes a function of its gradient rule: the function returns the output alone.
+
+    The rule has the signature and the documentation of the function, and returns ``(output, pullback)``.
+    """
+
+    @functools.wraps(rule)
+    def function(*args: P.args, **options: P.kwargs) -> R:
+        return rule(*args, **options)[0]
+
+    returned = rule.__annotations__["return"].removeprefix("WithPullback[").removesuffix("]")
+    function.__annotations__ = rule.__annotations__ | {"return": returned}
+    return differentiable(rule)(function)
 
 
 def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any, Pullback]:

@@ -31,7 +31,7 @@ def made_graph(rng, width=3):
 def case(key, rng):
     """A mechanism, a graph with all that it reads, and nodes in its space."""
     attn, inputs = mechanism_class(key).example(rng, NODES)
-    if attn.sees_all_nodes:  # an example with global nodes
+    if attn.adds_edges:  # an example with global nodes
         attn = mechanism_class(key)(attn.dim)
     features = getattr(inputs.get("metadata"), "edge_features", None)
     return attn, made_graph(rng, 3 if features is None else features.shape[-1]), np.asarray(inputs["keys"])

@@ -64,8 +64,9 @@ def calls_of_example(key):
 
 
 def test_calls_are_counted():
-    softmax = ga.functional.softmax
-    assert own_calls(lambda: softmax([0.0]))[0].endswith("softmax.py")
+    files = [Path(file).name for file in own_calls(lambda: ga.functional.softmax([0.0]))]
+    assert files[0] == "_vjp.py"
+    assert "softmax.py" in files
     assert own_calls(lambda: np.sort([1.0])) == []
 
 

@@ -156,7 +156,7 @@ def check_mechanism(attn: Any, layout: Layout) -> None:
     """Refuse what no part can do by itself."""
     if not isinstance(attn, Attention):
         raise InvalidConfigError.of("attn", "a mechanism", type(attn).__name__)
-    if attn.sees_all_nodes:
+    if attn.sees_all_nodes or attn.adds_edges:
         raise UnsupportedError(
             f"attn: {attn.key} looks beyond the neighbours of a node, so parts of a graph are not enough for it",
             argument="attn",

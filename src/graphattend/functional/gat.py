@@ -27,7 +27,7 @@ from .._validate import (
     common_dtype,
     near_miss,
 )
-from .._vjp import add_grads, differentiable, unbroadcast
+from .._vjp import WithPullback, add_grads, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError, InvalidConfigError
 from .attention import fit_mask
 from .dot_product import from_scores
@@ -307,46 +307,8 @@ def _check_parameters(parameters: Mapping[str, Any], shapes: dict[str, tuple[int
     return p
 
 
+@with_vjp
 @float64_fallback
-def _gat_vjp(
-    query: Any,
-    key: Any,
-    parameters: Mapping[str, Any],
-    edge_features: Any = None,
-    *,
-    variant: Literal["gat", "gatv2"] = "gat",
-    concat: bool = True,
-    negative_slope: float = 0.2,
-    attn_mask: Any = None,
-    need_weights: bool = False,
-) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
-    need_weights = as_bool(need_weights, "need_weights")
-    slope = as_number(negative_slope, "negative_slope", minimum=0.0, maximum=1.0)
-    x_q, x_k, features, p, mask, single = _check(query, key, parameters, edge_features, variant, concat, attn_mask)
-    (q, k, v), pull_inputs = project(x_q, x_k, x_k, p, variant)
-    assert v is not None
-    s, pull_scores = scores(q, k, features, p, variant, slope)
-    mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
-    out, pull_output = finish(mixed, p.get("bias"), concat)
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
-        if single:
-            g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
-        g_mixed, gp = pull_output(np.zeros_like(out) if g_out is None else g_out)
-        gs, gv = pull_weights(g_mixed, g_w)
-        gq, gk, ge, gp_scores = pull_scores(gs)
-        inner = (unbroadcast(a, x.shape) for a, x in ((gq, q), (gk, k), (gv, v)))
-        gq, gk, gv, gp_inputs = pull_inputs(*inner)
-        gp = add_grads(gp, gp_scores, gp_inputs)
-        given = {name: gp[name].reshape(np.shape(a)) for name, a in parameters.items()}
-        return gq[0] if single else gq, gk + gv, given, ge
-
-    y, w = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
-    return (y, w) if need_weights else y, pullback
-
-
-@differentiable(_gat_vjp)
 def gat_attention(
     query: Any,
     key: Any,
@@ -358,7 +320,7 @@ def gat_attention(
     negative_slope: float = 0.2,
     attn_mask: Any = None,
     need_weights: bool = False,
-) -> Any:
+) -> WithPullback[Any]:
     """Graph attention of queries over the keys that are their neighbours; a key is also its value.
 
     Args:
@@ -391,14 +353,27 @@ def gat_attention(
         >>> ga.functional.gat_attention(np.zeros(2), np.eye(2), p).round(3)
         array([0.731, 0.269])
     """
-    return _gat_vjp(
-        query,
-        key,
-        parameters,
-        edge_features,
-        variant=variant,
-        concat=concat,
-        negative_slope=negative_slope,
-        attn_mask=attn_mask,
-        need_weights=need_weights,
-    )[0]
+    need_weights = as_bool(need_weights, "need_weights")
+    slope = as_number(negative_slope, "negative_slope", minimum=0.0, maximum=1.0)
+    x_q, x_k, features, p, mask, single = _check(query, key, parameters, edge_features, variant, concat, attn_mask)
+    (q, k, v), pull_inputs = project(x_q, x_k, x_k, p, variant)
+    assert v is not None
+    s, pull_scores = scores(q, k, features, p, variant, slope)
+    mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
+    out, pull_output = finish(mixed, p.get("bias"), concat)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
+        if single:
+            g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
+        g_mixed, gp = pull_output(np.zeros_like(out) if g_out is None else g_out)
+        gs, gv = pull_weights(g_mixed, g_w)
+        gq, gk, ge, gp_scores = pull_scores(gs)
+        inner = (unbroadcast(a, x.shape) for a, x in ((gq, q), (gk, k), (gv, v)))
+        gq, gk, gv, gp_inputs = pull_inputs(*inner)
+        gp = add_grads(gp, gp_scores, gp_inputs)
+        given = {name: gp[name].reshape(np.shape(a)) for name, a in parameters.items()}
+        return gq[0] if single else gq, gk + gv, given, ge
+
+    y, w = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
+    return (y, w) if need_weights else y, pullback

@@ -20,7 +20,7 @@ from .._validate import (
     check_nonempty,
     common_dtype,
 )
-from .._vjp import differentiable, unbroadcast
+from .._vjp import WithPullback, unbroadcast, with_vjp
 from .favor import Directions, check_projection, exponents, features
 from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
@@ -374,39 +374,11 @@ def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.
     return out, pullback
 
 
+@with_vjp
 @float64_fallback
-def _linear_attention_vjp(
-    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
-) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
-    q, k, v = as_floats(("query", "key", "value"), query, key, value)
-    check_ndim(q, "query", 1)
-    for name, x in (("key", k), ("value", v)):
-        check_ndim(x, name, 2)
-    for name, x in (("query", q), ("key", k), ("value", v)):
-        check_nonempty(x, name)
-    check_length(k, "key", -1, q.shape[-1], "the query's width")
-    check_length(v, "value", -2, k.shape[-2], "one value per key")
-    q, k, v = common_dtype(q, k, v)
-    rows = q if q.ndim > 1 else q[None]
-    broadcast_shapes("query, key, value", rows.shape[:-2], k.shape[:-2], v.shape[:-2])
-    w = check_projection(q, projection)
-    run = functools.partial(_linear, directions=w, eps=as_number(eps, "eps", minimum=0.0))
-    if as_bool(is_causal, "is_causal") and holds_rubbish(k, v):
-        out, pull = _in_prefixes(run, rows, k, v)
-    else:
-        out, pull = run(rows, k, v, is_causal)
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
-        return gq.reshape(q.shape), gk, gv, gw
-
-    return out if q.ndim > 1 else out[..., 0, :], pullback
-
-
-@differentiable(_linear_attention_vjp)
 def linear_attention(
     query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
-) -> np.ndarray:
+) -> WithPullback[np.ndarray]:
     """An estimate of softmax attention in time linear in M and N, by positive random features.
 
     Args:
@@ -435,4 +407,26 @@ def linear_attention(
         >>> bool(np.abs(ga.functional.linear_attention(q, k, v, w) - exact).max() < 0.05)
         True
     """
-    return _linear_attention_vjp(query, key, value, projection, is_causal=is_causal, eps=eps)[0]
+    q, k, v = as_floats(("query", "key", "value"), query, key, value)
+    check_ndim(q, "query", 1)
+    for name, x in (("key", k), ("value", v)):
+        check_ndim(x, name, 2)
+    for name, x in (("query", q), ("key", k), ("value", v)):
+        check_nonempty(x, name)
+    check_length(k, "key", -1, q.shape[-1], "the query's width")
+    check_length(v, "value", -2, k.shape[-2], "one value per key")
+    q, k, v = common_dtype(q, k, v)
+    rows = q if q.ndim > 1 else q[None]
+    broadcast_shapes("query, key, value", rows.shape[:-2], k.shape[:-2], v.shape[:-2])
+    w = check_projection(q, projection)
+    run = functools.partial(_linear, directions=w, eps=as_number(eps, "eps", minimum=0.0))
+    if as_bool(is_causal, "is_causal") and holds_rubbish(k, v):
+        out, pull = _in_prefixes(run, rows, k, v)
+    else:
+        out, pull = run(rows, k, v, is_causal)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
+        return gq.reshape(q.shape), gk, gv, gw
+
+    return out if q.ndim > 1 else out[..., 0, :], pullback

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import simd
 from .._validate import as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
-from .._vjp import differentiable, unbroadcast
+from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError
 from ..simd import numpy_ops
 
@@ -30,31 +30,8 @@ def rotate(
     return y, pullback
 
 
-def _rotary_vjp(
-    x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True
-) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray | None]]]:
-    a = as_float(x, "x")
-    check_ndim(a, "x", 1)
-    check_nonempty(a, "x")
-    real = np.asarray(positions).dtype.kind == "f"
-    at = as_float(positions, "positions", beside=a.dtype)
-    base = as_number(base, "base", above=0.0)
-    as_bool(interleaved, "interleaved")
-    if broadcast_shapes("positions", at.shape, a.shape[:-1]) != a.shape[:-1]:
-        raise DimensionMismatchError.of(
-            "positions", a.shape[:-1], at.shape, text=f"a shape that broadcasts to {a.shape[:-1]}"
-        )
-    y, pull = rotate(a, at, base, interleaved)
-
-    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        gx, gp = pull(np.asarray(g, a.dtype))
-        return gx, unbroadcast(gp, at.shape).astype(at.dtype, copy=False) if real else None
-
-    return y, pullback
-
-
-@differentiable(_rotary_vjp)
-def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True) -> np.ndarray:
+@with_vjp
+def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True) -> WithPullback[np.ndarray]:
     """Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions.
 
     Args:
@@ -77,4 +54,21 @@ def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool =
         >>> ga.functional.rotary(np.array([1.0, 0.0]), np.pi / 2).round(6)
         array([0., 1.])
     """
-    return _rotary_vjp(x, positions, base=base, interleaved=interleaved)[0]
+    a = as_float(x, "x")
+    check_ndim(a, "x", 1)
+    check_nonempty(a, "x")
+    real = np.asarray(positions).dtype.kind == "f"
+    at = as_float(positions, "positions", beside=a.dtype)
+    base = as_number(base, "base", above=0.0)
+    as_bool(interleaved, "interleaved")
+    if broadcast_shapes("positions", at.shape, a.shape[:-1]) != a.shape[:-1]:
+        raise DimensionMismatchError.of(
+            "positions", a.shape[:-1], at.shape, text=f"a shape that broadcasts to {a.shape[:-1]}"
+        )
+    y, pull = rotate(a, at, base, interleaved)
+
+    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        gx, gp = pull(np.asarray(g, a.dtype))
+        return gx, unbroadcast(gp, at.shape).astype(at.dtype, copy=False) if real else None
+
+    return y, pullback

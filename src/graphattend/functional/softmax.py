@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import all_finite, as_float, as_index, check_ndim
-from .._vjp import differentiable
+from .._vjp import WithPullback, with_vjp
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
 
@@ -46,26 +45,9 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
     return int(axis)
 
 
+@with_vjp
 @float64_fallback
-def _softmax_vjp(x: Any, *, axis: int = -1) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray]]]:
-    x = as_float(x, "x")
-    check_ndim(x, "x", 1)
-    axis = _check_axis(x, axis)
-    if x.shape[axis] == 0:
-        raise EmptyInputError.of(
-            "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
-        )
-    w = simd.softmax(np.moveaxis(x, axis, -1))
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray]:
-        gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
-        return (np.moveaxis(gs, -1, axis),)
-
-    return np.moveaxis(w, -1, axis), pullback
-
-
-@differentiable(_softmax_vjp)
-def softmax(x: Any, axis: int = -1) -> np.ndarray:
+def softmax(x: Any, axis: int = -1) -> WithPullback[np.ndarray]:
     """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
 
     A line of nothing but -inf gives zeros.
@@ -89,7 +71,20 @@ def softmax(x: Any, axis: int = -1) -> np.ndarray:
         >>> ga.functional.softmax([1e4, 1e4, -1e4])
         array([0.5, 0.5, 0. ])
     """
-    return _softmax_vjp(x, axis=axis)[0]
+    x = as_float(x, "x")
+    check_ndim(x, "x", 1)
+    axis = _check_axis(x, axis)
+    if x.shape[axis] == 0:
+        raise EmptyInputError.of(
+            "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
+        )
+    w = simd.softmax(np.moveaxis(x, axis, -1))
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray]:
+        gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
+        return (np.moveaxis(gs, -1, axis),)
+
+    return np.moveaxis(w, -1, axis), pullback
 
 
 def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarray:
@@ -108,25 +103,9 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
     return ptr
 
 
+@with_vjp
 @float64_fallback
-def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
-    scores = as_float(scores, "scores")
-    check_ndim(scores, "scores", 1)
-    ptr = check_indptr(indptr, scores.shape[0])
-    w = simd.segment_softmax(scores, ptr)
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
-        gs = w * np.asarray(g, w.dtype)
-        if not all_finite(gs):  # where a weight is zero, its gradient does not count
-            gs = np.where(w == 0, w.dtype.type(0), gs)
-        total = simd.segment_sum(gs, ptr)
-        return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
-
-    return w, pullback
-
-
-@differentiable(_segment_softmax_vjp)
-def segment_softmax(scores: Any, indptr: Any) -> np.ndarray:
+def segment_softmax(scores: Any, indptr: Any) -> WithPullback[np.ndarray]:
     """Softmax within each row of a CSR list: one distribution per node over its own edges.
 
     Args:
@@ -147,4 +126,16 @@ def segment_softmax(scores: Any, indptr: Any) -> np.ndarray:
         >>> ga.functional.segment_softmax([0.0, 0.0, 5.0], [0, 2, 2, 3])
         array([0.5, 0.5, 1. ])
     """
-    return _segment_softmax_vjp(scores, indptr)[0]
+    scores = as_float(scores, "scores")
+    check_ndim(scores, "scores", 1)
+    ptr = check_indptr(indptr, scores.shape[0])
+    w = simd.segment_softmax(scores, ptr)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
+        gs = w * np.asarray(g, w.dtype)
+        if not all_finite(gs):  # where a weight is zero, its gradient does not count
+            gs = np.where(w == 0, w.dtype.type(0), gs)
+        total = simd.segment_sum(gs, ptr)
+        return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
+
+    return w, pullback

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._mean import NewtonSpace, hyperbolic_stretch
-from ._numeric import Array, arc, column, difference, dot, nonzero, norm, perpendicular, sinhc
+from ._stable_math import Array, arc, column, difference, dot, nonzero, norm, perpendicular, sinhc
 
 
 class Meeting(NamedTuple):

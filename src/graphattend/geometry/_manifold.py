@@ -18,10 +18,10 @@ from .._validate import (
     check_nonempty,
     common_dtype,
 )
-from .._vjp import differentiable, vjp
+from .._vjp import WithPullback, vjp, with_vjp
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from ._mean import frechet_mean, normalized
-from ._numeric import Array, Pull, column, dot
+from ._stable_math import Array, Pull, column, dot
 
 Rule = tuple[Array, Pull]
 
@@ -117,7 +117,9 @@ class ManifoldBase:
         """Geodesic distance, (..., D) and (..., D) -> (...); by default the length of `logmap`."""
         return self.norm(x, self.logmap(x, y))
 
-    def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def pairwise(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
         x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
@@ -128,11 +130,6 @@ class ManifoldBase:
             return gx.reshape(x.shape), gy.reshape(y.shape)
 
         return out, pullback
-
-    @differentiable(_pairwise_vjp)
-    def pairwise(self, x: Any, y: Any) -> Any:
-        """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
-        return self._pairwise_vjp(x, y)[0]
 
     def expmap(self, x: Any, v: Any) -> Any:
         """Exponential map, (..., D); to be written."""

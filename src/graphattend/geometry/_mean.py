@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import NumericalInstabilityError
-from ._numeric import Array, balance, column, dot, nonzero, norm
+from ._stable_math import Array, balance, column, dot, nonzero, norm
 
 
 def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:
@@ -68,7 +68,7 @@ def hessian_parts(lengths: Array, h: Array, weights: Array) -> tuple[Array, Arra
 
 
 #: Where the iteration for a mean ends if nothing else is asked for.
-TOLERANCE = 1e-10
+TOLERANCE = 1e-12
 MAX_ITERATIONS = 100
 #: Up to this many coordinates the Hessian is formed and solved; beyond, its N·D² multiply-adds cost the most.
 DIRECT_MAX_DIM = 16

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from .._vjp import unbroadcast
-from ._checked import CheckedManifold
+from ._checked_manifold import CheckedManifold
 from ._manifold import Rule, ask
-from ._numeric import Array
+from ._stable_math import Array
 
 #: Coordinates that the differences of a tile of queries and all keys may hold.
 TILE_ELEMENTS = 4_000_000

@@ -10,10 +10,10 @@ import numpy as np
 
 from .._validate import as_int, as_rng
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
-from ._checked import CheckedManifold
-from ._config import MANIFOLDS, from_config
+from ._checked_manifold import CheckedManifold
 from ._manifold import Manifold, Rule, as_shape, ask
-from ._numeric import Array, nonzero
+from ._registry import MANIFOLDS, from_config
+from ._stable_math import Array, nonzero
 
 
 @MANIFOLDS.register("product")

@@ -165,7 +165,7 @@ def attend(
                     gm[name][_real(chunk.edges, chunk)] += _real(a, chunk)
         g_q, g_k, g_v, gp_p = pull_p(gq, gk, gv)
         gp = add_grads(gp, gp_p)
-        parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
+        parameters = {n: np.asarray(gp[n], a.dtype) if n in gp else np.zeros_like(a) for n, a in p.items()}
         return defaulted(g_q, g_k, g_v, parameters, gm, values is None, keys is None)
 
     return out, weights, pullback

@@ -133,11 +133,18 @@ class Attention(Mechanism):
             options = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
-        if attn_mask is None and metadata is None and need_weights is False and training is False:
-            if type(keys) is Prepared:
-                fast = self._fused_prepared(query, keys) if values is None and keys.attn is self else None
-            else:
-                fast = self._fused(query, keys, values)
+        if attn_mask is None and training is False:
+            fast: Any = None
+            if need_weights is True:
+                if metadata is None:
+                    fast = self._fused_weights(query, *_parts(self, keys, values))
+            elif need_weights is False:
+                if metadata is not None:
+                    fast = self._fused_metadata(query, keys, values, metadata)
+                elif type(keys) is not Prepared:
+                    fast = self._fused(query, keys, values)
+                elif values is None and keys.attn is self:
+                    fast = self._fused_prepared(query, keys)
             if fast is not None:
                 return fast
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
@@ -193,6 +200,10 @@ class Attention(Mechanism):
         Returns:
             (..., [H,] M, N); without the M axis for a single query.
         """
+        if attn_mask is None and metadata is None:
+            fast = self._fused_weights(query, _parts(self, keys, None)[0], None)
+            if fast is not None:
+                return fast[1]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
             x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
@@ -262,7 +273,8 @@ class Attention(Mechanism):
             meta = no_gradients(metadata, inner)  # what was not read (by the experts chosen, say) has none
             meta |= {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
             parameters = {
-                n: c.parameters[n] if n in c.parameters else np.zeros_like(a) for n, a in self._params(inner).items()
+                n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
+                for n, a in self._params(inner).items()
             }
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
@@ -373,3 +385,10 @@ class Attention(Mechanism):
                 return pull(grad_output, grad_weights)
 
         return out, pullback
+
+
+def _parts(attn: Attention, keys: Any, values: Any) -> tuple[Any, Any]:
+    """Keys and values, also of what `attn` prepared."""
+    if type(keys) is Prepared and keys.attn is attn and values is None:
+        return keys.keys, keys.values
+    return keys, values

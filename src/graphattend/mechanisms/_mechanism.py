@@ -21,7 +21,8 @@ Where there is more to say, you override what is declared below:
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
-    _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked
+    _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
+                                `_fused_weights`, with metadata, `_fused_metadata`
 """
 
 from __future__ import annotations
@@ -84,6 +85,11 @@ class Mechanism(Configured):
     @property
     def sees_all_nodes(self) -> bool:
         """Whether `attend` looks beyond the neighbours, so that no node is hidden from it."""
+        return False
+
+    @property
+    def adds_edges(self) -> bool:
+        """Whether `attend` adds edges to the graph, other than from a node to itself."""
         return False
 
     @property
@@ -170,6 +176,14 @@ class Mechanism(Configured):
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
+        return None
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any) -> tuple[Any, np.ndarray] | None:
+        """Output and weights in the same way; without values (None) the output is None."""
+        return None
+
+    def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
+        """The output in the same way where metadata is given, which nobody has checked either."""
         return None
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:

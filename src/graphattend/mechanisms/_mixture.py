@@ -109,6 +109,11 @@ class Routed(Attention):
         return any(m.sees_all_nodes for m in self._members)
 
     @property
+    def adds_edges(self) -> bool:
+        """Whether that holds for any of the experts."""
+        return any(m.adds_edges for m in self._members)
+
+    @property
     def input_manifolds(self) -> tuple[Any, ...]:
         """Those of the experts, which share their inputs."""
         return tuple(space for m in self._members for space in m.input_manifolds)

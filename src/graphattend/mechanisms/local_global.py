@@ -89,8 +89,8 @@ class LocalGlobalAttention(DotProduct):
         return True
 
     @property
-    def sees_all_nodes(self) -> bool:
-        """Whether there are global nodes, which every node sees and which see every node."""
+    def adds_edges(self) -> bool:
+        """Whether there are global nodes: every node attends to them, and they attend to every node."""
         return bool(self.global_nodes)
 
     def _attended_graph(self, graph: Any) -> Any:

@@ -13,7 +13,10 @@ from .._validate import as_choice, as_int, as_number
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
 from ..geometry._unchecked import distances, means, project
+from ..geometry.poincare import project_eps
+from ..simd.metric_ops import Metric, metric
 from ._base import Attention
+from ._by_distance import ByDistance
 from ._gradients import Grads, Params
 from ._options import option
 
@@ -21,7 +24,7 @@ _SPACES = {"euclidean": Euclidean, "poincare": Poincare, "lorentz": Lorentz, "sp
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MixedCurvatureAttention(Attention):
+class MixedCurvatureAttention(ByDistance):
     """Attention in a product of flat, hyperbolic and spherical spaces with learnable shares.
 
     score = -Σ_s share_s · d_s(q_s, k_s) / temperature, with share = softmax(mixing) · S, so that equal shares are 1;
@@ -141,6 +144,23 @@ class MixedCurvatureAttention(Attention):
         ]
         out = np.stack(parts)
         return out[..., 0, :] if x.single else out
+
+    # -- in the kernels --------------------------------------------------------------------------------------------
+
+    def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
+        shares = simd.softmax(p["mixing"]) * len(self.spaces)
+        return metric(self.spaces, shares / float(p["temperature"]), project_eps(dtype))
+
+    def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
+        p = self._params(np.dtype(np.float64))
+        tau, soft = float(p["temperature"]), simd.softmax(p["mixing"])
+        by_share = shares * len(self.spaces) / tau
+        return {
+            "mixing": soft * (by_share - (by_share * soft).sum()),
+            "temperature": np.asarray(-(by_share * soft).sum() / tau),
+        }
+
+    # -- stages ----------------------------------------------------------------------------------------------------
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: Any, p: Params

@@ -173,20 +173,6 @@ def multi_head_projected(
     return out
 
 
-def poincare_single(query: Any, keys: Any, values: Any, curvature: float, temperature: float) -> np.ndarray | None:
-    """Attention in the Poincaré ball of (D,) or (M, D) over keys (N, D) in one kernel call, or None.
-
-    None also where a point is not finite or not inside the ball.
-    """
-    if not _plain(query, keys, values) or query.ndim not in (1, 2) or keys.ndim != 2 or values.ndim != 2:
-        return None
-    try:
-        found = _kernels.poincare_attention(query, keys, values, curvature, temperature)
-    except ValueError:
-        return None
-    return None if found is None else cast("np.ndarray", found[0])
-
-
 def graph_attention(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, indptr: np.ndarray, indices: np.ndarray, scale: float, weights: bool
 ) -> tuple[np.ndarray, np.ndarray | None] | None:

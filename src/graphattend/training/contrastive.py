@@ -17,7 +17,7 @@ from .._validate import (
     check_shape,
     common_dtype,
 )
-from .._vjp import Pullback, differentiable
+from .._vjp import Pullback, WithPullback, with_vjp
 from ..errors import InvalidConfigError
 from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
@@ -115,25 +115,9 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
     return shaped
 
 
-@float64_fallback
-def _info_nce_vjp(
-    anchor: Any,
-    positives: Any,
-    negatives: Any,
-    *,
-    temperature: float = 0.07,
-    normalize: bool = True,
-    reduction: Reduction = "mean",
-) -> tuple[Any, Pullback]:
-    arrays, batched = _checked_sets(("anchor", "positives", "negatives"), anchor, positives, negatives)
-    tau = as_number(temperature, "temperature", above=0)
-    unit = as_bool(normalize, "normalize")
-    output, pullback = _contrast(arrays, batched, (None, None), tau, unit, reduction)
-    return output, _in_shape(pullback, anchor, positives, negatives)
-
-
 @LOSSES.register("info_nce")
-@differentiable(_info_nce_vjp)
+@with_vjp
+@float64_fallback
 def info_nce(
     anchor: Any,
     positives: Any,
@@ -142,7 +126,7 @@ def info_nce(
     temperature: float = 0.07,
     normalize: bool = True,
     reduction: Reduction = "mean",
-) -> Any:
+) -> WithPullback[Any]:
     """InfoNCE: the anchor should pick each positive out of the negatives.
 
     The mean over positives p of -log(e^{a·p/τ} / (e^{a·p/τ} + Σ_n e^{a·n/τ})). Vectors are normalised first,
@@ -173,34 +157,16 @@ def info_nce(
         >>> round(float(loss), 4)
         0.4076
     """
-    return _info_nce_vjp(
-        anchor, positives, negatives, temperature=temperature, normalize=normalize, reduction=reduction
-    )[0]
-
-
-@float64_fallback
-def _local_contrastive_vjp(
-    node: Any,
-    neighbors: Any,
-    non_neighbors: Any,
-    *,
-    temperature: float = 0.07,
-    neighbor_mask: Any = None,
-    non_neighbor_mask: Any = None,
-    reduction: Reduction = "mean",
-) -> tuple[Any, Pullback]:
-    arrays, batched = _checked_sets(("node", "neighbors", "non_neighbors"), node, neighbors, non_neighbors)
-    masks = (
-        _checked_mask(neighbor_mask, "neighbor_mask", arrays[1]),
-        _checked_mask(non_neighbor_mask, "non_neighbor_mask", arrays[2]),
-    )
+    arrays, batched = _checked_sets(("anchor", "positives", "negatives"), anchor, positives, negatives)
     tau = as_number(temperature, "temperature", above=0)
-    output, pullback = _contrast(arrays, batched, masks, tau, True, reduction)
-    return output, _in_shape(pullback, node, neighbors, non_neighbors)
+    unit = as_bool(normalize, "normalize")
+    output, pullback = _contrast(arrays, batched, (None, None), tau, unit, reduction)
+    return output, _in_shape(pullback, anchor, positives, negatives)
 
 
 @LOSSES.register("local_contrastive")
-@differentiable(_local_contrastive_vjp)
+@with_vjp
+@float64_fallback
 def local_contrastive(
     node: Any,
     neighbors: Any,
@@ -210,7 +176,7 @@ def local_contrastive(
     neighbor_mask: Any = None,
     non_neighbor_mask: Any = None,
     reduction: Reduction = "mean",
-) -> Any:
+) -> WithPullback[Any]:
     """Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to.
 
     The same formula as `info_nce` with the neighbours as positives, for neighbourhoods of unequal size: pad
@@ -242,12 +208,11 @@ def local_contrastive(
         >>> round(float(loss), 4)
         0.4076
     """
-    return _local_contrastive_vjp(
-        node,
-        neighbors,
-        non_neighbors,
-        temperature=temperature,
-        neighbor_mask=neighbor_mask,
-        non_neighbor_mask=non_neighbor_mask,
-        reduction=reduction,
-    )[0]
+    arrays, batched = _checked_sets(("node", "neighbors", "non_neighbors"), node, neighbors, non_neighbors)
+    masks = (
+        _checked_mask(neighbor_mask, "neighbor_mask", arrays[1]),
+        _checked_mask(non_neighbor_mask, "non_neighbor_mask", arrays[2]),
+    )
+    tau = as_number(temperature, "temperature", above=0)
+    output, pullback = _contrast(arrays, batched, masks, tau, True, reduction)
+    return output, _in_shape(pullback, node, neighbors, non_neighbors)

@@ -133,7 +133,7 @@ export function Matrix({ about, values, names, marked, cell: [row, column], pick
     e.preventDefault();
     pick((marked + by + names.length) % names.length);
   };
-  return <svg class="matrix" viewBox={`0 0 ${width.toFixed(0)} ${height.toFixed(0)}`} width={width.toFixed(0)} height={height.toFixed(0)} role="img" tabIndex={0} aria-label={`${about}; arrow keys choose a row`} onKeyDown={keys}>
+  return <svg class="matrix" viewBox={`0 0 ${width.toFixed(0)} ${height.toFixed(0)}`} width={width.toFixed(0)} height={height.toFixed(0)} role="img" tabindex={0} aria-label={`${about}; arrow keys choose a row`} onKeyDown={keys}>
     {values.flatMap((line, i) => line.flatMap((value, j) => (value <= 0 ? [] : [<rect class={`cell${i === row && j === column ? " marked" : ""}`} x={left + j * cell} y={top + i * cell} width={cell - 1} height={cell - 1} rx={2}
       data-row={names[i]} data-column={names[j]} data-value={value} fill-opacity={Math.sqrt(value / most).toFixed(3)} onClick={() => pick(i, j)}><title>{`${names[i]} → ${names[j]}: ${value.toFixed(3)}`}</title></rect>])))}
     {names.flatMap((name, i) => [

@@ -142,8 +142,8 @@ function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick 
   const labels = labelled(wanted.map((i) => ({ i, text: cut(graph.nodes[i]!), x: at(i)[0], y: at(i)[1] - radius(i) - 4 * thin })), thin);
   return <><g>{order.map((i) => {
     const [x, y] = at(i), mine = i === node, group = graph.labels === null ? "" : ` group-${groups.indexOf(graph.labels[i]!) % 8}`;
-    return <circle key={i} class={`dot${mine ? " mine" : favourites.has(i) ? " near" : ""}${masked.includes(graph.nodes[i]!) ? " masked" : ""}${group}`} cx={x.toFixed(2)} cy={y.toFixed(2)} r={radius(i).toFixed(2)}
-      onClick={() => pick(graph.nodes[i]!)} {...(mine ? { tabIndex: 0, role: "button", "aria-label": `${graph.nodes[i]}, chosen; arrow keys choose another node` } : {})}>
+    return <circle key={mine ? "mine" : i} class={`dot${mine ? " mine" : favourites.has(i) ? " near" : ""}${masked.includes(graph.nodes[i]!) ? " masked" : ""}${group}`} cx={x.toFixed(2)} cy={y.toFixed(2)} r={radius(i).toFixed(2)}
+      onClick={() => pick(graph.nodes[i]!)} {...(mine ? { tabindex: 0, role: "button", "aria-label": `${graph.nodes[i]}, chosen; arrow keys choose another node` } : {})}>
       <title>{`${graph.nodes[i]} receives ${gets[i]!.toFixed(2)}`}</title></circle>;
   })}</g>
   <g aria-hidden="true">{labels.map(({ i, text, x, y }) => <text class={i === node || favourites.has(i) ? "name mine" : "name"} x={x.toFixed(1)} y={y.toFixed(1)} text-anchor="middle"

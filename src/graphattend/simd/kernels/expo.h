@@ -38,33 +38,37 @@ INL const real *exp_table(void) {
 
 /* exp of `count` (at most 4) vectors of values that are at most EXP_HIGH, in place; relative error below 1.2e-7 or 2.3e-16, 0 below
  * EXP_LOW. Several go through it step by step: one after the other, their long chains of dependent operations would fill the
- * processor's queues. */
+ * processor's queues. The parts are p and 2^n, x = n ln(2) + r and p = exp(r), with n in the lowest bits of `shifted`. */
 #define STEP(to, value) for (int i = 0; i < count; i++) { to[i] = value; if (count > 1) KEEP(to[i]); }
-#define EXPONENTIAL(name, v, u, all, add)                                                      \
-    INL void name(const int count, const real *t, v *x) {                                      \
-        v lowest = all(t[EXP_LOW]), magic = all(t[EXP_MAGIC]), shifted[4], r[4], p[4];         \
-        v factor = all(t[EXP_FACTOR]);                                                         \
-        STEP(shifted, add(x[i], factor, magic))                                                \
-        STEP(p, shifted[i] - magic)                                                            \
-        factor = all(t[EXP_LN2_HIGH]);                                                         \
-        STEP(r, add(p[i], factor, x[i]))                                                       \
-        factor = all(t[EXP_LN2_LOW]);                                                          \
-        STEP(r, add(p[i], factor, r[i]))                                                       \
-        factor = all(t[EXP_POLYNOMIAL]);                                                       \
-        v term = all(t[EXP_POLYNOMIAL + 1]);                                                   \
-        STEP(p, add(factor, r[i], term))                                                       \
-        for (int k = 2; k < EXP_TERMS; k++) {                                                  \
-            term = all(t[EXP_POLYNOMIAL + k]);                                                 \
-            STEP(p, add(p[i], r[i], term))                                                     \
-        }                                                                                      \
-        STEP(p, add(p[i], r[i] * r[i], r[i]))                                                  \
-        term = all(t[EXP_ONE]);                                                                \
-        STEP(p, p[i] + term)                                                                   \
-        STEP(x, (v)(((u)p[i] + ((u)shifted[i] << MANTISSA)) & ~(u)(x[i] < lowest)))            \
+#define EXPONENTIAL(name, parts, v, u, all, add)                                                \
+    INL void parts(const int count, const real *t, const v *x, v *p, v *shifted) {              \
+        v magic = all(t[EXP_MAGIC]), r[4];                                                      \
+        v factor = all(t[EXP_FACTOR]);                                                          \
+        STEP(shifted, add(x[i], factor, magic))                                                 \
+        STEP(p, shifted[i] - magic)                                                             \
+        factor = all(t[EXP_LN2_HIGH]);                                                          \
+        STEP(r, add(p[i], factor, x[i]))                                                        \
+        factor = all(t[EXP_LN2_LOW]);                                                           \
+        STEP(r, add(p[i], factor, r[i]))                                                        \
+        factor = all(t[EXP_POLYNOMIAL]);                                                        \
+        v term = all(t[EXP_POLYNOMIAL + 1]);                                                    \
+        STEP(p, add(factor, r[i], term))                                                        \
+        for (int k = 2; k < EXP_TERMS; k++) {                                                   \
+            term = all(t[EXP_POLYNOMIAL + k]);                                                  \
+            STEP(p, add(p[i], r[i], term))                                                      \
+        }                                                                                       \
+        STEP(p, add(p[i], r[i] * r[i], r[i]))                                                   \
+        term = all(t[EXP_ONE]);                                                                 \
+        STEP(p, p[i] + term)                                                                    \
+    }                                                                                           \
+    INL void name(const int count, const real *t, v *x) {                                       \
+        v lowest = all(t[EXP_LOW]), p[4], shifted[4];                                           \
+        parts(count, t, x, p, shifted);                                                         \
+        STEP(x, (v)(((u)p[i] + ((u)shifted[i] << MANTISSA)) & ~(u)(x[i] < lowest)))             \
     }
-EXPONENTIAL(exp_wides, vw, uw, splatw, maddw)
+EXPONENTIAL(exp_wides, exp_wides_parts, vw, uw, splatw, maddw)
 #if WIDE > 4
-EXPONENTIAL(exp_vectors, v4, u4, splat, madd)
+EXPONENTIAL(exp_vectors, exp_vectors_parts, v4, u4, splat, madd)
 #else
 #define exp_vectors exp_wides /* of `vec` */
 #endif

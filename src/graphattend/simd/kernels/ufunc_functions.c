@@ -2,6 +2,8 @@
 #include "expo.h"
 #include "ufunc.h"
 
+#include <wasm_simd128.h>
+
 INL vw square_root(vw x) { return SQRT(x); }
 
 /* exp of anything. Where the result is no normal number, two factors carry 2^n through overflow and the denormal range. */
@@ -58,24 +60,21 @@ INL vw hyperbolic_tangent(vw x) {
     return selectw((mw){0} + (int)0x80000000, x, y);
 }
 
-/* Quadrant and remainder of two angles in float64 (pi / 2 in two parts, as fdlibm's __ieee754_rem_pio2f: 25 + 53 bits,
- * exact enough below 2^28). */
+/* Quadrant and remainder in float64 (pi / 2 in two parts, as fdlibm's __ieee754_rem_pio2f: 25 + 53 bits, exact enough below
+ * 2^28), then Cephes' sinf and cosf polynomials (S. Moshier) on |r| <= pi / 4. */
 typedef double pair __attribute__((vector_size(16)));
-typedef float two __attribute__((vector_size(8)));
-typedef int two_whole __attribute__((vector_size(8)));
-INL two remainder(two x, two_whole *quadrant) {
-    pair wide = __builtin_convertvector(x, pair);
-    pair n = __builtin_wasm_nearest_f64x2(wide * 6.36619772367581382433e-01 /* 2 / pi */);
-    *quadrant = __builtin_convertvector(n, two_whole);
-    return __builtin_convertvector(wide - n * 1.57079631090164184570e+00 - n * 1.58932547735281966916e-08, two);
+INL pair quadrants(pair x) { return __builtin_wasm_nearest_f64x2(x * 6.36619772367581382433e-01 /* 2 / pi */); }
+INL v128_t remainder(pair x, pair n) {
+    return wasm_f32x4_demote_f64x2_zero((v128_t)(x - n * 1.57079631090164184570e+00 - n * 1.58932547735281966916e-08));
 }
 
-/* Cephes' sinf and cosf polynomials (S. Moshier) on |r| <= pi / 4. */
 INL vw sine_or_cosine(vw x, int cosine) {
-    two_whole q0, q1;
-    two r0 = remainder(__builtin_shufflevector(x, x, 0, 1), &q0), r1 = remainder(__builtin_shufflevector(x, x, 2, 3), &q1);
-    vw r = __builtin_shufflevector(r0, r1, 0, 1, 2, 3);
-    mw q = __builtin_shufflevector(q0, q1, 0, 1, 2, 3) + (cosine ? 1 : 0);
+    pair x0 = (pair)wasm_f64x2_promote_low_f32x4((v128_t)x);
+    pair x1 = (pair)wasm_f64x2_promote_low_f32x4(wasm_i32x4_shuffle((v128_t)x, (v128_t)x, 2, 3, 2, 3));
+    pair n0 = quadrants(x0), n1 = quadrants(x1);
+    v128_t q0 = wasm_i32x4_trunc_sat_f64x2_zero((v128_t)n0), q1 = wasm_i32x4_trunc_sat_f64x2_zero((v128_t)n1);
+    vw r = (vw)wasm_i32x4_shuffle(remainder(x0, n0), remainder(x1, n1), 0, 1, 4, 5);
+    mw q = (mw)wasm_i32x4_shuffle(q0, q1, 0, 1, 4, 5) + (cosine ? 1 : 0);
     vw z = r * r;
     vw s = z * -1.9515295891E-4f + 8.3321608736E-3f;
     s = s * z + -1.6666654611E-1f;

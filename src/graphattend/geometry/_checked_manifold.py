@@ -22,11 +22,11 @@ from .._validate import (
     check_ndim,
     check_nonempty,
 )
-from .._vjp import differentiable, unbroadcast
+from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
 from ._mean import MAX_ITERATIONS, TOLERANCE, scale_free
-from ._numeric import Array, dot
+from ._stable_math import Array, dot
 
 
 def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
@@ -174,11 +174,8 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
                 argument, self._least_dim, dim, text=f"at least {self._least_dim} coordinates"
             )
 
-    def _dist_vjp(self, x: Any, y: Any) -> Rule:
-        return self._through(self._dist, self._points(x=x, y=y), 2, is_point=False)
-
-    @differentiable(_dist_vjp)
-    def dist(self, x: Any, y: Any) -> Array:
+    @with_vjp
+    def dist(self, x: Any, y: Any) -> WithPullback[Array]:
         """Geodesic distance.
 
         Args:
@@ -191,7 +188,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         Raises:
             DimensionMismatchError: The last axes differ, or leading axes do not broadcast.
         """
-        return self._dist_vjp(x, y)[0]
+        return self._through(self._dist, self._points(x=x, y=y), 2, is_point=False)
 
     def _pairs(self, x: Array, y: Array) -> Rule:
         """Distances of all pairs; where a matrix product serves, override this."""
@@ -204,7 +201,17 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         tails = ((x.shape[-2], 1, x.shape[-1]), (1, *y.shape[-2:]))
         return out, pullback
 
-    def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def pairwise(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Distances of all pairs.
+
+        Args:
+            x: Points (..., M, D).
+            y: Points (..., N, D); leading axes broadcast.
+
+        Returns:
+            Distances (..., M, N), as accurate as those of `dist`.
+        """
         x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
@@ -215,59 +222,31 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         self._check_dim(x.shape[-1], "x")
         return self._through(self._pairs, [x, y], 2, is_point=False)
 
-    @differentiable(_pairwise_vjp)
-    def pairwise(self, x: Any, y: Any) -> Array:
-        """Distances of all pairs.
-
-        Args:
-            x: Points (..., M, D).
-            y: Points (..., N, D); leading axes broadcast.
-
-        Returns:
-            Distances (..., M, N), as accurate as those of `dist`.
-        """
-        return self._pairwise_vjp(x, y)[0]
-
-    def _expmap_vjp(self, x: Any, v: Any) -> Rule:
+    @with_vjp
+    def expmap(self, x: Any, v: Any) -> WithPullback[Array]:
+        """Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one."""
         return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
 
-    @differentiable(_expmap_vjp)
-    def expmap(self, x: Any, v: Any) -> Array:
-        """Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one."""
-        return self._expmap_vjp(x, v)[0]
-
-    def _logmap_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def logmap(self, x: Any, y: Any) -> WithPullback[Array]:
+        """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
         return self._through(self._log, self._points(x=x, y=y), 2, is_point=False)
 
-    @differentiable(_logmap_vjp)
-    def logmap(self, x: Any, y: Any) -> Array:
-        """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
-        return self._logmap_vjp(x, y)[0]
-
-    def _expmap0_vjp(self, v: Any) -> Rule:
+    @with_vjp
+    def expmap0(self, v: Any) -> WithPullback[Array]:
+        """Exponential map at the origin, (..., D) -> (..., D)."""
         return self._through(self._exp0, self._points(v=v), 0, is_point=True)
 
-    @differentiable(_expmap0_vjp)
-    def expmap0(self, v: Any) -> Array:
-        """Exponential map at the origin, (..., D) -> (..., D)."""
-        return self._expmap0_vjp(v)[0]
-
-    def _logmap0_vjp(self, y: Any) -> Rule:
+    @with_vjp
+    def logmap0(self, y: Any) -> WithPullback[Array]:
+        """Logarithm at the origin, (..., D) -> (..., D)."""
         return self._through(self._log0, self._points(y=y), 1, is_point=False)
 
-    @differentiable(_logmap0_vjp)
-    def logmap0(self, y: Any) -> Array:
-        """Logarithm at the origin, (..., D) -> (..., D)."""
-        return self._logmap0_vjp(y)[0]
-
-    def _project_vjp(self, x: Any) -> Rule:
+    @with_vjp
+    def project(self, x: Any) -> WithPullback[Array]:
+        """Any vectors (..., D) moved onto the manifold; points on it stay."""
         arrays = self._points(x=x)
         return self._through(lambda p: self._onto(p, arrays[0].dtype), arrays, 0, is_point=False)
-
-    @differentiable(_project_vjp)
-    def project(self, x: Any) -> Array:
-        """Any vectors (..., D) moved onto the manifold; points on it stay."""
-        return self._project_vjp(x)[0]
 
     def transport(self, x: Any, y: Any, v: Any) -> Array:
         """Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic."""
@@ -306,11 +285,8 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         self._check_dim(checked[0].shape[-1], "points")
         return list(checked)
 
-    def _midpoint_vjp(self, points: Any, weights: Any) -> Rule:
-        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
-
-    @differentiable(_midpoint_vjp)
-    def midpoint(self, points: Any, weights: Any) -> Array:
+    @with_vjp
+    def midpoint(self, points: Any, weights: Any) -> WithPullback[Array]:
         """Weighted midpoint in closed form.
 
         Args:
@@ -323,23 +299,12 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         Raises:
             InvalidConfigError: A weight is negative.
         """
-        return self._midpoint_vjp(points, weights)[0]
+        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
 
-    def _frechet_mean_vjp(
-        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
-    ) -> Rule:
-        tolerance = as_number(tolerance, "tolerance", above=0.0)
-        max_iterations = as_int(max_iterations, "max_iterations", minimum=1)
-
-        def hook(p: Array, w: Array) -> Rule:
-            return self._frechet(p, w, tolerance, max_iterations)
-
-        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
-
-    @differentiable(_frechet_mean_vjp)
+    @with_vjp
     def frechet_mean(
         self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
-    ) -> Array:
+    ) -> WithPullback[Array]:
         """Weighted Fréchet mean: the point with the least Σ w d(m, x)^2.
 
         Args:
@@ -356,7 +321,13 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
             NumericalInstabilityError: It did not converge.
             InvalidConfigError: A weight is negative.
         """
-        return self._frechet_mean_vjp(points, weights, tolerance=tolerance, max_iterations=max_iterations)[0]
+        tolerance = as_number(tolerance, "tolerance", above=0.0)
+        max_iterations = as_int(max_iterations, "max_iterations", minimum=1)
+
+        def hook(p: Array, w: Array) -> Rule:
+            return self._frechet(p, w, tolerance, max_iterations)
+
+        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
 
     def random(self, rng: Any, shape: Any) -> Array:
         """Random points (float64) around the origin.
