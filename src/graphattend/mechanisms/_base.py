@@ -151,8 +151,7 @@ class Attention(Mechanism):
         if attn_mask is None and training is False:
             fast: Any = None
             if need_weights is True:
-                if metadata is None:
-                    fast = self._fused_weights(query, *_parts(self, keys, values))
+                fast = self._fused_weights(query, *_parts(self, keys, values), metadata)
             elif need_weights is False:
                 if metadata is not None:
                     fast = self._fused_metadata(query, keys, values, metadata)
@@ -217,8 +216,8 @@ class Attention(Mechanism):
         Returns:
             The weights, (..., [H,] M, N), or (..., [H,] N) for a single query.
         """
-        if attn_mask is None and metadata is None:
-            fast = self._fused_weights(query, _parts(self, keys, None)[0], None)
+        if attn_mask is None:
+            fast = self._fused_weights(query, _parts(self, keys, None)[0], None, metadata)
             if fast is not None:
                 return fast[1]
         call = Call(need_weights=True)

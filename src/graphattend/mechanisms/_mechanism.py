@@ -185,7 +185,7 @@ class Mechanism(Configured):
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         """Output and weights in the same way; without values (None) the output is None."""
         return None
 

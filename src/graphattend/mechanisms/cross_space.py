@@ -190,6 +190,39 @@ class CrossSpaceAttention(DotProduct):
         found = (graph, latent, cross, w_g, w_l, w_c)
         return CrossSpaceParts(*(a[..., 0, :] for a in found) if x.single else found)
 
+    def _one_query(self, query: Any, values: Any) -> bool:
+        """Whether the kernels may have a look at these."""
+        if type(query) is not np.ndarray or type(values) is not np.ndarray:
+            return False
+        return query.ndim == 1 and values.shape[-1:] == (self.dim,)
+
+    def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
+        """One query, whose two attentions over the latent keys are one call of two queries."""
+        if simd._kernels is None or not self._one_query(query, values):
+            return None
+        graph = simd.single(query, keys, values, self.dim, self.factor, True)
+        return None if graph is None else self._fused_latent(query, graph, metadata)
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if not self._one_query(query, values):
+            return None
+        found = simd.single_weights(query, keys, values, self.dim, self.factor)
+        out = None if found is None else self._fused_latent(query, found[0], metadata)
+        return None if found is None or out is None else (out, found[1])
+
+    def _fused_latent(self, query: np.ndarray, graph: Any, metadata: Any) -> np.ndarray | None:
+        if type(metadata) is not GraphMetadata:
+            return None
+        k, v = metadata.latent_keys, metadata.latent_values
+        v = k if v is None else v
+        if type(v) is not np.ndarray or v.shape[-1:] != (self.dim,):
+            return None
+        latent = simd.single(np.stack([query, graph]), k, v, self.dim, self.factor, True)
+        if latent is None:
+            return None
+        parts = graph[None], latent[:1], latent[1:]
+        return self._fuse(parts, self._params(query.dtype))[0][0]
+
     def _latent(self, meta: Params) -> tuple[np.ndarray, np.ndarray]:
         return meta["latent_keys"], meta.get("latent_values", meta["latent_keys"])
 
@@ -211,7 +244,9 @@ class CrossSpaceAttention(DotProduct):
         if self.fusion == "mean":
             third = parts[0].dtype.type(1 / 3)
             return sum(parts[1:], parts[0]) * third, lambda g: ([g * third] * 3, {})
-        joined = np.concatenate(np.broadcast_arrays(*parts), axis=-1)
+        if not parts[0].shape == parts[1].shape == parts[2].shape:
+            parts = tuple(np.broadcast_arrays(*parts))
+        joined = np.concatenate(parts, axis=-1)
         if self.fusion == "concat":
 
             def pull_concat(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
@@ -220,7 +255,7 @@ class CrossSpaceAttention(DotProduct):
 
             return linear(joined, p["w_fusion"], p["b_fusion"]), pull_concat
         gate = simd.softmax(linear(joined, p["w_gate"], p["b_gate"]))
-        stack = np.stack(np.broadcast_arrays(*parts), axis=-2)  # (..., M, 3, D)
+        stack = np.stack(parts, axis=-2)  # (..., M, 3, D)
 
         def pull_gated(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
             g_gate = softmax_pullback(gate, np.einsum("...sd,...d->...s", stack, g))

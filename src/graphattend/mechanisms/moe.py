@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,7 +81,7 @@ class MoEAttention(Routed):
             create("linear", dim, num_features=16),
             create("edge_featured", dim, edge_dim=2, num_heads=2),
         ]
-        x = rng.standard_normal((2 * n + 1, dim)) * 0.2
+        x = rng.standard_normal((2 * n + 1, dim)) * (0.32 / dim) ** 0.5
         inputs: dict[str, Any] = {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
         inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 2)))
         return cls(dim, experts=experts), inputs
@@ -108,6 +109,12 @@ class MoEAttention(Routed):
             return scatter(inner, chosen, logits.shape)
 
         return Gates(scatter(weights, chosen, logits.shape), pull)
+
+    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
+        chosen = sorted(range(len(logits)), key=lambda i: -logits[i])[: self.top_k]
+        exps = [math.exp(logits[i] - logits[chosen[0]]) for i in chosen]
+        total = sum(exps)
+        return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]
 
     def get_routing(self, query: ArrayLike) -> Any:
         """The experts chosen for a query and their gate weights.
