@@ -19,7 +19,7 @@ OPERATIONS = tuple(str(Path(SOURCE, "simd", name)) for name in ("numpy_ops.py", 
 LIMITS = {
     "scaled_dot_product": (20, 31),
     "multi_head": (19, 34),
-    "edge_featured": (25, 56),
+    "edge_featured": (22, 57),
     "hyperbolic": (42, 61),
     "mixed_curvature": (85, 182),
     "manifold": (53, 120),
