@@ -1,4 +1,4 @@
-"""What a manifold is (`Manifold`) and what can be had for free (`ManifoldBase`)."""
+"""The interface of a manifold (`Manifold`) and its default methods (`ManifoldBase`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Rule = tuple[Array, Pull]
 
 @runtime_checkable
 class Manifold(Protocol):
-    """What the library asks of a manifold; the last axis of an array is the point.
+    """Interface of a manifold. Points lie along the last axis of an array.
 
     Ours are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. For a manifold of your own, derive from
     `ManifoldBase` and write ``dist``, ``expmap`` and ``logmap``; for gradients give each a rule by
@@ -44,7 +44,7 @@ class Manifold(Protocol):
         """Geodesic distance, (..., D) and (..., D) -> (...)."""
 
     def expmap(self, x: Any, v: Any) -> Any:
-        """Where the geodesic from x with velocity v is at time one."""
+        """The point at time one of the geodesic from x with velocity v."""
 
     def logmap(self, x: Any, y: Any) -> Any:
         """The velocity at x of the geodesic that reaches y at time one."""
@@ -59,10 +59,10 @@ class Manifold(Protocol):
         """`logmap` at the origin."""
 
     def project(self, x: Any) -> Any:
-        """The point nearest to x (in some sense) on the manifold."""
+        """Project x onto the manifold."""
 
     def project_tangent(self, x: Any, v: Any) -> Any:
-        """The part of v that is tangent at x."""
+        """Project v onto the tangent space at x."""
 
     def transport(self, x: Any, y: Any, v: Any) -> Any:
         """Parallel transport of v from x to y along the geodesic."""
@@ -87,7 +87,7 @@ class Manifold(Protocol):
 
 
 class ManifoldBase:
-    """Derive from this for a manifold of your own: write ``dist``, ``expmap``, ``logmap``, gain the rest.
+    """Base class for your own manifolds: write ``dist``, ``expmap`` and ``logmap``, inherit the rest.
 
     The defaults are right for a manifold that fills R^D with the origin at zero and the Euclidean inner product in
     every tangent space; override what differs (``origin``, ``inner``, ``project`` ...).
@@ -132,11 +132,11 @@ class ManifoldBase:
         return out, pullback
 
     def expmap(self, x: Any, v: Any) -> Any:
-        """Exponential map, (..., D); to be written."""
+        """Exponential map, (..., D). Subclasses define it."""
         raise UnsupportedError(f"expmap: {type(self).__name__} has none", argument="expmap")
 
     def logmap(self, x: Any, y: Any) -> Any:
-        """Logarithm, (..., D); to be written."""
+        """Logarithm, (..., D). Subclasses define it."""
         raise UnsupportedError(f"logmap: {type(self).__name__} has none", argument="logmap")
 
     def expmap0(self, v: Any) -> Any:
@@ -152,15 +152,15 @@ class ManifoldBase:
         return self.logmap(self.origin(y.shape[-1]).astype(y.dtype), y)
 
     def project(self, x: Any) -> Any:
-        """The point as it is."""
+        """Return the point unchanged."""
         return as_float(x, "x")
 
     def project_tangent(self, x: Any, v: Any) -> Any:
-        """The vector as it is."""
+        """Return the vector unchanged."""
         return as_float(v, "v")
 
     def transport(self, x: Any, y: Any, v: Any) -> Any:
-        """Parallel transport; to be written where it is needed (Riemannian momentum)."""
+        """Parallel transport. Subclasses define it where it is needed (Riemannian momentum)."""
         raise UnsupportedError(f"transport: {type(self).__name__} has none", argument="transport")
 
     def inner(self, x: Any, u: Any, v: Any) -> Any:
@@ -200,7 +200,7 @@ class ManifoldBase:
         return np.asarray(16.0 * np.finfo(m.dtype).eps * (1.0 + self.norm(m, m)))
 
     def to_config(self) -> dict[str, Any]:
-        """JSON types only; to be written where it is needed."""
+        """Description in JSON types. Subclasses define it where it is needed."""
         raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
 
     @classmethod
@@ -214,7 +214,7 @@ class ManifoldBase:
 
 
 class _GradientSteps:
-    """A manifold of the user's as `_mean.frechet_mean` sees it."""
+    """Adapter from a user's manifold to `_mean.frechet_mean`."""
 
     def __init__(self, manifold: ManifoldBase, points: Array, weights: Array) -> None:
         self.points, self.weights = points, weights
