@@ -16,7 +16,7 @@ from ._boundary import Call
 from ._gradients import Gradients, Grads, Params, add_grads
 from ._mechanism import Mechanism
 
-#: Edges × width up to which one value per edge is held; beyond, neighbourhoods are taken in chunks.
+#: Edges × width up to which one value per edge is held; beyond, unless a kernel does it, neighbourhoods come in chunks.
 MAX_ELEMENTS = 16_000_000
 
 Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
@@ -30,8 +30,8 @@ def attend(
     keys: Any,
     values: Any,
     call: Call,
-) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """What `_attend.attend` gives for the GAT variant, from sums over edges."""
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
+    """What `_attend.attend` gives for the GAT variant, from sums over edges; None if those do not fit into memory."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
     dtype, size = x_q.dtype, len(x_q)
     p = attn._params(dtype)
@@ -42,6 +42,8 @@ def attend(
         fused = _fused(attn, negative_slope, graph, x_q, per_edge, p, call.need_weights)
         if fused is not None:
             return fused
+    if graph.num_edges * inner > MAX_ELEMENTS:
+        return None
     (q, k, v), pull_p = _project_alone(x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
