@@ -551,7 +551,7 @@ export interface Adam extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -562,18 +562,18 @@ export interface AdamW extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
-/** What `analyze` found. */
+/** The result of `analyze`. */
 export interface Analysis extends Remote {
   readonly fields: Readonly<{ directed: boolean | null }>;
   get<D extends Dtype = "float32">(name: "agreement", options?: CallOptions<D>): Promise<Numbers<D>>;
   get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
   get(name: "names", options?: CallOptions): Promise<string[]>;
   get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
-  /** All of it in JSON types. */
+  /** The analysis in JSON types. */
   toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
   /** The neighbours that `node` attends to most, with their weights; parallel edges are added up. */
   top(key: string, node: number, options?: {
@@ -584,7 +584,7 @@ export interface Analysis extends Remote {
 
 /** Schedules one after the other, each counting from 0 when its turn comes. */
 export interface Chain extends Remote {
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -605,14 +605,14 @@ export interface Compressed extends Remote {
 /** The same rate at every step. */
 export interface Constant extends Remote {
   readonly fields: Readonly<{ lr: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
 /** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
 export interface Cosine extends Remote {
   readonly fields: Readonly<{ lr: number; min_lr: number; total_steps: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -636,7 +636,7 @@ export interface Euclidean extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -661,7 +661,7 @@ export interface Euclidean extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -775,7 +775,7 @@ export interface Graph extends Remote {
 /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
 export interface Hierarchical extends Remote {
   readonly fields: Readonly<{ key: string }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Encode the rows of a matrix by layer. */
   encode(x: Data, layers: Data, options?: CallOptions): Promise<Compressed>;
@@ -790,7 +790,7 @@ export interface Lorentz extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -815,7 +815,7 @@ export interface Lorentz extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -832,7 +832,7 @@ export interface LossBalancer extends Remote {
   readonly fields: Readonly<{ alpha: number; lr: number; method: "fixed" | "uncertainty" | "gradnorm" | "pcgrad" }>;
   get(name: "shared", options?: CallOptions): Promise<string[] | null>;
   get(name: "weights", options?: CallOptions): Promise<Record<string, number> | null>;
-  /** One step's total loss and gradients. Nothing that is passed in is changed. */
+  /** Combine the losses and gradients of one step. Inputs are not modified. */
   combine<D extends Dtype = "float32">(losses: Readonly<Record<string, number>>, gradients: Readonly<Record<string, Readonly<Record<string, Data | number>>>>, state: Readonly<Record<string, Data | number>>, options?: {
     /** Generator or seed for PCGrad's order. */
     rng?: number | null;
@@ -844,7 +844,7 @@ export interface LossBalancer extends Remote {
 /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
 export interface LowRank extends Remote {
   readonly fields: Readonly<{ energy: number | null; key: string; rank: number | null }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a matrix. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
@@ -888,7 +888,7 @@ export interface Poincare extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -911,7 +911,7 @@ export interface Poincare extends Remote {
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Möbius addition x (+) y, (..., D) and (..., D) -> (..., D). */
   mobiusAdd<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Möbius scalar product: r times as far from the origin. */
+  /** Möbius scalar multiplication: the point on the same ray at r times the distance from the origin. */
   mobiusScalarMul<D extends Dtype = "float32">(r: Data | number, x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
@@ -919,7 +919,7 @@ export interface Poincare extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -931,14 +931,14 @@ export interface Poincare extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
+/** Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ². */
 export interface Product extends Remote {
   readonly fields: Readonly<{ curvature: number; dim: number }>;
   /** Geodesic distance. */
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -965,7 +965,7 @@ export interface Product extends Remote {
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1000,7 +1000,7 @@ export interface QuantizedArray extends Remote {
 /** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
 export interface Quantizer extends Remote {
   readonly fields: Readonly<{ bits: 4 | 8; granularity: "tensor" | "row" | "group"; group_size: number | null; key: string; symmetric: boolean }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Quantise an array. */
   encode(x: Data, options?: CallOptions): Promise<QuantizedArray>;
@@ -1014,7 +1014,7 @@ export interface RMSprop extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -1025,7 +1025,7 @@ export interface RiemannianAdam extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -1035,7 +1035,7 @@ export interface RiemannianSGD extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -1051,14 +1051,14 @@ export interface SGD extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
 /** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
 export interface SparseStorage extends Remote {
   readonly fields: Readonly<{ format: "csr" | "coo"; key: string; threshold: number | null; top_k: number | null }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Keep the entries that the options ask for. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
@@ -1073,7 +1073,7 @@ export interface Sphere extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1098,7 +1098,7 @@ export interface Sphere extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1119,7 +1119,7 @@ export interface Stage extends Remote {
 /** The rate times `gamma` after every `step_size` steps. */
 export interface Step extends Remote {
   readonly fields: Readonly<{ gamma: number; lr: number; step_size: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -1127,7 +1127,7 @@ export interface Step extends Remote {
 export interface Tucker extends Remote {
   readonly fields: Readonly<{ key: string }>;
   get(name: "ranks", options?: CallOptions): Promise<number[]>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a three-way array. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
@@ -1138,7 +1138,7 @@ export interface Tucker extends Remote {
 /** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
 export interface Warmup extends Remote {
   readonly fields: Readonly<{ lr: number; warmup_steps: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -1251,7 +1251,7 @@ export interface Functions {
     /** Negative. @default -1.0 */
     curvature?: number;
   } & CallOptions): Promise<Poincare>;
-  /** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
+  /** Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ². */
   Product(factors: readonly (readonly [Manifold, number])[], options?: CallOptions): Promise<Product>;
   /** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
   Sphere(options?: {
@@ -1421,7 +1421,7 @@ export interface Functions {
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Euclidean norm of all gradients taken as one vector. */
   globalNorm(grads: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<number>;
-  /** InfoNCE: the anchor should pick each positive out of the negatives. */
+  /** InfoNCE: classify each positive among the negatives. */
   infoNce<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positives: Data, negatives: Data, options?: {
     /** τ > 0. @default 0.07 */
     temperature?: number;
@@ -1437,7 +1437,7 @@ export interface Functions {
     /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to. */
+  /** Graph-local InfoNCE: neighbours are the positives, other nodes the negatives. */
   localContrastive<R extends Reduction = "mean", D extends Dtype = "float32">(node: Data, neighbors: Data, nonNeighbors: Data, options?: {
     /** τ > 0. @default 0.07 */
     temperature?: number;
@@ -1480,7 +1480,7 @@ export interface Functions {
     /** Share of "mixed" taken by distance. @default 0.5 */
     mix?: number;
   } & CallOptions): Promise<Matrix<Int32Array>>;
-  /** Triplet loss: the positive should be nearer than the negative by a margin. */
+  /** Triplet loss with a margin. */
   triplet<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positive: Data, negative: Data, options?: {
     /** At least 0. @default 1.0 */
     margin?: number;

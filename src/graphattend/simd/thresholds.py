@@ -1,4 +1,6 @@
-"""Where another way is faster than a kernel: from ``benchmarks/kernels/crossover.py``, natively and in Pyodide 314.0.3.
+"""Sizes at which another method is faster than a kernel.
+
+From ``benchmarks/kernels/crossover.py``, natively and in Pyodide 314.0.3.
 
 exp, softmax and attention need no entry: their kernels win from one element on, natively, too, in both dtypes. In
 float64 they are 1.3 to 32 times as fast as NumPy natively (AVX-512; scaled dot product over 1 000 keys 3.5 times, flash
