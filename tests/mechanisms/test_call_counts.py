@@ -30,7 +30,7 @@ LIMITS = {
     "hnsw_aware": (24, 38),
     "cross_space": (31, 71),
     "structural": (22, 40),
-    "moe": (26, 125),
+    "moe": (26, 128),
     "learned_routing": (14, 114),
     "rl_navigator": (15, 30),
     "dynamic_heads": (19, 56),
