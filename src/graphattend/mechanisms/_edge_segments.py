@@ -11,7 +11,7 @@ from .. import simd
 from .._validate import as_float, check_shape
 from ..simd.numpy_ops import segment_sum
 from ._attend import check_nodes, graph_metadata
-from ._boundary import Call
+from ._boundary import Call, cotangent
 from ._gradients import Gradients, Grads, Params, add_grads
 
 if TYPE_CHECKING:
@@ -37,18 +37,13 @@ def attend(
     p = attn._params(dtype)
     per_edge, _ = graph_metadata(attn, graph, dtype)
     alone = keys is None and values is None
-    if alone and not call.differentiate and not call.training:
-        fused = _fused(attn, graph, x_q, per_edge, p, call.need_weights)
-        if fused is not None:
-            return fused
     (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
     s = q[targets] + k[sources]
     features = per_edge.get("edge_features") if attn.edge_dim else None
     if features is not None:
-        factor = _edge_factor(p)
-        s += features @ factor
+        s += features @ _edge_factor(p)
     slope = np.where(s > 0, dtype.type(1), dtype.type(attn.negative_slope))
     w = simd.segment_softmax(s * slope, indptr)
     drop = attn._drop(w.shape, call, dtype)
@@ -72,17 +67,8 @@ def attend(
         gq, gk, gv = segment_sum(gs, indptr), np.zeros_like(k), np.zeros_like(v)
         simd.scatter_add(gk, sources, gs)
         simd.scatter_add(gv.reshape(size, inner), sources, (wd[..., None] * g_edge).reshape(len(sources), inner))
-        gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
-        if features is not None:
-            gm["edge_features"] = gs @ factor.T
-            u = features.T @ gs
-            gp = add_grads(
-                gp,
-                {
-                    "w_e": np.einsum("eh,hc->hec", u, p["a_edge"]),
-                    "a_edge": np.einsum("eh,hec->hc", u, p["w_e"]),
-                },
-            )
+        gm, gp_e = _edge_gradients(gs, per_edge, features, p)
+        gp = add_grads(gp, gp_e)
         g_q, g_k, g_v, gp_p = pull_p(gq, gk, gv)
         gp = add_grads(gp, gp_p)
         if values is None and not alone:
@@ -100,27 +86,62 @@ def _edge_factor(p: Params) -> np.ndarray:
     return np.asarray(np.einsum("hec,hc->eh", p["w_e"], p["a_edge"]))
 
 
-def _fused(
-    attn: EdgeFeaturedAttention, graph: Any, x: np.ndarray, per_edge: Params, p: Params, need_weights: bool
+def _edge_gradients(gs: np.ndarray, per_edge: Params, features: np.ndarray | None, p: Params) -> tuple[Grads, Grads]:
+    """Gradients of what edges add to their scores: by metadata and by parameters."""
+    gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
+    if features is None:
+        return gm, {}
+    gm["edge_features"] = simd.matmul(gs, _edge_factor(p).T)
+    u = simd.matmul_tn(features, gs)
+    w_e, a_edge = np.einsum("eh,hc->hec", u, p["a_edge"]), np.einsum("eh,hec->hc", u, p["w_e"])
+    return gm, {"w_e": w_e, "a_edge": a_edge}
+
+
+def attend_fused(
+    attn: EdgeFeaturedAttention, graph: Any, queries: Any, keys: Any, values: Any, call: Call
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """The whole layer in one kernel call, where there is such a kernel."""
-    if not simd.has_kernels(x.dtype) or not graph.num_edges:
+    """The whole layer of one set of nodes in one kernel call, which holds no value per edge, or None."""
+    if keys is not None or values is not None or (call.training and attn.dropout) or not graph.num_edges:
         return None
-    edge_scores = per_edge["edge_features"] @ _edge_factor(p) if attn.edge_dim else None
+    x = check_nodes(attn, graph, queries, keys, values)[0]
+    if not simd.has_kernels(x.dtype):
+        return None
+    p = attn._params(x.dtype)
+    per_edge, _ = graph_metadata(attn, graph, x.dtype)
+    features = per_edge.get("edge_features") if attn.edge_dim else None
+    options = {
+        "negative_slope": attn.negative_slope,
+        "edge_scores": None if features is None else simd.matmul(features, _edge_factor(p)),
+    }
     found = simd.gat_layer(
-        x,
-        p["w"],
-        p["a_query"],
-        p["a_key"],
-        graph.indptr,
-        graph.indices,
-        negative_slope=attn.negative_slope,
-        edge_scores=edge_scores,
-        need_weights=need_weights,
+        *(x, p["w"], p["a_query"], p["a_key"], graph.indptr, graph.indices),
+        need_weights=call.need_weights or call.differentiate,
+        **options,
     )
     if found is None:
         return None
-    return attn._finish(found[0].swapaxes(0, 1), p)[0], found[1], _no_pullback
+    out, pull_f = attn._finish(found[0].swapaxes(0, 1), p)
+    weights, hidden = found[1], found[2].reshape(found[0].shape)
+    if weights is None or not call.differentiate:
+        return out, weights, _no_pullback
+
+    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        if grad_weights is not None:
+            return attend(attn, graph, queries, keys, values, call)[2](grad_output, grad_weights)
+        g_mixed, gp = pull_f(cotangent(grad_output, "grad_output", out.shape, x.dtype))
+        joined, heads = _joined(attn, p), attn.num_heads
+        scores = simd.matmul(x, np.ascontiguousarray(joined[:, -2 * heads :]))
+        g_nodes = np.ascontiguousarray(g_mixed.swapaxes(0, 1))
+        edges = simd.gat_vjp(g_nodes, hidden, scores[:, :heads], scores[:, heads:], graph, weights, **options)
+        if edges is None:
+            return attend(attn, graph, queries, keys, values, call)[2](grad_output)
+        gm, gp_e = _edge_gradients(edges[0], per_edge, features, p)
+        gx, gp_x = _joined_pullback(attn, x, p, joined, *edges[1:])
+        gp = add_grads(gp, gp_e, gp_x)
+        parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
+        return Gradients(gx, np.zeros(x.shape, x.dtype), np.zeros(x.shape, x.dtype), parameters, gm)
+
+    return out, weights, pullback
 
 
 def _no_pullback(*_: Any) -> Gradients:
@@ -139,23 +160,43 @@ def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v:
 
 def _project_alone(attn: EdgeFeaturedAttention, x: np.ndarray, p: Params) -> Project:
     """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
-    w, size = p["w"], len(x)
-    heads, width, inner = attn.num_heads, attn.width, attn.num_heads * attn.width
-    u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
-    joined = np.concatenate([w.swapaxes(0, 1).reshape(-1, inner), u_q, u_k], axis=1)
+    heads, inner = attn.num_heads, attn.num_heads * attn.width
+    joined = _joined(attn, p)
     y = simd.matmul(x, joined)
-    v = np.ascontiguousarray(y[:, :inner]).reshape(size, heads, width)
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
-        g = np.concatenate([gv.reshape(size, inner), gq, gk], axis=1)
-        g_joined = simd.matmul_tn(x, g)
-        g_w = g_joined[:, :inner].reshape(-1, heads, width).swapaxes(0, 1)
-        gp: Grads = {}
-        for name, start in (("a_query", inner), ("a_key", inner + heads)):
-            g_u = g_joined[:, start : start + heads]
-            g_w = g_w + np.einsum("dh,hc->hdc", g_u, p[name])
-            gp[name] = np.einsum("dh,hdc->hc", g_u, w)
+        gx, gp = _joined_pullback(attn, x, p, joined, gq, gk, gv)
         nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, it costs no memory until it is written to
-        return simd.matmul_nt(g, joined), nothing, nothing, gp | {"w": g_w}
+        return gx, nothing, nothing, gp
 
+    v = np.ascontiguousarray(y[:, :inner]).reshape(len(x), heads, attn.width)
     return (y[:, inner : inner + heads], y[:, inner + heads :], v), pullback
+
+
+def _joined(attn: EdgeFeaturedAttention, p: Params) -> np.ndarray:
+    """What nodes are multiplied with: the projections (D, H·E), and their products with a_query and a_key (D, H)."""
+    w = p["w"]
+    u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
+    return np.concatenate([w.swapaxes(0, 1).reshape(w.shape[1], -1), u_q, u_k], axis=1)
+
+
+def _joined_pullback(
+    attn: EdgeFeaturedAttention,
+    x: np.ndarray,
+    p: Params,
+    joined: np.ndarray,
+    gq: np.ndarray,
+    gk: np.ndarray,
+    gv: np.ndarray,
+) -> tuple[np.ndarray, Grads]:
+    """Gradients of nodes and parameters from those of both scores (V, H) and of the projection (V, H, E)."""
+    heads, width, inner = attn.num_heads, attn.width, attn.num_heads * attn.width
+    g = np.concatenate([gv.reshape(len(x), inner), gq, gk], axis=1)
+    g_joined = simd.matmul_tn(x, g)
+    g_w = g_joined[:, :inner].reshape(-1, heads, width).swapaxes(0, 1)
+    gp: Grads = {}
+    for name, start in (("a_query", inner), ("a_key", inner + heads)):
+        g_u = g_joined[:, start : start + heads]
+        g_w = g_w + np.einsum("dh,hc->hdc", g_u, p[name])
+        gp[name] = np.einsum("dh,hdc->hc", g_u, p["w"])
+    return simd.matmul_nt(g, joined), gp | {"w": g_w}
