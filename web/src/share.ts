@@ -53,6 +53,7 @@ export function json(graph: Graph, result: Result, state: State): string {
   return JSON.stringify({
     graph: graph.title, mechanism: result.key, options: result.options, node: graph.nodes[nodeOf(graph, state.node)], masked: state.masked,
     nodes: graph.nodes, indptr: graph.indptr, indices: graph.indices, weights: Array.from(result.weights),
+    ...(graph.ownLatents === true ? { latents: rows(graph) } : {}),
   }, null, 1);
 }
 

@@ -24,7 +24,7 @@ from ..graph.blocks import EDGE_FIELDS, Block, block_graph
 from ..graph.conversions import need
 from ..mechanisms._base import Attention
 from ..storage import load_errors, same_file, write_atomically
-from ._arrays import STEP, check_rows, floats, identity, opened, rows_of
+from ._arrays import STEP, changed, check_rows, created, floats, identity, opened, rows_of
 from ._layout import Layout, Part
 
 
@@ -215,22 +215,21 @@ def attend_part(common: dict[str, Any], number: int) -> None:
 
     x = floats(x, "features", node, attn.check_finite)
     out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
-    _write(here, own, out[:size])
+    _write(here, own, out[:size], layout.num_nodes)
     Path(_mark(here, number)).touch()
 
 
-def _write(here: str, own: Any, rows: np.ndarray) -> None:
+def _write(here: str, own: Any, rows: np.ndarray, num_nodes: int) -> None:
     """Write rows of the output, and wait until they are on the disk."""
-    whole = np.lib.format.open_memmap(_output(here), mode="r+")
-    if isinstance(own, slice):  # one piece of the file
-        with open(_output(here), "r+b") as file:
-            file.seek(whole.offset + own.start * rows[0].nbytes)
-            np.ascontiguousarray(rows).tofile(file)
-            file.flush()
-            os.fsync(file.fileno())
-    else:
-        whole[own] = rows
-        whole.flush()
+    if not isinstance(own, slice):
+        with changed(_output(here)) as whole:
+            whole[own] = rows
+        return
+    with open(_output(here), "r+b") as file:  # one piece of the file
+        file.seek(-(num_nodes - own.start) * rows[0].nbytes, os.SEEK_END)
+        np.ascontiguousarray(rows).tofile(file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 # -- where the output goes ---------------------------------------------------------------------------------------------
@@ -255,7 +254,7 @@ def _begin(here: str, digest: str, shape: tuple[int, int], dtype: np.dtype[Any])
                 return
         shutil.rmtree(here)
     os.makedirs(here)
-    np.lib.format.open_memmap(_output(here), mode="w+", dtype=dtype, shape=shape).flush()
+    created(_output(here), dtype, shape)
     write_atomically(run, told.encode())
 
 

@@ -3,55 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_shape
+from .._validate import ArrayLike, as_float, check_shape
+from ..graph import NeighborGraph
 from ..simd.numpy_ops import segment_sum
+from ._attend import attend as in_chunks
 from ._attend import check_nodes, graph_metadata
 from ._boundary import Call, cotangent
 from ._gradients import Gradients, Grads, Params, add_grads
+from ._mechanism import Mechanism
 
-if TYPE_CHECKING:
-    from .edge_featured import EdgeFeaturedAttention
-
-#: Edges × width up to which one value per edge is held; beyond, neighbourhoods are taken in chunks.
+#: Edges × width up to which one value per edge is held; beyond, unless a kernel does it, neighbourhoods come in chunks.
 MAX_ELEMENTS = 16_000_000
 
 Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
 
 
 def attend(
-    attn: EdgeFeaturedAttention,
-    graph: Any,
-    queries: Any,
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    queries: ArrayLike,
     keys: Any,
     values: Any,
     call: Call,
-) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """What `_attend.attend` gives for the GAT variant, from sums over edges."""
+    *,
+    fused: bool = True,
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
+    """What `_attend.attend` gives for the GAT variant, from sums over edges; None if those do not fit into memory."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
-    dtype, size, inner = x_q.dtype, len(x_q), attn.num_heads * attn.width
+    dtype, size = x_q.dtype, len(x_q)
     p = attn._params(dtype)
+    inner = p["w"].shape[0] * p["w"].shape[2]
     per_edge, _ = graph_metadata(attn, graph, dtype)
     alone = keys is None and values is None
-    (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
+    if alone and fused and not (call.training and attn.dropout):
+        found = _fused(attn, negative_slope, graph, x_q, per_edge, p, call)
+        if found is not None:
+            return found
+    if graph.num_edges * inner > MAX_ELEMENTS:
+        return None
+    (q, k, v), pull_p = _project_alone(x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
     s = q[targets] + k[sources]
-    features = per_edge.get("edge_features") if attn.edge_dim else None
+    features = per_edge.get("edge_features") if "w_e" in p else None
     if features is not None:
         s += features @ _edge_factor(p)
-    slope = np.where(s > 0, dtype.type(1), dtype.type(attn.negative_slope))
+    slope = np.where(s > 0, dtype.type(1), dtype.type(negative_slope))
     w = simd.segment_softmax(s * slope, indptr)
     drop = attn._drop(w.shape, call, dtype)
     wd = w if drop is None else w * drop
     mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out.shape)
         g_mixed, gp = pull_f(g)
@@ -97,20 +107,21 @@ def _edge_gradients(gs: np.ndarray, per_edge: Params, features: np.ndarray | Non
     return gm, {"w_e": w_e, "a_edge": a_edge}
 
 
-def attend_fused(
-    attn: EdgeFeaturedAttention, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+def _fused(
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    x: np.ndarray,
+    per_edge: Params,
+    p: Params,
+    call: Call,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """The whole layer of one set of nodes in one kernel call, which holds no value per edge, or None."""
-    if keys is not None or values is not None or (call.training and attn.dropout) or not graph.num_edges:
+    """The whole layer in one kernel call, which holds no value per edge and channel, where there is such a kernel."""
+    if not simd.has_kernels(x.dtype) or not graph.num_edges:
         return None
-    x = check_nodes(attn, graph, queries, keys, values)[0]
-    if not simd.has_kernels(x.dtype):
-        return None
-    p = attn._params(x.dtype)
-    per_edge, _ = graph_metadata(attn, graph, x.dtype)
-    features = per_edge.get("edge_features") if attn.edge_dim else None
-    options = {
-        "negative_slope": attn.negative_slope,
+    features = per_edge["edge_features"] if "w_e" in p else None
+    options: dict[str, Any] = {
+        "negative_slope": negative_slope,
         "edge_scores": None if features is None else simd.matmul(features, _edge_factor(p)),
     }
     found = simd.gat_layer(
@@ -120,23 +131,25 @@ def attend_fused(
     )
     if found is None:
         return None
-    out, pull_f = attn._finish(found[0].swapaxes(0, 1), p)
-    weights, hidden = found[1], found[2].reshape(found[0].shape)
+    mixed, weights, hidden = found
+    out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
     if weights is None or not call.differentiate:
         return out, weights, _no_pullback
 
     def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
-        if grad_weights is not None:
-            return attend(attn, graph, queries, keys, values, call)[2](grad_output, grad_weights)
         g_mixed, gp = pull_f(cotangent(grad_output, "grad_output", out.shape, x.dtype))
-        joined, heads = _joined(attn, p), attn.num_heads
+        heads, joined = len(p["w"]), _joined(p)
         scores = simd.matmul(x, np.ascontiguousarray(joined[:, -2 * heads :]))
-        g_nodes = np.ascontiguousarray(g_mixed.swapaxes(0, 1))
-        edges = simd.gat_vjp(g_nodes, hidden, scores[:, :heads], scores[:, heads:], graph, weights, **options)
+        nodes = np.ascontiguousarray(g_mixed.swapaxes(0, 1)), hidden.reshape(mixed.shape)
+        edges = None
+        if grad_weights is None:
+            edges = simd.gat_vjp(*nodes, scores[:, :heads], scores[:, heads:], graph, weights, **options)
         if edges is None:
-            return attend(attn, graph, queries, keys, values, call)[2](grad_output)
+            whole = attend(attn, negative_slope, graph, x, None, None, call, fused=False)
+            whole = whole or in_chunks(attn, graph, x, None, None, call)
+            return whole[2](grad_output, grad_weights)
         gm, gp_e = _edge_gradients(edges[0], per_edge, features, p)
-        gx, gp_x = _joined_pullback(attn, x, p, joined, *edges[1:])
+        gx, gp_x = _joined_pullback(x, p, joined, *edges[1:])
         gp = add_grads(gp, gp_e, gp_x)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
         return Gradients(gx, np.zeros(x.shape, x.dtype), np.zeros(x.shape, x.dtype), parameters, gm)
@@ -148,7 +161,7 @@ def _no_pullback(*_: Any) -> Gradients:
     raise AssertionError("attend without gradients was asked for")
 
 
-def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
+def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
     """The mechanism's own projection, with the nodes first."""
     (q, k, v), pull = attn._project(x_q, x_k, x_v, p)
 
@@ -158,22 +171,22 @@ def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v:
     return (q[..., 0].T, k[..., 0].T, np.ascontiguousarray(v.swapaxes(0, 1))), pullback
 
 
-def _project_alone(attn: EdgeFeaturedAttention, x: np.ndarray, p: Params) -> Project:
+def _project_alone(x: np.ndarray, p: Params) -> Project:
     """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
-    heads, inner = attn.num_heads, attn.num_heads * attn.width
-    joined = _joined(attn, p)
+    heads, _, width = p["w"].shape
+    inner, joined = heads * width, _joined(p)
     y = simd.matmul(x, joined)
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
-        gx, gp = _joined_pullback(attn, x, p, joined, gq, gk, gv)
+        gx, gp = _joined_pullback(x, p, joined, gq, gk, gv)
         nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, it costs no memory until it is written to
         return gx, nothing, nothing, gp
 
-    v = np.ascontiguousarray(y[:, :inner]).reshape(len(x), heads, attn.width)
+    v = np.ascontiguousarray(y[:, :inner]).reshape(len(x), heads, width)
     return (y[:, inner : inner + heads], y[:, inner + heads :], v), pullback
 
 
-def _joined(attn: EdgeFeaturedAttention, p: Params) -> np.ndarray:
+def _joined(p: Params) -> np.ndarray:
     """What nodes are multiplied with: the projections (D, H·E), and their products with a_query and a_key (D, H)."""
     w = p["w"]
     u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
@@ -181,16 +194,11 @@ def _joined(attn: EdgeFeaturedAttention, p: Params) -> np.ndarray:
 
 
 def _joined_pullback(
-    attn: EdgeFeaturedAttention,
-    x: np.ndarray,
-    p: Params,
-    joined: np.ndarray,
-    gq: np.ndarray,
-    gk: np.ndarray,
-    gv: np.ndarray,
+    x: np.ndarray, p: Params, joined: np.ndarray, gq: np.ndarray, gk: np.ndarray, gv: np.ndarray
 ) -> tuple[np.ndarray, Grads]:
     """Gradients of nodes and parameters from those of both scores (V, H) and of the projection (V, H, E)."""
-    heads, width, inner = attn.num_heads, attn.width, attn.num_heads * attn.width
+    heads, _, width = p["w"].shape
+    inner = heads * width
     g = np.concatenate([gv.reshape(len(x), inner), gq, gk], axis=1)
     g_joined = simd.matmul_tn(x, g)
     g_w = g_joined[:, :inner].reshape(-1, heads, width).swapaxes(0, 1)

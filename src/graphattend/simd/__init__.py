@@ -140,6 +140,35 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     return out if finite or (finite is False and not check_finite) else None
 
 
+def single_weights(
+    query: Any, keys: Any, values: Any, dim: int, scale: float
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """The same with the weights, (N,) or (M, N), in a few kernel calls; the output is None without values.
+
+    None also where anything is not finite.
+    """
+    if _kernels is None or not (type(query) is type(keys) is np.ndarray) or query.dtype not in _kernels.DTYPES:
+        return None
+    if keys.ndim != 2 or query.ndim not in (1, 2) or query.shape[-1] != dim or keys.shape[1] != dim:
+        return None
+    if query.dtype != keys.dtype or not keys.size or not query.size:
+        return None
+    if values is not None and (type(values) is not np.ndarray or values.ndim != 2 or values.dtype != keys.dtype):
+        return None
+    if values is not None and (len(values) != len(keys) or not values.size):
+        return None
+    with _float64_fallback.silence():
+        scores = matmul_nt(query if query.ndim == 2 else query[None], keys)
+        scores *= scores.dtype.type(scale)
+        weights = softmax(scores)
+        out = None if values is None else matmul(weights, values)
+    if not _kernels.finite(scores) or (out is not None and not _kernels.finite(out)):
+        return None
+    if query.ndim == 2:
+        return out, weights
+    return None if out is None else out[0], weights[0]
+
+
 def multi_head_single(
     query: Any, keys: Any, values: Any, p: Mapping[str, np.ndarray], heads: int, scale: float, check_finite: bool
 ) -> np.ndarray | None:
@@ -293,6 +322,12 @@ def use_backend(name: str) -> Iterator[None]:
         yield
     finally:
         _activate(before)
+
+
+def choose_again() -> None:
+    """Choose the backend as at import: after a restored interpreter has come to another engine."""
+    backends.look_again()
+    _activate(backends.choose())
 
 
 def _activate(backend: backends.Backend) -> None:

@@ -120,44 +120,53 @@ INL real exp_scalar(real x) {
 }
 
 /* Natural logarithm of positive, normal numbers. */
-INL v4 log_positive(v4 x) {
 #ifdef F64
-    enum { EXPONENTS = 2047, BIAS = 1022 };
-    const whole fraction = 0x000fffffffffffff, half = 0x3fe0000000000000;
+#define LOG_EXPONENTS 2047
+#define LOG_BIAS 1022
+#define LOG_FRACTION 0x000fffffffffffff
+#define LOG_HALF 0x3fe0000000000000
+/* m = (1 + s) / (1 - s) - 1: log(1 + m) = 2 atanh(s) = m - s (m - R), R = 2 s^2/3 + 2 s^4/5 + ... */
+#define LOG_SERIES(v, all, add)                                                 \
+    v s = m / (all(2.0) + m), z = s * s, p = all(2.0 / 23.0);                   \
+    for (int k = 21; k >= 3; k -= 2) p = add(p, z, all(2.0 / k));               \
+    v y = m - s * (m - p * z);                                                  \
+    y = add(n, all(1.42860682030941723212e-6), y);                              \
+    return add(n, all(6.93145751953125e-1), y);
 #else
-    enum { EXPONENTS = 255, BIAS = 126 };
-    const whole fraction = 0x007fffff, half = 0x3f000000;
+#define LOG_EXPONENTS 255
+#define LOG_BIAS 126
+#define LOG_FRACTION 0x007fffff
+#define LOG_HALF 0x3f000000
+#define LOG_SERIES(v, all, add)                                                 \
+    /* even and odd powers apart: two short chains of dependent operations */   \
+    v z = m * m;                                                                \
+    v even = add(z, all(7.0376836292e-2f), all(1.1676998740e-1f));              \
+    v odd = add(z, all(-1.1514610310e-1f), all(-1.2420140846e-1f));             \
+    even = add(even, z, all(1.4249322787e-1f));                                 \
+    odd = add(odd, z, all(-1.6668057665e-1f));                                  \
+    even = add(even, z, all(2.0000714765e-1f));                                 \
+    odd = add(odd, z, all(-2.4999993993e-1f));                                  \
+    v y = add(m, odd, add(even, z, all(3.3333331174e-1f))) * m * z;             \
+    y = add(n, all(-2.12194440e-4f), y);                                        \
+    y = add(z, all(-0.5f), y);                                                  \
+    return add(n, all(0.693359375f), m + y);
 #endif
-    m4 pattern = (m4)x;
-    m4 e = ((pattern >> MANTISSA) & EXPONENTS) - BIAS;
-    v4 m = (v4)((pattern & fraction) | half); /* [0.5, 1) */
-    m4 small = (m4)(m < splat((real)0.707106781186547524));
-    e = e + small; /* small lanes are -1 */
-    m = m + (v4)((m4)m & small) - splat(1);
-    v4 n = __builtin_convertvector(e, v4);
-#ifdef F64
-    /* m = (1 + s) / (1 - s) - 1: log(1 + m) = 2 atanh(s) = m - s (m - R), R = 2 s^2/3 + 2 s^4/5 + ... */
-    v4 s = m / (splat(2.0) + m), z = s * s, p = splat(2.0 / 23.0);
-    for (int k = 21; k >= 3; k -= 2) p = madd(p, z, splat(2.0 / k));
-    v4 y = m - s * (m - p * z);
-    y = madd(n, splat(1.42860682030941723212e-6), y);
-    return madd(n, splat(6.93145751953125e-1), y);
+#define LOGARITHM(name, v, i, all, add)                                         \
+    INL v name(v x) {                                                           \
+        i pattern = (i)x;                                                       \
+        i e = ((pattern >> MANTISSA) & LOG_EXPONENTS) - LOG_BIAS;               \
+        v m = (v)((pattern & LOG_FRACTION) | LOG_HALF); /* [0.5, 1) */          \
+        i small = (i)(m < all((real)0.707106781186547524));                     \
+        e = e + small; /* small lanes are -1 */                                 \
+        m = m + (v)((i)m & small) - all(1);                                     \
+        v n = __builtin_convertvector(e, v);                                    \
+        LOG_SERIES(v, all, add)                                                 \
+    }
+LOGARITHM(log_positive, v4, m4, splat, madd)
+#if WIDE > 4
+LOGARITHM(log_positives, vw, mw, splatw, maddw)
 #else
-    v4 z = m * m;
-    v4 p = splat(7.0376836292e-2f);
-    p = madd(p, m, splat(-1.1514610310e-1f));
-    p = madd(p, m, splat(1.1676998740e-1f));
-    p = madd(p, m, splat(-1.2420140846e-1f));
-    p = madd(p, m, splat(1.4249322787e-1f));
-    p = madd(p, m, splat(-1.6668057665e-1f));
-    p = madd(p, m, splat(2.0000714765e-1f));
-    p = madd(p, m, splat(-2.4999993993e-1f));
-    p = madd(p, m, splat(3.3333331174e-1f));
-    v4 y = p * m * z;
-    y = madd(n, splat(-2.12194440e-4f), y);
-    y = madd(z, splat(-0.5f), y);
-    return madd(n, splat(0.693359375f), m + y);
+#define log_positives log_positive
 #endif
-}
 
 #endif

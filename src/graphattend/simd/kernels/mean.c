@@ -144,7 +144,7 @@ Status KERNEL(frechet)(Call *call) {
     int fine = 1;
     void *state = work_begin(20.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
-        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all};
+        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) && far_from_boundary(&m.spaces, all, m.keys);
         for (int s = 0; s < m.spaces.count && fine; s++)
             for (isize i = 0; i < m.rows && fine; i++) {
@@ -292,7 +292,7 @@ Status KERNEL(mean_vjp)(Call *call) {
     int fine = 1;
     void *state = work_begin(4.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
-        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all};
+        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) && (!exact || far_from_boundary(&m.spaces, all, m.keys));
         for (isize j = 0; j < m.keys; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
         for (isize i = 0; i < m.rows && fine; i++) {

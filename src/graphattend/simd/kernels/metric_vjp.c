@@ -130,7 +130,7 @@ Status KERNEL(metric_vjp)(Call *call) {
     void *state = work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         const real *rows = (const real *)batch.at[at_k];
-        Slopes job = {{&spaces, rows, step(k, 2), key_facts}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
+        Slopes job = {{&spaces, rows, step(k, 2), key_facts, 0}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
         fine = all_facts(&spaces, rows, step(k, 2), n, key_facts);
         for (isize j = 0; j < n; j++) fill(job.dk + j * job.dk_step, d, 0);
         for (isize i = 0; i < m && fine; i++) {
