@@ -39,8 +39,6 @@ WITHHELD: Mapping[str, str] = MappingProxyType(
         "example": "inputs for the tests of a mechanism",
         "options_from_graph": "ga.recommend gives them with the key",
         "schedules": "ga.training.schedules",
-        "parallel": "connect({ workers }) is the pool of a page",
-        "dask": "needs processes and files on disk",
         "patterns": "combined with Python's operators",
     }
 )
