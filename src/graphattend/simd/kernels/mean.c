@@ -57,6 +57,7 @@ static void gather(const Points *points, const List *list, int s, real *rows, re
         isize j = member(list, e);
         Fact fact = fact_at(points, j, s);
         const real *from = point_at(points, j, s);
+        if (list->near) fetch_row(list->near, points->data, points->step, points->spaces->width, list->first + e);
         combine(fact.factor, from, 0, from, d, rows + e * d);
         gaps[e] = fact.gap;
     }
@@ -287,6 +288,7 @@ Status KERNEL(mean_vjp)(Call *call) {
     if (at_dv < 0 || at_dw < 0 || at_means < 0) return wrong(call, "mean_vjp: leading axes do not broadcast");
     real *points = workspace_get((usize)(n * (2 * d + 2) + frechet_room(n, d) + d + 16) * sizeof(real) + (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
+    const Neighbors *near = m.near;
     real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n, *room = inner + d;
     Fact *all = (Fact *)(room + frechet_room(n, d) + 8);
     int fine = 1;
@@ -316,6 +318,7 @@ Status KERNEL(mean_vjp)(Call *call) {
                 else fine = midpoint_gradient(&f, inner, rows, by_weights);
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
+                    if (near) fetch_row(near, (const real *)dv->data, step(dv, 2), d, list.first + e);
                     real *to = line_at(&m.batch, at_dv, dv, member(&list, e)) + space->at;
                     const real *from = rows + e * space->width;
                     add_scaled(to, from, 1, space->width);
