@@ -427,7 +427,7 @@ export interface MechanismMethods {
   parts<D extends Dtype = "float32">(query: Data, keys: Data, values: Data, options: {
     /** With `latent_keys` and, if they differ from those, `latent_values`. */
     metadata: Metadata;
-    /** Mask of the graph part. */
+    /** Mask of the graph part, as for `forward`. */
     attnMask?: Mask | null;
   } & CallOptions<D>): Promise<{ graph: Numbers<D>; latent: Numbers<D>; cross: Numbers<D>; graph_weights: Numbers<D>; latent_weights: Numbers<D>; cross_weights: Numbers<D> }>;
   /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them. */
@@ -485,7 +485,7 @@ export interface MechanismMethods {
     budget?: number | null;
     /** The share of the true k nearest to find, in the mean: the budget is the least one that reached it in `calibrate`, with the same k and entry. */
     recall?: number | null;
-    /** `encode(vectors)`, if there are more queries to come. */
+    /** `encode(vectors)`, (V, r), to be reused for several queries. */
     codes?: Data | null;
   } & CallOptions): Promise<Navigation>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
@@ -642,7 +642,7 @@ export interface Euclidean extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -796,7 +796,7 @@ export interface Lorentz extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -863,19 +863,19 @@ export interface Navigation extends Remote {
 
 /** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
 export interface Neighborhoods extends Remote {
-  /** The chosen nodes with their neighbours, in the graph's order. */
+  /** The nodes at the positions `index` (B,) with their neighbours, in the order of the graph. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ nodes: Matrix<Int32Array>; indptr: Matrix<Int32Array>; neighbors: Matrix<Int32Array> }>;
 }
 
 /** Batches of nodes: arrays (b,) of node indices. */
 export interface Nodes extends Remote {
-  /** The chosen nodes. */
+  /** The nodes at the positions `index` (B,). */
   batch(index: Data, rng: number, options?: CallOptions): Promise<Matrix<Int32Array>>;
 }
 
 /** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
 export interface Pairs extends Remote {
-  /** The chosen pairs, with fresh negatives. */
+  /** The pairs at the positions `index` (B,), with new negatives. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ source: Matrix<Int32Array>; target: Matrix<Int32Array>; negatives: Matrix<Int32Array> }>;
   /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
   contains<D extends Dtype = "float32">(source: Data, other: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -894,7 +894,7 @@ export interface Poincare extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -944,7 +944,7 @@ export interface Product extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -1041,7 +1041,7 @@ export interface RiemannianSGD extends Remote {
 
 /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
 export interface Rows extends Remote {
-  /** The chosen rows of each array. */
+  /** The rows `index` (B,) of each array. */
   batch<D extends Dtype = "float32">(index: Data, rng: number, options?: CallOptions<D>): Promise<Numbers<D>[]>;
 }
 
@@ -1079,7 +1079,7 @@ export interface Sphere extends Remote {
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -1462,7 +1462,7 @@ export interface Functions {
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Squared error of a reconstruction, element by element: (x - y)². */
   reconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(prediction: Data, target: Data, options?: {
-    /** Rows that count, as indices or as a boolean mask; all by default. */
+    /** Rows that count, as indices (R,) or as a boolean mask (V,); all by default. */
     index?: Data | null;
     /** "mean" or "sum" over all elements, or "none". @default "mean" */
     reduction?: R;

@@ -57,8 +57,8 @@ def parallel(
     Where kernels compute, the range of a node does not matter, and `attend` gives the bits that it gives outside the
     block. In NumPy's formulations, and where BLAS projects the nodes, sums may be taken in another order: the result
     then differs by rounding from the one outside, but not between executors. Mechanisms that look beyond the neighbours
-    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that compute much per
-    edge; for dot products ``threads=`` costs less.
+    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that
+    compute much per edge; for dot products ``threads=`` costs less.
 
     Processes are started anew, not forked: a script needs ``if __name__ == "__main__":`` around the block.
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_choice,
     as_float,
@@ -243,7 +244,13 @@ class _Call(NamedTuple):
 
 
 def _check(
-    query: Any, key: Any, parameters: Any, edge_features: Any, variant: Any, concat: Any, attn_mask: Any
+    query: ArrayLike,
+    key: ArrayLike,
+    parameters: Any,
+    edge_features: ArrayLike | None,
+    variant: Any,
+    concat: Any,
+    attn_mask: ArrayLike | None,
 ) -> _Call:
     as_choice(variant, "variant", ("gat", "gatv2"))
     as_mapping(parameters, "parameters")
@@ -310,15 +317,15 @@ def _check_parameters(parameters: Mapping[str, Any], shapes: dict[str, tuple[int
 @with_vjp
 @float64_fallback
 def gat_attention(
-    query: Any,
-    key: Any,
+    query: ArrayLike,
+    key: ArrayLike,
     parameters: Mapping[str, Any],
-    edge_features: Any = None,
+    edge_features: ArrayLike | None = None,
     *,
     variant: Literal["gat", "gatv2"] = "gat",
     concat: bool = True,
     negative_slope: float = 0.2,
-    attn_mask: Any = None,
+    attn_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> WithPullback[Any]:
     """Graph attention of queries over the keys that are their neighbours; a key is also its value.
@@ -362,7 +369,7 @@ def gat_attention(
     mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
     out, pull_output = finish(mixed, p.get("bias"), concat)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
         if single:
             g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))

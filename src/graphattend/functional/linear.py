@@ -11,6 +11,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_floats,
     as_number,
@@ -377,7 +378,13 @@ def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.
 @with_vjp
 @float64_fallback
 def linear_attention(
-    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    projection: ArrayLike,
+    *,
+    is_causal: bool = False,
+    eps: float = 0.0,
 ) -> WithPullback[np.ndarray]:
     """An estimate of softmax attention in time linear in M and N, by positive random features.
 
@@ -425,7 +432,7 @@ def linear_attention(
     else:
         out, pull = run(rows, k, v, is_causal)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
         return gq.reshape(q.shape), gk, gv, gw
 

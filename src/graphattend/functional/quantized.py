@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import ArrayLike, as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
 from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import InvalidConfigError
 from .softmax import softmax_pullback
@@ -18,7 +18,7 @@ _PARTS = ("codes", "scale", "zero_point", "group_size")
 
 @with_vjp
 @float64_fallback
-def quantized_attention(query: Any, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
+def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
     """softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix.
 
     Equal, up to rounding, to attention over the decoded keys.
@@ -69,7 +69,7 @@ def quantized_attention(query: Any, keys_q8: Any, values: Any) -> WithPullback[n
     w = simd.softmax(simd.int8_scores(q * factor, *keys))
     out = simd.matmul(w, v)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         g = np.asarray(g, out.dtype)
         if single:
             g = g[..., None, :]

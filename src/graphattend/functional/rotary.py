@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
+from .._validate import ArrayLike, as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
 from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError
 from ..simd import numpy_ops
@@ -31,7 +30,9 @@ def rotate(
 
 
 @with_vjp
-def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True) -> WithPullback[np.ndarray]:
+def rotary(
+    x: ArrayLike, positions: ArrayLike, *, base: float = 10000.0, interleaved: bool = True
+) -> WithPullback[np.ndarray]:
     """Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions.
 
     Args:
@@ -67,7 +68,7 @@ def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool =
         )
     y, pull = rotate(a, at, base, interleaved)
 
-    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         gx, gp = pull(np.asarray(g, a.dtype))
         return gx, unbroadcast(gp, at.shape).astype(at.dtype, copy=False) if real else None
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import all_finite, as_float, as_index, check_ndim
+from .._validate import ArrayLike, all_finite, as_float, as_index, check_ndim
 from .._vjp import WithPullback, with_vjp
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
@@ -47,7 +47,7 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
 
 @with_vjp
 @float64_fallback
-def softmax(x: Any, axis: int = -1) -> WithPullback[np.ndarray]:
+def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
     """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
 
     A line of nothing but -inf gives zeros.
@@ -87,7 +87,7 @@ def softmax(x: Any, axis: int = -1) -> WithPullback[np.ndarray]:
     return np.moveaxis(w, -1, axis), pullback
 
 
-def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarray:
+def check_indptr(indptr: ArrayLike, length: int, argument: str = "indptr") -> np.ndarray:
     """CSR row starts: from 0 up to `length`, never falling."""
     ptr = as_index(indptr, argument, ndim=1)
     ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
@@ -105,7 +105,7 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
 
 @with_vjp
 @float64_fallback
-def segment_softmax(scores: Any, indptr: Any) -> WithPullback[np.ndarray]:
+def segment_softmax(scores: ArrayLike, indptr: ArrayLike) -> WithPullback[np.ndarray]:
     """Softmax within each row of a CSR list: one distribution per node over its own edges.
 
     Args:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
-from .._validate import as_floats
+from .._validate import ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
-from ..errors import UnsupportedError
+from ..errors import InvalidConfigError, UnsupportedError
+from ..graph import NeighborGraph
 from ._attend import attend, defaulted
-from ._boundary import PLAIN, Call, Expected, Inputs, check_inputs, cotangent, no_gradients, restore
+from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
-from ._prepared import Prepared, check_prepared, prepare
+from ._prepared import Prepared, prepare
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Attention(Mechanism):
         return cls(dim), {"query": x[0], "keys": x[1:], "values": rng.standard_normal((n, dim))}
 
     @classmethod
-    def builder(cls, dim: int) -> Builder:
+    def builder(cls, dim: int) -> Builder[Self]:
         """The same options in fluent form.
 
         Example:
@@ -68,17 +68,12 @@ class Attention(Mechanism):
 
     # -- the public passes -------------------------------------------------------------------------------------
 
-    @cached_property
-    def _expected(self) -> Expected:
-        needs, uses = self.needed, self.used
-        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
-
     def _check(
         self,
-        query: Any,
+        query: ArrayLike,
         keys: Any,
         values: Any,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         metadata: Any = None,
         *,
         weights_only: bool = False,
@@ -96,13 +91,33 @@ class Attention(Mechanism):
             return without_rubbish(inputs, self.heads, self.is_causal)
         return inputs
 
+    def _check_prepared(
+        self, query: ArrayLike, prepared: Prepared, values: Any, attn_mask: ArrayLike | None, metadata: Any, call: Call
+    ) -> Inputs:
+        """The boundary of passes over prepared keys and values: checks the query and what belongs to it."""
+        prepared.check_owner(self)
+        if values is not None:
+            raise InvalidConfigError.of(
+                "values", "none", type(values).__name__, text="none beside prepared keys, which contain them"
+            )
+        prepared.check_call(attn_mask is not None or call.need_weights or (call.training and self.dropout > 0))
+        q = as_float(query, "query", beside=prepared.keys.dtype)
+        if self.check_finite:
+            check_finite(q, "query")
+        # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
+        x = self._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
+        hides = x.mask is not None or self.is_causal
+        if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+            return without_rubbish(x, self.heads, self.is_causal)
+        return x._replace(prepared=prepared, tame=hides)
+
     def forward(
         self,
-        query: Any,
+        query: ArrayLike,
         keys: Any,
         values: Any = None,
         *,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         metadata: Any = None,
         need_weights: bool = False,
         training: bool = False,
@@ -148,10 +163,11 @@ class Attention(Mechanism):
                 return fast
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
-            x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
+            x = self._check_prepared(query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        run = self._run if self.check_finite else self._run_apart
+        out, weights, _ = steady(run, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -159,10 +175,9 @@ class Attention(Mechanism):
 
     __call__ = forward
 
-    @property
-    def _pass(self) -> Callable[[Inputs, Call], tuple[Any, Any, Any]]:
+    def _run_apart(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
-        return self._run if self.check_finite else partial(apart, self)
+        return self._run(x, call) if self.check_finite else apart(self, x, call)
 
     def prepare(self, keys: Any, values: Any) -> Prepared:
         """Check and project keys and values that stay the same between calls, once.
@@ -187,7 +202,9 @@ class Attention(Mechanism):
         """
         return prepare(self, keys, values)
 
-    def attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None, metadata: Any = None) -> np.ndarray:
+    def attention_weights(
+        self, query: ArrayLike, keys: Any, *, attn_mask: ArrayLike | None = None, metadata: Any = None
+    ) -> np.ndarray:
         """The weights alone.
 
         Args:
@@ -205,21 +222,21 @@ class Attention(Mechanism):
                 return fast[1]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
-            x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
+            x = self._check_prepared(query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-        _, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        _, weights, _ = steady(self._run_apart, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
 
     def vjp(
         self,
-        query: Any,
+        query: ArrayLike,
         keys: Any,
         values: Any,
         *,
-        attn_mask: Any = None,
+        attn_mask: ArrayLike | None = None,
         metadata: Any = None,
         training: bool = False,
         rng: np.random.Generator | None = None,
@@ -230,7 +247,7 @@ class Attention(Mechanism):
             query: As for `forward`, like all others.
             keys: Keys.
             values: Values.
-            attn_mask: Mask; held constant.
+            attn_mask: As for `forward`; held constant.
             metadata: Metadata; real-valued fields have gradients.
             training: Whether dropout is on.
             rng: Generator for the dropout.
@@ -243,14 +260,14 @@ class Attention(Mechanism):
         return out, pullback
 
     def _vjp(
-        self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, call: Call
+        self, query: ArrayLike, keys: Any, values: Any, mask: ArrayLike | None, metadata: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, mask, metadata)
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._pass(x, call)
+            out, weights, pull = self._run_apart(x, call)
             return out, weights, pull, out.dtype
 
         out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
@@ -258,7 +275,7 @@ class Attention(Mechanism):
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
 
-        def gradients(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def gradients(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, inner)
             gw = None
             if grad_weights is not None:
@@ -277,15 +294,15 @@ class Attention(Mechanism):
             }
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
 
         return out, weights, pullback
 
     def attend(
         self,
-        graph: Any,
-        queries: Any,
+        graph: NeighborGraph,
+        queries: ArrayLike,
         keys: Any = None,
         values: Any = None,
         *,
@@ -318,12 +335,14 @@ class Attention(Mechanism):
         return (out, weights) if need_weights else out
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
 
-    def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, call: Call) -> tuple[Any, Any, Any]:
+    def _attend_steady(
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+    ) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
@@ -341,7 +360,7 @@ class Attention(Mechanism):
             argument="queries, keys",
         )
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
             if shown is given:
                 return g
@@ -351,8 +370,8 @@ class Attention(Mechanism):
 
     def attend_vjp(
         self,
-        graph: Any,
-        queries: Any,
+        graph: NeighborGraph,
+        queries: ArrayLike,
         keys: Any = None,
         values: Any = None,
         *,
@@ -364,7 +383,7 @@ class Attention(Mechanism):
 
         Args:
             graph: As for `attend`, like all others.
-            queries: One row per node.
+            queries: (V, D), one row per node.
             keys: Keys.
             values: Values.
             training: Whether dropout is on.
@@ -379,7 +398,7 @@ class Attention(Mechanism):
         with simd.num_threads(threads):
             out, _, pull = self._attend_steady(graph, queries, keys, values, call)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             with simd.num_threads(threads):
                 return pull(grad_output, grad_weights)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    ArrayLike,
     all_finite,
     as_bool,
     as_float,
@@ -145,10 +146,10 @@ class Context(NamedTuple):
 
 def check_inputs(
     expected: Expected,
-    query: Any,
-    keys: Any,
-    values: Any,
-    attn_mask: Any = None,
+    query: ArrayLike,
+    keys: ArrayLike,
+    values: ArrayLike | None,
+    attn_mask: ArrayLike | None = None,
     metadata: Any = None,
     *,
     weights_only: bool = False,

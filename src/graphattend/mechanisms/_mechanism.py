@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,8 @@ import numpy as np
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
-from ._boundary import Call, Context, Inputs
+from ..graph import NeighborGraph
+from ._boundary import Call, Context, Expected, Inputs
 from ._gradients import CoreGradients, CoreResult, Params, add_grads
 from ._parameters import Configured
 
@@ -98,7 +100,7 @@ class Mechanism(Configured):
         return () if self.output_manifold is None else (self.output_manifold,)
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
         """Options without which the mechanism would not read what `graph` has.
 
         Args:
@@ -115,7 +117,7 @@ class Mechanism(Configured):
         """
         return {}
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
         return graph
 
@@ -134,7 +136,12 @@ class Mechanism(Configured):
         """Metadata fields that it would read if an option were set, which is not: field → option."""
         return {}
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    @cached_property
+    def _expected(self) -> Expected:
+        needs, uses = self.needed, self.used
+        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
+
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
         return graph.metadata(row) if self.needed + self.used else None
 
@@ -144,7 +151,7 @@ class Mechanism(Configured):
     # -- stages that mechanisms override -----------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return (q, k, v), unprojected
 
@@ -158,12 +165,12 @@ class Mechanism(Configured):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return out, lambda g: (g, {})
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         s, pull_s = self._scores(q, k, meta, p)
         out, w, pull_w = from_scores(s, v, mask, drop, aggregate=lambda w, v: self._aggregate(w, v, p))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gs, gv, gp_a = pull_w(g, g_weights)
             gq, gk, gp_s, gm = pull_s(gs)
             return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
@@ -223,7 +230,7 @@ class Mechanism(Configured):
             return None, weights, None
         out, pull_f = self._finish(mixed, p)
 
-        def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients:
             g_mixed, gp_f = pull_f(g)
             c = pull_c(g_mixed, g_weights)
             inner = (unbroadcast(g, a.shape) for g, a in ((c.q, q), (c.k, k), (c.v, v)))

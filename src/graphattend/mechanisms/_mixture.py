@@ -14,6 +14,8 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import silence
+from .._float64_fallback import silence
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
@@ -131,17 +133,17 @@ class Routed(Attention):
     def _logits(self, q: np.ndarray, p: Params) -> np.ndarray:
         return linear(q, p["w_router"], p["b_router"])
 
-    def _query(self, query: Any) -> Inputs:
+    def _query(self, query: ArrayLike) -> Inputs:
         # Only the query matters: there is no metadata to ask for.
         return check_inputs(self._expected._replace(needs=()), query, np.zeros((1, self.dim)), None, weights_only=True)
 
-    def router_logits(self, query: Any) -> np.ndarray:
+    def router_logits(self, query: ArrayLike) -> np.ndarray:
         """The router's logits, (X,) for a single query, else (..., M, X)."""
         x = self._query(query)
         logits = self._logits(x.q, self._params(x.q.dtype))
         return logits[0] if x.single else logits
 
-    def shares(self, query: Any) -> np.ndarray:
+    def shares(self, query: ArrayLike) -> np.ndarray:
         """The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one."""
         x = self._query(query)
         shares = self._gates(self._logits(x.q, self._params(x.q.dtype))).shares
@@ -264,7 +266,7 @@ class Routed(Attention):
             runs.append((rows, o, w, pull))
         return out, weights, runs
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, need_weights = context.mask, context.metadata, context.parameters, context.need_weights
         gates = self._gates(self._logits(q, p))
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
@@ -278,7 +280,8 @@ class Routed(Attention):
 
         out, weights, runs = self._mix(x, gates, need_weights, run)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
+            assert v is not None
             gq, gk, gv = (np.zeros(a.shape, q.dtype) for a in (q, k, v))
             g_share = np.zeros((*batch, m_rows, len(self._members)), q.dtype)
             gp: Grads = {}
@@ -322,7 +325,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         members = [_trusting(m) for m in self._members]
@@ -357,7 +360,7 @@ class Routed(Attention):
             if weights is not None:
                 weights[kept] += gates.shares[part.targets, i] * _edge_weights(w, part, i, member)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
             gw = None
             if grad_weights is not None:
@@ -386,7 +389,7 @@ class Routed(Attention):
 
         return out, weights, pullback
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         for m in self._members:
             if "latent_keys" in m.needed:
                 return m._node_metadata(graph, node, row, keys, values)

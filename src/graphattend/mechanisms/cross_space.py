@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import check_length
+from .._validate import ArrayLike, check_length
 from .._vjp import unbroadcast
 from ..functional.dot_product import dot_product_attention
 from ..functional.multi_head import linear, linear_pullback
@@ -154,7 +154,13 @@ class CrossSpaceAttention(DotProduct):
         return found
 
     def parts(
-        self, query: Any, keys: Any, values: Any, *, metadata: GraphMetadata, attn_mask: Any = None
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        *,
+        metadata: GraphMetadata,
+        attn_mask: ArrayLike | None = None,
     ) -> CrossSpaceParts:
         """The three attentions before fusion and their weights.
 
@@ -163,7 +169,7 @@ class CrossSpaceAttention(DotProduct):
             keys: (..., N, D).
             values: (..., N, D).
             metadata: With ``latent_keys`` and, if they differ from those, ``latent_values``.
-            attn_mask: Mask of the graph part.
+            attn_mask: Mask of the graph part, as for `forward`.
 
         Returns:
             Outputs like `forward`'s and weights over keys and latent keys.
@@ -220,11 +226,14 @@ class CrossSpaceAttention(DotProduct):
     def _latent(self, meta: Params) -> tuple[np.ndarray, np.ndarray]:
         return meta["latent_keys"], meta.get("latent_values", meta["latent_keys"])
 
-    def _one(self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any) -> tuple[Any, Any, Callable[..., Any]]:
+    def _one(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, mask: np.ndarray | None, drop: np.ndarray | None
+    ) -> tuple[Any, Any, Callable[..., Any]]:
         """One scaled dot-product attention: output, weights, ``pull(g, gw) -> (gq, gk, gv)``."""
         out, w, pull_all = dot_product_attention(q, k, v, scale=self.factor, mask=mask, drop=drop, need_weights=True)
 
-        def pull(g: np.ndarray, gw: Any = None) -> tuple[np.ndarray, ...]:
+        def pull(g: np.ndarray, gw: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+            assert v is not None
             return tuple(unbroadcast(a, x.shape) for a, x in zip(pull_all(g, gw), (q, k, v), strict=True))
 
         return out, w, pull
@@ -256,7 +265,7 @@ class CrossSpaceAttention(DotProduct):
 
         return np.einsum("...s,...sd->...d", gate, stack), pull_gated
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         graph, w, pull_g = self._one(q, k, v, mask, drop)
         if v is None:
@@ -266,7 +275,7 @@ class CrossSpaceAttention(DotProduct):
         cross, _, pull_c = self._one(graph, l_k, l_v, None, None)
         out, pull_f = self._fuse((graph, latent, cross), p)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             (g_graph, g_latent, g_cross), gp = pull_f(g)
             g_from_cross, gk_c, gv_c = pull_c(unbroadcast(g_cross, cross.shape))
             gq_l, gk_l, gv_l = pull_l(unbroadcast(g_latent, latent.shape))
@@ -279,7 +288,7 @@ class CrossSpaceAttention(DotProduct):
         return out, w, pullback
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         near = self._neighbors(k) if k.shape[0] > 1 else graph
@@ -292,7 +301,7 @@ class CrossSpaceAttention(DotProduct):
         c_out, _, pull_c = plain._attend(near, g_out, k, v, latent)
         out, pull_f = self._fuse((g_out, l_out, c_out), self._params(q.dtype))
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             (g_graph, g_latent, g_cross), gp = pull_f(cotangent(grad_output, "grad_output", out.shape, q.dtype))
             c, l = pull_c(g_cross), pull_l(g_latent)
             d = pull_g(g_graph + c.query, grad_weights)
@@ -301,7 +310,7 @@ class CrossSpaceAttention(DotProduct):
 
         return out, weights, pullback
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         near = self._neighbors(keys)
         latent = near.indices[near.indptr[node] : near.indptr[node + 1]]
         return GraphMetadata(latent_keys=keys[latent], latent_values=values[latent])

@@ -126,7 +126,7 @@ class HyperbolicAttention(ByDistance):
     # -- stages ----------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         c = -float(p["curvature"])
         points: list[Any] = []
@@ -146,7 +146,7 @@ class HyperbolicAttention(ByDistance):
 
         def pull(*grads: np.ndarray) -> tuple[Any, ...]:
             both = [pull_x(g) for pull_x, g in zip(pulls, grads, strict=True)]
-            inputs = [g.astype(x.dtype, copy=False) for (g, _), x in zip(both, (q, k, v), strict=True)]
+            inputs = [g.astype(q.dtype, copy=False) for g, _ in both]
             # All stages depend on √c·point, up to a factor √c. A point that was moved to the rim moves along with
             # it, so its √c·point stays; the two large terms that cancel there are not made.
             along = [np.einsum("...d,...d->...", g, x) * f for g, x, f in zip(grads, points, fixed, strict=True)]
@@ -182,7 +182,7 @@ class HyperbolicAttention(ByDistance):
 
         return out, pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         p = context.parameters
         out, w, pull = super()._core(q, k, v, context)
         return out, None if w is None else w.astype(p["curvature"].dtype, copy=False), pull

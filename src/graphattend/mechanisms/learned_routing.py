@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._validate import ArrayLike
 from ..functional.softmax import softmax_pullback
 from ._base import Attention
 from ._mixture import Gates, Routed, as_members
@@ -97,7 +98,7 @@ class LearnedRoutingAttention(Routed):
         total = sum(exps)
         return [(i, e / total) for i, e in enumerate(exps)]
 
-    def get_routing(self, query: Any) -> Any:
+    def get_routing(self, query: ArrayLike) -> Any:
         """The share of every mechanism for a query.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
-from .._validate import broadcast_shapes, check_length
+from .._validate import ArrayLike, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
 from ..functional.favor import Directions, draw_projection, exponents
@@ -55,7 +55,7 @@ class PreparedState(Prepared):
                 "keys: masks, weights and dropout need the keys, which a streamed state has not kept", argument="keys"
             )
 
-    def extended(self, keys: Any, values: Any) -> PreparedState:
+    def extended(self, keys: ArrayLike, values: ArrayLike) -> PreparedState:
         """The state after more keys have come; this one stays as it is. Time and memory do not grow.
 
         Args:
@@ -147,7 +147,7 @@ class LinearAttention(Attention):
         """
         return dataclasses.replace(self, redraw=self.redraw + 1)
 
-    def prepare(self, keys: Any, values: Any) -> Prepared:
+    def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
         """Check keys and values once and sum them up in a state of fixed size.
 
         Args:
@@ -191,7 +191,7 @@ class LinearAttention(Attention):
         return found
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         directions, sharpness = self._directions(), self.temperature**-0.5
         (hq, pull_q), (hk, pull_k) = exponents(q, directions, sharpness), exponents(k, directions, sharpness)
@@ -202,7 +202,7 @@ class LinearAttention(Attention):
 
         return (hq, hk, v), pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, p, drop, need_weights = context.mask, context.parameters, context.drop, context.need_weights
         dtype = p["projection"].dtype  # that of the call; exponents may be in float64
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
@@ -214,7 +214,7 @@ class LinearAttention(Attention):
             seen = k + (hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2))
         out, pull = attend_exponents(q, seen, v, self.is_causal)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             if g_weights is not None:
                 return self._quadratic(q, k, v, mask, None, dtype)[2](g, g_weights)
             return CoreGradients(*pull(g), {}, {})
@@ -222,7 +222,13 @@ class LinearAttention(Attention):
         return out, None, pullback
 
     def _quadratic(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any, dtype: np.dtype[Any]
+        self,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: Any,
+        mask: np.ndarray | None,
+        drop: np.ndarray | None,
+        dtype: np.dtype[Any],
     ) -> CoreResult:
         """The same with the M×N matrix of weights."""
         if self.is_causal:
@@ -234,7 +240,7 @@ class LinearAttention(Attention):
             return None, wd.astype(dtype), lambda *_: None  # type: ignore[return-value]
         wide = v.astype(w.dtype)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             g = g.astype(w.dtype)
             gw = simd.matmul_nt(g, wide)
             if g_weights is not None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int
+from .._validate import ArrayLike, as_int
 from ..errors import InvalidConfigError
 from ..functional.gating import load_balance_loss, scatter, top_k
 from ..functional.softmax import softmax_pullback
@@ -116,7 +116,7 @@ class MoEAttention(Routed):
         total = sum(exps)
         return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]
 
-    def get_routing(self, query: Any) -> Any:
+    def get_routing(self, query: ArrayLike) -> Any:
         """Which experts answer a query, and with what weight.
 
         Args:
@@ -137,7 +137,7 @@ class MoEAttention(Routed):
         rows = [[(int(i), float(w)) for i, w in zip(c, s, strict=True)] for c, s in flat]
         return rows[0] if logits.ndim == 1 else rows
 
-    def load(self, query: Any) -> np.ndarray:
+    def load(self, query: ArrayLike) -> np.ndarray:
         """The share of queries that each expert answers, (X,).
 
         Args:
@@ -151,7 +151,7 @@ class MoEAttention(Routed):
         shares = np.atleast_2d(self.shares(query))
         return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
 
-    def load_balance_loss(self, query: Any) -> float:
+    def load_balance_loss(self, query: ArrayLike) -> float:
         """How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`.
 
         Args:
@@ -173,7 +173,7 @@ def _default_experts(dim: int, seed: int) -> list[Attention]:
     return [create(key, dim, seed=seed) for key in plain] + [create("edge_featured", dim, **edge)]
 
 
-class MoEBuilder(Builder):
+class MoEBuilder(Builder["MoEAttention"]):
     """Options of a mixture in fluent form; each call returns a new builder.
 
     Example:
@@ -184,7 +184,7 @@ class MoEBuilder(Builder):
 
     def add_expert(self, expert: Attention) -> MoEBuilder:
         """Add any mechanism."""
-        return self._with(experts=(*self._options.get("experts", ()), expert))  # type: ignore[return-value]
+        return self._with(experts=(*self._options.get("experts", ()), expert))
 
     def _add(self, key: str, **options: Any) -> MoEBuilder:
         from . import create
@@ -213,4 +213,4 @@ class MoEBuilder(Builder):
 
     def top_k(self, k: int) -> MoEBuilder:
         """Set how many experts answer a query."""
-        return self._with(top_k=as_int(k, "top_k", minimum=1))  # type: ignore[return-value]
+        return self._with(top_k=as_int(k, "top_k", minimum=1))

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import simd
 from .._validate import (
+    ArrayLike,
     as_float,
     as_index,
     as_int,
@@ -137,7 +138,7 @@ class RLNavigator(Attention):
 
     # -- navigation --------------------------------------------------------------------------------------------
 
-    def fitted(self, vectors: Any) -> RLNavigator:
+    def fitted(self, vectors: ArrayLike) -> RLNavigator:
         """The navigator that knows the vectors' principal axes, the best start for `train`.
 
         Args:
@@ -159,7 +160,7 @@ class RLNavigator(Attention):
         axes = axes[:, ::-1][:, : self.width]
         axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(self.width)] < 0, -1, 1)
         spread = float(variances.sum()) or 1.0
-        return self._with(
+        return self.with_parameters(
             {
                 "w_query": axes,
                 "w_key": axes,
@@ -168,7 +169,7 @@ class RLNavigator(Attention):
             }
         )
 
-    def encode(self, vectors: Any) -> np.ndarray:
+    def encode(self, vectors: ArrayLike) -> np.ndarray:
         """The vectors' r coordinates, computed once for many searches.
 
         Args:
@@ -187,9 +188,9 @@ class RLNavigator(Attention):
 
     def search(
         self,
-        graph: Any,
-        vectors: Any,
-        query: Any,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
         *,
         entry: int = 0,
         k: int = 10,
@@ -218,7 +219,7 @@ class RLNavigator(Attention):
             budget: The most work to do, at least 1; 200 where neither it nor `recall` is given.
             recall: The share of the true k nearest to find, in the mean: the budget is the least one that reached it
                 in `calibrate`, with the same k and entry.
-            codes: `encode(vectors)`, if there are more queries to come.
+            codes: `encode(vectors)`, (V, r), to be reused for several queries.
 
         Returns:
             A `Navigation`: nodes, distances and the work they took.
@@ -247,7 +248,14 @@ class RLNavigator(Attention):
         return self._walk(graph, x, q, start, count, limit, self.encode(x) if codes is None else codes)
 
     def calibrate(
-        self, graph: Any, vectors: Any, queries: Any, *, k: int = 10, entry: int = 0, budget: float = 1000
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
+        *,
+        k: int = 10,
+        entry: int = 0,
+        budget: float = 1000,
     ) -> RLNavigator:
         """Measure what recall@k each budget reaches, for `search` with `recall`.
 
@@ -296,13 +304,20 @@ class RLNavigator(Attention):
         return other
 
     def _walk(
-        self, graph: Any, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
+        self, graph: NeighborGraph, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
     ) -> Navigation:
         code = q @ self._params(x.dtype)["w_query"]
         return by_estimate(graph, x, q, entry, k, budget, codes, code)
 
     def greedy_search(
-        self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
+        *,
+        entry: int = 0,
+        k: int = 10,
+        budget: float = 200,
     ) -> Navigation:
         """The baseline: best-first search by exact distances; arguments and result as for `search`.
 
@@ -317,9 +332,9 @@ class RLNavigator(Attention):
 
     def train(
         self,
-        graph: Any,
-        vectors: Any,
-        queries: Any,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
         *,
         steps: int = 8,
         rollouts: int = 4,
@@ -376,14 +391,9 @@ class RLNavigator(Attention):
         )
         trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)
         result = trainer.fit(self, len(targets), on_progress=on_progress, cancel=cancel)
-        return self._with(result.params)
+        return self.with_parameters(result.params)
 
-    def _with(self, parameters: dict[str, np.ndarray]) -> RLNavigator:
-        other = self.with_parameters(parameters)
-        assert isinstance(other, RLNavigator)
-        return other
-
-    def _vectors(self, vectors: Any, name: str = "vectors") -> np.ndarray:
+    def _vectors(self, vectors: ArrayLike, name: str = "vectors") -> np.ndarray:
         x = as_float(vectors, name)
         check_ndim(x, name, 2, 2)
         check_nonempty(x, name)
@@ -391,7 +401,7 @@ class RLNavigator(Attention):
         check_finite(x, name)
         return x
 
-    def _on_graph(self, graph: Any, vectors: Any) -> np.ndarray:
+    def _on_graph(self, graph: Any, vectors: ArrayLike) -> np.ndarray:
         if not isinstance(graph, NeighborGraph):
             raise InvalidConfigError(
                 f"graph: expected a NeighborGraph, got {type(graph).__name__}",
@@ -404,7 +414,7 @@ class RLNavigator(Attention):
         return x
 
     def _task(
-        self, graph: Any, vectors: Any, query: Any, entry: Any, k: Any, budget: Any
+        self, graph: NeighborGraph, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
         q = as_float(query, "query", beside=x.dtype)

@@ -308,6 +308,12 @@ def use_backend(name: str) -> Iterator[None]:
         _activate(before)
 
 
+def choose_again() -> None:
+    """Choose the backend as at import: after a restored interpreter has come to another engine."""
+    backends.look_again()
+    _activate(backends.choose())
+
+
 def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend

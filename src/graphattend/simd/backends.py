@@ -43,6 +43,12 @@ def load(name: str) -> Backend | None:
     return _loaded[name]
 
 
+def look_again() -> None:
+    """Forget what could not run: a restored interpreter may run on another engine than the one that tried."""
+    for name in [n for n, backend in _loaded.items() if backend is None]:
+        del _loaded[name]
+
+
 def _module(name: str) -> Any:
     """The backend's compiled kernels, or None where they are not installed or this machine cannot run them."""
     path = Path(__file__).with_name(FILES[name] + _suffix(name.startswith("wasm")))

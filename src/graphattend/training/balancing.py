@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import as_choice, as_int, as_number, as_rng, check_shape
+from .._validate import ArrayLike, as_choice, as_int, as_number, as_rng, check_shape
 from ..errors import InvalidConfigError
 from ._optimizer import Arrays, State, checked_parameters
 
@@ -217,7 +217,7 @@ class LossBalancer(metaclass=TypedArguments):
         return first | {f"weight/{name}": weight * scale for name, weight in moved.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: ArrayLike) -> Any:
     return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import as_bool, as_choice, as_float, as_int, as_number, check_shape
+from .._validate import ArrayLike, as_bool, as_choice, as_float, as_int, as_number, check_shape
 from ..errors import InvalidConfigError, NumericalInstabilityError
 from . import _checkpoint
 from ._checkpoint import RunState
@@ -433,7 +433,7 @@ class Session:
         return dataclasses.replace(state, **changes), epoch_loss, metric
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: ArrayLike) -> Any:
     return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
 
 
