@@ -6,9 +6,11 @@
 #ifdef F64
 #define PRECISE 1e-14
 #define CANCELLED 4e-3
+#define ROUGH 1e-8 /* gap of a point whose gradient cancels by too many digits */
 #else
 #define PRECISE 1e-6f
 #define CANCELLED 0.05
+#define ROUGH 1e-2f
 #endif
 
 static real square_root(real x) { return vsqrt(splat(x))[0]; }
@@ -198,7 +200,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
         for (isize k = 0; k < d; k++) g[k] = (grad[k] - along * total[k]) / length;
     } else { /* m = total / (mass + root), root^2 = mass^2 - c|total|^2 */
         double inner = mass * mass - (double)c * square, root = __builtin_sqrt(inner > 0.0 ? inner : 0.0), divisor = mass + root;
-        if (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass) return 0;
+        if (largest > 2 / ROUGH || (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass)) return 0;
         if (divisor == 0.0) divisor = 1.0;
         real by_divisor = (real)(-(double)dot(grad, total, d) / (divisor * divisor));
         real by_root = (real)((double)by_divisor / (root == 0.0 ? 1.0 : root));
