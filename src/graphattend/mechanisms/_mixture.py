@@ -14,7 +14,6 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import silence
-from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError

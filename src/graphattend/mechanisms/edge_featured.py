@@ -105,7 +105,7 @@ class EdgeFeaturedAttention(Attention):
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @property
@@ -120,7 +120,7 @@ class EdgeFeaturedAttention(Attention):
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The same: without `edge_dim` edge features are not looked at."""
+        """Edge features, unless `edge_dim` is 0."""
         return self.needed
 
     @property
@@ -180,12 +180,11 @@ class EdgeFeaturedAttention(Attention):
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
     def _attend_edges(self, graph: NeighborGraph, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
-        """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
+        """In one kernel call or edge by edge, where that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
             return super()._attend(graph, *args)
-        if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
-            return super()._attend(graph, *args)
-        return _edge_segments.attend(self, self.negative_slope, graph, *args)
+        found = _edge_segments.attend(self, self.negative_slope, graph, *args)
+        return super()._attend(graph, *args) if found is None else found
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
         """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
