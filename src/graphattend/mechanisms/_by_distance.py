@@ -175,8 +175,9 @@ class ByDistance(Attention):
         g = np.ascontiguousarray(g, done.q.dtype)
         by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists)
         if by_values is None:  # near the rim of the ball, where single precision has too few digits
-            wide = (None if x is None else x.astype(np.float64) for x in (done.v, done.weights, g, means))
-            by_values = metric_ops.means_vjp(*wide, metric, done.lists)
+            v, weights, wide = (x.astype(np.float64) for x in (done.v, done.weights, g))
+            means = None if means is None else means.astype(np.float64)
+            by_values = metric_ops.means_vjp(v, weights, wide, means, metric, done.lists)
         if by_values is None:
             return None
         gv, gw = (x.astype(done.q.dtype, copy=False) for x in by_values)
