@@ -79,7 +79,10 @@ class Run:
                 for contender, value in (self.ask(runtime, "measure", name, seconds) or {}).items():
                     found.setdefault(runtime, {}).setdefault(contender, []).append(float(f"{value:.5g}"))
         self.results["workloads"][name] = found
-        self.results["flops"][name] = catalogue().prepared(name).flops
+        known = catalogue().prepared(name)
+        self.results["flops"][name] = known.flops
+        self.results["reads"][name] = known.sizes.get("reads", 1.0)
+        catalogue().forget()
 
     def facts(self) -> None:
         """What ran, and what is measured once."""
@@ -120,6 +123,7 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         "accelerate": {},
         "javascript": {},
         "flops": {},
+        "reads": {},
         "workloads": {},
     }
     makers = {

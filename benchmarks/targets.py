@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 
+from benchmarks import mechanism_rows
 from benchmarks.results_file import Results, against_fastest, ratio, scaled, share_of_peak, speed
 
 WASM = ("chromium", "node")
@@ -148,6 +149,18 @@ def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
     yield line("flash at N = 10 000, extra memory", runtime, 1.0, memory and memory / 1e6, " MB", most=True)
 
 
+def every_mechanism(results: Results) -> Iterator[Target]:
+    """How many of the mechanisms are as wanted, and which are not."""
+    for runtime in TITLES:
+        if runtime not in results["runtimes"]:
+            continue
+        for kind, title in (("mechanism", "forward"), ("attend", "over a graph")):
+            for what, reached, count, late in mechanism_rows.misses(results, kind, runtime):
+                note = f"; not: {', '.join(late)}" if late else ""
+                where = TITLES[runtime]
+                yield Target(f"mechanisms {title}, {what}", where, "all", f"{reached} of {count}{note}", not late)
+
+
 def javascript(results: Results) -> Iterator[Target]:
     """What the npm package costs and gains: one query, N = 1 000, D = 128, unless said otherwise."""
     found = results.get("javascript", {})
@@ -178,5 +191,6 @@ def targets(results: Results) -> list[Target]:
     """Every target."""
     found = [target for runtime in WASM if runtime in results["runtimes"] for target in in_runtime(results, runtime)]
     payload = results.get("payload_kb", {})
+    found += every_mechanism(results)
     found += javascript(results)
     return [*found, line("kernel payload, gzipped", "wheel", 100, payload.get("loaded"), " kB", most=True)]
