@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.dask import _arrays, _attend, attend, partition
+from graphattend.dask import Layout, _arrays, _attend, attend, partition
 from graphattend.mechanisms import mechanism_class
 
 NODES, EDGES = 60, 500
@@ -199,6 +199,24 @@ def test_a_rerun_skips_what_is_complete(place, monkeypatch):
     assert done == [2, 3]
     np.testing.assert_allclose(found, SDPA.attend(graph, x), rtol=1e-6)
     assert not list(folder.glob("*.parts"))
+
+
+def test_what_a_loss_of_power_took_is_computed_again(place, monkeypatch):
+    graph, x, folder = place
+    with monkeypatch.context() as patch:
+        counting(patch, fail_at=3)
+        with pytest.raises(Stop):
+            attend(SDPA, folder / "g", folder / "x.npy", folder / "out.npy")
+    here = folder / "out.npy.parts" / "layer-0"
+    lost = Layout.open(folder / "g").own(1)
+    with _arrays.changed(str(here / "out.npy")) as out:
+        out[lost[2:4] if isinstance(lost, np.ndarray) else slice(lost.start + 2, lost.start + 4)] = 0
+    (here / "part-0.done").write_text("")
+    with monkeypatch.context() as patch:
+        done = counting(patch)
+        found = attend(SDPA, folder / "g", folder / "x.npy", folder / "out.npy")
+    assert done == [0, 1, 3]
+    np.testing.assert_allclose(found, SDPA.attend(graph, x), rtol=1e-6)
 
 
 @pytest.mark.parametrize("changed", ["mechanism", "features", "graph"])

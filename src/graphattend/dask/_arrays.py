@@ -27,22 +27,20 @@ _CAN_MAP = sys.platform != "emscripten"
 def created(path: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     """A new file of zeros, for `changed`."""
     if _CAN_MAP and all(shape):
-        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     else:
         np.save(path, np.zeros(shape, dtype))
 
 
 @contextlib.contextmanager
 def changed(path: str) -> Iterator[np.ndarray]:
-    """The array of a file, to write into; at the end of the block it is on the disk."""
+    """The array of a file, to write into."""
     if not _CAN_MAP:
         array = np.load(path)
         yield array
         np.save(path, array)
         return
-    mapped = np.lib.format.open_memmap(path, mode="r+")
-    yield mapped
-    mapped.flush()
+    yield np.lib.format.open_memmap(path, mode="r+")
 
 
 def opened(x: Any, argument: str) -> Any:

@@ -66,9 +66,10 @@ def stream(source: ArrayFile | TextFile, folder: str, count: int, say: Callable[
     pieces = _pieces(indptr, ends)
     buckets = _sorted_into(_both_ways(source, number), os.path.join(folder, "buckets"), pieces, size, source.weighted)
     parts = []
+    local = np.empty(size, index_dtype(size))  # numbers within a part, by node; only those of the part are right
     for i in range(count):
         say(i, count)
-        parts.append(_write_part(folder, i, indptr, (int(ends[i]), int(ends[i + 1])), pieces, buckets))
+        parts.append(_write_part(folder, i, indptr, (int(ends[i]), int(ends[i + 1])), pieces, buckets, local))
     shutil.rmtree(os.path.join(folder, "buckets"))
     write_json(folder, "range", parts, arrays)
     say(count, count)
@@ -182,8 +183,39 @@ def _sorted_into(blocks: Iterator[Edges], folder: str, pieces: np.ndarray, size:
     return buckets
 
 
+class _Sources:
+    """The neighbours of a part: marked where they are many, else sorted, so that small parts cost little."""
+
+    def __init__(self, start: int, stop: int, size: int, total: int) -> None:
+        self._own = (start, stop)
+        self._seen = np.zeros(size, bool) if 16 * total > size else None
+        self._found: list[np.ndarray] = []
+
+    def add(self, sources: np.ndarray) -> None:
+        """Neighbours of some rows."""
+        if self._seen is not None:
+            self._seen[sources] = True
+        else:
+            self._found.append(np.unique(sources))
+
+    def halo(self) -> np.ndarray:
+        """Those outside the part, rising."""
+        start, stop = self._own
+        if self._seen is not None:
+            self._seen[start:stop] = False
+            return np.flatnonzero(self._seen)
+        found = np.unique(np.concatenate(self._found)) if self._found else np.zeros(0, np.intp)
+        return found[(found < start) | (found >= stop)]
+
+
 def _write_part(
-    folder: str, i: int, indptr: np.ndarray, rows: tuple[int, int], pieces: np.ndarray, buckets: _Buckets
+    folder: str,
+    i: int,
+    indptr: np.ndarray,
+    rows: tuple[int, int],
+    pieces: np.ndarray,
+    buckets: _Buckets,
+    local: np.ndarray,
 ) -> PartSize:
     start, stop = rows
     where = part_folder(folder, i)
@@ -196,7 +228,7 @@ def _write_part(
     if "weight" in (buckets.dtype.names or ()):
         fields["edge_weights"] = ("weight", np.dtype("<f8"))
     paths = {name: os.path.join(where, f"{name}.npy") for name in fields}
-    seen = np.zeros(size, bool)
+    near = _Sources(start, stop, size, total)
     with contextlib.ExitStack() as stack:
         arrays = {}
         for name, (_, kind) in fields.items():
@@ -206,12 +238,10 @@ def _write_part(
         for piece in range(int(np.searchsorted(pieces, start)), int(np.searchsorted(pieces, stop))):
             edges = buckets.read(piece)
             at = int(indptr[pieces[piece]]) - first
-            seen[edges["source"]] = True
+            near.add(edges["source"])
             for name, array in arrays.items():
                 array[at : at + len(edges)] = edges[fields[name][0]]
-        seen[start:stop] = False
-        halo = np.flatnonzero(seen)
-        local = np.empty(size, dtype)
+        halo = near.halo()
         local[halo] = np.arange(stop - start, stop - start + len(halo))
         local[start:stop] = np.arange(stop - start)
         for at in range(0, total, PIECE):

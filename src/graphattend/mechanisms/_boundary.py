@@ -220,7 +220,7 @@ def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
         if value is not None:
             width = np.shape(value)[-1] if np.ndim(value) else 1
             raise InvalidConfigError(
-                f"metadata.{name}: given, but {option} = 0 leaves them unread; expected {option}={width}",
+                f"metadata.{name}: expected {option} = {width} to read them, got {option} = 0",
                 argument=option.rpartition("/")[2],
                 expected=width,
                 actual=0,
@@ -243,7 +243,7 @@ def check_metadata(
         raise InvalidConfigError.of("metadata", "a GraphMetadata", type(metadata).__name__)
     for name in needs:
         if getattr(metadata, name) is None:
-            raise InvalidConfigError.of(f"metadata.{name}", name, None, text="because this mechanism needs it")
+            raise InvalidConfigError.of(f"metadata.{name}", name, None, text=f"{name}, which this mechanism needs")
     out: dict[str, np.ndarray] = {}
     for name in needs + uses:
         value = getattr(metadata, name)

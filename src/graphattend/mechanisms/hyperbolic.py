@@ -28,7 +28,7 @@ class HyperbolicAttention(ByDistance):
 
     Queries, keys and values are points of the Poincaré ball of radius 1/√c, c = -curvature. Points on or outside the
     boundary are projected to just inside it, or refused with `strict`. All arithmetic is in double precision; the
-    output is rounded to the inputs' dtype and lies strictly inside the ball, a fully masked row at its centre.
+    output is rounded to the inputs' dtype and lies strictly inside the ball. A fully masked row gives its centre.
 
     Learnable scalars: ``curvature`` (negative) and ``temperature`` (positive).
 

@@ -1,4 +1,4 @@
-"""Which arithmetic runs: chosen once, reported, never changed in silence.
+"""The arithmetic backends. One is chosen at import, reported, and never changed silently.
 
 The functions here take checked arrays. Each has its NumPy formulation in `numpy_ops`; where kernels are
 loaded and apply to the arrays at hand, they run instead and give the same result.
@@ -111,7 +111,7 @@ def has_kernels(dtype: np.dtype[Any]) -> bool:
 
 
 def _plain(query: Any, keys: Any, values: Any) -> bool:
-    """Whether these are arrays that a kernel may look at: it checks the rest itself."""
+    """Whether a kernel may be called with these arrays; it checks the rest itself."""
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
@@ -272,7 +272,7 @@ def gat_vjp(
 
 
 def backend_info() -> dict[str, Any]:
-    """What does the arithmetic.
+    """Describe the backend in use.
 
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
@@ -298,7 +298,7 @@ def backend_info() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Do the arithmetic with another backend inside a ``with`` block.
+    """Use another backend inside a ``with`` block.
 
     Args:
         name: One of ``backend_info()["available"]``.
