@@ -282,7 +282,7 @@ def scaled_dot_product_attention(
     return_weights: bool = False,
     return_lse: bool = False,
 ) -> Any:
-    """Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name.
+    """Scaled dot-product attention softmax(scale · q·kᵀ) · v, with the arguments of PyTorch's function.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
@@ -295,20 +295,21 @@ def scaled_dot_product_attention(
         enable_gqa: Grouped queries: query (..., H, M, D) over key (..., H_kv, N, D), head h using
             key head h // (H / H_kv).
         softcap: Squash scores to ±softcap by softcap · tanh(score / softcap).
-        score_mod: ``score_mod(score, batch, head, query_index, key_index)`` changes the scores before
-            the mask, elementwise; index arguments are arrays that broadcast to the scores. Its
-            derivative in the backward pass is a central difference in float64.
+        score_mod: ``score_mod(score, batch, head, query_index, key_index)`` returns modified scores, element by
+            element, before the mask is applied. The index arguments are arrays that broadcast to the scores. The
+            backward pass takes the derivative by central differences in float64.
         rng: Generator for the dropout.
         return_weights: Also return the weights (..., M, N).
-        return_lse: Also return the log-sum-exp of the scores (..., M); -inf where nothing is attended.
+        return_lse: Also return the log-sum-exp of the scores (..., M); -inf for a row that attends to nothing.
 
     Returns:
-        Output (..., M, E); with the extra outputs a tuple: output, weights, lse. A row with nothing to
-        attend to gives zeros.
+        The output (..., M, E), or a tuple of the output, the weights and the log-sum-exp, as far as they are asked for.
+        A row that attends to nothing gives zeros.
 
     Raises:
-        DimensionMismatchError: Shapes that do not fit; EmptyInputError: an empty array;
-        InvalidConfigError: an argument that is not allowed.
+        DimensionMismatchError: The shapes do not fit.
+        EmptyInputError: An array is empty.
+        InvalidConfigError: An argument is not allowed.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", eq. 1.

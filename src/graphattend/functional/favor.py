@@ -155,7 +155,7 @@ def favor_features(
     Args:
         x: (..., N, D) or (D,).
         projection: W, (m, D), from `orthogonal_projection`.
-        is_query: Which stabiliser to use.
+        is_query: Whether the rows are queries, which decides the stabiliser.
         eps: Added to every feature; with 0 linear attention does not depend on the stabiliser.
 
     Returns:

@@ -60,7 +60,7 @@ def project(
     """
     if variant == "gat":
         # a·(W h) = h·(W a): one column per head instead of a projection of every key.
-        u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
+        u_q, u_k = (simd.matmul(p["w"], p[a][..., None]) for a in ("a_query", "a_key"))
         factors = (u_q, u_k, p["w"])
     else:
         factors = (p["w_query"], p["w_key"], p["w_key"])
@@ -130,7 +130,7 @@ def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) ->
     e = features[..., None, :, :]
     w_e = p["w_e"]
     gat = variant == "gat"
-    factor = np.einsum("hec,hc->he", w_e, p["a_edge"])[..., None] if gat else w_e
+    factor = simd.matmul(w_e, p["a_edge"][..., None]) if gat else w_e
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
         ge = unbroadcast(simd.matmul_nt(g, factor).sum(axis=-3), features.shape)
@@ -328,14 +328,14 @@ def gat_attention(
     attn_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> WithPullback[Any]:
-    """Graph attention of queries over the keys that are their neighbours; a key is also its value.
+    """Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; the keys are also the values.
 
     Args:
         query: (..., M, D), or (D,).
         key: (..., N, D).
         parameters: For "gat" ``w (H, D, E)``, ``a_query, a_key (H, E)``, with edges ``w_e (H, e, E)`` and
-            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``; if
-            wanted ``bias``. One head may leave out the head axis.
+            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``;
+            optionally ``bias``. A single head may omit the head axis.
         edge_features: (..., N, e), or None.
         variant: "gat" or "gatv2".
         concat: Join the heads; else average them.
@@ -344,8 +344,8 @@ def gat_attention(
         need_weights: Also return the weights, (..., H, M, N).
 
     Returns:
-        Output (..., M, H·E) or, averaged, (..., M, E); or (output, weights). Under `ga.vjp` the parameters' gradient is
-        a mapping.
+        The output, (..., M, H·E) or (..., M, E) if the heads are averaged; with `need_weights` the pair (output,
+        weights). Under `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
         DimensionMismatchError, EmptyInputError, InvalidConfigError.

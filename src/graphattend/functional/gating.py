@@ -45,8 +45,8 @@ def top_k_gating(logits: ArrayLike, k: int) -> WithPullback[tuple[np.ndarray, np
         k: 1 <= k <= X.
 
     Returns:
-        ``(indices, weights)``, both (..., k), by falling logit; weights sum to one. Under `ga.vjp` the indices'
-        cotangent is None.
+        ``(indices, weights)``, both (..., k), in order of decreasing logit; the weights sum to one. Under `ga.vjp`,
+        pass None as the gradient of the indices.
 
     Raises:
         InvalidConfigError: `k` is out of range.
@@ -74,13 +74,13 @@ def top_k_gating(logits: ArrayLike, k: int) -> WithPullback[tuple[np.ndarray, np
 @with_vjp
 @float64_fallback
 def load_balance_loss(logits: ArrayLike, k: int) -> WithPullback[np.ndarray]:
-    """How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike.
+    """Load-balancing loss X · Σ_x f_x P_x: smallest, equal to k, when all experts are used equally.
 
-    f_x is the share of rows with expert x among their k (a constant in gradients), P_x its mean probability.
+    f_x is the fraction of rows that choose expert x (constant in gradients), P_x the mean probability of expert x.
 
     Args:
         logits: (..., X), one row per token.
-        k: How many experts a row uses.
+        k: Number of experts per row.
 
     Returns:
         A scalar.

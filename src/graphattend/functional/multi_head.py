@@ -294,25 +294,25 @@ def multi_head_attention(
     key_padding_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> Any:
-    """Project, attend in H subspaces side by side, join, project: y = x @ w + b.
+    """Multi-head attention: project the inputs, attend in H subspaces, join the heads and project the result.
 
-    Head h owns columns h·D/H … (h+1)·D/H of the projections.
+    A projection is y = x @ w + b; head h uses its columns h·D/H … (h+1)·D/H.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
         key: (..., N, Dk).
         value: (..., N, Dv).
-        parameters: ``w_q (D, D)``, ``w_k (Dk, D)``, ``w_v (Dv, D)``, ``w_o (D, D)`` and, if wanted,
+        parameters: ``w_q (D, D)``, ``w_k (Dk, D)``, ``w_v (Dv, D)``, ``w_o (D, D)`` and optionally
             ``b_q, b_k, b_v, b_o``.
         num_heads: H, a divisor of D.
-        attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); one of shape
-            (B, M, N) holds for every head.
-        key_padding_mask: (B, N), True = attend. For PyTorch's opposite sense see `from_torch_mask`.
+        attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); a mask
+            (B, M, N) applies to every head.
+        key_padding_mask: (B, N), True = attend. `from_torch_mask` converts masks with PyTorch's opposite meaning.
         need_weights: Also return the weights of every head, (..., H, M, N).
 
     Returns:
-        Output (..., M, D), (D,) for a single query; or (output, weights). Under `ga.vjp` the parameters' gradient is a
-        mapping.
+        The output, (..., M, D), or (D,) for a single query; with `need_weights` the pair (output, weights). Under
+        `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
         DimensionMismatchError, EmptyInputError, InvalidConfigError.
@@ -345,13 +345,13 @@ def multi_head_attention(
 
 
 def from_torch_mask(mask: ArrayLike) -> np.ndarray:
-    """Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are.
+    """Convert a mask of PyTorch's modules (True = ignore) to True = attend; a float mask is copied.
 
     Args:
         mask: A boolean or float mask of any shape, as for `torch.nn.MultiheadAttention`.
 
     Returns:
-        The mask in the sense of this library.
+        The mask with True = attend.
 
     Raises:
         InvalidConfigError: `mask` is neither boolean nor float.

@@ -19,21 +19,22 @@ _PARTS = ("codes", "scale", "zero_point", "group_size")
 @with_vjp
 @float64_fallback
 def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
-    """softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix.
+    """Attention softmax(query · keysᵀ / √D) · values over INT8 keys, which are never decoded as a whole.
 
-    Equal, up to rounding, to attention over the decoded keys.
+    The result equals attention over the decoded keys up to rounding.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
-        keys_q8: What `Quantizer.encode` made of keys (..., N, D); INT4 codes are unpacked first.
-        values: (..., N, E), an array or a compressed one.
+        keys_q8: Keys (..., N, D) encoded by `Quantizer.encode`; INT4 codes are unpacked first.
+        values: (..., N, E), as an array or compressed.
 
     Returns:
         (..., M, E), or (E,) for a single query.
 
     Raises:
-        DimensionMismatchError: Shapes that do not fit; EmptyInputError: an empty array; InvalidConfigError: keys
-            that no Quantizer made, or data that are not real numbers.
+        DimensionMismatchError: The shapes do not fit.
+        EmptyInputError: An array is empty.
+        InvalidConfigError: The keys were not encoded by a Quantizer, or the data are not real numbers.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", eq. 1; codes as in Jacob et al. 2018, eq. 1.

@@ -36,13 +36,13 @@ def rotary(
     """Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions.
 
     Args:
-        x: (..., D). A last odd coordinate is left alone.
+        x: (..., D). If D is odd, the last coordinate stays as it is.
         positions: Real numbers, broadcastable to x.shape[:-1]: token indices or distances in a graph.
         base: Ratio of the slowest to the fastest rotation.
         interleaved: Pairs are (2i, 2i+1); else (i, i + D/2).
 
     Returns:
-        Like `x`, with the same norms.
+        The rotated vectors, with the shape and the norms of `x`.
 
     Raises:
         DimensionMismatchError: `positions` does not fit `x`.

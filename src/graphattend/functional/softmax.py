@@ -50,7 +50,7 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
 def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
     """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
 
-    A line of nothing but -inf gives zeros.
+    A slice that holds only -inf gives zeros.
 
     Args:
         x: Logits, any shape with at least one axis.
@@ -88,7 +88,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
 
 
 def check_indptr(indptr: ArrayLike, length: int, argument: str = "indptr") -> np.ndarray:
-    """CSR row starts: from 0 up to `length`, never falling."""
+    """CSR row starts: a non-decreasing array from 0 to `length`."""
     ptr = as_index(indptr, argument, ndim=1)
     ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
     if not ok:
@@ -113,7 +113,7 @@ def segment_softmax(scores: ArrayLike, indptr: ArrayLike) -> WithPullback[np.nda
         indptr: Row starts, (V+1,).
 
     Returns:
-        Weights like `scores`; each non-empty row sums to one.
+        Weights with the shape of `scores`; each non-empty row sums to one.
 
     Raises:
         DimensionMismatchError: `indptr` does not run from 0 to K.

@@ -1,4 +1,4 @@
-"""The public face of our manifolds: what is checked, converted and rounded around their formulas."""
+"""The public methods of our manifolds: they check and convert the input and round the result of the formulas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ._stable_math import Array, dot
 
 
 def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
-    """Refuse what finite numbers have led to that is not one; NaN and infinity that were passed in pass."""
+    """Raise if finite input gave NaN or infinity. NaN and infinity in the input are passed through."""
     if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
         return
     raise NumericalInstabilityError.of(
@@ -48,7 +48,7 @@ def _itself(g: Array) -> tuple[Array, ...]:
 
 
 class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
-    """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
+    """Base of our manifolds: checks the input once, computes in float64 and rounds to the input's dtype.
 
     A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value
     and its pullback.
@@ -102,7 +102,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return x, _itself
 
     def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        """A point argument in `dtype` that may lie off the manifold, made usable."""
+        """Project a point argument in `dtype` that may lie off the manifold."""
         return x, _itself
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
@@ -225,7 +225,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     @with_vjp
     def expmap(self, x: ArrayLike, v: ArrayLike) -> WithPullback[Array]:
-        """Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one."""
+        """Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D)."""
         return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
 
     @with_vjp
@@ -245,7 +245,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     @with_vjp
     def project(self, x: ArrayLike) -> WithPullback[Array]:
-        """Any vectors (..., D) moved onto the manifold; points on it stay."""
+        """Project vectors (..., D) onto the manifold; points on it are unchanged."""
         arrays = self._points(x=x)
         return self._through(lambda p: self._onto(p, arrays[0].dtype), arrays, 0, is_point=False)
 

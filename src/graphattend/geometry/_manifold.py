@@ -1,4 +1,4 @@
-"""What a manifold is (`Manifold`) and what can be had for free (`ManifoldBase`)."""
+"""The interface of a manifold (`Manifold`) and its default methods (`ManifoldBase`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Rule = tuple[Array, Pull]
 
 @runtime_checkable
 class Manifold(Protocol):
-    """What the library asks of a manifold; the last axis of an array is the point.
+    """Interface of a manifold. Points lie along the last axis of an array.
 
     Ours are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. For a manifold of your own, derive from
     `ManifoldBase` and write ``dist``, ``expmap`` and ``logmap``; for gradients give each a rule by
@@ -88,7 +88,7 @@ class Manifold(Protocol):
 
 
 class ManifoldBase:
-    """Derive from this for a manifold of your own: write ``dist``, ``expmap``, ``logmap``, gain the rest.
+    """Base class for your own manifolds: write ``dist``, ``expmap`` and ``logmap``, inherit the rest.
 
     The defaults are right for a manifold that fills R^D with the origin at zero and the Euclidean inner product in
     every tangent space; override what differs (``origin``, ``inner``, ``project`` ...).
@@ -217,7 +217,7 @@ class ManifoldBase:
 
 
 class _GradientSteps:
-    """A manifold of the user's as `_mean.frechet_mean` sees it."""
+    """Adapter from a user's manifold to `_mean.frechet_mean`."""
 
     def __init__(self, manifold: ManifoldBase, points: Array, weights: Array) -> None:
         self.points, self.weights = points, weights

@@ -189,7 +189,7 @@ class Poincare(CheckedManifold):
 
     @with_vjp
     def mobius_scalar_mul(self, r: ArrayLike, x: ArrayLike) -> WithPullback[Array]:
-        """Möbius scalar product: r times as far from the origin.
+        """Möbius scalar multiplication: the point on the same ray at r times the distance from the origin.
 
         Args:
             r: A number, or one per point: (...) or (..., 1).

@@ -321,7 +321,7 @@ def graph_metadata(
     for name in attn.needed:
         if name not in per_edge and name not in per_node:
             field = "layers" if name in ("hnsw_layers", "query_layer") else name
-            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"because {attn.key} needs it")
+            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"{field}, which {attn.key} needs")
     attn._check_metadata(per_edge | per_node)
     return per_edge, per_node
 

@@ -13,7 +13,7 @@ from .._float64_fallback import steady, steady_gradients
 from .._validate import ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ._attend import attend, defaulted
 from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
@@ -47,7 +47,7 @@ class Attention(Mechanism):
 
     @classmethod
     def builder(cls, dim: int) -> Builder[Self]:
-        """The same options in fluent form.
+        """A builder for the options of this class.
 
         Example:
             >>> import graphattend as ga
@@ -60,7 +60,7 @@ class Attention(Mechanism):
         """Write options and parameters to a .npz or .safetensors file (by suffix), atomically.
 
         Raises:
-            InvalidConfigError: Another suffix.
+            InvalidConfigError: The path has another suffix.
         """
         from ._files import save
 
@@ -71,10 +71,10 @@ class Attention(Mechanism):
     def _check(
         self,
         query: ArrayLike,
-        keys: Any,
-        values: Any,
+        keys: ArrayLike,
+        values: ArrayLike | None,
         attn_mask: ArrayLike | None = None,
-        metadata: Any = None,
+        metadata: GraphMetadata | None = None,
         *,
         weights_only: bool = False,
         finite: bool = True,
@@ -92,7 +92,13 @@ class Attention(Mechanism):
         return inputs
 
     def _check_prepared(
-        self, query: ArrayLike, prepared: Prepared, values: Any, attn_mask: ArrayLike | None, metadata: Any, call: Call
+        self,
+        query: ArrayLike,
+        prepared: Prepared,
+        values: Any,
+        attn_mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
     ) -> Inputs:
         """The boundary of passes over prepared keys and values: checks the query and what belongs to it."""
         prepared.check_owner(self)
@@ -114,38 +120,38 @@ class Attention(Mechanism):
     def forward(
         self,
         query: ArrayLike,
-        keys: Any,
-        values: Any = None,
+        keys: ArrayLike | Prepared,
+        values: ArrayLike | None = None,
         *,
         attn_mask: ArrayLike | None = None,
-        metadata: Any = None,
+        metadata: GraphMetadata | None = None,
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
         threads: int | None = None,
     ) -> Any:
-        """Attend from each query to the keys and mix their values.
+        """Attend from each query to the keys and average the values with the attention weights.
 
         Args:
             query: (..., M, D), or (D,) for a single query.
-            keys: (..., N, D); leading axes broadcast with the query's. Or what `prepare` returned, then without values.
+            keys: (..., N, D); leading axes broadcast with the query's. Or the result of `prepare`, without `values`.
             values: (..., N, E).
             attn_mask: Boolean (True = attend) or additive float mask, broadcastable to (..., [H,] M, N);
                 (N,) for a single query.
-            metadata: A `GraphMetadata` with what the mechanism needs to know about the keys.
+            metadata: A `GraphMetadata` with the fields that the mechanism reads.
             need_weights: Also return the weights.
-            training: Whether dropout is on; then `rng` is needed.
+            training: Whether dropout is applied, which needs `rng`.
             rng: Generator for the dropout.
             threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
 
         Returns:
-            Output (..., M, E), (E,) for a single query; or (output, weights).
+            The output, (..., M, E), or (E,) for a single query; with `need_weights` the pair (output, weights).
 
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
         """
         if threads is not None:
-            options = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
+            options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
         if attn_mask is None and training is False:
@@ -179,16 +185,16 @@ class Attention(Mechanism):
         """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
         return self._run(x, call) if self.check_finite else apart(self, x, call)
 
-    def prepare(self, keys: Any, values: Any) -> Prepared:
-        """Check and project keys and values that stay the same between calls, once.
+    def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
+        """Check and project keys and values once, for many calls with different queries.
 
         Args:
             keys: (..., N, D).
             values: (..., N, E).
 
         Returns:
-            What `forward` and `attention_weights` take in the place of the keys: `attn.forward(query, prepared)`.
-            Later changes to the arrays do not reach it.
+            An object that `forward` and `attention_weights` accept in place of the keys:
+            ``attn.forward(query, prepared)``. It holds copies, so later changes to the arrays have no effect.
 
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
@@ -203,18 +209,23 @@ class Attention(Mechanism):
         return prepare(self, keys, values)
 
     def attention_weights(
-        self, query: ArrayLike, keys: Any, *, attn_mask: ArrayLike | None = None, metadata: Any = None
+        self,
+        query: ArrayLike,
+        keys: ArrayLike | Prepared,
+        *,
+        attn_mask: ArrayLike | None = None,
+        metadata: GraphMetadata | None = None,
     ) -> np.ndarray:
-        """The weights alone.
+        """Compute only the attention weights.
 
         Args:
             query: (..., M, D) or (D,).
-            keys: (..., N, D), or what `prepare` returned.
+            keys: (..., N, D), or the result of `prepare`.
             attn_mask: As for `forward`.
             metadata: As for `forward`.
 
         Returns:
-            (..., [H,] M, N); without the M axis for a single query.
+            The weights, (..., [H,] M, N), or (..., [H,] N) for a single query.
         """
         if attn_mask is None:
             fast = self._fused_weights(query, _parts(self, keys, None)[0], None, metadata)
@@ -233,24 +244,24 @@ class Attention(Mechanism):
     def vjp(
         self,
         query: ArrayLike,
-        keys: Any,
-        values: Any,
+        keys: ArrayLike,
+        values: ArrayLike,
         *,
         attn_mask: ArrayLike | None = None,
-        metadata: Any = None,
+        metadata: GraphMetadata | None = None,
         training: bool = False,
         rng: np.random.Generator | None = None,
     ) -> tuple[np.ndarray, Callable[..., Gradients]]:
-        """The output and a pullback from its gradient to those of inputs and parameters.
+        """Evaluate `forward` together with its vector-Jacobian product.
 
         Args:
-            query: As for `forward`, like all others.
-            keys: Keys.
-            values: Values.
-            attn_mask: As for `forward`; held constant.
-            metadata: Metadata; real-valued fields have gradients.
-            training: Whether dropout is on.
-            rng: Generator for the dropout.
+            query: As for `forward`.
+            keys: As for `forward`.
+            values: As for `forward`.
+            attn_mask: As for `forward`; it has no gradient.
+            metadata: As for `forward`; its real-valued fields have gradients.
+            training: As for `forward`.
+            rng: As for `forward`.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
@@ -260,7 +271,13 @@ class Attention(Mechanism):
         return out, pullback
 
     def _vjp(
-        self, query: ArrayLike, keys: Any, values: Any, mask: ArrayLike | None, metadata: Any, call: Call
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, mask, metadata)
@@ -303,28 +320,28 @@ class Attention(Mechanism):
         self,
         graph: NeighborGraph,
         queries: ArrayLike,
-        keys: Any = None,
-        values: Any = None,
+        keys: ArrayLike | None = None,
+        values: ArrayLike | None = None,
         *,
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
         threads: int | None = None,
     ) -> Any:
-        """Every node attends over its own neighbours, all nodes at once and in bounded memory.
+        """Attend from every node of a graph to its neighbours, in bounded memory.
 
         Args:
             graph: A `NeighborGraph` with V nodes; row i lists the nodes that i attends to.
             queries: (V, D), one row per node.
-            keys: (V, D); the queries by default.
-            values: (V, E); the keys by default.
+            keys: (V, D); by default the queries.
+            values: (V, E); by default the keys.
             need_weights: Also return the weights, (K,) or (K, H) in CSR order.
             training: Whether dropout is on.
             rng: Generator for the dropout.
             threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
 
         Returns:
-            (V, E), or (output, weights). A node without neighbours gets zeros.
+            The output (V, E); with `need_weights` the pair (output, weights). A node without neighbours gets zeros.
         """
         call = Call.checked(need_weights, training, rng)
         pool = _tasks.pool()
@@ -372,27 +389,27 @@ class Attention(Mechanism):
         self,
         graph: NeighborGraph,
         queries: ArrayLike,
-        keys: Any = None,
-        values: Any = None,
+        keys: ArrayLike | None = None,
+        values: ArrayLike | None = None,
         *,
         training: bool = False,
         rng: np.random.Generator | None = None,
         threads: int | None = None,
     ) -> tuple[np.ndarray, Callable[..., Gradients]]:
-        """`attend` with a pullback, for training over whole graphs.
+        """Evaluate `attend` together with its vector-Jacobian product, for training on whole graphs.
 
         Args:
-            graph: As for `attend`, like all others.
-            queries: (V, D), one row per node.
-            keys: Keys.
-            values: Values.
-            training: Whether dropout is on.
-            rng: Generator for the dropout.
+            graph: As for `attend`.
+            queries: As for `attend`.
+            keys: As for `attend`.
+            values: As for `attend`.
+            training: As for `attend`.
+            rng: As for `attend`.
             threads: As for `attend`; the pullback uses as many.
 
         Returns:
-            ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
-            values) default to another input, their gradient is part of that input's and theirs is zero.
+            ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. If keys (or
+            values) default to another input, the gradient of that input includes theirs, and theirs is zero.
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
         with simd.num_threads(threads):

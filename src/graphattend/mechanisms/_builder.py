@@ -14,7 +14,7 @@ M = TypeVar("M", bound=Mechanism)
 
 
 class Builder(Generic[M]):
-    """Options of a mechanism in fluent form; each call returns a new builder.
+    """Builder for the options of a mechanism; each call returns a new builder.
 
     Example:
         >>> import graphattend as ga

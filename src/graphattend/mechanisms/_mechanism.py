@@ -1,4 +1,4 @@
-"""What a mechanism defines; the passes around it are in `_base`.
+"""What a mechanism defines; `_base` holds the passes around it.
 
 To write a mechanism you define the options as fields, ``key``, ``family``, ``complexity`` and ``example``, then stages.
 Each stage returns its result together with a pullback, so the forward pass and its gradient are written once, side by
@@ -13,10 +13,10 @@ Only `_scores` has no default. `_project` and `_finish` act on each row alone; `
 all nodes and the two stages between on the neighbourhoods. `v` is None when only the weights are asked for; a stage
 then passes it on. Stages take checked arrays and check nothing again.
 
-Where there is more to say, you override what is declared below:
+A mechanism may also override:
 
     _init_parameters(rng)       initial parameters by name
-    heads, needed, used, …      what the mechanism says of itself
+    heads, needed, used, …      declarations
     _check_metadata(metadata)   what only the mechanism knows about its metadata
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
@@ -50,7 +50,7 @@ def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mechanism(Configured):
-    """Options, parameters, what a mechanism says of itself, and its stages."""
+    """Options, parameters, declarations and stages of a mechanism."""
 
     family: ClassVar[str]
     complexity: ClassVar[str]
@@ -67,7 +67,7 @@ class Mechanism(Configured):
     dropout = 0.0
     is_causal = False
 
-    # -- what a mechanism says of itself ------------------------------------------------------------------------
+    # -- declarations ------------------------------------------------------------------------
 
     @property
     def heads(self) -> int | None:
@@ -76,7 +76,7 @@ class Mechanism(Configured):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Whether row i of the queries stands at position i, so that a query alone is another query."""
+        """Whether row i of the queries stands for position i, so that a row alone may give another result."""
         return self.is_causal
 
     @property
@@ -96,12 +96,12 @@ class Mechanism(Configured):
 
     @property
     def input_manifolds(self) -> tuple[Any, ...]:
-        """The manifolds that the inputs are taken as points of; none for a flat space."""
+        """The manifolds that the inputs lie on; empty for a flat space."""
         return () if self.output_manifold is None else (self.output_manifold,)
 
     @classmethod
     def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
-        """Options without which the mechanism would not read what `graph` has.
+        """Options that let the mechanism read the data of a graph.
 
         Args:
             graph: A `NeighborGraph`.
@@ -123,17 +123,17 @@ class Mechanism(Configured):
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Metadata fields that this object, with its options, cannot do without."""
+        """Metadata fields that this object requires, given its options."""
         return self.needs
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Metadata fields that this object reads where they are given."""
+        """Metadata fields that this object reads if they are given."""
         return self.uses
 
     @property
     def unread(self) -> dict[str, str]:
-        """Metadata fields that it would read if an option were set, which is not: field → option."""
+        """Metadata fields that are ignored because an option is not set: field → option."""
         return {}
 
     @cached_property
@@ -142,11 +142,11 @@ class Mechanism(Configured):
         return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
 
     def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
-        """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
+        """Metadata with which `forward`, over the neighbours of `row`, gives the result of `attend` for `node`."""
         return graph.metadata(row) if self.needed + self.used else None
 
     def _check_metadata(self, metadata: Params) -> None:
-        """Check what only the mechanism knows about its metadata, such as the width of edge features."""
+        """Check what the boundary does not know about the metadata, such as the width of edge features."""
 
     # -- stages that mechanisms override -----------------------------------------------------------------------
 

@@ -18,13 +18,13 @@ from ._mechanism import Mechanism
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared(Frozen):
-    """What `Attention.prepare` returns; `forward` and `attention_weights` take it in the place of the keys.
+    """The result of `Attention.prepare`, which `forward` and `attention_weights` accept in place of the keys.
 
     Args:
         attn: The mechanism that made it.
         keys: The checked keys, (..., N, D), in the common dtype of keys and values.
         values: The checked values, (..., N, E).
-        projected: Keys and values as the mechanism's core wants them.
+        projected: The projected keys and values, inputs of the mechanism's core.
 
     Example:
         >>> import numpy as np, graphattend as ga

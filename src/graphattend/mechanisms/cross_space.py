@@ -53,7 +53,7 @@ class CrossSpaceAttention(DotProduct):
     Args:
         dim: Width D of everything.
         fusion: "concat", "gated" or "mean".
-        latent_neighbors: How many nearest nodes `attend` takes.
+        latent_neighbors: Number of nearest nodes that `attend` uses as latent neighbours.
         temperature: Divides the scores.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight of the graph part in training.
@@ -76,7 +76,7 @@ class CrossSpaceAttention(DotProduct):
     _searched: dict[Any, NeighborGraph] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     fusion: str = option("str", "concat", "how the three parts are joined", choices=("concat", "gated", "mean"))
-    latent_neighbors: int = option("int", 8, "how many nearest nodes attend takes", minimum=1)
+    latent_neighbors: int = option("int", 8, "number of nearest nodes that attend uses as latent neighbours", minimum=1)
 
     key: ClassVar[str] = "cross_space"
     family: ClassVar[str] = "graph"
@@ -111,16 +111,16 @@ class CrossSpaceAttention(DotProduct):
             check_length(values, "metadata.latent_values", -2, keys.shape[-2], "one value per latent key")
 
     def with_latent_graph(self, graph: NeighborGraph) -> CrossSpaceAttention:
-        """A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them.
+        """A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching for them.
 
         Args:
-            graph: Row i lists the latent neighbours of node i, as `NeighborGraph.knn` or an HNSW index gives them.
+            graph: Row i lists the latent neighbours of node i, for example from `NeighborGraph.knn` or an HNSW index.
 
         Returns:
             The mechanism; the graph is not among the options that `to_config` and `save` write.
 
         Raises:
-            InvalidConfigError: Not a graph.
+            InvalidConfigError: `graph` is not a `NeighborGraph`.
 
         Example:
             >>> import numpy as np, graphattend as ga

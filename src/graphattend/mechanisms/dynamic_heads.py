@@ -1,4 +1,4 @@
-"""Multi-head attention that decides from each query how many heads it uses."""
+"""Multi-head attention with a gate per head that depends on the query."""
 
 from __future__ import annotations
 

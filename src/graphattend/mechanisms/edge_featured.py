@@ -105,7 +105,7 @@ class EdgeFeaturedAttention(Attention):
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @property
@@ -120,7 +120,7 @@ class EdgeFeaturedAttention(Attention):
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The same: without `edge_dim` edge features are not looked at."""
+        """Edge features, unless `edge_dim` is 0."""
         return self.needed
 
     @property

@@ -28,7 +28,7 @@ class HyperbolicAttention(ByDistance):
 
     Queries, keys and values are points of the Poincaré ball of radius 1/√c, c = -curvature. Points on or outside the
     boundary are projected to just inside it, or refused with `strict`. All arithmetic is in double precision; the
-    output is rounded to the inputs' dtype and lies strictly inside the ball, a fully masked row at its centre.
+    output is rounded to the inputs' dtype and lies strictly inside the ball. A fully masked row gives its centre.
 
     Learnable scalars: ``curvature`` (negative) and ``temperature`` (positive).
 
@@ -199,8 +199,8 @@ class HyperbolicAttention(ByDistance):
 
 
 def _total(g: np.ndarray, x: np.ndarray) -> float:
-    """Σ g·x in double precision; leading axes broadcast."""
-    return float(np.einsum("...d,...d->...", g, x, dtype=np.float64).sum())
+    """Σ g·x, summed over the rows in double precision; leading axes broadcast."""
+    return float(np.einsum("...d,...d->...", g, x).sum(dtype=np.float64))
 
 
 def _tangent_mean(

@@ -79,7 +79,7 @@ class LearnedRoutingAttention(Routed):
 
     @property
     def all_in_backward(self) -> bool:  # type: ignore[override]
-        """Whether the router's gradient asks for mechanisms that did not answer."""
+        """Whether the gradient of the router needs mechanisms that were not chosen."""
         return self.mode == "hard"
 
     def _gates(self, logits: np.ndarray) -> Gates:
@@ -99,13 +99,13 @@ class LearnedRoutingAttention(Routed):
         return [(i, e / total) for i, e in enumerate(exps)]
 
     def get_routing(self, query: ArrayLike) -> Any:
-        """The share of every mechanism for a query.
+        """The gate weights of the mechanisms for a query.
 
         Args:
             query: (D,), or (M, D).
 
         Returns:
-            ``[(index, share), ...]`` by falling share; for several queries a list of such lists.
+            ``[(index, share), ...]`` in order of decreasing share; for several queries a list of such lists.
 
         Example:
             >>> import numpy as np, graphattend as ga

@@ -25,11 +25,11 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedState(Prepared):
-    """Prepared keys and values of linear attention, with the state φ(K)ᵀ[V, 1] that the output is read from.
+    """Prepared keys and values of linear attention, with the state φ(K)ᵀ[V, 1] from which outputs are computed.
 
     Args:
-        state: Its size does not depend on the number of keys.
-        streamed: Whether keys were added by `extended`; then there is only the state, and no masks or weights.
+        state: The state; its size does not depend on the number of keys.
+        streamed: Whether `extended` added keys. The object then holds only the state and supports no masks or weights.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -56,14 +56,14 @@ class PreparedState(Prepared):
             )
 
     def extended(self, keys: ArrayLike, values: ArrayLike) -> PreparedState:
-        """The state after more keys have come; this one stays as it is. Time and memory do not grow.
+        """A new state that includes more keys. Its size, and the time to read it, do not grow.
 
         Args:
             keys: More keys, (..., N, D), with leading axes that broadcast to the first ones'.
             values: Their values, (..., N, E).
 
         Returns:
-            A state that knows old and new keys; masks and weights need the keys themselves and are refused.
+            The state of old and new keys. It does not hold the keys, so masks and weights are refused.
 
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
@@ -85,7 +85,7 @@ def _state(attn: Any, k: np.ndarray, v: np.ndarray) -> KeyState:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearAttention(Attention):
-    """An estimate of softmax attention in time linear in the number of keys (Performer, FAVOR+).
+    """Linear attention (Performer, FAVOR+): estimates softmax attention in time linear in the number of keys.
 
     exp(q·k/√D) is estimated, without bias, by dot products of positive random features; the sum over the keys is
     then a fixed-size state φ(K)ᵀV. The error falls like m^(-1/2) and grows with |q| and |k|. A mask that treats all
@@ -128,7 +128,7 @@ class LinearAttention(Attention):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Sixteen features."""
+        """An example with sixteen features."""
         _, inputs = super().example(rng, n, dim)
         return cls(dim, num_features=16), inputs
 
@@ -148,14 +148,14 @@ class LinearAttention(Attention):
         return dataclasses.replace(self, redraw=self.redraw + 1)
 
     def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
-        """Check keys and values once and sum them up in a state of fixed size.
+        """Check keys and values once and reduce them to a state of fixed size.
 
         Args:
             keys: (..., N, D).
             values: (..., N, E).
 
         Returns:
-            What `forward` takes in the place of the keys; its ``extended(keys, values)`` adds keys as they come.
+            An object that `forward` accepts in place of the keys. Its ``extended(keys, values)`` adds more keys.
 
         Raises:
             UnsupportedError: With `is_causal`; DimensionMismatchError, EmptyInputError, NumericalInstabilityError,

@@ -1,4 +1,4 @@
-"""Local and global attention: a window or the graph's neighbours, plus a few nodes that everyone sees."""
+"""Local and global attention: over a window or the graph's neighbours, plus a few global nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_GLOBAL = 1_000_000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalGlobalAttention(DotProduct):
-    """Dot-product attention that looks at few keys: those nearby and those that are global.
+    """Dot-product attention over a window of nearby keys and a few global keys.
 
     In `forward`, query row i stands at position i and sees the keys with |i - j| <= window and all `global_nodes`;
     rows that are themselves global see every key. Only those scores are computed, so the cost is
@@ -58,7 +58,7 @@ class LocalGlobalAttention(DotProduct):
     global_nodes: Any = option(
         "any",
         (),
-        "positions of the keys that everyone sees, or how many of the first ones",
+        "positions of the keys that every query sees, or how many of the first ones",
         schema={"type": ["array", "integer"], "items": {"type": "integer", "minimum": 0}, "minimum": 0},
     )
 
@@ -85,7 +85,7 @@ class LocalGlobalAttention(DotProduct):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Always: a window is one around a position."""
+        """Always true: a window is centred at a position."""
         return True
 
     @property

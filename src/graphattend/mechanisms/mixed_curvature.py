@@ -111,7 +111,7 @@ class MixedCurvatureAttention(ByDistance):
         return a
 
     def shares(self) -> np.ndarray:
-        """How much each space counts, (S,); the mean is one.
+        """The weight of each space, (S,); the mean is one.
 
         Example:
             >>> import graphattend as ga

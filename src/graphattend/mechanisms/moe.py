@@ -1,4 +1,4 @@
-"""Mixture of experts: each query is answered by the few mechanisms its router chooses."""
+"""Mixture of experts: a router chooses a few mechanisms for each query."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MoEAttention(Routed):
         dim: Width D of queries, keys and values.
         experts: Mechanisms of the same dim, or their configs. By default: local (scaled_dot_product), hierarchical
             (hyperbolic), global (linear) and structural (edge_featured).
-        top_k: How many experts answer a query.
+        top_k: Number of experts per query.
         seed: Seed of the router and of the default experts.
         check_finite: Whether NaN and infinity in the inputs are refused.
 
@@ -54,7 +54,7 @@ class MoEAttention(Routed):
         nullable=True,
         schema={"type": ["array", "null"], "items": {"type": "object"}},
     )
-    top_k: int = option("int", 2, "how many experts answer a query", minimum=1)
+    top_k: int = option("int", 2, "how many experts are used per query", minimum=1)
 
     key: ClassVar[str] = "moe"
     family: ClassVar[str] = "adaptive"
@@ -88,7 +88,7 @@ class MoEAttention(Routed):
 
     @classmethod
     def builder(cls, dim: int) -> MoEBuilder:
-        """The fluent form, with a method for each kind of expert.
+        """A builder with a method for each kind of expert.
 
         Example:
             >>> import graphattend as ga
@@ -117,13 +117,13 @@ class MoEAttention(Routed):
         return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]
 
     def get_routing(self, query: ArrayLike) -> Any:
-        """Which experts answer a query, and with what weight.
+        """The experts chosen for a query and their gate weights.
 
         Args:
             query: (D,), or (M, D).
 
         Returns:
-            ``[(index, weight), ...]`` by falling weight; for several queries a list of such lists.
+            ``[(index, weight), ...]`` in order of decreasing weight; for several queries a list of such lists.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -138,7 +138,7 @@ class MoEAttention(Routed):
         return rows[0] if logits.ndim == 1 else rows
 
     def load(self, query: ArrayLike) -> np.ndarray:
-        """The share of queries that each expert answers, (X,).
+        """The fraction of queries that are routed to each expert, (X,).
 
         Args:
             query: (..., M, D) or (D,).
@@ -152,7 +152,7 @@ class MoEAttention(Routed):
         return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
 
     def load_balance_loss(self, query: ArrayLike) -> float:
-        """How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`.
+        """Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`.
 
         Args:
             query: (..., M, D) or (D,).
@@ -174,7 +174,7 @@ def _default_experts(dim: int, seed: int) -> list[Attention]:
 
 
 class MoEBuilder(Builder["MoEAttention"]):
-    """Options of a mixture in fluent form; each call returns a new builder.
+    """Builder for the options of a mixture of experts; each call returns a new builder.
 
     Example:
         >>> import graphattend as ga
@@ -212,5 +212,5 @@ class MoEBuilder(Builder["MoEAttention"]):
         return self._add("edge_featured", edge_dim=edge_dim, **options)
 
     def top_k(self, k: int) -> MoEBuilder:
-        """Set how many experts answer a query."""
+        """Set how many experts are used per query."""
         return self._with(top_k=as_int(k, "top_k", minimum=1))

@@ -67,7 +67,7 @@ class MultiHeadAttention(Attention):
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @cached_property

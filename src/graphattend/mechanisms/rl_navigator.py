@@ -1,4 +1,4 @@
-"""Attention as a policy: where to go next in a graph, given what is sought."""
+"""Attention as a policy for walks on a graph towards a query."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RLNavigator(Attention):
-    """A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.
+    """A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step.
 
     score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
     with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r
@@ -139,7 +139,7 @@ class RLNavigator(Attention):
     # -- navigation --------------------------------------------------------------------------------------------
 
     def fitted(self, vectors: ArrayLike) -> RLNavigator:
-        """The navigator that knows the vectors' principal axes, the best start for `train`.
+        """A navigator with the principal axes of the vectors, the best start for `train`.
 
         Args:
             vectors: (V, D).
@@ -170,7 +170,7 @@ class RLNavigator(Attention):
         )
 
     def encode(self, vectors: ArrayLike) -> np.ndarray:
-        """The vectors' r coordinates, computed once for many searches.
+        """Project the vectors to r coordinates, once for many searches.
 
         Args:
             vectors: (V, D).
@@ -198,7 +198,7 @@ class RLNavigator(Attention):
         recall: float | None = None,
         codes: np.ndarray | None = None,
     ) -> Navigation:
-        """Look for the vectors nearest to the query, walking the graph by estimates.
+        """Find the vectors nearest to the query by a walk on the graph that is guided by estimates.
 
         The node that is estimated to be nearest is visited next: its distance is measured, its neighbours are looked
         at. The estimate is |q w_query - k w_key|² plus a share of what the measured distance of the node's parent has
@@ -231,7 +231,9 @@ class RLNavigator(Attention):
         """
         x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
         if codes is not None and (not isinstance(codes, np.ndarray) or codes.shape != (len(x), self.width)):
-            raise InvalidConfigError("codes: expected encode(vectors) of this navigator", argument="codes")
+            raise InvalidConfigError(
+                "codes: expected the result of encode(vectors) of this navigator", argument="codes"
+            )
         known = self.calibration
         if recall is not None:
             if budget is not None:

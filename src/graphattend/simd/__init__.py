@@ -1,4 +1,4 @@
-"""Which arithmetic runs: chosen once, reported, never changed in silence.
+"""The arithmetic backends. One is chosen at import, reported, and never changed silently.
 
 The functions here take checked arrays. Each has its NumPy formulation in `numpy_ops`; where kernels are
 loaded and apply to the arrays at hand, they run instead and give the same result.
@@ -111,7 +111,7 @@ def has_kernels(dtype: np.dtype[Any]) -> bool:
 
 
 def _plain(query: Any, keys: Any, values: Any) -> bool:
-    """Whether these are arrays that a kernel may look at: it checks the rest itself."""
+    """Whether a kernel may be called with these arrays; it checks the rest itself."""
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
@@ -247,16 +247,32 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E), weights (K, H), projection (V, H·E)."""
     if _kernels is None:
         return None
     found = _kernels.gat_layer(*arrays, **options)
-    return None if found is None else (found[0], found[1])
+    return None if found is None else found[:3]
+
+
+def gat_vjp(
+    grad: np.ndarray,
+    hidden: np.ndarray,
+    query: np.ndarray,
+    key: np.ndarray,
+    graph: Any,
+    weights: np.ndarray,
+    **options: Any,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Gradients of `gat_layer` by scores before LeakyReLU, `query`, `key` and values; None without such a kernel."""
+    if _kernels is None:
+        return None
+    lists = graph.indptr, graph.indices, graph._transposed
+    return cast("Any", _kernels.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
 
 
 def backend_info() -> dict[str, Any]:
-    """What does the arithmetic.
+    """Describe the backend in use.
 
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
@@ -282,7 +298,7 @@ def backend_info() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Do the arithmetic with another backend inside a ``with`` block.
+    """Use another backend inside a ``with`` block.
 
     Args:
         name: One of ``backend_info()["available"]``.

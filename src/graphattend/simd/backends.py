@@ -1,4 +1,4 @@
-"""Finding the backends: which kernels this machine can run, and which one is used at import."""
+"""Detection of the backends that this machine can run, and the choice at import."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _module(name: str) -> Any:
 
 
 def _suffix(wasm: bool) -> str:
-    """How the names of the files end that this Python can load; no file has the ending for the others."""
+    """Suffixes of the extension modules that this Python can load."""
     if wasm != (sys.platform == "emscripten") or sys.implementation.name != "cpython":
         return ".none"
     if wasm:

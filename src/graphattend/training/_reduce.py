@@ -1,4 +1,4 @@
-"""What every loss shares: the reduction over samples, and what comes back through it."""
+"""The reduction of per-sample losses and its pullback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def loss_data(x: ArrayLike, argument: str, minimum: int, maximum: int | None = N
 
 
 def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
-    """Reduce per-sample losses; returns the loss and the way back."""
+    """Reduce per-sample losses; returns the loss and its pullback."""
     as_choice(reduction, "reduction", REDUCTIONS)
     dtype, shape = values.dtype, values.shape
     if reduction == "none":

@@ -1,4 +1,4 @@
-"""Several losses at once: how much each counts, and what to do when their gradients disagree."""
+"""Balancing of several losses: their weights, and conflicting gradients."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class LossBalancer(metaclass=TypedArguments):
         *,
         rng: Any = None,
     ) -> tuple[float, Arrays, State]:
-        """One step's total loss and gradients. Nothing that is passed in is changed.
+        """Combine the losses and gradients of one step. Inputs are not modified.
 
         Args:
             losses: Value of each loss.

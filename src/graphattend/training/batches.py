@@ -1,4 +1,4 @@
-"""What mini-batches are made of: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
+"""Sources of mini-batches: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import InvalidConfigError
 
 
 class Data(Protocol):
-    """Anything with a length that makes a batch of chosen samples."""
+    """Interface of a source of batches: a length, and the batch of given samples."""
 
     def __len__(self) -> int:
         """Number of samples."""

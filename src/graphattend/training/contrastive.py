@@ -1,4 +1,4 @@
-"""Contrastive losses: what belongs together moves together, what does not moves apart."""
+"""Contrastive losses: InfoNCE and its graph-local form."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def info_nce(
     normalize: bool = True,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """InfoNCE: the anchor should pick each positive out of the negatives.
+    """InfoNCE: classify each positive among the negatives.
 
     The mean over positives p of -log(e^{a·p/τ} / (e^{a·p/τ} + Σ_n e^{a·n/τ})). Vectors are normalised first,
     so that products are cosines; a zero vector has cosine 0 with everything, and a zero gradient.
@@ -178,7 +178,7 @@ def local_contrastive(
     non_neighbor_mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to.
+    """Graph-local InfoNCE: neighbours are the positives, other nodes the negatives.
 
     The same formula as `info_nce` with the neighbours as positives, for neighbourhoods of unequal size: pad
     them and say with the masks which rows count. A node without neighbours (or non-neighbours) has loss 0.

@@ -1,4 +1,4 @@
-"""Hard negatives: the candidates that are most easily taken for a positive."""
+"""Hard negative sampling."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _NEEDED = ("egrad2rgrad", "expmap", "inner", "project", "project_tangent", "tran
 
 
 class Manifold(Protocol):
-    """What the optimizers need of a manifold; the last axis is the point."""
+    """Interface that the optimizers need of a manifold. Points lie along the last axis."""
 
     def egrad2rgrad(self, x: ArrayLike, grad: Any) -> np.ndarray:
         """Riemannian gradient at x from the Euclidean one."""

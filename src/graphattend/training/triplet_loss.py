@@ -20,7 +20,7 @@ from ._similarity import row_norm
 def triplet(
     anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> WithPullback[Any]:
-    """Triplet loss: the positive should be nearer than the negative by a margin.
+    """Triplet loss with a margin.
 
     max(0, ‖a - p‖ - ‖a - n‖ + margin), row by row.
 
