@@ -35,12 +35,8 @@ def attend(
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
     dtype, size, inner = x_q.dtype, len(x_q), attn.num_heads * attn.width
     p = attn._params(dtype)
-    per_edge, _ = graph_metadata(attn, graph, dtype)
+    per_edge = graph_metadata(attn, graph, dtype).per_edge
     alone = keys is None and values is None
-    if alone and not call.differentiate and not call.training:
-        fused = _fused(attn, graph, x_q, per_edge, p, call.need_weights)
-        if fused is not None:
-            return fused
     (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
@@ -100,13 +96,18 @@ def _edge_factor(p: Params) -> np.ndarray:
     return np.asarray(np.einsum("hec,hc->eh", p["w_e"], p["a_edge"]))
 
 
-def _fused(
-    attn: EdgeFeaturedAttention, graph: Any, x: np.ndarray, per_edge: Params, p: Params, need_weights: bool
+def attend_fused(
+    attn: EdgeFeaturedAttention, graph: Any, queries: Any, keys: Any, values: Any, call: Call
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """The whole layer in one kernel call, where there is such a kernel."""
-    if not simd.has_kernels(x.dtype) or not graph.num_edges:
+    """The whole layer of one set of nodes in one kernel call, which holds no value per edge, or None."""
+    if keys is not None or values is not None or call.differentiate or call.training or not graph.num_edges:
         return None
-    edge_scores = per_edge["edge_features"] @ _edge_factor(p) if attn.edge_dim else None
+    x = check_nodes(attn, graph, queries, keys, values)[0]
+    if not simd.has_kernels(x.dtype):
+        return None
+    p = attn._params(x.dtype)
+    per_edge = graph_metadata(attn, graph, x.dtype).per_edge
+    edge_scores = simd.matmul(per_edge["edge_features"], _edge_factor(p)) if attn.edge_dim else None
     found = simd.gat_layer(
         x,
         p["w"],
@@ -116,7 +117,7 @@ def _fused(
         graph.indices,
         negative_slope=attn.negative_slope,
         edge_scores=edge_scores,
-        need_weights=need_weights,
+        need_weights=call.need_weights,
     )
     if found is None:
         return None

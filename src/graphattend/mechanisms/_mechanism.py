@@ -20,6 +20,7 @@ Where there is more to say, you override what is declared below:
     _check_metadata(metadata)   what only the mechanism knows about its metadata
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
+    _edge_scores(q', k', …)     the scores over a graph's edges as dot products with a bias, for the graph kernel
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked
 """
@@ -27,8 +28,8 @@ Where there is more to say, you override what is declared below:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -36,8 +37,42 @@ from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
 from ._boundary import Call, Context, Inputs
-from ._gradients import CoreGradients, CoreResult, Params, add_grads
+from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
 from ._parameters import Configured
+
+
+class GraphData(NamedTuple):
+    """Metadata of a graph: of its edges (K, ...), of nodes as neighbours (V, ...), of nodes that ask (V, ...)."""
+
+    per_edge: Mapping[str, np.ndarray]
+    per_key: Mapping[str, np.ndarray]
+    per_query: Mapping[str, np.ndarray]
+
+    @property
+    def by_key(self) -> dict[str, np.ndarray]:
+        """The fields that `forward` takes one entry per key of."""
+        return {**self.per_edge, **self.per_key}
+
+
+class EdgeScores(NamedTuple):
+    """Scores of a graph's edges as factor · q·k + bias, for the fused graph kernel.
+
+    Args:
+        q: ([H,] V, d), one row per node that asks.
+        k: ([H,] V, d), one row per neighbour.
+        factor: Factor of the dot products.
+        bias: Added, (K,) or (K, H) in CSR order, or None.
+        gain: What the weighted sums are multiplied with, ([H,] V, 1), or None.
+        pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
+            and k, the scores (K, [H]) and the gain; None where q and k are what was given and nothing else is read.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    factor: float
+    bias: np.ndarray | None = None
+    gain: np.ndarray | None = None
+    pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]] | None = None
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -167,6 +202,13 @@ class Mechanism(Configured):
     def _graph_factor(self) -> float | None:
         """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
         return None
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        """The scores over a graph as dot products of rows with a bias, or None if they are something else."""
+        factor = self._graph_factor()
+        return None if factor is None else EdgeScores(q, k, factor)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""

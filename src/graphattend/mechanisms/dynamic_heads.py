@@ -12,6 +12,7 @@ from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._prepared import Prepared
 from ._size_limit import reserve
@@ -112,8 +113,13 @@ class DynamicHeadAttention(MultiHeadAttention):
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
 
-    def _graph_factor(self) -> float | None:
-        return None
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray) -> tuple[Any, ...]:
+            return np.concatenate([gq, g_gain], axis=-1), gk, {}, {}
+
+        return EdgeScores(q[..., :-1], k, self._factor, gain=q[..., -1:], pull=pull)
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         return super()._run(x, call._replace(differentiate=True))  # the gates act on projected queries: nothing folds

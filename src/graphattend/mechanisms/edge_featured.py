@@ -180,9 +180,12 @@ class EdgeFeaturedAttention(Attention):
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
     def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
-        """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
+        """In one kernel call, else edge by edge where that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
             return super()._attend(graph, *args)
+        fused = _edge_segments.attend_fused(self, graph, *args)
+        if fused is not None:
+            return fused
         if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
             return super()._attend(graph, *args)
         return _edge_segments.attend(self, graph, *args)

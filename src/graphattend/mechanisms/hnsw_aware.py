@@ -12,7 +12,8 @@ from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
 from ._base import Attention
-from ._gradients import Params
+from ._gradients import Grads, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._scaled_dot import DotProduct
 from ._size_limit import reserve
@@ -98,31 +99,53 @@ class HNSWAwareAttention(DotProduct):
         if self.encoding == "embedding":
             return self._embedded(q, k, l_q, l_k, p["layer_embedding"])
         s, pull_s = self._dot(q, k)
-        if self.encoding == "decay":
-            gap = np.abs(l_q[..., :, None] - l_k[..., None, :]).astype(s.dtype)
-            return s - p["decay"] * gap, lambda gs: (*pull_s(gs), {"decay": -(gs * gap).sum()}, {})
-        table = p["layer_bias"]
-        flat = l_q[..., :, None] * self.num_layers + l_k[..., None, :]
+        bias, pull_b = self._bias(l_q[..., :, None], l_k[..., None, :], p)
+        return s + bias, lambda gs: (*pull_s(gs), pull_b(gs), {})
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        l_k, l_q = metadata.per_key["hnsw_layers"], metadata.per_query["query_layer"]
+        if self.encoding == "embedding":
+            x_q, x_k, pull_e = self._embed(q, k, l_q, l_k, p["layer_embedding"])
+            return EdgeScores(x_q, x_k, self.factor, pull=lambda gq, gk, gs, gain: (*pull_e(gq, gk), {}))
+        bias, pull_b = self._bias(l_q[graph.targets], l_k[graph.indices], p)
+        return EdgeScores(q, k, self.factor, bias, pull=lambda gq, gk, gs, gain: (gq, gk, pull_b(gs), {}))
+
+    def _bias(self, l_q: np.ndarray, l_k: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[[np.ndarray], Grads]]:
+        """What the layers of queries and keys, which broadcast, add to the scores, and the pullback."""
+        if self.encoding == "decay":
+            decay = p["decay"]
+            gap = np.abs(l_q - l_k).astype(decay.dtype)
+            return -decay * gap, lambda gs: {"decay": -(gs * gap).sum()}
+        table = p["layer_bias"]
+        flat = l_q * self.num_layers + l_k
+
+        def pull(gs: np.ndarray) -> Grads:
             index = np.broadcast_to(flat, gs.shape).reshape(-1)
             g = np.bincount(index, weights=gs.reshape(-1), minlength=table.size).reshape(table.shape)
-            return *pull_s(gs), {"layer_bias": g.astype(gs.dtype, copy=False)}, {}
+            return {"layer_bias": g.astype(gs.dtype, copy=False)}
 
-        return s + table.reshape(-1)[flat], pull
+        return table.reshape(-1)[flat], pull
 
     def _embedded(
         self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray
     ) -> tuple[np.ndarray, Callable[..., Any]]:
-        e_q, e_k = table[l_q], table[l_k]
-        s, pull_s = self._dot(q + e_q, k + e_k)
+        x_q, x_k, pull_e = self._embed(q, k, l_q, l_k, table)
+        s, pull_s = self._dot(x_q, x_k)
+        return s, lambda gs: (*pull_e(*pull_s(gs)), {})
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
-            gq, gk = pull_s(gs)
+    def _embed(
+        self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, Grads]]]:
+        """Queries and keys with the embeddings of their layers added, and the pullback."""
+        e_q, e_k = table[l_q], table[l_k]
+
+        def pull(gq: np.ndarray, gk: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
             g = np.zeros_like(table)
             for layers, grad, shape in ((l_q, gq, e_q.shape), (l_k, gk, e_k.shape)):
                 one_hot = (layers.reshape(-1)[:, None] == np.arange(self.num_layers)).astype(g.dtype)
                 g += one_hot.T @ unbroadcast(grad, shape).reshape(-1, table.shape[1])
-            return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), {"layer_embedding": g}, {}
+            return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), {"layer_embedding": g}
 
-        return s, pull
+        return q + e_q, k + e_k, pull

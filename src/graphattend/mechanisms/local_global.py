@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -189,6 +190,17 @@ class LocalGlobalAttention(DotProduct):
             array([3, 1, 2])
         """
         check_graph(graph)
+        if (
+            not self.global_nodes
+            and graph.edge_features is graph.edge_weights is graph.distances is graph.layers is None
+        ):
+            return graph
+        known = _patterns_of(graph)
+        if self.global_nodes not in known:
+            known[self.global_nodes] = self._pattern(graph)
+        return known[self.global_nodes]
+
+    def _pattern(self, graph: NeighborGraph) -> NeighborGraph:
         v = graph.num_nodes
         nodes = self._globals(v)
         rows = np.repeat(np.arange(v), np.diff(graph.indptr))
@@ -202,6 +214,9 @@ class LocalGlobalAttention(DotProduct):
         column = np.concatenate([graph.indices, (added % v).astype(np.intp)])
         order = np.argsort(row, kind="stable")
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
+
+    def _graph_factor(self) -> float | None:
+        return self.factor  # over the graph that `pattern` gives
 
     def _attend(
         self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
@@ -262,6 +277,19 @@ class LocalGlobalAttention(DotProduct):
             return CoreGradients(unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), unbroadcast(gv, v.shape), {}, {})
 
         return out, weights, pullback
+
+
+_Patterns = dict[tuple[int, ...], NeighborGraph]
+#: By the identity of a graph that is still in use: a graph never changes, and finding a pattern costs more than a pass.
+_known_patterns: dict[int, tuple[weakref.ref[NeighborGraph], _Patterns]] = {}
+
+
+def _patterns_of(graph: NeighborGraph) -> _Patterns:
+    """The patterns made for this graph, by their global nodes; they live as long as the graph."""
+    key = id(graph)
+    if key not in _known_patterns:
+        _known_patterns[key] = weakref.ref(graph, lambda _: _known_patterns.pop(key, None)), {}
+    return _known_patterns[key][1]
 
 
 def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ from ..graph.search import Navigation, best_first, by_estimate
 from ._base import Attention
 from ._calibration import Calibration
 from ._gradients import Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._size_limit import reserve
 
@@ -134,6 +135,29 @@ class RLNavigator(Attention):
             return g_q @ w_q.T, g_k @ w_k.T + g_row[..., None] * (bias - 2 * k), gp, {}
 
         return sharp * raw, pull
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
+        code_q, code_k = simd.matmul(q, w_q), simd.matmul(k, w_k)
+        known = k @ bias - np.einsum("vd,vd->v", k, k)  # what the score knows of each neighbour alone
+
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+            g_row = np.bincount(graph.indices, gs, len(k)).astype(k.dtype)
+            # The products' part of the sum over the edges of gs · score / sharpness is that over the queries of q · gq.
+            by_sharp = np.vdot(code_q, gq) / sharp if sharp else 0 * sharp
+            gp = {
+                "w_query": simd.matmul_tn(q, gq),
+                "w_key": simd.matmul_tn(k, gk),
+                "bias": sharp * (g_row @ k),
+                "sharpness": by_sharp + g_row @ known,
+            }
+            g_row *= sharp
+            g_k = simd.matmul_nt(gk, w_k) + g_row[:, None] * (bias - 2 * k)
+            return simd.matmul_nt(gq, w_q), g_k, gp, {}
+
+        return EdgeScores(code_q, code_k, float(2 * sharp), (sharp * known)[graph.indices], pull=pull)
 
     # -- navigation --------------------------------------------------------------------------------------------
 

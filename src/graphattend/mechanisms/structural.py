@@ -14,6 +14,7 @@ from .._vjp import unbroadcast
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._gradients import Grads, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._scaled_dot import DotProduct
 from ._size_limit import reserve
@@ -86,6 +87,31 @@ class StructuralAttention(DotProduct):
             limit = np.sqrt(6 / (self.num_features + self.dim))
             p |= {n: rng.uniform(-limit, limit, (self.num_features, self.dim)) for n in ("w_query", "w_key")}
         return p
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        s_k = metadata.per_key["structural_features"]
+        biased, featured = self.mode != "features", self.mode != "bias"
+        x_q, x_k, s_q = q, k, s_k
+        if featured:
+            s_q = metadata.per_query["query_structural"]
+            x_q, x_k = q + simd.matmul(s_q, p["w_query"]), k + simd.matmul(s_k, p["w_key"])
+        bias = (s_k @ p["bias"])[graph.indices] if biased else None
+
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+            gp: Grads = {}
+            # Each edge has its own gradient by the features that it reads: gs · (bias + factor · W_key x_q).
+            by_row = np.zeros_like(s_q)
+            if biased:
+                gp["bias"] = np.bincount(graph.indices, gs, len(s_k)).astype(s_k.dtype) @ s_k
+                by_row += p["bias"]
+            if featured:
+                gp |= {"w_query": s_q.T @ gq, "w_key": s_k.T @ gk}
+                by_row += simd.matmul_nt(x_q, p["w_key"]) * q.dtype.type(self.factor)
+            return gq, gk, gp, {"structural_features": gs[:, None] * by_row[graph.targets]}
+
+        return EdgeScores(x_q, x_k, self.factor, bias, pull=pull)
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         s_k = meta["structural_features"]

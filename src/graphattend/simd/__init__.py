@@ -188,12 +188,19 @@ def poincare_single(query: Any, keys: Any, values: Any, curvature: float, temper
 
 
 def graph_attention(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, indptr: np.ndarray, indices: np.ndarray, scale: float, weights: bool
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    scale: float,
+    weights: bool,
+    bias: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights)
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, bias=bias)
     return None if found is None else (found[0], found[1])
 
 
@@ -206,8 +213,8 @@ def graph_attention_vjp(
     grad: np.ndarray,
     scale: float,
     **shared: bool,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None:
-    """Gradients of `graph_attention` for q, k and v; None without such a kernel.
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
+    """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
     is then None.
@@ -215,8 +222,10 @@ def graph_attention_vjp(
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
-    found = _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared)
-    return None if found is None else found[:3]
+    return cast(
+        "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
+        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared),
+    )
 
 
 def __getattr__(name: str) -> Any:
