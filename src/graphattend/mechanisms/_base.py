@@ -140,6 +140,11 @@ class Attention(Mechanism):
                 fast = self._fused(query, keys, values)
             if fast is not None:
                 return fast
+        elif attn_mask is None and training is False and (need_weights is False or need_weights is True):
+            kernels = values is not None and simd._kernels is not None
+            found = self._fused_single(query, keys, values, metadata) if kernels else None
+            if found is not None:
+                return found if need_weights else found[0]
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
             x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
@@ -193,6 +198,10 @@ class Attention(Mechanism):
         Returns:
             (..., [H,] M, N); without the M axis for a single query.
         """
+        if attn_mask is None and simd._kernels is not None:
+            found = self._fused_single(query, keys, None, metadata)
+            if found is not None:
+                return found[1]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
             x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)

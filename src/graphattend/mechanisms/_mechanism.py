@@ -20,8 +20,10 @@ Where there is more to say, you override what is declared below:
     _check_metadata(metadata)   what only the mechanism knows about its metadata
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
+    _pair_scores(q', k', …)     in the place of `_scores` (in `_biased`): scores that are dot products with a bias
     _edge_scores(q', k', …)     the scores over a graph's edges as dot products with a bias, for the graph kernel
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
+    _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked
 """
 
@@ -33,6 +35,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from .. import simd
+from .._float64_fallback import silence
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
@@ -212,7 +216,32 @@ class Mechanism(Configured):
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
+        found = None if simd._kernels is None else self._fused_single(query, keys, values, None)
+        return None if found is None else found[0]
+
+    def _fused_single(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        """Output and weights of one query in one kernel call, or None where that does not apply; values may be None."""
+        if not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is not None and not self.any_value_width and values.shape[1] != self.dim:
+            return None
+        with silence():
+            scores = self._single_scores(query[None], keys, metadata)
+            found = None if scores is None else simd.single_with_weights(scores[0], keys, values, scores[1])
+            return None if found is None else self._finish_single(*found)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        """Rows (H or 1, D) in the place of a query (1, D), and options of `kernel_ops.attend_few`.
+
+        The arrays have one dtype, and that is all that is known of them; None where metadata is anything unusual.
+        """
         return None
+
+    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+        """From what the rows give to the results for one query."""
+        return None if out is None else out[0], weights[0]
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """The same over keys and values that this mechanism prepared."""

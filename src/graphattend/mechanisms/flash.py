@@ -56,6 +56,11 @@ class FlashAttention(DotProduct):
     def _plain(self) -> bool:
         return not self.is_causal
 
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        return (query, {"scale": self.factor}) if metadata is None and not self.is_causal else None
+
     def _graph_factor(self) -> float | None:
         return self.factor
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .._validate import all_finite
 from .._vjp import unbroadcast
-from ..functional.rotary import rotary, rotate
+from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._gradients import Params
@@ -80,6 +82,21 @@ class GraphRoPEAttention(DotProduct):
             array([1., 0.])
         """
         return rotary(embedding, distance, base=self.base, interleaved=self.interleaved)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if type(metadata) is not GraphMetadata or type(metadata.distances) is not np.ndarray:
+            return None
+        at = metadata.distances
+        if at.shape != (len(keys),) or at.dtype != query.dtype or not all_finite(at):
+            return None
+        rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
+        return query, {"scale": self.factor, "rotation": rotation}
+
+    @cached_property
+    def _frequency(self) -> np.ndarray:
+        return frequencies(self.dim, self.base)
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         distances = meta["distances"]

@@ -12,6 +12,7 @@ from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
 from ._base import Attention
+from ._biased import Biased, PairScores
 from ._gradients import Grads, Params
 from ._mechanism import EdgeScores, GraphData
 from ._options import option
@@ -20,7 +21,7 @@ from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HNSWAwareAttention(DotProduct):
+class HNSWAwareAttention(Biased, DotProduct):
     """Dot-product attention with a learnable word about the HNSW layers of query and keys.
 
     encoding="decay": score = scale · q·k / temperature - decay · |l_i - l_j|, with the learnable scalar ``decay``.
@@ -93,14 +94,27 @@ class HNSWAwareAttention(DotProduct):
                     argument=f"metadata.{name}",
                 )
 
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+    def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
         l_k = meta["hnsw_layers"]
         l_q = np.broadcast_to(meta["query_layer"], (*meta["query_layer"].shape[:-1], q.shape[-2]))
         if self.encoding == "embedding":
-            return self._embedded(q, k, l_q, l_k, p["layer_embedding"])
-        s, pull_s = self._dot(q, k)
+            x_q, x_k, pull_e = self._embed(q, k, l_q, l_k, p["layer_embedding"])
+            return PairScores(x_q, x_k, self.factor, None, lambda gq, gk: (*pull_e(gq, gk), {}))
         bias, pull_b = self._bias(l_q[..., :, None], l_k[..., None, :], p)
-        return s + bias, lambda gs: (*pull_s(gs), pull_b(gs), {})
+        return PairScores(q, k, self.factor, bias, lambda gq, gk, gs: (gq, gk, pull_b(gs), {}))
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if type(metadata) is not GraphMetadata or self.encoding == "embedding":
+            return None
+        l_k, l_q = metadata.hnsw_layers, metadata.query_layer
+        if type(l_k) is not np.ndarray or type(l_q) is not int or l_k.dtype.kind != "i" or l_k.shape != (len(keys),):
+            return None
+        least, top = (0, 1 << 31) if self.encoding == "decay" else (0, self.num_layers - 1)
+        if not (least <= l_q <= top and least <= np.minimum.reduce(l_k) and np.maximum.reduce(l_k) <= top):
+            return None
+        return query, {"scale": self.factor, "bias": self._bias(l_q, l_k[None], self._params(query.dtype))[0]}
 
     def _edge_scores(
         self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
@@ -127,13 +141,6 @@ class HNSWAwareAttention(DotProduct):
             return {"layer_bias": g.astype(gs.dtype, copy=False)}
 
         return table.reshape(-1)[flat], pull
-
-    def _embedded(
-        self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray
-    ) -> tuple[np.ndarray, Callable[..., Any]]:
-        x_q, x_k, pull_e = self._embed(q, k, l_q, l_k, table)
-        s, pull_s = self._dot(x_q, x_k)
-        return s, lambda gs: (*pull_e(*pull_s(gs)), {})
 
     def _embed(
         self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray

@@ -127,6 +127,27 @@ class LocalGlobalAttention(DotProduct):
             values = np.concatenate((near_v, values[far])) if far else near_v
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
+    def _fused_single(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if metadata is not None or not simd.is_single(query, keys, values, self.dim):
+            return None
+        n = len(keys)
+        if self.global_nodes and self.global_nodes[-1] >= n:
+            return None
+        if self.check_finite and not (all_finite(keys) and (values is None or all_finite(values))):
+            return None
+        seen: Any = slice(None)
+        if self.window is not None and 0 not in self.global_nodes:
+            stop = min(self.window + 1, n)
+            far = [i for i in self.global_nodes if i >= stop]
+            seen = np.array([*range(stop), *far]) if far else slice(stop)
+        shown = None if values is None else values[seen]
+        found = simd.single_with_weights(query[None], keys[seen], shown, {"scale": self.factor})
+        if found is None:
+            return None
+        weights = np.zeros(n, query.dtype)
+        weights[seen] = found[1][0]
+        return None if values is None else found[0][0], weights
+
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)
         if nodes.size and nodes[-1] >= n_keys:

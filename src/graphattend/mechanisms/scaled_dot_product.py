@@ -50,6 +50,11 @@ class ScaledDotProductAttention(DotProduct):
     def _plain(self) -> bool:
         return not self.normalize
 
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        return (query, {"scale": self.factor}) if metadata is None and not self.normalize else None
+
     def _graph_factor(self) -> float | None:
         return self.factor
 

@@ -18,6 +18,7 @@ from . import backends, numpy_ops
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
+from .thresholds import FEW_ROWS as FEW_ROWS
 from .thresholds import MATMUL_IN_BLAS
 
 if TYPE_CHECKING:
@@ -103,6 +104,36 @@ def attention_vjp(
     return numpy_ops.attention_vjp(
         q, k, v, out, stats, grad, scale=scale, mask=mask, causal=causal, block_size=block_size
     )
+
+
+def attend_few(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, **options: Any
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """Output and weights of a few queries in one pass (see `kernel_ops.attend_few`); None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.attend_few(q, k, v, **options)
+    return None if found is None else (found[0], found[1])
+
+
+def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
+    """Whether these are one query (D,), keys (N, D) and values (N, E) or None that kernels may look at."""
+    if _kernels is None or type(query) is not np.ndarray or type(keys) is not np.ndarray or query.shape != (dim,):
+        return False
+    dtype = query.dtype
+    if dtype not in _kernels.DTYPES or keys.dtype != dtype or keys.ndim != 2 or keys.shape[1] != dim or not len(keys):
+        return False
+    if values is None:
+        return True
+    return type(values) is np.ndarray and values.dtype == dtype and values.ndim == 2 and len(values) == len(keys)
+
+
+def single_with_weights(
+    rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
+) -> tuple[Any, np.ndarray] | None:
+    """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
+    found = _kernels.attend_few(rows, keys, values, **options)
+    return found[:2] if found is not None and found[2] else None
 
 
 def has_kernels(dtype: np.dtype[Any]) -> bool:
