@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve bench docs wheel wheels lint format dist-path js-kernels js-pack clean test-cpus
+.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack clean test-cpus
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test-cpus: env  ## The native suite as other processors would run it (NumPy with
 
 serve: env npm  ## The demo in the browser
 	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)
+
+demo: env npm  ## Write the demo as a folder for any static host; its path is the last line
+	@$(PYTHON_ENV) tools/demo.py
 
 bench: env  ## Measure every mechanism and the peers in every runtime (about 15 minutes)
 	@$(PYTHON_ENV) tools/npm_install.py js benchmarks && $(PYTHON_ENV) tools/build_js.py

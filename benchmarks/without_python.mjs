@@ -1,11 +1,14 @@
-// graphattend/kernels beside the libraries that also run without Python, in Chromium: the first answer of a page that was just
-// opened, and calls whose keys and values are resident (microseconds a call, the best of several rounds, all in turn).
-// Usage: node benchmarks/without_python.mjs [ROUNDS]; needs the built package (tools/build_js.py) and benchmarks/node_modules.
+// What a page gets from the npm package and from graphattend/kernels, beside onnxruntime-web and TensorFlow.js, in Chromium: the
+// first answer of a page that was just opened, and calls whose keys and values are resident (microseconds a call, the best of
+// several rounds, all in turn). Usage: node benchmarks/without_python.mjs FOLDER [ROUNDS [MS]]; FOLDER is one that `graphattend vendor`
+// wrote. Needs the built package (tools/build_js.py) and benchmarks/node_modules. Prints JSON.
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "../js/test/chromium.mjs";
 import { serve } from "../js/test/server.mjs";
 
-const ROUNDS = Number(process.argv[2] ?? 5);
+const folder = resolve(process.argv[2] ?? "");
+const [ROUNDS, MS] = [Number(process.argv[3] ?? 5), Number(process.argv[4] ?? 100)];
 const here = fileURLToPath(new URL(".", import.meta.url));
 const attention = "const q = Float32Array.of(1, 0, 0, 0), kv = Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0);";
 const done = "globalThis.done = performance.now();";
@@ -13,7 +16,12 @@ const tfjs = `<script src="/benchmarks/node_modules/@tensorflow/tfjs-core/dist/t
   <script src="/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/tf-backend-wasm.min.js"></script>`;
 const setTf = 'tf.wasm.setWasmPaths("/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/"); tf.wasm.setThreadsCount(1); await tf.setBackend("wasm");';
 const page = (head, script) => `<!doctype html><meta charset="utf-8"><title>x</title><link rel="icon" href="data:,">${head}<script type="module">${script}</script>`;
+const start = (worker) => `import { connect } from "/dist/index.js"; ${attention}
+    const ga = await connect({ indexURL: "/python/", worker: ${worker}, snapshot: true });
+    const attn = await ga.create("scaled_dot_product", { dim: 4 }); await attn.forward(q, kv, kv); ${done}`;
 const pages = {
+  "/package.html": page("", start(false)),
+  "/worker.html": page("", start(true)),
   "/nothing.html": page("", done),
   "/kernels.html": page('<link rel="modulepreload" href="/dist/kernels.js"><link rel="modulepreload" href="/dist/kernels-relaxed.js">', `import { load } from "/dist/kernels.js"; ${attention}
     const k = await load(); k.scaledDotProductAttention(q, kv, kv); ${done}`),
@@ -25,25 +33,38 @@ const pages = {
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
     await session.run({ q: new ort.Tensor("float32", q, [1, 4]) }); ${done}`),
   "/calls.html": page(tfjs, `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { contenders } from "/benchmarks/peers.mjs";
-    import { load } from "/dist/kernels.js"; import { calls } from "/benchmarks/without_python_calls.mjs";
+    import { connect } from "/dist/index.js"; import { load } from "/dist/kernels.js"; import { calls } from "/benchmarks/without_python_calls.mjs";
     ort.env.wasm.numThreads = 1; ort.env.logLevel = "error"; ${setTf}
-    globalThis.calls = await calls(await load(), (kind, sizes, inputs) => contenders({ ort, tf, ruvector: {} }, kind, sizes, inputs)); ${done}`),
+    globalThis.calls = await calls(await load(), await connect({ indexURL: "/python/" }), (kind, sizes, inputs) => contenders({ ort, tf, ruvector: {} }, kind, sizes, inputs)); ${done}`),
 };
 
-const server = await serve({ "/benchmarks/": here, "/dist/": fileURLToPath(new URL("../js/dist/", import.meta.url)) }, pages);
+const server = await serve({ "/benchmarks/": here, "/dist/": fileURLToPath(new URL("../js/dist/", import.meta.url)), "/python/": folder }, pages);
 const browser = await launch();
 const least = {};
 const note = (title, name, value) => {
   const row = least[title] ??= {};
   row[name] = Math.min(row[name] ?? Infinity, value);
 };
+const first = "first answer after opening the page (ms)";
+async function visit(context, name, as) {
+  const tab = await context.newPage();
+  await tab.goto(`${server.url}/${name}.html`);
+  await tab.waitForFunction(() => globalThis.done !== undefined, undefined, { timeout: 60_000 });
+  note(first, as, await tab.evaluate(() => globalThis.done));
+  return tab;
+}
 for (let round = 0; round < ROUNDS; round++) {
-  for (const name of ["nothing", "kernels", "tfjs", "onnxruntime"]) {
+  for (const name of ["nothing", "kernels", "tfjs", "onnxruntime", "package", "worker"]) {
     const context = await browser.newContext(); // nothing cached
-    const tab = await context.newPage();
-    await tab.goto(`${server.url}/${name}.html`);
-    await tab.waitForFunction(() => globalThis.done !== undefined, undefined, { timeout: 60_000 });
-    note("first answer after opening the page (ms)", name, await tab.evaluate(() => globalThis.done));
+    const tab = await visit(context, name, name);
+    if (name === "package" || name === "worker") {
+      // The first visit leaves a snapshot for the next ones.
+      await tab.evaluate(async () => {
+        for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++) await new Promise((r) => setTimeout(r, 100));
+      });
+      await tab.close();
+      await visit(context, name, `${name} again`);
+    }
     await context.close();
   }
 }
@@ -53,7 +74,7 @@ await tab.waitForFunction(() => globalThis.calls !== undefined, undefined, { tim
 const titles = await tab.evaluate(() => Object.keys(globalThis.calls));
 for (const title of titles) {
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, value] of Object.entries(await tab.evaluate((t) => globalThis.calls[t](100), title))) note(title, name, value);
+    for (const [name, value] of Object.entries(await tab.evaluate((t) => globalThis.calls[t.title](t.ms), { title, ms: MS }))) note(title, name, value);
   }
 }
 await browser.close();

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
 
 import gen_architecture
 import pytest
@@ -30,24 +32,49 @@ def capabilities() -> set[str]:
 
 
 def guesses(tree: ast.Module, names: set[str]) -> Iterator[str]:
-    """Names that `getattr` or `hasattr` asks for, and keys of mechanisms that something is compared with."""
+    """What code asks of a mechanism in the place of a declaration.
+
+    Names that `getattr` or `hasattr` asks for, keys that something called `key` is compared or matched with, and classes
+    of mechanisms that `isinstance`, `issubclass` or a comparison of `type` asks for.
+    """
     keys = set(ga.list_mechanisms())
+    classes = {mechanism_class(key).__name__ for key in keys}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
-            asked = node.args[1]
-            if isinstance(asked, ast.Constant) and asked.value in names:
-                yield str(asked.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("getattr", "hasattr"):
+                asked = node.args[1]
+                if isinstance(asked, ast.Constant) and asked.value in names:
+                    yield str(asked.value)
+            elif node.func.id in ("isinstance", "issubclass"):
+                yield from _named(node.args[1], classes)
         elif isinstance(node, ast.Compare):
-            for side in (node.left, *node.comparators):
-                for part in ast.walk(side):
-                    if isinstance(part, ast.Constant) and part.value in keys and _is_key(node):
-                        yield str(part.value)
+            sides = (node.left, *node.comparators)
+            if _is_key(node):
+                yield from (str(c.value) for s in sides for c in ast.walk(s) if _constant(c, keys))
+            if any(isinstance(s, ast.Call) and isinstance(s.func, ast.Name) and s.func.id == "type" for s in sides):
+                yield from (name for s in sides for name in _named(s, classes))
+        elif isinstance(node, ast.Match) and _called_key(node.subject):
+            yield from (str(c.value) for case in node.cases for c in ast.walk(case.pattern) if _constant(c, keys))
+
+
+def _named(node: ast.AST, classes: set[str]) -> Iterator[str]:
+    """The classes of mechanisms in an expression."""
+    found = (
+        n.id if isinstance(n, ast.Name) else n.attr if isinstance(n, ast.Attribute) else "" for n in ast.walk(node)
+    )
+    return (name for name in found if name in classes)
+
+
+def _constant(node: ast.AST, values: set[str]) -> bool:
+    return isinstance(node, ast.Constant) and node.value in values
+
+
+def _called_key(node: ast.AST) -> bool:
+    return (node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else "") == "key"
 
 
 def _is_key(node: ast.Compare) -> bool:
-    sides = (node.left, *node.comparators)
-    named = [s.id if isinstance(s, ast.Name) else s.attr for s in sides if isinstance(s, (ast.Name, ast.Attribute))]
-    return "key" in named
+    return any(_called_key(side) for side in (node.left, *node.comparators))
 
 
 def test_guesses_are_found():
@@ -55,6 +82,12 @@ def test_guesses_are_found():
         'if key == "flash" or attn.key in ("moe",): f(getattr(x, "num_heads", 1), hasattr(x, "window"), key == "q")'
     )
     assert sorted(guesses(ast.parse(source), capabilities())) == ["flash", "moe", "num_heads", "window"]
+    source = (
+        "isinstance(attn, ga.MoEAttention), isinstance(x, (int, FlashAttention)), type(attn) is RLNavigator\n"
+        "match attn.key:\n    case 'linear' | 'q': pass\n"
+    )
+    found = ["FlashAttention", "MoEAttention", "RLNavigator", "linear"]
+    assert sorted(guesses(ast.parse(source), capabilities())) == found
 
 
 def test_capabilities_are_declared_not_guessed():
@@ -134,6 +167,26 @@ def test_no_circles_at_import():
     assert circles(graph) == []
 
 
+#: Circles through imports for the type checker alone that remain: the modules → why.
+TYPED_CIRCLES_ALLOWED = {
+    ("graph._measure_methods", "graph.neighbor_graph"): "a mixin names the class that it is part of",
+}
+
+
+def typing_imports(module: str, tree: ast.AST) -> set[str]:
+    """What a module imports for the type checker alone."""
+    blocks = [n.body for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    return {i.module for body in blocks for i in imports(module, ast.Module(body=body, type_ignores=[]))}
+
+
+def test_no_circles_for_the_type_checker():
+    graph = {
+        name: {i.module for i in imports(name, tree) if i.eager} | typing_imports(name, tree)
+        for name, tree in MODULES.items()
+    }
+    assert {tuple(circle) for circle in circles(graph)} == set(TYPED_CIRCLES_ALLOWED)
+
+
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
@@ -149,3 +202,54 @@ def test_the_picture_leaves_out_what_other_arrows_say():
         ("b", "c"),
         ("c", "d"),
     }
+
+
+# -- the tests ---------------------------------------------------------------------------------------------------------
+
+TESTS = Path(__file__).parent
+#: Public modules without a test file of their name, as patterns, and the tests that cover them.
+TESTED_BY = {
+    "cli/*": "cli/test_commands.py",
+    "compression/tucker.py": "compression/test_low_rank.py",
+    "drawing.py": "test_report.py",
+    "evaluation/*": "evaluation/test_evaluate.py",
+    "functional/dot_product.py": "functional/test_attention.py",
+    "functional/favor.py": "functional/test_linear.py",
+    "functional/hidden.py": "functional/test_hidden_keys.py",
+    "geometry/euclidean.py": "geometry/test_product.py",
+    "graph/blocks.py": "dask/test_partition.py",
+    "graph/conversions.py": "graph/test_neighbor_graph.py",
+    "graph/faiss_hnsw.py": "graph/test_faiss.py",
+    "graph/formats/*": "graph/test_formats.py",
+    "graph/*": "graph/test_algorithms.py",
+    "simd/kernels/build.py": "simd/test_kernel_build.py",
+    "simd/quantized_ops.py": "simd/test_small_kernels.py",
+    "simd/thresholds.py": "simd/test_backends.py",
+    "simd/*_ops.py": "simd/test_fuzz.py",
+    "storage_*.py": "test_storage.py",
+    "testing.py": "mechanisms/test_conformance.py",
+    "training/clipping.py": "training/test_optimizers.py",
+    "training/objectives.py": "training/test_trainer.py",
+    "training/*": "training/test_losses.py",
+}
+
+
+def mirror(module: str) -> str:
+    """The test file of a module, both below their roots."""
+    path = Path(module)
+    return (path.parent / f"test_{path.stem.strip('_')}.py").as_posix()
+
+
+def test_every_public_module_is_tested_by_a_file_of_its_name_or_a_named_one():
+    for module in TREES:
+        if not Path(module).name.startswith("_") and not (TESTS / mirror(module)).exists():
+            named = [test for pattern, test in TESTED_BY.items() if fnmatch(module, pattern)]
+            assert named, f"{module}: no tests/{mirror(module)}, and TESTED_BY names no other file"
+            assert (TESTS / named[0]).exists(), named[0]
+
+
+def test_a_test_of_more_than_one_module_says_what_it_tests():
+    mirrored = {mirror(module) for module in TREES}
+    for path in TESTS.rglob("test_*.py"):
+        if path.relative_to(TESTS).as_posix() not in mirrored:
+            assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path.name}: expected a docstring"

@@ -182,6 +182,16 @@ def test_joblib(backend, rng):
         assert bits_equal(attn.attend(graph, x), expected)
 
 
+@pytest.mark.native
+def test_joblib_without_what_the_backend_needs(monkeypatch):
+    pytest.importorskip("joblib")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for backend in ("ray", "dask"):  # not installed; no client
+        with pytest.raises(ga.UnsupportedError, match=backend) as info, ga.parallel(backend):
+            pass
+        assert info.value.argument == "executor"
+
+
 def test_evaluate_gives_the_same_numbers():
     ring = ga.NeighborGraph.from_edge_index([list(range(30)), [*range(1, 30), 0]], 30)
     options = {"mechanisms": ["scaled_dot_product", "multi_head"], "seeds": 2, "epochs": 3}
@@ -301,6 +311,41 @@ def test_a_dead_worker_is_made_good(given, tmp_path):
         with pytest.raises(BrokenProcessPool):
             executor.submit(doubled, 1, 1).result()
         executor.shutdown()
+
+
+SCRIPT = """
+import sys, time, graphattend as ga
+
+def wait(common, task):
+    print("working", flush=True)
+    time.sleep(0.3)
+
+if __name__ == "__main__":
+    with ga.parallel(2) as pool:
+        pool.map(wait, None, range(100))
+"""
+
+
+@pytest.mark.native
+def test_an_interrupt_ends_everything_quietly(tmp_path):
+    import signal
+    import subprocess
+
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdout.readline() == "working\n"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert err.count("Traceback") == 1  # that of the script, none of the workers
 
 
 @pytest.mark.native

@@ -21,6 +21,8 @@ WRITTEN = [
     ".cache/kernels",
     "build/js-kernels",
     "build/les_miserables.json",
+    "build/gallery",
+    "build/demo",
     "build/coverage.xml",
     "build/site",
     "build/bench",

@@ -53,7 +53,7 @@ def after(page: Page, action: Callable[[], Any]) -> None:
 
 def go(page: Page, address: str) -> None:
     """Take the state of an address, as a link would."""
-    after(page, lambda: page.evaluate("hash => { location.hash = hash; }", f"#{address}"))
+    after(page, lambda: page.evaluate("hash => { location.hash = '#'; location.hash = hash; }", f"#{address}"))
 
 
 def drawn(page: Page) -> Weights:

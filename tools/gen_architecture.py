@@ -6,7 +6,6 @@ Run after a change of imports; ``--check`` only tells whether it is due. Arrows 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -14,15 +13,10 @@ from pathlib import Path
 from source_imports import LAYERS, MODULES, RANKS, imports, member
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "architecture.svg"
-TITLES = (
-    *("failures", "input", "files", "arithmetic", "formulas", "spaces", "attention", "use", "analysis", "tasks"),
-    *("output", "entry points"),
-)
-WIDTH, ROW, BOX, LEFT, MARGIN, APART = 760, 74, 36, 104, 16, 14
+WIDTH, ROW, BOX, LEFT, MARGIN, APART = 760, 62, 30, 104, 16, 14
 STYLE = """
   text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #1f2328; text-anchor: middle }
   .title { font: 12px system-ui, sans-serif; fill: #59636e; text-anchor: start }
-  .files { font-size: 10px; fill: #59636e }
   .paper { fill: #ffffff }
   .band { fill: #f3f5f8 }
   .box { fill: #ffffff; stroke: #3b6fd4; stroke-width: 1.5 }
@@ -32,7 +26,7 @@ STYLE = """
   .head-later { fill: #c4681a }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
-    .title, .files { fill: #9aa4af }
+    .title { fill: #9aa4af }
     .paper { fill: #0d1117 }
     .band { fill: #161c24 }
     .box { fill: #0d1117; stroke: #6d9bf1 }
@@ -54,9 +48,8 @@ def shown(module: str) -> str:
 
 
 #: The package's `__init__` names everything and is not drawn.
-BOXES = [[n for n in dict.fromkeys(map(shown, names)) if n not in ("", "__main__")] for names in LAYERS]
+BOXES = [[n for n in dict.fromkeys(map(shown, names)) if n not in ("", "__main__")] for names in LAYERS.values()]
 RANK = {name: rank for rank, row in enumerate(BOXES) for name in row}
-FILES = Counter(shown(module) for module in MODULES)
 
 
 def edges() -> set[Edge]:
@@ -152,7 +145,7 @@ def picture() -> str:
     rows, x, paths = layout({(a, b) for a, b in reduced(down) if (a, b) not in level})
     height = MARGIN * 2 + ROW * len(LAYERS) + 24
     parts = [f'<rect class="paper" width="{WIDTH}" height="{height}"/>']
-    for rank, (title, _) in enumerate(zip(TITLES, LAYERS, strict=True)):
+    for rank, title in enumerate(LAYERS):
         y = _top(rank) - (ROW - BOX) / 2
         parts.append(
             f'<rect class="band" x="{MARGIN}" y="{y + 8:.0f}" width="{WIDTH - 2 * MARGIN}" height="{ROW - 16}"/>'
@@ -217,13 +210,10 @@ def _ports(paths: dict[Edge, list[str]], x: dict[str, float]) -> dict[Edge, tupl
 
 
 def _box(name: str, middle: float, top: float) -> str:
-    count = FILES[name]
-    files = f"{count} files" if count > 1 else "1 file"
     breadth = _breadth(name)
     return (
         f'<rect class="box" rx="5" x="{middle - breadth / 2:.0f}" y="{top:.0f}" width="{breadth:.0f}" height="{BOX}"/>'
-        f'<text x="{middle:.0f}" y="{top + 16:.0f}">{escape(name)}</text>'
-        f'<text class="files" x="{middle:.0f}" y="{top + 29:.0f}">{files}</text>'
+        f'<text x="{middle:.0f}" y="{top + BOX / 2 + 5:.0f}">{escape(name)}</text>'
     )
 
 

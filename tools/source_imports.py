@@ -10,19 +10,19 @@ from typing import NamedTuple
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "graphattend"
 
 #: From the bottom up. A module imports from its own layer and from layers listed before it.
-LAYERS = (
-    ("errors",),
-    ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
-    ("storage", "storage_checks", "storage_npz", "storage_safetensors"),  # of arrays: graphs and mechanisms use it
-    ("simd",),
-    ("functional",),
-    ("geometry", "graph"),
-    ("mechanisms", "_schema"),
-    ("training", "compression", "_parallel"),
-    ("analysis", "drawing"),
-    ("evaluation", "dask"),
-    ("report", "recommendation", "interop", "testing"),
-    (
+LAYERS = {
+    "failures": ("errors",),
+    "input": ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
+    "files": ("storage", "storage_checks", "storage_npz", "storage_safetensors"),
+    "arithmetic": ("simd",),
+    "formulas": ("functional",),
+    "spaces": ("geometry", "graph"),
+    "attention": ("mechanisms", "_schema"),
+    "use": ("training", "compression", "_parallel"),
+    "analysis": ("analysis", "drawing"),
+    "tasks": ("evaluation", "dask"),
+    "output": ("report", "recommendation", "interop", "testing"),
+    "entry points": (
         "cli",
         "_bridge",
         "_bridge_arguments",
@@ -34,8 +34,8 @@ LAYERS = (
         "",
         "__main__",
     ),
-)
-RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+}
+RANKS = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names}
 
 
 class Import(NamedTuple):

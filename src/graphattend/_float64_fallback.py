@@ -8,16 +8,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from ._validate import FLOATS, all_finite
+from ._vjp import WithPullback
 from .errors import NumericalInstabilityError
 
 R = TypeVar("R", bound=tuple[Any, ...])
 G = TypeVar("G", bound=tuple[Any, ...])
-Rule = Callable[..., tuple[Any, Callable[..., tuple[Any, ...]]]]
+P = ParamSpec("P")
+Output = TypeVar("Output")
 
 _SINGLE, _DOUBLE = FLOATS
 
@@ -201,7 +203,7 @@ def _finite(x: Any) -> bool:
 # -- for pure functions ------------------------------------------------------------------------------------------------
 
 
-def float64_fallback(rule: Rule) -> Rule:
+def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, WithPullback[Output]]:
     """A gradient rule (and its function) without NumPy's warnings: in float64 where float32 overflows.
 
     Infinity and NaN in the arguments pass, as everywhere in the functional layer.
@@ -209,7 +211,7 @@ def float64_fallback(rule: Rule) -> Rule:
     name = rule.__name__.removeprefix("_").removesuffix("_vjp")
 
     @functools.wraps(rule)
-    def wrapped(*arrays: Any, **options: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+    def wrapped(*arrays: P.args, **options: P.kwargs) -> WithPullback[Output]:
         def compute(given: tuple[Any, ...]) -> tuple[Any, ...]:
             output, pull = rule(*given, **options)
             first = np.asarray(output[0] if isinstance(output, tuple) else output)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -57,8 +58,8 @@ def parallel(
     Where kernels compute, the range of a node does not matter, and `attend` gives the bits that it gives outside the
     block. In NumPy's formulations, and where BLAS projects the nodes, sums may be taken in another order: the result
     then differs by rounding from the one outside, but not between executors. Mechanisms that look beyond the neighbours
-    (`sees_all_nodes`) and calls with dropout run as one task, here. Processes pay for mechanisms that compute much per
-    edge; for dot products ``threads=`` costs less.
+    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that
+    compute much per edge; for dot products ``threads=`` costs less.
 
     Processes are started anew, not forked: a script needs ``if __name__ == "__main__":`` around the block.
 
@@ -224,26 +225,36 @@ class OnJoblib(Workers):
     """Tasks on one of joblib's backends."""
 
     def __init__(self, name: str) -> None:
-        self._joblib = need("joblib", "joblib")
-        self._options = {} if name == "joblib" else {"backend": name, "n_jobs": -1}
+        self._joblib, self._name = need("joblib", "joblib"), name
+        with self._configured() as run:
+            del run  # what cannot be had is said at once
+
+    @contextlib.contextmanager
+    def _configured(self) -> Iterator[Any]:
+        """Joblib's `Parallel` on the backend."""
+        with contextlib.ExitStack() as stack:
+            try:
+                if self._name != "joblib":
+                    stack.enter_context(self._joblib.parallel_config(self._name, n_jobs=-1))
+                run = self._joblib.Parallel(return_as="generator_unordered")
+            except (ImportError, ValueError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UnsupportedError(f"executor: {self._name!r} of joblib ({reason})", argument="executor") from None
+            yield run
 
     def run(self, function: Any, common: Any, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
         """As `Workers.run`."""
-        with contextlib.closing(_sharing.Store.made(pool.folder, _sharing_size(common))) as store:
+        made = _sharing.Store.made(pool.folder, _sharing_size(common))
+        with self._configured() as run, contextlib.closing(made) as store:
             shared = store.dumps((store.path, function, common))
-            calls = (self._joblib.delayed(_numbered)(shared, i, tasks[i]) for i in sorted(left))
-            results: Iterable[tuple[int, bytes]] = self._joblib.Parallel(
-                return_as="generator_unordered", **self._options
-            )(calls)
+            results = run(self._joblib.delayed(_numbered)(shared, i, tasks[i]) for i in sorted(left))
             try:
                 for i, result in results:
                     left.discard(i)
                     done(i, store.take(result))
                     pool.check()
             finally:
-                close = getattr(results, "close", None)
-                if close is not None:
-                    close()
+                results.close()
 
 
 def _numbered(shared: bytes, i: int, task: Any) -> tuple[int, bytes]:
@@ -262,7 +273,12 @@ def _processes(count: int) -> Executor:
 
     # Forking a process that has threads (BLAS has) may lock up the child.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    return ProcessPoolExecutor(count, multiprocessing.get_context(method))
+    return ProcessPoolExecutor(count, multiprocessing.get_context(method), _ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that waits for the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _workers(executor: Any) -> Workers:
@@ -450,7 +466,7 @@ class Pool:
 
 def _can_be_cut(attn: Any, graph: Any, nodes: dict[str, np.ndarray]) -> bool:
     """Whether nodes can attend in ranges. What is wrong with the arguments is left to the ordinary pass to say."""
-    if attn.sees_all_nodes or not isinstance(graph, NeighborGraph):
+    if attn.sees_all_nodes or attn.adds_edges or not isinstance(graph, NeighborGraph):
         return False
     for name, a in nodes.items():
         any_width = name == "values" and attn.any_value_width

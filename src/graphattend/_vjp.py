@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, get_args
 
 import numpy as np
 
@@ -11,9 +12,15 @@ from ._validate import as_float, check_shape
 from .errors import InvalidConfigError, UnsupportedError
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: What a rule returns: the output and a function from the output's cotangent to one gradient per array.
 Pullback = Callable[..., tuple[Any, ...]]
+
+
+#: The output of a function and its pullback.
+WithPullback = tuple[R, Pullback]
 
 
 class Rule(Protocol):
@@ -46,6 +53,25 @@ def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F
         return function
 
     return attach
+
+
+def with_vjp(rule: Callable[P, WithPullback[R]]) -> Callable[P, R]:
+    """Decorator that makes a function of its gradient rule: the function returns the output alone.
+
+    The rule has the signature and the documentation of the function, and returns ``(output, pullback)``.
+    """
+
+    @functools.wraps(rule)
+    def function(*args: P.args, **options: P.kwargs) -> R:
+        return rule(*args, **options)[0]
+
+    hints = dict(rule.__annotations__)
+    if isinstance(hint := hints.get("return"), str):
+        hints["return"] = hint.removeprefix("WithPullback[").removesuffix("]")
+    elif hint is not None:
+        hints["return"] = get_args(hint)[0]
+    function.__annotations__ = hints
+    return differentiable(rule)(function)
 
 
 def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any, Pullback]:

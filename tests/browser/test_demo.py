@@ -203,7 +203,7 @@ def test_tells_the_phases_of_the_start(browser: Browser, address: str) -> None:
     page = browser.new_page(service_workers="block")
     page.add_init_script(
         "new MutationObserver(() => { const now = document.querySelector('.steps .now')?.textContent;"
-        "if (now) (window.seen ??= new Set()).add(now); }).observe(document, {childList: true, subtree: true})"
+        "if (now) (window.seen ??= new Set()).add(now); }).observe(document, {childList: true, subtree: true, attributes: true})"
     )
     page.goto(address)
     settle(page)

@@ -13,7 +13,7 @@ from graphattend.graph import GraphMetadata, NeighborGraph
 
 
 @pytest.mark.parametrize(
-    "module", ["neighbor_graph", "_measures", "metadata", "constructors", "properties", "spectral"]
+    "module", ["neighbor_graph", "_measure_methods", "metadata", "constructors", "properties", "spectral"]
 )
 def test_examples_run(module):
     if module == "neighbor_graph":  # its examples convert from and to both

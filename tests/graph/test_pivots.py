@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.graph import NeighborGraph, _measures, paths
+from graphattend.graph import NeighborGraph, _measure_methods, paths
 
 nx = pytest.importorskip("networkx")
 
@@ -96,8 +96,8 @@ def test_bad_samples(samples):
 
 
 def test_large_graphs_use_pivots_and_say_so(monkeypatch):
-    monkeypatch.setattr(_measures, "EXACT_NODES", 100)
-    monkeypatch.setattr(_measures, "PIVOTS", 30)
+    monkeypatch.setattr(_measure_methods, "EXACT_NODES", 100)
+    monkeypatch.setattr(_measure_methods, "PIVOTS", 30)
     theirs = nx.barabasi_albert_graph(120, 2, seed=1)
     graph = NeighborGraph.from_networkx(theirs)
     assert graph.structural_samples == 30

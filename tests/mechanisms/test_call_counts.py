@@ -21,8 +21,8 @@ LIMITS = {
     "multi_head": (19, 34),
     "edge_featured": (25, 56),
     "hyperbolic": (42, 61),
-    "mixed_curvature": (84, 182),
-    "manifold": (52, 120),
+    "mixed_curvature": (85, 182),
+    "manifold": (53, 120),
     "local_global": (25, 39),
     "linear": (16, 36),
     "flash": (18, 26),
@@ -64,8 +64,8 @@ def calls_of_example(key):
 
 
 def test_calls_are_counted():
-    softmax = ga.functional.softmax
-    assert own_calls(lambda: softmax([0.0]))[0].endswith("softmax.py")
+    files = [Path(file).name for file in own_calls(lambda: ga.functional.softmax([0.0]))]
+    assert {"_vjp.py", "softmax.py"} <= set(files)
     assert own_calls(lambda: np.sort([1.0])) == []
 
 

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from graphattend import geometry
+from graphattend.geometry._unchecked import distances, means, project
 from graphattend.simd import kernel_ops
 
 #: The dtype under test and how closely its results must agree with the formulas, which compute in float64.
@@ -149,6 +151,45 @@ def ref_attend(q, k, v, out, stats, scale, mask, causal, lengths):
     top = s.max(-1)
     safe = np.where(np.isfinite(top), top, 0)
     return [w @ v, np.stack([top, np.exp(s - safe[..., None]).sum(-1)], -1)]
+
+
+def make_few(rng):
+    b, m, n, d, e = lead(rng), size(rng, 10), size(rng, 150), size(rng, 40), size(rng, 40)
+    bias = None if rng.random() < 0.4 else normal(rng, *b, *((m, n), (1, n), (m, 1))[rng.integers(3)])
+    turned = rng.random() < 0.4
+    positions = rng.integers(0, 5, (*b, n)) + 0.25 if turned else None
+    frequency = rng.random(d // 2) if turned else None
+    v, out = (normal(rng, *b, n, e), output(*b, m, e)) if rng.random() < 0.7 else (None, None)
+    slope = 1.0 if rng.random() < 0.5 else 0.2
+    options = [0.5, slope, bool(rng.random() < 0.5), bool(rng.random() < 0.5)]
+    mask = visible(rng, b, m, n)[0]
+    return [
+        normal(rng, *b, m, d),
+        normal(rng, n, d),
+        v,
+        bias,
+        mask,
+        positions,
+        frequency,
+        out,
+        output(*b, m, n),
+        *options,
+    ]
+
+
+def ref_few(q, k, v, bias, mask, positions, frequency, out, weights, scale, slope, squares, interleaved):
+    q, k = q.astype(float), k.astype(float)
+    if positions is None:
+        s = q @ k.swapaxes(-1, -2) - (np.square(k).sum(-1)[..., None, :] if squares else 0)
+    else:
+        full = np.broadcast_to(k, (*np.broadcast_shapes(k.shape[:-1], positions.shape), k.shape[-1]))
+        s = q @ ref_rotate(full, positions, frequency, interleaved, full)[0].swapaxes(-1, -2)
+    s = s * scale + (0 if bias is None else bias)
+    s = np.where(s > 0, s, slope * s)
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+    w = softmax64(s)
+    return [None if v is None else w @ v, w]
 
 
 def make_attend_vjp(rng):
@@ -315,6 +356,220 @@ def ref_poincare(q, k, v, out, distances, weights, c, temperature):
     return [mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True))), d, w]
 
 
+# --- spaces: the formulas are those of the geometry, which has tests with 60 digits of its own ------------------------------
+
+
+def spaces_of(rng):
+    """A table of one to three spaces, and the number of coordinates."""
+    rows = []
+    for _ in range(int(rng.integers(1, 4))):
+        kind = int(rng.integers(4))
+        width = int(rng.integers(2, 9))
+        inside = 1e-6 if REAL.name == "float32" else 1e-12
+        rows.append([kind, width, 0.0 if kind == 0 else rng.uniform(0.5, 2), rng.uniform(0.3, 1), inside])
+    return np.array(rows), int(sum(row[1] for row in rows))
+
+
+def factors(table):
+    """The manifolds, and where their coordinates stand."""
+    found, start = [], 0
+    for kind, width, c, *_ in table:
+        kinds = (lambda _: geometry.Euclidean(), lambda c: geometry.Poincare(-c), lambda c: geometry.Lorentz(-c))
+        manifold = (*kinds, geometry.Sphere)[int(kind)](c)
+        found.append((manifold, slice(start, start + int(width))))
+        start += int(width)
+    return found
+
+
+def points_of(rng, table, *shape):
+    """Points of the spaces, on the sphere on one side of it."""
+    parts = []
+    for manifold, at in factors(table):
+        x = 0.2 * rng.standard_normal((*shape, at.stop - at.start))
+        if isinstance(manifold, geometry.Sphere):
+            x[..., 0] += 1
+        parts.append(manifold.project(x * 0.9**0.5))
+    return np.concatenate(parts, axis=-1).astype(REAL)
+
+
+def lists_or_not(rng, m, n):
+    return graph_of(rng, m, n) if rng.random() < 0.5 else (None, None)
+
+
+def make_metric(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = lists_or_not(rng, m, n)
+    b = lead(rng) if indices is None else ()
+    mask = rng.random((*b, m, n)) < 0.7 if indices is None and rng.random() < 0.4 else None
+    weights = output(*((*b, m, n) if indices is None else indices.shape)) if rng.random() < 0.6 else None
+    q, k, v = points_of(rng, table, *b, m), points_of(rng, table, n), points_of(rng, table, *b, n)
+    return [q, k, v, table, indptr, indices, mask, output(*b, m, d), weights, bool(rng.random() < 0.5)]
+
+
+def rows_of(indptr, indices, m, n):
+    """The keys of every row."""
+    if indices is None:
+        return [slice(None)] * m
+    return [np.asarray(indices[a:b], np.intp) for a, b in pairwise(indptr)]
+
+
+def entries(*arrays):
+    """The entries of a batch of matrices."""
+    shape = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
+    for at in np.ndindex(shape):
+        yield at, [np.broadcast_to(a, (*shape, *a.shape[-2:]))[at].astype(float) for a in arrays]
+
+
+def distances64(table, q, k, root):
+    """The combined distance and its pullback to q, k and the factors."""
+    parts = []
+    for manifold, at in factors(table):
+        (x, pull_x), (y, pull_y) = project(manifold, q[:, at]), project(manifold, k[:, at])
+        parts.append((*distances(manifold, x, y), pull_x, pull_y))
+    d, share = np.stack([p[0] for p in parts]), table[:, 3]
+    whole = np.sqrt((d * d).sum(0))
+    score = share[0] * whole if root else np.tensordot(share, d, 1)
+
+    def pull(g):
+        gq, gk, gs = [], [], []
+        for s, (d_s, pull_d, pull_x, pull_y) in zip(share, parts, strict=True):
+            by = g * (share[0] * d_s / np.where(whole == 0, 1, whole) if root else s)
+            a, b = pull_d(by)
+            gq.append(pull_x(a)[0])
+            gk.append(pull_y(b)[0])
+            gs.append((g * (whole if root else d_s)).sum())
+        return np.concatenate(gq, -1), np.concatenate(gk, -1), np.array(gs)
+
+    return score, pull
+
+
+def means64(table, kind, w, v):
+    """Means and their pullback to v and w."""
+    parts = []
+    for manifold, at in factors(table):
+        x, pull_x = project(manifold, v[:, at])
+        parts.append((*means(manifold, kind, x, w), pull_x, at))
+
+    def pull(g):
+        found = [(pull_m(g[:, at]), pull_x) for _, pull_m, pull_x, at in parts]
+        return np.concatenate([pull_x(gv)[0] for (gv, _), pull_x in found], -1), sum(gw for (_, gw), _ in found)
+
+    return np.concatenate([p[0] for p in parts], -1), pull
+
+
+def ref_metric(q, k, v, table, indptr, indices, mask, out, weights, root):
+    v = np.zeros_like(k) if v is None else v
+    arrays = [q, k, v] + ([] if mask is None else [np.broadcast_to(mask, (*mask.shape[:-2], q.shape[-2], k.shape[-2]))])
+    lead = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
+    expected, w_all = np.zeros((*lead, q.shape[-2], q.shape[-1])), []
+    for at, (x, y, z, *seen) in entries(*arrays):
+        for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
+            s = -distances64(table, x[i : i + 1], y[keys], root)[0]
+            if seen:
+                s = np.where(seen[0][i], s, -np.inf) if mask.dtype == bool else s + seen[0][i]
+            w = softmax64(s) if s.size else s
+            w_all.append(w[0])
+            if w.any():
+                expected[(*at, i)] = means64(table, "midpoint", w, z[keys])[0][0]
+    w = (
+        None
+        if weights is None
+        else np.concatenate(w_all).reshape(weights.shape if indices is not None else (*lead, *weights.shape[-2:]))
+    )
+    return [None if out is None else expected, w]
+
+
+def make_metric_vjp(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = lists_or_not(rng, m, n)
+    b = lead(rng) if indices is None else ()
+    shape = (*b, m, n) if indices is None else indices.shape
+    w, g = rng.random(shape).astype(REAL), normal(rng, *shape)
+    outputs = [output(*b, m, d), output(*b, n, d), np.zeros(len(table))]
+    q, k = points_of(rng, table, *b, m), points_of(rng, table, n)
+    return [q, k, w, g, table, indptr, indices, *outputs, bool(rng.random() < 0.5)]
+
+
+def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
+    lists, arrays = indices is not None, [q, k]
+    if not lists:
+        arrays += [w, g]
+    lead = dq.shape[:-2]
+    gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(len(table))
+    for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
+        for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
+            part = slice(indptr[i], indptr[i + 1]) if lists else i
+            weight, by = (a[part].astype(float) for a in ((w, g) if lists else rest[:2]))
+            gs = weight * (by - (weight * by).sum())
+            a, b, s = distances64(table, x[i : i + 1], y[keys], root)[1](-gs[None])
+            gq[(*at, i)] += a[0]
+            np.add.at(gk[at], keys, b)
+            shares += s
+    return [gq, gk, shares]
+
+
+def make_frechet(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = lists_or_not(rng, m, n)
+    b = lead(rng) if indices is None else ()
+    w = rng.random((*b, m, n) if indices is None else indices.shape).astype(REAL)
+    return [points_of(rng, table, n), w, table, indptr, indices, output(*b, m, d)]
+
+
+def ref_frechet(v, w, table, indptr, indices, out):
+    expected = np.zeros(out.shape)
+    lists = indices is not None
+    for at, (x, *rest) in entries(*([v] if lists else [v, w]), np.zeros((*out.shape[:-2], 1, 1))):
+        for i, keys in enumerate(rows_of(indptr, indices, out.shape[-2], len(x))):
+            weight = (w[indptr[i] : indptr[i + 1]] if lists else rest[0][i]).astype(float)
+            if weight.any():
+                expected[(*at, i)] = means64(table, "frechet", weight[None], x[keys])[0][0]
+    return [expected]
+
+
+def make_mean_vjp(rng):
+    v, w, table, indptr, indices, out = make_frechet(rng)
+    means = ref_frechet(v, w, table, indptr, indices, out)[0].astype(REAL) if rng.random() < 0.5 else None
+    return [
+        v,
+        w,
+        normal(rng, *out.shape),
+        means,
+        table,
+        indptr,
+        indices,
+        output(*out.shape[:-2], *v.shape[-2:]),
+        output(*w.shape),
+    ]
+
+
+def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
+    gv, gw = np.zeros(dv.shape), np.zeros(dw.shape)
+    lists = indices is not None
+    if given is not None and not close(given, ref_frechet(v, w, table, indptr, indices, given)[0]):
+        return [None, None]  # spoilt means: anything goes
+    for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
+        for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
+            part = slice(indptr[i], indptr[i + 1]) if lists else i
+            weight = (w[part] if lists else rest[0][i]).astype(float)
+            if not weight.any():
+                continue
+            weight /= weight.sum()
+            by_points, by_weights = means64(table, "midpoint" if given is None else "frechet", weight[None], x[keys])[
+                1
+            ](g[i : i + 1])
+            np.add.at(gv[at], keys, by_points)
+            # Up to what is the same for all weights, which the softmax takes out.
+            by_weights = by_weights[0]
+            found = dw[part] if lists else dw[(*at, i)]
+            shift = weight @ (found.astype(float) - by_weights)
+            gw[part if lists else (*at, i)] = by_weights + shift
+    return [gv, gw]
+
+
 def make_favor(rng):
     b, n, m, d = lead(rng), size(rng), size(rng), size(rng)
     z = output(*b, n, m)
@@ -375,6 +630,7 @@ CASES = {
     "matmul": Case(make_matmul, ref_matmul),
     "attend_one": Case(make_one, ref_one),
     "attend": Case(make_attend, ref_attend),
+    "attend_few": Case(make_few, ref_few),
     "attend_vjp": Case(make_attend_vjp, ref_attend_vjp),
     "heads": Case(make_heads, ref_heads),
     "graph_attend": Case(make_graph, ref_graph),
@@ -382,6 +638,10 @@ CASES = {
     "graph_sum": Case(make_graph_sum, ref_graph_sum),
     "gat": Case(make_gat, ref_gat),
     "poincare": Case(make_poincare, ref_poincare),
+    "metric_attend": Case(make_metric, ref_metric),
+    "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),
+    "frechet": Case(make_frechet, ref_frechet),
+    "mean_vjp": Case(make_mean_vjp, ref_mean_vjp),
     "favor": Case(make_favor, ref_favor, extra=1),
     "rotate": Case(make_rotate, ref_rotate),
     "int8_scores": Case(lambda rng: make_int8(rng, False), lambda *a: ref_int8(*a, combine=False)),

@@ -35,7 +35,7 @@ def random_graph(rng, nodes, targets, most=9):
 def turned_round(indptr, indices, targets):
     """For every target the rows that list it, and where."""
     order = np.argsort(indices, kind="stable").astype(np.int32)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(indices, minlength=targets))])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(indices.astype(np.intp), minlength=targets))])
     return starts, np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))[order], order
 
 

@@ -10,7 +10,7 @@ import pytest
 import graphattend as ga
 from graphattend import simd
 from graphattend.mechanisms import mechanism_class
-from graphattend.simd import kernel_ops
+from graphattend.simd import kernel_ops, metric_ops
 
 DIM = 8
 EXPERTS = {
@@ -34,18 +34,23 @@ def fused(request, kernels, monkeypatch):
 
 
 @pytest.fixture
-def ball_calls(monkeypatch):
-    """The calls of the kernel of the Poincaré ball that succeeded."""
+def metric_calls(monkeypatch):
+    """The calls of the kernels by distance that succeeded, by name."""
     calls = []
-    kernel = simd.poincare_single
 
-    def counted(*arguments: Any) -> Any:
-        found = kernel(*arguments)
-        if found is not None:
-            calls.append(arguments)
-        return found
+    def count(name: str) -> None:
+        kernel = getattr(metric_ops, name)
 
-    monkeypatch.setattr(simd, "poincare_single", counted)
+        def counted(*arguments: Any, **options: Any) -> Any:
+            found = kernel(*arguments, **options)
+            if found is not None:
+                calls.append(name)
+            return found
+
+        monkeypatch.setattr(metric_ops, name, counted)
+
+    for name in ("attention", "attention_vjp", "frechet_means", "means_vjp"):
+        count(name)
     return calls
 
 
@@ -112,8 +117,13 @@ KERNEL_OF = {
     "scaled_dot_product": "attend_one",
     "flash": "attend_one",
     "multi_head": "heads",
-    "hyperbolic": "poincare",
+    "hyperbolic": "metric_attend",
+    "mixed_curvature": "metric_attend",
+    "manifold": "frechet",
     "local_global": "attend_one",
+    "rl_navigator": "attend_few",
+    "dynamic_heads": "attend_few",
+    "edge_featured": "attend_few",
 }
 
 
@@ -143,20 +153,98 @@ def test_graphs_take_the_kernels_in_both_dtypes(dtype, kernels, monkeypatch, rng
 
 
 @pytest.mark.parametrize("kind", [ga.HyperbolicAttention, ga.MoEAttention, ga.LearnedRoutingAttention])
-def test_the_kernel_of_the_ball_is_called_where_it_applies(kind, fused, ball_calls, rng):
+def test_the_kernel_of_the_ball_is_called_where_it_applies(kind, fused, metric_calls, rng):
     experts = {} if kind is not ga.MoEAttention else {"experts": [EXPERTS["hyperbolic"]], "top_k": 1}
     attn = kind(DIM, **experts)
     q, k, v = points(rng, DIM), points(rng, 6, DIM), points(rng, 6, DIM)
     prepared = attn.prepare(k, v)
-    attn.forward(q, k, v)
-    attn.forward(q, prepared)
-    assert len(ball_calls) == (2 if fused else 0)
-    ball_calls.clear()
-    attn.forward(q, k, v, attn_mask=np.arange(6) > 2)
-    attn.forward(q, prepared, need_weights=True)
-    attn.attention_weights(q, prepared)
+    passes = [
+        lambda: attn.forward(q, k, v),
+        lambda: attn.forward(q, prepared),
+        lambda: attn.forward(q, k, v, attn_mask=np.arange(6) > 2),
+        lambda: attn.forward(q, prepared, need_weights=True),
+        lambda: attn.attention_weights(q, prepared),
+    ]
+    for run in passes:
+        metric_calls.clear()
+        run()
+        assert metric_calls == (["attention"] if fused else [])
+    metric_calls.clear()
     attn.vjp(q, k, v)[1](np.ones(DIM, np.float32))
-    assert not ball_calls
+    assert metric_calls == (["attention", "means_vjp", "attention_vjp"] if fused else [])
+
+
+SPACES = [("euclidean", 2, 0.0), ("poincare", 3, -0.7), ("lorentz", 3, -1.2), ("sphere", 3, 1.3)]
+BY_DISTANCE = {
+    "hyperbolic": lambda: ga.HyperbolicAttention(11, curvature=-0.8, temperature=0.6),
+    "hyperbolic frechet": lambda: ga.HyperbolicAttention(11, aggregation="frechet"),
+    "mixed": lambda: ga.MixedCurvatureAttention(11, spaces=SPACES, temperature=0.7).with_parameters(
+        {"mixing": np.array([0.2, -0.4, 0.1, 0.5])}
+    ),
+    "product": lambda: ga.ManifoldAttention(
+        11,
+        manifold=ga.geometry.Product(
+            [(ga.geometry.Euclidean(), 2), (ga.geometry.Poincare(-0.7), 4), (ga.geometry.Sphere(), 5)]
+        ),
+    ),
+    "sphere": lambda: ga.ManifoldAttention(11, manifold=ga.geometry.Sphere(1.3), temperature=0.5),
+    "lorentz": lambda: ga.ManifoldAttention(11, manifold=ga.geometry.Lorentz(-0.6)),
+    "poincare": lambda: ga.ManifoldAttention(11, manifold=ga.geometry.Poincare(-0.6), aggregation="midpoint"),
+}
+
+
+def on_one_side(rng, dtype, *shape):
+    """Coordinates that any of the spaces takes, on a sphere on one side of it."""
+    x = 0.12 * rng.standard_normal((*shape, 11))
+    x[..., [6, 8]] += 0.3
+    return x.astype(dtype)
+
+
+def agree(fast, plain, tolerance):
+    """All arrays of two results, in whatever they are nested."""
+    if isinstance(fast, dict):
+        assert fast.keys() == plain.keys()
+        fast, plain = list(fast.values()), list(plain.values())
+    if isinstance(fast, (tuple, list)):
+        for a, b in zip(fast, plain, strict=True):
+            agree(a, b, tolerance)
+    elif fast is not None:
+        assert fast.dtype == plain.dtype
+        np.testing.assert_allclose(fast, plain, rtol=0, atol=tolerance * max(1, np.abs(plain).max(initial=0)))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-10)])
+@pytest.mark.parametrize("far", [1.0, 5.0])
+@pytest.mark.parametrize("name", BY_DISTANCE)
+def test_mechanisms_by_distance_agree_with_numpy(name, far, dtype, tolerance, both, rng):
+    """Outputs, weights and gradients: one query, a batch, masks, points outside of the ball (far), graphs."""
+    attn = BY_DISTANCE[name]()
+    if far > 1:  # a point on the rim of the ball has a gap of 2e-12, of which float64 knows the first four digits
+        tolerance = max(tolerance, 1e-5)
+    q, k, v = (on_one_side(rng, dtype, *shape) for shape in ((2, 3), (7,), (2, 7)))
+    k[2] *= dtype(far)
+    mask = rng.random((3, 7)) < 0.6
+    mask[1] = False
+    added = np.where(mask, rng.standard_normal((3, 7)), -np.inf).astype(dtype)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 6, (2, 15)), 7)  # the last has no neighbours
+    g, gw = rng.standard_normal(q.shape).astype(dtype), rng.standard_normal((2, 3, 7)).astype(dtype)
+    g_nodes, g_edges = g.reshape(6, 11)[[0, 1, 2, 3, 4, 5, 0]], gw.reshape(-1)[:15]
+    calls = [
+        lambda: attn.forward(q[0, 0], k, k),
+        lambda: attn.forward(q[0, 0], k, k, need_weights=True),
+        lambda: attn.attention_weights(q[0, 0], k),
+        lambda: attn.forward(q, k, v, need_weights=True),
+        lambda: attn.forward(q, k, v, attn_mask=mask, need_weights=True),
+        lambda: attn.forward(q, k, v, attn_mask=added, need_weights=True),
+        lambda: attn.attend(graph, k, need_weights=True),
+        lambda: attn.attend(graph, k, v[0], v[1], need_weights=True),
+        lambda: attn.vjp(q, k, v, attn_mask=mask)[1](g, gw),
+        lambda: attn.vjp(q[0, 0], k, k)[1](g[0, 0]),
+        lambda: attn.attend_vjp(graph, k)[1](g_nodes),
+        lambda: attn.attend_vjp(graph, k, v[0], v[1])[1](g_nodes, g_edges),
+    ]
+    for call in calls:
+        agree(*both(call), tolerance)
 
 
 @pytest.mark.parametrize("aggregation", ["midpoint", "tangent"])

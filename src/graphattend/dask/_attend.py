@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from ..graph.blocks import EDGE_FIELDS, Block, block_graph
 from ..graph.conversions import need
 from ..mechanisms._base import Attention
 from ..storage import load_errors, same_file, write_atomically
-from ._arrays import STEP, check_rows, floats, identity, is_zarr, opened, rows_of
+from ._arrays import STEP, changed, check_rows, created, floats, identity, opened, rows_of
 from ._layout import Layout, Part
 
 
@@ -43,9 +42,10 @@ def attend(
     """`Attention.attend` over a graph in parts, one part at a time and worker.
 
     With its row and one hop of halo the attention of a node is exact. Of several layers one is finished, its output is
-    what the next one reads, and so the parts exchange their halos. A part's output is written beside `out` (in
-    ``<out>.parts``), whole or not at all: a call with the same arguments after an interruption skips the parts that are
-    there. `out` itself appears at the end.
+    what the next one reads, and so the parts exchange their halos. Outputs are written beside `out` (in
+    ``<out>.parts``), and a part that is whole is marked: a call with the same arguments after an interruption skips it.
+    `out` itself appears at the end. As with NumPy's files, when it reaches the disk is up to the system; marks hold a
+    checksum, so that what a loss of power took is computed again.
 
     Args:
         attn: The mechanism, or a list of them: one layer after the other.
@@ -98,17 +98,15 @@ def attend(
         for number, stage in enumerate(stages):
             told = stage.digest(layout, told)
             here = os.path.join(place, f"layer-{number}")
-            _begin(here, told)
-            whole = os.path.exists(os.path.join(here, "out.npy"))
-            left = [i for i in range(layout.num_parts) if not (whole or os.path.exists(_output(here, i)))]
+            _begin(here, told, (layout.num_nodes, stage.width), stage.dtype)
+            left = [i for i in range(layout.num_parts) if not _is_whole(here, i, layout)]
             if not say(layout.num_parts - len(left)):
                 raise CancelledError("on_progress: the caller stopped the work", argument="on_progress")
             common = {"layout": layout, "attn": stage.attn, "x": x, "here": here, "threads": threads}
             pool.map(attend_part, common, left, on_done=lambda i, _: say(1), folder=place)
-            if number == len(stages) - 1:
-                return target.take(layout, here, stage)
-            x = _assembled(layout, here, stage)
-    raise AssertionError("no layers")
+            if number < len(stages) - 1:
+                x = np.load(_output(here), mmap_mode="r")
+        return target.take(_output(here))
 
 
 @contextlib.contextmanager
@@ -159,7 +157,7 @@ def check_mechanism(attn: Any, layout: Layout) -> None:
     """Refuse what no part can do by itself."""
     if not isinstance(attn, Attention):
         raise InvalidConfigError.of("attn", "a mechanism", type(attn).__name__)
-    if attn.sees_all_nodes:
+    if attn.sees_all_nodes or attn.adds_edges:
         raise UnsupportedError(
             f"attn: {attn.key} looks beyond the neighbours of a node, so parts of a graph are not enough for it",
             argument="attn",
@@ -207,7 +205,7 @@ def attend_part(common: dict[str, Any], number: int) -> None:
     part = layout.part(number)
     size, halo = part.stop - part.start, part.block.halo
     order = layout.node_array("order")
-    own = slice(part.start, part.stop) if order is None else order[part.start : part.stop]
+    own = layout.own(number)
     x = rows_of(common["x"], own)
     if halo.size:
         x = np.concatenate([x, rows_of(common["x"], halo if order is None else order[halo])])
@@ -218,26 +216,48 @@ def attend_part(common: dict[str, Any], number: int) -> None:
 
     x = floats(x, "features", node, attn.check_finite)
     out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
-    temporary = os.path.join(here, f".{number}.{secrets.token_hex(8)}.tmp")
+    _write(here, own, out[:size], layout.num_nodes)
+    Path(_mark(here, number)).write_text(_checksum(out[:size]))
+
+
+def _write(here: str, own: Any, rows: np.ndarray, num_nodes: int) -> None:
+    """Write rows of the output."""
+    if not isinstance(own, slice):
+        with changed(_output(here)) as whole:
+            whole[own] = rows
+        return
+    with open(_output(here), "r+b") as file:  # one piece of the file
+        file.seek(-(num_nodes - own.start) * rows[0].nbytes, os.SEEK_END)
+        np.ascontiguousarray(rows).tofile(file)
+
+
+def _checksum(rows: np.ndarray) -> str:
+    """A number that changes if a page of the rows never reached the disk, as after a loss of power."""
+    return str(int(np.ascontiguousarray(rows).view(np.uint32).sum(dtype=np.uint64)))
+
+
+def _is_whole(here: str, number: int, layout: Layout) -> bool:
+    """Whether an earlier call wrote the output of a part."""
     try:
-        with open(temporary, "wb") as file:
-            np.save(file, out[:size], allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, _output(here, number))
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        told = Path(_mark(here, number)).read_text()
+    except OSError:
+        return False
+    return told == _checksum(rows_of(np.load(_output(here), mmap_mode="r"), layout.own(number)))
 
 
 # -- where the output goes ---------------------------------------------------------------------------------------------
 
 
-def _output(here: str, number: int) -> str:
-    return os.path.join(here, f"part-{number}.npy")
+def _output(here: str) -> str:
+    return os.path.join(here, "out.npy")
 
 
-def _begin(here: str, digest: str) -> None:
+def _mark(here: str, number: int) -> str:
+    """The file that says that the output of a part is whole: it holds its checksum."""
+    return os.path.join(here, f"part-{number}.done")
+
+
+def _begin(here: str, digest: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
     """The folder of a layer; what another call left in it goes."""
     run = os.path.join(here, "run.json")
     told = json.dumps({"kind": "graphattend-run", "digest": digest})
@@ -247,37 +267,8 @@ def _begin(here: str, digest: str) -> None:
                 return
         shutil.rmtree(here)
     os.makedirs(here)
+    created(_output(here), dtype, shape)
     write_atomically(run, told.encode())
-
-
-def _pieces(layout: Layout, here: str) -> Iterator[tuple[Any, np.ndarray]]:
-    """Rows of the output and what stands in them, as slices where nodes keep their order."""
-    order = layout.node_array("order")
-    starts = layout.starts
-    for i in range(layout.num_parts):
-        rows = np.load(_output(here, i), mmap_mode="r")
-        for at in range(0, len(rows), STEP):
-            start, stop = int(starts[i]) + at, int(starts[i]) + min(at + STEP, len(rows))
-            yield (slice(start, stop) if order is None else order[start:stop]), rows[at : at + STEP]
-
-
-def _assembled(layout: Layout, here: str, stage: _Stage) -> np.ndarray:
-    """The outputs of all parts in one file, in the order of the graph's nodes; it appears whole, and those go."""
-    path = os.path.join(here, "out.npy")
-    if not os.path.exists(path):
-        if layout.num_parts == 1 and "order" not in layout.arrays:
-            os.replace(_output(here, 0), path)
-        else:
-            shape = (layout.num_nodes, stage.width)
-            whole = np.lib.format.open_memmap(path + ".tmp", mode="w+", dtype=stage.dtype, shape=shape)
-            for index, rows in _pieces(layout, here):
-                whole[index] = rows
-            whole.flush()
-            os.replace(path + ".tmp", path)
-    for i in range(layout.num_parts):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(_output(here, i))
-    return np.load(path, mmap_mode="r")
 
 
 @dataclass(frozen=True)
@@ -327,31 +318,25 @@ class _Target:
         yield place
         shutil.rmtree(place, ignore_errors=True)
 
-    def take(self, layout: Layout, here: str, stage: _Stage) -> Any:
-        """Move the outputs of all parts to where they belong."""
+    def take(self, path: str) -> Any:
+        """Move the finished output to where it belongs."""
+        if self.path is not None and self.path.lower().endswith(".npy"):
+            os.replace(path, self.path)
+            return np.load(self.path, mmap_mode="r")
+        whole = np.load(path, mmap_mode="r")
         if self.path is None:
-            for index, rows in _pieces(layout, here):
-                _put(self.array, index, rows)
+            _copy(whole, self.array)
             if isinstance(self.array, np.memmap):
                 self.array.flush()
             return self.array
-        if self.path.lower().endswith(".npy"):
-            _assembled(layout, here, stage)
-            os.replace(os.path.join(here, "out.npy"), self.path)
-            return np.load(self.path, mmap_mode="r")
         zarr = need("zarr", "zarr")
-        shape = (layout.num_nodes, stage.width)
-        chunks = (min(STEP, layout.num_nodes), stage.width)
-        whole = zarr.open_array(self.path + ".tmp", mode="w", shape=shape, dtype=stage.dtype, chunks=chunks)
-        for index, found in _pieces(layout, here):
-            _put(whole, index, found)
+        options = {"shape": whole.shape, "dtype": whole.dtype, "chunks": (min(STEP, len(whole)), whole.shape[1])}
+        _copy(whole, zarr.open_array(self.path + ".tmp", mode="w", **options))
         shutil.rmtree(self.path, ignore_errors=True)
         os.replace(self.path + ".tmp", self.path)
         return zarr.open_array(self.path, mode="r")
 
 
-def _put(array: Any, index: Any, rows: np.ndarray) -> None:
-    if isinstance(index, slice) or not is_zarr(array):
-        array[index] = rows
-    else:
-        array.oindex[index, slice(None)] = rows
+def _copy(rows: np.ndarray, array: Any) -> None:
+    for start in range(0, len(rows), STEP):
+        array[start : start + STEP] = rows[start : start + STEP]

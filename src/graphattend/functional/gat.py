@@ -10,6 +10,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_choice,
     as_float,
@@ -27,7 +28,7 @@ from .._validate import (
     common_dtype,
     near_miss,
 )
-from .._vjp import add_grads, differentiable, unbroadcast
+from .._vjp import WithPullback, add_grads, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError, InvalidConfigError
 from .attention import fit_mask
 from .dot_product import from_scores
@@ -243,7 +244,13 @@ class _Call(NamedTuple):
 
 
 def _check(
-    query: Any, key: Any, parameters: Any, edge_features: Any, variant: Any, concat: Any, attn_mask: Any
+    query: ArrayLike,
+    key: ArrayLike,
+    parameters: Any,
+    edge_features: ArrayLike | None,
+    variant: Any,
+    concat: Any,
+    attn_mask: ArrayLike | None,
 ) -> _Call:
     as_choice(variant, "variant", ("gat", "gatv2"))
     as_mapping(parameters, "parameters")
@@ -307,66 +314,28 @@ def _check_parameters(parameters: Mapping[str, Any], shapes: dict[str, tuple[int
     return p
 
 
+@with_vjp
 @float64_fallback
-def _gat_vjp(
-    query: Any,
-    key: Any,
-    parameters: Mapping[str, Any],
-    edge_features: Any = None,
-    *,
-    variant: Literal["gat", "gatv2"] = "gat",
-    concat: bool = True,
-    negative_slope: float = 0.2,
-    attn_mask: Any = None,
-    need_weights: bool = False,
-) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
-    need_weights = as_bool(need_weights, "need_weights")
-    slope = as_number(negative_slope, "negative_slope", minimum=0.0, maximum=1.0)
-    x_q, x_k, features, p, mask, single = _check(query, key, parameters, edge_features, variant, concat, attn_mask)
-    (q, k, v), pull_inputs = project(x_q, x_k, x_k, p, variant)
-    assert v is not None
-    s, pull_scores = scores(q, k, features, p, variant, slope)
-    mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
-    out, pull_output = finish(mixed, p.get("bias"), concat)
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
-        if single:
-            g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
-        g_mixed, gp = pull_output(np.zeros_like(out) if g_out is None else g_out)
-        gs, gv = pull_weights(g_mixed, g_w)
-        gq, gk, ge, gp_scores = pull_scores(gs)
-        inner = (unbroadcast(a, x.shape) for a, x in ((gq, q), (gk, k), (gv, v)))
-        gq, gk, gv, gp_inputs = pull_inputs(*inner)
-        gp = add_grads(gp, gp_scores, gp_inputs)
-        given = {name: gp[name].reshape(np.shape(a)) for name, a in parameters.items()}
-        return gq[0] if single else gq, gk + gv, given, ge
-
-    y, w = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
-    return (y, w) if need_weights else y, pullback
-
-
-@differentiable(_gat_vjp)
 def gat_attention(
-    query: Any,
-    key: Any,
+    query: ArrayLike,
+    key: ArrayLike,
     parameters: Mapping[str, Any],
-    edge_features: Any = None,
+    edge_features: ArrayLike | None = None,
     *,
     variant: Literal["gat", "gatv2"] = "gat",
     concat: bool = True,
     negative_slope: float = 0.2,
-    attn_mask: Any = None,
+    attn_mask: ArrayLike | None = None,
     need_weights: bool = False,
-) -> Any:
-    """Graph attention of queries over the keys that are their neighbours; a key is also its value.
+) -> WithPullback[Any]:
+    """Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; the keys are also the values.
 
     Args:
         query: (..., M, D), or (D,).
         key: (..., N, D).
         parameters: For "gat" ``w (H, D, E)``, ``a_query, a_key (H, E)``, with edges ``w_e (H, e, E)`` and
-            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``; if
-            wanted ``bias``. One head may leave out the head axis.
+            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``;
+            optionally ``bias``. A single head may omit the head axis.
         edge_features: (..., N, e), or None.
         variant: "gat" or "gatv2".
         concat: Join the heads; else average them.
@@ -375,8 +344,8 @@ def gat_attention(
         need_weights: Also return the weights, (..., H, M, N).
 
     Returns:
-        Output (..., M, H·E) or, averaged, (..., M, E); or (output, weights). Under `ga.vjp` the parameters' gradient is
-        a mapping.
+        The output, (..., M, H·E) or (..., M, E) if the heads are averaged; with `need_weights` the pair (output,
+        weights). Under `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
         DimensionMismatchError, EmptyInputError, InvalidConfigError.
@@ -391,14 +360,27 @@ def gat_attention(
         >>> ga.functional.gat_attention(np.zeros(2), np.eye(2), p).round(3)
         array([0.731, 0.269])
     """
-    return _gat_vjp(
-        query,
-        key,
-        parameters,
-        edge_features,
-        variant=variant,
-        concat=concat,
-        negative_slope=negative_slope,
-        attn_mask=attn_mask,
-        need_weights=need_weights,
-    )[0]
+    need_weights = as_bool(need_weights, "need_weights")
+    slope = as_number(negative_slope, "negative_slope", minimum=0.0, maximum=1.0)
+    x_q, x_k, features, p, mask, single = _check(query, key, parameters, edge_features, variant, concat, attn_mask)
+    (q, k, v), pull_inputs = project(x_q, x_k, x_k, p, variant)
+    assert v is not None
+    s, pull_scores = scores(q, k, features, p, variant, slope)
+    mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
+    out, pull_output = finish(mixed, p.get("bias"), concat)
+
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
+        g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
+        if single:
+            g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
+        g_mixed, gp = pull_output(np.zeros_like(out) if g_out is None else g_out)
+        gs, gv = pull_weights(g_mixed, g_w)
+        gq, gk, ge, gp_scores = pull_scores(gs)
+        inner = (unbroadcast(a, x.shape) for a, x in ((gq, q), (gk, k), (gv, v)))
+        gq, gk, gv, gp_inputs = pull_inputs(*inner)
+        gp = add_grads(gp, gp_scores, gp_inputs)
+        given = {name: gp[name].reshape(np.shape(a)) for name, a in parameters.items()}
+        return gq[0] if single else gq, gk + gv, given, ge
+
+    y, w = (out[..., 0, :], w[..., 0, :]) if single else (out, w)
+    return (y, w) if need_weights else y, pullback

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_float, as_int, check_ndim, check_nonempty
-from .._vjp import differentiable
+from .._validate import ArrayLike, as_float, as_int, check_ndim, check_nonempty
+from .._vjp import WithPullback, with_vjp
 from .softmax import softmax_pullback
 
 
@@ -29,30 +28,16 @@ def scatter(values: np.ndarray, chosen: np.ndarray, shape: tuple[int, ...]) -> n
     return out.reshape(shape)
 
 
-def _check(logits: Any, k: Any) -> tuple[np.ndarray, int]:
+def _check(logits: ArrayLike, k: Any) -> tuple[np.ndarray, int]:
     x = as_float(logits, "logits")
     check_ndim(x, "logits", 1)
     check_nonempty(x, "logits")
     return x, as_int(k, "k", minimum=1, maximum=x.shape[-1])
 
 
+@with_vjp
 @float64_fallback
-def _top_k_gating_vjp(
-    logits: Any, k: int
-) -> tuple[tuple[np.ndarray, np.ndarray], Callable[..., tuple[np.ndarray, None]]]:
-    x, count = _check(logits, k)
-    chosen, weights = top_k(x, count)
-
-    def pullback(g: Any) -> tuple[np.ndarray, None]:
-        if g[1] is None:
-            return np.zeros_like(x), None
-        return scatter(softmax_pullback(weights, np.asarray(g[1], x.dtype)), chosen, x.shape), None
-
-    return (chosen, weights), pullback
-
-
-@differentiable(_top_k_gating_vjp)
-def top_k_gating(logits: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+def top_k_gating(logits: ArrayLike, k: int) -> WithPullback[tuple[np.ndarray, np.ndarray]]:
     """The k experts with the highest logits and the softmax over those.
 
     Args:
@@ -60,8 +45,8 @@ def top_k_gating(logits: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
         k: 1 <= k <= X.
 
     Returns:
-        ``(indices, weights)``, both (..., k), by falling logit; weights sum to one. Under `ga.vjp` the indices'
-        cotangent is None.
+        ``(indices, weights)``, both (..., k), in order of decreasing logit; the weights sum to one. Under `ga.vjp`,
+        pass None as the gradient of the indices.
 
     Raises:
         InvalidConfigError: `k` is out of range.
@@ -75,35 +60,27 @@ def top_k_gating(logits: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
         >>> indices, weights
         (array([[1, 2]]), array([[0.5, 0.5]]))
     """
-    return _top_k_gating_vjp(logits, k)[0]
-
-
-@float64_fallback
-def _load_balance_vjp(logits: Any, k: int) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
     x, count = _check(logits, k)
-    rows = x.reshape(-1, x.shape[-1])
-    experts = rows.shape[1]
-    chosen, _ = top_k(rows, count)
-    share = np.bincount(chosen.reshape(-1), minlength=experts).astype(x.dtype) / x.dtype.type(rows.shape[0])
-    p = simd.softmax(rows)
-    loss = x.dtype.type(experts) * (share * p.mean(axis=0)).sum()
+    chosen, weights = top_k(x, count)
 
-    def pullback(g: Any) -> tuple[np.ndarray, None]:
-        factor = x.dtype.type(experts / rows.shape[0]) * np.asarray(g, x.dtype)
-        return softmax_pullback(p, np.broadcast_to(factor * share, p.shape)).reshape(x.shape), None
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
+        if g[1] is None:
+            return np.zeros_like(x), None
+        return scatter(softmax_pullback(weights, np.asarray(g[1], x.dtype)), chosen, x.shape), None
 
-    return np.asarray(loss), pullback
+    return (chosen, weights), pullback
 
 
-@differentiable(_load_balance_vjp)
-def load_balance_loss(logits: Any, k: int) -> np.ndarray:
-    """How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike.
+@with_vjp
+@float64_fallback
+def load_balance_loss(logits: ArrayLike, k: int) -> WithPullback[np.ndarray]:
+    """Load-balancing loss X · Σ_x f_x P_x: smallest, equal to k, when all experts are used equally.
 
-    f_x is the share of rows with expert x among their k (a constant in gradients), P_x its mean probability.
+    f_x is the fraction of rows that choose expert x (constant in gradients), P_x the mean probability of expert x.
 
     Args:
         logits: (..., X), one row per token.
-        k: How many experts a row uses.
+        k: Number of experts per row.
 
     Returns:
         A scalar.
@@ -116,4 +93,16 @@ def load_balance_loss(logits: Any, k: int) -> np.ndarray:
         >>> float(ga.functional.load_balance_loss([[1.0, 0.0], [0.0, 1.0]], 1))
         1.0
     """
-    return _load_balance_vjp(logits, k)[0]
+    x, count = _check(logits, k)
+    rows = x.reshape(-1, x.shape[-1])
+    experts = rows.shape[1]
+    chosen, _ = top_k(rows, count)
+    share = np.bincount(chosen.reshape(-1), minlength=experts).astype(x.dtype) / x.dtype.type(rows.shape[0])
+    p = simd.softmax(rows)
+    loss = x.dtype.type(experts) * (share * p.mean(axis=0)).sum()
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
+        factor = x.dtype.type(experts / rows.shape[0]) * np.asarray(g, x.dtype)
+        return softmax_pullback(p, np.broadcast_to(factor * share, p.shape)).reshape(x.shape), None
+
+    return np.asarray(loss), pullback

@@ -11,6 +11,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_floats,
     as_number,
@@ -20,7 +21,7 @@ from .._validate import (
     check_nonempty,
     common_dtype,
 )
-from .._vjp import differentiable, unbroadcast
+from .._vjp import WithPullback, unbroadcast, with_vjp
 from .favor import Directions, check_projection, exponents, features
 from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
@@ -374,10 +375,45 @@ def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.
     return out, pullback
 
 
+@with_vjp
 @float64_fallback
-def _linear_attention_vjp(
-    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
-) -> tuple[np.ndarray, Callable[..., tuple[Any, ...]]]:
+def linear_attention(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    projection: ArrayLike,
+    *,
+    is_causal: bool = False,
+    eps: float = 0.0,
+) -> WithPullback[np.ndarray]:
+    """Linear attention: estimates softmax attention with positive random features, in time linear in M and N.
+
+    Args:
+        query: (..., M, D) or (D,).
+        key: (..., N, D).
+        value: (..., N, E).
+        projection: (m, D), from `orthogonal_projection`; the error falls with m, about as m^(-1/2).
+        is_causal: Query i sees key j iff j <= i, in linear time, too.
+        eps: Added to every feature. With 0, each row is stabilised over the keys that it sees. With eps > 0, `eps` is
+            relative to the stabiliser of `favor_features`, which is the same for all keys.
+
+    Returns:
+        The output (..., M, E). If float32 cannot hold the exponents to 1e-5 (long vectors), exponents and sums are
+        computed in float64. If the features of later keys exceed those of the first key by more than e^60 in float32 or
+        e^600 in float64, the causal form takes log₂(N) passes over the keys instead of one.
+
+    Source:
+        Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> rng = np.random.default_rng(0)
+        >>> q, k, v = (rng.standard_normal((50, 8)) * 0.5 for _ in range(3))
+        >>> w = ga.functional.orthogonal_projection(2048, 8, seed=0)
+        >>> exact = ga.functional.scaled_dot_product_attention(q, k, v)
+        >>> bool(np.abs(ga.functional.linear_attention(q, k, v, w) - exact).max() < 0.05)
+        True
+    """
     q, k, v = as_floats(("query", "key", "value"), query, key, value)
     check_ndim(q, "query", 1)
     for name, x in (("key", k), ("value", v)):
@@ -396,43 +432,8 @@ def _linear_attention_vjp(
     else:
         out, pull = run(rows, k, v, is_causal)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
         return gq.reshape(q.shape), gk, gv, gw
 
     return out if q.ndim > 1 else out[..., 0, :], pullback
-
-
-@differentiable(_linear_attention_vjp)
-def linear_attention(
-    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
-) -> np.ndarray:
-    """An estimate of softmax attention in time linear in M and N, by positive random features.
-
-    Args:
-        query: (..., M, D) or (D,).
-        key: (..., N, D).
-        value: (..., N, E).
-        projection: (m, D), from `orthogonal_projection`; more rows, smaller error (about m^(-1/2)).
-        is_causal: Query i sees key j iff j <= i, in linear time, too.
-        eps: Added to every feature. With 0 each row is stabilised over the keys it sees alone; above 0 `eps` is
-            measured against the stabiliser of `favor_features`, which is one for all keys.
-
-    Returns:
-        (..., M, E). Where float32 would not hold the exponents to 1e-5 (long vectors), they and the sums are computed
-        in float64. Where later keys lie so far above the first one that a float (e^60 in float32, e^600 in float64)
-        cannot hold both, the causal form goes over the keys log₂(N) times instead of once.
-
-    Source:
-        Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.
-
-    Example:
-        >>> import numpy as np, graphattend as ga
-        >>> rng = np.random.default_rng(0)
-        >>> q, k, v = (rng.standard_normal((50, 8)) * 0.5 for _ in range(3))
-        >>> w = ga.functional.orthogonal_projection(2048, 8, seed=0)
-        >>> exact = ga.functional.scaled_dot_product_attention(q, k, v)
-        >>> bool(np.abs(ga.functional.linear_attention(q, k, v, w) - exact).max() < 0.05)
-        True
-    """
-    return _linear_attention_vjp(query, key, value, projection, is_causal=is_causal, eps=eps)[0]

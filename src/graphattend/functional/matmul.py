@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,29 +9,12 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
-from .._vjp import differentiable, unbroadcast
+from .._vjp import WithPullback, unbroadcast, with_vjp
 
 
+@with_vjp
 @float64_fallback
-def _matmul_vjp(a: Any, b: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray]]]:
-    a, b = as_floats(("a", "b"), a, b)
-    for name, x in (("a", a), ("b", b)):
-        check_ndim(x, name, 2)
-        check_nonempty(x, name)
-    check_length(b, "b", -2, a.shape[-1], "the columns of a")
-    broadcast_shapes("a, b", a.shape[:-2], b.shape[:-2])
-    x, y = common_dtype(a, b)
-    out = simd.matmul(x, y)
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        g = np.asarray(g, out.dtype)
-        return unbroadcast(simd.matmul_nt(g, y), x.shape), unbroadcast(simd.matmul_tn(x, g), y.shape)
-
-    return out, pullback
-
-
-@differentiable(_matmul_vjp)
-def matmul(a: Any, b: Any) -> np.ndarray:
+def matmul(a: Any, b: Any) -> WithPullback[np.ndarray]:
     """Product of two matrices, or of stacks of them.
 
     Args:
@@ -55,4 +37,17 @@ def matmul(a: Any, b: Any) -> np.ndarray:
         >>> ga.functional.matmul([[1.0, 2.0]], [[3.0], [4.0]])
         array([[11.]])
     """
-    return _matmul_vjp(a, b)[0]
+    a, b = as_floats(("a", "b"), a, b)
+    for name, x in (("a", a), ("b", b)):
+        check_ndim(x, name, 2)
+        check_nonempty(x, name)
+    check_length(b, "b", -2, a.shape[-1], "the columns of a")
+    broadcast_shapes("a, b", a.shape[:-2], b.shape[:-2])
+    x, y = common_dtype(a, b)
+    out = simd.matmul(x, y)
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        g = np.asarray(g, out.dtype)
+        return unbroadcast(simd.matmul_nt(g, y), x.shape), unbroadcast(simd.matmul_tn(x, g), y.shape)
+
+    return out, pullback

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
-from .._vjp import differentiable, unbroadcast
+from .._validate import ArrayLike, as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
+from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import InvalidConfigError
 from .softmax import softmax_pullback
 
 _PARTS = ("codes", "scale", "zero_point", "group_size")
 
 
+@with_vjp
 @float64_fallback
-def _quantized_attention_vjp(
-    query: Any, keys_q8: Any, values: Any
-) -> tuple[np.ndarray, Callable[[Any], tuple[Any, ...]]]:
+def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
+    """Attention softmax(query · keysᵀ / √D) · values over INT8 keys, which are never decoded as a whole.
+
+    The result equals attention over the decoded keys up to rounding.
+
+    Args:
+        query: (..., M, D), or (D,) for a single query.
+        keys_q8: Keys (..., N, D) encoded by `Quantizer.encode`; INT4 codes are unpacked first.
+        values: (..., N, E), as an array or compressed.
+
+    Returns:
+        (..., M, E), or (E,) for a single query.
+
+    Raises:
+        DimensionMismatchError: The shapes do not fit.
+        EmptyInputError: An array is empty.
+        InvalidConfigError: The keys were not encoded by a Quantizer, or the data are not real numbers.
+
+    Source:
+        Vaswani et al. 2017, "Attention Is All You Need", eq. 1; codes as in Jacob et al. 2018, eq. 1.
+
+    Example:
+        >>> import numpy as np, graphattend as ga
+        >>> keys = ga.compression.Quantizer(bits=8).encode(np.eye(2) * 10)
+        >>> ga.functional.quantized_attention(np.array([1.0, 0.0]), keys, np.eye(2)).round(3)
+        array([0.999, 0.001])
+    """
     # Told by its parts: the layers above (compression) are not known here.
     if not all(hasattr(type(keys_q8), part) for part in _PARTS):
         expected = "keys compressed by a Quantizer"
@@ -46,7 +70,7 @@ def _quantized_attention_vjp(
     w = simd.softmax(simd.int8_scores(q * factor, *keys))
     out = simd.matmul(w, v)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         g = np.asarray(g, out.dtype)
         if single:
             g = g[..., None, :]
@@ -56,33 +80,3 @@ def _quantized_attention_vjp(
         return gq[0] if single else gq, None, gv
 
     return out[..., 0, :] if single else out, pullback
-
-
-@differentiable(_quantized_attention_vjp)
-def quantized_attention(query: Any, keys_q8: Any, values: Any) -> np.ndarray:
-    """softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix.
-
-    Equal, up to rounding, to attention over the decoded keys.
-
-    Args:
-        query: (..., M, D), or (D,) for a single query.
-        keys_q8: What `Quantizer.encode` made of keys (..., N, D); INT4 codes are unpacked first.
-        values: (..., N, E), an array or a compressed one.
-
-    Returns:
-        (..., M, E), or (E,) for a single query.
-
-    Raises:
-        DimensionMismatchError: Shapes that do not fit; EmptyInputError: an empty array; InvalidConfigError: keys
-            that no Quantizer made, or data that are not real numbers.
-
-    Source:
-        Vaswani et al. 2017, "Attention Is All You Need", eq. 1; codes as in Jacob et al. 2018, eq. 1.
-
-    Example:
-        >>> import numpy as np, graphattend as ga
-        >>> keys = ga.compression.Quantizer(bits=8).encode(np.eye(2) * 10)
-        >>> ga.functional.quantized_attention(np.array([1.0, 0.0]), keys, np.eye(2)).round(3)
-        array([0.999, 0.001])
-    """
-    return _quantized_attention_vjp(query, keys_q8, values)[0]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import all_finite, as_float, as_index, check_ndim
-from .._vjp import differentiable
+from .._validate import ArrayLike, all_finite, as_float, as_index, check_ndim
+from .._vjp import WithPullback, with_vjp
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
 
@@ -46,29 +45,12 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
     return int(axis)
 
 
+@with_vjp
 @float64_fallback
-def _softmax_vjp(x: Any, *, axis: int = -1) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray]]]:
-    x = as_float(x, "x")
-    check_ndim(x, "x", 1)
-    axis = _check_axis(x, axis)
-    if x.shape[axis] == 0:
-        raise EmptyInputError.of(
-            "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
-        )
-    w = simd.softmax(np.moveaxis(x, axis, -1))
-
-    def pullback(g: np.ndarray) -> tuple[np.ndarray]:
-        gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
-        return (np.moveaxis(gs, -1, axis),)
-
-    return np.moveaxis(w, -1, axis), pullback
-
-
-@differentiable(_softmax_vjp)
-def softmax(x: Any, axis: int = -1) -> np.ndarray:
+def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
     """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
 
-    A line of nothing but -inf gives zeros.
+    A slice that holds only -inf gives zeros.
 
     Args:
         x: Logits, any shape with at least one axis.
@@ -89,11 +71,24 @@ def softmax(x: Any, axis: int = -1) -> np.ndarray:
         >>> ga.functional.softmax([1e4, 1e4, -1e4])
         array([0.5, 0.5, 0. ])
     """
-    return _softmax_vjp(x, axis=axis)[0]
+    x = as_float(x, "x")
+    check_ndim(x, "x", 1)
+    axis = _check_axis(x, axis)
+    if x.shape[axis] == 0:
+        raise EmptyInputError.of(
+            "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
+        )
+    w = simd.softmax(np.moveaxis(x, axis, -1))
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray]:
+        gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
+        return (np.moveaxis(gs, -1, axis),)
+
+    return np.moveaxis(w, -1, axis), pullback
 
 
-def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarray:
-    """CSR row starts: from 0 up to `length`, never falling."""
+def check_indptr(indptr: ArrayLike, length: int, argument: str = "indptr") -> np.ndarray:
+    """CSR row starts: a non-decreasing array from 0 to `length`."""
     ptr = as_index(indptr, argument, ndim=1)
     ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
     if not ok:
@@ -108,8 +103,29 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
     return ptr
 
 
+@with_vjp
 @float64_fallback
-def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None]]]:
+def segment_softmax(scores: ArrayLike, indptr: ArrayLike) -> WithPullback[np.ndarray]:
+    """Softmax within each row of a CSR list: one distribution per node over its own edges.
+
+    Args:
+        scores: One score per edge, (K,) or (K, H), in CSR order.
+        indptr: Row starts, (V+1,).
+
+    Returns:
+        Weights with the shape of `scores`; each non-empty row sums to one.
+
+    Raises:
+        DimensionMismatchError: `indptr` does not run from 0 to K.
+
+    Source:
+        Veličković et al. 2018, "Graph Attention Networks", eq. 2.
+
+    Example:
+        >>> import graphattend as ga
+        >>> ga.functional.segment_softmax([0.0, 0.0, 5.0], [0, 2, 2, 3])
+        array([0.5, 0.5, 1. ])
+    """
     scores = as_float(scores, "scores")
     check_ndim(scores, "scores", 1)
     ptr = check_indptr(indptr, scores.shape[0])
@@ -123,28 +139,3 @@ def _segment_softmax_vjp(scores: Any, indptr: Any) -> tuple[np.ndarray, Callable
         return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
 
     return w, pullback
-
-
-@differentiable(_segment_softmax_vjp)
-def segment_softmax(scores: Any, indptr: Any) -> np.ndarray:
-    """Softmax within each row of a CSR list: one distribution per node over its own edges.
-
-    Args:
-        scores: One score per edge, (K,) or (K, H), in CSR order.
-        indptr: Row starts, (V+1,).
-
-    Returns:
-        Weights like `scores`; each non-empty row sums to one.
-
-    Raises:
-        DimensionMismatchError: `indptr` does not run from 0 to K.
-
-    Source:
-        Veličković et al. 2018, "Graph Attention Networks", eq. 2.
-
-    Example:
-        >>> import graphattend as ga
-        >>> ga.functional.segment_softmax([0.0, 0.0, 5.0], [0, 2, 2, 3])
-        array([0.5, 0.5, 1. ])
-    """
-    return _segment_softmax_vjp(scores, indptr)[0]

@@ -2,10 +2,10 @@
 
 from .._vjp import differentiable as differentiable
 from ..registry import export
-from ._config import MANIFOLDS as MANIFOLDS
-from ._config import from_config as from_config
 from ._manifold import Manifold as Manifold
 from ._manifold import ManifoldBase as ManifoldBase
+from ._registry import MANIFOLDS as MANIFOLDS
+from ._registry import from_config as from_config
 from .euclidean import Euclidean as Euclidean
 from .lorentz import Lorentz as Lorentz
 from .poincare import Poincare as Poincare

@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from .._vjp import unbroadcast
-from ._numeric import (
+from ._stable_math import (
     Array,
     Pull,
     arc,

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._checked import CheckedManifold
-from ._config import MANIFOLDS
+from ._checked_manifold import CheckedManifold
 from ._manifold import Rule
 from ._mean import normalized
-from ._numeric import Array, column, dot, nonzero, norm, pairwise_squares
+from ._registry import MANIFOLDS
+from ._stable_math import Array, column, dot, nonzero, norm, pairwise_squares
 
 
 @MANIFOLDS.register("euclidean")

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._validate import as_int, as_number
-from ._checked import CheckedManifold
-from ._config import MANIFOLDS
+from ._checked_manifold import CheckedManifold
 from ._hyperboloid import FrameSpace, expmap, from_frame, log_frame, meet, rotate, start, time, to_frame, transport
 from ._manifold import Rule
 from ._mean import adjoint, frechet_mean, normalized
-from ._numeric import Array, arc, arc_slope, column, dot, nonzero, norm, perpendicular, sinc_slope, sinhc
+from ._registry import MANIFOLDS
+from ._stable_math import Array, arc, arc_slope, column, dot, nonzero, norm, perpendicular, sinc_slope, sinhc
 
 
 def _pad(g: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The Poincaré ball; its formulas, with the curvature as an argument, are in `_ball` and `_ball_sets`."""
+"""The Poincaré ball; its formulas, with the curvature as an argument, are in `_ball` and `_ball_point_sets`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_float, as_number, broadcast_shapes, check_nonempty
-from .._vjp import differentiable
-from . import _ball, _ball_sets
+from .._validate import ArrayLike, as_float, as_number, broadcast_shapes, check_nonempty
+from .._vjp import WithPullback, with_vjp
+from . import _ball, _ball_point_sets
 from ._ball import (
     distance,
     distance_vjp,
@@ -31,7 +31,7 @@ from ._ball import (
     project_vjp,
     transport,
 )
-from ._ball_sets import (
+from ._ball_point_sets import (
     frechet_mean,
     frechet_mean_vjp,
     midpoint,
@@ -41,10 +41,10 @@ from ._ball_sets import (
     pairwise_distance,
     pairwise_distance_vjp,
 )
-from ._checked import CheckedManifold
-from ._config import MANIFOLDS
+from ._checked_manifold import CheckedManifold
 from ._manifold import Rule
-from ._numeric import Array, column, dot, gap
+from ._registry import MANIFOLDS
+from ._stable_math import Array, column, dot, gap
 
 __all__ = [
     "Poincare",
@@ -138,7 +138,7 @@ class Poincare(CheckedManifold):
         return self._rule(_ball.distance_vjp(x, y, self._c))
 
     def _pairs(self, x: Array, y: Array) -> Rule:
-        return self._rule(_ball_sets.pairwise_distance_vjp(x, y, self._c))
+        return self._rule(_ball_point_sets.pairwise_distance_vjp(x, y, self._c))
 
     def _exp(self, x: Array, v: Array) -> Rule:
         return self._rule(_ball.expmap_vjp(x, v, self._c))
@@ -153,16 +153,18 @@ class Poincare(CheckedManifold):
         return self._rule(_ball.logmap0_vjp(y, self._c))
 
     def _middle(self, points: Array, weights: Array) -> Rule:
-        return self._rule(_ball_sets.midpoint_vjp(points, weights, self._c))
+        return self._rule(_ball_point_sets.midpoint_vjp(points, weights, self._c))
 
     def _frechet(self, points: Array, weights: Array, tolerance: float, max_iterations: int) -> Rule:
         return self._rule(
-            _ball_sets.frechet_mean_vjp(points, weights, self._c, tolerance=tolerance, max_iterations=max_iterations)
+            _ball_point_sets.frechet_mean_vjp(
+                points, weights, self._c, tolerance=tolerance, max_iterations=max_iterations
+            )
         )
 
     def _rows(self, aggregation: str, points: Array, weights: Array) -> Rule:
         if aggregation == "midpoint":
-            return self._rule(_ball_sets.midpoints_vjp(points, weights, self._c))
+            return self._rule(_ball_point_sets.midpoints_vjp(points, weights, self._c))
         return super()._rows(aggregation, points, weights)
 
     def _move(self, x: Array, y: Array, v: Array) -> Array:
@@ -174,21 +176,28 @@ class Poincare(CheckedManifold):
     def _raise(self, x: Array, g: Array) -> Array:
         return np.asarray(column(0.25 * gap(x, self._c) ** 2) * g)
 
-    def lambda_x(self, x: Any) -> Array:
+    def lambda_x(self, x: ArrayLike) -> Array:
         """Conformal factor 2 / (1 + curvature |x|^2), (..., D) -> (...)."""
         return self._plain(lambda p: 2.0 / gap(p, self._c), self._points(x=x), 1)
 
-    def _mobius_add_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def mobius_add(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
+        """Möbius addition x (+) y, (..., D) and (..., D) -> (..., D)."""
         return self._through(
             lambda p, q: self._rule(_ball.mobius_add_vjp(p, q, self._c)), self._points(x=x, y=y), 2, is_point=True
         )
 
-    @differentiable(_mobius_add_vjp)
-    def mobius_add(self, x: Any, y: Any) -> Array:
-        """Möbius addition x (+) y, (..., D) and (..., D) -> (..., D)."""
-        return self._mobius_add_vjp(x, y)[0]
+    @with_vjp
+    def mobius_scalar_mul(self, r: ArrayLike, x: ArrayLike) -> WithPullback[Array]:
+        """Möbius scalar multiplication: the point on the same ray at r times the distance from the origin.
 
-    def _mobius_scalar_mul_vjp(self, r: Any, x: Any) -> Rule:
+        Args:
+            r: A number, or one per point: (...) or (..., 1).
+            x: Points (..., D).
+
+        Returns:
+            Points (..., D).
+        """
         (x,) = self._points(x=x)
         r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r", beside=x.dtype)
         check_nonempty(r, "r")
@@ -202,24 +211,11 @@ class Poincare(CheckedManifold):
 
         out, pull = self._through(hook, [x, factors], 1, is_point=True)
 
-        def pullback(g: Any) -> tuple[Array, ...]:
+        def pullback(g: np.ndarray) -> tuple[Array, ...]:
             gx, gr = pull(g)
             return gr.reshape(r.shape), gx
 
         return out, pullback
-
-    @differentiable(_mobius_scalar_mul_vjp)
-    def mobius_scalar_mul(self, r: Any, x: Any) -> Array:
-        """Möbius scalar product: r times as far from the origin.
-
-        Args:
-            r: A number, or one per point: (...) or (..., 1).
-            x: Points (..., D).
-
-        Returns:
-            Points (..., D).
-        """
-        return self._mobius_scalar_mul_vjp(r, x)[0]
 
     def _resolution(self, m: Array) -> Array:
         return 32.0 * np.finfo(np.float64).eps * 2.0 / (math.sqrt(self._c) * gap(m, self._c))

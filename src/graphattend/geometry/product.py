@@ -10,16 +10,16 @@ import numpy as np
 
 from .._validate import as_int, as_rng
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
-from ._checked import CheckedManifold
-from ._config import MANIFOLDS, from_config
+from ._checked_manifold import CheckedManifold
 from ._manifold import Manifold, Rule, as_shape, ask
-from ._numeric import Array, nonzero
+from ._registry import MANIFOLDS, from_config
+from ._stable_math import Array, nonzero
 
 
 @MANIFOLDS.register("product")
 @dataclass(frozen=True)
 class Product(CheckedManifold):
-    """A product of manifolds: coordinates side by side, distance √Σ dᵢ².
+    """Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ².
 
     Args:
         factors: Pairs (manifold, number of stored coordinates); the numbers add up to D.

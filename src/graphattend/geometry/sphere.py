@@ -10,11 +10,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .._validate import as_int, as_number, as_rng
-from ._checked import CheckedManifold
-from ._config import MANIFOLDS
+from ._checked_manifold import CheckedManifold
 from ._manifold import Rule, as_shape
 from ._mean import NewtonSpace, adjoint, frechet_mean, normalized
-from ._numeric import Array, arc_slope, balance, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
+from ._registry import MANIFOLDS
+from ._stable_math import Array, arc_slope, balance, column, dot, nonzero, norm, polynomial, sinc, sinc_slope
 
 
 def _unit(z: Array) -> tuple[Array, Array]:
@@ -94,7 +94,7 @@ def _angle_cot(angle: Array) -> Array:
 
 
 class _UnitSphere(NewtonSpace):
-    """The sphere of radius one as `_mean.frechet_mean` sees it."""
+    """Adapter from the unit sphere to `_mean.frechet_mean`."""
 
     def logs(self, m: Array) -> tuple[Array, Array]:
         x = m[..., None, :]

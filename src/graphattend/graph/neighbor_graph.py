@@ -13,8 +13,8 @@ import numpy as np
 from .. import _validate as check
 from .._arguments import TypedArguments
 from .._frozen import Frozen
-from . import _csr, _fields
-from ._measures import Measures
+from . import _checked_fields, _csr
+from ._measure_methods import Measures
 from .metadata import GraphMetadata, NodeMetadata
 
 
@@ -60,16 +60,18 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     def __post_init__(self) -> None:
         indices = check.as_index(self.indices, "indices", ndim=1)
-        indptr = _fields.offsets(self.indptr, len(indices))
+        indptr = _checked_fields.offsets(self.indptr, len(indices))
         size = len(indptr) - 1
         checked = {
             "indptr": indptr,
-            "indices": _fields.frozen(check.as_index(indices, "indices", size)),
-            "edge_features": _fields.per_edge(self.edge_features, "edge_features", len(indices), ndim=2),
-            "edge_weights": _fields.per_edge(self.edge_weights, "edge_weights", len(indices)),
-            "distances": _fields.not_negative(_fields.per_edge(self.distances, "distances", len(indices)), "distances"),
-            "layers": _fields.layers(self.layers, size),
-            "names": _fields.names(self.names, size),
+            "indices": _checked_fields.frozen(check.as_index(indices, "indices", size)),
+            "edge_features": _checked_fields.per_edge(self.edge_features, "edge_features", len(indices), ndim=2),
+            "edge_weights": _checked_fields.per_edge(self.edge_weights, "edge_weights", len(indices)),
+            "distances": _checked_fields.not_negative(
+                _checked_fields.per_edge(self.distances, "distances", len(indices)), "distances"
+            ),
+            "layers": _checked_fields.layers(self.layers, size),
+            "names": _checked_fields.names(self.names, size),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -116,9 +118,11 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     def _transposed(self) -> _csr.Transposed:
         """The lists turned round, for sums over the rows that read a node; in 32 bits where those suffice."""
         found = _csr.transposed(self.indptr, self.indices)
-        if self.num_edges > np.iinfo(np.int32).max:
-            return found
-        return found._replace(indices=found.indices.astype(np.int32), order=found.order.astype(np.int32))
+        if self.num_edges <= np.iinfo(np.int32).max:
+            found = found._replace(indices=found.indices.astype(np.int32), order=found.order.astype(np.int32))
+        for array in found:
+            array.setflags(write=False)
+        return found
 
     @classmethod
     def from_edge_index(

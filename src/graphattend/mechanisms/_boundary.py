@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    ArrayLike,
     all_finite,
     as_bool,
     as_float,
@@ -145,10 +146,10 @@ class Context(NamedTuple):
 
 def check_inputs(
     expected: Expected,
-    query: Any,
-    keys: Any,
-    values: Any,
-    attn_mask: Any = None,
+    query: ArrayLike,
+    keys: ArrayLike,
+    values: ArrayLike | None,
+    attn_mask: ArrayLike | None = None,
     metadata: Any = None,
     *,
     weights_only: bool = False,
@@ -219,7 +220,7 @@ def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
         if value is not None:
             width = np.shape(value)[-1] if np.ndim(value) else 1
             raise InvalidConfigError(
-                f"metadata.{name}: given, but {option} = 0 leaves them unread; expected {option}={width}",
+                f"metadata.{name}: expected {option} = {width} to read them, got {option} = 0",
                 argument=option.rpartition("/")[2],
                 expected=width,
                 actual=0,
@@ -242,7 +243,7 @@ def check_metadata(
         raise InvalidConfigError.of("metadata", "a GraphMetadata", type(metadata).__name__)
     for name in needs:
         if getattr(metadata, name) is None:
-            raise InvalidConfigError.of(f"metadata.{name}", name, None, text="because this mechanism needs it")
+            raise InvalidConfigError.of(f"metadata.{name}", name, None, text=f"{name}, which this mechanism needs")
     out: dict[str, np.ndarray] = {}
     for name in needs + uses:
         value = getattr(metadata, name)

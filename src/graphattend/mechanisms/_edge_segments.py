@@ -3,56 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_shape
+from .._validate import ArrayLike, as_float, check_shape
+from ..graph import NeighborGraph
 from ..simd.numpy_ops import segment_sum
 from ._attend import check_nodes, graph_metadata
 from ._boundary import Call
 from ._gradients import Gradients, Grads, Params, add_grads
+from ._mechanism import Mechanism
 
-if TYPE_CHECKING:
-    from .edge_featured import EdgeFeaturedAttention
-
-#: Edges × width up to which one value per edge is held; beyond, neighbourhoods are taken in chunks.
+#: Edges × width up to which one value per edge is held; beyond, unless a kernel does it, neighbourhoods come in chunks.
 MAX_ELEMENTS = 16_000_000
 
 Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
 
 
 def attend(
-    attn: EdgeFeaturedAttention,
-    graph: Any,
-    queries: Any,
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    queries: ArrayLike,
     keys: Any,
     values: Any,
     call: Call,
-) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """What `_attend.attend` gives for the GAT variant, from sums over edges."""
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
+    """What `_attend.attend` gives for the GAT variant, from sums over edges; None if those do not fit into memory."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
-    dtype, size, inner = x_q.dtype, len(x_q), attn.num_heads * attn.width
+    dtype, size = x_q.dtype, len(x_q)
     p = attn._params(dtype)
+    inner = p["w"].shape[0] * p["w"].shape[2]
     per_edge = graph_metadata(attn, graph, dtype).per_edge
     alone = keys is None and values is None
-    (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
+    if alone and not call.differentiate and not call.training:
+        fused = _fused(attn, negative_slope, graph, x_q, per_edge, p, call.need_weights)
+        if fused is not None:
+            return fused
+    if graph.num_edges * inner > MAX_ELEMENTS:
+        return None
+    (q, k, v), pull_p = _project_alone(x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
     s = q[targets] + k[sources]
-    features = per_edge.get("edge_features") if attn.edge_dim else None
+    features = per_edge.get("edge_features") if "w_e" in p else None
     if features is not None:
         factor = _edge_factor(p)
         s += features @ factor
-    slope = np.where(s > 0, dtype.type(1), dtype.type(attn.negative_slope))
+    slope = np.where(s > 0, dtype.type(1), dtype.type(negative_slope))
     w = simd.segment_softmax(s * slope, indptr)
     drop = attn._drop(w.shape, call, dtype)
     wd = w if drop is None else w * drop
     mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out.shape)
         g_mixed, gp = pull_f(g)
@@ -96,18 +103,19 @@ def _edge_factor(p: Params) -> np.ndarray:
     return np.asarray(np.einsum("hec,hc->eh", p["w_e"], p["a_edge"]))
 
 
-def attend_fused(
-    attn: EdgeFeaturedAttention, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+def _fused(
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    x: np.ndarray,
+    per_edge: Params,
+    p: Params,
+    need_weights: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """The whole layer of one set of nodes in one kernel call, which holds no value per edge, or None."""
-    if keys is not None or values is not None or call.differentiate or call.training or not graph.num_edges:
+    """The whole layer in one kernel call, which holds no value per edge, where there is such a kernel."""
+    if not simd.has_kernels(x.dtype) or not graph.num_edges:
         return None
-    x = check_nodes(attn, graph, queries, keys, values)[0]
-    if not simd.has_kernels(x.dtype):
-        return None
-    p = attn._params(x.dtype)
-    per_edge = graph_metadata(attn, graph, x.dtype).per_edge
-    edge_scores = simd.matmul(per_edge["edge_features"], _edge_factor(p)) if attn.edge_dim else None
+    edge_scores = simd.matmul(per_edge["edge_features"], _edge_factor(p)) if "w_e" in p else None
     found = simd.gat_layer(
         x,
         p["w"],
@@ -115,9 +123,9 @@ def attend_fused(
         p["a_key"],
         graph.indptr,
         graph.indices,
-        negative_slope=attn.negative_slope,
+        negative_slope=negative_slope,
         edge_scores=edge_scores,
-        need_weights=call.need_weights,
+        need_weights=need_weights,
     )
     if found is None:
         return None
@@ -128,7 +136,7 @@ def _no_pullback(*_: Any) -> Gradients:
     raise AssertionError("attend without gradients was asked for")
 
 
-def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
+def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
     """The mechanism's own projection, with the nodes first."""
     (q, k, v), pull = attn._project(x_q, x_k, x_v, p)
 
@@ -138,10 +146,11 @@ def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v:
     return (q[..., 0].T, k[..., 0].T, np.ascontiguousarray(v.swapaxes(0, 1))), pullback
 
 
-def _project_alone(attn: EdgeFeaturedAttention, x: np.ndarray, p: Params) -> Project:
+def _project_alone(x: np.ndarray, p: Params) -> Project:
     """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
     w, size = p["w"], len(x)
-    heads, width, inner = attn.num_heads, attn.width, attn.num_heads * attn.width
+    heads, _, width = w.shape
+    inner = heads * width
     u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
     joined = np.concatenate([w.swapaxes(0, 1).reshape(-1, inner), u_q, u_k], axis=1)
     y = simd.matmul(x, joined)

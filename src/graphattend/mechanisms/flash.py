@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -56,14 +56,9 @@ class FlashAttention(DotProduct):
     def _plain(self) -> bool:
         return not self.is_causal
 
-    def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
-    ) -> tuple[np.ndarray, dict[str, Any]] | None:
-        return (query, {"scale": self.factor}) if metadata is None and not self.is_causal else None
-
     def _graph_factor(self) -> float | None:
         return self.factor
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         options = {"causal": self.is_causal, "block_size": self.block_size}
         return dot_product_core(q, k, v, context, scale=self.factor, **options)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import all_finite
+from .._validate import ArrayLike, all_finite
 from .._vjp import unbroadcast
 from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata
@@ -66,12 +66,12 @@ class GraphRoPEAttention(DotProduct):
         inputs["metadata"] = GraphMetadata(distances=rng.random(n) * 4)
         return attn, inputs
 
-    def apply_rotation(self, embedding: Any, distance: Any) -> np.ndarray:
+    def apply_rotation(self, embedding: ArrayLike, distance: ArrayLike) -> np.ndarray:
         """Rotate embeddings (..., D) by distances (...).
 
         Args:
             embedding: (..., D).
-            distance: Real numbers, broadcastable to the leading axes.
+            distance: Real numbers, of a shape that broadcasts to the leading axes (...).
 
         Returns:
             Like `embedding`, with the same norms.

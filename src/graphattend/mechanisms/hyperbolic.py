@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from .._validate import as_number
 from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
+from ..simd.metric_ops import Metric, metric
 from ._base import Attention
 from ._boundary import Context
-from ._gradients import CoreResult, Grads, Params
+from ._by_distance import ByDistance, Pass
+from ._gradients import CoreGradients, CoreResult, Grads, Params
 from ._options import option
 
 #: How far inside the ball points are put that come from outside, in double precision.
@@ -22,12 +23,12 @@ _EPS = poincare.project_eps(np.float64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HyperbolicAttention(Attention):
+class HyperbolicAttention(ByDistance):
     """Attention in hyperbolic space: weights softmax(-d(q, k) / temperature), values averaged inside the ball.
 
     Queries, keys and values are points of the Poincaré ball of radius 1/√c, c = -curvature. Points on or outside the
     boundary are projected to just inside it, or refused with `strict`. All arithmetic is in double precision; the
-    output is rounded to the inputs' dtype and lies strictly inside the ball, a fully masked row at its centre.
+    output is rounded to the inputs' dtype and lies strictly inside the ball. A fully masked row gives its centre.
 
     Learnable scalars: ``curvature`` (negative) and ``temperature`` (positive).
 
@@ -87,14 +88,45 @@ class HyperbolicAttention(Attention):
         """The ball that the output lies in, with the current curvature."""
         return Poincare(float(self._params(np.dtype(np.float64))["curvature"]))
 
-    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        if self.aggregation != "midpoint" or type(query) is not np.ndarray or query.shape[-1:] != (self.dim,):
-            return None
+    # -- in the kernels --------------------------------------------------------------------------------------------
+
+    @property
+    def _mean(self) -> str:
+        return self.aggregation
+
+    def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
+        spaces = [("poincare", self.dim, float(p["curvature"]))]
+        return metric(spaces, [1 / float(p["temperature"])], _EPS)
+
+    def _check_points(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None) -> None:
+        if self.strict:
+            c = -float(self._params(np.dtype(np.float64))["curvature"])
+            for name, x in (("query", q), ("keys", k), ("values", v)):
+                if x is not None:
+                    _refuse_outside(x, c, name)
+
+    def _unchecked(self, query: Any, keys: Any, values: Any, need_weights: bool) -> tuple[Any, Any] | None:
+        return None if self.strict else super()._unchecked(query, keys, values, need_weights)
+
+    def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
+        # Distance and output are 1/√c times functions of √c·points, whose share is in `_project`.
         p = self._params(np.dtype(np.float64))
-        return simd.poincare_single(query, keys, values, float(p["curvature"]), float(p["temperature"]))
+        tau, c = float(p["temperature"]), -float(p["curvature"])
+        whole = -shares[0] / tau
+        return {
+            "curvature": np.asarray((_total(g, out) - whole) / (2.0 * c)),
+            "temperature": np.asarray(whole / tau),
+        }
+
+    def _scale_gradients(self, done: Pass, slopes: CoreGradients) -> Grads:
+        c = -float(self._params(np.dtype(np.float64))["curvature"])
+        pairs = ((slopes.q, done.q), (slopes.k, done.k), (slopes.v, done.v))
+        return {"curvature": np.asarray(-sum(_total(g, x) for g, x in pairs) / (2.0 * c))}
+
+    # -- stages ----------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         c = -float(p["curvature"])
         points: list[Any] = []
@@ -114,7 +146,7 @@ class HyperbolicAttention(Attention):
 
         def pull(*grads: np.ndarray) -> tuple[Any, ...]:
             both = [pull_x(g) for pull_x, g in zip(pulls, grads, strict=True)]
-            inputs = [g.astype(x.dtype, copy=False) for (g, _), x in zip(both, (q, k, v), strict=True)]
+            inputs = [g.astype(q.dtype, copy=False) for g, _ in both]
             # All stages depend on √c·point, up to a factor √c. A point that was moved to the rim moves along with
             # it, so its √c·point stays; the two large terms that cancel there are not made.
             along = [np.einsum("...d,...d->...", g, x) * f for g, x, f in zip(grads, points, fixed, strict=True)]
@@ -150,10 +182,10 @@ class HyperbolicAttention(Attention):
 
         return out, pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         p = context.parameters
         out, w, pull = super()._core(q, k, v, context)
-        return out, w.astype(p["curvature"].dtype, copy=False), pull
+        return out, None if w is None else w.astype(p["curvature"].dtype, copy=False), pull
 
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         dtype = p["curvature"].dtype
@@ -164,6 +196,11 @@ class HyperbolicAttention(Attention):
             return gx, {"curvature": -gc}
 
         return inside.astype(dtype, copy=False), pull
+
+
+def _total(g: np.ndarray, x: np.ndarray) -> float:
+    """Σ g·x in double precision; leading axes broadcast."""
+    return float(np.einsum("...d,...d->...", g, x, dtype=np.float64).sum())
 
 
 def _tangent_mean(

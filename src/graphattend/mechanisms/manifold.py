@@ -12,13 +12,16 @@ from ..errors import InvalidConfigError, UnsupportedError
 from ..geometry import Euclidean, Lorentz, Manifold, Poincare, Product, Sphere
 from ..geometry import from_config as manifold_from_config
 from ..geometry._unchecked import distances, means, project
+from ..geometry.poincare import project_eps
+from ..simd.metric_ops import Metric, metric
 from ._base import Attention
+from ._by_distance import ByDistance
 from ._gradients import Grads, Params
 from ._options import option
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ManifoldAttention(Attention):
+class ManifoldAttention(ByDistance):
     """Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged intrinsically.
 
     Works on every manifold of `graphattend.geometry` and on any object with the methods of
@@ -84,8 +87,16 @@ class ManifoldAttention(Attention):
         """The manifold that the output lies on."""
         return self.manifold
 
+    @property
+    def _mean(self) -> str:
+        return self.aggregation
+
+    def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
+        spaces = _factors(self.manifold, self.dim)
+        return None if spaces is None else metric(spaces, 1 / self.temperature, project_eps(dtype), root=True)
+
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         (q, pull_q), (k, pull_k) = project(self.manifold, q), project(self.manifold, k)
         v, pull_v = (None, None) if v is None else project(self.manifold, v)
@@ -114,6 +125,18 @@ class ManifoldAttention(Attention):
             return gw, gv, {}
 
         return out, pull
+
+
+_NAMES: dict[type, str] = {Euclidean: "euclidean", Poincare: "poincare", Lorentz: "lorentz", Sphere: "sphere"}
+
+
+def _factors(manifold: Any, dim: int) -> list[tuple[str, int, float]] | None:
+    """Name, stored coordinates and curvature of every factor, or None for a manifold of the user's."""
+    if type(manifold) is not Product:
+        name = _NAMES.get(type(manifold))
+        return None if name is None else [(name, dim, manifold.curvature)]
+    parts = [_factors(m, n) for m, n in manifold.factors]
+    return None if None in parts else [factor for part in parts if part for factor in part]
 
 
 def as_manifold(value: Any, argument: str) -> Any:

@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_choice, as_int, as_number
+from .._validate import ArrayLike, as_choice, as_int, as_number
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
 from ..geometry._unchecked import distances, means, project
+from ..geometry.poincare import project_eps
+from ..simd.metric_ops import Metric, metric
 from ._base import Attention
+from ._by_distance import ByDistance
 from ._gradients import Grads, Params
 from ._options import option
 
@@ -21,7 +24,7 @@ _SPACES = {"euclidean": Euclidean, "poincare": Poincare, "lorentz": Lorentz, "sp
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MixedCurvatureAttention(Attention):
+class MixedCurvatureAttention(ByDistance):
     """Attention in a product of flat, hyperbolic and spherical spaces with learnable shares.
 
     score = -Σ_s share_s · d_s(q_s, k_s) / temperature, with share = softmax(mixing) · S, so that equal shares are 1;
@@ -108,7 +111,7 @@ class MixedCurvatureAttention(Attention):
         return a
 
     def shares(self) -> np.ndarray:
-        """How much each space counts, (S,); the mean is one.
+        """The weight of each space, (S,); the mean is one.
 
         Example:
             >>> import graphattend as ga
@@ -118,7 +121,7 @@ class MixedCurvatureAttention(Attention):
         mixing = self._params(np.dtype(np.float64))["mixing"]
         return simd.softmax(mixing) * mixing.size
 
-    def contributions(self, query: Any, keys: Any) -> np.ndarray:
+    def contributions(self, query: ArrayLike, keys: ArrayLike) -> np.ndarray:
         """Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score.
 
         Args:
@@ -142,8 +145,25 @@ class MixedCurvatureAttention(Attention):
         out = np.stack(parts)
         return out[..., 0, :] if x.single else out
 
+    # -- in the kernels --------------------------------------------------------------------------------------------
+
+    def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
+        shares = simd.softmax(p["mixing"]) * len(self.spaces)
+        return metric(self.spaces, shares / float(p["temperature"]), project_eps(dtype))
+
+    def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
+        p = self._params(np.dtype(np.float64))
+        tau, soft = float(p["temperature"]), simd.softmax(p["mixing"])
+        by_share = shares * len(self.spaces) / tau
+        return {
+            "mixing": soft * (by_share - (by_share * soft).sum()),
+            "temperature": np.asarray(-(by_share * soft).sum() / tau),
+        }
+
+    # -- stages ----------------------------------------------------------------------------------------------------
+
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         slices = self._slices()
 

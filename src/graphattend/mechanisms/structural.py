@@ -118,8 +118,10 @@ class StructuralAttention(Biased, DotProduct):
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         if type(metadata) is not GraphMetadata:
             return None
-        s_k, s_q = metadata.structural_features, metadata.query_structural
-        shape, p, by_row = (len(keys), self.num_features), self._params(query.dtype), None
+        s_k: Any = metadata.structural_features
+        s_q: Any = metadata.query_structural
+        shape, p = (len(keys), self.num_features), self._params(query.dtype)
+        by_row: Any = None
         if (s_q is None) is not (self.mode == "bias"):  # what "bias" does not read is checked elsewhere
             return None
         for s, expected in ((s_k, shape), *(((s_q, shape[1:]),) if self.mode != "bias" else ())):

@@ -263,7 +263,7 @@ def multi_head_single(
 ) -> tuple[Array, bool] | None:
     """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
 
-    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`thresholds.folds`).
+    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`functional.multi_head.folds`).
 
     Args:
         q: The queries.

@@ -1,4 +1,4 @@
-"""Contrastive losses: what belongs together moves together, what does not moves apart."""
+"""Contrastive losses: InfoNCE and its graph-local form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_array,
     as_bool,
     as_floats,
@@ -17,7 +18,7 @@ from .._validate import (
     check_shape,
     common_dtype,
 )
-from .._vjp import Pullback, differentiable
+from .._vjp import Pullback, WithPullback, with_vjp
 from ..errors import InvalidConfigError
 from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
@@ -37,7 +38,7 @@ def _checked_sets(names: tuple[str, str, str], *values: Any) -> tuple[tuple[np.n
     return (first, second, third), bool(batches)
 
 
-def _checked_mask(mask: Any, argument: str, x: np.ndarray) -> np.ndarray | None:
+def _checked_mask(mask: ArrayLike | None, argument: str, x: np.ndarray) -> np.ndarray | None:
     if mask is None:
         return None
     m = as_array(mask, argument)
@@ -88,7 +89,7 @@ def _contrast(
     per_sample = (softplus(z) * weights).sum(axis=-1)
     output, spread = reduced(per_sample if batched else per_sample[0], reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, ...]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
         g = spread(grad_output).reshape(-1, 1)
         grad_z = g * weights * sigmoid(z) * inverse
         shift = np.where(np.isneginf(total), total.dtype.type(0), total)
@@ -109,41 +110,25 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
     """Gradients in the shapes the caller's arrays had."""
     shapes = [np.shape(x) for x in inputs]
 
-    def shaped(grad_output: Any) -> tuple[np.ndarray, ...]:
+    def shaped(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
         return tuple(g.reshape(shape) for g, shape in zip(pullback(grad_output), shapes, strict=True))
 
     return shaped
 
 
-@float64_fallback
-def _info_nce_vjp(
-    anchor: Any,
-    positives: Any,
-    negatives: Any,
-    *,
-    temperature: float = 0.07,
-    normalize: bool = True,
-    reduction: Reduction = "mean",
-) -> tuple[Any, Pullback]:
-    arrays, batched = _checked_sets(("anchor", "positives", "negatives"), anchor, positives, negatives)
-    tau = as_number(temperature, "temperature", above=0)
-    unit = as_bool(normalize, "normalize")
-    output, pullback = _contrast(arrays, batched, (None, None), tau, unit, reduction)
-    return output, _in_shape(pullback, anchor, positives, negatives)
-
-
 @LOSSES.register("info_nce")
-@differentiable(_info_nce_vjp)
+@with_vjp
+@float64_fallback
 def info_nce(
-    anchor: Any,
-    positives: Any,
-    negatives: Any,
+    anchor: ArrayLike,
+    positives: ArrayLike,
+    negatives: ArrayLike,
     *,
     temperature: float = 0.07,
     normalize: bool = True,
     reduction: Reduction = "mean",
-) -> Any:
-    """InfoNCE: the anchor should pick each positive out of the negatives.
+) -> WithPullback[Any]:
+    """InfoNCE: classify each positive among the negatives.
 
     The mean over positives p of -log(e^{a·p/τ} / (e^{a·p/τ} + Σ_n e^{a·n/τ})). Vectors are normalised first,
     so that products are cosines; a zero vector has cosine 0 with everything, and a zero gradient.
@@ -173,45 +158,27 @@ def info_nce(
         >>> round(float(loss), 4)
         0.4076
     """
-    return _info_nce_vjp(
-        anchor, positives, negatives, temperature=temperature, normalize=normalize, reduction=reduction
-    )[0]
-
-
-@float64_fallback
-def _local_contrastive_vjp(
-    node: Any,
-    neighbors: Any,
-    non_neighbors: Any,
-    *,
-    temperature: float = 0.07,
-    neighbor_mask: Any = None,
-    non_neighbor_mask: Any = None,
-    reduction: Reduction = "mean",
-) -> tuple[Any, Pullback]:
-    arrays, batched = _checked_sets(("node", "neighbors", "non_neighbors"), node, neighbors, non_neighbors)
-    masks = (
-        _checked_mask(neighbor_mask, "neighbor_mask", arrays[1]),
-        _checked_mask(non_neighbor_mask, "non_neighbor_mask", arrays[2]),
-    )
+    arrays, batched = _checked_sets(("anchor", "positives", "negatives"), anchor, positives, negatives)
     tau = as_number(temperature, "temperature", above=0)
-    output, pullback = _contrast(arrays, batched, masks, tau, True, reduction)
-    return output, _in_shape(pullback, node, neighbors, non_neighbors)
+    unit = as_bool(normalize, "normalize")
+    output, pullback = _contrast(arrays, batched, (None, None), tau, unit, reduction)
+    return output, _in_shape(pullback, anchor, positives, negatives)
 
 
 @LOSSES.register("local_contrastive")
-@differentiable(_local_contrastive_vjp)
+@with_vjp
+@float64_fallback
 def local_contrastive(
-    node: Any,
-    neighbors: Any,
-    non_neighbors: Any,
+    node: ArrayLike,
+    neighbors: ArrayLike,
+    non_neighbors: ArrayLike,
     *,
     temperature: float = 0.07,
-    neighbor_mask: Any = None,
-    non_neighbor_mask: Any = None,
+    neighbor_mask: ArrayLike | None = None,
+    non_neighbor_mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
-) -> Any:
-    """Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to.
+) -> WithPullback[Any]:
+    """Graph-local InfoNCE: neighbours are the positives, other nodes the negatives.
 
     The same formula as `info_nce` with the neighbours as positives, for neighbourhoods of unequal size: pad
     them and say with the masks which rows count. A node without neighbours (or non-neighbours) has loss 0.
@@ -242,12 +209,11 @@ def local_contrastive(
         >>> round(float(loss), 4)
         0.4076
     """
-    return _local_contrastive_vjp(
-        node,
-        neighbors,
-        non_neighbors,
-        temperature=temperature,
-        neighbor_mask=neighbor_mask,
-        non_neighbor_mask=non_neighbor_mask,
-        reduction=reduction,
-    )[0]
+    arrays, batched = _checked_sets(("node", "neighbors", "non_neighbors"), node, neighbors, non_neighbors)
+    masks = (
+        _checked_mask(neighbor_mask, "neighbor_mask", arrays[1]),
+        _checked_mask(non_neighbor_mask, "non_neighbor_mask", arrays[2]),
+    )
+    tau = as_number(temperature, "temperature", above=0)
+    output, pullback = _contrast(arrays, batched, masks, tau, True, reduction)
+    return output, _in_shape(pullback, node, neighbors, non_neighbors)

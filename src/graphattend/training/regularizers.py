@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
-from .._vjp import Pullback, differentiable
+from .._validate import ArrayLike, as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
+from .._vjp import WithPullback, with_vjp
 from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
 from ._similarity import row_norm
@@ -22,44 +22,19 @@ def scatter_rows(rows: np.ndarray, index: np.ndarray, length: int) -> np.ndarray
     return out
 
 
-def checked_pairs(pairs: Any, argument: str, num_nodes: int) -> np.ndarray:
+def checked_pairs(pairs: ArrayLike, argument: str, num_nodes: int) -> np.ndarray:
     """Node pairs (2, K) as int64, each a row of the embeddings."""
     index = as_index(pairs, argument, num_nodes, ndim=2)
     check_length(index, argument, 0, 2, "sources, then targets")
     return index
 
 
-@float64_fallback
-def _laplacian_vjp(
-    embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: Reduction = "sum"
-) -> tuple[Any, Pullback]:
-    x = loss_data(embeddings, "embeddings", 2, 2)
-    source, target = checked_pairs(edges, "edges", len(x))
-    if edge_weights is None:
-        w = None
-    else:
-        w = as_float(edge_weights, "edge_weights", beside=x.dtype)
-        check_shape(w, "edge_weights", source.shape)
-        check_finite(w, "edge_weights")
-        x, w = common_dtype(x, w)
-    difference = x[source] - x[target]
-    squared = np.einsum("kd,kd->k", difference, difference)
-    # No edges: nothing to smooth, so the loss is 0 for every reduction.
-    values = squared if w is None else w * squared
-    output, spread = reduced(values, reduction if values.size or reduction == "none" else "sum")
-
-    def pullback(grad_output: Any) -> tuple[np.ndarray | None, ...]:
-        g = spread(grad_output)
-        rows = (2 * g if w is None else 2 * g * w)[:, None] * difference
-        grad = scatter_rows(rows, source, len(x)) - scatter_rows(rows, target, len(x))
-        return grad, None, None if w is None else g * squared
-
-    return output, pullback
-
-
 @LOSSES.register("laplacian")
-@differentiable(_laplacian_vjp)
-def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: Reduction = "sum") -> Any:
+@with_vjp
+@float64_fallback
+def laplacian(
+    embeddings: ArrayLike, edges: ArrayLike, edge_weights: ArrayLike | None = None, *, reduction: Reduction = "sum"
+) -> WithPullback[Any]:
     """Laplacian smoothness: joined nodes should have similar embeddings.
 
     Σ over the listed edges of w‖x_i - x_j‖² = tr(Xᵀ L X), each undirected edge listed once.
@@ -86,24 +61,34 @@ def laplacian(embeddings: Any, edges: Any, edge_weights: Any = None, *, reductio
         >>> float(laplacian([[0.0], [1.0], [3.0]], [[0, 1], [1, 2]]))
         5.0
     """
-    return _laplacian_vjp(embeddings, edges, edge_weights, reduction=reduction)[0]
+    x = loss_data(embeddings, "embeddings", 2, 2)
+    source, target = checked_pairs(edges, "edges", len(x))
+    if edge_weights is None:
+        w = None
+    else:
+        w = as_float(edge_weights, "edge_weights", beside=x.dtype)
+        check_shape(w, "edge_weights", source.shape)
+        check_finite(w, "edge_weights")
+        x, w = common_dtype(x, w)
+    difference = x[source] - x[target]
+    squared = np.einsum("kd,kd->k", difference, difference)
+    # No edges: nothing to smooth, so the loss is 0 for every reduction.
+    values = squared if w is None else w * squared
+    output, spread = reduced(values, reduction if values.size or reduction == "none" else "sum")
 
-
-@float64_fallback
-def _orthogonality_vjp(embeddings: Any, *, reduction: Reduction = "mean") -> tuple[Any, Pullback]:
-    x = loss_data(embeddings, "embeddings", 2)
-    excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
-    output, spread = reduced(np.asarray(np.square(excess).sum(axis=(-2, -1))), reduction)
-
-    def pullback(grad_output: Any) -> tuple[np.ndarray]:
-        return (4 * spread(grad_output)[..., None, None] * simd.matmul(x, excess),)
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray | None, ...]:
+        g = spread(grad_output)
+        rows = (2 * g if w is None else 2 * g * w)[:, None] * difference
+        grad = scatter_rows(rows, source, len(x)) - scatter_rows(rows, target, len(x))
+        return grad, None, None if w is None else g * squared
 
     return output, pullback
 
 
 @LOSSES.register("orthogonality")
-@differentiable(_orthogonality_vjp)
-def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> Any:
+@with_vjp
+@float64_fallback
+def orthogonality(embeddings: ArrayLike, *, reduction: Reduction = "mean") -> WithPullback[Any]:
     """Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F.
 
     Args:
@@ -126,30 +111,20 @@ def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> Any:
         >>> float(orthogonality([[1.0, 0.0], [0.0, 2.0]]))
         9.0
     """
-    return _orthogonality_vjp(embeddings, reduction=reduction)[0]
+    x = loss_data(embeddings, "embeddings", 2)
+    excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
+    output, spread = reduced(np.asarray(np.square(excess).sum(axis=(-2, -1))), reduction)
 
-
-@float64_fallback
-def _norm_penalty_vjp(
-    embeddings: Any, target_norm: Any = 1.0, *, reduction: Reduction = "mean"
-) -> tuple[Any, Pullback]:
-    x = loss_data(embeddings, "embeddings", 1)
-    target = as_number(target_norm, "target_norm", minimum=0)
-    norm = row_norm(x)
-    gap = norm - target
-    output, spread = reduced(np.asarray(np.square(gap))[..., 0], reduction)
-
-    def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
-        g = 2 * spread(grad_output)[..., None] * gap
-        # A zero vector has no direction to grow in: its gradient is 0.
-        return g * x / np.where(norm == 0, norm.dtype.type(1), norm), np.asarray(-g.sum())
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray]:
+        return (4 * spread(grad_output)[..., None, None] * simd.matmul(x, excess),)
 
     return output, pullback
 
 
 @LOSSES.register("norm_penalty")
-@differentiable(_norm_penalty_vjp)
-def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: Reduction = "mean") -> Any:
+@with_vjp
+@float64_fallback
+def norm_penalty(embeddings: ArrayLike, target_norm: Any = 1.0, *, reduction: Reduction = "mean") -> WithPullback[Any]:
     """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².
 
     Args:
@@ -170,4 +145,15 @@ def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: Reductio
         >>> float(norm_penalty([[3.0, 4.0], [0.0, 1.0]], 1.0))
         8.0
     """
-    return _norm_penalty_vjp(embeddings, target_norm, reduction=reduction)[0]
+    x = loss_data(embeddings, "embeddings", 1)
+    target = as_number(target_norm, "target_norm", minimum=0)
+    norm = row_norm(x)
+    gap = norm - target
+    output, spread = reduced(np.asarray(np.square(gap))[..., 0], reduction)
+
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        g = 2 * spread(grad_output)[..., None] * gap
+        # A zero vector has no direction to grow in: its gradient is 0.
+        return g * x / np.where(norm == 0, norm.dtype.type(1), norm), np.asarray(-g.sum())
+
+    return output, pullback

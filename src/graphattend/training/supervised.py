@@ -8,6 +8,7 @@ import numpy as np
 
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_array,
     as_float,
     as_floats,
@@ -18,14 +19,14 @@ from .._validate import (
     check_shape,
     common_dtype,
 )
-from .._vjp import Pullback, differentiable
+from .._vjp import WithPullback, with_vjp
 from ..errors import InvalidConfigError
 from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
 from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
 
 
-def _chosen_rows(index: Any, length: int) -> np.ndarray:
+def _chosen_rows(index: ArrayLike, length: int) -> np.ndarray:
     """Rows named by indices or by a boolean mask, as indices."""
     rows = as_array(index, "index")
     if rows.dtype == np.bool_:
@@ -36,45 +37,17 @@ def _chosen_rows(index: Any, length: int) -> np.ndarray:
     return rows
 
 
-@float64_fallback
-def _cross_entropy_vjp(
-    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: Reduction = "mean"
-) -> tuple[Any, Pullback]:
-    full = loss_data(logits, "logits", 1, 2)
-    classes = as_index(targets, "targets", full.shape[-1], ndim=full.ndim - 1)
-    check_shape(classes, "targets", full.shape[:-1])
-    smooth = as_number(label_smoothing, "label_smoothing", minimum=0, maximum=1)
-    if index is not None and full.ndim == 1:
-        raise InvalidConfigError.of(
-            "index", "logits (V, C)", full.shape, text="logits (V, C) to choose rows of", got="one row"
-        )
-    rows = None if index is None else _chosen_rows(index, len(full))
-    z = np.atleast_2d(full if rows is None else full[rows])
-    chosen = np.atleast_1d(classes if rows is None else classes[rows])
-    shifted = z - z.max(axis=-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    hit = (np.arange(len(z)), chosen)
-    # (1-s)·NLL + s·mean over classes; the second term only when asked for, so that s = 0 adds no rounding.
-    values = -log_p[hit] if smooth == 0 else -(1 - smooth) * log_p[hit] - smooth * log_p.mean(axis=-1)
-    output, spread = reduced(values if full.ndim == 2 else values[0], reduction)
-
-    def pullback(grad_output: Any) -> tuple[np.ndarray, None]:
-        g = spread(grad_output).reshape(-1, 1)
-        grad = np.exp(log_p) - log_p.dtype.type(smooth / z.shape[-1])
-        grad[hit] -= 1 - smooth
-        grad *= g
-        if rows is None:
-            return grad.reshape(full.shape), None
-        return scatter_rows(grad, rows, len(full)), None
-
-    return output, pullback
-
-
 @LOSSES.register("cross_entropy")
-@differentiable(_cross_entropy_vjp)
+@with_vjp
+@float64_fallback
 def cross_entropy(
-    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: Reduction = "mean"
-) -> Any:
+    logits: ArrayLike,
+    targets: ArrayLike,
+    *,
+    index: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+) -> WithPullback[Any]:
     """Cross-entropy of class logits, for node classification: -log softmax(logits)[target].
 
     Args:
@@ -101,40 +74,48 @@ def cross_entropy(
         >>> round(float(cross_entropy([[0.0, 0.0], [9.0, 0.0]], [0, 1], index=[0])), 4)
         0.6931
     """
-    return _cross_entropy_vjp(logits, targets, index=index, label_smoothing=label_smoothing, reduction=reduction)[0]
-
-
-@float64_fallback
-def _reconstruction_vjp(
-    prediction: Any, target: Any, *, index: Any = None, reduction: Reduction = "mean"
-) -> tuple[Any, Pullback]:
-    prediction, target = as_floats(("prediction", "target"), prediction, target)
-    full = loss_data(prediction, "prediction", 0 if index is None else 1)
-    y = loss_data(target, "target", 0)
-    check_shape(y, "target", full.shape)
-    full, y = common_dtype(full, y)
+    full = loss_data(logits, "logits", 1, 2)
+    classes = as_index(targets, "targets", full.shape[-1], ndim=full.ndim - 1)
+    check_shape(classes, "targets", full.shape[:-1])
+    smooth = as_number(label_smoothing, "label_smoothing", minimum=0, maximum=1)
+    if index is not None and full.ndim == 1:
+        raise InvalidConfigError.of(
+            "index", "logits (V, C)", full.shape, text="logits (V, C) to choose rows of", got="one row"
+        )
     rows = None if index is None else _chosen_rows(index, len(full))
-    difference = full - y if rows is None else full[rows] - y[rows]
-    output, spread = reduced(np.asarray(np.square(difference)), reduction)
+    z = np.atleast_2d(full if rows is None else full[rows])
+    chosen = np.atleast_1d(classes if rows is None else classes[rows])
+    shifted = z - z.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    hit = (np.arange(len(z)), chosen)
+    # (1-s)·NLL + s·mean over classes; the second term only when asked for, so that s = 0 adds no rounding.
+    values = -log_p[hit] if smooth == 0 else -(1 - smooth) * log_p[hit] - smooth * log_p.mean(axis=-1)
+    output, spread = reduced(values if full.ndim == 2 else values[0], reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
-        grad = np.asarray(2 * spread(grad_output) * difference)
-        if rows is not None:
-            grad = scatter_rows(grad.reshape(len(rows), -1), rows, len(full)).reshape(full.shape)
-        return grad, -grad
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, None]:
+        g = spread(grad_output).reshape(-1, 1)
+        grad = np.exp(log_p) - log_p.dtype.type(smooth / z.shape[-1])
+        grad[hit] -= 1 - smooth
+        grad *= g
+        if rows is None:
+            return grad.reshape(full.shape), None
+        return scatter_rows(grad, rows, len(full)), None
 
     return output, pullback
 
 
 @LOSSES.register("reconstruction")
-@differentiable(_reconstruction_vjp)
-def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction: Reduction = "mean") -> Any:
+@with_vjp
+@float64_fallback
+def reconstruction(
+    prediction: ArrayLike, target: ArrayLike, *, index: ArrayLike | None = None, reduction: Reduction = "mean"
+) -> WithPullback[Any]:
     """Squared error of a reconstruction, element by element: (x - y)².
 
     Args:
         prediction: Any shape.
         target: The same shape; differentiable too.
-        index: Rows that count, as indices or as a boolean mask; all by default.
+        index: Rows that count, as indices (R,) or as a boolean mask (V,); all by default.
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
@@ -150,47 +131,35 @@ def reconstruction(prediction: Any, target: Any, *, index: Any = None, reduction
         >>> float(reconstruction([[1.0, 2.0]], [[0.0, 4.0]]))
         2.5
     """
-    return _reconstruction_vjp(prediction, target, index=index, reduction=reduction)[0]
+    prediction, target = as_floats(("prediction", "target"), prediction, target)
+    full = loss_data(prediction, "prediction", 0 if index is None else 1)
+    y = loss_data(target, "target", 0)
+    check_shape(y, "target", full.shape)
+    full, y = common_dtype(full, y)
+    rows = None if index is None else _chosen_rows(index, len(full))
+    difference = full - y if rows is None else full[rows] - y[rows]
+    output, spread = reduced(np.asarray(np.square(difference)), reduction)
 
-
-@float64_fallback
-def _adjacency_reconstruction_vjp(
-    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: Reduction = "mean"
-) -> tuple[Any, Pullback]:
-    x = loss_data(embeddings, "embeddings", 2, 2)
-    source, target = checked_pairs(pairs, "pairs", len(x))
-    check_nonempty(source, "pairs")
-    y = as_float(labels, "labels", beside=x.dtype)
-    check_shape(y, "labels", source.shape)
-    check_finite(y, "labels")
-    if y.min() < 0 or y.max() > 1:
-        raise InvalidConfigError.of(
-            "labels",
-            "numbers in 0 … 1",
-            (float(y.min()), float(y.max())),
-            got=f"{float(y.min()):g} … {float(y.max()):g}",
-        )
-    positive = as_number(pos_weight, "pos_weight", minimum=0)
-    x, y = common_dtype(x, y)
-    left, right = x[source], x[target]
-    z = np.einsum("kd,kd->k", left, right)
-    values = positive * y * softplus(-z) + (1 - y) * softplus(z)
-    output, spread = reduced(values, reduction)
-
-    def pullback(grad_output: Any) -> tuple[np.ndarray | None, ...]:
-        g = spread(grad_output)
-        grad_z = (g * ((1 - y) * sigmoid(z) - positive * y * sigmoid(-z)))[:, None]
-        grad_x = scatter_rows(grad_z * right, source, len(x)) + scatter_rows(grad_z * left, target, len(x))
-        return grad_x, None, g * (positive * softplus(-z) - softplus(z))
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        grad = np.asarray(2 * spread(grad_output) * difference)
+        if rows is not None:
+            grad = scatter_rows(grad.reshape(len(rows), -1), rows, len(full)).reshape(full.shape)
+        return grad, -grad
 
     return output, pullback
 
 
 @LOSSES.register("adjacency_reconstruction")
-@differentiable(_adjacency_reconstruction_vjp)
+@with_vjp
+@float64_fallback
 def adjacency_reconstruction(
-    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: Reduction = "mean"
-) -> Any:
+    embeddings: ArrayLike,
+    pairs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    pos_weight: float = 1.0,
+    reduction: Reduction = "mean",
+) -> WithPullback[Any]:
     """Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined.
 
     Binary cross-entropy over the listed pairs: all edges and some pairs that are none, or every pair.
@@ -220,4 +189,30 @@ def adjacency_reconstruction(
         >>> round(float(adjacency_reconstruction([[1.0], [1.0], [-1.0]], [[0, 0], [1, 2]], [1, 0])), 4)
         0.3133
     """
-    return _adjacency_reconstruction_vjp(embeddings, pairs, labels, pos_weight=pos_weight, reduction=reduction)[0]
+    x = loss_data(embeddings, "embeddings", 2, 2)
+    source, target = checked_pairs(pairs, "pairs", len(x))
+    check_nonempty(source, "pairs")
+    y = as_float(labels, "labels", beside=x.dtype)
+    check_shape(y, "labels", source.shape)
+    check_finite(y, "labels")
+    if y.min() < 0 or y.max() > 1:
+        raise InvalidConfigError.of(
+            "labels",
+            "numbers in 0 … 1",
+            (float(y.min()), float(y.max())),
+            got=f"{float(y.min()):g} … {float(y.max()):g}",
+        )
+    positive = as_number(pos_weight, "pos_weight", minimum=0)
+    x, y = common_dtype(x, y)
+    left, right = x[source], x[target]
+    z = np.einsum("kd,kd->k", left, right)
+    values = positive * y * softplus(-z) + (1 - y) * softplus(z)
+    output, spread = reduced(values, reduction)
+
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray | None, ...]:
+        g = spread(grad_output)
+        grad_z = (g * ((1 - y) * sigmoid(z) - positive * y * sigmoid(-z)))[:, None]
+        grad_x = scatter_rows(grad_z * right, source, len(x)) + scatter_rows(grad_z * left, target, len(x))
+        return grad_x, None, g * (positive * softplus(-z) - softplus(z))
+
+    return output, pullback

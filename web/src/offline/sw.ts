@@ -16,7 +16,7 @@ interface Scope {
 const scope = self as unknown as Scope;
 const PREFIX = "graphattend-demo-", NAME = PREFIX + VERSION;
 /** Files of Python that a start asks for; those that the folder does not have are left out. */
-const PYTHON = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json"];
+const PYTHON = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json", "snapshot.mjs"];
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));

@@ -3,9 +3,9 @@
 
 import type { JSX, SVGAttributes } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { largest, received, row, size, sources, topOf, type Edge, type Graph } from "../graph.js";
+import { largest, received, row, size, topOf, type Edge, type Graph } from "../graph.js";
 import { percent } from "../words.js";
-import { Sheet } from "./sheet.js";
+import { Sheet, type Frame } from "./sheet.js";
 
 export const SIZE = 640;
 const MARGIN = 44, LABELS = 16, MOST_AROUND = 60;
@@ -28,7 +28,6 @@ export interface PictureProps {
   explain: (name: string) => void;
 }
 
-interface Frame { x: number; y: number; zoom: number }
 const WHOLE: Frame = { x: 0, y: 0, zoom: 1 };
 
 export function Picture(props: PictureProps): JSX.Element {
@@ -103,10 +102,11 @@ function Painted({ graph, frame }: { graph: Graph; frame: Frame }): JSX.Element 
   const canvas = useRef<HTMLCanvasElement>(null);
   const sheet = useRef<Sheet | undefined>(undefined);
   useEffect(() => {
-    sheet.current = new Sheet(canvas.current!, SIZE);
+    sheet.current = new Sheet(canvas.current!, SIZE, MARGIN);
     return () => sheet.current!.stop();
   }, []);
-  useEffect(() => sheet.current!.show(graph, sources(graph), MARGIN, frame), [graph, graph.positions, frame]);
+  useEffect(() => sheet.current!.take(graph), [graph, graph.positions]);
+  useEffect(() => sheet.current!.show(frame), [graph, graph.positions, frame]);
   return <canvas ref={canvas} aria-hidden="true" />;
 }
 
@@ -142,8 +142,8 @@ function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick 
   const labels = labelled(wanted.map((i) => ({ i, text: cut(graph.nodes[i]!), x: at(i)[0], y: at(i)[1] - radius(i) - 4 * thin })), thin);
   return <><g>{order.map((i) => {
     const [x, y] = at(i), mine = i === node, group = graph.labels === null ? "" : ` group-${groups.indexOf(graph.labels[i]!) % 8}`;
-    return <circle key={i} class={`dot${mine ? " mine" : favourites.has(i) ? " near" : ""}${masked.includes(graph.nodes[i]!) ? " masked" : ""}${group}`} cx={x.toFixed(2)} cy={y.toFixed(2)} r={radius(i).toFixed(2)}
-      onClick={() => pick(graph.nodes[i]!)} {...(mine ? { tabIndex: 0, role: "button", "aria-label": `${graph.nodes[i]}, chosen; arrow keys choose another node` } : {})}>
+    return <circle key={mine ? "mine" : i} class={`dot${mine ? " mine" : favourites.has(i) ? " near" : ""}${masked.includes(graph.nodes[i]!) ? " masked" : ""}${group}`} cx={x.toFixed(2)} cy={y.toFixed(2)} r={radius(i).toFixed(2)}
+      onClick={() => pick(graph.nodes[i]!)} {...(mine ? { tabindex: 0, role: "button", "aria-label": `${graph.nodes[i]}, chosen; arrow keys choose another node` } : {})}>
       <title>{`${graph.nodes[i]} receives ${gets[i]!.toFixed(2)}`}</title></circle>;
   })}</g>
   <g aria-hidden="true">{labels.map(({ i, text, x, y }) => <text class={i === node || favourites.has(i) ? "name mine" : "name"} x={x.toFixed(1)} y={y.toFixed(1)} text-anchor="middle"

@@ -60,15 +60,15 @@ def modules() -> dict[str, list[Unit]]:
     """The extension modules and what they are compiled from.
 
     `kernels`: the sources beside this file once for each dtype, those in `host/` and `python/` once. `ufuncs`: the
-    files named ``ufunc_*.c``, and the products of matrices.
+    files named ``ufunc_*.c`` likewise, ``ufunc_module.c`` once, and the products of matrices.
     """
     files = sorted(SOURCES.glob("*.c"))
     loops = [f for f in files if f.name.startswith("ufunc_")]
-    products = [SOURCES / name for name in ("ufunc_matmul.c", "gemm.c", "rows.c")]
+    module, products = SOURCES / "ufunc_module.c", [SOURCES / name for name in ("gemm.c", "rows.c")]
     once = [f for folder in ("host", "python") for f in sorted((SOURCES / folder).glob("*.c"))]
     return {
         "kernels": _in_each_dtype([f for f in files if f not in loops]) + _units(once),
-        "ufuncs": _in_each_dtype(products) + _units([f for f in loops if f not in products]),
+        "ufuncs": _in_each_dtype([*(f for f in loops if f != module), *products]) + _units([module]),
     }
 
 

@@ -115,6 +115,13 @@ static real attend_few(const Few *f, real *turned) {
 static isize step_or_zero(const Array *array, int axis) { return len(array, axis) == 1 ? 0 : step(array, axis); }
 static int fits(isize length, isize all) { return length == 1 || length == all; }
 
+/* Whether both have the same axes but the last: else the smaller would be written again and again. */
+static int same_rows(const Array *a, const Array *b) {
+    for (int i = 2; i <= a->ndim && a->ndim == b->ndim; i++)
+        if (len(a, i) != len(b, i)) return 0;
+    return a->ndim == b->ndim;
+}
+
 Status KERNEL(attend_few)(Call *call) {
     const Array *q = &call->array[attend_few_q], *k = &call->array[attend_few_k], *v = &call->array[attend_few_v];
     const Array *bias = &call->array[attend_few_bias], *weights = &call->array[attend_few_weights];
@@ -123,7 +130,7 @@ Status KERNEL(attend_few)(Call *call) {
     isize m = len(q, 2), n = len(k, 2), d = len(k, 1);
     int values = given(v), turns = given(positions);
     if (len(q, 1) != d || len(weights, 2) != m || len(weights, 1) != n) return wrong(call, "attend_few: q, k and weights differ");
-    if (values != given(out) || (values && (len(v, 2) != n || len(out, 2) != m || len(out, 1) != len(v, 1))))
+    if (values != given(out) || (values && (len(v, 2) != n || len(out, 1) != len(v, 1) || !same_rows(out, weights))))
         return wrong(call, "attend_few: k, v and out differ");
     if (given(bias) && (!fits(len(bias, 2), m) || !fits(len(bias, 1), n))) return wrong(call, "attend_few: the bias does not fit");
     if (turns != given(frequency) || (turns && (!fits(len(positions, 1), n) || len(frequency, 1) != d / 2)))

@@ -1,73 +1,110 @@
-/* add, subtract, multiply, divide: IEEE operations, so bit for bit what NumPy's scalar loops give. */
-#include "ufunc_binary.h"
+/* add, subtract, multiply, divide, maximum, minimum: bit for bit what NumPy's scalar loops give. */
+#include "ufunc.h"
 
-#define ARITHMETIC(NAME, OPERATOR) \
-    INLINE f32x4 NAME##_f32(f32x4 a, f32x4 b) { return a OPERATOR b; } \
-    INLINE f64x2 NAME##_f64(f64x2 a, f64x2 b) { return a OPERATOR b; }
+/* Four vectors at any address. Behind a pointer that the compiler knows nothing about (OPAQUE), their distances become offsets
+ * of the load and store instructions; otherwise every address is computed. */
+typedef struct {
+    vw v0, v1, v2, v3;
+} __attribute__((packed, aligned(sizeof(real)), may_alias)) Four;
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
-ARITHMETIC(add, +)
-ARITHMETIC(subtract, -)
-ARITHMETIC(multiply, *)
-ARITHMETIC(divide, /)
-
-/* NumPy's pairwise summation (blocks of at most 128, eight running sums), in the same order: the same bits. */
-enum { BLOCK = 128 };
-
-static f32 sum_block_f32(const f32 *x, npy_intp n)
-{
-    f32x4 r0 = load_f32(x), r1 = load_f32(x + 4);
-    npy_intp i = 8;
-    for (; i + 8 <= n; i += 8) {
-        r0 += load_f32(x + i);
-        r1 += load_f32(x + i + 4);
+#define OF_A(member) p->member
+#define OF_B(member) q->member
+#define FOUR_AT_ONCE(op, A, B)                                                                                         \
+    for (; i + 4 * WIDE <= n; i += 4 * WIDE) {                                                                         \
+        const Four *p = (const Four *)(a + i * a_step), *q = (const Four *)(b + i * b_step);                           \
+        Four *r = (Four *)(out + i);                                                                                   \
+        OPAQUE(p);                                                                                                     \
+        OPAQUE(q);                                                                                                     \
+        OPAQUE(r);                                                                                                     \
+        r->v0 = op(A(v0), B(v0));                                                                                      \
+        r->v1 = op(A(v1), B(v1));                                                                                      \
+        r->v2 = op(A(v2), B(v2));                                                                                      \
+        r->v3 = op(A(v3), B(v3));                                                                                      \
     }
-    f32 sum = ((r0[0] + r0[1]) + (r0[2] + r0[3])) + ((r1[0] + r1[1]) + (r1[2] + r1[3]));
-    for (; i < n; i++)
-        sum += x[i];
+#define ONE(op, x, y) op(splatw(x), splatw(y))[0]
+
+/* reduce(accumulator, values, n, step) returns 1, or 0 to leave it to NumPy. */
+#define BINARY_LOOP(name, op, reduce)                                                                                  \
+    LOOP(name) {                                                                                                       \
+        const real *a = (const real *)args[0], *b = (const real *)args[1];                                             \
+        real *out = (real *)args[2];                                                                                   \
+        if (is_reduction(args, steps) && reduce(out, b, dimensions[0], steps[1])) return;                              \
+        BINARY_LOOP_BODY(name, FOUR_AT_ONCE, ONE, op)                                                                  \
+    }
+#define NOT_REDUCED(accumulator, values, n, step) 0
+
+#define ADD(x, y) ((x) + (y))
+#define SUBTRACT(x, y) ((x) - (y))
+#define MULTIPLY(x, y) ((x) * (y))
+#define DIVIDE(x, y) ((x) / (y))
+
+/* The first operand wins a tie, so that the sign of zero is kept; a NaN, the first if both are, is the result. */
+INL vw larger(vw a, vw b) { return selectw((mw)(a >= b) | (mw)(a != a), a, b); }
+INL vw smaller(vw a, vw b) { return selectw((mw)(a <= b) | (mw)(a != a), a, b); }
+
+/* -- reductions: NumPy's eight running values and the order in which it puts them together, so the same bits -- */
+
+enum { BLOCK = 128, VECTORS = 8 / WIDE };
+
+/* Pairwise summation: blocks of at most 128. */
+static real sum_block(const real *x, isize n) {
+    vw r[VECTORS];
+    real s[8];
+    isize i = 8;
+    for (int j = 0; j < VECTORS; j++) r[j] = LOADW(x + j * WIDE);
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < VECTORS; j++) r[j] += LOADW(x + i + j * WIDE);
+    for (int j = 0; j < VECTORS; j++) STOREW(s + j * WIDE, r[j]);
+    real sum = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    for (; i < n; i++) sum += x[i];
     return sum;
 }
 
-static f64 sum_block_f64(const f64 *x, npy_intp n)
-{
-    f64x2 r0 = load_f64(x), r1 = load_f64(x + 2), r2 = load_f64(x + 4), r3 = load_f64(x + 6);
-    npy_intp i = 8;
-    for (; i + 8 <= n; i += 8) {
-        r0 += load_f64(x + i);
-        r1 += load_f64(x + i + 2);
-        r2 += load_f64(x + i + 4);
-        r3 += load_f64(x + i + 6);
-    }
-    f64 sum = ((r0[0] + r0[1]) + (r1[0] + r1[1])) + ((r2[0] + r2[1]) + (r3[0] + r3[1]));
-    for (; i < n; i++)
-        sum += x[i];
-    return sum;
+static real pairwise_sum(const real *x, isize n) {
+    if (n <= BLOCK) return sum_block(x, n);
+    isize half = n / 2;
+    half -= half % 8;
+    return pairwise_sum(x, half) + pairwise_sum(x + half, n - half);
 }
 
-#define PAIRWISE_SUM(T) \
-    static T sum_##T(const T *x, npy_intp n) \
-    { \
-        if (n <= BLOCK) \
-            return sum_block_##T(x, n); \
-        npy_intp half = n / 2; \
-        half -= half % 8; \
-        return sum_##T(x, half) + sum_##T(x + half, n - half); \
-    } \
-    INLINE int reduce_add_##T(T *accumulator, const T *values, npy_intp n, npy_intp step) \
-    { \
-        if (n < 8 || step != sizeof(T)) \
-            return 0; \
-        *accumulator += sum_##T(values, n); \
-        return 1; \
+INL int reduce_sum(real *accumulator, const real *values, isize n, isize step) {
+    if (n < 8 || step != sizeof(real)) return 0;
+    *accumulator += pairwise_sum(values, n);
+    return 1;
+}
+
+/* The one-instruction extremes do not see NaN: they are only looked for, and a row that has one goes to NumPy's loop. */
+#define EXTREME_REDUCTION(name, op, fast, LESS)                                                                        \
+    INL int name(real *accumulator, const real *values, isize n, isize step) {                                         \
+        vw m[VECTORS];                                                                                                 \
+        mw nan = {0};                                                                                                  \
+        real s[8];                                                                                                     \
+        if (n < 16 || step != sizeof(real)) return 0;                                                                  \
+        for (int j = 0; j < VECTORS; j++) m[j] = LOADW(values + j * WIDE), nan |= (mw)(m[j] != m[j]);                  \
+        isize i = 8;                                                                                                   \
+        for (; i + 8 <= n; i += 8)                                                                                     \
+            for (int j = 0; j < VECTORS; j++) {                                                                        \
+                vw x = LOADW(values + i + j * WIDE);                                                                   \
+                nan |= (mw)(x != x);                                                                                   \
+                m[j] = fast(m[j], x);                                                                                  \
+            }                                                                                                          \
+        if (any(nan)) return 0;                                                                                        \
+        for (int j = 0; j < VECTORS; j++) STOREW(s + j * WIDE, m[j]);                                                  \
+        for (int width = 1; width < 8; width *= 2)                                                                     \
+            for (int j = 0; j < 8; j += 2 * width)                                                                     \
+                if (s[j + width] LESS s[j]) s[j] = s[j + width];                                                       \
+        real best = ONE(op, *accumulator, s[0]);                                                                       \
+        for (; i < n; i++) best = ONE(op, best, values[i]);                                                            \
+        *accumulator = best;                                                                                           \
+        return 1;                                                                                                      \
     }
+EXTREME_REDUCTION(reduce_maximum, larger, vmaxw, >)
+EXTREME_REDUCTION(reduce_minimum, smaller, vminw, <)
 
-PAIRWISE_SUM(f32)
-PAIRWISE_SUM(f64)
-
-BINARY_LOOP(add, f32, add, reduce_add_f32)
-BINARY_LOOP(add, f64, add, reduce_add_f64)
-BINARY_LOOP(subtract, f32, subtract, NOT_REDUCED)
-BINARY_LOOP(subtract, f64, subtract, NOT_REDUCED)
-BINARY_LOOP(multiply, f32, multiply, NOT_REDUCED)
-BINARY_LOOP(multiply, f64, multiply, NOT_REDUCED)
-BINARY_LOOP(divide, f32, divide, NOT_REDUCED)
-BINARY_LOOP(divide, f64, divide, NOT_REDUCED)
+BINARY_LOOP(add, ADD, reduce_sum)
+BINARY_LOOP(subtract, SUBTRACT, NOT_REDUCED)
+BINARY_LOOP(multiply, MULTIPLY, NOT_REDUCED)
+BINARY_LOOP(divide, DIVIDE, NOT_REDUCED)
+BINARY_LOOP(maximum, larger, reduce_maximum)
+BINARY_LOOP(minimum, smaller, reduce_minimum)

@@ -1,12 +1,6 @@
 /* NumPy's matmul loop. Operands have any row and column steps: what has no unit step is copied to where it has. */
 #include "gemm.h"
-#include "ufunc_loops.h"
-
-#ifdef F64
-#define ORIGINAL_MATMUL ORIGINAL(matmul, f64)
-#else
-#define ORIGINAL_MATMUL ORIGINAL(matmul, f32)
-#endif
+#include "ufunc.h"
 
 extern void *malloc(usize);
 extern void free(void *);
@@ -55,12 +49,12 @@ static int product(isize m, isize n, isize p, Strided a, Strided b, Strided c) {
 }
 
 /* signature (m,n),(n,p)->(m,p) with a leading loop; steps: 3 of that loop, then row and column of a, b, c */
-void K(loop_matmul)(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data) {
+LOOP(matmul) {
     isize m = dimensions[1], n = dimensions[2], p = dimensions[3], size = sizeof(real);
     int usable = m > 0 && n > 0 && p > 0;
     for (int i = 3; i < 9; i++) usable = usable && steps[i] % size == 0;
     if (!usable) {
-        ORIGINAL_MATMUL(args, dimensions, steps, data);
+        ORIGINAL(matmul)(args, dimensions, steps, data);
         return;
     }
     for (isize outer = 0; outer < dimensions[0]; outer++) {
@@ -69,8 +63,8 @@ void K(loop_matmul)(char **args, const npy_intp *dimensions, const npy_intp *ste
         Strided b = {(real *)at[1], steps[5] / size, steps[6] / size};
         Strided c = {(real *)at[2], steps[7] / size, steps[8] / size};
         if (!product(m, n, p, a, b, c)) {
-            npy_intp one[4] = {1, m, n, p};
-            ORIGINAL_MATMUL(at, one, steps, data);
+            isize one[4] = {1, m, n, p};
+            ORIGINAL(matmul)(at, one, steps, data);
         }
     }
 }

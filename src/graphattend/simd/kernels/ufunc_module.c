@@ -1,5 +1,5 @@
 /* The extension module graphattend.simd._ufuncs: hands the loops to NumPy and takes them back.
-   Built without Python's or NumPy's headers, on the stable ABI. */
+ * Built without Python's or NumPy's headers, on the stable ABI. */
 #include "python/pyabi.h"
 #include "ufunc_loops.h"
 
@@ -36,8 +36,7 @@ UFuncLoop *original_loops[LOOP_COUNT];
 static void **api_table(PyObject *capsule) { return PyCapsule_GetPointer(capsule, 0); }
 
 /* Checks (capsule, ufunc, index) and gives the index, or -1 with an exception set. */
-static long checked_index(PyObject *const *args, isize count)
-{
+static long checked_index(PyObject *const *args, isize count) {
     if (count != 3) {
         PyErr_SetString(PyExc_TypeError, "expected (_UFUNC_API, ufunc, index)");
         return -1;
@@ -63,15 +62,13 @@ static long checked_index(PyObject *const *args, isize count)
 }
 
 /* Puts `loop` in place and returns what was there, or NULL if the ufunc has no such loop. */
-static UFuncLoop *swap(PyObject *capsule, PyObject *ufunc, long index, UFuncLoop *loop)
-{
+static UFuncLoop *swap(PyObject *capsule, PyObject *ufunc, long index, UFuncLoop *loop) {
     UFuncLoop *previous = 0;
     ReplaceLoop *replace = (ReplaceLoop *)api_table(capsule)[API_REPLACE_LOOP];
     return replace(ufunc, loop, entries[index].signature, &previous) == 0 ? previous : 0;
 }
 
-static PyObject *replace(PyObject *module, PyObject *const *args, isize count)
-{
+static PyObject *replace(PyObject *module, PyObject *const *args, isize count) {
     (void)module;
     long index = checked_index(args, count);
     if (index < 0)
@@ -82,8 +79,7 @@ static PyObject *replace(PyObject *module, PyObject *const *args, isize count)
     return PyBool_FromLong(previous != 0);
 }
 
-static PyObject *restore(PyObject *module, PyObject *const *args, isize count)
-{
+static PyObject *restore(PyObject *module, PyObject *const *args, isize count) {
     (void)module;
     long index = checked_index(args, count);
     if (index < 0)
@@ -99,8 +95,7 @@ static PyObject *restore(PyObject *module, PyObject *const *args, isize count)
     return PyBool_FromLong(previous != 0);
 }
 
-static PyObject *loops(PyObject *module, PyObject *const *args, isize count)
-{
+static PyObject *loops(PyObject *module, PyObject *const *args, isize count) {
     (void)module, (void)args;
     if (count != 0) {
         PyErr_SetString(PyExc_TypeError, "loops() takes no argument");
@@ -126,7 +121,6 @@ static PyModuleDef definition = {
     {1, 0}, 0, 0, 0, "_ufuncs", "SIMD loops for NumPy's ufuncs", -1, methods, 0, 0, 0, 0,
 };
 
-EXPORT PyObject *PyInit__ufuncs(void)
-{
+EXPORT PyObject *PyInit__ufuncs(void) {
     return PyModule_Create2(&definition, PYTHON_ABI_VERSION);
 }

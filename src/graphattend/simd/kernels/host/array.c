@@ -1,21 +1,12 @@
 #include "array.h"
 
-static void extent(const Array *array, usize *low, usize *high) {
-    usize first = (usize)array->data, last = first + (usize)array->item;
-    for (int i = 0; i < array->ndim; i++) {
-        isize reach = array->strides[i] * (array->shape[i] - 1);
-        if (reach < 0) first += (usize)reach;
-        else last += (usize)reach;
-    }
-    *low = first, *high = last;
+static Extent extent(const Array *array) {
+    Extent e = {array->data, array->data + array->item};
+    for (int i = 0; i < array->ndim; i++) e = stretched(e, array->strides[i] * (array->shape[i] - 1));
+    return e;
 }
 
-int disjoint(const Array *a, const Array *b) {
-    usize a_low, a_high, b_low, b_high;
-    extent(a, &a_low, &a_high);
-    extent(b, &b_low, &b_high);
-    return a_high <= b_low || b_high <= a_low;
-}
+int disjoint(const Array *a, const Array *b) { return apart(extent(a), extent(b)); }
 
 /* Sorted by stride, each axis must step over everything inside it. */
 int overlaps_itself(const Array *array) {

@@ -25,6 +25,19 @@ static inline int given(const Array *a) { return a->kind != ABSENT; }
 static inline isize len(const Array *a, int i) { return a->shape[a->ndim - i]; }
 static inline isize step(const Array *a, int i) { return a->strides[a->ndim - i] / a->item; }
 
+/* Bytes from `low` up to `high`. */
+typedef struct {
+    const char *low, *high;
+} Extent;
+
+/* One element's extent made that of a row, whose last element lies `reach` bytes away. */
+static inline Extent stretched(Extent e, isize reach) {
+    if (reach < 0) e.low += reach;
+    else e.high += reach;
+    return e;
+}
+static inline int apart(Extent a, Extent b) { return a.high <= b.low || b.high <= a.low; }
+
 /* 1 if the two share no byte. */
 int disjoint(const Array *a, const Array *b);
 

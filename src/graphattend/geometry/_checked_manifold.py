@@ -1,4 +1,4 @@
-"""The public face of our manifolds: what is checked, converted and rounded around their formulas."""
+"""The public methods of our manifolds: they check and convert the input and round the result of the formulas."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from .._arguments import TypedArguments
 from .._float64_fallback import silence
 from .._validate import (
+    ArrayLike,
     all_finite,
     as_float,
     as_floats,
@@ -22,15 +23,15 @@ from .._validate import (
     check_ndim,
     check_nonempty,
 )
-from .._vjp import differentiable, unbroadcast
+from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError, NumericalInstabilityError
 from ._manifold import ManifoldBase, Rule, as_shape, check_points, check_weighted
 from ._mean import MAX_ITERATIONS, TOLERANCE, scale_free
-from ._numeric import Array, dot
+from ._stable_math import Array, dot
 
 
 def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
-    """Refuse what finite numbers have led to that is not one; NaN and infinity that were passed in pass."""
+    """Raise if finite input gave NaN or infinity. NaN and infinity in the input are passed through."""
     if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
         return
     raise NumericalInstabilityError.of(
@@ -47,7 +48,7 @@ def _itself(g: Array) -> tuple[Array, ...]:
 
 
 class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
-    """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
+    """Base of our manifolds: checks the input once, computes in float64 and rounds to the input's dtype.
 
     A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value
     and its pullback.
@@ -101,7 +102,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return x, _itself
 
     def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        """A point argument in `dtype` that may lie off the manifold, made usable."""
+        """Project a point argument in `dtype` that may lie off the manifold."""
         return x, _itself
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
@@ -154,7 +155,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         result, pull = self._rounded(hook, *arrays, is_point=is_point, admitted=points)
         _check_range((result,), arrays, "points")
 
-        def pullback(g: Any) -> tuple[Array, ...]:
+        def pullback(g: np.ndarray) -> tuple[Array, ...]:
             g = as_float(g, "grad_output", beside=np.dtype(np.float64))
             broadcast_shapes("grad_output", g.shape, result.shape)
             gradients = pull(np.broadcast_to(g, result.shape))
@@ -174,11 +175,8 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
                 argument, self._least_dim, dim, text=f"at least {self._least_dim} coordinates"
             )
 
-    def _dist_vjp(self, x: Any, y: Any) -> Rule:
-        return self._through(self._dist, self._points(x=x, y=y), 2, is_point=False)
-
-    @differentiable(_dist_vjp)
-    def dist(self, x: Any, y: Any) -> Array:
+    @with_vjp
+    def dist(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
         """Geodesic distance.
 
         Args:
@@ -191,7 +189,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         Raises:
             DimensionMismatchError: The last axes differ, or leading axes do not broadcast.
         """
-        return self._dist_vjp(x, y)[0]
+        return self._through(self._dist, self._points(x=x, y=y), 2, is_point=False)
 
     def _pairs(self, x: Array, y: Array) -> Rule:
         """Distances of all pairs; where a matrix product serves, override this."""
@@ -204,7 +202,17 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         tails = ((x.shape[-2], 1, x.shape[-1]), (1, *y.shape[-2:]))
         return out, pullback
 
-    def _pairwise_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def pairwise(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
+        """Distances of all pairs.
+
+        Args:
+            x: Points (..., M, D).
+            y: Points (..., N, D); leading axes broadcast.
+
+        Returns:
+            Distances (..., M, N), as accurate as those of `dist`.
+        """
         x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
@@ -215,79 +223,51 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         self._check_dim(x.shape[-1], "x")
         return self._through(self._pairs, [x, y], 2, is_point=False)
 
-    @differentiable(_pairwise_vjp)
-    def pairwise(self, x: Any, y: Any) -> Array:
-        """Distances of all pairs.
-
-        Args:
-            x: Points (..., M, D).
-            y: Points (..., N, D); leading axes broadcast.
-
-        Returns:
-            Distances (..., M, N), as accurate as those of `dist`.
-        """
-        return self._pairwise_vjp(x, y)[0]
-
-    def _expmap_vjp(self, x: Any, v: Any) -> Rule:
+    @with_vjp
+    def expmap(self, x: ArrayLike, v: ArrayLike) -> WithPullback[Array]:
+        """Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D)."""
         return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
 
-    @differentiable(_expmap_vjp)
-    def expmap(self, x: Any, v: Any) -> Array:
-        """Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one."""
-        return self._expmap_vjp(x, v)[0]
-
-    def _logmap_vjp(self, x: Any, y: Any) -> Rule:
+    @with_vjp
+    def logmap(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
+        """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
         return self._through(self._log, self._points(x=x, y=y), 2, is_point=False)
 
-    @differentiable(_logmap_vjp)
-    def logmap(self, x: Any, y: Any) -> Array:
-        """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
-        return self._logmap_vjp(x, y)[0]
-
-    def _expmap0_vjp(self, v: Any) -> Rule:
+    @with_vjp
+    def expmap0(self, v: ArrayLike) -> WithPullback[Array]:
+        """Exponential map at the origin, (..., D) -> (..., D)."""
         return self._through(self._exp0, self._points(v=v), 0, is_point=True)
 
-    @differentiable(_expmap0_vjp)
-    def expmap0(self, v: Any) -> Array:
-        """Exponential map at the origin, (..., D) -> (..., D)."""
-        return self._expmap0_vjp(v)[0]
-
-    def _logmap0_vjp(self, y: Any) -> Rule:
+    @with_vjp
+    def logmap0(self, y: ArrayLike) -> WithPullback[Array]:
+        """Logarithm at the origin, (..., D) -> (..., D)."""
         return self._through(self._log0, self._points(y=y), 1, is_point=False)
 
-    @differentiable(_logmap0_vjp)
-    def logmap0(self, y: Any) -> Array:
-        """Logarithm at the origin, (..., D) -> (..., D)."""
-        return self._logmap0_vjp(y)[0]
-
-    def _project_vjp(self, x: Any) -> Rule:
+    @with_vjp
+    def project(self, x: ArrayLike) -> WithPullback[Array]:
+        """Project vectors (..., D) onto the manifold; points on it are unchanged."""
         arrays = self._points(x=x)
         return self._through(lambda p: self._onto(p, arrays[0].dtype), arrays, 0, is_point=False)
 
-    @differentiable(_project_vjp)
-    def project(self, x: Any) -> Array:
-        """Any vectors (..., D) moved onto the manifold; points on it stay."""
-        return self._project_vjp(x)[0]
-
-    def transport(self, x: Any, y: Any, v: Any) -> Array:
+    def transport(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> Array:
         """Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic."""
         arrays = self._points(x=x, y=y, v=v)
         return self._plain(lambda p, q, u: self._move(p, q, u), arrays, 2)
 
-    def inner(self, x: Any, u: Any, v: Any) -> Array:
+    def inner(self, x: ArrayLike, u: ArrayLike, v: ArrayLike) -> Array:
         """Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...)."""
         return self._plain(self._metric, self._points(x=x, u=u, v=v), 1)
 
-    def norm(self, x: Any, v: Any) -> Array:
+    def norm(self, x: ArrayLike, v: ArrayLike) -> Array:
         """Riemannian length of the tangent vector v at x, (..., D) -> (...)."""
         arrays = self._points(x=x, v=v)
         return self._plain(lambda p, u: np.sqrt(np.maximum(self._metric(p, u, u), 0.0)), arrays, 1)
 
-    def project_tangent(self, x: Any, v: Any) -> Array:
+    def project_tangent(self, x: ArrayLike, v: ArrayLike) -> Array:
         """The part of v (..., D) that is tangent at x (..., D)."""
         return self._plain(self._tangent, self._points(x=x, v=v), 1)
 
-    def egrad2rgrad(self, x: Any, g: Any) -> Array:
+    def egrad2rgrad(self, x: ArrayLike, g: Any) -> Array:
         """Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D)."""
         return self._plain(self._raise, self._points(x=x, g=g), 1)
 
@@ -301,16 +281,13 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     def _plain(self, hook: Callable[..., Array], arrays: list[Array], points: int) -> Array:
         return self._through(lambda *xs: (hook(*xs), _itself), arrays, points, is_point=False)[0]
 
-    def _weighted(self, points: Any, weights: Any) -> list[Array]:
+    def _weighted(self, points: ArrayLike, weights: ArrayLike) -> list[Array]:
         checked = check_weighted(points, weights)
         self._check_dim(checked[0].shape[-1], "points")
         return list(checked)
 
-    def _midpoint_vjp(self, points: Any, weights: Any) -> Rule:
-        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
-
-    @differentiable(_midpoint_vjp)
-    def midpoint(self, points: Any, weights: Any) -> Array:
+    @with_vjp
+    def midpoint(self, points: ArrayLike, weights: ArrayLike) -> WithPullback[Array]:
         """Weighted midpoint in closed form.
 
         Args:
@@ -323,23 +300,17 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         Raises:
             InvalidConfigError: A weight is negative.
         """
-        return self._midpoint_vjp(points, weights)[0]
+        return self._through(scale_free(self._middle), self._weighted(points, weights), 1, is_point=True)
 
-    def _frechet_mean_vjp(
-        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
-    ) -> Rule:
-        tolerance = as_number(tolerance, "tolerance", above=0.0)
-        max_iterations = as_int(max_iterations, "max_iterations", minimum=1)
-
-        def hook(p: Array, w: Array) -> Rule:
-            return self._frechet(p, w, tolerance, max_iterations)
-
-        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
-
-    @differentiable(_frechet_mean_vjp)
+    @with_vjp
     def frechet_mean(
-        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
-    ) -> Array:
+        self,
+        points: ArrayLike,
+        weights: ArrayLike,
+        *,
+        tolerance: float = TOLERANCE,
+        max_iterations: int = MAX_ITERATIONS,
+    ) -> WithPullback[Array]:
         """Weighted Fréchet mean: the point with the least Σ w d(m, x)^2.
 
         Args:
@@ -356,7 +327,13 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
             NumericalInstabilityError: It did not converge.
             InvalidConfigError: A weight is negative.
         """
-        return self._frechet_mean_vjp(points, weights, tolerance=tolerance, max_iterations=max_iterations)[0]
+        tolerance = as_number(tolerance, "tolerance", above=0.0)
+        max_iterations = as_int(max_iterations, "max_iterations", minimum=1)
+
+        def hook(p: Array, w: Array) -> Rule:
+            return self._frechet(p, w, tolerance, max_iterations)
+
+        return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
 
     def random(self, rng: Any, shape: Any) -> Array:
         """Random points (float64) around the origin.

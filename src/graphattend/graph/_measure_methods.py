@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from .. import _validate as check
-from ._fields import frozen
+from ._checked_fields import frozen
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph

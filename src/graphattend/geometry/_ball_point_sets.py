@@ -9,9 +9,9 @@ import numpy as np
 from .._vjp import unbroadcast
 from . import _ball
 from ._ball import distance_slope
-from ._mean import NewtonSpace, adjoint, hyperbolic_stretch, normalized, scale_free
+from ._mean import MAX_ITERATIONS, TOLERANCE, NewtonSpace, adjoint, hyperbolic_stretch, normalized, scale_free
 from ._mean import frechet_mean as newton_mean
-from ._numeric import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
+from ._stable_math import Array, Pull, asinh, column, dot, gap, nonzero, norm, pairwise_squares
 
 
 def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
@@ -130,7 +130,7 @@ def midpoint(points: Array, weights: Array, c: float) -> Array:
 
 
 class _BallSpace(NewtonSpace):
-    """The ball as `_mean.frechet_mean` sees it."""
+    """Adapter from the ball to `_mean.frechet_mean`."""
 
     def __init__(self, points: Array, weights: Array, c: float) -> None:
         super().__init__(points, weights)
@@ -155,7 +155,7 @@ class _BallSpace(NewtonSpace):
 
 @scale_free
 def frechet_mean_vjp(
-    points: Array, weights: Array, c: float, *, tolerance: float = 1e-10, max_iterations: int = 100
+    points: Array, weights: Array, c: float, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
 ) -> tuple[Array, Pull]:
     """Fréchet mean, points (..., N, D), weights (..., N) >= 0 -> (..., D). Pullback: (g_points, g_weights, gc).
 
@@ -179,7 +179,7 @@ def frechet_mean_vjp(
 
 
 def frechet_mean(
-    points: Array, weights: Array, c: float, *, tolerance: float = 1e-10, max_iterations: int = 100
+    points: Array, weights: Array, c: float, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
 ) -> Array:
     """Fréchet mean, points (..., N, D), weights (..., N) -> (..., D); see `frechet_mean_vjp`."""
     return frechet_mean_vjp(points, weights, c, tolerance=tolerance, max_iterations=max_iterations)[0]

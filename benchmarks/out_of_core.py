@@ -1,0 +1,254 @@
+"""Graphs larger than memory: time, memory, halo and bytes of one attention layer, part by part.
+
+    python -m benchmarks.out_of_core --folder SCRATCH [--edges 100e6] [--out benchmarks/results/out_of_core.json]
+
+Every step runs in a process of its own, so that its peak of memory is its own. The graph comes from a seeded generator:
+ten neighbours per node, 19 of 20 within a thousand numbers of it, the others anywhere. The peak counts mapped pages of
+files, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import graphattend as ga
+import graphattend.dask  # not within what is timed
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
+DEGREE, DIM, NEAR, FAR_SHARE = 10, 32, 1000, 0.05
+#: Nodes of a part, about.
+PART = 50_000
+MECHANISMS = {"scaled_dot_product": {}, "edge_featured": {"num_heads": 4}}
+
+
+def generate(folder: Path, nodes: int) -> None:
+    """Edges (2, K) and features (V, D), block by block."""
+    rng = np.random.default_rng(0)
+    edges = np.lib.format.open_memmap(folder / "edges.npy", mode="w+", dtype="<i4", shape=(2, nodes * DEGREE))
+    x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype="<f4", shape=(nodes, DIM))
+    for start in range(0, nodes, 1 << 19):
+        targets = np.repeat(np.arange(start, min(start + (1 << 19), nodes)), DEGREE)
+        near = targets + rng.integers(-NEAR, NEAR + 1, targets.size)
+        sources = np.where(rng.random(targets.size) < FAR_SHARE, rng.integers(0, nodes, targets.size), near % nodes)
+        place = slice(start * DEGREE, start * DEGREE + targets.size)
+        edges[0, place], edges[1, place] = sources, targets
+        rows = targets.size // DEGREE
+        x[start : start + rows] = rng.standard_normal((rows, DIM), np.float32)
+
+
+def parts_of(nodes: int) -> int:
+    """How many parts keep their size."""
+    return max(1, round(nodes / PART))
+
+
+def mechanism(key: str) -> ga.Attention:
+    """One of the two that are measured."""
+    return ga.create(key, DIM, **MECHANISMS[key])
+
+
+def timed(function) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measured(function) -> dict:
+    """Seconds of one call on the clock, and of this process's work alone, which a busy machine changes less."""
+    start = time.process_time()
+    seconds = timed(function)
+    return {"seconds": seconds, "cpu_seconds": time.process_time() - start}
+
+
+def step_generate(folder: Path, nodes: int) -> dict:
+    return {"seconds": timed(lambda: generate(folder, nodes))}
+
+
+def step_partition(folder: Path, nodes: int, parts: int) -> dict:
+    found = measured(lambda: ga.dask.partition(folder / "edges.npy", folder / "parts", parts))
+    layout = ga.dask.Layout.open(folder / "parts")
+    bytes_moved = layout.traffic(4 * DIM)
+    return found | {"parts": parts, "halo_share": layout.halo_share, "bytes_moved": bytes_moved}
+
+
+def step_attend(folder: Path, key: str) -> dict:
+    attn = mechanism(key)
+    attn.attend(ga.NeighborGraph([0, 1], [0]), np.ones((1, DIM), np.float32))  # the kernels are loaded
+    return measured(lambda: ga.dask.attend(attn, folder / "parts", folder / "x.npy", folder / "y.npy"))
+
+
+def step_overhead(folder: Path, repeats: int) -> dict:
+    """One part against the same in memory: the arrays read, attended, and the output on the disk; by turns."""
+    attn = mechanism("scaled_dot_product")
+    ga.dask.partition(folder / "edges.npy", folder / "one", 1)
+
+    def in_memory() -> None:
+        part = folder / "one" / "part-0"
+        graph = ga.NeighborGraph(np.load(part / "indptr.npy"), np.load(part / "indices.npy"))
+        out = attn.attend(graph, np.load(folder / "x.npy"))
+        np.save(folder / "memory.npy", out)
+
+    found = {"in_memory": [], "one_part": []}
+    for _ in range(repeats):
+        found["in_memory"].append(timed(in_memory))
+        found["one_part"].append(
+            timed(lambda: ga.dask.attend(attn, folder / "one", folder / "x.npy", folder / "y.npy"))
+        )
+    same = np.array_equal(np.load(folder / "memory.npy"), np.load(folder / "y.npy"))
+    best = {name: min(times) for name, times in found.items()}
+    return {**best, "overhead": best["one_part"] / best["in_memory"] - 1, "same_bits": same}
+
+
+def step_processes(folder: Path, repeats: int) -> dict:
+    """One process against two, by turns; both are warm."""
+    found = {}
+    for key in MECHANISMS:
+        attn = mechanism(key)
+        alone, both = [], []
+
+        def run(attn=attn) -> None:
+            ga.dask.attend(attn, folder / "parts", folder / "x.npy", folder / "y.npy")
+
+        with ga.parallel(2):
+            run()
+        for _ in range(repeats):
+            alone.append(timed(run))
+            with ga.parallel(2) as pool:
+                pool.map(len_of, None, [0, 1])  # the processes start
+                both.append(timed(run))
+        found[key] = {"one": min(alone), "two": min(both), "speedup": min(alone) / min(both)}
+    return found
+
+
+def len_of(common, task) -> int:
+    """A task that only imports."""
+    return len(ga.list_mechanisms())
+
+
+STEPS = {name.removeprefix("step_"): f for name, f in list(globals().items()) if name.startswith("step_")}
+
+
+def apart(step: str, folder: Path, *arguments: object) -> dict:
+    """Run a step in a process of its own; what it found, and its peak of memory and that of its children."""
+    words = [sys.executable, "-m", "benchmarks.out_of_core", "--step", step, "--folder", folder, *arguments]
+    done = subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(f"{step} {' '.join(map(str, arguments))}: {found}", flush=True)
+    return found
+
+
+def series(scratch: Path, sizes: list[int]) -> list[dict]:
+    """Growth: every size generated, cut and attended; the folder of the last one stays for a while."""
+    rows = []
+    for nodes in sizes:
+        folder = scratch / "graph"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        row: dict = {"nodes": nodes, "edges": nodes * DEGREE, "generate": apart("generate", folder, nodes)}
+        row["partition"] = apart("partition", folder, nodes, parts_of(nodes))
+        for key in MECHANISMS:
+            runs = [apart("attend", folder, key) for _ in range(3 if nodes <= 1_000_000 else 1)]
+            row[key] = min(runs, key=lambda found: found["cpu_seconds"])
+        rows.append(row)
+        shutil.rmtree(folder)
+    return rows
+
+
+def exponent(rows: list[dict], key: str) -> float:
+    """Slope of the logarithm of the processor's time over that of the edges."""
+    seconds = np.log([row[key]["cpu_seconds"] for row in rows])
+    return float(np.polyfit(np.log([row["edges"] for row in rows]), seconds, 1)[0])
+
+
+def tables(found: dict) -> str:
+    """The figures as Markdown."""
+    names = {"scaled_dot_product": "dot products", "edge_featured": "GAT, 4 heads"}
+    lines = [
+        "| nodes | edges | parts | halo, nodes per node | cutting, s (of the processor) | GB a layer moves | "
+        + " | ".join(f"{n}, s (of the processor) | peak GB" for n in names.values())
+        + " |",
+        "|" + "---:|" * (6 + 2 * len(names)),
+    ]
+    for row in found["rows"]:
+        cut = row["partition"]
+        cells = [f"{row['nodes']:,}", f"{row['edges']:,}", cut["parts"], f"{cut['halo_share']:.2f}"]
+        cells += [f"{cut['seconds']:.1f} ({cut['cpu_seconds']:.1f})", f"{cut['bytes_moved'] / 1e9:.2f}"]
+        for key in names:
+            found_here = row[key]
+            cells += [f"{found_here['seconds']:.2f} ({found_here['cpu_seconds']:.2f})"]
+            cells += [f"{found_here['peak_bytes'] / 1e9:.2f}"]
+        lines.append("| " + " | ".join(str(c).replace(",", " ") for c in cells) + " |")
+    peak = max(row["partition"]["peak_bytes"] for row in found["rows"]) / 1e9
+    slopes = ", ".join(f"{found['exponents'][key]:.2f} ({n})" for key, n in names.items())
+    speed = ", ".join(f"{found['processes'][key]['speedup']:.2f} ({n})" for key, n in names.items())
+    lines += [
+        "",
+        f"- Cutting held at most {peak:.1f} GB.",
+        f"- Exponent of the processor's time in the edges: {slopes}.",
+        f"- One part against `attend` in memory, both from file to file: {100 * found['overhead']['overhead']:+.0f} %.",
+        f"- Two processes against one: {speed} times as fast.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def put(text: str) -> None:
+    """Put the tables into the page."""
+    start, end = "<!-- out_of_core:start -->\n", "<!-- out_of_core:end -->"
+    before, rest = PAGE.read_text().split(start)
+    PAGE.write_text(before + start + text + end + rest.split(end)[1])
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--folder", type=Path, required=True, help="scratch: 70 bytes per edge")
+    parser.add_argument("--edges", type=float, default=100e6, help="of the largest graph")
+    parser.add_argument("--middle", type=float, default=10e6, help="edges of the graph for overhead and processes")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step:
+        words = [int(w) if w.isdigit() else w for w in given.arguments]
+        found = STEPS[given.step](given.folder, *words)
+        kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        peaks = [resource.getrusage(kind).ru_maxrss * 1024 for kind in kinds]
+        print(json.dumps(found | {"peak_bytes": peaks[0], "peak_bytes_of_a_child": peaks[1]}))
+        return
+    folder = given.folder / "middle"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    nodes = int(given.middle) // DEGREE
+    apart("generate", folder, nodes)
+    overhead = apart("overhead", folder, given.repeats)
+    apart("partition", folder, nodes, 8)
+    processes = apart("processes", folder, given.repeats)
+    shutil.rmtree(folder)
+    top = int(given.edges)
+    rows = series(given.folder, [n // DEGREE for n in (top // 100, top // 30, top // 10, top // 3, top)])
+    found = {
+        "rows": rows,
+        "exponents": {key: exponent(rows, key) for key in MECHANISMS},
+        "overhead": overhead,
+        "processes": processes,
+        "backend": ga.backend_info()["backend"],
+        "dim": DIM,
+    }
+    print(json.dumps(found["exponents"]))
+    if given.out is not None:
+        given.out.write_text(json.dumps(found, indent=1) + "\n")
+        put(tables(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""What the mechanisms by distance share: their passes in the kernels for products of spaces, where these apply.
+
+Elsewhere, and in plain NumPy, the stages of the mechanism do the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import simd
+from .._vjp import unbroadcast
+from ..simd import metric_ops
+from ..simd.metric_ops import Lists, Metric
+from ._attend import check_nodes, defaulted
+from ._base import Attention
+from ._boundary import Call, Inputs, cotangent
+from ._gradients import CoreGradients, Gradients, Grads, Params, add_grads
+
+
+class Pass(NamedTuple):
+    """What went into a pass of the kernels and what came out: arrays (..., M, D), (..., N, D), or by node."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    out: np.ndarray
+    weights: np.ndarray
+    lists: Lists | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ByDistance(Attention):
+    """Scores from distances in a product of spaces, values averaged in each space."""
+
+    @abstractmethod
+    def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
+        """The distance of the scores, or None where the kernels do not have it."""
+
+    @property
+    def _mean(self) -> str:
+        """How values are averaged: "midpoint", "frechet", or another way, which the kernels do not have."""
+        return "midpoint"
+
+    def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
+        """Gradients of the parameters, from those of the factors of the distances (S,) and of the output."""
+        return {}
+
+    def _scale_gradients(self, done: Pass, slopes: CoreGradients) -> Grads:
+        """What `_project` would add to them, which moves no point."""
+        return {}
+
+    def _check_points(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None) -> None:
+        """Refuse points that the mechanism does not take."""
+
+    def _metric(self, dtype: np.dtype[Any]) -> Metric | None:
+        cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
+        key = ("metric", dtype)
+        if key not in cast:
+            cast[key] = self._make_metric(self._params(np.dtype(np.float64)), dtype)
+        found: Metric | None = cast[key]
+        return found
+
+    def _in_kernel(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, need_weights: bool, **seen: Any
+    ) -> tuple[Any, Any] | None:
+        """Output (None without values) and weights, or None where the kernels do not apply."""
+        metric = self._metric(q.dtype)
+        if metric is None or (v is not None and self._mean not in ("midpoint", "frechet")):
+            return None
+        exact = v is not None and self._mean == "frechet"
+        found = metric_ops.attention(q, k, None if exact else v, metric, need_weights=need_weights or exact, **seen)
+        if found is None or not found[2]:
+            return None
+        out, weights, _ = found
+        if exact:
+            assert v is not None
+            assert weights is not None
+            out = metric_ops.frechet_means(v, weights, metric, seen.get("lists"))
+            if out is None:
+                return None
+        return out, weights
+
+    # -- arguments that nobody has checked -------------------------------------------------------------------------
+
+    def _unchecked(self, query: Any, keys: Any, values: Any, need_weights: bool) -> tuple[Any, Any] | None:
+        if type(query) is not np.ndarray or type(keys) is not np.ndarray or not simd.has_kernels(query.dtype):
+            return None
+        if query.ndim not in (1, 2) or keys.ndim != 2 or query.shape[-1] != self.dim:
+            return None
+        if values is not None and (type(values) is not np.ndarray or values.ndim != 2):
+            return None
+        try:
+            found = self._in_kernel(query[None] if query.ndim == 1 else query, keys, values, need_weights)
+        except ValueError:
+            return None
+        if found is None or query.ndim == 2:
+            return found
+        return tuple(None if x is None else x[0] for x in found)  # type: ignore[return-value]
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        if values is None or simd._kernels is None:
+            return None
+        found = self._unchecked(query, keys, values, False)
+        return None if found is None else found[0]
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        return self._unchecked(query, keys, values, True) if metadata is None else None
+
+    # -- checked inputs --------------------------------------------------------------------------------------------
+
+    def _through(
+        self, inputs: tuple[Any, Any, Any], keep: bool, **seen: Any
+    ) -> tuple[Any, Any, Callable[..., CoreGradients | None]] | None:
+        """Output, weights and pullback, or None where the kernels do not apply.
+
+        They take the points as they are where none has to be moved, else what `_project` makes of them.
+        """
+        p = self._params(inputs[0].dtype)
+        moved, pull_p = inputs, None
+        found = self._in_kernel(*inputs, keep, **seen)
+        if found is None:
+            moved, pull_p = self._project(*inputs, p)
+            found = self._in_kernel(*moved, keep, **seen)
+            if found is None:
+                return None
+        done = Pass(*moved, *found, seen.get("lists"))
+        out, pull_f = done.out, None
+        if pull_p is not None and out is not None:
+            out, pull_f = self._finish(out, p)
+
+        def pullback(g: np.ndarray, gw: Any) -> CoreGradients | None:
+            gp: Grads = {}
+            if pull_f is not None:
+                g, gp = pull_f(g)
+            c = self._gradients(done, g, gw)
+            if c is None:
+                return None
+            if pull_p is None:
+                return c._replace(parameters=add_grads(c.parameters, self._scale_gradients(done, c)))
+            gq, gk, gv, more = pull_p(*(unbroadcast(a, x.shape) for a, x in zip(c[:3], moved, strict=True)))
+            return CoreGradients(gq, gk, gv, add_grads(gp, c.parameters, more), {})
+
+        weights = None if done.weights is None else done.weights.astype(inputs[0].dtype, copy=False)
+        return out, weights, pullback
+
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        general = super()._run
+        if simd._kernels is None or (call.training and self.dropout):
+            return general(x, call)
+        self._check_points(x.q, x.k, x.v)
+        mask = None if x.mask is None else np.atleast_2d(x.mask)
+        keep = call.need_weights or call.differentiate or x.v is None
+        found = self._through((x.q, x.k, x.v), keep, mask=mask)
+        if found is None:
+            return general(x, call)
+        out, weights, pull = found
+        if weights is not None:
+            weights = np.broadcast_to(weights, (*x.batch, *weights.shape[-2:]))
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            c = pull(g, g_weights)
+            return general(x, call)[2](g, g_weights) if c is None else c
+
+        return out, weights, pullback
+
+    def _gradients(self, done: Pass, g: np.ndarray, g_weights: Any) -> CoreGradients | None:
+        metric = self._metric(done.q.dtype)
+        assert metric is not None
+        means = done.out if self._mean == "frechet" else None
+        g = np.ascontiguousarray(g, done.q.dtype)
+        by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists)
+        if by_values is None:
+            return None
+        gv, gw = by_values
+        if g_weights is not None:
+            gw += g_weights
+        by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, done.lists)
+        if by_scores is None:
+            return None
+        gq, gk, shares = by_scores
+        return CoreGradients(gq, gk, gv, self._parameter_gradients(shares, g, done.out), {})
+
+    # -- whole graphs ----------------------------------------------------------------------------------------------
+
+    def _attend(
+        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+        general = super()._attend
+        if call.training and self.dropout:
+            return general(graph, queries, keys, values, call)
+        inputs = check_nodes(self, graph, queries, keys, values)
+        dtype = inputs[0].dtype
+        if not graph.num_edges or not simd.has_kernels(dtype):
+            return general(graph, queries, keys, values, call)
+        self._check_points(*inputs)
+        found = self._through(inputs, call.need_weights or call.differentiate, lists=Lists(graph.indptr, graph.indices))
+        if found is None:
+            return general(graph, queries, keys, values, call)
+        out, weights, pull = found
+
+        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+            g = cotangent(grad_output, "grad_output", out.shape, dtype)
+            gw = None
+            if grad_weights is not None:
+                gw = cotangent(grad_weights, "grad_weights", weights.shape, dtype)
+            c = pull(g, gw)
+            if c is None:
+                return general(graph, queries, keys, values, call)[2](grad_output, grad_weights)
+            p = self._params(dtype)
+            gp = {
+                n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a) for n, a in p.items()
+            }
+            return defaulted(c.q, c.k, c.v, gp, {}, values is None, keys is None)
+
+        return out, weights, pullback

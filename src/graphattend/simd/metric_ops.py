@@ -1,0 +1,148 @@
+"""The kernels by distance: attention in products of spaces, means, and their gradients; see `kernels/metric.h`.
+
+Every function returns None where the kernel does not apply, as where a point lies outside of its space or too near to
+its edge. To be called while kernels are in use. The NumPy formulations are in `geometry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import kernel_ops, threads
+
+Array = np.ndarray
+#: The number of each kind of space.
+KINDS = {"euclidean": 0, "poincare": 1, "lorentz": 2, "sphere": 3}
+MOST_SPACES = 16
+
+
+class Metric(NamedTuple):
+    """The distance of two points in a product of spaces.
+
+    Args:
+        spaces: (S, 5): kind, stored coordinates, absolute curvature, factor of the distance in the scores, and how near
+            to the rim of the ball a point may be, in radii.
+        root: The score is minus the first factor times the root of the sum of the squared distances, not a sum.
+    """
+
+    spaces: Array
+    root: bool = False
+
+
+class Lists(NamedTuple):
+    """The keys of every row, as compressed rows."""
+
+    indptr: Array
+    indices: Array
+
+
+def metric(
+    spaces: Sequence[tuple[str, int, float]], shares: Any, inside: float, *, root: bool = False
+) -> Metric | None:
+    """A metric from triples (name, stored coordinates, curvature) and the factor of each distance; see `Metric`.
+
+    None where there are more spaces than the kernels take.
+    """
+    if len(spaces) > MOST_SPACES:
+        return None
+    table = np.array(
+        [(KINDS[name], width, abs(curvature), 0.0, inside) for name, width, curvature in spaces], np.float64
+    )
+    table[:, 3] = shares
+    return Metric(table, root)
+
+
+def _split(lists: Lists | None) -> tuple[Array | None, Array | None]:
+    return (None, None) if lists is None else (np.ascontiguousarray(lists.indptr, np.int64), lists.indices)
+
+
+def attention(
+    q: Array,
+    k: Array,
+    v: Array | None,
+    metric: Metric,
+    *,
+    lists: Lists | None = None,
+    mask: Array | None = None,
+    need_weights: bool = False,
+) -> tuple[Array | None, Array | None, bool] | None:
+    """Softmax of the scores and midpoints of the values.
+
+    Args:
+        q: Queries (..., M, D).
+        k: Keys (..., N, D).
+        v: Values (..., N, D), or None for the weights alone.
+        metric: The distance.
+        lists: The keys of each query; all by default.
+        mask: Boolean or added, (..., M, N).
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (..., M, D), weights (..., M, N) or (K,), and whether everything was finite; or None.
+    """
+    kernel = kernel_ops.current()
+    lead = q.shape[:-2]
+    if k.ndim > 2 or lead or (v is not None and v.ndim > 2) or (mask is not None and mask.ndim > 2):
+        others = [x.shape[:-2] for x in (k, v, mask) if x is not None]
+        lead = np.broadcast_shapes(lead, *others)
+    rows = q.shape[-2]
+    out = None if v is None else np.empty((*lead, rows, v.shape[-1]), q.dtype)
+    indptr, indices = _split(lists)
+    weights = None
+    if need_weights:
+        weights = np.empty((*lead, rows, k.shape[-2]) if indices is None else indices.shape, q.dtype)
+    parts = [slice(0, rows)] if indptr is None else threads.blocks(indptr, 2 * indices.size * q.shape[-1])  # type: ignore[union-attr]
+    if len(parts) == 1:
+        done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, out, weights, metric.root)  # type: ignore[union-attr]
+        return None if done is None else (out, weights, done)
+
+    def attend(part: slice) -> bool | None:
+        assert indptr is not None
+        assert indices is not None
+        edges = slice(indptr[part.start], indptr[part.stop])
+        own = indptr[part.start : part.stop + 1] - indptr[part.start]
+        some = None if weights is None else weights[edges]
+        to = None if out is None else out[part]
+        found: bool | None = kernel.metric_attend(  # type: ignore[union-attr]
+            q[part], k, v, metric.spaces, own, indices[edges], None, to, some, metric.root
+        )
+        return found
+
+    answers = threads.run(attend, parts)
+    return None if None in answers else (out, weights, all(answers))
+
+
+def attention_vjp(
+    q: Array, k: Array, weights: Array, grad: Array, metric: Metric, lists: Lists | None = None
+) -> tuple[Array, Array, Array] | None:
+    """Gradients for q, k (with the batch's leading axes) and the factors (S,), from the weights and their gradient."""
+    lead = () if lists is not None else grad.shape[:-2]
+    dq, dk = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((*lead, *k.shape[-2:]), q.dtype)
+    shares = np.empty(len(metric.spaces))
+    arguments = (q, k, weights, grad, metric.spaces, *_split(lists), dq, dk, shares, metric.root)
+    return (dq, dk, shares) if kernel_ops.current().metric_vjp(*arguments) else None  # type: ignore[union-attr]
+
+
+def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None = None) -> Array | None:
+    """The Fréchet means of v (..., N, D) for each row of weights (..., M, N), or (K,) over lists."""
+    if lists is None:
+        shape = (*np.broadcast_shapes(v.shape[:-2], weights.shape[:-2]), weights.shape[-2], v.shape[-1])
+    else:
+        shape = (len(lists.indptr) - 1, v.shape[-1])
+    out = np.empty(shape, v.dtype)
+    done = kernel_ops.current().frechet(v, weights, metric.spaces, *_split(lists), out)  # type: ignore[union-attr]
+    return out if done else None
+
+
+def means_vjp(
+    v: Array, weights: Array, grad: Array, means: Array | None, metric: Metric, lists: Lists | None = None
+) -> tuple[Array, Array] | None:
+    """Gradients for v (with the batch's leading axes) and weights, of the Fréchet means given, or of midpoints."""
+    lead = grad.shape[:-2]
+    dv = np.empty((*lead, *v.shape[-2:]), v.dtype)
+    dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
+    arguments = (v, weights, grad, means, metric.spaces, *_split(lists), dv, dw)
+    return (dv, dw) if kernel_ops.current().mean_vjp(*arguments) else None  # type: ignore[union-attr]
