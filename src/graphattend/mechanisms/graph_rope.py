@@ -107,6 +107,6 @@ class GraphRoPEAttention(DotProduct):
         def pull(gs: np.ndarray) -> tuple[Any, ...]:
             gq, g_turned = pull_s(gs)
             gk, gd = pull_r(unbroadcast(g_turned, turned.shape))
-            return gq, gk, {}, {"distances": unbroadcast(gd, distances.shape)}
+            return gq, gk, {}, {"distances": unbroadcast(gd, distances.shape).astype(distances.dtype, copy=False)}
 
         return s, pull
