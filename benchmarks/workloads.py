@@ -388,6 +388,37 @@ def both_dtypes_of_a_graph() -> Workload:
     return Workload({"graphattend": lambda: attn.attend(graph, wide), "float32": lambda: attn.attend(graph, narrow)})
 
 
+def over_a_graph(key: str, dtype: str = "float32", **options: Any) -> Workload:
+    """Forward and gradients over a random graph of 10 000 nodes and 200 000 edges, 64 wide; with two threads where there are."""
+    rng = np.random.default_rng(0)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 10_000, (2, 200_000)), 10_000)
+    attn = ga.create(key, 64, **options)
+    apart = key != "edge_featured"
+    given = [(0.05 * normal(10_000, 64, seed=i)).astype(dtype) for i in range(3 if apart else 1)]
+    out, pullback = attn.attend_vjp(graph, *given)
+    grad = np.ones_like(out)
+
+    def both(**threads: int) -> None:
+        attn.attend_vjp(graph, *given, **threads)[1](grad)
+
+    calls: dict[str, Call] = {
+        "graphattend": lambda: attn.attend(graph, *given),
+        "pullback": lambda: pullback(grad),
+        "gradients": both,
+    }
+    if not IN_PYODIDE:
+        calls["two threads"] = lambda: attn.attend(graph, *given, threads=2)
+        calls["gradients, two threads"] = lambda: both(threads=2)
+    return Workload(calls)
+
+
+GRAPH: dict[str, dict[str, Any]] = {
+    "scaled_dot_product": {},
+    "multi_head": {"num_heads": HEADS},
+    "edge_featured": {"num_heads": 8},
+    "hyperbolic": {},
+}
+
 WORKLOADS: dict[str, Callable[[], Workload]] = {
     **{f"query-{n}": lambda n=n: attention(0, n, DIM) for n in (10, 100, 1_000, 10_000)},  # type: ignore[misc]
     "query-100000": long_query,
@@ -411,6 +442,8 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "float64:multi_head": lambda: both_dtypes("multi_head", num_heads=HEADS),
     "float64:local_global": lambda: both_dtypes("local_global", window=32, global_nodes=(500,)),
     "float64:gat": both_dtypes_of_a_graph,
+    **{f"graph:{key}": lambda key=key, o=o: over_a_graph(key, **o) for key, o in GRAPH.items()},  # type: ignore[misc]
+    "graph-float64:scaled_dot_product": lambda: over_a_graph("scaled_dot_product", "float64"),
     **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
     **{f"attend:{key}": lambda key=key: attending(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
 }

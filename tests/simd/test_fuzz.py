@@ -320,7 +320,7 @@ def ref_gat_vjp(grad, hidden, query, key, indptr, indices, added, w, dscores, dq
     score = query[source] + key[indices]
     if added is not None:
         score = score + added
-    ds = w * (gw - mean[source]) * np.where(score < 0, slope, 1)
+    ds = w * (gw - mean[source]) * np.where(score < 0, float(slope), 1)
     total = np.zeros(query.shape)
     np.add.at(total, source, ds)
     return [ds, total]
@@ -487,6 +487,8 @@ def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
     if not lists:
         arrays += [w, g]
     lead = dq.shape[:-2]
+    if lists:  # spoilt ones may have further axes
+        w, g = w.reshape(-1), g.reshape(-1)
     gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(len(table))
     for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
@@ -541,6 +543,8 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
     lists = indices is not None
     if given is not None and not close(given, ref_frechet(v, w, table, indptr, indices, given)[0]):
         return [None, None]  # spoilt means: anything goes
+    if dv.shape[:-2] != grad.shape[: dv.ndim - 2] or dw.shape != w.shape:
+        return [None, None]  # gradients of another shape than what they belong to
     for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
             part = slice(indptr[i], indptr[i + 1]) if lists else i
