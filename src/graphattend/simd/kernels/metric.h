@@ -83,9 +83,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + WIDE <= d; k += WIDE) {
         vw x = LOADW(q + k);
         for (int r = 0; r < 4; r++) {
-            vw y = LOADW(rows[r] + k);
-            if (scaled) y *= splatw(factor[r]);
-            y -= x;
+            vw row = LOADW(rows[r] + k), y = (scaled ? row * splatw(factor[r]) : row) - x;
             wide[r] = maddw(y, y, wide[r]);
         }
     }
@@ -94,9 +92,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + LANES <= d; k += LANES) {
         vec x = LOADV(q + k);
         for (int r = 0; r < 4; r++) {
-            vec y = LOADV(rows[r] + k);
-            if (scaled) y *= splatv(factor[r]);
-            y -= x;
+            vec row = LOADV(rows[r] + k), y = (scaled ? row * splatv(factor[r]) : row) - x;
             sum[r] = maddv(y, y, sum[r]);
         }
     }
