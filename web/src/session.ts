@@ -256,7 +256,7 @@ export class Session {
         if (ticket !== this.asked) return;
         const heads = this[slot]?.key === key ? this[slot].heads : undefined;
         this[slot] = { key, options: given, weights: spread(graph, lists, weights), by: "python", ...(heads ? { heads } : {}) };
-        if (lists === graph && Object.keys(given).length === 0) this.results.set(key, this[slot]!);
+        if (lists === graph && Object.keys(given).length === 0) this.results.set(key, this[slot]);
       }
       this.problem = "";
       this.waiting = false;

@@ -64,7 +64,7 @@ def dot_product_attention(
         s, pull_scores = scaled_dot(q, k, scale, watched)
         out, w, pull_weights = from_scores(s, v, seen, drop, watched)
 
-        def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
+        def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
             gs, gv = pull_weights(g, g_weights)
             return *pull_scores(gs), gv
 
@@ -76,7 +76,7 @@ def dot_product_attention(
     options: dict[str, Any] = {"scale": scale, "mask": mask, "causal": causal, "block_size": block_size or 128}
     out, stats = simd.attention(q, k, v, **options)
 
-    def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
+    def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         if g_weights is not None:
             return tuple(exact().pull(g, g_weights))
         return simd.attention_vjp(q, k, v, out, stats, g, **options)
@@ -122,7 +122,7 @@ def from_scores(
     if v is not None:
         out, pull_sum = weighted_sum(wd, v, watched) if aggregate is None else aggregate(wd, v)
 
-    def pull(g: np.ndarray, g_weights: Any = None) -> tuple[Any, ...]:
+    def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[Any, ...]:
         assert pull_sum is not None
         gw, *rest = pull_sum(g)
         if g_weights is not None:

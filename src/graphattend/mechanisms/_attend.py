@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import ArrayLike, as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
 from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
@@ -99,8 +99,8 @@ def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, A
 
 def attend(
     attn: Mechanism,
-    graph: Any,
-    queries: Any,
+    graph: NeighborGraph,
+    queries: ArrayLike,
     keys: Any,
     values: Any,
     call: Call,
@@ -145,7 +145,7 @@ def attend(
         mixed = np.zeros((*lead, x_q.shape[0], v.shape[-1]), dtype)
     out, pull_f = attn._finish(mixed, p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g = cotangent(grad_output, "grad_output", out.shape, dtype)
         gw = None if grad_weights is None else cotangent(grad_weights, "grad_weights", (n_edges, *lead), dtype)
         g_mixed, gp = pull_f(g)
@@ -203,7 +203,7 @@ def _finish_fused(
     mixed = _nodes_first(f.out)
     out, pull_f = job.attn._finish(mixed, job.p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         assert f.weights is not None
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
@@ -228,7 +228,9 @@ def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **shared: bool) -
     return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **shared)
 
 
-def _fused_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: Any) -> tuple[np.ndarray, ...]:
+def _fused_gradients(
+    graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: ArrayLike | None
+) -> tuple[np.ndarray, ...]:
     """Gradients for q, k and v (V, [H,] d), by the kernel or edge by edge."""
     assert f.weights is not None
     if grad_weights is None:
@@ -273,7 +275,7 @@ def check_graph(graph: Any) -> None:
 
 
 def check_nodes(
-    attn: Mechanism, graph: Any, queries: Any, keys: Any, values: Any
+    attn: Mechanism, graph: Any, queries: ArrayLike, keys: ArrayLike, values: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
     check_graph(graph)
@@ -319,7 +321,7 @@ def graph_metadata(
     for name in attn.needed:
         if name not in per_edge and name not in per_node:
             field = "layers" if name in ("hnsw_layers", "query_layer") else name
-            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"because {attn.key} needs it")
+            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"{field}, which {attn.key} needs")
     attn._check_metadata(per_edge | per_node)
     return per_edge, per_node
 

@@ -1,4 +1,4 @@
-"""What a mechanism defines; the passes around it are in `_base`.
+"""What a mechanism defines; `_base` holds the passes around it.
 
 To write a mechanism you define the options as fields, ``key``, ``family``, ``complexity`` and ``example``, then stages.
 Each stage returns its result together with a pullback, so the forward pass and its gradient are written once, side by
@@ -13,10 +13,10 @@ Only `_scores` has no default. `_project` and `_finish` act on each row alone; `
 all nodes and the two stages between on the neighbourhoods. `v` is None when only the weights are asked for; a stage
 then passes it on. Stages take checked arrays and check nothing again.
 
-Where there is more to say, you override what is declared below:
+A mechanism may also override:
 
     _init_parameters(rng)       initial parameters by name
-    heads, needed, used, …      what the mechanism says of itself
+    heads, needed, used, …      declarations
     _check_metadata(metadata)   what only the mechanism knows about its metadata
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,8 @@ import numpy as np
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
-from ._boundary import Call, Context, Inputs
+from ..graph import NeighborGraph
+from ._boundary import Call, Context, Expected, Inputs
 from ._gradients import CoreGradients, CoreResult, Params, add_grads
 from ._parameters import Configured
 
@@ -48,7 +50,7 @@ def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mechanism(Configured):
-    """Options, parameters, what a mechanism says of itself, and its stages."""
+    """Options, parameters, declarations and stages of a mechanism."""
 
     family: ClassVar[str]
     complexity: ClassVar[str]
@@ -65,7 +67,7 @@ class Mechanism(Configured):
     dropout = 0.0
     is_causal = False
 
-    # -- what a mechanism says of itself ------------------------------------------------------------------------
+    # -- declarations ------------------------------------------------------------------------
 
     @property
     def heads(self) -> int | None:
@@ -74,7 +76,7 @@ class Mechanism(Configured):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Whether row i of the queries stands at position i, so that a query alone is another query."""
+        """Whether row i of the queries stands for position i, so that a row alone may give another result."""
         return self.is_causal
 
     @property
@@ -88,13 +90,18 @@ class Mechanism(Configured):
         return False
 
     @property
+    def adds_edges(self) -> bool:
+        """Whether `attend` adds edges to the graph, other than from a node to itself."""
+        return False
+
+    @property
     def input_manifolds(self) -> tuple[Any, ...]:
-        """The manifolds that the inputs are taken as points of; none for a flat space."""
+        """The manifolds that the inputs lie on; empty for a flat space."""
         return () if self.output_manifold is None else (self.output_manifold,)
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
-        """Options without which the mechanism would not read what `graph` has.
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
+        """Options that let the mechanism read the data of a graph.
 
         Args:
             graph: A `NeighborGraph`.
@@ -110,36 +117,41 @@ class Mechanism(Configured):
         """
         return {}
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
         return graph
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Metadata fields that this object, with its options, cannot do without."""
+        """Metadata fields that this object requires, given its options."""
         return self.needs
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Metadata fields that this object reads where they are given."""
+        """Metadata fields that this object reads if they are given."""
         return self.uses
 
     @property
     def unread(self) -> dict[str, str]:
-        """Metadata fields that it would read if an option were set, which is not: field → option."""
+        """Metadata fields that are ignored because an option is not set: field → option."""
         return {}
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
-        """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
+    @cached_property
+    def _expected(self) -> Expected:
+        needs, uses = self.needed, self.used
+        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
+
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        """Metadata with which `forward`, over the neighbours of `row`, gives the result of `attend` for `node`."""
         return graph.metadata(row) if self.needed + self.used else None
 
     def _check_metadata(self, metadata: Params) -> None:
-        """Check what only the mechanism knows about its metadata, such as the width of edge features."""
+        """Check what the boundary does not know about the metadata, such as the width of edge features."""
 
     # -- stages that mechanisms override -----------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return (q, k, v), unprojected
 
@@ -153,12 +165,12 @@ class Mechanism(Configured):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return out, lambda g: (g, {})
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         s, pull_s = self._scores(q, k, meta, p)
         out, w, pull_w = from_scores(s, v, mask, drop, aggregate=lambda w, v: self._aggregate(w, v, p))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gs, gv, gp_a = pull_w(g, g_weights)
             gq, gk, gp_s, gm = pull_s(gs)
             return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
@@ -173,7 +185,7 @@ class Mechanism(Configured):
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
         return None
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         """Output and weights in the same way; without values (None) the output is None."""
         return None
 
@@ -218,7 +230,7 @@ class Mechanism(Configured):
             return None, weights, None
         out, pull_f = self._finish(mixed, p)
 
-        def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients:
             g_mixed, gp_f = pull_f(g)
             c = pull_c(g_mixed, g_weights)
             inner = (unbroadcast(g, a.shape) for g, a in ((c.q, q), (c.k, k), (c.v, v)))

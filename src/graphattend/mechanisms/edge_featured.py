@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_choice, as_number, check_length
+from .._validate import ArrayLike, as_choice, as_number, check_length
 from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
@@ -99,13 +99,13 @@ class EdgeFeaturedAttention(Attention):
         return cls(dim, edge_dim=3, num_heads=2), inputs
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
         """The width of the graph's edge features."""
         return {} if graph.edge_features is None else {"edge_dim": graph.edge_features.shape[1]}
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @property
@@ -120,7 +120,7 @@ class EdgeFeaturedAttention(Attention):
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The same: without `edge_dim` edge features are not looked at."""
+        """Edge features, unless `edge_dim` is 0."""
         return self.needed
 
     @property
@@ -161,14 +161,14 @@ class EdgeFeaturedAttention(Attention):
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, queries, keys, values, call)
         looped = self._attended_graph(graph)
         out, weights, pull = self._attend_edges(looped, queries, keys, values, call)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = pull(grad_output, grad_weights)
             if "edge_features" not in g.metadata:
                 return g
@@ -176,16 +176,15 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
-    def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
-        """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
+    def _attend_edges(self, graph: NeighborGraph, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+        """In one kernel call or edge by edge, where that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
             return super()._attend(graph, *args)
-        if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
-            return super()._attend(graph, *args)
-        return _edge_segments.attend(self, graph, *args)
+        found = _edge_segments.attend(self, self.negative_slope, graph, *args)
+        return super()._attend(graph, *args) if found is None else found
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
         """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
@@ -204,7 +203,7 @@ class EdgeFeaturedAttention(Attention):
     # -- stages ------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return gat.project(q, k, v, p, self.variant)
 

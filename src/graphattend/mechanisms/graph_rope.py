@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.rotary import rotary, rotate
 from ..graph import GraphMetadata
@@ -64,12 +65,12 @@ class GraphRoPEAttention(DotProduct):
         inputs["metadata"] = GraphMetadata(distances=rng.random(n) * 4)
         return attn, inputs
 
-    def apply_rotation(self, embedding: Any, distance: Any) -> np.ndarray:
+    def apply_rotation(self, embedding: ArrayLike, distance: ArrayLike) -> np.ndarray:
         """Rotate embeddings (..., D) by distances (...).
 
         Args:
             embedding: (..., D).
-            distance: Real numbers, broadcastable to the leading axes.
+            distance: Real numbers, of a shape that broadcasts to the leading axes (...).
 
         Returns:
             Like `embedding`, with the same norms.

@@ -1,4 +1,4 @@
-"""Attention that knows the layers of an HNSW graph."""
+"""Attention with the layers of an HNSW graph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HNSWAwareAttention(DotProduct):
-    """Dot-product attention with a learnable word about the HNSW layers of query and keys.
+    """Dot-product attention with a learnable bias or embedding for the HNSW layers of query and keys.
 
     encoding="decay": score = scale · q·k / temperature - decay · |l_i - l_j|, with the learnable scalar ``decay``.
     encoding="bias": score = scale · q·k / temperature + layer_bias[l_i, l_j], with the learnable table ``layer_bias``
@@ -29,9 +29,9 @@ class HNSWAwareAttention(DotProduct):
 
     Args:
         dim: Width D of queries and keys; values may have any width.
-        encoding: How layers enter: "decay", "bias" or "embedding".
-        num_layers: L, for the two tables.
-        decay: Initial loss of score per layer between query and key.
+        encoding: How the layers enter the scores: "decay", "bias" or "embedding".
+        num_layers: L, the number of layers in the two tables.
+        decay: Initial decrease of the score per layer between query and key.
         temperature: Divides the dot products.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight in training.
@@ -53,7 +53,7 @@ class HNSWAwareAttention(DotProduct):
 
     encoding: str = option("str", "decay", "how layers enter the scores", choices=("decay", "bias", "embedding"))
     num_layers: int = option("int", 16, "number of layers of the learned tables", minimum=1)
-    decay: float = option("float", 1.0, "initial loss of score per layer between query and key")
+    decay: float = option("float", 1.0, "initial decrease of the score per layer between query and key")
 
     key: ClassVar[str] = "hnsw_aware"
     family: ClassVar[str] = "graph"

@@ -1,4 +1,4 @@
-"""Local and global attention: a window or the graph's neighbours, plus a few nodes that everyone sees."""
+"""Local and global attention: over a window or the graph's neighbours, plus a few global nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import all_finite, as_index, as_int
+from .._validate import ArrayLike, all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
@@ -26,7 +26,7 @@ MOST_GLOBAL = 1_000_000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalGlobalAttention(DotProduct):
-    """Dot-product attention that looks at few keys: those nearby and those that are global.
+    """Dot-product attention over a window of nearby keys and a few global keys.
 
     In `forward`, query row i stands at position i and sees the keys with |i - j| <= window and all `global_nodes`;
     rows that are themselves global see every key. Only those scores are computed, so the cost is
@@ -58,7 +58,7 @@ class LocalGlobalAttention(DotProduct):
     global_nodes: Any = option(
         "any",
         (),
-        "positions of the keys that everyone sees, or how many of the first ones",
+        "positions of the keys that every query sees, or how many of the first ones",
         schema={"type": ["array", "integer"], "items": {"type": "integer", "minimum": 0}, "minimum": 0},
     )
 
@@ -85,15 +85,15 @@ class LocalGlobalAttention(DotProduct):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Always: a window is one around a position."""
+        """Always true: a window is centred at a position."""
         return True
 
     @property
-    def sees_all_nodes(self) -> bool:
-        """Whether there are global nodes, which every node sees and which see every node."""
+    def adds_edges(self) -> bool:
+        """Whether there are global nodes: every node attends to them, and they attend to every node."""
         return bool(self.global_nodes)
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         return self.pattern(graph)
 
     def _encode_option(self, name: str, value: Any) -> Any:
@@ -204,13 +204,13 @@ class LocalGlobalAttention(DotProduct):
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
         dense = dataclasses.replace(self, window=None, global_nodes=())
         return super(LocalGlobalAttention, dense)._attend(pattern, queries, keys, values, call)
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, drop, need_weights = context.mask, context.drop, context.need_weights
         if self.window is None:
             self._globals(k.shape[-2])
@@ -246,7 +246,8 @@ class LocalGlobalAttention(DotProduct):
                     weights[..., at_nodes, at[chunk.valid]] = w[..., chunk.valid]
             parts.append((chunk, at, pull))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
+            assert v is not None
             gq = np.zeros((*batch, *q.shape[-2:]), q.dtype)
             gk = np.zeros((*batch, *k.shape[-2:]), q.dtype)
             gv = np.zeros((*batch, *v.shape[-2:]), q.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import steady
-from .._validate import as_int
+from .._validate import ArrayLike, as_int
 from ..errors import OutOfBoundsError
 from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project
 from ._base import Attention
@@ -67,7 +67,7 @@ class MultiHeadAttention(Attention):
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @cached_property
@@ -111,11 +111,11 @@ class MultiHeadAttention(Attention):
         return (*folded(x.q, x.k, x.v, x.mask, self._params(x.q.dtype), self.num_heads, self._factor), None)
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return project(q, k, v, p, self.num_heads)
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         return dot_product_core(q, k, v, context, scale=self._factor)
 
     def _graph_factor(self) -> float | None:
@@ -124,7 +124,9 @@ class MultiHeadAttention(Attention):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return finish(out, p)
 
-    def head_attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None) -> np.ndarray:
+    def head_attention_weights(
+        self, query: ArrayLike, keys: ArrayLike, *, attn_mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """The weights of every head, (H, N) for a single query, else (..., H, M, N).
 
         Args:
@@ -143,7 +145,9 @@ class MultiHeadAttention(Attention):
         """
         return self.attention_weights(query, keys, attn_mask=attn_mask)
 
-    def head_output(self, head: int, query: Any, keys: Any, values: Any, *, attn_mask: Any = None) -> np.ndarray:
+    def head_output(
+        self, head: int, query: ArrayLike, keys: ArrayLike, values: ArrayLike, *, attn_mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """The output of a single head before `w_o`, (E,) or (..., M, E).
 
         Args:

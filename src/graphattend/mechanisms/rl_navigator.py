@@ -1,4 +1,4 @@
-"""Attention as a policy: where to go next in a graph, given what is sought."""
+"""Attention as a policy for walks on a graph towards a query."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import simd
 from .._validate import (
+    ArrayLike,
     as_float,
     as_index,
     as_int,
@@ -34,7 +35,7 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RLNavigator(Attention):
-    """A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.
+    """A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step.
 
     score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
     with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r
@@ -137,8 +138,8 @@ class RLNavigator(Attention):
 
     # -- navigation --------------------------------------------------------------------------------------------
 
-    def fitted(self, vectors: Any) -> RLNavigator:
-        """The navigator that knows the vectors' principal axes, the best start for `train`.
+    def fitted(self, vectors: ArrayLike) -> RLNavigator:
+        """A navigator with the principal axes of the vectors, the best start for `train`.
 
         Args:
             vectors: (V, D).
@@ -159,7 +160,7 @@ class RLNavigator(Attention):
         axes = axes[:, ::-1][:, : self.width]
         axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(self.width)] < 0, -1, 1)
         spread = float(variances.sum()) or 1.0
-        return self._with(
+        return self.with_parameters(
             {
                 "w_query": axes,
                 "w_key": axes,
@@ -168,8 +169,8 @@ class RLNavigator(Attention):
             }
         )
 
-    def encode(self, vectors: Any) -> np.ndarray:
-        """The vectors' r coordinates, computed once for many searches.
+    def encode(self, vectors: ArrayLike) -> np.ndarray:
+        """Project the vectors to r coordinates, once for many searches.
 
         Args:
             vectors: (V, D).
@@ -187,9 +188,9 @@ class RLNavigator(Attention):
 
     def search(
         self,
-        graph: Any,
-        vectors: Any,
-        query: Any,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
         *,
         entry: int = 0,
         k: int = 10,
@@ -197,7 +198,7 @@ class RLNavigator(Attention):
         recall: float | None = None,
         codes: np.ndarray | None = None,
     ) -> Navigation:
-        """Look for the vectors nearest to the query, walking the graph by estimates.
+        """Find the vectors nearest to the query by a walk on the graph that is guided by estimates.
 
         The node that is estimated to be nearest is visited next: its distance is measured, its neighbours are looked
         at. The estimate is |q w_query - k w_key|² plus a share of what the measured distance of the node's parent has
@@ -218,7 +219,7 @@ class RLNavigator(Attention):
             budget: The most work to do, at least 1; 200 where neither it nor `recall` is given.
             recall: The share of the true k nearest to find, in the mean: the budget is the least one that reached it
                 in `calibrate`, with the same k and entry.
-            codes: `encode(vectors)`, if there are more queries to come.
+            codes: `encode(vectors)`, (V, r), to be reused for several queries.
 
         Returns:
             A `Navigation`: nodes, distances and the work they took.
@@ -230,7 +231,9 @@ class RLNavigator(Attention):
         """
         x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
         if codes is not None and (not isinstance(codes, np.ndarray) or codes.shape != (len(x), self.width)):
-            raise InvalidConfigError("codes: expected encode(vectors) of this navigator", argument="codes")
+            raise InvalidConfigError(
+                "codes: expected the result of encode(vectors) of this navigator", argument="codes"
+            )
         known = self.calibration
         if recall is not None:
             if budget is not None:
@@ -247,7 +250,14 @@ class RLNavigator(Attention):
         return self._walk(graph, x, q, start, count, limit, self.encode(x) if codes is None else codes)
 
     def calibrate(
-        self, graph: Any, vectors: Any, queries: Any, *, k: int = 10, entry: int = 0, budget: float = 1000
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
+        *,
+        k: int = 10,
+        entry: int = 0,
+        budget: float = 1000,
     ) -> RLNavigator:
         """Measure what recall@k each budget reaches, for `search` with `recall`.
 
@@ -296,13 +306,20 @@ class RLNavigator(Attention):
         return other
 
     def _walk(
-        self, graph: Any, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
+        self, graph: NeighborGraph, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
     ) -> Navigation:
         code = q @ self._params(x.dtype)["w_query"]
         return by_estimate(graph, x, q, entry, k, budget, codes, code)
 
     def greedy_search(
-        self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
+        *,
+        entry: int = 0,
+        k: int = 10,
+        budget: float = 200,
     ) -> Navigation:
         """The baseline: best-first search by exact distances; arguments and result as for `search`.
 
@@ -317,9 +334,9 @@ class RLNavigator(Attention):
 
     def train(
         self,
-        graph: Any,
-        vectors: Any,
-        queries: Any,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
         *,
         steps: int = 8,
         rollouts: int = 4,
@@ -376,14 +393,9 @@ class RLNavigator(Attention):
         )
         trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)
         result = trainer.fit(self, len(targets), on_progress=on_progress, cancel=cancel)
-        return self._with(result.params)
+        return self.with_parameters(result.params)
 
-    def _with(self, parameters: dict[str, np.ndarray]) -> RLNavigator:
-        other = self.with_parameters(parameters)
-        assert isinstance(other, RLNavigator)
-        return other
-
-    def _vectors(self, vectors: Any, name: str = "vectors") -> np.ndarray:
+    def _vectors(self, vectors: ArrayLike, name: str = "vectors") -> np.ndarray:
         x = as_float(vectors, name)
         check_ndim(x, name, 2, 2)
         check_nonempty(x, name)
@@ -391,7 +403,7 @@ class RLNavigator(Attention):
         check_finite(x, name)
         return x
 
-    def _on_graph(self, graph: Any, vectors: Any) -> np.ndarray:
+    def _on_graph(self, graph: Any, vectors: ArrayLike) -> np.ndarray:
         if not isinstance(graph, NeighborGraph):
             raise InvalidConfigError(
                 f"graph: expected a NeighborGraph, got {type(graph).__name__}",
@@ -404,7 +416,7 @@ class RLNavigator(Attention):
         return x
 
     def _task(
-        self, graph: Any, vectors: Any, query: Any, entry: Any, k: Any, budget: Any
+        self, graph: NeighborGraph, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
         q = as_float(query, "query", beside=x.dtype)

@@ -1,4 +1,4 @@
-"""Which arithmetic runs: chosen once, reported, never changed in silence.
+"""The arithmetic backends. One is chosen at import, reported, and never changed silently.
 
 The functions here take checked arrays. Each has its NumPy formulation in `numpy_ops`; where kernels are
 loaded and apply to the arrays at hand, they run instead and give the same result.
@@ -111,7 +111,7 @@ def has_kernels(dtype: np.dtype[Any]) -> bool:
 
 
 def _plain(query: Any, keys: Any, values: Any) -> bool:
-    """Whether these are arrays that a kernel may look at: it checks the rest itself."""
+    """Whether a kernel may be called with these arrays; it checks the rest itself."""
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
@@ -138,6 +138,35 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     except ValueError:
         return None
     return out if finite or (finite is False and not check_finite) else None
+
+
+def single_weights(
+    query: Any, keys: Any, values: Any, dim: int, scale: float
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """The same with the weights, (N,) or (M, N), in a few kernel calls; the output is None without values.
+
+    None also where anything is not finite.
+    """
+    if _kernels is None or not (type(query) is type(keys) is np.ndarray) or query.dtype not in _kernels.DTYPES:
+        return None
+    if keys.ndim != 2 or query.ndim not in (1, 2) or query.shape[-1] != dim or keys.shape[1] != dim:
+        return None
+    if query.dtype != keys.dtype or not keys.size or not query.size:
+        return None
+    if values is not None and (type(values) is not np.ndarray or values.ndim != 2 or values.dtype != keys.dtype):
+        return None
+    if values is not None and (len(values) != len(keys) or not values.size):
+        return None
+    with _float64_fallback.silence():
+        scores = matmul_nt(query if query.ndim == 2 else query[None], keys)
+        scores *= scores.dtype.type(scale)
+        weights = softmax(scores)
+        out = None if values is None else matmul(weights, values)
+    if not _kernels.finite(scores) or (out is not None and not _kernels.finite(out)):
+        return None
+    if query.ndim == 2:
+        return out, weights
+    return None if out is None else out[0], weights[0]
 
 
 def multi_head_single(
@@ -218,16 +247,32 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E), weights (K, H), projection (V, H·E)."""
     if _kernels is None:
         return None
     found = _kernels.gat_layer(*arrays, **options)
-    return None if found is None else (found[0], found[1])
+    return None if found is None else found[:3]
+
+
+def gat_vjp(
+    grad: np.ndarray,
+    hidden: np.ndarray,
+    query: np.ndarray,
+    key: np.ndarray,
+    graph: Any,
+    weights: np.ndarray,
+    **options: Any,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Gradients of `gat_layer` by scores before LeakyReLU, `query`, `key` and values; None without such a kernel."""
+    if _kernels is None:
+        return None
+    lists = graph.indptr, graph.indices, graph._transposed
+    return cast("Any", _kernels.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
 
 
 def backend_info() -> dict[str, Any]:
-    """What does the arithmetic.
+    """Describe the backend in use.
 
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
@@ -253,7 +298,7 @@ def backend_info() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Do the arithmetic with another backend inside a ``with`` block.
+    """Use another backend inside a ``with`` block.
 
     Args:
         name: One of ``backend_info()["available"]``.
@@ -277,6 +322,12 @@ def use_backend(name: str) -> Iterator[None]:
         yield
     finally:
         _activate(before)
+
+
+def choose_again() -> None:
+    """Choose the backend as at import: after a restored interpreter has come to another engine."""
+    backends.look_again()
+    _activate(backends.choose())
 
 
 def _activate(backend: backends.Backend) -> None:

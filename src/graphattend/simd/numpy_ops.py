@@ -23,7 +23,7 @@ _prefer_einsum = sys.platform == "emscripten" and not has_blas()
 
 
 def prefer_einsum(value: bool) -> bool:
-    """Tell whether matrix products should avoid ``@`` (no BLAS, no SIMD loops); gives the answer from before."""
+    """Set whether matrix products avoid ``@`` (no BLAS, no SIMD loops); returns the previous setting."""
     global _prefer_einsum
     before, _prefer_einsum = _prefer_einsum, value
     return before

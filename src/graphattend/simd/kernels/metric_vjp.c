@@ -48,6 +48,11 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         Sight sight[MOST_SPACES];
         v4 distance[MOST_SPACES], total = splat(0), g = LOAD(gs + e);
         four(list, e, at);
+        if (list->near)
+            for (isize r = 0; r < 4; r++) {
+                fetch_row(list->near, job->keys.data, job->keys.step, spaces->width, list->first + e + r);
+                fetch_row(list->near, job->dk, job->dk_step, spaces->width, list->first + e + r);
+            }
         for (int s = 0; s < spaces->count; s++) {
             sight[s] = sight4(&job->keys, s, at, q, own[s].gap);
             distance[s] = distance4(&spaces->space[s], &sight[s]);
@@ -130,7 +135,7 @@ Status KERNEL(metric_vjp)(Call *call) {
     void *state = work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         const real *rows = (const real *)batch.at[at_k];
-        Slopes job = {{&spaces, rows, step(k, 2), key_facts}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
+        Slopes job = {{&spaces, rows, step(k, 2), key_facts, 0}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
         fine = all_facts(&spaces, rows, step(k, 2), n, key_facts);
         for (isize j = 0; j < n; j++) fill(job.dk + j * job.dk_step, d, 0);
         for (isize i = 0; i < m && fine; i++) {
