@@ -79,7 +79,10 @@ class Run:
                 for contender, value in (self.ask(runtime, "measure", name, seconds) or {}).items():
                     found.setdefault(runtime, {}).setdefault(contender, []).append(float(f"{value:.5g}"))
         self.results["workloads"][name] = found
-        self.results["flops"][name] = catalogue().prepared(name).flops
+        known = catalogue().prepared(name)
+        self.results["flops"][name] = known.flops
+        self.results["reads"][name] = known.sizes.get("reads", 1.0)
+        catalogue().forget()
 
     def facts(self) -> None:
         """What ran, and what is measured once."""
@@ -92,7 +95,7 @@ class Run:
         """The gain of accelerate_numpy()."""
         source = (runtimes.HERE / "accelerate" / "bench.py").read_text()
         for runtime in self.chosen:
-            if runtime != "native":
+            if not runtime.startswith("native"):
                 say(f"accelerate_numpy() in {TITLES[runtime]}")
                 self.results["accelerate"][runtime] = self.ask(runtime, "accelerate", source, list(ACCELERATE)) or {}
 
@@ -120,10 +123,13 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         "accelerate": {},
         "javascript": {},
         "flops": {},
+        "reads": {},
         "workloads": {},
     }
     makers = {
         "native": runtimes.native,
+        "native-avx2": lambda: runtimes.native("native-avx2"),
+        "native-sse4": lambda: runtimes.native("native-sse4"),
         "node": lambda: runtimes.node(distribution),
         "chromium": lambda: runtimes.chromium(distribution),
     }
@@ -132,7 +138,7 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         sys.exit(f"--only: no workload contains {arguments.only!r}; there are {', '.join(catalogue().WORKLOADS)}")
     with contextlib.ExitStack() as stack:
         chosen = {}
-        for name in arguments.runtime or makers:
+        for name in arguments.runtime or [name for name in makers if "-" not in name]:
             say(f"Starting {TITLES[name]}")
             chosen[name] = stack.enter_context(makers[name]())
         run = Run(chosen, results)
@@ -171,7 +177,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round; writes to build/bench/ only")
     parser.add_argument("--rounds", type=int, default=3, help="how often the runtimes take turns (3)")
     parser.add_argument("--only", default="", help="workloads whose name contains this; writes to build/bench/ only")
-    parser.add_argument("--runtime", action="append", choices=["native", "node", "chromium"], help="repeatable")
+    parser.add_argument("--runtime", action="append", choices=list(TITLES), help="repeatable")
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and picture from the last run")
     parser.add_argument("--distribution", type=Path, help="Pyodide with graphattend (default: $PYODIDE_DIST)")
     arguments = parser.parse_args()

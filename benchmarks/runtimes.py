@@ -30,8 +30,8 @@ class Runtime(Protocol):
 class Lines:
     """A process that answers one line of JSON with another."""
 
-    def __init__(self, *command: str) -> None:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    def __init__(self, *command: str, **environment: str) -> None:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | environment
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True)
         self.read()
@@ -55,9 +55,9 @@ class Lines:
 
 
 @contextlib.contextmanager
-def lines(*command: str) -> Iterator[Runtime]:
+def lines(*command: str, **environment: str) -> Iterator[Runtime]:
     """A process as a runtime; it ends with the block."""
-    runtime = Lines(*command)
+    runtime = Lines(*command, **environment)
     try:
         yield runtime
     finally:
@@ -69,9 +69,9 @@ def lines(*command: str) -> Iterator[Runtime]:
             runtime.process.kill()
 
 
-def native() -> contextlib.AbstractContextManager[Runtime]:
-    """This CPython with its NumPy, one thread."""
-    return lines(sys.executable, str(HERE / "native.py"))
+def native(backend: str = "") -> contextlib.AbstractContextManager[Runtime]:
+    """This CPython with its NumPy, one thread; with the fastest backend by default."""
+    return lines(sys.executable, str(HERE / "native.py"), **({"GRAPHATTEND_BACKEND": backend} if backend else {}))
 
 
 def node(distribution: Path) -> contextlib.AbstractContextManager[Runtime]:

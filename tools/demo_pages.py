@@ -26,7 +26,7 @@ def opened(browser: Browser, address: str, complaints: list[str], **options: Any
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
     )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append((error.stack or str(error))[:600]))
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
 
     def local(request: Any) -> None:

@@ -48,7 +48,7 @@ async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Gi
   try {
     const sha256 = lock.files?.[VENDORED]?.sha256;
     const take = async (): Promise<Uint8Array | undefined> =>
-      (sha256 === undefined ? undefined : files.bytes(indexURL + VENDORED, { kind: "gzip", sha256 }).then(unpack).catch(() => undefined));
+      (sha256 === undefined || savesData() ? undefined : files.bytes(indexURL + VENDORED, { kind: "gzip", sha256 }).then(unpack).catch(() => undefined));
     // At a first visit there is no other.
     const early = await maybe() ? undefined : take();
     const { python, state } = await revive(await keeperOf(indexURL, lock, options), engine, { lock, indexURL }, async () => early ?? take());
@@ -64,6 +64,9 @@ async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Gi
     return undefined;
   }
 }
+
+/** Whether somebody wants little to be fetched: the snapshot is larger than what it stands for. */
+const savesData = (): boolean => (globalThis.navigator as { connection?: { saveData?: boolean } } | undefined)?.connection?.saveData === true;
 
 function keeperOf(indexURL: string, lock: Lock, options: RuntimeOptions): Promise<Keeper> {
   if (options.wheelURL !== undefined) throw new Error("not with a wheelURL");

@@ -296,22 +296,28 @@ def ref_graph_vjp(grad, k, v, indptr, indices, w, dscores, dq, scale):
 
 def make_graph_sum(rng):
     m, n = size(rng), size(rng)
-    heads = None if rng.random() < 0.5 else size(rng, 4)
+    heads = None if rng.random() < 0.5 else size(rng, 10)
     indptr, indices = graph_of(rng, m, n)
-    x = by_head(rng, n, heads, size(rng, 70))
+    x = by_head(rng, n, heads, size(rng, 70) if rng.random() < 0.5 else 4 * size(rng, 6))
+    out, add = output(m, *x.shape[1:]), bool(rng.random() < 0.3)
+    out[...] = normal(rng, *out.shape)
+    if rng.random() < 0.3:
+        return [x, indptr, indices, None, None, out, 0.5, add, out.copy()]
     count = len(indices) + size(rng)
     weights = normal(rng, *((count,) if heads is None else (count, heads)))
     order = rng.integers(0, count, len(indices)).astype(np.int64 if rng.random() < 0.5 else np.int32)
-    return [x, indptr, indices, order, weights, output(m, *x.shape[1:]), 0.5, False]
+    return [x, indptr, indices, order, weights, out, 0.5, add, out.copy()]
 
 
-def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add):
+def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add, before):
     (x,) = with_heads(x)
-    weights = weights.reshape(len(weights), x.shape[1]).astype(float)
     source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))
+    rows = scale * x[indices].astype(float)
+    if weights is not None:
+        rows *= weights.reshape(len(weights), x.shape[1]).astype(float)[order][..., None]
     expected = np.zeros((len(indptr) - 1, *x.shape[1:]))
-    np.add.at(expected, source, scale * weights[order][..., None] * x[indices])
-    return [None if add else expected]
+    np.add.at(expected, source, rows)
+    return [expected + (before.reshape(expected.shape) if add else 0)]
 
 
 def make_gat(rng):
@@ -334,6 +340,29 @@ def ref_gat(x, w, a_query, a_key, indptr, indices, added, hidden, out, weights, 
     expected = np.zeros(h.shape)
     np.add.at(expected, source, p[..., None] * h[indices])
     return [h.reshape(hidden.shape), expected, None if weights is None else p.reshape(weights.shape)]
+
+
+def make_gat_vjp(rng):
+    m, n, heads, width = size(rng), size(rng), size(rng, 10), size(rng, 20)
+    indptr, indices = graph_of(rng, m, n)
+    edge = (len(indices), heads)
+    added = None if rng.random() < 0.5 else normal(rng, *edge)
+    arrays = [normal(rng, m, heads, width), normal(rng, n, heads, width), normal(rng, m, heads), normal(rng, n, heads)]
+    return [*arrays, indptr, indices, added, normal(rng, *edge), output(*edge), output(m, heads), 0.2]
+
+
+def ref_gat_vjp(grad, hidden, query, key, indptr, indices, added, w, dscores, dquery, slope):
+    source = np.repeat(np.arange(len(grad)), np.diff(indptr).astype(np.intp))
+    gw = (grad[source].astype(float) * hidden[indices]).sum(-1)
+    mean = np.zeros(query.shape)
+    np.add.at(mean, source, w.astype(float) * gw)
+    score = query[source] + key[indices]
+    if added is not None:
+        score = score + added
+    ds = w * (gw - mean[source]) * np.where(score < 0, float(slope), 1)
+    total = np.zeros(query.shape)
+    np.add.at(total, source, ds)
+    return [ds, total]
 
 
 def make_poincare(rng):
@@ -497,6 +526,8 @@ def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
     if not lists:
         arrays += [w, g]
     lead = dq.shape[:-2]
+    if lists:  # spoilt ones may have further axes
+        w, g = w.reshape(-1), g.reshape(-1)
     gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(len(table))
     for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
@@ -551,6 +582,8 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
     lists = indices is not None
     if given is not None and not close(given, ref_frechet(v, w, table, indptr, indices, given)[0]):
         return [None, None]  # spoilt means: anything goes
+    if dv.shape[:-2] != grad.shape[: dv.ndim - 2] or dw.shape != w.shape:
+        return [None, None]  # gradients of another shape than what they belong to
     for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
             part = slice(indptr[i], indptr[i + 1]) if lists else i
@@ -635,8 +668,9 @@ CASES = {
     "heads": Case(make_heads, ref_heads),
     "graph_attend": Case(make_graph, ref_graph),
     "graph_attend_vjp": Case(make_graph_vjp, ref_graph_vjp),
-    "graph_sum": Case(make_graph_sum, ref_graph_sum),
+    "graph_sum": Case(make_graph_sum, ref_graph_sum, extra=1),
     "gat": Case(make_gat, ref_gat),
+    "gat_vjp": Case(make_gat_vjp, ref_gat_vjp),
     "poincare": Case(make_poincare, ref_poincare),
     "metric_attend": Case(make_metric, ref_metric),
     "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),

@@ -60,7 +60,7 @@ def project(
     """
     if variant == "gat":
         # a·(W h) = h·(W a): one column per head instead of a projection of every key.
-        u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
+        u_q, u_k = (simd.matmul(p["w"], p[a][..., None]) for a in ("a_query", "a_key"))
         factors = (u_q, u_k, p["w"])
     else:
         factors = (p["w_query"], p["w_key"], p["w_key"])
@@ -130,7 +130,7 @@ def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) ->
     e = features[..., None, :, :]
     w_e = p["w_e"]
     gat = variant == "gat"
-    factor = np.einsum("hec,hc->he", w_e, p["a_edge"])[..., None] if gat else w_e
+    factor = simd.matmul(w_e, p["a_edge"][..., None]) if gat else w_e
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
         ge = unbroadcast(simd.matmul_nt(g, factor).sum(axis=-3), features.shape)

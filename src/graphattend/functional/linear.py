@@ -12,6 +12,7 @@ from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
     ArrayLike,
+    all_finite,
     as_bool,
     as_floats,
     as_number,
@@ -153,20 +154,22 @@ def exact_weights(
 
 def _finite_top(h: np.ndarray, axis: int) -> np.ndarray:
     """The maximum, and 0 where there is nothing but -inf."""
-    top = h.max(axis=axis, keepdims=True)
-    return np.where(np.isneginf(top), h.dtype.type(0), top)
+    top: np.ndarray = h.max(axis=axis, keepdims=True)
+    return top if all_finite(top) else np.where(np.isneginf(top), h.dtype.type(0), top)
 
 
 def _with_ones(v: np.ndarray) -> np.ndarray:
     """Values with one more column, which becomes the normaliser."""
-    return np.concatenate([v, np.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
+    out = np.empty((*v.shape[:-1], v.shape[-1] + 1), v.dtype)
+    out[..., :-1], out[..., -1] = v, 1
+    return out
 
 
 def _normalised(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All columns divided by the last one, and the factor; rows whose last entry is zero give zeros."""
     total = raw[..., -1:]
     alive = total > 0
-    inverse = np.where(alive, 1 / np.where(alive, total, 1), 0).astype(raw.dtype)
+    inverse = 1 / total if alive.all() else np.where(alive, 1 / np.where(alive, total, 1), 0).astype(raw.dtype)
     return raw[..., :-1] * inverse, inverse
 
 

@@ -13,7 +13,7 @@ from ..errors import InvalidConfigError
 from .neighbor_graph import NeighborGraph
 
 # Distances held at once, and coordinates of pairs held at once.
-_DISTANCES = 1 << 21
+_DISTANCES = 1 << 19
 _COORDINATES = 1 << 21
 # Columns per neighbour in the sample that bounds the distance of the k-th neighbour.
 _SAMPLE = 64

@@ -13,7 +13,7 @@ from .._float64_fallback import steady, steady_gradients
 from .._validate import ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ._attend import attend, defaulted
 from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
@@ -71,10 +71,10 @@ class Attention(Mechanism):
     def _check(
         self,
         query: ArrayLike,
-        keys: Any,
-        values: Any,
+        keys: ArrayLike,
+        values: ArrayLike | None,
         attn_mask: ArrayLike | None = None,
-        metadata: Any = None,
+        metadata: GraphMetadata | None = None,
         *,
         weights_only: bool = False,
         finite: bool = True,
@@ -92,7 +92,13 @@ class Attention(Mechanism):
         return inputs
 
     def _check_prepared(
-        self, query: ArrayLike, prepared: Prepared, values: Any, attn_mask: ArrayLike | None, metadata: Any, call: Call
+        self,
+        query: ArrayLike,
+        prepared: Prepared,
+        values: Any,
+        attn_mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
     ) -> Inputs:
         """The boundary of passes over prepared keys and values: checks the query and what belongs to it."""
         prepared.check_owner(self)
@@ -114,11 +120,11 @@ class Attention(Mechanism):
     def forward(
         self,
         query: ArrayLike,
-        keys: Any,
-        values: Any = None,
+        keys: ArrayLike | Prepared,
+        values: ArrayLike | None = None,
         *,
         attn_mask: ArrayLike | None = None,
-        metadata: Any = None,
+        metadata: GraphMetadata | None = None,
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
@@ -145,7 +151,7 @@ class Attention(Mechanism):
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
         """
         if threads is not None:
-            options = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
+            options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
         if attn_mask is None and training is False:
@@ -180,7 +186,7 @@ class Attention(Mechanism):
         """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
         return self._run(x, call) if self.check_finite else apart(self, x, call)
 
-    def prepare(self, keys: Any, values: Any) -> Prepared:
+    def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
         """Check and project keys and values once, for many calls with different queries.
 
         Args:
@@ -204,7 +210,12 @@ class Attention(Mechanism):
         return prepare(self, keys, values)
 
     def attention_weights(
-        self, query: ArrayLike, keys: Any, *, attn_mask: ArrayLike | None = None, metadata: Any = None
+        self,
+        query: ArrayLike,
+        keys: ArrayLike | Prepared,
+        *,
+        attn_mask: ArrayLike | None = None,
+        metadata: GraphMetadata | None = None,
     ) -> np.ndarray:
         """Compute only the attention weights.
 
@@ -234,11 +245,11 @@ class Attention(Mechanism):
     def vjp(
         self,
         query: ArrayLike,
-        keys: Any,
-        values: Any,
+        keys: ArrayLike,
+        values: ArrayLike,
         *,
         attn_mask: ArrayLike | None = None,
-        metadata: Any = None,
+        metadata: GraphMetadata | None = None,
         training: bool = False,
         rng: np.random.Generator | None = None,
     ) -> tuple[np.ndarray, Callable[..., Gradients]]:
@@ -261,7 +272,13 @@ class Attention(Mechanism):
         return out, pullback
 
     def _vjp(
-        self, query: ArrayLike, keys: Any, values: Any, mask: ArrayLike | None, metadata: Any, call: Call
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, mask, metadata)
@@ -304,8 +321,8 @@ class Attention(Mechanism):
         self,
         graph: NeighborGraph,
         queries: ArrayLike,
-        keys: Any = None,
-        values: Any = None,
+        keys: ArrayLike | None = None,
+        values: ArrayLike | None = None,
         *,
         need_weights: bool = False,
         training: bool = False,
@@ -373,8 +390,8 @@ class Attention(Mechanism):
         self,
         graph: NeighborGraph,
         queries: ArrayLike,
-        keys: Any = None,
-        values: Any = None,
+        keys: ArrayLike | None = None,
+        values: ArrayLike | None = None,
         *,
         training: bool = False,
         rng: np.random.Generator | None = None,

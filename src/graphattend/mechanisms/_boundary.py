@@ -150,7 +150,7 @@ def check_inputs(
     keys: ArrayLike,
     values: ArrayLike | None,
     attn_mask: ArrayLike | None = None,
-    metadata: Any = None,
+    metadata: GraphMetadata | None = None,
     *,
     weights_only: bool = False,
 ) -> Inputs:
@@ -208,7 +208,7 @@ def _refuse_axes(arrays: Sequence[np.ndarray]) -> None:
         check_nonempty(x, name)
 
 
-def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
+def refuse_unread(unread: Mapping[str, str], metadata: GraphMetadata | None) -> None:
     """Refuse fields that are given but would be ignored because an option is not set.
 
     What a graph says about a node is given whole, whoever reads it.
@@ -228,7 +228,7 @@ def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
 
 
 def check_metadata(
-    metadata: Any,
+    metadata: GraphMetadata | None,
     needs: tuple[str, ...],
     uses: tuple[str, ...],
     batch: tuple[int, ...],
@@ -298,7 +298,7 @@ def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any
         return a.astype(dtype)
 
 
-def no_gradients(metadata: Any, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
+def no_gradients(metadata: GraphMetadata | None, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
     """Zeros for every field of checked metadata that is given and has a gradient."""
     given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE}
     return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}

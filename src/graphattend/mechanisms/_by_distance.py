@@ -174,9 +174,13 @@ class ByDistance(Attention):
         means = done.out if self._mean == "frechet" else None
         g = np.ascontiguousarray(g, done.q.dtype)
         by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists)
+        if by_values is None:  # near the rim of the ball, where single precision has too few digits
+            v, weights, wide = (x.astype(np.float64) for x in (done.v, done.weights, g))
+            means = None if means is None else means.astype(np.float64)
+            by_values = metric_ops.means_vjp(v, weights, wide, means, metric, done.lists)
         if by_values is None:
             return None
-        gv, gw = by_values
+        gv, gw = (x.astype(done.q.dtype, copy=False) for x in by_values)
         if g_weights is not None:
             gw += g_weights
         by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, done.lists)

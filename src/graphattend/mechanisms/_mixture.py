@@ -337,7 +337,7 @@ class Routed(Attention):
         weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
-        row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
+        edges = graph.num_edges
         for i, member in enumerate(members):
             chosen = gates.shares[:, i] != 0
             if self.all_in_backward and call.differentiate:
@@ -346,21 +346,24 @@ class Routed(Attention):
                 continue
             # A structural expert must see the whole graph; the others only the rows that chose them.
             whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
-            part = graph if whole or chosen.all() else _keep_rows(graph, chosen, row_of)
-            kept = np.ones(row_of.size, bool) if part is graph else chosen[row_of]
+            part, kept = (graph, slice(None)) if whole or chosen.all() else _keep_rows(graph, chosen, member)
             # What defaults to another input does so for the expert, too, which may be worth something to it.
             o, w, pull = member._attend(part, q, None if keys is None else k, None if values is None else v, inner)
             share = gates.shares[:, i, None]
-            out += share * o
+            if call.differentiate:
+                runs.append((i, o, share, pull, w, part, kept))
+                out += share * o
+            else:
+                o *= share
+                out += o
             if weights is not None:
-                weights[kept] += gates.shares[row_of[kept], i] * _edge_weights(w, part, i, member)
-            runs.append((i, o, share, pull, w, part, kept))
+                weights[kept] += gates.shares[part.targets, i] * _edge_weights(w, part, i, member)
 
         def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
             gw = None
             if grad_weights is not None:
-                gw = cotangent(grad_weights, "grad_weights", (row_of.size,), q.dtype)
+                gw = cotangent(grad_weights, "grad_weights", (edges,), q.dtype)
             gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
@@ -368,7 +371,7 @@ class Routed(Attention):
                 g_share[:, i] = (g * o).sum(axis=-1)
                 gw_i = None
                 if gw is not None:
-                    rows, gw_i = row_of[kept], gw[kept]
+                    rows, gw_i = part.targets, gw[kept]
                     mine = gw_i * _edge_weights(w, part, i, self._members[i])
                     g_share[:, i] += np.bincount(rows, weights=mine, minlength=q.shape[0]).astype(q.dtype)
                     gw_i = gw_i * gates.shares[rows, i]
@@ -428,22 +431,23 @@ def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
     return {name: metadata[name] for name in member._expected.reads if name in metadata}
 
 
-def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, row_of: np.ndarray) -> NeighborGraph:
-    """The graph without the edges of rows that are not chosen."""
-    kept = chosen[row_of]
-    counts = np.where(chosen, np.diff(graph.indptr), 0)
+def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:
+    """The graph without the edges of rows that are not chosen, with what the member reads; and which edges it keeps."""
+    counts = np.diff(graph.indptr)
+    kept = np.repeat(chosen, counts)
+    indptr = np.zeros_like(graph.indptr)
+    np.cumsum(counts * chosen, out=indptr[1:])
+    read = member.needed + member.used
 
-    def pick(a: Any) -> Any:
-        return None if a is None else a[kept]
+    def pick(name: str) -> Any:
+        a = getattr(graph, name)
+        return None if a is None or name not in read else a[kept]
 
-    return NeighborGraph(
-        np.concatenate([[0], np.cumsum(counts)]),
-        graph.indices[kept],
-        edge_features=pick(graph.edge_features),
-        edge_weights=pick(graph.edge_weights),
-        distances=pick(graph.distances),
-        layers=graph.layers,
-    )
+    fields: dict[str, Any] = {name: pick(name) for name in ("edge_features", "edge_weights", "distances")}
+    fields |= {"indptr": indptr, "indices": graph.indices[kept], "layers": graph.layers, "names": None}
+    part = object.__new__(NeighborGraph)
+    part.__setstate__(fields)  # all of it was checked
+    return part, kept
 
 
 def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:

@@ -199,8 +199,8 @@ class HyperbolicAttention(ByDistance):
 
 
 def _total(g: np.ndarray, x: np.ndarray) -> float:
-    """Σ g·x in double precision; leading axes broadcast."""
-    return float(np.einsum("...d,...d->...", g, x, dtype=np.float64).sum())
+    """Σ g·x, summed over the rows in double precision; leading axes broadcast."""
+    return float(np.einsum("...d,...d->...", g, x).sum(dtype=np.float64))
 
 
 def _tangent_mean(

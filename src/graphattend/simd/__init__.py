@@ -294,12 +294,28 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E), weights (K, H), projection (V, H·E)."""
     if _kernels is None:
         return None
     found = _kernels.gat_layer(*arrays, **options)
-    return None if found is None else (found[0], found[1])
+    return None if found is None else found[:3]
+
+
+def gat_vjp(
+    grad: np.ndarray,
+    hidden: np.ndarray,
+    query: np.ndarray,
+    key: np.ndarray,
+    graph: Any,
+    weights: np.ndarray,
+    **options: Any,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Gradients of `gat_layer` by scores before LeakyReLU, `query`, `key` and values; None without such a kernel."""
+    if _kernels is None:
+        return None
+    lists = graph.indptr, graph.indices, graph._transposed
+    return cast("Any", _kernels.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
 
 
 def backend_info() -> dict[str, Any]:

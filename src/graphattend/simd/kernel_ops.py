@@ -398,8 +398,8 @@ def graph_sum(
     x: Array,
     indptr: Array,
     indices: Array,
-    order: Array,
-    weights: Array,
+    order: Array | None = None,
+    weights: Array | None = None,
     out: Array | None = None,
     *,
     scale: float = 1.0,
@@ -411,8 +411,8 @@ def graph_sum(
         x: Rows (V, D) or (V, H, D).
         indptr: Starts of the lists (M+1,).
         indices: Rows of x (K,).
-        order: Where the weight of each entry stands (K,).
-        weights: (K',) or (K', H).
+        order: Where the weight of each entry stands (K,), or None.
+        weights: (K',) or (K', H), or None for sums without weights.
         out: Where to put the sums (M, [H,] D).
         scale: Factor of the weights.
         add: Add the sums to `out`.
@@ -425,7 +425,9 @@ def graph_sum(
 
     def total(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
-        done: bool | None = _k.graph_sum(x, own, indices[edges], order[edges], weights, result[rows], scale, add)
+        done: bool | None = _k.graph_sum(
+            x, own, indices[edges], None if order is None else order[edges], weights, result[rows], scale, add
+        )
         return done
 
     return None if None in threads.run(total, _row_parts(starts, x)) else result
@@ -479,6 +481,57 @@ def gat_layer(
         x, w, a_query, a_key, _int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
     )
     return None if finite is None else (out, weights, hidden, finite)
+
+
+def gat_vjp(
+    grad: Array,
+    hidden: Array,
+    query: Array,
+    key: Array,
+    indptr: Array,
+    indices: Array,
+    transposed: tuple[Array, Array, Array],
+    weights: Array,
+    *,
+    negative_slope: float = 0.2,
+    edge_scores: Array | None = None,
+) -> tuple[Array, Array, Array, Array] | None:
+    """Gradients of `gat_layer` by its scores and its projection.
+
+    Args:
+        grad: Gradient of the output (V, H, E).
+        hidden: The projection (V, H, E).
+        query: Its products with a_query (V, H).
+        key: Its products with a_key (V, H).
+        indptr: CSR row starts (V+1,).
+        indices: CSR neighbours (K,).
+        transposed: The lists turned round, as for `graph_attention_vjp`.
+        weights: What `gat_layer` returned (K, H).
+        negative_slope: Slope of LeakyReLU below 0.
+        edge_scores: What each edge adds to its scores before LeakyReLU, (K, H).
+
+    Returns:
+        Gradients by the scores of the edges before LeakyReLU (K, H), by `query` (V, H), by `key` (V, H), and, as far as
+        it comes from the weighted sum, by `hidden` (V, H, E).
+    """
+    by_value, by_query, by_key, dscores = _block(grad.dtype, hidden.shape, query.shape, key.shape, weights.shape)
+    starts = _int64(indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        more = None if edge_scores is None else edge_scores[edges]
+        done: bool | None = _k.gat_vjp(
+            *(grad[rows], hidden, query[rows], key, own, indices[edges], more, weights[edges]),
+            *(dscores[edges], by_query[rows], negative_slope),
+        )
+        return done
+
+    if None in threads.run(by_row, _row_parts(starts, grad)):
+        return None
+    if graph_sum(grad, *transposed, weights, by_value) is None:
+        return None
+    columns, _, order = transposed
+    return None if graph_sum(dscores, columns, order, out=by_key) is None else (dscores, by_query, by_key, by_value)
 
 
 def poincare_attention(

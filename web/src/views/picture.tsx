@@ -117,7 +117,8 @@ function Lines({ graph, weights, beside, node, to: marked, shown, at, large, thi
   const best = row(graph, weights, node).reduce((m, e) => Math.max(m, e.weight, beside?.[e.at] ?? 0), 1e-9);
   const edges = useMemo(() => {
     const all: Edge[] = [];
-    for (const i of large ? [node] : shown) all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
+    for (const i of large ? [] : shown) all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
+    if (large) all.push(...topOf(graph, weights, node, MOST_AROUND).filter(({ from, to }) => from !== to));
     return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.weight - b.weight);
   }, [graph, weights, node, within]);
   return <g>{edges.map(({ from, to, at: e, weight }) => {

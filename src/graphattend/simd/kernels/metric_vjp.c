@@ -48,6 +48,11 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         Sight sight[MOST_SPACES];
         v4 distance[MOST_SPACES], total = splat(0), g = LOAD(gs + e);
         four(list, e, at);
+        if (list->near)
+            for (isize r = 0; r < 4; r++) {
+                fetch_row(list->near, job->keys.data, job->keys.step, spaces->width, list->first + e + r);
+                fetch_row(list->near, job->dk, job->dk_step, spaces->width, list->first + e + r);
+            }
         for (int s = 0; s < spaces->count; s++) {
             sight[s] = sight4(&job->keys, s, at, q, own[s].gap);
             distance[s] = distance4(&spaces->space[s], &sight[s]);
