@@ -67,6 +67,8 @@ FILES = [("labels.json", in_links(name)) for name in SCRIPTS] + [
     ("zip.npz", b"PK\x03\x04" + b"\0" * 100),
     ("pickle.npz", b"\x80\x04cos\nsystem\n(S'true'\ntR."),
     ("nothing.csv", b""),
+    ("cut.csv.gz", zlib.compress(b"a b\n" * 1000, wbits=31)[:20]),
+    ("labels.txt", b"<script>pwned=1</script> b\n"),
     ("binary.gml", bytes(range(256))),
     ("unknown.exe", b"MZ"),
     ("weights.csv", b"source,target,weight\na,b,inf\n"),

@@ -50,7 +50,10 @@ export class Session {
   private endLayout: () => void = () => undefined;
   private file: { name: string; bytes: Uint8Array } | undefined;
 
-  constructor(readonly schemas: Record<string, Schema>, hash: string) {
+  readonly schemas: Record<string, Schema>;
+
+  constructor(schemas: Record<string, Schema>, hash: string) {
+    this.schemas = Object.assign(Object.create(null), schemas) as Record<string, Schema>; // no mechanism is called __proto__
     this.state = this.settled(fromHash(hash));
   }
 

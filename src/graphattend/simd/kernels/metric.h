@@ -83,7 +83,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + WIDE <= d; k += WIDE) {
         vw x = LOADW(q + k);
         for (int r = 0; r < 4; r++) {
-            vw y = (scaled ? LOADW(rows[r] + k) * splatw(factor[r]) : LOADW(rows[r] + k)) - x;
+            vw y = (scaled ? LOADW(rows[r] + k) * splatw(factor[r]) : (vw)LOADW(rows[r] + k)) - x;
             wide[r] = maddw(y, y, wide[r]);
         }
     }
@@ -92,7 +92,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + LANES <= d; k += LANES) {
         vec x = LOADV(q + k);
         for (int r = 0; r < 4; r++) {
-            vec y = (scaled ? LOADV(rows[r] + k) * splatv(factor[r]) : LOADV(rows[r] + k)) - x;
+            vec y = (scaled ? LOADV(rows[r] + k) * splatv(factor[r]) : (vec)LOADV(rows[r] + k)) - x;
             sum[r] = maddv(y, y, sum[r]);
         }
     }
