@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,21 @@ class Run:
 
     def javascript(self, distribution: Path, rounds: int, seconds: float) -> None:
         """The npm package against Python and against plain JavaScript."""
-        say("The npm package in Node.js")
+        self.once(
+            "javascript", "The npm package in Node.js", lambda: runtimes.javascript(distribution, rounds, seconds)
+        )
+
+    def page(self, distribution: Path, rounds: int, seconds: float) -> None:
+        """The npm package and its kernels without Python against the peers, as a page calls them."""
+        self.once("page", "The npm package in a page", lambda: runtimes.page(distribution, rounds, seconds))
+
+    def once(self, name: str, title: str, run: Callable[[], Any]) -> None:
+        """Figures that come from one program, or a line among the errors."""
+        say(title)
         try:
-            self.results["javascript"] = runtimes.javascript(distribution, rounds, seconds)
+            self.results[name] = run()
         except Exception as error:
-            self.errors.append(f"The npm package: {error}")
+            self.errors.append(f"{title}: {error}")
             say(f"  failed: {self.errors[-1][-400:]}")
 
 
@@ -122,6 +133,7 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         "payload_kb": payload(distribution),
         "accelerate": {},
         "javascript": {},
+        "page": {},
         "flops": {},
         "reads": {},
         "workloads": {},
@@ -154,6 +166,8 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
             run.accelerate()
             if "node" in chosen:
                 run.javascript(distribution, rounds, seconds)
+            if "chromium" in chosen:
+                run.page(distribution, rounds, seconds)
             save(results, folder)
     return results, run.errors
 
@@ -178,6 +192,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often the runtimes take turns (3)")
     parser.add_argument("--only", default="", help="workloads whose name contains this; writes to build/bench/ only")
     parser.add_argument("--runtime", action="append", choices=list(TITLES), help="repeatable")
+    parser.add_argument("--page", action="store_true", help="only what a page gets from the npm package")
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and picture from the last run")
     parser.add_argument("--distribution", type=Path, help="Pyodide with graphattend (default: $PYODIDE_DIST)")
     arguments = parser.parse_args()
@@ -187,6 +202,16 @@ def main() -> None:
     distribution = arguments.distribution or os.environ.get("PYODIDE_DIST")
     if not distribution:
         sys.exit("No distribution: `make bench`, or --distribution with the folder that `make dist-path` prints")
+    if arguments.page:
+        again: Results = json.loads((RESULTS / "bench.json").read_text())
+        rounds, seconds = (1, 0.05) if arguments.quick else (arguments.rounds, 0.3)
+        run = Run({}, again)
+        run.page(Path(distribution), rounds, seconds)
+        if run.errors:
+            sys.exit("\n".join(run.errors))
+        save(again, RESULTS)
+        write(again)
+        return
     partial = arguments.quick or arguments.only or arguments.runtime
     folder = runtimes.ROOT / "build" / "bench" if partial else RESULTS
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,20 @@ def javascript(distribution: Path, rounds: int, seconds: float) -> dict[str, flo
     command = ["node", *FLAGS, str(HERE / "js.mjs"), str(distribution), str(seconds), str(rounds)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=600)
     found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def page(distribution: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """What a page in Chromium gets from the npm package, graphattend/kernels and the peers: see without_python.mjs."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = str(Path(folder, "python"))
+        cli = str(ROOT / "js" / "dist" / "cli.js")
+        subprocess.run(
+            ["node", cli, "vendor", target, "--from", str(distribution)], check=True, stderr=subprocess.DEVNULL
+        )
+        command = ["node", str(HERE / "without_python.mjs"), target, str(rounds), str(1e3 * seconds)]
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=1200)
+    found: dict[str, dict[str, float]] = json.loads(done.stdout)
     return found
 
 

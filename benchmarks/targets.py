@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from benchmarks import mechanism_rows
-from benchmarks.results_file import Results, against_fastest, ratio, scaled, share_of_peak, speed
+from benchmarks.results_file import PEERS, Results, against_fastest, ratio, scaled, share_of_peak, speed
 
 WASM = ("chromium", "node")
 TITLES = {
@@ -225,6 +225,29 @@ def javascript(results: Results) -> Iterator[Target]:
     yield line("arrays copied in, against ruvector", where, 50, times("ruvector_us", "copied_us"), "×")
 
 
+#: Title in without_python.mjs, the peer, and how many times as fast the npm package is to be.
+PAGE = [
+    ("one query, 100 keys (µs)", "onnxruntime", 3),
+    ("one query, 1000 keys (µs)", "onnxruntime", 1.3),
+    ("one query, 10000 keys (µs)", "onnxruntime", 1.05),
+    ("softmax 1000 × 1000 (µs)", "tfjs", 1.1),
+]
+
+
+def in_page(results: Results) -> Iterator[Target]:
+    """What a page gets from the npm package, with resident tensors."""
+    page = results.get("page", {})
+    for title, peer, wanted in PAGE:
+        found = page.get(title, {})
+        value = found[peer] / found["package"] if {peer, "package"} <= found.keys() else None
+        what = f"{title.removesuffix(' (µs)')}, against {PEERS[peer]}"
+        yield line(what, "npm, Chromium", wanted, value, "×")
+    found = page.get("first answer after opening the page (ms)", {})
+    for name, title, most in (("worker", "first visit", 1500), ("worker again", "second visit", 600)):
+        yield line(f"first answer of a page, {title}", "npm, Chromium", most, found.get(name), " ms", most=True)
+    yield line("first answer of a page, without Python", "npm, Chromium", 100, found.get("kernels"), " ms", most=True)
+
+
 def targets(results: Results) -> list[Target]:
     """Every target."""
     found = [target for runtime in WASM if runtime in results["runtimes"] for target in in_runtime(results, runtime)]
@@ -232,5 +255,5 @@ def targets(results: Results) -> list[Target]:
     found += [target for runtime in sets for target in natively(results, runtime)]
     payload = results.get("payload_kb", {})
     found += every_mechanism(results)
-    found += javascript(results)
+    found += [*javascript(results), *in_page(results)]
     return [*found, line("kernel payload, gzipped", "wheel", 100, payload.get("loaded"), " kB", most=True)]

@@ -27,7 +27,7 @@ LIMITS = {
     "linear": (16, 36),
     "flash": (18, 26),
     "graph_rope": (19, 38),
-    "hnsw_aware": (24, 38),
+    "hnsw_aware": (25, 36),
     "cross_space": (31, 71),
     "structural": (22, 40),
     "moe": (26, 128),

@@ -153,6 +153,45 @@ def ref_attend(q, k, v, out, stats, scale, mask, causal, lengths):
     return [w @ v, np.stack([top, np.exp(s - safe[..., None]).sum(-1)], -1)]
 
 
+def make_few(rng):
+    b, m, n, d, e = lead(rng), size(rng, 10), size(rng, 150), size(rng, 40), size(rng, 40)
+    bias = None if rng.random() < 0.4 else normal(rng, *b, *((m, n), (1, n), (m, 1))[rng.integers(3)])
+    turned = rng.random() < 0.4
+    positions = rng.integers(0, 5, (*b, n)) + 0.25 if turned else None
+    frequency = rng.random(d // 2) if turned else None
+    v, out = (normal(rng, *b, n, e), output(*b, m, e)) if rng.random() < 0.7 else (None, None)
+    slope = 1.0 if rng.random() < 0.5 else 0.2
+    options = [0.5, slope, bool(rng.random() < 0.5), bool(rng.random() < 0.5)]
+    mask = visible(rng, b, m, n)[0]
+    return [
+        normal(rng, *b, m, d),
+        normal(rng, n, d),
+        v,
+        bias,
+        mask,
+        positions,
+        frequency,
+        out,
+        output(*b, m, n),
+        *options,
+    ]
+
+
+def ref_few(q, k, v, bias, mask, positions, frequency, out, weights, scale, slope, squares, interleaved):
+    q, k = q.astype(float), k.astype(float)
+    if positions is None:
+        s = q @ k.swapaxes(-1, -2) - (np.square(k).sum(-1)[..., None, :] if squares else 0)
+    else:
+        full = np.broadcast_to(k, (*np.broadcast_shapes(k.shape[:-1], positions.shape), k.shape[-1]))
+        s = q @ ref_rotate(full, positions, frequency, interleaved, full)[0].swapaxes(-1, -2)
+    s = s * scale + (0 if bias is None else bias)
+    s = np.where(s > 0, s, slope * s)
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+    w = softmax64(s)
+    return [None if v is None else w @ v, w]
+
+
 def make_attend_vjp(rng):
     b, m, n, d, e = lead(rng), size(rng, 20), size(rng, 80), size(rng, 12), size(rng, 12)
     q, k, v, grad = normal(rng, *b, m, d), normal(rng, *b, n, d), normal(rng, n, e), normal(rng, *b, m, e)
@@ -624,6 +663,7 @@ CASES = {
     "matmul": Case(make_matmul, ref_matmul),
     "attend_one": Case(make_one, ref_one),
     "attend": Case(make_attend, ref_attend),
+    "attend_few": Case(make_few, ref_few),
     "attend_vjp": Case(make_attend_vjp, ref_attend_vjp),
     "heads": Case(make_heads, ref_heads),
     "graph_attend": Case(make_graph, ref_graph),

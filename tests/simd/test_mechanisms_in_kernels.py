@@ -121,6 +121,9 @@ KERNEL_OF = {
     "mixed_curvature": "metric_attend",
     "manifold": "frechet",
     "local_global": "attend_one",
+    "rl_navigator": "attend_few",
+    "dynamic_heads": "attend_few",
+    "edge_featured": "attend_few",
 }
 
 

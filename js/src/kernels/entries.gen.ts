@@ -7,6 +7,7 @@ export const ENTRIES = {
   segment_softmax: ["scores", "indptr", "out"],
   matmul: ["a", "b", "out", "transposes"],
   attend_one: ["q", "k", "v", "out", "scale"],
+  attend_few: ["q", "k", "v?", "bias?", "mask?", "positions?", "frequency?", "out?", "weights", "scale", "slope", "squares", "interleaved"],
   attend: ["q", "k", "v", "out", "stats?", "scale", "mask?", "causal", "lengths?"],
   attend_vjp: ["q", "k", "v", "out", "stats", "grad", "dq", "dk", "dv", "scale", "mask?", "causal", "lengths?"],
   heads: ["q", "k", "v", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_v?", "b_o?", "out", "heads", "scale"],

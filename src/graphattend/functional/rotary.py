@@ -13,12 +13,18 @@ from ..errors import DimensionMismatchError
 from ..simd import numpy_ops
 
 
+def frequencies(dim: int, base: float) -> np.ndarray:
+    """How far each pair of coordinates turns per unit of position, (D // 2,)."""
+    turns: np.ndarray = base ** (-2.0 * np.arange(dim // 2) / dim)
+    return turns
+
+
 def rotate(
     x: np.ndarray, positions: np.ndarray, base: float, interleaved: bool
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
     """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives both gradients, still broadcast."""
     d = x.shape[-1]
-    frequency = base ** (-2.0 * np.arange(d // 2) / d)
+    frequency = frequencies(d, base)
     first, second = numpy_ops.pairs(d, interleaved)
     y = simd.rotate(x, positions, frequency, interleaved)
 

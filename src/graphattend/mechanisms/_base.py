@@ -157,7 +157,8 @@ class Attention(Mechanism):
         if attn_mask is None and training is False:
             fast: Any = None
             if need_weights is True:
-                fast = self._fused_weights(query, *_parts(self, keys, values), metadata)
+                k, v = _parts(self, keys, values)
+                fast = None if v is None else self._fused_weights(query, k, v, metadata)
             elif need_weights is False:
                 if metadata is not None:
                     fast = self._fused_metadata(query, keys, values, metadata)

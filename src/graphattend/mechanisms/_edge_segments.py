@@ -39,7 +39,7 @@ def attend(
     dtype, size = x_q.dtype, len(x_q)
     p = attn._params(dtype)
     inner = p["w"].shape[0] * p["w"].shape[2]
-    per_edge, _ = graph_metadata(attn, graph, dtype)
+    per_edge = graph_metadata(attn, graph, dtype).per_edge
     alone = keys is None and values is None
     if alone and fused and not (call.training and attn.dropout):
         found = _fused(attn, negative_slope, graph, x_q, per_edge, p, call)

@@ -20,7 +20,10 @@ A mechanism may also override:
     _check_metadata(metadata)   what only the mechanism knows about its metadata
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
+    _pair_scores(q', k', …)     in the place of `_scores` (in `_biased`): scores that are dot products with a bias
+    _edge_scores(q', k', …)     the scores over a graph's edges as dot products with a bias, for the graph kernel
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
+    _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
                                 `_fused_weights`, with metadata, `_fused_metadata`
 """
@@ -28,19 +31,55 @@ A mechanism may also override:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from .. import simd
+from .._float64_fallback import silence
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
 from ..graph import NeighborGraph
 from ._boundary import Call, Context, Expected, Inputs
-from ._gradients import CoreGradients, CoreResult, Params, add_grads
+from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
 from ._parameters import Configured
+
+
+class GraphData(NamedTuple):
+    """Metadata of a graph: of its edges (K, ...), of nodes as neighbours (V, ...), of nodes that ask (V, ...)."""
+
+    per_edge: Mapping[str, np.ndarray]
+    per_key: Mapping[str, np.ndarray]
+    per_query: Mapping[str, np.ndarray]
+
+    @property
+    def by_key(self) -> dict[str, np.ndarray]:
+        """The fields that `forward` takes one entry per key of."""
+        return {**self.per_edge, **self.per_key}
+
+
+class EdgeScores(NamedTuple):
+    """Scores of a graph's edges as factor · q·k + bias, for the fused graph kernel.
+
+    Args:
+        q: ([H,] V, d), one row per node that asks.
+        k: ([H,] V, d), one row per neighbour.
+        factor: Factor of the dot products.
+        bias: Added, (K,) or (K, H) in CSR order, or None.
+        gain: What the weighted sums are multiplied with, ([H,] V, 1), or None.
+        pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
+            and k, the scores (K, [H]) and the gain; None where q and k are what was given and nothing else is read.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    factor: float
+    bias: np.ndarray | None = None
+    gain: np.ndarray | None = None
+    pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]] | None = None
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -181,17 +220,46 @@ class Mechanism(Configured):
         """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
         return None
 
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        """The scores over a graph as dot products of rows with a bias, or None if they are something else."""
+        factor = self._graph_factor()
+        return None if factor is None else EdgeScores(q, k, factor)
+
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
-        return None
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
+        return None if found is None else found[0]
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         """Output and weights in the same way; without values (None) the output is None."""
+        if not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is not None and not self.any_value_width and values.shape[1] != self.dim:
+            return None
+        with silence():
+            scores = self._single_scores(query[None], keys, metadata)
+            found = None if scores is None else simd.single_with_weights(scores[0], keys, values, scores[1])
+            return None if found is None else self._finish_single(*found)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        """Rows (H or 1, D) in the place of a query (1, D), and options of `kernel_ops.attend_few`.
+
+        The arrays have one dtype, and that is all that is known of them; None where metadata is anything unusual.
+        """
         return None
+
+    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+        """From what the rows give to the results for one query."""
+        return None if out is None else out[0], weights[0]
 
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
         """The output in the same way where metadata is given, which nobody has checked either."""
-        return None
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata)
+        return None if found is None else found[0]
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """The same over keys and values that this mechanism prepared."""

@@ -49,9 +49,9 @@ class DotProduct(Attention):
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
-        if not self._plain or metadata is not None:
-            return None
-        return simd.single_weights(query, keys, values, self.dim, self.factor)
+        if not self._plain:
+            return super()._fused_weights(query, keys, values, metadata)
+        return None if metadata is not None else simd.single_weights(query, keys, values, self.dim, self.factor)
 
     @cached_property
     def _plain(self) -> bool:

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import simd
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._prepared import Prepared
 from ._size_limit import reserve
@@ -108,16 +110,31 @@ class DynamicHeadAttention(MultiHeadAttention):
         return (self.head_gates(query) > 0).sum(axis=-1)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        return None
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
+        return None if found is None else found[0]
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
 
-    def _graph_factor(self) -> float | None:
-        return None
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray) -> tuple[Any, ...]:
+            return np.concatenate([gq, g_gain], axis=-1), gk, {}, {}
+
+        return EdgeScores(q[..., :-1], k, self._factor, gain=q[..., -1:], pull=pull)
+
+    def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
+        gate, pull_g = self._gate(q, p)
+
+        def pull(g: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+            gx, gw, gb = pull_g(g[..., 0].swapaxes(-1, -2))
+            return gx, {"w_gate": gw, "b_gate": gb}
+
+        return gate.swapaxes(-1, -2)[..., None], pull
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        return super()._run(x, call._replace(differentiate=True))  # the gates act on projected queries: nothing folds
+        return super()._run(x, call._replace(differentiate=True))  # of several queries none fold
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params

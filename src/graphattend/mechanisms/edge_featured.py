@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import ArrayLike, as_choice, as_number, check_length
+from .. import simd
+from .._validate import ArrayLike, all_finite, as_choice, as_number, check_length
 from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
@@ -199,6 +200,43 @@ class EdgeFeaturedAttention(Attention):
             share = g[loops] / np.maximum(others, 1)[:, None].astype(g.dtype)
             out[own] += share[rows[own]]
         return out
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        # a_key·(W k) = (W a_key)·k, and Σ w (W v) = W Σ w v: nothing is projected but the query and H sums of values.
+        if self.variant != "gat" or self.add_self_loops or not all_finite(query):
+            return None
+        by_query, by_key, by_edge, w = self._vectors(query.dtype)
+        bias = by_query @ query[0][:, None]
+        if self.edge_dim:
+            if type(metadata) is not GraphMetadata or type(metadata.edge_features) is not np.ndarray:
+                return None
+            features = metadata.edge_features
+            if features.shape != (len(keys), self.edge_dim) or features.dtype != w.dtype or not all_finite(features):
+                return None
+            bias = bias + simd.matmul_nt(by_edge, features)
+        elif metadata is not None:
+            return None
+        return by_key, {"scale": 1.0, "bias": bias, "slope": self.negative_slope}
+
+    def _vectors(self, dtype: np.dtype[Any]) -> tuple[np.ndarray, ...]:
+        """What a query, a key and an edge are multiplied with for their part of the scores, (H, ...), and W."""
+        cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
+        name = ("vectors", dtype)
+        if name not in cast:
+            p = self._params(dtype)
+            named = (("w", "a_query"), ("w", "a_key"), *((("w_e", "a_edge"),) if self.edge_dim else ()))
+            found = [np.einsum("hdc,hc->hd", p[w], p[a]) for w, a in named]
+            cast[name] = (*(*found, None, p["w"])[:3], p["w"])
+        vectors: tuple[np.ndarray, ...] = cast[name]
+        return vectors
+
+    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+        if out is None:
+            return None, weights
+        p = self._params(out.dtype)
+        return self._finish(np.matmul(out[:, None], p["w"]), p)[0][0], weights
 
     # -- stages ------------------------------------------------------------------------------------------------
 

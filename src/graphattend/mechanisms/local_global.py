@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -126,6 +127,27 @@ class LocalGlobalAttention(DotProduct):
             values = np.concatenate((near_v, values[far])) if far else near_v
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if metadata is not None or not simd.is_single(query, keys, values, self.dim):
+            return None
+        n = len(keys)
+        if self.global_nodes and self.global_nodes[-1] >= n:
+            return None
+        if self.check_finite and not (all_finite(keys) and (values is None or all_finite(values))):
+            return None
+        seen: Any = slice(None)
+        if self.window is not None and 0 not in self.global_nodes:
+            stop = min(self.window + 1, n)
+            far = [i for i in self.global_nodes if i >= stop]
+            seen = np.array([*range(stop), *far]) if far else slice(stop)
+        shown = None if values is None else values[seen]
+        found = simd.single_with_weights(query[None], keys[seen], shown, {"scale": self.factor})
+        if found is None:
+            return None
+        weights = np.zeros(n, query.dtype)
+        weights[seen] = found[1][0]
+        return None if values is None else found[0][0], weights
+
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)
         if nodes.size and nodes[-1] >= n_keys:
@@ -189,6 +211,17 @@ class LocalGlobalAttention(DotProduct):
             array([3, 1, 2])
         """
         check_graph(graph)
+        if (
+            not self.global_nodes
+            and graph.edge_features is graph.edge_weights is graph.distances is graph.layers is None
+        ):
+            return graph
+        known = _patterns_of(graph)
+        if self.global_nodes not in known:
+            known[self.global_nodes] = self._pattern(graph)
+        return known[self.global_nodes]
+
+    def _pattern(self, graph: NeighborGraph) -> NeighborGraph:
         v = graph.num_nodes
         nodes = self._globals(v)
         rows = np.repeat(np.arange(v), np.diff(graph.indptr))
@@ -202,6 +235,9 @@ class LocalGlobalAttention(DotProduct):
         column = np.concatenate([graph.indices, (added % v).astype(np.intp)])
         order = np.argsort(row, kind="stable")
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
+
+    def _graph_factor(self) -> float | None:
+        return self.factor  # over the graph that `pattern` gives
 
     def _attend(
         self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
@@ -263,6 +299,19 @@ class LocalGlobalAttention(DotProduct):
             return CoreGradients(unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), unbroadcast(gv, v.shape), {}, {})
 
         return out, weights, pullback
+
+
+_Patterns = dict[tuple[int, ...], NeighborGraph]
+#: By the identity of a graph that is still in use: a graph never changes, and finding a pattern costs more than a pass.
+_known_patterns: dict[int, tuple[weakref.ref[NeighborGraph], _Patterns]] = {}
+
+
+def _patterns_of(graph: NeighborGraph) -> _Patterns:
+    """The patterns made for this graph, by their global nodes; they live as long as the graph."""
+    key = id(graph)
+    if key not in _known_patterns:
+        _known_patterns[key] = weakref.ref(graph, lambda _: _known_patterns.pop(key, None)), {}
+    return _known_patterns[key][1]
 
 
 def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,14 +27,16 @@ from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
 from ..graph.search import Navigation, best_first, by_estimate
 from ._base import Attention
+from ._biased import Biased, PairScores
 from ._calibration import Calibration
 from ._gradients import Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RLNavigator(Attention):
+class RLNavigator(Biased, Attention):
     """A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step.
 
     score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
@@ -116,25 +118,60 @@ class RLNavigator(Attention):
             "sharpness": np.asarray(self.sharpness),
         }
 
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+    def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
+        # 2 (q w_query)·(k w_key) + k·bias = k·aim: to project a few queries costs less than to project all keys.
+        w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
+        code = simd.matmul(q, w_q)
+        aim = 2 * simd.matmul_nt(code, w_k) + bias
+
+        def pull(g_aim: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[Any, ...]:
+            g_row = unbroadcast(gs.sum(axis=-2), k.shape[:-1])
+            known = np.einsum("...d,...d->...", k, k)
+            by_sharp = np.vdot(np.broadcast_to(aim, g_aim.shape), g_aim) / sharp if sharp else 0 * sharp
+            g_aim = unbroadcast(g_aim, aim.shape)
+            g_code = 2 * simd.matmul(g_aim, w_k)
+            gp = {
+                "w_query": simd.matmul_tn(_flat(q), _flat(g_code)),
+                "w_key": 2 * simd.matmul_tn(_flat(g_aim), _flat(code)),
+                "bias": _flat(g_aim).sum(axis=0),
+                "sharpness": by_sharp - np.vdot(g_row, known),
+            }
+            g_k = unbroadcast(gk, k.shape) - (2 * sharp * g_row)[..., None] * k
+            return simd.matmul_nt(g_code, w_q), g_k, gp, {}
+
+        return PairScores(aim, k, float(sharp), None, pull, squares=True)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if metadata is not None:
+            return None
+        p = self._params(query.dtype)
+        aim = 2 * (query @ p["w_query"] @ p["w_key"].T) + p["bias"]
+        return aim, {"scale": float(p["sharpness"]), "squares": True}
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
         w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
         code_q, code_k = simd.matmul(q, w_q), simd.matmul(k, w_k)
-        raw = 2 * simd.matmul_nt(code_q, code_k) + (k @ bias - np.square(k).sum(axis=-1))[..., None, :]
+        known = k @ bias - np.einsum("vd,vd->v", k, k)  # what the score knows of each neighbour alone
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
-            g = gs * sharp
-            g_q = unbroadcast(2 * simd.matmul(g, code_k), code_q.shape)
-            g_k = unbroadcast(2 * simd.matmul_tn(g, code_q), code_k.shape)
-            g_row = unbroadcast(g.sum(axis=-2), k.shape[:-1])
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+            g_row = np.bincount(graph.indices, gs, len(k)).astype(k.dtype)
+            # The products' part of the sum over the edges of gs · score / sharpness is that over the queries of q · gq.
+            by_sharp = np.vdot(code_q, gq) / sharp if sharp else 0 * sharp
             gp = {
-                "w_query": _flat(q).T @ _flat(g_q),
-                "w_key": _flat(k).T @ _flat(g_k),
-                "bias": _flat(k).T @ g_row.reshape(-1),
-                "sharpness": (gs * raw).sum(),
+                "w_query": simd.matmul_tn(q, gq),
+                "w_key": simd.matmul_tn(k, gk),
+                "bias": sharp * (g_row @ k),
+                "sharpness": by_sharp + g_row @ known,
             }
-            return g_q @ w_q.T, g_k @ w_k.T + g_row[..., None] * (bias - 2 * k), gp, {}
+            g_row *= sharp
+            g_k = simd.matmul_nt(gk, w_k) + g_row[:, None] * (bias - 2 * k)
+            return simd.matmul_nt(gq, w_q), g_k, gp, {}
 
-        return sharp * raw, pull
+        return EdgeScores(code_q, code_k, float(2 * sharp), (sharp * known)[graph.indices], pull=pull)
 
     # -- navigation --------------------------------------------------------------------------------------------
 

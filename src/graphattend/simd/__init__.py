@@ -18,6 +18,7 @@ from . import backends, numpy_ops
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
+from .thresholds import FEW_ROWS as FEW_ROWS
 from .thresholds import MATMUL_IN_BLAS
 
 if TYPE_CHECKING:
@@ -105,6 +106,36 @@ def attention_vjp(
     )
 
 
+def attend_few(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, **options: Any
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """Output and weights of a few queries in one pass (see `kernel_ops.attend_few`); None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.attend_few(q, k, v, **options)
+    return None if found is None else (found[0], found[1])
+
+
+def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
+    """Whether these are one query (D,), keys (N, D) and values (N, E) or None that kernels may look at."""
+    if _kernels is None or type(query) is not np.ndarray or type(keys) is not np.ndarray or query.shape != (dim,):
+        return False
+    dtype = query.dtype
+    if dtype not in _kernels.DTYPES or keys.dtype != dtype or keys.ndim != 2 or keys.shape[1] != dim or not len(keys):
+        return False
+    if values is None:
+        return True
+    return type(values) is np.ndarray and values.dtype == dtype and values.ndim == 2 and len(values) == len(keys)
+
+
+def single_with_weights(
+    rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
+) -> tuple[Any, np.ndarray] | None:
+    """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
+    found = _kernels.attend_few(rows, keys, values, **options)
+    return found[:2] if found is not None and found[2] else None
+
+
 def has_kernels(dtype: np.dtype[Any]) -> bool:
     """Whether fused kernels run on arrays of this dtype; the NumPy formulations are better called one by one."""
     return _kernels is not None and dtype in _kernels.DTYPES
@@ -157,13 +188,20 @@ def single_weights(
         return None
     if values is not None and (len(values) != len(keys) or not values.size):
         return None
-    with _float64_fallback.silence():
-        scores = matmul_nt(query if query.ndim == 2 else query[None], keys)
-        scores *= scores.dtype.type(scale)
-        weights = softmax(scores)
-        out = None if values is None else matmul(weights, values)
-    if not _kernels.finite(scores) or (out is not None and not _kernels.finite(out)):
-        return None
+    rows = query if query.ndim == 2 else query[None]
+    if len(rows) <= FEW_ROWS:
+        found = single_with_weights(rows, keys, values, {"scale": scale})
+        if found is None:
+            return None
+        out, weights = found
+    else:
+        with _float64_fallback.silence():
+            scores = matmul_nt(rows, keys)
+            scores *= scores.dtype.type(scale)
+            weights = softmax(scores)
+            out = None if values is None else matmul(weights, values)
+        if not _kernels.finite(scores) or (out is not None and not _kernels.finite(out)):
+            return None
     if query.ndim == 2:
         return out, weights
     return None if out is None else out[0], weights[0]
@@ -203,12 +241,19 @@ def multi_head_projected(
 
 
 def graph_attention(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, indptr: np.ndarray, indices: np.ndarray, scale: float, weights: bool
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    scale: float,
+    weights: bool,
+    bias: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights)
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, bias=bias)
     return None if found is None else (found[0], found[1])
 
 
@@ -221,8 +266,8 @@ def graph_attention_vjp(
     grad: np.ndarray,
     scale: float,
     **shared: bool,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None:
-    """Gradients of `graph_attention` for q, k and v; None without such a kernel.
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
+    """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
     is then None.
@@ -230,8 +275,10 @@ def graph_attention_vjp(
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
-    found = _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared)
-    return None if found is None else found[:3]
+    return cast(
+        "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
+        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared),
+    )
 
 
 def __getattr__(name: str) -> Any:

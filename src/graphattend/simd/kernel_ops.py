@@ -163,6 +163,51 @@ def attention(
     return None if None in done else (out, stats, all(done))
 
 
+def attend_few(
+    q: Array,
+    k: Array,
+    v: Array | None,
+    *,
+    scale: float,
+    bias: Array | None = None,
+    mask: Array | None = None,
+    slope: float = 1.0,
+    squares: bool = False,
+    rotation: tuple[Array, Array, bool] | None = None,
+) -> tuple[Array | None, Array, bool] | None:
+    """Attention of a few queries and its weights, with softmax over LeakyReLU(scale · product + bias) and the mask.
+
+    Args:
+        q: Queries (..., M, D).
+        k: Keys (..., N, D).
+        v: Values (..., N, E), or None for the weights alone.
+        scale: Factor of the products.
+        bias: Added to the scores, broadcast against (..., M, N).
+        mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (..., M, N).
+        slope: Slope of the LeakyReLU below zero.
+        squares: The product is q·k - |k|², else q·k.
+        rotation: The product is q·(k turned by position · frequency): positions (..., N), frequency (D // 2,), whether
+            pairs of coordinates are neighbours.
+
+    Returns:
+        Output (..., M, E) or None, weights (..., M, N), and whether q, k and v were finite.
+    """
+    if bias is not None and bias.ndim < 2:
+        bias = np.atleast_2d(bias)
+    if mask is not None and mask.ndim < 2:
+        mask = np.atleast_2d(mask)
+    positions, frequency, interleaved = rotation or (None, None, False)
+    lead = _lead(q, k, k if v is None else v, mask, None if positions is None else positions)
+    if bias is not None:
+        lead = np.broadcast_shapes(lead, bias.shape[:-2])
+    weights = _empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
+    out = None if v is None else _empty((*lead, q.shape[-2], v.shape[-1]), q.dtype)
+    finite = _k.attend_few(
+        q, k, v, bias, mask, positions, frequency, out, weights, scale, slope, bool(squares), bool(interleaved)
+    )
+    return None if finite is None else (out, weights, finite)
+
+
 def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain: bool, causal: bool) -> list[slice]:
     """Rows of the queries, or entries of the batch, one part per thread."""
     if threads.get_num_threads() == 1:

@@ -45,6 +45,8 @@ def matmul_nt(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def matmul_tn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a (..., K, M)ᵀ @ b (..., K, N)``."""
+    if a.shape[-2] == 1:  # a BLAS is slow where there is nothing to sum
+        return np.multiply(a.swapaxes(-1, -2), b)
     return matmul(a.swapaxes(-1, -2), b)
 
 

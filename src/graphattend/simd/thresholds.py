@@ -18,6 +18,10 @@ import numpy as np
 MATMUL_MIN_WORK: Final = 2048
 
 
+#: Queries up to which a pass over the keys that also gives the weights is faster than products of matrices.
+FEW_ROWS: Final = 8
+
+
 def has_blas() -> bool:
     """Whether this NumPy was built with a BLAS; the official one for WebAssembly was not."""
     try:

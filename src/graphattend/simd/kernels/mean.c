@@ -282,7 +282,7 @@ Status KERNEL(mean_vjp)(Call *call) {
     if (status == WRONG) return wrong(call, "mean_vjp: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count, core = m.near ? 1 : 2;
-    if (dv->ndim != grad->ndim || len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core || len(dw, 1) != len(m.weights, 1) ||
+    if (!same_batch(dv, grad) || (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) || len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core || len(dw, 1) != len(m.weights, 1) ||
         (core == 2 && len(dw, 2) != m.rows) || (exact && (len(means, 1) != d || len(means, 2) != m.rows)))
         return wrong(call, "mean_vjp: shapes differ");
     int at_dv = batch_add(&m.batch, dv, 2), at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);

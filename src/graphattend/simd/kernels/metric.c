@@ -302,7 +302,7 @@ Status KERNEL(metric_attend)(Call *call) {
         near = &lists;
     }
     if (len(k, 1) != d || (given(v) && (len(v, 1) != d || len(v, 2) != n || len(out, 1) != d || len(out, 2) != m)) ||
-        !weights_fit(weights, near, m, n))
+        !weights_fit(weights, near, m, n) || (given(out) && given(weights) && !near && !same_batch(out, weights)))
         return wrong(call, "metric_attend: shapes differ");
     Batch batch;
     batch_start(&batch, near ? q : given(out) ? out : weights, 2);

@@ -83,7 +83,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + WIDE <= d; k += WIDE) {
         vw x = LOADW(q + k);
         for (int r = 0; r < 4; r++) {
-            vw y = (scaled ? LOADW(rows[r] + k) * splatw(factor[r]) : LOADW(rows[r] + k)) - x;
+            vw row = LOADW(rows[r] + k), y = (scaled ? row * splatw(factor[r]) : row) - x;
             wide[r] = maddw(y, y, wide[r]);
         }
     }
@@ -92,7 +92,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + LANES <= d; k += LANES) {
         vec x = LOADV(q + k);
         for (int r = 0; r < 4; r++) {
-            vec y = (scaled ? LOADV(rows[r] + k) * splatv(factor[r]) : LOADV(rows[r] + k)) - x;
+            vec row = LOADV(rows[r] + k), y = (scaled ? row * splatv(factor[r]) : row) - x;
             sum[r] = maddv(y, y, sum[r]);
         }
     }
@@ -180,6 +180,14 @@ INL vx distances(const Space *space, vx square, vx other) {
     if (space->kind == FLAT) return vsqrtx(square);
     if (space->kind == SPHERE) return anglex(square, other) / splatx(space->root);
     return splatx(2 / space->root) * asinhx(splatx(space->root) * vsqrtx(square / other));
+}
+
+/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several times. */
+static inline int same_batch(const Array *a, const Array *b) {
+    if (a->ndim != b->ndim) return 0;
+    for (int i = 0; i < a->ndim - 2; i++)
+        if (a->shape[i] != b->shape[i]) return 0;
+    return 1;
 }
 
 /* The places of four keys, the last of the list repeated. */

@@ -110,12 +110,12 @@ Status KERNEL(metric_vjp)(Call *call) {
     if (!get_spaces(&a[metric_vjp_spaces], d, &spaces)) return wrong(call, "metric_vjp: no such spaces");
     if (given(indptr) != given(indices)) return DECLINED;
     if (given(indptr)) {
-        if (q->ndim > 2 || k->ndim > 2 || weights->ndim != 1) return DECLINED;
+        if (q->ndim > 2 || k->ndim > 2 || weights->ndim != 1 || grad->ndim != 1) return DECLINED;
         if (!get_neighbors(indptr, indices, m, n, &lists)) return wrong(call, "metric_vjp: indptr or indices do not fit");
         near = &lists;
     }
     isize edges = near ? lists.edges : n, core = near ? 1 : 2;
-    if (len(k, 1) != d || dq->ndim != dk->ndim || len(dq, 1) != d || len(dk, 1) != d || len(dq, 2) != m || len(dk, 2) != n ||
+    if (len(k, 1) != d || !same_batch(dq, dk) || len(dq, 1) != d || len(dk, 1) != d || len(dq, 2) != m || len(dk, 2) != n ||
         weights->ndim < core || grad->ndim < core || len(weights, 1) != edges || len(grad, 1) != edges ||
         (core == 2 && (len(weights, 2) != m || len(grad, 2) != m)) || dshare->shape[0] != spaces.count)
         return wrong(call, "metric_vjp: shapes differ");
