@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,10 @@ class Run:
                 for contender, value in (self.ask(runtime, "measure", name, seconds) or {}).items():
                     found.setdefault(runtime, {}).setdefault(contender, []).append(float(f"{value:.5g}"))
         self.results["workloads"][name] = found
-        self.results["flops"][name] = catalogue().prepared(name).flops
+        known = catalogue().prepared(name)
+        self.results["flops"][name] = known.flops
+        self.results["reads"][name] = known.sizes.get("reads", 1.0)
+        catalogue().forget()
 
     def facts(self) -> None:
         """What ran, and what is measured once."""
@@ -92,17 +96,27 @@ class Run:
         """The gain of accelerate_numpy()."""
         source = (runtimes.HERE / "accelerate" / "bench.py").read_text()
         for runtime in self.chosen:
-            if runtime != "native":
+            if not runtime.startswith("native"):
                 say(f"accelerate_numpy() in {TITLES[runtime]}")
                 self.results["accelerate"][runtime] = self.ask(runtime, "accelerate", source, list(ACCELERATE)) or {}
 
     def javascript(self, distribution: Path, rounds: int, seconds: float) -> None:
         """The npm package against Python and against plain JavaScript."""
-        say("The npm package in Node.js")
+        self.once(
+            "javascript", "The npm package in Node.js", lambda: runtimes.javascript(distribution, rounds, seconds)
+        )
+
+    def page(self, distribution: Path, rounds: int, seconds: float) -> None:
+        """The npm package and its kernels without Python against the peers, as a page calls them."""
+        self.once("page", "The npm package in a page", lambda: runtimes.page(distribution, rounds, seconds))
+
+    def once(self, name: str, title: str, run: Callable[[], Any]) -> None:
+        """Figures that come from one program, or a line among the errors."""
+        say(title)
         try:
-            self.results["javascript"] = runtimes.javascript(distribution, rounds, seconds)
+            self.results[name] = run()
         except Exception as error:
-            self.errors.append(f"The npm package: {error}")
+            self.errors.append(f"{title}: {error}")
             say(f"  failed: {self.errors[-1][-400:]}")
 
 
@@ -119,11 +133,15 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         "payload_kb": payload(distribution),
         "accelerate": {},
         "javascript": {},
+        "page": {},
         "flops": {},
+        "reads": {},
         "workloads": {},
     }
     makers = {
         "native": runtimes.native,
+        "native-avx2": lambda: runtimes.native("native-avx2"),
+        "native-sse4": lambda: runtimes.native("native-sse4"),
         "node": lambda: runtimes.node(distribution),
         "chromium": lambda: runtimes.chromium(distribution),
     }
@@ -132,7 +150,7 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         sys.exit(f"--only: no workload contains {arguments.only!r}; there are {', '.join(catalogue().WORKLOADS)}")
     with contextlib.ExitStack() as stack:
         chosen = {}
-        for name in arguments.runtime or makers:
+        for name in arguments.runtime or [name for name in makers if "-" not in name]:
             say(f"Starting {TITLES[name]}")
             chosen[name] = stack.enter_context(makers[name]())
         run = Run(chosen, results)
@@ -148,6 +166,8 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
             run.accelerate()
             if "node" in chosen:
                 run.javascript(distribution, rounds, seconds)
+            if "chromium" in chosen:
+                run.page(distribution, rounds, seconds)
             save(results, folder)
     return results, run.errors
 
@@ -171,7 +191,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round; writes to build/bench/ only")
     parser.add_argument("--rounds", type=int, default=3, help="how often the runtimes take turns (3)")
     parser.add_argument("--only", default="", help="workloads whose name contains this; writes to build/bench/ only")
-    parser.add_argument("--runtime", action="append", choices=["native", "node", "chromium"], help="repeatable")
+    parser.add_argument("--runtime", action="append", choices=list(TITLES), help="repeatable")
+    parser.add_argument("--page", action="store_true", help="only what a page gets from the npm package")
     parser.add_argument("--report", action="store_true", help="measure nothing: tables and picture from the last run")
     parser.add_argument("--distribution", type=Path, help="Pyodide with graphattend (default: $PYODIDE_DIST)")
     arguments = parser.parse_args()
@@ -181,6 +202,16 @@ def main() -> None:
     distribution = arguments.distribution or os.environ.get("PYODIDE_DIST")
     if not distribution:
         sys.exit("No distribution: `make bench`, or --distribution with the folder that `make dist-path` prints")
+    if arguments.page:
+        again: Results = json.loads((RESULTS / "bench.json").read_text())
+        rounds, seconds = (1, 0.05) if arguments.quick else (arguments.rounds, 0.3)
+        run = Run({}, again)
+        run.page(Path(distribution), rounds, seconds)
+        if run.errors:
+            sys.exit("\n".join(run.errors))
+        save(again, RESULTS)
+        write(again)
+        return
     partial = arguments.quick or arguments.only or arguments.runtime
     folder = runtimes.ROOT / "build" / "bench" if partial else RESULTS
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+import io
 
 from benchmarks.results_file import PEERS, Results, against_fastest, ratio, speed
 from benchmarks.targets import ROWS, TITLES, number
@@ -15,8 +15,9 @@ COLOURS = {
     "numpy": "#8d8d95",
 }
 NAMES = {"graphattend": "graphattend", **PEERS, "numpy": "NumPy in Pyodide (the faster of @ and einsum)"}
-LEFT, WIDTH, BAR, GAP = 330, 420, 9, 12
 LONGEST = 6.0  # times the fastest peer; longer bars are cut and say so
+#: Text stays text, and the same figures give the same file.
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "graphattend", "font.size": 8, "font.family": "sans-serif"}
 
 
 def bars(results: Results, workload: str, runtime: str) -> list[tuple[str, float]]:
@@ -34,46 +35,36 @@ def bars(results: Results, workload: str, runtime: str) -> list[tuple[str, float
 
 def chart(results: Results, runtime: str = "chromium") -> str:
     """The picture."""
-    parts: list[str] = []
-    y = 64.0
-    scale = WIDTH / LONGEST
-    top = y - 8
-    for workload, title in ROWS.items():
-        group = bars(results, workload, runtime)
-        if not group:
-            continue
-        middle = y + len(group) * BAR / 2 + 4
-        parts.append(f'<text x="{LEFT - 10}" y="{middle:.0f}" text-anchor="end">{escape(title)}</text>')
-        for name, value in group:
-            length = min(value, LONGEST) * scale
-            parts.append(
-                f'<rect x="{LEFT}" y="{y:.0f}" width="{length:.1f}" height="{BAR - 1}" fill="{COLOURS[name]}"/>'
-            )
-            if name == "graphattend":
-                parts.append(
-                    f'<text x="{LEFT + length + 5:.0f}" y="{y + BAR - 1:.0f}" font-weight="bold">{number(value)}×</text>'
-                )
-            y += BAR
-        y += GAP
-    for at in range(int(LONGEST) + 1):
-        x = LEFT + at * scale
-        colour = "#555" if at == 1 else "#ddd"
-        parts.insert(0, f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{top:.0f}" y2="{y:.0f}" stroke="{colour}"/>')
-        parts.append(f'<text x="{x:.0f}" y="{y + 14:.0f}" text-anchor="middle">{at}</text>')
-    legend_y = y + 40
-    x = 20.0
-    for name, title in NAMES.items():
-        parts.append(f'<rect x="{x:.0f}" y="{legend_y - 9:.0f}" width="10" height="10" fill="{COLOURS[name]}"/>')
-        parts.append(f'<text x="{x + 15:.0f}" y="{legend_y:.0f}">{escape(title)}</text>')
-        x += 35 + 6.4 * len(title)
-    heading = f"Speed relative to the fastest peer (= 1), Pyodide in {TITLES[runtime]}, one thread"
-    height = legend_y + 20
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {height:.0f}" font-family="sans-serif" font-size="12">',
-            f'<rect width="800" height="{height:.0f}" fill="white"/>',
-            f'<text x="20" y="30" font-size="16">{escape(heading)}</text>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    groups = [(title, bars(results, workload, runtime)) for workload, title in ROWS.items()]
+    groups = [(title, group) for title, group in groups if group]
+    with matplotlib.rc_context(STYLE):
+        height = 0.9 + 0.11 * sum(len(group) + 1.5 for _, group in groups)
+        figure, axes = pyplot.subplots(figsize=(8, height), layout="constrained")
+        y, middles = 0.0, []
+        for _, group in groups:
+            middles.append(y + (len(group) - 1) / 2)
+            for name, value in group:
+                axes.barh(y, min(value, LONGEST), 0.9, color=COLOURS[name], label=NAMES[name])
+                if name == "graphattend":
+                    axes.text(min(value, LONGEST) + 0.05, y, f"{number(value)}×", va="center", weight="bold")
+                y += 1
+            y += 1.5
+        axes.axvline(1, color="#555", linewidth=0.8)
+        axes.set(
+            xlim=(0, LONGEST + 0.6), ylim=(y - 1.5, -1), yticks=middles, yticklabels=[title for title, _ in groups]
+        )
+        axes.set_title(f"Speed relative to the fastest peer (= 1), Pyodide in {TITLES[runtime]}, one thread")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(left=False)
+        handles, labels = axes.get_legend_handles_labels()
+        shown = dict(zip(labels, handles, strict=True))
+        figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, frameon=False)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        pyplot.close(figure)
+    return text.getvalue()

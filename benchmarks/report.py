@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks import mechanism_rows
 from benchmarks.results_file import OTHERS, PEERS, Results, ratio, share_of_peak, speed
 from benchmarks.targets import ROWS, TITLES, WASM, number, targets
 
@@ -60,6 +61,18 @@ def mechanism_table(results: Results) -> str:
     return table(["mechanism", *[TITLES[name] for name in runtimes]], body)
 
 
+def mechanism_details(results: Results) -> list[str]:
+    """Forward and over a graph, beside dot products and the mechanism's own bound; **bold** is not as wanted."""
+    titles = {"mechanism": "forward", "attend": "over a graph of 10 000 nodes, 200 000 edges, 64 wide"}
+    parts = []
+    for kind, title in titles.items():
+        for runtime in TITLES:
+            if runtime in results["runtimes"] and mechanism_rows.keys_of(results, kind):
+                parts.append(f"### Every mechanism {title}, {TITLES[runtime]}")
+                parts.append(table(*mechanism_rows.rows(results, kind, runtime)))
+    return parts
+
+
 def target_table(results: Results) -> str:
     """Every target with what was measured."""
     verdicts = {True: "met", False: "**missed**", None: "**not measured**"}
@@ -97,10 +110,13 @@ def full(results: Results) -> str:
                 f"## graphattend in {TITLES[runtime]}: times as fast as",
                 comparison(results, runtime, ROWS | MORE_ROWS),
             ]
+    if results.get("page"):
+        parts += ["## What a page gets", page_table(results), first_answers(results)]
     parts += [
         "## Every mechanism, calls a second",
         "One query, 1 000 keys, 128 wide, validation included, as each mechanism's own example asks.",
         mechanism_table(results),
+        *mechanism_details(results),
     ]
     parts += [
         "## Targets",
@@ -110,9 +126,53 @@ def full(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+#: Contenders in a page, by the names that without_python.mjs gives them.
+PAGE = {"onnxruntime": "onnxruntime-web", "tfjs": "tfjs-wasm", "javascript": "plain JS"}
+FIRST = "first answer after opening the page (ms)"
+
+
+def page_table(results: Results) -> str:
+    """What a JavaScript caller gets: microseconds a call, and how many times as fast as each peer that is."""
+    header = ["", "`graphattend`", "`graphattend/kernels`", *(f"{title}, against" for title in PAGE.values())]
+    body = []
+    for title, found in results.get("page", {}).items():
+        if title == FIRST or "package" not in found:
+            continue
+        ours = [f"{number(found[name])} µs" if name in found else "–" for name in ("package", "kernels")]
+        body.append(
+            [
+                title.removesuffix(" (µs)"),
+                *ours,
+                *(times(found.get(name) and found[name] / found["package"]) for name in PAGE),
+            ]
+        )
+    return table(header, body)
+
+
+def first_answers(results: Results) -> str:
+    """Milliseconds from opening a page to the first answer, nothing cached."""
+    names = {
+        "kernels": "`graphattend/kernels`",
+        "tfjs": "tfjs-wasm",
+        "onnxruntime": "onnxruntime-web",
+        "package": "`graphattend`",
+        "worker": "`graphattend` in a worker",
+        "package again": "second visit",
+        "worker again": "second visit, worker",
+        "nothing": "an empty page",
+    }
+    found = results.get("page", {}).get(FIRST, {})
+    return table(
+        ["first answer of a page", "ms"],
+        [[title, number(found[name])] for name, title in names.items() if name in found],
+    )
+
+
 def short(results: Results) -> str:
-    """A few rows, for the README."""
-    return comparison(results, "chromium", {name: ROWS[name] for name in SHORT})
+    """What a JavaScript caller gets, for the README."""
+    if not results.get("page"):
+        return comparison(results, "chromium", {name: ROWS[name] for name in SHORT})
+    return f"{page_table(results)}\n\n{first_answers(results)}"
 
 
 def insert(path: Path, content: str) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 #: One JSON object: "runtimes" (facts by runtime), "workloads" (workload → runtime → contender → one figure a round,
-#: calls per second; of "peak" flop/s), "flops" by workload, "accelerate" (runtime → loop → ratio), "payload_kb", "javascript" (times that js.mjs takes).
+#: calls per second; of "peak" flop/s), "flops" and "reads" (how often its inputs are read) by workload, "accelerate"
+#: (runtime → loop → ratio), "payload_kb", "javascript" (times that js.mjs takes), "page" (what without_python.mjs finds:
+#: title → contender → µs a call, or ms).
 Results = dict[str, Any]
 
 #: The speed of the peak loop on the machine that the targets in operations per second were set on, flop/s.

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ class Runtime(Protocol):
 class Lines:
     """A process that answers one line of JSON with another."""
 
-    def __init__(self, *command: str) -> None:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    def __init__(self, *command: str, **environment: str) -> None:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | environment
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True)
         self.read()
@@ -55,9 +56,9 @@ class Lines:
 
 
 @contextlib.contextmanager
-def lines(*command: str) -> Iterator[Runtime]:
+def lines(*command: str, **environment: str) -> Iterator[Runtime]:
     """A process as a runtime; it ends with the block."""
-    runtime = Lines(*command)
+    runtime = Lines(*command, **environment)
     try:
         yield runtime
     finally:
@@ -69,9 +70,9 @@ def lines(*command: str) -> Iterator[Runtime]:
             runtime.process.kill()
 
 
-def native() -> contextlib.AbstractContextManager[Runtime]:
-    """This CPython with its NumPy, one thread."""
-    return lines(sys.executable, str(HERE / "native.py"))
+def native(backend: str = "") -> contextlib.AbstractContextManager[Runtime]:
+    """This CPython with its NumPy, one thread; with the fastest backend by default."""
+    return lines(sys.executable, str(HERE / "native.py"), **({"GRAPHATTEND_BACKEND": backend} if backend else {}))
 
 
 def node(distribution: Path) -> contextlib.AbstractContextManager[Runtime]:
@@ -84,6 +85,20 @@ def javascript(distribution: Path, rounds: int, seconds: float) -> dict[str, flo
     command = ["node", *FLAGS, str(HERE / "js.mjs"), str(distribution), str(seconds), str(rounds)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=600)
     found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def page(distribution: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """What a page in Chromium gets from the npm package, graphattend/kernels and the peers: see without_python.mjs."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = str(Path(folder, "python"))
+        cli = str(ROOT / "js" / "dist" / "cli.js")
+        subprocess.run(
+            ["node", cli, "vendor", target, "--from", str(distribution)], check=True, stderr=subprocess.DEVNULL
+        )
+        command = ["node", str(HERE / "without_python.mjs"), target, str(rounds), str(1e3 * seconds)]
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=1200)
+    found: dict[str, dict[str, float]] = json.loads(done.stdout)
     return found
 
 

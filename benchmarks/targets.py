@@ -6,10 +6,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 
-from benchmarks.results_file import Results, against_fastest, ratio, scaled, share_of_peak, speed
+from benchmarks import mechanism_rows
+from benchmarks.results_file import PEERS, Results, against_fastest, ratio, scaled, share_of_peak, speed
 
 WASM = ("chromium", "node")
-TITLES = {"chromium": "Chromium", "node": "Node.js", "native": "native"}
+TITLES = {
+    "chromium": "Chromium",
+    "node": "Node.js",
+    "native": "native",
+    "native-avx2": "native, AVX2",
+    "native-sse4": "native, SSE4",
+}
 
 ROWS = {
     "query-100": "1 query, N = 100, D = 128",
@@ -56,6 +63,21 @@ FLOAT64 = {
     "float64:multi_head": "multi-head",
     "float64:local_global": "local+global",
     "float64:gat": "graph attention layer",
+}
+GRAPH = {
+    "graph:scaled_dot_product": "scaled dot product",
+    "graph-float64:scaled_dot_product": "scaled dot product, float64",
+    "graph:multi_head": "multi-head",
+    "graph:edge_featured": "graph attention layer",
+    "graph:hyperbolic": "hyperbolic",
+}
+#: Natively, one thread: how many times as fast as another contender of the same workload.
+NATIVE = {
+    ("query-100", "numpy"): 1.2,
+    ("query-1000", "numpy"): 1.2,
+    ("query-10000", "numpy"): 1.2,
+    ("exact-1024", "torch"): 1.0,
+    ("softmax", "torch"): 1.0,
 }
 #: Memory-bound work, where less is asked.
 MEMORY_BOUND = {"softmax": 1.1, "query-10000": 1.1}
@@ -148,6 +170,35 @@ def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
     yield line("flash at N = 10 000, extra memory", runtime, 1.0, memory and memory / 1e6, " MB", most=True)
 
 
+def every_mechanism(results: Results) -> Iterator[Target]:
+    """How many of the mechanisms are as wanted, and which are not."""
+    for runtime in TITLES:
+        if runtime not in results["runtimes"]:
+            continue
+        for kind, title in (("mechanism", "forward"), ("attend", "over a graph")):
+            for what, reached, count, late in mechanism_rows.misses(results, kind, runtime):
+                note = f"; not: {', '.join(late)}" if late else ""
+                where = TITLES[runtime]
+                yield Target(f"mechanisms {title}, {what}", where, "all", f"{reached} of {count}{note}", not late)
+
+
+def natively(results: Results, runtime: str) -> Iterator[Target]:
+    """The targets of CPython with one instruction set; PyTorch's only where it is installed."""
+    for (workload, other), wanted in NATIVE.items():
+        value = ratio(results, workload, runtime, other)
+        if value is not None or other == "numpy":
+            yield line(f"{ROWS[workload]}, against {other}", runtime, wanted, value, "×")
+    for workload, title in GRAPH.items():
+        found = {name: speed(results, workload, runtime, name) for name in ("graphattend", "pullback", "gradients")}
+        for name, what in (("pullback", "the pullback"), ("gradients", "forward and pullback")):
+            a, b = found["graphattend"], found[name]
+            value = a / b if a and b else None
+            yield line(f"attend, {title}: {what}, against forward", runtime, 3, value, " times", most=True)
+        for name, alone in (("two threads", "graphattend"), ("gradients, two threads", "gradients")):
+            value = ratio(results, workload, runtime, alone, ours=name)
+            yield line(f"attend, {title}: {name}", runtime, 1.8, value, "×")
+
+
 def javascript(results: Results) -> Iterator[Target]:
     """What the npm package costs and gains: one query, N = 1 000, D = 128, unless said otherwise."""
     found = results.get("javascript", {})
@@ -174,9 +225,35 @@ def javascript(results: Results) -> Iterator[Target]:
     yield line("arrays copied in, against ruvector", where, 50, times("ruvector_us", "copied_us"), "×")
 
 
+#: Title in without_python.mjs, the peer, and how many times as fast the npm package is to be.
+PAGE = [
+    ("one query, 100 keys (µs)", "onnxruntime", 3),
+    ("one query, 1000 keys (µs)", "onnxruntime", 1.3),
+    ("one query, 10000 keys (µs)", "onnxruntime", 1.05),
+    ("softmax 1000 × 1000 (µs)", "tfjs", 1.1),
+]
+
+
+def in_page(results: Results) -> Iterator[Target]:
+    """What a page gets from the npm package, with resident tensors."""
+    page = results.get("page", {})
+    for title, peer, wanted in PAGE:
+        found = page.get(title, {})
+        value = found[peer] / found["package"] if {peer, "package"} <= found.keys() else None
+        what = f"{title.removesuffix(' (µs)')}, against {PEERS[peer]}"
+        yield line(what, "npm, Chromium", wanted, value, "×")
+    found = page.get("first answer after opening the page (ms)", {})
+    for name, title, most in (("worker", "first visit", 1500), ("worker again", "second visit", 600)):
+        yield line(f"first answer of a page, {title}", "npm, Chromium", most, found.get(name), " ms", most=True)
+    yield line("first answer of a page, without Python", "npm, Chromium", 100, found.get("kernels"), " ms", most=True)
+
+
 def targets(results: Results) -> list[Target]:
     """Every target."""
     found = [target for runtime in WASM if runtime in results["runtimes"] for target in in_runtime(results, runtime)]
+    sets = [name for name in results["runtimes"] if name.startswith("native")]
+    found += [target for runtime in sets for target in natively(results, runtime)]
     payload = results.get("payload_kb", {})
-    found += javascript(results)
+    found += every_mechanism(results)
+    found += [*javascript(results), *in_page(results)]
     return [*found, line("kernel payload, gzipped", "wheel", 100, payload.get("loaded"), " kB", most=True)]

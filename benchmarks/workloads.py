@@ -230,16 +230,93 @@ def hyperbolic() -> Workload:
     return Workload(calls, 0.0, "hyperbolic", {"q": q, "k": k, "v": v}, sizes, calls["graphattend"]())
 
 
-def example(key: str) -> tuple[Any, dict[str, Any]]:
-    """A mechanism's own example with 1 000 keys, in single precision."""
-    attn, call = mechanisms.mechanism_class(key).example(np.random.default_rng(0), n=1000, dim=DIM)
-    return attn, {k: np.asarray(a, F32) if isinstance(a, Array) else a for k, a in call.items()}
+def single(x: Any) -> Any:
+    """Arrays in single precision, also those of metadata."""
+    if isinstance(x, ga.GraphMetadata):
+        return ga.GraphMetadata(**{name: single(a) for name, a in vars(x).items()})
+    return x.astype(F32) if isinstance(x, Array) and x.dtype.kind == "f" else x
+
+
+def example(key: str, n: int = 1000, dim: int = DIM) -> tuple[Any, dict[str, Any]]:
+    """A mechanism's own example, in single precision."""
+    attn, call = mechanisms.mechanism_class(key).example(np.random.default_rng(0), n=n, dim=dim)
+    return attn, {name: single(a) for name, a in call.items()}
+
+
+def passes(forward: Call, others: dict[str, Call]) -> dict[str, Call]:
+    """Our forward pass and those of the others that the mechanism has."""
+    calls = {"graphattend": forward}
+    for name, call in others.items():
+        try:
+            call()
+        except ga.AttentionError:
+            continue
+        calls[name] = call
+    return calls
 
 
 def mechanism(key: str) -> Workload:
-    """A mechanism's own example."""
+    """A mechanism's own example: forward, with weights, the weights alone, with gradients; beside it dot products.
+
+    "reading" looks at every number that goes in once, which no implementation can do without.
+    """
     attn, call = example(key)
-    return Workload({"graphattend": lambda: attn.forward(**call)})
+    plain, dots = example("scaled_dot_product")
+    about = {name: call[name] for name in ("query", "keys", "metadata") if name in call}
+    others: dict[str, Call] = {
+        "sdpa": lambda: plain.forward(**dots),
+        "weights": lambda: attn.forward(**call, need_weights=True),
+        "attention_weights": lambda: attn.attention_weights(**about),
+        "backward": lambda: attn.vjp(**call)[1](np.ones(DIM, F32)),
+    }
+    if hasattr(attn, "_routes"):
+        for i, _ in attn.get_routing(call["query"]):
+            member = attn._members[i]
+            given = call if member.needed + member.used else {n: a for n, a in call.items() if n != "metadata"}
+            others[f"expert {i}"] = lambda member=member, given=given: member.forward(**given)  # type: ignore[misc]
+    arrays = [a for x in (call, vars(call.get("metadata", attn))) for a in x.values() if isinstance(a, Array)]
+    if ops := kernels():
+        others["reading"] = lambda: [ops.finite(a) for a in arrays if a.dtype == F32]
+    numbers = sum(a.size for a in arrays)
+    return Workload(passes(lambda: attn.forward(**call), others), 2.0 * numbers, sizes={"reads": 1.0})
+
+
+def attending(key: str) -> Workload:
+    """A mechanism over a graph of 10 000 nodes with 20 random neighbours each, 64 wide, beside dot products."""
+    attn, call = example(key, 10_000, 64)
+    plain, x = ga.create("scaled_dot_product", 64), call["keys"]
+    features = getattr(call.get("metadata"), "edge_features", None)
+    width = 1 if features is None else features.shape[-1]
+    graph, near = (random_graph(10_000, count, width) for count in (200_000, 80_000))
+    if hasattr(attn, "with_latent_graph"):
+        attn = attn.with_latent_graph(near)
+    others: dict[str, Call] = {
+        "sdpa": lambda: plain.attend(graph, x),
+        "weights": lambda: attn.attend(graph, x, need_weights=True),
+        "backward": lambda: attn.attend_vjp(graph, x)[1](np.ones_like(x)),
+    }
+    if ops := kernels():
+        others["reading"] = lambda: ops.finite(x)
+    # A key and a value for each edge, where reading takes each of the nodes once.
+    edges = graph.num_edges
+    return Workload(
+        passes(lambda: attn.attend(graph, x), others), 4.0 * edges * 64, sizes={"reads": 2.0 * edges / len(x)}
+    )
+
+
+def random_graph(nodes: int, edges: int, width: int) -> ga.NeighborGraph:
+    """A graph with whatever a mechanism may read. Its structural features, which take minutes, are random, too."""
+    rng = np.random.default_rng(0)
+    graph = ga.NeighborGraph.from_edge_index(
+        rng.integers(0, nodes, (2, edges)),
+        nodes,
+        edge_features=rng.standard_normal((edges, width)).astype(F32),
+        edge_weights=rng.random(edges).astype(F32),
+        distances=rng.random(edges).astype(F32),
+        layers=rng.integers(0, 3, nodes),
+    )
+    vars(graph)["_structural"] = rng.random((nodes, 5))
+    return graph
 
 
 def peak_module(relaxed: bool) -> bytes:
@@ -311,6 +388,37 @@ def both_dtypes_of_a_graph() -> Workload:
     return Workload({"graphattend": lambda: attn.attend(graph, wide), "float32": lambda: attn.attend(graph, narrow)})
 
 
+def over_a_graph(key: str, dtype: str = "float32", **options: Any) -> Workload:
+    """Forward and gradients over a random graph of 10 000 nodes and 200 000 edges, 64 wide; with two threads where there are."""
+    rng = np.random.default_rng(0)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 10_000, (2, 200_000)), 10_000)
+    attn = ga.create(key, 64, **options)
+    apart = key != "edge_featured"
+    given = [(0.05 * normal(10_000, 64, seed=i)).astype(dtype) for i in range(3 if apart else 1)]
+    out, pullback = attn.attend_vjp(graph, *given)
+    grad = np.ones_like(out)
+
+    def both(**threads: int) -> None:
+        attn.attend_vjp(graph, *given, **threads)[1](grad)
+
+    calls: dict[str, Call] = {
+        "graphattend": lambda: attn.attend(graph, *given),
+        "pullback": lambda: pullback(grad),
+        "gradients": both,
+    }
+    if not IN_PYODIDE:
+        calls["two threads"] = lambda: attn.attend(graph, *given, threads=2)
+        calls["gradients, two threads"] = lambda: both(threads=2)
+    return Workload(calls)
+
+
+GRAPH: dict[str, dict[str, Any]] = {
+    "scaled_dot_product": {},
+    "multi_head": {"num_heads": HEADS},
+    "edge_featured": {"num_heads": 8},
+    "hyperbolic": {},
+}
+
 WORKLOADS: dict[str, Callable[[], Workload]] = {
     **{f"query-{n}": lambda n=n: attention(0, n, DIM) for n in (10, 100, 1_000, 10_000)},  # type: ignore[misc]
     "query-100000": long_query,
@@ -334,7 +442,10 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "float64:multi_head": lambda: both_dtypes("multi_head", num_heads=HEADS),
     "float64:local_global": lambda: both_dtypes("local_global", window=32, global_nodes=(500,)),
     "float64:gat": both_dtypes_of_a_graph,
+    **{f"graph:{key}": lambda key=key, o=o: over_a_graph(key, **o) for key, o in GRAPH.items()},  # type: ignore[misc]
+    "graph-float64:scaled_dot_product": lambda: over_a_graph("scaled_dot_product", "float64"),
     **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
+    **{f"attend:{key}": lambda key=key: attending(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
 }
 #: Beside each of them.
 PEAK = "peak"
@@ -390,27 +501,35 @@ def batch(call: Call, count: int) -> float:
 
 
 def measure(name: str, seconds: float) -> dict[str, float]:
-    """Calls per second of every contender of Python; of "peak" flop/s."""
-    found = {contender: rate(name, contender, seconds) for contender in prepared(name).calls}
+    """Calls per second of every contender of Python; of "peak" flop/s, of "memory" bytes beyond the result."""
+    calls = prepared(name).calls
+    found = {contender: rate(name, contender, seconds * min(1, 3 / len(calls))) for contender in calls}
+    if name.startswith("attend:"):
+        found["memory"] = beyond_result(calls["graphattend"])
     loop = prepared(PEAK)
     if loop.calls:
         found[PEAK] = rate(PEAK, PEAK, seconds / 2) * loop.flops
     return found
 
 
-def extra_memory() -> float:
-    """Peak of what flash attention allocates beyond its output, 10 000 queries and keys, in bytes."""
+def beyond_result(call: Call) -> float:
+    """Peak of what a call allocates beyond the array that it returns, in bytes."""
     import tracemalloc
 
-    q = normal(10_000, 64)
-    attn = ga.create("flash", 64)
-    attn.forward(q[:100], q[:100], q[:100])
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    out = attn.forward(q, q, q)
+    out = call()
     peak_bytes = tracemalloc.get_traced_memory()[1] - before - out.nbytes
     tracemalloc.stop()
     return float(peak_bytes)
+
+
+def extra_memory() -> float:
+    """What flash attention allocates beyond its output, 10 000 queries and keys, in bytes."""
+    q = normal(10_000, 64)
+    attn = ga.create("flash", 64)
+    attn.forward(q[:100], q[:100], q[:100])
+    return beyond_result(lambda: attn.forward(q, q, q))
 
 
 def facts() -> dict[str, Any]:

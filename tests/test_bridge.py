@@ -439,6 +439,8 @@ ELSEWHERE = {
     **dict.fromkeys(("get_num_threads", "set_num_threads"), "one thread here: connect({ workers }) makes more"),
     "read_embeddings": "takes a path: a matrix is data, and the command line takes files",
     "interop": "other Python libraries",
+    "parallel": "connect({ workers }) is the pool of a page",
+    "dask": "needs processes, and files on disk",
     "testing": "checks for those who extend the Python library",
     **dict.fromkeys(
         ("evaluate", "evaluation", "Evaluation"), "many trainings, one after the other: ga.train, or the command line"

@@ -154,7 +154,8 @@ def test_one_kernel_call_is_bound_and_the_count_says_how_long(arena):
     arena_at, dropped_at = map(int, bridge.reserve_at(4096).split(","))
     assert arena_at == bridge._arena.__array_interface__["data"][0]
     assert dropped_at == bridge._plans.dropped.__array_interface__["data"][0]
-    forward()
+    put(bridge._arena, np.zeros(D))
+    assert len(forward()) == 4
     before = int(bridge._plans.dropped[0])
     bridge.free(12345)
     assert bridge._plans.dropped[0] == before

@@ -1,6 +1,7 @@
 """Every public name is documented, with an example that the doctests run."""
 
 import inspect
+import re
 import types
 from typing import Any
 
@@ -90,3 +91,51 @@ def test_every_file_format_is_in_the_table() -> None:
         for suffix in re.findall(r"`(\.[a-z]+)`", row.split("|")[1])
     }
     assert writable == {suffix for suffix, form in FORMATS.items() if form.write is not None}
+
+
+#: Where an array is annotated, and what tells its shape: a shape in letters, or the name of another array's.
+ARRAY = re.compile(r"\b(ArrayLike|ndarray|Array)\b(?!.*\bCallable\b)")
+SHAPE = re.compile(r"\(\.\.\.|\([A-Za-z0-9+]{1,4}[,)]|\b([Ss]hape|[Aa]s for|[Ll]ike)\b")
+
+
+def array_parameters(function: Any) -> list[str]:
+    """Parameters that take one array each."""
+    hints = {name: str(hint) for name, hint in getattr(function, "__annotations__", {}).items() if name != "return"}
+    return [name for name, hint in hints.items() if ARRAY.search(hint) and not re.search("dict|Mapping|Callable", hint)]
+
+
+def described(text: str, name: str) -> str:
+    """What a docstring says about a parameter: its entry under Args, or the words before the example."""
+    if "Args:" not in text:
+        return text.split("Example:")[0]
+    found = re.search(rf"^\s+(?:\w+, )*{name}(?:, \w+)*: ((?:.|\n(?!\s+\w[\w, ]*: |\s*$))*)", text, re.M)
+    return found.group(1) if found else ""
+
+
+def functions() -> dict[str, Any]:
+    """All public functions and methods."""
+    found = {name: value for name, value in OBJECTS.items() if not inspect.isclass(value)}
+    for name, value in OBJECTS.items():
+        if inspect.isclass(value):
+            own = [method for method in methods(value) if not isinstance(vars(value)[method], property)]
+            found |= {f"{name}.{method}": getattr(value, method) for method in own}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [("(V, D), one row per node.", True), ("(...,) numbers", True), ("As for `forward`.", True), ("The keys.", False)],
+)
+def test_shapes_are_found(entry: str, told: bool) -> None:
+    text = f"Do.\n\n    Args:\n        x: {entry}\n        y: (D,).\n"
+    assert bool(SHAPE.search(described(text, "x"))) == told
+
+
+def test_shapes_of_all_arrays_are_documented() -> None:
+    missing = [
+        f"{name}: {parameter}"
+        for name, function in functions().items()
+        for parameter in array_parameters(function)
+        if not SHAPE.search(described(inspect.getdoc(function) or "", parameter))
+    ]
+    assert not missing

@@ -313,6 +313,43 @@ def test_a_dead_worker_is_made_good(given, tmp_path):
         executor.shutdown()
 
 
+SCRIPT = """
+import os, time, graphattend as ga
+
+def wait(common, task):
+    print(os.getpid(), flush=True)
+    time.sleep(0.3)
+
+if __name__ == "__main__":
+    with ga.parallel(2) as pool:
+        pool.map(wait, None, range(100))
+"""
+
+
+@pytest.mark.native
+def test_an_interrupt_ends_everything_quietly(tmp_path):
+    import signal
+    import subprocess
+
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    ) as process:
+        workers = set()
+        while len(workers) < 2:  # one that is still starting would not know yet what to do
+            workers.add(int(process.stdout.readline()))
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert err.count("Traceback") == 1  # that of the script, none of the workers
+
+
 @pytest.mark.native
 def test_workers_that_keep_dying_are_an_error():
     with ga.parallel(2, retries=1) as pool, pytest.raises(ga.WorkerLostError) as info:

@@ -146,11 +146,14 @@ from typing import Any
 
 import numpy as np
 
-from .._vjp import differentiable
+from .._vjp import WithPullback, with_vjp
 from ._registries import LOSSES
 
 
-def _absolute_vjp(output: Any, targets: Any, *, index: Any = None, reduction: str = "mean") -> Any:
+@LOSSES.register("absolute")
+@with_vjp
+def absolute(output: Any, targets: Any, *, index: Any = None, reduction: str = "mean") -> WithPullback[Any]:
+    """Mean absolute error."""
     rows = slice(None) if index is None else index
     w = np.asarray(output)[rows] - np.asarray(targets)[rows]
 
@@ -160,13 +163,6 @@ def _absolute_vjp(output: Any, targets: Any, *, index: Any = None, reduction: st
         return moved, -moved
 
     return np.abs(w).mean(), pullback
-
-
-@LOSSES.register("absolute")
-@differentiable(_absolute_vjp)
-def absolute(output: Any, targets: Any, *, index: Any = None, reduction: str = "mean") -> Any:
-    """Mean absolute error."""
-    return _absolute_vjp(output, targets, index=index, reduction=reduction)[0]
 ''',
         "training/__init__.py",
         "from .absolute import absolute as absolute",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend._vjp import unbroadcast
+from graphattend._vjp import WithPullback, unbroadcast, with_vjp
 from graphattend.testing import check_vjp
 
 F = ga.functional
@@ -92,3 +92,17 @@ def test_check_vjp_finds_a_wrong_gradient():
     double.vjp_rule = lambda x: (2 * x, lambda g: (3 * g,))
     with pytest.raises(AssertionError, match="argument 0"):
         check_vjp(double, np.ones(3))
+
+
+def test_a_function_made_of_its_rule():
+    def half(x: np.ndarray) -> WithPullback[np.ndarray]:
+        """Half of it."""
+        return x / 2, lambda g: (g / 2,)
+
+    made = with_vjp(half)
+    assert (made.__name__, made.__doc__, made.__annotations__["return"]) == ("half", "Half of it.", np.ndarray)
+    assert made(np.float64(3)) == 1.5
+    assert ga.vjp(made, np.float64(3))[1](1.0) == (0.5,)
+    assert with_vjp(lambda x: (x, None))(1) == 1
+    half.__annotations__["return"] = "WithPullback[tuple[int, int]]"
+    assert with_vjp(half).__annotations__["return"] == "tuple[int, int]"

@@ -26,7 +26,7 @@ def opened(browser: Browser, address: str, complaints: list[str], **options: Any
     page.on(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
     )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append((error.stack or str(error))[:600]))
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
 
     def local(request: Any) -> None:
@@ -53,7 +53,7 @@ def after(page: Page, action: Callable[[], Any]) -> None:
 
 def go(page: Page, address: str) -> None:
     """Take the state of an address, as a link would."""
-    after(page, lambda: page.evaluate("hash => { location.hash = hash; }", f"#{address}"))
+    after(page, lambda: page.evaluate("hash => { location.hash = '#'; location.hash = hash; }", f"#{address}"))
 
 
 def drawn(page: Page) -> Weights:

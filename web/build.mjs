@@ -15,7 +15,7 @@ const common = {
   alias: { "graphattend/kernels": "../js/dist/kernels.js", graphattend: "../js/dist/index.js" }, jsx: "automatic", jsxImportSource: "preact",
 };
 await build({ ...common, entryPoints: ["src/main.tsx"], splitting: true, chunkNames: "part-[hash]" });
-await build({ ...common, entryPoints: { "layout-worker": "src/compute/layout-worker.ts", embed: "src/embed.ts", style: "src/style.css" } });
+await build({ ...common, entryPoints: { "layout-worker": "src/compute/layout-worker.ts", "paint-worker": "src/compute/paint-worker.ts", embed: "src/embed.ts", style: "src/style.css" } });
 cpSync("src/index.html", "dist/index.html");
 cpSync("src/icon.svg", "dist/icon.svg");
 cpSync(gallery, "dist/gallery", { recursive: true });

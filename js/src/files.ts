@@ -14,6 +14,7 @@ const KINDS = {
   wasm: { magic: [0, 0x61, 0x73, 0x6d], name: "WebAssembly" },
   zip: { magic: [0x50, 0x4b], name: "a zip archive" },
   json: { magic: [0x7b], name: "JSON" },
+  gzip: { magic: [0x1f, 0x8b], name: "a gzip file" },
 } as const;
 export type Kind = keyof typeof KINDS;
 

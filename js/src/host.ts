@@ -178,7 +178,7 @@ export class Host {
   private at(place: Place): TypedArray {
     const { buffer } = this.module.HEAPU8;
     if (place.view?.buffer !== buffer) place.view = new place.type(buffer, place.address, place.count);
-    return place.view!;
+    return place.view;
   }
 }
 

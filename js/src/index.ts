@@ -59,7 +59,7 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
     const backend = new Backend(runners);
     // The first answers already while the others start.
     void backend.openRest(signal ?? undefined).then(() => {
-      if (snapshot === "none") return prepare(inWorker({ ...runtime, make: true }, maker));
+      if (snapshot === "none" || snapshot === "vendored") return prepare(inWorker({ ...runtime, make: true }, maker));
     });
     return new GraphAttend(backend, info.version, Object.freeze(info.mechanisms));
   } catch (error) {

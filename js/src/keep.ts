@@ -15,7 +15,7 @@ export interface Keeper {
   store: Store;
 }
 
-/** How a start with snapshots ended: "used", "none" (yet), or why there can be none. */
+/** How a start with snapshots ended: "used", "vendored" (made by vendor), "none" (yet), or why there can be none. */
 export interface Revived {
   python?: Pyodide;
   state: string;
@@ -24,23 +24,39 @@ export interface Revived {
 /** The module is in the folders that vendor writes, beside the loader that it needs. */
 export const SNAPSHOTS = "snapshot.mjs";
 
+/** The snapshot that vendor made, compressed. Not named .gz: some servers would say that it is encoded, and it came unpacked. */
+export const VENDORED = "snapshot.bin";
+
+export async function unpack(data: Uint8Array): Promise<Uint8Array> {
+  const stream = new Blob([data as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 /** Whether there may be a snapshot: where not, there is no need to look before the other files are fetched. */
 export async function maybe(): Promise<boolean> {
   return isNode || (await globalThis.caches?.has("graphattend-snapshots").catch(() => false)) === true;
 }
 
+/** The module beside Pyodide. */
+export async function snapshotsOf(indexURL: string): Promise<Snapshots> {
+  const address = indexURL + SNAPSHOTS;
+  const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
+  return await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as Snapshots;
+}
+
 export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> {
   if (lock.files?.[SNAPSHOTS] === undefined) throw new Error("needs a folder that this version's `npx graphattend vendor` wrote");
   if (!isNode && globalThis.caches === undefined) throw new Error("needs a secure context: https, or localhost");
-  const address = indexURL + SNAPSHOTS;
-  const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
-  const snapshots = await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as Snapshots;
+  const snapshots = await snapshotsOf(indexURL);
   return { snapshots, store: await snapshots.Store.open(indexURL, VERSION + JSON.stringify(lock)) };
 }
 
-/** Start from the snapshot, if there is one that works. */
-export async function revive({ snapshots, store }: Keeper, engine: Promise<Engine>, parts: Omit<Boot, keyof Engine>): Promise<Revived> {
-  const data = await store.load();
+/** Start from the snapshot that this engine left, else from vendor's, if there is one that works. */
+export async function revive(
+  { snapshots, store }: Keeper, engine: Promise<Engine>, parts: Omit<Boot, keyof Engine>, vendored: () => Promise<Uint8Array | undefined>,
+): Promise<Revived> {
+  const own = await store.load();
+  const data = own ?? await vendored();
   if (data === undefined) return { state: "none" };
   const head = new TextDecoder().decode(data.subarray(0, 500));
   if (head.startsWith(snapshots.REFUSED)) return { state: head.slice(snapshots.REFUSED.length) };
@@ -53,8 +69,11 @@ export async function revive({ snapshots, store }: Keeper, engine: Promise<Engin
     remove = false;
     const python = await boot({ ...parts, factory, wasm, restore: (module) => snapshots.restore(module, snapshot) });
     python.runPython(snapshots.REFRESH);
-    return { python, state: "used" };
+    if (own !== undefined) return { python, state: "used" };
+    python.runPython(snapshots.ADAPT);
+    return { python, state: "vendored" };
   } catch (error) {
+    if (own === undefined) return { state: "none" };
     // What is damaged can be made again; what cannot be put back is not tried again.
     const state = reason(error);
     await (remove ? store.remove(true) : store.save(state)).catch(() => undefined);
@@ -66,21 +85,20 @@ export async function revive({ snapshots, store }: Keeper, engine: Promise<Engin
 export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: Wheels): Promise<void> {
   await store.alone(async () => {
     if (await store.load() !== undefined) return;
-    let result: Uint8Array | string;
-    try {
-      const python = await boot({ ...parts, recording: true });
-      for (const wheel of wheels) install(python, wheel);
-      python.runPython(snapshots.PREPARE);
-      result = snapshots.take(python._module as never);
-      // Only what answers as this interpreter does is kept.
-      const snapshot = await snapshots.parse(result);
-      const again = await boot({ ...parts, restore: (module) => snapshots.restore(module, snapshot) });
-      again.runPython(snapshots.REFRESH);
-      const [expected, found] = [python.runPython(snapshots.CHECK), again.runPython(snapshots.CHECK)];
-      if (found !== expected) throw new Error(`a restored interpreter answers ${String(found)}, not ${String(expected)}`);
-    } catch (error) {
-      result = reason(error);
-    }
-    await store.save(result);
+    await store.save(await record(snapshots, parts, wheels).catch(reason));
   });
+}
+
+/** A snapshot of a new interpreter; only one that answers as that does. */
+export async function record(snapshots: Snapshots, parts: Parts, wheels: Wheels): Promise<Uint8Array> {
+  const python = await boot({ ...parts, recording: true });
+  for (const wheel of wheels) install(python, wheel);
+  python.runPython(snapshots.PREPARE);
+  const result = snapshots.take(python._module as never);
+  const snapshot = await snapshots.parse(result);
+  const again = await boot({ ...parts, restore: (module) => snapshots.restore(module, snapshot) });
+  again.runPython(snapshots.REFRESH);
+  const [expected, found] = [python.runPython(snapshots.CHECK), again.runPython(snapshots.CHECK)];
+  if (found !== expected) throw new Error(`a restored interpreter answers ${String(found)}, not ${String(expected)}`);
+  return result;
 }

@@ -128,7 +128,7 @@ export interface ManifoldOptions {
   dropout?: number;
 }
 
-/** Dot-product attention that looks at few keys: those nearby and those that are global. */
+/** Dot-product attention over a window of nearby keys and a few global keys. */
 export interface LocalGlobalOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -144,11 +144,11 @@ export interface LocalGlobalOptions {
   dropout?: number;
   /** largest |i - j| that is seen; null sees all (≥ 0). @default 16 */
   window?: number | null;
-  /** positions of the keys that everyone sees, or how many of the first ones (≥ 0). @default [] */
+  /** positions of the keys that every query sees, or how many of the first ones (≥ 0). @default [] */
   globalNodes?: readonly number[] | number;
 }
 
-/** An estimate of softmax attention in time linear in the number of keys (Performer, FAVOR+). */
+/** Linear attention (Performer, FAVOR+): estimates softmax attention in time linear in the number of keys. */
 export interface LinearOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -208,7 +208,7 @@ export interface GraphRopeOptions {
   interleaved?: boolean;
 }
 
-/** Dot-product attention with a learnable word about the HNSW layers of query and keys. */
+/** Dot-product attention with a learnable bias or embedding for the HNSW layers of query and keys. */
 export interface HnswAwareOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -226,7 +226,7 @@ export interface HnswAwareOptions {
   encoding?: "decay" | "bias" | "embedding";
   /** number of layers of the learned tables (≥ 1). @default 16 */
   numLayers?: number;
-  /** initial loss of score per layer between query and key. @default 1.0 */
+  /** initial decrease of the score per layer between query and key. @default 1.0 */
   decay?: number;
 }
 
@@ -246,7 +246,7 @@ export interface CrossSpaceOptions {
   dropout?: number;
   /** how the three parts are joined. @default "concat" */
   fusion?: "concat" | "gated" | "mean";
-  /** how many nearest nodes attend takes (≥ 1). @default 8 */
+  /** number of nearest nodes that attend uses as latent neighbours (≥ 1). @default 8 */
   latentNeighbors?: number;
 }
 
@@ -280,7 +280,7 @@ export interface MoeOptions {
   checkFinite?: boolean;
   /** configs of the mechanisms that are mixed; null means local, hierarchical, global and structural. @default null */
   experts?: readonly (MechanismConfig | Attention)[] | null;
-  /** how many experts answer a query (≥ 1). @default 2 */
+  /** how many experts are used per query (≥ 1). @default 2 */
   topK?: number;
 }
 
@@ -300,7 +300,7 @@ export interface LearnedRoutingOptions {
   routerTemperature?: number;
 }
 
-/** A policy over the neighbours of a node, given a query: the attention weights are the chances of going there. */
+/** A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step. */
 export interface RlNavigatorOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -402,7 +402,7 @@ export interface MechanismMethods {
   mixed_curvature: {
   /** Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score. */
   contributions<D extends Dtype = "float32">(query: Data, keys: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** How much each space counts, (S,); the mean is one. */
+  /** The weight of each space, (S,); the mean is one. */
   shares<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   manifold: {};
@@ -427,17 +427,17 @@ export interface MechanismMethods {
   parts<D extends Dtype = "float32">(query: Data, keys: Data, values: Data, options: {
     /** With `latent_keys` and, if they differ from those, `latent_values`. */
     metadata: Metadata;
-    /** Mask of the graph part. */
+    /** Mask of the graph part, as for `forward`. */
     attnMask?: Mask | null;
   } & CallOptions<D>): Promise<{ graph: Numbers<D>; latent: Numbers<D>; cross: Numbers<D>; graph_weights: Numbers<D>; latent_weights: Numbers<D>; cross_weights: Numbers<D> }>;
-  /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them. */
+  /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching for them. */
   withLatentGraph(graph: GraphData, options?: CallOptions): Promise<AttentionFor<"cross_space">>;
   };
   structural: {};
   moe: {
-  /** Which experts answer a query, and with what weight. */
+  /** The experts chosen for a query and their gate weights. */
   getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
-  /** How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`. */
+  /** Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`. */
   loadBalanceLoss(query: Data, options?: CallOptions): Promise<number>;
   /** The router's logits, (X,) for a single query, else (..., M, X). */
   routerLogits<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -445,7 +445,7 @@ export interface MechanismMethods {
   shares<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   learned_routing: {
-  /** The share of every mechanism for a query. */
+  /** The gate weights of the mechanisms for a query. */
   getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
   /** The router's logits, (X,) for a single query, else (..., M, X). */
   routerLogits<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -462,9 +462,9 @@ export interface MechanismMethods {
     /** The largest budget to measure, at least 2r. @default 1000 */
     budget?: number;
   } & CallOptions): Promise<AttentionFor<"rl_navigator">>;
-  /** The vectors' r coordinates, computed once for many searches. */
+  /** Project the vectors to r coordinates, once for many searches. */
   encode<D extends Dtype = "float32">(vectors: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The navigator that knows the vectors' principal axes, the best start for `train`. */
+  /** A navigator with the principal axes of the vectors, the best start for `train`. */
   fitted(vectors: Data, options?: CallOptions): Promise<AttentionFor<"rl_navigator">>;
   /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
   greedySearch(graph: GraphData, vectors: Data, query: Data, options?: {
@@ -475,7 +475,7 @@ export interface MechanismMethods {
     /** @default 200 */
     budget?: number;
   } & CallOptions): Promise<Navigation>;
-  /** Look for the vectors nearest to the query, walking the graph by estimates. */
+  /** Find the vectors nearest to the query by a walk on the graph that is guided by estimates. */
   search(graph: GraphData, vectors: Data, query: Data, options?: {
     /** Node to start from. @default 0 */
     entry?: number;
@@ -485,7 +485,7 @@ export interface MechanismMethods {
     budget?: number | null;
     /** The share of the true k nearest to find, in the mean: the budget is the least one that reached it in `calibrate`, with the same k and entry. */
     recall?: number | null;
-    /** `encode(vectors)`, if there are more queries to come. */
+    /** `encode(vectors)`, (V, r), to be reused for several queries. */
     codes?: Data | null;
   } & CallOptions): Promise<Navigation>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
@@ -551,7 +551,7 @@ export interface Adam extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -562,18 +562,18 @@ export interface AdamW extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
-/** What `analyze` found. */
+/** The result of `analyze`. */
 export interface Analysis extends Remote {
   readonly fields: Readonly<{ directed: boolean | null }>;
   get<D extends Dtype = "float32">(name: "agreement", options?: CallOptions<D>): Promise<Numbers<D>>;
   get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
   get(name: "names", options?: CallOptions): Promise<string[]>;
   get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
-  /** All of it in JSON types. */
+  /** The analysis in JSON types. */
   toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
   /** The neighbours that `node` attends to most, with their weights; parallel edges are added up. */
   top(key: string, node: number, options?: {
@@ -584,7 +584,7 @@ export interface Analysis extends Remote {
 
 /** Schedules one after the other, each counting from 0 when its turn comes. */
 export interface Chain extends Remote {
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -605,14 +605,14 @@ export interface Compressed extends Remote {
 /** The same rate at every step. */
 export interface Constant extends Remote {
   readonly fields: Readonly<{ lr: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
 /** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
 export interface Cosine extends Remote {
   readonly fields: Readonly<{ lr: number; min_lr: number; total_steps: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -636,13 +636,13 @@ export interface Euclidean extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -661,7 +661,7 @@ export interface Euclidean extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -775,7 +775,7 @@ export interface Graph extends Remote {
 /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
 export interface Hierarchical extends Remote {
   readonly fields: Readonly<{ key: string }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Encode the rows of a matrix by layer. */
   encode(x: Data, layers: Data, options?: CallOptions): Promise<Compressed>;
@@ -790,13 +790,13 @@ export interface Lorentz extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -815,7 +815,7 @@ export interface Lorentz extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -832,7 +832,7 @@ export interface LossBalancer extends Remote {
   readonly fields: Readonly<{ alpha: number; lr: number; method: "fixed" | "uncertainty" | "gradnorm" | "pcgrad" }>;
   get(name: "shared", options?: CallOptions): Promise<string[] | null>;
   get(name: "weights", options?: CallOptions): Promise<Record<string, number> | null>;
-  /** One step's total loss and gradients. Nothing that is passed in is changed. */
+  /** Combine the losses and gradients of one step. Inputs are not modified. */
   combine<D extends Dtype = "float32">(losses: Readonly<Record<string, number>>, gradients: Readonly<Record<string, Readonly<Record<string, Data | number>>>>, state: Readonly<Record<string, Data | number>>, options?: {
     /** Generator or seed for PCGrad's order. */
     rng?: number | null;
@@ -844,7 +844,7 @@ export interface LossBalancer extends Remote {
 /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
 export interface LowRank extends Remote {
   readonly fields: Readonly<{ energy: number | null; key: string; rank: number | null }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a matrix. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
@@ -863,19 +863,19 @@ export interface Navigation extends Remote {
 
 /** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
 export interface Neighborhoods extends Remote {
-  /** The chosen nodes with their neighbours, in the graph's order. */
+  /** The nodes at the positions `index` (B,) with their neighbours, in the order of the graph. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ nodes: Matrix<Int32Array>; indptr: Matrix<Int32Array>; neighbors: Matrix<Int32Array> }>;
 }
 
 /** Batches of nodes: arrays (b,) of node indices. */
 export interface Nodes extends Remote {
-  /** The chosen nodes. */
+  /** The nodes at the positions `index` (B,). */
   batch(index: Data, rng: number, options?: CallOptions): Promise<Matrix<Int32Array>>;
 }
 
 /** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
 export interface Pairs extends Remote {
-  /** The chosen pairs, with fresh negatives. */
+  /** The pairs at the positions `index` (B,), with new negatives. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ source: Matrix<Int32Array>; target: Matrix<Int32Array>; negatives: Matrix<Int32Array> }>;
   /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
   contains<D extends Dtype = "float32">(source: Data, other: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -888,13 +888,13 @@ export interface Poincare extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -911,7 +911,7 @@ export interface Poincare extends Remote {
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Möbius addition x (+) y, (..., D) and (..., D) -> (..., D). */
   mobiusAdd<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Möbius scalar product: r times as far from the origin. */
+  /** Möbius scalar multiplication: the point on the same ray at r times the distance from the origin. */
   mobiusScalarMul<D extends Dtype = "float32">(r: Data | number, x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
@@ -919,7 +919,7 @@ export interface Poincare extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -931,20 +931,20 @@ export interface Poincare extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
+/** Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ². */
 export interface Product extends Remote {
   readonly fields: Readonly<{ curvature: number; dim: number }>;
   /** Geodesic distance. */
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -965,7 +965,7 @@ export interface Product extends Remote {
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1000,7 +1000,7 @@ export interface QuantizedArray extends Remote {
 /** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
 export interface Quantizer extends Remote {
   readonly fields: Readonly<{ bits: 4 | 8; granularity: "tensor" | "row" | "group"; group_size: number | null; key: string; symmetric: boolean }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Quantise an array. */
   encode(x: Data, options?: CallOptions): Promise<QuantizedArray>;
@@ -1014,7 +1014,7 @@ export interface RMSprop extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -1025,7 +1025,7 @@ export interface RiemannianAdam extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
@@ -1035,13 +1035,13 @@ export interface RiemannianSGD extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
 /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
 export interface Rows extends Remote {
-  /** The chosen rows of each array. */
+  /** The rows `index` (B,) of each array. */
   batch<D extends Dtype = "float32">(index: Data, rng: number, options?: CallOptions<D>): Promise<Numbers<D>[]>;
 }
 
@@ -1051,14 +1051,14 @@ export interface SGD extends Remote {
   get(name: "slots", options?: CallOptions): Promise<string[]>;
   /** The state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
-  /** One step. Nothing that is passed in is changed. */
+  /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
 /** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
 export interface SparseStorage extends Remote {
   readonly fields: Readonly<{ format: "csr" | "coo"; key: string; threshold: number | null; top_k: number | null }>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Keep the entries that the options ask for. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
@@ -1073,13 +1073,13 @@ export interface Sphere extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one. */
+  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-10 */
+    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
     /** Limit on the number of Newton steps. @default 100 */
     maxIterations?: number;
@@ -1098,7 +1098,7 @@ export interface Sphere extends Remote {
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Distances of all pairs. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Any vectors (..., D) moved onto the manifold; points on it stay. */
+  /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The part of v (..., D) that is tangent at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1119,7 +1119,7 @@ export interface Stage extends Remote {
 /** The rate times `gamma` after every `step_size` steps. */
 export interface Step extends Remote {
   readonly fields: Readonly<{ gamma: number; lr: number; step_size: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -1127,7 +1127,7 @@ export interface Step extends Remote {
 export interface Tucker extends Remote {
   readonly fields: Readonly<{ key: string }>;
   get(name: "ranks", options?: CallOptions): Promise<number[]>;
-  /** The array again, each element within `compressed.error_bound`. */
+  /** Decode an array; each element is within `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a three-way array. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
@@ -1138,7 +1138,7 @@ export interface Tucker extends Remote {
 /** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
 export interface Warmup extends Remote {
   readonly fields: Readonly<{ lr: number; warmup_steps: number }>;
-  /** The rate of step `t`, for where an object cannot be called. */
+  /** The rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -1147,14 +1147,14 @@ export interface Functions {
   "functional": {
   /** Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser. */
   favorFeatures<D extends Dtype = "float32">(x: Data, projection: Data, options: {
-    /** Which stabiliser to use. */
+    /** Whether the rows are queries, which decides the stabiliser. */
     isQuery: boolean;
     /** Added to every feature; with 0 linear attention does not depend on the stabiliser. @default 0.0 */
     eps?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are. */
+  /** Convert a mask of PyTorch's modules (True = ignore) to True = attend; a float mask is copied. */
   fromTorchMask<D extends Dtype = "float32">(mask: Mask, options?: CallOptions<D>): Promise<Matrix<Uint8Array> | Numbers<D>>;
-  /** Graph attention of queries over the keys that are their neighbours; a key is also its value. */
+  /** Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; the keys are also the values. */
   gatAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, parameters: Readonly<Record<string, Data | number>>, options?: {
     /** (..., N, e), or None. */
     edgeFeatures?: Data | null;
@@ -1169,24 +1169,24 @@ export interface Functions {
     /** Also return the weights, (..., H, M, N). @default false */
     needWeights?: W;
   } & CallOptions<D>): Promise<W extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
-  /** An estimate of softmax attention in time linear in M and N, by positive random features. */
+  /** Linear attention: estimates softmax attention with positive random features, in time linear in M and N. */
   linearAttention<D extends Dtype = "float32">(query: Data, key: Data, value: Data, projection: Data, options?: {
     /** Query i sees key j iff j <= i, in linear time, too. @default false */
     isCausal?: boolean;
-    /** Added to every feature. With 0 each row is stabilised over the keys it sees alone; above 0 `eps` is measured against the stabiliser of `favor_features`, which is one for all keys. @default 0.0 */
+    /** Added to every feature. With 0, each row is stabilised over the keys that it sees. With eps > 0, `eps` is relative to the stabiliser of `favor_features`, which is the same for all keys. @default 0.0 */
     eps?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike. */
+  /** Load-balancing loss X · Σ_x f_x P_x: smallest, equal to k, when all experts are used equally. */
   loadBalanceLoss(logits: Data, k: number, options?: CallOptions): Promise<number>;
   /** Product of two matrices, or of stacks of them. */
   matmul<D extends Dtype = "float32">(a: Data, b: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Project, attend in H subspaces side by side, join, project: y = x @ w + b. */
+  /** Multi-head attention: project the inputs, attend in H subspaces, join the heads and project the result. */
   multiHeadAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, value: Data, parameters: Readonly<Record<string, Data | number>>, options: {
     /** H, a divisor of D. */
     numHeads: number;
-    /** Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); one of shape (B, M, N) holds for every head. */
+    /** Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); a mask (B, M, N) applies to every head. */
     attnMask?: Mask | null;
-    /** (B, N), True = attend. For PyTorch's opposite sense see `from_torch_mask`. */
+    /** (B, N), True = attend. `from_torch_mask` converts masks with PyTorch's opposite meaning. */
     keyPaddingMask?: Mask | null;
     /** Also return the weights of every head, (..., H, M, N). @default false */
     needWeights?: W;
@@ -1196,7 +1196,7 @@ export interface Functions {
     /** Seed, or a `numpy.random.Generator`. */
     seed: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix. */
+  /** Attention softmax(query · keysᵀ / √D) · values over INT8 keys, which are never decoded as a whole. */
   quantizedAttention<D extends Dtype = "float32">(query: Data, keysQ8: QuantizedArray, values: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions. */
   rotary<D extends Dtype = "float32">(x: Data, positions: Data, options?: {
@@ -1205,7 +1205,7 @@ export interface Functions {
     /** Pairs are (2i, 2i+1); else (i, i + D/2). @default true */
     interleaved?: boolean;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name. */
+  /** Scaled dot-product attention softmax(scale · q·kᵀ) · v, with the arguments of PyTorch's function. */
   scaledDotProductAttention<W extends boolean = false, L extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, value: Data, options?: {
     /** Boolean (True = attend) or float (added to the scores), broadcastable to (..., M, N). */
     attnMask?: Mask | null;
@@ -1219,13 +1219,13 @@ export interface Functions {
     enableGqa?: boolean;
     /** Squash scores to ±softcap by softcap · tanh(score / softcap). */
     softcap?: number | null;
-    /** `score_mod(score, batch, head, query_index, key_index)` changes the scores before the mask, elementwise; index arguments are arrays that broadcast to the scores. Its derivative in the backward pass is a central difference in float64. */
+    /** `score_mod(score, batch, head, query_index, key_index)` returns modified scores, element by element, before the mask is applied. The index arguments are arrays that broadcast to the scores. The backward pass takes the derivative by central differences in float64. */
     scoreMod?: ScoreMod | null;
     /** Generator for the dropout. */
     rng?: number | null;
     /** Also return the weights (..., M, N). @default false */
     returnWeights?: W;
-    /** Also return the log-sum-exp of the scores (..., M); -inf where nothing is attended. @default false */
+    /** Also return the log-sum-exp of the scores (..., M); -inf for a row that attends to nothing. @default false */
     returnLse?: L;
   } & CallOptions<D>): Promise<W extends true ? (L extends true ? [Numbers<D>, Numbers<D>, Numbers<D>] : [Numbers<D>, Numbers<D>]) : L extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
   /** Softmax within each row of a CSR list: one distribution per node over its own edges. */
@@ -1251,7 +1251,7 @@ export interface Functions {
     /** Negative. @default -1.0 */
     curvature?: number;
   } & CallOptions): Promise<Poincare>;
-  /** A product of manifolds: coordinates side by side, distance √Σ dᵢ². */
+  /** Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ². */
   Product(factors: readonly (readonly [Manifold, number])[], options?: CallOptions): Promise<Product>;
   /** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
   Sphere(options?: {
@@ -1421,7 +1421,7 @@ export interface Functions {
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Euclidean norm of all gradients taken as one vector. */
   globalNorm(grads: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<number>;
-  /** InfoNCE: the anchor should pick each positive out of the negatives. */
+  /** InfoNCE: classify each positive among the negatives. */
   infoNce<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positives: Data, negatives: Data, options?: {
     /** τ > 0. @default 0.07 */
     temperature?: number;
@@ -1437,7 +1437,7 @@ export interface Functions {
     /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to. */
+  /** Graph-local InfoNCE: neighbours are the positives, other nodes the negatives. */
   localContrastive<R extends Reduction = "mean", D extends Dtype = "float32">(node: Data, neighbors: Data, nonNeighbors: Data, options?: {
     /** τ > 0. @default 0.07 */
     temperature?: number;
@@ -1462,7 +1462,7 @@ export interface Functions {
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Squared error of a reconstruction, element by element: (x - y)². */
   reconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(prediction: Data, target: Data, options?: {
-    /** Rows that count, as indices or as a boolean mask; all by default. */
+    /** Rows that count, as indices (R,) or as a boolean mask (V,); all by default. */
     index?: Data | null;
     /** "mean" or "sum" over all elements, or "none". @default "mean" */
     reduction?: R;
@@ -1480,7 +1480,7 @@ export interface Functions {
     /** Share of "mixed" taken by distance. @default 0.5 */
     mix?: number;
   } & CallOptions): Promise<Matrix<Int32Array>>;
-  /** Triplet loss: the positive should be nearer than the negative by a margin. */
+  /** Triplet loss with a margin. */
   triplet<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positive: Data, negative: Data, options?: {
     /** At least 0. @default 1.0 */
     margin?: number;
@@ -2109,7 +2109,7 @@ export const SHORT_SCHEMAS = {
   "x-value-width": "dim"
  },
  "local_global": {
-  "description": "Dot-product attention that looks at few keys: those nearby and those that are global.",
+  "description": "Dot-product attention over a window of nearby keys and a few global keys.",
   "properties": {
    "dim": {
     "type": "integer",
@@ -2169,7 +2169,7 @@ export const SHORT_SCHEMAS = {
     },
     "minimum": 0,
     "default": [],
-    "description": "positions of the keys that everyone sees, or how many of the first ones"
+    "description": "positions of the keys that every query sees, or how many of the first ones"
    }
   },
   "x-class": "LocalGlobalAttention",
@@ -2180,7 +2180,7 @@ export const SHORT_SCHEMAS = {
   "x-value-width": "any"
  },
  "linear": {
-  "description": "An estimate of softmax attention in time linear in the number of keys (Performer, FAVOR+).",
+  "description": "Linear attention (Performer, FAVOR+): estimates softmax attention in time linear in the number of keys.",
   "properties": {
    "dim": {
     "type": "integer",
@@ -2360,7 +2360,7 @@ export const SHORT_SCHEMAS = {
   "x-value-width": "any"
  },
  "hnsw_aware": {
-  "description": "Dot-product attention with a learnable word about the HNSW layers of query and keys.",
+  "description": "Dot-product attention with a learnable bias or embedding for the HNSW layers of query and keys.",
   "properties": {
    "dim": {
     "type": "integer",
@@ -2419,7 +2419,7 @@ export const SHORT_SCHEMAS = {
    "decay": {
     "type": "number",
     "default": 1.0,
-    "description": "initial loss of score per layer between query and key"
+    "description": "initial decrease of the score per layer between query and key"
    }
   },
   "x-class": "HNSWAwareAttention",
@@ -2487,7 +2487,7 @@ export const SHORT_SCHEMAS = {
     "type": "integer",
     "minimum": 1,
     "default": 8,
-    "description": "how many nearest nodes attend takes"
+    "description": "number of nearest nodes that attend uses as latent neighbours"
    }
   },
   "x-class": "CrossSpaceAttention",
@@ -2605,7 +2605,7 @@ export const SHORT_SCHEMAS = {
     "type": "integer",
     "minimum": 1,
     "default": 2,
-    "description": "how many experts answer a query"
+    "description": "how many experts are used per query"
    }
   },
   "x-class": "MoEAttention",
@@ -2670,7 +2670,7 @@ export const SHORT_SCHEMAS = {
   "x-value-width": "dim"
  },
  "rl_navigator": {
-  "description": "A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.",
+  "description": "A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step.",
   "properties": {
    "dim": {
     "type": "integer",

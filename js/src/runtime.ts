@@ -1,7 +1,7 @@
 import { boot, install, type Lock, type LockedPackage, type Parts } from "./boot.js";
 import { AttentionError, reason } from "./errors.js";
 import { fileError, Files, isURL, SERVE } from "./files.js";
-import { make, maybe, openKeeper, revive, type Keeper } from "./keep.js";
+import { make, maybe, openKeeper, record, revive, snapshotsOf, unpack, VENDORED, type Keeper } from "./keep.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
@@ -46,7 +46,12 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
 
 async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Given, options: RuntimeOptions): Promise<Pyodide | undefined> {
   try {
-    const { python, state } = await revive(await keeperOf(indexURL, lock, options), engine, { lock, indexURL });
+    const sha256 = lock.files?.[VENDORED]?.sha256;
+    const take = async (): Promise<Uint8Array | undefined> =>
+      (sha256 === undefined || savesData() ? undefined : files.bytes(indexURL + VENDORED, { kind: "gzip", sha256 }).then(unpack).catch(() => undefined));
+    // At a first visit there is no other.
+    const early = await maybe() ? undefined : take();
+    const { python, state } = await revive(await keeperOf(indexURL, lock, options), engine, { lock, indexURL }, async () => early ?? take());
     files.snapshot = state;
     for (const phase of python === undefined ? [] : ["packages", "graphattend"] as const) {
       files.phase = phase;
@@ -60,6 +65,9 @@ async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Gi
   }
 }
 
+/** Whether somebody wants little to be fetched: the snapshot is larger than what it stands for. */
+const savesData = (): boolean => (globalThis.navigator as { connection?: { saveData?: boolean } } | undefined)?.connection?.saveData === true;
+
 function keeperOf(indexURL: string, lock: Lock, options: RuntimeOptions): Promise<Keeper> {
   if (options.wheelURL !== undefined) throw new Error("not with a wheelURL");
   return openKeeper(indexURL, lock);
@@ -70,6 +78,14 @@ export async function makeSnapshot(options: RuntimeOptions): Promise<void> {
   await load(options, () => undefined, async (_files, indexURL, { lock, engine, rest }) => {
     const { stdlib, wheels } = await rest();
     await make(await keeperOf(indexURL, lock, options), { ...await engine, stdlib, lock, indexURL }, wheels.map(([, data]) => data));
+  });
+}
+
+/** A snapshot of what is in a folder. */
+export async function recordSnapshot(folder: string): Promise<Uint8Array> {
+  return load({ indexURL: folder }, () => undefined, async (_files, indexURL, { lock, engine, rest }) => {
+    const { stdlib, wheels } = await rest();
+    return record(await snapshotsOf(indexURL), { ...await engine, stdlib, lock, indexURL }, wheels.map(([, data]) => data));
   });
 }
 
@@ -115,7 +131,7 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
   const engine = quiet(Promise.all(parts).then(([factory, wasm]) => ({ factory, wasm })));
   const library = (): Promise<Uint8Array> =>
     quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip", sha256: quiet(expected("python_stdlib.zip")) }));
-  const early = options.snapshot === true && await maybe() ? undefined : library();
+  const early = options.snapshot === true ? undefined : library();
   const lock = await reading;
   const base = lockURL.replace(/[^\\/]*$/, "");
   const locked = async (entry: LockedPackage): Promise<[string, Uint8Array]> => [entry.file_name, await lockedWheel(files, base, entry)];
@@ -126,7 +142,8 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
     const [stdlib, wheels] = await Promise.all([early ?? library(), Promise.all(all), engine]);
     return { stdlib, wheels };
   };
-  if (early === undefined) return { lock, engine, rest };
+  const hasSnapshot = options.snapshot === true && (lock.files?.[VENDORED] !== undefined || await maybe());
+  if (hasSnapshot) return { lock, engine, rest };
   const given = quiet(rest());
   return { lock, engine, rest: () => given };
 }

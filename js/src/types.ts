@@ -17,7 +17,7 @@ export interface Progress {
   total: number | undefined;
   /** The file the last bytes belong to. */
   file?: string;
-  /** "used", "none" (one is made after the start), or why there can be none; undefined where none was looked for. */
+  /** "used", "vendored" (the folder's; this engine's own is made after the start), "none" (likewise), or why there can be none; undefined where none was looked for. */
   snapshot?: string;
 }
 

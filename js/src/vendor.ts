@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
 import { basename, dirname, join, resolve } from "node:path";
 import { AttentionError } from "./errors.js";
-import { CDN, npmPyodide, PYODIDE_VERSION, versionIn } from "./runtime.js";
-import { SNAPSHOTS } from "./keep.js";
+import { CDN, npmPyodide, PYODIDE_VERSION, recordSnapshot, versionIn } from "./runtime.js";
+import { SNAPSHOTS, VENDORED } from "./keep.js";
 import { patchLoader } from "./patch.js";
 import { precompile } from "./precompile.js";
 import { VERSION } from "./version.js";
@@ -28,7 +29,7 @@ const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).d
  * Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash.
  * In a folder that is there already, only files that an earlier call wrote are replaced or removed.
  */
-export async function vendor(folder: string, from: string | undefined, log: (line: string) => void): Promise<void> {
+export async function vendor(folder: string, from: string | undefined, snapshot: boolean, log: (line: string) => void): Promise<void> {
   const target = resolve(folder);
   await written(target);
   const source = from ?? await installed();
@@ -70,7 +71,12 @@ export async function vendor(folder: string, from: string | undefined, log: (lin
     for (const name of ["python_stdlib.zip", numpy.file_name, file]) archives[name] = new Uint8Array(await readFile(join(draft, name)));
     for (const [name, data] of Object.entries(await precompile(draft, archives))) await put(name, data);
     for (const entry of Object.values(lock.packages)) entry.sha256 = hashes[entry.file_name]!;
-    lock["files"] = Object.fromEntries([...RUNTIME, SNAPSHOTS].flatMap((name) => (name in sizes ? [[name, sizes[name]]] : [])));
+    if (snapshot && SNAPSHOTS in sizes) {
+      log("starting Python once for all");
+      await writeFile(join(draft, LOCK), JSON.stringify(lock));
+      await put(VENDORED, new Uint8Array(gzipSync(await recordSnapshot(draft), { level: 9 })));
+    }
+    lock["files"] = Object.fromEntries([...RUNTIME, SNAPSHOTS, VENDORED].flatMap((name) => (name in sizes ? [[name, sizes[name]]] : [])));
     await put(LOCK, new TextEncoder().encode(JSON.stringify(lock)));
     await put("worker.js", new Uint8Array(await readFile(new URL("./worker.js", import.meta.url))));
     await writeFile(join(draft, MANIFEST), `${JSON.stringify(hashes, null, 2)}\n`);

@@ -18,7 +18,7 @@ const lock = join(folder, "pyodide-lock.json");
 const kept = () => readdirSync(folder).filter((name) => /^graphattend-snapshots-[\da-f]+-[\da-f]+$/.test(name));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-before(() => execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, "--from", distribution()], { stdio: "ignore" }));
+before(() => execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, "--no-snapshot", "--from", distribution()], { stdio: "ignore" }));
 after(() => rmSync(work, { recursive: true, force: true }));
 
 async function until(condition, what, ms = 120_000) {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
@@ -57,8 +58,8 @@ def parallel(
     Where kernels compute, the range of a node does not matter, and `attend` gives the bits that it gives outside the
     block. In NumPy's formulations, and where BLAS projects the nodes, sums may be taken in another order: the result
     then differs by rounding from the one outside, but not between executors. Mechanisms that look beyond the neighbours
-    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that compute much per
-    edge; for dot products ``threads=`` costs less.
+    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that
+    compute much per edge; for dot products ``threads=`` costs less.
 
     Processes are started anew, not forked: a script needs ``if __name__ == "__main__":`` around the block.
 
@@ -272,7 +273,12 @@ def _processes(count: int) -> Executor:
 
     # Forking a process that has threads (BLAS has) may lock up the child.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    return ProcessPoolExecutor(count, multiprocessing.get_context(method))
+    return ProcessPoolExecutor(count, multiprocessing.get_context(method), _ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that waits for the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _workers(executor: Any) -> Workers:

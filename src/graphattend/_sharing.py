@@ -127,7 +127,7 @@ def loads(data: bytes) -> Any:
     return _Unpickler(io.BytesIO(data)).load()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)  # what it holds stays in memory
 def loads_once(data: bytes) -> Any:
     """`loads`, remembered: the tasks of one call share all but their numbers."""
     return loads(data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from .errors import (
     NumericalInstabilityError,
     OutOfBoundsError,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike as ArrayLike
+else:
+    ArrayLike = np.ndarray  # what annotations say at run time, from which TypeScript's types are made
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _F4, _F8 = FLOATS

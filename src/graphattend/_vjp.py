@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, get_args
 
 import numpy as np
 
@@ -65,8 +65,12 @@ def with_vjp(rule: Callable[P, WithPullback[R]]) -> Callable[P, R]:
     def function(*args: P.args, **options: P.kwargs) -> R:
         return rule(*args, **options)[0]
 
-    returned = rule.__annotations__["return"].removeprefix("WithPullback[").removesuffix("]")
-    function.__annotations__ = rule.__annotations__ | {"return": returned}
+    hints = dict(rule.__annotations__)
+    if isinstance(hint := hints.get("return"), str):
+        hints["return"] = hint.removeprefix("WithPullback[").removesuffix("]")
+    elif hint is not None:
+        hints["return"] = get_args(hint)[0]
+    function.__annotations__ = hints
     return differentiable(rule)(function)
 
 

@@ -1,4 +1,4 @@
-"""Who attends to whom: every mechanism that applies to a graph, side by side."""
+"""Attention over a graph under every applicable mechanism, side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_LAID_OUT = 600
 
 @dataclasses.dataclass(frozen=True)
 class MechanismResult:
-    """What one mechanism did with the graph.
+    """The attention of one mechanism over the graph.
 
     Args:
         key: Registry key, or the name of a model.
@@ -55,7 +55,7 @@ class MechanismResult:
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """What `analyze` found.
+    """The result of `analyze`.
 
     Args:
         graph: The graph.
@@ -105,7 +105,7 @@ class Analysis:
         return [(int(neighbours[i]), float(total[i])) for i in order]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in JSON types.
+        """The analysis in JSON types.
 
         Example:
             >>> import graphattend as ga
@@ -245,7 +245,7 @@ def option_names(key: str) -> set[str]:
 
 
 def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Refuse an option that none of the mechanisms has."""
+    """Raise if none of the mechanisms has an option."""
     names = {name for key in keys for name in option_names(key)}
     for name in options:
         if name not in names:
@@ -273,7 +273,7 @@ def latents(graph: NeighborGraph, embeddings: Any, dim: int) -> np.ndarray:
 
 
 def make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], seed: int) -> Attention:
-    """A mechanism with those of the options that it has, for a graph."""
+    """Create a mechanism for a graph, with those of the options that it has."""
     names = option_names(key)
     chosen = {name: value for name, value in options.items() if name in names}
     cls = mechanisms.mechanism_class(key)

@@ -84,7 +84,7 @@ def svg_element(width: int, height: int, title: str, parts: list[str]) -> str:
 
 
 def check_plot_path(path: str, *inputs: str | None) -> None:
-    """Refuse a plot that could not be written, or would take the place of an input, before the work is done."""
+    """Raise before the work starts if a plot cannot be written or would overwrite an input."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InvalidConfigError(

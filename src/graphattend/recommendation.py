@@ -1,4 +1,4 @@
-"""Which mechanism suits a graph, and why."""
+"""Recommend a mechanism for a graph."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _heads(dim: int | None) -> int:
 
 
 def _by_data(graph: NeighborGraph, dim: int | None) -> Choice | None:
-    """By what the graph brings along."""
+    """Rules by the data that the graph has."""
     features, layers = graph.edge_features, graph.layers
     if features is not None and graph.num_edges:
         width = features.shape[1]
@@ -174,7 +174,7 @@ def _if_dense(graph: NeighborGraph, dense: float) -> Choice | None:
 
 
 def _by_size(graph: NeighborGraph, triangles: float | None, dim: int | None) -> Choice:
-    """What remains: sparse graphs that are no trees."""
+    """Fallback: sparse graphs that are not trees."""
     if graph.num_nodes >= HUGE_NODES:
         hubs = np.argsort(-np.bincount(graph.indices, minlength=graph.num_nodes), kind="stable")[:8]
         return (

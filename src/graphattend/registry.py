@@ -1,6 +1,6 @@
-"""One way to register and look up: mechanisms, manifolds, codecs, losses, optimizers, schedules and commands.
+"""Registries of mechanisms, manifolds, codecs, losses, optimizers, schedules and commands.
 
-A registry is a mapping from a name to a class, a function or a module. A thing is registered where it is defined::
+A registry is a mapping from a name to a class, a function or a module. An entry is registered where it is defined::
 
     @CODECS.register("quantizer")
     class Quantizer(Codec): ...

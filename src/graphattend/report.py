@@ -110,7 +110,7 @@ def heat_svg(analysis: Analysis, result: int) -> str:
 
 
 def agreement_svg(analysis: Analysis) -> str:
-    """How much weight two mechanisms share, on average over the nodes."""
+    """Agreement of two mechanisms: the weight they share, averaged over the nodes."""
     return matrix_svg(analysis.agreement, [r.key for r in analysis.results], "Agreement of the mechanisms")
 
 

@@ -1,4 +1,4 @@
-"""Named arrays and a JSON config in one file: .npz or .safetensors, written atomically, read without trust.
+"""Named arrays and a JSON config in one file: .npz or .safetensors, written atomically, read as untrusted input.
 
 Reading never runs anything from the file: no pickle, no eval. Whatever is wrong with it ends in a
 `LoadError` of one line that names the file.
@@ -161,7 +161,7 @@ def read_archive(
     allow_nonfinite: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read what `write_archive` wrote, trusting nothing.
+    """Read a file written by `write_archive`, as untrusted input.
 
     Args:
         path: The file; its suffix says the format.
@@ -327,6 +327,6 @@ def _shown(path: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """One line of why."""
+    """The reason in one line."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join(text.split())[:300]

@@ -1,4 +1,4 @@
-"""What both archive formats refuse: limits, names, shapes, element types and JSON that is not what it should be."""
+"""Checks of both archive formats: limits, names, shapes, element types and JSON."""
 
 from __future__ import annotations
 

@@ -124,7 +124,8 @@ def test_own_vectors(page: Page) -> None:
     lines = "".join(f"{name}\t{i % 3}\t{(i * i) % 5}\n" for i, name in enumerate(names))
     upload = {"name": "own.tsv", "mimeType": "text/plain", "buffer": lines.encode()}
     before = drawn(page)
-    after(page, lambda: page.locator("#vector-file").set_input_files(upload))
+    page.locator("#vector-file").set_input_files(upload)
+    expect(page.locator("main")).to_have_attribute("data-by", "python")
     settle(page)
     assert drawn(page) != before
     short = {**upload, "buffer": b"1\t2\n"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.dask import _attend, attend, partition
+from graphattend.dask import Layout, _arrays, _attend, attend, partition
 from graphattend.mechanisms import mechanism_class
 
 NODES, EDGES = 60, 500
@@ -110,7 +110,7 @@ def test_layers_follow_each_other(place):
     assert [at[0] for at in seen] == sorted(at[0] for at in seen)
 
 
-@pytest.mark.parametrize("form", ["path", "map", "array", "zarr", "zarr path"])
+@pytest.mark.parametrize("form", ["path", pytest.param("map", marks=pytest.mark.native), "array", "zarr", "zarr path"])
 def test_forms_of_features_and_output(form, place):
     graph, x, folder = place
     expected = SDPA.attend(graph, x)
@@ -136,6 +136,20 @@ def test_forms_of_features_and_output(form, place):
     assert not list(folder.glob("*.parts"))
 
 
+@pytest.mark.parametrize("method", ["rcm", "range"])
+def test_without_maps_that_can_be_written(method, place, monkeypatch):
+    """As in WebAssembly."""
+    if method == "rcm":
+        pytest.importorskip("scipy")
+    monkeypatch.setattr(_arrays, "_CAN_MAP", False)
+    graph, x, folder = place
+    partition(graph, folder / "g", 3, method=method)
+    np.testing.assert_allclose(attend(SDPA, folder / "g", x, folder / "out.npy"), SDPA.attend(graph, x), rtol=1e-6)
+    np.save(folder / "e.npy", graph.to_edge_index())
+    partition(folder / "e.npy", folder / "g", 3)
+    np.testing.assert_allclose(attend(SDPA, folder / "g", x, folder / "out.npy"), SDPA.attend(graph, x), rtol=1e-6)
+
+
 def test_whole_numbers_are_features(place):
     graph, x, folder = place
     whole = (10 * x).astype(np.int16)
@@ -158,11 +172,11 @@ def counting(monkeypatch, fail_at=None):
 
     def task(common, number):
         if number == fail_at:
-            out = np.load(os.path.join(common["here"], "out.npy"), mmap_mode="r+")
             part = common["layout"].part(number)
             order = common["layout"].node_array("order")
             rows = np.arange(part.start, part.stop - 1)
-            out[rows if order is None else order[rows]] = 99  # half of it
+            with _arrays.changed(os.path.join(common["here"], "out.npy")) as out:
+                out[rows if order is None else order[rows]] = 99  # half of it
             raise Stop
         done.append(number)
         return inner(common, number)
@@ -185,6 +199,24 @@ def test_a_rerun_skips_what_is_complete(place, monkeypatch):
     assert done == [2, 3]
     np.testing.assert_allclose(found, SDPA.attend(graph, x), rtol=1e-6)
     assert not list(folder.glob("*.parts"))
+
+
+def test_what_a_loss_of_power_took_is_computed_again(place, monkeypatch):
+    graph, x, folder = place
+    with monkeypatch.context() as patch:
+        counting(patch, fail_at=3)
+        with pytest.raises(Stop):
+            attend(SDPA, folder / "g", folder / "x.npy", folder / "out.npy")
+    here = folder / "out.npy.parts" / "layer-0"
+    lost = Layout.open(folder / "g").own(1)
+    with _arrays.changed(str(here / "out.npy")) as out:
+        out[lost[2:4] if isinstance(lost, np.ndarray) else slice(lost.start + 2, lost.start + 4)] = 0
+    (here / "part-0.done").write_text("")
+    with monkeypatch.context() as patch:
+        done = counting(patch)
+        found = attend(SDPA, folder / "g", folder / "x.npy", folder / "out.npy")
+    assert done == [0, 1, 3]
+    np.testing.assert_allclose(found, SDPA.attend(graph, x), rtol=1e-6)
 
 
 @pytest.mark.parametrize("changed", ["mechanism", "features", "graph"])

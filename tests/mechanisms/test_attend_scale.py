@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+from graphattend import simd
 from graphattend.graph import NeighborGraph
 from graphattend.mechanisms import _attend
 
@@ -85,6 +86,34 @@ def test_memory_does_not_grow_with_the_largest_degree(rng):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 150e6
+
+
+FUSED = {
+    "hyperbolic": lambda near: ga.HyperbolicAttention(64),
+    "mixed_curvature": lambda near: ga.MixedCurvatureAttention(64),
+    "manifold": lambda near: ga.ManifoldAttention(64, manifold=ga.geometry.Poincare()),
+    "learned_routing": lambda near: ga.LearnedRoutingAttention(64),
+    "moe": lambda near: ga.MoEAttention(
+        64, experts=[ga.ScaledDotProductAttention(64), ga.HyperbolicAttention(64), ga.FlashAttention(64)]
+    ),
+    "cross_space": lambda near: ga.CrossSpaceAttention(64).with_latent_graph(near),
+}
+
+
+@pytest.mark.native
+@pytest.mark.skipif(not simd.has_kernels(np.dtype(np.float32)), reason="without kernels, neighbourhoods are gathered")
+@pytest.mark.parametrize("key", FUSED)
+def test_what_runs_in_kernels_needs_little_beyond_the_result(rng, key):
+    """10 000 nodes with 20 neighbours each, 64 wide: their keys and values alone would be 100 MB."""
+    graph, near = (NeighborGraph.from_edge_index(rng.integers(0, 10_000, (2, k)), 10_000) for k in (200_000, 80_000))
+    attn = FUSED[key](near)
+    x = (0.05 * rng.standard_normal((10_000, 64))).astype(np.float32)
+    attn.attend(graph, x)
+    tracemalloc.start()
+    out = attn.attend(graph, x)
+    peak = tracemalloc.get_traced_memory()[1] - out.nbytes
+    tracemalloc.stop()
+    assert peak < 20e6, f"{peak / 1e6:.0f} MB"
 
 
 @pytest.mark.parametrize("key", ga.list_mechanisms())

@@ -19,18 +19,18 @@ OPERATIONS = tuple(str(Path(SOURCE, "simd", name)) for name in ("numpy_ops.py", 
 LIMITS = {
     "scaled_dot_product": (20, 31),
     "multi_head": (19, 34),
-    "edge_featured": (25, 56),
+    "edge_featured": (22, 57),
     "hyperbolic": (42, 61),
-    "mixed_curvature": (84, 182),
-    "manifold": (52, 120),
+    "mixed_curvature": (85, 182),
+    "manifold": (53, 120),
     "local_global": (25, 39),
     "linear": (16, 36),
     "flash": (18, 26),
     "graph_rope": (19, 38),
-    "hnsw_aware": (24, 38),
+    "hnsw_aware": (25, 36),
     "cross_space": (31, 71),
     "structural": (22, 40),
-    "moe": (26, 125),
+    "moe": (26, 128),
     "learned_routing": (14, 114),
     "rl_navigator": (15, 30),
     "dynamic_heads": (19, 56),
@@ -65,8 +65,7 @@ def calls_of_example(key):
 
 def test_calls_are_counted():
     files = [Path(file).name for file in own_calls(lambda: ga.functional.softmax([0.0]))]
-    assert files[0] == "_vjp.py"
-    assert "softmax.py" in files
+    assert {"_vjp.py", "softmax.py"} <= set(files)
     assert own_calls(lambda: np.sort([1.0])) == []
 
 

@@ -182,3 +182,12 @@ def test_curvature_gradient_with_all_points_outside(aggregation, rng):
     gradients = pullback(g).parameters
     expected = ((output * g).sum() - 0.7 * gradients["temperature"]) / 2.6
     np.testing.assert_allclose(gradients["curvature"], expected, rtol=1e-9)
+
+
+def test_gradients_over_a_graph_with_a_point_on_the_rim_and_a_node_without_neighbours():
+    """In float32, the zeros of the node met the rim's projection: the gradient of the curvature was NaN."""
+    x = np.array([[2.0, 0.0], [1.9, 0.1], [0.1, 0.0]], np.float32)
+    graph = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 3)
+    out, pullback = ga.HyperbolicAttention(2, temperature=0.1).attend_vjp(graph, x)
+    assert not out[2].any()
+    assert all(np.isfinite(a).all() for a in pullback(np.ones_like(out)).parameters.values())

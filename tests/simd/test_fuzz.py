@@ -153,6 +153,45 @@ def ref_attend(q, k, v, out, stats, scale, mask, causal, lengths):
     return [w @ v, np.stack([top, np.exp(s - safe[..., None]).sum(-1)], -1)]
 
 
+def make_few(rng):
+    b, m, n, d, e = lead(rng), size(rng, 10), size(rng, 150), size(rng, 40), size(rng, 40)
+    bias = None if rng.random() < 0.4 else normal(rng, *b, *((m, n), (1, n), (m, 1))[rng.integers(3)])
+    turned = rng.random() < 0.4
+    positions = rng.integers(0, 5, (*b, n)) + 0.25 if turned else None
+    frequency = rng.random(d // 2) if turned else None
+    v, out = (normal(rng, *b, n, e), output(*b, m, e)) if rng.random() < 0.7 else (None, None)
+    slope = 1.0 if rng.random() < 0.5 else 0.2
+    options = [0.5, slope, bool(rng.random() < 0.5), bool(rng.random() < 0.5)]
+    mask = visible(rng, b, m, n)[0]
+    return [
+        normal(rng, *b, m, d),
+        normal(rng, n, d),
+        v,
+        bias,
+        mask,
+        positions,
+        frequency,
+        out,
+        output(*b, m, n),
+        *options,
+    ]
+
+
+def ref_few(q, k, v, bias, mask, positions, frequency, out, weights, scale, slope, squares, interleaved):
+    q, k = q.astype(float), k.astype(float)
+    if positions is None:
+        s = q @ k.swapaxes(-1, -2) - (np.square(k).sum(-1)[..., None, :] if squares else 0)
+    else:
+        full = np.broadcast_to(k, (*np.broadcast_shapes(k.shape[:-1], positions.shape), k.shape[-1]))
+        s = q @ ref_rotate(full, positions, frequency, interleaved, full)[0].swapaxes(-1, -2)
+    s = s * scale + (0 if bias is None else bias)
+    s = np.where(s > 0, s, slope * s)
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+    w = softmax64(s)
+    return [None if v is None else w @ v, w]
+
+
 def make_attend_vjp(rng):
     b, m, n, d, e = lead(rng), size(rng, 20), size(rng, 80), size(rng, 12), size(rng, 12)
     q, k, v, grad = normal(rng, *b, m, d), normal(rng, *b, n, d), normal(rng, n, e), normal(rng, *b, m, e)
@@ -257,22 +296,28 @@ def ref_graph_vjp(grad, k, v, indptr, indices, w, dscores, dq, scale):
 
 def make_graph_sum(rng):
     m, n = size(rng), size(rng)
-    heads = None if rng.random() < 0.5 else size(rng, 4)
+    heads = None if rng.random() < 0.5 else size(rng, 10)
     indptr, indices = graph_of(rng, m, n)
-    x = by_head(rng, n, heads, size(rng, 70))
+    x = by_head(rng, n, heads, size(rng, 70) if rng.random() < 0.5 else 4 * size(rng, 6))
+    out, add = output(m, *x.shape[1:]), bool(rng.random() < 0.3)
+    out[...] = normal(rng, *out.shape)
+    if rng.random() < 0.3:
+        return [x, indptr, indices, None, None, out, 0.5, add, out.copy()]
     count = len(indices) + size(rng)
     weights = normal(rng, *((count,) if heads is None else (count, heads)))
     order = rng.integers(0, count, len(indices)).astype(np.int64 if rng.random() < 0.5 else np.int32)
-    return [x, indptr, indices, order, weights, output(m, *x.shape[1:]), 0.5, False]
+    return [x, indptr, indices, order, weights, out, 0.5, add, out.copy()]
 
 
-def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add):
+def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add, before):
     (x,) = with_heads(x)
-    weights = weights.reshape(len(weights), x.shape[1]).astype(float)
     source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))
+    rows = scale * x[indices].astype(float)
+    if weights is not None:
+        rows *= weights.reshape(len(weights), x.shape[1]).astype(float)[order][..., None]
     expected = np.zeros((len(indptr) - 1, *x.shape[1:]))
-    np.add.at(expected, source, scale * weights[order][..., None] * x[indices])
-    return [None if add else expected]
+    np.add.at(expected, source, rows)
+    return [expected + (before.reshape(expected.shape) if add else 0)]
 
 
 def make_gat(rng):
@@ -295,6 +340,29 @@ def ref_gat(x, w, a_query, a_key, indptr, indices, added, hidden, out, weights, 
     expected = np.zeros(h.shape)
     np.add.at(expected, source, p[..., None] * h[indices])
     return [h.reshape(hidden.shape), expected, None if weights is None else p.reshape(weights.shape)]
+
+
+def make_gat_vjp(rng):
+    m, n, heads, width = size(rng), size(rng), size(rng, 10), size(rng, 20)
+    indptr, indices = graph_of(rng, m, n)
+    edge = (len(indices), heads)
+    added = None if rng.random() < 0.5 else normal(rng, *edge)
+    arrays = [normal(rng, m, heads, width), normal(rng, n, heads, width), normal(rng, m, heads), normal(rng, n, heads)]
+    return [*arrays, indptr, indices, added, normal(rng, *edge), output(*edge), output(m, heads), 0.2]
+
+
+def ref_gat_vjp(grad, hidden, query, key, indptr, indices, added, w, dscores, dquery, slope):
+    source = np.repeat(np.arange(len(grad)), np.diff(indptr).astype(np.intp))
+    gw = (grad[source].astype(float) * hidden[indices]).sum(-1)
+    mean = np.zeros(query.shape)
+    np.add.at(mean, source, w.astype(float) * gw)
+    score = query[source] + key[indices]
+    if added is not None:
+        score = score + added
+    ds = w * (gw - mean[source]) * np.where(score < 0, float(slope), 1)
+    total = np.zeros(query.shape)
+    np.add.at(total, source, ds)
+    return [ds, total]
 
 
 def make_poincare(rng):
@@ -458,6 +526,8 @@ def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
     if not lists:
         arrays += [w, g]
     lead = dq.shape[:-2]
+    if lists:  # spoilt ones may have further axes
+        w, g = w.reshape(-1), g.reshape(-1)
     gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(len(table))
     for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
@@ -512,6 +582,8 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
     lists = indices is not None
     if given is not None and not close(given, ref_frechet(v, w, table, indptr, indices, given)[0]):
         return [None, None]  # spoilt means: anything goes
+    if dv.shape[:-2] != grad.shape[: dv.ndim - 2] or dw.shape != w.shape:
+        return [None, None]  # gradients of another shape than what they belong to
     for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
             part = slice(indptr[i], indptr[i + 1]) if lists else i
@@ -591,12 +663,14 @@ CASES = {
     "matmul": Case(make_matmul, ref_matmul),
     "attend_one": Case(make_one, ref_one),
     "attend": Case(make_attend, ref_attend),
+    "attend_few": Case(make_few, ref_few),
     "attend_vjp": Case(make_attend_vjp, ref_attend_vjp),
     "heads": Case(make_heads, ref_heads),
     "graph_attend": Case(make_graph, ref_graph),
     "graph_attend_vjp": Case(make_graph_vjp, ref_graph_vjp),
-    "graph_sum": Case(make_graph_sum, ref_graph_sum),
+    "graph_sum": Case(make_graph_sum, ref_graph_sum, extra=1),
     "gat": Case(make_gat, ref_gat),
+    "gat_vjp": Case(make_gat_vjp, ref_gat_vjp),
     "poincare": Case(make_poincare, ref_poincare),
     "metric_attend": Case(make_metric, ref_metric),
     "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),

@@ -34,7 +34,8 @@ def graph(nodes, degree, rng):
 def test_same_bits_over_a_graph(always, rng, dtype, count):
     g = graph(700, 9, rng)
     x = rng.standard_normal((700, 16)).astype(dtype)
-    for attn in (ga.create("scaled_dot_product", 16), ga.create("flash", 16), ga.create("multi_head", 16, num_heads=2)):
+    gat = ga.create("edge_featured", 16, num_heads=2)
+    for attn in (*(ga.create(key, 16) for key in ("scaled_dot_product", "flash")), ga.create("multi_head", 16), gat):
         one = attn.attend(g, x, need_weights=True, threads=1)
         more = attn.attend(g, x, need_weights=True, threads=count)
         for a, b in zip(one, more, strict=True):
@@ -46,7 +47,9 @@ def test_same_bits_over_a_graph(always, rng, dtype, count):
 
 
 def run(attn, g, x, count):
-    out, pullback = attn.attend_vjp(g, x, x, x[:, ::-1].copy(), threads=count)
+    out, pullback = attn.attend_vjp(
+        g, x, *(() if attn.key == "edge_featured" else (x, x[:, ::-1].copy())), threads=count
+    )
     return out, pullback(np.ones_like(out))[:3]
 
 

@@ -21,11 +21,17 @@ export interface Explained {
   weights: number[];
 }
 
+/** The largest number of a list of any length. */
+export const largestOf = (list: ArrayLike<number>): number => {
+  let most = -Infinity;
+  for (let i = 0; i < list.length; i++) most = Math.max(most, list[i]!);
+  return most;
+};
 const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
 const number = (options: Options, name: string, otherwise: number): number => (typeof options[name] === "number" ? (options[name]) : otherwise);
 
 export function softmax(scores: readonly number[]): number[] {
-  const most = Math.max(...scores);
+  const most = largestOf(scores);
   const shares = scores.map((s) => Math.exp(s - most));
   const sum = shares.reduce((a, b) => a + b, 0);
   return shares.map((s) => s / sum);
@@ -37,9 +43,13 @@ export function poincareDistance(x: readonly number[], y: readonly number[], cur
   return 2 / Math.sqrt(c) * Math.asinh(Math.sqrt(c * squared / ((1 - c * dot(x, x)) * (1 - c * dot(y, y)))));
 }
 
+/** Longer rows are not taken apart. */
+const MOST_EXPLAINED = 5000;
+
 /** What stands between vectors and weights; undefined for mechanisms that only Python can take apart. */
 export function explain(graph: Graph, key: string, options: Options, node: number, masked: readonly string[] = []): Explained | undefined {
   if (graph.latents.length === 0 || size(graph) === 0) return undefined;
+  if (graph.indptr[node + 1]! - graph.indptr[node]! > MOST_EXPLAINED) return undefined;
   const edges = row(graph, [], node).filter(({ to }) => !masked.includes(graph.nodes[to]!));
   const at = edges.map((e) => e.at), to = edges.map((e) => e.to);
   const heads = headsOf(graph, key, options, node, to);
@@ -55,7 +65,7 @@ function headsOf(graph: Graph, key: string, options: Options, node: number, to: 
   };
   const finish = (name: string, query: number[], keys: number[][], pairs: Explained["heads"][number]["pairs"], steps: Step[]): Explained["heads"][number] => {
     const scores = steps.at(-1)?.values ?? [];
-    const weights = softmax(scores), most = Math.max(...scores);
+    const weights = softmax(scores), most = largestOf(scores);
     return { name, query, keys, pairs, scores, weights, steps: [...steps,
       { name: "exp", formula: "exp(score − largest score)", values: scores.map((s) => Math.exp(s - most)) },
       { name: "weight", formula: "exp ÷ sum of the row", values: weights }] };

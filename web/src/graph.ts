@@ -89,9 +89,10 @@ export function nodeOf(graph: Graph, name: string): number {
 /** The neighbours that a node attends to most; parallel edges are added up. */
 export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, count: number): Edge[] {
   const total = new Map<number, Edge>();
-  for (const edge of row(graph, weights, node)) {
-    const known = total.get(edge.to);
-    total.set(edge.to, known === undefined ? edge : { ...known, weight: known.weight + edge.weight });
+  for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++) {
+    const to = graph.indices[at]!, known = total.get(to);
+    if (known === undefined) total.set(to, { from: node, to, at, weight: weights[at] ?? 0 });
+    else known.weight += weights[at] ?? 0;
   }
   return [...total.values()].sort((a, b) => b.weight - a.weight || a.to - b.to).slice(0, count);
 }

@@ -2,6 +2,7 @@
 
 import type { Schema } from "graphattend";
 import { render } from "preact";
+import { pastedName } from "./compute/formats.js";
 import { KernelCompute } from "./compute/kernels.js";
 import { fromGallery } from "./gallery.js";
 import { Session } from "./session.js";
@@ -51,7 +52,8 @@ function dropsOpen(session: Session): void {
     const target = event.target as HTMLElement | null, file = event.clipboardData?.files[0];
     if (target?.closest("input, textarea, select") != null) return;
     if (file !== undefined) void file.arrayBuffer().then((buffer) => session.open(file.name, new Uint8Array(buffer)));
-    else if (event.clipboardData?.getData("text/plain")) void session.open("pasted", new TextEncoder().encode(event.clipboardData.getData("text/plain")));
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    if (file === undefined && text !== "") void session.open(pastedName(text), new TextEncoder().encode(text));
   });
 }
 

@@ -26,15 +26,15 @@ function order(c: Control): number {
 }
 
 function control(name: string, rule: Record<string, unknown>, value: Value): Control {
-  const help = String(rule["description"] ?? "");
+  const help = (rule["description"] as string | undefined) ?? "";
   const types = [rule["type"]].flat() as string[];
   if (types.includes("boolean")) return { kind: "check", name, help, value: value === true };
-  if (Array.isArray(rule["enum"])) return { kind: "choice", name, help, value: String(value), choices: rule["enum"] as string[] };
-  if (name.endsWith("temperature")) return { kind: "slider", name, help, value: Number(value), low: 0.05, high: 20 };
+  if (Array.isArray(rule["enum"])) return { kind: "choice", name, help, value: typeof value === "string" ? value : JSON.stringify(value), choices: rule["enum"] as string[] };
+  if (name.endsWith("temperature")) return { kind: "slider", name, help, value: typeof value === "number" ? value : Number(rule["default"] ?? 1), low: 0.05, high: 20 };
   if (!types.every((t) => ["number", "integer", "null"].includes(t))) return { kind: "json", name, help, value };
   const minimum = rule["minimum"] as number | undefined, maximum = rule["maximum"] as number | undefined;
   return {
-    kind: "number", name, help, value: value as number | null, step: types.includes("integer") ? "1" : "any",
+    kind: "number", name, help, value: typeof value === "number" ? value : null, step: types.includes("integer") ? "1" : "any",
     ...(minimum === undefined ? {} : { min: minimum }), ...(maximum === undefined ? {} : { max: maximum }),
   };
 }

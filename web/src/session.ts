@@ -4,6 +4,7 @@ import type { Progress, Schema } from "graphattend";
 import type { KernelCompute } from "./compute/kernels.js";
 import { layOut } from "./compute/layout.js";
 import { pack, unpack } from "./compute/pack.js";
+import { projected } from "./compute/projection.js";
 import type { Python } from "./compute/python.js";
 import { fromGallery, GALLERY } from "./gallery.js";
 import { nodeOf, size, sources, without, type Graph, type Result } from "./graph.js";
@@ -11,8 +12,9 @@ import { shared } from "./schema.js";
 import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, START, toHash, type Options, type State } from "./state.js";
 import { message, reworded } from "./words.js";
 
-/** All mechanisms are found by themselves up to this many edges; beyond, when asked. */
-const MOST_BY_ITSELF = 20_000;
+/** Up to this size everything is found by itself; beyond, vectors come from projections and the rest when asked. */
+const MOST_NODES = 1500, MOST_EDGES = 20_000;
+const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indices.length <= MOST_EDGES;
 const KEPT = "graphattend.graph";
 
 type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
@@ -48,7 +50,10 @@ export class Session {
   private endLayout: () => void = () => undefined;
   private file: { name: string; bytes: Uint8Array } | undefined;
 
-  constructor(readonly schemas: Record<string, Schema>, hash: string) {
+  readonly schemas: Record<string, Schema>;
+
+  constructor(schemas: Record<string, Schema>, hash: string) {
+    this.schemas = Object.assign(Object.create(null), schemas) as Record<string, Schema>; // no mechanism is called __proto__
     this.state = this.settled(fromHash(hash));
   }
 
@@ -140,6 +145,7 @@ export class Session {
     this.skipped = { ...graph.skipped };
     this.results = new Map(Object.entries(graph.results).map(([key, weights]) => [key, { key, options: {}, weights, by: "beforehand" }]));
     this.chosen = this.other = this.advice = undefined;
+    if (graph.latents.length === 0 && !small(graph)) Object.assign(graph, projected(graph));
     if (graph.positions.length === 0) {
       this.endLayout = layOut(graph, sources(graph), ({ positions, done }) => {
         graph.positions = Array.from(positions);
@@ -156,15 +162,15 @@ export class Session {
     const { python } = this;
     if (python === undefined) return;
     try {
-      if (graph.latents.length === 0) {
-        Object.assign(graph, await python.latents(graph));
+      if (graph.latents.length === 0) Object.assign(graph, await python.latents(graph));
+      if (graph.parameters["multi_head"] === undefined) {
         for (const key of ["multi_head", "edge_featured"] as const) graph.parameters[key] = await python.parameters(key, graph.dim);
         if (this.graph === graph) this.compute();
       }
-      if (this.graph === graph && graph.indices.length <= MOST_BY_ITSELF) await this.computeAll();
-      const advice = await python.recommend(graph);
-      if (this.graph === graph) this.advice = advice;
-      this.tell();
+      if (this.graph === graph && small(graph)) {
+        await this.computeAll();
+        await this.advise();
+      }
     } catch (error) {
       if (this.graph !== graph) return;
       this.problem = reworded(message(error));
@@ -173,21 +179,30 @@ export class Session {
     }
   }
 
+  /** What Python would use for this graph. */
+  async advise(): Promise<void> {
+    const { graph, python } = this;
+    if (graph === undefined || python === undefined) return;
+    const advice = await python.recommend(graph);
+    if (this.graph === graph) this.advice = advice;
+    this.tell();
+  }
+
   /** Every mechanism that is not known yet, one after the other. */
   async computeAll(): Promise<void> {
     const { graph, python } = this;
     if (graph === undefined || python === undefined || graph.latents.length === 0) return;
-    let stopped = false;
+    const stop = new AbortController();
     const keys = Object.keys(this.schemas).filter((key) => !this.results.has(key) && !(key in this.skipped));
     for (const [i, key] of keys.entries()) {
-      if (stopped || this.graph !== graph) break;
-      this.work = { what: `Comparing: ${key}`, done: i / keys.length, stop: () => { stopped = true; } };
+      if (stop.signal.aborted || this.graph !== graph) break;
+      this.work = { what: `Comparing: ${key}`, done: i / keys.length, stop: () => stop.abort() };
       this.tell();
       try {
-        const weights = await python.attend(graph, graph, key, {});
+        const weights = await python.attend(graph, graph, key, {}, { signal: stop.signal });
         if (this.graph === graph) this.results.set(key, { key, options: {}, weights, by: "python" });
       } catch (error) {
-        if (this.graph === graph) this.skipped[key] = message(error);
+        if (this.graph === graph && !stop.signal.aborted) this.skipped[key] = message(error);
       }
     }
     if (this.graph === graph) {
@@ -241,7 +256,7 @@ export class Session {
         if (ticket !== this.asked) return;
         const heads = this[slot]?.key === key ? this[slot].heads : undefined;
         this[slot] = { key, options: given, weights: spread(graph, lists, weights), by: "python", ...(heads ? { heads } : {}) };
-        if (lists === graph && Object.keys(given).length === 0) this.results.set(key, this[slot]!);
+        if (lists === graph && Object.keys(given).length === 0) this.results.set(key, this[slot]);
       }
       this.problem = "";
       this.waiting = false;
@@ -292,7 +307,6 @@ export class Session {
     }
     const own: Graph = { ...graph, ...vectors, ownLatents: true, results: {}, parameters: {} };
     this.take(own);
-    void this.python?.parameters("multi_head", own.dim).then((p) => { own.parameters["multi_head"] = p; });
   }
 
   /** The file of this visit again, the other way directed. */

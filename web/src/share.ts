@@ -53,6 +53,7 @@ export function json(graph: Graph, result: Result, state: State): string {
   return JSON.stringify({
     graph: graph.title, mechanism: result.key, options: result.options, node: graph.nodes[nodeOf(graph, state.node)], masked: state.masked,
     nodes: graph.nodes, indptr: graph.indptr, indices: graph.indices, weights: Array.from(result.weights),
+    ...(graph.ownLatents === true ? { latents: rows(graph) } : {}),
   }, null, 1);
 }
 
@@ -61,7 +62,7 @@ function literal(value: unknown): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
-  if (typeof value === "object") return `{${Object.entries(value as object).map(([k, v]) => `${JSON.stringify(k)}: ${literal(v)}`).join(", ")}}`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([k, v]) => `${JSON.stringify(k)}: ${literal(v)}`).join(", ")}}`;
   return JSON.stringify(value);
 }
 

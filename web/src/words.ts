@@ -16,7 +16,7 @@ const MISSING: Record<string, string> = {
   layers: "this graph has no layers", edge_features: "the edges of this graph have no features", distances: "the edges of this graph have no lengths", edge_weights: "the edges of this graph have no weights",
 };
 export function reworded(said: string): string {
-  const field = /graph\.(\w+): expected because \w+ needs it, got None/.exec(said)?.[1];
+  const field = /graph\.(\w+): expected \w+, which \w+ needs, got None/.exec(said)?.[1];
   return field === undefined ? said : `${MISSING[field] ?? `this graph has no ${title(field)}`}.`;
 }
 

@@ -173,9 +173,9 @@ export function outputOf(data: Float32Array, shape: number[]): Output {
 
 export const matrixOf = (memory: Memory, block: Block, shape: readonly number[] = block.shape): Output => outputOf(memory.read(block), [...shape]);
 
-/** What stands at the end of a call of `…Vjp`: options and a gradient, one of them, or nothing. */
-export const optionsAndGradient = (given: unknown, gradient: unknown): [options: unknown, gradient: unknown] =>
-  gradient === undefined && check.isData(given) ? [undefined, given] : [given, gradient];
+/** What stands at the end of a call of `…Vjp`: options and a gradient in either order, one of them, or nothing. */
+export const optionsAndGradient = (given: unknown, other: unknown): [options: unknown, gradient: unknown] =>
+  check.isData(given) && !check.isData(other) ? [other, given] : [given, other];
 
 /** Where a result goes: the tensor that the caller gave for it, or a new place. */
 export function destination(memory: Memory, out: unknown, shape: readonly number[], inputs: readonly Block[]): Block {

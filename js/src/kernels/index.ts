@@ -51,7 +51,7 @@ type Gat = GatParameters | GatV2Parameters;
 /**
  * What `load` gives. Every function works at once, in the memory of this one module, and never changes its arguments.
  *
- * A `…Vjp` takes the arguments of its function and the gradient of the output, and gives the gradients of the arguments by
+ * A `…Vjp` takes the arguments of its function and the gradient of the output, before or after the options, and gives the gradients of the arguments by
  * name; without that gradient it gives the output and a `pullback` to call with one.
  */
 export interface Kernels {
@@ -69,13 +69,14 @@ export interface Kernels {
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights): Attended;
   scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { returnLse: true }): { output: Output; lse: Output };
   scaledDotProductAttention(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Output;
-  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, gradient: Data): attention.AttentionGradients;
+  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, gradient: Data, options?: attention.AttentionOptions | null): attention.AttentionGradients;
   scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options: attention.AttentionOptions | null | undefined, gradient: Data): attention.AttentionGradients;
   scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Vjp<Output, attention.AttentionGradients>;
 
   /** Project, attend in H subspaces side by side, join, project. */
   multiHeadAttention(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions & { needWeights: true }): Attended;
   multiHeadAttention(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions): Output;
+  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, gradient: Data, options: heads.MultiHeadOptions): heads.MultiHeadGradients;
   multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions, gradient: Data): heads.MultiHeadGradients;
   multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions): Vjp<Output, heads.MultiHeadGradients>;
 
@@ -84,7 +85,7 @@ export interface Kernels {
   /** Every node over its own neighbours: query (M, D) or (M, H, D), key (V, ...), value (V, ...). */
   graphAttention(graph: Neighbors, query: Data, key: Data, value: Data, options: graphs.GraphAttentionOptions & { needWeights: true }): Attended;
   graphAttention(graph: Neighbors, query: Data, key: Data, value: Data, options?: graphs.GraphAttentionOptions): Output;
-  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, gradient: Data): graphs.GraphAttentionGradients;
+  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, gradient: Data, options?: graphs.GraphAttentionOptions | null): graphs.GraphAttentionGradients;
   graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, options: graphs.GraphAttentionOptions | null | undefined, gradient: Data): graphs.GraphAttentionGradients;
   graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, options?: graphs.GraphAttentionOptions): Vjp<Output, graphs.GraphAttentionGradients>;
 
@@ -94,7 +95,7 @@ export interface Kernels {
   /** The same of queries over all keys; a key is also its value. */
   gatAttention(query: Data, key: Data, parameters: Gat, options: GatOptions & { needWeights: true }): Attended;
   gatAttention(query: Data, key: Data, parameters: Gat, options?: GatOptions): Output;
-  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, gradient: Data): GatGradients<P>;
+  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, gradient: Data, options?: GatGraphOptions | null): GatGradients<P>;
   gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, options: GatGraphOptions | null | undefined, gradient: Data): GatGradients<P>;
   gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, options?: GatGraphOptions): Vjp<Output, GatGradients<P>>;
 

@@ -64,6 +64,16 @@ export type Operands<E extends Entry> = Each<(typeof ENTRIES)[E], Operand>;
 /** How a kernel answers: it does not apply, it is done, something was not finite, shapes contradict each other. */
 const [DECLINED, DONE, NOT_FINITE, WRONG] = [0, 1, 2, 3];
 
+/** Names that Python spells with underscores; those of weights (`w_q`) stay, which may be given so. */
+const NAMES = /\b(?![abw]_)[a-z]+\d*(?:_[a-z\d]+)+\b/g;
+
+/** An error with names in JavaScript's spelling. */
+function spelled(error: unknown): unknown {
+  if (!(error instanceof AttentionError)) return error;
+  const camel = (text: string): string => text.replace(NAMES, (name) => name.replace(/_(.)/g, (_match, c: string) => c.toUpperCase()));
+  return Object.assign(error, { message: camel(error.message) }, error.argument === undefined ? {} : { argument: camel(error.argument) });
+}
+
 /**
  * The module's memory: below `base` what was made to stay, above it the arena, which every call takes from and gives
  * back as a whole. Views on it are made anew when it has grown.
@@ -140,6 +150,8 @@ export class Memory {
     this.depth++;
     try {
       return work();
+    } catch (error) {
+      throw spelled(error);
     } finally {
       this.depth--;
       this.top = Math.max(mark, this.base);

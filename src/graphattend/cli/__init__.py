@@ -37,10 +37,10 @@ COMMANDS: Registry[Any] = Registry(
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports an error in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        """Print one line and leave with 2."""
+        """Print one line and exit with status 2."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 

@@ -31,22 +31,26 @@ def add_output(command: argparse.ArgumentParser) -> None:
 def add_mechanisms(command: argparse.ArgumentParser) -> None:
     """``--mechanism``, ``--option`` and ``--seed``."""
     command.add_argument(
-        "--mechanism", action="append", metavar="KEY", help="a mechanism, see `graphattend list` (repeatable)"
+        "--mechanism", action="append", metavar="KEY", help="key of a mechanism, see `graphattend list` (repeatable)"
     )
     command.add_argument(
-        "--option", action="append", metavar="NAME=VALUE", default=[], help="an option of the mechanisms (repeatable)"
+        "--option", action="append", metavar="NAME=VALUE", default=[], help="option of the mechanisms (repeatable)"
     )
-    command.add_argument("--seed", type=int, default=0, help="seed of parameters and of made data (0)")
+    command.add_argument("--seed", type=int, default=0, help="seed of the parameters and of generated data (0)")
 
 
 def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: bool = True) -> None:
     """``--graph``, how it is read, and ``--embeddings``."""
-    command.add_argument("--graph", required=required, metavar="FILE", help="a graph of any known format; - for stdin")
+    command.add_argument(
+        "--graph", required=required, metavar="FILE", help="graph file in any supported format; - for standard input"
+    )
     add_reading(command)
     if not embeddings:
         return
     command.add_argument(
-        "--embeddings", metavar="FILE", help="latent vectors, by name or a row per node: .npy, .npz, .csv, word2vec"
+        "--embeddings",
+        metavar="FILE",
+        help="latent vectors, by node name or one row per node: .npy, .npz, .csv, word2vec",
     )
 
 
@@ -58,12 +62,20 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         action="store_const",
         const=True,
         dest="directed",
-        help="edges run one way, whatever the file says",
+        help="treat edges as directed, whatever the file says",
     )
-    ways.add_argument("--undirected", action="store_const", const=False, dest="directed", help="edges run both ways")
-    command.add_argument("--weights", metavar="COLUMN", help="the column (attribute) of edges that is their weight")
-    command.add_argument("--edge-features", metavar="A,B", help="the columns that become the edge features, in order")
-    command.add_argument("--format", metavar="NAME", help="such as csv or graphml, where the file's name does not tell")
+    ways.add_argument(
+        "--undirected",
+        action="store_const",
+        const=False,
+        dest="directed",
+        help="treat edges as undirected, whatever the file says",
+    )
+    command.add_argument("--weights", metavar="COLUMN", help="column (edge attribute) to use as the weight")
+    command.add_argument("--edge-features", metavar="A,B", help="columns to use as edge features, in order")
+    command.add_argument(
+        "--format", metavar="NAME", help="format, such as csv or graphml, where the file name does not say"
+    )
 
 
 def add_plot(command: argparse.ArgumentParser) -> None:
@@ -72,13 +84,13 @@ def add_plot(command: argparse.ArgumentParser) -> None:
 
 
 def told(path: str) -> None:
-    """Say on a terminal what was written; a pipe stays quiet."""
+    """Report on a terminal what was written; print nothing into a pipe."""
     if sys.stderr.isatty():
         print(path, file=sys.stderr)
 
 
 def options(pairs: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` pairs; a value is JSON if it can be read as that, else text."""
+    """``name=value`` pairs; a value is parsed as JSON if possible, else kept as text."""
     out: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
@@ -127,7 +139,7 @@ def progress() -> Callable[[int, int, str], None] | None:
 
 
 def end_progress() -> None:
-    """Take the progress line away."""
+    """Clear the progress line."""
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 

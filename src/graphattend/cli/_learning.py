@@ -20,28 +20,30 @@ def add_task(command: argparse.ArgumentParser, *, required: bool = True) -> None
     """``--task`` and ``--labels``."""
     command.add_argument("--task", required=required, choices=("links", "labels"), help="what to predict")
     command.add_argument(
-        "--labels", metavar="FILE", help="classes: one label a line in the order of the nodes, or NODE,LABEL"
+        "--labels", metavar="FILE", help="file of classes: one label per line in node order, or NODE,LABEL"
     )
 
 
 def add_settings(command: argparse.ArgumentParser, *, seeds: bool = True, hidden: bool = True) -> None:
-    """How often and how long to train."""
+    """Arguments for the number of runs and their length."""
     if seeds:
-        command.add_argument("--seeds", type=int, default=3, help="how many splits and initial parameters (3)")
+        command.add_argument("--seeds", type=int, default=3, help="number of random splits and initialisations (3)")
     if hidden:
         command.add_argument("--hidden", type=int, default=32, help="width of the mechanisms (32)")
-    command.add_argument("--epochs", type=int, default=200, help="most epochs of a run (200)")
-    command.add_argument("--patience", type=int, default=30, help="epochs without a better validation (30)")
+    command.add_argument("--epochs", type=int, default=200, help="maximum number of epochs per run (200)")
+    command.add_argument(
+        "--patience", type=int, default=30, help="stop after this many epochs without improvement (30)"
+    )
     command.add_argument("--lr", type=float, default=0.01, help="learning rate (0.01)")
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of `ga.evaluate` that these options stand for."""
+    """The keyword arguments of `ga.evaluate` for these options."""
     return {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
 
 
 def read_labels(path: str | None, graph: NeighborGraph) -> np.ndarray | None:
-    """The class of every node as text; "" (a line without one) counts as not known."""
+    """The class of every node as text; "" (a line without one) means unknown."""
     if path is None:
         return None
     try:

@@ -13,15 +13,19 @@ from ..graph.conversions import need
 
 def add_workers(command: argparse.ArgumentParser) -> None:
     """``--threads``, ``--workers`` and ``--scheduler``."""
-    command.add_argument("--threads", type=int, metavar="N", help="threads that large products use (1)")
+    command.add_argument("--threads", type=int, metavar="N", help="number of threads for large products (1)")
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, metavar="N", help="processes of this machine; -1 for all processors (1)")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="a dask.distributed cluster, such as tcp://10.0.0.1:8786")
+    where.add_argument(
+        "--workers", type=int, metavar="N", help="number of processes on this machine; -1 for all processors (1)"
+    )
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="address of a dask.distributed cluster, such as tcp://10.0.0.1:8786"
+    )
 
 
 @contextlib.contextmanager
 def workers(arguments: argparse.Namespace) -> Iterator[None]:
-    """Let the calls in this block run where the arguments say."""
+    """Run the calls in this block where the arguments say."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(simd.num_threads(arguments.threads))
         if arguments.scheduler is not None:

@@ -16,7 +16,7 @@ from ..storage import load_errors, write_atomically
 
 
 def check_out(path: str, argument: str, suffixes: tuple[str, ...], *inputs: str | None) -> None:
-    """Refuse a name that cannot be written, or would take the place of an input, before the work is done."""
+    """Raise before the work starts if a file cannot be written or would overwrite an input."""
     if Path(path).suffix.lower() not in suffixes:
         raise InvalidConfigError.of(argument, f"a name ending in {', '.join(suffixes)}", path, got=f"{path!r:.80}")
     if not Path(path).resolve().parent.is_dir():

@@ -24,7 +24,7 @@ from ._common import (
 )
 from ._workers import add_workers, workers
 
-HELP = "who attends to whom in a graph, under every mechanism that applies"
+HELP = "show who attends to whom in a graph, under every applicable mechanism"
 EXAMPLES = (
     "graphattend analyze --graph graph.csv --plot report.html",
     "graphattend analyze --graph graph.csv --mechanism hyperbolic --option curvature=-2",
@@ -35,14 +35,14 @@ EXAMPLES = (
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_graph(command, required=True)
-    command.add_argument("--dim", type=int, default=16, help="coordinates of the spectral embedding (16)")
-    command.add_argument("--nodes", type=int, default=5, help="how many nodes the table lists (5)")
+    command.add_argument("--dim", type=int, default=16, help="dimension of the spectral embedding (16)")
+    command.add_argument("--nodes", type=int, default=5, help="number of nodes in the table (5)")
     command.add_argument(
         "--model",
         action="append",
         metavar="FILE",
         default=[],
-        help="a saved mechanism, which attends with --embeddings as they are (repeatable)",
+        help="saved mechanism, applied to --embeddings unchanged (repeatable)",
     )
     add_plot(command)
     add_mechanisms(command)

@@ -15,7 +15,7 @@ from ._common import add_mechanisms, end_progress, options, progress
 from ._workers import add_workers, workers
 from ._writing import check_out
 
-HELP = "every node of a graph in parts attends over its neighbours; the output goes to a file"
+HELP = "attend over a partitioned graph, every node over its neighbours, and write the output to a file"
 EXAMPLES = (
     "graphattend attend parts --embeddings x.npy --mechanism scaled_dot_product --out y.npy --workers 2",
     "graphattend attend parts --embeddings x.npy --model model.npz --out y.npy --scheduler tcp://10.0.0.1:8786",
@@ -24,17 +24,19 @@ EXAMPLES = (
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("folder", metavar="FOLDER", help="what `graphattend partition` wrote")
-    command.add_argument("--embeddings", required=True, metavar="FILE", help="a row per node: .npy, or .zarr")
-    command.add_argument("--out", required=True, metavar="FILE", help="the output: .npy, or .zarr")
-    command.add_argument("--model", metavar="FILE", help="a trained mechanism, as `graphattend train` writes it")
+    command.add_argument("folder", metavar="FOLDER", help="folder written by `graphattend partition`")
+    command.add_argument(
+        "--embeddings", required=True, metavar="FILE", help="features, one row per node: .npy or .zarr"
+    )
+    command.add_argument("--out", required=True, metavar="FILE", help="output file: .npy or .zarr")
+    command.add_argument("--model", metavar="FILE", help="trained mechanism, as written by `graphattend train`")
     add_mechanisms(command)  # several: one layer after the other
     add_workers(command)
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Attend, say what was written. After an interruption the same command goes on."""
+    """Attend and report what was written. The same command resumes an interrupted run."""
     from ..dask import Layout, attend
     from ..dask._arrays import opened
     from ..dask._attend import probe

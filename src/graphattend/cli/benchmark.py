@@ -39,8 +39,8 @@ EXAMPLES = (
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_graph(command, required=False)
-    command.add_argument("--neighbors", type=int, default=1000, help="number of keys without a graph (1000)")
-    command.add_argument("--dim", type=int, default=128, help="width (128)")
+    command.add_argument("--neighbors", type=int, default=1000, help="number of keys if there is no graph (1000)")
+    command.add_argument("--dim", type=int, default=128, help="width of the vectors (128)")
     command.add_argument("--seconds", type=float, default=0.5, help="time spent on each mechanism (0.5)")
     add_plot(command)
     add_mechanisms(command)

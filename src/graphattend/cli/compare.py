@@ -23,7 +23,7 @@ from ._common import (
 from ._learning import add_settings, add_task
 from ._workers import add_workers, workers
 
-HELP = "how much the mechanisms agree on a graph, or with --task which of them predicts best"
+HELP = "compare mechanisms on a graph: their agreement, or with --task their predictions"
 EXAMPLES = (
     "graphattend compare --graph graph.csv --plot agreement.svg",
     "graphattend compare --graph graph.csv --task links --seeds 5",
@@ -38,7 +38,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_workers(command)
     add_task(command, required=False)
     add_settings(command)
-    command.add_argument("--cache", metavar="FOLDER", help="with --task: keep finished runs there")
+    command.add_argument("--cache", metavar="FOLDER", help="with --task: folder that caches finished runs")
     add_output(command)
 
 

@@ -1,4 +1,4 @@
-"""``graphattend compress``: embeddings in fewer bytes, with the error that it costs."""
+"""``graphattend compress``: compress embeddings and report the error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ._common import add_output, options, print_rows, read_embeddings, told
 from ._writing import check_out
 
-HELP = "write embeddings in fewer bytes, and say what it costs in accuracy"
+HELP = "compress embeddings and report the error"
 EXAMPLES = (
     "graphattend compress --embeddings latents.npy --option bits=4 --out latents-4bit.npz",
     "graphattend compress --embeddings latents.npy --codec low_rank --option rank=8 --out latents.npz",
@@ -20,13 +20,13 @@ EXAMPLES = (
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     command.add_argument(
-        "--embeddings", required=True, metavar="FILE", help="one vector per row: .npy, .npz, .csv, text"
+        "--embeddings", required=True, metavar="FILE", help="embeddings, one vector per row: .npy, .npz, .csv or text"
     )
     command.add_argument("--codec", default="quantizer", metavar="KEY", help="name of the codec (default: quantizer)")
     command.add_argument(
-        "--option", action="append", metavar="NAME=VALUE", default=[], help="an option of the codec (repeatable)"
+        "--option", action="append", metavar="NAME=VALUE", default=[], help="option of the codec (repeatable)"
     )
-    command.add_argument("--out", required=True, metavar="FILE", help="where to: .npz or .safetensors")
+    command.add_argument("--out", required=True, metavar="FILE", help="output file: .npz or .safetensors")
     add_output(command)
 
 

@@ -8,7 +8,7 @@ from ._common import add_graph, add_output, end_progress, print_rows, progress, 
 from ._learning import add_settings, settings
 from ._writing import check_out, write_matrix
 
-HELP = "a vector for every node: from the graph's spectrum, or learned from its links"
+HELP = "compute a vector for every node: from the graph's spectrum, or learned from its links"
 EXAMPLES = (
     "graphattend embed --graph graph.csv --dim 32 --out embeddings.csv",
     "graphattend embed --graph graph.csv --dim 32 --mechanism multi_head --out embeddings.npy",
@@ -18,12 +18,12 @@ EXAMPLES = (
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_graph(command, required=True, embeddings=False)
-    command.add_argument("--dim", type=int, default=16, help="coordinates (16)")
+    command.add_argument("--dim", type=int, default=16, help="dimension of the vectors (16)")
     command.add_argument(
-        "--mechanism", metavar="KEY", help="learn from the links with this mechanism; without it, the spectrum"
+        "--mechanism", metavar="KEY", help="learn from the links with this mechanism (default: spectral embedding)"
     )
-    command.add_argument("--out", required=True, metavar="FILE", help="where to: .npy, .npz or .csv")
-    command.add_argument("--seed", type=int, default=0, help="seed (0)")
+    command.add_argument("--out", required=True, metavar="FILE", help="output file: .npy, .npz or .csv")
+    command.add_argument("--seed", type=int, default=0, help="random seed (0)")
     add_settings(command, seeds=False, hidden=False)
     add_output(command)
 

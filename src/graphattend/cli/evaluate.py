@@ -19,7 +19,7 @@ from ._common import (
 from ._learning import add_settings, add_task, check_task, read_labels, settings
 from ._workers import add_workers, workers
 
-HELP = "which mechanism predicts held-out links or labels best, and at what cost"
+HELP = "train every mechanism on a graph and compare their predictions of held-out links or labels"
 EXAMPLES = (
     "graphattend evaluate --graph graph.csv --task links --seeds 5 --plot evaluation.html",
     "graphattend evaluate --graph graph.csv --task labels --labels labels.csv --cache runs",
@@ -35,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add_settings(command)
     add_workers(command)
-    command.add_argument("--cache", metavar="FOLDER", help="keep finished runs there, and do not repeat them")
+    command.add_argument("--cache", metavar="FOLDER", help="folder that caches finished runs")
     add_plot(command)
     add_output(command)
 

@@ -1,4 +1,4 @@
-"""``graphattend info``: what runs here, or what a graph file holds."""
+"""``graphattend info``: describe the installation or a graph file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..graph.files import Told
 from ..graph.properties import count_edges
 from ._common import add_output, add_reading, print_rows, read_graph
 
-HELP = "print the version and the backend, or what a graph file holds"
+HELP = "print the version and the backend, or describe a graph file"
 EXAMPLES = (
     "graphattend info",
     "graphattend info --graph network.gexf",
@@ -19,7 +19,7 @@ EXAMPLES = (
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("--graph", metavar="FILE", help="a graph of any known format; - for stdin")
+    command.add_argument("--graph", metavar="FILE", help="graph file in any supported format; - for standard input")
     add_reading(command)
     add_output(command)
 

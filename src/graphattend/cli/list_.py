@@ -1,4 +1,4 @@
-"""``graphattend list``: the mechanisms there are."""
+"""``graphattend list``: list the mechanisms."""
 
 from __future__ import annotations
 

@@ -17,17 +17,19 @@ EXAMPLES = (
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("--graph", required=True, metavar="FILE", help="a graph of any known format; - for stdin")
+    command.add_argument(
+        "--graph", required=True, metavar="FILE", help="graph file in any supported format; - for standard input"
+    )
     add_reading(command)
-    command.add_argument("--parts", type=int, required=True, metavar="N", help="how many parts")
-    command.add_argument("--out", required=True, metavar="FOLDER", help="the folder; an older partition is replaced")
+    command.add_argument("--parts", type=int, required=True, metavar="N", help="number of parts")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="output folder; an older partition is replaced")
     command.add_argument(
         "--method",
         choices=("metis", "rcm", "range"),
         help="metis, reverse Cuthill-McKee, or the order as it is; by default the best there is, range for a stream",
     )
     command.add_argument(
-        "--structural", action="store_true", help="also store what structural mechanisms read (in memory)"
+        "--structural", action="store_true", help="also store structural metadata (computed in memory)"
     )
     command.add_argument("--json", action="store_true", help="print JSON")
 

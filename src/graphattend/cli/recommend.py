@@ -7,7 +7,7 @@ import json
 
 from ._common import add_graph, add_output, end_progress, print_rows, progress, read_graph
 
-HELP = "which mechanism suits a graph, and why"
+HELP = "recommend a mechanism for a graph, with the reasons"
 EXAMPLES = (
     "graphattend recommend --graph graph.csv",
     "graphattend recommend --graph graph.csv --measure",
@@ -17,8 +17,10 @@ EXAMPLES = (
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_graph(command, required=True, embeddings=False)
-    command.add_argument("--dim", type=int, help="width the mechanism will have")
-    command.add_argument("--measure", action="store_true", help="train the candidates on held-out links first")
+    command.add_argument("--dim", type=int, help="width of the mechanism")
+    command.add_argument(
+        "--measure", action="store_true", help="train the candidates and compare them on held-out links first"
+    )
     add_output(command)
 
 

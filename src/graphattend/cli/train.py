@@ -19,10 +19,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_graph(command, required=True)
     add_task(command)
-    command.add_argument("--mechanism", required=True, metavar="KEY", help="the mechanism, see `graphattend list`")
-    command.add_argument("--out", required=True, metavar="FILE", help="the mechanism: .npz or .safetensors")
-    command.add_argument("--latents", metavar="FILE", help="also write what it attends with: .npy, .npz or .csv")
-    command.add_argument("--seed", type=int, default=0, help="seed of split and parameters (0)")
+    command.add_argument(
+        "--mechanism", required=True, metavar="KEY", help="key of the mechanism, see `graphattend list`"
+    )
+    command.add_argument("--out", required=True, metavar="FILE", help="output file: .npz or .safetensors")
+    command.add_argument("--latents", metavar="FILE", help="also write the learned embeddings: .npy, .npz or .csv")
+    command.add_argument("--seed", type=int, default=0, help="seed of the split and the parameters (0)")
     add_settings(command, seeds=False)
     add_output(command)
 

@@ -1,4 +1,4 @@
-"""What all codecs share: the compressed array, its file, and the encode/decode pair."""
+"""Base of the codecs: the compressed array, its file, and the encode/decode pair."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class Codec(metaclass=TypedArguments):
     key: ClassVar[str]
 
     def decode(self, compressed: Compressed) -> np.ndarray:
-        """The array again, each element within ``compressed.error_bound``.
+        """Decode an array; each element is within ``compressed.error_bound``.
 
         Args:
             compressed: What a codec of this class encoded.
@@ -220,7 +220,7 @@ def set_options(codec: Codec, **options: Any) -> None:
 
 
 def as_data(x: Any, minimum_ndim: int, maximum_ndim: int | None = None) -> np.ndarray:
-    """What every codec asks of the array to encode."""
+    """Check an array to encode."""
     a = as_float(x, "x")
     check_ndim(a, "x", minimum_ndim, maximum_ndim)
     check_nonempty(a, "x")
@@ -229,7 +229,7 @@ def as_data(x: Any, minimum_ndim: int, maximum_ndim: int | None = None) -> np.nd
 
 
 def require(condition: bool, what: str) -> None:
-    """A file's arrays and options must fit each other."""
+    """Raise unless a file's arrays and options fit each other."""
     if not condition:
         raise InvalidConfigError(f"{what} does not fit the options or the shape")
 

@@ -1,4 +1,4 @@
-"""Another codec for each layer of a hierarchical graph."""
+"""One codec per layer of a hierarchical graph."""
 
 from __future__ import annotations
 

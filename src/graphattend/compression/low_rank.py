@@ -1,4 +1,4 @@
-"""A matrix as the product of two thin ones."""
+"""Low-rank factorisation of a matrix."""
 
 from __future__ import annotations
 

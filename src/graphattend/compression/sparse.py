@@ -1,4 +1,4 @@
-"""Only the entries that matter."""
+"""Sparse rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, 
 class SparseStorage(Codec):
     """Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero.
 
-    With both options an entry has to pass both. What is kept is kept exactly; ties go to the lower column.
+    With both options, an entry must satisfy both. What is kept is kept exactly; ties go to the lower column.
 
     Args:
         top_k: Keep this many entries of each row (vector along the last axis), the largest in magnitude.

@@ -1,4 +1,4 @@
-"""A three-way array as a small core and one thin matrix per axis."""
+"""Tucker decomposition of a three-way array."""
 
 from __future__ import annotations
 

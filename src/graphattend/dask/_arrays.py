@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -17,6 +20,27 @@ from ..storage import load_errors
 
 #: Rows that are copied at a time.
 STEP = 1 << 18
+#: WebAssembly maps files to read them, but not to write them.
+_CAN_MAP = sys.platform != "emscripten"
+
+
+def created(path: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """A new file of zeros, for `changed`."""
+    if _CAN_MAP and all(shape):
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    else:
+        np.save(path, np.zeros(shape, dtype))
+
+
+@contextlib.contextmanager
+def changed(path: str) -> Iterator[np.ndarray]:
+    """The array of a file, to write into."""
+    if not _CAN_MAP:
+        array = np.load(path)
+        yield array
+        np.save(path, array)
+        return
+    yield np.lib.format.open_memmap(path, mode="r+")
 
 
 def opened(x: Any, argument: str) -> Any:

@@ -24,7 +24,7 @@ from ..graph.blocks import EDGE_FIELDS, Block, block_graph
 from ..graph.conversions import need
 from ..mechanisms._base import Attention
 from ..storage import load_errors, same_file, write_atomically
-from ._arrays import STEP, check_rows, floats, identity, opened, rows_of
+from ._arrays import STEP, changed, check_rows, created, floats, identity, opened, rows_of
 from ._layout import Layout, Part
 
 
@@ -44,7 +44,8 @@ def attend(
     With its row and one hop of halo the attention of a node is exact. Of several layers one is finished, its output is
     what the next one reads, and so the parts exchange their halos. Outputs are written beside `out` (in
     ``<out>.parts``), and a part that is whole is marked: a call with the same arguments after an interruption skips it.
-    `out` itself appears at the end.
+    `out` itself appears at the end. As with NumPy's files, when it reaches the disk is up to the system; marks hold a
+    checksum, so that what a loss of power took is computed again.
 
     Args:
         attn: The mechanism, or a list of them: one layer after the other.
@@ -98,7 +99,7 @@ def attend(
             told = stage.digest(layout, told)
             here = os.path.join(place, f"layer-{number}")
             _begin(here, told, (layout.num_nodes, stage.width), stage.dtype)
-            left = [i for i in range(layout.num_parts) if not os.path.exists(_mark(here, i))]
+            left = [i for i in range(layout.num_parts) if not _is_whole(here, i, layout)]
             if not say(layout.num_parts - len(left)):
                 raise CancelledError("on_progress: the caller stopped the work", argument="on_progress")
             common = {"layout": layout, "attn": stage.attn, "x": x, "here": here, "threads": threads}
@@ -204,7 +205,7 @@ def attend_part(common: dict[str, Any], number: int) -> None:
     part = layout.part(number)
     size, halo = part.stop - part.start, part.block.halo
     order = layout.node_array("order")
-    own = slice(part.start, part.stop) if order is None else order[part.start : part.stop]
+    own = layout.own(number)
     x = rows_of(common["x"], own)
     if halo.size:
         x = np.concatenate([x, rows_of(common["x"], halo if order is None else order[halo])])
@@ -215,22 +216,33 @@ def attend_part(common: dict[str, Any], number: int) -> None:
 
     x = floats(x, "features", node, attn.check_finite)
     out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
-    _write(here, own, out[:size])
-    Path(_mark(here, number)).touch()
+    _write(here, own, out[:size], layout.num_nodes)
+    Path(_mark(here, number)).write_text(_checksum(out[:size]))
 
 
-def _write(here: str, own: Any, rows: np.ndarray) -> None:
-    """Write rows of the output, and wait until they are on the disk."""
-    whole = np.lib.format.open_memmap(_output(here), mode="r+")
-    if isinstance(own, slice):  # one piece of the file
-        with open(_output(here), "r+b") as file:
-            file.seek(whole.offset + own.start * rows[0].nbytes)
-            np.ascontiguousarray(rows).tofile(file)
-            file.flush()
-            os.fsync(file.fileno())
-    else:
-        whole[own] = rows
-        whole.flush()
+def _write(here: str, own: Any, rows: np.ndarray, num_nodes: int) -> None:
+    """Write rows of the output."""
+    if not isinstance(own, slice):
+        with changed(_output(here)) as whole:
+            whole[own] = rows
+        return
+    with open(_output(here), "r+b") as file:  # one piece of the file
+        file.seek(-(num_nodes - own.start) * rows[0].nbytes, os.SEEK_END)
+        np.ascontiguousarray(rows).tofile(file)
+
+
+def _checksum(rows: np.ndarray) -> str:
+    """A number that changes if a page of the rows never reached the disk, as after a loss of power."""
+    return str(int(np.ascontiguousarray(rows).view(np.uint32).sum(dtype=np.uint64)))
+
+
+def _is_whole(here: str, number: int, layout: Layout) -> bool:
+    """Whether an earlier call wrote the output of a part."""
+    try:
+        told = Path(_mark(here, number)).read_text()
+    except OSError:
+        return False
+    return told == _checksum(rows_of(np.load(_output(here), mmap_mode="r"), layout.own(number)))
 
 
 # -- where the output goes ---------------------------------------------------------------------------------------------
@@ -241,7 +253,7 @@ def _output(here: str) -> str:
 
 
 def _mark(here: str, number: int) -> str:
-    """The file that says that the output of a part is whole."""
+    """The file that says that the output of a part is whole: it holds its checksum."""
     return os.path.join(here, f"part-{number}.done")
 
 
@@ -255,7 +267,7 @@ def _begin(here: str, digest: str, shape: tuple[int, int], dtype: np.dtype[Any])
                 return
         shutil.rmtree(here)
     os.makedirs(here)
-    np.lib.format.open_memmap(_output(here), mode="w+", dtype=dtype, shape=shape).flush()
+    created(_output(here), dtype, shape)
     write_atomically(run, told.encode())
 
 

@@ -166,6 +166,20 @@ class Layout:
         """`order`, `ids`, `layers` or `structural_features`, mapped; None if the folder has none."""
         return _load(os.path.join(self.folder, f"{name}.npy"), self.arrays[name]) if name in self.arrays else None
 
+    def own(self, number: int) -> Any:
+        """The nodes of a part, as an index into arrays of the graph's nodes.
+
+        Args:
+            number: 0 … P - 1.
+
+        Returns:
+            A slice, or an array where the parts have an order of their own.
+        """
+        start = sum(p.num_nodes for p in self.parts[:number])
+        nodes = slice(start, start + self.parts[number].num_nodes)
+        order = self.node_array("order")
+        return nodes if order is None else order[nodes]
+
     def part(self, number: int) -> Part:
         """The arrays of one part, mapped and checked.
 

@@ -7,16 +7,17 @@ order of the file, as in `NeighborGraph.from_edge_index`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from ..errors import LoadError
 from ..graph.blocks import ranges
+from ._arrays import changed, created
 from ._edges import ArrayFile, Edges, TextFile, edge_file
 from ._layout import PartSize, Shape, part_folder, save, write_json
 from ._partition import check_parts, index_dtype, prepare
@@ -65,9 +66,10 @@ def stream(source: ArrayFile | TextFile, folder: str, count: int, say: Callable[
     pieces = _pieces(indptr, ends)
     buckets = _sorted_into(_both_ways(source, number), os.path.join(folder, "buckets"), pieces, size, source.weighted)
     parts = []
+    local = np.empty(size, index_dtype(size))  # numbers within a part, by node; only those of the part are right
     for i in range(count):
         say(i, count)
-        parts.append(_write_part(folder, i, indptr, (int(ends[i]), int(ends[i + 1])), pieces, buckets))
+        parts.append(_write_part(folder, i, indptr, (int(ends[i]), int(ends[i + 1])), pieces, buckets, local))
     shutil.rmtree(os.path.join(folder, "buckets"))
     write_json(folder, "range", parts, arrays)
     say(count, count)
@@ -75,6 +77,7 @@ def stream(source: ArrayFile | TextFile, folder: str, count: int, say: Callable[
 
 def _counted(source: ArrayFile | TextFile) -> _Counts:
     counts = _Counts(np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    held = ("seen", "into") if source.directed else ("seen", "into", "out_of", "loops")
     for edges in source.blocks():
         if not len(edges.sources):
             continue
@@ -83,7 +86,7 @@ def _counted(source: ArrayFile | TextFile) -> _Counts:
             raise LoadError(f"{source.path}: expected numbers of nodes below {MOST_NUMBER}, got {top - 1}")
         if top > len(counts.seen):
             grown = max(top, min(2 * len(counts.seen), MOST_NUMBER))
-            for name in ("seen", "into", "out_of", "loops"):
+            for name in held:
                 a = getattr(counts, name)
                 setattr(counts, name, np.concatenate([a, np.zeros(grown - len(a), a.dtype)]))
         counts.seen[edges.sources] = counts.seen[edges.targets] = True
@@ -95,7 +98,7 @@ def _counted(source: ArrayFile | TextFile) -> _Counts:
             counts.back += _hash_sum(edges.targets, edges.sources, edges.weights)
     last = int(np.flatnonzero(counts.seen)[-1]) + 1 if counts.seen.any() else 0
     counts.forth, counts.back = counts.forth % (1 << 64), counts.back % (1 << 64)
-    for name in ("seen", "into", "out_of", "loops"):
+    for name in held:
         setattr(counts, name, getattr(counts, name)[:last])
     return counts
 
@@ -180,8 +183,39 @@ def _sorted_into(blocks: Iterator[Edges], folder: str, pieces: np.ndarray, size:
     return buckets
 
 
+class _Sources:
+    """The neighbours of a part: marked where they are many, else sorted, so that small parts cost little."""
+
+    def __init__(self, start: int, stop: int, size: int, total: int) -> None:
+        self._own = (start, stop)
+        self._seen = np.zeros(size, bool) if 16 * total > size else None
+        self._found: list[np.ndarray] = []
+
+    def add(self, sources: np.ndarray) -> None:
+        """Neighbours of some rows."""
+        if self._seen is not None:
+            self._seen[sources] = True
+        else:
+            self._found.append(np.unique(sources))
+
+    def halo(self) -> np.ndarray:
+        """Those outside the part, rising."""
+        start, stop = self._own
+        if self._seen is not None:
+            self._seen[start:stop] = False
+            return np.flatnonzero(self._seen)
+        found = np.unique(np.concatenate(self._found)) if self._found else np.zeros(0, np.intp)
+        return found[(found < start) | (found >= stop)]
+
+
 def _write_part(
-    folder: str, i: int, indptr: np.ndarray, rows: tuple[int, int], pieces: np.ndarray, buckets: _Buckets
+    folder: str,
+    i: int,
+    indptr: np.ndarray,
+    rows: tuple[int, int],
+    pieces: np.ndarray,
+    buckets: _Buckets,
+    local: np.ndarray,
 ) -> PartSize:
     start, stop = rows
     where = part_folder(folder, i)
@@ -190,35 +224,28 @@ def _write_part(
     total = int(indptr[stop]) - first
     dtype = index_dtype(size)
     shapes = {"indptr": save(where, "indptr", indptr[start : stop + 1] - first)}
-    indices = _mapped(where, "indices", dtype, total)
-    weights = (
-        _mapped(where, "edge_weights", np.dtype("<f8"), total) if "weight" in (buckets.dtype.names or ()) else None
-    )
-    seen = np.zeros(size, bool)
-    for piece in range(int(np.searchsorted(pieces, start)), int(np.searchsorted(pieces, stop))):
-        edges = buckets.read(piece)
-        at = int(indptr[pieces[piece]]) - first
-        indices[at : at + len(edges)] = edges["source"]
-        seen[edges["source"]] = True
-        if weights is not None:
-            weights[at : at + len(edges)] = edges["weight"]
-    seen[start:stop] = False
-    halo = np.flatnonzero(seen)
-    local = np.empty(size, dtype)
-    local[halo] = np.arange(stop - start, stop - start + len(halo))
-    local[start:stop] = np.arange(stop - start)
-    for at in range(0, total, PIECE):
-        indices[at : at + PIECE] = local[indices[at : at + PIECE]]
-    shapes |= {"indices": Shape(dtype.str, (total,)), "halo": save(where, "halo", halo.astype(dtype))}
-    if weights is not None:
-        shapes["edge_weights"] = Shape("<f8", (total,))
+    fields = {"indices": ("source", dtype)}
+    if "weight" in (buckets.dtype.names or ()):
+        fields["edge_weights"] = ("weight", np.dtype("<f8"))
+    paths = {name: os.path.join(where, f"{name}.npy") for name in fields}
+    near = _Sources(start, stop, size, total)
+    with contextlib.ExitStack() as stack:
+        arrays = {}
+        for name, (_, kind) in fields.items():
+            created(paths[name], kind, (total,))
+            if total:
+                arrays[name] = stack.enter_context(changed(paths[name]))
+        for piece in range(int(np.searchsorted(pieces, start)), int(np.searchsorted(pieces, stop))):
+            edges = buckets.read(piece)
+            at = int(indptr[pieces[piece]]) - first
+            near.add(edges["source"])
+            for name, array in arrays.items():
+                array[at : at + len(edges)] = edges[fields[name][0]]
+        halo = near.halo()
+        local[halo] = np.arange(stop - start, stop - start + len(halo))
+        local[start:stop] = np.arange(stop - start)
+        for at in range(0, total, PIECE):
+            arrays["indices"][at : at + PIECE] = local[arrays["indices"][at : at + PIECE]]
+    shapes |= {name: Shape(kind.str, (total,)) for name, (_, kind) in fields.items()}
+    shapes["halo"] = save(where, "halo", halo.astype(dtype))
     return PartSize(stop - start, total, len(halo), shapes)
-
-
-def _mapped(folder: str, name: str, dtype: np.dtype[Any], size: int) -> np.ndarray:
-    """A new array in a file, or in memory if it is empty, which cannot be mapped."""
-    path = os.path.join(folder, f"{name}.npy")
-    if not size:
-        np.save(path, np.zeros(0, dtype))
-        return np.zeros(0, dtype)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(size,))

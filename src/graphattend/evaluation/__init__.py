@@ -1,4 +1,4 @@
-"""Which mechanism suits a graph: tasks, small networks, baselines and measures."""
+"""Evaluation of mechanisms on a graph: tasks, small networks, baselines and metrics."""
 
 from .baselines import BASELINES
 from .files import evaluate_file

@@ -22,7 +22,7 @@ TIE_BREAK = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What decides the numbers, beside graph, features and labels."""
+    """The settings that determine the result, beside graph, features and labels."""
 
     seeds: tuple[int, ...]
     epochs: int
@@ -32,7 +32,7 @@ class Settings:
 
 
 def scored(task: Any, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
-    """A baseline without anything to train."""
+    """Score a baseline that has no parameters."""
     run = {
         "metrics": task.measure_scores(score, "test"),
         "validation": task.measure_scores(score, "validation")[task.primary],

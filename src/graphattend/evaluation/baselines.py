@@ -1,4 +1,4 @@
-"""Simple ways to solve a task, which a mechanism has to beat: by name, and by the tasks they are for."""
+"""Baselines of the tasks, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished runs of an evaluation, kept in a folder."""
+"""Cache of finished evaluation runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cache:
         return self.folder / f"graphattend-evaluation-{key}.json"
 
     def find(self, key: str) -> dict[str, Any] | None:
-        """What was kept under a hash; a file that cannot be read counts as none."""
+        """The cached run of a hash; None if there is none or it cannot be read."""
         if self.folder is None or not self._path(key).exists():
             return None
         try:

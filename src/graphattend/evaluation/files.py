@@ -1,4 +1,4 @@
-"""An evaluation of the text of a graph file, with everything that a page or a script shows."""
+"""An evaluation of the text of a graph file, with the data that a page or a script displays."""
 
 from __future__ import annotations
 

@@ -6,11 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from .._validate import as_array, as_float, as_index, as_int, check_finite, check_ndim, check_nonempty, check_shape
+from .._validate import (
+    ArrayLike,
+    as_array,
+    as_float,
+    as_index,
+    as_int,
+    check_finite,
+    check_ndim,
+    check_nonempty,
+    check_shape,
+)
 from ..errors import InvalidConfigError
 
 
-def _scores(scores: Any, argument: str, ndim: int = 1) -> np.ndarray:
+def _scores(scores: ArrayLike, argument: str, ndim: int = 1) -> np.ndarray:
     s = as_float(scores, argument, beside=np.dtype(np.float64)).astype(np.float64)
     check_ndim(s, argument, ndim, ndim)
     check_nonempty(s, argument)
@@ -18,7 +28,7 @@ def _scores(scores: Any, argument: str, ndim: int = 1) -> np.ndarray:
     return s
 
 
-def _binary(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
+def _binary(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     s = _scores(scores, "scores")
     y = as_array(labels, "labels")
     check_shape(y, "labels", s.shape)
@@ -27,7 +37,7 @@ def _binary(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
     return y.astype(bool), s
 
 
-def roc_auc(labels: Any, scores: Any) -> float:
+def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counting one half.
 
     Args:
@@ -56,7 +66,7 @@ def roc_auc(labels: Any, scores: Any) -> float:
     return float((rank[y].sum() - positive * (positive + 1) / 2) / (positive * (y.size - positive)))
 
 
-def average_precision(labels: Any, scores: Any) -> float:
+def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
     """Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest.
 
     Args:
@@ -84,13 +94,13 @@ def average_precision(labels: Any, scores: Any) -> float:
     return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / y.sum())
 
 
-def _ranks(positive: Any, negatives: Any) -> np.ndarray:
+def _ranks(positive: ArrayLike, negatives: ArrayLike) -> np.ndarray:
     p, n = _scores(positive, "positive"), _scores(negatives, "negatives", 2)
     check_shape(n, "negatives", (p.size, n.shape[1]))
     return np.asarray(1 + (n > p[:, None]).sum(axis=1) + (n == p[:, None]).sum(axis=1) / 2)
 
 
-def mean_reciprocal_rank(positive: Any, negatives: Any) -> float:
+def mean_reciprocal_rank(positive: ArrayLike, negatives: ArrayLike) -> float:
     """Mean of 1 / rank of each positive among its own negatives; a tie counts one half.
 
     Args:
@@ -111,7 +121,7 @@ def mean_reciprocal_rank(positive: Any, negatives: Any) -> float:
     return float((1 / _ranks(positive, negatives)).mean())
 
 
-def hits_at(positive: Any, negatives: Any, k: int = 10) -> float:
+def hits_at(positive: ArrayLike, negatives: ArrayLike, k: int = 10) -> float:
     """Share of the positives that rank among the first k beside their own negatives.
 
     Args:
@@ -133,7 +143,7 @@ def hits_at(positive: Any, negatives: Any, k: int = 10) -> float:
     return float((_ranks(positive, negatives) <= as_int(k, "k", minimum=1)).mean())
 
 
-def _classes(labels: Any, predicted: Any) -> tuple[np.ndarray, np.ndarray]:
+def _classes(labels: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     most = np.iinfo(np.int64).max
     y, p = as_index(labels, "labels", most, ndim=1), as_index(predicted, "predicted", most, ndim=1)
     check_nonempty(y, "labels")
@@ -141,7 +151,7 @@ def _classes(labels: Any, predicted: Any) -> tuple[np.ndarray, np.ndarray]:
     return y, p
 
 
-def accuracy(labels: Any, predicted: Any) -> float:
+def accuracy(labels: ArrayLike, predicted: ArrayLike) -> float:
     """Share of the predictions that are right.
 
     Args:
@@ -160,7 +170,7 @@ def accuracy(labels: Any, predicted: Any) -> float:
     return float((y == p).mean())
 
 
-def macro_f1(labels: Any, predicted: Any) -> float:
+def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:
     """F1 = 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur in either argument.
 
     Args:

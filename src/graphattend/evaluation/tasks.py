@@ -1,4 +1,4 @@
-"""What a mechanism is tried on: held-out links of a graph, or labels of its nodes."""
+"""Tasks: link prediction and node classification."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Held(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Links:
-    """Link prediction: which pairs of nodes are linked, when some links have been taken away.
+    """Link prediction: predict held-out links of a graph.
 
     A link is a pair of nodes whatever its direction. Its score is the dot product of the two nodes' outputs.
     """
@@ -71,7 +71,7 @@ class Links:
         return self.measure_scores(dot_product(output), part)
 
     def measure_scores(self, score: PairScores, part: str) -> dict[str, float]:
-        """The same from any function that scores pairs."""
+        """All metrics on a held-out part, from a function that scores pairs."""
         held: Held = getattr(self, part)
         count, ranked = held.negatives.shape
         # ROC-AUC and average precision: the first negative of each link, which is uniform.
@@ -92,7 +92,7 @@ def dot_product(output: np.ndarray) -> PairScores:
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """Node classification: the classes of nodes, when those of some have been shown."""
+    """Node classification: predict the classes of unlabelled nodes."""
 
     graph: NeighborGraph
     labels: np.ndarray

@@ -11,6 +11,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_float,
     as_floats,
@@ -43,7 +44,9 @@ class _Call(NamedTuple):
     groups: int
 
 
-def _check(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, enable_gqa: bool) -> _Call:
+def _check(
+    query: ArrayLike, key: ArrayLike, value: ArrayLike, attn_mask: ArrayLike | None, is_causal: bool, enable_gqa: bool
+) -> _Call:
     q, k, v = as_floats(("query", "key", "value"), query, key, value)
     check_ndim(q, "query", 1)
     check_ndim(k, "key", 2)
@@ -126,10 +129,10 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
 
 @float64_fallback
 def _sdpa_vjp(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     *,
@@ -165,7 +168,7 @@ def _sdpa_vjp(
     found = {"out": out, "weights": w if return_weights else None, "lse": lse if return_lse else None}
     results = {name: x for name, x in found.items() if x is not None}
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         given = {name: x for name, x in zip(results, g if isinstance(g, tuple) else (g,), strict=True) if x is not None}
         grads = {name: np.asarray(x, dtype) for name, x in given.items()}
         if single:
@@ -213,7 +216,7 @@ def _with_scores(
         changes.append(pull_mod)
     out, w, pull_weights = from_scores(s, call.v, mask, drop, watched)
 
-    def pull(g: np.ndarray, g_weights: Any, g_lse: Any) -> tuple[np.ndarray, ...]:
+    def pull(g: np.ndarray, g_weights: np.ndarray | None, g_lse: np.ndarray | None) -> tuple[np.ndarray, ...]:
         gs, gv = pull_weights(g, g_weights)
         if g_lse is not None:
             gs = gs + masked_softmax(s, mask) * g_lse[..., None]
@@ -230,7 +233,7 @@ def _ungroup(g: np.ndarray, groups: int) -> np.ndarray:
     return g.reshape(*g.shape[:-3], heads, groups, *g.shape[-2:]).sum(axis=-3)
 
 
-def _mask_gradient(attn_mask: Any, gs: np.ndarray, single: bool) -> np.ndarray | None:
+def _mask_gradient(attn_mask: ArrayLike | None, gs: np.ndarray, single: bool) -> np.ndarray | None:
     if attn_mask is None:
         return None
     mask = as_mask(attn_mask)
@@ -250,7 +253,7 @@ def _logsumexp(s: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         return np.asarray(np.log(total) + top[..., 0], dtype=s.dtype)
 
 
-def _in_one_call(query: Any, key: Any, value: Any, scale: Any) -> np.ndarray | None:
+def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, scale: Any) -> np.ndarray | None:
     """Attention of (D,) or (M, D) in one kernel call that checks its arguments, or None where it does not apply."""
     if type(query) is not np.ndarray or not query.size or not query.ndim:
         return None
@@ -264,10 +267,10 @@ def _in_one_call(query: Any, key: Any, value: Any, scale: Any) -> np.ndarray | N
 
 @differentiable(_sdpa_vjp)
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     *,
@@ -279,7 +282,7 @@ def scaled_dot_product_attention(
     return_weights: bool = False,
     return_lse: bool = False,
 ) -> Any:
-    """Attention weights softmax(scale · q·kᵀ) applied to the values: PyTorch's function of this name.
+    """Scaled dot-product attention softmax(scale · q·kᵀ) · v, with the arguments of PyTorch's function.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
@@ -292,20 +295,21 @@ def scaled_dot_product_attention(
         enable_gqa: Grouped queries: query (..., H, M, D) over key (..., H_kv, N, D), head h using
             key head h // (H / H_kv).
         softcap: Squash scores to ±softcap by softcap · tanh(score / softcap).
-        score_mod: ``score_mod(score, batch, head, query_index, key_index)`` changes the scores before
-            the mask, elementwise; index arguments are arrays that broadcast to the scores. Its
-            derivative in the backward pass is a central difference in float64.
+        score_mod: ``score_mod(score, batch, head, query_index, key_index)`` returns modified scores, element by
+            element, before the mask is applied. The index arguments are arrays that broadcast to the scores. The
+            backward pass takes the derivative by central differences in float64.
         rng: Generator for the dropout.
         return_weights: Also return the weights (..., M, N).
-        return_lse: Also return the log-sum-exp of the scores (..., M); -inf where nothing is attended.
+        return_lse: Also return the log-sum-exp of the scores (..., M); -inf for a row that attends to nothing.
 
     Returns:
-        Output (..., M, E); with the extra outputs a tuple: output, weights, lse. A row with nothing to
-        attend to gives zeros.
+        The output (..., M, E), or a tuple of the output, the weights and the log-sum-exp, as far as they are asked for.
+        A row that attends to nothing gives zeros.
 
     Raises:
-        DimensionMismatchError: Shapes that do not fit; EmptyInputError: an empty array;
-        InvalidConfigError: an argument that is not allowed.
+        DimensionMismatchError: The shapes do not fit.
+        EmptyInputError: An array is empty.
+        InvalidConfigError: An argument is not allowed.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", eq. 1.

@@ -43,8 +43,10 @@ def dot_product_attention(
     need_weights: bool = False,
     watched: np.ndarray | None = None,
     block_size: int | None = None,
+    bias: np.ndarray | None = None,
+    squares: bool = False,
 ) -> Attended:
-    """softmax(scale · q·kᵀ + mask) · v of checked arrays.
+    """softmax(scale · q·kᵀ + bias + mask) · v of checked arrays.
 
     Args:
         q: (..., M, D).
@@ -57,26 +59,51 @@ def dot_product_attention(
         need_weights: Whether the weights are asked for. Without them, `drop` and `watched`, kernels work in tiles.
         watched: The seen pairs (..., M, N) if hidden keys are not finite, see `pairs_to_watch`.
         block_size: Side of a tile; if given, the output is computed in tiles without kernels, too.
+        bias: Added to the scores, broadcastable to (..., M, N). If it is given, or `squares`, `pull` gives the scores'
+            gradient (..., M, N), too, after those of q, k and v.
+        squares: Whether the scores are scale · (q·k - |k|²). `pull` gives k the gradient of the first part alone.
     """
+    biased = bias is not None or squares
 
     def exact() -> Attended:
         seen = and_causal(mask, q.shape[-2], k.shape[-2]) if causal else mask
-        s, pull_scores = scaled_dot(q, k, scale, watched)
+        s, pull_scores = scaled_dot(q, k, scale, watched, bias, squares)
         out, w, pull_weights = from_scores(s, v, seen, drop, watched)
 
-        def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
+        def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
             gs, gv = pull_weights(g, g_weights)
-            return *pull_scores(gs), gv
+            return *pull_scores(gs), gv, *((gs,) if biased else ())
 
         return Attended(out, w, pull)
 
-    tiles = block_size is not None or simd.has_kernels(q.dtype)
-    if v is None or need_weights or drop is not None or watched is not None or not tiles:
+    def few() -> Attended | None:
+        seen = and_causal(mask, q.shape[-2], k.shape[-2]) if causal else mask
+        found = simd.attend_few(q, k, v, scale=scale, bias=bias, mask=seen, squares=squares)
+        if found is None:
+            return None
+        w = found[1]
+
+        def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
+            assert v is not None
+            gw, gv = simd.matmul_nt(g, v), simd.matmul_tn(w, g)
+            gs = softmax_pullback(w, gw if g_weights is None else gw + g_weights)
+            scaled = gs * q.dtype.type(scale)
+            return simd.matmul(scaled, k), simd.matmul_tn(scaled, q), gv, *((gs,) if biased else ())
+
+        return Attended(found[0], w, pull)
+
+    if drop is not None or watched is not None:
+        return exact()
+    kernels = simd._kernels is not None and q.dtype in simd._kernels.DTYPES
+    one_by_one = few() if kernels and q.shape[-2] <= simd.FEW_ROWS else None
+    if one_by_one is not None:  # its pullback, too, is faster than that of tiles
+        return one_by_one
+    if biased or need_weights or v is None or (block_size is None and not kernels):
         return exact()
     options: dict[str, Any] = {"scale": scale, "mask": mask, "causal": causal, "block_size": block_size or 128}
     out, stats = simd.attention(q, k, v, **options)
 
-    def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
+    def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         if g_weights is not None:
             return tuple(exact().pull(g, g_weights))
         return simd.attention_vjp(q, k, v, out, stats, g, **options)
@@ -85,12 +112,24 @@ def dot_product_attention(
 
 
 def scaled_dot(
-    q: np.ndarray, k: np.ndarray, scale: float, watched: np.ndarray | None = None
+    q: np.ndarray,
+    k: np.ndarray,
+    scale: float,
+    watched: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+    squares: bool = False,
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Scores scale · q·kᵀ (..., M, N), zero for pairs that are not `watched`, and ``pull(gs) -> (gq, gk)``."""
+    """Scores scale · q·kᵀ (..., M, N), zero for pairs that are not `watched`, and ``pull(gs) -> (gq, gk)``.
+
+    The bias and, with `squares`, -scale · |k|² are added; the pullback is that of the products alone.
+    """
     f = q.dtype.type(scale)
     s = simd.matmul_nt(q, k)
     s *= f
+    if squares:
+        s -= (np.einsum("...d,...d->...", k, k) * f)[..., None, :]
+    if bias is not None:
+        s = s + bias
     if watched is not None:
         s = np.where(watched, s, s.dtype.type(0))
 
@@ -122,7 +161,7 @@ def from_scores(
     if v is not None:
         out, pull_sum = weighted_sum(wd, v, watched) if aggregate is None else aggregate(wd, v)
 
-    def pull(g: np.ndarray, g_weights: Any = None) -> tuple[Any, ...]:
+    def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[Any, ...]:
         assert pull_sum is not None
         gw, *rest = pull_sum(g)
         if g_weights is not None:

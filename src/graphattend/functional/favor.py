@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_bool, as_float, as_int, as_number, as_rng, check_length, check_ndim, check_nonempty
+from .._validate import (
+    ArrayLike,
+    as_bool,
+    as_float,
+    as_int,
+    as_number,
+    as_rng,
+    check_length,
+    check_ndim,
+    check_nonempty,
+)
 from .._vjp import WithPullback, with_vjp
 
 #: Up to this bound of the exponents float32 holds output and gradients to 1e-5: it rounds off less than 6e-8 of it.
@@ -123,7 +133,7 @@ def features(
     return ratio * (e + x.dtype.type(eps)), lambda g: _exponents_pullback(x, w, g * e * ratio, factor)
 
 
-def check_projection(x: np.ndarray, projection: Any) -> Directions:
+def check_projection(x: np.ndarray, projection: ArrayLike) -> Directions:
     """The directions that a caller gives beside x (..., D), checked."""
     w = as_float(projection, "projection", beside=x.dtype)
     check_ndim(w, "projection", 2, 2)
@@ -134,7 +144,9 @@ def check_projection(x: np.ndarray, projection: Any) -> Directions:
 
 @with_vjp
 @float64_fallback
-def favor_features(x: Any, projection: Any, *, is_query: bool, eps: float = 0.0) -> WithPullback[np.ndarray]:
+def favor_features(
+    x: ArrayLike, projection: ArrayLike, *, is_query: bool, eps: float = 0.0
+) -> WithPullback[np.ndarray]:
     """Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser.
 
     m^(-1/2) · (exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser) + eps); the stabiliser is the maximum of x Wᵀ·D^(-1/4),
@@ -143,7 +155,7 @@ def favor_features(x: Any, projection: Any, *, is_query: bool, eps: float = 0.0)
     Args:
         x: (..., N, D) or (D,).
         projection: W, (m, D), from `orthogonal_projection`.
-        is_query: Which stabiliser to use.
+        is_query: Whether the rows are queries, which decides the stabiliser.
         eps: Added to every feature; with 0 linear attention does not depend on the stabiliser.
 
     Returns:
@@ -168,7 +180,7 @@ def favor_features(x: Any, projection: Any, *, is_query: bool, eps: float = 0.0)
     rows = a if a.ndim > 1 else a[None]
     phi, pull = features(rows, directions, is_query, eps)
 
-    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray]:
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gx, gw = pull(np.asarray(g, a.dtype).reshape(phi.shape))
         return gx.reshape(a.shape), gw.astype(given.dtype, copy=False)
 

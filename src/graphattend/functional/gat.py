@@ -10,6 +10,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_choice,
     as_float,
@@ -59,7 +60,7 @@ def project(
     """
     if variant == "gat":
         # a·(W h) = h·(W a): one column per head instead of a projection of every key.
-        u_q, u_k = (np.einsum("hdc,hc->hd", p["w"], p[a])[..., None] for a in ("a_query", "a_key"))
+        u_q, u_k = (simd.matmul(p["w"], p[a][..., None]) for a in ("a_query", "a_key"))
         factors = (u_q, u_k, p["w"])
     else:
         factors = (p["w_query"], p["w_key"], p["w_key"])
@@ -129,7 +130,7 @@ def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) ->
     e = features[..., None, :, :]
     w_e = p["w_e"]
     gat = variant == "gat"
-    factor = np.einsum("hec,hc->he", w_e, p["a_edge"])[..., None] if gat else w_e
+    factor = simd.matmul(w_e, p["a_edge"][..., None]) if gat else w_e
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
         ge = unbroadcast(simd.matmul_nt(g, factor).sum(axis=-3), features.shape)
@@ -243,7 +244,13 @@ class _Call(NamedTuple):
 
 
 def _check(
-    query: Any, key: Any, parameters: Any, edge_features: Any, variant: Any, concat: Any, attn_mask: Any
+    query: ArrayLike,
+    key: ArrayLike,
+    parameters: Any,
+    edge_features: ArrayLike | None,
+    variant: Any,
+    concat: Any,
+    attn_mask: ArrayLike | None,
 ) -> _Call:
     as_choice(variant, "variant", ("gat", "gatv2"))
     as_mapping(parameters, "parameters")
@@ -310,25 +317,25 @@ def _check_parameters(parameters: Mapping[str, Any], shapes: dict[str, tuple[int
 @with_vjp
 @float64_fallback
 def gat_attention(
-    query: Any,
-    key: Any,
+    query: ArrayLike,
+    key: ArrayLike,
     parameters: Mapping[str, Any],
-    edge_features: Any = None,
+    edge_features: ArrayLike | None = None,
     *,
     variant: Literal["gat", "gatv2"] = "gat",
     concat: bool = True,
     negative_slope: float = 0.2,
-    attn_mask: Any = None,
+    attn_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> WithPullback[Any]:
-    """Graph attention of queries over the keys that are their neighbours; a key is also its value.
+    """Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; the keys are also the values.
 
     Args:
         query: (..., M, D), or (D,).
         key: (..., N, D).
         parameters: For "gat" ``w (H, D, E)``, ``a_query, a_key (H, E)``, with edges ``w_e (H, e, E)`` and
-            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``; if
-            wanted ``bias``. One head may leave out the head axis.
+            ``a_edge (H, E)``; for "gatv2" ``w_query, w_key (H, D, E)``, ``a (H, E)``, with edges ``w_e``;
+            optionally ``bias``. A single head may omit the head axis.
         edge_features: (..., N, e), or None.
         variant: "gat" or "gatv2".
         concat: Join the heads; else average them.
@@ -337,8 +344,8 @@ def gat_attention(
         need_weights: Also return the weights, (..., H, M, N).
 
     Returns:
-        Output (..., M, H·E) or, averaged, (..., M, E); or (output, weights). Under `ga.vjp` the parameters' gradient is
-        a mapping.
+        The output, (..., M, H·E) or (..., M, E) if the heads are averaged; with `need_weights` the pair (output,
+        weights). Under `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
         DimensionMismatchError, EmptyInputError, InvalidConfigError.
@@ -362,7 +369,7 @@ def gat_attention(
     mixed, w, pull_weights = from_scores(s, v, mask, watched=pairs_to_watch(mask, x_k))
     out, pull_output = finish(mixed, p.get("bias"), concat)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
         if single:
             g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))

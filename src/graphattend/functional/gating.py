@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_float, as_int, check_ndim, check_nonempty
+from .._validate import ArrayLike, as_float, as_int, check_ndim, check_nonempty
 from .._vjp import WithPullback, with_vjp
 from .softmax import softmax_pullback
 
@@ -28,7 +28,7 @@ def scatter(values: np.ndarray, chosen: np.ndarray, shape: tuple[int, ...]) -> n
     return out.reshape(shape)
 
 
-def _check(logits: Any, k: Any) -> tuple[np.ndarray, int]:
+def _check(logits: ArrayLike, k: Any) -> tuple[np.ndarray, int]:
     x = as_float(logits, "logits")
     check_ndim(x, "logits", 1)
     check_nonempty(x, "logits")
@@ -37,7 +37,7 @@ def _check(logits: Any, k: Any) -> tuple[np.ndarray, int]:
 
 @with_vjp
 @float64_fallback
-def top_k_gating(logits: Any, k: int) -> WithPullback[tuple[np.ndarray, np.ndarray]]:
+def top_k_gating(logits: ArrayLike, k: int) -> WithPullback[tuple[np.ndarray, np.ndarray]]:
     """The k experts with the highest logits and the softmax over those.
 
     Args:
@@ -45,8 +45,8 @@ def top_k_gating(logits: Any, k: int) -> WithPullback[tuple[np.ndarray, np.ndarr
         k: 1 <= k <= X.
 
     Returns:
-        ``(indices, weights)``, both (..., k), by falling logit; weights sum to one. Under `ga.vjp` the indices'
-        cotangent is None.
+        ``(indices, weights)``, both (..., k), in order of decreasing logit; the weights sum to one. Under `ga.vjp`,
+        pass None as the gradient of the indices.
 
     Raises:
         InvalidConfigError: `k` is out of range.
@@ -63,7 +63,7 @@ def top_k_gating(logits: Any, k: int) -> WithPullback[tuple[np.ndarray, np.ndarr
     x, count = _check(logits, k)
     chosen, weights = top_k(x, count)
 
-    def pullback(g: Any) -> tuple[np.ndarray, None]:
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
         if g[1] is None:
             return np.zeros_like(x), None
         return scatter(softmax_pullback(weights, np.asarray(g[1], x.dtype)), chosen, x.shape), None
@@ -73,14 +73,14 @@ def top_k_gating(logits: Any, k: int) -> WithPullback[tuple[np.ndarray, np.ndarr
 
 @with_vjp
 @float64_fallback
-def load_balance_loss(logits: Any, k: int) -> WithPullback[np.ndarray]:
-    """How unevenly experts are chosen: X · Σ_x f_x P_x, least (equal to k) when all are used alike.
+def load_balance_loss(logits: ArrayLike, k: int) -> WithPullback[np.ndarray]:
+    """Load-balancing loss X · Σ_x f_x P_x: smallest, equal to k, when all experts are used equally.
 
-    f_x is the share of rows with expert x among their k (a constant in gradients), P_x its mean probability.
+    f_x is the fraction of rows that choose expert x (constant in gradients), P_x the mean probability of expert x.
 
     Args:
         logits: (..., X), one row per token.
-        k: How many experts a row uses.
+        k: Number of experts per row.
 
     Returns:
         A scalar.
@@ -101,7 +101,7 @@ def load_balance_loss(logits: Any, k: int) -> WithPullback[np.ndarray]:
     p = simd.softmax(rows)
     loss = x.dtype.type(experts) * (share * p.mean(axis=0)).sum()
 
-    def pullback(g: Any) -> tuple[np.ndarray, None]:
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
         factor = x.dtype.type(experts / rows.shape[0]) * np.asarray(g, x.dtype)
         return softmax_pullback(p, np.broadcast_to(factor * share, p.shape)).reshape(x.shape), None
 

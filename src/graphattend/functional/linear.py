@@ -11,6 +11,8 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
+    all_finite,
     as_bool,
     as_floats,
     as_number,
@@ -152,20 +154,22 @@ def exact_weights(
 
 def _finite_top(h: np.ndarray, axis: int) -> np.ndarray:
     """The maximum, and 0 where there is nothing but -inf."""
-    top = h.max(axis=axis, keepdims=True)
-    return np.where(np.isneginf(top), h.dtype.type(0), top)
+    top: np.ndarray = h.max(axis=axis, keepdims=True)
+    return top if all_finite(top) else np.where(np.isneginf(top), h.dtype.type(0), top)
 
 
 def _with_ones(v: np.ndarray) -> np.ndarray:
     """Values with one more column, which becomes the normaliser."""
-    return np.concatenate([v, np.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
+    out = np.empty((*v.shape[:-1], v.shape[-1] + 1), v.dtype)
+    out[..., :-1], out[..., -1] = v, 1
+    return out
 
 
 def _normalised(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All columns divided by the last one, and the factor; rows whose last entry is zero give zeros."""
     total = raw[..., -1:]
     alive = total > 0
-    inverse = np.where(alive, 1 / np.where(alive, total, 1), 0).astype(raw.dtype)
+    inverse = 1 / total if alive.all() else np.where(alive, 1 / np.where(alive, total, 1), 0).astype(raw.dtype)
     return raw[..., :-1] * inverse, inverse
 
 
@@ -377,23 +381,29 @@ def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.
 @with_vjp
 @float64_fallback
 def linear_attention(
-    query: Any, key: Any, value: Any, projection: Any, *, is_causal: bool = False, eps: float = 0.0
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    projection: ArrayLike,
+    *,
+    is_causal: bool = False,
+    eps: float = 0.0,
 ) -> WithPullback[np.ndarray]:
-    """An estimate of softmax attention in time linear in M and N, by positive random features.
+    """Linear attention: estimates softmax attention with positive random features, in time linear in M and N.
 
     Args:
         query: (..., M, D) or (D,).
         key: (..., N, D).
         value: (..., N, E).
-        projection: (m, D), from `orthogonal_projection`; more rows, smaller error (about m^(-1/2)).
+        projection: (m, D), from `orthogonal_projection`; the error falls with m, about as m^(-1/2).
         is_causal: Query i sees key j iff j <= i, in linear time, too.
-        eps: Added to every feature. With 0 each row is stabilised over the keys it sees alone; above 0 `eps` is
-            measured against the stabiliser of `favor_features`, which is one for all keys.
+        eps: Added to every feature. With 0, each row is stabilised over the keys that it sees. With eps > 0, `eps` is
+            relative to the stabiliser of `favor_features`, which is the same for all keys.
 
     Returns:
-        (..., M, E). Where float32 would not hold the exponents to 1e-5 (long vectors), they and the sums are computed
-        in float64. Where later keys lie so far above the first one that a float (e^60 in float32, e^600 in float64)
-        cannot hold both, the causal form goes over the keys log₂(N) times instead of once.
+        The output (..., M, E). If float32 cannot hold the exponents to 1e-5 (long vectors), exponents and sums are
+        computed in float64. If the features of later keys exceed those of the first key by more than e^60 in float32 or
+        e^600 in float64, the causal form takes log₂(N) passes over the keys instead of one.
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.
@@ -425,7 +435,7 @@ def linear_attention(
     else:
         out, pull = run(rows, k, v, is_causal)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         gq, gk, gv, gw = pull(np.asarray(g, q.dtype).reshape(out.shape))
         return gq.reshape(q.shape), gk, gv, gw
 

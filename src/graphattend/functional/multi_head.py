@@ -10,6 +10,7 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_array,
     as_bool,
     as_float,
@@ -167,14 +168,14 @@ def _check_parameters(
 
 @float64_fallback
 def _multi_head(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
     parameters: Mapping[str, Any],
     *,
     num_heads: int,
-    attn_mask: Any = None,
-    key_padding_mask: Any = None,
+    attn_mask: ArrayLike | None = None,
+    key_padding_mask: ArrayLike | None = None,
     need_weights: bool = False,
     differentiate: bool,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
@@ -211,7 +212,7 @@ def _multi_head(
     )
     out, pull_output = finish(mixed, p)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         g_out, g_w = (None if x is None else np.asarray(x, out.dtype) for x in (g if need_weights else (g, None)))
         if single:
             g_out, g_w = (None if x is None else x[..., None, :] for x in (g_out, g_w))
@@ -238,7 +239,7 @@ def _no_pullback(g: Any) -> tuple[Any, ...]:
     raise AssertionError("a pass without gradients was asked for")
 
 
-def _in_one_call(query: Any, key: Any, value: Any, parameters: Any, heads: Any) -> np.ndarray | None:
+def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, parameters: Any, heads: Any) -> np.ndarray | None:
     """The pass of a query (D,) in one kernel call that folds the projections, or None where it does not apply."""
     if type(heads) is not int or heads < 1 or type(parameters) is not dict or type(query) is not np.ndarray:
         return None
@@ -253,7 +254,11 @@ def _in_one_call(query: Any, key: Any, value: Any, parameters: Any, heads: Any) 
 
 
 def _join_masks(
-    attn_mask: Any, key_padding_mask: Any, shape: tuple[int, ...], dtype: np.dtype[Any], single: bool
+    attn_mask: ArrayLike | None,
+    key_padding_mask: ArrayLike | None,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    single: bool,
 ) -> np.ndarray | None:
     mask = None
     if attn_mask is not None:
@@ -279,35 +284,35 @@ def _join_masks(
 
 @differentiable(_multi_head_vjp)
 def multi_head_attention(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
     parameters: Mapping[str, Any],
     *,
     num_heads: int,
-    attn_mask: Any = None,
-    key_padding_mask: Any = None,
+    attn_mask: ArrayLike | None = None,
+    key_padding_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> Any:
-    """Project, attend in H subspaces side by side, join, project: y = x @ w + b.
+    """Multi-head attention: project the inputs, attend in H subspaces, join the heads and project the result.
 
-    Head h owns columns h·D/H … (h+1)·D/H of the projections.
+    A projection is y = x @ w + b; head h uses its columns h·D/H … (h+1)·D/H.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
         key: (..., N, Dk).
         value: (..., N, Dv).
-        parameters: ``w_q (D, D)``, ``w_k (Dk, D)``, ``w_v (Dv, D)``, ``w_o (D, D)`` and, if wanted,
+        parameters: ``w_q (D, D)``, ``w_k (Dk, D)``, ``w_v (Dv, D)``, ``w_o (D, D)`` and optionally
             ``b_q, b_k, b_v, b_o``.
         num_heads: H, a divisor of D.
-        attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); one of shape
-            (B, M, N) holds for every head.
-        key_padding_mask: (B, N), True = attend. For PyTorch's opposite sense see `from_torch_mask`.
+        attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); a mask
+            (B, M, N) applies to every head.
+        key_padding_mask: (B, N), True = attend. `from_torch_mask` converts masks with PyTorch's opposite meaning.
         need_weights: Also return the weights of every head, (..., H, M, N).
 
     Returns:
-        Output (..., M, D), (D,) for a single query; or (output, weights). Under `ga.vjp` the parameters' gradient is a
-        mapping.
+        The output, (..., M, D), or (D,) for a single query; with `need_weights` the pair (output, weights). Under
+        `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
         DimensionMismatchError, EmptyInputError, InvalidConfigError.
@@ -339,14 +344,14 @@ def multi_head_attention(
     )[0]
 
 
-def from_torch_mask(mask: Any) -> np.ndarray:
-    """Turn PyTorch's module masks (True = ignore) into ours (True = attend); float masks stay as they are.
+def from_torch_mask(mask: ArrayLike) -> np.ndarray:
+    """Convert a mask of PyTorch's modules (True = ignore) to True = attend; a float mask is copied.
 
     Args:
         mask: A boolean or float mask of any shape, as for `torch.nn.MultiheadAttention`.
 
     Returns:
-        The mask in the sense of this library.
+        The mask with True = attend.
 
     Raises:
         InvalidConfigError: `mask` is neither boolean nor float.

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import ArrayLike, as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
 from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import InvalidConfigError
 from .softmax import softmax_pullback
@@ -18,22 +18,23 @@ _PARTS = ("codes", "scale", "zero_point", "group_size")
 
 @with_vjp
 @float64_fallback
-def quantized_attention(query: Any, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
-    """softmax(query · keysᵀ / √D) · values, with keys that are read as INT8 and never decoded as a matrix.
+def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
+    """Attention softmax(query · keysᵀ / √D) · values over INT8 keys, which are never decoded as a whole.
 
-    Equal, up to rounding, to attention over the decoded keys.
+    The result equals attention over the decoded keys up to rounding.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
-        keys_q8: What `Quantizer.encode` made of keys (..., N, D); INT4 codes are unpacked first.
-        values: (..., N, E), an array or a compressed one.
+        keys_q8: Keys (..., N, D) encoded by `Quantizer.encode`; INT4 codes are unpacked first.
+        values: (..., N, E), as an array or compressed.
 
     Returns:
         (..., M, E), or (E,) for a single query.
 
     Raises:
-        DimensionMismatchError: Shapes that do not fit; EmptyInputError: an empty array; InvalidConfigError: keys
-            that no Quantizer made, or data that are not real numbers.
+        DimensionMismatchError: The shapes do not fit.
+        EmptyInputError: An array is empty.
+        InvalidConfigError: The keys were not encoded by a Quantizer, or the data are not real numbers.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", eq. 1; codes as in Jacob et al. 2018, eq. 1.
@@ -69,7 +70,7 @@ def quantized_attention(query: Any, keys_q8: Any, values: Any) -> WithPullback[n
     w = simd.softmax(simd.int8_scores(q * factor, *keys))
     out = simd.matmul(w, v)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: np.ndarray) -> tuple[Any, ...]:
         g = np.asarray(g, out.dtype)
         if single:
             g = g[..., None, :]

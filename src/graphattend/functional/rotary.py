@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
+from .._validate import ArrayLike, as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
 from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError
 from ..simd import numpy_ops
+
+
+def frequencies(dim: int, base: float) -> np.ndarray:
+    """How far each pair of coordinates turns per unit of position, (D // 2,)."""
+    turns: np.ndarray = base ** (-2.0 * np.arange(dim // 2) / dim)
+    return turns
 
 
 def rotate(
@@ -19,7 +24,7 @@ def rotate(
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
     """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives both gradients, still broadcast."""
     d = x.shape[-1]
-    frequency = base ** (-2.0 * np.arange(d // 2) / d)
+    frequency = frequencies(d, base)
     first, second = numpy_ops.pairs(d, interleaved)
     y = simd.rotate(x, positions, frequency, interleaved)
 
@@ -31,17 +36,19 @@ def rotate(
 
 
 @with_vjp
-def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool = True) -> WithPullback[np.ndarray]:
+def rotary(
+    x: ArrayLike, positions: ArrayLike, *, base: float = 10000.0, interleaved: bool = True
+) -> WithPullback[np.ndarray]:
     """Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions.
 
     Args:
-        x: (..., D). A last odd coordinate is left alone.
+        x: (..., D). If D is odd, the last coordinate stays as it is.
         positions: Real numbers, broadcastable to x.shape[:-1]: token indices or distances in a graph.
         base: Ratio of the slowest to the fastest rotation.
         interleaved: Pairs are (2i, 2i+1); else (i, i + D/2).
 
     Returns:
-        Like `x`, with the same norms.
+        The rotated vectors, with the shape and the norms of `x`.
 
     Raises:
         DimensionMismatchError: `positions` does not fit `x`.
@@ -67,7 +74,7 @@ def rotary(x: Any, positions: Any, *, base: float = 10000.0, interleaved: bool =
         )
     y, pull = rotate(a, at, base, interleaved)
 
-    def pullback(g: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         gx, gp = pull(np.asarray(g, a.dtype))
         return gx, unbroadcast(gp, at.shape).astype(at.dtype, copy=False) if real else None
 

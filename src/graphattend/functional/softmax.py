@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import all_finite, as_float, as_index, check_ndim
+from .._validate import ArrayLike, all_finite, as_float, as_index, check_ndim
 from .._vjp import WithPullback, with_vjp
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
@@ -47,10 +47,10 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
 
 @with_vjp
 @float64_fallback
-def softmax(x: Any, axis: int = -1) -> WithPullback[np.ndarray]:
+def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
     """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
 
-    A line of nothing but -inf gives zeros.
+    A slice that holds only -inf gives zeros.
 
     Args:
         x: Logits, any shape with at least one axis.
@@ -87,8 +87,8 @@ def softmax(x: Any, axis: int = -1) -> WithPullback[np.ndarray]:
     return np.moveaxis(w, -1, axis), pullback
 
 
-def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarray:
-    """CSR row starts: from 0 up to `length`, never falling."""
+def check_indptr(indptr: ArrayLike, length: int, argument: str = "indptr") -> np.ndarray:
+    """CSR row starts: a non-decreasing array from 0 to `length`."""
     ptr = as_index(indptr, argument, ndim=1)
     ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
     if not ok:
@@ -105,7 +105,7 @@ def check_indptr(indptr: Any, length: int, argument: str = "indptr") -> np.ndarr
 
 @with_vjp
 @float64_fallback
-def segment_softmax(scores: Any, indptr: Any) -> WithPullback[np.ndarray]:
+def segment_softmax(scores: ArrayLike, indptr: ArrayLike) -> WithPullback[np.ndarray]:
     """Softmax within each row of a CSR list: one distribution per node over its own edges.
 
     Args:
@@ -113,7 +113,7 @@ def segment_softmax(scores: Any, indptr: Any) -> WithPullback[np.ndarray]:
         indptr: Row starts, (V+1,).
 
     Returns:
-        Weights like `scores`; each non-empty row sums to one.
+        Weights with the shape of `scores`; each non-empty row sums to one.
 
     Raises:
         DimensionMismatchError: `indptr` does not run from 0 to K.

@@ -267,7 +267,7 @@ def project_vjp(x: Array, c: float, eps: float, beyond: float | None = None) -> 
         return x, lambda g: (g, np.zeros(()))
     # A hair below the limit, so that rounding does not lead out again: rounding to float32 costs 6e-8 at most.
     limit = (1.0 - eps) * (1.0 - (6e-8 if eps > 1e-9 else 5e-16)) / math.sqrt(c)
-    biggest = np.maximum(np.abs(x).max(axis=-1, keepdims=True), 1e-300)
+    biggest = np.maximum(np.abs(x).max(axis=-1, keepdims=True), np.finfo(x.dtype).tiny)
     direction = x / biggest  # squares of huge coordinates would overflow
     length = column(norm(direction))
     unit = direction / nonzero(length)

@@ -130,7 +130,7 @@ def midpoint(points: Array, weights: Array, c: float) -> Array:
 
 
 class _BallSpace(NewtonSpace):
-    """The ball as `_mean.frechet_mean` sees it."""
+    """Adapter from the ball to `_mean.frechet_mean`."""
 
     def __init__(self, points: Array, weights: Array, c: float) -> None:
         super().__init__(points, weights)

@@ -1,4 +1,4 @@
-"""The public face of our manifolds: what is checked, converted and rounded around their formulas."""
+"""The public methods of our manifolds: they check and convert the input and round the result of the formulas."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from .._arguments import TypedArguments
 from .._float64_fallback import silence
 from .._validate import (
+    ArrayLike,
     all_finite,
     as_float,
     as_floats,
@@ -30,7 +31,7 @@ from ._stable_math import Array, dot
 
 
 def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
-    """Refuse what finite numbers have led to that is not one; NaN and infinity that were passed in pass."""
+    """Raise if finite input gave NaN or infinity. NaN and infinity in the input are passed through."""
     if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
         return
     raise NumericalInstabilityError.of(
@@ -47,7 +48,7 @@ def _itself(g: Array) -> tuple[Array, ...]:
 
 
 class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
-    """The public face of our manifolds: checks once, computes in float64, rounds to the inputs' dtype.
+    """Base of our manifolds: checks the input once, computes in float64 and rounds to the input's dtype.
 
     A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value
     and its pullback.
@@ -101,7 +102,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return x, _itself
 
     def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        """A point argument in `dtype` that may lie off the manifold, made usable."""
+        """Project a point argument in `dtype` that may lie off the manifold."""
         return x, _itself
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
@@ -154,7 +155,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         result, pull = self._rounded(hook, *arrays, is_point=is_point, admitted=points)
         _check_range((result,), arrays, "points")
 
-        def pullback(g: Any) -> tuple[Array, ...]:
+        def pullback(g: np.ndarray) -> tuple[Array, ...]:
             g = as_float(g, "grad_output", beside=np.dtype(np.float64))
             broadcast_shapes("grad_output", g.shape, result.shape)
             gradients = pull(np.broadcast_to(g, result.shape))
@@ -175,7 +176,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
             )
 
     @with_vjp
-    def dist(self, x: Any, y: Any) -> WithPullback[Array]:
+    def dist(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
         """Geodesic distance.
 
         Args:
@@ -202,7 +203,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return out, pullback
 
     @with_vjp
-    def pairwise(self, x: Any, y: Any) -> WithPullback[Array]:
+    def pairwise(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
         """Distances of all pairs.
 
         Args:
@@ -223,50 +224,50 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return self._through(self._pairs, [x, y], 2, is_point=False)
 
     @with_vjp
-    def expmap(self, x: Any, v: Any) -> WithPullback[Array]:
-        """Exponential map: where the geodesic from x (..., D) with velocity v (..., D) is at time one."""
+    def expmap(self, x: ArrayLike, v: ArrayLike) -> WithPullback[Array]:
+        """Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D)."""
         return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
 
     @with_vjp
-    def logmap(self, x: Any, y: Any) -> WithPullback[Array]:
+    def logmap(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
         """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
         return self._through(self._log, self._points(x=x, y=y), 2, is_point=False)
 
     @with_vjp
-    def expmap0(self, v: Any) -> WithPullback[Array]:
+    def expmap0(self, v: ArrayLike) -> WithPullback[Array]:
         """Exponential map at the origin, (..., D) -> (..., D)."""
         return self._through(self._exp0, self._points(v=v), 0, is_point=True)
 
     @with_vjp
-    def logmap0(self, y: Any) -> WithPullback[Array]:
+    def logmap0(self, y: ArrayLike) -> WithPullback[Array]:
         """Logarithm at the origin, (..., D) -> (..., D)."""
         return self._through(self._log0, self._points(y=y), 1, is_point=False)
 
     @with_vjp
-    def project(self, x: Any) -> WithPullback[Array]:
-        """Any vectors (..., D) moved onto the manifold; points on it stay."""
+    def project(self, x: ArrayLike) -> WithPullback[Array]:
+        """Project vectors (..., D) onto the manifold; points on it are unchanged."""
         arrays = self._points(x=x)
         return self._through(lambda p: self._onto(p, arrays[0].dtype), arrays, 0, is_point=False)
 
-    def transport(self, x: Any, y: Any, v: Any) -> Array:
+    def transport(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> Array:
         """Parallel transport of tangent vectors v (..., D) from x to y (..., D) along the geodesic."""
         arrays = self._points(x=x, y=y, v=v)
         return self._plain(lambda p, q, u: self._move(p, q, u), arrays, 2)
 
-    def inner(self, x: Any, u: Any, v: Any) -> Array:
+    def inner(self, x: ArrayLike, u: ArrayLike, v: ArrayLike) -> Array:
         """Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...)."""
         return self._plain(self._metric, self._points(x=x, u=u, v=v), 1)
 
-    def norm(self, x: Any, v: Any) -> Array:
+    def norm(self, x: ArrayLike, v: ArrayLike) -> Array:
         """Riemannian length of the tangent vector v at x, (..., D) -> (...)."""
         arrays = self._points(x=x, v=v)
         return self._plain(lambda p, u: np.sqrt(np.maximum(self._metric(p, u, u), 0.0)), arrays, 1)
 
-    def project_tangent(self, x: Any, v: Any) -> Array:
+    def project_tangent(self, x: ArrayLike, v: ArrayLike) -> Array:
         """The part of v (..., D) that is tangent at x (..., D)."""
         return self._plain(self._tangent, self._points(x=x, v=v), 1)
 
-    def egrad2rgrad(self, x: Any, g: Any) -> Array:
+    def egrad2rgrad(self, x: ArrayLike, g: Any) -> Array:
         """Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D)."""
         return self._plain(self._raise, self._points(x=x, g=g), 1)
 
@@ -280,13 +281,13 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
     def _plain(self, hook: Callable[..., Array], arrays: list[Array], points: int) -> Array:
         return self._through(lambda *xs: (hook(*xs), _itself), arrays, points, is_point=False)[0]
 
-    def _weighted(self, points: Any, weights: Any) -> list[Array]:
+    def _weighted(self, points: ArrayLike, weights: ArrayLike) -> list[Array]:
         checked = check_weighted(points, weights)
         self._check_dim(checked[0].shape[-1], "points")
         return list(checked)
 
     @with_vjp
-    def midpoint(self, points: Any, weights: Any) -> WithPullback[Array]:
+    def midpoint(self, points: ArrayLike, weights: ArrayLike) -> WithPullback[Array]:
         """Weighted midpoint in closed form.
 
         Args:
@@ -303,7 +304,12 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     @with_vjp
     def frechet_mean(
-        self, points: Any, weights: Any, *, tolerance: float = TOLERANCE, max_iterations: int = MAX_ITERATIONS
+        self,
+        points: ArrayLike,
+        weights: ArrayLike,
+        *,
+        tolerance: float = TOLERANCE,
+        max_iterations: int = MAX_ITERATIONS,
     ) -> WithPullback[Array]:
         """Weighted Fréchet mean: the point with the least Σ w d(m, x)^2.
 

@@ -18,7 +18,7 @@ from ._stable_math import Array, arc, column, difference, dot, nonzero, norm, pe
 
 
 class Meeting(NamedTuple):
-    """How y is seen from x: y - x = beta x + across, s = sinh^2(√c d / 2), and both times in units of 1/√c."""
+    """The point y relative to x: y - x = beta x + across, s = sinh^2(√c d / 2), and both times in units of 1/√c."""
 
     s: Array
     beta: Array
@@ -132,7 +132,7 @@ def transport(x: Array, y: Array, v: Array, c: float) -> Array:
 
 
 class FrameSpace(NewtonSpace):
-    """The hyperboloid as `_mean.frechet_mean` sees it, in frames.
+    """Adapter from the hyperboloid to `_mean.frechet_mean`, in frames.
 
     Args:
         points: Space-like coordinates (..., N, D).

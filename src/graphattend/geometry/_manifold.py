@@ -1,4 +1,4 @@
-"""What a manifold is (`Manifold`) and what can be had for free (`ManifoldBase`)."""
+"""The interface of a manifold (`Manifold`) and its default methods (`ManifoldBase`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from .._validate import (
+    ArrayLike,
     as_float,
     as_floats,
     as_int,
@@ -28,7 +29,7 @@ Rule = tuple[Array, Pull]
 
 @runtime_checkable
 class Manifold(Protocol):
-    """What the library asks of a manifold; the last axis of an array is the point.
+    """Interface of a manifold. Points lie along the last axis of an array.
 
     Ours are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. For a manifold of your own, derive from
     `ManifoldBase` and write ``dist``, ``expmap`` and ``logmap``; for gradients give each a rule by
@@ -40,54 +41,54 @@ class Manifold(Protocol):
         True
     """
 
-    def dist(self, x: Any, y: Any) -> Any:
+    def dist(self, x: Array, y: Array) -> Any:
         """Geodesic distance, (..., D) and (..., D) -> (...)."""
 
-    def expmap(self, x: Any, v: Any) -> Any:
-        """Where the geodesic from x with velocity v is at time one."""
+    def expmap(self, x: Array, v: Array) -> Any:
+        """Exponential map: where the geodesic from x with velocity v ends, twice (..., D) -> (..., D)."""
 
-    def logmap(self, x: Any, y: Any) -> Any:
-        """The velocity at x of the geodesic that reaches y at time one."""
+    def logmap(self, x: Array, y: Array) -> Any:
+        """Logarithm: the velocity at x of the geodesic from x to y, twice (..., D) -> (..., D)."""
 
-    def pairwise(self, x: Any, y: Any) -> Any:
+    def pairwise(self, x: Array, y: Array) -> Any:
         """`dist` of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
 
-    def expmap0(self, v: Any) -> Any:
-        """`expmap` at the origin."""
+    def expmap0(self, v: Array) -> Any:
+        """`expmap` at the origin, (..., D) -> (..., D)."""
 
-    def logmap0(self, y: Any) -> Any:
-        """`logmap` at the origin."""
+    def logmap0(self, y: Array) -> Any:
+        """`logmap` at the origin, (..., D) -> (..., D)."""
 
-    def project(self, x: Any) -> Any:
-        """The point nearest to x (in some sense) on the manifold."""
+    def project(self, x: Array) -> Any:
+        """Any vectors moved onto the manifold, (..., D) -> (..., D); points on it stay."""
 
-    def project_tangent(self, x: Any, v: Any) -> Any:
-        """The part of v that is tangent at x."""
+    def project_tangent(self, x: Array, v: Array) -> Any:
+        """The part of v that is tangent at x, (..., D) and (..., D) -> (..., D)."""
 
-    def transport(self, x: Any, y: Any, v: Any) -> Any:
-        """Parallel transport of v from x to y along the geodesic."""
+    def transport(self, x: Array, y: Array, v: Array) -> Any:
+        """Parallel transport of v from x to y along the geodesic, three times (..., D) -> (..., D)."""
 
-    def midpoint(self, points: Any, weights: Any) -> Any:
+    def midpoint(self, points: Array, weights: Array) -> Any:
         """Weighted midpoint in closed form, (..., N, D) and (..., N) -> (..., D)."""
 
-    def frechet_mean(self, points: Any, weights: Any) -> Any:
+    def frechet_mean(self, points: Array, weights: Array) -> Any:
         """Weighted mean: the point with the least sum of squared distances, (..., N, D) and (..., N) -> (..., D)."""
 
-    def inner(self, x: Any, u: Any, v: Any) -> Any:
-        """Riemannian inner product of tangent vectors at x."""
+    def inner(self, x: Array, u: Array, v: Array) -> Any:
+        """Riemannian inner product of the tangent vectors u and v at x, (..., D) -> (...)."""
 
-    def norm(self, x: Any, v: Any) -> Any:
-        """Riemannian length of v at x."""
+    def norm(self, x: Array, v: Array) -> Any:
+        """Riemannian length of the tangent vector v at x, (..., D) -> (...)."""
 
-    def egrad2rgrad(self, x: Any, g: Any) -> Any:
-        """Riemannian gradient from the Euclidean one."""
+    def egrad2rgrad(self, x: Array, g: Array) -> Any:
+        """Riemannian gradient from the Euclidean gradient g at x, (..., D) and (..., D) -> (..., D)."""
 
-    def random(self, rng: Any, shape: Any) -> Any:
+    def random(self, rng: Array, shape: Any) -> Any:
         """Random points; the last entry of `shape` is the point's length."""
 
 
 class ManifoldBase:
-    """Derive from this for a manifold of your own: write ``dist``, ``expmap``, ``logmap``, gain the rest.
+    """Base class for your own manifolds: write ``dist``, ``expmap`` and ``logmap``, inherit the rest.
 
     The defaults are right for a manifold that fills R^D with the origin at zero and the Euclidean inner product in
     every tangent space; override what differs (``origin``, ``inner``, ``project`` ...).
@@ -113,73 +114,75 @@ class ManifoldBase:
         """The base point of `expmap0` and `logmap0`: (D,)."""
         return np.zeros(as_int(dim, "dim", minimum=1))
 
-    def dist(self, x: Any, y: Any) -> Any:
+    def dist(self, x: Array, y: Array) -> Any:
         """Geodesic distance, (..., D) and (..., D) -> (...); by default the length of `logmap`."""
         return self.norm(x, self.logmap(x, y))
 
     @with_vjp
-    def pairwise(self, x: Any, y: Any) -> WithPullback[Array]:
+    def pairwise(self, x: Array, y: Array) -> WithPullback[Array]:
         """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
         x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
         out, pull = ask(self.dist, x[..., :, None, :], y[..., None, :, :])
 
-        def pullback(g: Any) -> tuple[Array, ...]:
+        def pullback(g: np.ndarray) -> tuple[Array, ...]:
             gx, gy = pull(g)
             return gx.reshape(x.shape), gy.reshape(y.shape)
 
         return out, pullback
 
-    def expmap(self, x: Any, v: Any) -> Any:
-        """Exponential map, (..., D); to be written."""
+    def expmap(self, x: Array, v: Array) -> Any:
+        """Exponential map, (..., D) and (..., D) -> (..., D); you write it."""
         raise UnsupportedError(f"expmap: {type(self).__name__} has none", argument="expmap")
 
-    def logmap(self, x: Any, y: Any) -> Any:
-        """Logarithm, (..., D); to be written."""
+    def logmap(self, x: Array, y: Array) -> Any:
+        """Logarithm, (..., D) and (..., D) -> (..., D); you write it."""
         raise UnsupportedError(f"logmap: {type(self).__name__} has none", argument="logmap")
 
-    def expmap0(self, v: Any) -> Any:
-        """`expmap` at the origin."""
+    def expmap0(self, v: Array) -> Any:
+        """`expmap` at the origin, (..., D) -> (..., D)."""
         v = as_float(v, "v")
         check_ndim(v, "v", 1)
         return self.expmap(self.origin(v.shape[-1]).astype(v.dtype), v)
 
-    def logmap0(self, y: Any) -> Any:
-        """`logmap` at the origin."""
+    def logmap0(self, y: Array) -> Any:
+        """`logmap` at the origin, (..., D) -> (..., D)."""
         y = as_float(y, "y")
         check_ndim(y, "y", 1)
         return self.logmap(self.origin(y.shape[-1]).astype(y.dtype), y)
 
-    def project(self, x: Any) -> Any:
-        """The point as it is."""
+    def project(self, x: Array) -> Any:
+        """The points (..., D) as they are."""
         return as_float(x, "x")
 
-    def project_tangent(self, x: Any, v: Any) -> Any:
-        """The vector as it is."""
+    def project_tangent(self, x: Array, v: Array) -> Any:
+        """The vectors v (..., D) at x (..., D) as they are."""
         return as_float(v, "v")
 
-    def transport(self, x: Any, y: Any, v: Any) -> Any:
-        """Parallel transport; to be written where it is needed (Riemannian momentum)."""
+    def transport(self, x: Array, y: Array, v: Array) -> Any:
+        """Parallel transport of v from x to y, all (..., D); you write it if you need it (Riemannian momentum)."""
         raise UnsupportedError(f"transport: {type(self).__name__} has none", argument="transport")
 
-    def inner(self, x: Any, u: Any, v: Any) -> Any:
+    def inner(self, x: Array, u: Array, v: Array) -> Any:
         """Riemannian inner product, (..., D) -> (...); Euclidean by default."""
         return dot(*np.broadcast_arrays(*as_floats(("u", "v"), u, v)))
 
-    def norm(self, x: Any, v: Any) -> Any:
+    def norm(self, x: Array, v: Array) -> Any:
         """Riemannian length, (..., D) -> (...)."""
         return np.sqrt(np.maximum(self.inner(x, v, v), 0.0))
 
-    def egrad2rgrad(self, x: Any, g: Any) -> Any:
-        """Riemannian gradient from the Euclidean one; by default its tangent part."""
+    def egrad2rgrad(self, x: Array, g: Array) -> Any:
+        """Riemannian gradient from the Euclidean gradient g at x, both (..., D); by default its tangent part."""
         return self.project_tangent(x, g)
 
-    def midpoint(self, points: Any, weights: Any) -> Any:
+    def midpoint(self, points: Array, weights: Array) -> Any:
         """Weighted midpoint, (..., N, D) and (..., N) -> (..., D); by default the Fréchet mean."""
         return self.frechet_mean(points, weights)
 
-    def frechet_mean(self, points: Any, weights: Any, *, tolerance: float = 1e-10, max_iterations: int = 1000) -> Any:
+    def frechet_mean(
+        self, points: Array, weights: Array, *, tolerance: float = 1e-10, max_iterations: int = 1000
+    ) -> Any:
         """Weighted Fréchet mean by gradient steps, (..., N, D) and (..., N) -> (..., D); see `Manifold`.
 
         Raises:
@@ -200,7 +203,7 @@ class ManifoldBase:
         return np.asarray(16.0 * np.finfo(m.dtype).eps * (1.0 + self.norm(m, m)))
 
     def to_config(self) -> dict[str, Any]:
-        """JSON types only; to be written where it is needed."""
+        """Type and options in JSON types; you write it to save the manifold."""
         raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
 
     @classmethod
@@ -208,13 +211,13 @@ class ManifoldBase:
         """The manifold that `to_config` described, from its options without the ``type``."""
         return cls(**options)
 
-    def random(self, rng: Any, shape: Any) -> Any:
+    def random(self, rng: Array, shape: Any) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
 
 
 class _GradientSteps:
-    """A manifold of the user's as `_mean.frechet_mean` sees it."""
+    """Adapter from a user's manifold to `_mean.frechet_mean`."""
 
     def __init__(self, manifold: ManifoldBase, points: Array, weights: Array) -> None:
         self.points, self.weights = points, weights
@@ -261,7 +264,7 @@ def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
     return arrays
 
 
-def check_weighted(points: Any, weights: Any) -> tuple[Array, Array]:
+def check_weighted(points: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Points (..., N, D) and weights (..., N) >= 0 whose leading axes broadcast."""
     points = as_float(points, "points")
     weights = as_float(weights, "weights", beside=points.dtype)

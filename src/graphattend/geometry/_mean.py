@@ -75,7 +75,7 @@ DIRECT_MAX_DIM = 16
 
 
 class NewtonSpace:
-    """What `frechet_mean` asks of a manifold whose tangent metric is a multiple of the Euclidean one.
+    """Interface that `frechet_mean` needs of a manifold whose tangent metric is a multiple of the Euclidean one.
 
     Args:
         points: (..., N, D).
@@ -90,7 +90,7 @@ class NewtonSpace:
         raise NotImplementedError
 
     def move(self, m: Array, v: Array) -> Array:
-        """Where the geodesic from m with velocity v (..., D) is at time one."""
+        """The point at time one of the geodesic from m with velocity v (..., D)."""
         raise NotImplementedError
 
     def resolution(self, m: Array) -> Array | float:
@@ -136,7 +136,7 @@ def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: A
 
 
 class Space(Protocol):
-    """A manifold as `frechet_mean` sees it: see `NewtonSpace`."""
+    """Interface of a manifold for `frechet_mean`; see `NewtonSpace`."""
 
     points: Array
     weights: Array

@@ -1,4 +1,4 @@
-"""The inner face of manifolds, for code that checked its arrays already; of a user's manifold, the public face.
+"""Unchecked methods of manifolds, for code that has checked its arrays; a user's manifold uses its public ones.
 
 Each function gives a value and its pullback. Points are taken as they are: they must lie on the manifold.
 """
@@ -22,14 +22,14 @@ TILE_ELEMENTS = 4_000_000
 
 @cache
 def _is_ours(cls: Any, *methods: str) -> bool:
-    """Whether these methods are those of `CheckedManifold`, so that its hooks say the same."""
+    """Whether these methods are inherited from `CheckedManifold`, so that its hooks compute the same."""
     return issubclass(cls, CheckedManifold) and all(
         getattr(cls, name) is getattr(CheckedManifold, name) for name in methods
     )
 
 
 def project(manifold: Any, x: Array) -> Rule:
-    """Any vectors (..., D) put onto the manifold."""
+    """Project vectors (..., D) onto the manifold."""
     if _is_ours(manifold.__class__, "project"):
         return manifold._rounded(partial(manifold._onto, dtype=x.dtype), x, is_point=False)
     y, pull = ask(manifold.project, x)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_float, as_number, broadcast_shapes, check_nonempty
+from .._validate import ArrayLike, as_float, as_number, broadcast_shapes, check_nonempty
 from .._vjp import WithPullback, with_vjp
 from . import _ball, _ball_point_sets
 from ._ball import (
@@ -176,20 +176,20 @@ class Poincare(CheckedManifold):
     def _raise(self, x: Array, g: Array) -> Array:
         return np.asarray(column(0.25 * gap(x, self._c) ** 2) * g)
 
-    def lambda_x(self, x: Any) -> Array:
+    def lambda_x(self, x: ArrayLike) -> Array:
         """Conformal factor 2 / (1 + curvature |x|^2), (..., D) -> (...)."""
         return self._plain(lambda p: 2.0 / gap(p, self._c), self._points(x=x), 1)
 
     @with_vjp
-    def mobius_add(self, x: Any, y: Any) -> WithPullback[Array]:
+    def mobius_add(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
         """Möbius addition x (+) y, (..., D) and (..., D) -> (..., D)."""
         return self._through(
             lambda p, q: self._rule(_ball.mobius_add_vjp(p, q, self._c)), self._points(x=x, y=y), 2, is_point=True
         )
 
     @with_vjp
-    def mobius_scalar_mul(self, r: Any, x: Any) -> WithPullback[Array]:
-        """Möbius scalar product: r times as far from the origin.
+    def mobius_scalar_mul(self, r: ArrayLike, x: ArrayLike) -> WithPullback[Array]:
+        """Möbius scalar multiplication: the point on the same ray at r times the distance from the origin.
 
         Args:
             r: A number, or one per point: (...) or (..., 1).
@@ -211,7 +211,7 @@ class Poincare(CheckedManifold):
 
         out, pull = self._through(hook, [x, factors], 1, is_point=True)
 
-        def pullback(g: Any) -> tuple[Array, ...]:
+        def pullback(g: np.ndarray) -> tuple[Array, ...]:
             gx, gr = pull(g)
             return gr.reshape(r.shape), gx
 

@@ -19,7 +19,7 @@ from ._stable_math import Array, nonzero
 @MANIFOLDS.register("product")
 @dataclass(frozen=True)
 class Product(CheckedManifold):
-    """A product of manifolds: coordinates side by side, distance √Σ dᵢ².
+    """Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ².
 
     Args:
         factors: Pairs (manifold, number of stored coordinates); the numbers add up to D.

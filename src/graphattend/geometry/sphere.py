@@ -94,7 +94,7 @@ def _angle_cot(angle: Array) -> Array:
 
 
 class _UnitSphere(NewtonSpace):
-    """The sphere of radius one as `_mean.frechet_mean` sees it."""
+    """Adapter from the unit sphere to `_mean.frechet_mean`."""
 
     def logs(self, m: Array) -> tuple[Array, Array]:
         x = m[..., None, :]

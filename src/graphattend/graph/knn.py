@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import _validate as check
+from .._validate import ArrayLike
 from ..errors import InvalidConfigError
 from .neighbor_graph import NeighborGraph
 
 # Distances held at once, and coordinates of pairs held at once.
-_DISTANCES = 1 << 21
+_DISTANCES = 1 << 19
 _COORDINATES = 1 << 21
 # Columns per neighbour in the sample that bounds the distance of the k-th neighbour.
 _SAMPLE = 64
@@ -21,7 +22,7 @@ _SAMPLE = 64
 Screen = Callable[[int, int], tuple[np.ndarray, Any]]
 
 
-def knn(x: Any, k: Any, manifold: Any) -> NeighborGraph:
+def knn(x: ArrayLike, k: Any, manifold: Any) -> NeighborGraph:
     """See `NeighborGraph.knn`."""
     points = check.as_float(x, "x")
     check.check_ndim(points, "x", 2, 2)

@@ -118,9 +118,11 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     def _transposed(self) -> _csr.Transposed:
         """The lists turned round, for sums over the rows that read a node; in 32 bits where those suffice."""
         found = _csr.transposed(self.indptr, self.indices)
-        if self.num_edges > np.iinfo(np.int32).max:
-            return found
-        return found._replace(indices=found.indices.astype(np.int32), order=found.order.astype(np.int32))
+        if self.num_edges <= np.iinfo(np.int32).max:
+            found = found._replace(indices=found.indices.astype(np.int32), order=found.order.astype(np.int32))
+        for array in found:
+            array.setflags(write=False)
+        return found
 
     @classmethod
     def from_edge_index(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._vjp import vjp
 from ..errors import InvalidConfigError, UnsupportedError
-
-#: From the output's cotangent to one gradient per array.
-FlatPullback = Callable[[Any], Sequence[Any]]
 
 
 def is_mechanism(function: Any) -> bool:

@@ -37,7 +37,7 @@ REGISTRY: Registry[type[Attention]] = Registry(
 
 
 def mechanism_class(key: Any) -> type[Attention]:
-    """The class registered under `key`; InvalidConfigError with the nearest key otherwise."""
+    """The class registered under `key`; an unknown key raises InvalidConfigError, which names the nearest one."""
     return REGISTRY.find(key)
 
 
@@ -64,7 +64,8 @@ def create(key: str, dim: int, **options: Any) -> Attention:
         The mechanism.
 
     Raises:
-        InvalidConfigError: Unknown key or option (the nearest one is named), or a value that is not allowed.
+        InvalidConfigError: The key or an option is unknown (the message names the nearest one), or a value is not
+            allowed.
 
     Example:
         >>> import graphattend as ga
@@ -81,10 +82,10 @@ def from_config(config: Mapping[str, Any]) -> Attention:
         config: A mapping with ``key``, ``dim``, ``options`` and ``version``.
 
     Returns:
-        The mechanism with initial parameters of its seed.
+        The mechanism with the initial parameters of its seed.
 
     Raises:
-        InvalidConfigError: Anything in the mapping that is not allowed, also a version that is not known.
+        InvalidConfigError: An entry of the mapping is not allowed, or the version is unknown.
 
     Example:
         >>> import graphattend as ga

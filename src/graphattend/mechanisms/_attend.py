@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import ArrayLike, as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
 from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
-from ._gradients import Gradients, add_grads
-from ._mechanism import Mechanism, unprojected
+from ._gradients import Gradients, Grads, add_grads
+from ._mechanism import EdgeScores, GraphData, Mechanism, unprojected
 
 #: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
 CHUNK_ELEMENTS = 4_000_000
@@ -74,8 +74,7 @@ class _Job(NamedTuple):
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
-    per_edge: Mapping[str, np.ndarray]
-    per_node: Mapping[str, np.ndarray]
+    metadata: GraphData
     drop: np.ndarray | None
     p: Mapping[str, np.ndarray]
 
@@ -88,8 +87,9 @@ def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, A
     mask = None
     if chunk.valid is not None:
         mask = chunk.valid[:, None, None, :] if heads else chunk.valid[:, None, :]
-    meta = {name: a[chunk.edges] for name, a in job.per_edge.items()}
-    meta |= {name: a[chunk.nodes][:, None] for name, a in job.per_node.items()}
+    meta = {name: a[chunk.edges] for name, a in job.metadata.per_edge.items()}
+    meta |= {name: a[neighbours] for name, a in job.metadata.per_key.items()}
+    meta |= {name: a[chunk.nodes][:, None] for name, a in job.metadata.per_query.items()}
     drop = None
     if job.drop is not None:
         drop = job.drop[chunk.edges]  # (n, d) or (n, d, H)
@@ -99,8 +99,8 @@ def _run_chunk(job: _Job, chunk: Chunk, need_weights: bool) -> tuple[Any, Any, A
 
 def attend(
     attn: Mechanism,
-    graph: Any,
-    queries: Any,
+    graph: NeighborGraph,
+    queries: ArrayLike,
     keys: Any,
     values: Any,
     call: Call,
@@ -113,13 +113,13 @@ def attend(
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
     dtype = x_q.dtype
     p = attn._params(dtype)
-    per_edge, per_node = graph_metadata(attn, graph, dtype)
+    metadata = graph_metadata(attn, graph, dtype)
     (q, k, v), pull_p = attn._project(x_q, x_k, x_v, p)
     heads = attn.heads
     n_edges = graph.indices.size
     lead = () if heads is None else (heads,)
     drop = attn._drop((n_edges, *lead), call, dtype)
-    job = _Job(attn, graph.indices, q, k, v, per_edge, per_node, drop, p)
+    job = _Job(attn, graph.indices, q, k, v, metadata, drop, p)
 
     if drop is None:
         fused = _fused(job, graph, call.need_weights or call.differentiate)
@@ -145,12 +145,12 @@ def attend(
         mixed = np.zeros((*lead, x_q.shape[0], v.shape[-1]), dtype)
     out, pull_f = attn._finish(mixed, p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g = cotangent(grad_output, "grad_output", out.shape, dtype)
         gw = None if grad_weights is None else cotangent(grad_weights, "grad_weights", (n_edges, *lead), dtype)
         g_mixed, gp = pull_f(g)
         gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
-        gm = {n: np.zeros_like(a) for n, a in per_edge.items() if n in DIFFERENTIABLE}
+        gm = {n: np.zeros((n_edges, *a.shape[1:]), a.dtype) for n, a in metadata.by_key.items() if n in DIFFERENTIABLE}
         for chunk, pull in kept:
             c_pull = pull if pull is not None else _run_chunk(job, chunk, False)[2]
             g_c = np.moveaxis(g_mixed[..., chunk.nodes, :], -2, 0)[..., None, :]
@@ -172,14 +172,18 @@ def attend(
 
 
 class _Fused(NamedTuple):
-    """What the graph kernel gave: output and inputs (V, [H,] d), weights (K, [H]) or None."""
+    """What the graph kernel gave: output and inputs (V, [H,] d), weights (K, [H]) or None, and what the scores are."""
 
     out: np.ndarray
     weights: np.ndarray | None
     q: np.ndarray
     k: np.ndarray
     v: np.ndarray
-    factor: float
+    scores: EdgeScores
+
+    @property
+    def factor(self) -> float:
+        return self.scores.factor
 
 
 def _nodes_first(x: np.ndarray) -> np.ndarray:
@@ -189,47 +193,59 @@ def _nodes_first(x: np.ndarray) -> np.ndarray:
 
 def _fused(job: _Job, graph: NeighborGraph, need_weights: bool) -> _Fused | None:
     """All neighbourhoods in one kernel call that reads keys and values in place, where there is such a kernel."""
-    factor = job.attn._graph_factor()
-    if factor is None or not simd.has_kernels(job.q.dtype) or not graph.indices.size:
+    if not simd.has_kernels(job.q.dtype) or not graph.indices.size:
         return None
-    q, k, v = (_nodes_first(x) for x in (job.q, job.k, job.v))
-    found = simd.graph_attention(q, k, v, graph.indptr, graph.indices, factor, need_weights)
-    return None if found is None else _Fused(found[0], found[1], q, k, v, factor)
+    scores = job.attn._edge_scores(job.q, job.k, graph, job.metadata, job.p)
+    if scores is None:
+        return None
+    q, k, v = (_nodes_first(x) for x in (scores.q, scores.k, job.v))
+    lists = graph.indptr, graph.indices
+    found = simd.graph_attention(q, k, v, *lists, scores.factor, need_weights, bias=scores.bias)
+    return None if found is None else _Fused(found[0], found[1], q, k, v, scores)
 
 
 def _finish_fused(
     job: _Job, graph: NeighborGraph, f: _Fused, pull_p: Any, values_default: bool, keys_default: bool
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    mixed = _nodes_first(f.out)
-    out, pull_f = job.attn._finish(mixed, job.p)
+    mixed, gain = _nodes_first(f.out), f.scores.gain
+    out, pull_f = job.attn._finish(mixed if gain is None else mixed * gain, job.p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         assert f.weights is not None
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
-        g_mixed = np.ascontiguousarray(_nodes_first(g_mixed))
-        if grad_weights is None and pull_p is unprojected:
+        g_gain = None if gain is None else (g_mixed * mixed).sum(axis=-1, keepdims=True)
+        g_mixed = np.ascontiguousarray(_nodes_first(g_mixed if gain is None else g_mixed * gain))
+        pull_s = f.scores.pull
+        if grad_weights is None and pull_p is unprojected and pull_s is None:
             # What defaults to another input adds its gradient to that input's at once.
             found = _graph_vjp(graph, f, g_mixed, keys_are_queries=keys_default, values_are_keys=values_default)
             if found is not None:
-                g_q, g_k, g_v = (np.zeros(f.q.shape, out.dtype) if x is None else x for x in found)
+                g_q, g_k, g_v = (np.zeros(f.q.shape, out.dtype) if x is None else x for x in found[:3])
                 return Gradients(g_q, g_k, g_v, {})
-        grads = _fused_gradients(graph, f, g_mixed, grad_weights)
-        g_q, g_k, g_v, gp_p = pull_p(*(_nodes_first(x) for x in grads))
+        *grads, gs = _fused_gradients(graph, f, g_mixed, grad_weights)
+        g_q, g_k, g_v = (_nodes_first(x) for x in grads)
+        gm: Grads = {}
+        if pull_s is not None:
+            g_q, g_k, gp_s, gm = pull_s(g_q, g_k, gs, g_gain)
+            gp = add_grads(gp, gp_s)
+        g_q, g_k, g_v, gp_p = pull_p(g_q, g_k, g_v)
         gp = add_grads(gp, gp_p)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in job.p.items()}
-        return defaulted(g_q, g_k, g_v, parameters, {}, values_default, keys_default)
+        return defaulted(g_q, g_k, g_v, parameters, gm, values_default, keys_default)
 
     return out, f.weights, pullback
 
 
-def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **shared: bool) -> tuple[Any, Any, Any] | None:
+def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **shared: bool) -> tuple[Any, Any, Any, Any] | None:
     assert f.weights is not None
     return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **shared)
 
 
-def _fused_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: Any) -> tuple[np.ndarray, ...]:
-    """Gradients for q, k and v (V, [H,] d), by the kernel or edge by edge."""
+def _fused_gradients(
+    graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: ArrayLike | None
+) -> tuple[np.ndarray, ...]:
+    """Gradients for q, k and v (V, [H,] d) and the scores (K, [H]), by the kernel or edge by edge."""
     assert f.weights is not None
     if grad_weights is None:
         found = _graph_vjp(graph, f, g)
@@ -241,12 +257,12 @@ def _fused_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weight
         gw += cotangent(grad_weights, "grad_weights", f.weights.shape, g.dtype)
     gs = f.weights * gw
     gs -= f.weights * np.repeat(simd.segment_sum(gs, graph.indptr), np.diff(graph.indptr), axis=0)
-    gs *= g.dtype.type(f.factor)
+    scaled = gs * g.dtype.type(f.factor)
     gq, gk, gv = (np.zeros(x.shape, g.dtype) for x in (f.q, f.k, f.v))
-    gq[:] = simd.segment_sum(gs[..., None] * f.k[columns], graph.indptr)
-    simd.scatter_add(gk, columns, gs[..., None] * f.q[rows])
+    gq[:] = simd.segment_sum(scaled[..., None] * f.k[columns], graph.indptr)
+    simd.scatter_add(gk, columns, scaled[..., None] * f.q[rows])
     simd.scatter_add(gv, columns, f.weights[..., None] * g[rows])
-    return gq, gk, gv
+    return gq, gk, gv, gs
 
 
 def defaulted(
@@ -273,7 +289,7 @@ def check_graph(graph: Any) -> None:
 
 
 def check_nodes(
-    attn: Mechanism, graph: Any, queries: Any, keys: Any, values: Any
+    attn: Mechanism, graph: Any, queries: ArrayLike, keys: ArrayLike, values: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
     check_graph(graph)
@@ -295,33 +311,30 @@ def check_nodes(
     return q, k, v
 
 
-def graph_metadata(
-    attn: Mechanism, graph: NeighborGraph, dtype: np.dtype[Any]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What a mechanism reads about each edge and about each querying node, taken from the graph."""
+def graph_metadata(attn: Mechanism, graph: NeighborGraph, dtype: np.dtype[Any]) -> GraphData:
+    """What a mechanism reads about the graph, taken from it."""
     per_edge: dict[str, np.ndarray] = {}
-    per_node: dict[str, np.ndarray] = {}
+    per_key: dict[str, np.ndarray] = {}
+    per_query: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(attn.needed + attn.used):
         if name in ("edge_features", "edge_weights", "distances"):
             value = getattr(graph, name)
             if value is not None:
                 per_edge[name] = value.astype(dtype, copy=False)
         elif name == "hnsw_layers" and graph.layers is not None:
-            per_edge[name] = graph.layers[graph.indices]
+            per_key[name] = graph.layers
         elif name == "query_layer" and graph.layers is not None:
-            per_node[name] = graph.layers
+            per_query[name] = graph.layers
         elif name in ("structural_features", "query_structural"):
             features = graph.structural_features().astype(dtype, copy=False)
-            if name == "structural_features":
-                per_edge[name] = features[graph.indices]
-            else:
-                per_node[name] = features
+            (per_key if name == "structural_features" else per_query)[name] = features
+    found = per_edge | per_key | per_query
     for name in attn.needed:
-        if name not in per_edge and name not in per_node:
+        if name not in found:
             field = "layers" if name in ("hnsw_layers", "query_layer") else name
-            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"because {attn.key} needs it")
-    attn._check_metadata(per_edge | per_node)
-    return per_edge, per_node
+            raise InvalidConfigError.of(f"graph.{field}", field, None, text=f"{field}, which {attn.key} needs")
+    attn._check_metadata(found)
+    return GraphData(per_edge, per_key, per_query)
 
 
 def _real(x: np.ndarray, chunk: Chunk) -> np.ndarray:

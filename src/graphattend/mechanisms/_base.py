@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from .. import _tasks, simd
 from .._float64_fallback import steady, steady_gradients
-from .._validate import as_floats
+from .._validate import ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
-from ..errors import UnsupportedError
+from ..errors import InvalidConfigError, UnsupportedError
+from ..graph import GraphMetadata, NeighborGraph
 from ._attend import attend, defaulted
-from ._boundary import PLAIN, Call, Expected, Inputs, check_inputs, cotangent, no_gradients, restore
+from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
-from ._prepared import Prepared, check_prepared, prepare
+from ._prepared import Prepared, prepare
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Attention(Mechanism):
         return cls(dim), {"query": x[0], "keys": x[1:], "values": rng.standard_normal((n, dim))}
 
     @classmethod
-    def builder(cls, dim: int) -> Builder:
-        """The same options in fluent form.
+    def builder(cls, dim: int) -> Builder[Self]:
+        """A builder for the options of this class.
 
         Example:
             >>> import graphattend as ga
@@ -60,7 +60,7 @@ class Attention(Mechanism):
         """Write options and parameters to a .npz or .safetensors file (by suffix), atomically.
 
         Raises:
-            InvalidConfigError: Another suffix.
+            InvalidConfigError: The path has another suffix.
         """
         from ._files import save
 
@@ -68,18 +68,13 @@ class Attention(Mechanism):
 
     # -- the public passes -------------------------------------------------------------------------------------
 
-    @cached_property
-    def _expected(self) -> Expected:
-        needs, uses = self.needed, self.used
-        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
-
     def _check(
         self,
-        query: Any,
-        keys: Any,
-        values: Any,
-        attn_mask: Any = None,
-        metadata: Any = None,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike | None,
+        attn_mask: ArrayLike | None = None,
+        metadata: GraphMetadata | None = None,
         *,
         weights_only: bool = False,
         finite: bool = True,
@@ -96,48 +91,74 @@ class Attention(Mechanism):
             return without_rubbish(inputs, self.heads, self.is_causal)
         return inputs
 
+    def _check_prepared(
+        self,
+        query: ArrayLike,
+        prepared: Prepared,
+        values: Any,
+        attn_mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
+    ) -> Inputs:
+        """The boundary of passes over prepared keys and values: checks the query and what belongs to it."""
+        prepared.check_owner(self)
+        if values is not None:
+            raise InvalidConfigError.of(
+                "values", "none", type(values).__name__, text="none beside prepared keys, which contain them"
+            )
+        prepared.check_call(attn_mask is not None or call.need_weights or (call.training and self.dropout > 0))
+        q = as_float(query, "query", beside=prepared.keys.dtype)
+        if self.check_finite:
+            check_finite(q, "query")
+        # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
+        x = self._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
+        hides = x.mask is not None or self.is_causal
+        if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+            return without_rubbish(x, self.heads, self.is_causal)
+        return x._replace(prepared=prepared, tame=hides)
+
     def forward(
         self,
-        query: Any,
-        keys: Any,
-        values: Any = None,
+        query: ArrayLike,
+        keys: ArrayLike | Prepared,
+        values: ArrayLike | None = None,
         *,
-        attn_mask: Any = None,
-        metadata: Any = None,
+        attn_mask: ArrayLike | None = None,
+        metadata: GraphMetadata | None = None,
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
         threads: int | None = None,
     ) -> Any:
-        """Attend from each query to the keys and mix their values.
+        """Attend from each query to the keys and average the values with the attention weights.
 
         Args:
             query: (..., M, D), or (D,) for a single query.
-            keys: (..., N, D); leading axes broadcast with the query's. Or what `prepare` returned, then without values.
+            keys: (..., N, D); leading axes broadcast with the query's. Or the result of `prepare`, without `values`.
             values: (..., N, E).
             attn_mask: Boolean (True = attend) or additive float mask, broadcastable to (..., [H,] M, N);
                 (N,) for a single query.
-            metadata: A `GraphMetadata` with what the mechanism needs to know about the keys.
+            metadata: A `GraphMetadata` with the fields that the mechanism reads.
             need_weights: Also return the weights.
-            training: Whether dropout is on; then `rng` is needed.
+            training: Whether dropout is applied, which needs `rng`.
             rng: Generator for the dropout.
             threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
 
         Returns:
-            Output (..., M, E), (E,) for a single query; or (output, weights).
+            The output, (..., M, E), or (E,) for a single query; with `need_weights` the pair (output, weights).
 
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
         """
         if threads is not None:
-            options = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
+            options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
         if attn_mask is None and training is False:
             fast: Any = None
             if need_weights is True:
-                if metadata is None:
-                    fast = self._fused_weights(query, *_parts(self, keys, values))
+                k, v = _parts(self, keys, values)
+                fast = None if v is None else self._fused_weights(query, k, v, metadata)
             elif need_weights is False:
                 if metadata is not None:
                     fast = self._fused_metadata(query, keys, values, metadata)
@@ -149,10 +170,11 @@ class Attention(Mechanism):
                 return fast
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
-            x = check_prepared(self, query, keys, values, attn_mask, metadata, call)
+            x = self._check_prepared(query, keys, values, attn_mask, metadata, call)
         else:
             x = self._check(query, keys, values, attn_mask, metadata)
-        out, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        run = self._run if self.check_finite else self._run_apart
+        out, weights, _ = steady(run, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if x.single:
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
@@ -160,21 +182,20 @@ class Attention(Mechanism):
 
     __call__ = forward
 
-    @property
-    def _pass(self) -> Callable[[Inputs, Call], tuple[Any, Any, Any]]:
+    def _run_apart(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
-        return self._run if self.check_finite else partial(apart, self)
+        return self._run(x, call) if self.check_finite else apart(self, x, call)
 
-    def prepare(self, keys: Any, values: Any) -> Prepared:
-        """Check and project keys and values that stay the same between calls, once.
+    def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
+        """Check and project keys and values once, for many calls with different queries.
 
         Args:
             keys: (..., N, D).
             values: (..., N, E).
 
         Returns:
-            What `forward` and `attention_weights` take in the place of the keys: `attn.forward(query, prepared)`.
-            Later changes to the arrays do not reach it.
+            An object that `forward` and `attention_weights` accept in place of the keys:
+            ``attn.forward(query, prepared)``. It holds copies, so later changes to the arrays have no effect.
 
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
@@ -188,53 +209,60 @@ class Attention(Mechanism):
         """
         return prepare(self, keys, values)
 
-    def attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None, metadata: Any = None) -> np.ndarray:
-        """The weights alone.
+    def attention_weights(
+        self,
+        query: ArrayLike,
+        keys: ArrayLike | Prepared,
+        *,
+        attn_mask: ArrayLike | None = None,
+        metadata: GraphMetadata | None = None,
+    ) -> np.ndarray:
+        """Compute only the attention weights.
 
         Args:
             query: (..., M, D) or (D,).
-            keys: (..., N, D), or what `prepare` returned.
+            keys: (..., N, D), or the result of `prepare`.
             attn_mask: As for `forward`.
             metadata: As for `forward`.
 
         Returns:
-            (..., [H,] M, N); without the M axis for a single query.
+            The weights, (..., [H,] M, N), or (..., [H,] N) for a single query.
         """
-        if attn_mask is None and metadata is None:
-            fast = self._fused_weights(query, _parts(self, keys, None)[0], None)
+        if attn_mask is None:
+            fast = self._fused_weights(query, _parts(self, keys, None)[0], None, metadata)
             if fast is not None:
                 return fast[1]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
-            x = check_prepared(self, query, keys, None, attn_mask, metadata, call)._replace(v=None)
+            x = self._check_prepared(query, keys, None, attn_mask, metadata, call)._replace(v=None)
         else:
             x = self._check(query, keys, None, attn_mask, metadata, weights_only=True)
-        _, weights, _ = steady(self._pass, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
+        _, weights, _ = steady(self._run_apart, x, call, inputs=(x.q, x.k), dtype=x.q.dtype, finite=self.check_finite)
         if weights is None:
             raise UnsupportedError(f"attention_weights: {self.key} has no weights")
         return np.asarray(weights[..., 0, :] if x.single else weights)
 
     def vjp(
         self,
-        query: Any,
-        keys: Any,
-        values: Any,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
         *,
-        attn_mask: Any = None,
-        metadata: Any = None,
+        attn_mask: ArrayLike | None = None,
+        metadata: GraphMetadata | None = None,
         training: bool = False,
         rng: np.random.Generator | None = None,
     ) -> tuple[np.ndarray, Callable[..., Gradients]]:
-        """The output and a pullback from its gradient to those of inputs and parameters.
+        """Evaluate `forward` together with its vector-Jacobian product.
 
         Args:
-            query: As for `forward`, like all others.
-            keys: Keys.
-            values: Values.
-            attn_mask: Mask; held constant.
-            metadata: Metadata; real-valued fields have gradients.
-            training: Whether dropout is on.
-            rng: Generator for the dropout.
+            query: As for `forward`.
+            keys: As for `forward`.
+            values: As for `forward`.
+            attn_mask: As for `forward`; it has no gradient.
+            metadata: As for `forward`; its real-valued fields have gradients.
+            training: As for `forward`.
+            rng: As for `forward`.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
@@ -244,14 +272,20 @@ class Attention(Mechanism):
         return out, pullback
 
     def _vjp(
-        self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, call: Call
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """Output, weights (or None) and pullback from one forward pass."""
         x = self._check(query, keys, values, mask, metadata)
         dtype = x.q.dtype
 
         def run(x: Inputs) -> tuple[Any, Any, Any, np.dtype[Any]]:
-            out, weights, pull = self._pass(x, call)
+            out, weights, pull = self._run_apart(x, call)
             return out, weights, pull, out.dtype
 
         out, weights, pull, inner = steady(run, x, inputs=(x.q, x.k), dtype=dtype, finite=self.check_finite)
@@ -259,7 +293,7 @@ class Attention(Mechanism):
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
 
-        def gradients(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def gradients(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, inner)
             gw = None
             if grad_weights is not None:
@@ -278,37 +312,37 @@ class Attention(Mechanism):
             }
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
 
         return out, weights, pullback
 
     def attend(
         self,
-        graph: Any,
-        queries: Any,
-        keys: Any = None,
-        values: Any = None,
+        graph: NeighborGraph,
+        queries: ArrayLike,
+        keys: ArrayLike | None = None,
+        values: ArrayLike | None = None,
         *,
         need_weights: bool = False,
         training: bool = False,
         rng: np.random.Generator | None = None,
         threads: int | None = None,
     ) -> Any:
-        """Every node attends over its own neighbours, all nodes at once and in bounded memory.
+        """Attend from every node of a graph to its neighbours, in bounded memory.
 
         Args:
             graph: A `NeighborGraph` with V nodes; row i lists the nodes that i attends to.
             queries: (V, D), one row per node.
-            keys: (V, D); the queries by default.
-            values: (V, E); the keys by default.
+            keys: (V, D); by default the queries.
+            values: (V, E); by default the keys.
             need_weights: Also return the weights, (K,) or (K, H) in CSR order.
             training: Whether dropout is on.
             rng: Generator for the dropout.
             threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
 
         Returns:
-            (V, E), or (output, weights). A node without neighbours gets zeros.
+            The output (V, E); with `need_weights` the pair (output, weights). A node without neighbours gets zeros.
         """
         call = Call.checked(need_weights, training, rng)
         pool = _tasks.pool()
@@ -319,12 +353,14 @@ class Attention(Mechanism):
         return (out, weights) if need_weights else out
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
 
-    def _attend_steady(self, graph: Any, queries: Any, keys: Any, values: Any, call: Call) -> tuple[Any, Any, Any]:
+    def _attend_steady(
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+    ) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
@@ -342,7 +378,7 @@ class Attention(Mechanism):
             argument="queries, keys",
         )
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
             if shown is given:
                 return g
@@ -352,35 +388,35 @@ class Attention(Mechanism):
 
     def attend_vjp(
         self,
-        graph: Any,
-        queries: Any,
-        keys: Any = None,
-        values: Any = None,
+        graph: NeighborGraph,
+        queries: ArrayLike,
+        keys: ArrayLike | None = None,
+        values: ArrayLike | None = None,
         *,
         training: bool = False,
         rng: np.random.Generator | None = None,
         threads: int | None = None,
     ) -> tuple[np.ndarray, Callable[..., Gradients]]:
-        """`attend` with a pullback, for training over whole graphs.
+        """Evaluate `attend` together with its vector-Jacobian product, for training on whole graphs.
 
         Args:
-            graph: As for `attend`, like all others.
-            queries: One row per node.
-            keys: Keys.
-            values: Values.
-            training: Whether dropout is on.
-            rng: Generator for the dropout.
+            graph: As for `attend`.
+            queries: As for `attend`.
+            keys: As for `attend`.
+            values: As for `attend`.
+            training: As for `attend`.
+            rng: As for `attend`.
             threads: As for `attend`; the pullback uses as many.
 
         Returns:
-            ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. Where keys (or
-            values) default to another input, their gradient is part of that input's and theirs is zero.
+            ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. If keys (or
+            values) default to another input, the gradient of that input includes theirs, and theirs is zero.
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
         with simd.num_threads(threads):
             out, _, pull = self._attend_steady(graph, queries, keys, values, call)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             with simd.num_threads(threads):
                 return pull(grad_output, grad_weights)
 

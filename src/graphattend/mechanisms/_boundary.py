@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validate import (
+    ArrayLike,
     all_finite,
     as_bool,
     as_float,
@@ -145,11 +146,11 @@ class Context(NamedTuple):
 
 def check_inputs(
     expected: Expected,
-    query: Any,
-    keys: Any,
-    values: Any,
-    attn_mask: Any = None,
-    metadata: Any = None,
+    query: ArrayLike,
+    keys: ArrayLike,
+    values: ArrayLike | None,
+    attn_mask: ArrayLike | None = None,
+    metadata: GraphMetadata | None = None,
     *,
     weights_only: bool = False,
 ) -> Inputs:
@@ -207,7 +208,7 @@ def _refuse_axes(arrays: Sequence[np.ndarray]) -> None:
         check_nonempty(x, name)
 
 
-def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
+def refuse_unread(unread: Mapping[str, str], metadata: GraphMetadata | None) -> None:
     """Refuse fields that are given but would be ignored because an option is not set.
 
     What a graph says about a node is given whole, whoever reads it.
@@ -219,7 +220,7 @@ def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
         if value is not None:
             width = np.shape(value)[-1] if np.ndim(value) else 1
             raise InvalidConfigError(
-                f"metadata.{name}: given, but {option} = 0 leaves them unread; expected {option}={width}",
+                f"metadata.{name}: expected {option} = {width} to read them, got {option} = 0",
                 argument=option.rpartition("/")[2],
                 expected=width,
                 actual=0,
@@ -227,7 +228,7 @@ def refuse_unread(unread: Mapping[str, str], metadata: Any) -> None:
 
 
 def check_metadata(
-    metadata: Any,
+    metadata: GraphMetadata | None,
     needs: tuple[str, ...],
     uses: tuple[str, ...],
     batch: tuple[int, ...],
@@ -242,7 +243,7 @@ def check_metadata(
         raise InvalidConfigError.of("metadata", "a GraphMetadata", type(metadata).__name__)
     for name in needs:
         if getattr(metadata, name) is None:
-            raise InvalidConfigError.of(f"metadata.{name}", name, None, text="because this mechanism needs it")
+            raise InvalidConfigError.of(f"metadata.{name}", name, None, text=f"{name}, which this mechanism needs")
     out: dict[str, np.ndarray] = {}
     for name in needs + uses:
         value = getattr(metadata, name)
@@ -297,7 +298,7 @@ def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any
         return a.astype(dtype)
 
 
-def no_gradients(metadata: Any, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
+def no_gradients(metadata: GraphMetadata | None, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
     """Zeros for every field of checked metadata that is given and has a gradient."""
     given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE}
     return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._vjp import unbroadcast
 from ..simd import metric_ops
 from ..simd.metric_ops import Lists, Metric
 from ._attend import check_nodes, defaulted
 from ._base import Attention
-from ._boundary import Call, Context, Inputs, cotangent
-from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._boundary import Call, Inputs, cotangent
+from ._gradients import CoreGradients, Gradients, Grads, Params, add_grads
 
 
 class Pass(NamedTuple):
@@ -107,56 +108,64 @@ class ByDistance(Attention):
         found = self._unchecked(query, keys, values, False)
         return None if found is None else found[0]
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any) -> tuple[Any, np.ndarray] | None:
-        return self._unchecked(query, keys, values, True)
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        return self._unchecked(query, keys, values, True) if metadata is None else None
 
     # -- checked inputs --------------------------------------------------------------------------------------------
 
-    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        """In the kernels alone where no point has to be moved; else what is moved goes through `_core`."""
-        if simd._kernels is not None and not (call.training and self.dropout):
-            self._check_points(x.q, x.k, x.v)
-            mask = None if x.mask is None else np.atleast_2d(x.mask)
-            keep = call.need_weights or call.differentiate or x.v is None
-            found = self._in_kernel(x.q, x.k, x.v, keep, mask=mask)
-            if found is not None:
-                return self._finish_run(x, call, *found)
-        return super()._run(x, call)
+    def _through(
+        self, inputs: tuple[Any, Any, Any], keep: bool, **seen: Any
+    ) -> tuple[Any, Any, Callable[..., CoreGradients | None]] | None:
+        """Output, weights and pullback, or None where the kernels do not apply.
 
-    def _finish_run(self, x: Inputs, call: Call, out: Any, weights: Any) -> tuple[Any, Any, Any]:
-        if weights is not None:
-            weights = np.broadcast_to(weights, (*x.batch, *weights.shape[-2:]))
-        if x.v is None or not call.differentiate:
-            return out, weights, None
-        done = Pass(x.q, x.k, x.v, out, weights)
-
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-            found = self._gradients(done, g, g_weights)
+        They take the points as they are where none has to be moved, else what `_project` makes of them.
+        """
+        p = self._params(inputs[0].dtype)
+        moved, pull_p = inputs, None
+        found = self._in_kernel(*inputs, keep, **seen)
+        if found is None:
+            moved, pull_p = self._project(*inputs, p)
+            found = self._in_kernel(*moved, keep, **seen)
             if found is None:
-                inner: CoreGradients = super(ByDistance, self)._run(x, call)[2](g, g_weights)
-                return inner
-            return found._replace(parameters=add_grads(found.parameters, self._scale_gradients(done, found)))
+                return None
+        done = Pass(*moved, *found, seen.get("lists"))
+        out, pull_f = done.out, None
+        if pull_p is not None and out is not None:
+            out, pull_f = self._finish(out, p)
 
+        def pullback(g: np.ndarray, gw: Any) -> CoreGradients | None:
+            gp: Grads = {}
+            if pull_f is not None:
+                g, gp = pull_f(g)
+            c = self._gradients(done, g, gw)
+            if c is None:
+                return None
+            if pull_p is None:
+                return c._replace(parameters=add_grads(c.parameters, self._scale_gradients(done, c)))
+            gq, gk, gv, more = pull_p(*(unbroadcast(a, x.shape) for a, x in zip(c[:3], moved, strict=True)))
+            return CoreGradients(gq, gk, gv, add_grads(gp, c.parameters, more), {})
+
+        weights = None if done.weights is None else done.weights.astype(inputs[0].dtype, copy=False)
         return out, weights, pullback
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
-        general = super()._core
-        if context.drop is not None or simd._kernels is None:
-            return general(q, k, v, context)
-        seen = {"mask": None if context.mask is None else np.atleast_2d(context.mask)}
-        found = self._in_kernel(q, k, v, context.need_weights or v is None, **seen)
+    def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        general = super()._run
+        if simd._kernels is None or (call.training and self.dropout):
+            return general(x, call)
+        self._check_points(x.q, x.k, x.v)
+        mask = None if x.mask is None else np.atleast_2d(x.mask)
+        keep = call.need_weights or call.differentiate or x.v is None
+        found = self._through((x.q, x.k, x.v), keep, mask=mask)
         if found is None:
-            return general(q, k, v, context)
-        out, weights = found
+            return general(x, call)
+        out, weights, pull = found
+        if weights is not None:
+            weights = np.broadcast_to(weights, (*x.batch, *weights.shape[-2:]))
 
         def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
-            again = (out, weights) if weights is not None else self._in_kernel(q, k, v, True, **seen)
-            found = None if again is None else self._gradients(Pass(q, k, v, *again), g, g_weights)
-            return general(q, k, v, context)[2](g, g_weights) if found is None else found
+            c = pull(g, g_weights)
+            return general(x, call)[2](g, g_weights) if c is None else c
 
-        if weights is not None and v is not None:
-            lead = np.broadcast_shapes(weights.shape[:-2], v.shape[:-2])
-            weights = np.broadcast_to(weights, (*lead, *weights.shape[-2:]))
         return out, weights, pullback
 
     def _gradients(self, done: Pass, g: np.ndarray, g_weights: Any) -> CoreGradients | None:
@@ -165,9 +174,13 @@ class ByDistance(Attention):
         means = done.out if self._mean == "frechet" else None
         g = np.ascontiguousarray(g, done.q.dtype)
         by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists)
+        if by_values is None:  # near the rim of the ball, where single precision has too few digits
+            v, weights, wide = (x.astype(np.float64) for x in (done.v, done.weights, g))
+            means = None if means is None else means.astype(np.float64)
+            by_values = metric_ops.means_vjp(v, weights, wide, means, metric, done.lists)
         if by_values is None:
             return None
-        gv, gw = by_values
+        gv, gw = (x.astype(done.q.dtype, copy=False) for x in by_values)
         if g_weights is not None:
             gw += g_weights
         by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, done.lists)
@@ -189,39 +202,23 @@ class ByDistance(Attention):
         if not graph.num_edges or not simd.has_kernels(dtype):
             return general(graph, queries, keys, values, call)
         self._check_points(*inputs)
-        p = self._params(dtype)
-        keep, lists = call.need_weights or call.differentiate, Lists(graph.indptr, graph.indices)
-        moved, pull_p = inputs, None
-        found = self._in_kernel(*inputs, keep, lists=lists)
+        found = self._through(inputs, call.need_weights or call.differentiate, lists=Lists(graph.indptr, graph.indices))
         if found is None:
-            moved, pull_p = self._project(*inputs, p)
-            found = self._in_kernel(*moved, keep, lists=lists)
-            if found is None:
-                return general(graph, queries, keys, values, call)
-        done = Pass(*moved, *found, lists)
-        out, pull_f = (done.out, None) if pull_p is None else self._finish(done.out, p)
-
-        def gradients(g: np.ndarray, gw: Any) -> tuple[Any, Any, Any, Grads] | None:
-            g, gp = (g, {}) if pull_f is None else pull_f(g)
-            c = self._gradients(done, g, gw)
-            if c is None:
-                return None
-            if pull_p is None:
-                return c.q, c.k, c.v, add_grads(c.parameters, self._scale_gradients(done, c))
-            gq, gk, gv, more = pull_p(c.q, c.k, c.v)
-            return gq, gk, gv, add_grads(gp, c.parameters, more)
+            return general(graph, queries, keys, values, call)
+        out, weights, pull = found
 
         def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, dtype)
             gw = None
             if grad_weights is not None:
-                gw = cotangent(grad_weights, "grad_weights", done.weights.shape, dtype)
-            found = gradients(g, gw)
-            if found is None:
+                gw = cotangent(grad_weights, "grad_weights", weights.shape, dtype)
+            c = pull(g, gw)
+            if c is None:
                 return general(graph, queries, keys, values, call)[2](grad_output, grad_weights)
-            gq, gk, gv, gp = found
-            parameters = {n: np.asarray(gp[n], a.dtype) if n in gp else np.zeros_like(a) for n, a in p.items()}
-            return defaulted(gq, gk, gv, parameters, {}, values is None, keys is None)
+            p = self._params(dtype)
+            gp = {
+                n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a) for n, a in p.items()
+            }
+            return defaulted(c.q, c.k, c.v, gp, {}, values is None, keys is None)
 
-        weights = None if done.weights is None else done.weights.astype(dtype, copy=False)
         return out, weights, pullback

@@ -3,60 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import simd
-from .._validate import as_float, check_shape
+from .._validate import ArrayLike, as_float, check_shape
+from ..graph import NeighborGraph
 from ..simd.numpy_ops import segment_sum
+from ._attend import attend as in_chunks
 from ._attend import check_nodes, graph_metadata
-from ._boundary import Call
+from ._boundary import Call, cotangent
 from ._gradients import Gradients, Grads, Params, add_grads
+from ._mechanism import Mechanism
 
-if TYPE_CHECKING:
-    from .edge_featured import EdgeFeaturedAttention
-
-#: Edges × width up to which one value per edge is held; beyond, neighbourhoods are taken in chunks.
+#: Edges × width up to which one value per edge is held; beyond, unless a kernel does it, neighbourhoods come in chunks.
 MAX_ELEMENTS = 16_000_000
 
 Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
 
 
 def attend(
-    attn: EdgeFeaturedAttention,
-    graph: Any,
-    queries: Any,
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    queries: ArrayLike,
     keys: Any,
     values: Any,
     call: Call,
-) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """What `_attend.attend` gives for the GAT variant, from sums over edges."""
+    *,
+    fused: bool = True,
+) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
+    """What `_attend.attend` gives for the GAT variant, from sums over edges; None if those do not fit into memory."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
-    dtype, size, inner = x_q.dtype, len(x_q), attn.num_heads * attn.width
+    dtype, size = x_q.dtype, len(x_q)
     p = attn._params(dtype)
-    per_edge, _ = graph_metadata(attn, graph, dtype)
+    inner = p["w"].shape[0] * p["w"].shape[2]
+    per_edge = graph_metadata(attn, graph, dtype).per_edge
     alone = keys is None and values is None
-    if alone and not call.differentiate and not call.training:
-        fused = _fused(attn, graph, x_q, per_edge, p, call.need_weights)
-        if fused is not None:
-            return fused
-    (q, k, v), pull_p = _project_alone(attn, x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
+    if alone and fused and not (call.training and attn.dropout):
+        found = _fused(attn, negative_slope, graph, x_q, per_edge, p, call)
+        if found is not None:
+            return found
+    if graph.num_edges * inner > MAX_ELEMENTS:
+        return None
+    (q, k, v), pull_p = _project_alone(x_q, p) if alone else _project(attn, x_q, x_k, x_v, p)
     sources, targets, indptr = graph.indices, graph.targets, graph.indptr
     v_edge = v[sources]
     s = q[targets] + k[sources]
-    features = per_edge.get("edge_features") if attn.edge_dim else None
+    features = per_edge.get("edge_features") if "w_e" in p else None
     if features is not None:
-        factor = _edge_factor(p)
-        s += features @ factor
-    slope = np.where(s > 0, dtype.type(1), dtype.type(attn.negative_slope))
+        s += features @ _edge_factor(p)
+    slope = np.where(s > 0, dtype.type(1), dtype.type(negative_slope))
     w = simd.segment_softmax(s * slope, indptr)
     drop = attn._drop(w.shape, call, dtype)
     wd = w if drop is None else w * drop
     mixed = segment_sum((wd[..., None] * v_edge).reshape(len(sources), inner), indptr).reshape(v.shape)
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out.shape)
         g_mixed, gp = pull_f(g)
@@ -72,17 +77,8 @@ def attend(
         gq, gk, gv = segment_sum(gs, indptr), np.zeros_like(k), np.zeros_like(v)
         simd.scatter_add(gk, sources, gs)
         simd.scatter_add(gv.reshape(size, inner), sources, (wd[..., None] * g_edge).reshape(len(sources), inner))
-        gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
-        if features is not None:
-            gm["edge_features"] = gs @ factor.T
-            u = features.T @ gs
-            gp = add_grads(
-                gp,
-                {
-                    "w_e": np.einsum("eh,hc->hec", u, p["a_edge"]),
-                    "a_edge": np.einsum("eh,hec->hc", u, p["w_e"]),
-                },
-            )
+        gm, gp_e = _edge_gradients(gs, per_edge, features, p)
+        gp = add_grads(gp, gp_e)
         g_q, g_k, g_v, gp_p = pull_p(gq, gk, gv)
         gp = add_grads(gp, gp_p)
         if values is None and not alone:
@@ -100,34 +96,72 @@ def _edge_factor(p: Params) -> np.ndarray:
     return np.asarray(np.einsum("hec,hc->eh", p["w_e"], p["a_edge"]))
 
 
+def _edge_gradients(gs: np.ndarray, per_edge: Params, features: np.ndarray | None, p: Params) -> tuple[Grads, Grads]:
+    """Gradients of what edges add to their scores: by metadata and by parameters."""
+    gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
+    if features is None:
+        return gm, {}
+    gm["edge_features"] = simd.matmul(gs, _edge_factor(p).T)
+    u = simd.matmul_tn(features, gs)
+    w_e, a_edge = np.einsum("eh,hc->hec", u, p["a_edge"]), np.einsum("eh,hec->hc", u, p["w_e"])
+    return gm, {"w_e": w_e, "a_edge": a_edge}
+
+
 def _fused(
-    attn: EdgeFeaturedAttention, graph: Any, x: np.ndarray, per_edge: Params, p: Params, need_weights: bool
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    x: np.ndarray,
+    per_edge: Params,
+    p: Params,
+    call: Call,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """The whole layer in one kernel call, where there is such a kernel."""
+    """The whole layer in one kernel call, which holds no value per edge and channel, where there is such a kernel."""
     if not simd.has_kernels(x.dtype) or not graph.num_edges:
         return None
-    edge_scores = per_edge["edge_features"] @ _edge_factor(p) if attn.edge_dim else None
+    features = per_edge["edge_features"] if "w_e" in p else None
+    options: dict[str, Any] = {
+        "negative_slope": negative_slope,
+        "edge_scores": None if features is None else simd.matmul(features, _edge_factor(p)),
+    }
     found = simd.gat_layer(
-        x,
-        p["w"],
-        p["a_query"],
-        p["a_key"],
-        graph.indptr,
-        graph.indices,
-        negative_slope=attn.negative_slope,
-        edge_scores=edge_scores,
-        need_weights=need_weights,
+        *(x, p["w"], p["a_query"], p["a_key"], graph.indptr, graph.indices),
+        need_weights=call.need_weights or call.differentiate,
+        **options,
     )
     if found is None:
         return None
-    return attn._finish(found[0].swapaxes(0, 1), p)[0], found[1], _no_pullback
+    mixed, weights, hidden = found
+    out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
+    if weights is None or not call.differentiate:
+        return out, weights, _no_pullback
+
+    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        g_mixed, gp = pull_f(cotangent(grad_output, "grad_output", out.shape, x.dtype))
+        heads, joined = len(p["w"]), _joined(p)
+        scores = simd.matmul(x, np.ascontiguousarray(joined[:, -2 * heads :]))
+        nodes = np.ascontiguousarray(g_mixed.swapaxes(0, 1)), hidden.reshape(mixed.shape)
+        edges = None
+        if grad_weights is None:
+            edges = simd.gat_vjp(*nodes, scores[:, :heads], scores[:, heads:], graph, weights, **options)
+        if edges is None:
+            whole = attend(attn, negative_slope, graph, x, None, None, call, fused=False)
+            whole = whole or in_chunks(attn, graph, x, None, None, call)
+            return whole[2](grad_output, grad_weights)
+        gm, gp_e = _edge_gradients(edges[0], per_edge, features, p)
+        gx, gp_x = _joined_pullback(x, p, joined, *edges[1:])
+        gp = add_grads(gp, gp_e, gp_x)
+        parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
+        return Gradients(gx, np.zeros(x.shape, x.dtype), np.zeros(x.shape, x.dtype), parameters, gm)
+
+    return out, weights, pullback
 
 
 def _no_pullback(*_: Any) -> Gradients:
     raise AssertionError("attend without gradients was asked for")
 
 
-def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
+def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
     """The mechanism's own projection, with the nodes first."""
     (q, k, v), pull = attn._project(x_q, x_k, x_v, p)
 
@@ -137,25 +171,40 @@ def _project(attn: EdgeFeaturedAttention, x_q: np.ndarray, x_k: np.ndarray, x_v:
     return (q[..., 0].T, k[..., 0].T, np.ascontiguousarray(v.swapaxes(0, 1))), pullback
 
 
-def _project_alone(attn: EdgeFeaturedAttention, x: np.ndarray, p: Params) -> Project:
+def _project_alone(x: np.ndarray, p: Params) -> Project:
     """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
-    w, size = p["w"], len(x)
-    heads, width, inner = attn.num_heads, attn.width, attn.num_heads * attn.width
-    u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
-    joined = np.concatenate([w.swapaxes(0, 1).reshape(-1, inner), u_q, u_k], axis=1)
+    heads, _, width = p["w"].shape
+    inner, joined = heads * width, _joined(p)
     y = simd.matmul(x, joined)
-    v = np.ascontiguousarray(y[:, :inner]).reshape(size, heads, width)
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
-        g = np.concatenate([gv.reshape(size, inner), gq, gk], axis=1)
-        g_joined = simd.matmul_tn(x, g)
-        g_w = g_joined[:, :inner].reshape(-1, heads, width).swapaxes(0, 1)
-        gp: Grads = {}
-        for name, start in (("a_query", inner), ("a_key", inner + heads)):
-            g_u = g_joined[:, start : start + heads]
-            g_w = g_w + np.einsum("dh,hc->hdc", g_u, p[name])
-            gp[name] = np.einsum("dh,hdc->hc", g_u, w)
+        gx, gp = _joined_pullback(x, p, joined, gq, gk, gv)
         nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, it costs no memory until it is written to
-        return simd.matmul_nt(g, joined), nothing, nothing, gp | {"w": g_w}
+        return gx, nothing, nothing, gp
 
+    v = np.ascontiguousarray(y[:, :inner]).reshape(len(x), heads, width)
     return (y[:, inner : inner + heads], y[:, inner + heads :], v), pullback
+
+
+def _joined(p: Params) -> np.ndarray:
+    """What nodes are multiplied with: the projections (D, H·E), and their products with a_query and a_key (D, H)."""
+    w = p["w"]
+    u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
+    return np.concatenate([w.swapaxes(0, 1).reshape(w.shape[1], -1), u_q, u_k], axis=1)
+
+
+def _joined_pullback(
+    x: np.ndarray, p: Params, joined: np.ndarray, gq: np.ndarray, gk: np.ndarray, gv: np.ndarray
+) -> tuple[np.ndarray, Grads]:
+    """Gradients of nodes and parameters from those of both scores (V, H) and of the projection (V, H, E)."""
+    heads, _, width = p["w"].shape
+    inner = heads * width
+    g = np.concatenate([gv.reshape(len(x), inner), gq, gk], axis=1)
+    g_joined = simd.matmul_tn(x, g)
+    g_w = g_joined[:, :inner].reshape(-1, heads, width).swapaxes(0, 1)
+    gp: Grads = {}
+    for name, start in (("a_query", inner), ("a_key", inner + heads)):
+        g_u = g_joined[:, start : start + heads]
+        g_w = g_w + np.einsum("dh,hc->hdc", g_u, p[name])
+        gp[name] = np.einsum("dh,hdc->hc", g_u, p["w"])
+    return simd.matmul_nt(g, joined), gp | {"w": g_w}

@@ -29,7 +29,8 @@ def load(path: Any) -> Attention:
         The mechanism with its parameters, bit for bit.
 
     Raises:
-        LoadError: The file is missing, damaged, hostile, of an unknown version or mechanism; one line naming it.
+        LoadError: The file is missing, damaged, malicious, or of an unknown version or mechanism. The message names
+            the file.
 
     Example:
         >>> import pathlib, tempfile, graphattend as ga

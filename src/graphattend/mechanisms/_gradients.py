@@ -14,7 +14,7 @@ Grads = dict[str, np.ndarray]
 
 
 class Gradients(NamedTuple):
-    """What a pullback returns: one gradient per input, per parameter, and per metadata field that was given.
+    """The result of a pullback: one gradient per input, per parameter and per metadata field that was given.
 
     Example:
         >>> import numpy as np, graphattend as ga

@@ -90,7 +90,7 @@ def apart(attn: Mechanism, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         if w is not None:
             weights = w if weights is None else np.where(_by_head(mine, attn.heads), w, weights)
 
-    def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+    def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
         total: CoreGradients | None = None
         for mine, looked_at, _, _, pull in groups:
             gw = None if g_weights is None else np.where(_by_head(mine, attn.heads), g_weights, 0)
@@ -128,7 +128,9 @@ def _sum(a: CoreGradients, b: CoreGradients) -> CoreGradients:
     )
 
 
-def visible_nodes(attn: Mechanism, graph: Any, nodes: tuple[np.ndarray | None, ...]) -> tuple[np.ndarray | None, ...]:
+def visible_nodes(
+    attn: Mechanism, graph: NeighborGraph, nodes: tuple[np.ndarray | None, ...]
+) -> tuple[np.ndarray | None, ...]:
     """Queries, keys and values (None where they default) of `attend` with zeros in the place of rubbish no row sees.
 
     A query is seen where the node has neighbours, a key and its value where it is one. Arguments that nobody could

@@ -1,4 +1,4 @@
-"""What a mechanism defines; the passes around it are in `_base`.
+"""What a mechanism defines; `_base` holds the passes around it.
 
 To write a mechanism you define the options as fields, ``key``, ``family``, ``complexity`` and ``example``, then stages.
 Each stage returns its result together with a pullback, so the forward pass and its gradient are written once, side by
@@ -13,14 +13,17 @@ Only `_scores` has no default. `_project` and `_finish` act on each row alone; `
 all nodes and the two stages between on the neighbourhoods. `v` is None when only the weights are asked for; a stage
 then passes it on. Stages take checked arrays and check nothing again.
 
-Where there is more to say, you override what is declared below:
+A mechanism may also override:
 
     _init_parameters(rng)       initial parameters by name
-    heads, needed, used, …      what the mechanism says of itself
+    heads, needed, used, …      declarations
     _check_metadata(metadata)   what only the mechanism knows about its metadata
     _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
+    _pair_scores(q', k', …)     in the place of `_scores` (in `_biased`): scores that are dot products with a bias
+    _edge_scores(q', k', …)     the scores over a graph's edges as dot products with a bias, for the graph kernel
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
+    _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
                                 `_fused_weights`, with metadata, `_fused_metadata`
 """
@@ -28,17 +31,55 @@ Where there is more to say, you override what is declared below:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from .. import simd
+from .._float64_fallback import silence
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
-from ._boundary import Call, Context, Inputs
-from ._gradients import CoreGradients, CoreResult, Params, add_grads
+from ..graph import NeighborGraph
+from ._boundary import Call, Context, Expected, Inputs
+from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
 from ._parameters import Configured
+
+
+class GraphData(NamedTuple):
+    """Metadata of a graph: of its edges (K, ...), of nodes as neighbours (V, ...), of nodes that ask (V, ...)."""
+
+    per_edge: Mapping[str, np.ndarray]
+    per_key: Mapping[str, np.ndarray]
+    per_query: Mapping[str, np.ndarray]
+
+    @property
+    def by_key(self) -> dict[str, np.ndarray]:
+        """The fields that `forward` takes one entry per key of."""
+        return {**self.per_edge, **self.per_key}
+
+
+class EdgeScores(NamedTuple):
+    """Scores of a graph's edges as factor · q·k + bias, for the fused graph kernel.
+
+    Args:
+        q: ([H,] V, d), one row per node that asks.
+        k: ([H,] V, d), one row per neighbour.
+        factor: Factor of the dot products.
+        bias: Added, (K,) or (K, H) in CSR order, or None.
+        gain: What the weighted sums are multiplied with, ([H,] V, 1), or None.
+        pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
+            and k, the scores (K, [H]) and the gain; None where q and k are what was given and nothing else is read.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    factor: float
+    bias: np.ndarray | None = None
+    gain: np.ndarray | None = None
+    pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]] | None = None
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -48,7 +89,7 @@ def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mechanism(Configured):
-    """Options, parameters, what a mechanism says of itself, and its stages."""
+    """Options, parameters, declarations and stages of a mechanism."""
 
     family: ClassVar[str]
     complexity: ClassVar[str]
@@ -65,7 +106,7 @@ class Mechanism(Configured):
     dropout = 0.0
     is_causal = False
 
-    # -- what a mechanism says of itself ------------------------------------------------------------------------
+    # -- declarations ------------------------------------------------------------------------
 
     @property
     def heads(self) -> int | None:
@@ -74,7 +115,7 @@ class Mechanism(Configured):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Whether row i of the queries stands at position i, so that a query alone is another query."""
+        """Whether row i of the queries stands for position i, so that a row alone may give another result."""
         return self.is_causal
 
     @property
@@ -94,12 +135,12 @@ class Mechanism(Configured):
 
     @property
     def input_manifolds(self) -> tuple[Any, ...]:
-        """The manifolds that the inputs are taken as points of; none for a flat space."""
+        """The manifolds that the inputs lie on; empty for a flat space."""
         return () if self.output_manifold is None else (self.output_manifold,)
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
-        """Options without which the mechanism would not read what `graph` has.
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
+        """Options that let the mechanism read the data of a graph.
 
         Args:
             graph: A `NeighborGraph`.
@@ -115,36 +156,41 @@ class Mechanism(Configured):
         """
         return {}
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
         return graph
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Metadata fields that this object, with its options, cannot do without."""
+        """Metadata fields that this object requires, given its options."""
         return self.needs
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Metadata fields that this object reads where they are given."""
+        """Metadata fields that this object reads if they are given."""
         return self.uses
 
     @property
     def unread(self) -> dict[str, str]:
-        """Metadata fields that it would read if an option were set, which is not: field → option."""
+        """Metadata fields that are ignored because an option is not set: field → option."""
         return {}
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
-        """What `forward` must be told to do for `node`, over the neighbours of `row`, what `attend` does."""
+    @cached_property
+    def _expected(self) -> Expected:
+        needs, uses = self.needed, self.used
+        return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
+
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+        """Metadata with which `forward`, over the neighbours of `row`, gives the result of `attend` for `node`."""
         return graph.metadata(row) if self.needed + self.used else None
 
     def _check_metadata(self, metadata: Params) -> None:
-        """Check what only the mechanism knows about its metadata, such as the width of edge features."""
+        """Check what the boundary does not know about the metadata, such as the width of edge features."""
 
     # -- stages that mechanisms override -----------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return (q, k, v), unprojected
 
@@ -158,12 +204,12 @@ class Mechanism(Configured):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return out, lambda g: (g, {})
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         s, pull_s = self._scores(q, k, meta, p)
         out, w, pull_w = from_scores(s, v, mask, drop, aggregate=lambda w, v: self._aggregate(w, v, p))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gs, gv, gp_a = pull_w(g, g_weights)
             gq, gk, gp_s, gm = pull_s(gs)
             return CoreGradients(gq, gk, gv, add_grads(gp_a, gp_s), gm)
@@ -174,17 +220,46 @@ class Mechanism(Configured):
         """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
         return None
 
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        """The scores over a graph as dot products of rows with a bias, or None if they are something else."""
+        factor = self._graph_factor()
+        return None if factor is None else EdgeScores(q, k, factor)
+
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
+        return None if found is None else found[0]
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        """Output and weights in the same way; without values (None) the output is None."""
+        if not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is not None and not self.any_value_width and values.shape[1] != self.dim:
+            return None
+        with silence():
+            scores = self._single_scores(query[None], keys, metadata)
+            found = None if scores is None else simd.single_with_weights(scores[0], keys, values, scores[1])
+            return None if found is None else self._finish_single(*found)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        """Rows (H or 1, D) in the place of a query (1, D), and options of `kernel_ops.attend_few`.
+
+        The arrays have one dtype, and that is all that is known of them; None where metadata is anything unusual.
+        """
         return None
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any) -> tuple[Any, np.ndarray] | None:
-        """Output and weights in the same way; without values (None) the output is None."""
-        return None
+    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+        """From what the rows give to the results for one query."""
+        return None if out is None else out[0], weights[0]
 
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
         """The output in the same way where metadata is given, which nobody has checked either."""
-        return None
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata)
+        return None if found is None else found[0]
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """The same over keys and values that this mechanism prepared."""
@@ -223,7 +298,7 @@ class Mechanism(Configured):
             return None, weights, None
         out, pull_f = self._finish(mixed, p)
 
-        def pullback(g: np.ndarray, g_weights: Any) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients:
             g_mixed, gp_f = pull_f(g)
             c = pull_c(g_mixed, g_weights)
             inner = (unbroadcast(g, a.shape) for g, a in ((c.q, q), (c.k, k), (c.v, v)))

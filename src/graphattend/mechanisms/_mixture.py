@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -11,13 +12,16 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from .. import simd
+from .._float64_fallback import silence
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
 from ._attend import check_nodes, defaulted
 from ._base import Attention
-from ._boundary import Call, Context, Inputs, check_inputs, cotangent
+from ._boundary import Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
 from ._row_subsets import RowSubset, subsets
 from ._size_limit import reserve
@@ -128,21 +132,84 @@ class Routed(Attention):
     def _logits(self, q: np.ndarray, p: Params) -> np.ndarray:
         return linear(q, p["w_router"], p["b_router"])
 
-    def _query(self, query: Any) -> Inputs:
+    def _query(self, query: ArrayLike) -> Inputs:
         # Only the query matters: there is no metadata to ask for.
         return check_inputs(self._expected._replace(needs=()), query, np.zeros((1, self.dim)), None, weights_only=True)
 
-    def router_logits(self, query: Any) -> np.ndarray:
+    def router_logits(self, query: ArrayLike) -> np.ndarray:
         """The router's logits, (X,) for a single query, else (..., M, X)."""
         x = self._query(query)
         logits = self._logits(x.q, self._params(x.q.dtype))
         return logits[0] if x.single else logits
 
-    def shares(self, query: Any) -> np.ndarray:
+    def shares(self, query: ArrayLike) -> np.ndarray:
         """The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one."""
         x = self._query(query)
         shares = self._gates(self._logits(x.q, self._params(x.q.dtype))).shares
         return shares[0] if x.single else shares
+
+    # -- one query whose arguments nobody has checked ----------------------------------------------------------
+
+    @abstractmethod
+    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
+        """The experts of one query and their shares, from its logits (X,); what `_gates` says of many."""
+
+    def _experts_of(self, query: Any, keys: Any, metadata: Any) -> list[tuple[Attention, float]] | None:
+        """The experts of one query (D,) and their shares, or None where the checked way must be taken."""
+        if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
+            return None
+        if metadata is not None and (type(keys) is not np.ndarray or keys.ndim != 2):
+            return None
+        p = self._params(query.dtype)
+        with silence():
+            logits = (query @ p["w_router"] + p["b_router"]).tolist()
+        if not all(map(math.isfinite, logits)):
+            return None
+        chosen = [(self._members[i], share) for i, share in self._routes(logits)]
+        if metadata is None:
+            return None if self.needed else chosen
+        # All of it is checked, whoever reads it.
+        refuse_unread(self.unread, metadata)
+        self._check_metadata(check_metadata(metadata, self.needed, self.used, (), 1, len(keys), query.dtype))
+        return chosen
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        return self._fused_metadata(query, keys, values, None)
+
+    def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
+        if simd._kernels is None:
+            return None
+        chosen = self._experts_of(query, keys, metadata)
+        out: np.ndarray | None = None
+        for member, share in chosen or ():
+            if self.check_finite and not member.check_finite:
+                return None
+            if metadata is None or not member._expected.reads:
+                part = member._fused(query, keys, values)
+            else:
+                part = member._fused_metadata(query, keys, values, metadata)
+            if part is None:
+                return None
+            part *= part.dtype.type(share)
+            out = part if out is None else out + part
+        return out
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        chosen = self._experts_of(query, keys, metadata)
+        total: list[Any] = [None, None]
+        for member, share in chosen or ():
+            if self.check_finite and not member.check_finite:
+                return None
+            found = member._fused_weights(query, keys, values, metadata if member._expected.reads else None)
+            if found is None or found[1].shape[-1] != len(keys):
+                return None
+            out, weights = found
+            parts = out, weights if weights.ndim == 1 else weights.mean(axis=0)
+            factor = weights.dtype.type(share)
+            for i, part in enumerate(parts):
+                if part is not None:
+                    total[i] = part * factor if total[i] is None else total[i] + part * factor
+        return None if total[1] is None else (total[0], total[1])
 
     # -- the passes --------------------------------------------------------------------------------------------
 
@@ -198,7 +265,7 @@ class Routed(Attention):
             runs.append((rows, o, w, pull))
         return out, weights, runs
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, need_weights = context.mask, context.metadata, context.parameters, context.need_weights
         gates = self._gates(self._logits(q, p))
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in (q, k, v) if a is not None))
@@ -212,7 +279,8 @@ class Routed(Attention):
 
         out, weights, runs = self._mix(x, gates, need_weights, run)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
+            assert v is not None
             gq, gk, gv = (np.zeros(a.shape, q.dtype) for a in (q, k, v))
             g_share = np.zeros((*batch, m_rows, len(self._members)), q.dtype)
             gp: Grads = {}
@@ -256,7 +324,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         members = [_trusting(m) for m in self._members]
@@ -269,7 +337,7 @@ class Routed(Attention):
         weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
-        row_of = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
+        edges = graph.num_edges
         for i, member in enumerate(members):
             chosen = gates.shares[:, i] != 0
             if self.all_in_backward and call.differentiate:
@@ -278,20 +346,24 @@ class Routed(Attention):
                 continue
             # A structural expert must see the whole graph; the others only the rows that chose them.
             whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
-            part = graph if whole or chosen.all() else _keep_rows(graph, chosen, row_of)
-            kept = np.ones(row_of.size, bool) if part is graph else chosen[row_of]
-            o, w, pull = member._attend(part, q, k, v, inner)
+            part, kept = (graph, slice(None)) if whole or chosen.all() else _keep_rows(graph, chosen, member)
+            # What defaults to another input does so for the expert, too, which may be worth something to it.
+            o, w, pull = member._attend(part, q, None if keys is None else k, None if values is None else v, inner)
             share = gates.shares[:, i, None]
-            out += share * o
+            if call.differentiate:
+                runs.append((i, o, share, pull, w, part, kept))
+                out += share * o
+            else:
+                o *= share
+                out += o
             if weights is not None:
-                weights[kept] += gates.shares[row_of[kept], i] * _edge_weights(w, part, i, member)
-            runs.append((i, o, share, pull, w, part, kept))
+                weights[kept] += gates.shares[part.targets, i] * _edge_weights(w, part, i, member)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
             gw = None
             if grad_weights is not None:
-                gw = cotangent(grad_weights, "grad_weights", (row_of.size,), q.dtype)
+                gw = cotangent(grad_weights, "grad_weights", (edges,), q.dtype)
             gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
@@ -299,7 +371,7 @@ class Routed(Attention):
                 g_share[:, i] = (g * o).sum(axis=-1)
                 gw_i = None
                 if gw is not None:
-                    rows, gw_i = row_of[kept], gw[kept]
+                    rows, gw_i = part.targets, gw[kept]
                     mine = gw_i * _edge_weights(w, part, i, self._members[i])
                     g_share[:, i] += np.bincount(rows, weights=mine, minlength=q.shape[0]).astype(q.dtype)
                     gw_i = gw_i * gates.shares[rows, i]
@@ -316,7 +388,7 @@ class Routed(Attention):
 
         return out, weights, pullback
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         for m in self._members:
             if "latent_keys" in m.needed:
                 return m._node_metadata(graph, node, row, keys, values)
@@ -359,22 +431,23 @@ def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
     return {name: metadata[name] for name in member._expected.reads if name in metadata}
 
 
-def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, row_of: np.ndarray) -> NeighborGraph:
-    """The graph without the edges of rows that are not chosen."""
-    kept = chosen[row_of]
-    counts = np.where(chosen, np.diff(graph.indptr), 0)
+def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:
+    """The graph without the edges of rows that are not chosen, with what the member reads; and which edges it keeps."""
+    counts = np.diff(graph.indptr)
+    kept = np.repeat(chosen, counts)
+    indptr = np.zeros_like(graph.indptr)
+    np.cumsum(counts * chosen, out=indptr[1:])
+    read = member.needed + member.used
 
-    def pick(a: Any) -> Any:
-        return None if a is None else a[kept]
+    def pick(name: str) -> Any:
+        a = getattr(graph, name)
+        return None if a is None or name not in read else a[kept]
 
-    return NeighborGraph(
-        np.concatenate([[0], np.cumsum(counts)]),
-        graph.indices[kept],
-        edge_features=pick(graph.edge_features),
-        edge_weights=pick(graph.edge_weights),
-        distances=pick(graph.distances),
-        layers=graph.layers,
-    )
+    fields: dict[str, Any] = {name: pick(name) for name in ("edge_features", "edge_weights", "distances")}
+    fields |= {"indptr": indptr, "indices": graph.indices[kept], "layers": graph.layers, "names": None}
+    part = object.__new__(NeighborGraph)
+    part.__setstate__(fields)  # all of it was checked
+    return part, kept
 
 
 def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:

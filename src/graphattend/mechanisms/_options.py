@@ -13,9 +13,6 @@ from typing import Any
 from .._validate import as_bool, as_choice, as_int, as_number
 from ..errors import InvalidConfigError
 
-#: Which checks a kind of option passes; "any" is checked by the mechanism itself.
-KINDS = ("int", "float", "bool", "str", "any")
-
 
 @dataclasses.dataclass(frozen=True)
 class Option:
@@ -88,6 +85,6 @@ def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide:
         return head_dim
     if must_divide and dim % num_heads:
         raise InvalidConfigError.of(
-            "num_heads", f"a divisor of {dim}", num_heads, text=f"a divisor of dim = {dim} (or head_dim to be given)"
+            "num_heads", f"a divisor of {dim}", num_heads, text=f"a divisor of dim = {dim}, or head_dim"
         )
     return dim // num_heads

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._frozen import Frozen
-from .._validate import as_float, check_finite
+from .._validate import ArrayLike
 from ..errors import InvalidConfigError
 from ..functional.hidden import holds_rubbish
-from ._boundary import Call, Inputs, check_inputs
-from ._hidden import without_rubbish
-
-if TYPE_CHECKING:
-    from ._base import Attention
+from ._boundary import Inputs, check_inputs
+from ._mechanism import Mechanism
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared(Frozen):
-    """What `Attention.prepare` returns; `forward` and `attention_weights` take it in the place of the keys.
+    """The result of `Attention.prepare`, which `forward` and `attention_weights` accept in place of the keys.
 
     Args:
         attn: The mechanism that made it.
         keys: The checked keys, (..., N, D), in the common dtype of keys and values.
         values: The checked values, (..., N, E).
-        projected: Keys and values as the mechanism's core wants them.
+        projected: The projected keys and values, inputs of the mechanism's core.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -38,7 +35,7 @@ class Prepared(Frozen):
         True
     """
 
-    attn: Attention
+    attn: Mechanism
     keys: np.ndarray
     values: np.ndarray
     projected: tuple[Any, ...]
@@ -51,7 +48,7 @@ class Prepared(Frozen):
     def check_call(self, exact: bool) -> None:
         """Refuse a call that this preparation does not serve; `exact` if it needs the keys themselves."""
 
-    def check_owner(self, attn: Attention) -> None:
+    def check_owner(self, attn: Mechanism) -> None:
         """Refuse the preparation of another mechanism, or of one with other parameters."""
         if self.attn is not attn and self.attn != attn:
             raise InvalidConfigError.of(
@@ -70,12 +67,12 @@ def frozen_copy(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def check_keys(attn: Attention, keys: Any, values: Any) -> Inputs:
+def check_keys(attn: Mechanism, keys: ArrayLike, values: ArrayLike) -> Inputs:
     """Keys and values checked as for `forward`, before there is a query."""
     return check_inputs(attn._expected._replace(needs=()), np.zeros((1, attn.dim), np.float32), keys, values)
 
 
-def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
+def prepare(attn: Mechanism, keys: ArrayLike, values: ArrayLike) -> Prepared:
     """The implementation of `Attention.prepare`."""
     x = check_keys(attn, keys, values)
     assert x.v is not None
@@ -85,27 +82,3 @@ def prepare(attn: Attention, keys: Any, values: Any) -> Prepared:
         (_, p_k, p_v), _ = attn._project(k[..., :1, :], k, v, attn._params(k.dtype))
     # Heads one after the other, as kernels read them fastest.
     return Prepared(attn, k, v, tuple(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in (p_k, p_v)))
-
-
-def check_prepared(
-    attn: Attention, query: Any, prepared: Prepared, values: Any, attn_mask: Any, metadata: Any, call: Call
-) -> Inputs:
-    """The inputs of a pass over prepared keys and values: the query is checked, and what fits what."""
-    prepared.check_owner(attn)
-    if values is not None:
-        raise InvalidConfigError(
-            "values: expected none beside prepared keys, which contain them",
-            argument="values",
-            expected=None,
-            actual=type(values).__name__,
-        )
-    prepared.check_call(attn_mask is not None or call.need_weights or (call.training and attn.dropout > 0))
-    q = as_float(query, "query", beside=prepared.keys.dtype)
-    if attn.check_finite:
-        check_finite(q, "query")
-    # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
-    x = attn._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
-    hides = x.mask is not None or attn.is_causal
-    if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
-        return without_rubbish(x, attn.heads, attn.is_causal)
-    return x._replace(prepared=prepared, tame=hides)

@@ -48,18 +48,25 @@ class DotProduct(Attention):
             return None
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if not self._plain:
+            return super()._fused_weights(query, keys, values, metadata)
+        return None if metadata is not None else simd.single_weights(query, keys, values, self.dim, self.factor)
+
     @cached_property
     def _plain(self) -> bool:
         """Whether this is nothing but scaled dot products."""
         return False
 
 
-def dot_product_core(q: np.ndarray, k: np.ndarray, v: Any, context: Context, **options: Any) -> CoreResult:
+def dot_product_core(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context, **options: Any
+) -> CoreResult:
     """`functional.dot_product.dot_product_attention` as a core."""
     mask, drop, need_weights = context.mask, context.drop, context.need_weights
     out, w, pull = dot_product_attention(q, k, v, mask=mask, drop=drop, need_weights=need_weights, **options)
 
-    def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+    def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
         gq, gk, gv = pull(g, g_weights)
         return CoreGradients(gq, gk, gv, {}, {})
 

@@ -37,7 +37,7 @@ def run(x: Inputs, heads: int, fill_value: str | float, inner: Run) -> tuple[Any
     )
     out, weights, pull = inner(looped)
 
-    def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+    def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
         gw = None if g_weights is None else g_weights.swapaxes(-3, -2)[..., None, :]
         c = pull(g[..., None, :], gw)
         gq = c.q[..., 0, :]

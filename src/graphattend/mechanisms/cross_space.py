@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import check_length
+from .._validate import ArrayLike, check_length
 from .._vjp import unbroadcast
 from ..functional.dot_product import dot_product_attention
 from ..functional.multi_head import linear, linear_pullback
@@ -53,7 +53,7 @@ class CrossSpaceAttention(DotProduct):
     Args:
         dim: Width D of everything.
         fusion: "concat", "gated" or "mean".
-        latent_neighbors: How many nearest nodes `attend` takes.
+        latent_neighbors: Number of nearest nodes that `attend` uses as latent neighbours.
         temperature: Divides the scores.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight of the graph part in training.
@@ -76,7 +76,7 @@ class CrossSpaceAttention(DotProduct):
     _searched: dict[Any, NeighborGraph] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     fusion: str = option("str", "concat", "how the three parts are joined", choices=("concat", "gated", "mean"))
-    latent_neighbors: int = option("int", 8, "how many nearest nodes attend takes", minimum=1)
+    latent_neighbors: int = option("int", 8, "number of nearest nodes that attend uses as latent neighbours", minimum=1)
 
     key: ClassVar[str] = "cross_space"
     family: ClassVar[str] = "graph"
@@ -111,16 +111,16 @@ class CrossSpaceAttention(DotProduct):
             check_length(values, "metadata.latent_values", -2, keys.shape[-2], "one value per latent key")
 
     def with_latent_graph(self, graph: NeighborGraph) -> CrossSpaceAttention:
-        """A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching them.
+        """A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching for them.
 
         Args:
-            graph: Row i lists the latent neighbours of node i, as `NeighborGraph.knn` or an HNSW index gives them.
+            graph: Row i lists the latent neighbours of node i, for example from `NeighborGraph.knn` or an HNSW index.
 
         Returns:
             The mechanism; the graph is not among the options that `to_config` and `save` write.
 
         Raises:
-            InvalidConfigError: Not a graph.
+            InvalidConfigError: `graph` is not a `NeighborGraph`.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -154,7 +154,13 @@ class CrossSpaceAttention(DotProduct):
         return found
 
     def parts(
-        self, query: Any, keys: Any, values: Any, *, metadata: GraphMetadata, attn_mask: Any = None
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        *,
+        metadata: GraphMetadata,
+        attn_mask: ArrayLike | None = None,
     ) -> CrossSpaceParts:
         """The three attentions before fusion and their weights.
 
@@ -163,7 +169,7 @@ class CrossSpaceAttention(DotProduct):
             keys: (..., N, D).
             values: (..., N, D).
             metadata: With ``latent_keys`` and, if they differ from those, ``latent_values``.
-            attn_mask: Mask of the graph part.
+            attn_mask: Mask of the graph part, as for `forward`.
 
         Returns:
             Outputs like `forward`'s and weights over keys and latent keys.
@@ -184,14 +190,50 @@ class CrossSpaceAttention(DotProduct):
         found = (graph, latent, cross, w_g, w_l, w_c)
         return CrossSpaceParts(*(a[..., 0, :] for a in found) if x.single else found)
 
+    def _one_query(self, query: Any, values: Any) -> bool:
+        """Whether the kernels may have a look at these."""
+        if type(query) is not np.ndarray or type(values) is not np.ndarray:
+            return False
+        return query.ndim == 1 and values.shape[-1:] == (self.dim,)
+
+    def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
+        """One query, whose two attentions over the latent keys are one call of two queries."""
+        if simd._kernels is None or not self._one_query(query, values):
+            return None
+        graph = simd.single(query, keys, values, self.dim, self.factor, True)
+        return None if graph is None else self._fused_latent(query, graph, metadata)
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if not self._one_query(query, values):
+            return None
+        found = simd.single_weights(query, keys, values, self.dim, self.factor)
+        out = None if found is None else self._fused_latent(query, found[0], metadata)
+        return None if found is None or out is None else (out, found[1])
+
+    def _fused_latent(self, query: np.ndarray, graph: Any, metadata: Any) -> np.ndarray | None:
+        if type(metadata) is not GraphMetadata:
+            return None
+        k, v = metadata.latent_keys, metadata.latent_values
+        v = k if v is None else v
+        if type(v) is not np.ndarray or v.shape[-1:] != (self.dim,):
+            return None
+        latent = simd.single(np.stack([query, graph]), k, v, self.dim, self.factor, True)
+        if latent is None:
+            return None
+        parts = graph[None], latent[:1], latent[1:]
+        return self._fuse(parts, self._params(query.dtype))[0][0]
+
     def _latent(self, meta: Params) -> tuple[np.ndarray, np.ndarray]:
         return meta["latent_keys"], meta.get("latent_values", meta["latent_keys"])
 
-    def _one(self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any) -> tuple[Any, Any, Callable[..., Any]]:
+    def _one(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, mask: np.ndarray | None, drop: np.ndarray | None
+    ) -> tuple[Any, Any, Callable[..., Any]]:
         """One scaled dot-product attention: output, weights, ``pull(g, gw) -> (gq, gk, gv)``."""
         out, w, pull_all = dot_product_attention(q, k, v, scale=self.factor, mask=mask, drop=drop, need_weights=True)
 
-        def pull(g: np.ndarray, gw: Any = None) -> tuple[np.ndarray, ...]:
+        def pull(g: np.ndarray, gw: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+            assert v is not None
             return tuple(unbroadcast(a, x.shape) for a, x in zip(pull_all(g, gw), (q, k, v), strict=True))
 
         return out, w, pull
@@ -202,7 +244,9 @@ class CrossSpaceAttention(DotProduct):
         if self.fusion == "mean":
             third = parts[0].dtype.type(1 / 3)
             return sum(parts[1:], parts[0]) * third, lambda g: ([g * third] * 3, {})
-        joined = np.concatenate(np.broadcast_arrays(*parts), axis=-1)
+        if not parts[0].shape == parts[1].shape == parts[2].shape:
+            parts = tuple(np.broadcast_arrays(*parts))
+        joined = np.concatenate(parts, axis=-1)
         if self.fusion == "concat":
 
             def pull_concat(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
@@ -211,7 +255,7 @@ class CrossSpaceAttention(DotProduct):
 
             return linear(joined, p["w_fusion"], p["b_fusion"]), pull_concat
         gate = simd.softmax(linear(joined, p["w_gate"], p["b_gate"]))
-        stack = np.stack(np.broadcast_arrays(*parts), axis=-2)  # (..., M, 3, D)
+        stack = np.stack(parts, axis=-2)  # (..., M, 3, D)
 
         def pull_gated(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
             g_gate = softmax_pullback(gate, np.einsum("...sd,...d->...s", stack, g))
@@ -221,7 +265,7 @@ class CrossSpaceAttention(DotProduct):
 
         return np.einsum("...s,...sd->...d", gate, stack), pull_gated
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, meta, p, drop = context.mask, context.metadata, context.parameters, context.drop
         graph, w, pull_g = self._one(q, k, v, mask, drop)
         if v is None:
@@ -231,7 +275,7 @@ class CrossSpaceAttention(DotProduct):
         cross, _, pull_c = self._one(graph, l_k, l_v, None, None)
         out, pull_f = self._fuse((graph, latent, cross), p)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             (g_graph, g_latent, g_cross), gp = pull_f(g)
             g_from_cross, gk_c, gv_c = pull_c(unbroadcast(g_cross, cross.shape))
             gq_l, gk_l, gv_l = pull_l(unbroadcast(g_latent, latent.shape))
@@ -244,7 +288,7 @@ class CrossSpaceAttention(DotProduct):
         return out, w, pullback
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         near = self._neighbors(k) if k.shape[0] > 1 else graph
@@ -257,7 +301,7 @@ class CrossSpaceAttention(DotProduct):
         c_out, _, pull_c = plain._attend(near, g_out, k, v, latent)
         out, pull_f = self._fuse((g_out, l_out, c_out), self._params(q.dtype))
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             (g_graph, g_latent, g_cross), gp = pull_f(cotangent(grad_output, "grad_output", out.shape, q.dtype))
             c, l = pull_c(g_cross), pull_l(g_latent)
             d = pull_g(g_graph + c.query, grad_weights)
@@ -266,7 +310,7 @@ class CrossSpaceAttention(DotProduct):
 
         return out, weights, pullback
 
-    def _node_metadata(self, graph: Any, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
+    def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         near = self._neighbors(keys)
         latent = near.indices[near.indptr[node] : near.indptr[node + 1]]
         return GraphMetadata(latent_keys=keys[latent], latent_values=values[latent])

@@ -1,4 +1,4 @@
-"""Multi-head attention that decides from each query how many heads it uses."""
+"""Multi-head attention with a gate per head that depends on the query."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import simd
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._prepared import Prepared
 from ._size_limit import reserve
@@ -78,7 +81,7 @@ class DynamicHeadAttention(MultiHeadAttention):
 
         return np.where(active, gate, q.dtype.type(0)), pull
 
-    def head_gates(self, query: Any) -> np.ndarray:
+    def head_gates(self, query: ArrayLike) -> np.ndarray:
         """The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H).
 
         Args:
@@ -93,7 +96,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         gates = self._gate(x.q, self._params(x.q.dtype))[0]
         return gates[0] if x.single else gates
 
-    def active_heads(self, query: Any) -> Any:
+    def active_heads(self, query: ArrayLike) -> Any:
         """How many heads each query uses: an integer for a single query, else (..., M).
 
         Args:
@@ -107,19 +110,34 @@ class DynamicHeadAttention(MultiHeadAttention):
         return (self.head_gates(query) > 0).sum(axis=-1)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        return None
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
+        return None if found is None else found[0]
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
 
-    def _graph_factor(self) -> float | None:
-        return None
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray) -> tuple[Any, ...]:
+            return np.concatenate([gq, g_gain], axis=-1), gk, {}, {}
+
+        return EdgeScores(q[..., :-1], k, self._factor, gain=q[..., -1:], pull=pull)
+
+    def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
+        gate, pull_g = self._gate(q, p)
+
+        def pull(g: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+            gx, gw, gb = pull_g(g[..., 0].swapaxes(-1, -2))
+            return gx, {"w_gate": gw, "b_gate": gb}
+
+        return gate.swapaxes(-1, -2)[..., None], pull
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        return super()._run(x, call._replace(differentiate=True))  # the gates act on projected queries: nothing folds
+        return super()._run(x, call._replace(differentiate=True))  # of several queries none fold
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         (h_q, h_k, h_v), pull_p = super()._project(q, k, v, p)
         gate, pull_g = self._gate(q, p)
@@ -133,11 +151,11 @@ class DynamicHeadAttention(MultiHeadAttention):
 
         return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         gate = q[..., -1:]
         out, w, pull_c = super()._core(q[..., :-1], k, v, context)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             c = pull_c(g * gate, g_weights)
             g_gate = (g * out).sum(axis=-1, keepdims=True)
             # The kernel's gradient has the axes of the queries alone, the composed one those of the whole batch.

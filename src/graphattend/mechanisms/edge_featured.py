@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_choice, as_number, check_length
+from .. import simd
+from .._validate import ArrayLike, all_finite, as_choice, as_number, check_length
 from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
@@ -99,13 +100,13 @@ class EdgeFeaturedAttention(Attention):
         return cls(dim, edge_dim=3, num_heads=2), inputs
 
     @classmethod
-    def options_from_graph(cls, graph: Any) -> dict[str, Any]:
+    def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
         """The width of the graph's edge features."""
         return {} if graph.edge_features is None else {"edge_dim": graph.edge_features.shape[1]}
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @property
@@ -120,7 +121,7 @@ class EdgeFeaturedAttention(Attention):
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The same: without `edge_dim` edge features are not looked at."""
+        """Edge features, unless `edge_dim` is 0."""
         return self.needed
 
     @property
@@ -161,14 +162,14 @@ class EdgeFeaturedAttention(Attention):
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, queries, keys, values, call)
         looped = self._attended_graph(graph)
         out, weights, pull = self._attend_edges(looped, queries, keys, values, call)
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = pull(grad_output, grad_weights)
             if "edge_features" not in g.metadata:
                 return g
@@ -176,16 +177,15 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
-    def _attend_edges(self, graph: Any, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
-        """Edge by edge where that fits into memory, else by chunks of neighbourhoods."""
+    def _attend_edges(self, graph: NeighborGraph, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
+        """In one kernel call or edge by edge, where that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
             return super()._attend(graph, *args)
-        if graph.num_edges * self.num_heads * self.width > _edge_segments.MAX_ELEMENTS:
-            return super()._attend(graph, *args)
-        return _edge_segments.attend(self, graph, *args)
+        found = _edge_segments.attend(self, self.negative_slope, graph, *args)
+        return super()._attend(graph, *args) if found is None else found
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
         """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
@@ -201,10 +201,47 @@ class EdgeFeaturedAttention(Attention):
             out[own] += share[rows[own]]
         return out
 
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        # a_key·(W k) = (W a_key)·k, and Σ w (W v) = W Σ w v: nothing is projected but the query and H sums of values.
+        if self.variant != "gat" or self.add_self_loops or not all_finite(query):
+            return None
+        by_query, by_key, by_edge, w = self._vectors(query.dtype)
+        bias = by_query @ query[0][:, None]
+        if self.edge_dim:
+            if type(metadata) is not GraphMetadata or type(metadata.edge_features) is not np.ndarray:
+                return None
+            features = metadata.edge_features
+            if features.shape != (len(keys), self.edge_dim) or features.dtype != w.dtype or not all_finite(features):
+                return None
+            bias = bias + simd.matmul_nt(by_edge, features)
+        elif metadata is not None:
+            return None
+        return by_key, {"scale": 1.0, "bias": bias, "slope": self.negative_slope}
+
+    def _vectors(self, dtype: np.dtype[Any]) -> tuple[np.ndarray, ...]:
+        """What a query, a key and an edge are multiplied with for their part of the scores, (H, ...), and W."""
+        cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
+        name = ("vectors", dtype)
+        if name not in cast:
+            p = self._params(dtype)
+            named = (("w", "a_query"), ("w", "a_key"), *((("w_e", "a_edge"),) if self.edge_dim else ()))
+            found = [np.einsum("hdc,hc->hd", p[w], p[a]) for w, a in named]
+            cast[name] = (*(*found, None, p["w"])[:3], p["w"])
+        vectors: tuple[np.ndarray, ...] = cast[name]
+        return vectors
+
+    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+        if out is None:
+            return None, weights
+        p = self._params(out.dtype)
+        return self._finish(np.matmul(out[:, None], p["w"]), p)[0][0], weights
+
     # -- stages ------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return gat.project(q, k, v, p, self.variant)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,6 +59,6 @@ class FlashAttention(DotProduct):
     def _graph_factor(self) -> float | None:
         return self.factor
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         options = {"causal": self.is_causal, "block_size": self.block_size}
         return dot_product_core(q, k, v, context, scale=self.factor, **options)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .._validate import ArrayLike, all_finite
 from .._vjp import unbroadcast
-from ..functional.rotary import rotary, rotate
+from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._gradients import Params
@@ -64,12 +66,12 @@ class GraphRoPEAttention(DotProduct):
         inputs["metadata"] = GraphMetadata(distances=rng.random(n) * 4)
         return attn, inputs
 
-    def apply_rotation(self, embedding: Any, distance: Any) -> np.ndarray:
+    def apply_rotation(self, embedding: ArrayLike, distance: ArrayLike) -> np.ndarray:
         """Rotate embeddings (..., D) by distances (...).
 
         Args:
             embedding: (..., D).
-            distance: Real numbers, broadcastable to the leading axes.
+            distance: Real numbers, of a shape that broadcasts to the leading axes (...).
 
         Returns:
             Like `embedding`, with the same norms.
@@ -81,6 +83,21 @@ class GraphRoPEAttention(DotProduct):
         """
         return rotary(embedding, distance, base=self.base, interleaved=self.interleaved)
 
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if type(metadata) is not GraphMetadata or type(metadata.distances) is not np.ndarray:
+            return None
+        at = metadata.distances
+        if at.shape != (len(keys),) or at.dtype != query.dtype or not all_finite(at):
+            return None
+        rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
+        return query, {"scale": self.factor, "rotation": rotation}
+
+    @cached_property
+    def _frequency(self) -> np.ndarray:
+        return frequencies(self.dim, self.base)
+
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         distances = meta["distances"]
         at = np.broadcast_to(distances, np.broadcast_shapes(distances.shape, k.shape[:-1]))
@@ -90,6 +107,6 @@ class GraphRoPEAttention(DotProduct):
         def pull(gs: np.ndarray) -> tuple[Any, ...]:
             gq, g_turned = pull_s(gs)
             gk, gd = pull_r(unbroadcast(g_turned, turned.shape))
-            return gq, gk, {}, {"distances": unbroadcast(gd, distances.shape)}
+            return gq, gk, {}, {"distances": unbroadcast(gd, distances.shape).astype(distances.dtype, copy=False)}
 
         return s, pull

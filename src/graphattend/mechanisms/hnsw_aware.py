@@ -1,4 +1,4 @@
-"""Attention that knows the layers of an HNSW graph."""
+"""Attention with the layers of an HNSW graph."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..graph import GraphMetadata
 from ._base import Attention
-from ._gradients import Params
+from ._biased import Biased, PairScores
+from ._gradients import Grads, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._scaled_dot import DotProduct
 from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HNSWAwareAttention(DotProduct):
-    """Dot-product attention with a learnable word about the HNSW layers of query and keys.
+class HNSWAwareAttention(Biased, DotProduct):
+    """Dot-product attention with a learnable bias or embedding for the HNSW layers of query and keys.
 
     encoding="decay": score = scale · q·k / temperature - decay · |l_i - l_j|, with the learnable scalar ``decay``.
     encoding="bias": score = scale · q·k / temperature + layer_bias[l_i, l_j], with the learnable table ``layer_bias``
@@ -29,9 +31,9 @@ class HNSWAwareAttention(DotProduct):
 
     Args:
         dim: Width D of queries and keys; values may have any width.
-        encoding: How layers enter: "decay", "bias" or "embedding".
-        num_layers: L, for the two tables.
-        decay: Initial loss of score per layer between query and key.
+        encoding: How the layers enter the scores: "decay", "bias" or "embedding".
+        num_layers: L, the number of layers in the two tables.
+        decay: Initial decrease of the score per layer between query and key.
         temperature: Divides the dot products.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight in training.
@@ -53,7 +55,7 @@ class HNSWAwareAttention(DotProduct):
 
     encoding: str = option("str", "decay", "how layers enter the scores", choices=("decay", "bias", "embedding"))
     num_layers: int = option("int", 16, "number of layers of the learned tables", minimum=1)
-    decay: float = option("float", 1.0, "initial loss of score per layer between query and key")
+    decay: float = option("float", 1.0, "initial decrease of the score per layer between query and key")
 
     key: ClassVar[str] = "hnsw_aware"
     family: ClassVar[str] = "graph"
@@ -92,37 +94,67 @@ class HNSWAwareAttention(DotProduct):
                     argument=f"metadata.{name}",
                 )
 
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+    def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
         l_k = meta["hnsw_layers"]
         l_q = np.broadcast_to(meta["query_layer"], (*meta["query_layer"].shape[:-1], q.shape[-2]))
         if self.encoding == "embedding":
-            return self._embedded(q, k, l_q, l_k, p["layer_embedding"])
-        s, pull_s = self._dot(q, k)
-        if self.encoding == "decay":
-            gap = np.abs(l_q[..., :, None] - l_k[..., None, :]).astype(s.dtype)
-            return s - p["decay"] * gap, lambda gs: (*pull_s(gs), {"decay": -(gs * gap).sum()}, {})
-        table = p["layer_bias"]
-        flat = l_q[..., :, None] * self.num_layers + l_k[..., None, :]
+            x_q, x_k, pull_e = self._embed(q, k, l_q, l_k, p["layer_embedding"])
+            return PairScores(x_q, x_k, self.factor, None, lambda gq, gk: (*pull_e(gq, gk), {}))
+        bias, pull_b = self._bias(l_q[..., :, None], l_k[..., None, :], p)
+        return PairScores(q, k, self.factor, bias, lambda gq, gk, gs: (gq, gk, pull_b(gs), {}))
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if type(metadata) is not GraphMetadata or self.encoding == "embedding":
+            return None
+        l_k, l_q = metadata.hnsw_layers, metadata.query_layer
+        if type(l_k) is not np.ndarray or type(l_q) is not int or l_k.dtype.kind != "i" or l_k.shape != (len(keys),):
+            return None
+        least, top = (0, 1 << 31) if self.encoding == "decay" else (0, self.num_layers - 1)
+        if not (least <= l_q <= top and least <= np.minimum.reduce(l_k) and np.maximum.reduce(l_k) <= top):
+            return None
+        return query, {"scale": self.factor, "bias": self._bias(l_q, l_k[None], self._params(query.dtype))[0]}
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        l_k, l_q = metadata.per_key["hnsw_layers"], metadata.per_query["query_layer"]
+        if self.encoding == "embedding":
+            x_q, x_k, pull_e = self._embed(q, k, l_q, l_k, p["layer_embedding"])
+            return EdgeScores(x_q, x_k, self.factor, pull=lambda gq, gk, gs, gain: (*pull_e(gq, gk), {}))
+        bias, pull_b = self._bias(l_q[graph.targets], l_k[graph.indices], p)
+        return EdgeScores(q, k, self.factor, bias, pull=lambda gq, gk, gs, gain: (gq, gk, pull_b(gs), {}))
+
+    def _bias(
+        self, l_q: np.ndarray | int, l_k: np.ndarray, p: Params
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], Grads]]:
+        """What the layers of queries and keys, which broadcast, add to the scores, and the pullback."""
+        if self.encoding == "decay":
+            decay = p["decay"]
+            gap = np.abs(l_q - l_k).astype(decay.dtype)
+            return -decay * gap, lambda gs: {"decay": -(gs * gap).sum()}
+        table = p["layer_bias"]
+        flat = l_q * self.num_layers + l_k
+
+        def pull(gs: np.ndarray) -> Grads:
             index = np.broadcast_to(flat, gs.shape).reshape(-1)
             g = np.bincount(index, weights=gs.reshape(-1), minlength=table.size).reshape(table.shape)
-            return *pull_s(gs), {"layer_bias": g.astype(gs.dtype, copy=False)}, {}
+            return {"layer_bias": g.astype(gs.dtype, copy=False)}
 
-        return s + table.reshape(-1)[flat], pull
+        return table.reshape(-1)[flat], pull
 
-    def _embedded(
+    def _embed(
         self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray
-    ) -> tuple[np.ndarray, Callable[..., Any]]:
+    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, Grads]]]:
+        """Queries and keys with the embeddings of their layers added, and the pullback."""
         e_q, e_k = table[l_q], table[l_k]
-        s, pull_s = self._dot(q + e_q, k + e_k)
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
-            gq, gk = pull_s(gs)
+        def pull(gq: np.ndarray, gk: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
             g = np.zeros_like(table)
             for layers, grad, shape in ((l_q, gq, e_q.shape), (l_k, gk, e_k.shape)):
                 one_hot = (layers.reshape(-1)[:, None] == np.arange(self.num_layers)).astype(g.dtype)
                 g += one_hot.T @ unbroadcast(grad, shape).reshape(-1, table.shape[1])
-            return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), {"layer_embedding": g}, {}
+            return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), {"layer_embedding": g}
 
-        return s, pull
+        return q + e_q, k + e_k, pull

@@ -28,7 +28,7 @@ class HyperbolicAttention(ByDistance):
 
     Queries, keys and values are points of the Poincaré ball of radius 1/√c, c = -curvature. Points on or outside the
     boundary are projected to just inside it, or refused with `strict`. All arithmetic is in double precision; the
-    output is rounded to the inputs' dtype and lies strictly inside the ball, a fully masked row at its centre.
+    output is rounded to the inputs' dtype and lies strictly inside the ball. A fully masked row gives its centre.
 
     Learnable scalars: ``curvature`` (negative) and ``temperature`` (positive).
 
@@ -126,7 +126,7 @@ class HyperbolicAttention(ByDistance):
     # -- stages ----------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         c = -float(p["curvature"])
         points: list[Any] = []
@@ -146,7 +146,7 @@ class HyperbolicAttention(ByDistance):
 
         def pull(*grads: np.ndarray) -> tuple[Any, ...]:
             both = [pull_x(g) for pull_x, g in zip(pulls, grads, strict=True)]
-            inputs = [g.astype(x.dtype, copy=False) for (g, _), x in zip(both, (q, k, v), strict=True)]
+            inputs = [g.astype(q.dtype, copy=False) for g, _ in both]
             # All stages depend on √c·point, up to a factor √c. A point that was moved to the rim moves along with
             # it, so its √c·point stays; the two large terms that cancel there are not made.
             along = [np.einsum("...d,...d->...", g, x) * f for g, x, f in zip(grads, points, fixed, strict=True)]
@@ -182,7 +182,7 @@ class HyperbolicAttention(ByDistance):
 
         return out, pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         p = context.parameters
         out, w, pull = super()._core(q, k, v, context)
         return out, None if w is None else w.astype(p["curvature"].dtype, copy=False), pull
@@ -199,8 +199,8 @@ class HyperbolicAttention(ByDistance):
 
 
 def _total(g: np.ndarray, x: np.ndarray) -> float:
-    """Σ g·x in double precision; leading axes broadcast."""
-    return float(np.einsum("...d,...d->...", g, x, dtype=np.float64).sum())
+    """Σ g·x, summed over the rows in double precision; leading axes broadcast."""
+    return float(np.einsum("...d,...d->...", g, x).sum(dtype=np.float64))
 
 
 def _tangent_mean(

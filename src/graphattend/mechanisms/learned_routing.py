@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
+from .._validate import ArrayLike
 from ..functional.softmax import softmax_pullback
 from ._base import Attention
 from ._mixture import Gates, Routed, as_members
@@ -69,7 +71,7 @@ class LearnedRoutingAttention(Routed):
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
         """Small coordinates, which lie inside the unit ball."""
-        x = rng.standard_normal((2 * n + 1, dim)) * 0.2
+        x = rng.standard_normal((2 * n + 1, dim)) * (0.32 / dim) ** 0.5
         return cls(dim), {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
 
     def _encode_option(self, name: str, value: Any) -> Any:
@@ -77,7 +79,7 @@ class LearnedRoutingAttention(Routed):
 
     @property
     def all_in_backward(self) -> bool:  # type: ignore[override]
-        """Whether the router's gradient asks for mechanisms that did not answer."""
+        """Whether the gradient of the router needs mechanisms that were not chosen."""
         return self.mode == "hard"
 
     def _gates(self, logits: np.ndarray) -> Gates:
@@ -88,14 +90,22 @@ class LearnedRoutingAttention(Routed):
             shares = (np.arange(logits.shape[-1]) == logits.argmax(axis=-1)[..., None]).astype(logits.dtype)
         return Gates(shares, lambda g: softmax_pullback(soft, g) * factor)
 
-    def get_routing(self, query: Any) -> Any:
-        """The share of every mechanism for a query.
+    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
+        highest = max(logits)
+        if self.mode == "hard":
+            return [(logits.index(highest), 1.0)]
+        exps = [math.exp((x - highest) / self.router_temperature) for x in logits]
+        total = sum(exps)
+        return [(i, e / total) for i, e in enumerate(exps)]
+
+    def get_routing(self, query: ArrayLike) -> Any:
+        """The gate weights of the mechanisms for a query.
 
         Args:
             query: (D,), or (M, D).
 
         Returns:
-            ``[(index, share), ...]`` by falling share; for several queries a list of such lists.
+            ``[(index, share), ...]`` in order of decreasing share; for several queries a list of such lists.
 
         Example:
             >>> import numpy as np, graphattend as ga

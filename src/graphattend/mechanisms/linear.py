@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
-from .._validate import broadcast_shapes, check_length
+from .._validate import ArrayLike, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
 from ..functional.favor import Directions, draw_projection, exponents
@@ -25,11 +25,11 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedState(Prepared):
-    """Prepared keys and values of linear attention, with the state φ(K)ᵀ[V, 1] that the output is read from.
+    """Prepared keys and values of linear attention, with the state φ(K)ᵀ[V, 1] from which outputs are computed.
 
     Args:
-        state: Its size does not depend on the number of keys.
-        streamed: Whether keys were added by `extended`; then there is only the state, and no masks or weights.
+        state: The state; its size does not depend on the number of keys.
+        streamed: Whether `extended` added keys. The object then holds only the state and supports no masks or weights.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -55,15 +55,15 @@ class PreparedState(Prepared):
                 "keys: masks, weights and dropout need the keys, which a streamed state has not kept", argument="keys"
             )
 
-    def extended(self, keys: Any, values: Any) -> PreparedState:
-        """The state after more keys have come; this one stays as it is. Time and memory do not grow.
+    def extended(self, keys: ArrayLike, values: ArrayLike) -> PreparedState:
+        """A new state that includes more keys. Its size, and the time to read it, do not grow.
 
         Args:
             keys: More keys, (..., N, D), with leading axes that broadcast to the first ones'.
             values: Their values, (..., N, E).
 
         Returns:
-            A state that knows old and new keys; masks and weights need the keys themselves and are refused.
+            The state of old and new keys. It does not hold the keys, so masks and weights are refused.
 
         Raises:
             DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
@@ -85,7 +85,7 @@ def _state(attn: Any, k: np.ndarray, v: np.ndarray) -> KeyState:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearAttention(Attention):
-    """An estimate of softmax attention in time linear in the number of keys (Performer, FAVOR+).
+    """Linear attention (Performer, FAVOR+): estimates softmax attention in time linear in the number of keys.
 
     exp(q·k/√D) is estimated, without bias, by dot products of positive random features; the sum over the keys is
     then a fixed-size state φ(K)ᵀV. The error falls like m^(-1/2) and grows with |q| and |k|. A mask that treats all
@@ -128,7 +128,7 @@ class LinearAttention(Attention):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Sixteen features."""
+        """An example with sixteen features."""
         _, inputs = super().example(rng, n, dim)
         return cls(dim, num_features=16), inputs
 
@@ -147,15 +147,15 @@ class LinearAttention(Attention):
         """
         return dataclasses.replace(self, redraw=self.redraw + 1)
 
-    def prepare(self, keys: Any, values: Any) -> Prepared:
-        """Check keys and values once and sum them up in a state of fixed size.
+    def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
+        """Check keys and values once and reduce them to a state of fixed size.
 
         Args:
             keys: (..., N, D).
             values: (..., N, E).
 
         Returns:
-            What `forward` takes in the place of the keys; its ``extended(keys, values)`` adds keys as they come.
+            An object that `forward` accepts in place of the keys. Its ``extended(keys, values)`` adds more keys.
 
         Raises:
             UnsupportedError: With `is_causal`; DimensionMismatchError, EmptyInputError, NumericalInstabilityError,
@@ -191,7 +191,7 @@ class LinearAttention(Attention):
         return found
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         directions, sharpness = self._directions(), self.temperature**-0.5
         (hq, pull_q), (hk, pull_k) = exponents(q, directions, sharpness), exponents(k, directions, sharpness)
@@ -202,7 +202,7 @@ class LinearAttention(Attention):
 
         return (hq, hk, v), pull
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, p, drop, need_weights = context.mask, context.parameters, context.drop, context.need_weights
         dtype = p["projection"].dtype  # that of the call; exponents may be in float64
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
@@ -214,7 +214,7 @@ class LinearAttention(Attention):
             seen = k + (hidden[..., None] if mask.ndim < 2 else hidden.swapaxes(-1, -2))
         out, pull = attend_exponents(q, seen, v, self.is_causal)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             if g_weights is not None:
                 return self._quadratic(q, k, v, mask, None, dtype)[2](g, g_weights)
             return CoreGradients(*pull(g), {}, {})
@@ -222,7 +222,13 @@ class LinearAttention(Attention):
         return out, None, pullback
 
     def _quadratic(
-        self, q: np.ndarray, k: np.ndarray, v: Any, mask: Any, drop: Any, dtype: np.dtype[Any]
+        self,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: Any,
+        mask: np.ndarray | None,
+        drop: np.ndarray | None,
+        dtype: np.dtype[Any],
     ) -> CoreResult:
         """The same with the M×N matrix of weights."""
         if self.is_causal:
@@ -234,7 +240,7 @@ class LinearAttention(Attention):
             return None, wd.astype(dtype), lambda *_: None  # type: ignore[return-value]
         wide = v.astype(w.dtype)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             g = g.astype(w.dtype)
             gw = simd.matmul_nt(g, wide)
             if g_weights is not None:

@@ -1,15 +1,16 @@
-"""Local and global attention: a window or the graph's neighbours, plus a few nodes that everyone sees."""
+"""Local and global attention: over a window or the graph's neighbours, plus a few global nodes."""
 
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import all_finite, as_index, as_int
+from .._validate import ArrayLike, all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import NeighborGraph
@@ -26,7 +27,7 @@ MOST_GLOBAL = 1_000_000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalGlobalAttention(DotProduct):
-    """Dot-product attention that looks at few keys: those nearby and those that are global.
+    """Dot-product attention over a window of nearby keys and a few global keys.
 
     In `forward`, query row i stands at position i and sees the keys with |i - j| <= window and all `global_nodes`;
     rows that are themselves global see every key. Only those scores are computed, so the cost is
@@ -58,7 +59,7 @@ class LocalGlobalAttention(DotProduct):
     global_nodes: Any = option(
         "any",
         (),
-        "positions of the keys that everyone sees, or how many of the first ones",
+        "positions of the keys that every query sees, or how many of the first ones",
         schema={"type": ["array", "integer"], "items": {"type": "integer", "minimum": 0}, "minimum": 0},
     )
 
@@ -85,7 +86,7 @@ class LocalGlobalAttention(DotProduct):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Always: a window is one around a position."""
+        """Always true: a window is centred at a position."""
         return True
 
     @property
@@ -93,7 +94,7 @@ class LocalGlobalAttention(DotProduct):
         """Whether there are global nodes: every node attends to them, and they attend to every node."""
         return bool(self.global_nodes)
 
-    def _attended_graph(self, graph: Any) -> Any:
+    def _attended_graph(self, graph: NeighborGraph) -> Any:
         return self.pattern(graph)
 
     def _encode_option(self, name: str, value: Any) -> Any:
@@ -125,6 +126,27 @@ class LocalGlobalAttention(DotProduct):
             keys = np.concatenate((near_k, keys[far])) if far else near_k
             values = np.concatenate((near_v, values[far])) if far else near_v
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
+
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if metadata is not None or not simd.is_single(query, keys, values, self.dim):
+            return None
+        n = len(keys)
+        if self.global_nodes and self.global_nodes[-1] >= n:
+            return None
+        if self.check_finite and not (all_finite(keys) and (values is None or all_finite(values))):
+            return None
+        seen: Any = slice(None)
+        if self.window is not None and 0 not in self.global_nodes:
+            stop = min(self.window + 1, n)
+            far = [i for i in self.global_nodes if i >= stop]
+            seen = np.array([*range(stop), *far]) if far else slice(stop)
+        shown = None if values is None else values[seen]
+        found = simd.single_with_weights(query[None], keys[seen], shown, {"scale": self.factor})
+        if found is None:
+            return None
+        weights = np.zeros(n, query.dtype)
+        weights[seen] = found[1][0]
+        return None if values is None else found[0][0], weights
 
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)
@@ -189,6 +211,17 @@ class LocalGlobalAttention(DotProduct):
             array([3, 1, 2])
         """
         check_graph(graph)
+        if (
+            not self.global_nodes
+            and graph.edge_features is graph.edge_weights is graph.distances is graph.layers is None
+        ):
+            return graph
+        known = _patterns_of(graph)
+        if self.global_nodes not in known:
+            known[self.global_nodes] = self._pattern(graph)
+        return known[self.global_nodes]
+
+    def _pattern(self, graph: NeighborGraph) -> NeighborGraph:
         v = graph.num_nodes
         nodes = self._globals(v)
         rows = np.repeat(np.arange(v), np.diff(graph.indptr))
@@ -203,14 +236,17 @@ class LocalGlobalAttention(DotProduct):
         order = np.argsort(row, kind="stable")
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
+    def _graph_factor(self) -> float | None:
+        return self.factor  # over the graph that `pattern` gives
+
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
         dense = dataclasses.replace(self, window=None, global_nodes=())
         return super(LocalGlobalAttention, dense)._attend(pattern, queries, keys, values, call)
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, drop, need_weights = context.mask, context.drop, context.need_weights
         if self.window is None:
             self._globals(k.shape[-2])
@@ -246,7 +282,8 @@ class LocalGlobalAttention(DotProduct):
                     weights[..., at_nodes, at[chunk.valid]] = w[..., chunk.valid]
             parts.append((chunk, at, pull))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
+            assert v is not None
             gq = np.zeros((*batch, *q.shape[-2:]), q.dtype)
             gk = np.zeros((*batch, *k.shape[-2:]), q.dtype)
             gv = np.zeros((*batch, *v.shape[-2:]), q.dtype)
@@ -262,6 +299,19 @@ class LocalGlobalAttention(DotProduct):
             return CoreGradients(unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), unbroadcast(gv, v.shape), {}, {})
 
         return out, weights, pullback
+
+
+_Patterns = dict[tuple[int, ...], NeighborGraph]
+#: By the identity of a graph that is still in use: a graph never changes, and finding a pattern costs more than a pass.
+_known_patterns: dict[int, tuple[weakref.ref[NeighborGraph], _Patterns]] = {}
+
+
+def _patterns_of(graph: NeighborGraph) -> _Patterns:
+    """The patterns made for this graph, by their global nodes; they live as long as the graph."""
+    key = id(graph)
+    if key not in _known_patterns:
+        _known_patterns[key] = weakref.ref(graph, lambda _: _known_patterns.pop(key, None)), {}
+    return _known_patterns[key][1]
 
 
 def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -96,7 +96,7 @@ class ManifoldAttention(ByDistance):
         return None if spaces is None else metric(spaces, 1 / self.temperature, project_eps(dtype), root=True)
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         (q, pull_q), (k, pull_k) = project(self.manifold, q), project(self.manifold, k)
         v, pull_v = (None, None) if v is None else project(self.manifold, v)

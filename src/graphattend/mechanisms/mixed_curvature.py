@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import as_choice, as_int, as_number
+from .._validate import ArrayLike, as_choice, as_int, as_number
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
 from ..geometry._unchecked import distances, means, project
@@ -111,7 +111,7 @@ class MixedCurvatureAttention(ByDistance):
         return a
 
     def shares(self) -> np.ndarray:
-        """How much each space counts, (S,); the mean is one.
+        """The weight of each space, (S,); the mean is one.
 
         Example:
             >>> import graphattend as ga
@@ -121,7 +121,7 @@ class MixedCurvatureAttention(ByDistance):
         mixing = self._params(np.dtype(np.float64))["mixing"]
         return simd.softmax(mixing) * mixing.size
 
-    def contributions(self, query: Any, keys: Any) -> np.ndarray:
+    def contributions(self, query: ArrayLike, keys: ArrayLike) -> np.ndarray:
         """Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score.
 
         Args:
@@ -163,7 +163,7 @@ class MixedCurvatureAttention(ByDistance):
     # -- stages ----------------------------------------------------------------------------------------------------
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         slices = self._slices()
 

@@ -1,13 +1,14 @@
-"""Mixture of experts: each query is answered by the few mechanisms its router chooses."""
+"""Mixture of experts: a router chooses a few mechanisms for each query."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int
+from .._validate import ArrayLike, as_int
 from ..errors import InvalidConfigError
 from ..functional.gating import load_balance_loss, scatter, top_k
 from ..functional.softmax import softmax_pullback
@@ -30,7 +31,7 @@ class MoEAttention(Routed):
         dim: Width D of queries, keys and values.
         experts: Mechanisms of the same dim, or their configs. By default: local (scaled_dot_product), hierarchical
             (hyperbolic), global (linear) and structural (edge_featured).
-        top_k: How many experts answer a query.
+        top_k: Number of experts per query.
         seed: Seed of the router and of the default experts.
         check_finite: Whether NaN and infinity in the inputs are refused.
 
@@ -53,7 +54,7 @@ class MoEAttention(Routed):
         nullable=True,
         schema={"type": ["array", "null"], "items": {"type": "object"}},
     )
-    top_k: int = option("int", 2, "how many experts answer a query", minimum=1)
+    top_k: int = option("int", 2, "how many experts are used per query", minimum=1)
 
     key: ClassVar[str] = "moe"
     family: ClassVar[str] = "adaptive"
@@ -80,14 +81,14 @@ class MoEAttention(Routed):
             create("linear", dim, num_features=16),
             create("edge_featured", dim, edge_dim=2, num_heads=2),
         ]
-        x = rng.standard_normal((2 * n + 1, dim)) * 0.2
+        x = rng.standard_normal((2 * n + 1, dim)) * (0.32 / dim) ** 0.5
         inputs: dict[str, Any] = {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
         inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 2)))
         return cls(dim, experts=experts), inputs
 
     @classmethod
     def builder(cls, dim: int) -> MoEBuilder:
-        """The fluent form, with a method for each kind of expert.
+        """A builder with a method for each kind of expert.
 
         Example:
             >>> import graphattend as ga
@@ -109,14 +110,20 @@ class MoEAttention(Routed):
 
         return Gates(scatter(weights, chosen, logits.shape), pull)
 
-    def get_routing(self, query: Any) -> Any:
-        """Which experts answer a query, and with what weight.
+    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
+        chosen = sorted(range(len(logits)), key=lambda i: -logits[i])[: self.top_k]
+        exps = [math.exp(logits[i] - logits[chosen[0]]) for i in chosen]
+        total = sum(exps)
+        return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]
+
+    def get_routing(self, query: ArrayLike) -> Any:
+        """The experts chosen for a query and their gate weights.
 
         Args:
             query: (D,), or (M, D).
 
         Returns:
-            ``[(index, weight), ...]`` by falling weight; for several queries a list of such lists.
+            ``[(index, weight), ...]`` in order of decreasing weight; for several queries a list of such lists.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -130,8 +137,8 @@ class MoEAttention(Routed):
         rows = [[(int(i), float(w)) for i, w in zip(c, s, strict=True)] for c, s in flat]
         return rows[0] if logits.ndim == 1 else rows
 
-    def load(self, query: Any) -> np.ndarray:
-        """The share of queries that each expert answers, (X,).
+    def load(self, query: ArrayLike) -> np.ndarray:
+        """The fraction of queries that are routed to each expert, (X,).
 
         Args:
             query: (..., M, D) or (D,).
@@ -144,8 +151,8 @@ class MoEAttention(Routed):
         shares = np.atleast_2d(self.shares(query))
         return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
 
-    def load_balance_loss(self, query: Any) -> float:
-        """How unevenly these queries use the experts; see `graphattend.functional.load_balance_loss`.
+    def load_balance_loss(self, query: ArrayLike) -> float:
+        """Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`.
 
         Args:
             query: (..., M, D) or (D,).
@@ -166,8 +173,8 @@ def _default_experts(dim: int, seed: int) -> list[Attention]:
     return [create(key, dim, seed=seed) for key in plain] + [create("edge_featured", dim, **edge)]
 
 
-class MoEBuilder(Builder):
-    """Options of a mixture in fluent form; each call returns a new builder.
+class MoEBuilder(Builder["MoEAttention"]):
+    """Builder for the options of a mixture of experts; each call returns a new builder.
 
     Example:
         >>> import graphattend as ga
@@ -177,7 +184,7 @@ class MoEBuilder(Builder):
 
     def add_expert(self, expert: Attention) -> MoEBuilder:
         """Add any mechanism."""
-        return self._with(experts=(*self._options.get("experts", ()), expert))  # type: ignore[return-value]
+        return self._with(experts=(*self._options.get("experts", ()), expert))
 
     def _add(self, key: str, **options: Any) -> MoEBuilder:
         from . import create
@@ -205,5 +212,5 @@ class MoEBuilder(Builder):
         return self._add("edge_featured", edge_dim=edge_dim, **options)
 
     def top_k(self, k: int) -> MoEBuilder:
-        """Set how many experts answer a query."""
-        return self._with(top_k=as_int(k, "top_k", minimum=1))  # type: ignore[return-value]
+        """Set how many experts are used per query."""
+        return self._with(top_k=as_int(k, "top_k", minimum=1))

@@ -10,13 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._float64_fallback import steady
-from .._validate import as_int
+from .._float64_fallback import silence, steady
+from .._validate import ArrayLike, as_int
+from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
+from ..functional.folding import attend_one, fold_query, unfold_values
 from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
-from ._gradients import CoreResult, Params
+from ._gradients import CoreGradients, CoreResult, Params
 from ._options import divide_heads, option
 from ._prepared import Prepared
 from ._scaled_dot import dot_product_core
@@ -67,7 +69,7 @@ class MultiHeadAttention(Attention):
 
     @property
     def heads(self) -> int:
-        """The weights have an axis of `num_heads`."""
+        """H, because the weights have an axis of heads."""
         return self.num_heads
 
     @cached_property
@@ -104,18 +106,62 @@ class MultiHeadAttention(Attention):
         """What the dot products are multiplied with."""
         return float(self.width**-0.5 / self.temperature)
 
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if metadata is not None or not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is not None and values.shape[1] != self.dim:
+            return None
+        p = self._params(query.dtype)
+        with silence():
+            rows, _ = fold_query(query[None], p, self.num_heads)
+            found = simd.single_with_weights(rows, keys, values, {"scale": self._factor})
+            if found is None or values is None:
+                return found
+            mixed, _ = unfold_values(*found, p, self.num_heads)
+            gate = self._head_gate(query[None], p)[0]
+            return self._finish(mixed if gate is None else mixed * gate, p)[0][0], found[1]
+
+    def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
+        """What the heads of queries (..., M, D) are multiplied with, (..., H, M, 1), and the pullback; here nothing."""
+        return None, None
+
+    def _run_single(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
+        """`_run` of one query, whose heads need no projections of the keys."""
+        p = self._params(x.q.dtype)
+        gate, pull_gate = self._head_gate(x.q, p)
+        out, w, pull = attend_one(x.q, x.k, x.v, x.mask, p, self.num_heads, self._factor, gate)
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            gq, gk, gv, g_gate, gp = pull(g, g_weights)
+            if pull_gate is not None:
+                by_gate, gp_gate = pull_gate(unbroadcast(g_gate, gate.shape))
+                gq, gp = gq + by_gate, gp | gp_gate
+            assert x.v is not None
+            gk, gv = unbroadcast(gk, x.k.shape), unbroadcast(gv, x.v.shape)
+            return CoreGradients(gq, gk, gv, gp, {})
+
+        return out, w, pullback
+
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        needs_projections = x.prepared is not None or call.differentiate or (call.training and self.dropout > 0)
+        drops = call.training and self.dropout > 0
+        if (
+            x.q.shape[-2] == 1
+            and x.prepared is None
+            and not drops
+            and (call.differentiate or simd._kernels is not None)
+        ):
+            return self._run_single(x, call)
+        needs_projections = x.prepared is not None or call.differentiate or drops
         if x.v is None or needs_projections or not folds(x.q.shape[-2], self.width):
             return super()._run(x, call)
         return (*folded(x.q, x.k, x.v, x.mask, self._params(x.q.dtype), self.num_heads, self._factor), None)
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return project(q, k, v, p, self.num_heads)
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         return dot_product_core(q, k, v, context, scale=self._factor)
 
     def _graph_factor(self) -> float | None:
@@ -124,7 +170,9 @@ class MultiHeadAttention(Attention):
     def _finish(self, out: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         return finish(out, p)
 
-    def head_attention_weights(self, query: Any, keys: Any, *, attn_mask: Any = None) -> np.ndarray:
+    def head_attention_weights(
+        self, query: ArrayLike, keys: ArrayLike, *, attn_mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """The weights of every head, (H, N) for a single query, else (..., H, M, N).
 
         Args:
@@ -143,7 +191,9 @@ class MultiHeadAttention(Attention):
         """
         return self.attention_weights(query, keys, attn_mask=attn_mask)
 
-    def head_output(self, head: int, query: Any, keys: Any, values: Any, *, attn_mask: Any = None) -> np.ndarray:
+    def head_output(
+        self, head: int, query: ArrayLike, keys: ArrayLike, values: ArrayLike, *, attn_mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """The output of a single head before `w_o`, (E,) or (..., M, E).
 
         Args:

@@ -1,4 +1,4 @@
-"""Attention as a policy: where to go next in a graph, given what is sought."""
+"""Attention as a policy for walks on a graph towards a query."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import simd
 from .._validate import (
+    ArrayLike,
     as_float,
     as_index,
     as_int,
@@ -26,15 +27,17 @@ from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
 from ..graph.search import Navigation, best_first, by_estimate
 from ._base import Attention
+from ._biased import Biased, PairScores
 from ._calibration import Calibration
 from ._gradients import Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RLNavigator(Attention):
-    """A policy over the neighbours of a node, given a query: the attention weights are the chances of going there.
+class RLNavigator(Biased, Attention):
+    """A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step.
 
     score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
     with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r
@@ -115,30 +118,65 @@ class RLNavigator(Attention):
             "sharpness": np.asarray(self.sharpness),
         }
 
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+    def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
+        # 2 (q w_query)·(k w_key) + k·bias = k·aim: to project a few queries costs less than to project all keys.
+        w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
+        code = simd.matmul(q, w_q)
+        aim = 2 * simd.matmul_nt(code, w_k) + bias
+
+        def pull(g_aim: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[Any, ...]:
+            g_row = unbroadcast(gs.sum(axis=-2), k.shape[:-1])
+            known = np.einsum("...d,...d->...", k, k)
+            by_sharp = np.vdot(np.broadcast_to(aim, g_aim.shape), g_aim) / sharp if sharp else 0 * sharp
+            g_aim = unbroadcast(g_aim, aim.shape)
+            g_code = 2 * simd.matmul(g_aim, w_k)
+            gp = {
+                "w_query": simd.matmul_tn(_flat(q), _flat(g_code)),
+                "w_key": 2 * simd.matmul_tn(_flat(g_aim), _flat(code)),
+                "bias": _flat(g_aim).sum(axis=0),
+                "sharpness": by_sharp - np.vdot(g_row, known),
+            }
+            g_k = unbroadcast(gk, k.shape) - (2 * sharp * g_row)[..., None] * k
+            return simd.matmul_nt(g_code, w_q), g_k, gp, {}
+
+        return PairScores(aim, k, float(sharp), None, pull, squares=True)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if metadata is not None:
+            return None
+        p = self._params(query.dtype)
+        aim = 2 * (query @ p["w_query"] @ p["w_key"].T) + p["bias"]
+        return aim, {"scale": float(p["sharpness"]), "squares": True}
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
         w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
         code_q, code_k = simd.matmul(q, w_q), simd.matmul(k, w_k)
-        raw = 2 * simd.matmul_nt(code_q, code_k) + (k @ bias - np.square(k).sum(axis=-1))[..., None, :]
+        known = k @ bias - np.einsum("vd,vd->v", k, k)  # what the score knows of each neighbour alone
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
-            g = gs * sharp
-            g_q = unbroadcast(2 * simd.matmul(g, code_k), code_q.shape)
-            g_k = unbroadcast(2 * simd.matmul_tn(g, code_q), code_k.shape)
-            g_row = unbroadcast(g.sum(axis=-2), k.shape[:-1])
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+            g_row = np.bincount(graph.indices, gs, len(k)).astype(k.dtype)
+            # The products' part of the sum over the edges of gs · score / sharpness is that over the queries of q · gq.
+            by_sharp = np.vdot(code_q, gq) / sharp if sharp else 0 * sharp
             gp = {
-                "w_query": _flat(q).T @ _flat(g_q),
-                "w_key": _flat(k).T @ _flat(g_k),
-                "bias": _flat(k).T @ g_row.reshape(-1),
-                "sharpness": (gs * raw).sum(),
+                "w_query": simd.matmul_tn(q, gq),
+                "w_key": simd.matmul_tn(k, gk),
+                "bias": sharp * (g_row @ k),
+                "sharpness": by_sharp + g_row @ known,
             }
-            return g_q @ w_q.T, g_k @ w_k.T + g_row[..., None] * (bias - 2 * k), gp, {}
+            g_row *= sharp
+            g_k = simd.matmul_nt(gk, w_k) + g_row[:, None] * (bias - 2 * k)
+            return simd.matmul_nt(gq, w_q), g_k, gp, {}
 
-        return sharp * raw, pull
+        return EdgeScores(code_q, code_k, float(2 * sharp), (sharp * known)[graph.indices], pull=pull)
 
     # -- navigation --------------------------------------------------------------------------------------------
 
-    def fitted(self, vectors: Any) -> RLNavigator:
-        """The navigator that knows the vectors' principal axes, the best start for `train`.
+    def fitted(self, vectors: ArrayLike) -> RLNavigator:
+        """A navigator with the principal axes of the vectors, the best start for `train`.
 
         Args:
             vectors: (V, D).
@@ -159,7 +197,7 @@ class RLNavigator(Attention):
         axes = axes[:, ::-1][:, : self.width]
         axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(self.width)] < 0, -1, 1)
         spread = float(variances.sum()) or 1.0
-        return self._with(
+        return self.with_parameters(
             {
                 "w_query": axes,
                 "w_key": axes,
@@ -168,8 +206,8 @@ class RLNavigator(Attention):
             }
         )
 
-    def encode(self, vectors: Any) -> np.ndarray:
-        """The vectors' r coordinates, computed once for many searches.
+    def encode(self, vectors: ArrayLike) -> np.ndarray:
+        """Project the vectors to r coordinates, once for many searches.
 
         Args:
             vectors: (V, D).
@@ -187,9 +225,9 @@ class RLNavigator(Attention):
 
     def search(
         self,
-        graph: Any,
-        vectors: Any,
-        query: Any,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
         *,
         entry: int = 0,
         k: int = 10,
@@ -197,7 +235,7 @@ class RLNavigator(Attention):
         recall: float | None = None,
         codes: np.ndarray | None = None,
     ) -> Navigation:
-        """Look for the vectors nearest to the query, walking the graph by estimates.
+        """Find the vectors nearest to the query by a walk on the graph that is guided by estimates.
 
         The node that is estimated to be nearest is visited next: its distance is measured, its neighbours are looked
         at. The estimate is |q w_query - k w_key|² plus a share of what the measured distance of the node's parent has
@@ -218,7 +256,7 @@ class RLNavigator(Attention):
             budget: The most work to do, at least 1; 200 where neither it nor `recall` is given.
             recall: The share of the true k nearest to find, in the mean: the budget is the least one that reached it
                 in `calibrate`, with the same k and entry.
-            codes: `encode(vectors)`, if there are more queries to come.
+            codes: `encode(vectors)`, (V, r), to be reused for several queries.
 
         Returns:
             A `Navigation`: nodes, distances and the work they took.
@@ -230,7 +268,9 @@ class RLNavigator(Attention):
         """
         x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
         if codes is not None and (not isinstance(codes, np.ndarray) or codes.shape != (len(x), self.width)):
-            raise InvalidConfigError("codes: expected encode(vectors) of this navigator", argument="codes")
+            raise InvalidConfigError(
+                "codes: expected the result of encode(vectors) of this navigator", argument="codes"
+            )
         known = self.calibration
         if recall is not None:
             if budget is not None:
@@ -247,7 +287,14 @@ class RLNavigator(Attention):
         return self._walk(graph, x, q, start, count, limit, self.encode(x) if codes is None else codes)
 
     def calibrate(
-        self, graph: Any, vectors: Any, queries: Any, *, k: int = 10, entry: int = 0, budget: float = 1000
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
+        *,
+        k: int = 10,
+        entry: int = 0,
+        budget: float = 1000,
     ) -> RLNavigator:
         """Measure what recall@k each budget reaches, for `search` with `recall`.
 
@@ -296,13 +343,20 @@ class RLNavigator(Attention):
         return other
 
     def _walk(
-        self, graph: Any, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
+        self, graph: NeighborGraph, x: np.ndarray, q: np.ndarray, entry: int, k: int, budget: float, codes: np.ndarray
     ) -> Navigation:
         code = q @ self._params(x.dtype)["w_query"]
         return by_estimate(graph, x, q, entry, k, budget, codes, code)
 
     def greedy_search(
-        self, graph: Any, vectors: Any, query: Any, *, entry: int = 0, k: int = 10, budget: float = 200
+        self,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        query: ArrayLike,
+        *,
+        entry: int = 0,
+        k: int = 10,
+        budget: float = 200,
     ) -> Navigation:
         """The baseline: best-first search by exact distances; arguments and result as for `search`.
 
@@ -317,9 +371,9 @@ class RLNavigator(Attention):
 
     def train(
         self,
-        graph: Any,
-        vectors: Any,
-        queries: Any,
+        graph: NeighborGraph,
+        vectors: ArrayLike,
+        queries: ArrayLike,
         *,
         steps: int = 8,
         rollouts: int = 4,
@@ -376,14 +430,9 @@ class RLNavigator(Attention):
         )
         trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)
         result = trainer.fit(self, len(targets), on_progress=on_progress, cancel=cancel)
-        return self._with(result.params)
+        return self.with_parameters(result.params)
 
-    def _with(self, parameters: dict[str, np.ndarray]) -> RLNavigator:
-        other = self.with_parameters(parameters)
-        assert isinstance(other, RLNavigator)
-        return other
-
-    def _vectors(self, vectors: Any, name: str = "vectors") -> np.ndarray:
+    def _vectors(self, vectors: ArrayLike, name: str = "vectors") -> np.ndarray:
         x = as_float(vectors, name)
         check_ndim(x, name, 2, 2)
         check_nonempty(x, name)
@@ -391,7 +440,7 @@ class RLNavigator(Attention):
         check_finite(x, name)
         return x
 
-    def _on_graph(self, graph: Any, vectors: Any) -> np.ndarray:
+    def _on_graph(self, graph: Any, vectors: ArrayLike) -> np.ndarray:
         if not isinstance(graph, NeighborGraph):
             raise InvalidConfigError(
                 f"graph: expected a NeighborGraph, got {type(graph).__name__}",
@@ -404,7 +453,7 @@ class RLNavigator(Attention):
         return x
 
     def _task(
-        self, graph: Any, vectors: Any, query: Any, entry: Any, k: Any, budget: Any
+        self, graph: NeighborGraph, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
         q = as_float(query, "query", beside=x.dtype)

@@ -53,11 +53,11 @@ class ScaledDotProductAttention(DotProduct):
     def _graph_factor(self) -> float | None:
         return self.factor
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         return dot_product_core(q, k, v, context, scale=self.factor)
 
     def _project(
-        self, q: np.ndarray, k: np.ndarray, v: Any, p: Params
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         if not self.normalize:
             return (q, k, v), unprojected

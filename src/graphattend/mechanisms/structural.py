@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import check_length
+from .._validate import all_finite, check_length
 from .._vjp import unbroadcast
 from ..graph import GraphMetadata
 from ._base import Attention
+from ._biased import Biased, PairScores
 from ._gradients import Grads, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._scaled_dot import DotProduct
 from ._size_limit import reserve
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StructuralAttention(DotProduct):
+class StructuralAttention(Biased, DotProduct):
     """Dot-product attention with structural features of query and keys, as biases and as features.
 
     With features s (F,) of a node (degree, closeness, betweenness, PageRank, clustering, or any others):
@@ -87,33 +88,87 @@ class StructuralAttention(DotProduct):
             p |= {n: rng.uniform(-limit, limit, (self.num_features, self.dim)) for n in ("w_query", "w_key")}
         return p
 
-    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
-        s_k = meta["structural_features"]
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        s_k = metadata.per_key["structural_features"]
         biased, featured = self.mode != "features", self.mode != "bias"
-        x_q, x_k, s_q = q, k, None
+        x_q, x_k, s_q = q, k, s_k
+        if featured:
+            s_q = metadata.per_query["query_structural"]
+            x_q, x_k = q + simd.matmul(s_q, p["w_query"]), k + simd.matmul(s_k, p["w_key"])
+        bias = (s_k @ p["bias"])[graph.indices] if biased else None
+
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+            gp: Grads = {}
+            # Each edge has its own gradient by the features that it reads: gs · (bias + factor · W_key x_q).
+            by_row = np.zeros_like(s_q)
+            if biased:
+                gp["bias"] = np.bincount(graph.indices, gs, len(s_k)).astype(s_k.dtype) @ s_k
+                by_row += p["bias"]
+            if featured:
+                gp |= {"w_query": s_q.T @ gq, "w_key": s_k.T @ gk}
+                by_row += simd.matmul_nt(x_q, p["w_key"]) * q.dtype.type(self.factor)
+            return gq, gk, gp, {"structural_features": gs[:, None] * by_row[graph.targets]}
+
+        return EdgeScores(x_q, x_k, self.factor, bias, pull=pull)
+
+    def _single_scores(
+        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+        if type(metadata) is not GraphMetadata:
+            return None
+        s_k: Any = metadata.structural_features
+        s_q: Any = metadata.query_structural
+        shape, p = (len(keys), self.num_features), self._params(query.dtype)
+        by_row: Any = None
+        if (s_q is None) is not (self.mode == "bias"):  # what "bias" does not read is checked elsewhere
+            return None
+        for s, expected in ((s_k, shape), *(((s_q, shape[1:]),) if self.mode != "bias" else ())):
+            if type(s) is not np.ndarray or s.shape != expected or s.dtype != query.dtype or not all_finite(s):
+                return None
+        if self.mode != "bias":
+            query = query + s_q @ p["w_query"]
+            by_row = query @ p["w_key"].T * query.dtype.type(self.factor)
+        if self.mode != "features":
+            by_row = p["bias"][None] if by_row is None else by_row + p["bias"]
+        return query, {"scale": self.factor, "bias": simd.matmul_nt(by_row, s_k)}
+
+    def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
+        # q·(k + s_k W_key) = q·k + (W_key q)·s_k: to change a few queries costs less than to change all keys.
+        s_k = meta["structural_features"]
+        featured, f = self.mode != "bias", q.dtype.type(self.factor)
+        x_q, s_q = q, None
+        by_row = np.zeros((1, self.num_features), q.dtype)  # what a query adds to its scores per feature of the key
         if featured:
             s_q = meta["query_structural"]
             s_q = s_q[None, :] if s_q.ndim == 1 else s_q
-            x_q, x_k = q + simd.matmul(s_q, p["w_query"]), k + simd.matmul(s_k, p["w_key"])
-        s, pull_s = self._dot(x_q, x_k)
-        if biased:
-            s = s + (s_k @ p["bias"])[..., None, :]
+            x_q = q + simd.matmul(s_q, p["w_query"])
+            by_row = simd.matmul_nt(x_q, p["w_key"]) * f
+        if self.mode != "features":
+            by_row = by_row + p["bias"]
+        bias = simd.matmul_nt(by_row, s_k)
 
-        def pull(gs: np.ndarray) -> tuple[Any, ...]:
-            gx_q, gx_k = pull_s(gs)
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[Any, ...]:
+            g_row = simd.matmul(gs, s_k)
             gp: Grads = {}
-            g_features = np.zeros_like(s_k)
-            if biased:
-                g_row = unbroadcast(gs.sum(axis=-2), s_k.shape[:-1])
-                gp["bias"] = g_row.reshape(-1) @ s_k.reshape(-1, self.num_features)
-                g_features = g_features + g_row[..., None] * p["bias"]
+            if self.mode != "features":
+                gp["bias"] = g_row.reshape(-1, self.num_features).sum(axis=0)
             if s_q is not None:
-                for name, features, g in (("w_query", s_q, gx_q), ("w_key", s_k, gx_k)):
-                    rows = unbroadcast(g, (*features.shape[:-1], self.dim))
-                    gp[name] = features.reshape(-1, self.num_features).T @ rows.reshape(-1, self.dim)
-                    if name == "w_key":
-                        g_features = g_features + rows @ p["w_key"].T
-            gm = {"structural_features": g_features}
-            return unbroadcast(gx_q, q.shape), unbroadcast(gx_k, k.shape), gp, gm
+                g_row *= f
+                gq = gq + simd.matmul(g_row, p["w_key"])
+                rows = np.broadcast_to(x_q, gq.shape).reshape(-1, self.dim)
+                gp["w_key"] = simd.matmul_tn(g_row.reshape(-1, self.num_features), rows)
+                g_features = unbroadcast(gq, (*s_q.shape[:-1], self.dim)).reshape(-1, self.dim)
+                gp["w_query"] = simd.matmul_tn(s_q.reshape(-1, self.num_features), g_features)
+            by_key = unbroadcast(
+                simd.matmul_tn(gs, by_row if by_row.shape[-2] == gs.shape[-2] else _rows(by_row, gs)), s_k.shape
+            )
+            return unbroadcast(gq, q.shape), unbroadcast(gk, k.shape), gp, {"structural_features": by_key}
 
-        return s, pull
+        return PairScores(x_q, k, self.factor, bias, pull)
+
+
+def _rows(row: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """One row for each of those of `like` (..., M, N)."""
+    return np.broadcast_to(row, (*row.shape[:-2], like.shape[-2], row.shape[-1]))

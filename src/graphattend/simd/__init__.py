@@ -1,4 +1,4 @@
-"""Which arithmetic runs: chosen once, reported, never changed in silence.
+"""The arithmetic backends. One is chosen at import, reported, and never changed silently.
 
 The functions here take checked arrays. Each has its NumPy formulation in `numpy_ops`; where kernels are
 loaded and apply to the arrays at hand, they run instead and give the same result.
@@ -18,6 +18,7 @@ from . import backends, numpy_ops
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
+from .thresholds import FEW_ROWS as FEW_ROWS
 from .thresholds import MATMUL_IN_BLAS
 
 if TYPE_CHECKING:
@@ -105,13 +106,43 @@ def attention_vjp(
     )
 
 
+def attend_few(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray | None, **options: Any
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """Output and weights of a few queries in one pass (see `kernel_ops.attend_few`); None without such a kernel."""
+    if _kernels is None:
+        return None
+    found = _kernels.attend_few(q, k, v, **options)
+    return None if found is None else (found[0], found[1])
+
+
+def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
+    """Whether these are one query (D,), keys (N, D) and values (N, E) or None that kernels may look at."""
+    if _kernels is None or type(query) is not np.ndarray or type(keys) is not np.ndarray or query.shape != (dim,):
+        return False
+    dtype = query.dtype
+    if dtype not in _kernels.DTYPES or keys.dtype != dtype or keys.ndim != 2 or keys.shape[1] != dim or not len(keys):
+        return False
+    if values is None:
+        return True
+    return type(values) is np.ndarray and values.dtype == dtype and values.ndim == 2 and len(values) == len(keys)
+
+
+def single_with_weights(
+    rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
+) -> tuple[Any, np.ndarray] | None:
+    """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
+    found = _kernels.attend_few(rows, keys, values, **options)
+    return found[:2] if found is not None and found[2] else None
+
+
 def has_kernels(dtype: np.dtype[Any]) -> bool:
     """Whether fused kernels run on arrays of this dtype; the NumPy formulations are better called one by one."""
     return _kernels is not None and dtype in _kernels.DTYPES
 
 
 def _plain(query: Any, keys: Any, values: Any) -> bool:
-    """Whether these are arrays that a kernel may look at: it checks the rest itself."""
+    """Whether a kernel may be called with these arrays; it checks the rest itself."""
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
@@ -138,6 +169,42 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     except ValueError:
         return None
     return out if finite or (finite is False and not check_finite) else None
+
+
+def single_weights(
+    query: Any, keys: Any, values: Any, dim: int, scale: float
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """The same with the weights, (N,) or (M, N), in a few kernel calls; the output is None without values.
+
+    None also where anything is not finite.
+    """
+    if _kernels is None or not (type(query) is type(keys) is np.ndarray) or query.dtype not in _kernels.DTYPES:
+        return None
+    if keys.ndim != 2 or query.ndim not in (1, 2) or query.shape[-1] != dim or keys.shape[1] != dim:
+        return None
+    if query.dtype != keys.dtype or not keys.size or not query.size:
+        return None
+    if values is not None and (type(values) is not np.ndarray or values.ndim != 2 or values.dtype != keys.dtype):
+        return None
+    if values is not None and (len(values) != len(keys) or not values.size):
+        return None
+    rows = query if query.ndim == 2 else query[None]
+    if len(rows) <= FEW_ROWS:
+        found = single_with_weights(rows, keys, values, {"scale": scale})
+        if found is None:
+            return None
+        out, weights = found
+    else:
+        with _float64_fallback.silence():
+            scores = matmul_nt(rows, keys)
+            scores *= scores.dtype.type(scale)
+            weights = softmax(scores)
+            out = None if values is None else matmul(weights, values)
+        if not _kernels.finite(scores) or (out is not None and not _kernels.finite(out)):
+            return None
+    if query.ndim == 2:
+        return out, weights
+    return None if out is None else out[0], weights[0]
 
 
 def multi_head_single(
@@ -174,12 +241,19 @@ def multi_head_projected(
 
 
 def graph_attention(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, indptr: np.ndarray, indices: np.ndarray, scale: float, weights: bool
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    scale: float,
+    weights: bool,
+    bias: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights)
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, bias=bias)
     return None if found is None else (found[0], found[1])
 
 
@@ -192,8 +266,8 @@ def graph_attention_vjp(
     grad: np.ndarray,
     scale: float,
     **shared: bool,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None:
-    """Gradients of `graph_attention` for q, k and v; None without such a kernel.
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
+    """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
     is then None.
@@ -201,8 +275,10 @@ def graph_attention_vjp(
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
-    found = _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared)
-    return None if found is None else found[:3]
+    return cast(
+        "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
+        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared),
+    )
 
 
 def __getattr__(name: str) -> Any:
@@ -218,16 +294,32 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """A whole graph attention layer in one kernel call: output (V, H, E) and weights (K, H)."""
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | None:
+    """A whole graph attention layer in one kernel call: output (V, H, E), weights (K, H), projection (V, H·E)."""
     if _kernels is None:
         return None
     found = _kernels.gat_layer(*arrays, **options)
-    return None if found is None else (found[0], found[1])
+    return None if found is None else found[:3]
+
+
+def gat_vjp(
+    grad: np.ndarray,
+    hidden: np.ndarray,
+    query: np.ndarray,
+    key: np.ndarray,
+    graph: Any,
+    weights: np.ndarray,
+    **options: Any,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Gradients of `gat_layer` by scores before LeakyReLU, `query`, `key` and values; None without such a kernel."""
+    if _kernels is None:
+        return None
+    lists = graph.indptr, graph.indices, graph._transposed
+    return cast("Any", _kernels.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
 
 
 def backend_info() -> dict[str, Any]:
-    """What does the arithmetic.
+    """Describe the backend in use.
 
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
@@ -253,7 +345,7 @@ def backend_info() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Do the arithmetic with another backend inside a ``with`` block.
+    """Use another backend inside a ``with`` block.
 
     Args:
         name: One of ``backend_info()["available"]``.
@@ -277,6 +369,12 @@ def use_backend(name: str) -> Iterator[None]:
         yield
     finally:
         _activate(before)
+
+
+def choose_again() -> None:
+    """Choose the backend as at import: after a restored interpreter has come to another engine."""
+    backends.look_again()
+    _activate(backends.choose())
 
 
 def _activate(backend: backends.Backend) -> None:

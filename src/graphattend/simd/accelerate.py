@@ -37,7 +37,7 @@ _PATIENCE = 40
 
 
 class _Loops:
-    """The extension module, the loops of it that are worth having here, and who wants them in place."""
+    """The extension module, its loops that are faster than NumPy's here, and the objects that use them."""
 
     def __init__(self, module: ModuleType, variant: str) -> None:
         self.module = module
@@ -52,7 +52,7 @@ class _Loops:
         return [i for i, (ufunc, _) in enumerate(self.names) if (ufunc == "matmul") == matmul]
 
     def _faster_than_numpy(self) -> list[int]:
-        """Leave alone what NumPy was built to do fast, or does fast anyhow."""
+        """The loops that are faster than those of this NumPy."""
         line = np.linspace(-5, 5, 4096, dtype=np.float32)
         square = line[:2304].reshape(48, 48)
         has_blas, has_simd = _built_with()
@@ -102,7 +102,7 @@ _loaded: _Loops | str | None = None  # str: the reason why there are none
 
 
 class Acceleration:
-    """What :func:`accelerate_numpy` did; a context manager that undoes it at the end.
+    """Result of :func:`accelerate_numpy`, and a context manager that undoes it.
 
     Attributes:
         active: Whether the loops are in place through this object.
@@ -168,7 +168,7 @@ def accelerate_numpy() -> Acceleration:
 
 
 def accelerated() -> dict[str, Any]:
-    """Tell whether NumPy runs on our loops now.
+    """Report whether NumPy uses our loops now.
 
     Returns:
         A dict with ``active`` (bool), ``backend`` (as in :class:`Acceleration`) and ``loops`` (names such as

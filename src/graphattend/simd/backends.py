@@ -1,4 +1,4 @@
-"""Finding the backends: which kernels this machine can run, and which one is used at import."""
+"""Detection of the backends that this machine can run, and the choice at import."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def load(name: str) -> Backend | None:
     return _loaded[name]
 
 
+def look_again() -> None:
+    """Forget what could not run: a restored interpreter may run on another engine than the one that tried."""
+    for name in [n for n, backend in _loaded.items() if backend is None]:
+        del _loaded[name]
+
+
 def _module(name: str) -> Any:
     """The backend's compiled kernels, or None where they are not installed or this machine cannot run them."""
     path = Path(__file__).with_name(FILES[name] + _suffix(name.startswith("wasm")))
@@ -57,7 +63,7 @@ def _module(name: str) -> Any:
 
 
 def _suffix(wasm: bool) -> str:
-    """How the names of the files end that this Python can load; no file has the ending for the others."""
+    """Suffixes of the extension modules that this Python can load."""
     if wasm != (sys.platform == "emscripten") or sys.implementation.name != "cpython":
         return ".none"
     if wasm:

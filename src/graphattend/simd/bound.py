@@ -1,4 +1,4 @@
-"""One kernel call, bound to its arrays: whoever has its address repeats it without Python.
+"""A kernel call bound to its arrays, which can be repeated by its address without Python.
 
 Python finds out which kernel a function calls, with which arrays, and writes the checked call into memory; JavaScript,
 which shares that memory, then changes the numbers in the arrays and calls the kernel.
@@ -38,7 +38,7 @@ class Bound(NamedTuple):
 
     @property
     def address(self) -> int:
-        """Where the call lies."""
+        """The address of the call."""
         return address(self.memory)
 
 
@@ -117,6 +117,6 @@ def bind(run: Callable[[], Any], out: np.ndarray, given: tuple[np.ndarray, ...])
 
 
 def address(x: np.ndarray) -> int:
-    """Where an array's numbers lie."""
+    """The address of an array's data."""
     place: int = x.__array_interface__["data"][0]
     return place

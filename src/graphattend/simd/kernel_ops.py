@@ -163,6 +163,51 @@ def attention(
     return None if None in done else (out, stats, all(done))
 
 
+def attend_few(
+    q: Array,
+    k: Array,
+    v: Array | None,
+    *,
+    scale: float,
+    bias: Array | None = None,
+    mask: Array | None = None,
+    slope: float = 1.0,
+    squares: bool = False,
+    rotation: tuple[Array, Array, bool] | None = None,
+) -> tuple[Array | None, Array, bool] | None:
+    """Attention of a few queries and its weights, with softmax over LeakyReLU(scale · product + bias) and the mask.
+
+    Args:
+        q: Queries (..., M, D).
+        k: Keys (..., N, D).
+        v: Values (..., N, E), or None for the weights alone.
+        scale: Factor of the products.
+        bias: Added to the scores, broadcast against (..., M, N).
+        mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (..., M, N).
+        slope: Slope of the LeakyReLU below zero.
+        squares: The product is q·k - |k|², else q·k.
+        rotation: The product is q·(k turned by position · frequency): positions (..., N), frequency (D // 2,), whether
+            pairs of coordinates are neighbours.
+
+    Returns:
+        Output (..., M, E) or None, weights (..., M, N), and whether q, k and v were finite.
+    """
+    if bias is not None and bias.ndim < 2:
+        bias = np.atleast_2d(bias)
+    if mask is not None and mask.ndim < 2:
+        mask = np.atleast_2d(mask)
+    positions, frequency, interleaved = rotation or (None, None, False)
+    lead = _lead(q, k, k if v is None else v, mask, None if positions is None else positions)
+    if bias is not None:
+        lead = np.broadcast_shapes(lead, bias.shape[:-2])
+    weights = _empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
+    out = None if v is None else _empty((*lead, q.shape[-2], v.shape[-1]), q.dtype)
+    finite = _k.attend_few(
+        q, k, v, bias, mask, positions, frequency, out, weights, scale, slope, bool(squares), bool(interleaved)
+    )
+    return None if finite is None else (out, weights, finite)
+
+
 def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain: bool, causal: bool) -> list[slice]:
     """Rows of the queries, or entries of the batch, one part per thread."""
     if threads.get_num_threads() == 1:
@@ -218,7 +263,7 @@ def multi_head_single(
 ) -> tuple[Array, bool] | None:
     """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
 
-    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`thresholds.folds`).
+    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`functional.multi_head.folds`).
 
     Args:
         q: The queries.
@@ -353,8 +398,8 @@ def graph_sum(
     x: Array,
     indptr: Array,
     indices: Array,
-    order: Array,
-    weights: Array,
+    order: Array | None = None,
+    weights: Array | None = None,
     out: Array | None = None,
     *,
     scale: float = 1.0,
@@ -366,8 +411,8 @@ def graph_sum(
         x: Rows (V, D) or (V, H, D).
         indptr: Starts of the lists (M+1,).
         indices: Rows of x (K,).
-        order: Where the weight of each entry stands (K,).
-        weights: (K',) or (K', H).
+        order: Where the weight of each entry stands (K,), or None.
+        weights: (K',) or (K', H), or None for sums without weights.
         out: Where to put the sums (M, [H,] D).
         scale: Factor of the weights.
         add: Add the sums to `out`.
@@ -380,7 +425,9 @@ def graph_sum(
 
     def total(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
-        done: bool | None = _k.graph_sum(x, own, indices[edges], order[edges], weights, result[rows], scale, add)
+        done: bool | None = _k.graph_sum(
+            x, own, indices[edges], None if order is None else order[edges], weights, result[rows], scale, add
+        )
         return done
 
     return None if None in threads.run(total, _row_parts(starts, x)) else result
@@ -434,6 +481,57 @@ def gat_layer(
         x, w, a_query, a_key, _int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
     )
     return None if finite is None else (out, weights, hidden, finite)
+
+
+def gat_vjp(
+    grad: Array,
+    hidden: Array,
+    query: Array,
+    key: Array,
+    indptr: Array,
+    indices: Array,
+    transposed: tuple[Array, Array, Array],
+    weights: Array,
+    *,
+    negative_slope: float = 0.2,
+    edge_scores: Array | None = None,
+) -> tuple[Array, Array, Array, Array] | None:
+    """Gradients of `gat_layer` by its scores and its projection.
+
+    Args:
+        grad: Gradient of the output (V, H, E).
+        hidden: The projection (V, H, E).
+        query: Its products with a_query (V, H).
+        key: Its products with a_key (V, H).
+        indptr: CSR row starts (V+1,).
+        indices: CSR neighbours (K,).
+        transposed: The lists turned round, as for `graph_attention_vjp`.
+        weights: What `gat_layer` returned (K, H).
+        negative_slope: Slope of LeakyReLU below 0.
+        edge_scores: What each edge adds to its scores before LeakyReLU, (K, H).
+
+    Returns:
+        Gradients by the scores of the edges before LeakyReLU (K, H), by `query` (V, H), by `key` (V, H), and, as far as
+        it comes from the weighted sum, by `hidden` (V, H, E).
+    """
+    by_value, by_query, by_key, dscores = _block(grad.dtype, hidden.shape, query.shape, key.shape, weights.shape)
+    starts = _int64(indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        more = None if edge_scores is None else edge_scores[edges]
+        done: bool | None = _k.gat_vjp(
+            *(grad[rows], hidden, query[rows], key, own, indices[edges], more, weights[edges]),
+            *(dscores[edges], by_query[rows], negative_slope),
+        )
+        return done
+
+    if None in threads.run(by_row, _row_parts(starts, grad)):
+        return None
+    if graph_sum(grad, *transposed, weights, by_value) is None:
+        return None
+    columns, _, order = transposed
+    return None if graph_sum(dscores, columns, order, out=by_key) is None else (dscores, by_query, by_key, by_value)
 
 
 def poincare_attention(

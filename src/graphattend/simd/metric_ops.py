@@ -20,7 +20,7 @@ MOST_SPACES = 16
 
 
 class Metric(NamedTuple):
-    """How far two points of a product of spaces are apart.
+    """The distance of two points in a product of spaces.
 
     Args:
         spaces: (S, 5): kind, stored coordinates, absolute curvature, factor of the distance in the scores, and how near

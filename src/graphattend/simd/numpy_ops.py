@@ -23,7 +23,7 @@ _prefer_einsum = sys.platform == "emscripten" and not has_blas()
 
 
 def prefer_einsum(value: bool) -> bool:
-    """Tell whether matrix products should avoid ``@`` (no BLAS, no SIMD loops); gives the answer from before."""
+    """Set whether matrix products avoid ``@`` (no BLAS, no SIMD loops); returns the previous setting."""
     global _prefer_einsum
     before, _prefer_einsum = _prefer_einsum, value
     return before
@@ -45,6 +45,8 @@ def matmul_nt(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def matmul_tn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a (..., K, M)ᵀ @ b (..., K, N)``."""
+    if a.shape[-2] == 1:  # a BLAS is slow where there is nothing to sum
+        return np.multiply(a.swapaxes(-1, -2), b)
     return matmul(a.swapaxes(-1, -2), b)
 
 

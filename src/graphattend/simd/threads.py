@@ -33,7 +33,7 @@ _pool: tuple[int, ThreadPoolExecutor] | None = None
 
 
 def checked(threads: Any) -> int:
-    """A number of threads that can be had here.
+    """Check a number of threads.
 
     Raises:
         InvalidConfigError: No whole number >= 1, or more than 256; UnsupportedError: more than one in WebAssembly.
@@ -50,7 +50,7 @@ def checked(threads: Any) -> int:
 
 
 def set_num_threads(threads: int) -> None:
-    """Set how many threads a call uses that does not say so itself.
+    """Set the number of threads of calls that do not specify it.
 
     Large products over many rows (`forward` of many queries, `attend` over a graph and its gradients) are split; the
     result has the same bits as with one thread.
@@ -88,7 +88,7 @@ def get_num_threads() -> int:
 
 @contextlib.contextmanager
 def num_threads(threads: int | None) -> Iterator[None]:
-    """Use so many threads in this block, in this thread alone; None leaves the number as it is."""
+    """Use this number of threads in a block, in the current thread; None leaves it unchanged."""
     if threads is None:
         yield
         return

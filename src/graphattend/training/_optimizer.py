@@ -1,4 +1,4 @@
-"""What every optimizer shares: checked parameters, per-parameter options, a flat state that can be saved."""
+"""Base of the optimizers: checked parameters, per-parameter options, and a flat state that can be saved."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Optimizer(metaclass=TypedArguments):
     def update(
         self, params: Mapping[str, Any], grads: Mapping[str, Any], state: Mapping[str, Any]
     ) -> tuple[Arrays, State]:
-        """One step. Nothing that is passed in is changed.
+        """Take one step. Inputs are not modified.
 
         Args:
             params: Parameters by name.

@@ -1,4 +1,4 @@
-"""What every loss shares: the reduction over samples, and what comes back through it."""
+"""The reduction of per-sample losses and its pullback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._validate import as_choice, as_float, check_finite, check_ndim, check_nonempty, check_shape
+from .._validate import ArrayLike, as_choice, as_float, check_finite, check_ndim, check_nonempty, check_shape
 
 Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS = ("mean", "sum", "none")
@@ -16,7 +16,7 @@ REDUCTIONS = ("mean", "sum", "none")
 Spread = Callable[[Any], np.ndarray]
 
 
-def loss_data(x: Any, argument: str, minimum: int, maximum: int | None = None) -> np.ndarray:
+def loss_data(x: ArrayLike, argument: str, minimum: int, maximum: int | None = None) -> np.ndarray:
     """Data of a loss: finite floats, not empty, with the given number of axes."""
     a = as_float(x, argument)
     check_ndim(a, argument, minimum, maximum)
@@ -26,7 +26,7 @@ def loss_data(x: Any, argument: str, minimum: int, maximum: int | None = None) -
 
 
 def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
-    """Reduce per-sample losses; returns the loss and the way back."""
+    """Reduce per-sample losses; returns the loss and its pullback."""
     as_choice(reduction, "reduction", REDUCTIONS)
     dtype, shape = values.dtype, values.shape
     if reduction == "none":
@@ -38,7 +38,7 @@ def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
         output = dtype.type(values.sum() * weight)
         out_shape = ()
 
-    def spread(grad_output: Any) -> np.ndarray:
+    def spread(grad_output: ArrayLike) -> np.ndarray:
         g = as_float(grad_output, "grad_output", beside=dtype).astype(dtype, copy=False)
         check_shape(g, "grad_output", out_shape)
         return np.broadcast_to(np.asarray(g * weight, dtype), shape)

@@ -1,4 +1,4 @@
-"""Unit vectors and dot products of anchors with shared or own vectors, each with its way back."""
+"""Unit vectors and dot products of anchors with shared or own vectors, each with its pullback."""
 
 from __future__ import annotations
 

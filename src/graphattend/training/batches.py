@@ -1,4 +1,4 @@
-"""What mini-batches are made of: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
+"""Sources of mini-batches: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import as_array, as_index, as_int, check_length, check_nonempty
+from .._validate import ArrayLike, as_array, as_index, as_int, check_length, check_nonempty
 from ..errors import InvalidConfigError
 
 
 class Data(Protocol):
-    """Anything with a length that makes a batch of chosen samples."""
+    """Interface of a source of batches: a length, and the batch of given samples."""
 
     def __len__(self) -> int:
         """Number of samples."""
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> Any:
-        """The batch of the samples `index`; `rng` for whatever is drawn anew each time."""
+        """The batch of the samples `index` (B,); `rng` draws what is new in every batch."""
 
 
 class Nodes(metaclass=TypedArguments):
@@ -49,7 +49,7 @@ class Nodes(metaclass=TypedArguments):
         return len(self.nodes)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The chosen nodes."""
+        """The nodes at the positions `index` (B,)."""
         return np.asarray(self.nodes[index])
 
 
@@ -82,7 +82,7 @@ class Pairs(metaclass=TypedArguments):
         [[2, 2]]
     """
 
-    def __init__(self, pairs: Any, num_nodes: int, *, num_negatives: int = 0) -> None:
+    def __init__(self, pairs: ArrayLike, num_nodes: int, *, num_negatives: int = 0) -> None:
         self.num_nodes = as_int(num_nodes, "num_nodes", minimum=1)
         self.num_negatives = as_int(num_negatives, "num_negatives", minimum=0)
         self.pairs = as_index(pairs, "pairs", self.num_nodes, ndim=2)
@@ -113,7 +113,7 @@ class Pairs(metaclass=TypedArguments):
         return np.asarray(self._taken[place] == code)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> PairBatch:
-        """The chosen pairs, with fresh negatives."""
+        """The pairs at the positions `index` (B,), with new negatives."""
         source, target = self.pairs[:, index]
         wide = np.repeat(source, self.num_negatives)
         drawn = rng.integers(self.num_nodes, size=wide.size)
@@ -178,7 +178,7 @@ class Neighborhoods(metaclass=TypedArguments):
         return len(self.nodes)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> NeighborhoodBatch:
-        """The chosen nodes with their neighbours, in the graph's order."""
+        """The nodes at the positions `index` (B,) with their neighbours, in the order of the graph."""
         nodes = self.nodes[index]
         start = self.indptr[nodes]
         degree = self.indptr[nodes + 1] - start
@@ -222,7 +222,7 @@ class Rows(metaclass=TypedArguments):
         return len(self.arrays[0])
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """The chosen rows of each array."""
+        """The rows `index` (B,) of each array."""
         return tuple(a[index] for a in self.arrays)
 
 

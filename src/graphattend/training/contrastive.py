@@ -1,4 +1,4 @@
-"""Contrastive losses: what belongs together moves together, what does not moves apart."""
+"""Contrastive losses: InfoNCE and its graph-local form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_array,
     as_bool,
     as_floats,
@@ -37,7 +38,7 @@ def _checked_sets(names: tuple[str, str, str], *values: Any) -> tuple[tuple[np.n
     return (first, second, third), bool(batches)
 
 
-def _checked_mask(mask: Any, argument: str, x: np.ndarray) -> np.ndarray | None:
+def _checked_mask(mask: ArrayLike | None, argument: str, x: np.ndarray) -> np.ndarray | None:
     if mask is None:
         return None
     m = as_array(mask, argument)
@@ -88,7 +89,7 @@ def _contrast(
     per_sample = (softplus(z) * weights).sum(axis=-1)
     output, spread = reduced(per_sample if batched else per_sample[0], reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, ...]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
         g = spread(grad_output).reshape(-1, 1)
         grad_z = g * weights * sigmoid(z) * inverse
         shift = np.where(np.isneginf(total), total.dtype.type(0), total)
@@ -109,7 +110,7 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
     """Gradients in the shapes the caller's arrays had."""
     shapes = [np.shape(x) for x in inputs]
 
-    def shaped(grad_output: Any) -> tuple[np.ndarray, ...]:
+    def shaped(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
         return tuple(g.reshape(shape) for g, shape in zip(pullback(grad_output), shapes, strict=True))
 
     return shaped
@@ -119,15 +120,15 @@ def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
 @with_vjp
 @float64_fallback
 def info_nce(
-    anchor: Any,
-    positives: Any,
-    negatives: Any,
+    anchor: ArrayLike,
+    positives: ArrayLike,
+    negatives: ArrayLike,
     *,
     temperature: float = 0.07,
     normalize: bool = True,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """InfoNCE: the anchor should pick each positive out of the negatives.
+    """InfoNCE: classify each positive among the negatives.
 
     The mean over positives p of -log(e^{a·p/τ} / (e^{a·p/τ} + Σ_n e^{a·n/τ})). Vectors are normalised first,
     so that products are cosines; a zero vector has cosine 0 with everything, and a zero gradient.
@@ -168,16 +169,16 @@ def info_nce(
 @with_vjp
 @float64_fallback
 def local_contrastive(
-    node: Any,
-    neighbors: Any,
-    non_neighbors: Any,
+    node: ArrayLike,
+    neighbors: ArrayLike,
+    non_neighbors: ArrayLike,
     *,
     temperature: float = 0.07,
-    neighbor_mask: Any = None,
-    non_neighbor_mask: Any = None,
+    neighbor_mask: ArrayLike | None = None,
+    non_neighbor_mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """Graph-local InfoNCE: a node should be nearer to its neighbours than to nodes it is not joined to.
+    """Graph-local InfoNCE: neighbours are the positives, other nodes the negatives.
 
     The same formula as `info_nce` with the neighbours as positives, for neighbourhoods of unequal size: pad
     them and say with the masks which rows count. A node without neighbours (or non-neighbours) has loss 0.

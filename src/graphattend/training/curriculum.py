@@ -1,4 +1,4 @@
-"""Curricula: what is trained on, and how much each loss counts, as functions of the step."""
+"""Curricula: the samples to train on and the weights of the losses, as functions of the step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hard negatives: the candidates that are most easily taken for a positive."""
+"""Hard negative sampling."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._validate import (
+    ArrayLike,
     as_array,
     as_choice,
     as_float,
@@ -60,7 +61,7 @@ def _sampled(weights: np.ndarray, candidates: np.ndarray, k: int, rng: np.random
     return np.asarray(candidates[order[:k]])
 
 
-def _degree_weights(degrees: Any, count: int) -> np.ndarray:
+def _degree_weights(degrees: ArrayLike | None, count: int) -> np.ndarray:
     if degrees is None:
         raise InvalidConfigError.of(
             "degrees", f"shape ({count},)", None, text="one number per embedding for this strategy"
@@ -73,7 +74,7 @@ def _degree_weights(degrees: Any, count: int) -> np.ndarray:
     return d.astype(np.float64, copy=False)
 
 
-def _excluded(positive_indices: Any, count: int) -> np.ndarray:
+def _excluded(positive_indices: ArrayLike, count: int) -> np.ndarray:
     positives = as_array(positive_indices, "positive_indices")
     if positives.ndim == 0:
         positives = positives[None]
@@ -81,13 +82,13 @@ def _excluded(positive_indices: Any, count: int) -> np.ndarray:
 
 
 def sample_hard_negatives(
-    anchor: Any,
-    embeddings: Any,
-    positive_indices: Any,
+    anchor: ArrayLike,
+    embeddings: ArrayLike,
+    positive_indices: ArrayLike,
     k: int,
     *,
     strategy: Literal["distance", "degree", "mixed", "semi_hard"] = "distance",
-    degrees: Any = None,
+    degrees: ArrayLike | None = None,
     rng: Any = None,
     manifold: Any = None,
     mix: float = 0.5,

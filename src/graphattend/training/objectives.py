@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .._validate import ArrayLike
 from ..errors import InvalidConfigError
 
 Objective = Callable[[dict[str, np.ndarray], Any, np.random.Generator], tuple[Any, Any]]
 
 
-def graph_objective(model: Any, graph: Any, queries: Any, loss: Callable[[np.ndarray, Any], Any]) -> Objective:
+def graph_objective(model: Any, graph: Any, queries: ArrayLike, loss: Callable[[np.ndarray, Any], Any]) -> Objective:
     """Objective of a mechanism that attends over a whole graph, for `Trainer`.
 
     Each step computes the output of every node, (V, E), and the loss on the batch.

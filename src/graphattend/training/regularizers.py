@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
+from .._validate import ArrayLike, as_float, as_index, as_number, check_finite, check_length, check_shape, common_dtype
 from .._vjp import WithPullback, with_vjp
 from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
@@ -22,7 +22,7 @@ def scatter_rows(rows: np.ndarray, index: np.ndarray, length: int) -> np.ndarray
     return out
 
 
-def checked_pairs(pairs: Any, argument: str, num_nodes: int) -> np.ndarray:
+def checked_pairs(pairs: ArrayLike, argument: str, num_nodes: int) -> np.ndarray:
     """Node pairs (2, K) as int64, each a row of the embeddings."""
     index = as_index(pairs, argument, num_nodes, ndim=2)
     check_length(index, argument, 0, 2, "sources, then targets")
@@ -33,7 +33,7 @@ def checked_pairs(pairs: Any, argument: str, num_nodes: int) -> np.ndarray:
 @with_vjp
 @float64_fallback
 def laplacian(
-    embeddings: Any, edges: Any, edge_weights: Any = None, *, reduction: Reduction = "sum"
+    embeddings: ArrayLike, edges: ArrayLike, edge_weights: ArrayLike | None = None, *, reduction: Reduction = "sum"
 ) -> WithPullback[Any]:
     """Laplacian smoothness: joined nodes should have similar embeddings.
 
@@ -76,7 +76,7 @@ def laplacian(
     values = squared if w is None else w * squared
     output, spread = reduced(values, reduction if values.size or reduction == "none" else "sum")
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray | None, ...]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray | None, ...]:
         g = spread(grad_output)
         rows = (2 * g if w is None else 2 * g * w)[:, None] * difference
         grad = scatter_rows(rows, source, len(x)) - scatter_rows(rows, target, len(x))
@@ -88,7 +88,7 @@ def laplacian(
 @LOSSES.register("orthogonality")
 @with_vjp
 @float64_fallback
-def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> WithPullback[Any]:
+def orthogonality(embeddings: ArrayLike, *, reduction: Reduction = "mean") -> WithPullback[Any]:
     """Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F.
 
     Args:
@@ -115,7 +115,7 @@ def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> WithPull
     excess = simd.matmul_tn(x, x) - np.eye(x.shape[-1], dtype=x.dtype)
     output, spread = reduced(np.asarray(np.square(excess).sum(axis=(-2, -1))), reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray]:
         return (4 * spread(grad_output)[..., None, None] * simd.matmul(x, excess),)
 
     return output, pullback
@@ -124,7 +124,7 @@ def orthogonality(embeddings: Any, *, reduction: Reduction = "mean") -> WithPull
 @LOSSES.register("norm_penalty")
 @with_vjp
 @float64_fallback
-def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: Reduction = "mean") -> WithPullback[Any]:
+def norm_penalty(embeddings: ArrayLike, target_norm: Any = 1.0, *, reduction: Reduction = "mean") -> WithPullback[Any]:
     """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².
 
     Args:
@@ -151,7 +151,7 @@ def norm_penalty(embeddings: Any, target_norm: Any = 1.0, *, reduction: Reductio
     gap = norm - target
     output, spread = reduced(np.asarray(np.square(gap))[..., 0], reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         g = 2 * spread(grad_output)[..., None] * gap
         # A zero vector has no direction to grow in: its gradient is 0.
         return g * x / np.where(norm == 0, norm.dtype.type(1), norm), np.asarray(-g.sum())

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from .._validate import check_ndim
+from .._validate import ArrayLike, check_ndim
 from ..errors import InvalidConfigError
 from ._optimizer import Arrays
 from ._registries import OPTIMIZERS
@@ -20,24 +20,24 @@ _NEEDED = ("egrad2rgrad", "expmap", "inner", "project", "project_tangent", "tran
 
 
 class Manifold(Protocol):
-    """What the optimizers need of a manifold; the last axis is the point."""
+    """Interface that the optimizers need of a manifold. Points lie along the last axis."""
 
-    def egrad2rgrad(self, x: Any, grad: Any) -> np.ndarray:
+    def egrad2rgrad(self, x: ArrayLike, grad: Any) -> np.ndarray:
         """Riemannian gradient at x from the Euclidean one."""
 
-    def expmap(self, x: Any, v: Any) -> np.ndarray:
+    def expmap(self, x: ArrayLike, v: ArrayLike) -> np.ndarray:
         """End of the geodesic that starts at x with velocity v."""
 
-    def inner(self, x: Any, u: Any, v: Any) -> np.ndarray:
+    def inner(self, x: ArrayLike, u: ArrayLike, v: ArrayLike) -> np.ndarray:
         """Inner product of tangent vectors at x, without the last axis."""
 
-    def project(self, x: Any) -> np.ndarray:
+    def project(self, x: ArrayLike) -> np.ndarray:
         """Nearest valid point."""
 
-    def project_tangent(self, x: Any, v: Any) -> np.ndarray:
+    def project_tangent(self, x: ArrayLike, v: ArrayLike) -> np.ndarray:
         """Tangent part of v at x."""
 
-    def transport(self, x: Any, y: Any, v: Any) -> np.ndarray:
+    def transport(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> np.ndarray:
         """Parallel transport of v from x to y."""
 
 

@@ -23,7 +23,7 @@ class Schedule(metaclass=TypedArguments):
         raise NotImplementedError
 
     def at(self, t: int) -> float:
-        """The rate of step `t`, for where an object cannot be called.
+        """The rate of step `t`, for callers that cannot call an object.
 
         Example:
             >>> from graphattend.training import schedules

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._float64_fallback import float64_fallback
 from .._validate import (
+    ArrayLike,
     as_array,
     as_float,
     as_floats,
@@ -25,7 +26,7 @@ from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
 
 
-def _chosen_rows(index: Any, length: int) -> np.ndarray:
+def _chosen_rows(index: ArrayLike, length: int) -> np.ndarray:
     """Rows named by indices or by a boolean mask, as indices."""
     rows = as_array(index, "index")
     if rows.dtype == np.bool_:
@@ -40,7 +41,12 @@ def _chosen_rows(index: Any, length: int) -> np.ndarray:
 @with_vjp
 @float64_fallback
 def cross_entropy(
-    logits: Any, targets: Any, *, index: Any = None, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+    logits: ArrayLike,
+    targets: ArrayLike,
+    *,
+    index: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
     """Cross-entropy of class logits, for node classification: -log softmax(logits)[target].
 
@@ -86,7 +92,7 @@ def cross_entropy(
     values = -log_p[hit] if smooth == 0 else -(1 - smooth) * log_p[hit] - smooth * log_p.mean(axis=-1)
     output, spread = reduced(values if full.ndim == 2 else values[0], reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, None]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, None]:
         g = spread(grad_output).reshape(-1, 1)
         grad = np.exp(log_p) - log_p.dtype.type(smooth / z.shape[-1])
         grad[hit] -= 1 - smooth
@@ -102,14 +108,14 @@ def cross_entropy(
 @with_vjp
 @float64_fallback
 def reconstruction(
-    prediction: Any, target: Any, *, index: Any = None, reduction: Reduction = "mean"
+    prediction: ArrayLike, target: ArrayLike, *, index: ArrayLike | None = None, reduction: Reduction = "mean"
 ) -> WithPullback[Any]:
     """Squared error of a reconstruction, element by element: (x - y)².
 
     Args:
         prediction: Any shape.
         target: The same shape; differentiable too.
-        index: Rows that count, as indices or as a boolean mask; all by default.
+        index: Rows that count, as indices (R,) or as a boolean mask (V,); all by default.
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
@@ -134,7 +140,7 @@ def reconstruction(
     difference = full - y if rows is None else full[rows] - y[rows]
     output, spread = reduced(np.asarray(np.square(difference)), reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, np.ndarray]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         grad = np.asarray(2 * spread(grad_output) * difference)
         if rows is not None:
             grad = scatter_rows(grad.reshape(len(rows), -1), rows, len(full)).reshape(full.shape)
@@ -147,7 +153,12 @@ def reconstruction(
 @with_vjp
 @float64_fallback
 def adjacency_reconstruction(
-    embeddings: Any, pairs: Any, labels: Any, *, pos_weight: float = 1.0, reduction: Reduction = "mean"
+    embeddings: ArrayLike,
+    pairs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    pos_weight: float = 1.0,
+    reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
     """Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined.
 
@@ -198,7 +209,7 @@ def adjacency_reconstruction(
     values = positive * y * softplus(-z) + (1 - y) * softplus(z)
     output, spread = reduced(values, reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray | None, ...]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray | None, ...]:
         g = spread(grad_output)
         grad_z = (g * ((1 - y) * sigmoid(z) - positive * y * sigmoid(-z)))[:, None]
         grad_x = scatter_rows(grad_z * right, source, len(x)) + scatter_rows(grad_z * left, target, len(x))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import as_bool, as_choice, as_float, as_int, as_number, check_shape
+from .._validate import ArrayLike, as_bool, as_choice, as_float, as_int, as_number, check_shape
 from ..errors import InvalidConfigError, NumericalInstabilityError
 from . import _checkpoint
 from ._checkpoint import RunState
@@ -24,7 +24,7 @@ from .objectives import Objective
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where a run stands after a step: numbers and None only, so that it passes to JavaScript as it is.
+    """Progress of a run after a step. Holds numbers and None only, so that it can be passed to JavaScript.
 
     Args:
         epoch: Current epoch, from 0.
@@ -58,7 +58,7 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """What a run gives.
+    """The result of a run.
 
     Args:
         params: Parameters after the last step.
@@ -285,7 +285,7 @@ class Session:
         self.save()
 
     def save(self) -> None:
-        """Write the checkpoint, if there is to be one."""
+        """Write the checkpoint, if one was asked for."""
         if self._checkpoint is not None:
             _checkpoint.save(self._checkpoint, self._state, self._settings)
 
@@ -328,7 +328,7 @@ class Session:
         )
 
     def result(self) -> FitResult:
-        """What the run has given so far."""
+        """The result of the run so far."""
         state = self._state
         best = state.best_params or state.params
         reason = "early_stopping" if state.stopped_early else "finished"
@@ -433,7 +433,7 @@ class Session:
         return dataclasses.replace(state, **changes), epoch_loss, metric
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: ArrayLike) -> Any:
     return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
 
 

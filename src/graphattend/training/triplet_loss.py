@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._float64_fallback import float64_fallback
-from .._validate import as_floats, as_number, check_shape, common_dtype
+from .._validate import ArrayLike, as_floats, as_number, check_shape, common_dtype
 from .._vjp import WithPullback, with_vjp
 from ._reduce import Reduction, loss_data, reduced
 from ._registries import LOSSES
@@ -18,9 +18,9 @@ from ._similarity import row_norm
 @with_vjp
 @float64_fallback
 def triplet(
-    anchor: Any, positive: Any, negative: Any, *, margin: float = 1.0, reduction: Reduction = "mean"
+    anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> WithPullback[Any]:
-    """Triplet loss: the positive should be nearer than the negative by a margin.
+    """Triplet loss with a margin.
 
     max(0, ‖a - p‖ - ‖a - n‖ + margin), row by row.
 
@@ -59,7 +59,7 @@ def triplet(
     gap = d_near - d_far + as_number(margin, "margin", minimum=0)
     output, spread = reduced(np.maximum(gap, 0)[..., 0], reduction)
 
-    def pullback(grad_output: Any) -> tuple[np.ndarray, ...]:
+    def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
         g = spread(grad_output)[..., None] * (gap > 0)
         # The distance has no slope where it is 0: 0 is the subgradient taken there.
         to_near = g * near / np.where(d_near == 0, d_near.dtype.type(1), d_near)

@@ -37,7 +37,7 @@ export class KernelCompute {
 
   private latents(graph: Graph, ball?: number): Float32Array {
     let known = this.vectors.get(graph);
-    if (known === undefined) this.vectors.set(graph, known = new Map());
+    if (known === undefined) this.vectors.set(graph, known = new Map<number, Float32Array>());
     let found = known.get(ball ?? 0);
     if (found === undefined) known.set(ball ?? 0, found = Float32Array.from(scaled(graph, ball)));
     return found;
@@ -53,22 +53,22 @@ export class KernelCompute {
       const p = graph.parameters[key]!;
       const { weights } = this.k.gatAttention(lists, x, { w: p["w"]!, aQuery: p["a_query"]!, aKey: p["a_key"]!, ...(p["bias"] && options["concat"] !== false ? { bias: p["bias"] } : {}) },
         { negativeSlope: number(options["negative_slope"], 0.2), concat: options["concat"] !== false, needWeights: true });
-      return averaged(weights.data as Float32Array, lists.indices.length);
+      return averaged(weights.data, lists.indices.length);
     }
     if (key === "multi_head") {
       const p = graph.parameters[key]!;
       const heads = 4, width = p["w_q"]!.shape[1]! / heads;
       const [q, k, v] = (["q", "k", "v"] as const).map((name) => ({ data: this.projected(x, p, name), shape: [nodes, heads, width] }));
       const { weights } = this.k.graphAttention(lists, q!, k!, v!, { scale: width ** -0.5 / temperature, needWeights: true });
-      return averaged(weights.data as Float32Array, lists.indices.length);
+      return averaged(weights.data, lists.indices.length);
     }
     const q = options["normalize"] === true ? { data: unit(x.data, graph.dim), shape } : x;
     const scale = number(options["scale"], graph.dim ** -0.5) / temperature;
-    return { weights: this.k.graphAttention(lists, q, q, x, { scale, needWeights: true }).weights.data as Float32Array };
+    return { weights: this.k.graphAttention(lists, q, q, x, { scale, needWeights: true }).weights.data };
   }
 
   private projected(x: { data: Float32Array; shape: number[] }, p: Parameters, name: string): Float32Array {
-    const out = this.k.matmul(x, p[`w_${name}`]!).data as Float32Array;
+    const out = this.k.matmul(x, p[`w_${name}`]!).data;
     const bias = p[`b_${name}`]?.data;
     return bias === undefined ? out : out.map((y, i) => y + bias[i % bias.length]!);
   }
@@ -83,7 +83,7 @@ export class KernelCompute {
       const keys = new Float32Array(count * dim);
       for (let e = 0; e < count; e++) keys.set(x.subarray(indices[from + e]! * dim, (indices[from + e]! + 1) * dim), e * dim);
       const near = { data: keys, shape: [count, dim] };
-      out.set(this.k.hyperbolicAttention(x.subarray(i * dim, (i + 1) * dim), near, near, { curvature, temperature, needWeights: true }).weights.data as Float32Array, from);
+      out.set(this.k.hyperbolicAttention(x.subarray(i * dim, (i + 1) * dim), near, near, { curvature, temperature, needWeights: true }).weights.data, from);
     }
     return { weights: out };
   }
@@ -97,7 +97,7 @@ function valid(options: Options): boolean {
         : name === "negative_slope" ? typeof value === "number" && value >= 0 && value <= 1
           : name === "scale" ? value === null || (typeof value === "number" && Number.isFinite(value))
             : ["normalize", "concat", "strict"].includes(name) ? typeof value === "boolean"
-              : name === "aggregation" ? ["midpoint", "tangent", "frechet"].includes(String(value))
+              : name === "aggregation" ? ["midpoint", "tangent", "frechet"].includes(value as string)
                 : name === "window" || name === "block_size" ? value === null || (Number.isInteger(value) && Number(value) >= 1)
                   : name === "dropout" && value === 0);
 }

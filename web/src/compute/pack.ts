@@ -41,7 +41,7 @@ function checked(given: unknown, name: string): Graph {
 }
 
 async function through(bytes: Uint8Array<ArrayBuffer>, stream: CompressionStream | DecompressionStream, most: number): Promise<Uint8Array> {
-  const reader = (new Blob([bytes]).stream().pipeThrough(stream) as ReadableStream<Uint8Array<ArrayBuffer>>).getReader();
+  const reader = new Blob([bytes]).stream().pipeThrough<Uint8Array<ArrayBuffer>>(stream).getReader();
   const parts: Uint8Array<ArrayBuffer>[] = [];
   for (let total = 0; ;) {
     const { done, value } = await reader.read();

@@ -20,7 +20,7 @@ export function readVectors(name: string, bytes: Uint8Array, nodes: readonly str
 
 /** Rows of numbers, in the order of the nodes or after their names. */
 function fromText(name: string, text: string, nodes: readonly string[]): number[][] {
-  const rows = text.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#")).map((line) => line.trim().split(/\t|,|\s+/));
+  const rows = text.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#")).map((line) => line.trim().split(line.includes("\t") ? "\t" : line.includes(",") ? "," : /\s+/).map((cell) => cell.trim()));
   const numeric = (cell: string): boolean => cell !== "" && Number.isFinite(Number(cell));
   if (rows.length === nodes.length + 1 && !rows[0]!.slice(1).every(numeric)) rows.shift();
   const at = new Map(nodes.map((node, i) => [node, i]));

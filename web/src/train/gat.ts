@@ -55,12 +55,12 @@ export class GatLayer {
 
   forward(): { output: Float32Array; weights: Float32Array } {
     const { output, weights } = this.k.gatAttention(this.lists, this.x, this.parameters(), { needWeights: true });
-    return { output: output.data as Float32Array, weights: weights.data as Float32Array };
+    return { output: output.data, weights: weights.data };
   }
 
   backward(gradient: Float32Array): Record<"w" | "aQuery" | "aKey" | "bias", Float32Array> {
     const found = this.k.gatAttentionVjp(this.lists, this.x, this.parameters(), null, { data: gradient, shape: [this.x.shape[0]!, HEADS * WIDTH] });
-    return { w: found.w.data as Float32Array, aQuery: found.aQuery.data as Float32Array, aKey: found.aKey.data as Float32Array, bias: (found as unknown as { bias: { data: Float32Array } }).bias.data };
+    return { w: found.w.data, aQuery: found.aQuery.data, aKey: found.aKey.data, bias: (found as unknown as { bias: { data: Float32Array } }).bias.data };
   }
 
   /** Mean weight over heads of one node's row, by neighbour. */

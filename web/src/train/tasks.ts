@@ -32,7 +32,7 @@ export class Labels implements Task {
 
   constructor(k: Kernels, graph: Graph, lr: number, seed: number) {
     const random = seeded(seed);
-    this.classes = [...new Set(graph.labels!)];
+    this.classes = [...new Set(graph.labels)];
     this.target = graph.labels!.map((l) => this.classes.indexOf(l));
     this.told = new Set(this.classes.flatMap((_, c) => {
       const members = this.target.flatMap((t, i) => (t === c ? [i] : []));

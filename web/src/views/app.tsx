@@ -1,6 +1,6 @@
 // The page: choices on the left, the view that was asked for, and what goes on.
 
-import type { ComponentType, JSX } from "preact";
+import { Component, type ComponentChildren, type ComponentType, type JSX } from "preact";
 import type { Session } from "../session.js";
 import { VIEWS, type View } from "../state.js";
 import { AttentionView } from "./attention.js";
@@ -49,7 +49,7 @@ export function App({ session }: { session: Session }): JSX.Element {
           <button type="button" class="quiet" onClick={() => session.work?.stop()}>Cancel</button></div>}
         {graph === undefined ? <div class="empty" /> : null}
       </div>
-      {graph === undefined ? null : <Current session={session} graph={graph} />}
+      {graph === undefined ? null : <Guarded of={`${state.view} ${state.graph} ${state.data}`}><Current session={session} graph={graph} /></Guarded>}
     </main>
     {hidden("share") || graph === undefined ? null : <Share session={session} graph={graph} />}
     <footer id="footer">
@@ -57,6 +57,20 @@ export function App({ session }: { session: Session }): JSX.Element {
       <p><a href="https://www.npmjs.com/package/graphattend" rel="noreferrer">npm</a> · <a href="https://pypi.org/project/graphattend/" rel="noreferrer">PyPI</a> · <button type="button" class="link" onClick={() => session.change({ view: "guide" })}>Guide and glossary</button></p>
     </footer>
   </>;
+}
+
+/** A fault in one view leaves the rest of the page alive. */
+class Guarded extends Component<{ of: string; children: ComponentChildren }, { failed: string | undefined }> {
+  override state = { failed: undefined };
+
+  override componentDidCatch(error: unknown): void {
+    console.error(error);
+    this.setState({ failed: this.props.of });
+  }
+
+  override render(): ComponentChildren {
+    return this.state.failed === this.props.of ? <p class="card" role="alert">This view cannot show this graph. Choose another view or graph.</p> : this.props.children;
+  }
 }
 
 function Current({ session, graph }: Seen): JSX.Element {

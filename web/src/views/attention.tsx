@@ -20,7 +20,7 @@ export function AttentionView({ session, graph }: { session: Session; graph: Gra
         <Picture graph={graph} weights={chosen.weights} node={node} to={state.to} masked={state.masked} label={`${name}'s attention under ${title(chosen.key)}`}
           pick={(n) => session.change({ node: n })} explain={(to) => { if (to !== state.to) session.change({ to }); }} />
         <p class="help">{`Lines from ${name}: the heavier, the more attention. Size of a node: attention received from all. Arrow keys choose another node. `}
-          {isLarge(graph) ? `The graph has ${size(graph)} nodes: those that ${name} attends to most can be chosen here, all others by name.` : ""}</p>
+          {isLarge(graph) ? `The graph has ${size(graph)} nodes: those that ${name} attends to most can be chosen here, all others by name.${graph.ownLatents === true ? " Its vectors are random projections of neighbourhoods or came with a file." : ""}` : ""}</p>
         <p class="unseen" aria-live="polite">{spoken(graph, chosen, node)}</p>
         <Behind what="Attention of this node" head={["Neighbour", "Weight"]} rows={() => topOf(graph, chosen.weights, node, Infinity).map((e) => [graph.nodes[e.to]!, digits(e.weight, 5)])} />
       </>}
@@ -129,9 +129,9 @@ export function Matrix({ about, values, names, marked, cell: [row, column], pick
   const width = left + side + 0.62 * left, height = top + side + 6;
   const keys = (e: KeyboardEvent): void => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
-    if (by === undefined || marked < 0) return;
+    if (by === undefined || names.length === 0) return;
     e.preventDefault();
-    pick((marked + by + names.length) % names.length);
+    pick(marked < 0 ? 0 : (marked + by + names.length) % names.length);
   };
   return <svg class="matrix" viewBox={`0 0 ${width.toFixed(0)} ${height.toFixed(0)}`} width={width.toFixed(0)} height={height.toFixed(0)} role="img" tabindex={0} aria-label={`${about}; arrow keys choose a row`} onKeyDown={keys}>
     {values.flatMap((line, i) => line.flatMap((value, j) => (value <= 0 ? [] : [<rect class={`cell${i === row && j === column ? " marked" : ""}`} x={left + j * cell} y={top + i * cell} width={cell - 1} height={cell - 1} rx={2}
@@ -151,7 +151,7 @@ function Advice({ session, graph }: { session: Session; graph: Graph }): JSX.Ele
   return <Card id="advice" heading="What suits this graph">
     <p>{tree.extra === 0 ? "It is a tree" : share > 0.8 ? "It is nearly a tree" : share > 0.5 ? "It is partly like a tree" : "It is not like a tree"}
       {`: ${tree.edges} edges join ${size(graph)} nodes in ${tree.parts} ${tree.parts === 1 ? "part" : "parts"}; ${tree.extra} of them close cycles.`}</p>
-    {advice === undefined ? <p class="help">{session.python === undefined ? "A recommendation comes with Python." : "Looking at the graph…"}</p>
+    {advice === undefined ? <p class="help">{session.python === undefined ? "A recommendation comes with Python." : session.work !== undefined ? "Python looks at the graph when it is done with the mechanisms." : <button type="button" class="quiet" onClick={() => void session.advise()}>Ask Python what suits it</button>}</p>
       : <p>Recommended: <button type="button" class="link" onClick={() => session.change({ mechanism: advice.key })}>{title(advice.key)}</button>. {advice.reasons.join(" ")}</p>}
   </Card>;
 }

@@ -1,7 +1,7 @@
 // Small parts that several views share.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Graph } from "../graph.js";
 import type { Session } from "../session.js";
 import { percent, reworded, title } from "../words.js";
@@ -27,10 +27,11 @@ export function Bar({ share }: { share: number }): JSX.Element {
 
 /** The numbers of a picture as a table, behind a line that opens it. */
 export function Behind({ what, head, rows }: { what: string; head: readonly string[]; rows: () => readonly (readonly (string | number)[])[] }): JSX.Element {
-  return <details class="behind" onToggle={(e) => e.currentTarget.classList.toggle("open", e.currentTarget.open)}>
+  const [open, setOpen] = useState(false);
+  return <details class="behind" onToggle={(e) => setOpen(e.currentTarget.open)}>
     <summary>{what} as a table</summary>
-    <Scroll label={what}><table><thead><tr>{head.map((h) => <th scope="col">{h}</th>)}</tr></thead>
-      <tbody>{rows().slice(0, 1000).map((cells) => <tr>{cells.map((c, i) => (i === 0 ? <th scope="row">{c}</th> : <td>{c}</td>))}</tr>)}</tbody></table></Scroll>
+    {open ? <Scroll label={what}><table><thead><tr>{head.map((h) => <th scope="col">{h}</th>)}</tr></thead>
+      <tbody>{rows().slice(0, 1000).map((cells) => <tr>{cells.map((c, i) => (i === 0 ? <th scope="row">{c}</th> : <td>{c}</td>))}</tr>)}</tbody></table></Scroll> : null}
   </details>;
 }
 

@@ -125,7 +125,7 @@ function way(kind: Kind, a: Point, b: Point, t: number): Point {
 }
 
 export function GeometryView({ session, graph }: Seen): JSX.Element {
-  const [edge, setEdge] = useState(1);
+  const [edge, setEdge] = useState(2);
   const root = nodeOf(graph, session.state.node);
   const tree = useMemo(() => treeFrom(graph, root), [graph, root]);
   const kinds: Kind[] = ["euclidean", "poincare", "lorentz", "sphere"];

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { explain } from "../formulas.js";
+import { explain, largestOf } from "../formulas.js";
 import { largest, nodeOf } from "../graph.js";
 import { digits, percent, title } from "../words.js";
 import { Bar, Behind, Card, type Seen } from "./bits.js";
@@ -29,9 +29,9 @@ export function HeadsView({ session, graph }: Seen): JSX.Element {
       <p class="reason">{`On average two heads share ${percent(apart)} of ${name}'s attention: ${apart > 0.8 ? "they are nearly redundant" : apart > 0.5 ? "they overlap" : "they look at different neighbours"}.`}</p>
       <div class="grid">{found.heads.map((head) => <section class="head" aria-label={head.name}><h3>{head.name}</h3>
         <table data-head={head.name}><tbody>{largest(head.weights, LISTED).map((i) => <tr data-to={graph.nodes[found.to[i]!]} data-weight={head.weights[i]}><th scope="row">{graph.nodes[found.to[i]!]}</th>
-          <td class="n">{percent(head.weights[i]!)}</td><td class="bar"><Bar share={head.weights[i]! / Math.max(...head.weights)} /></td></tr>)}</tbody></table></section>)}
+          <td class="n">{percent(head.weights[i]!)}</td><td class="bar"><Bar share={head.weights[i]! / largestOf(head.weights)} /></td></tr>)}</tbody></table></section>)}
         <section class="head" aria-label="Mean"><h3>mean of all</h3><table><tbody>{largest(found.weights, LISTED).map((i) => <tr><th scope="row">{graph.nodes[found.to[i]!]}</th>
-          <td class="n">{percent(found.weights[i]!)}</td><td class="bar"><Bar share={found.weights[i]! / Math.max(...found.weights)} /></td></tr>)}</tbody></table></section></div>
+          <td class="n">{percent(found.weights[i]!)}</td><td class="bar"><Bar share={found.weights[i]! / largestOf(found.weights)} /></td></tr>)}</tbody></table></section></div>
       <Behind what="All heads" head={["Neighbour", ...found.heads.map((h) => h.name), "Mean"]} rows={() => found.to.map((to, i) => [graph.nodes[to]!, ...found.heads.map((h) => digits(h.weights[i]!)), digits(found.weights[i]!)])} />
     </Card>
   </div>;

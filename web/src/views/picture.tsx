@@ -3,9 +3,9 @@
 
 import type { JSX, SVGAttributes } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { largest, received, row, size, sources, topOf, type Edge, type Graph } from "../graph.js";
+import { largest, received, row, size, topOf, type Edge, type Graph } from "../graph.js";
 import { percent } from "../words.js";
-import { Sheet } from "./sheet.js";
+import { Sheet, type Frame } from "./sheet.js";
 
 export const SIZE = 640;
 const MARGIN = 44, LABELS = 16, MOST_AROUND = 60;
@@ -28,7 +28,6 @@ export interface PictureProps {
   explain: (name: string) => void;
 }
 
-interface Frame { x: number; y: number; zoom: number }
 const WHOLE: Frame = { x: 0, y: 0, zoom: 1 };
 
 export function Picture(props: PictureProps): JSX.Element {
@@ -103,10 +102,11 @@ function Painted({ graph, frame }: { graph: Graph; frame: Frame }): JSX.Element 
   const canvas = useRef<HTMLCanvasElement>(null);
   const sheet = useRef<Sheet | undefined>(undefined);
   useEffect(() => {
-    sheet.current = new Sheet(canvas.current!, SIZE);
+    sheet.current = new Sheet(canvas.current!, SIZE, MARGIN);
     return () => sheet.current!.stop();
   }, []);
-  useEffect(() => sheet.current!.show(graph, sources(graph), MARGIN, frame), [graph, graph.positions, frame]);
+  useEffect(() => sheet.current!.take(graph), [graph, graph.positions]);
+  useEffect(() => sheet.current!.show(frame), [graph, graph.positions, frame]);
   return <canvas ref={canvas} aria-hidden="true" />;
 }
 
@@ -117,7 +117,8 @@ function Lines({ graph, weights, beside, node, to: marked, shown, at, large, thi
   const best = row(graph, weights, node).reduce((m, e) => Math.max(m, e.weight, beside?.[e.at] ?? 0), 1e-9);
   const edges = useMemo(() => {
     const all: Edge[] = [];
-    for (const i of large ? [node] : shown) all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
+    for (const i of large ? [] : shown) all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
+    if (large) all.push(...topOf(graph, weights, node, MOST_AROUND).filter(({ from, to }) => from !== to));
     return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.weight - b.weight);
   }, [graph, weights, node, within]);
   return <g>{edges.map(({ from, to, at: e, weight }) => {

@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { largestOf } from "../formulas.js";
 import type { Layer } from "../graph.js";
 import { digits } from "../words.js";
 import { Behind, Card, Slider, type Seen } from "./bits.js";
@@ -44,7 +45,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
   }
   const now = steps[Math.min(step, steps.length - 1)]!, count = search.points.length / 2, last = steps.at(-1)!;
   const exact = Array.from({ length: count }, (_, i) => Math.hypot(search.points[2 * i]! - query[0], search.points[2 * i + 1]! - query[1]));
-  const nearest = exact.indexOf(Math.min(...exact));
+  const nearest = exact.indexOf(-largestOf(exact.map((d) => -d)));
   const at = (i: number): [number, number] => [MARGIN + search.points[2 * i]! * (SIDE - 2 * MARGIN), MARGIN + search.points[2 * i + 1]! * (SIDE - 2 * MARGIN)];
   const shown = search.layers.map((layer, i) => ({ layer, i })).reverse();
   return <div class="wide">

@@ -8,6 +8,9 @@ import { asJavaScript, asPython, csv, json, png, standalone } from "../share.js"
 import { toHash } from "../state.js";
 import { message } from "../words.js";
 
+/** Numbers that a program to paste may hold. */
+const MOST_PASTED = 20_000;
+
 export function Share({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
   const [said, say] = useState("");
   const [code, setCode] = useState("");
@@ -31,13 +34,14 @@ export function Share({ session, graph }: { session: Session; graph: Graph }): J
     }
   });
   const button = (text: string, click: () => void, off = false): JSX.Element => <button type="button" class="quiet" disabled={off} onClick={click}>{text}</button>;
+  const large = graph.indices.length > MOST_PASTED || (graph.ownLatents === true && graph.latents.length > MOST_PASTED);
   const address = (): string => `${location.origin}${location.pathname}#${toHash(state)}`;
   return <section id="share" class="card" aria-label="Share"><h2>Share</h2>
     <p class="help">The address of this page is what you see{state.graph !== "shared" && state.data === "" && !session.canRedirect ? "" : state.data === "" ? ", without your graph, which is too large for it" : ", your graph included"}.</p>
     <div class="row wrap">
       {button("Copy link", () => void copy(address(), "The link"))}
-      {button("Copy as Python", () => void copy(asPython(graph, state), "The program"))}
-      {button("Copy as JavaScript", () => void copy(asJavaScript(graph, state), "The program"))}
+      {button("Copy as Python", () => void copy(asPython(graph, state), "The program"), large)}
+      {button("Copy as JavaScript", () => void copy(asJavaScript(graph, state), "The program"), large)}
       {button("Copy for embedding", () => void copy(`<iframe src="${address().replaceAll("&", "&amp;").replaceAll('"', "&quot;")}&amp;hide=header" width="100%" height="900" title="Who attends to whom"></iframe>`, "The frame"))}
       {button("SVG", () => void act(() => save(`${name}.svg`, "image/svg+xml", standalone(picture()!))), picture() === null)}
       {button("PNG", () => void act(async () => save(`${name}.png`, "image/png", await png(picture()!))), picture() === null)}

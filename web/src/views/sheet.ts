@@ -1,82 +1,73 @@
-// Paints a large graph on a canvas, a little in every frame. While the frame moves, what was painted last is moved along; so
-// the page answers at once however many edges there are.
+// A large graph on a canvas. It is painted in a worker; while the frame moves, what was painted last is moved along, so the
+// page answers at once however many edges there are.
 
-import type { Graph } from "../graph.js";
+import type { Colour } from "../compute/paint.js";
+import type { PaintAsk, Painted } from "../compute/paint-worker.js";
+import { sources, type Graph } from "../graph.js";
 
-interface Frame { x: number; y: number; zoom: number }
-/** Edges between two looks at the clock, and milliseconds of a slice. */
-const BATCH = 2000, SLICE = 10;
+export interface Frame { x: number; y: number; zoom: number }
 
 export class Sheet {
-  private readonly back = document.createElement("canvas");
-  private painted: Frame | undefined;
-  private job = 0;
-  private request = 0;
+  private readonly worker = new Worker(new URL("paint-worker.js", import.meta.url), { type: "module" });
+  private readonly pen: ImageBitmapRenderingContext;
+  private shown: Frame | undefined;
+  private busy = false;
+  private next: Frame | undefined;
 
-  constructor(private readonly canvas: HTMLCanvasElement, private readonly side: number) {}
+  constructor(private readonly canvas: HTMLCanvasElement, private readonly side: number, private readonly margin: number) {
+    this.pen = canvas.getContext("bitmaprenderer")!;
+    this.worker.onmessage = ({ data }: MessageEvent<Painted>) => this.put(data);
+  }
 
   stop(): void {
-    this.job++;
-    cancelAnimationFrame(this.request);
+    this.worker.terminate();
   }
 
-  show(graph: Graph, from: Int32Array, margin: number, frame: Frame): void {
-    this.stop();
-    const job = this.job, { back, canvas } = this;
-    const width = Math.round(Math.min(canvas.clientWidth || this.side, 1200) * Math.min(devicePixelRatio, 2));
-    if (this.painted === undefined) canvas.width = canvas.height = width;
-    else this.follow(frame);
-    back.width = back.height = width;
-    const pen = back.getContext("2d")!;
-    const scale = width / this.side * frame.zoom, span = this.side - 2 * margin, { positions } = graph;
-    const x = (i: number): number => (margin + positions[2 * i]! * span - frame.x) * scale;
-    const y = (i: number): number => (margin + positions[2 * i + 1]! * span - frame.y) * scale;
-    const style = getComputedStyle(canvas), edges = graph.indices.length, nodes = graph.nodes.length;
-    pen.strokeStyle = style.color;
-    pen.fillStyle = style.getPropertyValue("--cool").trim() || style.color;
-    pen.lineWidth = Math.max(0.5, 0.5 * Math.sqrt(frame.zoom));
-    pen.globalAlpha = Math.min(0.5, 0.08 + 900 / edges * frame.zoom);
-    const outside = (a: number, b: number): boolean => Math.max(a, b) < 0 || Math.min(a, b) > width;
-    let e = 0, n = 0;
-    const slice = (): void => {
-      if (job !== this.job) return;
-      const end = performance.now() + SLICE;
-      while (e < edges && performance.now() < end) {
-        pen.beginPath();
-        for (const stop = Math.min(edges, e + BATCH); e < stop; e++) {
-          const a = from[e]!, b = graph.indices[e]!, xa = x(a), xb = x(b), ya = y(a), yb = y(b);
-          if (a === b || outside(xa, xb) || outside(ya, yb)) continue;
-          pen.moveTo(xa, ya);
-          pen.lineTo(xb, yb);
-        }
-        pen.stroke();
-      }
-      if (e === edges && n === 0) pen.globalAlpha = 0.8;
-      while (e === edges && n < nodes && performance.now() < end) {
-        pen.beginPath();
-        const r = Math.max(1, Math.min(4, 0.9 * Math.sqrt(frame.zoom) * width / this.side));
-        for (const stop = Math.min(nodes, n + BATCH); n < stop; n++) {
-          pen.moveTo(x(n) + r, y(n));
-          pen.arc(x(n), y(n), r, 0, 2 * Math.PI);
-        }
-        pen.fill();
-      }
-      if (n < nodes) {
-        this.request = requestAnimationFrame(slice);
-        return;
-      }
-      canvas.width = canvas.height = width;
-      canvas.getContext("2d")!.drawImage(back, 0, 0);
-      canvas.style.transform = "";
-      canvas.dataset["painted"] = String(edges);
-      this.painted = frame;
-    };
-    this.request = requestAnimationFrame(slice);
+  /** Another graph, or the same in other places. */
+  take(graph: Graph): void {
+    this.ask({ graph: { from: sources(graph), to: Int32Array.from(graph.indices), positions: Float32Array.from(graph.positions), margin: this.margin, side: this.side } });
+    this.canvas.dataset["edges"] = String(graph.indices.length);
   }
 
-  /** Move what was painted to where the new frame has it. */
+  show(frame: Frame): void {
+    this.follow(frame);
+    this.next = frame;
+    if (!this.busy) this.paintNext();
+  }
+
+  private paintNext(): void {
+    if (this.next === undefined) return;
+    const style = getComputedStyle(this.canvas), width = Math.round(Math.min((this.canvas.clientWidth || this.side) * Math.min(devicePixelRatio, 2), 1200));
+    this.ask({ shot: { ...this.next, width, line: colour(style.color), dot: colour(style.caretColor) } });
+    this.busy = true;
+    this.next = undefined;
+  }
+
+  private put({ shot, image }: Painted): void {
+    this.busy = false;
+    if (this.canvas.width !== shot.width) this.canvas.width = this.canvas.height = shot.width;
+    this.pen.transferFromImageBitmap(image);
+    this.canvas.dataset["painted"] = this.canvas.dataset["edges"]!;
+    const wanted = this.next ?? this.frame;
+    this.shown = shot;
+    if (wanted !== undefined) this.follow(wanted);
+    this.paintNext();
+  }
+
+  private frame: Frame | undefined;
+
+  /** Move what was painted to where the frame has it. */
   private follow(frame: Frame): void {
-    const old = this.painted!, factor = frame.zoom / old.zoom, unit = this.canvas.clientWidth / this.side;
-    this.canvas.style.transform = `translate(${(old.x - frame.x) * frame.zoom * unit}px, ${(old.y - frame.y) * frame.zoom * unit}px) scale(${factor})`;
+    this.frame = frame;
+    const old = this.shown;
+    if (old === undefined) return;
+    const unit = this.canvas.clientWidth / this.side * frame.zoom;
+    this.canvas.style.transform = `translate(${(old.x - frame.x) * unit}px, ${(old.y - frame.y) * unit}px) scale(${frame.zoom / old.zoom})`;
+  }
+
+  private ask(ask: PaintAsk): void {
+    this.worker.postMessage(ask);
   }
 }
+
+const colour = (text: string): Colour => (text.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number) as unknown as Colour;

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
-import { SUFFIXES } from "../compute/formats.js";
+import { pastedName, SUFFIXES } from "../compute/formats.js";
 import { readVectors } from "../compute/vectors.js";
 import { GALLERY } from "../gallery.js";
 import { degrees, largest, nodeOf, size, type Graph } from "../graph.js";
@@ -61,7 +61,7 @@ function Files({ session }: { session: Session }): JSX.Element {
     <details><summary>More ways to your own data</summary>
       <p class="help">Drop a file anywhere, or paste edges here: one a line, “source target” or CSV with a header. JSON, CSV, GraphML, GEXF, GML, Pajek … are read; nothing leaves this computer.</p>
       <label for="pasted">Edges</label><textarea id="pasted" ref={text} rows={4} spellcheck={false} placeholder={"ann bob\nbob cid\ncid ann"} />
-      <button type="button" class="quiet" onClick={() => void session.open("pasted", new TextEncoder().encode(text.current!.value))}>Use these edges</button>
+      <button type="button" class="quiet" onClick={() => void session.open(pastedName(text.current!.value), new TextEncoder().encode(text.current!.value))}>Use these edges</button>
       {session.canRedirect ? <div class="row wrap"><button type="button" class="quiet" onClick={() => session.redirect(true)}>Read as directed</button>
         <button type="button" class="quiet" onClick={() => session.redirect(false)}>Read as undirected</button></div> : null}
       <label class="button">Own latent vectors<input type="file" id="vector-file" accept=".tsv,.csv,.txt,.npy" onChange={(e) => void vectors(chosen(e))} /></label>

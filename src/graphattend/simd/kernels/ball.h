@@ -23,11 +23,18 @@ real ball_gap(const real *x, isize d, real c);
 void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c, real *out, void *wide);
 
 /* asinh of z >= 0: log1p(z + z^2 / (1 + sqrt(1 + z^2))), and log1p(u) = u log(w) / (w - 1) with w = 1 + u as rounded (Kahan). */
-static inline v4 asinh4(v4 z) {
-    v4 one = splat(1), zz = z * z;
-    v4 u = z + zz / (one + vsqrt(one + zz)), w = one + u, less = w - one;
-    m4 tiny = (m4)(less == splat(0));
-    return select(tiny, u, log_positive(w) * (u / select(tiny, one, less)));
-}
+#define ASINH(name, v, i, all, choose, root, log)                   \
+    static inline v name(v z) {                                     \
+        v one = all(1), zz = z * z;                                 \
+        v u = z + zz / (one + root(one + zz)), w = one + u, less = w - one; \
+        i tiny = (i)(less == all(0));                               \
+        return choose(tiny, u, log(w) * (u / choose(tiny, one, less))); \
+    }
+ASINH(asinh4, v4, m4, splat, select, vsqrt, log_positive)
+#if WIDE > 4
+ASINH(asinhx, vx, mx, splatx, selectx, vsqrtx, log_positives)
+#else
+#define asinhx asinh4
+#endif
 
 #endif

@@ -40,6 +40,34 @@ INL const real *exp_table(void) {
  * EXP_LOW. Several go through it step by step: one after the other, their long chains of dependent operations would fill the
  * processor's queues. The parts are p and 2^n, x = n ln(2) + r and p = exp(r), with n in the lowest bits of `shifted`. */
 #define STEP(to, value) for (int i = 0; i < count; i++) { to[i] = value; if (count > 1) KEEP(to[i]); }
+/* p = r + r^2 times the polynomial. float64's is long, and longer where a multiply-add is two operations: there its odd and even
+ * powers are two chains side by side. With fused ones that costs more registers than it saves time. */
+#if defined(F64) && !defined(__wasm_relaxed_simd__)
+#define EXP_SUM(v, all, add)                                                                    \
+    v odd[4], square[4], term;                                                                  \
+    STEP(square, r[i] * r[i])                                                                   \
+    factor = all(t[EXP_POLYNOMIAL]), term = all(t[EXP_POLYNOMIAL + 2]);                         \
+    STEP(odd, add(factor, square[i], term))                                                     \
+    factor = all(t[EXP_POLYNOMIAL + 1]), term = all(t[EXP_POLYNOMIAL + 3]);                     \
+    STEP(p, add(factor, square[i], term))                                                       \
+    for (int k = 4; k < EXP_TERMS; k += 2) {                                                    \
+        factor = all(t[EXP_POLYNOMIAL + k]), term = all(t[EXP_POLYNOMIAL + k + 1]);             \
+        STEP(odd, add(odd[i], square[i], factor))                                               \
+        STEP(p, add(p[i], square[i], term))                                                     \
+    }                                                                                           \
+    STEP(p, add(odd[i], r[i], p[i]))                                                            \
+    STEP(p, add(p[i], square[i], r[i]))
+#else
+#define EXP_SUM(v, all, add)                                                                    \
+    factor = all(t[EXP_POLYNOMIAL]);                                                            \
+    v term = all(t[EXP_POLYNOMIAL + 1]);                                                        \
+    STEP(p, add(factor, r[i], term))                                                            \
+    for (int k = 2; k < EXP_TERMS; k++) {                                                       \
+        term = all(t[EXP_POLYNOMIAL + k]);                                                      \
+        STEP(p, add(p[i], r[i], term))                                                          \
+    }                                                                                           \
+    STEP(p, add(p[i], r[i] * r[i], r[i]))
+#endif
 #define EXPONENTIAL(name, parts, v, u, all, add)                                                \
     INL void parts(const int count, const real *t, const v *x, v *p, v *shifted) {              \
         v magic = all(t[EXP_MAGIC]), r[4];                                                      \
@@ -50,16 +78,9 @@ INL const real *exp_table(void) {
         STEP(r, add(p[i], factor, x[i]))                                                        \
         factor = all(t[EXP_LN2_LOW]);                                                           \
         STEP(r, add(p[i], factor, r[i]))                                                        \
-        factor = all(t[EXP_POLYNOMIAL]);                                                        \
-        v term = all(t[EXP_POLYNOMIAL + 1]);                                                    \
-        STEP(p, add(factor, r[i], term))                                                        \
-        for (int k = 2; k < EXP_TERMS; k++) {                                                   \
-            term = all(t[EXP_POLYNOMIAL + k]);                                                  \
-            STEP(p, add(p[i], r[i], term))                                                      \
-        }                                                                                       \
-        STEP(p, add(p[i], r[i] * r[i], r[i]))                                                   \
-        term = all(t[EXP_ONE]);                                                                 \
-        STEP(p, p[i] + term)                                                                    \
+        EXP_SUM(v, all, add)                                                                    \
+        factor = all(t[EXP_ONE]);                                                               \
+        STEP(p, p[i] + factor)                                                                  \
     }                                                                                           \
     INL void name(const int count, const real *t, v *x) {                                       \
         v lowest = all(t[EXP_LOW]), p[4], shifted[4];                                           \
@@ -73,6 +94,7 @@ EXPONENTIAL(exp_vectors, exp_vectors_parts, v4, u4, splat, madd)
 #define exp_vectors exp_wides /* of `vec` */
 #endif
 #undef STEP
+#undef EXP_SUM
 
 INL v4 exp_small(const real *t, v4 x) {
 #if WIDE == 2
@@ -98,44 +120,53 @@ INL real exp_scalar(real x) {
 }
 
 /* Natural logarithm of positive, normal numbers. */
-INL v4 log_positive(v4 x) {
 #ifdef F64
-    enum { EXPONENTS = 2047, BIAS = 1022 };
-    const whole fraction = 0x000fffffffffffff, half = 0x3fe0000000000000;
+#define LOG_EXPONENTS 2047
+#define LOG_BIAS 1022
+#define LOG_FRACTION 0x000fffffffffffff
+#define LOG_HALF 0x3fe0000000000000
+/* m = (1 + s) / (1 - s) - 1: log(1 + m) = 2 atanh(s) = m - s (m - R), R = 2 s^2/3 + 2 s^4/5 + ... */
+#define LOG_SERIES(v, all, add)                                                 \
+    v s = m / (all(2.0) + m), z = s * s, p = all(2.0 / 23.0);                   \
+    for (int k = 21; k >= 3; k -= 2) p = add(p, z, all(2.0 / k));               \
+    v y = m - s * (m - p * z);                                                  \
+    y = add(n, all(1.42860682030941723212e-6), y);                              \
+    return add(n, all(6.93145751953125e-1), y);
 #else
-    enum { EXPONENTS = 255, BIAS = 126 };
-    const whole fraction = 0x007fffff, half = 0x3f000000;
+#define LOG_EXPONENTS 255
+#define LOG_BIAS 126
+#define LOG_FRACTION 0x007fffff
+#define LOG_HALF 0x3f000000
+#define LOG_SERIES(v, all, add)                                                 \
+    /* even and odd powers apart: two short chains of dependent operations */   \
+    v z = m * m;                                                                \
+    v even = add(z, all(7.0376836292e-2f), all(1.1676998740e-1f));              \
+    v odd = add(z, all(-1.1514610310e-1f), all(-1.2420140846e-1f));             \
+    even = add(even, z, all(1.4249322787e-1f));                                 \
+    odd = add(odd, z, all(-1.6668057665e-1f));                                  \
+    even = add(even, z, all(2.0000714765e-1f));                                 \
+    odd = add(odd, z, all(-2.4999993993e-1f));                                  \
+    v y = add(m, odd, add(even, z, all(3.3333331174e-1f))) * m * z;             \
+    y = add(n, all(-2.12194440e-4f), y);                                        \
+    y = add(z, all(-0.5f), y);                                                  \
+    return add(n, all(0.693359375f), m + y);
 #endif
-    m4 pattern = (m4)x;
-    m4 e = ((pattern >> MANTISSA) & EXPONENTS) - BIAS;
-    v4 m = (v4)((pattern & fraction) | half); /* [0.5, 1) */
-    m4 small = (m4)(m < splat((real)0.707106781186547524));
-    e = e + small; /* small lanes are -1 */
-    m = m + (v4)((m4)m & small) - splat(1);
-    v4 n = __builtin_convertvector(e, v4);
-#ifdef F64
-    /* m = (1 + s) / (1 - s) - 1: log(1 + m) = 2 atanh(s) = m - s (m - R), R = 2 s^2/3 + 2 s^4/5 + ... */
-    v4 s = m / (splat(2.0) + m), z = s * s, p = splat(2.0 / 23.0);
-    for (int k = 21; k >= 3; k -= 2) p = madd(p, z, splat(2.0 / k));
-    v4 y = m - s * (m - p * z);
-    y = madd(n, splat(1.42860682030941723212e-6), y);
-    return madd(n, splat(6.93145751953125e-1), y);
+#define LOGARITHM(name, v, i, all, add)                                         \
+    INL v name(v x) {                                                           \
+        i pattern = (i)x;                                                       \
+        i e = ((pattern >> MANTISSA) & LOG_EXPONENTS) - LOG_BIAS;               \
+        v m = (v)((pattern & LOG_FRACTION) | LOG_HALF); /* [0.5, 1) */          \
+        i small = (i)(m < all((real)0.707106781186547524));                     \
+        e = e + small; /* small lanes are -1 */                                 \
+        m = m + (v)((i)m & small) - all(1);                                     \
+        v n = __builtin_convertvector(e, v);                                    \
+        LOG_SERIES(v, all, add)                                                 \
+    }
+LOGARITHM(log_positive, v4, m4, splat, madd)
+#if WIDE > 4
+LOGARITHM(log_positives, vw, mw, splatw, maddw)
 #else
-    v4 z = m * m;
-    v4 p = splat(7.0376836292e-2f);
-    p = madd(p, m, splat(-1.1514610310e-1f));
-    p = madd(p, m, splat(1.1676998740e-1f));
-    p = madd(p, m, splat(-1.2420140846e-1f));
-    p = madd(p, m, splat(1.4249322787e-1f));
-    p = madd(p, m, splat(-1.6668057665e-1f));
-    p = madd(p, m, splat(2.0000714765e-1f));
-    p = madd(p, m, splat(-2.4999993993e-1f));
-    p = madd(p, m, splat(3.3333331174e-1f));
-    v4 y = p * m * z;
-    y = madd(n, splat(-2.12194440e-4f), y);
-    y = madd(z, splat(-0.5f), y);
-    return madd(n, splat(0.693359375f), m + y);
+#define log_positives log_positive
 #endif
-}
 
 #endif

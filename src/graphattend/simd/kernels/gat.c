@@ -66,27 +66,12 @@ static void edge_weights(const Layer *l, isize first, isize degree, isize lanes,
     }
 }
 
-/* `vectors` groups of four columns from `column` on, all within whole heads of a width divisible by four. */
-INL void sum_columns(const int vectors, const Layer *l, isize first, isize degree, isize lanes, const real *weights,
-                     const real *inverse, isize column, real *out) {
-    isize columns = l->heads * l->width, head[4];
-    const real *hidden = l->hidden + column;
-    v4 sum[4];
-    for (int v = 0; v < vectors; v++) sum[v] = splat(0), head[v] = (column + 4 * v) / l->width;
-    for (isize e = 0; e < degree; e++) {
-        const real *row = hidden + neighbor(&l->n, first + e) * columns;
-        for (int v = 0; v < vectors; v++) sum[v] = madd(splat(weights[e * lanes + head[v]]), LOAD(row + 4 * v), sum[v]);
-    }
-    for (int v = 0; v < vectors; v++)
-        STORE(out + (column + 4 * v - head[v] * l->width) + head[v] * l->out.head_step, sum[v] * splat(inverse[head[v]]));
-}
-
 static void weighted_sum(const Layer *l, isize first, isize degree, isize lanes, const real *weights, const real *inverse,
                          real *out) {
-    isize columns = l->heads * l->width, column = 0;
+    isize columns = l->heads * l->width;
     if (l->width % 4 == 0) {
-        for (; column + 16 <= columns; column += 16) sum_columns(4, l, first, degree, lanes, weights, inverse, column, out);
-        for (; column < columns; column += 4) sum_columns(1, l, first, degree, lanes, weights, inverse, column, out);
+        ByHead rows = {l->hidden, l->nodes, l->heads, l->width, columns, l->width};
+        edge_sum_heads(&l->n, &rows, first, degree, weights, lanes, inverse, 0, out, l->out.head_step);
         return;
     }
     const real *hidden = l->hidden;

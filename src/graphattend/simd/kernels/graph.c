@@ -44,37 +44,83 @@ void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, is
     if (count) STOREW(out + count, splatw(out[count - 1]));
 }
 
-/* `vectors` groups of WIDE columns: their sums stay in registers. */
-INL void sum_columns(const int vectors, const Neighbors *n, const real *base, isize node_step, isize first, isize count,
-                     const real *weights, real factor, int add, real *out) {
-    vw sum[8];
-    for (int v = 0; v < vectors; v++) sum[v] = splatw(0);
-    for (isize e = 0; e < count; e++) {
-        fetch_row(n, base, node_step, vectors * WIDE, first + e);
-        const real *row = base + neighbor(n, first + e) * node_step;
-        vw w = splatw(weights[e]);
-        for (int v = 0; v < vectors; v++) sum[v] = maddw(w, LOADW(row + WIDE * v), sum[v]);
+/* `vectors` groups of columns: their sums stay in registers. */
+#define SUM_COLUMNS(name, v, lanes, all, load, store, multiply_add)                                                        \
+    INL void name(const int vectors, const Neighbors *n, const real *base, isize node_step, isize first, isize count,      \
+                  const real *weights, real factor, int add, real *out) {                                                  \
+        v sum[8];                                                                                                          \
+        for (int i = 0; i < vectors; i++) sum[i] = all(0);                                                                 \
+        for (isize e = 0; e < count; e++) {                                                                                \
+            fetch_row(n, base, node_step, vectors * lanes, first + e);                                                     \
+            const real *row = base + neighbor(n, first + e) * node_step;                                                   \
+            v w = all(weights[e]);                                                                                         \
+            for (int i = 0; i < vectors; i++) sum[i] = multiply_add(w, load(row + lanes * i), sum[i]);                     \
+        }                                                                                                                  \
+        for (int i = 0; i < vectors; i++) {                                                                                \
+            v whole = sum[i] * all(factor);                                                                                \
+            if (add) whole += load(out + lanes * i);                                                                       \
+            store(out + lanes * i, whole);                                                                                 \
+        }                                                                                                                  \
     }
-    for (int v = 0; v < vectors; v++) {
-        vw whole = sum[v] * splatw(factor);
-        STOREW(out + WIDE * v, add ? whole + LOADW(out + WIDE * v) : whole);
-    }
-}
+SUM_COLUMNS(sum_wides, vw, WIDE, splatw, LOADW, STOREW, maddw)
+#if WIDE > 4
+SUM_COLUMNS(sum_fours, v4, 4, splat, LOAD, STORE, madd)
+#endif
 
 void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count, const real *weights, real factor, int add,
               real *out) {
     const real *base = by->data + head * by->head_step;
     isize j = 0, step = by->node_step;
-#define SUM(vectors)                                     \
-    for (; j + vectors * WIDE <= by->width; j += vectors * WIDE) \
-        sum_columns(vectors, n, base + j, step, first, count, weights, factor, add, out + j);
-    SUM(8)
-    SUM(4)
-    SUM(1)
+#define SUM(some, vectors, lanes)                                   \
+    for (; j + vectors * lanes <= by->width; j += vectors * lanes) \
+        some(vectors, n, base + j, step, first, count, weights, factor, add, out + j);
+    SUM(sum_wides, 8, WIDE)
+    SUM(sum_wides, 4, WIDE)
+    SUM(sum_wides, 1, WIDE)
+#if WIDE > 4
+    SUM(sum_fours, 2, 4)
+    SUM(sum_fours, 1, 4)
+#endif
 #undef SUM
     for (; j < by->width; j++) {
         real sum = 0;
         for (isize e = 0; e < count; e++) sum += weights[e] * base[neighbor(n, first + e) * step + j];
         out[j] = factor * sum + (add ? out[j] : 0);
     }
+}
+
+INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isize first, isize count, const real *weights, isize lanes,
+                   const real *factor, int add, isize column, real *out, isize head_step) {
+    const real *base = by->data + column;
+    v4 sum[4];
+    isize head[4];
+    for (int v = 0; v < vectors; v++) sum[v] = splat(0), head[v] = (column + 4 * v) / by->width;
+    for (isize e = 0; e < count; e++) {
+        fetch_row(n, base, by->node_step, 4 * vectors, first + e);
+        const real *row = base + neighbor(n, first + e) * by->node_step;
+        for (int v = 0; v < vectors; v++) sum[v] = madd(splat(weights[e * lanes + head[v]]), LOAD(row + 4 * v), sum[v]);
+    }
+    for (int v = 0; v < vectors; v++) {
+        real *to = out + (column + 4 * v - head[v] * by->width) + head[v] * head_step;
+        v4 whole = sum[v] * splat(factor[head[v]]);
+        if (add) whole += LOAD(to);
+        STORE(to, whole);
+    }
+}
+
+void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize count, const real *weights, isize lanes, const real *factor,
+                    int add, real *out, isize head_step) {
+    isize columns = by->heads * by->width, column = 0;
+    for (; column + 16 <= columns; column += 16)
+        sum_heads(4, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+    for (; column < columns; column += 4) sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+}
+
+void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds) {
+    vw sums = splatw(0);
+    for (isize e = 0; e < count; e++) w[e] = weights[e * step];
+    STOREW(w + count, splatw(0));
+    for (isize e = 0; e < count; e += WIDE) sums = maddw(LOADW(w + e), LOADW(ds + e), sums);
+    vw mean = splatw(hsum(fold(sums)));
+    for (isize e = 0; e < count; e += WIDE) STOREW(ds + e, LOADW(w + e) * (LOADW(ds + e) - mean));
 }

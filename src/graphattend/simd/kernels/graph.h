@@ -88,4 +88,16 @@ void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, 
 void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *weights, real factor,
               int add, real *out);
 
+/* The same for all heads in one pass, of a width divisible by four and side by side (see side_by_side): weights[e * lanes + head],
+ * factor[head]; `out` has heads `head_step` apart. For narrow heads, over whose lists one would run once for each. */
+#define edge_sum_heads K(edge_sum_heads)
+void edge_sum_heads(const Neighbors *n, const ByHead *rows, isize first, isize count, const real *weights, isize lanes,
+                    const real *factor, int add, real *out, isize head_step);
+static inline int side_by_side(const ByHead *by) { return by->width % 4 == 0 && (by->heads == 1 || by->head_step == by->width); }
+
+/* ds, the gradients by the weights of a list (`step` apart), becomes that by its scores: w (ds - sum of w ds). `w` and ds have
+ * edge_room(count) and are filled up to there. */
+#define softmax_gradient K(softmax_gradient)
+void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds);
+
 #endif

@@ -91,13 +91,8 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < heads; h++) {
             real *to = dscores.data + first * dscores.edge_step + h;
-            for (isize e = 0; e < degree; e++) w[e] = weights.data[(first + e) * weights.edge_step + h];
-            STOREW(w + degree, splatw(0));
             edge_dots(&n, &v, h, first, degree, row_at(&grad, i, h), ds);
-            vw sums = splatw(0);
-            for (isize e = 0; e < degree; e += WIDE) sums = maddw(LOADW(w + e), LOADW(ds + e), sums);
-            vw mean = splatw(hsum(fold(sums)));
-            for (isize e = 0; e < degree; e += WIDE) STOREW(ds + e, LOADW(w + e) * (LOADW(ds + e) - mean));
+            softmax_gradient(weights.data + first * weights.edge_step + h, weights.edge_step, degree, w, ds);
             for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e];
             edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
         }
@@ -115,18 +110,29 @@ Status KERNEL(graph_sum)(Call *call) {
     Neighbors n;
     if (!get_neighbors(&a[graph_sum_indptr], &a[graph_sum_indices], out.nodes, x.nodes, &n))
         return wrong(call, "graph_sum: indptr or indices do not fit");
-    if (a[graph_sum_order].shape[0] != n.edges || !index_within(&order, n.edges, weights.edges))
+    if (given(&a[graph_sum_order]) != given(&a[graph_sum_weights])) return wrong(call, "graph_sum: weights need an order");
+    if (weights.data && (a[graph_sum_order].shape[0] != n.edges || !index_within(&order, n.edges, weights.edges)))
         return wrong(call, "graph_sum: order does not fit");
-    if (weights.heads != x.heads || !is_like(&out, out.nodes, x.heads, x.width)) return wrong(call, "graph_sum: shapes differ");
-    real scale = (real)call->number[graph_sum_scale], *w = workspace_get((usize)(n.longest + 1) * sizeof(real));
+    if ((weights.data && weights.heads != x.heads) || !is_like(&out, out.nodes, x.heads, x.width)) return wrong(call, "graph_sum: shapes differ");
+    int narrow = x.heads > 1 && x.width <= 16 && side_by_side(&x), add = call->number[graph_sum_add] != 0;
+    isize heads = narrow ? x.heads : 1; /* at once */
+    real scale = (real)call->number[graph_sum_scale], *w = workspace_get((usize)((n.longest + 2) * heads) * sizeof(real));
     if (!w) return NO_MEMORY;
-    int add = call->number[graph_sum_add] != 0;
+    real *factor = w + n.longest * heads, *ones = factor + heads;
+    fill(factor, heads, scale), fill(ones, heads, 1);
     void *state = work_begin((double)n.edges * (double)x.heads * (double)x.width);
     for (isize i = 0; i < out.nodes; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
-        for (isize h = 0; h < x.heads; h++) {
-            for (isize e = 0; e < degree; e++) w[e] = weights.data[index_at(&order, first + e) * weights.edge_step + h];
-            edge_sum(&n, &x, h, first, degree, w, scale, add, row_at(&out, i, h));
+        for (isize h = 0; h < x.heads; h += heads) {
+            for (isize e = 0; e < degree; e++) {
+                const real *from = ones;
+                if (weights.data) from = weights.data + index_at(&order, first + e) * weights.edge_step + h;
+                isize r = 0;
+                for (; r + 4 <= heads; r += 4) STORE(w + e * heads + r, LOAD(from + r));
+                for (; r < heads; r++) w[e * heads + r] = from[r];
+            }
+            if (narrow) edge_sum_heads(&n, &x, first, degree, w, heads, factor, add, row_at(&out, i, 0), out.head_step);
+            else edge_sum(&n, &x, h, first, degree, w, scale, add, row_at(&out, i, h));
         }
     }
     work_end(state);

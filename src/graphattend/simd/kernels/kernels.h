@@ -33,6 +33,12 @@ isize attend_many_workspace(isize d, isize e); /* elements */
 #define attend_many K(attend_many)
 real attend_many(const Attention *attention, const Visible *visible, real *workspace);
 
+/* out = x (d,) with its pairs turned by position * frequency (rotate.c); only positions for which `rotates`. */
+#define rotates K(rotates)
+int rotates(double position);
+#define rotate_row K(rotate_row)
+void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d, int interleaved, real *out);
+
 /* 1 if start[0..segments] rises from 0 to `edges`. */
 #define segments_valid K(segments_valid)
 int segments_valid(const long long *start, isize segments, isize edges);

@@ -11,6 +11,16 @@ typedef struct {
     isize query_step, key_step;
 } Mask;
 
+/* What one query sees of the keys first ... first + n - 1. */
+INL void apply_mask(real *scores, isize first, isize n, Mask mask) {
+    if (mask.allowed) {
+        for (isize i = 0; i < n; i++)
+            if (!mask.allowed[(first + i) * mask.key_step]) scores[i] = MINUS_INFINITY;
+    } else {
+        for (isize i = 0; i < n; i++) scores[i] += mask.added[(first + i) * mask.key_step];
+    }
+}
+
 /* Everything that limits one batch entry. A query sees the keys before its limit, and of those what the mask allows. */
 typedef struct {
     Mask mask;

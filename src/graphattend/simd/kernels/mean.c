@@ -6,9 +6,11 @@
 #ifdef F64
 #define PRECISE 1e-14
 #define CANCELLED 4e-3
+#define ROUGH 1e-8 /* gap of a point whose gradient cancels by too many digits */
 #else
 #define PRECISE 1e-6f
 #define CANCELLED 0.05
+#define ROUGH 1e-2f
 #endif
 
 static real square_root(real x) { return vsqrt(splat(x))[0]; }
@@ -57,6 +59,7 @@ static void gather(const Points *points, const List *list, int s, real *rows, re
         isize j = member(list, e);
         Fact fact = fact_at(points, j, s);
         const real *from = point_at(points, j, s);
+        if (list->near) fetch_row(list->near, points->data, points->step, points->spaces->width, list->first + e);
         combine(fact.factor, from, 0, from, d, rows + e * d);
         gaps[e] = fact.gap;
     }
@@ -144,7 +147,7 @@ Status KERNEL(frechet)(Call *call) {
     int fine = 1;
     void *state = work_begin(20.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
-        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all};
+        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) && far_from_boundary(&m.spaces, all, m.keys);
         for (int s = 0; s < m.spaces.count && fine; s++)
             for (isize i = 0; i < m.rows && fine; i++) {
@@ -197,7 +200,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
         for (isize k = 0; k < d; k++) g[k] = (grad[k] - along * total[k]) / length;
     } else { /* m = total / (mass + root), root^2 = mass^2 - c|total|^2 */
         double inner = mass * mass - (double)c * square, root = __builtin_sqrt(inner > 0.0 ? inner : 0.0), divisor = mass + root;
-        if (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass) return 0;
+        if (largest > 2 / ROUGH || (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass)) return 0;
         if (divisor == 0.0) divisor = 1.0;
         real by_divisor = (real)(-(double)dot(grad, total, d) / (divisor * divisor));
         real by_root = (real)((double)by_divisor / (root == 0.0 ? 1.0 : root));
@@ -279,7 +282,7 @@ Status KERNEL(mean_vjp)(Call *call) {
     if (status == WRONG) return wrong(call, "mean_vjp: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count, core = m.near ? 1 : 2;
-    if (dv->ndim != grad->ndim || len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core || len(dw, 1) != len(m.weights, 1) ||
+    if (!same_batch(dv, grad) || (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) || len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core || len(dw, 1) != len(m.weights, 1) ||
         (core == 2 && len(dw, 2) != m.rows) || (exact && (len(means, 1) != d || len(means, 2) != m.rows)))
         return wrong(call, "mean_vjp: shapes differ");
     int at_dv = batch_add(&m.batch, dv, 2), at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
@@ -287,12 +290,13 @@ Status KERNEL(mean_vjp)(Call *call) {
     if (at_dv < 0 || at_dw < 0 || at_means < 0) return wrong(call, "mean_vjp: leading axes do not broadcast");
     real *points = workspace_get((usize)(n * (2 * d + 2) + frechet_room(n, d) + d + 16) * sizeof(real) + (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
+    const Neighbors *near = m.near;
     real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n, *room = inner + d;
     Fact *all = (Fact *)(room + frechet_room(n, d) + 8);
     int fine = 1;
     void *state = work_begin(4.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
-        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all};
+        Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) && (!exact || far_from_boundary(&m.spaces, all, m.keys));
         for (isize j = 0; j < m.keys; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
         for (isize i = 0; i < m.rows && fine; i++) {
@@ -316,6 +320,7 @@ Status KERNEL(mean_vjp)(Call *call) {
                 else fine = midpoint_gradient(&f, inner, rows, by_weights);
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
+                    if (near) fetch_row(near, (const real *)dv->data, step(dv, 2), d, list.first + e);
                     real *to = line_at(&m.batch, at_dv, dv, member(&list, e)) + space->at;
                     const real *from = rows + e * space->width;
                     add_scaled(to, from, 1, space->width);

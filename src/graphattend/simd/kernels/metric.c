@@ -99,34 +99,72 @@ void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, re
     }
 }
 
+/* Asks for four rows further on in the lists, as their places are not to be foreseen. */
 static void fetch(const Points *points, const List *list, isize e) {
-#ifndef __wasm__
-    if (!list->near || e + 8 > list->near->edges - list->first) return;
-    for (isize r = e + 4; r < e + 8; r++) {
-        const real *row = points->data + neighbor(list->near, list->first + r) * points->step;
-        for (isize k = 0; k < points->spaces->width; k += 64 / (isize)sizeof(real)) __builtin_prefetch(row + k);
-    }
-#else
-    (void)points, (void)list, (void)e;
-#endif
+    if (!list->near) return;
+    for (isize r = 0; r < 4; r++) fetch_row(list->near, points->data, points->step, points->spaces->width, list->first + e + r);
 }
 
-/* Scores of one query (its inner coordinates and facts); room for a multiple of four. */
-static void row_scores(const Points *keys, const List *list, const real *q, const Fact *own, int root, real *scores) {
-    const Spaces *spaces = keys->spaces;
+/* The facts of a few rows, which are about to be read. */
+static int facts_of(const Points *points, isize first, isize count) {
+    if (!points->fresh) return 1;
+    const real *rows = points->data + first * points->step;
+    return all_facts(points->spaces, rows, points->step, count, points->facts + first * points->spaces->count);
+}
+
+/* Room for the numbers of all keys of a query, a multiple of SPAN long each. */
+typedef struct {
+    real *scores, *square, *other; /* other: the product of the gaps, or |x + y|^2 on the sphere */
+} Room;
+
+/* The squares of the distances of straight lines in one space, and what else `distance4` asks for; 0 if a row is no point. */
+static int look(const Points *keys, const List *list, int s, const real *q, real gap, const Room *room) {
+    const Space *space = &keys->spaces->space[s];
+    const real *here = q + space->at, *rows[4];
+    real factor[4];
+    isize at[4];
     for (isize e = 0; e < list->count; e += 4) {
-        isize at[4];
         four(list, e, at);
-        fetch(keys, list, e);
-        v4 total = splat(0);
-        for (int s = 0; s < spaces->count; s++) {
-            const Space *space = &spaces->space[s];
-            Sight sight = sight4(keys, s, at, q, own[s].gap);
-            v4 d = distance4(space, &sight);
-            total = madd(root ? d : splat(space->share), d, total);
+        if (s == 0) {
+            fetch(keys, list, e);
+            if (!facts_of(keys, e, min_size(4, list->count - e))) return 0;
         }
-        STORE(scores + e, root ? splat(-spaces->space[0].share) * vsqrt(total) : -total);
+        for (int r = 0; r < 4; r++) rows[r] = point_at(keys, at[r], s);
+        if (space->kind != FLAT)
+            for (int r = 0; r < 4; r++) {
+                Fact fact = fact_at(keys, at[r], s);
+                factor[r] = fact.factor, room->other[e + r] = fact.gap * gap;
+            }
+        int scaled = space->kind == SHEET || space->kind == SPHERE;
+        STORE(room->square + e, scaled ? apart4(1, rows, factor, here, space->width) : apart4(0, rows, 0, here, space->width));
     }
+    if (space->kind != SPHERE) return 1;
+    for (isize e = 0; e < list->count; e++) {
+        isize j = member(list, e);
+        real square = room->square[e];
+        room->other[e] = square > 3 ? sum_square(point_at(keys, j, s), fact_at(keys, j, s).factor, here, space->width) : 4 - square;
+    }
+    return 1;
+}
+
+/* Scores of one query, given by its inner coordinates and facts. */
+static int row_scores(const Points *keys, const List *list, const real *q, const Fact *own, int root, const Room *room) {
+    const Spaces *spaces = keys->spaces;
+    isize n = list->count;
+    fill(room->scores, round_up(n, SPAN), 0);
+    for (int s = 0; s < spaces->count; s++) {
+        const Space *space = &spaces->space[s];
+        if (!look(keys, list, s, q, own[s].gap, room)) return 0;
+        vx share = splatx(-space->share);
+        for (isize e = n; e < round_up(n, SPAN); e++) room->square[e] = 0, room->other[e] = 1;
+        for (isize e = 0; e < n; e += SPAN) {
+            vx d = distances(space, LOADX(room->square + e), LOADX(room->other + e));
+            STOREX(room->scores + e, maddx(root ? d : share, d, LOADX(room->scores + e)));
+        }
+    }
+    if (root)
+        for (isize e = 0; e < n; e += SPAN) STOREX(room->scores + e, splatx(-spaces->space[0].share) * vsqrtx(LOADX(room->scores + e)));
+    return 1;
 }
 
 static void hide(real *scores, isize n, const Mask *mask, isize row) {
@@ -137,16 +175,16 @@ static void hide(real *scores, isize n, const Mask *mask, isize row) {
     }
 }
 
-/* out = sum of w[e] times the rows of the list, in one space. */
+/* out += sum of w[e] times the rows of the list, in one space. */
 static void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
     isize d = points->spaces->space[s].width, e = 0;
-    fill(out, d, 0);
     if (!list->near) {
         add_weighted(point_at(points, 0, s), points->step, list->count, w, d, out);
         return;
     }
     const real *rows[4];
     for (; e + 4 <= list->count; e += 4) {
+        if (s == 0) fetch(points, list, e);
         for (int r = 0; r < 4; r++) rows[r] = point_at(points, member(list, e + r), s);
         add_rows(4, rows, w + e, d, out);
     }
@@ -156,57 +194,89 @@ static void list_sum(const Points *points, const List *list, int s, const real *
     }
 }
 
-/* Where the plain sums cancel, from copies of the rows; 0 if there is no memory for them. */
-static int careful_mean(const Points *points, const List *list, int s, const real *w, real *out) {
+/* Where the plain sums cancel, from copies of the rows. `wide`: room for 2 d doubles, then n (d + 2) reals. */
+static void careful_mean(const Points *points, const List *list, int s, const real *w, real *out, double *wide) {
     const Space *space = &points->spaces->space[s];
     isize n = list->count, d = space->width;
-    double *wide = workspace_get((usize)(2 * d) * sizeof(double) + (usize)(n * (d + 2)) * sizeof(real));
-    if (!wide) return 0;
     real *weights = (real *)(wide + 2 * d), *gaps = weights + n, *rows = gaps + n;
     for (isize e = 0; e < n; e++) {
         isize j = member(list, e);
-        Fact fact = fact_at(points, j, s);
-        weights[e] = w[e], gaps[e] = fact.gap;
+        weights[e] = w[e], gaps[e] = fact_at(points, j, s).gap;
         copy_row(point_at(points, j, s), d, rows + e * d);
     }
     ball_midpoint(weights, gaps, rows, d, n, d, space->c, out, wide);
-    workspace_free(wide);
-    return 1;
 }
 
-/* The midpoint of a list in one space, given weights with sum one; `c` receives the factors of the rows. */
-static int midpoint(const Points *points, const List *list, int s, const real *w, real *c, real *out) {
-    const Space *space = &points->spaces->space[s];
-    double mass = 0.0, square = 0.0;
-    real largest = 0;
-    int round = space->kind == BALL || space->kind == SHEET;
-    for (isize e = 0; e < list->count; e++) {
-        Fact fact = fact_at(points, member(list, e), s);
-        real lambda = 2 / fact.gap;
-        c[e] = w[e] * (round ? lambda * fact.factor : fact.factor);
-        if (!round) continue;
-        mass += (double)w[e] * ((double)lambda - 1.0);
-        if (w[e] > (real)1e-8 && lambda > largest) largest = lambda;
+/* Of the values of one query in one space: what the points' sum is divided by. */
+typedef struct {
+    double mass;
+    real largest; /* conformal factor of a point that counts */
+} Total;
+
+enum { BLOCK = 64 };
+
+/* Adds some of a list to the sums in all spaces, given their weights; `c` is room for the factors of the rows. */
+static void add_points(const Points *points, const List *list, const real *w, real *c, real *out, Total *totals) {
+    const Spaces *spaces = points->spaces;
+    for (int s = 0; s < spaces->count; s++) {
+        const Space *space = &spaces->space[s];
+        if (space->kind == FLAT) {
+            list_sum(points, list, s, w, out + space->at);
+            continue;
+        }
+        double mass = 0.0;
+        real largest = totals[s].largest;
+        int round = space->kind != SPHERE;
+        for (isize e = 0; e < list->count; e++) {
+            Fact fact = fact_at(points, member(list, e), s);
+            real lambda = round ? 2 / fact.gap : 1;
+            c[e] = w[e] * lambda * fact.factor;
+            mass += (double)w[e] * ((double)lambda - 1.0);
+            if (w[e] > (real)1e-8 && lambda > largest) largest = lambda;
+        }
+        totals[s].mass += mass, totals[s].largest = largest;
+        list_sum(points, list, s, c, out + space->at);
     }
-    list_sum(points, list, s, c, out);
-    if (space->kind == FLAT) return 1;
+}
+
+/* The midpoint in one space from the sum. */
+static void settle(const Points *points, const List *list, int s, const real *w, const Total *total, real *out, double *wide) {
+    const Space *space = &points->spaces->space[s];
+    double square = 0.0, mass = total->mass;
+    if (space->kind == FLAT) return;
     for (isize j = 0; j < space->width; j++) square += (double)out[j] * (double)out[j];
     if (space->kind == SPHERE) {
         if (square == 0.0) out[0] = 1, square = 1.0; /* as the mean of a point and its opposite is anything */
         scale_row(out, space->width, (real)(1.0 / (__builtin_sqrt(square) * (double)space->root)));
-        return 1;
+        return;
     }
     double inner = mass * mass - (double)space->c * square, rest = __builtin_sqrt(inner > 0.0 ? inner : 0.0);
     if (space->kind == SHEET) {
         scale_row(out, space->width, (real)(1.0 / rest));
         out[-1] = (real)(mass / (rest * (double)space->root));
-        return 1;
+        return;
     }
-    int fine = 1;
-    if (largest > 2 / NEAR_BOUNDARY && !(inner > CANCELLED * mass * mass)) fine = careful_mean(points, list, s, w, out);
+    if (total->largest > 2 / NEAR_BOUNDARY && !(inner > CANCELLED * mass * mass)) careful_mean(points, list, s, w, out, wide);
     else scale_row(out, space->width, (real)(1.0 / (mass + rest)));
     stay_inside(space, out);
-    return fine;
+}
+
+/* The midpoints of a list, given weights with sum one; 0 if a point is not inside its space. */
+static int midpoint(const Points *points, const List *list, const real *w, real *c, real *out, double *wide) {
+    Total totals[MOST_SPACES];
+    for (int s = 0; s < points->spaces->count; s++) totals[s] = (Total){0.0, 0};
+    fill(out, points->spaces->width, 0);
+    if (!points->fresh) add_points(points, list, w, c, out, totals);
+    else
+        for (isize e = 0; e < list->count; e += BLOCK) { /* while the rows are in the first-level cache */
+            isize count = min_size(BLOCK, list->count - e);
+            List some = {0, 0, count};
+            Points rows = {points->spaces, points->data + e * points->step, points->step, points->facts + e * points->spaces->count, 0};
+            if (!facts_of(points, e, count)) return 0;
+            add_points(&rows, &some, w + e, c, out, totals);
+        }
+    for (int s = 0; s < points->spaces->count; s++) settle(points, list, s, w, &totals[s], out + points->spaces->space[s].at, wide);
+    return 1;
 }
 
 static int weights_fit(const Array *weights, const Neighbors *near, isize m, isize n) {
@@ -232,7 +302,7 @@ Status KERNEL(metric_attend)(Call *call) {
         near = &lists;
     }
     if (len(k, 1) != d || (given(v) && (len(v, 1) != d || len(v, 2) != n || len(out, 1) != d || len(out, 2) != m)) ||
-        !weights_fit(weights, near, m, n))
+        !weights_fit(weights, near, m, n) || (given(out) && given(weights) && !near && !same_batch(out, weights)))
         return wrong(call, "metric_attend: shapes differ");
     Batch batch;
     batch_start(&batch, near ? q : given(out) ? out : weights, 2);
@@ -241,20 +311,28 @@ Status KERNEL(metric_attend)(Call *call) {
     if (given(v)) fits = fits && (at_v = batch_add(&batch, v, 2)) >= 0 && (at_out = batch_add(&batch, out, 2)) >= 0;
     if (given(weights) && !near) fits = fits && (at_weights = batch_add(&batch, weights, 2)) >= 0;
     if (!fits) return wrong(call, "metric_attend: leading axes do not broadcast");
-    isize most = round_up(near ? lists.longest : n, 4) + 4, facts = n * spaces.count;
-    real *scores = workspace_get((usize)(2 * most + d) * sizeof(real) + (usize)(2 * facts + spaces.count) * sizeof(Fact));
-    if (!scores) return NO_MEMORY;
-    real *factors = scores + most, *here = factors + most, bad = 0;
+    isize most = round_up(near ? lists.longest : n, SPAN) + SPAN, facts = n * spaces.count;
+    isize copies = 0; /* room for them is taken before the work starts */
+    for (int s = 0; s < spaces.count; s++)
+        if (spaces.space[s].kind == BALL) copies = max_size(copies, most * (spaces.space[s].width + 2));
+    double *wide = workspace_get((usize)(2 * d) * sizeof(double) + (usize)(copies + 3 * most + d) * sizeof(real) +
+                                 (usize)(2 * facts + spaces.count) * sizeof(Fact));
+    if (!wide) return NO_MEMORY;
+    real *scores = (real *)(wide + 2 * d) + copies, *factors = scores + most, *here = factors + 2 * most, bad = 0;
+    Room room = {scores, factors, factors + most}; /* the factors of the values come later */
     Fact *own = (Fact *)(here + d), *key_facts = own + spaces.count, *value_facts = key_facts + facts;
     int fine = 1;
     void *state = work_begin((double)batch.count * (double)(near ? lists.edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, n);
-        Points keys = {&spaces, (const real *)batch.at[at_k], step(k, 2), key_facts}, values = keys;
-        fine = all_facts(&spaces, keys.data, keys.step, n, key_facts);
+        /* Of one query, the rows are read once: what is to be known of them is found then. */
+        int fresh = m == 1 && !near;
+        Points keys = {&spaces, (const real *)batch.at[at_k], step(k, 2), key_facts, fresh}, values = keys;
+        values.fresh = 0;
+        fine = fresh || all_facts(&spaces, keys.data, keys.step, n, key_facts);
         if (given(v) && (batch.at[at_v] != batch.at[at_k] || step(v, 2) != step(k, 2))) {
-            values = (Points){&spaces, (const real *)batch.at[at_v], step(v, 2), value_facts};
-            fine = fine && all_facts(&spaces, values.data, values.step, n, value_facts);
+            values = (Points){&spaces, (const real *)batch.at[at_v], step(v, 2), value_facts, fresh};
+            fine = fine && (fresh || all_facts(&spaces, values.data, values.step, n, value_facts));
         }
         for (isize i = 0; i < m && fine; i++) {
             const real *query = (const real *)batch.at[at_q] + i * step(q, 2);
@@ -263,7 +341,8 @@ Status KERNEL(metric_attend)(Call *call) {
             fine = all_facts(&spaces, query, 0, 1, own);
             if (!fine) break;
             inner_row(&spaces, query, own, here);
-            row_scores(&keys, &list, here, own, root, scores);
+            fine = row_scores(&keys, &list, here, own, root, &room);
+            if (!fine) break;
             bad += note_row(scores, list.count);
             if (limits.mask->kind != ABSENT) hide(scores, n, &visible.mask, i);
             real total = list.count ? exp_and_sum(scores, scores, list.count, safe_peak(row_max(scores, list.count))) : 0;
@@ -273,13 +352,11 @@ Status KERNEL(metric_attend)(Call *call) {
                                                   : (real *)batch.at[at_weights] + i * step(weights, 2));
             if (!to) continue;
             if (total == 0) fill(to, d, 0);
-            else
-                for (int s = 0; s < spaces.count; s++)
-                    if (!midpoint(&values, &list, s, scores, factors, to + spaces.space[s].at)) fine = 0;
+            else fine = midpoint(&values, &list, scores, factors, to, wide);
             bad += note_row(to, d);
         }
     }
     work_end(state);
-    workspace_free(scores);
+    workspace_free(wide);
     return fine ? finished(bad) : DECLINED;
 }

@@ -43,7 +43,8 @@ typedef struct {
     const Spaces *spaces;
     const real *data;
     isize step;
-    const Fact *facts;
+    Fact *facts;
+    int fresh; /* the facts are still to be found, each where the row is read */
 } Points;
 INL const real *point_at(const Points *points, isize row, int space) {
     return points->data + row * points->step + points->spaces->space[space].at;
@@ -73,7 +74,7 @@ void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, re
 /* |factor[r] rows[r] - q|^2 of four rows. */
 INL v4 apart4(const int scaled, const real *const *rows, const real *factor, const real *q, isize d) {
     vec sum[4];
-    v4 tail = splat(0);
+    real tail[4] = {0, 0, 0, 0};
     for (int r = 0; r < 4; r++) sum[r] = splatv(0);
     isize k = 0;
 #if WIDE > 4
@@ -82,7 +83,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + WIDE <= d; k += WIDE) {
         vw x = LOADW(q + k);
         for (int r = 0; r < 4; r++) {
-            vw y = (scaled ? LOADW(rows[r] + k) * splatw(factor[r]) : LOADW(rows[r] + k)) - x;
+            vw row = LOADW(rows[r] + k), y = (scaled ? row * splatw(factor[r]) : row) - x;
             wide[r] = maddw(y, y, wide[r]);
         }
     }
@@ -91,7 +92,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (; k + LANES <= d; k += LANES) {
         vec x = LOADV(q + k);
         for (int r = 0; r < 4; r++) {
-            vec y = (scaled ? LOADV(rows[r] + k) * splatv(factor[r]) : LOADV(rows[r] + k)) - x;
+            vec row = LOADV(rows[r] + k), y = (scaled ? row * splatv(factor[r]) : row) - x;
             sum[r] = maddv(y, y, sum[r]);
         }
     }
@@ -100,7 +101,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
             real y = (scaled ? rows[r][k] * factor[r] : rows[r][k]) - q[k];
             tail[r] += y * y;
         }
-    return vec_sum4(sum[0], sum[1], sum[2], sum[3]) + tail;
+    return vec_sum4(sum[0], sum[1], sum[2], sum[3]) + (v4){tail[0], tail[1], tail[2], tail[3]};
 }
 
 /* The angle between unit vectors, 0 ... pi, from the squares of their difference and of their sum: three times halved and then the
@@ -110,20 +111,27 @@ enum { ASIN_TERMS = 18 };
 #else
 enum { ASIN_TERMS = 8 };
 #endif
-static inline v4 angle4(v4 square, v4 sum) {
-    static const real series[18] = {
-        1.0, 0.16666666666666666, 0.075, 0.044642857142857144, 0.030381944444444444, 0.022372159090909092,
-        0.017352764423076924, 0.01396484375, 0.011551800896139706, 0.009761609529194078, 0.008390335809616815,
-        0.0073125258735988454, 0.006447210311889649, 0.005740037670841923, 0.005153309682319905, 0.004660143486915096,
-        0.004240907093679363, 0.003880964558837669,
-    };
-    v4 one = splat(1), two = splat(2), quarter = splat((real)0.25);
-    v4 s = square * quarter / (two * (one + vsqrt(sum * quarter)));
-    s = s / (two * (one + vsqrt(one - s)));
-    v4 p = splat(series[ASIN_TERMS - 1]);
-    for (int i = ASIN_TERMS - 2; i >= 0; i--) p = madd(p, s, splat(series[i]));
-    return splat(8) * vsqrt(s) * p;
-}
+static const real ASIN_SERIES[18] __attribute__((unused)) = {
+    1.0, 0.16666666666666666, 0.075, 0.044642857142857144, 0.030381944444444444, 0.022372159090909092,
+    0.017352764423076924, 0.01396484375, 0.011551800896139706, 0.009761609529194078, 0.008390335809616815,
+    0.0073125258735988454, 0.006447210311889649, 0.005740037670841924, 0.005153309682319905, 0.004660143486915096,
+    0.004240907093679363, 0.003880964558837669,
+};
+#define ANGLE(name, v, all, add, root)                                            \
+    static inline v name(v square, v sum) {                                       \
+        v one = all(1), two = all(2), quarter = all((real)0.25);                  \
+        v s = square * quarter / (two * (one + root(sum * quarter)));             \
+        s = s / (two * (one + root(one - s)));                                    \
+        v p = all(ASIN_SERIES[ASIN_TERMS - 1]);                                   \
+        for (int i = ASIN_TERMS - 2; i >= 0; i--) p = add(p, s, all(ASIN_SERIES[i])); \
+        return all(8) * root(s) * p;                                              \
+    }
+ANGLE(angle4, v4, splat, madd, vsqrt)
+#if WIDE > 4
+ANGLE(anglex, vx, splatx, maddx, vsqrtx)
+#else
+#define anglex angle4
+#endif
 
 /* |factor row + q|^2, where a difference of nearly 2 says little of it. */
 static inline real sum_square(const real *row, real factor, const real *q, isize d) {
@@ -141,16 +149,19 @@ typedef struct {
 } Sight;
 INL Sight sight4(const Points *points, int s, const isize *at, const real *q, real gap) {
     const Space *space = &points->spaces->space[s];
-    const real *rows[4];
+    const real *rows[4], *here = q + space->at;
+    Sight sight = {splat(0), splat(0), splat(1)};
+    for (int r = 0; r < 4; r++) rows[r] = point_at(points, at[r], s);
+    if (space->kind == FLAT) {
+        sight.square = apart4(0, rows, 0, here, space->width);
+        return sight;
+    }
     real factor[4];
-    Sight sight = {splat(0), splat(0), splat(0)};
     for (int r = 0; r < 4; r++) {
         Fact fact = fact_at(points, at[r], s);
-        rows[r] = point_at(points, at[r], s), factor[r] = fact.factor, sight.gaps[r] = fact.gap * gap;
+        factor[r] = fact.factor, sight.gaps[r] = fact.gap * gap;
     }
-    const real *here = q + space->at;
-    int scaled = space->kind == SHEET || space->kind == SPHERE;
-    sight.square = scaled ? apart4(1, rows, factor, here, space->width) : apart4(0, rows, factor, here, space->width);
+    sight.square = space->kind == BALL ? apart4(0, rows, 0, here, space->width) : apart4(1, rows, factor, here, space->width);
     if (space->kind != SPHERE) return sight;
     sight.sum = splat(4) - sight.square;
     for (int r = 0; r < 4; r++)
@@ -162,6 +173,21 @@ INL v4 distance4(const Space *space, const Sight *sight) {
     if (space->kind == FLAT) return vsqrt(sight->square);
     if (space->kind == SPHERE) return angle4(sight->square, sight->sum) / splat(space->root);
     return splat(2 / space->root) * asinh4(splat(space->root) * vsqrt(sight->square / sight->gaps));
+}
+
+/* Of many at once; see `Sight` for what `other` is. */
+INL vx distances(const Space *space, vx square, vx other) {
+    if (space->kind == FLAT) return vsqrtx(square);
+    if (space->kind == SPHERE) return anglex(square, other) / splatx(space->root);
+    return splatx(2 / space->root) * asinhx(splatx(space->root) * vsqrtx(square / other));
+}
+
+/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several times. */
+static inline int same_batch(const Array *a, const Array *b) {
+    if (a->ndim != b->ndim) return 0;
+    for (int i = 0; i < a->ndim - 2; i++)
+        if (a->shape[i] != b->shape[i]) return 0;
+    return 1;
 }
 
 /* The places of four keys, the last of the list repeated. */

@@ -48,6 +48,11 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         Sight sight[MOST_SPACES];
         v4 distance[MOST_SPACES], total = splat(0), g = LOAD(gs + e);
         four(list, e, at);
+        if (list->near)
+            for (isize r = 0; r < 4; r++) {
+                fetch_row(list->near, job->keys.data, job->keys.step, spaces->width, list->first + e + r);
+                fetch_row(list->near, job->dk, job->dk_step, spaces->width, list->first + e + r);
+            }
         for (int s = 0; s < spaces->count; s++) {
             sight[s] = sight4(&job->keys, s, at, q, own[s].gap);
             distance[s] = distance4(&spaces->space[s], &sight[s]);
@@ -105,12 +110,12 @@ Status KERNEL(metric_vjp)(Call *call) {
     if (!get_spaces(&a[metric_vjp_spaces], d, &spaces)) return wrong(call, "metric_vjp: no such spaces");
     if (given(indptr) != given(indices)) return DECLINED;
     if (given(indptr)) {
-        if (q->ndim > 2 || k->ndim > 2 || weights->ndim != 1) return DECLINED;
+        if (q->ndim > 2 || k->ndim > 2 || weights->ndim != 1 || grad->ndim != 1) return DECLINED;
         if (!get_neighbors(indptr, indices, m, n, &lists)) return wrong(call, "metric_vjp: indptr or indices do not fit");
         near = &lists;
     }
     isize edges = near ? lists.edges : n, core = near ? 1 : 2;
-    if (len(k, 1) != d || dq->ndim != dk->ndim || len(dq, 1) != d || len(dk, 1) != d || len(dq, 2) != m || len(dk, 2) != n ||
+    if (len(k, 1) != d || !same_batch(dq, dk) || len(dq, 1) != d || len(dk, 1) != d || len(dq, 2) != m || len(dk, 2) != n ||
         weights->ndim < core || grad->ndim < core || len(weights, 1) != edges || len(grad, 1) != edges ||
         (core == 2 && (len(weights, 2) != m || len(grad, 2) != m)) || dshare->shape[0] != spaces.count)
         return wrong(call, "metric_vjp: shapes differ");
@@ -130,7 +135,7 @@ Status KERNEL(metric_vjp)(Call *call) {
     void *state = work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         const real *rows = (const real *)batch.at[at_k];
-        Slopes job = {{&spaces, rows, step(k, 2), key_facts}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
+        Slopes job = {{&spaces, rows, step(k, 2), key_facts, 0}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
         fine = all_facts(&spaces, rows, step(k, 2), n, key_facts);
         for (isize j = 0; j < n; j++) fill(job.dk + j * job.dk_step, d, 0);
         for (isize i = 0; i < m && fine; i++) {

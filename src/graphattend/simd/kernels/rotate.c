@@ -106,7 +106,9 @@ static void turn_halves(const real *x, isize apart, const real *s, const real *c
     }
 }
 
-static void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d, int interleaved, real *out) {
+int rotates(double position) { return position >= -LARGEST_ANGLE && position <= LARGEST_ANGLE; }
+
+void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d, int interleaved, real *out) {
     real s[CHUNK], c[CHUNK];
     for (isize first = 0; first < pairs; first += CHUNK) {
         isize n = min_size(CHUNK, pairs - first), j = 0;
@@ -136,7 +138,7 @@ Status KERNEL(rotate)(Call *call) {
         return wrong(call, "rotate: leading axes do not broadcast");
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         double position = *(const double *)batch.at[2];
-        if (!(position >= -LARGEST_ANGLE && position <= LARGEST_ANGLE)) return DECLINED;
+        if (!rotates(position)) return DECLINED;
         rotate_row((const real *)batch.at[1], position, rates, pairs, d, call->size[rotate_interleaved] != 0, (real *)batch.at[0]);
     }
     return DONE;

@@ -43,7 +43,7 @@ INL void add_columns(const int vectors, const real *V, isize stride, isize n, co
     for (int j = 0; j < vectors; j++) STOREW(out + j * WIDE, sum[j]);
 }
 
-void add_weighted(const real *V, isize stride, isize n, const real *w, isize d, real *out) {
+static void add_some(const real *V, isize stride, isize n, const real *w, isize d, real *out) {
     isize j = 0;
     for (; j + 8 * WIDE <= d; j += 8 * WIDE) add_columns(8, V + j, stride, n, w, out + j);
     for (; j + 4 * WIDE <= d; j += 4 * WIDE) add_columns(4, V + j, stride, n, w, out + j);
@@ -55,6 +55,12 @@ void add_weighted(const real *V, isize stride, isize n, const real *w, isize d, 
     }
     for (; j < d; j++)
         for (isize i = 0; i < n; i++) out[j] += w[i] * V[i * stride + j];
+}
+
+/* Few rows at a time where they are wider than the registers: they stay in the first-level cache for their other columns. */
+void add_weighted(const real *V, isize stride, isize n, const real *w, isize d, real *out) {
+    isize rows = d > 8 * WIDE ? max_size(16384 / (d * (isize)sizeof(real)), 8) : n;
+    for (isize i = 0; i < n; i += rows) add_some(V + i * stride, stride, min_size(rows, n - i), w + i, d, out);
 }
 #else
 /* Six sums hide the latency of multiply-adds; eight leave too few registers. */

@@ -6,15 +6,6 @@
 
 enum { BLOCK = 1024 };
 
-static void apply_mask(real *scores, isize first, isize n, Mask mask) {
-    if (mask.allowed) {
-        for (isize i = 0; i < n; i++)
-            if (!mask.allowed[(first + i) * mask.key_step]) scores[i] = MINUS_INFINITY;
-    } else {
-        for (isize i = 0; i < n; i++) scores[i] += mask.added[(first + i) * mask.key_step];
-    }
-}
-
 /* x times factor, in place. Returns the maximum; adds to the test *bad (see is_bad). */
 static real scale_and_check(real *x, isize n, real factor, real *bad) {
     vw top = splatw(MINUS_INFINITY), second = top, sum = splatw(0), other = sum, f = splatw(factor);

@@ -30,22 +30,33 @@ INL int independent(const char *in, isize in_step, isize in_size, const char *ou
     return apart(stretched(read, in_step * (length - 1)), stretched(written, out_step * (length - 1)));
 }
 
-/* Every element goes through the same function of a vector, whatever the strides: a result must not depend on them. */
-INL void map(vw (*function)(vw), char **args, const isize *dimensions, const isize *steps) {
+/* A function of `count` (at most 4) vectors, in place. */
+typedef void Function(const int count, vw *x);
+
+/* Every element goes through the same function, whatever the strides: a result must not depend on them. */
+INL void map(Function *function, char **args, const isize *dimensions, const isize *steps) {
     const char *in = args[0];
     char *out = args[1];
     isize n = dimensions[0], in_step = steps[0], out_step = steps[1], size = sizeof(real);
+    vw x[4];
     if (independent(in, in_step, size, out, out_step, size, n)) {
         if (in_step == size && out_step == size)
-            for (; n >= WIDE; n -= WIDE, in += VECTOR_BYTES, out += VECTOR_BYTES) STOREW(out, function(LOADW(in)));
+            for (; n >= 4 * WIDE; n -= 4 * WIDE, in += sizeof(x), out += sizeof(x)) {
+                for (int i = 0; i < 4; i++) x[i] = LOADW(in + i * VECTOR_BYTES);
+                function(4, x);
+                for (int i = 0; i < 4; i++) STOREW(out + i * VECTOR_BYTES, x[i]);
+            }
         for (; n >= WIDE; n -= WIDE) {
-            vw x = {0};
-            for (int lane = 0; lane < WIDE; lane++, in += in_step) x[lane] = *(const real *)in;
-            x = function(x);
-            for (int lane = 0; lane < WIDE; lane++, out += out_step) *(real *)out = x[lane];
+            for (int lane = 0; lane < WIDE; lane++, in += in_step) x[0][lane] = *(const real *)in;
+            function(1, x);
+            for (int lane = 0; lane < WIDE; lane++, out += out_step) *(real *)out = x[0][lane];
         }
     }
-    for (; n > 0; n--, in += in_step, out += out_step) *(real *)out = function(splatw(*(const real *)in))[0];
+    for (; n > 0; n--, in += in_step, out += out_step) {
+        x[0] = splatw(*(const real *)in);
+        function(1, x);
+        *(real *)out = x[0][0];
+    }
 }
 
 #define UNARY_LOOP(name, function)                                                                                     \

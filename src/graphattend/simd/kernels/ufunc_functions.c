@@ -4,16 +4,12 @@
 
 #include <wasm_simd128.h>
 
-INL vw square_root(vw x) { return SQRT(x); }
+#define EACH for (int i = 0; i < count; i++)
 
-/* exp of anything. Where the result is no normal number, two factors carry 2^n through overflow and the denormal range. */
-INL vw exponential(vw x) {
-    const real *t = exp_table();
-    vw p, shifted;
-    exp_wides_parts(1, t, &x, &p, &shifted);
-    vw y = (vw)((uw)p + ((uw)shifted << MANTISSA));
-    mw ordinary = (mw)(x >= splatw(t[EXP_LOW])) & (mw)(x <= splatw(t[EXP_HIGH]));
-    if (!any(~ordinary)) return y;
+INL void square_root(const int count, vw *x) { EACH x[i] = SQRT(x[i]); }
+
+/* exp where the result is no normal number: two factors carry 2^n through overflow and the denormal range. */
+NOINLINE vw exp_extreme(vw x) {
 #ifdef F64
     const real highest = 710, lowest = -746;
     enum { BIAS = 1023 };
@@ -21,12 +17,27 @@ INL vw exponential(vw x) {
     const real highest = 89, lowest = -104.5f;
     enum { BIAS = 127 };
 #endif
-    vw bounded = selectw((mw)(x > splatw(highest)), splatw(highest), x);
+    const real *t = exp_table();
+    vw p, shifted, bounded = selectw((mw)(x > splatw(highest)), splatw(highest), x);
     bounded = selectw((mw)(x < splatw(lowest)), splatw(lowest), bounded);
     exp_wides_parts(1, t, &bounded, &p, &shifted);
     mw n = (mw)shifted - (mw)splatw(t[EXP_MAGIC]), half = n >> 1;
-    vw careful = (p * (vw)((half + BIAS) << MANTISSA)) * (vw)((n - half + BIAS) << MANTISSA);
-    return selectw(ordinary, y, selectw((mw)(x == x), careful, x));
+    vw y = (p * (vw)((half + BIAS) << MANTISSA)) * (vw)((n - half + BIAS) << MANTISSA);
+    return selectw((mw)(x == x), y, x);
+}
+
+INL void exponential(const int count, vw *x) {
+    const real *t = exp_table();
+    vw p[4], shifted[4];
+    exp_wides_parts(count, t, x, p, shifted);
+    mw ordinary[4], all = ~(mw){0};
+    EACH {
+        ordinary[i] = (mw)(x[i] >= splatw(t[EXP_LOW])) & (mw)(x[i] <= splatw(t[EXP_HIGH]));
+        all &= ordinary[i];
+        p[i] = (vw)((uw)p[i] + ((uw)shifted[i] << MANTISSA));
+    }
+    if (any(~all)) EACH p[i] = selectw(ordinary[i], p[i], exp_extreme(x[i]));
+    EACH x[i] = p[i];
 }
 
 UNARY_LOOP(sqrt, square_root)
@@ -35,29 +46,35 @@ UNARY_LOOP(exp, exponential)
 #ifndef F64
 INL vw absolute(vw x) { return (vw)((mw)x & 0x7fffffff); }
 
-INL vw logarithm(vw x) {
-    mw denormal = (mw)(x < splatw(1.17549435e-38f)); /* of no zero, negative number or NaN the logarithm is kept */
-    vw y = log_positive(selectw(denormal, x * splatw(8388608.f), x)); /* 2^23 */
-    mw special = ~((mw)(x > splatw(0)) & (mw)(x < splatw(INFINITY)));
-    if (!any(denormal | special)) return y;
-    y = selectw(denormal, y - splatw(15.9423851f) /* 23 ln(2) */, y);
-    vw value = selectw((mw)(x < splatw(0)), splatw(__builtin_nanf("")), x);
-    value = selectw((mw)(x == splatw(0)), splatw(MINUS_INFINITY), value);
-    return selectw(special, value, y);
+INL void logarithm(const int count, vw *x) {
+    EACH {
+        vw y = log_positive(x[i]);
+        mw ordinary = (mw)(x[i] >= splatw(1.17549435e-38f)) & (mw)(x[i] < splatw(INFINITY));
+        if (any(~ordinary)) {
+            vw of_denormal = log_positive(x[i] * splatw(8388608.f)) - splatw(15.9423851f); /* 2^23, 23 ln(2) */
+            vw special = selectw((mw)(x[i] > splatw(0)) & (mw)(x[i] < splatw(1)), of_denormal, x[i]); /* infinity, NaN */
+            special = selectw((mw)(x[i] < splatw(0)), splatw(__builtin_nanf("")), special);
+            special = selectw((mw)(x[i] == splatw(0)), splatw(MINUS_INFINITY), special);
+            y = selectw(ordinary, y, special);
+        }
+        x[i] = y;
+    }
 }
 
 /* Cephes tanhf (S. Moshier): a polynomial below 0.625, else 1 - 2 / (exp(2 |x|) + 1). */
-INL vw hyperbolic_tangent(vw x) {
-    vw a = absolute(x), z = x * x, e = vminw(a + a, splatw(40));
-    vw p = z * -5.70498872745E-3f + 2.06390887954E-2f;
-    p = p * z + -5.37397155531E-2f;
-    p = p * z + 1.33314422036E-1f;
-    p = p * z + -3.33332819422E-1f;
-    vw small = p * z * a + a;
-    exp_wides(1, exp_table(), &e);
-    vw large = 1.f - 2.f / (e + 1.f);
-    vw y = selectw((mw)(a >= splatw(0.625f)), large, small); /* a NaN takes the polynomial */
-    return selectw((mw){0} + (int)0x80000000, x, y);
+INL void hyperbolic_tangent(const int count, vw *x) {
+    vw e[4];
+    EACH e[i] = vminw(absolute(x[i]) * 2.f, splatw(40));
+    exp_wides(count, exp_table(), e);
+    EACH {
+        vw a = absolute(x[i]), z = a * a, large = 1.f - 2.f / (e[i] + 1.f);
+        vw p = z * -5.70498872745E-3f + 2.06390887954E-2f;
+        p = p * z + -5.37397155531E-2f;
+        p = p * z + 1.33314422036E-1f;
+        p = p * z + -3.33332819422E-1f;
+        vw y = selectw((mw)(a >= splatw(0.625f)), large, p * z * a + a); /* a NaN takes the polynomial */
+        x[i] = selectw((mw){0} + (int)0x80000000, x[i], y);
+    }
 }
 
 /* Quadrant and remainder in float64 (pi / 2 in two parts, as fdlibm's __ieee754_rem_pio2f: 25 + 53 bits, exact enough below
@@ -89,7 +106,7 @@ INL vw sine_or_cosine(vw x, int cosine) {
 
 /* Angles too large for the two-part remainder, infinities and NaN: one by one through NumPy's own loop. */
 #define TRIGONOMETRIC(name, is_cosine)                                                                                 \
-    INL vw name##_of(vw x) {                                                                                           \
+    INL vw name##_of_vector(vw x) {                                                                                    \
         mw ordinary = (mw)(absolute(x) < splatw(1e8f));                                                                \
         vw y = sine_or_cosine(selectw(ordinary, x, splatw(0)), is_cosine);                                             \
         for (int lane = 0; any(~ordinary) && lane < WIDE; lane++)                                                      \
@@ -102,6 +119,7 @@ INL vw sine_or_cosine(vw x, int cosine) {
             }                                                                                                          \
         return y;                                                                                                      \
     }                                                                                                                  \
+    INL void name##_of(const int count, vw *x) { EACH x[i] = name##_of_vector(x[i]); }                                 \
     UNARY_LOOP(name, name##_of)
 
 UNARY_LOOP(log, logarithm)

@@ -118,7 +118,14 @@ INL v4 vmax(v4 a, v4 b) { return select((m4)(a < b), b, a); }
 #endif
 #endif
 
-#if defined(__wasm_simd128__) && WIDE == 2
+#ifdef __has_builtin
+#if __has_builtin(__builtin_elementwise_sqrt)
+#define SQUARE_ROOTS __builtin_elementwise_sqrt
+#endif
+#endif
+#ifdef SQUARE_ROOTS
+INL v4 vsqrt(v4 x) { return SQUARE_ROOTS(x); }
+#elif defined(__wasm_simd128__) && WIDE == 2
 INL v4 vsqrt(v4 x) { return join(SQRT(low(x)), SQRT(high(x))); }
 #elif defined(__wasm_simd128__)
 INL v4 vsqrt(v4 x) { return SQRT(x); }
@@ -127,6 +134,36 @@ INL v4 vsqrt(v4 x) { return (v4){__builtin_sqrt(x[0]), __builtin_sqrt(x[1]), __b
 #else
 INL v4 vsqrt(v4 x) { return (v4){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])}; }
 #endif
+
+/* Four lanes or the widest vector, whichever has more: for functions of single numbers. */
+#if WIDE > 4
+enum { SPAN = WIDE };
+typedef vw vx;
+typedef vwu vxu;
+typedef mw mx;
+#define splatx splatw
+#define maddx maddw
+#define selectx selectw
+#ifdef SQUARE_ROOTS
+INL vx vsqrtx(vx x) { return SQUARE_ROOTS(x); }
+#else
+INL vx vsqrtx(vx x) {
+    for (int i = 0; i < SPAN; i++) x[i] = sizeof(real) == 4 ? (real)__builtin_sqrtf((float)x[i]) : (real)__builtin_sqrt((double)x[i]);
+    return x;
+}
+#endif
+#else
+enum { SPAN = 4 };
+typedef v4 vx;
+typedef v4u vxu;
+typedef m4 mx;
+#define splatx splat
+#define maddx madd
+#define selectx select
+#define vsqrtx vsqrt
+#endif
+#define LOADX(p) (*(const vxu *)(p))
+#define STOREX(p, v) (*(vxu *)(p) = (v))
 
 INL real hsum(v4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 INL real hmax(v4 v) {

@@ -1,0 +1,123 @@
+"""Multi-head attention of one query without projecting the keys and values.
+
+q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k, whose last term is the same for all keys: each head becomes a row.
+Σ w (v W_v + b_v) = (Σ w v) W_v + Σ w b_v: the values are averaged first and projected then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import simd
+from .._vjp import unbroadcast
+from .dot_product import dot_product_attention
+from .multi_head import finish, linear, linear_pullback
+
+_Params = Mapping[str, np.ndarray]
+_Grads = dict[str, np.ndarray]
+
+
+def attend_one(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray | None,
+    mask: np.ndarray | None,
+    p: _Params,
+    heads: int,
+    scale: float,
+    gate: np.ndarray | None = None,
+) -> tuple[Any, np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray, Any, _Grads]]]:
+    """Multi-head attention of q (..., 1, Dq) over k (..., N, Dk) and v (..., N, Dv), checked.
+
+    Args:
+        q: The query.
+        k: Keys.
+        v: Values, or None for the weights alone.
+        mask: Broadcastable to (..., H, 1, N), or None.
+        p: ``w_q, w_k, w_v, w_o`` and, if wanted, their biases.
+        heads: H.
+        scale: Factor of the scores.
+        gate: What the heads are multiplied with, (..., H, 1, 1), or None.
+
+    Returns:
+        Output (..., 1, D) or None, weights (..., H, 1, N), and ``pull(g, g_weights=None) -> (gq, gk, gv, g_gate, gp)``.
+    """
+    rows, pull_rows = fold_query(q, p, heads)
+    seen = mask if mask is None or mask.ndim < 2 else mask[..., 0, :]
+    average, w, pull_sums = dot_product_attention(rows, k, v, scale=scale, mask=seen, need_weights=True)
+    weights = w[..., None, :]
+    if v is None:
+        return None, weights, pull_sums
+    mixed, pull_values = unfold_values(average, w, p, heads)
+    out, pull_out = finish(mixed if gate is None else mixed * gate, p)
+
+    def pull(g: np.ndarray, g_weights: Any = None) -> tuple[Any, ...]:
+        g_mixed, gp = pull_out(g)
+        g_gate = None
+        if gate is not None:
+            g_gate = (g_mixed * mixed).sum(axis=-1, keepdims=True)
+            g_mixed = g_mixed * gate
+        g_average, gp_v = pull_values(g_mixed)
+        g_rows, gk, gv = pull_sums(g_average, None if g_weights is None else g_weights[..., 0, :])
+        gq, gp_q = pull_rows(g_rows)
+        return gq, gk, gv, g_gate, gp | gp_v | gp_q
+
+    return out, weights, pull
+
+
+def _by_head(w: np.ndarray, heads: int) -> np.ndarray:
+    """(D, H·E) → (H, D, E)."""
+    return w.reshape(len(w), heads, -1).swapaxes(0, 1)
+
+
+def _weight_gradient(x: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Gradient of `w` (D, H·E) from inputs (..., H, D) and gradients (..., H, E) of the products."""
+    heads, d, e = x.shape[-2], x.shape[-1], g.shape[-1]
+    by_head = simd.matmul_tn(x.reshape(-1, heads, d).swapaxes(0, 1), g.reshape(-1, heads, e).swapaxes(0, 1))
+    return by_head.swapaxes(0, 1).reshape(d, heads * e)
+
+
+def fold_query(
+    q: np.ndarray, p: _Params, heads: int
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
+    """The rows (..., H, Dk) whose dot products with the keys are the scores of the heads, up to a constant each."""
+    projected = linear(q, p["w_q"], p.get("b_q"))
+    by_head = projected.reshape(*q.shape[:-2], heads, -1)
+    w_k = _by_head(p["w_k"], heads)
+    rows = simd.matmul_nt(by_head[..., None, :], w_k)[..., 0, :]
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
+        g = unbroadcast(g, rows.shape)
+        g_heads = simd.matmul(g[..., None, :], w_k)[..., 0, :]
+        gq, gw, gb = linear_pullback(q, p["w_q"], g_heads.reshape(projected.shape))
+        gp = {"w_q": gw, "w_k": _weight_gradient(g, by_head)}
+        if "b_q" in p:
+            gp["b_q"] = gb
+        if "b_k" in p:
+            gp["b_k"] = np.zeros_like(p["b_k"])
+        return gq, gp
+
+    return rows, pull
+
+
+def unfold_values(
+    average: np.ndarray, w: np.ndarray, p: _Params, heads: int
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
+    """Heads (..., H, 1, E) from averages (..., H, Dv) of the values with weights (..., H, N)."""
+    w_v = _by_head(p["w_v"], heads)
+    out = simd.matmul(average[..., None, :], w_v)
+    total = None
+    if "b_v" in p:
+        total = w.sum(axis=-1)[..., None, None]  # zero where nothing is seen
+        out = out + total * p["b_v"].reshape(heads, 1, -1)
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
+        gp = {"w_v": _weight_gradient(average, g[..., 0, :])}
+        if total is not None:
+            gp["b_v"] = (g * total).reshape(-1, p["b_v"].size).sum(axis=0)
+        return simd.matmul_nt(g, w_v)[..., 0, :], gp
+
+    return out, pull

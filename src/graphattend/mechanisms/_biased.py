@@ -1,0 +1,69 @@
+"""Mechanisms whose scores are dot products with something added to each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..functional.dot_product import dot_product_attention, scaled_dot
+from ._boundary import Context
+from ._gradients import CoreGradients, CoreResult, Grads, Params
+
+
+class PairScores(NamedTuple):
+    """Scores of pairs as factor · q·k + bias, with `squares` factor · (q·k - |k|²) + bias.
+
+    Args:
+        q: (..., [H,] M, d).
+        k: (..., [H,] N, d).
+        factor: Factor of the products.
+        bias: Added, broadcastable to (..., [H,] M, N), or None.
+        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q and k
+            by the dot products alone, and of the scores (..., [H,] M, N), which it does not get where nothing is added.
+        squares: Whether the squares of the keys are subtracted from the products.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    factor: float
+    bias: np.ndarray | None
+    pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]]
+    squares: bool = False
+
+
+class Biased:
+    """The core of mechanisms that define `_pair_scores`."""
+
+    def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
+        """The scores as products of rows and a bias."""
+        raise UnsupportedError(f"{type(self).__name__}: has no scores")
+
+    def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
+        pairs = self._pair_scores(q, k, meta, p)
+        s, pull = scaled_dot(pairs.q, pairs.k, pairs.factor, bias=pairs.bias, squares=pairs.squares)
+        added = pairs.squares or pairs.bias is not None
+        return s, lambda gs: pairs.pull(*pull(gs), *((gs,) if added else ()))
+
+    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+        pairs = self._pair_scores(q, k, context.metadata, context.parameters)
+        out, w, pull_d = dot_product_attention(
+            pairs.q,
+            pairs.k,
+            v,
+            scale=pairs.factor,
+            bias=pairs.bias,
+            squares=pairs.squares,
+            mask=context.mask,
+            drop=context.drop,
+            need_weights=context.need_weights,
+        )
+
+        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+            gq, gk, gv, *gs = pull_d(g, g_weights)
+            gq, gk, gp, gm = pairs.pull(gq, gk, *gs)
+            return CoreGradients(gq, gk, gv, gp, gm)
+
+        return out, w, pullback
