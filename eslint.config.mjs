@@ -18,7 +18,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["js/src/**/*.ts", "web/src/**/*.ts"],
+    files: ["js/src/**/*.ts", "web/src/**/*.{ts,tsx}"],
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -49,7 +49,7 @@ def microseconds(seconds, count=50):
 
 async function microseconds(run, count = 50) {
   let best = Infinity;
-  for (const end = performance.now() + Number(seconds) * 1e3; best === Infinity || performance.now() < end; ) {
+  for (const end = performance.now() + Number(seconds) * 1e3; best === Infinity || performance.now() < end;) {
     const begin = performance.now();
     for (let i = 0; i < count; i++) {
       const found = run();
@@ -63,7 +63,7 @@ async function microseconds(run, count = 50) {
 /** A call that gives its keys away: making the next ones is not counted. */
 async function transferred(attn, q, k, values) {
   let best = Infinity;
-  for (const end = performance.now() + Number(seconds) * 1e3; performance.now() < end; ) {
+  for (const end = performance.now() + Number(seconds) * 1e3; performance.now() < end;) {
     const [query, keys] = [q.slice(), { data: k.slice(), shape: [N, D] }];
     const begin = performance.now();
     await attn.forward(query, keys, values, { transfer: true });
@@ -72,7 +72,10 @@ async function transferred(attn, q, k, values) {
   return best * 1e3;
 }
 
-const coldStart = (which) => Number(execFileSync(process.execPath, [...process.execArgv, ...process.argv.slice(1, 5), which], { encoding: "utf8" }));
+const coldStart = (which) =>
+  Number(
+    execFileSync(process.execPath, [...process.execArgv, ...process.argv.slice(1, 5), which], { encoding: "utf8" }),
+  );
 
 async function main() {
   const { loadPyodide } = await import(`${folder}/pyodide.mjs`);
@@ -89,13 +92,22 @@ async function main() {
   const ga = await connect({ indexURL: folder });
   const worker = await connect({ indexURL: folder, worker: true });
   const [attn, distant] = await Promise.all([ga, worker].map((x) => x.create("scaled_dot_product", { dim: D })));
-  const [keys, values, distantValues] = [await ga.tensor(k, [N, D]), await ga.tensor(v, [N, D]), await worker.tensor(v, [N, D])];
-  ruvector.initSync({ module: readFileSync(new URL("node_modules/ruvector-attention-wasm/ruvector_attention_wasm_bg.wasm", import.meta.url)) });
+  const [keys, values, distantValues] = [
+    await ga.tensor(k, [N, D]),
+    await ga.tensor(v, [N, D]),
+    await worker.tensor(v, [N, D]),
+  ];
+  ruvector.initSync({
+    module: readFileSync(
+      new URL("node_modules/ruvector-attention-wasm/ruvector_attention_wasm_bg.wasm", import.meta.url),
+    ),
+  });
   const rows = (x) => Array.from({ length: N }, (_x, i) => x.subarray(i * D, (i + 1) * D));
   const loop = plain.attention({ m: 1, n: N, d: D, scale: D ** -0.5 }, { q, k, v });
   const expected = loop();
   const { output } = await attn.forward(q, keys, values);
-  if (!output.data.every((x, i) => Math.abs(x - expected[i]) < 1e-4)) throw new Error("the loop computes something else");
+  if (!output.data.every((x, i) => Math.abs(x - expected[i]) < 1e-4))
+    throw new Error("the loop computes something else");
 
   const best = {};
   const note = (name, value) => (best[name] = Math.min(best[name] ?? Infinity, value));

@@ -19,7 +19,8 @@ const join = (parts) => {
 };
 const number = (field, value) => Uint8Array.from([...varint(field << 3), ...varint(value)]);
 const bytes = (field, value) => join([Uint8Array.from([...varint((field << 3) | 2), ...varint(value.length)]), value]);
-const float = (field, value) => join([Uint8Array.from([(field << 3) | 5]), new Uint8Array(new Float32Array([value]).buffer)]);
+const float = (field, value) =>
+  join([Uint8Array.from([(field << 3) | 5]), new Uint8Array(new Float32Array([value]).buffer)]);
 
 const FLOAT = 1;
 const INT64 = 7;

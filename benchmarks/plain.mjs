@@ -13,8 +13,14 @@ function productWithTransposed(out, a, b, m, n, k, factor = 1) {
     const row = i * k;
     let j = 0;
     for (; j + 4 <= n; j += 4) {
-      const b0 = j * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k;
-      let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+      const b0 = j * k,
+        b1 = b0 + k,
+        b2 = b1 + k,
+        b3 = b2 + k;
+      let s0 = 0,
+        s1 = 0,
+        s2 = 0,
+        s3 = 0;
       for (let l = 0; l < k; l++) {
         const x = a[row + l];
         s0 += x * b[b0 + l];
@@ -43,8 +49,14 @@ function product(out, a, b, m, n, k) {
     const to = i * n;
     let l = 0;
     for (; l + 4 <= k; l += 4) {
-      const x0 = a[i * k + l], x1 = a[i * k + l + 1], x2 = a[i * k + l + 2], x3 = a[i * k + l + 3];
-      const b0 = l * n, b1 = b0 + n, b2 = b1 + n, b3 = b2 + n;
+      const x0 = a[i * k + l],
+        x1 = a[i * k + l + 1],
+        x2 = a[i * k + l + 2],
+        x3 = a[i * k + l + 3];
+      const b0 = l * n,
+        b1 = b0 + n,
+        b2 = b1 + n,
+        b3 = b2 + n;
       for (let j = 0; j < n; j++) out[to + j] += x0 * b[b0 + j] + x1 * b[b1 + j] + x2 * b[b2 + j] + x3 * b[b3 + j];
     }
     for (; l < k; l++) for (let j = 0; j < n; j++) out[to + j] += a[i * k + l] * b[l * n + j];
@@ -54,7 +66,8 @@ function product(out, a, b, m, n, k) {
 function softmaxRows(x, m, n, out = x) {
   for (let i = 0; i < m; i++) {
     const row = i * n;
-    let top = -Infinity, sum = 0;
+    let top = -Infinity,
+      sum = 0;
     for (let j = row; j < row + n; j++) if (x[j] > top) top = x[j];
     for (let j = row; j < row + n; j++) sum += out[j] = Math.exp(x[j] - top);
     const factor = 1 / sum;
@@ -63,7 +76,9 @@ function softmaxRows(x, m, n, out = x) {
 }
 
 function attention({ m, n, d, scale }, { q, k, v }) {
-  const scores = new Float32Array(n), out = new Float32Array(m * d), row = new Float32Array(d);
+  const scores = new Float32Array(n),
+    out = new Float32Array(m * d),
+    row = new Float32Array(d);
   return () => {
     for (let i = 0; i < m; i++) {
       productWithTransposed(scores, q.subarray(i * d, (i + 1) * d), k, 1, n, d, scale);
@@ -88,9 +103,14 @@ function copied(sizes, { q, k, v }) {
 
 // One query with the projections folded into it, many with projected keys: whichever costs less.
 function heads({ m, n, d, heads: count, scale }, { q, k, v, w_q, w_k, w_v, w_o }) {
-  const width = d / count, out = new Float32Array(m * d), projected = new Float32Array(m * d), joined = new Float32Array(m * d);
+  const width = d / count,
+    out = new Float32Array(m * d),
+    projected = new Float32Array(m * d),
+    joined = new Float32Array(m * d);
   if (m > 1) {
-    const keys = new Float32Array(n * d), values = new Float32Array(n * d), scores = new Float32Array(n);
+    const keys = new Float32Array(n * d),
+      values = new Float32Array(n * d),
+      scores = new Float32Array(n);
     return () => {
       product(projected, q, w_q, m, d, d);
       product(keys, k, w_k, n, d, d);
@@ -115,7 +135,9 @@ function heads({ m, n, d, heads: count, scale }, { q, k, v, w_q, w_k, w_v, w_o }
       return out;
     };
   }
-  const folded = new Float32Array(count * d), scores = new Float32Array(count * n), sums = new Float32Array(count * d);
+  const folded = new Float32Array(count * d),
+    scores = new Float32Array(count * n),
+    sums = new Float32Array(count * d);
   return () => {
     product(projected, q, w_q, 1, d, d);
     for (let h = 0; h < count; h++) {
@@ -141,7 +163,8 @@ function heads({ m, n, d, heads: count, scale }, { q, k, v, w_q, w_k, w_v, w_o }
 }
 
 function gemm({ m, k, n }, { a, b }) {
-  const out = new Float32Array(m * n), transposed = transpose(b, k, n);
+  const out = new Float32Array(m * n),
+    transposed = transpose(b, k, n);
   return () => {
     productWithTransposed(out, a, transposed, m, n, k);
     return out;
@@ -157,13 +180,18 @@ function softmax({ m, n }, { x }) {
 }
 
 function gat({ nodes, d, heads: count, width }, { x, w, a_query, a_key, indptr, indices }) {
-  const inner = count * width, h = new Float32Array(nodes * inner), out = new Float32Array(nodes * inner);
-  const own = new Float32Array(nodes * count), theirs = new Float32Array(nodes * count), weights = new Float32Array(nodes);
+  const inner = count * width,
+    h = new Float32Array(nodes * inner),
+    out = new Float32Array(nodes * inner);
+  const own = new Float32Array(nodes * count),
+    theirs = new Float32Array(nodes * count),
+    weights = new Float32Array(nodes);
   return () => {
     product(h, x, w, nodes, inner, d);
     for (let i = 0; i < nodes; i++) {
       for (let g = 0; g < count; g++) {
-        let s = 0, t = 0;
+        let s = 0,
+          t = 0;
         for (let c = 0; c < width; c++) {
           const y = h[i * inner + g * width + c];
           s += y * a_query[g * width + c];
@@ -175,9 +203,11 @@ function gat({ nodes, d, heads: count, width }, { x, w, a_query, a_key, indptr, 
     }
     out.fill(0);
     for (let i = 0; i < nodes; i++) {
-      const first = indptr[i], degree = indptr[i + 1] - first;
+      const first = indptr[i],
+        degree = indptr[i + 1] - first;
       for (let g = 0; g < count; g++) {
-        let top = -Infinity, sum = 0;
+        let top = -Infinity,
+          sum = 0;
         for (let e = 0; e < degree; e++) {
           const s = own[i * count + g] + theirs[indices[first + e] * count + g];
           weights[e] = s > 0 ? s : 0.2 * s;
@@ -185,7 +215,8 @@ function gat({ nodes, d, heads: count, width }, { x, w, a_query, a_key, indptr, 
         }
         for (let e = 0; e < degree; e++) sum += weights[e] = Math.exp(weights[e] - top);
         for (let e = 0; e < degree; e++) {
-          const factor = weights[e] / sum, from = indices[first + e] * inner + g * width;
+          const factor = weights[e] / sum,
+            from = indices[first + e] * inner + g * width;
           for (let c = 0; c < width; c++) out[i * inner + g * width + c] += factor * h[from + c];
         }
       }
@@ -196,14 +227,17 @@ function gat({ nodes, d, heads: count, width }, { x, w, a_query, a_key, indptr, 
 
 // Poincaré ball of curvature −1: softmax(−distance), values averaged by the gyromidpoint.
 function hyperbolic({ n, d }, { q, k, v }) {
-  const scores = new Float32Array(n), out = new Float32Array(d);
+  const scores = new Float32Array(n),
+    out = new Float32Array(d);
   return () => {
     let qq = 0;
     for (let c = 0; c < d; c++) qq += q[c] * q[c];
     for (let j = 0; j < n; j++) {
-      let kk = 0, gap = 0;
+      let kk = 0,
+        gap = 0;
       for (let c = 0; c < d; c++) {
-        const y = k[j * d + c], difference = q[c] - y;
+        const y = k[j * d + c],
+          difference = q[c] - y;
         kk += y * y;
         gap += difference * difference;
       }
@@ -215,7 +249,8 @@ function hyperbolic({ n, d }, { q, k, v }) {
     for (let j = 0; j < n; j++) {
       let vv = 0;
       for (let c = 0; c < d; c++) vv += v[j * d + c] * v[j * d + c];
-      const factor = 2 / (1 - vv), w = scores[j] * factor;
+      const factor = 2 / (1 - vv),
+        w = scores[j] * factor;
       total += scores[j] * (factor - 1);
       for (let c = 0; c < d; c++) out[c] += w * v[j * d + c];
     }

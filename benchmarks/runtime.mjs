@@ -23,7 +23,11 @@ export async function start({ load, indexURL, source, peers }) {
   };
   const state = { pyodide, python, peers, plainObject, name: undefined, runs: {} };
   return {
-    facts: () => ({ ...plainObject(python.facts()), ...imports, agent: globalThis.navigator?.userAgent ?? process.version }),
+    facts: () => ({
+      ...plainObject(python.facts()),
+      ...imports,
+      agent: globalThis.navigator?.userAgent ?? process.version,
+    }),
     extraMemory: () => python.extra_memory(),
     measure: (name, seconds) => measure(state, name, seconds),
     accelerate: (bench, names) => accelerate(pyodide, bench, names),
@@ -62,10 +66,12 @@ async function prepare(state, name) {
     }
   }
   if (kind === "copied") {
-    const { q, k, v } = inputs, call = state.python.call_from_javascript, room = views(state.python);
+    const { q, k, v } = inputs,
+      call = state.python.call_from_javascript,
+      room = views(state.python);
     state.runs.graphattend = () => {
       const [toQ, toK, toV, out] = room();
-      toQ.set(q), toK.set(k), toV.set(v);
+      (toQ.set(q), toK.set(k), toV.set(v));
       call();
       return out.slice();
     };
@@ -94,7 +100,8 @@ function views(python) {
 
 /** A faster peer that computes something else would be no comparison. */
 function compare(what, result, expected) {
-  if (result.length !== expected.length) throw new Error(`${what}: ${result.length} numbers, expected ${expected.length}`);
+  if (result.length !== expected.length)
+    throw new Error(`${what}: ${result.length} numbers, expected ${expected.length}`);
   for (let i = 0; i < result.length; i++) {
     if (!(Math.abs(result[i] - expected[i]) <= TOLERANCE * Math.max(1, Math.abs(expected[i])))) {
       throw new Error(`${what}: element ${i} is ${result[i]}, expected ${expected[i]}`);
@@ -106,7 +113,7 @@ function compare(what, result, expected) {
 async function rate(run, seconds) {
   run.count ??= await calibrate(run, seconds / 300);
   let best = 0;
-  for (const end = performance.now() + seconds * 1e3; !best || performance.now() < end; ) {
+  for (const end = performance.now() + seconds * 1e3; !best || performance.now() < end;) {
     best = Math.max(best, (run.count * 1e3) / (await batch(run, run.count)));
   }
   return best;

@@ -26,7 +26,12 @@ const kept = `(async () => {
   for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++) await new Promise((r) => setTimeout(r, 100));
 })()`;
 
-const folders = Object.fromEntries(variants.flatMap(({ dist, folder }, i) => [[`/${i}/dist/`, dist], [`/${i}/python/`, folder]]));
+const folders = Object.fromEntries(
+  variants.flatMap(({ dist, folder }, i) => [
+    [`/${i}/dist/`, dist],
+    [`/${i}/python/`, folder],
+  ]),
+);
 const server = await serve(folders, { "/": "<!doctype html><title>start</title>" });
 const browser = await launch();
 const found = {};
@@ -34,7 +39,9 @@ const note = (name, what, ms) => ((found[name] ??= {})[what] ??= []).push(ms);
 function inNode({ dist, folder, snapshot }, worker) {
   const code = `const { connect } = await import(${JSON.stringify(pathToFileURL(`${dist}/index.js`).href)});
     console.log(await (${measure})(connect, ${JSON.stringify({ indexURL: folder, worker, snapshot })}));`;
-  return Number(spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", code], { encoding: "utf8" }).stdout);
+  return Number(
+    spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", code], { encoding: "utf8" }).stdout,
+  );
 }
 for (const variant of variants) inNode(variant, false);
 for (let round = 0; round < ROUNDS; round++) {
@@ -46,7 +53,11 @@ for (let round = 0; round < ROUNDS; round++) {
         const page = await context.newPage();
         await page.goto(server.url);
         const options = JSON.stringify({ indexURL: `/${i}/python/`, worker, snapshot });
-        note(name, `Chromium ${worker ? "worker" : "page"} ${visit}`, await page.evaluate(`import("/${i}/dist/index.js").then(({ connect }) => (${measure})(connect, ${options}))`));
+        note(
+          name,
+          `Chromium ${worker ? "worker" : "page"} ${visit}`,
+          await page.evaluate(`import("/${i}/dist/index.js").then(({ connect }) => (${measure})(connect, ${options}))`),
+        );
         if (snapshot) await page.evaluate(kept);
         await page.close();
       }
@@ -58,5 +69,6 @@ for (let round = 0; round < ROUNDS; round++) {
 await browser.close();
 await server.close();
 for (const [name, kinds] of Object.entries(found)) {
-  for (const [what, times] of Object.entries(kinds)) console.log(`${name}\t${what}\t${Math.round(Math.min(...times))} ms`);
+  for (const [what, times] of Object.entries(kinds))
+    console.log(`${name}\t${what}\t${Math.round(Math.min(...times))} ms`);
 }

@@ -14,8 +14,10 @@ const attention = "const q = Float32Array.of(1, 0, 0, 0), kv = Float32Array.of(1
 const done = "globalThis.done = performance.now();";
 const tfjs = `<script src="/benchmarks/node_modules/@tensorflow/tfjs-core/dist/tf-core.min.js"></script>
   <script src="/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/tf-backend-wasm.min.js"></script>`;
-const setTf = 'tf.wasm.setWasmPaths("/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/"); tf.wasm.setThreadsCount(1); await tf.setBackend("wasm");';
-const page = (head, script) => `<!doctype html><meta charset="utf-8"><title>x</title><link rel="icon" href="data:,">${head}<script type="module">${script}</script>`;
+const setTf =
+  'tf.wasm.setWasmPaths("/benchmarks/node_modules/@tensorflow/tfjs-backend-wasm/dist/"); tf.wasm.setThreadsCount(1); await tf.setBackend("wasm");';
+const page = (head, script) =>
+  `<!doctype html><meta charset="utf-8"><title>x</title><link rel="icon" href="data:,">${head}<script type="module">${script}</script>`;
 const start = (worker) => `import { connect } from "/dist/index.js"; ${attention}
     const ga = await connect({ indexURL: "/python/", worker: ${worker}, snapshot: true });
     const attn = await ga.create("scaled_dot_product", { dim: 4 }); await attn.forward(q, kv, kv); ${done}`;
@@ -23,26 +25,41 @@ const pages = {
   "/package.html": page("", start(false)),
   "/worker.html": page("", start(true)),
   "/nothing.html": page("", done),
-  "/kernels.html": page('<link rel="modulepreload" href="/dist/kernels.js"><link rel="modulepreload" href="/dist/kernels-relaxed.js">', `import { load } from "/dist/kernels.js"; ${attention}
-    const k = await load(); k.scaledDotProductAttention(q, kv, kv); ${done}`),
-  "/tfjs.html": page(tfjs, `${setTf} ${attention}
-    tf.matMul(tf.softmax(tf.matMul(tf.tensor(q, [1, 4]), tf.tensor(kv, [2, 4]), false, true)), tf.tensor(kv, [2, 4])).dataSync(); ${done}`),
-  "/onnxruntime.html": page("", `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { onnxModel } from "/benchmarks/onnx.mjs";
+  "/kernels.html": page(
+    '<link rel="modulepreload" href="/dist/kernels.js"><link rel="modulepreload" href="/dist/kernels-relaxed.js">',
+    `import { load } from "/dist/kernels.js"; ${attention}
+    const k = await load(); k.scaledDotProductAttention(q, kv, kv); ${done}`,
+  ),
+  "/tfjs.html": page(
+    tfjs,
+    `${setTf} ${attention}
+    tf.matMul(tf.softmax(tf.matMul(tf.tensor(q, [1, 4]), tf.tensor(kv, [2, 4]), false, true)), tf.tensor(kv, [2, 4])).dataSync(); ${done}`,
+  ),
+  "/onnxruntime.html": page(
+    "",
+    `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { onnxModel } from "/benchmarks/onnx.mjs";
     ort.env.wasm.numThreads = 1; ort.env.logLevel = "error"; ${attention}
     const model = onnxModel({ q: [1, 4] }, { k: [kv, [4, 2]], v: [kv, [2, 4]] }, [["MatMul", ["q", "k"], ["s"]], ["Softmax", ["s"], ["p"], { axis: -1 }], ["MatMul", ["p", "v"], ["out"]]], ["out", [1, 4]]);
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-    await session.run({ q: new ort.Tensor("float32", q, [1, 4]) }); ${done}`),
-  "/calls.html": page(tfjs, `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { contenders } from "/benchmarks/peers.mjs";
+    await session.run({ q: new ort.Tensor("float32", q, [1, 4]) }); ${done}`,
+  ),
+  "/calls.html": page(
+    tfjs,
+    `import * as ort from "/benchmarks/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"; import { contenders } from "/benchmarks/peers.mjs";
     import { connect } from "/dist/index.js"; import { load } from "/dist/kernels.js"; import { calls } from "/benchmarks/without_python_calls.mjs";
     ort.env.wasm.numThreads = 1; ort.env.logLevel = "error"; ${setTf}
-    globalThis.calls = await calls(await load(), await connect({ indexURL: "/python/" }), (kind, sizes, inputs) => contenders({ ort, tf, ruvector: {} }, kind, sizes, inputs)); ${done}`),
+    globalThis.calls = await calls(await load(), await connect({ indexURL: "/python/" }), (kind, sizes, inputs) => contenders({ ort, tf, ruvector: {} }, kind, sizes, inputs)); ${done}`,
+  ),
 };
 
-const server = await serve({ "/benchmarks/": here, "/dist/": fileURLToPath(new URL("../js/dist/", import.meta.url)), "/python/": folder }, pages);
+const server = await serve(
+  { "/benchmarks/": here, "/dist/": fileURLToPath(new URL("../js/dist/", import.meta.url)), "/python/": folder },
+  pages,
+);
 const browser = await launch();
 const least = {};
 const note = (title, name, value) => {
-  const row = least[title] ??= {};
+  const row = (least[title] ??= {});
   row[name] = Math.min(row[name] ?? Infinity, value);
 };
 const first = "first answer after opening the page (ms)";
@@ -60,7 +77,8 @@ for (let round = 0; round < ROUNDS; round++) {
     if (name === "package" || name === "worker") {
       // The first visit leaves a snapshot for the next ones.
       await tab.evaluate(async () => {
-        for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++) await new Promise((r) => setTimeout(r, 100));
+        for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++)
+          await new Promise((r) => setTimeout(r, 100));
       });
       await tab.close();
       await visit(context, name, `${name} again`);
@@ -74,7 +92,10 @@ await tab.waitForFunction(() => globalThis.calls !== undefined, undefined, { tim
 const titles = await tab.evaluate(() => Object.keys(globalThis.calls));
 for (const title of titles) {
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, value] of Object.entries(await tab.evaluate((t) => globalThis.calls[t.title](t.ms), { title, ms: MS }))) note(title, name, value);
+    for (const [name, value] of Object.entries(
+      await tab.evaluate((t) => globalThis.calls[t.title](t.ms), { title, ms: MS }),
+    ))
+      note(title, name, value);
   }
 }
 await browser.close();

@@ -23,7 +23,9 @@ const started = performance.now();
 const ga = await connect({ indexURL });
 const { backend, numpy_loops: loops } = await ga.backendInfo();
 const speed = loops?.active ? "SIMD loops in NumPy" : "NumPy's own loops";
-console.log(`Python in WebAssembly after ${((performance.now() - started) / 1000).toFixed(1)} s; ${backend}, ${speed}\n`);
+console.log(
+  `Python in WebAssembly after ${((performance.now() - started) / 1000).toFixed(1)} s; ${backend}, ${speed}\n`,
+);
 
 /** Every mechanism that applies, trained on held-out links: one after the other, so that the terminal shows where it is. */
 async function evaluate(graph) {

@@ -9,42 +9,82 @@ process.chdir(here);
 
 function wheel() {
   if (process.env.GRAPHATTEND_WHEEL) return process.env.GRAPHATTEND_WHEEL;
-  const output = execFileSync("make", ["-s", "wheel"], { cwd: "..", encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const output = execFileSync("make", ["-s", "wheel"], {
+    cwd: "..",
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   return output.trim().split("\n").at(-1);
 }
 
 /** Text that holds bytes in printable letters, the inverse of `decode` in src/kernels/module.ts. */
 function encode(bytes) {
-  const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter((c) => !"\"\\`$<'|}".includes(c));
-  return Array.from(bytes, (b) => (b < 86 ? letters[b] : b < 172 ? `|${letters[b - 86]}` : `}${letters[b - 172]}`)).join("");
+  const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter(
+    (c) => !"\"\\`$<'|}".includes(c),
+  );
+  return Array.from(bytes, (b) =>
+    b < 86 ? letters[b] : b < 172 ? `|${letters[b - 86]}` : `}${letters[b - 172]}`,
+  ).join("");
 }
 
 /** dist/kernels.js, and beside it the two modules, of which a page loads one. */
 async function buildKernels() {
-  if (!process.env.GRAPHATTEND_KERNELS) execFileSync("make", ["-s", "js-kernels"], { cwd: "..", stdio: ["ignore", "ignore", "inherit"] });
+  if (!process.env.GRAPHATTEND_KERNELS)
+    execFileSync("make", ["-s", "js-kernels"], { cwd: "..", stdio: ["ignore", "ignore", "inherit"] });
   const folder = process.env.GRAPHATTEND_KERNELS ?? "../build/js-kernels";
-  const modules = { name: "wasm", setup(esbuild) {
-    esbuild.onResolve({ filter: /^wasm:/ }, ({ path }) => ({ path: path.slice(5), namespace: "wasm" }));
-    esbuild.onLoad({ filter: /.*/, namespace: "wasm" }, ({ path }) =>
-      ({ contents: `export default ${JSON.stringify(encode(readFileSync(`${folder}/kernels_${path}.wasm`)))};`, loader: "js" }));
-  } };
+  const modules = {
+    name: "wasm",
+    setup(esbuild) {
+      esbuild.onResolve({ filter: /^wasm:/ }, ({ path }) => ({ path: path.slice(5), namespace: "wasm" }));
+      esbuild.onLoad({ filter: /.*/, namespace: "wasm" }, ({ path }) => ({
+        contents: `export default ${JSON.stringify(encode(readFileSync(`${folder}/kernels_${path}.wasm`)))};`,
+        loader: "js",
+      }));
+    },
+  };
   const { lineLimit, ...options } = common; // lines of text stay whole
-  await build({ ...options, entryPoints: { kernels: "src/kernels/index.ts" }, splitting: true, chunkNames: "kernels-[name]", plugins: [modules] });
+  await build({
+    ...options,
+    entryPoints: { kernels: "src/kernels/index.ts" },
+    splitting: true,
+    chunkNames: "kernels-[name]",
+    plugins: [modules],
+  });
 }
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 rmSync("dist", { recursive: true, force: true });
-const common = { bundle: true, format: "esm", target: "es2022", platform: "neutral", minify: true, lineLimit: 500, outdir: "dist",
-  define: { GRAPHATTEND_VERSION: JSON.stringify(version) }, legalComments: "none" };
+const common = {
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  platform: "neutral",
+  minify: true,
+  lineLimit: 500,
+  outdir: "dist",
+  define: { GRAPHATTEND_VERSION: JSON.stringify(version) },
+  legalComments: "none",
+};
 await build({ ...common, entryPoints: ["src/index.ts"], splitting: true, chunkNames: "index-[name]" });
 await build({ ...common, entryPoints: ["src/worker.ts", "src/snapshot.ts"] });
 if (existsSync("src/cli.ts")) {
-  await build({ ...common, entryPoints: ["src/cli.ts"], platform: "node", external: ["./index.js"], banner: { js: "#!/usr/bin/env node" } });
+  await build({
+    ...common,
+    entryPoints: ["src/cli.ts"],
+    platform: "node",
+    external: ["./index.js"],
+    banner: { js: "#!/usr/bin/env node" },
+  });
 }
 await buildKernels();
 // Minifying drops the comments by which bundlers leave imports of unknown modules alone.
-for (const file of readdirSync("dist").filter((name) => name.endsWith(".js") && !/^(cli|kernels)/.test(name)).map((name) => `dist/${name}`)) {
-  writeFileSync(file, readFileSync(file, "utf8").replace(/\bimport\((?!["'])/g, "import(/* webpackIgnore: true *//* @vite-ignore */"));
+for (const file of readdirSync("dist")
+  .filter((name) => name.endsWith(".js") && !/^(cli|kernels)/.test(name))
+  .map((name) => `dist/${name}`)) {
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8").replace(/\bimport\((?!["'])/g, "import(/* webpackIgnore: true *//* @vite-ignore */"),
+  );
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });
 cpSync(wheel(), "dist/graphattend.whl");

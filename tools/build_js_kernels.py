@@ -61,7 +61,7 @@ def entries() -> dict[str, list[str]]:
 def called() -> list[str]:
     """The kernels that TypeScript calls: no others go into the module."""
     code = "".join(path.read_text() for path in sorted(ENTRIES.parent.glob("*.ts")))
-    return [name for name in entries() if re.search(rf'\b(call|must)\("{name}"', code)]
+    return [name for name in entries() if re.search(rf'\b(call|must)\(\s*"{name}"', code)]
 
 
 def declaration() -> str:

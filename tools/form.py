@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What prettier lays out; .prettierignore names what it leaves alone.
-JAVASCRIPT = ("**/*.{ts,mjs}",)
+JAVASCRIPT = ("**/*.{ts,tsx,mjs}",)
 
 
 def c_sources() -> list[str]:

@@ -30,4 +30,6 @@ for (let run = 0; run < Number(runs); run += 1) {
   samples.push({ numpy: time("numpy"), graphattend: time("graphattend") });
 }
 const median = (name) => samples.map((sample) => sample[name]).sort((a, b) => a - b)[Math.floor(samples.length / 2)];
-console.log(JSON.stringify({ numpy_ms: Math.round(median("numpy")), graphattend_ms: Math.round(median("graphattend")) }));
+console.log(
+  JSON.stringify({ numpy_ms: Math.round(median("numpy")), graphattend_ms: Math.round(median("graphattend")) }),
+);

@@ -117,6 +117,7 @@ def lint() -> list[list[str]]:
     tools = form.commands(check=True)
     commands = [
         *tools["python"],
+        *tools["c"],
         [sys.executable, "-m", "mypy"],
         [sys.executable, "tools/gen_types.py", "--check"],
         [sys.executable, "tools/gen_architecture.py", "--check"],
@@ -126,7 +127,7 @@ def lint() -> list[list[str]]:
     for name in ("js", "web"):
         if (ROOT / name / "package.json").exists():
             commands.append(["npm", "run", "--silent", "--prefix", name, "lint"])
-    return [*commands, ["js/node_modules/.bin/eslint", "js", "benchmarks", "examples", "tools"]]
+    return [*commands, *tools["javascript"], ["js/node_modules/.bin/eslint", "."]]
 
 
 def native() -> list[list[str]]:

@@ -11,18 +11,40 @@ const [gallery = "../build/gallery"] = process.argv.slice(2);
 process.chdir(fileURLToPath(new URL(".", import.meta.url)));
 rmSync("dist", { recursive: true, force: true });
 const common = {
-  bundle: true, format: "esm", target: "es2022", minify: true, outdir: "dist", legalComments: "none", logLevel: "warning",
-  alias: { "graphattend/kernels": "../js/dist/kernels.js", graphattend: "../js/dist/index.js" }, jsx: "automatic", jsxImportSource: "preact",
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  outdir: "dist",
+  legalComments: "none",
+  logLevel: "warning",
+  alias: { "graphattend/kernels": "../js/dist/kernels.js", graphattend: "../js/dist/index.js" },
+  jsx: "automatic",
+  jsxImportSource: "preact",
 };
 await build({ ...common, entryPoints: ["src/main.tsx"], splitting: true, chunkNames: "part-[hash]" });
-await build({ ...common, entryPoints: { "layout-worker": "src/compute/layout-worker.ts", "paint-worker": "src/compute/paint-worker.ts", embed: "src/embed.ts", style: "src/style.css" } });
+await build({
+  ...common,
+  entryPoints: {
+    "layout-worker": "src/compute/layout-worker.ts",
+    "paint-worker": "src/compute/paint-worker.ts",
+    embed: "src/embed.ts",
+    style: "src/style.css",
+  },
+});
 cpSync("src/index.html", "dist/index.html");
 cpSync("src/icon.svg", "dist/icon.svg");
 cpSync(gallery, "dist/gallery", { recursive: true });
 // The package looks for these two beside the script that it is bundled into.
 for (const file of ["worker.js", "graphattend.whl"]) cpSync(`../js/dist/${file}`, `dist/${file}`);
-const files = readdirSync("dist", { recursive: true, withFileTypes: true }).filter((f) => f.isFile())
-  .map((f) => `${f.parentPath}/${f.name}`.replaceAll("\\", "/").replace(/^dist\//, "")).sort();
+const files = readdirSync("dist", { recursive: true, withFileTypes: true })
+  .filter((f) => f.isFile())
+  .map((f) => `${f.parentPath}/${f.name}`.replaceAll("\\", "/").replace(/^dist\//, ""))
+  .sort();
 const hash = createHash("sha256");
 for (const file of files) hash.update(readFileSync(`dist/${file}`));
-await build({ ...common, entryPoints: { sw: "src/offline/sw.ts" }, define: { FILES: JSON.stringify(files), VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)) } });
+await build({
+  ...common,
+  entryPoints: { sw: "src/offline/sw.ts" },
+  define: { FILES: JSON.stringify(files), VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)) },
+});

@@ -2,8 +2,8 @@
 
 #define FROM_HOST __attribute__((visibility("default"), used))
 
-/* Where the caller writes the arguments of a call: addresses of arrays, or 0; for numbers, sizes and flags their values, and 1
- * as the address where they are given. */
+/* Where the caller writes the arguments of a call: addresses of arrays, or 0; for numbers, sizes
+ * and flags their values, and 1 as the address where they are given. */
 static struct {
     const Array *array[MAX_OPERANDS];
     double number[MAX_OPERANDS];
@@ -49,9 +49,11 @@ FROM_HOST void begin(char *end) { top = end; }
 static void take(const Array *source, Array *array) {
     array->kind = ABSENT;
     if (!source) return;
-    array->data = source->data, array->kind = source->kind, array->ndim = source->ndim, array->item = source->item;
+    array->data = source->data, array->kind = source->kind, array->ndim = source->ndim,
+    array->item = source->item;
     array->contiguous = source->contiguous;
-    for (int i = 0; i < source->ndim; i++) array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
+    for (int i = 0; i < source->ndim; i++)
+        array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
 }
 
 static Status run(Kernel kernel, const Operand *operands, int count) {
@@ -63,7 +65,8 @@ static Status run(Kernel kernel, const Operand *operands, int count) {
             continue;
         }
         double number = given_arguments.array[i] ? given_arguments.number[i] : 0.0;
-        if (!(__builtin_fabs(number) <= 3.4e38)) return wrong(&call, "a number is not finite in float32");
+        if (!(__builtin_fabs(number) <= 3.4e38))
+            return wrong(&call, "a number is not finite in float32");
         /* A size of 0 that was given differs from none. */
         call.number[i] = operand->type == SIZE ? given_arguments.array[i] != 0 : number;
         call.size[i] = operand->type == SIZE ? (isize)number : 0;
@@ -71,24 +74,30 @@ static Status run(Kernel kernel, const Operand *operands, int count) {
     return outputs_apart(&call, operands, count) ? kernel(&call) : DECLINED;
 }
 
-/* call_softmax() and so on. Those that the build does not export are left out of the module, and so is what they call. */
-#define KERNEL_BEGIN(kernel)                    \
-    Status kernel_##kernel##_f32(Call *);       \
-    Status call_##kernel(void);                 \
+/* call_softmax() and so on. Those that the build does not export are left out of the module, and so
+ * is what they call. */
+#define KERNEL_BEGIN(kernel)                                                                       \
+    Status kernel_##kernel##_f32(Call *);                                                          \
+    Status call_##kernel(void);                                                                    \
     static const Operand operands_##kernel[] = {
 #define OPERAND(kernel, name, type, least, most, use) {#name, type, least, most, use},
-#define KERNEL_END(kernel) \
-    };                     \
-    Status call_##kernel(void) { return run(kernel_##kernel##_f32, operands_##kernel, kernel##_operands); }
+#define KERNEL_END(kernel)                                                                         \
+    }                                                                                              \
+    ;                                                                                              \
+    Status call_##kernel(void) {                                                                   \
+        return run(kernel_##kernel##_f32, operands_##kernel, kernel##_operands);                   \
+    }
 #include "../../src/graphattend/simd/kernels/kernels.def"
 #include "steps.def"
 
 /* Working memory ends with the call. */
 void *workspace_get(usize bytes) {
     enum { PAGE = 65536, LINE = 64 };
-    usize start = ((usize)top + LINE - 1) & ~(usize)(LINE - 1), end = start + bytes, have = __builtin_wasm_memory_size(0) * PAGE;
+    usize start = ((usize)top + LINE - 1) & ~(usize)(LINE - 1), end = start + bytes,
+          have = __builtin_wasm_memory_size(0) * PAGE;
     if (end < start) return 0;
-    if (end > have && __builtin_wasm_memory_grow(0, (end - have + PAGE - 1) / PAGE) == (usize)-1) return 0;
+    if (end > have && __builtin_wasm_memory_grow(0, (end - have + PAGE - 1) / PAGE) == (usize)-1)
+        return 0;
     top = (char *)end;
     return (void *)start;
 }

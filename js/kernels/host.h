@@ -1,5 +1,5 @@
-/* The kernels' host for JavaScript: the caller (js/src/kernels/memory.ts) lays arrays and numbers out in the module's memory and
- * calls the exported functions. */
+/* The kernels' host for JavaScript: the caller (js/src/kernels/memory.ts) lays arrays and numbers
+ * out in the module's memory and calls the exported functions. */
 #ifndef GA_JS_HOST_H
 #define GA_JS_HOST_H
 
@@ -8,7 +8,10 @@
 /* The steps of steps.c, declared like the kernels. */
 #define KERNEL_BEGIN(kernel) enum {
 #define OPERAND(kernel, name, type, least, most, use) kernel##_##name,
-#define KERNEL_END(kernel) kernel##_operands };
+#define KERNEL_END(kernel)                                                                         \
+    kernel##_operands                                                                              \
+    }                                                                                              \
+    ;
 #include "steps.def"
 #undef KERNEL_BEGIN
 #undef OPERAND

@@ -5,7 +5,7 @@
 #include "../../src/graphattend/simd/kernels/mask.h"
 #include "../../src/graphattend/simd/kernels/rows.h"
 
-#define KERNEL_BEGIN(name) Status KERNEL(name)(Call *call);
+#define KERNEL_BEGIN(name) Status KERNEL(name)(Call * call);
 #define OPERAND(kernel, name, type, least, most, use)
 #define KERNEL_END(name)
 #include "steps.def"
@@ -14,7 +14,9 @@
 static real hyperbolic_tangent(real x) {
     real size = x < 0 ? -x : x, z = x * x;
     if (size < 0.625f) {
-        real p = (((-5.70498872745e-3f * z + 2.06390887954e-2f) * z - 5.37397155531e-2f) * z + 1.33314422036e-1f) * z;
+        real p = (((-5.70498872745e-3f * z + 2.06390887954e-2f) * z - 5.37397155531e-2f) * z +
+                  1.33314422036e-1f) *
+            z;
         return x + x * z * (p - 3.33332819422e-1f);
     }
     real y = size > 9.f ? 1.f : 1.f - 2.f / (exp_scalar(2.f * size) + 1.f);
@@ -23,9 +25,11 @@ static real hyperbolic_tangent(real x) {
 
 Status KERNEL(mask_scores)(Call *call) {
     const Array *scores = &call->array[mask_scores_scores], none = {.kind = ABSENT};
-    Limits limits = {&call->array[mask_scores_mask], &none, call->number[mask_scores_causal] != 0.0, 0, 0};
+    Limits limits = {&call->array[mask_scores_mask], &none, call->number[mask_scores_causal] != 0.0,
+                     0, 0};
     isize queries = len(scores, 2), keys = len(scores, 1);
-    real scale = (real)call->number[mask_scores_scale], cap = (real)call->number[mask_scores_softcap];
+    real scale = (real)call->number[mask_scores_scale],
+         cap = (real)call->number[mask_scores_softcap];
     Batch batch;
     batch_start(&batch, scores, 2);
     if (batch_add(&batch, scores, 2) < 0 || !limits_batch(&limits, &batch, queries, keys))
@@ -36,13 +40,15 @@ Status KERNEL(mask_scores)(Call *call) {
             real *row = (real *)batch.at[0] + i * step(scores, 2);
             isize limit = visible_limit(&visible, i), at = i * visible.mask.query_step;
             scale_row(row, limit, scale);
-            for (isize j = 0; j < limit && cap > 0; j++) row[j] = cap * hyperbolic_tangent(row[j] / cap);
+            for (isize j = 0; j < limit && cap > 0; j++)
+                row[j] = cap * hyperbolic_tangent(row[j] / cap);
             fill(row + limit, keys - limit, MINUS_INFINITY);
             for (isize j = 0; j < limit; j++, at += visible.mask.key_step) {
                 if (visible.mask.added) {
                     real added = visible.mask.added[at];
                     row[j] = added == MINUS_INFINITY ? added : row[j] + added;
-                } else if (visible.mask.allowed && !visible.mask.allowed[at]) row[j] = MINUS_INFINITY;
+                } else if (visible.mask.allowed && !visible.mask.allowed[at])
+                    row[j] = MINUS_INFINITY;
             }
         }
     }
@@ -50,7 +56,8 @@ Status KERNEL(mask_scores)(Call *call) {
 }
 
 Status KERNEL(sum_of_seen)(Call *call) {
-    const Array *w = &call->array[sum_of_seen_w], *x = &call->array[sum_of_seen_x], *out = &call->array[sum_of_seen_out];
+    const Array *w = &call->array[sum_of_seen_w], *x = &call->array[sum_of_seen_x],
+                *out = &call->array[sum_of_seen_out];
     int transposed = call->number[sum_of_seen_transposed] != 0.0;
     isize m = len(out, 2), n = len(x, 2), e = len(x, 1), ldw = step(w, 2);
     if (len(w, transposed ? 1 : 2) != m || len(w, transposed ? 2 : 1) != n || len(out, 1) != e)
@@ -65,7 +72,8 @@ Status KERNEL(sum_of_seen)(Call *call) {
             const real *weights = (const real *)batch.at[1] + i * (transposed ? 1 : ldw);
             fill(to, e, 0);
             for (isize j = 0; j < n; j++) {
-                const real *weight = weights + j * (transposed ? ldw : 1), *row = (const real *)batch.at[2] + j * step(x, 2);
+                const real *weight = weights + j * (transposed ? ldw : 1),
+                           *row = (const real *)batch.at[2] + j * step(x, 2);
                 if (*weight != 0) add_rows(1, &row, weight, e, to);
             }
         }
@@ -91,18 +99,22 @@ Status KERNEL(softmax_pullback)(Call *call) {
 
 /* Brody, Alon, Yahav: How Attentive are Graph Attention Networks?, arXiv:2105.14491, equation 7. */
 Status KERNEL(additive_scores)(Call *call) {
-    const Array *q = &call->array[additive_scores_q], *k = &call->array[additive_scores_k], *a = &call->array[additive_scores_a];
+    const Array *q = &call->array[additive_scores_q], *k = &call->array[additive_scores_k],
+                *a = &call->array[additive_scores_a];
     const Array *out = &call->array[additive_scores_out];
     real slope = (real)call->number[additive_scores_slope];
     isize m = len(out, 2), n = len(out, 1), e = len(a, 1);
-    if (len(q, 2) != m || len(k, 2) != n || len(q, 1) != e || len(k, 1) != e) return wrong(call, "additive_scores: shapes differ");
+    if (len(q, 2) != m || len(k, 2) != n || len(q, 1) != e || len(k, 1) != e)
+        return wrong(call, "additive_scores: shapes differ");
     Batch batch;
     batch_start(&batch, out, 2);
-    if (batch_add(&batch, out, 2) < 0 || batch_add(&batch, q, 2) < 0 || batch_add(&batch, k, 2) < 0 || batch_add(&batch, a, 1) < 0)
+    if (batch_add(&batch, out, 2) < 0 || batch_add(&batch, q, 2) < 0 ||
+        batch_add(&batch, k, 2) < 0 || batch_add(&batch, a, 1) < 0)
         return wrong(call, "additive_scores: leading axes do not broadcast");
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         for (isize i = 0; i < m; i++) {
-            const real *query = (const real *)batch.at[1] + i * step(q, 2), *factor = (const real *)batch.at[3];
+            const real *query = (const real *)batch.at[1] + i * step(q, 2),
+                       *factor = (const real *)batch.at[3];
             for (isize j = 0; j < n; j++) {
                 const real *key = (const real *)batch.at[2] + j * step(k, 2);
                 v4 sum = splat(0);
@@ -110,7 +122,8 @@ Status KERNEL(additive_scores)(Call *call) {
                 isize c = 0;
                 for (; c + 4 <= e; c += 4) {
                     v4 x = LOAD(query + c) + LOAD(key + c);
-                    sum = madd(LOAD(factor + c), select((m4)(x > splat(0)), x, x * splat(slope)), sum);
+                    sum = madd(LOAD(factor + c), select((m4)(x > splat(0)), x, x * splat(slope)),
+                               sum);
                 }
                 for (; c < e; c++) {
                     real x = query[c] + key[c];
@@ -127,7 +140,8 @@ Status KERNEL(accumulate)(Call *call) {
     isize n = len(x, 1), from = step(x, 1), to = step(out, 1);
     Batch batch;
     batch_start(&batch, x, 1);
-    if (len(out, 1) != n || batch_add(&batch, x, 1) < 0 || batch_add(&batch, out, 1) < 0 || !disjoint(x, out))
+    if (len(out, 1) != n || batch_add(&batch, x, 1) < 0 || batch_add(&batch, out, 1) < 0 ||
+        !disjoint(x, out))
         return wrong(call, "accumulate: shapes differ, or x and out overlap");
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         const real *source = (const real *)batch.at[0];

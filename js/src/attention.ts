@@ -1,10 +1,33 @@
 import type { Backend } from "./backend.js";
 import { look } from "./errors.js";
-import { addMethods, callMethod, classes, Owned, Remote, splitCall, vjpResult, type Described, type VjpResult } from "./objects.js";
+import {
+  addMethods,
+  callMethod,
+  classes,
+  Owned,
+  Remote,
+  splitCall,
+  vjpResult,
+  type Described,
+  type VjpResult,
+} from "./objects.js";
 import type { MechanismKey, MechanismMethods, MechanismNeeds } from "./schema.js";
 import { Repeats } from "./repeat.js";
 import { join, shards, type SplitOptions } from "./shards.js";
-import type { CallOptions, Data, Dtype, Fresh, GraphData, Input, Json, Mask, Matrix, Metadata, Numbers, Value } from "./types.js";
+import type {
+  CallOptions,
+  Data,
+  Dtype,
+  Fresh,
+  GraphData,
+  Input,
+  Json,
+  Mask,
+  Matrix,
+  Metadata,
+  Numbers,
+  Value,
+} from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
 /** A mechanism's options, as Python's `to_config` gives them. */
@@ -34,11 +57,19 @@ interface Strongest<T> {
 }
 type Count = number | undefined;
 
-export type WeightsOptions<K extends MechanismKey = MechanismKey, T extends Count = Count, D extends Dtype = Dtype> =
-  CallOptions<D> & Strongest<T> & { attnMask?: Mask | null | undefined } & MetadataFor<K>;
-export type VjpOptions<K extends MechanismKey = MechanismKey, D extends Dtype = Dtype> = PassOptions<D> & MetadataFor<K>;
-export type ForwardOptions<K extends MechanismKey = MechanismKey, W extends boolean = boolean, T extends Count = Count, D extends Dtype = Dtype> =
-  VjpOptions<K, D> & Strongest<T> & { needWeights?: W | undefined };
+export type WeightsOptions<
+  K extends MechanismKey = MechanismKey,
+  T extends Count = Count,
+  D extends Dtype = Dtype,
+> = CallOptions<D> & Strongest<T> & { attnMask?: Mask | null | undefined } & MetadataFor<K>;
+export type VjpOptions<K extends MechanismKey = MechanismKey, D extends Dtype = Dtype> = PassOptions<D> &
+  MetadataFor<K>;
+export type ForwardOptions<
+  K extends MechanismKey = MechanismKey,
+  W extends boolean = boolean,
+  T extends Count = Count,
+  D extends Dtype = Dtype,
+> = VjpOptions<K, D> & Strongest<T> & { needWeights?: W | undefined };
 export interface AttendOptions<W extends boolean = boolean, D extends Dtype = Dtype> extends CallOptions<D> {
   needWeights?: W | undefined;
   training?: boolean | undefined;
@@ -56,8 +87,9 @@ export interface Result<W extends boolean = false, T extends Count = undefined, 
 }
 
 /** Weights, or with `topK` the largest and their positions. */
-export type Weights<T extends Count = undefined, D extends Dtype = "float32"> =
-  T extends number ? { indices: Matrix<Int32Array>; weights: Numbers<D> } : Numbers<D>;
+export type Weights<T extends Count = undefined, D extends Dtype = "float32"> = T extends number
+  ? { indices: Matrix<Int32Array>; weights: Numbers<D> }
+  : Numbers<D>;
 
 /** Gradients of everything that went in. */
 export interface Gradients<D extends Dtype = "float32"> {
@@ -111,33 +143,53 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
 
   /** Attend from each query to the keys and mix their values; what `prepare` gave stands for both, with null as values. */
   async forward<W extends boolean = false, T extends Count = undefined, D extends Dtype = "float32">(
-    query: Data, keys: Data | Prepared, values: Data | null, ...[options]: Rest<K, ForwardOptions<K, W, T, D>>
+    query: Data,
+    keys: Data | Prepared,
+    values: Data | null,
+    ...[options]: Rest<K, ForwardOptions<K, W, T, D>>
   ): Promise<Result<W, T, D>> {
     const again = this.#again([query, keys, values], options);
-    if (again !== undefined) return { output: again, weights: undefined, indices: undefined } as unknown as Result<W, T, D>;
+    if (again !== undefined)
+      return { output: again, weights: undefined, indices: undefined } as unknown as Result<W, T, D>;
     const results = await this.#rows("forward", query, [keys, values], options);
-    const parts = Array.isArray(results) ? results as Matrix[] : [results as Matrix];
+    const parts = Array.isArray(results) ? (results as Matrix[]) : [results as Matrix];
     // With topK there are positions between output and weights.
-    return { output: parts[0], weights: parts.length > 1 ? parts.at(-1) : undefined, indices: parts.length > 2 ? parts[1] : undefined } as Result<W, T, D>;
+    return {
+      output: parts[0],
+      weights: parts.length > 1 ? parts.at(-1) : undefined,
+      indices: parts.length > 2 ? parts[1] : undefined,
+    } as Result<W, T, D>;
   }
 
   /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
   async attentionWeights<T extends Count = undefined, D extends Dtype = "float32">(
-    query: Data, keys: Data | Prepared, ...[options]: Rest<K, WeightsOptions<K, T, D>>
+    query: Data,
+    keys: Data | Prepared,
+    ...[options]: Rest<K, WeightsOptions<K, T, D>>
   ): Promise<Weights<T, D>> {
     const found = await this.#rows("attention_weights", query, [keys], options);
-    return (Array.isArray(found) ? { indices: found[0] as unknown, weights: found[1] as unknown } : found) as Weights<T, D>;
+    return (Array.isArray(found) ? { indices: found[0] as unknown, weights: found[1] as unknown } : found) as Weights<
+      T,
+      D
+    >;
   }
 
   /** Check and project keys and values that stay the same between calls, once. */
   async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<PreparedFor<K>> {
     const keep = this.backend.nextId();
-    return Remote.make(this.backend, keep, await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"]) as Described) as PreparedFor<K>;
+    return Remote.make(
+      this.backend,
+      keep,
+      (await this.#pass("prepare", [keys, values], call, keep, ["keys", "values"])) as Described,
+    ) as PreparedFor<K>;
   }
 
   /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */
   async vjp<D extends Dtype = "float32">(
-    query: Data, keys: Data, values: Data, ...[options]: Rest<K, VjpOptions<K, D>>
+    query: Data,
+    keys: Data,
+    values: Data,
+    ...[options]: Rest<K, VjpOptions<K, D>>
   ): Promise<VjpResult<Gradients<D>, Numbers<D>>> {
     const keep = this.backend.nextId();
     const [, call] = splitCall(options);
@@ -146,37 +198,64 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
 
   /** Every node attends over its own neighbours; weights are in the order of the graph's rows. */
   async attend<W extends boolean = false, D extends Dtype = "float32">(
-    graph: GraphData, queries: Data, keys?: Data | null | AttendOptions<W, D>, values?: Data | null | AttendOptions<W, D>,
+    graph: GraphData,
+    queries: Data,
+    keys?: Data | null | AttendOptions<W, D>,
+    values?: Data | null | AttendOptions<W, D>,
     options?: AttendOptions<W, D>,
   ): Promise<Result<W, undefined, D>> {
     // attend(graph, x, { needWeights }) is what most people write.
     const given: unknown[] = [keys, values];
     const at = options === undefined ? look(() => given.findIndex(isOptions)) : -1;
-    if (at >= 0) return this.attend(graph, queries, ...(at === 0 ? [null, null] : [keys as Data, null]) as [Data, null], given[at] as AttendOptions<W, D>);
-    const result = await this.#pass("attend", [graph, queries, keys, values], options, undefined, ["graph", "queries", "keys", "values"]);
-    const [output, weights] = Array.isArray(result) ? result as Matrix[] : [result as Matrix];
+    if (at >= 0)
+      return this.attend(
+        graph,
+        queries,
+        ...((at === 0 ? [null, null] : [keys as Data, null]) as [Data, null]),
+        given[at] as AttendOptions<W, D>,
+      );
+    const result = await this.#pass("attend", [graph, queries, keys, values], options, undefined, [
+      "graph",
+      "queries",
+      "keys",
+      "values",
+    ]);
+    const [output, weights] = Array.isArray(result) ? (result as Matrix[]) : [result as Matrix];
     return { output, weights } as Result<W, undefined, D>;
   }
 
   /** `attend` with a pullback, for training over whole graphs. */
   async attendVjp<D extends Dtype = "float32">(
-    graph: GraphData, queries: Data, keys?: Data | null, values?: Data | null, options?: AttendOptions<boolean, D>,
+    graph: GraphData,
+    queries: Data,
+    keys?: Data | null,
+    values?: Data | null,
+    options?: AttendOptions<boolean, D>,
   ): Promise<VjpResult<Gradients<D>, Numbers<D>>> {
     const keep = this.backend.nextId();
     const [, call] = splitCall(options);
     const names = ["graph", "queries", "keys", "values"];
-    return vjpResult(this.backend, keep, await this.#pass("attend_vjp", [graph, queries, keys, values], options, keep, names), call);
+    return vjpResult(
+      this.backend,
+      keep,
+      await this.#pass("attend_vjp", [graph, queries, keys, values], options, keep, names),
+      call,
+    );
   }
 
   /** Copies of the learnable arrays, by name. */
   async parameters(call: CallOptions = {}): Promise<Record<string, Matrix | number>> {
-    return await this.#pass("parameters", [], call) as Record<string, Matrix | number>;
+    return (await this.#pass("parameters", [], call)) as Record<string, Matrix | number>;
   }
 
   /** A new mechanism with some or all parameters replaced; this one stays as it is. */
   async withParameters(parameters: Record<string, Data | number>, call: CallOptions = {}): Promise<AttentionFor<K>> {
     const keep = this.backend.nextId();
-    return Attention.make<K>(this.backend, keep, await this.#pass("with_parameters", [parameters], call, keep) as Described);
+    return Attention.make<K>(
+      this.backend,
+      keep,
+      (await this.#pass("with_parameters", [parameters], call, keep)) as Described,
+    );
   }
 
   /** Options and parameters as the bytes of a file that `load`, also in Python, reads. */
@@ -190,7 +269,12 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   }
 
   /** A call whose query rows can be shared out among several interpreters. */
-  async #rows(method: string, query: Data, others: (Data | Prepared | null)[], options: SplitOptions): Promise<unknown> {
+  async #rows(
+    method: string,
+    query: Data,
+    others: (Data | Prepared | null)[],
+    options: SplitOptions,
+  ): Promise<unknown> {
     const { size } = this.backend;
     const parts = size > 1 && this.#rowwise ? look(() => shards(query, this.dim, options, size)) : undefined;
     if (parts === undefined) return this.#pass(method, [query, ...others], options);
@@ -206,21 +290,29 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     });
   }
 
-  async #pass(method: string, values: unknown[], options: object | null | undefined, keep?: number, names = NAMES): Promise<unknown> {
+  async #pass(
+    method: string,
+    values: unknown[],
+    options: object | null | undefined,
+    keep?: number,
+    names = NAMES,
+  ): Promise<unknown> {
     this[ID]();
     const [rest, call] = splitCall(options);
     const wire = encode("method", [this, method, new Args(values, names), rest], { keep: keep!, dtype: call.dtype });
     const reply = await this.backend.request(wire, call);
     const result = decode(reply);
-    if (reply.direct !== undefined && method === "forward" && isPlain(options)) this.#repeats.learn(values, reply.direct, (result as Matrix).shape);
+    if (reply.direct !== undefined && method === "forward" && isPlain(options))
+      this.#repeats.learn(values, reply.direct, (result as Matrix).shape);
     return result;
   }
 }
 
 /** Whether nothing is asked for that changes what is computed. */
 const isPlain = (options: object | null | undefined): boolean =>
-  options === undefined || options === null
-  || Object.entries(options).every(([name, x]) => x === undefined || (name === "view" && typeof x === "boolean"));
+  options === undefined ||
+  options === null ||
+  Object.entries(options).every(([name, x]) => x === undefined || (name === "view" && typeof x === "boolean"));
 
 const NAMES = ["query", "keys", "values"];
 classes.mechanism = Attention.make;

@@ -62,7 +62,10 @@ export class Backend {
     }
     // An object has to exist everywhere, made from one copy of its data. Those that have not started yet make it later.
     const shared = { ...own(wire, options.transfer ?? false), shared: true };
-    const needed = this.size > 0 ? (runner: Runner): boolean => runner.isOpen : (runner: Runner): boolean => runner === this.runners[0];
+    const needed =
+      this.size > 0
+        ? (runner: Runner): boolean => runner.isOpen
+        : (runner: Runner): boolean => runner === this.runners[0];
     const answers = this.runners.map((runner) => {
       if (needed(runner)) return runner.request(shared, { ...options, transfer: false });
       const answer = runner.request(shared);

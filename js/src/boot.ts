@@ -41,7 +41,11 @@ export interface Lock {
 
 /** The little of Emscripten's module, and of Pyodide's inside, that a start needs. */
 interface Emscripten {
-  FS: { mkdirTree(path: string): void; writeFile(path: string, data: Uint8Array, options: object): void; chdir(path: string): void };
+  FS: {
+    mkdirTree(path: string): void;
+    writeFile(path: string, data: Uint8Array, options: object): void;
+    chdir(path: string): void;
+  };
   ENV: Record<string, string>;
   HEAPU32: Uint32Array;
   API: PyodideInside;
@@ -62,7 +66,8 @@ interface PyodideInside {
 }
 
 /** The two functions that Pyodide's C code imports to tell errors of JavaScript from values; as in `pyodide.mjs`. */
-const ERROR_MARKER = "AGFzbQEAAAABDANfAGAAAW9gAW8BfwMDAgECBygCE0pzdl9HZXRFcnJvcl9pbXBvcnQAAA5Kc3ZFcnJvcl9DaGVjawABChMCBwD7AQD7GwsJACAA+xr7FAAL";
+const ERROR_MARKER =
+  "AGFzbQEAAAABDANfAGAAAW9gAW8BfwMDAgECBygCE0pzdl9HZXRFcnJvcl9pbXBvcnQAAA5Kc3ZFcnJvcl9DaGVjawABChMCBwD7AQD7GwsJACAA+xr7FAAL";
 
 async function errorMarker(): Promise<object> {
   try {
@@ -75,13 +80,27 @@ async function errorMarker(): Promise<object> {
 }
 
 function runtimeEnvironment(): object {
-  const g = globalThis as { window?: unknown; WorkerGlobalScope?: unknown; Bun?: unknown; Deno?: unknown; navigator?: { userAgent?: string } };
+  const g = globalThis as {
+    window?: unknown;
+    WorkerGlobalScope?: unknown;
+    Bun?: unknown;
+    Deno?: unknown;
+    navigator?: { userAgent?: string };
+  };
   const agent = g.navigator?.userAgent ?? "";
   const page = !isNode && g.window !== undefined;
   return {
-    IN_BUN: g.Bun !== undefined, IN_DENO: g.Deno !== undefined, IN_NODE: isNode, IN_NODE_ESM: isNode, IN_NODE_COMMONJS: false,
-    IN_SAFARI: agent.includes("Safari") && !agent.includes("Chrome"), IN_SHELL: false, IN_WORKERD: false,
-    IN_BROWSER: !isNode, IN_BROWSER_MAIN_THREAD: page, IN_BROWSER_WEB_WORKER: !isNode && !page,
+    IN_BUN: g.Bun !== undefined,
+    IN_DENO: g.Deno !== undefined,
+    IN_NODE: isNode,
+    IN_NODE_ESM: isNode,
+    IN_NODE_COMMONJS: false,
+    IN_SAFARI: agent.includes("Safari") && !agent.includes("Chrome"),
+    IN_SHELL: false,
+    IN_WORKERD: false,
+    IN_BROWSER: !isNode,
+    IN_BROWSER_MAIN_THREAD: page,
+    IN_BROWSER_WEB_WORKER: !isNode && !page,
   };
 }
 
@@ -89,7 +108,15 @@ function runtimeEnvironment(): object {
  * Start Python. This is what Pyodide's own `loadPyodide` does, with files that are here already: that one fetches them
  * itself, and never ends when one of them is missing or WebAssembly is refused.
  */
-export async function boot({ factory, wasm, stdlib, lock, indexURL, recording = false, restore }: Boot): Promise<Pyodide> {
+export async function boot({
+  factory,
+  wasm,
+  stdlib,
+  lock,
+  indexURL,
+  recording = false,
+  restore,
+}: Boot): Promise<Pyodide> {
   const imports = await errorMarker();
   if (isNode) await nodeModule("node:url");
   const HOME = "/home/pyodide";
@@ -106,35 +133,70 @@ export async function boot({ factory, wasm, stdlib, lock, indexURL, recording = 
   };
   const noise: string[] = [];
   const config = {
-    jsglobals: globalThis, args: [], env: { HOME, PYTHONINSPECT: "1" }, packages: [], enableRunUntilComplete: true, checkAPIVersion: true,
-    indexURL, packageBaseUrl: indexURL, packageCacheDir: indexURL, cdnUrl: indexURL, lockFileContents: lock, BUILD_ID: "",
+    jsglobals: globalThis,
+    args: [],
+    env: { HOME, PYTHONINSPECT: "1" },
+    packages: [],
+    enableRunUntilComplete: true,
+    checkAPIVersion: true,
+    indexURL,
+    packageBaseUrl: indexURL,
+    packageCacheDir: indexURL,
+    cdnUrl: indexURL,
+    lockFileContents: lock,
+    BUILD_ID: "",
     _makeSnapshot: recording,
   };
   const api = { config, runtimeEnv: runtimeEnvironment(), lockFilePromise: Promise.resolve(lock) };
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => reject(new AttentionError("startup_failed",
-      [`Python could not be started: ${reason(error)}`, ...noise.slice(-3)].join("; "), { cause: error }));
+    const fail = (error: unknown): void =>
+      reject(
+        new AttentionError(
+          "startup_failed",
+          [`Python could not be started: ${reason(error)}`, ...noise.slice(-3)].join("; "),
+          { cause: error },
+        ),
+      );
     const settings = {
-      noImageDecoding: true, noAudioDecoding: true, noWasmDecoding: false, preRun: [installStdlib], noInitialRun: restore !== undefined, arguments: [], API: api,
-      printErr: (line: string) => noise.push(line), onAbort: fail, locateFile: (name: string) => indexURL + name,
-      instantiateWasm: (info: { env: object }, done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void) => {
+      noImageDecoding: true,
+      noAudioDecoding: true,
+      noWasmDecoding: false,
+      preRun: [installStdlib],
+      noInitialRun: restore !== undefined,
+      arguments: [],
+      API: api,
+      printErr: (line: string) => noise.push(line),
+      onAbort: fail,
+      locateFile: (name: string) => indexURL + name,
+      instantiateWasm: (
+        info: { env: object },
+        done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+      ) => {
         Object.assign(info.env, imports);
-        WebAssembly.instantiate(wasm, info as unknown as WebAssembly.Imports).then((instance) => done(instance, wasm)).catch(fail);
+        WebAssembly.instantiate(wasm, info as unknown as WebAssembly.Imports)
+          .then((instance) => done(instance, wasm))
+          .catch(fail);
         return {};
       },
     };
-    factory(settings).then(async (module) => {
-      const inside = module.API;
-      if (!inside.version.startsWith("314.0.")) {
-        throw fileError(indexURL, `expected Pyodide 314.0, got ${inside.version}`, "make the folder anew with `npx graphattend vendor`");
-      }
-      const python = inside.finalizeBootstrap(restore?.(module as never));
-      inside.sys.path.insert(0, "");
-      inside._pyodide.set_excepthook();
-      await inside.packageIndexReady;
-      inside.initializeStreams();
-      resolve(python);
-    }).catch((error: unknown) => (error instanceof AttentionError ? reject(error) : fail(error)));
+    factory(settings)
+      .then(async (module) => {
+        const inside = module.API;
+        if (!inside.version.startsWith("314.0.")) {
+          throw fileError(
+            indexURL,
+            `expected Pyodide 314.0, got ${inside.version}`,
+            "make the folder anew with `npx graphattend vendor`",
+          );
+        }
+        const python = inside.finalizeBootstrap(restore?.(module as never));
+        inside.sys.path.insert(0, "");
+        inside._pyodide.set_excepthook();
+        await inside.packageIndexReady;
+        inside.initializeStreams();
+        resolve(python);
+      })
+      .catch((error: unknown) => (error instanceof AttentionError ? reject(error) : fail(error)));
   });
 }
 

@@ -36,7 +36,10 @@ export type FromWorker =
 /** The interpreter in this very thread. What it is made of is not loaded where it runs in a worker. */
 export function inThread(options: RuntimeOptions): Spawn {
   return async (report, signal) => {
-    const host = await abortable(import("./host.js").then(({ Host }) => Host.start(options, report)), signal);
+    const host = await abortable(
+      import("./host.js").then(({ Host }) => Host.start(options, report)),
+      signal,
+    );
     return {
       started: host.started,
       // eslint-disable-next-line @typescript-eslint/require-await -- a throw is to become a rejection
@@ -104,12 +107,19 @@ class WorkerChannel implements Channel {
   private starting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private lastId = 0;
   /** Browsers do not tell when a worker dies from outside; a lock that only it holds is free then. */
-  private readonly life = !isNode && globalThis.isSecureContext && "locks" in navigator ? `graphattend-${crypto.randomUUID()}` : undefined;
+  private readonly life =
+    !isNode && globalThis.isSecureContext && "locks" in navigator ? `graphattend-${crypto.randomUUID()}` : undefined;
   private readonly watching = new AbortController();
   private dead: Error | undefined;
 
-  constructor(private readonly port: Port, private readonly report: (p: Progress) => void) {
-    port.listen((data) => this.receive(data), (message) => this.fail(new Crash(message)));
+  constructor(
+    private readonly port: Port,
+    private readonly report: (p: Progress) => void,
+  ) {
+    port.listen(
+      (data) => this.receive(data),
+      (message) => this.fail(new Crash(message)),
+    );
   }
 
   start(options: RuntimeOptions): Promise<void> {
@@ -158,7 +168,9 @@ class WorkerChannel implements Channel {
   }
 
   private watch(): void {
-    navigator.locks.request(this.life!, { signal: this.watching.signal }, () => this.fail(new Crash("the worker ended"))).catch(() => undefined);
+    navigator.locks
+      .request(this.life!, { signal: this.watching.signal }, () => this.fail(new Crash("the worker ended")))
+      .catch(() => undefined);
   }
 
   private post(message: ToWorker, transfer: ArrayBuffer[]): void {
@@ -166,7 +178,10 @@ class WorkerChannel implements Channel {
       this.port.postMessage(message, transfer);
     } catch (error) {
       // Nothing was sent, so the worker is fine: only this request cannot be.
-      const failure = new AttentionError("invalid_config", `the data could not be sent to the worker: ${String(error)}`);
+      const failure = new AttentionError(
+        "invalid_config",
+        `the data could not be sent to the worker: ${String(error)}`,
+      );
       this.waiting?.reject(failure);
       this.waiting = undefined;
     }
@@ -175,7 +190,8 @@ class WorkerChannel implements Channel {
   private receive(data: unknown): void {
     const message = (typeof data === "object" && data !== null ? data : { type: "" }) as FromWorker;
     switch (message.type) {
-      case "alive": return this.watch();
+      case "alive":
+        return this.watch();
       case "progress": {
         try {
           return this.report(message.progress);
@@ -188,8 +204,10 @@ class WorkerChannel implements Channel {
         this.starting?.resolve();
         this.starting = undefined;
         return;
-      case "failed": return this.fail(new AttentionError(message.code, message.message, message.details));
-      case "crash": return this.fail(new Crash(message.message));
+      case "failed":
+        return this.fail(new AttentionError(message.code, message.message, message.details));
+      case "crash":
+        return this.fail(new Crash(message.message));
       case "reply": {
         // Late, repeated and foreign answers have another number.
         if (message.id !== this.waiting?.id) return;

@@ -43,12 +43,22 @@ async function python(args: string[]): Promise<number> {
     const converts = argv[0] === "convert";
     const reads = READS.includes(option) || (converts && i === 1);
     const file = value.startsWith("-") ? undefined : value;
-    if (FOLDERS.includes(option)) throw new UsageError(`${option}: only the Python command line keeps runs in a folder`);
+    if (FOLDERS.includes(option))
+      throw new UsageError(`${option}: only the Python command line keeps runs in a folder`);
     if (reads && value === "-") inputs[value] = await standardInput();
-    if (file !== undefined && reads && await access(file).then(() => true, () => false)) {
-      inputs[file] = new Uint8Array(await readFile(file).catch((error: Error) => {
-        throw new UsageError(`${file}: ${error.message}`);
-      }));
+    if (
+      file !== undefined &&
+      reads &&
+      (await access(file).then(
+        () => true,
+        () => false,
+      ))
+    ) {
+      inputs[file] = new Uint8Array(
+        await readFile(file).catch((error: Error) => {
+          throw new UsageError(`${file}: ${error.message}`);
+        }),
+      );
     }
     if (file !== undefined && (WRITES.includes(option) || (converts && i === 2))) outputs.push(file);
   }
@@ -75,13 +85,23 @@ async function doctor(args: string[]): Promise<number> {
   const indexURL = args[0] ?? process.env["GRAPHATTEND_DIST"];
   const start = performance.now();
   let snapshot: string | undefined;
-  const ga = await connect({ ...(indexURL === undefined ? {} : { indexURL }), snapshot: true, onProgress: (progress) => ({ snapshot } = progress) });
+  const ga = await connect({
+    ...(indexURL === undefined ? {} : { indexURL }),
+    snapshot: true,
+    onProgress: (progress) => ({ snapshot } = progress),
+  });
   try {
     const { version, numpy, backend } = await ga.backendInfo();
-    console.log(`graphattend ${version}, NumPy ${numpy}, ${backend}: started in ${Math.round(performance.now() - start)} ms`);
-    console.log(`Snapshot for quicker starts: ${snapshot === "none" || snapshot === "vendored" ? `${snapshot}, this engine's is made now` : snapshot ?? ""}`);
-    console.log("In a browser, serve the folder with .mjs as text/javascript and .wasm as application/wasm, and allow"
-      + " script-src 'self' 'wasm-unsafe-eval' and connect-src 'self' in a Content-Security-Policy.");
+    console.log(
+      `graphattend ${version}, NumPy ${numpy}, ${backend}: started in ${Math.round(performance.now() - start)} ms`,
+    );
+    console.log(
+      `Snapshot for quicker starts: ${snapshot === "none" || snapshot === "vendored" ? `${snapshot}, this engine's is made now` : (snapshot ?? "")}`,
+    );
+    console.log(
+      "In a browser, serve the folder with .mjs as text/javascript and .wasm as application/wasm, and allow" +
+        " script-src 'self' 'wasm-unsafe-eval' and connect-src 'self' in a Content-Security-Policy.",
+    );
     return 0;
   } finally {
     await ga.close();
@@ -100,18 +120,27 @@ async function main(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { values, positionals } = parseArgs({ args: rest, options: { from: { type: "string" }, "no-snapshot": { type: "boolean" } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    args: rest,
+    options: { from: { type: "string" }, "no-snapshot": { type: "boolean" } },
+    allowPositionals: true,
+  });
   const [folder, ...more] = positionals;
   if (folder === undefined || more.length > 0) throw new UsageError("vendor: expected one folder");
-  await vendor(folder, values.from ?? process.env["GRAPHATTEND_DIST"], values["no-snapshot"] !== true, (line) => console.error(line));
+  await vendor(folder, values.from ?? process.env["GRAPHATTEND_DIST"], values["no-snapshot"] !== true, (line) =>
+    console.error(line),
+  );
   return 0;
 }
 
-main(process.argv.slice(2)).then((status) => {
-  process.exitCode = status;
-}, (error: unknown) => {
-  console.error(`graphattend: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`);
-  const { name, code } = error as { name?: string; code?: string };
-  const usage = error instanceof UsageError || name === "AttentionError" || code?.startsWith("ERR_PARSE_ARGS");
-  process.exitCode = usage ? 2 : 1;
-});
+main(process.argv.slice(2)).then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error: unknown) => {
+    console.error(`graphattend: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`);
+    const { name, code } = error as { name?: string; code?: string };
+    const usage = error instanceof UsageError || name === "AttentionError" || code?.startsWith("ERR_PARSE_ARGS");
+    process.exitCode = usage ? 2 : 1;
+  },
+);

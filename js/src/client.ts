@@ -1,8 +1,28 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
 import { AttentionError, invalid, look } from "./errors.js";
-import { kept, loadFormat, type Remote, splitCall, splitOptions, Tensor, vjpResult, type Described, type VjpResult } from "./objects.js";
-import { FUNCTIONS, SCHEMAS, type CreateOptions, type Functions, type Graph, type Manifold, type MechanismKey, type MechanismOptions, type Schema } from "./schema.js";
+import {
+  kept,
+  loadFormat,
+  type Remote,
+  splitCall,
+  splitOptions,
+  Tensor,
+  vjpResult,
+  type Described,
+  type VjpResult,
+} from "./objects.js";
+import {
+  FUNCTIONS,
+  SCHEMAS,
+  type CreateOptions,
+  type Functions,
+  type Graph,
+  type Manifold,
+  type MechanismKey,
+  type MechanismOptions,
+  type Schema,
+} from "./schema.js";
 import { train, type TrainOptions, type TrainResult } from "./train.js";
 import type { CallOptions, Data, GraphData, GraphInput, Input, Matrix, ScoreMod, Value } from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
@@ -23,9 +43,13 @@ export interface BackendInfo {
 }
 
 /** A mechanism that fits a graph, and why. */
-export type Recommendation = { [K in MechanismKey]: {
-  key: K; options: Omit<MechanismOptions[K], "dim">; reasons: string[];
-} }[MechanismKey];
+export type Recommendation = {
+  [K in MechanismKey]: {
+    key: K;
+    options: Omit<MechanismOptions[K], "dim">;
+    reasons: string[];
+  };
+}[MechanismKey];
 
 /** A connection to Python: everything starts here. */
 export class GraphAttend {
@@ -40,7 +64,11 @@ export class GraphAttend {
   readonly evaluation: Functions["evaluation"];
 
   /** @internal */
-  constructor(private readonly backend: Backend, readonly version: string, readonly mechanisms: readonly MechanismKey[]) {
+  constructor(
+    private readonly backend: Backend,
+    readonly version: string,
+    readonly mechanisms: readonly MechanismKey[],
+  ) {
     const space = (module: keyof Functions): never => {
       const out = Object.create(null) as Record<string, unknown>;
       for (const name of FUNCTIONS[module]) out[name] = (...args: Input[]) => this.call(`${module}.${name}`, ...args);
@@ -48,7 +76,9 @@ export class GraphAttend {
     };
     this.functional = Object.freeze(space("functional"));
     this.geometry = Object.freeze(space("geometry"));
-    this.training = Object.freeze(Object.assign(space("training"), { schedules: Object.freeze(space("training.schedules")) }));
+    this.training = Object.freeze(
+      Object.assign(space("training"), { schedules: Object.freeze(space("training.schedules")) }),
+    );
     this.compression = Object.freeze(space("compression"));
     this.graphs = Object.freeze(space("graph"));
     this.analysis = Object.freeze(space("analysis"));
@@ -56,8 +86,13 @@ export class GraphAttend {
   }
 
   /** A mechanism by its key. */
-  async create<K extends MechanismKey>(key: K, options: CreateOptions<K>, call: CallOptions = {}): Promise<AttentionFor<K>> {
-    if (typeof options !== "object" || options === null) throw invalid("options", "expected an object with at least dim");
+  async create<K extends MechanismKey>(
+    key: K,
+    options: CreateOptions<K>,
+    call: CallOptions = {},
+  ): Promise<AttentionFor<K>> {
+    if (typeof options !== "object" || options === null)
+      throw invalid("options", "expected an object with at least dim");
     const keep = this.backend.nextId();
     const reply = await this.backend.request(encode("create", [key, new Plain(options)], { keep }), call);
     return Attention.make<K>(this.backend, keep, decode(reply) as Described);
@@ -68,7 +103,9 @@ export class GraphAttend {
     const data = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
     if (!(data instanceof Uint8Array)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
     const keep = this.backend.nextId();
-    const found = decode(await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call)) as Described;
+    const found = decode(
+      await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call),
+    ) as Described;
     return kept(this.backend, keep, found) as R;
   }
 
@@ -97,7 +134,11 @@ export class GraphAttend {
   private async made(operation: string, args: unknown[], options: object): Promise<Graph> {
     const keep = this.backend.nextId();
     const [rest, call] = splitCall(options);
-    return kept(this.backend, keep, decode(await this.backend.request(encode(operation, [...args, rest], { keep }), call)) as Described) as Graph;
+    return kept(
+      this.backend,
+      keep,
+      decode(await this.backend.request(encode(operation, [...args, rest], { keep }), call)) as Described,
+    ) as Graph;
   }
 
   /** JSON schema of a mechanism's options, or of all by key. */
@@ -106,7 +147,10 @@ export class GraphAttend {
   schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
     if (key === undefined) return structuredClone(SCHEMAS);
     if (typeof key !== "string" || !Object.hasOwn(SCHEMAS, key)) {
-      throw invalid("key", `expected a mechanism, got ${String(key).slice(0, 80)}`, { expected: Object.keys(SCHEMAS), actual: key });
+      throw invalid("key", `expected a mechanism, got ${String(key).slice(0, 80)}`, {
+        expected: Object.keys(SCHEMAS),
+        actual: key,
+      });
     }
     return structuredClone(SCHEMAS[key]);
   }
@@ -117,9 +161,7 @@ export class GraphAttend {
   }
 
   /** A mechanism that fits a graph, with reasons. */
-  async recommend(
-    graph: GraphData, options: { dim?: number } = {}, call: CallOptions = {},
-  ): Promise<Recommendation> {
+  async recommend(graph: GraphData, options: { dim?: number } = {}, call: CallOptions = {}): Promise<Recommendation> {
     return decode(await this.backend.request(encode("recommend", [graph, options]), call)) as never;
   }
 
@@ -127,16 +169,28 @@ export class GraphAttend {
   async call(name: string, ...args: readonly Input[]): Promise<Value> {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
-    const keep = /^([A-Z]|from_?[cC]onfig$|analyze$|evaluate$|fit$)/.test(member) || module.endsWith("schedules") ? this.backend.nextId() : undefined;
-    const ask = async (given: object | null): Promise<unknown> => decode(await this.backend.request(
-      encode("function", [module, member, new Args(values), given], { keep: keep!, dtype: call.dtype, double: true }), call));
+    const keep =
+      /^([A-Z]|from_?[cC]onfig$|analyze$|evaluate$|fit$)/.test(member) || module.endsWith("schedules")
+        ? this.backend.nextId()
+        : undefined;
+    const ask = async (given: object | null): Promise<unknown> =>
+      decode(
+        await this.backend.request(
+          encode("function", [module, member, new Args(values), given], {
+            keep: keep!,
+            dtype: call.dtype,
+            double: true,
+          }),
+          call,
+        ),
+      );
     const scoreMod = (options as { scoreMod?: unknown } | null)?.scoreMod;
     let result = await ask(typeof scoreMod === "function" ? { ...options, scoreMod: true } : options);
     if (typeof scoreMod === "function") {
       const { scores } = (result as { asked: { scores: Matrix } }).asked;
       result = await ask({ ...options, scoreMod: { data: await (scoreMod as ScoreMod)(scores), shape: scores.shape } });
     }
-    return keep === undefined || result === null ? result as Value : kept(this.backend, keep, result as Described);
+    return keep === undefined || result === null ? (result as Value) : kept(this.backend, keep, result as Described);
   }
 
   /**
@@ -144,11 +198,18 @@ export class GraphAttend {
    * `vjp([ball, "dist"], [x, y])`. The pullback gives one gradient per array.
    */
   async vjp(
-    target: string | readonly [Remote, string], args: readonly Input[], options: { readonly [name: string]: Input } = {}, call: CallOptions = {},
+    target: string | readonly [Remote, string],
+    args: readonly Input[],
+    options: { readonly [name: string]: Input } = {},
+    call: CallOptions = {},
   ): Promise<VjpResult<(Matrix | number | null)[], Matrix | number>> {
     const keep = this.backend.nextId();
     const names = typeof target === "string" ? splitName(target) : target;
-    const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], { keep, dtype: call.dtype, double: true });
+    const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], {
+      keep,
+      dtype: call.dtype,
+      double: true,
+    });
     return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
   }
 
@@ -159,11 +220,19 @@ export class GraphAttend {
 
   /** Run Python's command line on files given by name; those named in `outputs` come back. */
   async commandLine(
-    args: readonly string[], files: Readonly<Record<string, Uint8Array>> = {}, outputs: readonly string[] = [], call: CallOptions = {},
+    args: readonly string[],
+    files: Readonly<Record<string, Uint8Array>> = {},
+    outputs: readonly string[] = [],
+    call: CallOptions = {},
   ): Promise<{ status: number; stdout: string; stderr: string; files: Record<string, Uint8Array> }> {
     const given = new Args([new Args([...Object.keys(files)]), new Args(Object.values(files)), new Args([...outputs])]);
     const reply = await this.backend.request(encode("command_line", [new Args([...args]), given]), call);
-    const result = decode(reply) as { status: number; stdout: string; stderr: string; files: Record<string, Matrix<Uint8Array>> };
+    const result = decode(reply) as {
+      status: number;
+      stdout: string;
+      stderr: string;
+      files: Record<string, Matrix<Uint8Array>>;
+    };
     return { ...result, files: Object.fromEntries(Object.entries(result.files).map(([name, m]) => [name, m.data])) };
   }
 
@@ -181,7 +250,10 @@ export class GraphAttend {
 function splitName(name: unknown): [string, string] {
   const [, module, member] = /^(\w+|training\.schedules)\.(\w+)$/.exec(String(name)) ?? [];
   if (module === undefined || member === undefined) {
-    throw new AttentionError("invalid_config", "name: expected module.name", { argument: "name", actual: String(name).slice(0, 80) });
+    throw new AttentionError("invalid_config", "name: expected module.name", {
+      argument: "name",
+      actual: String(name).slice(0, 80),
+    });
   }
   return [module, member];
 }

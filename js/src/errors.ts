@@ -1,8 +1,23 @@
 /** Codes of the Python side, and those that only exist here. */
 export type ErrorCode =
-  | "attention_error" | "dimension_mismatch" | "empty_input" | "numerical_instability" | "invalid_config"
-  | "out_of_bounds" | "unsupported" | "load_error" | "cancelled" | "worker_lost" | "internal_error"
-  | "out_of_memory" | "aborted" | "timeout" | "crashed" | "closed" | "freed" | "startup_failed";
+  | "attention_error"
+  | "dimension_mismatch"
+  | "empty_input"
+  | "numerical_instability"
+  | "invalid_config"
+  | "out_of_bounds"
+  | "unsupported"
+  | "load_error"
+  | "cancelled"
+  | "worker_lost"
+  | "internal_error"
+  | "out_of_memory"
+  | "aborted"
+  | "timeout"
+  | "crashed"
+  | "closed"
+  | "freed"
+  | "startup_failed";
 
 export interface ErrorDetails {
   /** The argument at fault, with the way to it: `metadata.edgeFeatures`. */
@@ -58,13 +73,25 @@ export class Crash extends Error {}
 export const invalid = (argument: string, message: string, details: ErrorDetails = {}): AttentionError =>
   new AttentionError("invalid_config", `${argument}: ${message}`, { argument, ...details });
 
-export const aborted = (signal?: AbortSignal): AttentionError => signal?.reason instanceof AttentionError ? signal.reason
-  : new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
+export const aborted = (signal?: AbortSignal): AttentionError =>
+  signal?.reason instanceof AttentionError
+    ? signal.reason
+    : new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
 
 /** A signal and a timeout that can be acted on; null stands for none. */
-export function checkCall({ signal, timeout, ...flags }: { signal?: unknown; timeout?: unknown; latest?: unknown; view?: unknown }): void {
+export function checkCall({
+  signal,
+  timeout,
+  ...flags
+}: {
+  signal?: unknown;
+  timeout?: unknown;
+  latest?: unknown;
+  view?: unknown;
+}): void {
   for (const name of ["latest", "view"] as const) {
-    if (flags[name] !== undefined && typeof flags[name] !== "boolean") throw invalid(name, "expected true or false", { actual: flags[name] });
+    if (flags[name] !== undefined && typeof flags[name] !== "boolean")
+      throw invalid(name, "expected true or false", { actual: flags[name] });
   }
   if ((signal ?? false) !== false && typeof (signal as AbortSignal).addEventListener !== "function") {
     throw invalid("signal", "expected an AbortSignal", { actual: typeof signal });

@@ -35,13 +35,23 @@ export class Files {
   private loaded = 0;
   private readonly sizes = new Map<string, number | undefined>();
 
-  constructor(private readonly report: Report, private readonly signal: AbortSignal | undefined) {}
+  constructor(
+    private readonly report: Report,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
 
   /** Report the state as it is now. */
   tell(file?: string): void {
     let total: number | undefined = 0;
-    for (const size of this.sizes.values()) total = size === undefined || total === undefined ? undefined : total + size;
-    this.report({ phase: this.phase, loaded: this.loaded, total: total || undefined, ...(file ? { file } : {}), ...(this.snapshot ? { snapshot: this.snapshot } : {}) });
+    for (const size of this.sizes.values())
+      total = size === undefined || total === undefined ? undefined : total + size;
+    this.report({
+      phase: this.phase,
+      loaded: this.loaded,
+      total: total || undefined,
+      ...(file ? { file } : {}),
+      ...(this.snapshot ? { snapshot: this.snapshot } : {}),
+    });
   }
 
   /** The bytes at an address, or in Node.js also a path, after all checks. */
@@ -60,7 +70,10 @@ export class Files {
       const response = await this.fetch(address);
       if (response.headers.get("content-type")?.split(";")[0]?.trim() === "application/wasm") {
         const copy = response.clone();
-        const [module, bytes] = await Promise.allSettled([WebAssembly.compileStreaming(response), this.body(address, copy, expected.size)]);
+        const [module, bytes] = await Promise.allSettled([
+          WebAssembly.compileStreaming(response),
+          this.body(address, copy, expected.size),
+        ]);
         if (bytes.status === "rejected") throw bytes.reason;
         data = bytes.value;
         if (module.status === "fulfilled") {
@@ -75,17 +88,27 @@ export class Files {
     try {
       return await WebAssembly.compile(data as Uint8Array<ArrayBuffer>);
     } catch (error) {
-      throw fileError(address, `${data.length} bytes that are not valid WebAssembly (${String(error)})`, "fetch the file again", error);
+      throw fileError(
+        address,
+        `${data.length} bytes that are not valid WebAssembly (${String(error)})`,
+        "fetch the file again",
+        error,
+      );
     }
   }
 
   /** Why a script could not be imported: browsers do not say. */
   async diagnose(address: string, cause: unknown): Promise<AttentionError> {
-    if (isNode) return fileError(address, "no such file", "give indexURL a folder made by `npx graphattend vendor`", cause);
+    if (isNode)
+      return fileError(address, "no such file", "give indexURL a folder made by `npx graphattend vendor`", cause);
     try {
       const type = (await this.fetch(address)).headers.get("content-type") ?? "no type";
-      return fileError(address, `a script that cannot be run (served as ${type}; ${String(cause)})`,
-        "serve .mjs files as text/javascript, and allow them in the Content-Security-Policy's script-src", cause);
+      return fileError(
+        address,
+        `a script that cannot be run (served as ${type}; ${String(cause)})`,
+        "serve .mjs files as text/javascript, and allow them in the Content-Security-Policy's script-src",
+        cause,
+      );
     } catch (error) {
       return error as AttentionError;
     }
@@ -97,8 +120,12 @@ export class Files {
         // A view of our own: Pyodide does not take Node's Buffer.
         return new Uint8Array(await (await nodeModule("node:fs/promises")).readFile(await filePath(address)));
       } catch (error) {
-        throw fileError(address, (error as { code?: string }).code === "ENOENT" ? "no such file" : String(error),
-          "give indexURL a folder made by `npx graphattend vendor`", error);
+        throw fileError(
+          address,
+          (error as { code?: string }).code === "ENOENT" ? "no such file" : String(error),
+          "give indexURL a folder made by `npx graphattend vendor`",
+          error,
+        );
       }
     }
     return this.body(address, await this.fetch(address), size);
@@ -109,8 +136,12 @@ export class Files {
     try {
       response = await fetch(address, this.signal === undefined ? {} : { signal: this.signal });
     } catch (error) {
-      throw fileError(address, `could not be fetched (${String(error)})`,
-        "is the server reachable, and do CORS and the Content-Security-Policy's connect-src allow it?", error);
+      throw fileError(
+        address,
+        `could not be fetched (${String(error)})`,
+        "is the server reachable, and do CORS and the Content-Security-Policy's connect-src allow it?",
+        error,
+      );
     }
     if (!response.ok) throw fileError(address, `status ${response.status} ${response.statusText}`.trim(), SERVE);
     return response;
@@ -137,7 +168,8 @@ export class Files {
       throw fileError(address, `broke off after ${count} bytes (${String(error)})`, "try again", error);
     }
     this.sizes.set(address, count);
-    if (known !== undefined && known !== count) throw fileError(address, `expected ${known} bytes, got ${count}`, "fetch the file again");
+    if (known !== undefined && known !== count)
+      throw fileError(address, `expected ${known} bytes, got ${count}`, "fetch the file again");
     const out = new Uint8Array(count);
     let at = 0;
     for (const chunk of chunks) {
@@ -152,15 +184,21 @@ async function check(address: string, data: Uint8Array, { kind, sha256: known, s
   const { magic, name } = KINDS[kind];
   if (!magic.every((byte, i) => data[i] === byte)) {
     const html = /^\s*</.test(new TextDecoder().decode(data.subarray(0, 100)));
-    throw fileError(address, `expected ${name}, got ${html ? "HTML" : data.length === 0 ? "an empty file" : "something else"}`, SERVE);
+    throw fileError(
+      address,
+      `expected ${name}, got ${html ? "HTML" : data.length === 0 ? "an empty file" : "something else"}`,
+      SERVE,
+    );
   }
-  if (size !== undefined && data.length !== size) throw fileError(address, `expected ${size} bytes, got ${data.length}`, "fetch the file again");
+  if (size !== undefined && data.length !== size)
+    throw fileError(address, `expected ${size} bytes, got ${data.length}`, "fetch the file again");
   // Pages that are not secure contexts cannot hash.
   const { subtle } = globalThis.crypto ?? {};
   const sha256 = await known;
   if (sha256 === undefined || subtle === undefined) return;
   const found = hex(new Uint8Array(await subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>)));
-  if (found !== sha256) throw fileError(address, `its sha256 ${found} is not the lock file's ${sha256}`, "make the folder anew");
+  if (found !== sha256)
+    throw fileError(address, `its sha256 ${found} is not the lock file's ${sha256}`, "make the folder anew");
 }
 
 export const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");

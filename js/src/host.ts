@@ -51,8 +51,11 @@ export class Host {
   private readonly module: Memory;
 
   private constructor(
-    private readonly python: Pyodide, private readonly bridge: Proxy, private readonly answer: (text: string) => string,
-    private readonly again: (plan: number) => boolean, readonly started: string,
+    private readonly python: Pyodide,
+    private readonly bridge: Proxy,
+    private readonly answer: (text: string) => string,
+    private readonly again: (plan: number) => boolean,
+    readonly started: string,
   ) {
     this.module = python._module as Memory;
     this.reserve(INITIAL_BYTES);
@@ -60,15 +63,23 @@ export class Host {
 
   static async start(options: RuntimeOptions, onProgress: (p: Progress) => void): Promise<Host> {
     let last: Progress = { phase: "runtime", loaded: 0, total: undefined };
-    const python = await loadRuntime(options, (progress) => onProgress(last = progress));
+    const python = await loadRuntime(options, (progress) => onProgress((last = progress)));
     let host: Host;
     try {
       const bridge = python.pyimport("graphattend._bridge");
       const call = bridge["call"] as (text: string) => string;
       const started = call(JSON.stringify({ op: "start", args: [options.accelerate ?? true] }));
-      host = new Host(python, bridge, call, bridge["again"] as (plan: number) => boolean, started.slice(0, started.indexOf("\n")));
+      host = new Host(
+        python,
+        bridge,
+        call,
+        bridge["again"] as (plan: number) => boolean,
+        started.slice(0, started.indexOf("\n")),
+      );
     } catch (error) {
-      throw new AttentionError("startup_failed", `graphattend could not be imported: ${reason(error)}`, { cause: error });
+      throw new AttentionError("startup_failed", `graphattend could not be imported: ${reason(error)}`, {
+        cause: error,
+      });
     }
     const { file: _file, ...rest } = last;
     onProgress({ ...rest, phase: "ready" });
@@ -87,7 +98,10 @@ export class Host {
       return this.repeat(wire) ?? this.ask(wire);
     } catch (error) {
       if ((error as { type?: string }).type === "KeyboardInterrupt") {
-        return { text: JSON.stringify({ error: { code: "aborted", message: "the call was interrupted" } }), arrays: [] };
+        return {
+          text: JSON.stringify({ error: { code: "aborted", message: "the call was interrupted" } }),
+          arrays: [],
+        };
       }
       this.fault = reason(error);
       throw new Crash(this.fault);
@@ -139,13 +153,22 @@ export class Host {
   }
 
   private ask(wire: Wire): Reply {
-    const [text, where, plan, bound] = this.answer(wire.text).split("\n") as [string, string, string | undefined, string | undefined];
+    const [text, where, plan, bound] = this.answer(wire.text).split("\n") as [
+      string,
+      string,
+      string | undefined,
+      string | undefined,
+    ];
     const reply: Reply = { text, arrays: this.read(placesOf(where), wire.view) };
     if (plan !== undefined) {
       const end = plan.indexOf(";");
       if (this.plans.size >= MOST_PLANS) this.plans.clear();
       const made: Plan = {
-        number: Number(plan.slice(0, end)), text, places: placesOf(plan.slice(end + 1)), direct: undefined, dropped: this.module.HEAP32[this.dropped]!,
+        number: Number(plan.slice(0, end)),
+        text,
+        places: placesOf(plan.slice(end + 1)),
+        direct: undefined,
+        dropped: this.module.HEAP32[this.dropped]!,
       };
       if (bound !== undefined) reply.direct = made.direct = this.direct(made, Number(bound), wire);
       this.plans.set(wire.text, made);
@@ -157,8 +180,11 @@ export class Host {
   private direct(plan: Plan, bound: number, { arrays, offsets }: Wire): Direct {
     const kernel = this.module.wasmTable.get(this.module.HEAPU32[bound >>> 2]!) as (call: number) => number;
     const call = bound + 8;
-    const inputs = arrays.map((a, i): Place =>
-      ({ type: typeOf(a), address: this.arena + offsets[i]!, count: a.length }));
+    const inputs = arrays.map((a, i): Place => ({
+      type: typeOf(a),
+      address: this.arena + offsets[i]!,
+      count: a.length,
+    }));
     return (given, view) => {
       if (this.fault !== undefined || plan.dropped !== this.module.HEAP32[this.dropped]) return undefined;
       for (let i = 0; i < given.length; i++) this.at(inputs[i]!).set(given[i] as never);
@@ -182,7 +208,10 @@ export class Host {
   }
 }
 
-const placesOf = (text: string): Place[] => (text === "" ? [] : text.split(";").map((place) => {
-  const [code, address, count] = place.split(",") as [string, string, string];
-  return { type: TYPES[code]!, address: Number(address), count: Number(count) };
-}));
+const placesOf = (text: string): Place[] =>
+  text === ""
+    ? []
+    : text.split(";").map((place) => {
+        const [code, address, count] = place.split(",") as [string, string, string];
+        return { type: TYPES[code]!, address: Number(address), count: Number(count) };
+      });

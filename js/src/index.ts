@@ -23,7 +23,8 @@ export interface ConnectOptions extends RuntimeOptions {
 
 /** Where snapshots are made unasked: there every test has run on one. */
 const isDesktopChromium = (): boolean =>
-  !isNode && (globalThis.navigator as { userAgentData?: { mobile: boolean } } | undefined)?.userAgentData?.mobile === false;
+  !isNode &&
+  (globalThis.navigator as { userAgentData?: { mobile: boolean } } | undefined)?.userAgentData?.mobile === false;
 
 /** How long a page is left alone after its start before a snapshot is made. */
 const IDLE_MS = 1000;
@@ -64,7 +65,9 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
     return new GraphAttend(backend, info.version, Object.freeze(info.mechanisms));
   } catch (error) {
     for (const runner of runners) runner.close();
-    throw error instanceof AttentionError ? error : new AttentionError("startup_failed", String(error), { cause: error });
+    throw error instanceof AttentionError
+      ? error
+      : new AttentionError("startup_failed", String(error), { cause: error });
   } finally {
     done();
   }
@@ -81,13 +84,19 @@ async function prepare(spawn: Spawn): Promise<void> {
 }
 
 /** A signal that also fires when the time is over. */
-function deadline(signal: AbortSignal | undefined, timeout: number | undefined): { stop: AbortSignal | undefined; done(): void } {
+function deadline(
+  signal: AbortSignal | undefined,
+  timeout: number | undefined,
+): { stop: AbortSignal | undefined; done(): void } {
   if (timeout === undefined || timeout >= 2 ** 31) return { stop: signal, done: () => undefined };
   const controller = new AbortController();
   const forward = (): void => controller.abort(signal!.reason);
   if (signal?.aborted) forward();
   signal?.addEventListener("abort", forward, { once: true });
-  const timer = setTimeout(() => controller.abort(new AttentionError("timeout", `the start took more than ${timeout} ms`)), timeout);
+  const timer = setTimeout(
+    () => controller.abort(new AttentionError("timeout", `the start took more than ${timeout} ms`)),
+    timeout,
+  );
   const done = (): void => {
     clearTimeout(timer);
     signal?.removeEventListener("abort", forward);
@@ -97,8 +106,19 @@ function deadline(signal: AbortSignal | undefined, timeout: number | undefined):
 
 export { AttentionError, type ErrorCode } from "./errors.js";
 export { GraphAttend, type BackendInfo, type Recommendation } from "./client.js";
-export { Attention, type AttentionFor, type AttendOptions, type Config, type ForwardOptions, type Gradients, type LinearState, type Prepared, type Result,
-  type VjpOptions, type WeightsOptions } from "./attention.js";
+export {
+  Attention,
+  type AttentionFor,
+  type AttendOptions,
+  type Config,
+  type ForwardOptions,
+  type Gradients,
+  type LinearState,
+  type Prepared,
+  type Result,
+  type VjpOptions,
+  type WeightsOptions,
+} from "./attention.js";
 export { Remote, Tensor, type Pullback, type VjpResult } from "./objects.js";
 export type * from "./types.js";
 export type * from "./schema.js";

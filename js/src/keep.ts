@@ -41,11 +41,12 @@ export async function maybe(): Promise<boolean> {
 export async function snapshotsOf(indexURL: string): Promise<Snapshots> {
   const address = indexURL + SNAPSHOTS;
   const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
-  return await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as Snapshots;
+  return (await import(/* webpackIgnore: true */ /* @vite-ignore */ entry)) as Snapshots;
 }
 
 export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> {
-  if (lock.files?.[SNAPSHOTS] === undefined) throw new Error("needs a folder that this version's `npx graphattend vendor` wrote");
+  if (lock.files?.[SNAPSHOTS] === undefined)
+    throw new Error("needs a folder that this version's `npx graphattend vendor` wrote");
   if (!isNode && globalThis.caches === undefined) throw new Error("needs a secure context: https, or localhost");
   const snapshots = await snapshotsOf(indexURL);
   return { snapshots, store: await snapshots.Store.open(indexURL, VERSION + JSON.stringify(lock)) };
@@ -53,10 +54,13 @@ export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> 
 
 /** Start from the snapshot that this engine left, else from vendor's, if there is one that works. */
 export async function revive(
-  { snapshots, store }: Keeper, engine: Promise<Engine>, parts: Omit<Boot, keyof Engine>, vendored: () => Promise<Uint8Array | undefined>,
+  { snapshots, store }: Keeper,
+  engine: Promise<Engine>,
+  parts: Omit<Boot, keyof Engine>,
+  vendored: () => Promise<Uint8Array | undefined>,
 ): Promise<Revived> {
   const own = await store.load();
-  const data = own ?? await vendored();
+  const data = own ?? (await vendored());
   if (data === undefined) return { state: "none" };
   const head = new TextDecoder().decode(data.subarray(0, 500));
   if (head.startsWith(snapshots.REFUSED)) return { state: head.slice(snapshots.REFUSED.length) };
@@ -84,7 +88,7 @@ export async function revive(
 /** Make a snapshot in an interpreter of its own, so that no data of the user's is in it. */
 export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: Wheels): Promise<void> {
   await store.alone(async () => {
-    if (await store.load() !== undefined) return;
+    if ((await store.load()) !== undefined) return;
     await store.save(await record(snapshots, parts, wheels).catch(reason));
   });
 }

@@ -15,7 +15,7 @@ export interface Described {
 /** An object that lives in Python until it is freed. */
 export abstract class Owned {
   #id: number | undefined;
-  protected declare readonly backend: Backend;
+  declare protected readonly backend: Backend;
 
   constructor(backend: Backend, id: number) {
     // Not enumerable: an object that is printed or copied shows its data, not its connection.
@@ -102,7 +102,12 @@ export const kept = (backend: Backend, id: number, described: Described): Owned 
   (described["config"] === undefined ? Remote : { make: classes.mechanism }).make(backend, id, described);
 
 /** @internal Any public method; what it returns is data, or one object. */
-export async function callMethod(backend: Backend, target: Owned, name: string, args: readonly unknown[]): Promise<Value> {
+export async function callMethod(
+  backend: Backend,
+  target: Owned,
+  name: string,
+  args: readonly unknown[],
+): Promise<Value> {
   const [values, options, call] = splitOptions(args);
   const keep = backend.nextId();
   const double = target instanceof Remote;
@@ -114,7 +119,11 @@ export async function callMethod(backend: Backend, target: Owned, name: string, 
 }
 
 /** @internal Methods of an object that its class here does not have, under JavaScript's spelling. */
-export function addMethods(target: object, names: string[], call: (name: string, args: unknown[]) => Promise<Value>): void {
+export function addMethods(
+  target: object,
+  names: string[],
+  call: (name: string, args: unknown[]) => Promise<Value>,
+): void {
   for (const name of names) {
     const spelled = camel(name);
     if (spelled in target) continue;
@@ -153,7 +162,8 @@ export function splitOptions(args: readonly unknown[]): [readonly unknown[], obj
 }
 
 function isOptions(x: unknown): x is object {
-  if (typeof x !== "object" || x === null || Array.isArray(x) || ArrayBuffer.isView(x) || x instanceof Owned) return false;
+  if (typeof x !== "object" || x === null || Array.isArray(x) || ArrayBuffer.isView(x) || x instanceof Owned)
+    return false;
   return !("data" in x && "shape" in x);
 }
 
@@ -184,4 +194,5 @@ export function vjpResult<G, O>(backend: Backend, id: number, result: unknown, c
 }
 
 /** The format of a saved file: zip archives are .npz. */
-export const loadFormat = (data: Uint8Array): "npz" | "safetensors" => (data[0] === 0x50 && data[1] === 0x4b ? "npz" : "safetensors");
+export const loadFormat = (data: Uint8Array): "npz" | "safetensors" =>
+  data[0] === 0x50 && data[1] === 0x4b ? "npz" : "safetensors";

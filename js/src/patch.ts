@@ -3,20 +3,37 @@
  * lie, and can put them there again. Each place has to be found exactly once.
  */
 const CHANGES: readonly [from: string, to: string][] = [
-  ["var loadWebAssemblyModule=", "Module.sideModules={loaded:[],replay:undefined,GOT,get table(){return wasmTable},"
-    + "libraries:()=>Object.values(LDSO.loadedLibsByName),add:newDSO,load:(...args)=>loadWebAssemblyModule(...args),set:setWasmTableEntry,"
-    + "grow(bytes){const pages=(bytes-wasmMemory.buffer.byteLength)/65536;if(pages>0){wasmMemory.grow(pages);updateMemoryViews()}}};"
-    + "var loadWebAssemblyModule="],
-  ["var memoryBase=metadata.memorySize?alignMemory(", "var replay=Module.sideModules.replay;"
-    // The same place in every engine, whatever it put into the table before.
-    + "if(!replay&&!Module.sideModules.loaded.length)wasmTable.grow(-wasmTable.length&511);"
-    + "var memoryBase=replay?replay.memoryBase:metadata.memorySize?alignMemory("],
-  ["var tableBase=metadata.tableSize?wasmTable.length:0;", "var tableBase=replay?replay.tableBase:metadata.tableSize?wasmTable.length:0;"],
-  ["if(metadata.tableSize){wasmTable.grow(metadata.tableSize)}", "if(metadata.tableSize&&!replay){wasmTable.grow(metadata.tableSize)}"],
-  ["function postInstantiation(module,instance){", "function postInstantiation(module,instance){if(!replay)Module.sideModules.loaded.push("
-    + "{name:libName,memoryBase,tableBase,tableSize:metadata.tableSize,handle:handle||0});"],
-  ["var applyRelocs=moduleExports[\"__wasm_apply_data_relocs\"];", "if(replay)return moduleExports;"
-    + "var applyRelocs=moduleExports[\"__wasm_apply_data_relocs\"];"],
+  [
+    "var loadWebAssemblyModule=",
+    "Module.sideModules={loaded:[],replay:undefined,GOT,get table(){return wasmTable}," +
+      "libraries:()=>Object.values(LDSO.loadedLibsByName),add:newDSO,load:(...args)=>loadWebAssemblyModule(...args),set:setWasmTableEntry," +
+      "grow(bytes){const pages=(bytes-wasmMemory.buffer.byteLength)/65536;if(pages>0){wasmMemory.grow(pages);updateMemoryViews()}}};" +
+      "var loadWebAssemblyModule=",
+  ],
+  [
+    "var memoryBase=metadata.memorySize?alignMemory(",
+    "var replay=Module.sideModules.replay;" +
+      // The same place in every engine, whatever it put into the table before.
+      "if(!replay&&!Module.sideModules.loaded.length)wasmTable.grow(-wasmTable.length&511);" +
+      "var memoryBase=replay?replay.memoryBase:metadata.memorySize?alignMemory(",
+  ],
+  [
+    "var tableBase=metadata.tableSize?wasmTable.length:0;",
+    "var tableBase=replay?replay.tableBase:metadata.tableSize?wasmTable.length:0;",
+  ],
+  [
+    "if(metadata.tableSize){wasmTable.grow(metadata.tableSize)}",
+    "if(metadata.tableSize&&!replay){wasmTable.grow(metadata.tableSize)}",
+  ],
+  [
+    "function postInstantiation(module,instance){",
+    "function postInstantiation(module,instance){if(!replay)Module.sideModules.loaded.push(" +
+      "{name:libName,memoryBase,tableBase,tableSize:metadata.tableSize,handle:handle||0});",
+  ],
+  [
+    'var applyRelocs=moduleExports["__wasm_apply_data_relocs"];',
+    "if(replay)return moduleExports;" + 'var applyRelocs=moduleExports["__wasm_apply_data_relocs"];',
+  ],
 ];
 
 /** sha256 of the loaders that the changes are known to fit, and of what they become. */

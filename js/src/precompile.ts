@@ -40,15 +40,22 @@ interface Files {
 }
 
 /** Compile the Python files of archives, with the Pyodide that will run them. */
-export async function precompile(indexURL: string, archives: Record<string, Uint8Array>): Promise<Record<string, Uint8Array>> {
-  const python = await loadRuntime({ indexURL }, () => undefined) as Pyodide & { FS: Files };
+export async function precompile(
+  indexURL: string,
+  archives: Record<string, Uint8Array>,
+): Promise<Record<string, Uint8Array>> {
+  const python = (await loadRuntime({ indexURL }, () => undefined)) as Pyodide & { FS: Files };
   const [major, minor] = (python.runPython("import sys; '%d.%d' % sys.version_info[:2]") as string).split(".");
   python.runPython(PROGRAM);
   const out: Record<string, Uint8Array> = {};
   for (const [name, data] of Object.entries(archives)) {
-    const prefix = name.endsWith(".whl") ? `/lib/python${major}.${minor}/site-packages/` : `/lib/python${major}${minor}.zip/`;
+    const prefix = name.endsWith(".whl")
+      ? `/lib/python${major}.${minor}/site-packages/`
+      : `/lib/python${major}${minor}.zip/`;
     python.FS.writeFile("/tmp/source.zip", data);
-    python.runPython(`precompile("/tmp/source.zip", "/tmp/target.zip", ${JSON.stringify(prefix)}, ${name.startsWith("graphattend") ? "False" : "True"})`);
+    python.runPython(
+      `precompile("/tmp/source.zip", "/tmp/target.zip", ${JSON.stringify(prefix)}, ${name.startsWith("graphattend") ? "False" : "True"})`,
+    );
     out[name] = python.FS.readFile("/tmp/target.zip").slice();
   }
   return out;

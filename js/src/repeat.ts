@@ -21,7 +21,8 @@ export class Repeats {
   /** Remember a call that was answered with an array of this shape. */
   learn(args: readonly unknown[], direct: Direct, shape: readonly number[]): void {
     const known = args.map(describe);
-    if (!known.includes(undefined)) this.found = [{ known: known as Known[], direct, shape }, ...this.found.slice(0, MOST - 1)];
+    if (!known.includes(undefined))
+      this.found = [{ known: known as Known[], direct, shape }, ...this.found.slice(0, MOST - 1)];
   }
 
   /** The answer, or undefined if Python has to be asked. */
@@ -46,7 +47,9 @@ function describe(x: unknown): Known | undefined {
   if (isOwned(x)) return x[ID]();
   if (isFloats(x)) return { type: x.constructor, length: x.length, shape: undefined };
   const { data, shape } = x as { data?: unknown; shape?: unknown[] };
-  return isFloats(data) && Array.isArray(shape) ? { type: data.constructor, length: data.length, shape: [...shape as number[]] } : undefined;
+  return isFloats(data) && Array.isArray(shape)
+    ? { type: data.constructor, length: data.length, shape: [...(shape as number[])] }
+    : undefined;
 }
 
 /** The arrays among the arguments, if these are as they were. */
@@ -64,7 +67,12 @@ function match(known: readonly Known[], args: readonly unknown[]): TypedArray[] 
       if (!isFloats(data) || data.constructor !== was.type || data.length !== was.length) return undefined;
       if (was.shape !== undefined) {
         const { shape } = x as { shape?: unknown };
-        if (!Array.isArray(shape) || shape.length !== was.shape.length || !was.shape.every((n, axis) => n === shape[axis])) return undefined;
+        if (
+          !Array.isArray(shape) ||
+          shape.length !== was.shape.length ||
+          !was.shape.every((n, axis) => n === shape[axis])
+        )
+          return undefined;
       }
       arrays.push(data);
     }

@@ -52,14 +52,21 @@ export class Runner {
   private startMs = LEAST_RESTART_MS;
 
   constructor(
-    private readonly spawn: Spawn, private readonly report: (p: Progress) => void, private readonly timeout: number | undefined,
+    private readonly spawn: Spawn,
+    private readonly report: (p: Progress) => void,
+    private readonly timeout: number | undefined,
   ) {}
 
   /** Start the first interpreter; what it said is in `started`. */
   async open(signal: AbortSignal | undefined): Promise<string> {
     const opening = this.spawnChannel(this.report, signal);
     // What is asked for meanwhile waits.
-    this.starting = opening.then(() => undefined, () => undefined).finally(() => (this.starting = undefined));
+    this.starting = opening
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => (this.starting = undefined));
     const channel = await opening;
     if (this.closed) {
       channel.kill();
@@ -105,14 +112,24 @@ export class Runner {
     if (signal?.aborted) return Promise.reject(aborted(signal));
     return new Promise((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
-      const settle = <T>(then: (value: T) => void) => (value: T): void => {
-        if (job.settled) return;
-        job.settled = true;
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-        then(value);
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T): void => {
+          if (job.settled) return;
+          job.settled = true;
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", onAbort);
+          then(value);
+        };
+      const job: Job = {
+        wire,
+        transfer,
+        latest,
+        settled: false,
+        frees: [],
+        resolve: settle(resolve),
+        reject: settle(reject),
       };
-      const job: Job = { wire, transfer, latest, settled: false, frees: [], resolve: settle(resolve), reject: settle(reject) };
       const onAbort = (): void => this.giveUp(job, aborted(signal));
       signal?.addEventListener("abort", onAbort, { once: true });
       if (timeout !== undefined && timeout > 0 && timeout < 2 ** 31) {
@@ -121,7 +138,8 @@ export class Runner {
       }
       if (latest) {
         for (const old of this.queue) {
-          if (old.latest && old.wire.kind === wire.kind) old.reject(new AttentionError("aborted", "a newer call took its place"));
+          if (old.latest && old.wire.kind === wire.kind)
+            old.reject(new AttentionError("aborted", "a newer call took its place"));
         }
       }
       this.queue.push(job);
@@ -178,8 +196,10 @@ export class Runner {
     this.current = job;
     channel.hold(true);
     // The data of an object that is kept are kept here too, to make it again.
-    const recipe = job.wire.keep === undefined ? undefined
-      : { wire: job.wire.shared ? job.wire : own(job.wire, job.transfer), live: true };
+    const recipe =
+      job.wire.keep === undefined
+        ? undefined
+        : { wire: job.wire.shared ? job.wire : own(job.wire, job.transfer), live: true };
     try {
       const reply = await channel.send(recipe?.wire ?? job.wire, recipe === undefined && job.transfer);
       if (recipe !== undefined && !reply.text.startsWith('{"error"')) {
@@ -208,9 +228,12 @@ export class Runner {
     job.reject(error);
     const { channel } = this;
     if (this.current !== job || channel === undefined) return;
-    setTimeout(() => {
-      if (this.current === job) channel.kill();
-    }, channel.interrupt() ? GRACE_MS : this.startMs);
+    setTimeout(
+      () => {
+        if (this.current === job) channel.kill();
+      },
+      channel.interrupt() ? GRACE_MS : this.startMs,
+    );
   }
 
   private drop(): void {
@@ -232,15 +255,20 @@ export class Runner {
       if (this.closed) return channel.kill();
       for (const { wire } of this.recipes.values()) {
         const reply = await channel.send(wire, false);
-        if (reply.text.startsWith('{"error"')) throw new Crash(`an object could not be made again: ${reply.text.slice(0, 200)}`);
+        if (reply.text.startsWith('{"error"'))
+          throw new Crash(`an object could not be made again: ${reply.text.slice(0, 200)}`);
       }
       channel.free([...this.recipes].filter(([, recipe]) => !recipe.live).map(([id]) => id));
       if (this.closed) return channel.kill();
       this.channel = channel;
       channel.hold(this.queue.length > 0);
     } catch (error) {
-      const failure = error instanceof AttentionError ? error
-        : new AttentionError("startup_failed", `the interpreter could not be started again: ${reason(error)}`, { cause: error });
+      const failure =
+        error instanceof AttentionError
+          ? error
+          : new AttentionError("startup_failed", `the interpreter could not be started again: ${reason(error)}`, {
+              cause: error,
+            });
       for (const job of this.queue.splice(0)) {
         job.reject(failure);
         this.release(job.frees);

@@ -32,7 +32,7 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
     if (snapshot !== undefined) return snapshot;
     const { stdlib, wheels } = await given.rest();
     // Python boots without telling anything, so a timer does where it can.
-    const python = await boot({ ...await engine, stdlib, lock, indexURL });
+    const python = await boot({ ...(await engine), stdlib, lock, indexURL });
     files.phase = "packages";
     files.tell();
     for (const [file, data] of wheels) {
@@ -44,16 +44,31 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
   });
 }
 
-async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Given, options: RuntimeOptions): Promise<Pyodide | undefined> {
+async function fromSnapshot(
+  files: Files,
+  indexURL: string,
+  { lock, engine }: Given,
+  options: RuntimeOptions,
+): Promise<Pyodide | undefined> {
   try {
     const sha256 = lock.files?.[VENDORED]?.sha256;
     const take = async (): Promise<Uint8Array | undefined> =>
-      (sha256 === undefined || savesData() ? undefined : files.bytes(indexURL + VENDORED, { kind: "gzip", sha256 }).then(unpack).catch(() => undefined));
+      sha256 === undefined || savesData()
+        ? undefined
+        : files
+            .bytes(indexURL + VENDORED, { kind: "gzip", sha256 })
+            .then(unpack)
+            .catch(() => undefined);
     // At a first visit there is no other.
-    const early = await maybe() ? undefined : take();
-    const { python, state } = await revive(await keeperOf(indexURL, lock, options), engine, { lock, indexURL }, async () => early ?? take());
+    const early = (await maybe()) ? undefined : take();
+    const { python, state } = await revive(
+      await keeperOf(indexURL, lock, options),
+      engine,
+      { lock, indexURL },
+      async () => early ?? take(),
+    );
     files.snapshot = state;
-    for (const phase of python === undefined ? [] : ["packages", "graphattend"] as const) {
+    for (const phase of python === undefined ? [] : (["packages", "graphattend"] as const)) {
       files.phase = phase;
       files.tell();
     }
@@ -66,7 +81,8 @@ async function fromSnapshot(files: Files, indexURL: string, { lock, engine }: Gi
 }
 
 /** Whether somebody wants little to be fetched: the snapshot is larger than what it stands for. */
-const savesData = (): boolean => (globalThis.navigator as { connection?: { saveData?: boolean } } | undefined)?.connection?.saveData === true;
+const savesData = (): boolean =>
+  (globalThis.navigator as { connection?: { saveData?: boolean } } | undefined)?.connection?.saveData === true;
 
 function keeperOf(indexURL: string, lock: Lock, options: RuntimeOptions): Promise<Keeper> {
   if (options.wheelURL !== undefined) throw new Error("not with a wheelURL");
@@ -75,21 +91,41 @@ function keeperOf(indexURL: string, lock: Lock, options: RuntimeOptions): Promis
 
 /** Make the snapshot for later starts with these options. */
 export async function makeSnapshot(options: RuntimeOptions): Promise<void> {
-  await load(options, () => undefined, async (_files, indexURL, { lock, engine, rest }) => {
-    const { stdlib, wheels } = await rest();
-    await make(await keeperOf(indexURL, lock, options), { ...await engine, stdlib, lock, indexURL }, wheels.map(([, data]) => data));
-  });
+  await load(
+    options,
+    () => undefined,
+    async (_files, indexURL, { lock, engine, rest }) => {
+      const { stdlib, wheels } = await rest();
+      await make(
+        await keeperOf(indexURL, lock, options),
+        { ...(await engine), stdlib, lock, indexURL },
+        wheels.map(([, data]) => data),
+      );
+    },
+  );
 }
 
 /** A snapshot of what is in a folder. */
 export async function recordSnapshot(folder: string): Promise<Uint8Array> {
-  return load({ indexURL: folder }, () => undefined, async (_files, indexURL, { lock, engine, rest }) => {
-    const { stdlib, wheels } = await rest();
-    return record(await snapshotsOf(indexURL), { ...await engine, stdlib, lock, indexURL }, wheels.map(([, data]) => data));
-  });
+  return load(
+    { indexURL: folder },
+    () => undefined,
+    async (_files, indexURL, { lock, engine, rest }) => {
+      const { stdlib, wheels } = await rest();
+      return record(
+        await snapshotsOf(indexURL),
+        { ...(await engine), stdlib, lock, indexURL },
+        wheels.map(([, data]) => data),
+      );
+    },
+  );
 }
 
-async function load<T>(options: RuntimeOptions, report: Report, use: (files: Files, indexURL: string, given: Given) => Promise<T>): Promise<T> {
+async function load<T>(
+  options: RuntimeOptions,
+  report: Report,
+  use: (files: Files, indexURL: string, given: Given) => Promise<T>,
+): Promise<T> {
   probe();
   const stop = new AbortController();
   const files = new Files(report, stop.signal);
@@ -119,36 +155,55 @@ const quiet = <T>(promise: Promise<T>): Promise<T> => {
 
 /** Ask for all files at once; for those that a snapshot has only if there is none. */
 async function gather(files: Files, indexURL: string, options: RuntimeOptions): Promise<Given> {
-  const lockURL = options.lockFileURL === undefined ? `${indexURL}${LOCK}`
-    : isNode ? await filePath(options.lockFileURL) : new URL(options.lockFileURL, globalThis.location.href).href;
-  const wheelOf = async (url: string): Promise<[string, Uint8Array]> =>
-    ["graphattend-0-py3-none-any.whl", await files.bytes(isNode || isURL(url) ? url : new URL(url, globalThis.location.href).href, { kind: "zip" })];
+  const lockURL =
+    options.lockFileURL === undefined
+      ? `${indexURL}${LOCK}`
+      : isNode
+        ? await filePath(options.lockFileURL)
+        : new URL(options.lockFileURL, globalThis.location.href).href;
+  const wheelOf = async (url: string): Promise<[string, Uint8Array]> => [
+    "graphattend-0-py3-none-any.whl",
+    await files.bytes(isNode || isURL(url) ? url : new URL(url, globalThis.location.href).href, { kind: "zip" }),
+  ];
   const explicit = options.wheelURL === undefined ? undefined : quiet(wheelOf(options.wheelURL));
   const reading = quiet(files.bytes(lockURL, { kind: "json" }).then((data) => parseLock(lockURL, data)));
   // What the lock file says of Pyodide's own files, where vendor wrote it.
   const expected = async (name: string): Promise<string | undefined> => (await reading).files?.[name]?.sha256;
-  const parts = [loadFactory(files, indexURL), files.module(`${indexURL}pyodide.asm.wasm`, { kind: "wasm", sha256: quiet(expected("pyodide.asm.wasm")) })] as const;
+  const parts = [
+    loadFactory(files, indexURL),
+    files.module(`${indexURL}pyodide.asm.wasm`, { kind: "wasm", sha256: quiet(expected("pyodide.asm.wasm")) }),
+  ] as const;
   const engine = quiet(Promise.all(parts).then(([factory, wasm]) => ({ factory, wasm })));
   const library = (): Promise<Uint8Array> =>
     quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip", sha256: quiet(expected("python_stdlib.zip")) }));
   const early = options.snapshot === true ? undefined : library();
   const lock = await reading;
   const base = lockURL.replace(/[^\\/]*$/, "");
-  const locked = async (entry: LockedPackage): Promise<[string, Uint8Array]> => [entry.file_name, await lockedWheel(files, base, entry)];
+  const locked = async (entry: LockedPackage): Promise<[string, Uint8Array]> => [
+    entry.file_name,
+    await lockedWheel(files, base, entry),
+  ];
   const rest: Given["rest"] = async () => {
     const own = lock.packages["graphattend"];
-    const all = [...dependencies(lock, "numpy", lockURL).map(locked), explicit ?? (own === undefined ? wheelOf(options.bundledWheelURL!) : locked(own))];
+    const all = [
+      ...dependencies(lock, "numpy", lockURL).map(locked),
+      explicit ?? (own === undefined ? wheelOf(options.bundledWheelURL!) : locked(own)),
+    ];
     // One that is missing ends the start, before Python boots in vain.
     const [stdlib, wheels] = await Promise.all([early ?? library(), Promise.all(all), engine]);
     return { stdlib, wheels };
   };
-  const hasSnapshot = options.snapshot === true && (lock.files?.[VENDORED] !== undefined || await maybe());
+  const hasSnapshot = options.snapshot === true && (lock.files?.[VENDORED] !== undefined || (await maybe()));
   if (hasSnapshot) return { lock, engine, rest };
   const given = quiet(rest());
   return { lock, engine, rest: () => given };
 }
 
-async function lockedWheel(files: Files, base: string, { name, file_name, sha256 }: LockedPackage): Promise<Uint8Array> {
+async function lockedWheel(
+  files: Files,
+  base: string,
+  { name, file_name, sha256 }: LockedPackage,
+): Promise<Uint8Array> {
   const address = isURL(file_name) ? file_name : base + file_name;
   try {
     return await files.bytes(address, { kind: "zip", sha256 });
@@ -158,8 +213,12 @@ async function lockedWheel(files: Files, base: string, { name, file_name, sha256
   // npm's pyodide has no packages: they are fetched once and kept beside it, where that is allowed.
   const cdn = CDN.replace(PYODIDE_VERSION, await versionIn(base));
   const data = await files.bytes(cdn + file_name, { kind: "zip", sha256 }).catch((error: unknown) => {
-    throw fileError(address, `no such file, and Pyodide's CDN is out of reach (${reason(error)})`,
-      `npm's pyodide has no ${name}: run \`npx graphattend vendor DIR\` where the network allows it and give DIR as indexURL`, error);
+    throw fileError(
+      address,
+      `no such file, and Pyodide's CDN is out of reach (${reason(error)})`,
+      `npm's pyodide has no ${name}: run \`npx graphattend vendor DIR\` where the network allows it and give DIR as indexURL`,
+      error,
+    );
   });
   await (await nodeModule("node:fs/promises")).writeFile(address, data).catch(() => undefined);
   return data;
@@ -185,7 +244,8 @@ function parseLock(address: string, data: Uint8Array): Lock {
 function dependencies(lock: Lock, name: string, address: string, found: LockedPackage[] = []): LockedPackage[] {
   const entry = lock.packages[name];
   if (entry === undefined) throw fileError(address, `the lock file does not know ${name}`, SERVE);
-  for (const other of entry.depends) if (!found.some((e) => e.name === other)) dependencies(lock, other, address, found);
+  for (const other of entry.depends)
+    if (!found.some((e) => e.name === other)) dependencies(lock, other, address, found);
   if (!found.includes(entry)) found.push(entry);
   return found;
 }
@@ -194,7 +254,8 @@ async function loadFactory(files: Files, indexURL: string): Promise<Parts["facto
   const address = `${indexURL}pyodide.asm.mjs`;
   const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
   try {
-    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ entry) as { default: Parts["factory"] }).default;
+    return ((await import(/* webpackIgnore: true */ /* @vite-ignore */ entry)) as { default: Parts["factory"] })
+      .default;
   } catch (error) {
     if (isNode && (error as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw await files.diagnose(address, error);
@@ -206,10 +267,13 @@ function probe(): void {
   try {
     new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   } catch (error) {
-    throw new AttentionError("startup_failed",
-      "WebAssembly is blocked here: allow it with script-src 'wasm-unsafe-eval' in the Content-Security-Policy", {
+    throw new AttentionError(
+      "startup_failed",
+      "WebAssembly is blocked here: allow it with script-src 'wasm-unsafe-eval' in the Content-Security-Policy",
+      {
         cause: error,
-      });
+      },
+    );
   }
 }
 
@@ -220,21 +284,28 @@ async function findIndex(given: string | undefined): Promise<string> {
     try {
       folder = await npmPyodide();
     } catch (error) {
-      throw new AttentionError("startup_failed",
-        "Node.js needs Pyodide on disk: `npm install pyodide`, or give indexURL a folder made by `npx graphattend vendor`", {
+      throw new AttentionError(
+        "startup_failed",
+        "Node.js needs Pyodide on disk: `npm install pyodide`, or give indexURL a folder made by `npx graphattend vendor`",
+        {
           cause: error,
-        });
+        },
+      );
     }
   }
   const path = await filePath(folder);
   if (/^https?:/.test(path)) {
-    throw new AttentionError("startup_failed", `indexURL: expected a folder in Node.js, got ${path}`, { argument: "indexURL" });
+    throw new AttentionError("startup_failed", `indexURL: expected a folder in Node.js, got ${path}`, {
+      argument: "indexURL",
+    });
   }
   return path.replace(/[\\/]?$/, "/");
 }
 
 /** The folder of npm's pyodide. Not by `import.meta.resolve`, which bundlers for browsers would follow. */
 export async function npmPyodide(): Promise<string> {
-  const path = (await nodeModule("node:module")).createRequire(import.meta.url ?? `${process.cwd()}/`).resolve("pyodide");
+  const path = (await nodeModule("node:module"))
+    .createRequire(import.meta.url ?? `${process.cwd()}/`)
+    .resolve("pyodide");
   return path.replace(/[^\\/]*$/, "");
 }

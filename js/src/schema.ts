@@ -8,19 +8,22 @@ export type * from "./mechanisms.gen.js";
 export type MechanismKey = keyof MechanismOptions;
 
 type Snake<S extends string> = S extends `${infer Head}${infer Tail}`
-  ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${Snake<Tail>}` : "";
+  ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${Snake<Tail>}`
+  : "";
 type Spelled<T> = { [N in keyof T as Snake<N & string>]: T[N] };
 
 /** Options of a mechanism, in JavaScript's spelling (`numHeads`) or in Python's (`num_heads`). */
 export type CreateOptions<K extends MechanismKey> = MechanismOptions[K] | Spelled<MechanismOptions[K]>;
 
 /** A mechanism inside another: an expert of a mixture, for example. */
-export type MechanismConfig = { [K in MechanismKey]: {
-  key: K;
-  dim: number;
-  options?: Omit<MechanismOptions[K], "dim"> | Omit<Spelled<MechanismOptions[K]>, "dim">;
-  version?: number;
-} }[MechanismKey];
+export type MechanismConfig = {
+  [K in MechanismKey]: {
+    key: K;
+    dim: number;
+    options?: Omit<MechanismOptions[K], "dim"> | Omit<Spelled<MechanismOptions[K]>, "dim">;
+    version?: number;
+  };
+}[MechanismKey];
 
 /** JSON schema of a mechanism's options. */
 export interface Schema {
@@ -35,12 +38,17 @@ export interface Schema {
 }
 
 /** The schemas as Python gives them. */
-export const SCHEMAS = Object.fromEntries(Object.entries(SHORT_SCHEMAS).map(([key, short]) => [key, {
-  $schema: "https://json-schema.org/draft/2020-12/schema",
-  title: key,
-  "x-key": key,
-  type: "object",
-  required: ["dim"],
-  additionalProperties: false,
-  ...short,
-}])) as unknown as Record<MechanismKey, Schema>;
+export const SCHEMAS = Object.fromEntries(
+  Object.entries(SHORT_SCHEMAS).map(([key, short]) => [
+    key,
+    {
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      title: key,
+      "x-key": key,
+      type: "object",
+      required: ["dim"],
+      additionalProperties: false,
+      ...short,
+    },
+  ]),
+) as unknown as Record<MechanismKey, Schema>;

@@ -24,27 +24,44 @@ interface Rows {
 /** A query as rows, if it is a matrix that lies in this thread. */
 function queryRows(query: Data, dim: number): Rows | undefined {
   if (Array.isArray(query)) {
-    const whole = query.every((row) => (Array.isArray(row) || ArrayBuffer.isView(row)) && (row as unknown as number[]).length === dim
-      && typeof (row as unknown as number[])[0] === "number");
-    return whole ? query as Rows : undefined;
+    const whole = query.every(
+      (row) =>
+        (Array.isArray(row) || ArrayBuffer.isView(row)) &&
+        (row as unknown as number[]).length === dim &&
+        typeof (row as unknown as number[])[0] === "number",
+    );
+    return whole ? (query as Rows) : undefined;
   }
   if (typeof query !== "object" || query === null) return undefined;
   const shaped = query as { data?: TypedArray; shape?: readonly number[] };
-  const data = ArrayBuffer.isView(query) ? query as TypedArray : ArrayBuffer.isView(shaped.data) ? shaped.data : undefined;
+  const data = ArrayBuffer.isView(query)
+    ? (query as TypedArray)
+    : ArrayBuffer.isView(shaped.data)
+      ? shaped.data
+      : undefined;
   if (data === undefined) return undefined;
-  const shape = data === query as unknown ? [data.length / dim, dim] : shaped.shape;
+  const shape = data === (query as unknown) ? [data.length / dim, dim] : shaped.shape;
   if (shape?.length !== 2 || !Number.isInteger(shape[0]) || shape[0]! * shape[1]! !== data.length) return undefined;
   const [length, width] = shape as [number, number];
   return {
     length,
-    slice: (start, stop) => ({ data: data.subarray(start * width, stop * width) as Float32Array, shape: [stop - start, width] }),
+    slice: (start, stop) => ({
+      data: data.subarray(start * width, stop * width) as Float32Array,
+      shape: [stop - start, width],
+    }),
   };
 }
 
 function splittable(options: SplitOptions): boolean {
   if (options === undefined || options === null) return true;
-  const has = (x: object, names: string[]): boolean => names.some((name) => ((x as Record<string, unknown>)[name] ?? false) !== false);
-  return !options.transfer && !options.latest && !has(options, PER_QUERY) && !(options.metadata && has(options.metadata, PER_QUERY_METADATA));
+  const has = (x: object, names: string[]): boolean =>
+    names.some((name) => ((x as Record<string, unknown>)[name] ?? false) !== false);
+  return (
+    !options.transfer &&
+    !options.latest &&
+    !has(options, PER_QUERY) &&
+    !(options.metadata && has(options.metadata, PER_QUERY_METADATA))
+  );
 }
 
 /** Outputs (M, E) and weights ([H,] M, N) of all parts, along the axis of the rows. */

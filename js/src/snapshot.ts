@@ -72,7 +72,8 @@ export interface Snapshot extends Omit<Header, "files" | "runs"> {
 const PAGE = 4096;
 const MAGIC = "graphattend snapshot 1\n";
 /** After the name of the format come sums of all that follows, in four numbers, and the length of the header. */
-const SUMS = 32, PRELUDE = 52;
+const SUMS = 32,
+  PRELUDE = 52;
 const FILES = "/lib";
 const NAME = "graphattend-snapshots";
 
@@ -116,14 +117,16 @@ function sideModules(module: SnapshotModule): SideModules {
 }
 
 /** The slot for Python's calls into C, which depends on what the engine can. */
-const trampoline = (module: SnapshotModule): number => (module.__PyRuntime + module.HEAPU32[module.__PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET >>> 2]!) >>> 2;
+const trampoline = (module: SnapshotModule): number =>
+  (module.__PyRuntime + module.HEAPU32[module.__PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET >>> 2]!) >>> 2;
 
 /** The interpreter as it is now. No call may run in it. */
 export function take(module: SnapshotModule): Uint8Array {
   const side = sideModules(module);
   const owners = new Map<unknown, [string, string]>();
   for (const { name, exports } of side.libraries()) {
-    for (const [symbol, value] of Object.entries(exports)) if (typeof value === "function" && !owners.has(value)) owners.set(value, [name, symbol]);
+    for (const [symbol, value] of Object.entries(exports))
+      if (typeof value === "function" && !owners.has(value)) owners.set(value, [name, symbol]);
   }
   const places = side.loaded;
   const first = Math.min(...places.map((place) => place.tableBase));
@@ -138,7 +141,12 @@ export function take(module: SnapshotModule): Uint8Array {
   const files = listing(module.FS, FILES).map((path): [string, Uint8Array] => [path, module.FS.readFile(path)]);
   const runs = notZero(module.HEAPU32);
   const header: Header = {
-    places, table: side.table.length, slots, memory: module.HEAP8.length, runs, objects: module.API.serializeHiwireState(),
+    places,
+    table: side.table.length,
+    slots,
+    memory: module.HEAP8.length,
+    runs,
+    objects: module.API.serializeHiwireState(),
     globals: Object.fromEntries(Object.entries(side.GOT).map(([name, global]) => [name, global.value as number])),
     files: files.map(([path, data]) => [path, data.length]),
   };
@@ -170,10 +178,13 @@ function notZero(heap: Uint32Array): Header["runs"] {
 }
 
 function listing(fs: SnapshotModule["FS"], folder: string): string[] {
-  return fs.readdir(folder).filter((name) => name !== "." && name !== "..").flatMap((name) => {
-    const path = `${folder}/${name}`;
-    return fs.isDir(fs.stat(path).mode) ? listing(fs, path) : [path];
-  });
+  return fs
+    .readdir(folder)
+    .filter((name) => name !== "." && name !== "..")
+    .flatMap((name) => {
+      const path = `${folder}/${name}`;
+      return fs.isDir(fs.stat(path).mode) ? listing(fs, path) : [path];
+    });
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / 16) * 16;
@@ -184,29 +195,36 @@ const align = (bytes: number): number => Math.ceil(bytes / 16) * 16;
  */
 function sums(data: Uint8Array): Uint32Array {
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2);
-  let a = 1, b = 2, c = 3, d = 4;
+  let a = 1,
+    b = 2,
+    c = 3,
+    d = 4;
   for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4) {
-    a = Math.imul(a, 31) + words[at]! | 0;
-    b = Math.imul(b, 31) + words[at + 1]! | 0;
-    c = Math.imul(c, 31) + words[at + 2]! | 0;
-    d = Math.imul(d, 31) + words[at + 3]! | 0;
+    a = (Math.imul(a, 31) + words[at]!) | 0;
+    b = (Math.imul(b, 31) + words[at + 1]!) | 0;
+    c = (Math.imul(c, 31) + words[at + 2]!) | 0;
+    d = (Math.imul(d, 31) + words[at + 3]!) | 0;
   }
   return Uint32Array.of(a, b, c, d);
 }
 
 /** Read what `take` wrote, and compile its side modules. */
 export async function parse(data: Uint8Array): Promise<Snapshot> {
-  if (data.length < PRELUDE || new TextDecoder().decode(data.subarray(0, MAGIC.length)) !== MAGIC) throw new Error("not a snapshot");
+  if (data.length < PRELUDE || new TextDecoder().decode(data.subarray(0, MAGIC.length)) !== MAGIC)
+    throw new Error("not a snapshot");
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2);
   const length = words[PRELUDE / 4 - 1]!;
   try {
-    if (data.length % 16 !== 0 || !sums(data).every((sum, i) => sum === words[SUMS / 4 + i])) throw new Error("its sums are others");
+    if (data.length % 16 !== 0 || !sums(data).every((sum, i) => sum === words[SUMS / 4 + i]))
+      throw new Error("its sums are others");
     const header = JSON.parse(new TextDecoder().decode(data.subarray(PRELUDE, PRELUDE + length))) as Header;
     let at = align(PRELUDE + length);
-    const runs = header.runs.map(([from, to]): [number, Uint8Array] => [from, data.subarray(at, at += to - from)]);
-    const files = header.files.map(([path, size]): [string, Uint8Array] => [path, data.subarray(at, at += size)]);
+    const runs = header.runs.map(([from, to]): [number, Uint8Array] => [from, data.subarray(at, (at += to - from))]);
+    const files = header.files.map(([path, size]): [string, Uint8Array] => [path, data.subarray(at, (at += size))]);
     const named = new Map(files);
-    const modules = await Promise.all(header.places.map(({ name }) => WebAssembly.compile(named.get(name) as Uint8Array<ArrayBuffer>)));
+    const modules = await Promise.all(
+      header.places.map(({ name }) => WebAssembly.compile(named.get(name) as Uint8Array<ArrayBuffer>)),
+    );
     return { ...header, runs, files, modules };
   } catch (error) {
     throw new Error(`a damaged snapshot (${String(error)})`, { cause: error });
@@ -221,12 +239,17 @@ export function restore(module: SnapshotModule, snapshot: Snapshot): object {
   const first = Math.min(...snapshot.places.map((place) => place.tableBase));
   if (table.length > first) throw new Error(`the table has ${table.length} functions, not ${first}`);
   side.grow(snapshot.memory);
-  if (module.HEAP8.length !== snapshot.memory) throw new Error(`the memory has ${module.HEAP8.length} bytes, not ${snapshot.memory}`);
+  if (module.HEAP8.length !== snapshot.memory)
+    throw new Error(`the memory has ${module.HEAP8.length} bytes, not ${snapshot.memory}`);
   table.grow(snapshot.table - table.length);
   snapshot.places.forEach((place, i) => {
     side.replay = place;
     try {
-      side.add(place.name, place.handle || undefined, side.load(snapshot.modules[i]!, { global: false, nodelete: true, allowUndefined: true }, place.name, {}, 0));
+      side.add(
+        place.name,
+        place.handle || undefined,
+        side.load(snapshot.modules[i]!, { global: false, nodelete: true, allowUndefined: true }, place.name, {}, 0),
+      );
     } finally {
       side.replay = undefined;
     }
@@ -262,20 +285,28 @@ export function restore(module: SnapshotModule, snapshot: Snapshot): object {
 
 /** This engine: the snapshot of one is nothing to another. */
 export function engine(): string {
-  return isNode ? `${process.version} ${process.arch} ${process.platform} ${process.execArgv.filter((arg) => /wasm/.test(arg)).join(" ")}` : navigator.userAgent;
+  return isNode
+    ? `${process.version} ${process.arch} ${process.platform} ${process.execArgv.filter((arg) => /wasm/.test(arg)).join(" ")}`
+    : navigator.userAgent;
 }
 
 /** Where snapshots of one folder are kept: the page's Cache Storage, or files in the folder. */
 export class Store {
-  private constructor(private readonly folder: string, private readonly prefix: string, private readonly key: string) {}
+  private constructor(
+    private readonly folder: string,
+    private readonly prefix: string,
+    private readonly key: string,
+  ) {}
 
   /** `content` says what is in the snapshot. */
   static async open(folder: string, content: string): Promise<Store> {
     const hash = async (text: string): Promise<string> =>
-      Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))), (b) => b.toString(16).padStart(2, "0")).join("");
+      Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))), (b) =>
+        b.toString(16).padStart(2, "0"),
+      ).join("");
     // In Node.js several engines may share a folder; a browser that has another name has been updated.
     const prefix = `${NAME}-${isNode ? `${await hash(engine())}-` : ""}`;
-    return new Store(folder, prefix, prefix + await hash(`${MAGIC}${engine()}\n${content}`));
+    return new Store(folder, prefix, prefix + (await hash(`${MAGIC}${engine()}\n${content}`)));
   }
 
   get name(): string {
@@ -285,7 +316,10 @@ export class Store {
   async load(): Promise<Uint8Array | undefined> {
     if (isNode) {
       const { readFile } = await nodeModule("node:fs/promises");
-      return readFile(this.name).then((data) => new Uint8Array(data.buffer, data.byteOffset, data.length), () => undefined);
+      return readFile(this.name).then(
+        (data) => new Uint8Array(data.buffer, data.byteOffset, data.length),
+        () => undefined,
+      );
     }
     const found = await (await caches.open(NAME)).match(this.name);
     return found === undefined ? undefined : new Uint8Array(await found.arrayBuffer());
@@ -293,7 +327,9 @@ export class Store {
 
   /** Keep a snapshot, or a short text that says why there can be none, in place of what is there. */
   async save(data: Uint8Array | string): Promise<void> {
-    const bytes = (typeof data === "string" ? new TextEncoder().encode(`${REFUSED}${data}`) : data) as Uint8Array<ArrayBuffer>;
+    const bytes = (
+      typeof data === "string" ? new TextEncoder().encode(`${REFUSED}${data}`) : data
+    ) as Uint8Array<ArrayBuffer>;
     if (isNode) {
       const { rename, writeFile } = await nodeModule("node:fs/promises");
       const draft = `${this.name}.${process.pid}-${Math.random().toString(36).slice(2)}`;
@@ -309,17 +345,22 @@ export class Store {
   async remove(all: boolean): Promise<void> {
     if (isNode) {
       const { readdir, rm } = await nodeModule("node:fs/promises");
-      for (const name of await readdir(this.folder)) if (name.startsWith(this.prefix) && (all || !name.startsWith(this.key))) await rm(this.folder + name, { force: true });
+      for (const name of await readdir(this.folder))
+        if (name.startsWith(this.prefix) && (all || !name.startsWith(this.key)))
+          await rm(this.folder + name, { force: true });
       return;
     }
     const cache = await caches.open(NAME);
-    for (const { url } of await cache.keys()) if (url.startsWith(this.folder + this.prefix) && (all || url !== this.name)) await cache.delete(url);
+    for (const { url } of await cache.keys())
+      if (url.startsWith(this.folder + this.prefix) && (all || url !== this.name)) await cache.delete(url);
   }
 
   /** Let only one thread of all the pages make it. */
   async alone(make: () => Promise<void>): Promise<void> {
     if (isNode || !("locks" in navigator)) return make();
-    return navigator.locks.request(this.name, { ifAvailable: true }, async (lock) => (lock === null ? undefined : make()));
+    return navigator.locks.request(this.name, { ifAvailable: true }, async (lock) =>
+      lock === null ? undefined : make(),
+    );
   }
 }
 

@@ -93,22 +93,46 @@ export interface TrainResult<K extends MechanismKey> {
 
 class Run extends Owned {}
 
-type Step = TrainProgress & {
-  asked?: { output: Matrix; nodes: Matrix<Int32Array> }; progress?: TrainProgress | null; checkpoint?: Matrix<Uint8Array>;
-} | null;
+type Step =
+  | (TrainProgress & {
+      asked?: { output: Matrix; nodes: Matrix<Int32Array> };
+      progress?: TrainProgress | null;
+      checkpoint?: Matrix<Uint8Array>;
+    })
+  | null;
 
 /** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop have their turn. */
 export async function train<K extends MechanismKey>(
-  backend: Backend, attention: Attention<K>, options: TrainOptions,
+  backend: Backend,
+  attention: Attention<K>,
+  options: TrainOptions,
 ): Promise<TrainResult<K>> {
-  const { graph, features, labels, targets, nodes, validationNodes, resume, loss, onProgress, onCheckpoint, signal, ...rest } = options;
+  const {
+    graph,
+    features,
+    labels,
+    targets,
+    nodes,
+    validationNodes,
+    resume,
+    loss,
+    onProgress,
+    onCheckpoint,
+    signal,
+    ...rest
+  } = options;
   const keep = backend.nextId();
   const data = [attention, graph, features, labels, targets, nodes];
   const own = { loss: typeof loss === "function" ? true : loss, checkpoints: onCheckpoint !== undefined };
-  decode(await backend.request(encode("train", [...data, new Plain({ ...rest, ...own }), { validationNodes, resume }], { keep }), { signal }));
+  decode(
+    await backend.request(
+      encode("train", [...data, new Plain({ ...rest, ...own }), { validationNodes, resume }], { keep }),
+      { signal },
+    ),
+  );
   const run = new Run(backend, keep);
   try {
-    for (let answer: Args | undefined;;) {
+    for (let answer: Args | undefined; ;) {
       if (signal?.aborted) {
         await backend.request(encode("train_cancel", [run]), {});
         break;

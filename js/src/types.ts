@@ -43,7 +43,14 @@ export interface RuntimeOptions {
 }
 
 export type NumberArray =
-  | Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
   | readonly number[];
 
 /** Numbers with a shape, row by row. */
@@ -81,8 +88,17 @@ export interface TensorLike {
 
 /** Anything that can be handed to Python: data, numbers, text, objects in Python, lists and mappings of such. */
 export type Input =
-  | Data | Mask | number | boolean | string | null | undefined | Owned | AbortSignal
-  | readonly Input[] | { readonly [name: string]: Input };
+  | Data
+  | Mask
+  | number
+  | boolean
+  | string
+  | null
+  | undefined
+  | Owned
+  | AbortSignal
+  | readonly Input[]
+  | { readonly [name: string]: Input };
 
 /** What JSON can hold. */
 export type Json = number | string | boolean | null | Json[] | { [name: string]: Json };
@@ -92,7 +108,8 @@ export type Scalar = number | string | boolean | null;
 
 /** Anything that comes back from Python. */
 export type Value = Scalar | Owned | Matrix<Results> | Value[] | { [name: string]: Value };
-type Results = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+type Results =
+  Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 
 /** Precision of results. */
 export type Dtype = "float32" | "float64";
@@ -101,14 +118,22 @@ export type Dtype = "float32" | "float64";
 export type Numbers<D extends Dtype = "float32"> = Matrix<D extends "float64" ? Float64Array : Float32Array>;
 
 /** What is summed over the last axis: a number for flat arrays, which are one point, an array for rows of them. */
-export type Reduced<X, D extends Dtype, T extends ArrayLike<number> = D extends "float64" ? Float64Array : Float32Array> =
-  [X] extends [NumberArray] ? number : [Extract<X, Nested<NumberArray>>] extends [never] ? Matrix<T> | number : Matrix<T>;
+export type Reduced<
+  X,
+  D extends Dtype,
+  T extends ArrayLike<number> = D extends "float64" ? Float64Array : Float32Array,
+> = [X] extends [NumberArray]
+  ? number
+  : [Extract<X, Nested<NumberArray>>] extends [never]
+    ? Matrix<T> | number
+    : Matrix<T>;
 
 /** Index and weight of every choice, by falling weight; for rows of queries one list each. */
-export type Ranked<X> = X extends Nested<NumberArray> ? [number, number][][] : [number, number][] | [number, number][][];
+export type Ranked<X> =
+  X extends Nested<NumberArray> ? [number, number][][] : [number, number][] | [number, number][][];
 
 /** Changes the scores (…, M, N) before their softmax; gives as many numbers in the same order. */
-export type ScoreMod = (scores: Matrix) => ArrayLike<number> & NumberArray | Promise<ArrayLike<number> & NumberArray>;
+export type ScoreMod = (scores: Matrix) => (ArrayLike<number> & NumberArray) | Promise<ArrayLike<number> & NumberArray>;
 
 /** Whether losses of samples are averaged, added or left as they are. */
 export type Reduction = "mean" | "sum" | "none";
@@ -138,9 +163,11 @@ export interface CsrGraph {
 }
 
 /** Edges as pairs of source and target, or as one row of sources and one of targets; the target attends to the source. */
-export type EdgeGraph = EdgeGraphParts & (
-  | { edges: readonly (readonly number[])[] | Int32Array | Uint32Array; edgeIndex?: never }
-  | { edgeIndex: Data; edges?: never });
+export type EdgeGraph = EdgeGraphParts &
+  (
+    | { edges: readonly (readonly number[])[] | Int32Array | Uint32Array; edgeIndex?: never }
+    | { edgeIndex: Data; edges?: never }
+  );
 interface EdgeGraphParts {
   numNodes: number;
   edgeFeatures?: Data;

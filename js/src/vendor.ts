@@ -29,10 +29,15 @@ const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).d
  * Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash.
  * In a folder that is there already, only files that an earlier call wrote are replaced or removed.
  */
-export async function vendor(folder: string, from: string | undefined, snapshot: boolean, log: (line: string) => void): Promise<void> {
+export async function vendor(
+  folder: string,
+  from: string | undefined,
+  snapshot: boolean,
+  log: (line: string) => void,
+): Promise<void> {
   const target = resolve(folder);
   await written(target);
-  const source = from ?? await installed();
+  const source = from ?? (await installed());
   const lock = JSON.parse(new TextDecoder().decode(await take(source, LOCK, undefined))) as Lock;
   await mkdir(dirname(target), { recursive: true });
   const draft = await mkdtemp(join(dirname(target), `.${basename(target)}.`));
@@ -48,7 +53,8 @@ export async function vendor(folder: string, from: string | undefined, snapshot:
     for (const name of RUNTIME) {
       const data = await take(source, name, undefined);
       const patched = name === LOADER ? patchLoader(data, sha256) : undefined;
-      if (patched !== undefined) await put(SNAPSHOTS, new Uint8Array(await readFile(new URL("./snapshot.js", import.meta.url))));
+      if (patched !== undefined)
+        await put(SNAPSHOTS, new Uint8Array(await readFile(new URL("./snapshot.js", import.meta.url))));
       await put(name, patched ?? data);
     }
     const numpy = lock.packages["numpy"];
@@ -60,15 +66,23 @@ export async function vendor(folder: string, from: string | undefined, snapshot:
     lock.packages = {
       numpy: { ...numpy, depends: [] },
       graphattend: {
-        name: "graphattend", version: VERSION, file_name: file, install_dir: "site", sha256: sha256(wheel),
-        package_type: "package", imports: ["graphattend"], depends: ["numpy"], unvendored_tests: false,
+        name: "graphattend",
+        version: VERSION,
+        file_name: file,
+        install_dir: "site",
+        sha256: sha256(wheel),
+        package_type: "package",
+        imports: ["graphattend"],
+        depends: ["numpy"],
+        unvendored_tests: false,
       },
     };
     // Everything is there: Python starts from the folder, and compiles its own files once and for all.
     await writeFile(join(draft, LOCK), JSON.stringify(lock));
     log("compiling Python's files");
     const archives: Record<string, Uint8Array> = {};
-    for (const name of ["python_stdlib.zip", numpy.file_name, file]) archives[name] = new Uint8Array(await readFile(join(draft, name)));
+    for (const name of ["python_stdlib.zip", numpy.file_name, file])
+      archives[name] = new Uint8Array(await readFile(join(draft, name)));
     for (const [name, data] of Object.entries(await precompile(draft, archives))) await put(name, data);
     for (const entry of Object.values(lock.packages)) entry.sha256 = hashes[entry.file_name]!;
     if (snapshot && SNAPSHOTS in sizes) {
@@ -76,7 +90,9 @@ export async function vendor(folder: string, from: string | undefined, snapshot:
       await writeFile(join(draft, LOCK), JSON.stringify(lock));
       await put(VENDORED, new Uint8Array(gzipSync(await recordSnapshot(draft), { level: 9 })));
     }
-    lock["files"] = Object.fromEntries([...RUNTIME, SNAPSHOTS, VENDORED].flatMap((name) => (name in sizes ? [[name, sizes[name]]] : [])));
+    lock["files"] = Object.fromEntries(
+      [...RUNTIME, SNAPSHOTS, VENDORED].flatMap((name) => (name in sizes ? [[name, sizes[name]]] : [])),
+    );
     await put(LOCK, new TextEncoder().encode(JSON.stringify(lock)));
     await put("worker.js", new Uint8Array(await readFile(new URL("./worker.js", import.meta.url))));
     await writeFile(join(draft, MANIFEST), `${JSON.stringify(hashes, null, 2)}\n`);
@@ -99,9 +115,16 @@ async function written(target: string): Promise<Hashes | undefined> {
   const text = await readFile(join(target, MANIFEST), "utf8").catch(() => "");
   try {
     const found: unknown = JSON.parse(text);
-    if (typeof found === "object" && found !== null && LOCK in found
-      && Object.entries(found).every(([name, hash]) => name === basename(name) && /^[0-9a-f]{64}$/.test(String(hash)))) return found as Hashes;
-  } catch { /* no manifest of ours */ }
+    if (
+      typeof found === "object" &&
+      found !== null &&
+      LOCK in found &&
+      Object.entries(found).every(([name, hash]) => name === basename(name) && /^[0-9a-f]{64}$/.test(String(hash)))
+    )
+      return found as Hashes;
+  } catch {
+    /* no manifest of ours */
+  }
   throw problem(`${target}: is not empty, and not a folder that vendor wrote; name a new folder`);
 }
 
@@ -121,7 +144,8 @@ async function install(draft: string, target: string, hashes: Hashes): Promise<v
   await mkdir(target, { recursive: true });
   const files = Object.keys(hashes);
   // An interruption leaves what the next call knows as its own: into an empty folder the manifest goes first.
-  for (const name of old === undefined ? [MANIFEST, ...files] : files) await rename(join(draft, name), join(target, name));
+  for (const name of old === undefined ? [MANIFEST, ...files] : files)
+    await rename(join(draft, name), join(target, name));
   for (const name of Object.keys(old ?? {})) if (!(name in hashes)) await rm(join(target, name), { force: true });
   if (old !== undefined) await rename(join(draft, MANIFEST), join(target, MANIFEST));
 }

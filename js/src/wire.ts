@@ -1,8 +1,17 @@
 import { AttentionError, invalid, look, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
 
 export type TypedArray =
-  | Float32Array | Float64Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array
-  | Int32Array | Uint32Array | BigInt64Array | BigUint64Array;
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 
 /** A request as text and the arrays it refers to; `keep` is the id of the object it makes. */
 export interface Wire {
@@ -36,15 +45,30 @@ export interface Reply {
 export const ID = Symbol("graphattend.id");
 
 const CODES = new Map<string, string>([
-  ["Float32Array", "f4"], ["Float64Array", "f8"], ["Int8Array", "i1"], ["Uint8Array", "u1"],
-  ["Uint8ClampedArray", "u1"], ["Int16Array", "i2"], ["Uint16Array", "u2"], ["Int32Array", "i4"],
-  ["Uint32Array", "u4"], ["BigInt64Array", "i8"], ["BigUint64Array", "u8"],
+  ["Float32Array", "f4"],
+  ["Float64Array", "f8"],
+  ["Int8Array", "i1"],
+  ["Uint8Array", "u1"],
+  ["Uint8ClampedArray", "u1"],
+  ["Int16Array", "i2"],
+  ["Uint16Array", "u2"],
+  ["Int32Array", "i4"],
+  ["Uint32Array", "u4"],
+  ["BigInt64Array", "i8"],
+  ["BigUint64Array", "u8"],
 ]);
 
 /** Array types by code, for reading answers. */
 export const TYPES: Record<string, new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray> = {
-  f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array, b1: Uint8Array, i2: Int16Array,
-  u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
+  f4: Float32Array,
+  f8: Float64Array,
+  i1: Int8Array,
+  u1: Uint8Array,
+  b1: Uint8Array,
+  i2: Int16Array,
+  u2: Uint16Array,
+  i4: Int32Array,
+  u4: Uint32Array,
 };
 
 /** The type of an array's numbers, in this realm. */
@@ -53,7 +77,9 @@ export const typeOf = (x: TypedArray): (typeof TYPES)[string] => TYPES[CODES.get
 const ALIGNMENT = 64;
 const MAX_DEPTH = 24;
 const tagOf = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag)!.get!;
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)!.get!;
 
 /** The name of a typed array's class, whatever realm it comes from; undefined for anything else. */
 const typedName = (x: unknown): string | undefined => tagOf.call(x) as string | undefined;
@@ -77,12 +103,19 @@ class Encoder {
 
   value(x: unknown, path: string, depth: number): unknown {
     switch (typeof x) {
-      case "number": return Number.isFinite(x) ? x : { $f: String(x) };
-      case "string": case "boolean": return x;
-      case "undefined": return null;
-      case "bigint": return Number(x);
-      case "object": return x === null ? null : this.object(x, path, depth);
-      default: throw invalid(path, `expected data, got a ${typeof x}`, { actual: typeof x });
+      case "number":
+        return Number.isFinite(x) ? x : { $f: String(x) };
+      case "string":
+      case "boolean":
+        return x;
+      case "undefined":
+        return null;
+      case "bigint":
+        return Number(x);
+      case "object":
+        return x === null ? null : this.object(x, path, depth);
+      default:
+        throw invalid(path, `expected data, got a ${typeof x}`, { actual: typeof x });
     }
   }
 
@@ -148,14 +181,22 @@ class Encoder {
     const size = dims.reduce((a, b) => a * b, 1);
     const length = (data as ArrayLike<unknown> | null | undefined)?.length;
     if (length !== size) {
-      throw new AttentionError("dimension_mismatch", `${path}: shape [${dims.join(",")}] needs ${size} numbers, got ${length}`, {
-        argument: path, expected: size, actual: length,
-      });
+      throw new AttentionError(
+        "dimension_mismatch",
+        `${path}: shape [${dims.join(",")}] needs ${size} numbers, got ${length}`,
+        {
+          argument: path,
+          expected: size,
+          actual: length,
+        },
+      );
     }
     if (ArrayBuffer.isView(data)) return this.typed(data, path, dims);
     if (!Array.isArray(data)) throw invalid(path, "expected data to be an array of numbers");
     const flat = [data.length];
-    const found = this.numbers(data, flat, path, typeof data[0], typeof data[0] === "boolean") as { $a: [string, number, number, number[]] };
+    const found = this.numbers(data, flat, path, typeof data[0], typeof data[0] === "boolean") as {
+      $a: [string, number, number, number[]];
+    };
     found.$a[3] = dims;
     return found;
   }
@@ -190,7 +231,13 @@ class Encoder {
 
 /** Write nested rows into one flat array, checking every entry; returns the position after the last. */
 function fill(
-  out: Uint8Array | Float32Array | Float64Array, x: unknown, shape: number[], axis: number, at: number, path: string, kind: string,
+  out: Uint8Array | Float32Array | Float64Array,
+  x: unknown,
+  shape: number[],
+  axis: number,
+  at: number,
+  path: string,
+  kind: string,
 ): number {
   const length = (x as ArrayLike<unknown> | null | undefined)?.length;
   if (!(Array.isArray(x) || ArrayBuffer.isView(x)) || length !== shape[axis]) {
@@ -215,7 +262,10 @@ function fill(
 
 /** Positional arguments: never taken for a row of numbers, each with the name that errors call it by. */
 export class Args {
-  constructor(readonly values: readonly unknown[], readonly names: readonly string[] = []) {}
+  constructor(
+    readonly values: readonly unknown[],
+    readonly names: readonly string[] = [],
+  ) {}
 }
 
 export interface RequestOptions {
@@ -238,7 +288,9 @@ export function encode(op: string, args: unknown[], options: RequestOptions = {}
 /** The same request with its data copied, or taken over if the caller gave them away. */
 export function own(wire: Wire, transfer: boolean): Wire {
   if (wire.arrays.length === 0) return wire;
-  const arrays = transfer ? structuredClone(wire.arrays, { transfer: buffersOf(wire) }) : wire.arrays.map((a) => a.slice());
+  const arrays = transfer
+    ? structuredClone(wire.arrays, { transfer: buffersOf(wire) })
+    : wire.arrays.map((a) => a.slice());
   return { ...wire, arrays };
 }
 
@@ -251,7 +303,8 @@ export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
 /** The value in an answer, or the typed error it carries. */
 export function decode(reply: Reply): unknown {
   const body = filled(parse(reply.text), reply.arrays) as {
-    ok?: unknown; error?: ErrorDetails & { code: ErrorCode; message: string };
+    ok?: unknown;
+    error?: ErrorDetails & { code: ErrorCode; message: string };
   };
   if (body.error !== undefined) throw new AttentionError(body.error.code, body.error.message, body.error);
   return body.ok;

@@ -56,8 +56,10 @@ function serve({ post, listen }: Endpoint): void {
 
   listen((message) => {
     switch (message.type) {
-      case "start": return void start(message);
-      case "free": return host?.free(message.ids);
+      case "start":
+        return void start(message);
+      case "free":
+        return host?.free(message.ids);
       case "call": {
         try {
           if (interrupt !== undefined) interrupt[0] = 0; // meant for an earlier call

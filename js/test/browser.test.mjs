@@ -25,7 +25,11 @@ let server, browser;
 
 before(async () => {
   const folders = { "/dist/": `${js}dist`, "/test/": `${js}test`, "/pyodide/": distribution() };
-  server = await serve(folders, { "/page.html": page, "/isolated.html": page }, { "/isolated": ISOLATED, "/dist/worker.js": ISOLATED });
+  server = await serve(
+    folders,
+    { "/page.html": page, "/isolated.html": page },
+    { "/isolated": ISOLATED, "/dist/worker.js": ISOLATED },
+  );
   browser = await launch();
 });
 after(async () => {
@@ -34,8 +38,10 @@ after(async () => {
 });
 
 const RUNTIMES = {
-  "main thread": ["/page.html", {}], "worker": ["/page.html", { worker: true }],
-  "worker, isolated": ["/isolated.html", { worker: true }], "pool of 2": ["/page.html", { workers: 2 }],
+  "main thread": ["/page.html", {}],
+  worker: ["/page.html", { worker: true }],
+  "worker, isolated": ["/isolated.html", { worker: true }],
+  "pool of 2": ["/page.html", { workers: 2 }],
 };
 for (const [name, [path, options]] of Object.entries(RUNTIMES)) {
   describe(`Chromium, ${name}`, () => {
@@ -43,10 +49,13 @@ for (const [name, [path, options]] of Object.entries(RUNTIMES)) {
     before(async () => {
       tab = await open(browser, server.url + path);
       await tab.page.waitForFunction("globalThis.ready");
-      await tab.page.evaluate(([o, n]) => {
-        globalThis.native = n;
-        return start(o);
-      }, [options, native]);
+      await tab.page.evaluate(
+        ([o, n]) => {
+          globalThis.native = n;
+          return start(o);
+        },
+        [options, native],
+      );
     });
     after(async () => {
       await tab.page.evaluate(() => stop());

@@ -33,7 +33,11 @@ const script = `import { connect } from "graphattend";\n(${task(inFolder)})().th
 function tools(name) {
   const folder = join(js, "test", name);
   if (!existsSync(join(folder, "node_modules"))) {
-    execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: folder, stdio: "inherit", shell: process.platform === "win32" });
+    execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: folder,
+      stdio: "inherit",
+      shell: process.platform === "win32",
+    });
   }
   return join(folder, "node_modules");
 }
@@ -47,12 +51,24 @@ async function answers(command, args, cwd = work) {
 
 before(async () => {
   mkdirSync(installed, { recursive: true });
-  const printed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", work], { cwd: js, encoding: "utf8" });
+  const printed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", work], {
+    cwd: js,
+    encoding: "utf8",
+  });
   execFileSync("tar", ["-xzf", join(work, printed.trim().split("\n").at(-1)), "-C", installed, "--strip-components=1"]);
   await run(process.execPath, [join(installed, "dist", "cli.js"), "vendor", python, "--from", distribution()]);
-  writeFileSync(join(work, "package.json"), '{ "type": "module", "private": true, "dependencies": { "graphattend": "*" } }');
+  writeFileSync(
+    join(work, "package.json"),
+    '{ "type": "module", "private": true, "dependencies": { "graphattend": "*" } }',
+  );
   writeFileSync(join(work, "main.mjs"), script);
-  writeFileSync(join(work, "main.cjs"), script.replace('import { connect } from "graphattend";\n(async () => {', '(async () => {\n  const { connect } = await import("graphattend");'));
+  writeFileSync(
+    join(work, "main.cjs"),
+    script.replace(
+      'import { connect } from "graphattend";\n(async () => {',
+      '(async () => {\n  const { connect } = await import("graphattend");',
+    ),
+  );
 });
 after(() => rmSync(work, { recursive: true, force: true }));
 
@@ -61,15 +77,32 @@ describe("runtimes and module systems", () => {
   it("Node.js, CommonJS", { timeout }, () => answers(process.execPath, ["--no-warnings", "main.cjs"]));
   it("Node.js, a CommonJS bundle without import.meta.url", { timeout }, async () => {
     const { build } = await import("esbuild");
-    await build({ absWorkingDir: work, entryPoints: ["main.mjs"], bundle: true, platform: "node", format: "cjs", outfile: "bundle.cjs", logLevel: "error" });
+    await build({
+      absWorkingDir: work,
+      entryPoints: ["main.mjs"],
+      bundle: true,
+      platform: "node",
+      format: "cjs",
+      outfile: "bundle.cjs",
+      logLevel: "error",
+    });
     await answers(process.execPath, ["--no-warnings", "bundle.cjs"]);
   });
   it("Bun", { timeout }, () => answers(join(tools("other-runtimes"), ".bin", "bun"), ["main.mjs"]));
-  it("Deno", { timeout }, () => answers(join(tools("other-runtimes"), ".bin", "deno"), ["run", "-A", "--node-modules-dir=manual", "--no-lock", "main.mjs"]));
+  it("Deno", { timeout }, () =>
+    answers(join(tools("other-runtimes"), ".bin", "deno"), [
+      "run",
+      "-A",
+      "--node-modules-dir=manual",
+      "--no-lock",
+      "main.mjs",
+    ]),
+  );
 });
 
 describe("pages", () => {
-  const page = (body) => `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,">${body}`;
+  const page = (body) =>
+    `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,">${body}`;
   const search = `{ indexURL: "/python/", worker: location.search === "?worker" }`;
   let server, browser;
   const pages = {};
@@ -78,18 +111,33 @@ describe("pages", () => {
 
   before(async () => {
     const { build } = await import("esbuild");
-    writeFileSync(join(work, "classic.js"), `import { connect } from "graphattend"; (${task(search)})().then((x) => { globalThis.result = x; }, (e) => { globalThis.result = String(e); });`);
-    await build({ absWorkingDir: work, entryPoints: ["classic.js"], bundle: true, format: "iife", outdir: "built", logLevel: "error" });
+    writeFileSync(
+      join(work, "classic.js"),
+      `import { connect } from "graphattend"; (${task(search)})().then((x) => { globalThis.result = x; }, (e) => { globalThis.result = String(e); });`,
+    );
+    await build({
+      absWorkingDir: work,
+      entryPoints: ["classic.js"],
+      bundle: true,
+      format: "iife",
+      outdir: "built",
+      logLevel: "error",
+    });
     pages["/classic.html"] = page('<script src="/built/classic.js"></script>');
     // Trusted Types: the address of a worker is the only thing that has to be vouched for.
-    writeFileSync(join(work, "built", "trusted.js"), `import { connect } from "/package/dist/index.js";
+    writeFileSync(
+      join(work, "built", "trusted.js"),
+      `import { connect } from "/package/dist/index.js";
       const policy = trustedTypes.createPolicy("app", { createScriptURL: (url) => url });
       const worker = () => new Worker(policy.createScriptURL("/python/worker.js"), { type: "module" });
       const options = { indexURL: "/python/", worker: location.search === "?worker" ? worker : false };
-      (${task("options")})().then((x) => { globalThis.result = x; }, (e) => { globalThis.result = String(e); });`);
+      (${task("options")})().then((x) => { globalThis.result = x; }, (e) => { globalThis.result = String(e); });`,
+    );
     pages["/trusted.html"] = page('<script type="module" src="/built/trusted.js"></script>');
-    headers["/trusted.html"] = { "content-security-policy":
-      "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types app" };
+    headers["/trusted.html"] = {
+      "content-security-policy":
+        "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types app",
+    };
     if (all) await strictMode(build);
     server = await serve(folders, pages, headers);
     browser = await launch();
@@ -102,8 +150,11 @@ describe("pages", () => {
   /** The hook of the README in React's StrictMode, which mounts, unmounts and mounts again. */
   async function strictMode(build) {
     const hook = /^```tsx\n(.*?)^```/ms.exec(readFileSync(join(js, "README.md"), "utf8"))[1];
-    for (const name of ["react", "react-dom", "scheduler"]) symlinkSync(join(tools("environments"), name), join(work, "node_modules", name));
-    writeFileSync(join(work, "strict.tsx"), `${hook}
+    for (const name of ["react", "react-dom", "scheduler"])
+      symlinkSync(join(tools("environments"), name), join(work, "node_modules", name));
+    writeFileSync(
+      join(work, "strict.tsx"),
+      `${hook}
       import { StrictMode } from "react";
       import { createRoot } from "react-dom/client";
       function App() {
@@ -114,9 +165,18 @@ describe("pages", () => {
         }, [ga]);
         return <p>{ga ? "ready" : "starting"}</p>;
       }
-      createRoot(document.querySelector("#root")!).render(<StrictMode><App /></StrictMode>);`);
-    await build({ absWorkingDir: work, entryPoints: { strict: "strict.tsx", worker: "graphattend/worker" }, bundle: true, format: "esm", outdir: "built",
-      jsx: "automatic", logLevel: "error", define: { "process.env.NODE_ENV": '"development"' } });
+      createRoot(document.querySelector("#root")!).render(<StrictMode><App /></StrictMode>);`,
+    );
+    await build({
+      absWorkingDir: work,
+      entryPoints: { strict: "strict.tsx", worker: "graphattend/worker" },
+      bundle: true,
+      format: "esm",
+      outdir: "built",
+      jsx: "automatic",
+      logLevel: "error",
+      define: { "process.env.NODE_ENV": '"development"' },
+    });
     pages["/strict.html"] = page('<div id="root"></div><script type="module" src="/built/strict.js"></script>');
   }
 
@@ -129,7 +189,8 @@ describe("pages", () => {
   };
   for (const name of ["classic", "trusted"]) {
     it({ classic: "a classic script", trusted: "Trusted Types and a strict policy" }[name], { timeout }, async () => {
-      for (const thread of ["", "?worker"]) assert.deepEqual(await visit(`/${name}.html${thread}`), { result: "3,4", problems: [] }, thread);
+      for (const thread of ["", "?worker"])
+        assert.deepEqual(await visit(`/${name}.html${thread}`), { result: "3,4", problems: [] }, thread);
     });
   }
   if (all) {
@@ -142,32 +203,48 @@ describe("pages", () => {
       cpSync(python, join(app, "public", "python"), { recursive: true });
       mkdirSync(join(app, "node_modules"));
       for (const name of ["next", "react", "react-dom", "@next", "@swc", "styled-jsx", "scheduler"]) {
-        if (existsSync(join(tools("environments"), name))) symlinkSync(join(tools("environments"), name), join(app, "node_modules", name));
+        if (existsSync(join(tools("environments"), name)))
+          symlinkSync(join(tools("environments"), name), join(app, "node_modules", name));
       }
       cpSync(installed, join(app, "node_modules", "graphattend"), { recursive: true });
-      writeFileSync(join(app, "package.json"), '{ "private": true, "type": "module", "dependencies": { "graphattend": "*" } }');
+      writeFileSync(
+        join(app, "package.json"),
+        '{ "private": true, "type": "module", "dependencies": { "graphattend": "*" } }',
+      );
       writeFileSync(join(app, "next.config.mjs"), 'export default { serverExternalPackages: ["graphattend"] };');
-      writeFileSync(join(app, "app", "layout.jsx"), "export default ({ children }) => <html lang=\"en\"><body>{children}</body></html>;");
-      writeFileSync(join(app, "app", "client.jsx"), `"use client";
+      writeFileSync(
+        join(app, "app", "layout.jsx"),
+        'export default ({ children }) => <html lang="en"><body>{children}</body></html>;',
+      );
+      writeFileSync(
+        join(app, "app", "client.jsx"),
+        `"use client";
         import { useEffect, useState } from "react";
         import { connect } from "graphattend";
         export default function Client() {
           const [answer, setAnswer] = useState("starting");
           useEffect(() => { (${task('{ indexURL: "/python/", worker: () => new Worker("/python/worker.js", { type: "module" }) }')})().then((x) => { globalThis.result = x; setAnswer(x); }, (e) => { globalThis.result = String(e); }); }, []);
           return <p id="client">{answer}</p>;
-        }`);
-      writeFileSync(join(app, "app", "page.jsx"), `import { connect } from "graphattend";
+        }`,
+      );
+      writeFileSync(
+        join(app, "app", "page.jsx"),
+        `import { connect } from "graphattend";
         import Client from "./client.jsx";
         export const dynamic = "force-dynamic";
         export default async function Page() {
           const answer = await (${task(`{ indexURL: ${JSON.stringify(python)} }`)})();
           return <><p id="server">{answer}</p><Client /></>;
-        }`);
+        }`,
+      );
       const next = join(tools("environments"), "next", "dist", "bin", "next");
       const env = { ...process.env, NEXT_TELEMETRY_DISABLED: "1" };
       await run(process.execPath, [next, "build", "--webpack"], { cwd: app, env, timeout: 240_000 });
       const { spawn } = await import("node:child_process");
-      const started = spawn(process.execPath, [next, "start", "--port", "0", "--hostname", "127.0.0.1"], { cwd: app, env });
+      const started = spawn(process.execPath, [next, "start", "--port", "0", "--hostname", "127.0.0.1"], {
+        cwd: app,
+        env,
+      });
       try {
         const address = await new Promise((resolve, reject) => {
           started.stdout.on("data", (text) => {
@@ -218,14 +295,25 @@ if (all) {
     it("Vitest", { timeout }, async () => {
       mkdirSync(join(work, "vitest"));
       writeFileSync(join(work, "vitest", "a.test.mjs"), `import { expect, test } from "vitest";\n${test}`);
-      const { stdout } = await run(process.execPath, [join(tools("environments"), "vitest", "vitest.mjs"), "run", "--root", "vitest"], { cwd: work });
+      const { stdout } = await run(
+        process.execPath,
+        [join(tools("environments"), "vitest", "vitest.mjs"), "run", "--root", "vitest"],
+        { cwd: work },
+      );
       assert.match(stdout, /1 passed/);
     });
     it("Jest", { timeout }, async () => {
       mkdirSync(join(work, "jest"));
       writeFileSync(join(work, "jest", "a.test.mjs"), test);
-      writeFileSync(join(work, "jest", "package.json"), '{ "type": "module", "jest": { "transform": {}, "testMatch": ["**/*.test.mjs"] } }');
-      const { stderr } = await run(process.execPath, ["--experimental-vm-modules", "--no-warnings", join(tools("environments"), "jest", "bin", "jest.js")], { cwd: join(work, "jest") });
+      writeFileSync(
+        join(work, "jest", "package.json"),
+        '{ "type": "module", "jest": { "transform": {}, "testMatch": ["**/*.test.mjs"] } }',
+      );
+      const { stderr } = await run(
+        process.execPath,
+        ["--experimental-vm-modules", "--no-warnings", join(tools("environments"), "jest", "bin", "jest.js")],
+        { cwd: join(work, "jest") },
+      );
       assert.match(stderr, /1 passed/);
     });
   });

@@ -4,8 +4,24 @@ import { EventEmitter } from "node:events";
 import { it } from "node:test";
 import { connect } from "graphattend";
 
-const FAULTS = ["throw", "exit", "crash message", "garbage", "garbage reply", "twice", "late", "hang", "out of memory", "message error",
-  "python error", "abort before", "abort during", "abort after", "not JSON", "foreign id"];
+const FAULTS = [
+  "throw",
+  "exit",
+  "crash message",
+  "garbage",
+  "garbage reply",
+  "twice",
+  "late",
+  "hang",
+  "out of memory",
+  "message error",
+  "python error",
+  "abort before",
+  "abort during",
+  "abort after",
+  "not JSON",
+  "foreign id",
+];
 
 /** A worker without Python: `softmax` answers with what it was given; the wanted fault stands in the data. */
 class FakeWorker extends EventEmitter {
@@ -20,7 +36,8 @@ class FakeWorker extends EventEmitter {
 
   postMessage(message) {
     if (this.#stopped) return;
-    if (message.type === "start") return this.#later({ type: "started", started: '{"ok":{"version":"0","mechanisms":["flash"]}}' });
+    if (message.type === "start")
+      return this.#later({ type: "started", started: '{"ok":{"version":"0","mechanisms":["flash"]}}' });
     if (message.type === "free") return message.ids.forEach((id) => this.#objects.delete(id));
     const request = JSON.parse(message.text);
     const answer = (ok, arrays = []) => ({ type: "reply", id: message.id, text: JSON.stringify(ok), arrays });
@@ -29,27 +46,43 @@ class FakeWorker extends EventEmitter {
       return this.#later(answer({ ok: { $h: request.keep, shape: [1], type: "x", methods: [] } }));
     }
     for (const used of message.text.matchAll(/"\$h":(\d+)/g)) {
-      if (!this.#objects.has(Number(used[1]))) return this.#later(answer({ error: { code: "internal_error", message: "lost object" } }));
+      if (!this.#objects.has(Number(used[1])))
+        return this.#later(answer({ error: { code: "internal_error", message: "lost object" } }));
     }
     const data = message.arrays[0];
     const good = answer({ ok: { $a: [0, [1]] } }, [Float32Array.from(data ?? [0])]);
-    const fault = FAULTS[Math.round((data?.[0] ?? 0) % 1 * 100) - 1];
+    const fault = FAULTS[Math.round(((data?.[0] ?? 0) % 1) * 100) - 1];
     switch (fault) {
-      case "throw": return setImmediate(() => this.emit("error", new Error("thrown in the worker")));
-      case "exit": return setImmediate(() => this.emit("exit", 1));
-      case "crash message": return this.#later({ type: "crash", message: "memory access out of bounds" });
-      case "garbage": return [null, 7, "x", [], {}, { type: "?" }].forEach((x) => this.#later(x)), this.#later(good);
-      case "garbage reply": return this.#later({ type: "reply", id: message.id, text: 7 });
-      case "not JSON": return this.#later({ type: "reply", id: message.id, text: "{", arrays: [] });
-      case "foreign id": return this.#later({ ...good, id: 99999, text: '{"ok":13}' }), this.#later(good);
-      case "twice": return this.#later(good), this.#later(good);
-      case "late": return setTimeout(() => this.#stopped || this.emit("message", good), 25);
-      case "hang": return undefined;
-      case "abort during": return setTimeout(() => this.#stopped || this.emit("message", good), 20);
-      case "out of memory": return this.#later(answer({ error: { code: "out_of_memory", message: "out of memory" } }));
-      case "python error": return this.#later(answer({ error: { code: "invalid_config", message: "no" } }));
-      case "message error": return setImmediate(() => this.emit("messageerror", new Error("cannot clone")));
-      default: return this.#later(good);
+      case "throw":
+        return setImmediate(() => this.emit("error", new Error("thrown in the worker")));
+      case "exit":
+        return setImmediate(() => this.emit("exit", 1));
+      case "crash message":
+        return this.#later({ type: "crash", message: "memory access out of bounds" });
+      case "garbage":
+        return ([null, 7, "x", [], {}, { type: "?" }].forEach((x) => this.#later(x)), this.#later(good));
+      case "garbage reply":
+        return this.#later({ type: "reply", id: message.id, text: 7 });
+      case "not JSON":
+        return this.#later({ type: "reply", id: message.id, text: "{", arrays: [] });
+      case "foreign id":
+        return (this.#later({ ...good, id: 99999, text: '{"ok":13}' }), this.#later(good));
+      case "twice":
+        return (this.#later(good), this.#later(good));
+      case "late":
+        return setTimeout(() => this.#stopped || this.emit("message", good), 25);
+      case "hang":
+        return undefined;
+      case "abort during":
+        return setTimeout(() => this.#stopped || this.emit("message", good), 20);
+      case "out of memory":
+        return this.#later(answer({ error: { code: "out_of_memory", message: "out of memory" } }));
+      case "python error":
+        return this.#later(answer({ error: { code: "invalid_config", message: "no" } }));
+      case "message error":
+        return setImmediate(() => this.emit("messageerror", new Error("cannot clone")));
+      default:
+        return this.#later(good);
     }
   }
 
@@ -81,8 +114,16 @@ it("1 000 faults", { timeout: 120_000 }, async () => {
     if (fault === "abort before") controller.abort();
     let settled = 0;
     const value = Float64Array.of(i + (number + 1) / 100);
-    const call = ga.functional.softmax(value, { signal: controller.signal, timeout: fault === "late" || fault === "hang" ? 10 : 2000 });
-    const watched = call.then(() => "answered", (error) => error.code).finally(() => settled++);
+    const call = ga.functional.softmax(value, {
+      signal: controller.signal,
+      timeout: fault === "late" || fault === "hang" ? 10 : 2000,
+    });
+    const watched = call
+      .then(
+        () => "answered",
+        (error) => error.code,
+      )
+      .finally(() => settled++);
     const neighbour = ga.functional.softmax([i], { timeout: 2000 }); // waits behind the faulty one
     if (fault === "abort during") setTimeout(() => controller.abort(), 1);
     const start = performance.now();
@@ -97,10 +138,22 @@ it("1 000 faults", { timeout: 120_000 }, async () => {
   }
   const outcomes = Object.fromEntries(Object.keys(counts).map((key) => key.split(": ")));
   assert.deepEqual(outcomes, {
-    "throw": "crashed", "exit": "crashed", "crash message": "crashed", "garbage": "answered", "garbage reply": "crashed",
-    "twice": "answered", "late": "timeout", "hang": "timeout", "out of memory": "out_of_memory", "message error": "crashed",
-    "python error": "invalid_config", "abort before": "aborted", "abort during": "aborted", "abort after": "answered",
-    "not JSON": "internal_error", "foreign id": "answered",
+    throw: "crashed",
+    exit: "crashed",
+    "crash message": "crashed",
+    garbage: "answered",
+    "garbage reply": "crashed",
+    twice: "answered",
+    late: "timeout",
+    hang: "timeout",
+    "out of memory": "out_of_memory",
+    "message error": "crashed",
+    "python error": "invalid_config",
+    "abort before": "aborted",
+    "abort during": "aborted",
+    "abort after": "answered",
+    "not JSON": "internal_error",
+    "foreign id": "answered",
   });
   assert.ok(slowest < 250, `the slowest fault took ${slowest} ms`);
   assert.equal(FakeWorker.live, 1, "workers that were given up are ended");

@@ -9,7 +9,8 @@ const TYPES = { float32: Float32Array, int8: Int8Array, int32: Int32Array, int64
 export function argument(x, nested = false) {
   if (x === null || typeof x !== "object") return x;
   if (Array.isArray(x)) return x;
-  if (!isArray(x)) return Object.fromEntries(Object.entries(x).map(([name, part]) => [camel(name), argument(part, nested)]));
+  if (!isArray(x))
+    return Object.fromEntries(Object.entries(x).map(([name, part]) => [camel(name), argument(part, nested)]));
   const numbers = x.data.map(number);
   if (x.shape.length === 0) return numbers[0];
   const Type = TYPES[x.dtype];
@@ -36,7 +37,8 @@ function flatGradients(gradients) {
   const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
   const out = {};
   for (const [name, x] of Object.entries(gradients)) {
-    if (name === "parameters") for (const [part, y] of Object.entries(x)) out[`gradient of parameters.${snake(part)}`] = y;
+    if (name === "parameters")
+      for (const [part, y] of Object.entries(x)) out[`gradient of parameters.${snake(part)}`] = y;
     else out[`gradient of ${snake(name)}`] = x;
   }
   return out;
@@ -77,7 +79,8 @@ export function answer(k, c, { nested = false, place = (x) => x } = {}) {
 function difference(given, wanted) {
   if (given === undefined) return "is missing";
   if (given.shape.join() !== wanted.shape.join()) return `has shape ${given.shape} instead of ${wanted.shape}`;
-  if (given.data.length !== wanted.data.length) return `has ${given.data.length} numbers instead of ${wanted.data.length}`;
+  if (given.data.length !== wanted.data.length)
+    return `has ${given.data.length} numbers instead of ${wanted.data.length}`;
   const numbers = wanted.data.map((x) => (typeof x === "string" ? Number(number(x)) : x));
   const scale = numbers.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), 0) || 1;
   for (let i = 0; i < numbers.length; i++) {
@@ -89,7 +92,8 @@ function difference(given, wanted) {
 }
 
 /** Python's error in JavaScript's spelling; names of weights are the same in both. */
-const spelled = (error) => JSON.stringify(error).replace(/\b(?:attn_mask|global_nodes|key_padding_mask|num_heads)\b/g, camel);
+const spelled = (error) =>
+  JSON.stringify(error).replace(/\b(?:attn_mask|global_nodes|key_padding_mask|num_heads)\b/g, camel);
 
 /** What differs from the table, or an empty string. */
 export function compare(found, expected) {
@@ -97,8 +101,12 @@ export function compare(found, expected) {
     return `${JSON.stringify(found.error ?? Object.keys(found))} instead of ${JSON.stringify(expected.error ?? Object.keys(expected))}`;
   }
   for (const [name, x] of Object.entries(expected)) {
-    const why = name === "error" ? (JSON.stringify(found.error) === spelled(x) ? "" : `${JSON.stringify(found.error)} instead of ${spelled(x)}`)
-      : difference(found[name], x);
+    const why =
+      name === "error"
+        ? JSON.stringify(found.error) === spelled(x)
+          ? ""
+          : `${JSON.stringify(found.error)} instead of ${spelled(x)}`
+        : difference(found[name], x);
     if (why !== "") return `${name} ${why}`;
   }
   return "";

@@ -18,8 +18,10 @@ const source = `import { load } from "graphattend/kernels";
     (error) => error.constructor.name + " " + error.code + ": " + error.message);`;
 const onPage = `${source}\nrun().then((result) => { globalThis.result = result; globalThis.when = performance.now(); });`;
 const inWorker = `${source}\nrun().then((result) => postMessage(result));`;
-const starter = (url) => `new Worker(${JSON.stringify(url)}, { type: "module" }).onmessage = ({ data }) => { globalThis.result = data; };`;
-const html = (script) => `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
+const starter = (url) =>
+  `new Worker(${JSON.stringify(url)}, { type: "module" }).onmessage = ({ data }) => { globalThis.result = data; };`;
+const html = (script) =>
+  `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
 const ANSWER = "3,4 wasm-relaxed-simd";
 
 const work = mkdtempSync(join(tmpdir(), "graphattend-kernels-"));
@@ -41,9 +43,17 @@ before(async () => {
   const { build: vite } = await import("vite");
   await vite({ root: app, base: "./", logLevel: "error", build: { outDir: join(work, "vite"), emptyOutDir: true } });
   const { default: webpack } = await import("webpack");
-  const stats = await new Promise((resolve, reject) => webpack({
-    mode: "production", context: app, entry: "./app.js", output: { path: join(work, "webpack"), filename: "app.js", publicPath: "auto" },
-  }, (error, result) => (error ? reject(error) : resolve(result))));
+  const stats = await new Promise((resolve, reject) =>
+    webpack(
+      {
+        mode: "production",
+        context: app,
+        entry: "./app.js",
+        output: { path: join(work, "webpack"), filename: "app.js", publicPath: "auto" },
+      },
+      (error, result) => (error ? reject(error) : resolve(result)),
+    ),
+  );
   const { errors, warnings } = stats.toJson({ all: false, errors: true, warnings: true });
   assert.deepEqual([errors, warnings.filter((w) => !/size limit|limit the size/.test(w.message))], [[], []]);
   const { build: esbuild } = await import("esbuild");
@@ -51,21 +61,43 @@ before(async () => {
   await esbuild({ ...options, format: "esm", splitting: true, outdir: join(work, "esbuild") });
   await esbuild({ ...options, format: "iife", outdir: join(work, "one-file") });
 
-  const policies = { "": undefined, "strict-": "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'", "blocked-": "default-src 'self'; img-src data:" };
-  const pages = { "/page.html": documented, "/table.html": "<!doctype html><link rel=icon href=data:,>", "/worker.html": html("/plain/start-worker.js") };
+  const policies = {
+    "": undefined,
+    "strict-": "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'",
+    "blocked-": "default-src 'self'; img-src data:",
+  };
+  const pages = {
+    "/page.html": documented,
+    "/table.html": "<!doctype html><link rel=icon href=data:,>",
+    "/worker.html": html("/plain/start-worker.js"),
+  };
   const headers = {};
   for (const [prefix, policy] of Object.entries(policies)) {
     for (const tool of ["plain", "vite", "webpack", "esbuild", "one-file"]) {
       const path = `/${prefix}${tool}.html`;
-      pages[path] = tool === "vite" ? readFileSync(join(work, "vite", "index.html"), "utf8").replaceAll("./assets/", "/vite/assets/") : html(`/${tool}/app.js`);
+      pages[path] =
+        tool === "vite"
+          ? readFileSync(join(work, "vite", "index.html"), "utf8").replaceAll("./assets/", "/vite/assets/")
+          : html(`/${tool}/app.js`);
       if (policy !== undefined) headers[path] = { "content-security-policy": policy };
     }
     pages[`/${prefix}worker.html`] = html("/plain/start-worker.js");
     if (policy !== undefined) headers[`/${prefix}worker.html`] = { "content-security-policy": policy };
   }
   headers["/plain/worker.js"] = {};
-  const folders = Object.fromEntries(["plain", "vite", "webpack", "esbuild", "one-file"].map((name) => [`/${name}/`, join(work, name)]));
-  server = await serve({ ...folders, "/dist/": join(js, "dist"), "/test/": join(js, "test"), "/node_modules/graphattend/dist/": join(js, "dist") }, pages, headers);
+  const folders = Object.fromEntries(
+    ["plain", "vite", "webpack", "esbuild", "one-file"].map((name) => [`/${name}/`, join(work, name)]),
+  );
+  server = await serve(
+    {
+      ...folders,
+      "/dist/": join(js, "dist"),
+      "/test/": join(js, "test"),
+      "/node_modules/graphattend/dist/": join(js, "dist"),
+    },
+    pages,
+    headers,
+  );
   browser = await launch();
 });
 after(async () => {
@@ -91,17 +123,25 @@ describe("kernels in Chromium", () => {
           const table = await (await fetch("${server.url}/test/kernel-cases.json")).json(); const k = await load({ backend: "${backend}" });
           const found = table.map((c) => [c.call + ", " + c.name, compare(answer(k, c), c.expected)]).filter(([, why]) => why !== "");
           const result = { faults: found, count: table.length, backend: k.backend };`;
-        const found = await page.evaluate(([text, inside]) => new Promise((resolve, reject) => {
-          const url = URL.createObjectURL(new Blob([`${text} ${inside ? "postMessage(result)" : "globalThis.done(result)"};`], { type: "text/javascript" }));
-          if (!inside) {
-            globalThis.done = resolve;
-            import(url).catch(reject);
-            return;
-          }
-          const worker = new Worker(url, { type: "module" });
-          worker.onmessage = ({ data }) => resolve(data);
-          worker.onerror = (event) => reject(new Error(event.message));
-        }), [code, place === "worker"]);
+        const found = await page.evaluate(
+          ([text, inside]) =>
+            new Promise((resolve, reject) => {
+              const url = URL.createObjectURL(
+                new Blob([`${text} ${inside ? "postMessage(result)" : "globalThis.done(result)"};`], {
+                  type: "text/javascript",
+                }),
+              );
+              if (!inside) {
+                globalThis.done = resolve;
+                import(url).catch(reject);
+                return;
+              }
+              const worker = new Worker(url, { type: "module" });
+              worker.onmessage = ({ data }) => resolve(data);
+              worker.onerror = (event) => reject(new Error(event.message));
+            }),
+          [code, place === "worker"],
+        );
         assert.deepEqual([found.faults, found.backend, problems], [[], backend, []]);
         assert.ok(found.count > 90);
         await page.close();
@@ -122,7 +162,13 @@ describe("kernels in Chromium", () => {
   });
   it("Vite's development server", async () => {
     const { createServer } = await import("vite");
-    const development = await createServer({ root: app, configFile: false, logLevel: "error", cacheDir: join(work, "vite-cache"), server: { host: "127.0.0.1", port: 0, hmr: false } });
+    const development = await createServer({
+      root: app,
+      configFile: false,
+      logLevel: "error",
+      cacheDir: join(work, "vite-cache"),
+      server: { host: "127.0.0.1", port: 0, hmr: false },
+    });
     try {
       await development.listen();
       const { result, problems } = await visit("", development.resolvedUrls.local[0]);
@@ -132,12 +178,18 @@ describe("kernels in Chromium", () => {
     }
   });
   it("a policy that blocks WebAssembly is named", async () => {
-    assert.match((await visit("/blocked-plain.html")).result, /^\S+ unsupported: WebAssembly is blocked here: .*'wasm-unsafe-eval'\)$/);
+    assert.match(
+      (await visit("/blocked-plain.html")).result,
+      /^\S+ unsupported: WebAssembly is blocked here: .*'wasm-unsafe-eval'\)$/,
+    );
   });
   it("one build is loaded, not both", async () => {
     server.requests.length = 0;
     await visit("/plain.html");
-    assert.deepEqual(server.requests.filter((path) => path.startsWith("/dist/")), ["/dist/kernels.js", "/dist/kernels-relaxed.js"]);
+    assert.deepEqual(
+      server.requests.filter((path) => path.startsWith("/dist/")),
+      ["/dist/kernels.js", "/dist/kernels-relaxed.js"],
+    );
   });
   it("the page of the documentation: at most 30 lines of script, and an answer", async () => {
     const script = documented.match(/<script type="module">\n(.*?)<\/script>/s)[1];

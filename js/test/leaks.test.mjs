@@ -59,7 +59,7 @@ async function measure(ga) {
   return { heapUsed, external, arrayBuffers, objects, blocks, wasm };
 }
 
-for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
+for (const [name, options] of Object.entries({ "main thread": {}, worker: { worker: true } })) {
   it(`${CALLS} calls, ${name}: memory stays flat`, { timeout: 300_000 }, async () => {
     memories.length = 0;
     const ga = await connect({ indexURL: distribution(), ...options });
@@ -73,7 +73,10 @@ for (const [name, options] of Object.entries({ "main thread": {}, "worker": { wo
     assert.equal(after.objects, 0, "objects left in Python");
     assert.equal(memories.length > 0, name === "main thread", "the memory is watched");
     assert.equal(after.wasm, before.wasm, "WebAssembly's memory");
-    assert.ok(after.blocks - before.blocks < CALLS / 20, `Python holds ${after.blocks - before.blocks} blocks of memory more`);
+    assert.ok(
+      after.blocks - before.blocks < CALLS / 20,
+      `Python holds ${after.blocks - before.blocks} blocks of memory more`,
+    );
     for (const heap of ["heapUsed", "external", "arrayBuffers"]) {
       // A leak grows in every round; what the engine compiles in between, sooner or later, does not.
       const grown = measured.slice(1).map((m, i) => m[heap] - measured[i][heap]);

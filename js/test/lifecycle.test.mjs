@@ -90,8 +90,13 @@ describe("a worker that is stopped goes on", () => {
 
   it("out of memory is an error, and the next call works", async () => {
     const expected = await works();
-    const error = await ga.functional.softmax({ data: new Float32Array(1 << 16), shape: [1 << 16, 1] }).then(
-      (x) => ga.functional.scaledDotProductAttention(x, x, x, { returnWeights: true }), (e) => e).catch((e) => e);
+    const error = await ga.functional
+      .softmax({ data: new Float32Array(1 << 16), shape: [1 << 16, 1] })
+      .then(
+        (x) => ga.functional.scaledDotProductAttention(x, x, x, { returnWeights: true }),
+        (e) => e,
+      )
+      .catch((e) => e);
     assert.ok(["out_of_memory", "crashed"].includes(error.code), `${error.code}: ${error.message}`);
     assert.deepEqual(await works(), expected);
   });
@@ -122,14 +127,22 @@ describe("connect", () => {
       await using({ ...options, onProgress: ({ phase }) => phases.push(phase) }, () => undefined);
       assert.deepEqual([...new Set(phases)], ["runtime", "packages", "graphattend", "ready"]);
       assert.equal(phases.indexOf("ready"), phases.length - 1, "ready means ready, and comes once");
-      const failing = connect({ indexURL, ...options, onProgress() { throw new Error("of the page"); } });
+      const failing = connect({
+        indexURL,
+        ...options,
+        onProgress() {
+          throw new Error("of the page");
+        },
+      });
       await assert.rejects(failing, (error) => code("startup_failed")(error) && error.message.includes("of the page"));
     }
   });
 
   it("takes file URLs, and the wheel of this package", async () => {
     const wheelURL = new URL("../dist/graphattend.whl", import.meta.url).href;
-    await using({ indexURL: new URL(`file://${indexURL}/`).href, wheelURL }, (ga) => assert.ok(ga.mechanisms.includes("flash")));
+    await using({ indexURL: new URL(`file://${indexURL}/`).href, wheelURL }, (ga) =>
+      assert.ok(ga.mechanisms.includes("flash")),
+    );
   });
 });
 
@@ -153,7 +166,10 @@ describe("close", () => {
           const ga = await connect({ indexURL: ${JSON.stringify(indexURL)}, ...${options} });
           const attn = await ga.create("flash", { dim: 2 });
           console.log((await attn.forward([1, 0], [[1, 0]], [[3, 4]])).output.data.join()); ${end}`;
-        const { stdout } = await run(process.execPath, ["--input-type=module", "-e", script], { cwd: js, timeout: 60_000 });
+        const { stdout } = await run(process.execPath, ["--input-type=module", "-e", script], {
+          cwd: js,
+          timeout: 60_000,
+        });
         assert.equal(stdout.trim(), "3,4");
       }
     }
@@ -161,25 +177,30 @@ describe("close", () => {
 });
 
 describe("transfer", () => {
-  it("gives buffers to the worker, and only then", () => using({ worker: true }, async (ga) => {
-    const attn = await ga.create("scaled_dot_product", { dim: 64 });
-    const [q, k, v] = [big(1), big(4), big(4)];
-    await attn.forward(q, k, v);
-    assert.equal(k.data.length, 256);
-    await attn.forward(q, k, v, { transfer: true });
-    assert.equal(k.data.length, 0, "the buffer is the worker's now");
-    const both = [big(4), big(4)];
-    const calls = both.map((x) => attn.forward(x, x, x, { transfer: true }));
-    assert.deepEqual(both.map((x) => x.data.length), [0, 0], "also of calls that wait");
-    for (const { output } of await Promise.all(calls)) assert.ok(output.data.every((x) => x === 0.5));
-    const detached = big(1);
-    structuredClone(detached.data, { transfer: [detached.data.buffer] });
-    await assert.rejects(attn.forward(detached, big(1), big(1)), code("dimension_mismatch"));
-    for (const transfer of [true, false]) {
-      await assert.rejects(attn.forward(detached.data, big(1), big(1), { transfer }), code("invalid_config"));
-      assert.equal((await attn.forward(big(1), big(2), big(2))).output.shape[0], 1, "the next call works");
-    }
-  }));
+  it("gives buffers to the worker, and only then", () =>
+    using({ worker: true }, async (ga) => {
+      const attn = await ga.create("scaled_dot_product", { dim: 64 });
+      const [q, k, v] = [big(1), big(4), big(4)];
+      await attn.forward(q, k, v);
+      assert.equal(k.data.length, 256);
+      await attn.forward(q, k, v, { transfer: true });
+      assert.equal(k.data.length, 0, "the buffer is the worker's now");
+      const both = [big(4), big(4)];
+      const calls = both.map((x) => attn.forward(x, x, x, { transfer: true }));
+      assert.deepEqual(
+        both.map((x) => x.data.length),
+        [0, 0],
+        "also of calls that wait",
+      );
+      for (const { output } of await Promise.all(calls)) assert.ok(output.data.every((x) => x === 0.5));
+      const detached = big(1);
+      structuredClone(detached.data, { transfer: [detached.data.buffer] });
+      await assert.rejects(attn.forward(detached, big(1), big(1)), code("dimension_mismatch"));
+      for (const transfer of [true, false]) {
+        await assert.rejects(attn.forward(detached.data, big(1), big(1), { transfer }), code("invalid_config"));
+        assert.equal((await attn.forward(big(1), big(2), big(2))).output.shape[0], 1, "the next call works");
+      }
+    }));
 });
 
 describe("a start that is not wanted any more", () => {

@@ -9,13 +9,23 @@ import { distribution, js } from "./setup.mjs";
 const run = promisify(execFile);
 const folder = `${js}test/node-versions`;
 distribution();
-const binary = (version) => `${folder}/node_modules/node-${version}-${process.platform}-${process.arch}/bin/${process.platform === "win32" ? "node.exe" : "node"}`;
+const binary = (version) =>
+  `${folder}/node_modules/node-${version}-${process.platform}-${process.arch}/bin/${process.platform === "win32" ? "node.exe" : "node"}`;
 
 for (const version of [22, 24]) {
   it(`Node.js ${version}`, { timeout: 300_000 }, async () => {
-    if (!existsSync(binary(version))) execFileSync("npm", ["ci", "--loglevel=error"], { cwd: folder, stdio: "inherit", shell: process.platform === "win32" });
+    if (!existsSync(binary(version)))
+      execFileSync("npm", ["ci", "--loglevel=error"], {
+        cwd: folder,
+        stdio: "inherit",
+        shell: process.platform === "win32",
+      });
     const { NODE_TEST_CONTEXT, ...env } = { ...process.env, GRAPHATTEND_RUNTIMES: "main thread,worker" };
-    const { stdout } = await run(binary(version), ["--no-warnings", "--test", "--test-reporter=tap", "test/runtimes.test.mjs"], { cwd: js, env }).catch((e) => e);
+    const { stdout } = await run(
+      binary(version),
+      ["--no-warnings", "--test", "--test-reporter=tap", "test/runtimes.test.mjs"],
+      { cwd: js, env },
+    ).catch((e) => e);
     const count = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, "m").exec(stdout)?.[1]);
     assert.equal(count("fail"), 0, stdout);
     assert.ok(count("pass") >= 30, stdout);

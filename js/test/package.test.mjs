@@ -17,14 +17,20 @@ const work = mkdtempSync(join(tmpdir(), "graphattend-package-"));
 const app = join(work, "app");
 const installed = join(app, "node_modules", "graphattend");
 const bin = (name) => join(js, "node_modules", ".bin", name);
-const cli = (...args) => spawnSync(process.execPath, [join(installed, "dist", "cli.js"), ...args], {
-  cwd: work, encoding: "utf8", env: { ...process.env, GRAPHATTEND_DIST: indexURL },
-});
+const cli = (...args) =>
+  spawnSync(process.execPath, [join(installed, "dist", "cli.js"), ...args], {
+    cwd: work,
+    encoding: "utf8",
+    env: { ...process.env, GRAPHATTEND_DIST: indexURL },
+  });
 
 let tarball;
 before(() => {
   mkdirSync(installed, { recursive: true });
-  const printed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", work], { cwd: js, encoding: "utf8" });
+  const printed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", work], {
+    cwd: js,
+    encoding: "utf8",
+  });
   tarball = join(work, printed.trim().split("\n").at(-1));
   execFileSync("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
 });
@@ -33,10 +39,24 @@ after(() => rmSync(work, { recursive: true, force: true }));
 describe("the package", () => {
   it("holds what it should and no more, and is small", () => {
     const files = readdirSync(join(installed, "dist"));
-    for (const name of ["index.js", "index-chunk.js", "index-host.js", "index.d.ts", "worker.js", "worker.d.ts", "kernels.js", "kernels-relaxed.js", "kernels-simd128.js", "cli.js", "graphattend.whl"]) assert.ok(files.includes(name), name);
+    for (const name of [
+      "index.js",
+      "index-chunk.js",
+      "index-host.js",
+      "index.d.ts",
+      "worker.js",
+      "worker.d.ts",
+      "kernels.js",
+      "kernels-relaxed.js",
+      "kernels-simd128.js",
+      "cli.js",
+      "graphattend.whl",
+    ])
+      assert.ok(files.includes(name), name);
     assert.ok(existsSync(join(installed, "README.md")) && existsSync(join(installed, "LICENSE")));
     assert.ok(!existsSync(join(installed, "src")) && !existsSync(join(installed, "test")));
-    const bytes = (...names) => names.reduce((sum, name) => sum + gzipSync(readFileSync(join(installed, "dist", name)), { level: 9 }).length, 0);
+    const bytes = (...names) =>
+      names.reduce((sum, name) => sum + gzipSync(readFileSync(join(installed, "dist", name)), { level: 9 }).length, 0);
     const [page, host] = [bytes("index.js", "index-chunk.js"), bytes("index-host.js")];
     assert.ok(page <= 17_000 && host <= 7_000, `${page} bytes gzipped, ${host} more without a worker`);
     assert.deepEqual(JSON.parse(readFileSync(join(installed, "package.json"), "utf8")).dependencies ?? {}, {});
@@ -45,7 +65,11 @@ describe("the package", () => {
   it("publint and are-the-types-wrong find nothing", () => {
     const lint = spawnSync(bin("publint"), [tarball, "--strict"], { encoding: "utf8" });
     assert.equal(lint.status, 0, lint.stdout + lint.stderr);
-    const types = spawnSync(bin("attw"), [tarball, "--profile", "esm-only", "--exclude-entrypoints", "./graphattend.whl"], { encoding: "utf8" });
+    const types = spawnSync(
+      bin("attw"),
+      [tarball, "--profile", "esm-only", "--exclude-entrypoints", "./graphattend.whl"],
+      { encoding: "utf8" },
+    );
     assert.equal(types.status, 0, types.stdout + types.stderr);
   });
 
@@ -60,9 +84,20 @@ describe("command line", () => {
     const done = cli("vendor", folder, "--from", indexURL);
     assert.equal(done.status, 0, done.stderr);
     const hashes = JSON.parse(readFileSync(join(folder, "sha256.json"), "utf8"));
-    assert.deepEqual(Object.keys(hashes).sort(), readdirSync(folder).filter((n) => n !== "sha256.json").sort());
+    assert.deepEqual(
+      Object.keys(hashes).sort(),
+      readdirSync(folder)
+        .filter((n) => n !== "sha256.json")
+        .sort(),
+    );
     for (const [name, hash] of Object.entries(hashes)) {
-      assert.equal(createHash("sha256").update(readFileSync(join(folder, name))).digest("hex"), hash, name);
+      assert.equal(
+        createHash("sha256")
+          .update(readFileSync(join(folder, name)))
+          .digest("hex"),
+        hash,
+        name,
+      );
     }
     const ga = await connect({ indexURL: folder });
     assert.equal((await ga.backendInfo()).version, ga.version);
@@ -73,7 +108,11 @@ describe("command line", () => {
     writeFileSync(join(damaged, numpy), "not a wheel");
     const refused = cli("vendor", join(work, "second"), "--from", damaged);
     assert.deepEqual([refused.status, refused.stderr.includes("sha256")], [2, true], refused.stderr);
-    assert.deepEqual(readdirSync(work).filter((n) => n.includes("second")), [], "nothing is left behind");
+    assert.deepEqual(
+      readdirSync(work).filter((n) => n.includes("second")),
+      [],
+      "nothing is left behind",
+    );
   });
 
   it("vendor removes only what it wrote", () => {
@@ -104,7 +143,11 @@ describe("command line", () => {
     const refused = cli("vendor", folder, "--from", indexURL);
     assert.deepEqual([refused.status, /worker\.js: has changed/.test(refused.stderr)], [2, true], refused.stderr);
     assert.equal(readFileSync(join(folder, "worker.js"), "utf8"), "changed by hand");
-    assert.deepEqual(readdirSync(work).filter((n) => n.startsWith(".shared")), [], "no draft is left behind");
+    assert.deepEqual(
+      readdirSync(work).filter((n) => n.startsWith(".shared")),
+      [],
+      "no draft is left behind",
+    );
   });
 
   it("analyze prints what Python's command line prints", () => {
@@ -114,7 +157,9 @@ describe("command line", () => {
     const options = ["--mechanism", "hyperbolic", "--dim", "3", "--seed", "1"];
     const ours = cli("analyze", "graph.json", ...options);
     const theirs = spawnSync(python3(), ["-m", "graphattend", "analyze", "--graph", "graph.json", ...options], {
-      cwd: work, encoding: "utf8", env: { ...process.env, PYTHONPATH: join(root, "src") },
+      cwd: work,
+      encoding: "utf8",
+      env: { ...process.env, PYTHONPATH: join(root, "src") },
     });
     // Times are measured, everything else is the same.
     const timeless = (text) => text.replace(/ +/g, " ").replace(/^(hyperbolic \S+ \S+) \S+/m, "$1 time");
@@ -127,19 +172,38 @@ describe("command line", () => {
   });
 
   it("train writes a model that analyze reads", () => {
-    const trained = cli("train", "--graph=graph.json", "--task", "links", "--mechanism", "flash", "--hidden", "4", "--epochs", "2",
-      "--out=model.npz", "--latents", "latents.npy");
+    const trained = cli(
+      "train",
+      "--graph=graph.json",
+      "--task",
+      "links",
+      "--mechanism",
+      "flash",
+      "--hidden",
+      "4",
+      "--epochs",
+      "2",
+      "--out=model.npz",
+      "--latents",
+      "latents.npy",
+    );
     assert.equal(trained.status, 0, trained.stderr);
     const shown = cli("analyze", "graph.json", "--model", "model.npz", "--embeddings", "latents.npy", "--json");
     assert.equal(shown.status, 0, shown.stderr);
-    assert.deepEqual(JSON.parse(shown.stdout).results.map((r) => r.key), ["model.npz"]);
+    assert.deepEqual(
+      JSON.parse(shown.stdout).results.map((r) => r.key),
+      ["model.npz"],
+    );
     const refused = cli("evaluate", "--graph", "graph.json", "--task", "links", "--cache", "runs");
     assert.deepEqual([refused.status, /--cache/.test(refused.stderr)], [2, true]);
   });
 
   it("convert takes the standard input and writes a file", () => {
     const made = spawnSync(process.execPath, [join(installed, "dist", "cli.js"), "convert", "-", "made.csv"], {
-      cwd: work, encoding: "utf8", input: "a b\nb c\n", env: { ...process.env, GRAPHATTEND_DIST: indexURL },
+      cwd: work,
+      encoding: "utf8",
+      input: "a b\nb c\n",
+      env: { ...process.env, GRAPHATTEND_DIST: indexURL },
     });
     assert.deepEqual([made.status, made.stdout], [0, "3 nodes, 2 edges, directed\n"], made.stderr);
     assert.equal(readFileSync(join(work, "made.csv"), "utf8"), "source,target\na,b\nb,c\n");
@@ -149,7 +213,13 @@ describe("command line", () => {
   });
 
   it("bad usage ends with 2 and one line", () => {
-    for (const args of [["analyze", "missing.json"], ["analyze", "graph.json", "--mechanism", "x"], ["vendor"], ["vendor", "a", "--nope"], ["frobnicate"]]) {
+    for (const args of [
+      ["analyze", "missing.json"],
+      ["analyze", "graph.json", "--mechanism", "x"],
+      ["vendor"],
+      ["vendor", "a", "--nope"],
+      ["frobnicate"],
+    ]) {
       const { status, stderr, stdout } = cli(...args);
       assert.equal(status, 2, `${args.join(" ")}: ${stderr}`);
       assert.equal(stdout, "");
@@ -167,7 +237,10 @@ describe("command line", () => {
     assert.match(healthy.stdout, /^graphattend \S+, NumPy \S+, \S+: started in \d+ ms/);
     const sick = cli("doctor", app);
     assert.equal(sick.status, 2);
-    assert.match(sick.stderr, /^graphattend: .*: no such file; give indexURL a folder made by `npx graphattend vendor`/);
+    assert.match(
+      sick.stderr,
+      /^graphattend: .*: no such file; give indexURL a folder made by `npx graphattend vendor`/,
+    );
   });
 });
 
@@ -180,7 +253,8 @@ describe("pages in Chromium", () => {
       await ga.close();
       globalThis.result = output.data.join();
     }).catch((error) => { globalThis.result = String(error.code) + ": " + error.message; });`;
-  const html = (script) => `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
+  const html = (script) =>
+    `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
   let server, browser;
 
   before(async () => {
@@ -188,26 +262,54 @@ describe("pages in Chromium", () => {
     writeFileSync(join(app, "index.html"), html("./app.js"));
     writeFileSync(join(app, "package.json"), '{"type": "module"}');
     const { build: vite } = await import("vite");
-    await vite({ root: app, base: "./", logLevel: "error", build: { outDir: join(work, "vite"), emptyOutDir: true, target: "es2022" } });
+    await vite({
+      root: app,
+      base: "./",
+      logLevel: "error",
+      build: { outDir: join(work, "vite"), emptyOutDir: true, target: "es2022" },
+    });
     const { default: webpack } = await import("webpack");
-    const stats = await new Promise((resolve, reject) => webpack({
-      mode: "production", context: app, entry: "./app.js", output: { path: join(work, "webpack"), filename: "app.js" }, experiments: { outputModule: true },
-    }, (error, result) => (error ? reject(error) : resolve(result))));
+    const stats = await new Promise((resolve, reject) =>
+      webpack(
+        {
+          mode: "production",
+          context: app,
+          entry: "./app.js",
+          output: { path: join(work, "webpack"), filename: "app.js" },
+          experiments: { outputModule: true },
+        },
+        (error, result) => (error ? reject(error) : resolve(result)),
+      ),
+    );
     assert.deepEqual(stats.toJson({ all: false, errors: true, warnings: true }).errors, []);
     const { build: esbuild } = await import("esbuild");
-    await esbuild({ absWorkingDir: app, entryPoints: { app: "app.js", worker: "graphattend/worker" }, bundle: true, format: "esm", outdir: join(work, "esbuild"),
-      minify: true, logLevel: "error" });
+    await esbuild({
+      absWorkingDir: app,
+      entryPoints: { app: "app.js", worker: "graphattend/worker" },
+      bundle: true,
+      format: "esm",
+      outdir: join(work, "esbuild"),
+      minify: true,
+      logLevel: "error",
+    });
     mkdirSync(join(work, "plain"));
     writeFileSync(join(work, "plain", "app.js"), source.replace('"graphattend"', '"/package/dist/index.js"'));
     const folders = { "/pyodide/": indexURL, "/package/": installed };
     const pages = {};
     const headers = {};
-    const policies = { "": undefined, "strict-": "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'", "blocked-": "default-src 'self'; img-src data:" };
+    const policies = {
+      "": undefined,
+      "strict-": "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'",
+      "blocked-": "default-src 'self'; img-src data:",
+    };
     for (const tool of ["vite", "webpack", "esbuild", "plain"]) {
       folders[`/${tool}/`] = join(work, tool);
       for (const [prefix, policy] of Object.entries(policies)) {
         const path = `/${prefix}${tool}.html`;
-        pages[path] = tool === "vite" ? readFileSync(join(work, "vite", "index.html"), "utf8").replaceAll("./assets/", "/vite/assets/") : html(`/${tool}/app.js`);
+        pages[path] =
+          tool === "vite"
+            ? readFileSync(join(work, "vite", "index.html"), "utf8").replaceAll("./assets/", "/vite/assets/")
+            : html(`/${tool}/app.js`);
         if (policy !== undefined) headers[path] = { "content-security-policy": policy };
       }
     }
@@ -235,7 +337,11 @@ describe("pages in Chromium", () => {
   it("Vite's development server, page and worker", async () => {
     const { createServer } = await import("vite");
     const development = await createServer({
-      root: app, configFile: false, logLevel: "error", cacheDir: join(work, "vite-cache"), optimizeDeps: { exclude: ["graphattend"] },
+      root: app,
+      configFile: false,
+      logLevel: "error",
+      cacheDir: join(work, "vite-cache"),
+      optimizeDeps: { exclude: ["graphattend"] },
       server: { host: "127.0.0.1", port: 0, hmr: false, proxy: { "/pyodide": server.url } },
     });
     try {

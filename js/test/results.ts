@@ -12,14 +12,23 @@ const distances: Matrix = await ball.dist([[0, 0]], [[0.1, 0]]);
 // Results are what the options ask for.
 const deep: Float64Array = (await ga.functional.softmax(data, { axis: -1, dtype: "float64" })).data;
 const [attended, shares] = await ga.functional.scaledDotProductAttention(data, data, data, { returnWeights: true });
-const [, , sums]: [Matrix, Matrix, Matrix] = await ga.functional.scaledDotProductAttention(data, data, data, { returnWeights: true, returnLse: true });
+const [, , sums]: [Matrix, Matrix, Matrix] = await ga.functional.scaledDotProductAttention(data, data, data, {
+  returnWeights: true,
+  returnLse: true,
+});
 const loss: number = await ga.training.triplet(data, data, data, { margin: 2 });
 const each: Matrix = await ga.training.triplet(data, data, data, { reduction: "none" });
-const hard: Int32Array = (await ga.training.sampleHardNegatives(data, [[1]], [0], 1, { strategy: "semi_hard", rng: 1 })).data;
+const hard: Int32Array = (await ga.training.sampleHardNegatives(data, [[1]], [0], 1, { strategy: "semi_hard", rng: 1 }))
+  .data;
 const { indices } = await attn.attentionWeights(data, data, { topK: 2 });
 const positions: Int32Array = indices.data;
 const club = await ga.graph({ edges: [["a", "b"]] });
-const measures: Matrix[] = [await club.pagerank(), await club.betweenness({ samples: 3 }), await club.closeness(), await club.clustering()];
+const measures: Matrix[] = [
+  await club.pagerank(),
+  await club.betweenness({ samples: 3 }),
+  await club.closeness(),
+  await club.clustering(),
+];
 const degrees: Int32Array = (await club.degree()).data;
 const names: string[] | null = await club.get("names");
 const rows: Int32Array = (await club.get("indices")).data;
@@ -37,12 +46,37 @@ const weight: Matrix = params.w!;
 await adam.update(params, params, state);
 const codec = await ga.compression.Quantizer({ bits: 4, granularity: "row" });
 const codes: Int8Array = (await (await codec.encode(data)).get("codes")).data;
-await ga.create("moe", { dim: 8, experts: [{ key: "multi_head", dim: 8, options: { numHeads: 2 } }, { key: "flash", dim: 8 }, heads] });
-await ga.create("mixed_curvature", { dim: 4, spaces: [["poincare", 2, -1], ["euclidean", 2, 0]] });
-await ga.create("manifold", { dim: 4, manifold: { type: "product", factors: [[{ type: "sphere" }, 2], [{ type: "euclidean" }, 2]] } });
+await ga.create("moe", {
+  dim: 8,
+  experts: [{ key: "multi_head", dim: 8, options: { numHeads: 2 } }, { key: "flash", dim: 8 }, heads],
+});
+await ga.create("mixed_curvature", {
+  dim: 4,
+  spaces: [
+    ["poincare", 2, -1],
+    ["euclidean", 2, 0],
+  ],
+});
+await ga.create("manifold", {
+  dim: 4,
+  manifold: {
+    type: "product",
+    factors: [
+      [{ type: "sphere" }, 2],
+      [{ type: "euclidean" }, 2],
+    ],
+  },
+});
 const suited = await ga.recommend(club, { dim: 8 });
 await ga.create(suited.key, { dim: 8, ...suited.options });
-await ga.train(heads, { graph: club, features: data, labels: [0], loss: "cross_entropy", optimizer: "AdamW", onProgress: (p) => p.epochLoss });
+await ga.train(heads, {
+  graph: club,
+  features: data,
+  labels: [0],
+  loss: "cross_entropy",
+  optimizer: "AdamW",
+  onProgress: (p) => p.epochLoss,
+});
 
 // @ts-expect-error -- no such precision
 await ga.functional.softmax(data, { dtype: "float16" });
@@ -79,4 +113,26 @@ await ga.knn(data, 2, { manifold: codec });
 // @ts-expect-error -- one number is no loss per sample
 const many: Matrix = await ga.training.triplet(data, data, data);
 
-export { deep, attended, shares, distances, sums, loss, each, hard, positions, measures, degrees, names, rows, nodes, dense, routes, nearest, work, weight, codes, many };
+export {
+  deep,
+  attended,
+  shares,
+  distances,
+  sums,
+  loss,
+  each,
+  hard,
+  positions,
+  measures,
+  degrees,
+  names,
+  rows,
+  nodes,
+  dense,
+  routes,
+  nearest,
+  work,
+  weight,
+  codes,
+  many,
+};

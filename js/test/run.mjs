@@ -10,10 +10,15 @@ if (!existsSync("dist/index.js") || process.argv.includes("--build")) {
   if (built.status !== 0) process.exit(built.status ?? 1);
 }
 const named = process.argv.slice(2).filter((a) => !a.startsWith("--"));
-const files = readdirSync("test").filter((f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))));
+const files = readdirSync("test").filter(
+  (f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))),
+);
 // Those that measure time or memory run one after the other, the others two at a time.
 const alone = files.filter((f) => /^(faults|leaks|lifecycle|start)/.test(f));
-const groups = [[files.filter((f) => !alone.includes(f)), 2], [alone, 1]];
+const groups = [
+  [files.filter((f) => !alone.includes(f)), 2],
+  [alone, 1],
+];
 let failed = 0;
 for (const [group, concurrency] of groups) {
   if (group.length === 0) continue;

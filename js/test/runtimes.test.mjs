@@ -6,7 +6,7 @@ import { checks } from "./suite.mjs";
 
 const indexURL = distribution();
 const native = nativeAnswers();
-const runtimes = { "main thread": {}, "worker": { worker: true }, "pool of 2": { workers: 2 } };
+const runtimes = { "main thread": {}, worker: { worker: true }, "pool of 2": { workers: 2 } };
 const wanted = process.env.GRAPHATTEND_RUNTIMES?.split(",") ?? Object.keys(runtimes);
 console.log(`Running on ${process.version}`);
 

@@ -4,7 +4,13 @@ import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".json": "application/json" };
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+  ".json": "application/json",
+};
 
 /** Serve `folders` (prefix to folder) and `pages` (path to HTML); `headers` by path prefix. Returns its address and `close`. */
 export async function serve(folders, pages = {}, headers = {}) {
@@ -23,7 +29,10 @@ export async function serve(folders, pages = {}, headers = {}) {
     const file = prefix && join(folders[prefix], normalize(`/${path.slice(prefix.length)}`));
     try {
       const { size } = await stat(file);
-      response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": size });
+      response.writeHead(200, {
+        "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+        "content-length": size,
+      });
       createReadStream(file).pipe(response);
     } catch {
       response.writeHead(404).end();
@@ -33,9 +42,10 @@ export async function serve(folders, pages = {}, headers = {}) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     requests,
-    close: () => new Promise((resolve) => {
-      server.close(resolve);
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
   };
 }

@@ -10,9 +10,13 @@ const lastLine = (text) => text.trim().split("\n").at(-1);
 
 /** Folder with Pyodide, NumPy and graphattend. */
 export function distribution() {
-  process.env.GRAPHATTEND_DIST ??= lastLine(execFileSync("make", ["-s", "dist-path"], {
-    cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"],
-  }));
+  process.env.GRAPHATTEND_DIST ??= lastLine(
+    execFileSync("make", ["-s", "dist-path"], {
+      cwd: root,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    }),
+  );
   return process.env.GRAPHATTEND_DIST;
 }
 
@@ -24,7 +28,9 @@ function python() {
 
 export function nativeAnswers() {
   const text = execFileSync(python(), [`${js}test/native.py`], {
-    encoding: "utf8", maxBuffer: 1 << 28, env: { ...process.env, PYTHONPATH: `${root}src`, OPENBLAS_NUM_THREADS: "1" },
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    env: { ...process.env, PYTHONPATH: `${root}src`, OPENBLAS_NUM_THREADS: "1" },
   });
   return JSON.parse(text);
 }

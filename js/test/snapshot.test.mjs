@@ -18,7 +18,13 @@ const lock = join(folder, "pyodide-lock.json");
 const kept = () => readdirSync(folder).filter((name) => /^graphattend-snapshots-[\da-f]+-[\da-f]+$/.test(name));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-before(() => execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, "--no-snapshot", "--from", distribution()], { stdio: "ignore" }));
+before(() =>
+  execFileSync(
+    process.execPath,
+    [join(js, "dist/cli.js"), "vendor", folder, "--no-snapshot", "--from", distribution()],
+    { stdio: "ignore" },
+  ),
+);
 after(() => rmSync(work, { recursive: true, force: true }));
 
 async function until(condition, what, ms = 120_000) {
@@ -31,7 +37,8 @@ async function until(condition, what, ms = 120_000) {
 
 /** The same snapshot with another header, and the sums that fit. */
 function withHeader(data, change) {
-  const SUMS = 32, PRELUDE = 52;
+  const SUMS = 32,
+    PRELUDE = 52;
   const out = new Uint8Array(data);
   const words = new Uint32Array(out.buffer);
   const length = words[PRELUDE / 4 - 1];
@@ -41,14 +48,22 @@ function withHeader(data, change) {
   assert.equal(text.length, length);
   out.set(text, PRELUDE);
   const sums = [1, 2, 3, 4];
-  for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4) for (let i = 0; i < 4; i++) sums[i] = Math.imul(sums[i], 31) + words[at + i] | 0;
+  for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4)
+    for (let i = 0; i < 4; i++) sums[i] = (Math.imul(sums[i], 31) + words[at + i]) | 0;
   words.set(sums, SUMS / 4);
   return out;
 }
 
 async function nodeStart(options = {}) {
   let state;
-  const ga = await connect({ indexURL: folder, snapshot: true, onProgress: (p) => { state = p.snapshot; }, ...options });
+  const ga = await connect({
+    indexURL: folder,
+    snapshot: true,
+    onProgress: (p) => {
+      state = p.snapshot;
+    },
+    ...options,
+  });
   const { data } = await ga.functional.softmax([0, 0]);
   return { ga, state, answer: data.join() };
 }
@@ -86,7 +101,7 @@ describe("Node.js", () => {
     }
   });
 
-  for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
+  for (const [name, options] of Object.entries({ "main thread": {}, worker: { worker: true } })) {
     describe(`everything on a restored interpreter, ${name}`, () => {
       let ga;
       before(async () => {
@@ -100,7 +115,11 @@ describe("Node.js", () => {
   }
 
   it("a damaged snapshot is made anew, after a plain start", async () => {
-    const damage = { "a changed byte": (data) => (data[data.length >> 1] ^= 1, data), "cut off": (data) => data.subarray(0, data.length / 2), "empty": () => "" };
+    const damage = {
+      "a changed byte": (data) => ((data[data.length >> 1] ^= 1), data),
+      "cut off": (data) => data.subarray(0, data.length / 2),
+      empty: () => "",
+    };
     for (const [name, change] of Object.entries(damage)) {
       const [file] = kept();
       writeFileSync(join(folder, file), change(readFileSync(join(folder, file))));
@@ -113,7 +132,12 @@ describe("Node.js", () => {
   it("a snapshot that cannot be put back is not tried again", async () => {
     const [file] = kept();
     const good = readFileSync(join(folder, file));
-    writeFileSync(join(folder, file), withHeader(good, (header) => { header.slots[0][2] = header.slots[0][2].replace(/./g, "x"); }));
+    writeFileSync(
+      join(folder, file),
+      withHeader(good, (header) => {
+        header.slots[0][2] = header.slots[0][2].replace(/./g, "x");
+      }),
+    );
     assert.match(await nodeState(), /has no x+/);
     assert.match(readFileSync(join(folder, file), "utf8"), /^graphattend has no snapshot: .*has no x+/);
     assert.match(await nodeState(), /has no x+/);
@@ -137,10 +161,19 @@ describe("Node.js", () => {
   });
 
   it("says why there can be none", async () => {
-    assert.match(await nodeState({ indexURL: distribution() }), /needs a folder that this version's `npx graphattend vendor` wrote/);
-    const wheel = join(folder, readdirSync(folder).find((name) => /^graphattend.*whl$/.test(name)));
+    assert.match(
+      await nodeState({ indexURL: distribution() }),
+      /needs a folder that this version's `npx graphattend vendor` wrote/,
+    );
+    const wheel = join(
+      folder,
+      readdirSync(folder).find((name) => /^graphattend.*whl$/.test(name)),
+    );
     assert.equal(await nodeState({ wheelURL: wheel }), "not with a wheelURL");
-    await assert.rejects(connect({ indexURL: folder, snapshot: "yes" }), { code: "invalid_config", argument: "snapshot" });
+    await assert.rejects(connect({ indexURL: folder, snapshot: "yes" }), {
+      code: "invalid_config",
+      argument: "snapshot",
+    });
   });
 });
 
@@ -175,7 +208,8 @@ describe("Chromium", () => {
     await tab.waitForFunction("globalThis.loaded");
     return tab;
   };
-  const used = ["used", "0.5,0.5"], none = ["none", "0.5,0.5"];
+  const used = ["used", "0.5,0.5"],
+    none = ["none", "0.5,0.5"];
   const start = async (options = {}) => {
     const tab = await open();
     try {
@@ -189,7 +223,10 @@ describe("Chromium", () => {
     const tabs = await Promise.all([open(), open()]);
     const started = await Promise.all(tabs.map((tab, i) => tab.evaluate((o) => start(o), { worker: i === 1 })));
     assert.deepEqual(started, [none, none]);
-    const names = await until(() => tabs[0].evaluate(() => kept()).then((found) => found.length > 0 && found), "a snapshot");
+    const names = await until(
+      () => tabs[0].evaluate(() => kept()).then((found) => found.length > 0 && found),
+      "a snapshot",
+    );
     await Promise.all(tabs.map((tab) => tab.close()));
     assert.equal(names.length, 1);
     assert.deepEqual(await Promise.all([start(), start({ worker: true }), start({ workers: 2 })]), [used, used, used]);
@@ -203,7 +240,10 @@ describe("Chromium", () => {
       const code = await tab.evaluate(async (w) => {
         const stop = new AbortController();
         setTimeout(() => stop.abort(), 20);
-        return start({ worker: w, signal: stop.signal }).then(() => "started", (error) => error.code);
+        return start({ worker: w, signal: stop.signal }).then(
+          () => "started",
+          (error) => error.code,
+        );
       }, worker);
       assert.equal(code, "aborted");
       assert.deepEqual(await tab.evaluate((w) => start({ worker: w }), worker), used);
@@ -211,12 +251,14 @@ describe("Chromium", () => {
     }
   });
 
-  for (const [name, options] of Object.entries({ "main thread": {}, "worker": { worker: true } })) {
+  for (const [name, options] of Object.entries({ "main thread": {}, worker: { worker: true } })) {
     describe(`everything on a restored interpreter, ${name}`, () => {
       let tab;
       before(async () => {
         tab = await open();
-        await tab.evaluate((n) => { globalThis.native = n; }, native);
+        await tab.evaluate((n) => {
+          globalThis.native = n;
+        }, native);
         assert.deepEqual(await tab.evaluate((o) => start(o), options), used);
       });
       after(async () => {
@@ -252,7 +294,10 @@ describe("Chromium", () => {
     await context.route("**/python/pyodide-lock.json", (route) => route.fulfill({ json: changed }));
     try {
       assert.deepEqual(await tab.evaluate(() => start()), none);
-      const found = await until(() => tab.evaluate(() => kept()).then((names) => names[0] !== before[0] && names.length === 1 && names), "another snapshot");
+      const found = await until(
+        () => tab.evaluate(() => kept()).then((names) => names[0] !== before[0] && names.length === 1 && names),
+        "another snapshot",
+      );
       assert.equal(found.length, 1);
       assert.deepEqual(await tab.evaluate(() => start()), used);
     } finally {

@@ -39,7 +39,10 @@ const WASM = "pyodide.asm.wasm";
 
 let server, browser;
 before(async () => {
-  server = await serve({ "/dist/": `${js}dist`, "/pyodide/": distribution() }, { "/page.html": page(""), "/closed.html": page(POLICY) });
+  server = await serve(
+    { "/dist/": `${js}dist`, "/pyodide/": distribution() },
+    { "/page.html": page(""), "/closed.html": page(POLICY) },
+  );
   browser = await launch();
 });
 after(async () => {
@@ -51,7 +54,10 @@ async function attempt(options, break_, path = "/page.html") {
   const tab = await browser.newPage();
   try {
     for (const [name, answer] of Object.entries(break_)) {
-      await tab.route((url) => url.pathname === `/pyodide/${name}`, (route) => (answer === "abort" ? route.abort() : route.fulfill(answer)));
+      await tab.route(
+        (url) => url.pathname === `/pyodide/${name}`,
+        (route) => (answer === "abort" ? route.abort() : route.fulfill(answer)),
+      );
     }
     await tab.goto(server.url + path);
     await tab.waitForFunction("globalThis.loaded");
@@ -63,24 +69,46 @@ async function attempt(options, break_, path = "/page.html") {
 
 const html = { status: 200, contentType: "text/html", body: "<!doctype html><title>the app</title>" };
 const wheel = /^numpy.*whl$/;
-const numpy = () => Object.values(JSON.parse(readFileSync(`${distribution()}/pyodide-lock.json`, "utf8")).packages).find((p) => wheel.test(p.file_name)).file_name;
+const numpy = () =>
+  Object.values(JSON.parse(readFileSync(`${distribution()}/pyodide-lock.json`, "utf8")).packages).find((p) =>
+    wheel.test(p.file_name),
+  ).file_name;
 
 const FAILURES = {
   "a missing pyodide.asm.wasm": [{ [WASM]: { status: 404 } }, /pyodide\.asm\.wasm: status 404.*graphattend vendor/],
   "HTML for pyodide.asm.wasm": [{ [WASM]: html }, /pyodide\.asm\.wasm: expected WebAssembly, got HTML/],
-  "a broken pyodide.asm.wasm": [{ [WASM]: { status: 200, contentType: "application/wasm", body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 9, 9]) } },
-    /pyodide\.asm\.wasm: 10 bytes that are not valid WebAssembly/],
+  "a broken pyodide.asm.wasm": [
+    {
+      [WASM]: {
+        status: 200,
+        contentType: "application/wasm",
+        body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 9, 9]),
+      },
+    },
+    /pyodide\.asm\.wasm: 10 bytes that are not valid WebAssembly/,
+  ],
   "a fetch that fails": [{ [WASM]: "abort" }, /pyodide\.asm\.wasm: could not be fetched .*connect-src/],
   "a missing pyodide.asm.mjs": [{ "pyodide.asm.mjs": { status: 404 } }, /pyodide\.asm\.mjs: status 404/],
-  "a script of the wrong type": [{ "pyodide.asm.mjs": { status: 200, contentType: "text/plain", body: "export default 1" } },
-    /pyodide\.asm\.mjs: a script that cannot be run \(served as text\/plain/],
+  "a script of the wrong type": [
+    { "pyodide.asm.mjs": { status: 200, contentType: "text/plain", body: "export default 1" } },
+    /pyodide\.asm\.mjs: a script that cannot be run \(served as text\/plain/,
+  ],
   "a missing standard library": [{ "python_stdlib.zip": { status: 404 } }, /python_stdlib\.zip: status 404/],
   "a missing lock file": [{ "pyodide-lock.json": { status: 404 } }, /pyodide-lock\.json: status 404/],
-  "a lock file that is none": [{ "pyodide-lock.json": { status: 200, body: "{}" } }, /pyodide-lock\.json: not a lock file of Pyodide/],
+  "a lock file that is none": [
+    { "pyodide-lock.json": { status: 200, body: "{}" } },
+    /pyodide-lock\.json: not a lock file of Pyodide/,
+  ],
   "a missing wheel": [{ [numpy()]: { status: 503 } }, /numpy.*\.whl: status 503/],
-  "a wheel that was changed": [{ [numpy()]: { status: 200, body: Buffer.from("PK and something else") } }, /numpy.*\.whl: its sha256 \w+ is not the lock file's/],
+  "a wheel that was changed": [
+    { [numpy()]: { status: 200, body: Buffer.from("PK and something else") } },
+    /numpy.*\.whl: its sha256 \w+ is not the lock file's/,
+  ],
 };
-for (const [where, options] of [["main thread", {}], ["worker", { worker: true }]]) {
+for (const [where, options] of [
+  ["main thread", {}],
+  ["worker", { worker: true }],
+]) {
   describe(`a start that cannot succeed, ${where}`, () => {
     for (const [name, [break_, expected]] of Object.entries(FAILURES)) {
       it(name, async () => {
@@ -126,7 +154,10 @@ it("a worker that is ended from outside rejects its calls, and the next one work
   const found = await tab.evaluate(async () => {
     const { connect } = await import("/dist/index.js");
     let worker;
-    const ga = await connect({ indexURL: "/pyodide/", worker: () => (worker = new Worker("/dist/worker.js", { type: "module" })) });
+    const ga = await connect({
+      indexURL: "/pyodide/",
+      worker: () => (worker = new Worker("/dist/worker.js", { type: "module" })),
+    });
     const x = { data: new Float32Array(4000 * 64).fill(0.5), shape: [4000, 64] };
     const call = ga.functional.scaledDotProductAttention(x, x, x).catch((error) => error.code);
     const start = performance.now();
@@ -147,7 +178,10 @@ it("a stopped call leaves a page without isolation at work", async () => {
   const found = await tab.evaluate(async () => {
     const { connect } = await import("/dist/index.js");
     let made = 0;
-    const ga = await connect({ indexURL: "/pyodide/", worker: () => (made++, new Worker("/dist/worker.js", { type: "module" })) });
+    const ga = await connect({
+      indexURL: "/pyodide/",
+      worker: () => (made++, new Worker("/dist/worker.js", { type: "module" })),
+    });
     const x = { data: new Float32Array(1500 * 64).fill(0.5), shape: [1500, 64] };
     const q = await ga.tensor(x.data, x.shape);
     const answers = [];
@@ -155,11 +189,21 @@ it("a stopped call leaves a page without isolation at work", async () => {
     for (let i = 0; i < 9; i++) {
       controller.abort();
       controller = new AbortController();
-      answers.push(ga.functional.scaledDotProductAttention(q, q, q, { signal: controller.signal }).then(() => "answered", (error) => error.code));
+      answers.push(
+        ga.functional.scaledDotProductAttention(q, q, q, { signal: controller.signal }).then(
+          () => "answered",
+          (error) => error.code,
+        ),
+      );
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const settled = await Promise.all(answers);
-    const latest = Array.from({ length: 5 }, () => ga.functional.scaledDotProductAttention(q, q, q, { latest: true }).then(() => "answered", (e) => e.code));
+    const latest = Array.from({ length: 5 }, () =>
+      ga.functional.scaledDotProductAttention(q, q, q, { latest: true }).then(
+        () => "answered",
+        (e) => e.code,
+      ),
+    );
     return { made, settled, latest: await Promise.all(latest) };
   });
   assert.equal(found.made, 1, "no restart");

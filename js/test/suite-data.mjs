@@ -5,41 +5,97 @@ import { equal, ok, rejects } from "./suite.mjs";
 const forms = (mask) => {
   const flat = mask.flat();
   const bytes = Uint8Array.from(flat, Number);
-  const rows = Array.isArray(mask[0]) ? { "rows of numbers": mask.map((row) => row.map(Number)), "rows of bytes": mask.map((row) => Uint8Array.from(row, Number)),
-    "rows of integers": mask.map((row) => Int32Array.from(row, Number)) } : { "numbers": mask.map(Number), "integers": Int8Array.from(mask, Number) };
+  const rows = Array.isArray(mask[0])
+    ? {
+        "rows of numbers": mask.map((row) => row.map(Number)),
+        "rows of bytes": mask.map((row) => Uint8Array.from(row, Number)),
+        "rows of integers": mask.map((row) => Int32Array.from(row, Number)),
+      }
+    : { numbers: mask.map(Number), integers: Int8Array.from(mask, Number) };
   const shape = Array.isArray(mask[0]) ? [mask.length, mask[0].length] : [mask.length];
-  return { ...rows, "shaped bytes": { data: bytes.map((b) => 7 * b), shape }, "shaped numbers": { data: flat.map(Number), shape },
-    "shaped booleans": { data: flat, shape } };
+  return {
+    ...rows,
+    "shaped bytes": { data: bytes.map((b) => 7 * b), shape },
+    "shaped numbers": { data: flat.map(Number), shape },
+    "shaped booleans": { data: flat, shape },
+  };
 };
 
 export const dataChecks = {
   "masks mean the same in every function, in every form": async (ga) => {
-    const x = [[1, 0], [0, 1], [1, 1]];
-    const square = [[true, false, true], [false, true, true], [true, true, false]];
+    const x = [
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ];
+    const square = [
+      [true, false, true],
+      [false, true, true],
+      [true, true, false],
+    ];
     const heads = await ga.create("multi_head", { dim: 2, numHeads: 1 });
     const cross = await ga.create("cross_space", { dim: 2 });
     const { functional: f, training: t } = ga;
-    const parameters = { w_q: [[1, 0], [0, 1]], w_k: [[1, 0], [0, 1]], w_v: [[1, 0], [0, 1]], w_o: [[1, 0], [0, 1]] };
-    const gat = { w: [[1, 0], [0, 1]], a_query: [[1, 1]], a_key: [[1, 1]] };
+    const parameters = {
+      w_q: [
+        [1, 0],
+        [0, 1],
+      ],
+      w_k: [
+        [1, 0],
+        [0, 1],
+      ],
+      w_v: [
+        [1, 0],
+        [0, 1],
+      ],
+      w_o: [
+        [1, 0],
+        [0, 1],
+      ],
+    };
+    const gat = {
+      w: [
+        [1, 0],
+        [0, 1],
+      ],
+      a_query: [[1, 1]],
+      a_key: [[1, 1]],
+    };
     const uses = {
-      "forward": [square, async (attnMask) => (await heads.forward(x, x, x, { attnMask })).output],
-      "attentionWeights": [square, (attnMask) => heads.attentionWeights(x, x, { attnMask })],
-      "vjp": [square, async (attnMask) => (await heads.vjp(x, x, x, { attnMask })).output],
-      "headAttentionWeights": [square, (attnMask) => heads.headAttentionWeights(x, x, { attnMask })],
-      "parts": [square, async (attnMask) => (await cross.parts(x, x, x, { attnMask, metadata: { latentKeys: x } })).graph],
-      "scaledDotProductAttention": [square, (attnMask) => f.scaledDotProductAttention(x, x, x, { attnMask })],
-      "multiHeadAttention": [square, (attnMask) => f.multiHeadAttention(x, x, x, parameters, { numHeads: 1, attnMask })],
-      "keyPaddingMask": [square[0], (keyPaddingMask) => f.multiHeadAttention(x, x, x, parameters, { numHeads: 1, keyPaddingMask })],
-      "gatAttention": [square, (attnMask) => f.gatAttention(x, x, gat, { attnMask })],
-      "fromTorchMask": [square, (mask) => f.fromTorchMask(mask)],
-      "localContrastive": [square[0], (neighborMask) => t.localContrastive([1, 0], x, x, { neighborMask })],
-      "gradient": [square, async (attnMask) => (await ga.vjp("functional.scaledDotProductAttention", [x, x, x], { attnMask })).output],
+      forward: [square, async (attnMask) => (await heads.forward(x, x, x, { attnMask })).output],
+      attentionWeights: [square, (attnMask) => heads.attentionWeights(x, x, { attnMask })],
+      vjp: [square, async (attnMask) => (await heads.vjp(x, x, x, { attnMask })).output],
+      headAttentionWeights: [square, (attnMask) => heads.headAttentionWeights(x, x, { attnMask })],
+      parts: [
+        square,
+        async (attnMask) => (await cross.parts(x, x, x, { attnMask, metadata: { latentKeys: x } })).graph,
+      ],
+      scaledDotProductAttention: [square, (attnMask) => f.scaledDotProductAttention(x, x, x, { attnMask })],
+      multiHeadAttention: [square, (attnMask) => f.multiHeadAttention(x, x, x, parameters, { numHeads: 1, attnMask })],
+      keyPaddingMask: [
+        square[0],
+        (keyPaddingMask) => f.multiHeadAttention(x, x, x, parameters, { numHeads: 1, keyPaddingMask }),
+      ],
+      gatAttention: [square, (attnMask) => f.gatAttention(x, x, gat, { attnMask })],
+      fromTorchMask: [square, (mask) => f.fromTorchMask(mask)],
+      localContrastive: [square[0], (neighborMask) => t.localContrastive([1, 0], x, x, { neighborMask })],
+      gradient: [
+        square,
+        async (attnMask) => (await ga.vjp("functional.scaledDotProductAttention", [x, x, x], { attnMask })).output,
+      ],
     };
     for (const [name, [mask, use]] of Object.entries(uses)) {
       const wanted = await use(mask);
       for (const [form, given] of Object.entries(forms(mask))) equal(await use(given), wanted, `${name}, ${form}`);
     }
-    const added = await heads.attentionWeights(x, x, { attnMask: [[0, -5, 0], [-5, 0, 0], [0, 0, -5]] });
+    const added = await heads.attentionWeights(x, x, {
+      attnMask: [
+        [0, -5, 0],
+        [-5, 0, 0],
+        [0, 0, -5],
+      ],
+    });
     const floats = { data: Float32Array.of(0, -5, 0, -5, 0, 0, 0, 0, -5), shape: [3, 3] };
     equal(await heads.attentionWeights(x, x, { attnMask: floats }), added, "numbers beyond 0 and 1 are added");
     const hidden = await heads.attentionWeights(x, x, { attnMask: { data: new Float32Array(9), shape: [3, 3] } });
@@ -48,8 +104,25 @@ export const dataChecks = {
 
   "training that goes on, validates, and takes functions and optimizers": async (ga) => {
     const attn = await ga.create("multi_head", { dim: 4, numHeads: 2, seed: 1 });
-    const graph = await ga.graph({ edges: [[0, 1], [1, 0], [2, 3], [3, 2], [0, 0], [1, 1], [2, 2], [3, 3]], numNodes: 4 });
-    const features = [[1, 0, 0, 0.5], [0.9, 0.1, 0, 0.4], [0, 0, 1, 0.1], [0, 0.1, 0.9, 0.3]];
+    const graph = await ga.graph({
+      edges: [
+        [0, 1],
+        [1, 0],
+        [2, 3],
+        [3, 2],
+        [0, 0],
+        [1, 1],
+        [2, 2],
+        [3, 3],
+      ],
+      numNodes: 4,
+    });
+    const features = [
+      [1, 0, 0, 0.5],
+      [0.9, 0.1, 0, 0.4],
+      [0, 0, 1, 0.1],
+      [0, 0.1, 0.9, 0.3],
+    ];
     const task = { graph, features, labels: [0, 0, 1, 1], lr: 0.05, epochs: 8, batchSize: 2, seed: 3 };
     const whole = await ga.train(attn, task);
     const files = [];
@@ -59,9 +132,23 @@ export const dataChecks = {
     equal([resumed.losses, resumed.steps], [whole.losses, whole.steps], "a run that was interrupted");
     equal((await resumed.attention.parameters()).w_q, (await whole.attention.parameters()).w_q, "its parameters");
     await rejects(ga.train(attn, { ...task, resume: new Uint8Array(3) }), "load_error");
-    const validated = await ga.train(attn, { ...task, nodes: [0, 2], validationNodes: [1, 3], metric: "accuracy", validateEvery: 2 });
-    equal(validated.metrics.map(([epoch]) => epoch), [1, 3, 5, 7], "validations");
-    ok(validated.best >= 0.5 && validated.metrics.some(([epoch, value]) => epoch === validated.bestEpoch && value === validated.best), "the best");
+    const validated = await ga.train(attn, {
+      ...task,
+      nodes: [0, 2],
+      validationNodes: [1, 3],
+      metric: "accuracy",
+      validateEvery: 2,
+    });
+    equal(
+      validated.metrics.map(([epoch]) => epoch),
+      [1, 3, 5, 7],
+      "validations",
+    );
+    ok(
+      validated.best >= 0.5 &&
+        validated.metrics.some(([epoch, value]) => epoch === validated.bestEpoch && value === validated.best),
+      "the best",
+    );
     // The mean squared error, written here.
     const wanted = features.flat();
     let batches = 0;
@@ -73,26 +160,44 @@ export const dataChecks = {
       for (const node of nodes.data) {
         for (let i = 4 * node; i < 4 * node + 4; i++) {
           sum += (output.data[i] - wanted[i]) ** 2;
-          gradient[i] = 2 * (output.data[i] - wanted[i]) / (4 * nodes.data.length);
+          gradient[i] = (2 * (output.data[i] - wanted[i])) / (4 * nodes.data.length);
         }
       }
       return { loss: sum / (4 * nodes.data.length), gradient };
     };
     const { labels, ...bare } = task;
-    const [ours, theirs] = [await ga.train(attn, { ...bare, loss }), await ga.train(attn, { ...bare, targets: features })];
+    const [ours, theirs] = [
+      await ga.train(attn, { ...bare, loss }),
+      await ga.train(attn, { ...bare, targets: features }),
+    ];
     equal(batches, 16, "batches");
     ours.losses.forEach((x, i) => ok(Math.abs(x - theirs.losses[i]) < 1e-5, `loss ${i}: ${x}, ${theirs.losses[i]}`));
     const { lr, ...rest } = task;
-    equal((await ga.train(attn, { ...rest, optimizer: await ga.training.Adam({ lr }) })).losses, whole.losses, "an optimizer");
-    await rejects(ga.train(attn, { ...bare, loss: () => ({ loss: 1, gradient: [1, 2] }) }), "dimension_mismatch", { argument: "gradient" });
-    await rejects(ga.train(attn, { ...bare, loss: () => ({ loss: NaN, gradient: features }) }), "invalid_config", { argument: "loss" });
+    equal(
+      (await ga.train(attn, { ...rest, optimizer: await ga.training.Adam({ lr }) })).losses,
+      whole.losses,
+      "an optimizer",
+    );
+    await rejects(ga.train(attn, { ...bare, loss: () => ({ loss: 1, gradient: [1, 2] }) }), "dimension_mismatch", {
+      argument: "gradient",
+    });
+    await rejects(ga.train(attn, { ...bare, loss: () => ({ loss: NaN, gradient: features }) }), "invalid_config", {
+      argument: "loss",
+    });
   },
 
   "a function of the scores": async (ga) => {
-    const x = [[1, 0], [0, 1], [1, 1]];
+    const x = [
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ];
     const scoreMod = (scores) => scores.data.map((s) => 2 * s);
     const { scaledDotProductAttention } = ga.functional;
-    const [found, wanted] = [await scaledDotProductAttention(x, x, x, { scoreMod, scale: 0.5 }), await scaledDotProductAttention(x, x, x, { scale: 1 })];
+    const [found, wanted] = [
+      await scaledDotProductAttention(x, x, x, { scoreMod, scale: 0.5 }),
+      await scaledDotProductAttention(x, x, x, { scale: 1 }),
+    ];
     found.data.forEach((v, i) => ok(Math.abs(v - wanted.data[i]) < 1e-6, "twice the scores"));
     await rejects(scaledDotProductAttention(x, x, x, { scoreMod: () => [1] }), "dimension_mismatch");
   },
@@ -106,17 +211,31 @@ export const dataChecks = {
     for (let i = 0; i < x.length; i++) {
       if (i > 0) state = await state.extended([x[i]], [x[i]]);
       const { output } = await linear.forward(x[i], state, null);
-      output.data.forEach((v, j) => ok(Math.abs(v - rows.data[4 * i + j]) < 1e-5, `row ${i}: ${v}, ${rows.data[4 * i + j]}`));
+      output.data.forEach((v, j) =>
+        ok(Math.abs(v - rows.data[4 * i + j]) < 1e-5, `row ${i}: ${v}, ${rows.data[4 * i + j]}`),
+      );
     }
     await rejects(linear.attentionWeights(x[0], state), "unsupported", { argument: "keys" });
   },
 
   "errors speak JavaScript, inside options too": async (ga) => {
-    const expert = (options) => ga.create("moe", { dim: 8, experts: [{ key: "flash", dim: 8 }, { key: "multi_head", dim: 8, options }] });
-    await rejects(expert({ numHeds: 2 }), "invalid_config", { argument: "experts[1].options.numHeds", actual: "numHeds" });
+    const expert = (options) =>
+      ga.create("moe", {
+        dim: 8,
+        experts: [
+          { key: "flash", dim: 8 },
+          { key: "multi_head", dim: 8, options },
+        ],
+      });
+    await rejects(expert({ numHeds: 2 }), "invalid_config", {
+      argument: "experts[1].options.numHeds",
+      actual: "numHeds",
+    });
     const error = await rejects(expert({ numHeads: 3 }), "invalid_config", { argument: "experts[1].options.numHeads" });
     ok(error.message.startsWith("experts[1].options.numHeads: ") && !error.message.includes("_"), error.message);
-    await rejects(ga.create("moe", { dim: 8, experts: [{ key: "flush", dim: 8 }] }), "invalid_config", { argument: "experts[0].key" });
+    await rejects(ga.create("moe", { dim: 8, experts: [{ key: "flush", dim: 8 }] }), "invalid_config", {
+      argument: "experts[0].key",
+    });
     await rejects(ga.training.schedules.cosine(1, 0), "invalid_config", { argument: "totalSteps" });
     await rejects(ga.training.LossBalancer({ alfa: 1 }), "invalid_config", { argument: "alfa" });
     const heads = await ga.create("multi_head", { dim: 2, numHeads: 1 });
@@ -127,12 +246,30 @@ export const dataChecks = {
 
   "graphs from what people have": async (ga) => {
     const nodes = [{ id: "a" }, { id: "b" }, { id: "c" }];
-    const links = [{ source: "a", target: "b", value: 2 }, { source: nodes[1], target: nodes[2], value: 3 }];
+    const links = [
+      { source: "a", target: "b", value: 2 },
+      { source: nodes[1], target: nodes[2], value: 3 },
+    ];
     const attn = await ga.create("scaled_dot_product", { dim: 2 });
-    const x = [[1, 0], [0, 1], [1, 1]];
+    const x = [
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ];
     const outputs = [];
-    const inputs = [{ nodes, links }, "a,b,2\nb,c,3\n", "a b 2\nb c 3\n", new TextEncoder().encode("a b 2\nb c 3\n"), { edges: [["a", "b"], ["b", "c"]] },
-      { edges: Int32Array.of(0, 1, 1, 2), numNodes: 3 }];
+    const inputs = [
+      { nodes, links },
+      "a,b,2\nb,c,3\n",
+      "a b 2\nb c 3\n",
+      new TextEncoder().encode("a b 2\nb c 3\n"),
+      {
+        edges: [
+          ["a", "b"],
+          ["b", "c"],
+        ],
+      },
+      { edges: Int32Array.of(0, 1, 1, 2), numNodes: 3 },
+    ];
     for (const input of inputs) {
       const graph = await ga.graph(input, { directed: false });
       equal((await graph.get("indices")).data.length, 4, "edges both ways");
@@ -144,7 +281,7 @@ export const dataChecks = {
     for (const output of outputs) equal(output, outputs[0], "the same graph");
     equal((await (await ga.graph({ edges: [["a", "b"]] })).get("indices")).data.length, 1, "directed by default");
     await rejects(ga.graph({ nodes, links: [{ from: "a" }] }), "invalid_config", { argument: "graph.links[0]" });
-    await rejects(ga.graph("{\"nodes\": 3"), "load_error");
+    await rejects(ga.graph('{"nodes": 3'), "load_error");
     equal((await (await ga.knn([[0], [1], [3]], 1)).get("indices")).data.join(), "1,0,1", "neighbours");
   },
 
@@ -152,7 +289,11 @@ export const dataChecks = {
     const attn = await ga.create("scaled_dot_product", { dim: 1, scale: 1 });
     const keys = [[0], [3], [1], [2]];
     const { indices, weights } = await attn.attentionWeights([[1], [-1]], keys, { topK: 2 });
-    equal([indices.data.constructor.name, indices.shape, [...indices.data]], ["Int32Array", [2, 2], [1, 3, 0, 2]], "indices");
+    equal(
+      [indices.data.constructor.name, indices.shape, [...indices.data]],
+      ["Int32Array", [2, 2], [1, 3, 0, 2]],
+      "indices",
+    );
     const all = await attn.attentionWeights([[1], [-1]], keys);
     equal([...weights.data], [all.data[1], all.data[3], all.data[4], all.data[6]], "weights");
     const both = await attn.forward([1], keys, keys, { topK: 1 });

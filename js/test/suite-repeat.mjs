@@ -5,7 +5,10 @@ const numbers = (count, seed) => Float32Array.from({ length: count }, (_x, i) =>
 const same = (actual, expected, what) => {
   equal(actual.shape, expected.shape, `${what}: shape`);
   equal(actual.data.constructor.name, expected.data.constructor.name, `${what}: type`);
-  ok(actual.data.every((x, i) => Object.is(x, expected.data[i])), `${what}: the same bits`);
+  ok(
+    actual.data.every((x, i) => Object.is(x, expected.data[i])),
+    `${what}: the same bits`,
+  );
 };
 /** Python's own answer: a call that makes an object is never repeated. */
 const python = (attn, ...args) => attn.call("forward", ...args);
@@ -13,17 +16,34 @@ const python = (attn, ...args) => attn.call("forward", ...args);
 export const repeatChecks = {
   "calls that come again give the bits that Python gives": async (ga) => {
     const [n, dim] = [7, 8];
-    for (const key of ["scaled_dot_product", "flash", "multi_head", "hyperbolic", "local_global", "linear", "dynamic_heads"]) {
+    for (const key of [
+      "scaled_dot_product",
+      "flash",
+      "multi_head",
+      "hyperbolic",
+      "local_global",
+      "linear",
+      "dynamic_heads",
+    ]) {
       const attn = await ga.create(key, { dim });
       const [k, v] = [numbers(n * dim, 0.7), numbers(n * dim, 1.3)];
-      const [keys, values, prepared] = [await ga.tensor(k, [n, dim]), await ga.tensor(v, [n, dim]), await attn.prepare(k, v)];
+      const [keys, values, prepared] = [
+        await ga.tensor(k, [n, dim]),
+        await ga.tensor(v, [n, dim]),
+        await attn.prepare(k, v),
+      ];
       const shaped = (x, rows) => ({ data: x, shape: [rows, dim] });
       for (let i = 0; i < 5; i++) {
         const [query, rows] = [numbers(dim, i + 0.5), numbers(3 * dim, i + 0.2)];
         const [k2, v2] = [numbers(n * dim, i + 0.9), numbers(n * dim, i + 1.1)];
         const calls = {
-          "tensors": [query, keys, values], "rows": [shaped(rows, 3), keys, values], "flat rows": [rows, keys, values], "prepared": [query, prepared, null],
-          "arrays": [query, k2, v2], "shaped arrays": [query, shaped(k2, n), shaped(v2, n)], "no values": [query, prepared],
+          tensors: [query, keys, values],
+          rows: [shaped(rows, 3), keys, values],
+          "flat rows": [rows, keys, values],
+          prepared: [query, prepared, null],
+          arrays: [query, k2, v2],
+          "shaped arrays": [query, shaped(k2, n), shaped(v2, n)],
+          "no values": [query, prepared],
           "other keys": [query, shaped(k2.subarray(0, 4 * dim), 4), shaped(v2.subarray(0, 4 * dim), 4)],
         };
         for (const [name, args] of Object.entries(calls)) {
@@ -34,8 +54,16 @@ export const repeatChecks = {
           equal(Object.keys(found), ["output", "weights", "indices"], "what a result has");
           ok(found.weights === undefined && found.indices === undefined, "weights and indices");
         }
-        const double = await attn.forward(Float64Array.from(query), Float64Array.from(k), Float64Array.from(v), { dtype: "float64" });
-        same(double.output, await python(attn, Float64Array.from(query), Float64Array.from(k), Float64Array.from(v), { dtype: "float64" }), `${key} in double precision`);
+        const double = await attn.forward(Float64Array.from(query), Float64Array.from(k), Float64Array.from(v), {
+          dtype: "float64",
+        });
+        same(
+          double.output,
+          await python(attn, Float64Array.from(query), Float64Array.from(k), Float64Array.from(v), {
+            dtype: "float64",
+          }),
+          `${key} in double precision`,
+        );
       }
       await attn.free();
       await rejects(attn.forward(numbers(dim, 1), keys, values), "freed");
@@ -45,7 +73,10 @@ export const repeatChecks = {
   "a call that came before is checked as the first was": async (ga) => {
     const [n, dim] = [5, 4];
     const attn = await ga.create("flash", { dim });
-    const [keys, values] = [await ga.tensor(numbers(n * dim, 0.7), [n, dim]), await ga.tensor(numbers(n * dim, 1.3), [n, dim])];
+    const [keys, values] = [
+      await ga.tensor(numbers(n * dim, 0.7), [n, dim]),
+      await ga.tensor(numbers(n * dim, 1.3), [n, dim]),
+    ];
     const query = numbers(dim, 2);
     const warm = async () => {
       for (let i = 0; i < 3; i++) await attn.forward(query, keys, values);
@@ -53,7 +84,9 @@ export const repeatChecks = {
     };
     const expected = await warm();
     for (const bad of [NaN, Infinity, -Infinity]) {
-      await rejects(attn.forward(Float32Array.of(0, bad, 0, 0), keys, values), "numerical_instability", { argument: "query" });
+      await rejects(attn.forward(Float32Array.of(0, bad, 0, 0), keys, values), "numerical_instability", {
+        argument: "query",
+      });
       same((await attn.forward(query, keys, values)).output, expected, `after ${bad}`);
     }
     await warm();
@@ -73,10 +106,16 @@ export const repeatChecks = {
     const ints = await attn.forward(Int32Array.of(1, 2, 0, 1), keys, values);
     same((await attn.forward(Float32Array.of(1, 2, 0, 1), keys, values)).output, ints.output, "integers");
     const half = await attn.forward(query, keys, values, { attnMask: [true, true, false, false, false] });
-    ok(half.output.data.some((x, i) => x !== expected.data[i]), "a mask counts");
+    ok(
+      half.output.data.some((x, i) => x !== expected.data[i]),
+      "a mask counts",
+    );
     // What is asked at once is answered in order, whichever way it goes.
-    const several = await Promise.all([0, 1, 2, 3].map((i) => attn.forward(numbers(dim, i + 3), keys, values, i === 1 ? { needWeights: true } : {})));
-    for (const [i, { output }] of several.entries()) if (i !== 1) same(output, await python(attn, numbers(dim, i + 3), keys, values), `call ${i} of several`);
+    const several = await Promise.all(
+      [0, 1, 2, 3].map((i) => attn.forward(numbers(dim, i + 3), keys, values, i === 1 ? { needWeights: true } : {})),
+    );
+    for (const [i, { output }] of several.entries())
+      if (i !== 1) same(output, await python(attn, numbers(dim, i + 3), keys, values), `call ${i} of several`);
     await warm();
     await values.free();
     await rejects(attn.forward(query, keys, values), "freed");
@@ -85,13 +124,17 @@ export const repeatChecks = {
   "the memory grows between calls": async (ga) => {
     const [n, dim] = [6, 4];
     const attn = await ga.create("scaled_dot_product", { dim });
-    const [keys, values] = [await ga.tensor(numbers(n * dim, 0.7), [n, dim]), await ga.tensor(numbers(n * dim, 1.3), [n, dim])];
+    const [keys, values] = [
+      await ga.tensor(numbers(n * dim, 0.7), [n, dim]),
+      await ga.tensor(numbers(n * dim, 1.3), [n, dim]),
+    ];
     const query = numbers(dim, 2);
     const expected = await python(attn, query, keys, values);
     for (let round = 0; round < 3; round++) {
       for (let i = 0; i < 3; i++) same((await attn.forward(query, keys, values)).output, expected, "output");
       const large = await ga.tensor(new Float32Array(8e6), [1000, 8000]);
-      for (let i = 0; i < 3; i++) same((await attn.forward(query, keys, values)).output, expected, "after the memory grew");
+      for (let i = 0; i < 3; i++)
+        same((await attn.forward(query, keys, values)).output, expected, "after the memory grew");
       await large.free();
     }
   },
@@ -99,7 +142,10 @@ export const repeatChecks = {
   "results that are views": async (ga) => {
     const [n, dim] = [6, 4];
     const attn = await ga.create("scaled_dot_product", { dim });
-    const [keys, values] = [await ga.tensor(numbers(n * dim, 0.7), [n, dim]), await ga.tensor(numbers(n * dim, 1.3), [n, dim])];
+    const [keys, values] = [
+      await ga.tensor(numbers(n * dim, 0.7), [n, dim]),
+      await ga.tensor(numbers(n * dim, 1.3), [n, dim]),
+    ];
     const query = numbers(dim, 2);
     const expected = await python(attn, query, keys, values);
     for (let i = 0; i < 4; i++) {
@@ -117,8 +163,16 @@ export const repeatChecks = {
       sums.push(data.reduce((a, b) => a + b));
     }
     equal(sums[0], sums[1], "sums");
-    const [a, b] = [await ga.tensor([1, 2, 3, 4, 5, 6], [2, 3]), { data: Float32Array.of(1, 0, 2, 1, 0, 3), shape: [3, 2] }];
-    for (const view of [false, true]) same(await ga.functional.matmul(a, b, { view }), { data: Float32Array.of(5, 11, 14, 23), shape: [2, 2] }, "a product");
+    const [a, b] = [
+      await ga.tensor([1, 2, 3, 4, 5, 6], [2, 3]),
+      { data: Float32Array.of(1, 0, 2, 1, 0, 3), shape: [3, 2] },
+    ];
+    for (const view of [false, true])
+      same(
+        await ga.functional.matmul(a, b, { view }),
+        { data: Float32Array.of(5, 11, 14, 23), shape: [2, 2] },
+        "a product",
+      );
     await rejects(ga.functional.matmul(a, a), "dimension_mismatch", { argument: "b" });
     const both = await attn.forward(query, keys, values, { view: true, needWeights: true, topK: 2 });
     equal([both.weights.shape, both.indices.shape], [[2], [2]], "shapes");

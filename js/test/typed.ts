@@ -3,14 +3,23 @@ import { connect, type GraphAttend, type Matrix } from "graphattend";
 
 class Mismatch extends Error {}
 
-const checked = <T,>(title: string, test: (x: unknown) => boolean) => (x: T): T => {
-  if (!test(x)) throw new Mismatch(`expected ${title}, got ${JSON.stringify(x)?.slice(0, 200)} ${(x as Matrix | null)?.data?.constructor?.name ?? ""}`);
-  return x;
-};
-const matrix = (kind: abstract new (...args: never[]) => object) => (x: unknown): boolean => {
-  const { data, shape } = x as { data?: object; shape?: number[] };
-  return data instanceof kind && Array.isArray(shape) && (data as Float32Array).length === shape.reduce((a, b) => a * b, 1);
-};
+const checked =
+  <T>(title: string, test: (x: unknown) => boolean) =>
+  (x: T): T => {
+    if (!test(x))
+      throw new Mismatch(
+        `expected ${title}, got ${JSON.stringify(x)?.slice(0, 200)} ${(x as Matrix | null)?.data?.constructor?.name ?? ""}`,
+      );
+    return x;
+  };
+const matrix =
+  (kind: abstract new (...args: never[]) => object) =>
+  (x: unknown): boolean => {
+    const { data, shape } = x as { data?: object; shape?: number[] };
+    return (
+      data instanceof kind && Array.isArray(shape) && (data as Float32Array).length === shape.reduce((a, b) => a * b, 1)
+    );
+  };
 const f32 = checked<Matrix>("a Float32Array", matrix(Float32Array));
 const f64 = checked<Matrix<Float64Array>>("a Float64Array", matrix(Float64Array));
 const i32 = checked<Matrix<Int32Array>>("an Int32Array", matrix(Int32Array));
@@ -18,42 +27,100 @@ const i8 = checked<Matrix<Int8Array>>("an Int8Array", matrix(Int8Array));
 const u8 = checked<Matrix<Uint8Array>>("a Uint8Array", matrix(Uint8Array));
 const number = checked<number>("a number", (x) => typeof x === "number");
 const text = checked<string>("text", (x) => typeof x === "string");
-const record = <T,>(check: (x: T) => T) => (x: Record<string, T>): void => {
-  if (Object.keys(x).length === 0) throw new Mismatch("expected entries");
-  Object.values(x).forEach(check);
-};
-const list = <T,>(check: (x: T) => T) => (x: T[]): void => x.forEach(check);
+const record =
+  <T>(check: (x: T) => T) =>
+  (x: Record<string, T>): void => {
+    if (Object.keys(x).length === 0) throw new Mismatch("expected entries");
+    Object.values(x).forEach(check);
+  };
+const list =
+  <T>(check: (x: T) => T) =>
+  (x: T[]): void =>
+    x.forEach(check);
 const either = checked<Matrix | number>("numbers or a number", (x) => typeof x === "number" || matrix(Float32Array)(x));
 
 /** The connection, which notes what is called. */
 function watched(ga: GraphAttend, called: Set<string>): GraphAttend {
-  const note = <T extends object>(space: T, name: string): T => new Proxy(space, { get: (target, key) => {
-    const found = Reflect.get(target, key) as unknown;
-    if (typeof found === "function") called.add(`${name}.${String(key)}`);
-    return typeof found === "object" && found !== null && key === "schedules" ? note(found, `${name}.schedules`) : found;
-  } });
-  const plain = (target: Record<string, unknown>): Record<string, unknown> => ({ ...target, // frozen members cannot be proxied
-    ...("schedules" in target ? { schedules: note({ ...target["schedules"] as object }, "training.schedules") } : {}) });
+  const note = <T extends object>(space: T, name: string): T =>
+    new Proxy(space, {
+      get: (target, key) => {
+        const found = Reflect.get(target, key) as unknown;
+        if (typeof found === "function") called.add(`${name}.${String(key)}`);
+        return typeof found === "object" && found !== null && key === "schedules"
+          ? note(found, `${name}.schedules`)
+          : found;
+      },
+    });
+  const plain = (target: Record<string, unknown>): Record<string, unknown> => ({
+    ...target, // frozen members cannot be proxied
+    ...("schedules" in target ? { schedules: note({ ...(target["schedules"] as object) }, "training.schedules") } : {}),
+  });
   const spaces = ["functional", "geometry", "training", "compression", "graphs", "analysis", "evaluation"] as const;
   const own = Object.fromEntries(spaces.map((s) => [s, note(plain(ga[s] as never), s === "graphs" ? "graph" : s)]));
-  return new Proxy(ga, { get: (target, key) => {
-    if (typeof key === "string" && key in own) return own[key];
-    const found = Reflect.get(target, key) as unknown;
-    return typeof found === "function" ? (found as (...args: unknown[]) => unknown).bind(target) : found;
-  } });
+  return new Proxy(ga, {
+    get: (target, key) => {
+      if (typeof key === "string" && key in own) return own[key];
+      const found = Reflect.get(target, key) as unknown;
+      return typeof found === "function" ? (found as (...args: unknown[]) => unknown).bind(target) : found;
+    },
+  });
 }
 
 async function functional({ functional: f, compression }: GraphAttend): Promise<void> {
-  const [q, x] = [[1, 0], [[1, 0], [0, 1], [1, 1]]];
+  const [q, x] = [
+    [1, 0],
+    [
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ],
+  ];
   const directions = f32(await f.orthogonalProjection(4, 2, { seed: 1 }));
   f32(await f.favorFeatures(x, directions, { isQuery: true }));
   f32(await f.linearAttention(x, x, x, directions));
-  u8(await f.fromTorchMask([true, false]) as Matrix<Uint8Array>);
-  f32(await f.gatAttention(x, x, { w: [[1, 0], [0, 1]], a_query: [[1, 1]], a_key: [[1, 1]] }));
-  const [output, weights] = await f.gatAttention(x, x, { w: [[1, 0], [0, 1]], a_query: [[1, 1]], a_key: [[1, 1]] }, { needWeights: true });
+  u8((await f.fromTorchMask([true, false])) as Matrix<Uint8Array>);
+  f32(
+    await f.gatAttention(x, x, {
+      w: [
+        [1, 0],
+        [0, 1],
+      ],
+      a_query: [[1, 1]],
+      a_key: [[1, 1]],
+    }),
+  );
+  const [output, weights] = await f.gatAttention(
+    x,
+    x,
+    {
+      w: [
+        [1, 0],
+        [0, 1],
+      ],
+      a_query: [[1, 1]],
+      a_key: [[1, 1]],
+    },
+    { needWeights: true },
+  );
   [output, weights].forEach(f32);
-  number(await f.loadBalanceLoss([[1, 2], [2, 1]], 1));
-  const parameters = Object.fromEntries(["w_q", "w_k", "w_v", "w_o"].map((name) => [name, [[1, 0], [0, 1]]]));
+  number(
+    await f.loadBalanceLoss(
+      [
+        [1, 2],
+        [2, 1],
+      ],
+      1,
+    ),
+  );
+  const parameters = Object.fromEntries(
+    ["w_q", "w_k", "w_v", "w_o"].map((name) => [
+      name,
+      [
+        [1, 0],
+        [0, 1],
+      ],
+    ]),
+  );
   f32(await f.matmul(x, [[1], [2]]));
   f32(await f.multiHeadAttention(x, x, x, parameters, { numHeads: 1 }));
   f32(await f.quantizedAttention(q, await (await compression.Quantizer()).encode(x), x));
@@ -71,7 +138,10 @@ async function functional({ functional: f, compression }: GraphAttend): Promise<
 async function geometry({ geometry: g }: GraphAttend): Promise<void> {
   const ball = await g.Poincare({ curvature: -2 });
   const plane = await g.Euclidean();
-  const product = await g.Product([[ball, 2], [plane, 1]]);
+  const product = await g.Product([
+    [ball, 2],
+    [plane, 1],
+  ]);
   number(ball.fields.curvature);
   number(product.fields.dim);
   list(f32)(await product.split([0.1, 0, 3]));
@@ -86,9 +156,18 @@ async function geometry({ geometry: g }: GraphAttend): Promise<void> {
     number(await space.dist([...x.data], [...y.data]));
     either(await space.dist(x, y));
     f32(await space.dist([[...x.data]], [[...y.data]]));
-    for (const m of [space.expmap(x, v), space.logmap(x, y), space.expmap0(await space.logmap0(x)), space.egrad2rgrad(x, v), space.transport(x, y, v),
-      space.origin(2), space.midpoint([[...x.data], [...y.data]], [1, 1]), space.frechetMean([[...x.data], [...y.data]], [1, 1]),
-      space.pairwise([[...x.data]], [[...y.data]])]) f32(await m);
+    for (const m of [
+      space.expmap(x, v),
+      space.logmap(x, y),
+      space.expmap0(await space.logmap0(x)),
+      space.egrad2rgrad(x, v),
+      space.transport(x, y, v),
+      space.origin(2),
+      space.midpoint([[...x.data], [...y.data]], [1, 1]),
+      space.frechetMean([[...x.data], [...y.data]], [1, 1]),
+      space.pairwise([[...x.data]], [[...y.data]]),
+    ])
+      f32(await m);
     number(await space.norm([...x.data], [...v.data]));
     number(await space.inner([...x.data], [...v.data], [...v.data]));
     text((await space.toConfig())["type"] as string);
@@ -96,22 +175,47 @@ async function geometry({ geometry: g }: GraphAttend): Promise<void> {
 }
 
 async function training({ training: t, geometry: g }: GraphAttend): Promise<void> {
-  const [a, b] = [[[1, 0], [0, 1]], [[0.5, 0.5], [1, 1]]];
+  const [a, b] = [
+    [
+      [1, 0],
+      [0, 1],
+    ],
+    [
+      [0.5, 0.5],
+      [1, 1],
+    ],
+  ];
   const ball = await g.Poincare();
   const { schedules } = t;
-  const lr = await schedules.chain(await schedules.warmup(0.1, 2), await schedules.cosine(0.1, 4), [await schedules.constant(1), 2]);
+  const lr = await schedules.chain(await schedules.warmup(0.1, 2), await schedules.cosine(0.1, 4), [
+    await schedules.constant(1),
+    2,
+  ]);
   number(await lr.at(3));
   number((await schedules.step(1, 2)).fields.gamma);
-  const optimizers = [await t.Adam({ lr }), await t.AdamW(), await t.SGD({ momentum: 0.9, groups: { w: { lr: 0.1 } } }), await t.RMSprop(),
-    await t.RiemannianSGD({ manifold: ball }), await t.RiemannianAdam({ manifold: ball })];
+  const optimizers = [
+    await t.Adam({ lr }),
+    await t.AdamW(),
+    await t.SGD({ momentum: 0.9, groups: { w: { lr: 0.1 } } }),
+    await t.RMSprop(),
+    await t.RiemannianSGD({ manifold: ball }),
+    await t.RiemannianAdam({ manifold: ball }),
+  ];
   for (const optimizer of optimizers) {
     const start = await optimizer.init({ w: b });
-    const [params, state] = await optimizer.update({ w: [[0.1, 0]] }, { w: [[0.2, 0]] }, await optimizer.init({ w: [[0.1, 0]] }));
+    const [params, state] = await optimizer.update(
+      { w: [[0.1, 0]] },
+      { w: [[0.2, 0]] },
+      await optimizer.init({ w: [[0.1, 0]] }),
+    );
     record(f32)(params);
     record(either)(state);
     record(either)(start);
   }
-  const plan = await t.CurriculumScheduler([await t.Stage(3, { difficulty: 0.5, weights: { nce: 1 } }), await t.Stage(3)]);
+  const plan = await t.CurriculumScheduler([
+    await t.Stage(3, { difficulty: 0.5, weights: { nce: 1 } }),
+    await t.Stage(3),
+  ]);
   number(plan.fields.total_steps);
   number(await plan.difficulty(1));
   number(await plan.stage(4));
@@ -122,18 +226,57 @@ async function training({ training: t, geometry: g }: GraphAttend): Promise<void
   const [total, gradients] = await balancer.combine({ a: 1, b: 2 }, { a: { x: [1, 0] }, b: { x: [-1, 1] } }, state);
   number(total);
   record(f32)(gradients);
-  const graph = { edges: [[0, 1], [1, 2]], numNodes: 3 };
+  const graph = {
+    edges: [
+      [0, 1],
+      [1, 2],
+    ],
+    numNodes: 3,
+  };
   Object.values(await (await t.Neighborhoods(graph)).batch([0, 1], 1)).forEach(i32);
   i32(await (await t.Nodes([5, 7, 9])).batch([0, 2], 1));
-  Object.values(await (await t.Pairs([[0, 1], [1, 2]], 4, { numNegatives: 2 })).batch([0], 1)).forEach(i32);
+  Object.values(
+    await (
+      await t.Pairs(
+        [
+          [0, 1],
+          [1, 2],
+        ],
+        4,
+        { numNegatives: 2 },
+      )
+    ).batch([0], 1),
+  ).forEach(i32);
   list(f32)(await (await t.Rows([[1.5], [2]])).batch([1], 1));
-  for (const loss of [t.adjacencyReconstruction(a, [[0], [1]], [1]), t.crossEntropy(a, [0, 1]), t.infoNce(a, a, b), t.laplacian(a, [[0], [1]]),
-    t.localContrastive(a, [b, b], [b, b]), t.normPenalty(a), t.orthogonality(a), t.reconstruction(a, b), t.triplet(a, a, b)]) number(await loss);
+  for (const loss of [
+    t.adjacencyReconstruction(a, [[0], [1]], [1]),
+    t.crossEntropy(a, [0, 1]),
+    t.infoNce(a, a, b),
+    t.laplacian(a, [[0], [1]]),
+    t.localContrastive(a, [b, b], [b, b]),
+    t.normPenalty(a),
+    t.orthogonality(a),
+    t.reconstruction(a, b),
+    t.triplet(a, a, b),
+  ])
+    number(await loss);
   f32(await t.triplet(a, a, b, { reduction: "none" }));
   record(f32)(await t.clipByNorm({ w: a }, 1));
   record(f32)(await t.clipByValue({ w: a }, 1));
   number(await t.globalNorm({ w: a }));
-  i32(await t.sampleHardNegatives([1, 0], [[1, 0], [0.5, 0], [0, 1]], [0], 1, { strategy: "mixed", rng: 3, degrees: [1, 2, 3] }));
+  i32(
+    await t.sampleHardNegatives(
+      [1, 0],
+      [
+        [1, 0],
+        [0.5, 0],
+        [0, 1],
+      ],
+      [0],
+      1,
+      { strategy: "mixed", rng: 3, degrees: [1, 2, 3] },
+    ),
+  );
 }
 
 async function compression(ga: GraphAttend): Promise<void> {
@@ -155,15 +298,30 @@ async function compression(ga: GraphAttend): Promise<void> {
 }
 
 async function graphs(ga: GraphAttend): Promise<void> {
-  const graph = await ga.graph({ edges: [["a", "b"], ["b", "c"], ["c", "a"], ["b", "a"]] });
-  for (const measure of [graph.betweenness(), graph.closeness(), graph.clustering(), graph.pagerank(), graph.laplacian(), graph.shortestPathLengths(),
-    graph.structuralFeatures({ samples: null })]) f32(await measure);
+  const graph = await ga.graph({
+    edges: [
+      ["a", "b"],
+      ["b", "c"],
+      ["c", "a"],
+      ["b", "a"],
+    ],
+  });
+  for (const measure of [
+    graph.betweenness(),
+    graph.closeness(),
+    graph.clustering(),
+    graph.pagerank(),
+    graph.laplacian(),
+    graph.shortestPathLengths(),
+    graph.structuralFeatures({ samples: null }),
+  ])
+    f32(await measure);
   i32(await graph.degree());
   i32(await graph.toEdgeIndex());
   i32(await (await graph.transpose()).get("indices"));
   i32(await (await graph.subgraph([0, 1])).get("indptr"));
   number((await graph.withSelfLoops()).fields.num_edges);
-  list(text)(await graph.get("names") ?? []);
+  list(text)((await graph.get("names")) ?? []);
   number(await ga.graphs.density(graph));
   number(await ga.graphs.density({ edges: [[0, 1]], numNodes: 2 }));
   checked<boolean>("a truth", (x) => typeof x === "boolean")(await ga.graphs.isUndirected(graph));
@@ -173,38 +331,73 @@ async function graphs(ga: GraphAttend): Promise<void> {
   f32(await analysis.get("latents"));
   for (const [node, weight] of await analysis.top("scaled_dot_product", 0)) number(node + weight);
   text(await ga.analysis.textTable(analysis));
-  record(checked("anything", (x) => x !== undefined))(await ga.analysis.analyzeFile("a b\nb c\n", { suffix: ".edges", keys: ["scaled_dot_product"] }));
-  f32((await ga.knn([[0.5], [1], [3]], 1)) && await graph.pagerank());
+  record(checked("anything", (x) => x !== undefined))(
+    await ga.analysis.analyzeFile("a b\nb c\n", { suffix: ".edges", keys: ["scaled_dot_product"] }),
+  );
+  f32((await ga.knn([[0.5], [1], [3]], 1)) && (await graph.pagerank()));
 }
 
 async function evaluation({ evaluation: e }: GraphAttend): Promise<void> {
-  const [labels, scores] = [[0, 1, 1, 0], [0.1, 0.9, 0.4, 0.5]];
-  for (const measure of [e.accuracy(labels, [0, 1, 0, 0]), e.macroF1(labels, [0, 1, 0, 0]), e.averagePrecision(labels, scores), e.rocAuc(labels, scores),
-    e.hitsAt([0.9], [[0.5, 0.1]], { k: 1 }), e.meanReciprocalRank([0.9], [[0.5, 0.1]]), e.signFlipTest([0.1, 0.2, -0.1])]) number(await measure);
-  const graph = { edges: [[0, 1], [1, 2], [2, 0]], numNodes: 3 };
+  const [labels, scores] = [
+    [0, 1, 1, 0],
+    [0.1, 0.9, 0.4, 0.5],
+  ];
+  for (const measure of [
+    e.accuracy(labels, [0, 1, 0, 0]),
+    e.macroF1(labels, [0, 1, 0, 0]),
+    e.averagePrecision(labels, scores),
+    e.rocAuc(labels, scores),
+    e.hitsAt([0.9], [[0.5, 0.1]], { k: 1 }),
+    e.meanReciprocalRank([0.9], [[0.5, 0.1]]),
+    e.signFlipTest([0.1, 0.2, -0.1]),
+  ])
+    number(await measure);
+  const graph = {
+    edges: [
+      [0, 1],
+      [1, 2],
+      [2, 0],
+    ],
+    numNodes: 3,
+  };
   number(await e.jensenShannon(graph, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]));
   const ring = { edges: Array.from({ length: 24 }, (_x, i) => [i, (i + 1 + (i % 3)) % 24]), numNodes: 24 };
   const quick = { epochs: 1, seeds: 1, mechanisms: ["scaled_dot_product"] as const };
   text((await e.evaluate(ring, "links", { ...quick, baselines: false })).type);
   text((await e.fit(ring, "links", "scaled_dot_product", { epochs: 1 }))!.type);
   const lines = ring.edges.map((pair) => pair.join(" ")).join("\n");
-  if (Object.keys(await e.evaluateFile(lines, { ...quick, task: "links", suffix: ".edges" })).length === 0) throw new Mismatch("expected entries");
+  if (Object.keys(await e.evaluateFile(lines, { ...quick, task: "links", suffix: ".edges" })).length === 0)
+    throw new Mismatch("expected entries");
   number(await e.topOverlap(graph, [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], { k: 1 }));
 }
 
 async function mechanisms(ga: GraphAttend): Promise<void> {
-  const x = [[1, 0, 0.5, 0], [0, 1, 0, 0.5], [1, 1, 0, 0]];
+  const x = [
+    [1, 0, 0.5, 0],
+    [0, 1, 0, 0.5],
+    [1, 1, 0, 0],
+  ];
   const heads = await ga.create("multi_head", { dim: 4, numHeads: 2 });
   f32(await heads.headAttentionWeights(x, x));
   f32(await heads.headOutput(1, x, x, x));
-  const moe = await ga.create("moe", { dim: 4, topK: 1, experts: [{ key: "multi_head", dim: 4, options: { numHeads: 2 } }, heads] });
+  const moe = await ga.create("moe", {
+    dim: 4,
+    topK: 1,
+    experts: [{ key: "multi_head", dim: 4, options: { numHeads: 2 } }, heads],
+  });
   for (const row of await moe.getRouting(x)) for (const [index, weight] of row) number(index + weight);
   number(await moe.loadBalanceLoss(x));
   f32(await moe.shares(x));
   const dynamic = await ga.create("dynamic_heads", { dim: 4, numHeads: 2 });
   i32(await dynamic.activeHeads(x));
   f32(await dynamic.headGates(x));
-  const mixed = await ga.create("mixed_curvature", { dim: 4, spaces: [["poincare", 2, -1], ["euclidean", 2, 0]] });
+  const mixed = await ga.create("mixed_curvature", {
+    dim: 4,
+    spaces: [
+      ["poincare", 2, -1],
+      ["euclidean", 2, 0],
+    ],
+  });
   f32(await mixed.shares());
   f32(await mixed.contributions([[0.1, 0, 1, 1]], [[0, 0.1, 1, 1]]));
   f32((await (await ga.create("manifold", { dim: 4, manifold: { type: "sphere" } })).forward(x[0]!, x, x)).output);
@@ -241,5 +434,7 @@ export async function run(options: { indexURL: string }, names: Record<string, s
   const ga = watched(await connect(options), called);
   for (const part of [functional, geometry, training, compression, graphs, evaluation, mechanisms]) await part(ga);
   await ga.close();
-  return Object.entries(names).flatMap(([module, members]) => members.map((m) => `${module}.${m}`)).filter((name) => !called.has(name));
+  return Object.entries(names)
+    .flatMap(([module, members]) => members.map((m) => `${module}.${m}`))
+    .filter((name) => !called.has(name));
 }

@@ -18,12 +18,18 @@ const versions = Array.from({ length: 10 }, (_x, i) => `5.${i}`);
 const wanted = process.env.GRAPHATTEND_ALL ? versions : [versions[0], versions.at(-1)];
 
 /** The newest is the one that the package is built with. */
-const compiler = (version) => (version === versions.at(-1) ? join(js, "node_modules", "typescript") : join(folder, "node_modules", `typescript-${version}`));
+const compiler = (version) =>
+  version === versions.at(-1)
+    ? join(js, "node_modules", "typescript")
+    : join(folder, "node_modules", `typescript-${version}`);
 
 /** Code blocks of a page: JavaScript and TypeScript, and the scripts of HTML. */
 function blocks(text) {
   const found = [...text.matchAll(/^```(js|ts|tsx|html)\n(.*?)^```/gms)];
-  return found.map(([, language, code]) => [language, language === "html" ? /<script type="module">\n(.*?)<\/script>/s.exec(code)[1] : code]);
+  return found.map(([, language, code]) => [
+    language,
+    language === "html" ? /<script type="module">\n(.*?)<\/script>/s.exec(code)[1] : code,
+  ]);
 }
 
 before(() => {
@@ -34,27 +40,60 @@ before(() => {
   const react = join(work, "node_modules", "react");
   mkdirSync(react);
   writeFileSync(join(react, "package.json"), '{"name": "react", "types": "index.d.ts"}');
-  writeFileSync(join(react, "index.d.ts"), `export function useState<T>(): [T | undefined, (x: T) => void];
+  writeFileSync(
+    join(react, "index.d.ts"),
+    `export function useState<T>(): [T | undefined, (x: T) => void];
     export function useEffect(effect: () => void | (() => void), depends: readonly unknown[]): void;
-    export function useRef<T>(x: T): { current: T };`);
-  const pages = ["README.md", "js/README.md", ...readdirSync(join(root, "docs")).filter((n) => n.endsWith(".md")).map((n) => `docs/${n}`)];
+    export function useRef<T>(x: T): { current: T };`,
+  );
+  const pages = [
+    "README.md",
+    "js/README.md",
+    ...readdirSync(join(root, "docs"))
+      .filter((n) => n.endsWith(".md"))
+      .map((n) => `docs/${n}`),
+  ];
   for (const page of pages) {
     const name = page.replaceAll(/\W/g, "-");
     const found = blocks(readFileSync(join(root, page), "utf8"));
     // The scripts of a page go on from each other; components and pages stand alone.
-    const joined = found.filter(([language]) => language === "js" || language === "ts").map(([, code]) => code).join("\n");
+    const joined = found
+      .filter(([language]) => language === "js" || language === "ts")
+      .map(([, code]) => code)
+      .join("\n");
     if (joined) writeFileSync(join(work, `${name}.mts`), joined);
-    found.filter(([language]) => language === "tsx" || language === "html")
-      .forEach(([language, code], i) => writeFileSync(join(work, `${name}-${i}.${language === "tsx" ? "tsx" : "mts"}`), code));
+    found
+      .filter(([language]) => language === "tsx" || language === "html")
+      .forEach(([language, code], i) =>
+        writeFileSync(join(work, `${name}-${i}.${language === "tsx" ? "tsx" : "mts"}`), code),
+      );
   }
   assert.ok(readdirSync(work).length >= 6, "the examples are found");
-  writeFileSync(join(work, "tsconfig.json"), JSON.stringify({ compilerOptions: {
-    strict: true, exactOptionalPropertyTypes: true, noEmit: true, target: "es2022", lib: ["es2020", "dom"], module: "esnext",
-    moduleResolution: "bundler", skipLibCheck: false, types: [], jsx: "preserve",
-  }, include: ["*"] }));
+  writeFileSync(
+    join(work, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        target: "es2022",
+        lib: ["es2020", "dom"],
+        module: "esnext",
+        moduleResolution: "bundler",
+        skipLibCheck: false,
+        types: [],
+        jsx: "preserve",
+      },
+      include: ["*"],
+    }),
+  );
   if (wanted.some((version) => !existsSync(compiler(version)))) {
     const few = wanted.length === versions.length ? [] : ["--omit=dev"];
-    execFileSync("npm", ["ci", ...few, "--no-audit", "--no-fund", "--loglevel=error"], { cwd: folder, stdio: "inherit", shell: process.platform === "win32" });
+    execFileSync("npm", ["ci", ...few, "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: folder,
+      stdio: "inherit",
+      shell: process.platform === "win32",
+    });
   }
 });
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -62,23 +101,33 @@ after(() => rmSync(work, { recursive: true, force: true }));
 describe("types", () => {
   for (const version of wanted) {
     it(`TypeScript ${version}`, () => {
-      assert.ok(JSON.parse(readFileSync(join(compiler(version), "package.json"), "utf8")).version.startsWith(`${version}.`));
-      const { status, stdout } = spawnSync(process.execPath, [join(compiler(version), "bin", "tsc"), "-p", work], { encoding: "utf8" });
+      assert.ok(
+        JSON.parse(readFileSync(join(compiler(version), "package.json"), "utf8")).version.startsWith(`${version}.`),
+      );
+      const { status, stdout } = spawnSync(process.execPath, [join(compiler(version), "bin", "tsc"), "-p", work], {
+        encoding: "utf8",
+      });
       assert.equal(status, 0, stdout);
     });
   }
 
   it("what is declared is what comes back", async () => {
     const file = join(work, "typed.mjs");
-    writeFileSync(file, transformSync(readFileSync(join(js, "test", "typed.ts"), "utf8"), { loader: "ts", target: "es2022" }).code);
+    writeFileSync(
+      file,
+      transformSync(readFileSync(join(js, "test", "typed.ts"), "utf8"), { loader: "ts", target: "es2022" }).code,
+    );
     const { run } = await import(pathToFileURL(file).href);
-    const names = /^export const FUNCTIONS = (.*);$/m.exec(readFileSync(join(js, "src", "mechanisms.gen.ts"), "utf8"))[1];
+    const names = /^export const FUNCTIONS = (.*);$/m.exec(
+      readFileSync(join(js, "src", "mechanisms.gen.ts"), "utf8"),
+    )[1];
     assert.deepEqual(await run({ indexURL: distribution() }, JSON.parse(names)), [], "every function is called");
   });
 
   it("nothing is left open", () => {
     const text = ["index", "client", "attention", "objects", "train", "types", "schema", "mechanisms.gen"]
-      .map((name) => readFileSync(join(installed, "dist", `${name}.d.ts`), "utf8")).join("\n");
+      .map((name) => readFileSync(join(installed, "dist", `${name}.d.ts`), "utf8"))
+      .join("\n");
     // What an error carries may be anything, and an overload's body is not seen.
     assert.deepEqual(text.match(/^.*\b(unknown|any)\b.*$/gm)?.filter((line) => !/^ *(\/?\*|\*)/.test(line)) ?? [], []);
   });

@@ -1,16 +1,44 @@
 // Compiled, never run: the types that users see. A line after @ts-expect-error must not compile.
-import { connect, AttentionError, type Attention, type CreateOptions, type ErrorCode, type Matrix, type Metadata, type Prepared, type Tensor } from "graphattend";
+import {
+  connect,
+  AttentionError,
+  type Attention,
+  type CreateOptions,
+  type ErrorCode,
+  type Matrix,
+  type Metadata,
+  type Prepared,
+  type Tensor,
+} from "graphattend";
 
-import { load, UnsupportedError, type Backend, type Data, type Graph, type Kernels, type Tensor as KernelTensor } from "graphattend/kernels";
+import {
+  load,
+  UnsupportedError,
+  type Backend,
+  type Data,
+  type Graph,
+  type Kernels,
+  type Tensor as KernelTensor,
+} from "graphattend/kernels";
 
-const ga = await connect({ worker: true, indexURL: "/pyodide/", onProgress: (p) => console.log(p.phase, p.loaded, p.total), timeout: 1000 });
+const ga = await connect({
+  worker: true,
+  indexURL: "/pyodide/",
+  onProgress: (p) => console.log(p.phase, p.loaded, p.total),
+  timeout: 1000,
+});
 const attn = await ga.create("hyperbolic", { dim: 128, curvature: -1 });
 const data = new Float32Array(128);
 
 const plain = await attn.forward(data, data, data);
 const output: Matrix = plain.output;
 const none: undefined = plain.weights;
-const full = await attn.forward(data, [[1, 2]], { data, shape: [1, 128] }, { needWeights: true, attnMask: [true], signal: AbortSignal.timeout(5) });
+const full = await attn.forward(
+  data,
+  [[1, 2]],
+  { data, shape: [1, 128] },
+  { needWeights: true, attnMask: [true], signal: AbortSignal.timeout(5) },
+);
 const weights: Float32Array = full.weights.data;
 const precise: Float64Array = (await attn.forward(data, data, data, { dtype: "float64" })).output.data;
 const resident: Tensor = await ga.tensor(data, [1, 128]);
@@ -44,25 +72,44 @@ const code: ErrorCode = new AttentionError("aborted", "x").code;
 
 const kernels: Kernels = await load({ backend: "wasm-simd128" });
 const flat: Float32Array = kernels.scaledDotProductAttention(data, [[1, 2]], { data, shape: [1, 128] }).data;
-const attended = kernels.scaledDotProductAttention(data, data, data, { needWeights: true, attnMask: [true], isCausal: false, scale: null });
+const attended = kernels.scaledDotProductAttention(data, data, data, {
+  needWeights: true,
+  attnMask: [true],
+  isCausal: false,
+  scale: null,
+});
 const seen: number[] = attended.weights.shape;
 const lse: Float32Array = kernels.scaledDotProductAttention(data, data, data, { returnLse: true }).lse.data;
 const kept: KernelTensor = kernels.tensor([[1, 2]], undefined, { dtype: "float32" });
 const same: KernelTensor = kernels.softmax(kept, { axis: 0, out: kept });
 const lists: Graph = kernels.graph({ indptr: [0, 1], indices: Int32Array.of(0) });
 const perEdgeToo: Float32Array = kernels.graphAttention(lists, kept, kept, kept, { needWeights: true }).weights.data;
-const back = kernels.multiHeadAttentionVjp(kept, kept, kept, { wQ: kept, wK: kept, wV: kept, wO: kept }, { numHeads: 1 }).pullback([[1, 2]]);
+const back = kernels
+  .multiHeadAttentionVjp(kept, kept, kept, { wQ: kept, wK: kept, wV: kept, wO: kept }, { numHeads: 1 })
+  .pullback([[1, 2]]);
 const byWeight: Float32Array = back.parameters.wQ.data;
 const maybe: Float32Array | undefined = back.parameters.bQ?.data;
 const build: Backend = kernels.backend;
 const given: Data = [new Float32Array(2)];
 kernels.quantizedAttention(data, { codes: { data: new Int8Array(2), shape: [1, 2] }, scale: 1 }, data);
 kernels.gatAttention(data, data, { w: data, aQuery: data, aKey: data }, { variant: "gat" });
-const overGraph: Float32Array = kernels.gatAttention(lists, kept, { wQuery: data, wKey: data, a: data }, { variant: "gatv2", needWeights: true }).weights.data;
-const byName = kernels.gatAttentionVjp({ indptr: [0, 1], indices: [0] }, kept, { wQuery: data, wKey: data, a: data }, { variant: "gatv2" }, kept);
+const overGraph: Float32Array = kernels.gatAttention(
+  lists,
+  kept,
+  { wQuery: data, wKey: data, a: data },
+  { variant: "gatv2", needWeights: true },
+).weights.data;
+const byName = kernels.gatAttentionVjp(
+  { indptr: [0, 1], indices: [0] },
+  kept,
+  { wQuery: data, wKey: data, a: data },
+  { variant: "gatv2" },
+  kept,
+);
 const byParameter: Float32Array[] = [byName.wQuery.data, byName.a.data, byName.x.data];
 const byBias: Float32Array | undefined = kernels.graphAttentionVjp(lists, kept, kept, kept, [[1, 2]]).edgeBias?.data;
-const atOnce: Float32Array = kernels.scaledDotProductAttentionVjp(kept, kept, kept, { isCausal: true }, kept).query.data;
+const atOnce: Float32Array = kernels.scaledDotProductAttentionVjp(kept, kept, kept, { isCausal: true }, kept).query
+  .data;
 const { output: alone } = kernels.scaledDotProductAttention(data, data, data);
 const which: "relaxed" | "simd128" = kernels.variant;
 // @ts-expect-error -- the graph comes first
@@ -110,4 +157,26 @@ await connect({ wheel: "x" });
 // @ts-expect-error -- results are not nullable
 const wrong: null = output;
 
-export { flat, seen, lse, same, perEdgeToo, byWeight, maybe, given, none, weights, precise, perEdge, gradient, perHead, distance, softmax, options, metadata, anyone, code, wrong };
+export {
+  flat,
+  seen,
+  lse,
+  same,
+  perEdgeToo,
+  byWeight,
+  maybe,
+  given,
+  none,
+  weights,
+  precise,
+  perEdge,
+  gradient,
+  perHead,
+  distance,
+  softmax,
+  options,
+  metadata,
+  anyone,
+  code,
+  wrong,
+};

@@ -14,12 +14,23 @@ import { checks } from "./suite.mjs";
 const native = nativeAnswers();
 const work = mkdtempSync(join(tmpdir(), "graphattend-vendored-"));
 const folder = join(work, "python");
-before(() => execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, "--from", distribution()], { stdio: "ignore" }));
+before(() =>
+  execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, "--from", distribution()], {
+    stdio: "ignore",
+  }),
+);
 after(() => rmSync(work, { recursive: true, force: true }));
 
 async function start(options = {}) {
   let state;
-  const ga = await connect({ indexURL: folder, snapshot: true, onProgress: (p) => { state = p.snapshot; }, ...options });
+  const ga = await connect({
+    indexURL: folder,
+    snapshot: true,
+    onProgress: (p) => {
+      state = p.snapshot;
+    },
+    ...options,
+  });
   const { data } = await ga.functional.softmax([0, 0]);
   await ga.close();
   return [state, data.join()];
@@ -70,7 +81,8 @@ describe("Chromium", () => {
     const tab = await open();
     server.requests.length = 0;
     await tab.evaluate(() => start());
-    for (const name of ["python_stdlib.zip", ".whl"]) assert.ok(!server.requests.some((path) => path.endsWith(name)), name);
+    for (const name of ["python_stdlib.zip", ".whl"])
+      assert.ok(!server.requests.some((path) => path.endsWith(name)), name);
     await tab.context().close();
   });
 
@@ -78,7 +90,9 @@ describe("Chromium", () => {
     let tab;
     before(async () => {
       tab = await open();
-      await tab.evaluate((n) => { globalThis.native = n; }, native);
+      await tab.evaluate((n) => {
+        globalThis.native = n;
+      }, native);
       assert.equal((await tab.evaluate(() => start({ worker: true })))[0], "vendored");
     });
     after(() => tab.context().close());

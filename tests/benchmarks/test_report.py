@@ -134,7 +134,9 @@ def test_what_is_known_about_a_miss_is_told(results):
     from benchmarks.targets import REASONS
 
     results["workloads"]["query-10000"] = {"chromium": {"graphattend": [1.0], "onnxruntime": [2.0]}}
-    rows = [line for line in target_table(results).splitlines() if line.startswith("| 1 query, N = 10 000, against the")]
+    rows = [
+        line for line in target_table(results).splitlines() if line.startswith("| 1 query, N = 10 000, against the")
+    ]
     (row,) = [line for line in rows if "| Chromium |" in line]
     assert f"| 0.5× (onnxruntime-web) | **missed**: {REASONS['1 query, N = 10 000']} |" in row
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,6 +200,7 @@ def test_side_by_side(page: Page) -> None:
 def positions(page: Page) -> dict[str, list[float]]:
     """Points of the view in which they can be moved, from the table behind the picture."""
     page.locator("#graph .behind summary").click()
+    page.wait_for_selector("#graph .behind tbody tr")
     rows = page.locator("#graph .behind tbody tr").all()
     found = {}
     for r in rows:
@@ -319,7 +321,7 @@ def test_search_counts_what_it_evaluates(page: Page) -> None:
     ("task", "graph", "least"),
     [("labels", "karate", 0.8), ("links", "les_miserables", 0.8), ("poincare", "animals", 0.8)],
 )
-def test_training(page: Page, task: str, graph: str, least: float) -> None:
+def test_training(page: Page, tmp_path: Path, task: str, graph: str, least: float) -> None:
     go(page, f"view=train&graph={graph}")
     page.get_by_label("Task").select_option(task)
     state = page.locator("#train-state")
@@ -333,7 +335,8 @@ def test_training(page: Page, task: str, graph: str, least: float) -> None:
     if task == "labels":
         with page.expect_download() as download:
             page.get_by_role("button", name="Save the model").click()
-        saved = ga.load(download.value.path())
+        download.value.save_as(tmp_path / "attention.npz")
+        saved = ga.load(tmp_path / "attention.npz")
         assert saved.key == "edge_featured"
         assert saved.num_heads == 4
     page.get_by_role("button", name="Cancel").click()

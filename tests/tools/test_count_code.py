@@ -9,7 +9,7 @@ pytestmark = pytest.mark.native
 #: Modules that take whatever a caller hands in and say what is wrong with it, or that pass on whatever they are given.
 BOUNDARY = (
     *("_arguments", "_bridge", "_validate", "errors", "interop/", "mechanisms/_boundary", "mechanisms/_options"),
-    *("_float64_fallback", "_frozen", "_sharing", "_tasks", "registry"),
+    *("_float64_fallback", "_frozen", "_parallel", "_sharing", "_tasks", "registry"),
 )
 #: Parameters with `Any` elsewhere, at most. Lower it when there are fewer.
 MOST = 530

@@ -26,9 +26,11 @@ class GraphAttention extends HTMLElement {
       const value = this.getAttribute(name);
       if (value !== null) hash.set(name, value);
     }
-    for (const part of (this.getAttribute("hide") ?? HIDDEN.join(" ")).split(/\s+/).filter((word) => word !== "")) hash.append("hide", part);
+    for (const part of (this.getAttribute("hide") ?? HIDDEN.join(" ")).split(/\s+/).filter((word) => word !== ""))
+      hash.append("hide", part);
     try {
-      for (const [name, value] of Object.entries(JSON.parse(this.getAttribute("options") ?? "{}") as object)) hash.set(`option.${name}`, JSON.stringify(value));
+      for (const [name, value] of Object.entries(JSON.parse(this.getAttribute("options") ?? "{}") as object))
+        hash.set(`option.${name}`, JSON.stringify(value));
     } catch {
       console.warn("graph-attention: options is no JSON");
     }

@@ -2,9 +2,15 @@
 
 import type { Options } from "./state.js";
 
-export interface Parameter { shape: number[]; data: number[] }
+export interface Parameter {
+  shape: number[];
+  data: number[];
+}
 export type Parameters = Readonly<Record<string, Parameter>>;
-export interface Layer { indptr: number[]; indices: number[] }
+export interface Layer {
+  indptr: number[];
+  indices: number[];
+}
 
 /** Row i lists the nodes that node i attends to, as in Python's NeighborGraph. */
 export interface Graph {
@@ -46,7 +52,12 @@ export interface Result {
   heads?: { count: number; weights: ArrayLike<number> };
 }
 
-export interface Edge { from: number; to: number; at: number; weight: number }
+export interface Edge {
+  from: number;
+  to: number;
+  at: number;
+  weight: number;
+}
 
 export const size = (graph: Graph): number => graph.nodes.length;
 
@@ -60,7 +71,8 @@ export function sources({ indptr }: Pick<Graph, "indptr">): Int32Array {
 /** The edges of one node's row. */
 export function row(graph: Graph, weights: ArrayLike<number>, node: number): Edge[] {
   const out: Edge[] = [];
-  for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++) out.push({ from: node, to: graph.indices[at]!, at, weight: weights[at] ?? 0 });
+  for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++)
+    out.push({ from: node, to: graph.indices[at]!, at, weight: weights[at] ?? 0 });
   return out;
 }
 
@@ -71,26 +83,31 @@ export function degrees({ indptr }: Graph): number[] {
 /** Attention that every node receives. */
 export function received(graph: Graph, weights: ArrayLike<number>): number[] {
   const out = new Array<number>(size(graph)).fill(0);
-  graph.indices.forEach((to, e) => { out[to]! += weights[e] ?? 0; });
+  graph.indices.forEach((to, e) => {
+    out[to]! += weights[e] ?? 0;
+  });
   return out;
 }
 
 /** Positions of the `count` largest values, largest first. */
 export function largest(values: ArrayLike<number>, count: number): number[] {
-  return Array.from(values, (_, i) => i).sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count);
+  return Array.from(values, (_, i) => i)
+    .sort((a, b) => values[b]! - values[a]! || a - b)
+    .slice(0, count);
 }
 
 /** The node of that name, else the best connected one. */
 export function nodeOf(graph: Graph, name: string): number {
   const at = graph.nodes.indexOf(name);
-  return at >= 0 ? at : largest(degrees(graph), 1)[0] ?? 0;
+  return at >= 0 ? at : (largest(degrees(graph), 1)[0] ?? 0);
 }
 
 /** The neighbours that a node attends to most; parallel edges are added up. */
 export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, count: number): Edge[] {
   const total = new Map<number, Edge>();
   for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++) {
-    const to = graph.indices[at]!, known = total.get(to);
+    const to = graph.indices[at]!,
+      known = total.get(to);
     if (known === undefined) total.set(to, { from: node, to, at, weight: weights[at] ?? 0 });
     else known.weight += weights[at] ?? 0;
   }
@@ -101,7 +118,9 @@ export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, co
 export function entropies(graph: Graph, weights: ArrayLike<number>): (number | undefined)[] {
   return graph.nodes.map((_, node) => {
     const edges = row(graph, weights, node);
-    return edges.length === 0 ? undefined : Math.max(0, -edges.reduce((sum, { weight: w }) => sum + (w > 0 ? w * Math.log(w) : 0), 0));
+    return edges.length === 0
+      ? undefined
+      : Math.max(0, -edges.reduce((sum, { weight: w }) => sum + (w > 0 ? w * Math.log(w) : 0), 0));
   });
 }
 
@@ -139,18 +158,27 @@ export function weightMatrix(graph: Graph, weights: ArrayLike<number>, nodes: re
 }
 
 /** Latent vector of a node. */
-export const latent = (graph: Graph, node: number): number[] => graph.latents.slice(node * graph.dim, (node + 1) * graph.dim);
+export const latent = (graph: Graph, node: number): number[] =>
+  graph.latents.slice(node * graph.dim, (node + 1) * graph.dim);
 
 /** Latent vectors in the range a mechanism is made for: of mean length √D for dot products, or within the ball of a curvature. */
 export function scaled(graph: Graph, ball?: number): Float64Array {
-  const { dim, latents } = graph, nodes = size(graph);
+  const { dim, latents } = graph,
+    nodes = size(graph);
   const norms = Array.from({ length: nodes }, (_, i) => Math.hypot(...latent(graph, i)));
-  const reach = ball === undefined ? Math.sqrt(dim) / (norms.reduce((a, b) => a + b, 0) / nodes) : 0.9 / Math.sqrt(-ball) / norms.reduce((a, b) => Math.max(a, b), 0);
+  const reach =
+    ball === undefined
+      ? Math.sqrt(dim) / (norms.reduce((a, b) => a + b, 0) / nodes)
+      : 0.9 / Math.sqrt(-ball) / norms.reduce((a, b) => Math.max(a, b), 0);
   return Float64Array.from(latents, (x) => (Number.isFinite(reach) ? x * reach : x));
 }
 
 /** The graph without the edges from one node to some others; `kept` says which edges stayed. */
-export function without(graph: Graph, node: number, hidden: readonly string[]): { indptr: number[]; indices: number[]; kept: number[] } {
+export function without(
+  graph: Graph,
+  node: number,
+  hidden: readonly string[],
+): { indptr: number[]; indices: number[]; kept: number[] } {
   const gone = new Set(hidden);
   const from = sources(graph);
   const kept = graph.indices.flatMap((to, e) => (from[e] === node && gone.has(graph.nodes[to]!) ? [] : [e]));

@@ -16,7 +16,7 @@ if (!/(^#|&)graph=/.test(location.hash)) void fromGallery(DEFAULT_GRAPH).catch((
 
 async function start(): Promise<void> {
   const response = await fetch("gallery/schemas.json");
-  const session = new Session(await response.json() as Record<string, Schema>, location.hash);
+  const session = new Session((await response.json()) as Record<string, Schema>, location.hash);
   let scheduled = false;
   session.watch(() => {
     if (scheduled) return;
@@ -31,13 +31,19 @@ async function start(): Promise<void> {
   await session.begin(kernels);
   try {
     const { Python } = await import("./compute/python.js");
-    await session.started(await Python.start((progress) => { session.progress = progress; session.tell(); }));
+    await session.started(
+      await Python.start((progress) => {
+        session.progress = progress;
+        session.tell();
+      }),
+    );
   } catch (error) {
     session.problem = message(error);
     session.busy = false;
     session.tell();
   }
-  if ("serviceWorker" in navigator && document.documentElement.dataset["offline"] !== undefined) void navigator.serviceWorker.register("sw.js").catch(() => undefined);
+  if ("serviceWorker" in navigator && document.documentElement.dataset["offline"] !== undefined)
+    void navigator.serviceWorker.register("sw.js").catch(() => undefined);
 }
 
 /** Files may be dropped anywhere, and graphs pasted. */
@@ -49,7 +55,8 @@ function dropsOpen(session: Session): void {
     if (file !== undefined) void file.arrayBuffer().then((buffer) => session.open(file.name, new Uint8Array(buffer)));
   });
   addEventListener("paste", (event) => {
-    const target = event.target as HTMLElement | null, file = event.clipboardData?.files[0];
+    const target = event.target as HTMLElement | null,
+      file = event.clipboardData?.files[0];
     if (target?.closest("input, textarea, select") != null) return;
     if (file !== undefined) void file.arrayBuffer().then((buffer) => session.open(file.name, new Uint8Array(buffer)));
     const text = event.clipboardData?.getData("text/plain") ?? "";

@@ -29,13 +29,34 @@ function control(name: string, rule: Record<string, unknown>, value: Value): Con
   const help = (rule["description"] as string | undefined) ?? "";
   const types = [rule["type"]].flat() as string[];
   if (types.includes("boolean")) return { kind: "check", name, help, value: value === true };
-  if (Array.isArray(rule["enum"])) return { kind: "choice", name, help, value: typeof value === "string" ? value : JSON.stringify(value), choices: rule["enum"] as string[] };
-  if (name.endsWith("temperature")) return { kind: "slider", name, help, value: typeof value === "number" ? value : Number(rule["default"] ?? 1), low: 0.05, high: 20 };
+  if (Array.isArray(rule["enum"]))
+    return {
+      kind: "choice",
+      name,
+      help,
+      value: typeof value === "string" ? value : JSON.stringify(value),
+      choices: rule["enum"] as string[],
+    };
+  if (name.endsWith("temperature"))
+    return {
+      kind: "slider",
+      name,
+      help,
+      value: typeof value === "number" ? value : Number(rule["default"] ?? 1),
+      low: 0.05,
+      high: 20,
+    };
   if (!types.every((t) => ["number", "integer", "null"].includes(t))) return { kind: "json", name, help, value };
-  const minimum = rule["minimum"] as number | undefined, maximum = rule["maximum"] as number | undefined;
+  const minimum = rule["minimum"] as number | undefined,
+    maximum = rule["maximum"] as number | undefined;
   return {
-    kind: "number", name, help, value: typeof value === "number" ? value : null, step: types.includes("integer") ? "1" : "any",
-    ...(minimum === undefined ? {} : { min: minimum }), ...(maximum === undefined ? {} : { max: maximum }),
+    kind: "number",
+    name,
+    help,
+    value: typeof value === "number" ? value : null,
+    step: types.includes("integer") ? "1" : "any",
+    ...(minimum === undefined ? {} : { min: minimum }),
+    ...(maximum === undefined ? {} : { max: maximum }),
   };
 }
 
@@ -48,6 +69,9 @@ export function withOption(schema: Schema, options: Options, name: string, value
 
 /** Those options that another mechanism has too, with the same meaning. */
 export function shared(from: Schema | undefined, to: Schema, options: Options): Options {
-  const same = (name: string): boolean => JSON.stringify(from?.properties[name]) === JSON.stringify(to.properties[name]);
-  return Object.fromEntries(Object.entries(options).filter(([name]) => name in to.properties && (from === undefined || same(name))));
+  const same = (name: string): boolean =>
+    JSON.stringify(from?.properties[name]) === JSON.stringify(to.properties[name]);
+  return Object.fromEntries(
+    Object.entries(options).filter(([name]) => name in to.properties && (from === undefined || same(name))),
+  );
 }

@@ -13,12 +13,17 @@ import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, START, toHash, type Options, type 
 import { message, reworded } from "./words.js";
 
 /** Up to this size everything is found by itself; beyond, vectors come from projections and the rest when asked. */
-const MOST_NODES = 1500, MOST_EDGES = 20_000;
+const MOST_NODES = 1500,
+  MOST_EDGES = 20_000;
 const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indices.length <= MOST_EDGES;
 const KEPT = "graphattend.graph";
 
 type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
-export interface Work { what: string; done: number; stop: () => void }
+export interface Work {
+  what: string;
+  done: number;
+  stop: () => void;
+}
 
 export class Session {
   state: State;
@@ -101,9 +106,15 @@ export class Session {
       out = { ...out, mechanism: START.mechanism, options: {} };
     }
     if (this.schemas[out.other] === undefined) out = { ...out, other: START.other };
-    const known = Object.hasOwn(GALLERY, out.graph) || (out.graph === IN_ADDRESS && out.data !== "") || out.graph === this.graph?.name || out.graph === keptName();
+    const known =
+      Object.hasOwn(GALLERY, out.graph) ||
+      (out.graph === IN_ADDRESS && out.data !== "") ||
+      out.graph === this.graph?.name ||
+      out.graph === keptName();
     if (!known) {
-      missing.push(`${out.graph.slice(0, 80)} has to be opened again: files stay on your computer. This is Les Misérables.`);
+      missing.push(
+        `${out.graph.slice(0, 80)} has to be opened again: files stay on your computer. This is Les Misérables.`,
+      );
       out = { ...out, graph: DEFAULT_GRAPH, data: "", node: "" };
     }
     this.notice = missing.join(" ");
@@ -112,8 +123,15 @@ export class Session {
 
   private async follow(before: State | undefined): Promise<void> {
     const now = this.state;
-    if (before === undefined || before.graph !== now.graph || (now.graph === IN_ADDRESS && before.data !== now.data)) await this.fetch();
-    else if (before.mechanism !== now.mechanism || before.other !== now.other || before.options !== now.options || before.masked !== now.masked) this.compute();
+    if (before === undefined || before.graph !== now.graph || (now.graph === IN_ADDRESS && before.data !== now.data))
+      await this.fetch();
+    else if (
+      before.mechanism !== now.mechanism ||
+      before.other !== now.other ||
+      before.options !== now.options ||
+      before.masked !== now.masked
+    )
+      this.compute();
     else this.tell();
   }
 
@@ -143,13 +161,26 @@ export class Session {
     this.work?.stop();
     this.graph = graph;
     this.skipped = { ...graph.skipped };
-    this.results = new Map(Object.entries(graph.results).map(([key, weights]) => [key, { key, options: {}, weights, by: "beforehand" }]));
+    this.results = new Map(
+      Object.entries(graph.results).map(([key, weights]) => [key, { key, options: {}, weights, by: "beforehand" }]),
+    );
     this.chosen = this.other = this.advice = undefined;
     if (graph.latents.length === 0 && !small(graph)) Object.assign(graph, projected(graph));
     if (graph.positions.length === 0) {
       this.endLayout = layOut(graph, sources(graph), ({ positions, done }) => {
         graph.positions = Array.from(positions);
-        this.work = done < 1 ? { what: "Drawing the graph", done, stop: () => { this.endLayout(); this.work = undefined; this.tell(); } } : undefined;
+        this.work =
+          done < 1
+            ? {
+                what: "Drawing the graph",
+                done,
+                stop: () => {
+                  this.endLayout();
+                  this.work = undefined;
+                  this.tell();
+                },
+              }
+            : undefined;
         this.tell();
       });
     }
@@ -164,7 +195,8 @@ export class Session {
     try {
       if (graph.latents.length === 0) Object.assign(graph, await python.latents(graph));
       if (graph.parameters["multi_head"] === undefined) {
-        for (const key of ["multi_head", "edge_featured"] as const) graph.parameters[key] = await python.parameters(key, graph.dim);
+        for (const key of ["multi_head", "edge_featured"] as const)
+          graph.parameters[key] = await python.parameters(key, graph.dim);
         if (this.graph === graph) this.compute();
       }
       if (this.graph === graph && small(graph)) {
@@ -213,10 +245,13 @@ export class Session {
 
   /** The edges that count: all, or all but the masked ones. */
   private attended(): Lists {
-    const graph = this.graph!, { masked } = this.state;
+    const graph = this.graph!,
+      { masked } = this.state;
     if (masked.length === 0) return graph;
-    const node = nodeOf(graph, this.state.node), of = JSON.stringify([node, masked]);
-    if (this.lists?.graph !== graph || this.lists.of !== of) this.lists = { of, graph, lists: without(graph, node, masked) };
+    const node = nodeOf(graph, this.state.node),
+      of = JSON.stringify([node, masked]);
+    if (this.lists?.graph !== graph || this.lists.of !== of)
+      this.lists = { of, graph, lists: without(graph, node, masked) };
     return this.lists.lists;
   }
 
@@ -233,29 +268,50 @@ export class Session {
   compute(): void {
     const { graph, python } = this;
     if (graph === undefined) return;
-    const lists = this.attended(), ticket = ++this.asked;
+    const lists = this.attended(),
+      ticket = ++this.asked;
     const { mechanism, other, options } = this.state;
     const quick = this.now(mechanism, options, lists);
     if (quick !== undefined) this.chosen = quick;
     this.other = this.now(other, {}, lists) ?? (this.other?.key === other ? this.other : undefined);
     if (quick !== undefined) this.problem = "";
     this.waiting = quick === undefined;
-    const asks = ([["chosen", quick], ["other", this.other]] as const).filter(([, found]) => found?.by !== "beforehand" && (found === undefined || found.by === "kernels"));
-    const exact = python === undefined || graph.latents.length === 0 ? [] : asks.filter(([slot]) => slot === "chosen" || this.state.view === "compare");
+    const asks = (
+      [
+        ["chosen", quick],
+        ["other", this.other],
+      ] as const
+    ).filter(([, found]) => found?.by !== "beforehand" && (found === undefined || found.by === "kernels"));
+    const exact =
+      python === undefined || graph.latents.length === 0
+        ? []
+        : asks.filter(([slot]) => slot === "chosen" || this.state.view === "compare");
     this.busy = exact.length > 0 || quick === undefined;
     this.tell();
-    if (python !== undefined && exact.length > 0) void this.settle(ticket, lists, exact.map(([slot]) => slot));
+    if (python !== undefined && exact.length > 0)
+      void this.settle(
+        ticket,
+        lists,
+        exact.map(([slot]) => slot),
+      );
   }
 
   private async settle(ticket: number, lists: Lists, slots: ("chosen" | "other")[]): Promise<void> {
-    const graph = this.graph!, { mechanism, other, options } = this.state;
+    const graph = this.graph!,
+      { mechanism, other, options } = this.state;
     try {
       for (const slot of slots) {
         const [key, given] = slot === "chosen" ? [mechanism, options] : [other, {}];
         const weights = await this.python!.attend(graph, lists, key, given, { latest: true });
         if (ticket !== this.asked) return;
         const heads = this[slot]?.key === key ? this[slot].heads : undefined;
-        this[slot] = { key, options: given, weights: spread(graph, lists, weights), by: "python", ...(heads ? { heads } : {}) };
+        this[slot] = {
+          key,
+          options: given,
+          weights: spread(graph, lists, weights),
+          by: "python",
+          ...(heads ? { heads } : {}),
+        };
         if (lists === graph && Object.keys(given).length === 0) this.results.set(key, this[slot]);
       }
       this.problem = "";
@@ -314,23 +370,29 @@ export class Session {
     if (this.file !== undefined) void this.open(this.file.name, this.file.bytes, directed);
   }
   get canRedirect(): boolean {
-    return this.file !== undefined && this.graph?.name === this.state.graph && !Object.hasOwn(GALLERY, this.state.graph);
+    return (
+      this.file !== undefined && this.graph?.name === this.state.graph && !Object.hasOwn(GALLERY, this.state.graph)
+    );
   }
 
   /** The file of an earlier page of this tab. */
   private async reopen(): Promise<void> {
     const found = kept();
-    if (found === undefined) throw new Error(`${this.state.graph.slice(0, 80)} has to be opened again: files stay on your computer.`);
+    if (found === undefined)
+      throw new Error(`${this.state.graph.slice(0, 80)} has to be opened again: files stay on your computer.`);
     if (this.python === undefined) return; // `started` comes back to it
     await this.open(found.name, found.bytes);
   }
 
   /** First answers: graph and kernels. */
   async begin(kernels: Promise<KernelCompute>): Promise<void> {
-    kernels.then((k) => {
-      this.kernels = k;
-      this.compute();
-    }, () => undefined);
+    kernels.then(
+      (k) => {
+        this.kernels = k;
+        this.compute();
+      },
+      () => undefined,
+    );
     await this.follow(undefined);
   }
 
@@ -353,14 +415,19 @@ export class Session {
 function spread(graph: Graph, { kept: at }: Lists, weights: ArrayLike<number>): ArrayLike<number> {
   if (at === undefined) return weights;
   const out = new Float64Array(graph.indices.length);
-  at.forEach((e, i) => { out[e] = weights[i]!; });
+  at.forEach((e, i) => {
+    out[e] = weights[i]!;
+  });
   return out;
 }
 
 /** For a reload; a file too large for the browser's storage has to be opened again. */
 function keep(name: string, bytes: Uint8Array): void {
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify({ name, content: btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")) }));
+    sessionStorage.setItem(
+      KEPT,
+      JSON.stringify({ name, content: btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")) }),
+    );
   } catch {
     sessionStorage.removeItem(KEPT);
   }
@@ -369,7 +436,9 @@ function keep(name: string, bytes: Uint8Array): void {
 function kept(): { name: string; bytes: Uint8Array } | undefined {
   try {
     const found = JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as { name: string; content: string } | null;
-    return found === null ? undefined : { name: found.name, bytes: Uint8Array.from(atob(found.content), (c) => c.charCodeAt(0)) };
+    return found === null
+      ? undefined
+      : { name: found.name, bytes: Uint8Array.from(atob(found.content), (c) => c.charCodeAt(0)) };
   } catch {
     return undefined;
   }

@@ -4,14 +4,30 @@ import { nodeOf, size, sources, topOf, type Graph, type Result } from "./graph.j
 import type { State } from "./state.js";
 
 /** Properties that a picture needs outside of the page. */
-const STYLED = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-linecap", "stroke-linejoin", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "paint-order", "text-anchor"];
+const STYLED = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-linecap",
+  "stroke-linejoin",
+  "stroke-dasharray",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "paint-order",
+  "text-anchor",
+];
 
 /** A picture of the page as a file of its own: no style sheet, no script, no listener. */
 export function standalone(svg: SVGSVGElement): string {
   const copy = svg.cloneNode(true) as SVGSVGElement;
-  const originals = [svg, ...svg.querySelectorAll<SVGElement>("*")], copies = [copy, ...copy.querySelectorAll<SVGElement>("*")];
+  const originals = [svg, ...svg.querySelectorAll<SVGElement>("*")],
+    copies = [copy, ...copy.querySelectorAll<SVGElement>("*")];
   originals.forEach((element, i) => {
-    const style = getComputedStyle(element), target = copies[i]!;
+    const style = getComputedStyle(element),
+      target = copies[i]!;
     for (const name of STYLED) target.setAttribute(name, style.getPropertyValue(name));
     for (const name of ["class", "tabindex", "role", "style"]) target.removeAttribute(name);
   });
@@ -21,7 +37,14 @@ export function standalone(svg: SVGSVGElement): string {
   copy.setAttribute("height", String(Math.round(height)));
   const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   const box = svg.viewBox.baseVal;
-  for (const [name, value] of Object.entries({ x: box.x, y: box.y, width, height, fill: getComputedStyle(document.body).backgroundColor })) ground.setAttribute(name, String(value));
+  for (const [name, value] of Object.entries({
+    x: box.x,
+    y: box.y,
+    width,
+    height,
+    fill: getComputedStyle(document.body).backgroundColor,
+  }))
+    ground.setAttribute(name, String(value));
   copy.prepend(ground);
   return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(copy)}`;
 }
@@ -34,7 +57,12 @@ export async function png(svg: SVGSVGElement, scale = 2): Promise<Blob> {
   canvas.width = scale * image.naturalWidth;
   canvas.height = scale * image.naturalHeight;
   canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob === null ? reject(new Error("The picture cannot be made.")) : resolve(blob)), "image/png"));
+  return new Promise((resolve, reject) =>
+    canvas.toBlob(
+      (blob) => (blob === null ? reject(new Error("The picture cannot be made.")) : resolve(blob)),
+      "image/png",
+    ),
+  );
 }
 
 /** A cell that a spreadsheet takes as text, whatever it starts with. */
@@ -45,16 +73,29 @@ const cell = (text: string): string => {
 
 export function csv(graph: Graph, result: Result): string {
   const from = sources(graph);
-  const lines = graph.indices.map((to, e) => `${cell(graph.nodes[from[e]!]!)},${cell(graph.nodes[to]!)},${result.weights[e]}`);
+  const lines = graph.indices.map(
+    (to, e) => `${cell(graph.nodes[from[e]!]!)},${cell(graph.nodes[to]!)},${result.weights[e]}`,
+  );
   return ["from,to,weight", ...lines, ""].join("\r\n");
 }
 
 export function json(graph: Graph, result: Result, state: State): string {
-  return JSON.stringify({
-    graph: graph.title, mechanism: result.key, options: result.options, node: graph.nodes[nodeOf(graph, state.node)], masked: state.masked,
-    nodes: graph.nodes, indptr: graph.indptr, indices: graph.indices, weights: Array.from(result.weights),
-    ...(graph.ownLatents === true ? { latents: rows(graph) } : {}),
-  }, null, 1);
+  return JSON.stringify(
+    {
+      graph: graph.title,
+      mechanism: result.key,
+      options: result.options,
+      node: graph.nodes[nodeOf(graph, state.node)],
+      masked: state.masked,
+      nodes: graph.nodes,
+      indptr: graph.indptr,
+      indices: graph.indices,
+      weights: Array.from(result.weights),
+      ...(graph.ownLatents === true ? { latents: rows(graph) } : {}),
+    },
+    null,
+    1,
+  );
 }
 
 /** As Python writes it. */
@@ -62,14 +103,21 @@ function literal(value: unknown): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
-  if (typeof value === "object") return `{${Object.entries(value).map(([k, v]) => `${JSON.stringify(k)}: ${literal(v)}`).join(", ")}}`;
+  if (typeof value === "object")
+    return `{${Object.entries(value)
+      .map(([k, v]) => `${JSON.stringify(k)}: ${literal(v)}`)
+      .join(", ")}}`;
   return JSON.stringify(value);
 }
 
 /** A Python program that prints what the chosen node attends to. */
 export function asPython(graph: Graph, state: State): string {
-  const node = nodeOf(graph, state.node), { mechanism, options } = state;
-  const own = graph.ownLatents === true ? literal(rows(graph)) : `ga.graph.spectral_embedding(graph, ${Math.min(16, size(graph) - 1)})`;
+  const node = nodeOf(graph, state.node),
+    { mechanism, options } = state;
+  const own =
+    graph.ownLatents === true
+      ? literal(rows(graph))
+      : `ga.graph.spectral_embedding(graph, ${Math.min(16, size(graph) - 1)})`;
   const hidden = state.masked.map((name) => graph.nodes.indexOf(name));
   return [
     "import numpy as np",
@@ -81,10 +129,12 @@ export function asPython(graph: Graph, state: State): string {
     `indices = np.array(${literal(graph.indices)})`,
     `graph = ga.NeighborGraph(indptr, indices, names=names${graph.edgeWeights === null ? "" : `, edge_weights=np.array(${literal(graph.edgeWeights)})`}${graph.layers === null ? "" : `, layers=np.array(${literal(graph.layers)})`})`,
     ...(size(graph) > 1 ? [`x = ${own.startsWith("ga.") ? own : `np.array(${own})`}`] : ["x = np.zeros((1, 4))"]),
-    ...(hidden.length === 0 ? [] : [
-      `seen = ~((graph.targets == ${node}) & np.isin(graph.indices, ${literal(hidden)}))`,
-      `graph = ga.NeighborGraph.from_edge_index(graph.to_edge_index()[:, seen], len(names), names=names${graph.edgeWeights === null ? "" : ", edge_weights=graph.edge_weights[seen]"}${graph.layers === null ? "" : ", layers=graph.layers"})`,
-    ]),
+    ...(hidden.length === 0
+      ? []
+      : [
+          `seen = ~((graph.targets == ${node}) & np.isin(graph.indices, ${literal(hidden)}))`,
+          `graph = ga.NeighborGraph.from_edge_index(graph.to_edge_index()[:, seen], len(names), names=names${graph.edgeWeights === null ? "" : ", edge_weights=graph.edge_weights[seen]"}${graph.layers === null ? "" : ", layers=graph.layers"})`,
+        ]),
     `found = analyze(graph, x, [${JSON.stringify(mechanism)}], ${literal(options)})`,
     `for neighbour, weight in found.top(${JSON.stringify(mechanism)}, ${node}, ${state.top}):`,
     '    print(f"{names[neighbour]}: {weight:.4f}")',
@@ -94,9 +144,14 @@ export function asPython(graph: Graph, state: State): string {
 
 /** The same for JavaScript, in a browser's module or Node.js. */
 export function asJavaScript(graph: Graph, state: State): string {
-  const node = nodeOf(graph, state.node), hidden = new Set(state.masked), from = sources(graph);
-  const seen = graph.indices.map((_, e) => e).filter((e) => !(from[e] === node && hidden.has(graph.nodes[graph.indices[e]!]!)));
-  const js = (value: unknown): string => JSON.stringify(value).replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+  const node = nodeOf(graph, state.node),
+    hidden = new Set(state.masked),
+    from = sources(graph);
+  const seen = graph.indices
+    .map((_, e) => e)
+    .filter((e) => !(from[e] === node && hidden.has(graph.nodes[graph.indices[e]!]!)));
+  const js = (value: unknown): string =>
+    JSON.stringify(value).replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
   const fields = (edges: readonly number[]): string => {
     const counts = new Array<number>(size(graph)).fill(0);
     for (const e of edges) counts[from[e]!]!++;
@@ -129,5 +184,7 @@ function rows(graph: Graph): number[][] {
 /** In words, for those who read instead of looking. */
 export function inWords(graph: Graph, result: Result, state: State): string {
   const node = nodeOf(graph, state.node);
-  return topOf(graph, result.weights, node, state.top).map((e) => `${graph.nodes[e.to]}: ${e.weight.toFixed(4)}`).join("\n");
+  return topOf(graph, result.weights, node, state.top)
+    .map((e) => `${graph.nodes[e.to]}: ${e.weight.toFixed(4)}`)
+    .join("\n");
 }

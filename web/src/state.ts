@@ -4,7 +4,18 @@
 export type Value = number | string | boolean | null | Value[] | { [name: string]: Value };
 export type Options = Readonly<Record<string, Value>>;
 
-export const VIEWS = ["attention", "compare", "move", "geometry", "heads", "sparse", "search", "train", "speed", "guide"] as const;
+export const VIEWS = [
+  "attention",
+  "compare",
+  "move",
+  "geometry",
+  "heads",
+  "sparse",
+  "search",
+  "train",
+  "speed",
+  "guide",
+] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface State {
@@ -41,13 +52,27 @@ export const DEFAULT_GRAPH = "les_miserables";
 /** The graph that is in the address itself. */
 export const IN_ADDRESS = "shared";
 export const START: State = {
-  view: "attention", graph: DEFAULT_GRAPH, data: "", mechanism: "scaled_dot_product", other: "hyperbolic", node: "", to: "", masked: [],
-  top: 10, options: {}, space: "plane", moved: {}, tour: 0, hide: [], lock: [],
+  view: "attention",
+  graph: DEFAULT_GRAPH,
+  data: "",
+  mechanism: "scaled_dot_product",
+  other: "hyperbolic",
+  node: "",
+  to: "",
+  masked: [],
+  top: 10,
+  options: {},
+  space: "plane",
+  moved: {},
+  tour: 0,
+  hide: [],
+  lock: [],
 };
 const TEXTS = ["graph", "data", "mechanism", "other", "node", "to"] as const;
 const LISTS = ["masked", "hide", "lock"] as const;
 const PREFIX = "option.";
-const MOST_ROWS = 100, MOST_MOVED = 100;
+const MOST_ROWS = 100,
+  MOST_MOVED = 100;
 
 /** The state as the part of an address after `#`; what is as at the start is left out. */
 export function toHash(state: State): string {
@@ -56,7 +81,8 @@ export function toHash(state: State): string {
     if (state[name] !== START[name]) out.set(name, String(state[name]));
   }
   for (const name of LISTS) for (const value of state[name]) out.append(name, value);
-  for (const [name, point] of Object.entries(state.moved)) out.append("moved", `${point.map((x) => x.toFixed(3)).join(",")},${name}`);
+  for (const [name, point] of Object.entries(state.moved))
+    out.append("moved", `${point.map((x) => x.toFixed(3)).join(",")},${name}`);
   for (const [name, value] of Object.entries(state.options)) out.set(PREFIX + name, JSON.stringify(value));
   return out.toString();
 }
@@ -69,10 +95,18 @@ export function fromHash(hash: string): State {
     const value = name.startsWith(PREFIX) ? fromJson(text) : undefined;
     if (value !== undefined) options[name.slice(PREFIX.length)] = value;
   }
-  const texts = Object.fromEntries(TEXTS.map((name) => [name, given.get(name) ?? START[name]])) as Pick<State, (typeof TEXTS)[number]>;
-  const lists = Object.fromEntries(LISTS.map((name) => [name, given.getAll(name).slice(0, MOST_MOVED)])) as unknown as Pick<State, (typeof LISTS)[number]>;
+  const texts = Object.fromEntries(TEXTS.map((name) => [name, given.get(name) ?? START[name]])) as Pick<
+    State,
+    (typeof TEXTS)[number]
+  >;
+  const lists = Object.fromEntries(
+    LISTS.map((name) => [name, given.getAll(name).slice(0, MOST_MOVED)]),
+  ) as unknown as Pick<State, (typeof LISTS)[number]>;
   return {
-    ...START, ...texts, ...lists, options,
+    ...START,
+    ...texts,
+    ...lists,
+    options,
     view: oneOf(given.get("view"), VIEWS, START.view),
     space: oneOf(given.get("space"), ["plane", "disk", "sphere"], START.space),
     top: whole(given.get("top"), 1, MOST_ROWS, START.top),

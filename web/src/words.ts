@@ -13,7 +13,10 @@ export const message = (error: unknown): string => (error instanceof Error ? err
 
 /** What Python misses in a graph, in a reader's words. */
 const MISSING: Record<string, string> = {
-  layers: "this graph has no layers", edge_features: "the edges of this graph have no features", distances: "the edges of this graph have no lengths", edge_weights: "the edges of this graph have no weights",
+  layers: "this graph has no layers",
+  edge_features: "the edges of this graph have no features",
+  distances: "the edges of this graph have no lengths",
+  edge_weights: "the edges of this graph have no weights",
 };
 export function reworded(said: string): string {
   const field = /graph\.(\w+): expected \w+, which \w+ needs, got None/.exec(said)?.[1];
@@ -23,7 +26,8 @@ export function reworded(said: string): string {
 /** Mechanisms that give the same weights over a graph by what they are, and why. */
 const SAME: Record<string, string> = {
   flash: "Flash attention is scaled dot-product attention computed in tiles: another order of the same sums.",
-  local_global: "Over a graph the neighbours are what is local: with no global nodes this is scaled dot-product attention.",
+  local_global:
+    "Over a graph the neighbours are what is local: with no global nodes this is scaled dot-product attention.",
 };
 export function sameByDefinition(a: string, b: string): string | undefined {
   if (a === b) return "It is the same mechanism twice.";

@@ -1,5 +1,20 @@
 import { AttentionError } from "../errors.js";
-import { attend, attendPullback, cotangent, delivered, destination, fitMask, leadOf, matrixOf, optionsAndGradient, outputOf, remember, tail, unbroadcast, type Rows } from "./core.js";
+import {
+  attend,
+  attendPullback,
+  cotangent,
+  delivered,
+  destination,
+  fitMask,
+  leadOf,
+  matrixOf,
+  optionsAndGradient,
+  outputOf,
+  remember,
+  tail,
+  unbroadcast,
+  type Rows,
+} from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
 import type { Tensor } from "./tensor.js";
@@ -24,7 +39,17 @@ export interface AttentionOptions {
   /** Also return the log-sum-exp of the scores (..., M); -Infinity where nothing is attended. */
   returnLse?: boolean;
 }
-const OPTIONS = ["attnMask", "isCausal", "scale", "softcap", "enableGqa", "returnWeights", "needWeights", "returnLse", "out"] as const;
+const OPTIONS = [
+  "attnMask",
+  "isCausal",
+  "scale",
+  "softcap",
+  "enableGqa",
+  "returnWeights",
+  "needWeights",
+  "returnLse",
+  "out",
+] as const;
 
 interface Call extends Rows {
   single: boolean;
@@ -60,7 +85,9 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, g
   }
   const lead = check.broadcastAll("query, key, value", leadOf(q), leadOf(k), leadOf(v));
   const causal = o.isCausal !== undefined && check.flag(o.isCausal, "is_causal");
-  const weights = [o.returnWeights, o.needWeights].some((x, i) => x !== undefined && check.flag(x, i === 0 ? "return_weights" : "need_weights"));
+  const weights = [o.returnWeights, o.needWeights].some(
+    (x, i) => x !== undefined && check.flag(x, i === 0 ? "return_weights" : "need_weights"),
+  );
   const lse = o.returnLse !== undefined && check.flag(o.returnLse, "return_lse");
   const scale = o.scale === undefined ? tail(q, 1) ** -0.5 : check.number(o.scale, "scale");
   const softcap = o.softcap === undefined ? undefined : check.number(o.softcap, "softcap", { above: 0 });
@@ -78,7 +105,24 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, g
       mask = memory.view(mask, [...mask.shape.slice(0, -3), ...axis, tail(mask, 2), tail(mask, 1)]);
     }
   }
-  return { q, k, v, mask, causal, scale, softcap, lead, single, groups, shapes, maskShape, fitted, weights, lse, out: o.out };
+  return {
+    q,
+    k,
+    v,
+    mask,
+    causal,
+    scale,
+    softcap,
+    lead,
+    single,
+    groups,
+    shapes,
+    maskShape,
+    fitted,
+    weights,
+    lse,
+    out: o.out,
+  };
 }
 
 function groupsOf(q: Block, k: Block, v: Block): number {
@@ -87,7 +131,8 @@ function groupsOf(q: Block, k: Block, v: Block): number {
   check.checkAxes(v, "value", 3);
   const [heads, kvHeads] = [tail(q, 3), tail(k, 3)];
   check.checkLength(v, "value", -3, kvHeads, "the key's heads");
-  if (heads % kvHeads !== 0) throw check.mismatch("query", kvHeads, heads, `a multiple of the ${kvHeads} key heads`, `${heads} heads`);
+  if (heads % kvHeads !== 0)
+    throw check.mismatch("query", kvHeads, heads, `a multiple of the ${kvHeads} key heads`, `${heads} heads`);
   return heads / kvHeads;
 }
 
@@ -97,7 +142,13 @@ function outer({ lead, groups, single, q }: Call, ...last: readonly number[]): n
   return single ? [...whole, ...last] : [...whole, tail(q, 2), ...last];
 }
 
-export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknown, given?: unknown): Output | Tensor | (Attended<Output | Tensor> & { lse?: Output }) {
+export function sdpa(
+  memory: Memory,
+  query: unknown,
+  key: unknown,
+  value: unknown,
+  given?: unknown,
+): Output | Tensor | (Attended<Output | Tensor> & { lse?: Output }) {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, given);
     const shape = outer(call, tail(call.v, 1));
@@ -115,7 +166,8 @@ export function sdpa(memory: Memory, query: unknown, key: unknown, value: unknow
 
 function logSumExp(memory: Memory, call: Call, known: Block | null): Float32Array {
   let stats = known;
-  if (stats === null) { // the weights were made step by step
+  if (stats === null) {
+    // the weights were made step by step
     const scores = memory.room([...call.lead, tail(call.q, 2), tail(call.k, 2)]);
     memory.must("matmul", call.q, call.k, scores, 2);
     memory.must("mask_scores", scores, call.mask, call.causal, call.scale, call.softcap ?? null);
@@ -124,11 +176,17 @@ function logSumExp(memory: Memory, call: Call, known: Block | null): Float32Arra
     for (let i = 0; i < rows; i++) {
       const row = memory.f32.subarray((scores.data >> 2) + i * n, (scores.data >> 2) + (i + 1) * n);
       const top = row.reduce((a, b) => (a > b ? a : b), -Infinity);
-      memory.f32.set([top, row.reduce((sum, x) => sum + Math.exp(x - (top === -Infinity ? 0 : top)), 0)], (stats.data >> 2) + 2 * i);
+      memory.f32.set(
+        [top, row.reduce((sum, x) => sum + Math.exp(x - (top === -Infinity ? 0 : top)), 0)],
+        (stats.data >> 2) + 2 * i,
+      );
     }
   }
   const from = stats.data >> 2;
-  return Float32Array.from({ length: stats.size / 2 }, (_x, i) => memory.f32[from + 2 * i]! + Math.log(memory.f32[from + 2 * i + 1]!));
+  return Float32Array.from(
+    { length: stats.size / 2 },
+    (_x, i) => memory.f32[from + 2 * i]! + Math.log(memory.f32[from + 2 * i + 1]!),
+  );
 }
 
 /** Gradients by the arguments; by the mask if it is a float one. */
@@ -139,17 +197,31 @@ export interface AttentionGradients {
   attnMask?: Output;
 }
 
-export function sdpaVjp(memory: Memory, query: Data, key: Data, value: Data, given?: unknown, g?: unknown): Vjp<Output, AttentionGradients> | AttentionGradients {
+export function sdpaVjp(
+  memory: Memory,
+  query: Data,
+  key: Data,
+  value: Data,
+  given?: unknown,
+  g?: unknown,
+): Vjp<Output, AttentionGradients> | AttentionGradients {
   const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
     const call = prepare(memory, query, key, value, options);
     if (call.out !== undefined || (gradient === undefined && (call.weights || call.lse))) {
-      throw new AttentionError("unsupported", `${NAME}: gradients are those of the output alone, in fresh memory`, { argument: call.out === undefined ? "return_weights" : "out" });
+      throw new AttentionError("unsupported", `${NAME}: gradients are those of the output alone, in fresh memory`, {
+        argument: call.out === undefined ? "return_weights" : "out",
+      });
     }
     if (gradient !== undefined) return backward(memory, call, gradient);
-    const [q, k, v] = [query, key, value].map((x, i) => remember(memory, x, [call.q, call.k, call.v][i]!, call.shapes[i]!));
+    const [q, k, v] = [query, key, value].map((x, i) =>
+      remember(memory, x, [call.q, call.k, call.v][i]!, call.shapes[i]!),
+    );
     const { attnMask } = check.options(options, OPTIONS, NAME);
-    const kept = { ...options as object, ...(call.mask === null ? {} : { attnMask: remember(memory, attnMask, call.mask, call.maskShape!) }) };
+    const kept = {
+      ...(options as object),
+      ...(call.mask === null ? {} : { attnMask: remember(memory, attnMask, call.mask, call.maskShape!) }),
+    };
     const output = matrixOf(memory, attend(memory, call, NAME).out, outer(call, tail(call.v, 1)));
     return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, q, k, v, kept), later)) };
   });
@@ -160,8 +232,17 @@ function backward(memory: Memory, call: Call, gradient: unknown): AttentionGradi
   const isAdded = call.mask?.kind === "float32";
   const result = attend(memory, call, NAME, { weights: isAdded, stats: true });
   const g = attendPullback(memory, call, result, memory.view(rows, [...call.lead, tail(call.q, 2), tail(call.v, 1)]));
-  const [query, key, value] = ([[g.q, call.q], [g.k, call.k], [g.v, call.v]] as const).map(([x, like], i) =>
-    matrixOf(memory, unbroadcast(memory, x, like.shape), call.shapes[i])) as [Output, Output, Output];
+  const [query, key, value] = (
+    [
+      [g.q, call.q],
+      [g.k, call.k],
+      [g.v, call.v],
+    ] as const
+  ).map(([x, like], i) => matrixOf(memory, unbroadcast(memory, x, like.shape), call.shapes[i])) as [
+    Output,
+    Output,
+    Output,
+  ];
   const gradients: AttentionGradients = { query, key, value };
   if (isAdded && g.scores !== null) {
     const scores = call.groups > 1 ? memory.view(g.scores, [...outer(call), tail(call.k, 2)]) : g.scores;

@@ -22,11 +22,18 @@ export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Output
       const expected = `a whole number in [${-ndim}, ${ndim})`;
       throw invalid("axis", `expected ${expected}, got ${check.show(axis)}`, { expected, actual: axis });
     }
-    const at = (axis as number) < 0 ? ndim + (axis as number) : axis as number;
+    const at = (axis as number) < 0 ? ndim + (axis as number) : (axis as number);
     const n = shape[at]!;
     if (n === 0) {
-      throw new AttentionError("empty_input", `x: expected at least one entry along axis ${String(axis)}, got shape ${check.tuple(shape)}`, {
-        argument: "x", expected: "at least one entry", actual: shape });
+      throw new AttentionError(
+        "empty_input",
+        `x: expected at least one entry along axis ${String(axis)}, got shape ${check.tuple(shape)}`,
+        {
+          argument: "x",
+          expected: "at least one entry",
+          actual: shape,
+        },
+      );
     }
     const out = destination(memory, wanted, shape, [a]);
     if (a.size === 0) return delivered(memory, wanted, out);
@@ -45,9 +52,13 @@ export function softmax(memory: Memory, x: Data, given?: SoftmaxOptions): Output
         for (let j = 0; j < n; j++) for (let k = 0; k < inner; k++) move(lying++, i + k * n + j);
       }
     };
-    each((lying, standing) => { f32[to + standing] = f32[from + lying]!; });
+    each((lying, standing) => {
+      f32[to + standing] = f32[from + lying]!;
+    });
     memory.must("softmax", turned, weights);
-    each((lying, standing) => { memory.f32[last + lying] = memory.f32[back + standing]!; });
+    each((lying, standing) => {
+      memory.f32[last + lying] = memory.f32[back + standing]!;
+    });
     return delivered(memory, wanted, out);
   });
 }

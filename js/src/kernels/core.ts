@@ -36,10 +36,18 @@ interface Want {
 }
 
 export const overflow = (name: string): AttentionError =>
-  new AttentionError("numerical_instability", `${name}: expected a finite result, got an overflow: the arguments are too large`, {
-    argument: name, expected: "a finite result", actual: "overflow" });
+  new AttentionError(
+    "numerical_instability",
+    `${name}: expected a finite result, got an overflow: the arguments are too large`,
+    {
+      argument: name,
+      expected: "a finite result",
+      actual: "overflow",
+    },
+  );
 
-export const isFinite = (memory: Memory, ...blocks: readonly Block[]): boolean => blocks.every((block) => memory.call("finite", block) !== false);
+export const isFinite = (memory: Memory, ...blocks: readonly Block[]): boolean =>
+  blocks.every((block) => memory.call("finite", block) !== false);
 
 export const leadOf = (block: Block): readonly number[] => block.shape.slice(0, -2);
 /** Length of an axis counted from the end, 1 is the last. */
@@ -48,13 +56,22 @@ export const tail = (block: Block, i: number): number => block.shape[block.shape
 /** A mask with axes so that it broadcasts to scores of `shape`, or a typed error. */
 export function fitMask(memory: Memory, mask: Block, shape: readonly number[], single: boolean): Block {
   const candidates = [mask];
-  if (single && mask.shape.length > 0) candidates.push(memory.view(mask, [...mask.shape.slice(0, -1), 1, ...mask.shape.slice(-1)]));
+  if (single && mask.shape.length > 0)
+    candidates.push(memory.view(mask, [...mask.shape.slice(0, -1), 1, ...mask.shape.slice(-1)]));
   for (const candidate of candidates) {
     if (!check.isSame(check.broadcast(candidate.shape, shape), shape)) continue;
     const missing = 2 - candidate.shape.length;
-    return missing > 0 ? memory.view(candidate, [...new Array<number>(missing).fill(1), ...candidate.shape]) : candidate;
+    return missing > 0
+      ? memory.view(candidate, [...new Array<number>(missing).fill(1), ...candidate.shape])
+      : candidate;
   }
-  throw check.mismatch("attn_mask", shape, mask.shape, `a shape that broadcasts to ${check.tuple(shape)}`, check.tuple(mask.shape));
+  throw check.mismatch(
+    "attn_mask",
+    shape,
+    mask.shape,
+    `a shape that broadcasts to ${check.tuple(shape)}`,
+    check.tuple(mask.shape),
+  );
 }
 
 /** Attention without the matrix of weights; null where hidden keys hold what is not finite, so that care is needed. */
@@ -70,7 +87,13 @@ function fused(memory: Memory, { q, k, v, mask, causal, scale, lead }: Rows, nam
 }
 
 /** From scores to the output, step by step. Hidden keys contribute nothing, whatever they hold. */
-export function mix(memory: Memory, scores: Block, rows: Omit<Rows, "lead">, name: string, to?: Block): Result & { weights: Block } {
+export function mix(
+  memory: Memory,
+  scores: Block,
+  rows: Omit<Rows, "lead">,
+  name: string,
+  to?: Block,
+): Result & { weights: Block } {
   const { q, k, v, mask, causal, scale, softcap = null } = rows;
   const plain = isFinite(memory, scores);
   memory.must("mask_scores", scores, mask, causal, scale, softcap);
@@ -115,7 +138,12 @@ export interface Gradients {
  * Gradients of `attend` by q, k and v, still with all leading axes, from its result (with statistics or weights) and the
  * gradient `g` (..., M, E) of its output.
  */
-export function attendPullback(memory: Memory, rows: Rows, { out, stats, weights, careful }: Result, g: Block): Gradients {
+export function attendPullback(
+  memory: Memory,
+  rows: Rows,
+  { out, stats, weights, careful }: Result,
+  g: Block,
+): Gradients {
   const { q, k, v, mask, causal, scale, softcap, lead } = rows;
   const [m, d, n, e] = [tail(q, 2), tail(q, 1), tail(k, 2), tail(v, 1)];
   const [dq, dk, dv] = [memory.room([...lead, m, d]), memory.room([...lead, n, d]), memory.room([...lead, n, e])];
@@ -137,7 +165,8 @@ export function attendPullback(memory: Memory, rows: Rows, { out, stats, weights
     memory.must("mask_scores", scores, null, false, scale, softcap);
     const at = scores.data >> 2;
     // Hidden scores may be NaN; their gradient is 0.
-    for (let i = 0; i < gs.size; i++) if (memory.f32[to + i] !== 0) memory.f32[to + i]! *= 1 - (memory.f32[at + i]! / softcap) ** 2;
+    for (let i = 0; i < gs.size; i++)
+      if (memory.f32[to + i] !== 0) memory.f32[to + i]! *= 1 - (memory.f32[at + i]! / softcap) ** 2;
   }
   if (careful) {
     memory.must("sum_of_seen", scaled, k, dq, false);
@@ -171,7 +200,8 @@ export function outputOf(data: Float32Array, shape: number[]): Output {
   return Object.defineProperty(made, "output", { value: made }) as Output;
 }
 
-export const matrixOf = (memory: Memory, block: Block, shape: readonly number[] = block.shape): Output => outputOf(memory.read(block), [...shape]);
+export const matrixOf = (memory: Memory, block: Block, shape: readonly number[] = block.shape): Output =>
+  outputOf(memory.read(block), [...shape]);
 
 /** What stands at the end of a call of `…Vjp`: options and a gradient in either order, one of them, or nothing. */
 export const optionsAndGradient = (given: unknown, other: unknown): [options: unknown, gradient: unknown] =>
@@ -183,11 +213,17 @@ export function destination(memory: Memory, out: unknown, shape: readonly number
   const block = check.resident(memory, out, "out", "float32");
   if (block === undefined) throw invalid("out", `expected a tensor, got ${check.show(out)}`, { expected: "a tensor" });
   check.checkShape(block, "out", shape);
-  if (inputs.some((x) => x.data === block.data)) throw invalid("out", "expected a tensor that is none of the arguments", { expected: "another tensor" });
+  if (inputs.some((x) => x.data === block.data))
+    throw invalid("out", "expected a tensor that is none of the arguments", { expected: "another tensor" });
   return block;
 }
 
 /** The result: the caller's own tensor, or a copy. */
-export function delivered(memory: Memory, out: unknown, block: Block, shape: readonly number[] = block.shape): Output | Tensor {
+export function delivered(
+  memory: Memory,
+  out: unknown,
+  block: Block,
+  shape: readonly number[] = block.shape,
+): Output | Tensor {
   return out instanceof Tensor ? out : matrixOf(memory, block, shape);
 }

@@ -1,5 +1,19 @@
 import { cotangent, isFinite, matrixOf, optionsAndGradient, overflow, remember, tail, unbroadcast } from "./core.js";
-import { BASICS, NAME, NAMES, basics, edgeScores, finishHeads, readParameters, scoreVector, type GatBasics, type GatParameters, type GatV2Parameters, type Parameters, type Variant } from "./gat-parameters.js";
+import {
+  BASICS,
+  NAME,
+  NAMES,
+  basics,
+  edgeScores,
+  finishHeads,
+  readParameters,
+  scoreVector,
+  type GatBasics,
+  type GatParameters,
+  type GatV2Parameters,
+  type Parameters,
+  type Variant,
+} from "./gat-parameters.js";
 import { listsOf, rememberGraph, type Csr, type Graph, type Lists } from "./graph.js";
 import { splitHeads } from "./heads.js";
 import type { Block, Memory } from "./memory.js";
@@ -75,7 +89,7 @@ function headDots(memory: Memory, h: Block, a: Block): Block {
   const { f32 } = memory;
   for (let i = 0; i < out.size; i++) {
     let sum = 0;
-    for (let c = 0; c < width; c++) sum += f32[from + i * width + c]! * f32[by + i % heads * width + c]!;
+    for (let c = 0; c < width; c++) sum += f32[from + i * width + c]! * f32[by + (i % heads) * width + c]!;
     f32[to + i] = sum;
   }
   return out;
@@ -89,7 +103,7 @@ function headDotsPullback(memory: Memory, h: Block, a: Block, g: Block, gh: Bloc
   const { f32 } = memory;
   for (let i = 0; i < g.size; i++) {
     const factor = f32[at + i]!;
-    const row = i % heads * width;
+    const row = (i % heads) * width;
     for (let c = 0; c < width; c++) {
       f32[to + i * width + c]! += factor * f32[by + row + c]!;
       f32[sum + row + c]! += factor * f32[from + i * width + c]!;
@@ -116,17 +130,33 @@ function partsOf(memory: Memory, { x, features, p, variant, heads, index }: Call
   const edges = index.size > 0 ? features : null;
   if (variant === "gatv2") {
     const values = project(memory, x, p["wKey"]!);
-    return { left: project(memory, x, p["wQuery"]!), right: values, edge: edges && project(memory, edges, p["wE"]!), a: p["a"]!, values };
+    return {
+      left: project(memory, x, p["wQuery"]!),
+      right: values,
+      edge: edges && project(memory, edges, p["wE"]!),
+      a: p["a"]!,
+      values,
+    };
   }
   const values = project(memory, x, p["w"]!);
   const a = memory.room([heads, 1]);
   memory.f32.fill(1, a.data >> 2, (a.data >> 2) + heads);
-  return { left: headDots(memory, values, p["aQuery"]!), right: headDots(memory, values, p["aKey"]!), a, values,
-    edge: edges && edgeScores(memory, edges, p["wE"]!, p["aEdge"]!) };
+  return {
+    left: headDots(memory, values, p["aQuery"]!),
+    right: headDots(memory, values, p["aKey"]!),
+    a,
+    values,
+    edge: edges && edgeScores(memory, edges, p["wE"]!, p["aEdge"]!),
+  };
 }
 
 /** Calls `work` for every edge, row by row; then `done` for the row. */
-function eachEdge(memory: Memory, { start, index }: Lists, work: (edge: number, row: number, node: number) => void, done?: (row: number, from: number, to: number) => void): void {
+function eachEdge(
+  memory: Memory,
+  { start, index }: Lists,
+  work: (edge: number, row: number, node: number) => void,
+  done?: (row: number, from: number, to: number) => void,
+): void {
   const [bounds, at] = [start.data >> 2, index.data >> 2]; // the starts are int64
   for (let row = 0; row + 1 < start.size; row++) {
     const [from, to] = [memory.i32[bounds + 2 * row]!, memory.i32[bounds + 2 * row + 2]!];
@@ -179,7 +209,8 @@ function average(memory: Memory, call: Call, weights: Block, values: Block): Blo
 function forward(memory: Memory, call: Call, wantWeights: boolean): { out: Block; weights: Block | null } {
   const { x, features, p, variant, heads, width, slope, start, index } = call;
   const n = x.shape[0]!;
-  if (index.size === 0) return { out: memory.zeros([n, heads * width]), weights: wantWeights ? memory.room([0, heads]) : null };
+  if (index.size === 0)
+    return { out: memory.zeros([n, heads * width]), weights: wantWeights ? memory.room([0, heads]) : null };
   let out: Block;
   let weights: Block | null = null;
   let finite: boolean;
@@ -187,20 +218,39 @@ function forward(memory: Memory, call: Call, wantWeights: boolean): { out: Block
     out = memory.room([n, heads * width]);
     const added = features && edgeScores(memory, features, p["wE"]!, p["aEdge"]!);
     if (wantWeights) weights = memory.room([index.size, heads]);
-    finite = memory.must("gat", x, p["w"]!, p["aQuery"]!, p["aKey"]!, start, index, added, memory.room([n, heads * width]),
-      memory.view(out, [n, heads, width]), weights, slope);
+    finite = memory.must(
+      "gat",
+      x,
+      p["w"]!,
+      p["aQuery"]!,
+      p["aKey"]!,
+      start,
+      index,
+      added,
+      memory.room([n, heads * width]),
+      memory.view(out, [n, heads, width]),
+      weights,
+      slope,
+    );
   } else {
     const parts = partsOf(memory, call);
     weights = weightsOf(memory, call, parts);
     out = average(memory, call, weights, parts.values);
     finite = isFinite(memory, weights, out, parts.left, parts.right);
   }
-  if (!finite && isFinite(memory, x, ...Object.values(p), ...(features === null ? [] : [features]))) throw overflow(NAME);
+  if (!finite && isFinite(memory, x, ...Object.values(p), ...(features === null ? [] : [features])))
+    throw overflow(NAME);
   return { out, weights };
 }
 
 /** Graph attention (GAT, GATv2) of every node over its own neighbours. */
-export function gatGraph(memory: Memory, graph: Csr | Graph, x: Data, parameters: GatParameters | GatV2Parameters, given?: GatGraphOptions): Output | Attended {
+export function gatGraph(
+  memory: Memory,
+  graph: Csr | Graph,
+  x: Data,
+  parameters: GatParameters | GatV2Parameters,
+  given?: GatGraphOptions,
+): Output | Attended {
   return memory.run(() => {
     const call = prepare(memory, graph, x, parameters, given);
     const { out, weights } = forward(memory, call, call.needWeights);
@@ -212,7 +262,14 @@ export function gatGraph(memory: Memory, graph: Csr | Graph, x: Data, parameters
 /** Gradients by the parameters' own names, by x, and by the features of the edges if they were given. */
 export type GatGradients<P> = { [Name in keyof P]: Output } & { x: Output; edgeFeatures?: Output };
 
-export function gatGraphVjp(memory: Memory, graph: Csr | Graph, x: Data, parameters: GatParameters | GatV2Parameters, given?: unknown, g?: unknown): Vjp<Output, GatGradients<object>> | GatGradients<object> {
+export function gatGraphVjp(
+  memory: Memory,
+  graph: Csr | Graph,
+  x: Data,
+  parameters: GatParameters | GatV2Parameters,
+  given?: unknown,
+  g?: unknown,
+): Vjp<Output, GatGradients<object>> | GatGradients<object> {
   const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
     const call = prepare(memory, graph, x, parameters, options);
@@ -221,12 +278,25 @@ export function gatGraphVjp(memory: Memory, graph: Csr | Graph, x: Data, paramet
     const output = matrixOf(memory, finishHeads(memory, out, call.heads, call.concat, call.p["bias"]));
     const nodes = remember(memory, x, call.x, call.x.shape);
     const lists = rememberGraph(memory, graph, call);
-    const kept = Object.fromEntries(namesOf(parameters, call.variant).map(([key, name]) =>
-      [key, remember(memory, (parameters as unknown as Record<string, unknown>)[key], call.p[name]!, call.shapes[name]!)]));
+    const kept = Object.fromEntries(
+      namesOf(parameters, call.variant).map(([key, name]) => [
+        key,
+        remember(memory, (parameters as unknown as Record<string, unknown>)[key], call.p[name]!, call.shapes[name]!),
+      ]),
+    );
     const { edgeFeatures } = check.options(options, OPTIONS, NAME);
-    const again = { variant: call.variant, concat: call.concat, negativeSlope: call.slope,
-      ...(call.features === null ? {} : { edgeFeatures: remember(memory, edgeFeatures, call.features, call.features.shape) }) };
-    return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, lists, nodes, kept, again), kept, later)) };
+    const again = {
+      variant: call.variant,
+      concat: call.concat,
+      negativeSlope: call.slope,
+      ...(call.features === null
+        ? {}
+        : { edgeFeatures: remember(memory, edgeFeatures, call.features, call.features.shape) }),
+    };
+    return {
+      output,
+      pullback: (later) => memory.run(() => backward(memory, prepare(memory, lists, nodes, kept, again), kept, later)),
+    };
   });
 }
 
@@ -257,19 +327,29 @@ function backward(memory: Memory, call: Call, parameters: object, gradient: unkn
   } else {
     memory.must("accumulate", by.right, by.values); // keys are values, too
     found["a"] = by.a;
-    const [q, k] = [projectPullback(memory, x, p["wQuery"]!, by.left), projectPullback(memory, x, p["wKey"]!, by.values)];
+    const [q, k] = [
+      projectPullback(memory, x, p["wQuery"]!, by.left),
+      projectPullback(memory, x, p["wKey"]!, by.values),
+    ];
     [found["wQuery"], found["wKey"], gx] = [q.w, k.w, k.x];
     memory.must("accumulate", q.x, gx);
   }
   let gFeatures = features && memory.zeros(features.shape);
   if (features !== null && index.size > 0) {
-    const back = (variant === "gat" ? edgeScoresPullback : projectPullback)(memory, features, p["wE"]!, by.edge!, p["aEdge"]!);
+    const back = (variant === "gat" ? edgeScoresPullback : projectPullback)(
+      memory,
+      features,
+      p["wE"]!,
+      by.edge!,
+      p["aEdge"]!,
+    );
     gFeatures = back.x;
     found["wE"] = back.w;
     if (back.a !== undefined) found["aEdge"] = back.a;
   }
   const gradients: { [name: string]: Output } = { x: matrixOf(memory, gx) };
-  for (const [key, name] of namesOf(parameters, variant)) gradients[key] = matrixOf(memory, found[name] ?? memory.zeros(call.shapes[name]!), call.shapes[name]);
+  for (const [key, name] of namesOf(parameters, variant))
+    gradients[key] = matrixOf(memory, found[name] ?? memory.zeros(call.shapes[name]!), call.shapes[name]);
   if (gFeatures !== null) gradients["edgeFeatures"] = matrixOf(memory, gFeatures);
   return gradients as GatGradients<object>;
 }
@@ -278,7 +358,11 @@ function backward(memory: Memory, call: Call, parameters: object, gradient: unkn
 function shareHeads(memory: Memory, g: Block, heads: number): Block {
   const [rows, width] = g.shape as [number, number];
   const out = memory.zeros([rows, heads * width]);
-  memory.must("accumulate", memory.view(g, [rows, heads, width], [width, 0, 1]), memory.view(out, [rows, heads, width]));
+  memory.must(
+    "accumulate",
+    memory.view(g, [rows, heads, width], [width, 0, 1]),
+    memory.view(out, [rows, heads, width]),
+  );
   for (let i = 0; i < out.size; i++) memory.f32[(out.data >> 2) + i]! /= heads;
   return out;
 }
@@ -288,29 +372,47 @@ function edgesPullback(memory: Memory, call: Call, parts: Parts, g: Block): Part
   const { heads, width, slope } = call;
   const { left, right, edge, a, values } = parts;
   const weights = weightsOf(memory, call, parts);
-  const by: Parts = { left: memory.zeros(left.shape), right: memory.zeros(right.shape), edge: edge && memory.zeros(edge.shape), a: memory.zeros(a.shape), values: memory.zeros(values.shape) };
+  const by: Parts = {
+    left: memory.zeros(left.shape),
+    right: memory.zeros(right.shape),
+    edge: edge && memory.zeros(edge.shape),
+    a: memory.zeros(a.shape),
+    values: memory.zeros(values.shape),
+  };
   const scores = memory.zeros(weights.shape);
   const c = a.shape[1]!;
   const [all, inner] = [heads * c, heads * width];
   const { f32 } = memory;
-  const [w, s, to, v, gv] = [weights, scores, g, values, by.values].map((x) => x.data >> 2) as [number, number, number, number, number];
-  eachEdge(memory, call, (k, i, j) => {
-    for (let h = 0; h < heads; h++) {
-      const weight = f32[w + k * heads + h]!;
-      let sum = 0;
-      for (let n = h * width; n < (h + 1) * width; n++) {
-        sum += f32[to + i * inner + n]! * f32[v + j * inner + n]!;
-        f32[gv + j * inner + n]! += weight * f32[to + i * inner + n]!;
+  const [w, s, to, v, gv] = [weights, scores, g, values, by.values].map((x) => x.data >> 2) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  eachEdge(
+    memory,
+    call,
+    (k, i, j) => {
+      for (let h = 0; h < heads; h++) {
+        const weight = f32[w + k * heads + h]!;
+        let sum = 0;
+        for (let n = h * width; n < (h + 1) * width; n++) {
+          sum += f32[to + i * inner + n]! * f32[v + j * inner + n]!;
+          f32[gv + j * inner + n]! += weight * f32[to + i * inner + n]!;
+        }
+        f32[s + k * heads + h] = sum;
       }
-      f32[s + k * heads + h] = sum;
-    }
-  }, (_row, from, end) => {
-    for (let h = 0; h < heads; h++) {
-      let mean = 0;
-      for (let k = from; k < end; k++) mean += f32[w + k * heads + h]! * f32[s + k * heads + h]!;
-      for (let k = from; k < end; k++) f32[s + k * heads + h] = f32[w + k * heads + h]! * (f32[s + k * heads + h]! - mean);
-    }
-  });
+    },
+    (_row, from, end) => {
+      for (let h = 0; h < heads; h++) {
+        let mean = 0;
+        for (let k = from; k < end; k++) mean += f32[w + k * heads + h]! * f32[s + k * heads + h]!;
+        for (let k = from; k < end; k++)
+          f32[s + k * heads + h] = f32[w + k * heads + h]! * (f32[s + k * heads + h]! - mean);
+      }
+    },
+  );
   const [l, r, e, at] = [left.data >> 2, right.data >> 2, (edge?.data ?? 0) >> 2, a.data >> 2];
   const [gl, gr, ge, ga] = [by.left.data >> 2, by.right.data >> 2, (by.edge?.data ?? 0) >> 2, by.a.data >> 2];
   eachEdge(memory, call, (k, i, j) => {

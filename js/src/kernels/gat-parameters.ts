@@ -49,10 +49,17 @@ export const NAMES = {
   gatv2: ["wQuery", "wKey", "a", "wE", "bias"],
 } as const;
 
-export function basics(o: { [name in (typeof BASICS)[number]]?: unknown }): { variant: Variant; concat: boolean; slope: number } {
+export function basics(o: { [name in (typeof BASICS)[number]]?: unknown }): {
+  variant: Variant;
+  concat: boolean;
+  slope: number;
+} {
   const variant = o.variant ?? "gat";
   if (variant !== "gat" && variant !== "gatv2") {
-    throw invalid("variant", `expected one of gat, gatv2, got ${check.show(variant)}`, { expected: ["gat", "gatv2"], actual: variant });
+    throw invalid("variant", `expected one of gat, gatv2, got ${check.show(variant)}`, {
+      expected: ["gat", "gatv2"],
+      actual: variant,
+    });
   }
   return {
     variant,
@@ -71,9 +78,18 @@ export interface Parameters {
 }
 
 /** Parameters by their names, in either spelling, checked against the width of the nodes. */
-export function readParameters(memory: Memory, given: unknown, variant: Variant, withEdges: boolean, dim: number): Parameters {
+export function readParameters(
+  memory: Memory,
+  given: unknown,
+  variant: Variant,
+  withEdges: boolean,
+  dim: number,
+): Parameters {
   if (typeof given !== "object" || given === null || Array.isArray(given) || given instanceof Tensor) {
-    throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, { expected: "a mapping", actual: given });
+    throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, {
+      expected: "a mapping",
+      actual: given,
+    });
   }
   const names: readonly string[] = NAMES[variant];
   const needed = names.filter((name) => name !== "bias" && (withEdges || (name !== "wE" && name !== "aEdge")));
@@ -84,12 +100,15 @@ export function readParameters(memory: Memory, given: unknown, variant: Variant,
   const shapes: { [name: string]: readonly number[] } = {};
   for (const name of names) {
     if (all[name] === undefined) continue;
-    const block = p[name] = check.floats(memory, all[name], check.snake(name));
+    const block = (p[name] = check.floats(memory, all[name], check.snake(name)));
     shapes[name] = block.shape;
   }
   const matrices = needed.filter((name) => name.startsWith("w"));
   const vectors = needed.filter((name) => name.startsWith("a"));
-  for (const [some, axes] of [[matrices, 2], [vectors, 1]] as const) {
+  for (const [some, axes] of [
+    [matrices, 2],
+    [vectors, 1],
+  ] as const) {
     for (const name of some) {
       const block = check.checkAxes(p[name]!, check.snake(name), axes, axes + 1);
       if (block.shape.length === axes) p[name] = memory.view(block, [1, ...block.shape]);
@@ -98,13 +117,20 @@ export function readParameters(memory: Memory, given: unknown, variant: Variant,
   const first = p[matrices[0]!]!;
   const [heads, , width] = first.shape as [number, number, number];
   check.checkLength(first, check.snake(matrices[0]!), 1, dim, "the width of the nodes");
-  for (const name of matrices.slice(1)) check.checkShape(p[name]!, check.snake(name), [heads, name === "wE" ? p[name]!.shape[1]! : dim, width]);
+  for (const name of matrices.slice(1))
+    check.checkShape(p[name]!, check.snake(name), [heads, name === "wE" ? p[name]!.shape[1]! : dim, width]);
   for (const name of vectors) check.checkShape(p[name]!, check.snake(name), [heads, width]);
   return { p, shapes, heads, width };
 }
 
 /** What a layer of graph attention adds and joins at its end. */
-export function finishHeads(memory: Memory, out: Block, heads: number, concat: boolean, bias: Block | undefined): Block {
+export function finishHeads(
+  memory: Memory,
+  out: Block,
+  heads: number,
+  concat: boolean,
+  bias: Block | undefined,
+): Block {
   const width = out.shape.at(-1)! / heads;
   const rows = out.size / out.shape.at(-1)!;
   let y = out;

@@ -1,5 +1,16 @@
 import { fitMask, leadOf, matrixOf, mix, tail } from "./core.js";
-import { BASICS, NAME, basics, edgeScores, finishHeads, readParameters, scoreVector, type GatBasics, type GatParameters, type GatV2Parameters } from "./gat-parameters.js";
+import {
+  BASICS,
+  NAME,
+  basics,
+  edgeScores,
+  finishHeads,
+  readParameters,
+  scoreVector,
+  type GatBasics,
+  type GatParameters,
+  type GatV2Parameters,
+} from "./gat-parameters.js";
 import { splitHeads } from "./heads.js";
 import { rowMajor, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
@@ -28,13 +39,19 @@ function plus(memory: Memory, k: Block, e: Block): Block {
   const out = memory.zeros([...lead, tail(k, 2), tail(k, 1)]);
   for (const x of [k, e]) {
     const missing = out.shape.length - x.shape.length;
-    const strides = rowMajor(x.shape).map((step, i) => (x.shape[i] === 1 ? 0 : x.strides[i] ?? step));
+    const strides = rowMajor(x.shape).map((step, i) => (x.shape[i] === 1 ? 0 : (x.strides[i] ?? step)));
     memory.must("accumulate", memory.view(x, out.shape, [...new Array<number>(missing).fill(0), ...strides]), out);
   }
   return out;
 }
 
-export function gat(memory: Memory, query: Data, key: Data, parameters: GatParameters | GatV2Parameters, given?: GatOptions): Output | Attended {
+export function gat(
+  memory: Memory,
+  query: Data,
+  key: Data,
+  parameters: GatParameters | GatV2Parameters,
+  given?: GatOptions,
+): Output | Attended {
   return memory.run(() => {
     const o = check.options(given, [...BASICS, "edgeFeatures", "attnMask", "needWeights"], NAME);
     const { variant, concat, slope } = basics(o);
@@ -46,23 +63,35 @@ export function gat(memory: Memory, query: Data, key: Data, parameters: GatParam
     check.checkFilled(q, "query");
     check.checkFilled(k, "key");
     check.checkLength(k, "key", -1, tail(q, 1), "the query's width");
-    const features = o.edgeFeatures === undefined ? null : check.checkAxes(check.floats(memory, o.edgeFeatures, "edge_features"), "edge_features", 2);
+    const features =
+      o.edgeFeatures === undefined
+        ? null
+        : check.checkAxes(check.floats(memory, o.edgeFeatures, "edge_features"), "edge_features", 2);
     if (features !== null) check.checkLength(features, "edge_features", -2, tail(k, 2), "one row per key");
 
     const { p, heads, width } = readParameters(memory, parameters, variant, features !== null, tail(q, 1));
     const values = perHead(memory, k, variant === "gat" ? p["w"]! : p["wKey"]!);
-    let [left, right, vector] = variant === "gat"
-      ? [perHead(memory, q, scoreVector(memory, p["w"]!, p["aQuery"]!)), perHead(memory, k, scoreVector(memory, p["w"]!, p["aKey"]!)), ones(memory, heads)]
-      : [perHead(memory, q, p["wQuery"]!), values, p["a"]!];
+    let [left, right, vector] =
+      variant === "gat"
+        ? [
+            perHead(memory, q, scoreVector(memory, p["w"]!, p["aQuery"]!)),
+            perHead(memory, k, scoreVector(memory, p["w"]!, p["aKey"]!)),
+            ones(memory, heads),
+          ]
+        : [perHead(memory, q, p["wQuery"]!), values, p["a"]!];
     if (features !== null) {
-      const edge = variant === "gat" ? byHead(memory, edgeScores(memory, features, p["wE"]!, p["aEdge"]!), features, heads) : perHead(memory, features, p["wE"]!);
+      const edge =
+        variant === "gat"
+          ? byHead(memory, edgeScores(memory, features, p["wE"]!, p["aEdge"]!), features, heads)
+          : perHead(memory, features, p["wE"]!);
       right = plus(memory, right, edge);
     }
     const [m, n] = [tail(q, 2), tail(k, 2)];
     const lead = check.broadcastAll("query, key", leadOf(left), leadOf(right));
     const scores = memory.room([...lead, m, n]);
     memory.must("additive_scores", left, right, vector, slope, scores);
-    const mask = o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), scores.shape, single);
+    const mask =
+      o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), scores.shape, single);
     const mixed = memory.room([...lead.slice(0, -1), m, heads * width]);
     const rows = { q: left, k: right, v: values, mask, causal: false, scale: 1 };
     const { weights } = mix(memory, scores, rows, NAME, splitHeads(memory, mixed, heads));
@@ -84,5 +113,9 @@ function ones(memory: Memory, heads: number): Block {
 function byHead(memory: Memory, scores: Block, features: Block, heads: number): Block {
   const shape = [...leadOf(features), tail(features, 2), heads];
   const strides = rowMajor(shape);
-  return memory.view(scores, [...leadOf(features), heads, tail(features, 2), 1], [...strides.slice(0, -2), 1, heads, 1]);
+  return memory.view(
+    scores,
+    [...leadOf(features), heads, tail(features, 2), 1],
+    [...strides.slice(0, -2), 1, heads, 1],
+  );
 }

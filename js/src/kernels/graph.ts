@@ -42,8 +42,10 @@ export class Graph {
 
   /** @internal Its lists in this memory. */
   static lists(graph: Graph, memory: Memory): Lists {
-    if (graph.#memory !== memory) throw invalid("graph", "expected a graph of these kernels, got one of another `load()`");
-    if (graph.#lists === undefined) throw new AttentionError("freed", "graph: the graph has been freed", { argument: "graph" });
+    if (graph.#memory !== memory)
+      throw invalid("graph", "expected a graph of these kernels, got one of another `load()`");
+    if (graph.#lists === undefined)
+      throw new AttentionError("freed", "graph: the graph has been freed", { argument: "graph" });
     return graph.#lists;
   }
 
@@ -85,9 +87,15 @@ function checkTargets(memory: Memory, index: Block, targets: number): void {
 
 /** The lists turned round: for every target the rows that list it, and where in `index` they do. */
 function transposed(memory: Memory, { start, index }: Lists, targets: number): Lists & { order: Block } {
-  const turned = { start: memory.room([targets + 1], "int64"), index: memory.room(index.shape, "int32"), order: memory.room(index.shape, "int32") };
+  const turned = {
+    start: memory.room([targets + 1], "int64"),
+    index: memory.room(index.shape, "int32"),
+    order: memory.room(index.shape, "int32"),
+  };
   const { i32 } = memory;
-  const [rows, nodes, starts, sources, order] = [start, index, turned.start, turned.index, turned.order].map((x) => x.data >> 2) as [number, number, number, number, number];
+  const [rows, nodes, starts, sources, order] = [start, index, turned.start, turned.index, turned.order].map(
+    (x) => x.data >> 2,
+  ) as [number, number, number, number, number];
   const next = new Int32Array(targets + 1);
   for (let e = 0; e < index.size; e++) next[i32[nodes + e]! + 1]!++;
   for (let node = 0; node < targets; node++) next[node + 1]! += next[node]!;
@@ -155,13 +163,24 @@ interface Call extends Lists {
 
 function prepare(memory: Memory, graph: unknown, query: unknown, key: unknown, value: unknown, given: unknown): Call {
   const o = check.options(given, OPTIONS, NAME);
-  const [q, k, v] = ([["query", query], ["key", key], ["value", value]] as const).map(([name, x]) => {
+  const [q, k, v] = (
+    [
+      ["query", query],
+      ["key", key],
+      ["value", value],
+    ] as const
+  ).map(([name, x]) => {
     const block = check.checkAxes(check.floats(memory, x, name), name, 2, 3);
     check.checkFilled(block, name);
     return block;
   }) as [Block, Block, Block];
   const heads = q.shape.length === 3 ? q.shape[1]! : 0;
-  ([[k, "key"], [v, "value"]] as const).forEach(([x, name]) => {
+  (
+    [
+      [k, "key"],
+      [v, "value"],
+    ] as const
+  ).forEach(([x, name]) => {
     check.checkAxes(x, name, q.shape.length, q.shape.length);
     if (heads > 0) check.checkLength(x, name, 1, heads, "the query's heads");
   });
@@ -173,7 +192,17 @@ function prepare(memory: Memory, graph: unknown, query: unknown, key: unknown, v
   const bias = o.edgeBias === undefined ? null : check.floats(memory, o.edgeBias, "edge_bias");
   if (bias !== null) check.checkShape(bias, "edge_bias", edges);
   const scale = o.scale === undefined ? tail(q, 1) ** -0.5 : check.number(o.scale, "scale");
-  return { q, k, v, start, index, bias, scale, edges, needWeights: o.needWeights !== undefined && check.flag(o.needWeights, "need_weights") };
+  return {
+    q,
+    k,
+    v,
+    start,
+    index,
+    bias,
+    scale,
+    edges,
+    needWeights: o.needWeights !== undefined && check.flag(o.needWeights, "need_weights"),
+  };
 }
 
 interface Result {
@@ -208,9 +237,20 @@ function withoutHidden(memory: Memory, call: Call): { call: Call; kept: Int32Arr
     starts.push(kept.length);
   }
   const edges = [kept.length, ...call.edges.slice(1)];
-  const fewer = { ...readLists(memory, { indptr: Int32Array.from(starts), indices: Int32Array.from(kept, (e) => memory.i32[(index.data >> 2) + e]!) }) };
+  const fewer = {
+    ...readLists(memory, {
+      indptr: Int32Array.from(starts),
+      indices: Int32Array.from(kept, (e) => memory.i32[(index.data >> 2) + e]!),
+    }),
+  };
   const added = memory.room(edges);
-  kept.forEach((e, i) => memory.f32.copyWithin((added.data >> 2) + i * heads, (bias.data >> 2) + e * heads, (bias.data >> 2) + (e + 1) * heads));
+  kept.forEach((e, i) =>
+    memory.f32.copyWithin(
+      (added.data >> 2) + i * heads,
+      (bias.data >> 2) + e * heads,
+      (bias.data >> 2) + (e + 1) * heads,
+    ),
+  );
   return { call: { ...call, ...fewer, bias: added, edges }, kept: Int32Array.from(kept) };
 }
 
@@ -218,7 +258,13 @@ function withoutHidden(memory: Memory, call: Call): { call: Call; kept: Int32Arr
 function spread(memory: Memory, some: Block, kept: Int32Array, edges: readonly number[]): Block {
   const all = memory.zeros(edges);
   const heads = edges[1] ?? 1;
-  kept.forEach((e, i) => memory.f32.copyWithin((all.data >> 2) + e * heads, (some.data >> 2) + i * heads, (some.data >> 2) + (i + 1) * heads));
+  kept.forEach((e, i) =>
+    memory.f32.copyWithin(
+      (all.data >> 2) + e * heads,
+      (some.data >> 2) + i * heads,
+      (some.data >> 2) + (i + 1) * heads,
+    ),
+  );
   return all;
 }
 
@@ -229,7 +275,14 @@ function forward(memory: Memory, call: Call, wantWeights: boolean): Result {
   return { out, weights: weights && spread(memory, weights, fewer.kept, call.edges) };
 }
 
-export function graphAttention(memory: Memory, graph: Csr | Graph, query: Data, key: Data, value: Data, given?: GraphAttentionOptions): Output | Attended {
+export function graphAttention(
+  memory: Memory,
+  graph: Csr | Graph,
+  query: Data,
+  key: Data,
+  value: Data,
+  given?: GraphAttentionOptions,
+): Output | Attended {
   return memory.run(() => {
     const call = prepare(memory, graph, query, key, value, given);
     const { out, weights } = forward(memory, call, call.needWeights);
@@ -245,18 +298,41 @@ export interface GraphAttentionGradients {
   edgeBias?: Output;
 }
 
-export function graphAttentionVjp(memory: Memory, graph: Csr | Graph, query: Data, key: Data, value: Data, given?: unknown, g?: unknown): Vjp<Output, GraphAttentionGradients> | GraphAttentionGradients {
+export function graphAttentionVjp(
+  memory: Memory,
+  graph: Csr | Graph,
+  query: Data,
+  key: Data,
+  value: Data,
+  given?: unknown,
+  g?: unknown,
+): Vjp<Output, GraphAttentionGradients> | GraphAttentionGradients {
   const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
     const call = prepare(memory, graph, query, key, value, options);
     const { out, weights } = forward(memory, call, true);
     if (gradient !== undefined) return backward(memory, call, weights!, gradient);
     const [output, kept] = [matrixOf(memory, out), matrixOf(memory, weights!)];
-    const [q, k, v] = ([[query, call.q], [key, call.k], [value, call.v]] as const).map(([x, block]) => remember(memory, x, block, block.shape));
+    const [q, k, v] = (
+      [
+        [query, call.q],
+        [key, call.k],
+        [value, call.v],
+      ] as const
+    ).map(([x, block]) => remember(memory, x, block, block.shape));
     const lists = rememberGraph(memory, graph, call);
     const { edgeBias } = check.options(options, OPTIONS, NAME);
-    const again = { scale: call.scale, ...(call.bias === null ? {} : { edgeBias: remember(memory, edgeBias, call.bias, call.edges) }) };
-    return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, lists, q, k, v, again), check.floats(memory, kept, "weights"), later)) };
+    const again = {
+      scale: call.scale,
+      ...(call.bias === null ? {} : { edgeBias: remember(memory, edgeBias, call.bias, call.edges) }),
+    };
+    return {
+      output,
+      pullback: (later) =>
+        memory.run(() =>
+          backward(memory, prepare(memory, lists, q, k, v, again), check.floats(memory, kept, "weights"), later),
+        ),
+    };
   });
 }
 
@@ -265,20 +341,36 @@ function backward(memory: Memory, whole: Call, allWeights: Block, gradient: unkn
   const fewer = withoutHidden(memory, whole);
   const call = fewer?.call ?? whole;
   const { q, k, v, start, index, scale, edges } = call;
-  const [dq, dk, dv, dbias] = [q, k, v].map((x) => memory.zeros(x.shape)).concat(memory.room(edges)) as [Block, Block, Block, Block];
+  const [dq, dk, dv, dbias] = [q, k, v].map((x) => memory.zeros(x.shape)).concat(memory.room(edges)) as [
+    Block,
+    Block,
+    Block,
+    Block,
+  ];
   if (index.size > 0) {
     let weights = allWeights;
     if (fewer !== null) {
       const heads = edges[1] ?? 1;
       weights = memory.room(edges);
-      fewer.kept.forEach((e, i) => memory.f32.copyWithin((weights.data >> 2) + i * heads, (allWeights.data >> 2) + e * heads, (allWeights.data >> 2) + (e + 1) * heads));
+      fewer.kept.forEach((e, i) =>
+        memory.f32.copyWithin(
+          (weights.data >> 2) + i * heads,
+          (allWeights.data >> 2) + e * heads,
+          (allWeights.data >> 2) + (e + 1) * heads,
+        ),
+      );
     }
     memory.must("graph_attend_vjp", g, k, v, start, index, weights, dbias, dq, scale);
     const turned = transposed(memory, call, k.shape[0]!);
     memory.must("graph_sum", q, turned.start, turned.index, turned.order, dbias, dk, scale, false);
     memory.must("graph_sum", g, turned.start, turned.index, turned.order, weights, dv, 1, false);
   }
-  const gradients: GraphAttentionGradients = { query: matrixOf(memory, dq), key: matrixOf(memory, dk), value: matrixOf(memory, dv) };
-  if (whole.bias !== null) gradients.edgeBias = matrixOf(memory, fewer === null ? dbias : spread(memory, dbias, fewer.kept, whole.edges));
+  const gradients: GraphAttentionGradients = {
+    query: matrixOf(memory, dq),
+    key: matrixOf(memory, dk),
+    value: matrixOf(memory, dv),
+  };
+  if (whole.bias !== null)
+    gradients.edgeBias = matrixOf(memory, fewer === null ? dbias : spread(memory, dbias, fewer.kept, whole.edges));
   return gradients;
 }

@@ -1,5 +1,20 @@
 import { invalid } from "../errors.js";
-import { attend, attendPullback, cotangent, fitMask, isFinite, leadOf, matrixOf, mix, optionsAndGradient, remember, tail, unbroadcast, type Result, type Rows } from "./core.js";
+import {
+  attend,
+  attendPullback,
+  cotangent,
+  fitMask,
+  isFinite,
+  leadOf,
+  matrixOf,
+  mix,
+  optionsAndGradient,
+  remember,
+  tail,
+  unbroadcast,
+  type Result,
+  type Rows,
+} from "./core.js";
 import { rowMajor, type Block, type Memory } from "./memory.js";
 import * as check from "./operands.js";
 import { Tensor } from "./tensor.js";
@@ -49,7 +64,10 @@ interface Call {
 
 function readParameters(memory: Memory, given: unknown, widths: readonly number[], heads: number): Parameters {
   if (typeof given !== "object" || given === null || given instanceof Tensor || Array.isArray(given)) {
-    throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, { expected: "a mapping", actual: given });
+    throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, {
+      expected: "a mapping",
+      actual: given,
+    });
   }
   const names = [...WEIGHTS, ...BIASES] as const;
   for (const key of Object.keys(given)) {
@@ -61,15 +79,25 @@ function readParameters(memory: Memory, given: unknown, widths: readonly number[
   const p: Partial<Record<Name, Block>> = {};
   for (const name of names) if (all[name] !== undefined) p[name] = check.floats(memory, all[name], python(name));
   for (const name of WEIGHTS) {
-    if (p[name] === undefined) throw invalid(python(name), `expected ${WEIGHTS.map(python).join(", ")}, it is missing`, { expected: WEIGHTS });
+    if (p[name] === undefined)
+      throw invalid(python(name), `expected ${WEIGHTS.map(python).join(", ")}, it is missing`, { expected: WEIGHTS });
     check.checkAxes(p[name], python(name), 2, 2);
   }
   const found = p as Parameters;
-  (["wQ", "wK", "wV"] as const).forEach((name, i) => check.checkLength(found[name], python(name), 0, widths[i]!, "the input's width"));
+  (["wQ", "wK", "wV"] as const).forEach((name, i) =>
+    check.checkLength(found[name], python(name), 0, widths[i]!, "the input's width"),
+  );
   check.checkLength(found.wK, "w_k", 1, found.wQ.shape[1]!, "the width of w_q");
   for (const name of ["wQ", "wV"] as const) {
     const columns = found[name].shape[1]!;
-    if (columns % heads !== 0) throw check.mismatch("num_heads", columns, heads, `a divisor of ${columns} (columns of ${python(name)})`, `${heads}`);
+    if (columns % heads !== 0)
+      throw check.mismatch(
+        "num_heads",
+        columns,
+        heads,
+        `a divisor of ${columns} (columns of ${python(name)})`,
+        `${heads}`,
+      );
   }
   check.checkLength(found.wO, "w_o", 0, found.wV.shape[1]!, "the width of w_v");
   BIASES.forEach((bias, i) => {
@@ -79,14 +107,27 @@ function readParameters(memory: Memory, given: unknown, widths: readonly number[
   return found;
 }
 
-function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, parameters: unknown, given: unknown): Call {
+function prepare(
+  memory: Memory,
+  query: unknown,
+  key: unknown,
+  value: unknown,
+  parameters: unknown,
+  given: unknown,
+): Call {
   const o = check.options(given, ["numHeads", "attnMask", "keyPaddingMask", "needWeights"], NAME);
   const heads = check.whole(o.numHeads, "num_heads", 1);
   const needWeights = o.needWeights !== undefined && check.flag(o.needWeights, "need_weights");
   let q = check.floats(memory, query, "query");
   let k = check.floats(memory, key, "key");
   let v = check.floats(memory, value, "value");
-  ([[q, "query", 1], [k, "key", 2], [v, "value", 2]] as const).forEach(([x, name, least]) => {
+  (
+    [
+      [q, "query", 1],
+      [k, "key", 2],
+      [v, "value", 2],
+    ] as const
+  ).forEach(([x, name, least]) => {
     check.checkAxes(x, name, least);
     check.checkFilled(x, name);
   });
@@ -97,11 +138,18 @@ function prepare(memory: Memory, query: unknown, key: unknown, value: unknown, p
   const lead = check.broadcastAll("query, key, value", leadOf(q), leadOf(k), leadOf(v));
   const p = readParameters(memory, parameters, [tail(q, 1), tail(k, 1), tail(v, 1)], heads);
   const mask = joinMasks(memory, o.attnMask, o.keyPaddingMask, [...lead, heads, tail(q, 2), tail(k, 2)], single);
-  if (mask !== null && !isFinite(memory, k, v)) [k, v] = [withoutUnseen(memory, k, mask), withoutUnseen(memory, v, mask)];
+  if (mask !== null && !isFinite(memory, k, v))
+    [k, v] = [withoutUnseen(memory, k, mask), withoutUnseen(memory, v, mask)];
   return { x: { q, k, v }, shapes, p, heads, mask, lead, single, needWeights };
 }
 
-function joinMasks(memory: Memory, attnMask: unknown, paddingMask: unknown, shape: readonly number[], single: boolean): Block | null {
+function joinMasks(
+  memory: Memory,
+  attnMask: unknown,
+  paddingMask: unknown,
+  shape: readonly number[],
+  single: boolean,
+): Block | null {
   const lead = shape.slice(0, -3);
   let mask: Block | null = null;
   if (attnMask !== undefined) {
@@ -114,8 +162,17 @@ function joinMasks(memory: Memory, attnMask: unknown, paddingMask: unknown, shap
   if (paddingMask === undefined) return mask;
   const padding = check.mask(memory, paddingMask, "key_padding_mask");
   const expected = [...lead, shape.at(-1)!];
-  if (padding.shape.length === 0 || !check.isSame(check.broadcastAll("key_padding_mask", padding.shape, expected), expected)) {
-    throw check.mismatch("key_padding_mask", expected, padding.shape, `shape ${check.tuple(expected)}`, check.tuple(padding.shape));
+  if (
+    padding.shape.length === 0 ||
+    !check.isSame(check.broadcastAll("key_padding_mask", padding.shape, expected), expected)
+  ) {
+    throw check.mismatch(
+      "key_padding_mask",
+      expected,
+      padding.shape,
+      `shape ${check.tuple(expected)}`,
+      check.tuple(padding.shape),
+    );
   }
   const over = memory.view(padding, [...padding.shape.slice(0, -1), 1, 1, padding.shape.at(-1)!]);
   return mask === null ? over : both(memory, mask, over);
@@ -130,7 +187,8 @@ function both(memory: Memory, a: Block, b: Block): Block {
     const missing = shape.length - own.length;
     return [...new Array<number>(missing).fill(0), ...rowMajor(own).map((step, i) => (own[i] === 1 ? 0 : step))];
   });
-  const value = (x: Block, at: number): number => (x.kind === "bool" ? (memory.u8[x.data + at] !== 0 ? 0 : -Infinity) : memory.f32[(x.data >> 2) + at]!);
+  const value = (x: Block, at: number): number =>
+    x.kind === "bool" ? (memory.u8[x.data + at] !== 0 ? 0 : -Infinity) : memory.f32[(x.data >> 2) + at]!;
   const at = [0, 0];
   const index = new Array<number>(shape.length).fill(0);
   for (let i = 0; i < out.size; i++) {
@@ -154,11 +212,13 @@ function withoutUnseen(memory: Memory, x: Block, mask: Block): Block {
   const rows = x.size / width;
   const lead = check.broadcastAll("attn_mask", mask.shape.slice(0, -3), leadOf(x));
   const maskLead = mask.shape.slice(0, -3);
-  const hides = (at: number): boolean => (mask.kind === "bool" ? memory.u8[mask.data + at] === 0 : memory.f32[(mask.data >> 2) + at] === -Infinity);
+  const hides = (at: number): boolean =>
+    mask.kind === "bool" ? memory.u8[mask.data + at] === 0 : memory.f32[(mask.data >> 2) + at] === -Infinity;
   const seen = new Uint8Array(rows);
   const per = (mask.shape.at(-3) ?? 1) * tail(mask, 2);
   const batches = lead.reduce((a, b) => a * b, 1);
-  const position = (batch: number, own: readonly number[]): number => { // of an entry of `lead` in axes that broadcast to it
+  const position = (batch: number, own: readonly number[]): number => {
+    // of an entry of `lead` in axes that broadcast to it
     let at = 0;
     for (let axis = 0, rest = batch, span = batches; axis < lead.length; axis++) {
       span /= lead[axis]!;
@@ -174,12 +234,14 @@ function withoutUnseen(memory: Memory, x: Block, mask: Block): Block {
     const from = position(b, maskLead) * per * columns;
     const to = position(b, leadOf(x)) * n;
     for (let j = 0; j < n; j++) {
-      for (let r = 0; r < per && seen[to + j] === 0; r++) if (!hides(from + r * columns + (columns === 1 ? 0 : j))) seen[to + j] = 1;
+      for (let r = 0; r < per && seen[to + j] === 0; r++)
+        if (!hides(from + r * columns + (columns === 1 ? 0 : j))) seen[to + j] = 1;
     }
   }
   const out = memory.room(x.shape);
   memory.f32.copyWithin(out.data >> 2, x.data >> 2, (x.data >> 2) + x.size);
-  for (let i = 0; i < rows; i++) if (seen[i] === 0) memory.f32.fill(0, (out.data >> 2) + i * width, (out.data >> 2) + (i + 1) * width);
+  for (let i = 0; i < rows; i++)
+    if (seen[i] === 0) memory.f32.fill(0, (out.data >> 2) + i * width, (out.data >> 2) + (i + 1) * width);
   return out;
 }
 
@@ -209,9 +271,18 @@ interface Forward {
   out: Block;
 }
 
-function forward(memory: Memory, { x, p, heads, mask, lead }: Call, want: { weights?: boolean; stats?: boolean }): Forward {
-  const [q, k, v] = ([[x.q, p.wQ, p.bQ], [x.k, p.wK, p.bK], [x.v, p.wV, p.bV]] as const)
-    .map(([input, w, b]) => splitHeads(memory, linear(memory, input, w, b), heads)) as [Block, Block, Block];
+function forward(
+  memory: Memory,
+  { x, p, heads, mask, lead }: Call,
+  want: { weights?: boolean; stats?: boolean },
+): Forward {
+  const [q, k, v] = (
+    [
+      [x.q, p.wQ, p.bQ],
+      [x.k, p.wK, p.bK],
+      [x.v, p.wV, p.bV],
+    ] as const
+  ).map(([input, w, b]) => splitHeads(memory, linear(memory, input, w, b), heads)) as [Block, Block, Block];
   const rows: Rows = { q, k, v, mask, causal: false, scale: tail(q, 1) ** -0.5, lead: [...lead, heads] };
   const mixed = memory.room([...lead, tail(q, 2), p.wV.shape[1]!]);
   const result = attend(memory, rows, NAME, { ...want, to: splitHeads(memory, mixed, heads) });
@@ -234,7 +305,22 @@ function folds({ x: { q, k, v }, p, heads, mask, lead }: Call): boolean {
 function folded(memory: Memory, { x: { q, k, v }, p, heads }: Call): Block | null {
   const out = memory.room([tail(q, 2), p.wO.shape[1]!]);
   const scale = (p.wQ.shape[1]! / heads) ** -0.5;
-  const finite = memory.call("heads", q, k, v, p.wQ, p.wK, p.wV, p.wO, p.bQ ?? null, p.bV ?? null, p.bO ?? null, out, heads, scale);
+  const finite = memory.call(
+    "heads",
+    q,
+    k,
+    v,
+    p.wQ,
+    p.wK,
+    p.wV,
+    p.wO,
+    p.bQ ?? null,
+    p.bV ?? null,
+    p.bO ?? null,
+    out,
+    heads,
+    scale,
+  );
   return finite === true ? out : null;
 }
 
@@ -259,9 +345,17 @@ function foldedWithWeights(memory: Memory, { x: { q, k, v }, p, heads }: Call): 
   return { out: linear(memory, mixed, p.wO, p.bO), weights };
 }
 
-const outer = ({ lead, single, x }: Call, ...last: readonly number[]): number[] => (single ? [...lead, ...last] : [...lead, tail(x.q, 2), ...last]);
+const outer = ({ lead, single, x }: Call, ...last: readonly number[]): number[] =>
+  single ? [...lead, ...last] : [...lead, tail(x.q, 2), ...last];
 
-export function multiHead(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given: MultiHeadOptions): Output | Attended {
+export function multiHead(
+  memory: Memory,
+  query: Data,
+  key: Data,
+  value: Data,
+  parameters: MultiHeadParameters,
+  given: MultiHeadOptions,
+): Output | Attended {
   return memory.run(() => {
     const call = prepare(memory, query, key, value, parameters, given);
     const few = folds(call);
@@ -283,24 +377,49 @@ export interface MultiHeadGradients {
   parameters: MultiHeadParameters<Output>;
 }
 
-export function multiHeadVjp(memory: Memory, query: Data, key: Data, value: Data, parameters: MultiHeadParameters, given?: unknown, g?: unknown): Vjp<Output, MultiHeadGradients> | MultiHeadGradients {
+export function multiHeadVjp(
+  memory: Memory,
+  query: Data,
+  key: Data,
+  value: Data,
+  parameters: MultiHeadParameters,
+  given?: unknown,
+  g?: unknown,
+): Vjp<Output, MultiHeadGradients> | MultiHeadGradients {
   const [options, gradient] = optionsAndGradient(given, g);
   return memory.run(() => {
     const call = prepare(memory, query, key, value, parameters, options);
     if (gradient !== undefined) return backward(memory, call, gradient);
     const { out } = forward(memory, call, {});
     const output = matrixOf(memory, out, outer(call, tail(out, 1)));
-    const inputs = [query, key, value].map((x, i) => remember(memory, x, [call.x.q, call.x.k, call.x.v][i]!, call.shapes[i]!));
+    const inputs = [query, key, value].map((x, i) =>
+      remember(memory, x, [call.x.q, call.x.k, call.x.v][i]!, call.shapes[i]!),
+    );
     const all = check.options(parameters, [...WEIGHTS, ...BIASES], "parameters");
-    const kept = Object.fromEntries(Object.entries(all).map(([name, x]) => [name, remember(memory, x, call.p[name as Name]!, call.p[name as Name]!.shape)]));
+    const kept = Object.fromEntries(
+      Object.entries(all).map(([name, x]) => [
+        name,
+        remember(memory, x, call.p[name as Name]!, call.p[name as Name]!.shape),
+      ]),
+    );
     const masks = call.mask === null ? {} : { attnMask: remember(memory, null, call.mask, call.mask.shape) };
     const again = { numHeads: call.heads, ...masks };
-    return { output, pullback: (later) => memory.run(() => backward(memory, prepare(memory, inputs[0], inputs[1], inputs[2], kept, again), later)) };
+    return {
+      output,
+      pullback: (later) =>
+        memory.run(() => backward(memory, prepare(memory, inputs[0], inputs[1], inputs[2], kept, again), later)),
+    };
   });
 }
 
 /** Gradients of `linear` by x, w and b. */
-function linearPullback(memory: Memory, x: Block, w: Block, g: Block, biased: boolean): { x: Block; w: Block; b: Block | null } {
+function linearPullback(
+  memory: Memory,
+  x: Block,
+  w: Block,
+  g: Block,
+  biased: boolean,
+): { x: Block; w: Block; b: Block | null } {
   const rows = x.size / tail(x, 1);
   const flatX = memory.view(x, [rows, tail(x, 1)]);
   const flatG = memory.view(g, [rows, tail(g, 1)]);
@@ -315,7 +434,13 @@ function backward(memory: Memory, call: Call, gradient: unknown): MultiHeadGradi
   const { p, x, heads } = call;
   const { rows, result, mixed } = forward(memory, call, { stats: true });
   const g = cotangent(memory, gradient, outer(call, p.wO.shape[1]!));
-  const last = linearPullback(memory, mixed, p.wO, memory.view(g, [...mixed.shape.slice(0, -1), p.wO.shape[1]!]), p.bO !== undefined);
+  const last = linearPullback(
+    memory,
+    mixed,
+    p.wO,
+    memory.view(g, [...mixed.shape.slice(0, -1), p.wO.shape[1]!]),
+    p.bO !== undefined,
+  );
   const inner = attendPullback(memory, rows, result, splitHeads(memory, memory.view(last.x, mixed.shape), heads));
   const parameters: Partial<Record<Name, Output>> = {};
   const inputs = (["q", "k", "v"] as const).map((name, i) => {
@@ -329,5 +454,10 @@ function backward(memory: Memory, call: Call, gradient: unknown): MultiHeadGradi
   });
   parameters.wO = matrixOf(memory, last.w);
   if (last.b !== null) parameters.bO = matrixOf(memory, last.b);
-  return { query: inputs[0]!, key: inputs[1]!, value: inputs[2]!, parameters: parameters as MultiHeadParameters<Output> };
+  return {
+    query: inputs[0]!,
+    key: inputs[1]!,
+    value: inputs[2]!,
+    parameters: parameters as MultiHeadParameters<Output>,
+  };
 }

@@ -32,12 +32,21 @@ export function offsets(lead: readonly number[], own: readonly number[], each: n
 export function refuseNonFinite(memory: Memory, blocks: readonly (readonly [Block, string])[]): void {
   for (const [block, name] of blocks) {
     if (isFinite(memory, block)) continue;
-    throw new AttentionError("numerical_instability", `${name}: expected finite numbers, got NaN or infinity`, { argument: name, expected: "finite numbers" });
+    throw new AttentionError("numerical_instability", `${name}: expected finite numbers, got NaN or infinity`, {
+      argument: name,
+      expected: "finite numbers",
+    });
   }
 }
 
 /** Weights softmax(-distance / temperature) in the Poincaré ball, values averaged by the gyromidpoint. */
-export function hyperbolic(memory: Memory, query: Data, keys: Data, values: Data, given?: HyperbolicOptions): Output | Attended {
+export function hyperbolic(
+  memory: Memory,
+  query: Data,
+  keys: Data,
+  values: Data,
+  given?: HyperbolicOptions,
+): Output | Attended {
   return memory.run(() => {
     const o = check.options(given, ["curvature", "temperature", "attnMask", "needWeights"], NAME);
     const c = o.curvature === undefined ? 1 : -check.number(o.curvature, "curvature", { below: 0 });
@@ -46,8 +55,13 @@ export function hyperbolic(memory: Memory, query: Data, keys: Data, values: Data
     let q = check.checkAxes(check.floats(memory, query, "query"), "query", 1);
     const dim = tail(q, 1);
     const k = check.checkAxes(check.matrix(memory, keys, "keys", { width: dim }), "keys", 2);
-    const v = values === keys ? k : check.checkAxes(check.matrix(memory, values, "values", { width: dim }), "values", 2);
-    const all = [[q, "query"], [k, "keys"], [v, "values"]] as const;
+    const v =
+      values === keys ? k : check.checkAxes(check.matrix(memory, values, "values", { width: dim }), "values", 2);
+    const all = [
+      [q, "query"],
+      [k, "keys"],
+      [v, "values"],
+    ] as const;
     all.forEach(([x, name]) => check.checkFilled(x, name));
     check.checkLength(k, "keys", -1, dim, "the query's width");
     check.checkLength(v, "values", -2, tail(k, 2), "one value per key");
@@ -56,15 +70,22 @@ export function hyperbolic(memory: Memory, query: Data, keys: Data, values: Data
     if (single) q = memory.view(q, [1, dim]);
     const lead = check.broadcastAll("query, keys, values", leadOf(q), leadOf(k), leadOf(v));
     const [m, n] = [tail(q, 2), tail(k, 2)];
-    const mask = o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), [...lead, m, n], single);
+    const mask =
+      o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), [...lead, m, n], single);
     const out = memory.room([...lead, m, dim]);
     const weights = needWeights || mask !== null || lead.length > 0 ? memory.room([...lead, m, n]) : null;
-    if (lead.length > 0 || mask !== null || memory.call("poincare", q, k, v, out, null, weights, c, temperature) !== true) {
+    if (
+      lead.length > 0 ||
+      mask !== null ||
+      memory.call("poincare", q, k, v, out, null, weights, c, temperature) !== true
+    ) {
       refuseNonFinite(memory, all);
       exact(memory, { q, k, v, mask, out, weights, lead, c, temperature });
     }
     const output = matrixOf(memory, out, single ? [...lead, dim] : out.shape);
-    return needWeights ? { output, weights: matrixOf(memory, weights!, single ? [...lead, n] : weights!.shape) } : output;
+    return needWeights
+      ? { output, weights: matrixOf(memory, weights!, single ? [...lead, n] : weights!.shape) }
+      : output;
   });
 }
 
@@ -123,7 +144,11 @@ function exact(memory: Memory, { q, k, v, mask, out, weights, lead, c, temperatu
   const seen = (batch: number, i: number, j: number): number => {
     if (mask === null) return 0;
     const at = maskAt[batch]! + (tail(mask, 2) === 1 ? 0 : i * tail(mask, 1)) + (tail(mask, 1) === 1 ? 0 : j);
-    return mask.kind === "float32" ? memory.f32[(mask.data >> 2) + at]! : memory.u8[mask.data + at] !== 0 ? 0 : -Infinity;
+    return mask.kind === "float32"
+      ? memory.f32[(mask.data >> 2) + at]!
+      : memory.u8[mask.data + at] !== 0
+        ? 0
+        : -Infinity;
   };
   const root = Math.sqrt(c);
   const w = new Float64Array(n);
@@ -137,7 +162,7 @@ function exact(memory: Memory, { q, k, v, mask, out, weights, lead, c, temperatu
         const key = kAt[batch]! + j;
         let square = 0;
         for (let e = 0; e < dim; e++) square += (a.x[row * dim + e]! - b.x[key * dim + e]!) ** 2;
-        w[j] = added - 2 / root * Math.asinh(Math.sqrt(square / (a.gap[row]! * b.gap[key]!))) / temperature;
+        w[j] = added - ((2 / root) * Math.asinh(Math.sqrt(square / (a.gap[row]! * b.gap[key]!)))) / temperature;
         top = Math.max(top, w[j]!);
       }
       let total = 0;

@@ -27,7 +27,17 @@ export type { AttentionGradients, AttentionOptions } from "./attention.js";
 export type { MatmulOptions, SoftmaxOptions } from "./basic.js";
 export type { Csr, Graph, GraphAttentionGradients, GraphAttentionOptions } from "./graph.js";
 export type { MultiHeadGradients, MultiHeadOptions, MultiHeadParameters } from "./heads.js";
-export type { GatGradients, GatGraphOptions, GatOptions, GatParameters, GatV2Parameters, HyperbolicOptions, LocalGlobalOptions, QuantizedKeys, RotaryOptions };
+export type {
+  GatGradients,
+  GatGraphOptions,
+  GatOptions,
+  GatParameters,
+  GatV2Parameters,
+  HyperbolicOptions,
+  LocalGlobalOptions,
+  QuantizedKeys,
+  RotaryOptions,
+};
 export type { Tensor } from "./tensor.js";
 export type { Attended, Data, DType, Mask, Matrix, Output, Vjp };
 
@@ -64,30 +74,124 @@ export interface Kernels {
   tensor(data: Data | Mask, shape?: readonly number[], options?: TensorOptions): ResidentTensor;
 
   /** softmax(scale · q·kᵀ) v: query (..., M, D) or (D,), key (..., N, D), value (..., N, E). */
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { out: ResidentTensor; returnWeights?: false; needWeights?: false; returnLse?: false }): ResidentTensor;
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights & { returnLse: true }): Attended & { lse: Output };
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & WithWeights): Attended;
-  scaledDotProductAttention(query: Data, key: Data, value: Data, options: attention.AttentionOptions & { returnLse: true }): { output: Output; lse: Output };
+  scaledDotProductAttention(
+    query: Data,
+    key: Data,
+    value: Data,
+    options: attention.AttentionOptions & {
+      out: ResidentTensor;
+      returnWeights?: false;
+      needWeights?: false;
+      returnLse?: false;
+    },
+  ): ResidentTensor;
+  scaledDotProductAttention(
+    query: Data,
+    key: Data,
+    value: Data,
+    options: attention.AttentionOptions & WithWeights & { returnLse: true },
+  ): Attended & { lse: Output };
+  scaledDotProductAttention(
+    query: Data,
+    key: Data,
+    value: Data,
+    options: attention.AttentionOptions & WithWeights,
+  ): Attended;
+  scaledDotProductAttention(
+    query: Data,
+    key: Data,
+    value: Data,
+    options: attention.AttentionOptions & { returnLse: true },
+  ): { output: Output; lse: Output };
   scaledDotProductAttention(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Output;
-  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, gradient: Data, options?: attention.AttentionOptions | null): attention.AttentionGradients;
-  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options: attention.AttentionOptions | null | undefined, gradient: Data): attention.AttentionGradients;
-  scaledDotProductAttentionVjp(query: Data, key: Data, value: Data, options?: attention.AttentionOptions): Vjp<Output, attention.AttentionGradients>;
+  scaledDotProductAttentionVjp(
+    query: Data,
+    key: Data,
+    value: Data,
+    gradient: Data,
+    options?: attention.AttentionOptions | null,
+  ): attention.AttentionGradients;
+  scaledDotProductAttentionVjp(
+    query: Data,
+    key: Data,
+    value: Data,
+    options: attention.AttentionOptions | null | undefined,
+    gradient: Data,
+  ): attention.AttentionGradients;
+  scaledDotProductAttentionVjp(
+    query: Data,
+    key: Data,
+    value: Data,
+    options?: attention.AttentionOptions,
+  ): Vjp<Output, attention.AttentionGradients>;
 
   /** Project, attend in H subspaces side by side, join, project. */
-  multiHeadAttention(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions & { needWeights: true }): Attended;
+  multiHeadAttention(
+    query: Data,
+    key: Data,
+    value: Data,
+    parameters: Heads,
+    options: heads.MultiHeadOptions & { needWeights: true },
+  ): Attended;
   multiHeadAttention(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions): Output;
-  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, gradient: Data, options: heads.MultiHeadOptions): heads.MultiHeadGradients;
-  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions, gradient: Data): heads.MultiHeadGradients;
-  multiHeadAttentionVjp(query: Data, key: Data, value: Data, parameters: Heads, options: heads.MultiHeadOptions): Vjp<Output, heads.MultiHeadGradients>;
+  multiHeadAttentionVjp(
+    query: Data,
+    key: Data,
+    value: Data,
+    parameters: Heads,
+    gradient: Data,
+    options: heads.MultiHeadOptions,
+  ): heads.MultiHeadGradients;
+  multiHeadAttentionVjp(
+    query: Data,
+    key: Data,
+    value: Data,
+    parameters: Heads,
+    options: heads.MultiHeadOptions,
+    gradient: Data,
+  ): heads.MultiHeadGradients;
+  multiHeadAttentionVjp(
+    query: Data,
+    key: Data,
+    value: Data,
+    parameters: Heads,
+    options: heads.MultiHeadOptions,
+  ): Vjp<Output, heads.MultiHeadGradients>;
 
   /** Neighbour lists, checked and copied into the module's memory once; edges may point to `targets` nodes. */
   graph(graph: graphs.Csr, options?: { targets?: number }): graphs.Graph;
   /** Every node over its own neighbours: query (M, D) or (M, H, D), key (V, ...), value (V, ...). */
-  graphAttention(graph: Neighbors, query: Data, key: Data, value: Data, options: graphs.GraphAttentionOptions & { needWeights: true }): Attended;
+  graphAttention(
+    graph: Neighbors,
+    query: Data,
+    key: Data,
+    value: Data,
+    options: graphs.GraphAttentionOptions & { needWeights: true },
+  ): Attended;
   graphAttention(graph: Neighbors, query: Data, key: Data, value: Data, options?: graphs.GraphAttentionOptions): Output;
-  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, gradient: Data, options?: graphs.GraphAttentionOptions | null): graphs.GraphAttentionGradients;
-  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, options: graphs.GraphAttentionOptions | null | undefined, gradient: Data): graphs.GraphAttentionGradients;
-  graphAttentionVjp(graph: Neighbors, query: Data, key: Data, value: Data, options?: graphs.GraphAttentionOptions): Vjp<Output, graphs.GraphAttentionGradients>;
+  graphAttentionVjp(
+    graph: Neighbors,
+    query: Data,
+    key: Data,
+    value: Data,
+    gradient: Data,
+    options?: graphs.GraphAttentionOptions | null,
+  ): graphs.GraphAttentionGradients;
+  graphAttentionVjp(
+    graph: Neighbors,
+    query: Data,
+    key: Data,
+    value: Data,
+    options: graphs.GraphAttentionOptions | null | undefined,
+    gradient: Data,
+  ): graphs.GraphAttentionGradients;
+  graphAttentionVjp(
+    graph: Neighbors,
+    query: Data,
+    key: Data,
+    value: Data,
+    options?: graphs.GraphAttentionOptions,
+  ): Vjp<Output, graphs.GraphAttentionGradients>;
 
   /** Graph attention (GAT, GATv2) of the nodes of a graph, x (V, D), over their neighbours. */
   gatAttention(graph: Neighbors, x: Data, parameters: Gat, options: GatGraphOptions & { needWeights: true }): Attended;
@@ -95,15 +199,42 @@ export interface Kernels {
   /** The same of queries over all keys; a key is also its value. */
   gatAttention(query: Data, key: Data, parameters: Gat, options: GatOptions & { needWeights: true }): Attended;
   gatAttention(query: Data, key: Data, parameters: Gat, options?: GatOptions): Output;
-  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, gradient: Data, options?: GatGraphOptions | null): GatGradients<P>;
-  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, options: GatGraphOptions | null | undefined, gradient: Data): GatGradients<P>;
-  gatAttentionVjp<P extends Gat>(graph: Neighbors, x: Data, parameters: P, options?: GatGraphOptions): Vjp<Output, GatGradients<P>>;
+  gatAttentionVjp<P extends Gat>(
+    graph: Neighbors,
+    x: Data,
+    parameters: P,
+    gradient: Data,
+    options?: GatGraphOptions | null,
+  ): GatGradients<P>;
+  gatAttentionVjp<P extends Gat>(
+    graph: Neighbors,
+    x: Data,
+    parameters: P,
+    options: GatGraphOptions | null | undefined,
+    gradient: Data,
+  ): GatGradients<P>;
+  gatAttentionVjp<P extends Gat>(
+    graph: Neighbors,
+    x: Data,
+    parameters: P,
+    options?: GatGraphOptions,
+  ): Vjp<Output, GatGradients<P>>;
 
   /** Attention in the Poincaré ball: weights softmax(-distance / temperature), values averaged by the gyromidpoint. */
-  hyperbolicAttention(query: Data, keys: Data, values: Data, options: HyperbolicOptions & { needWeights: true }): Attended;
+  hyperbolicAttention(
+    query: Data,
+    keys: Data,
+    values: Data,
+    options: HyperbolicOptions & { needWeights: true },
+  ): Attended;
   hyperbolicAttention(query: Data, keys: Data, values: Data, options?: HyperbolicOptions): Output;
   /** Dot-product attention over a window of keys around each row's position, and a few global ones. */
-  localGlobalAttention(query: Data, keys: Data, values: Data, options: LocalGlobalOptions & { needWeights: true }): Attended;
+  localGlobalAttention(
+    query: Data,
+    keys: Data,
+    values: Data,
+    options: LocalGlobalOptions & { needWeights: true },
+  ): Attended;
   localGlobalAttention(query: Data, keys: Data, values: Data, options?: LocalGlobalOptions): Output;
   /** softmax(query · keysᵀ / √D) · values with keys that stay int8. */
   quantizedAttention(query: Data, keysQ8: QuantizedKeys, values: Data): Output;
@@ -127,7 +258,8 @@ function tensor(memory: Memory, data: unknown, shape: unknown, given: unknown): 
     const { dtype: wanted } = check.options(given, ["dtype"], "tensor");
     const x = check.inspect(memory, shape === undefined || shape === null ? data : { data, shape }, "data");
     const dtype = wanted ?? (x.holds === "booleans" ? "bool" : data instanceof Int8Array ? "int8" : "float32");
-    if (!DTYPES.includes(dtype as DType)) throw invalid("dtype", `expected one of ${DTYPES.join(", ")}, got ${check.show(dtype)}`);
+    if (!DTYPES.includes(dtype as DType))
+      throw invalid("dtype", `expected one of ${DTYPES.join(", ")}, got ${check.show(dtype)}`);
     const made = new ResidentTensor(memory, x.shape, dtype as DType);
     try {
       x.place(ResidentTensor.block(made, memory, "data"));
@@ -140,8 +272,16 @@ function tensor(memory: Memory, data: unknown, shape: unknown, given: unknown): 
 }
 
 /** Over a graph, or of queries over keys. */
-function gatAttention(memory: Memory, first: Neighbors | Data, second: Data, parameters: Gat, given?: GatGraphOptions & GatOptions): Output | Attended {
-  return graphs.isGraph(first) ? gatGraph(memory, first, second, parameters, given) : gat(memory, first, second, parameters, given);
+function gatAttention(
+  memory: Memory,
+  first: Neighbors | Data,
+  second: Data,
+  parameters: Gat,
+  given?: GatGraphOptions & GatOptions,
+): Output | Attended {
+  return graphs.isGraph(first)
+    ? gatGraph(memory, first, second, parameters, given)
+    : gat(memory, first, second, parameters, given);
 }
 
 /** Start the kernels: chooses the build for this engine and compiles it, once per page. */
@@ -150,7 +290,10 @@ export async function load(options: LoadOptions = {}): Promise<Kernels> {
   const { backend, instance } = await instantiate(wanted);
   const memory = new Memory(instance);
   /** A function in this memory. The results depend on options as the overloads of `Kernels` say. */
-  const bind = <A extends unknown[], R>(work: (memory: Memory, ...args: A) => R) => (...args: A): never => work(memory, ...args) as never;
+  const bind =
+    <A extends unknown[], R>(work: (memory: Memory, ...args: A) => R) =>
+    (...args: A): never =>
+      work(memory, ...args) as never;
   return {
     backend,
     variant: VARIANTS[backend],
@@ -160,10 +303,11 @@ export async function load(options: LoadOptions = {}): Promise<Kernels> {
     scaledDotProductAttentionVjp: bind(attention.sdpaVjp),
     multiHeadAttention: bind(heads.multiHead),
     multiHeadAttentionVjp: bind(heads.multiHeadVjp),
-    graph: (csr, given) => memory.run(() => {
-      const { targets } = check.options(given, ["targets"], "graph");
-      return new graphs.Graph(memory, csr, targets === undefined ? undefined : check.whole(targets, "targets", 0));
-    }),
+    graph: (csr, given) =>
+      memory.run(() => {
+        const { targets } = check.options(given, ["targets"], "graph");
+        return new graphs.Graph(memory, csr, targets === undefined ? undefined : check.whole(targets, "targets", 0));
+      }),
     graphAttention: bind(graphs.graphAttention),
     graphAttentionVjp: bind(graphs.graphAttentionVjp),
     gatAttention: bind(gatAttention),

@@ -26,23 +26,37 @@ function globalNodes(given: unknown, keys: number): number[] {
   if (given === undefined) return [];
   let nodes: unknown[];
   if (typeof given === "number") {
-    if (check.whole(given, "global_nodes", 0) > MOST_GLOBAL) throw invalid("global_nodes", `expected a whole number >= 0 and <= ${MOST_GLOBAL}, got ${given}`);
+    if (check.whole(given, "global_nodes", 0) > MOST_GLOBAL)
+      throw invalid("global_nodes", `expected a whole number >= 0 and <= ${MOST_GLOBAL}, got ${given}`);
     nodes = Array.from({ length: given }, (_x, i) => i);
   } else if (Array.isArray(given) || ArrayBuffer.isView(given)) nodes = Array.from(given as ArrayLike<unknown>);
   else throw invalid("global_nodes", `expected a list of positions >= 0 or their number, got ${check.show(given)}`);
   if (!nodes.every((i): i is number => Number.isInteger(i) && (i as number) >= 0)) {
-    throw invalid("global_nodes", `expected a list of positions >= 0 or their number, got ${check.show(nodes.join(", "))}`);
+    throw invalid(
+      "global_nodes",
+      `expected a list of positions >= 0 or their number, got ${check.show(nodes.join(", "))}`,
+    );
   }
   const sorted = [...new Set(nodes)].sort((a, b) => a - b);
   const last = sorted.at(-1) ?? -1;
   if (last >= keys) {
-    throw new AttentionError("out_of_bounds", `global_nodes: expected positions < ${keys}, got ${last}`, { argument: "global_nodes", index: last, length: keys });
+    throw new AttentionError("out_of_bounds", `global_nodes: expected positions < ${keys}, got ${last}`, {
+      argument: "global_nodes",
+      index: last,
+      length: keys,
+    });
   }
   return sorted;
 }
 
 /** Dot-product attention of each row over a window of keys around its position and a few global ones. */
-export function localGlobal(memory: Memory, query: Data, keys: Data, values: Data, given?: LocalGlobalOptions): Output | Attended {
+export function localGlobal(
+  memory: Memory,
+  query: Data,
+  keys: Data,
+  values: Data,
+  given?: LocalGlobalOptions,
+): Output | Attended {
   return memory.run(() => {
     const o = check.options(given, ["window", "globalNodes", "temperature", "scale", "attnMask", "needWeights"], NAME);
     const window = given?.window === null ? null : o.window === undefined ? 16 : check.whole(o.window, "window", 0);
@@ -51,7 +65,11 @@ export function localGlobal(memory: Memory, query: Data, keys: Data, values: Dat
     let q = check.checkAxes(check.floats(memory, query, "query"), "query", 1);
     const k = check.checkAxes(check.matrix(memory, keys, "keys", { width: tail(q, 1) }), "keys", 2);
     const v = check.checkAxes(check.matrix(memory, values, "values", { rows: tail(k, 2) }), "values", 2);
-    const all = [[q, "query"], [k, "keys"], [v, "values"]] as const;
+    const all = [
+      [q, "query"],
+      [k, "keys"],
+      [v, "values"],
+    ] as const;
     all.forEach(([x, name]) => check.checkFilled(x, name));
     check.checkLength(k, "keys", -1, tail(q, 1), "the query's width");
     check.checkLength(v, "values", -2, tail(k, 2), "one value per key");
@@ -60,25 +78,39 @@ export function localGlobal(memory: Memory, query: Data, keys: Data, values: Dat
     if (single) q = memory.view(q, [1, q.shape[0]!]);
     const lead = check.broadcastAll("query, keys, values", leadOf(q), leadOf(k), leadOf(v));
     const [m, n, d, e] = [tail(q, 2), tail(k, 2), tail(q, 1), tail(v, 1)];
-    const mask = o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), [...lead, m, n], single);
+    const mask =
+      o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), [...lead, m, n], single);
     const nodes = globalNodes(o.globalNodes, n);
     const shape = (last: number): number[] => [...lead, ...(single ? [] : [m]), last];
     if (window === null) {
       refuseNonFinite(memory, all);
-      const { out, weights } = attend(memory, { q, k, v, mask, causal: false, scale, lead }, NAME, { weights: needWeights });
+      const { out, weights } = attend(memory, { q, k, v, mask, causal: false, scale, lead }, NAME, {
+        weights: needWeights,
+      });
       const output = matrixOf(memory, out, shape(e));
       return needWeights ? { output, weights: matrixOf(memory, weights!, shape(n)) } : output;
     }
     const out = memory.zeros([...lead, m, e]);
     const weights = needWeights ? memory.zeros([...lead, m, n]) : null;
-    const [qAt, kAt, vAt] = [offsets(lead, leadOf(q), m * d), offsets(lead, leadOf(k), n * d), offsets(lead, leadOf(v), n * e)];
+    const [qAt, kAt, vAt] = [
+      offsets(lead, leadOf(q), m * d),
+      offsets(lead, leadOf(k), n * d),
+      offsets(lead, leadOf(v), n * e),
+    ];
     const maskAt = mask === null ? [] : offsets(lead, leadOf(mask), tail(mask, 2) * tail(mask, 1));
     let pattern: Pattern | null = null;
     for (let batch = 0; batch < sizeOf(lead); batch++) {
-      const hidden = mask === null ? null : (i: number, j: number): number => {
-        const at = maskAt[batch]! + (tail(mask, 2) === 1 ? 0 : i * tail(mask, 1)) + (tail(mask, 1) === 1 ? 0 : j);
-        return mask.kind === "float32" ? memory.f32[(mask.data >> 2) + at]! : memory.u8[mask.data + at] !== 0 ? 0 : -Infinity;
-      };
+      const hidden =
+        mask === null
+          ? null
+          : (i: number, j: number): number => {
+              const at = maskAt[batch]! + (tail(mask, 2) === 1 ? 0 : i * tail(mask, 1)) + (tail(mask, 1) === 1 ? 0 : j);
+              return mask.kind === "float32"
+                ? memory.f32[(mask.data >> 2) + at]!
+                : memory.u8[mask.data + at] !== 0
+                  ? 0
+                  : -Infinity;
+            };
       if (pattern === null || hidden !== null) pattern = rowPattern(m, n, window, nodes, hidden);
       if (pattern.indices.length === 0) continue;
       memory.run(() => {
@@ -88,8 +120,18 @@ export function localGlobal(memory: Memory, query: Data, keys: Data, values: Dat
         const bias = mask?.kind === "float32" ? check.floats(memory, added, "attn_mask") : null;
         const some = needWeights ? memory.room([indices.length]) : null;
         const to = memory.view(out, [m, e], undefined, batch * m * e);
-        const finite = memory.must("graph_attend", memory.view(q, [m, d], undefined, qAt[batch]), memory.view(k, [n, d], undefined, kAt[batch]),
-          memory.view(v, [n, e], undefined, vAt[batch]), start, index, bias, to, some, scale);
+        const finite = memory.must(
+          "graph_attend",
+          memory.view(q, [m, d], undefined, qAt[batch]),
+          memory.view(k, [n, d], undefined, kAt[batch]),
+          memory.view(v, [n, e], undefined, vAt[batch]),
+          start,
+          index,
+          bias,
+          to,
+          some,
+          scale,
+        );
         if (!finite) {
           refuseNonFinite(memory, all);
           throw overflow(NAME);
@@ -115,7 +157,13 @@ interface Pattern {
 }
 
 /** Which keys each row sees, as CSR lists; what the mask hides is left out. */
-function rowPattern(m: number, n: number, window: number, nodes: readonly number[], mask: ((i: number, j: number) => number) | null): Pattern {
+function rowPattern(
+  m: number,
+  n: number,
+  window: number,
+  nodes: readonly number[],
+  mask: ((i: number, j: number) => number) | null,
+): Pattern {
   const global = new Set(nodes);
   const bounds = (i: number): [low: number, high: number] => {
     if (global.has(i)) return [0, n];

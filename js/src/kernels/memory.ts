@@ -57,7 +57,9 @@ interface Host {
 }
 
 export type Entry = keyof typeof ENTRIES;
-type Each<Names extends readonly string[], T> = { readonly [I in keyof Names]: Names[I] extends `${string}?` ? T | null : T };
+type Each<Names extends readonly string[], T> = {
+  readonly [I in keyof Names]: Names[I] extends `${string}?` ? T | null : T;
+};
 type Operand = Block | number | boolean;
 /** What a call of this entry point takes: as many operands as are declared, null where it is allowed. */
 export type Operands<E extends Entry> = Each<(typeof ENTRIES)[E], Operand>;
@@ -70,8 +72,13 @@ const NAMES = /\b(?![abw]_)[a-z]+\d*(?:_[a-z\d]+)+\b/g;
 /** An error with names in JavaScript's spelling. */
 function spelled(error: unknown): unknown {
   if (!(error instanceof AttentionError)) return error;
-  const camel = (text: string): string => text.replace(NAMES, (name) => name.replace(/_(.)/g, (_match, c: string) => c.toUpperCase()));
-  return Object.assign(error, { message: camel(error.message) }, error.argument === undefined ? {} : { argument: camel(error.argument) });
+  const camel = (text: string): string =>
+    text.replace(NAMES, (name) => name.replace(/_(.)/g, (_match, c: string) => c.toUpperCase()));
+  return Object.assign(
+    error,
+    { message: camel(error.message) },
+    error.argument === undefined ? {} : { argument: camel(error.argument) },
+  );
 }
 
 /**
@@ -100,10 +107,14 @@ export class Memory {
   private readonly registry = new FinalizationRegistry<number>((start) => this.release(start));
 
   constructor(instance: WebAssembly.Instance) {
-    const host = this.host = instance.exports as unknown as Host;
-    this.kernels = Object.fromEntries(Object.keys(ENTRIES).map((name) => [name, instance.exports[`call_${name}`]])) as Record<Entry, () => number>;
+    const host = (this.host = instance.exports as unknown as Host);
+    this.kernels = Object.fromEntries(
+      Object.keys(ENTRIES).map((name) => [name, instance.exports[`call_${name}`]]),
+    ) as Record<Entry, () => number>;
     this.refresh();
-    this.kinds = Object.fromEntries(Object.entries(LETTERS).map(([kind, letter]) => [kind, host.kind_of(letter.charCodeAt(0))])) as Record<Kind, number>;
+    this.kinds = Object.fromEntries(
+      Object.entries(LETTERS).map(([kind, letter]) => [kind, host.kind_of(letter.charCodeAt(0))]),
+    ) as Record<Kind, number>;
     this.axes = host.array_axes();
     this.descriptor = align(host.array_bytes());
     this.mostAxes = host.most_axes();
@@ -139,7 +150,11 @@ export class Memory {
       if (!(end <= MOST_BYTES)) throw new RangeError();
       this.host.memory.grow(Math.ceil(missing / PAGE));
     } catch {
-      throw new AttentionError("out_of_memory", `out of memory: expected at most ${MOST_BYTES} bytes in all, got ${end}`, { expected: MOST_BYTES, actual: end });
+      throw new AttentionError(
+        "out_of_memory",
+        `out of memory: expected at most ${MOST_BYTES} bytes in all, got ${end}`,
+        { expected: MOST_BYTES, actual: end },
+      );
     }
     this.refresh();
   }
@@ -186,7 +201,10 @@ export class Memory {
   private describe(at: number, data: number, shape: readonly number[], strides: readonly number[], kind: Kind): Block {
     const ndim = shape.length;
     if (ndim > this.mostAxes) {
-      throw new AttentionError("dimension_mismatch", `arrays: expected at most ${this.mostAxes} axes, got ${ndim}`, { expected: this.mostAxes, actual: ndim });
+      throw new AttentionError("dimension_mismatch", `arrays: expected at most ${this.mostAxes} axes, got ${ndim}`, {
+        expected: this.mostAxes,
+        actual: ndim,
+      });
     }
     const { i32 } = this;
     const from = (at + this.axes) >> 2;

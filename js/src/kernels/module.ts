@@ -21,7 +21,31 @@ export class UnsupportedError extends AttentionError {
 /** The smallest modules with one instruction that only such engines know: i32x4.splat, f32x4.relaxed_madd. */
 const probe = (...body: number[]): Uint8Array<ArrayBuffer> => {
   const code = [0, ...body, 0x1a, 0x0b]; // no locals, the instructions, drop, end
-  return Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, code.length + 2, 1, code.length, ...code);
+  return Uint8Array.of(
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
+    1,
+    4,
+    1,
+    0x60,
+    0,
+    0,
+    3,
+    2,
+    1,
+    0,
+    10,
+    code.length + 2,
+    1,
+    code.length,
+    ...code,
+  );
 };
 const SPLAT = [0x41, 0, 0xfd, 0x11];
 const PROBES: Record<Backend, Uint8Array<ArrayBuffer>> = {
@@ -44,7 +68,9 @@ export function available(): Backend[] {
  * Base64 this keeps bytes whole, so that it is compressed like the module itself.
  */
 export function decode(text: string): Uint8Array<ArrayBuffer> {
-  const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter((c) => !"\"\\`$<'|}".includes(c));
+  const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter(
+    (c) => !"\"\\`$<'|}".includes(c),
+  );
   const value = new Uint8Array(128);
   for (let i = 0; i < 86; i++) value[letters[i]!.charCodeAt(0)] = i;
   const bytes = new Uint8Array(text.length);
@@ -83,20 +109,30 @@ async function compile(backend: Backend): Promise<WebAssembly.Module> {
 /** Choose a backend, or take the one asked for, and start it. */
 export async function instantiate(wanted: unknown): Promise<{ backend: Backend; instance: WebAssembly.Instance }> {
   if (wanted !== undefined && !BACKENDS.includes(wanted as Backend)) {
-    throw invalid("backend", `expected one of ${BACKENDS.join(", ")}, got ${JSON.stringify(wanted)}`, { expected: BACKENDS, actual: wanted });
+    throw invalid("backend", `expected one of ${BACKENDS.join(", ")}, got ${JSON.stringify(wanted)}`, {
+      expected: BACKENDS,
+      actual: wanted,
+    });
   }
   const possible = available();
   const backend = wanted === undefined ? possible[0] : possible.find((name) => name === wanted);
   if (backend === undefined) {
     const missing = wanted === undefined ? "SIMD in WebAssembly" : (wanted as Backend);
-    throw new UnsupportedError(`this engine has no ${missing}: Chrome 91, Firefox 89, Safari 16.4, Node.js 16.4 or newer has SIMD`);
+    throw new UnsupportedError(
+      `this engine has no ${missing}: Chrome 91, Firefox 89, Safari 16.4, Node.js 16.4 or newer has SIMD`,
+    );
   }
   try {
     return { backend, instance: await WebAssembly.instantiate(await compile(backend), {}) };
   } catch (error) {
     if (!(error instanceof WebAssembly.CompileError)) {
-      throw new AttentionError("startup_failed", `the kernels could not be loaded (${reason(error)})`, { cause: error });
+      throw new AttentionError("startup_failed", `the kernels could not be loaded (${reason(error)})`, {
+        cause: error,
+      });
     }
-    throw new UnsupportedError(`WebAssembly is blocked here: ${reason(error)} (a Content-Security-Policy needs script-src 'wasm-unsafe-eval')`, error);
+    throw new UnsupportedError(
+      `WebAssembly is blocked here: ${reason(error)} (a Content-Security-Policy needs script-src 'wasm-unsafe-eval')`,
+      error,
+    );
   }
 }

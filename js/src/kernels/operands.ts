@@ -5,29 +5,60 @@ import { Tensor } from "./tensor.js";
 /** A shape as Python writes it. */
 export const tuple = (shape: readonly number[]): string => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
 
-export const mismatch = (argument: string, expected: unknown, actual: unknown, text: string, got: string): AttentionError =>
+export const mismatch = (
+  argument: string,
+  expected: unknown,
+  actual: unknown,
+  text: string,
+  got: string,
+): AttentionError =>
   new AttentionError("dimension_mismatch", `${argument}: expected ${text}, got ${got}`, { argument, expected, actual });
 
 const kindError = (argument: string, actual: string): AttentionError =>
-  invalid(argument, `expected an array of real numbers, got ${actual}`, { expected: "an array of real numbers", actual });
+  invalid(argument, `expected an array of real numbers, got ${actual}`, {
+    expected: "an array of real numbers",
+    actual,
+  });
 
 type Numbers = ArrayLike<number | bigint | boolean>;
 type Row = Numbers | readonly Row[];
 
-const NAMES = new Set(["Float32Array", "Float64Array", "Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array",
-  "Int32Array", "Uint32Array", "BigInt64Array", "BigUint64Array", "Float16Array"]);
-const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag)!.get!;
+const NAMES = new Set([
+  "Float32Array",
+  "Float64Array",
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "BigInt64Array",
+  "BigUint64Array",
+  "Float16Array",
+]);
+const tagOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)!.get!;
 const typed = (x: unknown): string | undefined => tagOf.call(x) as string | undefined;
 const isNumbers = (x: unknown): x is Numbers => NAMES.has(typed(x) ?? "");
 const isWhole = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
 
 /** The memory's view and where a block begins in it, to write numbers of its kind. */
-function target(memory: Memory, block: Block): { view: Float32Array | Float64Array | Int32Array | Uint8Array; at: number } {
+function target(
+  memory: Memory,
+  block: Block,
+): { view: Float32Array | Float64Array | Int32Array | Uint8Array; at: number } {
   switch (block.kind) {
-    case "float32": return { view: memory.f32, at: block.data >> 2 };
-    case "float64": return { view: memory.f64, at: block.data >> 3 };
-    case "int32": return { view: memory.i32, at: block.data >> 2 };
-    default: return { view: memory.u8, at: block.data };
+    case "float32":
+      return { view: memory.f32, at: block.data >> 2 };
+    case "float64":
+      return { view: memory.f64, at: block.data >> 3 };
+    case "int32":
+      return { view: memory.i32, at: block.data >> 2 };
+    default:
+      return { view: memory.u8, at: block.data };
   }
 }
 
@@ -37,14 +68,25 @@ function fill(memory: Memory, block: Block, source: Numbers, offset: number, nam
   const single = block.kind === "float32";
   for (let i = 0; i < source.length; i++) {
     const given = source[i];
-    if (typeof given !== "number" && typeof given !== "bigint" && (typeof given !== "boolean" || block.kind !== "bool")) {
+    if (
+      typeof given !== "number" &&
+      typeof given !== "bigint" &&
+      (typeof given !== "boolean" || block.kind !== "bool")
+    ) {
       throw kindError(name, given === null ? "null" : typeof given);
     }
     const value = Number(given);
     view[at + offset + i] = block.kind === "bool" ? Number(value !== 0) : value;
     if (single && value - value === 0 && Math.abs(view[at + offset + i]!) === Infinity) {
-      throw new AttentionError("numerical_instability", `${name}: expected numbers that float32 can hold, got ${value}`, {
-        argument: name, expected: "numbers that float32 can hold", actual: value });
+      throw new AttentionError(
+        "numerical_instability",
+        `${name}: expected numbers that float32 can hold, got ${value}`,
+        {
+          argument: name,
+          expected: "numbers that float32 can hold",
+          actual: value,
+        },
+      );
     }
   }
 }
@@ -53,8 +95,12 @@ function write(memory: Memory, block: Block, source: Numbers, name: string): Blo
   const kind = typed(source);
   if (source.length === 0 && kind !== undefined) void new Uint8Array((source as Float32Array).buffer); // throws where it was given away
   const { view, at } = target(memory, block);
-  if (block.kind === "float32" && (kind === "Float32Array" || kind === "Float16Array") || block.kind === "int32" && kind === "Int32Array"
-    || block.kind === "int8" && kind === "Int8Array") view.set(source as ArrayLike<number>, at);
+  if (
+    (block.kind === "float32" && (kind === "Float32Array" || kind === "Float16Array")) ||
+    (block.kind === "int32" && kind === "Int32Array") ||
+    (block.kind === "int8" && kind === "Int8Array")
+  )
+    view.set(source as ArrayLike<number>, at);
   else fill(memory, block, source, 0, name);
   return block;
 }
@@ -92,7 +138,10 @@ function fillNested(memory: Memory, block: Block, x: Row, axis: number, offset: 
 
 /** Whether it is meant as data rather than as options. */
 export const isData = (x: unknown): boolean =>
-  x instanceof Tensor || isNumbers(x) || Array.isArray(x) || (typeof x === "object" && x !== null && "data" in x && "shape" in x);
+  x instanceof Tensor ||
+  isNumbers(x) ||
+  Array.isArray(x) ||
+  (typeof x === "object" && x !== null && "data" in x && "shape" in x);
 
 /** What a caller gave, by its shape, before it is copied. */
 export interface Given {
@@ -118,25 +167,42 @@ export function inspect(memory: Memory, x: unknown, name: string): Given {
     if (typeof x === "number" || typeof x === "bigint") {
       return { shape: [], flat: false, holds: "numbers", place: (block) => write(memory, block, [x], name) };
     }
-    if (isNumbers(x)) return { shape: [x.length], flat: true, holds: holding(x), place: (block) => write(memory, block, x, name) };
+    if (isNumbers(x))
+      return { shape: [x.length], flat: true, holds: holding(x), place: (block) => write(memory, block, x, name) };
     if (Array.isArray(x)) {
       const shape = nestedShape(x, name);
-      return { shape, flat: shape.length === 1, holds: holding(x), place: (block) => {
-        fillNested(memory, block, x as readonly Row[], 0, 0, name);
-        return block;
-      } };
+      return {
+        shape,
+        flat: shape.length === 1,
+        holds: holding(x),
+        place: (block) => {
+          fillNested(memory, block, x as readonly Row[], 0, 0, name);
+          return block;
+        },
+      };
     }
     if (typeof x === "object" && x !== null && "data" in x && "shape" in x) {
       const { data, shape } = x;
       const dims = ArrayBuffer.isView(shape) || Array.isArray(shape) ? Array.from(shape as ArrayLike<unknown>) : [];
-      if (dims.length === 0 && !Array.isArray(shape) || !dims.every(isWhole)) {
+      if ((dims.length === 0 && !Array.isArray(shape)) || !dims.every(isWhole)) {
         throw invalid(name, "expected shape to be whole numbers >= 0", { actual: shape });
       }
       if (!isNumbers(data) && !Array.isArray(data)) throw kindError(name, typeof data);
       if (data.length !== sizeOf(dims)) {
-        throw mismatch(name, sizeOf(dims), data.length, `${sizeOf(dims)} numbers for shape ${tuple(dims)}`, `${data.length}`);
+        throw mismatch(
+          name,
+          sizeOf(dims),
+          data.length,
+          `${sizeOf(dims)} numbers for shape ${tuple(dims)}`,
+          `${data.length}`,
+        );
       }
-      return { shape: dims, flat: false, holds: holding(data), place: (block) => write(memory, block, data as Numbers, name) };
+      return {
+        shape: dims,
+        flat: false,
+        holds: holding(data),
+        place: (block) => write(memory, block, data as Numbers, name),
+      };
     }
     throw kindError(name, x === null ? "null" : typeof x);
   });
@@ -154,7 +220,8 @@ export function resident(memory: Memory, x: unknown, name: string, kind: Kind): 
 export function floats(memory: Memory, x: unknown, name: string): Block {
   const there = resident(memory, x, name, "float32");
   if (there !== undefined) return there;
-  if (typed(x) === "Float32Array" && (x as Float32Array).length > 0) { // what comes most, at once
+  if (typed(x) === "Float32Array" && (x as Float32Array).length > 0) {
+    // what comes most, at once
     const block = memory.room([(x as Float32Array).length]);
     memory.f32.set(x as Float32Array, block.data >> 2);
     return block;
@@ -170,13 +237,16 @@ export function matrix(memory: Memory, x: unknown, name: string, cut: { rows?: n
   if (block.shape.length !== 1 || x instanceof Tensor || "shape" in Object(x)) return block;
   const length = block.shape[0]!;
   const width = cut.width ?? length / cut.rows!;
-  return width > 0 && length > 0 && length % width === 0 && Number.isInteger(width) ? memory.view(block, [length / width, width]) : block;
+  return width > 0 && length > 0 && length % width === 0 && Number.isInteger(width)
+    ? memory.view(block, [length / width, width])
+    : block;
 }
 
 export function checkAxes(block: Block, name: string, least: number, most = Infinity): Block {
   const n = block.shape.length;
   if (n < least || n > most) {
-    const text = most === least ? `${least} axes` : most === Infinity ? `at least ${least} axes` : `${least} to ${most} axes`;
+    const text =
+      most === least ? `${least} axes` : most === Infinity ? `at least ${least} axes` : `${least} to ${most} axes`;
     throw mismatch(name, most === least ? least : text, n, text, `shape ${tuple(block.shape)}`);
   }
   return block;
@@ -185,14 +255,18 @@ export function checkAxes(block: Block, name: string, least: number, most = Infi
 export function checkFilled(block: Block, name: string): void {
   if (block.size > 0) return;
   throw new AttentionError("empty_input", `${name}: expected at least one entry, got shape ${tuple(block.shape)}`, {
-    argument: name, expected: "at least one entry", actual: block.shape });
+    argument: name,
+    expected: "at least one entry",
+    actual: block.shape,
+  });
 }
 
 /** The axis is counted from the end: -1 is the last. */
 export function checkLength(block: Block, name: string, axis: number, expected: number, why: string): void {
   const { shape } = block;
   const actual = shape[axis < 0 ? shape.length + axis : axis]!;
-  if (actual !== expected) throw mismatch(name, expected, actual, `${expected} along axis ${axis} (${why})`, `shape ${tuple(shape)}`);
+  if (actual !== expected)
+    throw mismatch(name, expected, actual, `${expected} along axis ${axis} (${why})`, `shape ${tuple(shape)}`);
 }
 
 export function checkShape(block: Block, name: string, expected: readonly number[]): void {
@@ -219,7 +293,8 @@ export function broadcastAll(name: string, ...shapes: readonly (readonly number[
   const first = shapes[0]!;
   if (shapes.every((s) => s.length === first.length && s.every((n, i) => n === first[i]))) return [...first];
   const out = broadcast(...shapes);
-  if (out === undefined) throw mismatch(name, "shapes that broadcast", shapes, "shapes that broadcast", shapes.map(tuple).join(" and "));
+  if (out === undefined)
+    throw mismatch(name, "shapes that broadcast", shapes, "shapes that broadcast", shapes.map(tuple).join(" and "));
   return out;
 }
 
@@ -239,7 +314,8 @@ export function mask(memory: Memory, x: unknown, name = "attn_mask"): Block {
     return there;
   }
   const given = inspect(memory, x, name);
-  if (given.holds === "booleans" || given.holds === "bytes") return look(() => given.place(memory.room(given.shape, "bool")));
+  if (given.holds === "booleans" || given.holds === "bytes")
+    return look(() => given.place(memory.room(given.shape, "bool")));
   if (given.holds === "integers") throw maskError(name, "integers");
   // What float32 cannot hold becomes its extreme, for only -inf means hidden.
   const wide = look(() => given.place(memory.room(given.shape, "float64")));
@@ -257,7 +333,10 @@ export function mask(memory: Memory, x: unknown, name = "attn_mask"): Block {
 const MOST = 3.4028234663852886e38;
 const maskValueError = (name: string): AttentionError =>
   new AttentionError("numerical_instability", `${name}: expected finite numbers or -inf, got NaN or +inf`, {
-    argument: name, expected: "finite numbers or -inf", actual: "NaN or +inf" });
+    argument: name,
+    expected: "finite numbers or -inf",
+    actual: "NaN or +inf",
+  });
 const maskError = (name: string, got: string): AttentionError =>
   invalid(name, `expected a boolean or float mask, got ${got}`, { expected: "a boolean or float mask", actual: got });
 
@@ -271,7 +350,8 @@ export function indices(memory: Memory, x: unknown, name: string): Block {
   const wide = look(() => given.place(memory.room(given.shape, "float64")));
   for (let i = 0; i < wide.size; i++) {
     const value = memory.f64[(wide.data >> 3) + i]!;
-    if (!Number.isInteger(value)) throw invalid(name, `expected integer indices, got ${value}`, { expected: "integer indices", actual: value });
+    if (!Number.isInteger(value))
+      throw invalid(name, `expected integer indices, got ${value}`, { expected: "integer indices", actual: value });
     if (value !== (value | 0)) throw outOfBounds(name, value, 2 ** 31 - 1);
     memory.i32[(block.data >> 2) + i] = value;
   }
@@ -280,7 +360,12 @@ export function indices(memory: Memory, x: unknown, name: string): Block {
 
 export const outOfBounds = (name: string, index: number, length: number): AttentionError =>
   new AttentionError("out_of_bounds", `${name}: expected 0 <= index < ${length}, got ${index}`, {
-    argument: name, index, length, expected: `0 <= index < ${length}`, actual: index });
+    argument: name,
+    index,
+    length,
+    expected: `0 <= index < ${length}`,
+    actual: index,
+  });
 
 /** Row starts of a CSR list, as the int64 that the kernels read. */
 export function rowStarts(memory: Memory, x: unknown, length: number, name = "indptr"): Block {
@@ -292,7 +377,13 @@ export function rowStarts(memory: Memory, x: unknown, length: number, name = "in
   for (let i = 1; i < n && ok; i++) ok = i32[from + i]! >= i32[from + i - 1]!;
   if (!ok) {
     const last = n > 0 ? i32[from + n - 1]! : 0;
-    throw mismatch(name, length, last, `row starts from 0 to ${length}, never falling`, `${n} entries ending in [${n > 0 ? last : ""}]`);
+    throw mismatch(
+      name,
+      length,
+      last,
+      `row starts from 0 to ${length}, never falling`,
+      `${n} entries ending in [${n > 0 ? last : ""}]`,
+    );
   }
   const block = memory.room([n], "int64");
   const to = block.data >> 2;
@@ -310,16 +401,29 @@ export interface Range {
 }
 
 export function number(value: unknown, name: string, { least, above, below }: Range = {}): number {
-  if (typeof value === "number" && Number.isFinite(Math.fround(value)) && (least === undefined || value >= least)
-    && (above === undefined || value > above) && (below === undefined || value < below)) return value;
-  const bounds = [least === undefined ? "" : `>= ${least}`, above === undefined ? "" : `> ${above}`, below === undefined ? "" : `< ${below}`];
+  if (
+    typeof value === "number" &&
+    Number.isFinite(Math.fround(value)) &&
+    (least === undefined || value >= least) &&
+    (above === undefined || value > above) &&
+    (below === undefined || value < below)
+  )
+    return value;
+  const bounds = [
+    least === undefined ? "" : `>= ${least}`,
+    above === undefined ? "" : `> ${above}`,
+    below === undefined ? "" : `< ${below}`,
+  ];
   const expected = `a finite number ${bounds.filter(Boolean).join(" and ")}`.trim();
   throw invalid(name, `expected ${expected}, got ${show(value)}`, { expected, actual: value });
 }
 
 export function whole(value: unknown, name: string, least: number): number {
   if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-  throw invalid(name, `expected a whole number >= ${least}, got ${show(value)}`, { expected: `a whole number >= ${least}`, actual: value });
+  throw invalid(name, `expected a whole number >= ${least}, got ${show(value)}`, {
+    expected: `a whole number >= ${least}`,
+    actual: value,
+  });
 }
 
 export function flag(value: unknown, name: string): boolean {
@@ -328,13 +432,21 @@ export function flag(value: unknown, name: string): boolean {
 }
 
 export function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : typeof value === "object" && value !== null ? "an object" : String(value).slice(0, 60);
+  return typeof value === "string"
+    ? JSON.stringify(value.slice(0, 60))
+    : typeof value === "object" && value !== null
+      ? "an object"
+      : String(value).slice(0, 60);
 }
 
 export const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
 /** The options of a call by their names; Python's spelling is taken, too, others are refused. */
-export function options<K extends string>(given: unknown, known: readonly K[], owner: string): { [name in K]?: unknown } {
+export function options<K extends string>(
+  given: unknown,
+  known: readonly K[],
+  owner: string,
+): { [name in K]?: unknown } {
   if (given === undefined || given === null) return {};
   if (typeof given !== "object" || given instanceof Tensor || ArrayBuffer.isView(given) || Array.isArray(given)) {
     throw invalid("options", `expected an object of options, got ${Array.isArray(given) ? "an array" : show(given)}`);

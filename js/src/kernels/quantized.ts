@@ -29,18 +29,27 @@ function codesOf(memory: Memory, x: unknown, name: string): Block {
   const from = wide.data >> 3;
   for (let i = 0; i < block.size; i++) {
     const code = memory.f64[from + i]!;
-    if (!Number.isInteger(code) || code < -128 || code > 127) throw invalid(name, `expected whole numbers from -128 to 127, got ${code}`, { actual: code });
+    if (!Number.isInteger(code) || code < -128 || code > 127)
+      throw invalid(name, `expected whole numbers from -128 to 127, got ${code}`, { actual: code });
     memory.u8[block.data + i] = code;
   }
   return block;
 }
 
 /** softmax(query · keysᵀ / √D) · values, with keys that are read as int8 and never decoded as a matrix. */
-export function quantized(memory: Memory, query: Data, keysQ8: QuantizedKeys, values: Data, given?: Record<string, never>): Output {
+export function quantized(
+  memory: Memory,
+  query: Data,
+  keysQ8: QuantizedKeys,
+  values: Data,
+  given?: Record<string, never>,
+): Output {
   return memory.run(() => {
     check.options(given, [], NAME);
     if (typeof keysQ8 !== "object" || keysQ8 === null || !("codes" in keysQ8) || !("scale" in keysQ8)) {
-      throw invalid("keys_q8", `expected { codes, scale, zeroPoint, groupSize }, got ${check.show(keysQ8)}`, { expected: "keys compressed by a Quantizer" });
+      throw invalid("keys_q8", `expected { codes, scale, zeroPoint, groupSize }, got ${check.show(keysQ8)}`, {
+        expected: "keys compressed by a Quantizer",
+      });
     }
     const codes = check.checkAxes(codesOf(memory, keysQ8.codes, "keys_q8"), "keys_q8", 2);
     let q = check.checkAxes(check.floats(memory, query, "query"), "query", 1);
@@ -50,10 +59,21 @@ export function quantized(memory: Memory, query: Data, keysQ8: QuantizedKeys, va
     check.checkFilled(v, "values");
     check.checkLength(q, "query", -1, tail(codes, 1), "the keys' width");
     check.checkLength(v, "values", -2, tail(codes, 2), "the number of keys");
-    const group = keysQ8.groupSize === undefined || keysQ8.groupSize === null ? null : check.whole(keysQ8.groupSize, "group_size", 1);
+    const group =
+      keysQ8.groupSize === undefined || keysQ8.groupSize === null
+        ? null
+        : check.whole(keysQ8.groupSize, "group_size", 1);
     const perRow = [...codes.shape.slice(0, -1), ...(group === null ? [] : [Math.ceil(tail(codes, 1) / group)])];
-    const [scale, zero] = [check.floats(memory, keysQ8.scale, "scale"), codesOf(memory, keysQ8.zeroPoint ?? 0, "zero_point")];
-    ([[scale, "scale"], [zero, "zero_point"]] as const).forEach(([x, name]) => {
+    const [scale, zero] = [
+      check.floats(memory, keysQ8.scale, "scale"),
+      codesOf(memory, keysQ8.zeroPoint ?? 0, "zero_point"),
+    ];
+    (
+      [
+        [scale, "scale"],
+        [zero, "zero_point"],
+      ] as const
+    ).forEach(([x, name]) => {
       if (x.shape.length > 0) check.checkShape(x, name, perRow);
     });
     const single = q.shape.length === 1;
@@ -74,4 +94,3 @@ export function quantized(memory: Memory, query: Data, keysQ8: QuantizedKeys, va
     return matrixOf(memory, out, single ? [...lead, e] : out.shape);
   });
 }
-

@@ -22,17 +22,24 @@ export function rotary(memory: Memory, x: Data, positions: Data | number, given?
     const interleaved = o.interleaved === undefined || check.flag(o.interleaved, "interleaved");
     const lead = a.shape.slice(0, -1);
     if (!check.isSame(check.broadcastAll("positions", at.shape, lead), lead)) {
-      throw check.mismatch("positions", lead, at.shape, `a shape that broadcasts to ${check.tuple(lead)}`, check.tuple(at.shape));
+      throw check.mismatch(
+        "positions",
+        lead,
+        at.shape,
+        `a shape that broadcasts to ${check.tuple(lead)}`,
+        check.tuple(at.shape),
+      );
     }
     const d = tail(a, 1);
     const pairs = Math.floor(d / 2);
-    const frequency = Array.from({ length: pairs }, (_x, i) => base ** (-2 * i / d));
+    const frequency = Array.from({ length: pairs }, (_x, i) => base ** ((-2 * i) / d));
     const out = memory.room(a.shape);
     if (pairs === 0) memory.f32.copyWithin(out.data >> 2, a.data >> 2, (a.data >> 2) + a.size);
     else {
       const rates = memory.room([pairs], "float64");
       memory.f64.set(frequency, rates.data >> 3);
-      if (memory.call("rotate", a, at, rates, interleaved ? 1 : 0, out) !== true) turn(memory, a, at, frequency, interleaved, out);
+      if (memory.call("rotate", a, at, rates, interleaved ? 1 : 0, out) !== true)
+        turn(memory, a, at, frequency, interleaved, out);
     }
     return matrixOf(memory, out);
   });
@@ -48,7 +55,14 @@ function doubles(memory: Memory, positions: unknown): Block {
 }
 
 /** Angles and rates too large for the kernel. */
-function turn(memory: Memory, x: Block, positions: Block, frequency: readonly number[], interleaved: boolean, out: Block): void {
+function turn(
+  memory: Memory,
+  x: Block,
+  positions: Block,
+  frequency: readonly number[],
+  interleaved: boolean,
+  out: Block,
+): void {
   const d = tail(x, 1);
   const lead = x.shape.slice(0, -1);
   const half = frequency.length;

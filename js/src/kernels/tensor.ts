@@ -28,8 +28,10 @@ export class Tensor {
 
   /** @internal Where it lies in this memory. */
   static block(tensor: Tensor, memory: Memory, argument: string): Block {
-    if (tensor.#memory !== memory) throw invalid(argument, "expected a tensor of these kernels, got one of another `load()`");
-    if (tensor.#block === undefined) throw new AttentionError("freed", `${argument}: the tensor has been freed`, { argument });
+    if (tensor.#memory !== memory)
+      throw invalid(argument, "expected a tensor of these kernels, got one of another `load()`");
+    if (tensor.#block === undefined)
+      throw new AttentionError("freed", `${argument}: the tensor has been freed`, { argument });
     return tensor.#block;
   }
 

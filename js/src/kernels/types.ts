@@ -18,7 +18,13 @@ type Typed = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array |
  * Numbers: a typed array (one axis; keys and values may be flat, they are cut into rows), nested arrays, `{ data, shape }`
  * or a resident tensor. Computed in float32.
  */
-export type Data = Typed | Nested<number> | Nested<Float32Array> | Nested<Float64Array> | { data: ArrayLike<number>; shape: readonly number[] } | Tensor;
+export type Data =
+  | Typed
+  | Nested<number>
+  | Nested<Float32Array>
+  | Nested<Float64Array>
+  | { data: ArrayLike<number>; shape: readonly number[] }
+  | Tensor;
 
 /** Boolean masks: true, or nonzero in a `Uint8Array`, means attend. Float masks are added to the scores; -Infinity hides. */
 export type Mask = Data | Nested<boolean> | { data: ArrayLike<boolean>; shape: readonly number[] };

@@ -1,12 +1,42 @@
 // Files that are read as graphs.
 
 export const SUFFIXES = [
-  ".json", ".csv", ".tsv", ".txt", ".edges", ".edgelist", ".graphml", ".gexf", ".gml", ".net", ".mtx", ".adjlist", ".cyjs", ".npz", ".faiss", ".gz", ".xz", ".bz2",
+  ".json",
+  ".csv",
+  ".tsv",
+  ".txt",
+  ".edges",
+  ".edgelist",
+  ".graphml",
+  ".gexf",
+  ".gml",
+  ".net",
+  ".mtx",
+  ".adjlist",
+  ".cyjs",
+  ".npz",
+  ".faiss",
+  ".gz",
+  ".xz",
+  ".bz2",
 ];
 
 /** A name for pasted text, with the suffix of the format that it seems to have. */
 export function pastedName(text: string): string {
-  const suffix = /^\s*[{[]/.test(text) ? ".json" : /<gexf\b/.test(text) ? ".gexf" : /^\s*</.test(text) ? ".graphml" : /^\s*\*(vertices|network)/i.test(text) ? ".net"
-    : /^\s*graph\s*\[/m.test(text) ? ".gml" : /^%%MatrixMarket/i.test(text) ? ".mtx" : /^[^\r\n]*\bsource\b[^\r\n]*,/i.test(text) ? ".csv" : ".txt";
+  const suffix = /^\s*[{[]/.test(text)
+    ? ".json"
+    : /<gexf\b/.test(text)
+      ? ".gexf"
+      : /^\s*</.test(text)
+        ? ".graphml"
+        : /^\s*\*(vertices|network)/i.test(text)
+          ? ".net"
+          : /^\s*graph\s*\[/m.test(text)
+            ? ".gml"
+            : /^%%MatrixMarket/i.test(text)
+              ? ".mtx"
+              : /^[^\r\n]*\bsource\b[^\r\n]*,/i.test(text)
+                ? ".csv"
+                : ".txt";
   return `pasted${suffix}`;
 }

@@ -15,8 +15,14 @@ const KNOWN: Record<string, readonly string[]> = {
 };
 const PARAMETRIC = ["multi_head", "edge_featured"];
 
-export interface Lists { indptr: ArrayLike<number>; indices: ArrayLike<number> }
-export interface Found { weights: Float32Array; heads?: { count: number; weights: Float32Array } }
+export interface Lists {
+  indptr: ArrayLike<number>;
+  indices: ArrayLike<number>;
+}
+export interface Found {
+  weights: Float32Array;
+  heads?: { count: number; weights: Float32Array };
+}
 
 const number = (value: Value | undefined, otherwise: number): number => (typeof value === "number" ? value : otherwise);
 
@@ -31,35 +37,62 @@ export class KernelCompute {
 
   /** Whether this is a question for the kernels. */
   can(graph: Graph, key: string, options: Options): boolean {
-    return graph.latents.length > 0 && size(graph) > 0 && key in KNOWN && Object.keys(options).every((name) => KNOWN[key]!.includes(name))
-      && (!PARAMETRIC.includes(key) || graph.parameters[key] !== undefined) && valid(options);
+    return (
+      graph.latents.length > 0 &&
+      size(graph) > 0 &&
+      key in KNOWN &&
+      Object.keys(options).every((name) => KNOWN[key]!.includes(name)) &&
+      (!PARAMETRIC.includes(key) || graph.parameters[key] !== undefined) &&
+      valid(options)
+    );
   }
 
   private latents(graph: Graph, ball?: number): Float32Array {
     let known = this.vectors.get(graph);
-    if (known === undefined) this.vectors.set(graph, known = new Map<number, Float32Array>());
+    if (known === undefined) this.vectors.set(graph, (known = new Map<number, Float32Array>()));
     let found = known.get(ball ?? 0);
-    if (found === undefined) known.set(ball ?? 0, found = Float32Array.from(scaled(graph, ball)));
+    if (found === undefined) known.set(ball ?? 0, (found = Float32Array.from(scaled(graph, ball))));
     return found;
   }
 
   /** The weights of every edge of `lists`, which are those of the graph or some of them. */
   attend(graph: Graph, lists: Lists, key: string, options: Options): Found {
     if (key === "hyperbolic") return this.hyperbolic(graph, lists, options);
-    const nodes = size(graph), shape = [nodes, graph.dim];
+    const nodes = size(graph),
+      shape = [nodes, graph.dim];
     const x = { data: this.latents(graph), shape };
     const temperature = number(options["temperature"], 1);
     if (key === "edge_featured") {
       const p = graph.parameters[key]!;
-      const { weights } = this.k.gatAttention(lists, x, { w: p["w"]!, aQuery: p["a_query"]!, aKey: p["a_key"]!, ...(p["bias"] && options["concat"] !== false ? { bias: p["bias"] } : {}) },
-        { negativeSlope: number(options["negative_slope"], 0.2), concat: options["concat"] !== false, needWeights: true });
+      const { weights } = this.k.gatAttention(
+        lists,
+        x,
+        {
+          w: p["w"]!,
+          aQuery: p["a_query"]!,
+          aKey: p["a_key"]!,
+          ...(p["bias"] && options["concat"] !== false ? { bias: p["bias"] } : {}),
+        },
+        {
+          negativeSlope: number(options["negative_slope"], 0.2),
+          concat: options["concat"] !== false,
+          needWeights: true,
+        },
+      );
       return averaged(weights.data, lists.indices.length);
     }
     if (key === "multi_head") {
       const p = graph.parameters[key]!;
-      const heads = 4, width = p["w_q"]!.shape[1]! / heads;
-      const [q, k, v] = (["q", "k", "v"] as const).map((name) => ({ data: this.projected(x, p, name), shape: [nodes, heads, width] }));
-      const { weights } = this.k.graphAttention(lists, q!, k!, v!, { scale: width ** -0.5 / temperature, needWeights: true });
+      const heads = 4,
+        width = p["w_q"]!.shape[1]! / heads;
+      const [q, k, v] = (["q", "k", "v"] as const).map((name) => ({
+        data: this.projected(x, p, name),
+        shape: [nodes, heads, width],
+      }));
+      const { weights } = this.k.graphAttention(lists, q!, k!, v!, {
+        scale: width ** -0.5 / temperature,
+        needWeights: true,
+      });
       return averaged(weights.data, lists.indices.length);
     }
     const q = options["normalize"] === true ? { data: unit(x.data, graph.dim), shape } : x;
@@ -74,16 +107,27 @@ export class KernelCompute {
   }
 
   private hyperbolic(graph: Graph, { indptr, indices }: Lists, options: Options): Found {
-    const curvature = number(options["curvature"], -1), temperature = number(options["temperature"], 1);
-    const x = this.latents(graph, curvature), { dim } = graph;
+    const curvature = number(options["curvature"], -1),
+      temperature = number(options["temperature"], 1);
+    const x = this.latents(graph, curvature),
+      { dim } = graph;
     const out = new Float32Array(indices.length);
     for (let i = 0; i + 1 < indptr.length; i++) {
-      const from = indptr[i]!, count = indptr[i + 1]! - from;
+      const from = indptr[i]!,
+        count = indptr[i + 1]! - from;
       if (count === 0) continue;
       const keys = new Float32Array(count * dim);
-      for (let e = 0; e < count; e++) keys.set(x.subarray(indices[from + e]! * dim, (indices[from + e]! + 1) * dim), e * dim);
+      for (let e = 0; e < count; e++)
+        keys.set(x.subarray(indices[from + e]! * dim, (indices[from + e]! + 1) * dim), e * dim);
       const near = { data: keys, shape: [count, dim] };
-      out.set(this.k.hyperbolicAttention(x.subarray(i * dim, (i + 1) * dim), near, near, { curvature, temperature, needWeights: true }).weights.data, from);
+      out.set(
+        this.k.hyperbolicAttention(x.subarray(i * dim, (i + 1) * dim), near, near, {
+          curvature,
+          temperature,
+          needWeights: true,
+        }).weights.data,
+        from,
+      );
     }
     return { weights: out };
   }
@@ -92,14 +136,22 @@ export class KernelCompute {
 /** What Python would refuse is left to Python, which says why. */
 function valid(options: Options): boolean {
   return Object.entries(options).every(([name, value]) =>
-    name === "temperature" ? typeof value === "number" && value > 0 && Number.isFinite(value)
-      : name === "curvature" ? typeof value === "number" && value < 0 && Number.isFinite(value)
-        : name === "negative_slope" ? typeof value === "number" && value >= 0 && value <= 1
-          : name === "scale" ? value === null || (typeof value === "number" && Number.isFinite(value))
-            : ["normalize", "concat", "strict"].includes(name) ? typeof value === "boolean"
-              : name === "aggregation" ? ["midpoint", "tangent", "frechet"].includes(value as string)
-                : name === "window" || name === "block_size" ? value === null || (Number.isInteger(value) && Number(value) >= 1)
-                  : name === "dropout" && value === 0);
+    name === "temperature"
+      ? typeof value === "number" && value > 0 && Number.isFinite(value)
+      : name === "curvature"
+        ? typeof value === "number" && value < 0 && Number.isFinite(value)
+        : name === "negative_slope"
+          ? typeof value === "number" && value >= 0 && value <= 1
+          : name === "scale"
+            ? value === null || (typeof value === "number" && Number.isFinite(value))
+            : ["normalize", "concat", "strict"].includes(name)
+              ? typeof value === "boolean"
+              : name === "aggregation"
+                ? ["midpoint", "tangent", "frechet"].includes(value as string)
+                : name === "window" || name === "block_size"
+                  ? value === null || (Number.isInteger(value) && Number(value) >= 1)
+                  : name === "dropout" && value === 0,
+  );
 }
 
 function averaged(weights: Float32Array, edges: number): Found {

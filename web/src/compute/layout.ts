@@ -2,8 +2,15 @@
 
 import type { Graph } from "../graph.js";
 
-export interface LayoutAsk { nodes: number; from: Int32Array; to: Int32Array }
-export interface LayoutTold { positions: Float32Array; done: number }
+export interface LayoutAsk {
+  nodes: number;
+  from: Int32Array;
+  to: Int32Array;
+}
+export interface LayoutTold {
+  positions: Float32Array;
+  done: number;
+}
 
 /** Lay out the graph; `tell` gets places in the unit square as they settle. The result ends the work. */
 export function layOut(graph: Graph, from: Int32Array, tell: (told: LayoutTold) => void): () => void {

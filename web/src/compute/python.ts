@@ -10,12 +10,17 @@ const MOST_BYTES = 64 << 20;
 const DIM = 16;
 
 type Edges = Pick<Graph, "indptr" | "indices">;
-interface Shown { results: { key: string; weights: number[] }[] }
+interface Shown {
+  results: { key: string; weights: number[] }[];
+}
 
 export class Python {
   private readonly handles = new WeakMap<object, Promise<Handle>>();
 
-  private constructor(readonly ga: GraphAttend, readonly about: string) {}
+  private constructor(
+    readonly ga: GraphAttend,
+    readonly about: string,
+  ) {}
 
   static async start(onProgress: (progress: Progress) => void): Promise<Python> {
     const ga = await connect({ indexURL: "pyodide/", worker: true, onProgress });
@@ -27,10 +32,15 @@ export class Python {
   private handle(graph: Graph, lists: Edges & { kept?: number[] }): Promise<Handle> {
     let found = this.handles.get(lists);
     if (found === undefined) {
-      const weights = graph.edgeWeights, { kept } = lists;
+      const weights = graph.edgeWeights,
+        { kept } = lists;
       found = this.ga.graph({
-        indptr: Int32Array.from(lists.indptr), indices: Int32Array.from(lists.indices), names: graph.nodes,
-        ...(weights === null ? {} : { edgeWeights: Float64Array.from(kept === undefined ? weights : kept.map((e) => weights[e]!)) }),
+        indptr: Int32Array.from(lists.indptr),
+        indices: Int32Array.from(lists.indices),
+        names: graph.nodes,
+        ...(weights === null
+          ? {}
+          : { edgeWeights: Float64Array.from(kept === undefined ? weights : kept.map((e) => weights[e]!)) }),
         ...(graph.layers === null ? {} : { layers: Int32Array.from(graph.layers) }),
       });
       this.handles.set(lists, found);
@@ -39,11 +49,22 @@ export class Python {
   }
 
   /** The weights of every edge of `lists`, which are those of the graph or some of them. */
-  async attend(graph: Graph, lists: Edges, key: string, options: Options, call: { latest?: boolean; signal?: AbortSignal } = {}): Promise<number[]> {
+  async attend(
+    graph: Graph,
+    lists: Edges,
+    key: string,
+    options: Options,
+    call: { latest?: boolean; signal?: AbortSignal } = {},
+  ): Promise<number[]> {
     const embeddings = { data: Float64Array.from(graph.latents), shape: [size(graph), graph.dim] };
-    const found = await this.ga.analysis.analyze(await this.handle(graph, lists), { embeddings, keys: [key], options: options as never, ...call });
+    const found = await this.ga.analysis.analyze(await this.handle(graph, lists), {
+      embeddings,
+      keys: [key],
+      options: options as never,
+      ...call,
+    });
     try {
-      return (await found.toDict() as unknown as Shown).results[0]!.weights;
+      return ((await found.toDict()) as unknown as Shown).results[0]!.weights;
     } finally {
       await found.free();
     }
@@ -54,18 +75,40 @@ export class Python {
     if (bytes.length > MOST_BYTES) throw new Error(`${name}: larger than ${MOST_BYTES >> 20} MB`);
     const given = `graph${/(\.[a-z0-9]{1,12}){0,2}$/i.exec(name)![0].toLowerCase()}`;
     const how = directed === undefined ? [] : [directed ? "--directed" : "--undirected"];
-    const said = await this.ga.commandLine(["convert", given, "out.npz", ...how], { [given]: bytes }, ["out.npz"], signal ? { signal } : {});
+    const said = await this.ga.commandLine(
+      ["convert", given, "out.npz", ...how],
+      { [given]: bytes },
+      ["out.npz"],
+      signal ? { signal } : {},
+    );
     if (said.status !== 0) throw new Error(reworded(said.stderr, given, name));
     const handle = await this.ga.load<Handle>(said.files["out.npz"]!);
     const [indptr, indices, names, weights, layers] = await Promise.all([
-      handle.get("indptr"), handle.get("indices"), handle.get("names"), handle.get("edgeWeights", { dtype: "float64" }), handle.get("layers"),
+      handle.get("indptr"),
+      handle.get("indices"),
+      handle.get("names"),
+      handle.get("edgeWeights", { dtype: "float64" }),
+      handle.get("layers"),
     ]);
-    const nodes = names === null ? Array.from({ length: handle.fields.num_nodes }, (_, i) => String(i)) : names.map(String);
+    const nodes =
+      names === null ? Array.from({ length: handle.fields.num_nodes }, (_, i) => String(i)) : names.map(String);
     const graph: Graph = {
-      name, title: name, about: "", nodes, indptr: [...indptr.data], indices: [...indices.data],
+      name,
+      title: name,
+      about: "",
+      nodes,
+      indptr: [...indptr.data],
+      indices: [...indices.data],
       edges: Number(/([\d,]+) edges/.exec(said.stdout)?.[1]?.replaceAll(",", "") ?? indices.data.length),
-      edgeWeights: weights === null ? null : [...weights.data], layers: layers === null ? null : [...layers.data],
-      labels: null, dim: 0, latents: [], positions: [], results: {}, skipped: {}, parameters: {},
+      edgeWeights: weights === null ? null : [...weights.data],
+      layers: layers === null ? null : [...layers.data],
+      labels: null,
+      dim: 0,
+      latents: [],
+      positions: [],
+      results: {},
+      skipped: {},
+      parameters: {},
     };
     this.handles.set(graph, Promise.resolve(handle));
     return graph;
@@ -73,9 +116,13 @@ export class Python {
 
   /** Latent vectors from the graph alone, as `graphattend.analysis.analyze` makes them. */
   async latents(graph: Graph, signal?: AbortSignal): Promise<Pick<Graph, "dim" | "latents">> {
-    const nodes = size(graph), wanted = Math.min(DIM, nodes - 1);
+    const nodes = size(graph),
+      wanted = Math.min(DIM, nodes - 1);
     if (wanted === 0) return padded(new Float64Array(nodes), nodes, 1);
-    const found = await this.ga.graphs.spectralEmbedding(await this.handle(graph, graph), wanted, { dtype: "float64", ...(signal ? { signal } : {}) });
+    const found = await this.ga.graphs.spectralEmbedding(await this.handle(graph, graph), wanted, {
+      dtype: "float64",
+      ...(signal ? { signal } : {}),
+    });
     return padded(found.data, nodes, wanted);
   }
 
@@ -84,7 +131,11 @@ export class Python {
     const attention = await this.ga.create(key, { dim });
     try {
       const found = await attention.parameters();
-      return Object.fromEntries(Object.entries(found).flatMap(([name, p]) => (typeof p === "number" ? [] : [[name, { shape: [...p.shape], data: p.data as never }]])));
+      return Object.fromEntries(
+        Object.entries(found).flatMap(([name, p]) =>
+          typeof p === "number" ? [] : [[name, { shape: [...p.shape], data: p.data as never }]],
+        ),
+      );
     } finally {
       await attention.free();
     }
@@ -98,11 +149,21 @@ export class Python {
 /** Zero coordinates change neither dot products nor distances, and heads need a width that they divide. */
 export function padded(rows: ArrayLike<number>, nodes: number, width: number): Pick<Graph, "dim" | "latents"> {
   const dim = 4 * Math.ceil(width / 4);
-  return { dim, latents: Array.from({ length: nodes * dim }, (_, i) => (i % dim < width ? rows[Math.floor(i / dim) * width + i % dim]! : 0)) };
+  return {
+    dim,
+    latents: Array.from({ length: nodes * dim }, (_, i) =>
+      i % dim < width ? rows[Math.floor(i / dim) * width + (i % dim)]! : 0,
+    ),
+  };
 }
 
 /** What the command line says of a file, with the name that the visitor knows. */
 function reworded(said: string, given: string, name: string): string {
   const line = said.trim().split("\n").at(-1) ?? "";
-  return line.replace(/^graphattend[^:]*:\s*(error:\s*)?/, "").replaceAll(given, name.slice(0, 80)).slice(0, 300) || `${name}: cannot be read`;
+  return (
+    line
+      .replace(/^graphattend[^:]*:\s*(error:\s*)?/, "")
+      .replaceAll(given, name.slice(0, 80))
+      .slice(0, 300) || `${name}: cannot be read`
+  );
 }

@@ -7,11 +7,16 @@ const MOST = 64 << 20;
 
 export function readVectors(name: string, bytes: Uint8Array, nodes: readonly string[]): Vectors {
   if (bytes.length > MOST) throw new Error(`${name}: larger than ${MOST >> 20} MB`);
-  const rows = name.toLowerCase().endsWith(".npy") ? fromNpy(name, bytes) : fromText(name, new TextDecoder().decode(bytes), nodes);
-  if (rows.length !== nodes.length) throw new Error(`${name}: has ${rows.length} rows, but the graph has ${nodes.length} nodes`);
-  const width = rows[0]!.length, dim = 4 * Math.ceil(width / 4);
+  const rows = name.toLowerCase().endsWith(".npy")
+    ? fromNpy(name, bytes)
+    : fromText(name, new TextDecoder().decode(bytes), nodes);
+  if (rows.length !== nodes.length)
+    throw new Error(`${name}: has ${rows.length} rows, but the graph has ${nodes.length} nodes`);
+  const width = rows[0]!.length,
+    dim = 4 * Math.ceil(width / 4);
   rows.forEach((row, i) => {
-    if (row.length !== width) throw new Error(`${name}: row ${i + 1} has ${row.length} numbers, the first has ${width}`);
+    if (row.length !== width)
+      throw new Error(`${name}: row ${i + 1} has ${row.length} numbers, the first has ${width}`);
     if (!row.every(Number.isFinite)) throw new Error(`${name}: row ${i + 1} holds what is not a finite number`);
   });
   if (width === 0) throw new Error(`${name}: has no numbers`);
@@ -20,11 +25,23 @@ export function readVectors(name: string, bytes: Uint8Array, nodes: readonly str
 
 /** Rows of numbers, in the order of the nodes or after their names. */
 function fromText(name: string, text: string, nodes: readonly string[]): number[][] {
-  const rows = text.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#")).map((line) => line.trim().split(line.includes("\t") ? "\t" : line.includes(",") ? "," : /\s+/).map((cell) => cell.trim()));
+  const rows = text
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== "" && !line.startsWith("#"))
+    .map((line) =>
+      line
+        .trim()
+        .split(line.includes("\t") ? "\t" : line.includes(",") ? "," : /\s+/)
+        .map((cell) => cell.trim()),
+    );
   const numeric = (cell: string): boolean => cell !== "" && Number.isFinite(Number(cell));
   if (rows.length === nodes.length + 1 && !rows[0]!.slice(1).every(numeric)) rows.shift();
   const at = new Map(nodes.map((node, i) => [node, i]));
-  if (!rows.every((row) => at.has(row[0]!)) || rows.every((row) => numeric(row[0]!) && row.length === rows[0]!.length && Number(row[0]) !== at.get(row[0]!))) return rows.map((row) => row.map(Number));
+  if (
+    !rows.every((row) => at.has(row[0]!)) ||
+    rows.every((row) => numeric(row[0]!) && row.length === rows[0]!.length && Number(row[0]) !== at.get(row[0]!))
+  )
+    return rows.map((row) => row.map(Number));
   const out = new Array<number[]>(nodes.length);
   for (const [first, ...rest] of rows) out[at.get(first!)!] = rest.map(Number);
   const missing = nodes.find((_, i) => out[i] === undefined);
@@ -36,14 +53,18 @@ function fromText(name: string, text: string, nodes: readonly string[]): number[
 function fromNpy(name: string, bytes: Uint8Array): number[][] {
   const bad = (why: string): Error => new Error(`${name}: ${why}`);
   if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(1, 6)) !== "NUMPY") throw bad("is no .npy file");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length), long = bytes[6]! >= 2;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+    long = bytes[6]! >= 2;
   const start = (long ? 12 : 10) + (long ? view.getUint32(8, true) : view.getUint16(8, true));
   const header = new TextDecoder().decode(bytes.subarray(long ? 12 : 10, start));
   const [, kind] = /'descr':\s*'<(f[48])'/.exec(header) ?? [];
   const [, shape] = /'shape':\s*\((\d+,\s*\d+)\)/.exec(header) ?? [];
-  if (kind === undefined || shape === undefined || /'fortran_order':\s*True/.test(header)) throw bad("expected a matrix of float32 or float64 in C order");
-  const [count, width] = shape.split(",").map(Number) as [number, number], each = kind === "f4" ? 4 : 8;
+  if (kind === undefined || shape === undefined || /'fortran_order':\s*True/.test(header))
+    throw bad("expected a matrix of float32 or float64 in C order");
+  const [count, width] = shape.split(",").map(Number) as [number, number],
+    each = kind === "f4" ? 4 : 8;
   if (bytes.length !== start + count * width * each) throw bad("is cut off");
-  const read = (i: number): number => (each === 4 ? view.getFloat32(start + 4 * i, true) : view.getFloat64(start + 8 * i, true));
+  const read = (i: number): number =>
+    each === 4 ? view.getFloat32(start + 4 * i, true) : view.getFloat64(start + 8 * i, true);
   return Array.from({ length: count }, (_, i) => Array.from({ length: width }, (_x, j) => read(i * width + j)));
 }

@@ -4,8 +4,13 @@
 declare const FILES: string[];
 declare const VERSION: string;
 
-interface ExtendableEvent extends Event { waitUntil(work: Promise<unknown>): void }
-interface FetchEvent extends ExtendableEvent { request: Request; respondWith(response: Promise<Response>): void }
+interface ExtendableEvent extends Event {
+  waitUntil(work: Promise<unknown>): void;
+}
+interface FetchEvent extends ExtendableEvent {
+  request: Request;
+  respondWith(response: Promise<Response>): void;
+}
 interface Scope {
   addEventListener(type: "install" | "activate", listener: (event: ExtendableEvent) => void): void;
   addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void;
@@ -14,15 +19,24 @@ interface Scope {
   location: Location;
 }
 const scope = self as unknown as Scope;
-const PREFIX = "graphattend-demo-", NAME = PREFIX + VERSION;
+const PREFIX = "graphattend-demo-",
+  NAME = PREFIX + VERSION;
 /** Files of Python that a start asks for; those that the folder does not have are left out. */
-const PYTHON = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json", "snapshot.mjs"];
+const PYTHON = [
+  "pyodide.mjs",
+  "pyodide.asm.mjs",
+  "pyodide.asm.wasm",
+  "python_stdlib.zip",
+  "pyodide-lock.json",
+  "snapshot.mjs",
+];
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));
 scope.addEventListener("fetch", (event) => {
   const address = new URL(event.request.url);
-  if (event.request.method === "GET" && address.origin === scope.location.origin) event.respondWith(answer(event.request));
+  if (event.request.method === "GET" && address.origin === scope.location.origin)
+    event.respondWith(answer(event.request));
 });
 
 async function install(): Promise<void> {
@@ -37,7 +51,7 @@ async function install(): Promise<void> {
 async function packages(cache: Cache): Promise<void> {
   const found = await cache.match("pyodide/pyodide-lock.json");
   if (found === undefined) return;
-  const lock = await found.json() as { packages: Record<string, { file_name: string } | undefined> };
+  const lock = (await found.json()) as { packages: Record<string, { file_name: string } | undefined> };
   const wanted = ["numpy", "graphattend"].flatMap((name) => lock.packages[name]?.file_name ?? []);
   await Promise.all(wanted.map((file) => cache.add(`pyodide/${file}`).catch(() => undefined)));
 }

@@ -11,7 +11,16 @@ import { Side } from "./side.js";
 import { TourBar } from "./tour.js";
 
 const NAMES: Record<View, string> = {
-  attention: "Attention", compare: "Side by side", move: "What if", geometry: "Geometry", heads: "Heads", sparse: "Sparse", search: "Search", train: "Train", speed: "Speed", guide: "Guide",
+  attention: "Attention",
+  compare: "Side by side",
+  move: "What if",
+  geometry: "Geometry",
+  heads: "Heads",
+  sparse: "Sparse",
+  search: "Search",
+  train: "Train",
+  speed: "Speed",
+  guide: "Guide",
 };
 
 /** Views that are fetched when they are first wanted. */
@@ -30,33 +39,94 @@ const loaded: Partial<Record<View, ComponentType<Seen>>> = { attention: Attentio
 export function App({ session }: { session: Session }): JSX.Element {
   const { state, graph, busy, waiting, python } = session;
   const hidden = (part: string): boolean => state.hide.includes(part);
-  return <>
-    {hidden("header") ? null : <header>
-      <h1>Who attends to whom</h1>
-      <p>Every node of a graph attends to its neighbours. How it shares out its attention depends on the mechanism.
-        Everything is computed here, in your browser: by kernels in WebAssembly at once, by Python and NumPy as soon as they have started.</p>
-    </header>}
-    {hidden("views") ? null : <nav aria-label="Views"><ul>{VIEWS.map((view) =>
-      <li><a href={`#view=${view}`} aria-current={view === state.view ? "page" : undefined} onClick={(e) => { e.preventDefault(); session.change({ view, tour: 0 }); }}>{NAMES[view]}</a></li>)}</ul></nav>}
-    <TourBar session={session} />
-    <main aria-busy={busy} data-waiting={waiting} data-revision={session.revision} data-view={state.view} data-by={session.chosen?.by}>
-      <Side session={session} />
-      <div class="stage">
-        <div id="error" role="alert">{[session.problem, session.notice].filter((text) => text !== "").map((text) => <p>{text}</p>)}</div>
-        <Starting session={session} />
-        {session.work === undefined ? null : <div class="work" role="status">
-          <progress max={1} value={session.work.done} aria-label={session.work.what} /><span>{session.work.what}</span>
-          <button type="button" class="quiet" onClick={() => session.work?.stop()}>Cancel</button></div>}
-        {graph === undefined ? <div class="empty" /> : null}
-      </div>
-      {graph === undefined ? null : <Guarded of={`${state.view} ${state.graph} ${state.data}`}><Current session={session} graph={graph} /></Guarded>}
-    </main>
-    {hidden("share") || graph === undefined ? null : <Share session={session} graph={graph} />}
-    <footer id="footer">
-      <p>{python?.about ?? (session.kernels === undefined ? "" : `graphattend/kernels (${session.kernels.k.variant})`)}</p>
-      <p><a href="https://www.npmjs.com/package/graphattend" rel="noreferrer">npm</a> · <a href="https://pypi.org/project/graphattend/" rel="noreferrer">PyPI</a> · <button type="button" class="link" onClick={() => session.change({ view: "guide" })}>Guide and glossary</button></p>
-    </footer>
-  </>;
+  return (
+    <>
+      {hidden("header") ? null : (
+        <header>
+          <h1>Who attends to whom</h1>
+          <p>
+            Every node of a graph attends to its neighbours. How it shares out its attention depends on the mechanism.
+            Everything is computed here, in your browser: by kernels in WebAssembly at once, by Python and NumPy as soon
+            as they have started.
+          </p>
+        </header>
+      )}
+      {hidden("views") ? null : (
+        <nav aria-label="Views">
+          <ul>
+            {VIEWS.map((view) => (
+              <li>
+                <a
+                  href={`#view=${view}`}
+                  aria-current={view === state.view ? "page" : undefined}
+                  onClick={(e) => {
+                    e.preventDefault();
+                    session.change({ view, tour: 0 });
+                  }}
+                >
+                  {NAMES[view]}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+      )}
+      <TourBar session={session} />
+      <main
+        aria-busy={busy}
+        data-waiting={waiting}
+        data-revision={session.revision}
+        data-view={state.view}
+        data-by={session.chosen?.by}
+      >
+        <Side session={session} />
+        <div class="stage">
+          <div id="error" role="alert">
+            {[session.problem, session.notice]
+              .filter((text) => text !== "")
+              .map((text) => (
+                <p>{text}</p>
+              ))}
+          </div>
+          <Starting session={session} />
+          {session.work === undefined ? null : (
+            <div class="work" role="status">
+              <progress max={1} value={session.work.done} aria-label={session.work.what} />
+              <span>{session.work.what}</span>
+              <button type="button" class="quiet" onClick={() => session.work?.stop()}>
+                Cancel
+              </button>
+            </div>
+          )}
+          {graph === undefined ? <div class="empty" /> : null}
+        </div>
+        {graph === undefined ? null : (
+          <Guarded of={`${state.view} ${state.graph} ${state.data}`}>
+            <Current session={session} graph={graph} />
+          </Guarded>
+        )}
+      </main>
+      {hidden("share") || graph === undefined ? null : <Share session={session} graph={graph} />}
+      <footer id="footer">
+        <p>
+          {python?.about ?? (session.kernels === undefined ? "" : `graphattend/kernels (${session.kernels.k.variant})`)}
+        </p>
+        <p>
+          <a href="https://www.npmjs.com/package/graphattend" rel="noreferrer">
+            npm
+          </a>{" "}
+          ·{" "}
+          <a href="https://pypi.org/project/graphattend/" rel="noreferrer">
+            PyPI
+          </a>{" "}
+          ·{" "}
+          <button type="button" class="link" onClick={() => session.change({ view: "guide" })}>
+            Guide and glossary
+          </button>
+        </p>
+      </footer>
+    </>
+  );
 }
 
 /** A fault in one view leaves the rest of the page alive. */
@@ -69,26 +139,45 @@ class Guarded extends Component<{ of: string; children: ComponentChildren }, { f
   }
 
   override render(): ComponentChildren {
-    return this.state.failed === this.props.of ? <p class="card" role="alert">This view cannot show this graph. Choose another view or graph.</p> : this.props.children;
+    return this.state.failed === this.props.of ? (
+      <p class="card" role="alert">
+        This view cannot show this graph. Choose another view or graph.
+      </p>
+    ) : (
+      this.props.children
+    );
   }
 }
 
 function Current({ session, graph }: Seen): JSX.Element {
-  const { view } = session.state, View = loaded[view];
+  const { view } = session.state,
+    View = loaded[view];
   if (View === undefined) {
-    LATER[view]!().then((found) => {
-      loaded[view] = found;
-      session.tell();
-    }, () => {
-      session.problem = "A part of the page could not be fetched: try again.";
-      session.tell();
-    });
-    return <p class="card" role="status">Opening…</p>;
+    LATER[view]!().then(
+      (found) => {
+        loaded[view] = found;
+        session.tell();
+      },
+      () => {
+        session.problem = "A part of the page could not be fetched: try again.";
+        session.tell();
+      },
+    );
+    return (
+      <p class="card" role="status">
+        Opening…
+      </p>
+    );
   }
   return <View session={session} graph={graph} />;
 }
 
-const PHASES: [string, string][] = [["runtime", "Python"], ["packages", "NumPy"], ["graphattend", "graphattend"], ["compute", "First analysis"]];
+const PHASES: [string, string][] = [
+  ["runtime", "Python"],
+  ["packages", "NumPy"],
+  ["graphattend", "graphattend"],
+  ["compute", "First analysis"],
+];
 
 /** How far Python's start has come; the page works meanwhile. */
 function Starting({ session: { progress, problem, python } }: { session: Session }): JSX.Element | null {
@@ -96,8 +185,17 @@ function Starting({ session: { progress, problem, python } }: { session: Session
   if (problem !== "" && python === undefined) return null;
   const now = progress.phase === "ready" ? PHASES.length - 1 : PHASES.findIndex(([phase]) => phase === progress.phase);
   const megabytes = progress.loaded > 0 ? ` ${(progress.loaded / 2 ** 20).toFixed(1)} MB` : "";
-  return <div id="status" role="status">
-    <ol class="steps">{PHASES.map(([, name], i) => <li class={i < now ? "done" : i === now ? "now" : ""} aria-current={i === now ? "step" : undefined}>{name}</li>)}</ol>
-    <progress max={PHASES.length} value={now + 0.5} aria-label="Start of Python" /><span class="size">{megabytes}</span>
-  </div>;
+  return (
+    <div id="status" role="status">
+      <ol class="steps">
+        {PHASES.map(([, name], i) => (
+          <li class={i < now ? "done" : i === now ? "now" : ""} aria-current={i === now ? "step" : undefined}>
+            {name}
+          </li>
+        ))}
+      </ol>
+      <progress max={PHASES.length} value={now + 0.5} aria-label="Start of Python" />
+      <span class="size">{megabytes}</span>
+    </div>
+  );
 }

@@ -2,7 +2,21 @@
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { agreement, degrees, entropies, largest, mean, nodeOf, row, size, topOf, treeLikeness, weightMatrix, type Graph, type Result } from "../graph.js";
+import {
+  agreement,
+  degrees,
+  entropies,
+  largest,
+  mean,
+  nodeOf,
+  row,
+  size,
+  topOf,
+  treeLikeness,
+  weightMatrix,
+  type Graph,
+  type Result,
+} from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, reworded, title } from "../words.js";
 import { Bar, Behind, Card, Rows, Scroll } from "./bits.js";
@@ -13,28 +27,64 @@ const HEAT_NODES = 24;
 
 export function AttentionView({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
   const { state, chosen } = session;
-  const node = nodeOf(graph, state.node), name = graph.nodes[node]!;
-  return <>
-    <div class="center"><section id="graph" aria-label="Graph">
-      {chosen === undefined ? <Bare session={session} graph={graph} node={node} /> : <>
-        <Picture graph={graph} weights={chosen.weights} node={node} to={state.to} masked={state.masked} label={`${name}'s attention under ${title(chosen.key)}`}
-          pick={(n) => session.change({ node: n })} explain={(to) => { if (to !== state.to) session.change({ to }); }} />
-        <p class="help">{`Lines from ${name}: the heavier, the more attention. Size of a node: attention received from all. Arrow keys choose another node. `}
-          {isLarge(graph) ? `The graph has ${size(graph)} nodes: those that ${name} attends to most can be chosen here, all others by name.${graph.ownLatents === true ? " Its vectors are random projections of neighbourhoods or came with a file." : ""}` : ""}</p>
-        <p class="unseen" aria-live="polite">{spoken(graph, chosen, node)}</p>
-        <Behind what="Attention of this node" head={["Neighbour", "Weight"]} rows={() => topOf(graph, chosen.weights, node, Infinity).map((e) => [graph.nodes[e.to]!, digits(e.weight, 5)])} />
-      </>}
-    </section>
-      {chosen === undefined ? null : <Compare session={session} graph={graph} chosen={chosen} />}</div>
-    {chosen === undefined ? null : <>
-      <div class="column">
-        <Neighbours session={session} graph={graph} chosen={chosen} node={node} />
-        <Why session={session} graph={graph} />
+  const node = nodeOf(graph, state.node),
+    name = graph.nodes[node]!;
+  return (
+    <>
+      <div class="center">
+        <section id="graph" aria-label="Graph">
+          {chosen === undefined ? (
+            <Bare session={session} graph={graph} node={node} />
+          ) : (
+            <>
+              <Picture
+                graph={graph}
+                weights={chosen.weights}
+                node={node}
+                to={state.to}
+                masked={state.masked}
+                label={`${name}'s attention under ${title(chosen.key)}`}
+                pick={(n) => session.change({ node: n })}
+                explain={(to) => {
+                  if (to !== state.to) session.change({ to });
+                }}
+              />
+              <p class="help">
+                {`Lines from ${name}: the heavier, the more attention. Size of a node: attention received from all. Arrow keys choose another node. `}
+                {isLarge(graph)
+                  ? `The graph has ${size(graph)} nodes: those that ${name} attends to most can be chosen here, all others by name.${graph.ownLatents === true ? " Its vectors are random projections of neighbourhoods or came with a file." : ""}`
+                  : ""}
+              </p>
+              <p class="unseen" aria-live="polite">
+                {spoken(graph, chosen, node)}
+              </p>
+              <Behind
+                what="Attention of this node"
+                head={["Neighbour", "Weight"]}
+                rows={() =>
+                  topOf(graph, chosen.weights, node, Infinity).map((e) => [graph.nodes[e.to]!, digits(e.weight, 5)])
+                }
+              />
+            </>
+          )}
+        </section>
+        {chosen === undefined ? null : <Compare session={session} graph={graph} chosen={chosen} />}
       </div>
-      <div class="pair"><Heat session={session} graph={graph} chosen={chosen} node={node} /><Agreement session={session} graph={graph} chosen={chosen} /></div>
-      <Advice session={session} graph={graph} />
-    </>}
-  </>;
+      {chosen === undefined ? null : (
+        <>
+          <div class="column">
+            <Neighbours session={session} graph={graph} chosen={chosen} node={node} />
+            <Why session={session} graph={graph} />
+          </div>
+          <div class="pair">
+            <Heat session={session} graph={graph} chosen={chosen} node={node} />
+            <Agreement session={session} graph={graph} chosen={chosen} />
+          </div>
+          <Advice session={session} graph={graph} />
+        </>
+      )}
+    </>
+  );
 }
 
 function spoken(graph: Graph, chosen: Result, node: number): string {
@@ -45,113 +95,399 @@ function spoken(graph: Graph, chosen: Result, node: number): string {
 /** The graph before anything attends. */
 function Bare({ session, graph, node }: { session: Session; graph: Graph; node: number }): JSX.Element {
   const even = useMemo(() => degrees(graph).flatMap((d) => new Array<number>(d).fill(1 / Math.max(d, 1))), [graph]);
-  return <><Picture graph={graph} weights={even} node={node} to="" masked={[]} label="The graph, before anything attends" pick={(n) => session.change({ node: n })} explain={() => undefined} />
-    <p class="help" role="status">{session.python === undefined ? "This needs Python, which is starting: until then every neighbour is drawn alike." : "Computing; until then every neighbour is drawn alike."}</p></>;
+  return (
+    <>
+      <Picture
+        graph={graph}
+        weights={even}
+        node={node}
+        to=""
+        masked={[]}
+        label="The graph, before anything attends"
+        pick={(n) => session.change({ node: n })}
+        explain={() => undefined}
+      />
+      <p class="help" role="status">
+        {session.python === undefined
+          ? "This needs Python, which is starting: until then every neighbour is drawn alike."
+          : "Computing; until then every neighbour is drawn alike."}
+      </p>
+    </>
+  );
 }
 
-function Neighbours({ session, graph, chosen, node }: { session: Session; graph: Graph; chosen: Result; node: number }): JSX.Element {
-  const { state } = session, name = graph.nodes[node]!, degree = degrees(graph)[node]!;
+function Neighbours({
+  session,
+  graph,
+  chosen,
+  node,
+}: {
+  session: Session;
+  graph: Graph;
+  chosen: Result;
+  node: number;
+}): JSX.Element {
+  const { state } = session,
+    name = graph.nodes[node]!,
+    degree = degrees(graph)[node]!;
   const list = topOf(graph, chosen.weights, node, state.top);
   const entropy = entropies(graph, chosen.weights)[node];
   const best = state.to === "" ? graph.nodes[list[0]?.to ?? -1] : state.to;
-  return <section id="neighbours" class="card" aria-label="Neighbours">
-    <h2>{name} attends to</h2>
-    {degree === 0 ? <p>It has no neighbours.</p> : <p class="help">
-      {`${degree} ${degree === 1 ? "neighbour" : "neighbours"}, of which ${Math.exp(entropy ?? 0).toFixed(1)} effectively (the exponential of the entropy); an even share would be ${percent(1 / degree)}. Choose one to see why.`}</p>}
-    <Rows caption="Neighbours" current={best ?? ""} pick={(to) => session.change({ to })} rows={list.map((e) => ({ name: graph.nodes[e.to]!, weight: e.weight }))} />
-    {best === undefined || degree === 0 ? null : <div class="row wrap actions">
-      <button type="button" class="quiet" onClick={() => session.change({ node: best })}>Go to {best}</button>
-      <button type="button" class="quiet" disabled={state.masked.length + 1 >= degree && !state.masked.includes(best)} aria-pressed={state.masked.includes(best)}
-        onClick={() => session.change({ masked: state.masked.includes(best) ? state.masked.filter((m) => m !== best) : [...state.masked, best] })}>Mask {best}</button></div>}
-    {state.masked.length === 0 ? null : <p class="help" role="status">{name} does not see {state.masked.join(", ")}: the others share its attention. <button type="button" class="link" onClick={() => session.change({ masked: [] })}>Show all</button></p>}
-    <label class="inline">Rows<input type="number" min={1} max={100} value={state.top} onChange={(e) => {
-      const top = e.currentTarget.valueAsNumber;
-      if (Number.isInteger(top) && top >= 1 && top <= 100) session.change({ top });
-    }} /></label>
-  </section>;
+  return (
+    <section id="neighbours" class="card" aria-label="Neighbours">
+      <h2>{name} attends to</h2>
+      {degree === 0 ? (
+        <p>It has no neighbours.</p>
+      ) : (
+        <p class="help">
+          {`${degree} ${degree === 1 ? "neighbour" : "neighbours"}, of which ${Math.exp(entropy ?? 0).toFixed(1)} effectively (the exponential of the entropy); an even share would be ${percent(1 / degree)}. Choose one to see why.`}
+        </p>
+      )}
+      <Rows
+        caption="Neighbours"
+        current={best ?? ""}
+        pick={(to) => session.change({ to })}
+        rows={list.map((e) => ({ name: graph.nodes[e.to]!, weight: e.weight }))}
+      />
+      {best === undefined || degree === 0 ? null : (
+        <div class="row wrap actions">
+          <button type="button" class="quiet" onClick={() => session.change({ node: best })}>
+            Go to {best}
+          </button>
+          <button
+            type="button"
+            class="quiet"
+            disabled={state.masked.length + 1 >= degree && !state.masked.includes(best)}
+            aria-pressed={state.masked.includes(best)}
+            onClick={() =>
+              session.change({
+                masked: state.masked.includes(best) ? state.masked.filter((m) => m !== best) : [...state.masked, best],
+              })
+            }
+          >
+            Mask {best}
+          </button>
+        </div>
+      )}
+      {state.masked.length === 0 ? null : (
+        <p class="help" role="status">
+          {name} does not see {state.masked.join(", ")}: the others share its attention.{" "}
+          <button type="button" class="link" onClick={() => session.change({ masked: [] })}>
+            Show all
+          </button>
+        </p>
+      )}
+      <label class="inline">
+        Rows
+        <input
+          type="number"
+          min={1}
+          max={100}
+          value={state.top}
+          onChange={(e) => {
+            const top = e.currentTarget.valueAsNumber;
+            if (Number.isInteger(top) && top >= 1 && top <= 100) session.change({ top });
+          }}
+        />
+      </label>
+    </section>
+  );
 }
 
 /** All mechanisms side by side. */
 function Compare({ session, graph, chosen }: { session: Session; graph: Graph; chosen: Result }): JSX.Element {
   const results = resultsOf(session);
-  const rows = useMemo(() => results.map((r) => {
-    const entropy = entropies(graph, r.weights);
-    return { key: r.key, effective: mean(entropy.map((h) => (h === undefined ? undefined : Math.exp(h)))), entropy: mean(entropy), alike: agreement(graph, r.weights, chosen.weights) };
-  }), [graph, chosen, results.length, session.results]);
+  const rows = useMemo(
+    () =>
+      results.map((r) => {
+        const entropy = entropies(graph, r.weights);
+        return {
+          key: r.key,
+          effective: mean(entropy.map((h) => (h === undefined ? undefined : Math.exp(h)))),
+          entropy: mean(entropy),
+          alike: agreement(graph, r.weights, chosen.weights),
+        };
+      }),
+    [graph, chosen, results.length, session.results],
+  );
   const left = Object.keys(session.schemas).length - session.results.size - Object.keys(session.skipped).length;
-  return <Card id="compare" heading="Mechanisms compared" help={`Means over the nodes that have neighbours. “Attends to” is the effective number of neighbours; “alike” the attention shared with ${title(chosen.key)}.`}>
-    <Scroll label="Mechanisms compared"><table><thead><tr><th scope="col">Mechanism</th>{["Attends to", "Entropy", "Alike"].map((name) => <th scope="col" class="n">{name}</th>)}<th><span class="unseen">Bar</span></th></tr></thead>
-      <tbody>{rows.map((r) => <tr aria-current={r.key === chosen.key ? "true" : undefined}>
-        <th scope="row"><button type="button" class="link" onClick={() => session.change({ mechanism: r.key })}>{title(r.key)}</button></th>
-        <td class="n">{r.effective.toFixed(2)}</td><td class="n">{r.entropy.toFixed(3)}</td><td class="n">{percent(r.alike)}</td><td class="bar"><Bar share={r.alike} /></td></tr>)}</tbody></table></Scroll>
-    {left > 0 && session.work === undefined && session.python !== undefined ? <button type="button" class="quiet" onClick={() => void session.computeAll()}>Find the other {left}</button>
-      : left > 0 && session.python === undefined ? <p class="help">{left} more come with Python.</p> : null}
-    {Object.entries(session.skipped).map(([key, why]) => <p class="help">{title(key)} does not apply: {reworded(why)}</p>)}
-  </Card>;
+  return (
+    <Card
+      id="compare"
+      heading="Mechanisms compared"
+      help={`Means over the nodes that have neighbours. “Attends to” is the effective number of neighbours; “alike” the attention shared with ${title(chosen.key)}.`}
+    >
+      <Scroll label="Mechanisms compared">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Mechanism</th>
+              {["Attends to", "Entropy", "Alike"].map((name) => (
+                <th scope="col" class="n">
+                  {name}
+                </th>
+              ))}
+              <th>
+                <span class="unseen">Bar</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((r) => (
+              <tr aria-current={r.key === chosen.key ? "true" : undefined}>
+                <th scope="row">
+                  <button type="button" class="link" onClick={() => session.change({ mechanism: r.key })}>
+                    {title(r.key)}
+                  </button>
+                </th>
+                <td class="n">{r.effective.toFixed(2)}</td>
+                <td class="n">{r.entropy.toFixed(3)}</td>
+                <td class="n">{percent(r.alike)}</td>
+                <td class="bar">
+                  <Bar share={r.alike} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {left > 0 && session.work === undefined && session.python !== undefined ? (
+        <button type="button" class="quiet" onClick={() => void session.computeAll()}>
+          Find the other {left}
+        </button>
+      ) : left > 0 && session.python === undefined ? (
+        <p class="help">{left} more come with Python.</p>
+      ) : null}
+      {Object.entries(session.skipped).map(([key, why]) => (
+        <p class="help">
+          {title(key)} does not apply: {reworded(why)}
+        </p>
+      ))}
+    </Card>
+  );
 }
 
 /** Every mechanism as by default, the chosen one with its options, in the order of the registry. */
 export function resultsOf(session: Session): Result[] {
   const { results, chosen } = session;
-  return Object.keys(session.schemas).flatMap((key) => (key === chosen?.key ? [chosen] : results.get(key) ?? []));
+  return Object.keys(session.schemas).flatMap((key) => (key === chosen?.key ? [chosen] : (results.get(key) ?? [])));
 }
 
 /** Attention among the best connected nodes. */
-function Heat({ session, graph, chosen, node }: { session: Session; graph: Graph; chosen: Result; node: number }): JSX.Element {
+function Heat({
+  session,
+  graph,
+  chosen,
+  node,
+}: {
+  session: Session;
+  graph: Graph;
+  chosen: Result;
+  node: number;
+}): JSX.Element {
   const nodes = useMemo(() => largest(degrees(graph), HEAT_NODES), [graph]);
   const names = nodes.map((i) => graph.nodes[i]!);
   const values = useMemo(() => weightMatrix(graph, chosen.weights, nodes), [graph, chosen, nodes]);
-  return <Card id="heat" heading="Heat map" help={`Row attends to column, under ${title(chosen.key)}; the ${nodes.length} best connected nodes. Choose a cell to see why.`}>
-    <Scroll label="Heat map"><Matrix about="Heat map" values={values} names={names} marked={nodes.indexOf(node)} cell={[nodes.indexOf(node), names.indexOf(session.state.to)]}
-      pick={(i, j) => session.change(j === undefined || values[i]![j] === 0 ? { node: names[i]! } : { node: names[i]!, to: names[j]! })} /></Scroll>
-    <Behind what="The heat map" head={["From", "To", "Weight"]} rows={() => nodes.flatMap((i) => row(graph, chosen.weights, i).filter((e) => nodes.includes(e.to)).map((e) => [graph.nodes[i]!, graph.nodes[e.to]!, digits(e.weight, 4)]))} />
-  </Card>;
+  return (
+    <Card
+      id="heat"
+      heading="Heat map"
+      help={`Row attends to column, under ${title(chosen.key)}; the ${nodes.length} best connected nodes. Choose a cell to see why.`}
+    >
+      <Scroll label="Heat map">
+        <Matrix
+          about="Heat map"
+          values={values}
+          names={names}
+          marked={nodes.indexOf(node)}
+          cell={[nodes.indexOf(node), names.indexOf(session.state.to)]}
+          pick={(i, j) =>
+            session.change(
+              j === undefined || values[i]![j] === 0 ? { node: names[i]! } : { node: names[i]!, to: names[j]! },
+            )
+          }
+        />
+      </Scroll>
+      <Behind
+        what="The heat map"
+        head={["From", "To", "Weight"]}
+        rows={() =>
+          nodes.flatMap((i) =>
+            row(graph, chosen.weights, i)
+              .filter((e) => nodes.includes(e.to))
+              .map((e) => [graph.nodes[i]!, graph.nodes[e.to]!, digits(e.weight, 4)]),
+          )
+        }
+      />
+    </Card>
+  );
 }
 
 /** How much attention any two mechanisms share. */
 function Agreement({ session, graph, chosen }: { session: Session; graph: Graph; chosen: Result }): JSX.Element {
-  const results = resultsOf(session), keys = results.map((r) => r.key);
-  const values = useMemo(() => results.map((p) => results.map((q) => agreement(graph, p.weights, q.weights))), [graph, chosen, results.length, session.results]);
-  return <Card id="agreement" heading="Agreement" help="Attention that two mechanisms share: Σ min(p, q), mean over the nodes.">
-    <Scroll label="Agreement"><Matrix about="Agreement" values={values} names={keys.map(title)} marked={keys.indexOf(chosen.key)} cell={[-1, -1]}
-      pick={(i, j) => session.change(j === undefined || i === j ? { mechanism: keys[i]! } : { view: "compare", mechanism: keys[i]!, other: keys[j]! })} /></Scroll>
-    <Behind what="Agreement" head={["Mechanism", "Other", "Shared"]} rows={() => keys.flatMap((a, i) => keys.map((b, j) => [title(a), title(b), percent(values[i]![j]!)]))} />
-  </Card>;
+  const results = resultsOf(session),
+    keys = results.map((r) => r.key);
+  const values = useMemo(
+    () => results.map((p) => results.map((q) => agreement(graph, p.weights, q.weights))),
+    [graph, chosen, results.length, session.results],
+  );
+  return (
+    <Card
+      id="agreement"
+      heading="Agreement"
+      help="Attention that two mechanisms share: Σ min(p, q), mean over the nodes."
+    >
+      <Scroll label="Agreement">
+        <Matrix
+          about="Agreement"
+          values={values}
+          names={keys.map(title)}
+          marked={keys.indexOf(chosen.key)}
+          cell={[-1, -1]}
+          pick={(i, j) =>
+            session.change(
+              j === undefined || i === j
+                ? { mechanism: keys[i]! }
+                : { view: "compare", mechanism: keys[i]!, other: keys[j]! },
+            )
+          }
+        />
+      </Scroll>
+      <Behind
+        what="Agreement"
+        head={["Mechanism", "Other", "Shared"]}
+        rows={() => keys.flatMap((a, i) => keys.map((b, j) => [title(a), title(b), percent(values[i]![j]!)]))}
+      />
+    </Card>
+  );
 }
 
-export function Matrix({ about, values, names, marked, cell: [row, column], pick }: {
-  about: string; values: number[][]; names: string[]; marked: number; cell: readonly [number, number]; pick: (row: number, column?: number) => void;
+export function Matrix({
+  about,
+  values,
+  names,
+  marked,
+  cell: [row, column],
+  pick,
+}: {
+  about: string;
+  values: number[][];
+  names: string[];
+  marked: number;
+  cell: readonly [number, number];
+  pick: (row: number, column?: number) => void;
 }): JSX.Element {
   const cut = (name: string): string => (name.length > 22 ? `${name.slice(0, 21)}…` : name);
   const longest = names.reduce((m, n) => Math.max(m, cut(n).length), 0);
-  const cell = 24, left = 8 + 6.8 * longest, top = 0.78 * left + 10, side = cell * names.length;
+  const cell = 24,
+    left = 8 + 6.8 * longest,
+    top = 0.78 * left + 10,
+    side = cell * names.length;
   const most = values.flat().reduce((m, v) => Math.max(m, v), 1e-9);
-  const width = left + side + 0.62 * left, height = top + side + 6;
+  const width = left + side + 0.62 * left,
+    height = top + side + 6;
   const keys = (e: KeyboardEvent): void => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     if (by === undefined || names.length === 0) return;
     e.preventDefault();
     pick(marked < 0 ? 0 : (marked + by + names.length) % names.length);
   };
-  return <svg class="matrix" viewBox={`0 0 ${width.toFixed(0)} ${height.toFixed(0)}`} width={width.toFixed(0)} height={height.toFixed(0)} role="img" tabindex={0} aria-label={`${about}; arrow keys choose a row`} onKeyDown={keys}>
-    {values.flatMap((line, i) => line.flatMap((value, j) => (value <= 0 ? [] : [<rect class={`cell${i === row && j === column ? " marked" : ""}`} x={left + j * cell} y={top + i * cell} width={cell - 1} height={cell - 1} rx={2}
-      data-row={names[i]} data-column={names[j]} data-value={value} fill-opacity={Math.sqrt(value / most).toFixed(3)} onClick={() => pick(i, j)}><title>{`${names[i]} → ${names[j]}: ${value.toFixed(3)}`}</title></rect>])))}
-    {names.flatMap((name, i) => [
-      <text class={i === marked ? "mine" : ""} x={left - 6} y={top + i * cell + 16} text-anchor="end" onClick={() => pick(i)}>{cut(name)}</text>,
-      <text class={i === marked ? "mine" : ""} transform={`translate(${left + i * cell + 15} ${top - 6}) rotate(-52)`}>{cut(name)}</text>,
-    ])}
-    {marked < 0 ? null : <rect class="mark" x={left - 1} y={top + marked * cell - 1} width={side + 1} height={cell + 1} rx={3} />}
-  </svg>;
+  return (
+    <svg
+      class="matrix"
+      viewBox={`0 0 ${width.toFixed(0)} ${height.toFixed(0)}`}
+      width={width.toFixed(0)}
+      height={height.toFixed(0)}
+      role="img"
+      tabindex={0}
+      aria-label={`${about}; arrow keys choose a row`}
+      onKeyDown={keys}
+    >
+      {values.flatMap((line, i) =>
+        line.flatMap((value, j) =>
+          value <= 0
+            ? []
+            : [
+                <rect
+                  class={`cell${i === row && j === column ? " marked" : ""}`}
+                  x={left + j * cell}
+                  y={top + i * cell}
+                  width={cell - 1}
+                  height={cell - 1}
+                  rx={2}
+                  data-row={names[i]}
+                  data-column={names[j]}
+                  data-value={value}
+                  fill-opacity={Math.sqrt(value / most).toFixed(3)}
+                  onClick={() => pick(i, j)}
+                >
+                  <title>{`${names[i]} → ${names[j]}: ${value.toFixed(3)}`}</title>
+                </rect>,
+              ],
+        ),
+      )}
+      {names.flatMap((name, i) => [
+        <text
+          class={i === marked ? "mine" : ""}
+          x={left - 6}
+          y={top + i * cell + 16}
+          text-anchor="end"
+          onClick={() => pick(i)}
+        >
+          {cut(name)}
+        </text>,
+        <text
+          class={i === marked ? "mine" : ""}
+          transform={`translate(${left + i * cell + 15} ${top - 6}) rotate(-52)`}
+        >
+          {cut(name)}
+        </text>,
+      ])}
+      {marked < 0 ? null : (
+        <rect class="mark" x={left - 1} y={top + marked * cell - 1} width={side + 1} height={cell + 1} rx={3} />
+      )}
+    </svg>
+  );
 }
 
 /** Whether the graph is like a tree, and what suits it. */
 function Advice({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
   const tree = useMemo(() => treeLikeness(graph), [graph]);
-  const { advice } = session, share = tree.edges === 0 ? 0 : 1 - tree.extra / tree.edges;
-  return <Card id="advice" heading="What suits this graph">
-    <p>{tree.extra === 0 ? "It is a tree" : share > 0.8 ? "It is nearly a tree" : share > 0.5 ? "It is partly like a tree" : "It is not like a tree"}
-      {`: ${tree.edges} edges join ${size(graph)} nodes in ${tree.parts} ${tree.parts === 1 ? "part" : "parts"}; ${tree.extra} of them close cycles.`}</p>
-    {advice === undefined ? <p class="help">{session.python === undefined ? "A recommendation comes with Python." : session.work !== undefined ? "Python looks at the graph when it is done with the mechanisms." : <button type="button" class="quiet" onClick={() => void session.advise()}>Ask Python what suits it</button>}</p>
-      : <p>Recommended: <button type="button" class="link" onClick={() => session.change({ mechanism: advice.key })}>{title(advice.key)}</button>. {advice.reasons.join(" ")}</p>}
-  </Card>;
+  const { advice } = session,
+    share = tree.edges === 0 ? 0 : 1 - tree.extra / tree.edges;
+  return (
+    <Card id="advice" heading="What suits this graph">
+      <p>
+        {tree.extra === 0
+          ? "It is a tree"
+          : share > 0.8
+            ? "It is nearly a tree"
+            : share > 0.5
+              ? "It is partly like a tree"
+              : "It is not like a tree"}
+        {`: ${tree.edges} edges join ${size(graph)} nodes in ${tree.parts} ${tree.parts === 1 ? "part" : "parts"}; ${tree.extra} of them close cycles.`}
+      </p>
+      {advice === undefined ? (
+        <p class="help">
+          {session.python === undefined ? (
+            "A recommendation comes with Python."
+          ) : session.work !== undefined ? (
+            "Python looks at the graph when it is done with the mechanisms."
+          ) : (
+            <button type="button" class="quiet" onClick={() => void session.advise()}>
+              Ask Python what suits it
+            </button>
+          )}
+        </p>
+      ) : (
+        <p>
+          Recommended:{" "}
+          <button type="button" class="link" onClick={() => session.change({ mechanism: advice.key })}>
+            {title(advice.key)}
+          </button>
+          . {advice.reasons.join(" ")}
+        </p>
+      )}
+    </Card>
+  );
 }

@@ -8,9 +8,12 @@ import { percent } from "../words.js";
 import { Sheet, type Frame } from "./sheet.js";
 
 export const SIZE = 640;
-const MARGIN = 44, LABELS = 16, MOST_AROUND = 60;
+const MARGIN = 44,
+  LABELS = 16,
+  MOST_AROUND = 60;
 /** Larger graphs are painted. */
-const MOST_NODES = 600, MOST_EDGES = 6000;
+const MOST_NODES = 600,
+  MOST_EDGES = 6000;
 
 export const isLarge = (graph: Graph): boolean => size(graph) > MOST_NODES || graph.indices.length > MOST_EDGES;
 
@@ -36,12 +39,21 @@ export function Picture(props: PictureProps): JSX.Element {
   const svg = useRef<SVGSVGElement>(null);
   useEffect(() => setFrame(WHOLE), [graph]);
   const large = isLarge(graph);
-  const at = (i: number): [number, number] => [MARGIN + graph.positions[2 * i]! * (SIZE - 2 * MARGIN), MARGIN + graph.positions[2 * i + 1]! * (SIZE - 2 * MARGIN)];
+  const at = (i: number): [number, number] => [
+    MARGIN + graph.positions[2 * i]! * (SIZE - 2 * MARGIN),
+    MARGIN + graph.positions[2 * i + 1]! * (SIZE - 2 * MARGIN),
+  ];
   const drawn = graph.positions.length > 0;
-  const shown = useMemo(() => (!large ? graph.nodes.map((_, i) => i)
-    : [...new Set([node, ...topOf(graph, weights, node, MOST_AROUND).map(({ to }) => to)])]), [graph, large && weights, large && node]);
+  const shown = useMemo(
+    () =>
+      !large
+        ? graph.nodes.map((_, i) => i)
+        : [...new Set([node, ...topOf(graph, weights, node, MOST_AROUND).map(({ to }) => to)])],
+    [graph, large && weights, large && node],
+  );
   const zoomTo = (zoom: number, cx = frame.x + SIZE / frame.zoom / 2, cy = frame.y + SIZE / frame.zoom / 2): void => {
-    const next = Math.min(Math.max(zoom, 1), large ? 60 : 8), share = frame.zoom / next;
+    const next = Math.min(Math.max(zoom, 1), large ? 60 : 8),
+      share = frame.zoom / next;
     setFrame(next === 1 ? WHOLE : { zoom: next, x: cx - (cx - frame.x) * share, y: cy - (cy - frame.y) * share });
   };
   const keys = (event: KeyboardEvent): void => {
@@ -56,29 +68,58 @@ export function Picture(props: PictureProps): JSX.Element {
     event.preventDefault();
   };
   const drag = useDrag(svg, frame, setFrame);
-  if (!drawn) return <p class="help" role="status">Placing {size(graph)} nodes…</p>;
-  return <div class="picture">
-    {large ? <Painted graph={graph} frame={frame} /> : null}
-    <svg ref={svg} viewBox={`${frame.x} ${frame.y} ${SIZE / frame.zoom} ${SIZE / frame.zoom}`} role="group" aria-label={label} data-zoom={frame.zoom.toFixed(2)} onKeyDown={keys} {...drag}
-      onWheel={(e) => {
-        if (!e.ctrlKey && !e.metaKey) return;
-        e.preventDefault();
-        const box = e.currentTarget.getBoundingClientRect();
-        zoomTo(frame.zoom * Math.exp(-e.deltaY / 200), frame.x + (e.clientX - box.left) / box.width * SIZE / frame.zoom, frame.y + (e.clientY - box.top) / box.height * SIZE / frame.zoom);
-      }}>
-      <Lines {...props} shown={shown} at={at} large={large} thin={1 / Math.sqrt(frame.zoom)} />
-      <Dots {...props} shown={shown} at={at} thin={1 / Math.sqrt(frame.zoom)} />
-    </svg>
-    <div class="zoom" role="group" aria-label="Zoom">
-      <button type="button" aria-label="Zoom in" onClick={() => zoomTo(frame.zoom * 1.5)}>+</button>
-      <button type="button" aria-label="Zoom out" onClick={() => zoomTo(frame.zoom / 1.5)}>−</button>
-      <button type="button" aria-label="Whole graph" onClick={() => setFrame(WHOLE)}>◻</button>
+  if (!drawn)
+    return (
+      <p class="help" role="status">
+        Placing {size(graph)} nodes…
+      </p>
+    );
+  return (
+    <div class="picture">
+      {large ? <Painted graph={graph} frame={frame} /> : null}
+      <svg
+        ref={svg}
+        viewBox={`${frame.x} ${frame.y} ${SIZE / frame.zoom} ${SIZE / frame.zoom}`}
+        role="group"
+        aria-label={label}
+        data-zoom={frame.zoom.toFixed(2)}
+        onKeyDown={keys}
+        {...drag}
+        onWheel={(e) => {
+          if (!e.ctrlKey && !e.metaKey) return;
+          e.preventDefault();
+          const box = e.currentTarget.getBoundingClientRect();
+          zoomTo(
+            frame.zoom * Math.exp(-e.deltaY / 200),
+            frame.x + (((e.clientX - box.left) / box.width) * SIZE) / frame.zoom,
+            frame.y + (((e.clientY - box.top) / box.height) * SIZE) / frame.zoom,
+          );
+        }}
+      >
+        <Lines {...props} shown={shown} at={at} large={large} thin={1 / Math.sqrt(frame.zoom)} />
+        <Dots {...props} shown={shown} at={at} thin={1 / Math.sqrt(frame.zoom)} />
+      </svg>
+      <div class="zoom" role="group" aria-label="Zoom">
+        <button type="button" aria-label="Zoom in" onClick={() => zoomTo(frame.zoom * 1.5)}>
+          +
+        </button>
+        <button type="button" aria-label="Zoom out" onClick={() => zoomTo(frame.zoom / 1.5)}>
+          −
+        </button>
+        <button type="button" aria-label="Whole graph" onClick={() => setFrame(WHOLE)}>
+          ◻
+        </button>
+      </div>
     </div>
-  </div>;
+  );
 }
 
 /** Dragging the ground moves the frame. */
-function useDrag(svg: { current: SVGSVGElement | null }, frame: Frame, set: (frame: Frame) => void): SVGAttributes<SVGSVGElement> {
+function useDrag(
+  svg: { current: SVGSVGElement | null },
+  frame: Frame,
+  set: (frame: Frame) => void,
+): SVGAttributes<SVGSVGElement> {
   const start = useRef<{ x: number; y: number; frame: Frame } | null>(null);
   return {
     onPointerDown: (e) => {
@@ -89,11 +130,21 @@ function useDrag(svg: { current: SVGSVGElement | null }, frame: Frame, set: (fra
     },
     onPointerMove: (e) => {
       if (start.current === null) return;
-      const { width } = svg.current!.getBoundingClientRect(), unit = SIZE / frame.zoom / width, { frame: from } = start.current;
-      set({ ...from, x: from.x - (e.clientX - start.current.x) * unit, y: from.y - (e.clientY - start.current.y) * unit });
+      const { width } = svg.current!.getBoundingClientRect(),
+        unit = SIZE / frame.zoom / width,
+        { frame: from } = start.current;
+      set({
+        ...from,
+        x: from.x - (e.clientX - start.current.x) * unit,
+        y: from.y - (e.clientY - start.current.y) * unit,
+      });
     },
-    onPointerUp: () => { start.current = null; },
-    onPointerCancel: () => { start.current = null; },
+    onPointerUp: () => {
+      start.current = null;
+    },
+    onPointerCancel: () => {
+      start.current = null;
+    },
   };
 }
 
@@ -112,24 +163,52 @@ function Painted({ graph, frame }: { graph: Graph; frame: Frame }): JSX.Element 
 
 type Drawn = PictureProps & { shown: readonly number[]; at: (i: number) => [number, number]; thin: number };
 
-function Lines({ graph, weights, beside, node, to: marked, shown, at, large, thin, explain }: Drawn & { large: boolean }): JSX.Element {
+function Lines({
+  graph,
+  weights,
+  beside,
+  node,
+  to: marked,
+  shown,
+  at,
+  large,
+  thin,
+  explain,
+}: Drawn & { large: boolean }): JSX.Element {
   const within = useMemo(() => new Set(shown), [shown]);
   const best = row(graph, weights, node).reduce((m, e) => Math.max(m, e.weight, beside?.[e.at] ?? 0), 1e-9);
   const edges = useMemo(() => {
     const all: Edge[] = [];
-    for (const i of large ? [] : shown) all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
+    for (const i of large ? [] : shown)
+      all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
     if (large) all.push(...topOf(graph, weights, node, MOST_AROUND).filter(({ from, to }) => from !== to));
     return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.weight - b.weight);
   }, [graph, weights, node, within]);
-  return <g>{edges.map(({ from, to, at: e, weight }) => {
-    const mine = from === node, shift = beside === undefined ? 0 : weight - beside[e]!;
-    const tone = beside === undefined || !mine ? "" : shift > 0.005 ? " more" : shift < -0.005 ? " less" : " same";
-    return <path class={`edge${mine ? " mine" : ""}${tone}${mine && graph.nodes[to] === marked ? " marked" : ""}`} d={curve(at(from), at(to))}
-      data-from={graph.nodes[from]} data-to={graph.nodes[to]} data-weight={weight}
-      stroke-width={((mine ? 0.8 + 6 * weight / best : 0.4 + 1.1 * weight) * thin).toFixed(2)} opacity={(mine ? 0.35 + 0.6 * weight / best : 0.1 + 0.3 * weight).toFixed(3)}
-      {...(mine ? { onPointerEnter: () => explain(graph.nodes[to]!), onClick: () => explain(graph.nodes[to]!) } : {})}>
-      {mine ? <title>{`${graph.nodes[from]} → ${graph.nodes[to]}: ${percent(weight)}`}</title> : null}</path>;
-  })}</g>;
+  return (
+    <g>
+      {edges.map(({ from, to, at: e, weight }) => {
+        const mine = from === node,
+          shift = beside === undefined ? 0 : weight - beside[e]!;
+        const tone = beside === undefined || !mine ? "" : shift > 0.005 ? " more" : shift < -0.005 ? " less" : " same";
+        return (
+          <path
+            class={`edge${mine ? " mine" : ""}${tone}${mine && graph.nodes[to] === marked ? " marked" : ""}`}
+            d={curve(at(from), at(to))}
+            data-from={graph.nodes[from]}
+            data-to={graph.nodes[to]}
+            data-weight={weight}
+            stroke-width={((mine ? 0.8 + (6 * weight) / best : 0.4 + 1.1 * weight) * thin).toFixed(2)}
+            opacity={(mine ? 0.35 + (0.6 * weight) / best : 0.1 + 0.3 * weight).toFixed(3)}
+            {...(mine
+              ? { onPointerEnter: () => explain(graph.nodes[to]!), onClick: () => explain(graph.nodes[to]!) }
+              : {})}
+          >
+            {mine ? <title>{`${graph.nodes[from]} → ${graph.nodes[to]}: ${percent(weight)}`}</title> : null}
+          </path>
+        );
+      })}
+    </g>
+  );
 }
 
 function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick }: Drawn): JSX.Element {
@@ -139,27 +218,79 @@ function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick 
   const favourites = new Map(topOf(graph, weights, node, 6).map(({ to, weight }) => [to, weight]));
   const radius = (i: number): number => (3 + 10 * Math.sqrt(gets[i]! / most)) * thin;
   const order = [...shown].sort((a, b) => Number(a === node) - Number(b === node) || gets[a]! - gets[b]!);
-  const wanted = [...new Set([node, ...favourites.keys(), ...(graph.nodes.includes(marked) ? [graph.nodes.indexOf(marked)] : []), ...largest(gets, LABELS)])].filter((i) => shown.includes(i));
-  const labels = labelled(wanted.map((i) => ({ i, text: cut(graph.nodes[i]!), x: at(i)[0], y: at(i)[1] - radius(i) - 4 * thin })), thin);
-  return <><g>{order.map((i) => {
-    const [x, y] = at(i), mine = i === node, group = graph.labels === null ? "" : ` group-${groups.indexOf(graph.labels[i]!) % 8}`;
-    return <circle key={mine ? "mine" : i} class={`dot${mine ? " mine" : favourites.has(i) ? " near" : ""}${masked.includes(graph.nodes[i]!) ? " masked" : ""}${group}`} cx={x.toFixed(2)} cy={y.toFixed(2)} r={radius(i).toFixed(2)}
-      onClick={() => pick(graph.nodes[i]!)} {...(mine ? { tabindex: 0, role: "button", "aria-label": `${graph.nodes[i]}, chosen; arrow keys choose another node` } : {})}>
-      <title>{`${graph.nodes[i]} receives ${gets[i]!.toFixed(2)}`}</title></circle>;
-  })}</g>
-  <g aria-hidden="true">{labels.map(({ i, text, x, y }) => <text class={i === node || favourites.has(i) ? "name mine" : "name"} x={x.toFixed(1)} y={y.toFixed(1)} text-anchor="middle"
-    font-size={(i === node || favourites.has(i) ? 12.5 : 11) * thin}>{text}</text>)}</g></>;
+  const wanted = [
+    ...new Set([
+      node,
+      ...favourites.keys(),
+      ...(graph.nodes.includes(marked) ? [graph.nodes.indexOf(marked)] : []),
+      ...largest(gets, LABELS),
+    ]),
+  ].filter((i) => shown.includes(i));
+  const labels = labelled(
+    wanted.map((i) => ({ i, text: cut(graph.nodes[i]!), x: at(i)[0], y: at(i)[1] - radius(i) - 4 * thin })),
+    thin,
+  );
+  return (
+    <>
+      <g>
+        {order.map((i) => {
+          const [x, y] = at(i),
+            mine = i === node,
+            group = graph.labels === null ? "" : ` group-${groups.indexOf(graph.labels[i]!) % 8}`;
+          return (
+            <circle
+              key={mine ? "mine" : i}
+              class={`dot${mine ? " mine" : favourites.has(i) ? " near" : ""}${masked.includes(graph.nodes[i]!) ? " masked" : ""}${group}`}
+              cx={x.toFixed(2)}
+              cy={y.toFixed(2)}
+              r={radius(i).toFixed(2)}
+              onClick={() => pick(graph.nodes[i]!)}
+              {...(mine
+                ? {
+                    tabindex: 0,
+                    role: "button",
+                    "aria-label": `${graph.nodes[i]}, chosen; arrow keys choose another node`,
+                  }
+                : {})}
+            >
+              <title>{`${graph.nodes[i]} receives ${gets[i]!.toFixed(2)}`}</title>
+            </circle>
+          );
+        })}
+      </g>
+      <g aria-hidden="true">
+        {labels.map(({ i, text, x, y }) => (
+          <text
+            class={i === node || favourites.has(i) ? "name mine" : "name"}
+            x={x.toFixed(1)}
+            y={y.toFixed(1)}
+            text-anchor="middle"
+            font-size={(i === node || favourites.has(i) ? 12.5 : 11) * thin}
+          >
+            {text}
+          </text>
+        ))}
+      </g>
+    </>
+  );
 }
 
 const cut = (text: string): string => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
 
 /** An arc that bends to the right, so that both directions of a pair are seen. */
 export function curve([x1, y1]: readonly [number, number], [x2, y2]: readonly [number, number]): string {
-  const bend = 0.09, cx = (x1 + x2) / 2 - bend * (y2 - y1), cy = (y1 + y2) / 2 + bend * (x2 - x1);
+  const bend = 0.09,
+    cx = (x1 + x2) / 2 - bend * (y2 - y1),
+    cy = (y1 + y2) / 2 + bend * (x2 - x1);
   return `M${x1.toFixed(1)} ${y1.toFixed(1)}Q${cx.toFixed(1)} ${cy.toFixed(1)} ${x2.toFixed(1)} ${y2.toFixed(1)}`;
 }
 
-interface Label { i: number; text: string; x: number; y: number }
+interface Label {
+  i: number;
+  text: string;
+  x: number;
+  y: number;
+}
 
 /** Those labels, in order, that hide none before them; all stay within the picture. */
 export function labelled(labels: Label[], thin = 1): Label[] {
@@ -167,7 +298,14 @@ export function labelled(labels: Label[], thin = 1): Label[] {
   for (const label of labels) {
     const half = 3.4 * label.text.length * thin;
     const placed = { ...label, x: Math.min(Math.max(label.x, half), SIZE - half) };
-    if (kept.every((k) => Math.abs(k.y - placed.y) > 13 * thin || Math.abs(k.x - placed.x) > 3.4 * thin * (k.text.length + placed.text.length) + 4 * thin)) kept.push(placed);
+    if (
+      kept.every(
+        (k) =>
+          Math.abs(k.y - placed.y) > 13 * thin ||
+          Math.abs(k.x - placed.x) > 3.4 * thin * (k.text.length + placed.text.length) + 4 * thin,
+      )
+    )
+      kept.push(placed);
   }
   return kept;
 }

@@ -5,7 +5,11 @@ import type { Colour } from "../compute/paint.js";
 import type { PaintAsk, Painted } from "../compute/paint-worker.js";
 import { sources, type Graph } from "../graph.js";
 
-export interface Frame { x: number; y: number; zoom: number }
+export interface Frame {
+  x: number;
+  y: number;
+  zoom: number;
+}
 
 export class Sheet {
   private readonly worker = new Worker(new URL("paint-worker.js", import.meta.url), { type: "module" });
@@ -14,7 +18,11 @@ export class Sheet {
   private busy = false;
   private next: Frame | undefined;
 
-  constructor(private readonly canvas: HTMLCanvasElement, private readonly side: number, private readonly margin: number) {
+  constructor(
+    private readonly canvas: HTMLCanvasElement,
+    private readonly side: number,
+    private readonly margin: number,
+  ) {
     this.pen = canvas.getContext("bitmaprenderer")!;
     this.worker.onmessage = ({ data }: MessageEvent<Painted>) => this.put(data);
   }
@@ -25,7 +33,15 @@ export class Sheet {
 
   /** Another graph, or the same in other places. */
   take(graph: Graph): void {
-    this.ask({ graph: { from: sources(graph), to: Int32Array.from(graph.indices), positions: Float32Array.from(graph.positions), margin: this.margin, side: this.side } });
+    this.ask({
+      graph: {
+        from: sources(graph),
+        to: Int32Array.from(graph.indices),
+        positions: Float32Array.from(graph.positions),
+        margin: this.margin,
+        side: this.side,
+      },
+    });
     this.canvas.dataset["edges"] = String(graph.indices.length);
   }
 
@@ -37,7 +53,8 @@ export class Sheet {
 
   private paintNext(): void {
     if (this.next === undefined) return;
-    const style = getComputedStyle(this.canvas), width = Math.round(Math.min((this.canvas.clientWidth || this.side) * Math.min(devicePixelRatio, 2), 1200));
+    const style = getComputedStyle(this.canvas),
+      width = Math.round(Math.min((this.canvas.clientWidth || this.side) * Math.min(devicePixelRatio, 2), 1200));
     this.ask({ shot: { ...this.next, width, line: colour(style.color), dot: colour(style.caretColor) } });
     this.busy = true;
     this.next = undefined;
@@ -61,7 +78,7 @@ export class Sheet {
     this.frame = frame;
     const old = this.shown;
     if (old === undefined) return;
-    const unit = this.canvas.clientWidth / this.side * frame.zoom;
+    const unit = (this.canvas.clientWidth / this.side) * frame.zoom;
     this.canvas.style.transform = `translate(${(old.x - frame.x) * unit}px, ${(old.y - frame.y) * unit}px) scale(${frame.zoom / old.zoom})`;
   }
 

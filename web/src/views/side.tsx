@@ -13,26 +13,41 @@ import { message, title } from "../words.js";
 import { MechanismSelect, Select, Slider } from "./bits.js";
 
 /** A large graph's list of nodes is a field with suggestions. */
-const MOST_LISTED = 1500, SUGGESTED = 300;
+const MOST_LISTED = 1500,
+  SUGGESTED = 300;
 
 export function Side({ session }: { session: Session }): JSX.Element {
-  const { state, graph } = session, hidden = (part: string): boolean => state.hide.includes(part);
-  return <section class="side" aria-label="Choices">
-    {hidden("graph") ? null : <Files session={session} />}
-    {hidden("mechanism") ? null : <div id="choice"><MechanismSelect session={session} id="mechanism" label="Mechanism" value={state.mechanism} pick={(mechanism) => session.change({ mechanism })} />
-      <p class="help">{about(session)}</p></div>}
-    {graph === undefined || hidden("node") ? null : <NodeChoice session={session} graph={graph} />}
-    {hidden("options") ? null : <OptionsForm session={session} />}
-  </section>;
+  const { state, graph } = session,
+    hidden = (part: string): boolean => state.hide.includes(part);
+  return (
+    <section class="side" aria-label="Choices">
+      {hidden("graph") ? null : <Files session={session} />}
+      {hidden("mechanism") ? null : (
+        <div id="choice">
+          <MechanismSelect
+            session={session}
+            id="mechanism"
+            label="Mechanism"
+            value={state.mechanism}
+            pick={(mechanism) => session.change({ mechanism })}
+          />
+          <p class="help">{about(session)}</p>
+        </div>
+      )}
+      {graph === undefined || hidden("node") ? null : <NodeChoice session={session} graph={graph} />}
+      {hidden("options") ? null : <OptionsForm session={session} />}
+    </section>
+  );
 }
 
 function about({ schemas, state }: Session): string {
   const schema = schemas[state.mechanism];
-  return schema === undefined ? "" : `${schema.description} Cost ${String(schema["x-complexity"])}.`;
+  return schema === undefined ? "" : `${schema.description} Cost ${schema["x-complexity"] as string}.`;
 }
 
 function Files({ session }: { session: Session }): JSX.Element {
-  const { state, graph } = session, own = !Object.hasOwn(GALLERY, state.graph);
+  const { state, graph } = session,
+    own = !Object.hasOwn(GALLERY, state.graph);
   const text = useRef<HTMLTextAreaElement>(null);
   const open = async (file: File | undefined): Promise<void> => {
     if (file !== undefined) await session.open(file.name, new Uint8Array(await file.arrayBuffer()));
@@ -47,69 +62,235 @@ function Files({ session }: { session: Session }): JSX.Element {
     }
   };
   const chosen = (e: Event): File | undefined => {
-    const input = e.currentTarget as HTMLInputElement, file = input.files?.[0];
+    const input = e.currentTarget as HTMLInputElement,
+      file = input.files?.[0];
     input.value = "";
     return file;
   };
-  const choices = [...Object.entries(GALLERY).map(([value, name]) => ({ value, name })), ...(own ? [{ value: state.graph, name: graph?.title ?? state.graph }] : [])];
-  return <div id="file">
-    <Select id="graph-choice" label="Graph" value={state.graph} choices={choices} pick={(name) => session.change({ graph: name, data: "", node: "", to: "", masked: [], moved: {} })} />
-    <p class="graph-name"><strong>{graph?.title ?? "…"}</strong>{graph === undefined ? "" : ` · ${size(graph)} nodes, ${graph.edges} edges`}</p>
-    {graph?.about ? <p class="help">{graph.about}</p> : null}
-    <div class="row wrap"><label class="button">Open a graph file<input type="file" id="graph-file" accept={SUFFIXES.join(",")} onChange={(e) => void open(chosen(e))} /></label>
-      {own ? <button type="button" class="quiet" onClick={() => session.change({ graph: "les_miserables", data: "", node: "", to: "", masked: [], moved: {} })}>Back to Les Misérables</button> : null}</div>
-    <details><summary>More ways to your own data</summary>
-      <p class="help">Drop a file anywhere, or paste edges here: one a line, “source target” or CSV with a header. JSON, CSV, GraphML, GEXF, GML, Pajek … are read; nothing leaves this computer.</p>
-      <label for="pasted">Edges</label><textarea id="pasted" ref={text} rows={4} spellcheck={false} placeholder={"ann bob\nbob cid\ncid ann"} />
-      <button type="button" class="quiet" onClick={() => void session.open(pastedName(text.current!.value), new TextEncoder().encode(text.current!.value))}>Use these edges</button>
-      {session.canRedirect ? <div class="row wrap"><button type="button" class="quiet" onClick={() => session.redirect(true)}>Read as directed</button>
-        <button type="button" class="quiet" onClick={() => session.redirect(false)}>Read as undirected</button></div> : null}
-      <label class="button">Own latent vectors<input type="file" id="vector-file" accept=".tsv,.csv,.txt,.npy" onChange={(e) => void vectors(chosen(e))} /></label>
-      <p class="help">A row of numbers per node (.tsv, .csv, .npy), or first the node's name.</p>
-    </details>
-  </div>;
+  const choices = [
+    ...Object.entries(GALLERY).map(([value, name]) => ({ value, name })),
+    ...(own ? [{ value: state.graph, name: graph?.title ?? state.graph }] : []),
+  ];
+  return (
+    <div id="file">
+      <Select
+        id="graph-choice"
+        label="Graph"
+        value={state.graph}
+        choices={choices}
+        pick={(name) => session.change({ graph: name, data: "", node: "", to: "", masked: [], moved: {} })}
+      />
+      <p class="graph-name">
+        <strong>{graph?.title ?? "…"}</strong>
+        {graph === undefined ? "" : ` · ${size(graph)} nodes, ${graph.edges} edges`}
+      </p>
+      {graph?.about ? <p class="help">{graph.about}</p> : null}
+      <div class="row wrap">
+        <label class="button">
+          Open a graph file
+          <input type="file" id="graph-file" accept={SUFFIXES.join(",")} onChange={(e) => void open(chosen(e))} />
+        </label>
+        {own ? (
+          <button
+            type="button"
+            class="quiet"
+            onClick={() =>
+              session.change({ graph: "les_miserables", data: "", node: "", to: "", masked: [], moved: {} })
+            }
+          >
+            Back to Les Misérables
+          </button>
+        ) : null}
+      </div>
+      <details>
+        <summary>More ways to your own data</summary>
+        <p class="help">
+          Drop a file anywhere, or paste edges here: one a line, “source target” or CSV with a header. JSON, CSV,
+          GraphML, GEXF, GML, Pajek … are read; nothing leaves this computer.
+        </p>
+        <label for="pasted">Edges</label>
+        <textarea id="pasted" ref={text} rows={4} spellcheck={false} placeholder={"ann bob\nbob cid\ncid ann"} />
+        <button
+          type="button"
+          class="quiet"
+          onClick={() =>
+            void session.open(pastedName(text.current!.value), new TextEncoder().encode(text.current!.value))
+          }
+        >
+          Use these edges
+        </button>
+        {session.canRedirect ? (
+          <div class="row wrap">
+            <button type="button" class="quiet" onClick={() => session.redirect(true)}>
+              Read as directed
+            </button>
+            <button type="button" class="quiet" onClick={() => session.redirect(false)}>
+              Read as undirected
+            </button>
+          </div>
+        ) : null}
+        <label class="button">
+          Own latent vectors
+          <input type="file" id="vector-file" accept=".tsv,.csv,.txt,.npy" onChange={(e) => void vectors(chosen(e))} />
+        </label>
+        <p class="help">A row of numbers per node (.tsv, .csv, .npy), or first the node's name.</p>
+      </details>
+    </div>
+  );
 }
 
 function NodeChoice({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
   const node = nodeOf(graph, session.state.node);
-  const pick = (name: string): void => { if (graph.nodes.includes(name)) session.change({ node: name }); };
+  const pick = (name: string): void => {
+    if (graph.nodes.includes(name)) session.change({ node: name });
+  };
   const listed = useMemo(() => {
-    const degree = degrees(graph), order = largest(degree, degree.length);
-    return order.slice(0, order.length > MOST_LISTED ? SUGGESTED : undefined).map((i) => ({ value: graph.nodes[i]!, name: `${graph.nodes[i]} (${degree[i]})` }));
+    const degree = degrees(graph),
+      order = largest(degree, degree.length);
+    return order
+      .slice(0, order.length > MOST_LISTED ? SUGGESTED : undefined)
+      .map((i) => ({ value: graph.nodes[i]!, name: `${graph.nodes[i]} (${degree[i]})` }));
   }, [graph]);
-  if (size(graph) <= MOST_LISTED) return <Select id="node" label="Node" value={graph.nodes[node]!} choices={listed} pick={pick} />;
-  return <div><label for="node">Node</label>
-    <input id="node" type="text" list="nodes" key={node} value={graph.nodes[node]} onChange={(e) => pick(e.currentTarget.value)} spellcheck={false} />
-    <datalist id="nodes">{listed.map((c) => <option value={c.value} />)}</datalist></div>;
+  if (size(graph) <= MOST_LISTED)
+    return <Select id="node" label="Node" value={graph.nodes[node]!} choices={listed} pick={pick} />;
+  return (
+    <div>
+      <label for="node">Node</label>
+      <input
+        id="node"
+        type="text"
+        list="nodes"
+        key={node}
+        value={graph.nodes[node]}
+        onChange={(e) => pick(e.currentTarget.value)}
+        spellcheck={false}
+      />
+      <datalist id="nodes">
+        {listed.map((c) => (
+          <option value={c.value} />
+        ))}
+      </datalist>
+    </div>
+  );
 }
 
 function OptionsForm({ session }: { session: Session }): JSX.Element {
-  const { state, schemas } = session, schema = schemas[state.mechanism];
+  const { state, schemas } = session,
+    schema = schemas[state.mechanism];
   if (schema === undefined) return <form id="options" />;
-  const set = (name: string, value: Value): void => session.change({ options: withOption(schema, state.options, name, value) });
-  return <form id="options" aria-label="Options of the mechanism" onSubmit={(e) => e.preventDefault()}>
-    <fieldset disabled={state.lock.includes("options")}><h2>Options</h2>
-      {controls(schema, state.options).map((c) => <div class="option" key={`${state.mechanism} ${session.hand} ${c.name}`}><Field control={c} set={set} /></div>)}
-      <button type="button" class="quiet" onClick={() => { session.hand++; session.change({ options: {} }); }}>Reset options</button></fieldset>
-  </form>;
+  const set = (name: string, value: Value): void =>
+    session.change({ options: withOption(schema, state.options, name, value) });
+  return (
+    <form id="options" aria-label="Options of the mechanism" onSubmit={(e) => e.preventDefault()}>
+      <fieldset disabled={state.lock.includes("options")}>
+        <h2>Options</h2>
+        {controls(schema, state.options).map((c) => (
+          <div class="option" key={`${state.mechanism} ${session.hand} ${c.name}`}>
+            <Field control={c} set={set} />
+          </div>
+        ))}
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => {
+            session.hand++;
+            session.change({ options: {} });
+          }}
+        >
+          Reset options
+        </button>
+      </fieldset>
+    </form>
+  );
 }
 
 function Field({ control: c, set }: { control: Control; set: (name: string, value: Value) => void }): JSX.Element {
-  const id = `option-${c.name}`, about = `${id}-help`, name = title(c.name);
-  const label = <label for={id}>{name}</label>, help = <small id={about} class="help">{c.help}</small>;
+  const id = `option-${c.name}`,
+    about = `${id}-help`,
+    name = title(c.name);
+  const label = <label for={id}>{name}</label>,
+    help = (
+      <small id={about} class="help">
+        {c.help}
+      </small>
+    );
   switch (c.kind) {
     case "check":
-      return <><div class="row"><input id={id} type="checkbox" aria-describedby={about} checked={c.value} onChange={(e) => set(c.name, e.currentTarget.checked)} />{label}</div>{help}</>;
+      return (
+        <>
+          <div class="row">
+            <input
+              id={id}
+              type="checkbox"
+              aria-describedby={about}
+              checked={c.value}
+              onChange={(e) => set(c.name, e.currentTarget.checked)}
+            />
+            {label}
+          </div>
+          {help}
+        </>
+      );
     case "choice":
-      return <>{label}<select id={id} aria-describedby={about} value={c.value} onChange={(e) => set(c.name, e.currentTarget.value)}>
-        {c.choices.map((choice) => <option value={choice} selected={choice === c.value}>{choice}</option>)}</select>{help}</>;
+      return (
+        <>
+          {label}
+          <select id={id} aria-describedby={about} value={c.value} onChange={(e) => set(c.name, e.currentTarget.value)}>
+            {c.choices.map((choice) => (
+              <option value={choice} selected={choice === c.value}>
+                {choice}
+              </option>
+            ))}
+          </select>
+          {help}
+        </>
+      );
     case "slider":
-      return <Slider id={id} label={name} value={c.value} low={c.low} high={c.high} factors set={(value) => set(c.name, value)} help={c.help} />;
+      return (
+        <Slider
+          id={id}
+          label={name}
+          value={c.value}
+          low={c.low}
+          high={c.high}
+          factors
+          set={(value) => set(c.name, value)}
+          help={c.help}
+        />
+      );
     case "number":
-      return <>{label}<input id={id} type="number" aria-describedby={about} step={c.step} min={c.min} max={c.max} value={c.value ?? ""} placeholder="automatic"
-        onChange={(e) => set(c.name, e.currentTarget.value === "" ? null : e.currentTarget.valueAsNumber)} />{help}</>;
+      return (
+        <>
+          {label}
+          <input
+            id={id}
+            type="number"
+            aria-describedby={about}
+            step={c.step}
+            min={c.min}
+            max={c.max}
+            value={c.value ?? ""}
+            placeholder="automatic"
+            onChange={(e) => set(c.name, e.currentTarget.value === "" ? null : e.currentTarget.valueAsNumber)}
+          />
+          {help}
+        </>
+      );
     case "json":
-      return <>{label}<input id={id} type="text" aria-describedby={about} spellcheck={false} value={JSON.stringify(c.value)} onChange={(e) => json(e.currentTarget, c.name, set)} />{help}</>;
+      return (
+        <>
+          {label}
+          <input
+            id={id}
+            type="text"
+            aria-describedby={about}
+            spellcheck={false}
+            value={JSON.stringify(c.value)}
+            onChange={(e) => json(e.currentTarget, c.name, set)}
+          />
+          {help}
+        </>
+      );
   }
 }
 

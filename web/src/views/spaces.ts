@@ -15,7 +15,9 @@ export const dot = (a: Point, b: Point): number => a.reduce((sum, x, i) => sum +
 /** A point from a place in the picture, (-1 … 1)², put back into the space if it is outside. */
 export function fromPlace(space: Space, x: number, y: number): number[] {
   if (space === "plane") return [clamp(x, 1) * REACH.plane, clamp(y, 1) * REACH.plane];
-  const length = Math.hypot(x, y), most = space === "disk" ? RIM : 0.999, shrink = length > most ? most / length : 1;
+  const length = Math.hypot(x, y),
+    most = space === "disk" ? RIM : 0.999,
+    shrink = length > most ? most / length : 1;
   const [a, b] = [x * shrink, y * shrink];
   return space === "disk" ? [a, b] : [a, b, Math.sqrt(1 - a * a - b * b)];
 }
@@ -27,7 +29,11 @@ export const placeOf = (space: Space, [x, y]: Point): [number, number] => [x! / 
 export function inSpace(space: Space, point: Point): boolean {
   if (point.length !== (space === "sphere" ? 3 : 2) || !point.every(Number.isFinite)) return false;
   const length = Math.hypot(...point);
-  return space === "plane" ? Math.max(...point.map(Math.abs)) <= REACH.plane : space === "disk" ? length < 0.99 : Math.abs(length - 1) < 0.01;
+  return space === "plane"
+    ? Math.max(...point.map(Math.abs)) <= REACH.plane
+    : space === "disk"
+      ? length < 0.99
+      : Math.abs(length - 1) < 0.01;
 }
 
 /** How two points score before the temperature, and in which words. */
@@ -38,13 +44,23 @@ export const SCORE: Record<Space, { formula: string; of: (q: Point, k: Point) =>
 };
 
 /** Weights of the keys for a query; by the kernels once they are there. */
-export function weigh(space: Space, query: Point, keys: readonly Point[], temperature: number, kernels: Kernels | undefined): number[] {
+export function weigh(
+  space: Space,
+  query: Point,
+  keys: readonly Point[],
+  temperature: number,
+  kernels: Kernels | undefined,
+): number[] {
   if (keys.length === 0) return [];
   if (kernels === undefined) return softmax(keys.map((k) => SCORE[space].of(query, k) / temperature));
   const rows = { data: Float32Array.from(keys.flat()), shape: [keys.length, query.length] };
-  const { weights } = space === "disk"
-    ? kernels.hyperbolicAttention(Float32Array.from(query), rows, rows, { temperature, needWeights: true })
-    : kernels.scaledDotProductAttention(Float32Array.from(query), rows, rows, { scale: (space === "plane" ? Math.SQRT1_2 : 1) / temperature, returnWeights: true });
+  const { weights } =
+    space === "disk"
+      ? kernels.hyperbolicAttention(Float32Array.from(query), rows, rows, { temperature, needWeights: true })
+      : kernels.scaledDotProductAttention(Float32Array.from(query), rows, rows, {
+          scale: (space === "plane" ? Math.SQRT1_2 : 1) / temperature,
+          returnWeights: true,
+        });
   return Array.from(weights.data);
 }
 
@@ -61,14 +77,24 @@ export function between(space: Space, a: Point, b: Point, t: number): number[] {
     if (angle < 1e-9) return [...a];
     return a.map((x, i) => (Math.sin((1 - t) * angle) * x + Math.sin(t * angle) * b[i]!) / Math.sin(angle));
   }
-  const way = mobius(a.map((x) => -x), b), length = Math.hypot(...way);
+  const way = mobius(
+      a.map((x) => -x),
+      b,
+    ),
+    length = Math.hypot(...way);
   if (length < 1e-12) return [...a];
   const reach = Math.tanh(t * Math.atanh(Math.min(length, 1 - 1e-12)));
-  return mobius(a, way.map((x) => x / length * reach));
+  return mobius(
+    a,
+    way.map((x) => (x / length) * reach),
+  );
 }
 
 /** Addition in the disk of curvature −1. */
 export function mobius(x: Point, y: Point): number[] {
-  const xy = dot(x, y), xx = dot(x, x), yy = dot(y, y), below = 1 + 2 * xy + xx * yy;
+  const xy = dot(x, y),
+    xx = dot(x, x),
+    yy = dot(y, y),
+    below = 1 + 2 * xy + xx * yy;
   return x.map((v, i) => ((1 + 2 * xy + yy) * v + (1 - xx) * y[i]!) / below);
 }

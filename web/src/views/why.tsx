@@ -15,43 +15,80 @@ export function Why({ session, graph }: { session: Session; graph: Graph }): JSX
   const [head, setHead] = useState(0);
   const node = nodeOf(graph, state.node);
   const options = chosen?.options ?? {};
-  const found = useMemo(() => (chosen === undefined ? undefined : explain(graph, chosen.key, options, node, state.masked)), [graph, graph.latents, graph.parameters, chosen, node, state.masked]);
+  const found = useMemo(
+    () => (chosen === undefined ? undefined : explain(graph, chosen.key, options, node, state.masked)),
+    [graph, graph.latents, graph.parameters, chosen, node, state.masked],
+  );
   if (chosen === undefined) return null;
   const best = topOf(graph, chosen.weights, node, 1)[0];
   const wanted = graph.nodes.indexOf(state.to);
   const to = row(graph, chosen.weights, node).find((e) => e.to === wanted)?.to ?? best?.to;
   if (to === undefined) return null;
   const names = `${graph.nodes[node]} → ${graph.nodes[to]}`;
-  if (found === undefined) return <Card id="why" heading={`Why: ${names}`}><Without graph={graph} node={node} to={to} session={session} /></Card>;
+  if (found === undefined)
+    return (
+      <Card id="why" heading={`Why: ${names}`}>
+        <Without graph={graph} node={node} to={to} session={session} />
+      </Card>
+    );
   const at = found.to.indexOf(to);
   if (at < 0) return null;
   const shown = found.heads[Math.min(head, found.heads.length - 1)]!;
-  return <Card id="why" heading={`Why: ${names}`}>
-    <p class="reason">{reason(graph, found, shown, node, at)}</p>
-    {found.heads.length > 1 ? <div class="tabs" role="group" aria-label="Head">{found.heads.map((h, i) =>
-      <button type="button" aria-pressed={h === shown} onClick={() => setHead(i)}>{h.name}</button>)}</div> : null}
-    <Vectors query={shown.query} name={graph.nodes[to]!} of={graph.nodes[node]!} keyVector={shown.keys[at]!} pairs={shown.pairs} />
-    <ol class="steps-of">{shown.steps.map((step) => <li data-step={step.name}>
-      <span class="step-name">{step.name}</span> <span class="formula">{step.formula}</span>
-      <output>{step.name === "weight" ? percent(step.values[at]!) : digits(step.values[at]!, 4)}</output></li>)}
-      {found.heads.length > 1 ? <li data-step="mean"><span class="step-name">mean</span> <span class="formula">over {found.heads.length} heads</span><output>{percent(found.weights[at]!)}</output></li> : null}
-    </ol>
-    <Row graph={graph} found={found} shown={shown} at={at} pick={(name) => session.change({ to: name })} />
-  </Card>;
+  return (
+    <Card id="why" heading={`Why: ${names}`}>
+      <p class="reason">{reason(graph, found, shown, node, at)}</p>
+      {found.heads.length > 1 ? (
+        <div class="tabs" role="group" aria-label="Head">
+          {found.heads.map((h, i) => (
+            <button type="button" aria-pressed={h === shown} onClick={() => setHead(i)}>
+              {h.name}
+            </button>
+          ))}
+        </div>
+      ) : null}
+      <Vectors
+        query={shown.query}
+        name={graph.nodes[to]!}
+        of={graph.nodes[node]!}
+        keyVector={shown.keys[at]!}
+        pairs={shown.pairs}
+      />
+      <ol class="steps-of">
+        {shown.steps.map((step) => (
+          <li data-step={step.name}>
+            <span class="step-name">{step.name}</span> <span class="formula">{step.formula}</span>
+            <output>{step.name === "weight" ? percent(step.values[at]!) : digits(step.values[at]!, 4)}</output>
+          </li>
+        ))}
+        {found.heads.length > 1 ? (
+          <li data-step="mean">
+            <span class="step-name">mean</span> <span class="formula">over {found.heads.length} heads</span>
+            <output>{percent(found.weights[at]!)}</output>
+          </li>
+        ) : null}
+      </ol>
+      <Row graph={graph} found={found} shown={shown} at={at} pick={(name) => session.change({ to: name })} />
+    </Card>
+  );
 }
 
 /** In one sentence, against the row's average. */
 function reason(graph: Graph, found: Explained, head: Explained["heads"][number], node: number, at: number): string {
-  const to = graph.nodes[found.to[at]!]!, from = graph.nodes[node]!;
-  const count = found.to.length, times = found.weights[at]! * count;
+  const to = graph.nodes[found.to[at]!]!,
+    from = graph.nodes[node]!;
+  const count = found.to.length,
+    times = found.weights[at]! * count;
   const much = `${from} gives ${to} ${percent(found.weights[at]!)} of its attention, ${digits(times, 2)} times an even share.`;
-  const rank = (values: readonly number[], least: boolean): number => values.filter((v) => (least ? v < values[at]! : v > values[at]!)).length + 1;
+  const rank = (values: readonly number[], least: boolean): number =>
+    values.filter((v) => (least ? v < values[at]! : v > values[at]!)).length + 1;
   if (head.pairs === "difference") {
-    const d = head.steps[0]!.values, place = rank(d, true);
+    const d = head.steps[0]!.values,
+      place = rank(d, true);
     return `${much} In hyperbolic space ${to} is ${place === 1 ? "the nearest" : `number ${place} by nearness`} of ${count} neighbours (distance ${digits(d[at]!)}; the mean is ${digits(d.reduce((a, b) => a + b, 0) / count)}): what is near gets more.`;
   }
   if (head.pairs === "product") {
-    const key = head.keys[at]!, length = (x: readonly number[]): number => Math.hypot(...x);
+    const key = head.keys[at]!,
+      length = (x: readonly number[]): number => Math.hypot(...x);
     const cosine = head.steps[0]!.values[at]! / Math.max(length(head.query) * length(key), 1e-12);
     const mean = head.keys.reduce((sum, k) => sum + length(k), 0) / count;
     return `${much} Their vectors ${cosine > 0.5 ? "point the same way" : cosine < -0.2 ? "point apart" : "stand nearly at right angles"} (cosine ${digits(cosine, 2)}), and ${to}'s is ${digits(length(key) / Math.max(mean, 1e-12), 2)} times as long as the neighbours' mean: long vectors that point the same way get more.`;
@@ -60,45 +97,162 @@ function reason(graph: Graph, found: Explained, head: Explained["heads"][number]
 }
 
 /** Two vectors, coordinate by coordinate, and what they make together. */
-function Vectors({ query, keyVector, of, name, pairs }: { query: number[]; keyVector: number[]; of: string; name: string; pairs: string }): JSX.Element {
-  const third = pairs === "product" ? query.map((x, i) => x * keyVector[i]!) : pairs === "difference" ? query.map((x, i) => x - keyVector[i]!) : undefined;
+function Vectors({
+  query,
+  keyVector,
+  of,
+  name,
+  pairs,
+}: {
+  query: number[];
+  keyVector: number[];
+  of: string;
+  name: string;
+  pairs: string;
+}): JSX.Element {
+  const third =
+    pairs === "product"
+      ? query.map((x, i) => x * keyVector[i]!)
+      : pairs === "difference"
+        ? query.map((x, i) => x - keyVector[i]!)
+        : undefined;
   const most = [...query, ...keyVector].reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9);
-  return <table class="vectors" aria-label="Vectors"><tbody>
-    <Strip name={`q: ${of}`} values={query} most={most} /><Strip name={`k: ${name}`} values={keyVector} most={most} />
-    {third === undefined ? null : <Strip name={pairs === "product" ? "qᵢ kᵢ" : "qᵢ − kᵢ"} values={third} most={third.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9)} />}
-  </tbody></table>;
+  return (
+    <table class="vectors" aria-label="Vectors">
+      <tbody>
+        <Strip name={`q: ${of}`} values={query} most={most} />
+        <Strip name={`k: ${name}`} values={keyVector} most={most} />
+        {third === undefined ? null : (
+          <Strip
+            name={pairs === "product" ? "qᵢ kᵢ" : "qᵢ − kᵢ"}
+            values={third}
+            most={third.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9)}
+          />
+        )}
+      </tbody>
+    </table>
+  );
 }
 
 function Strip({ name, values, most }: { name: string; values: number[]; most: number }): JSX.Element {
-  const text = values.map((x) => digits(x, 3)).join(", "), step = 240 / values.length;
-  return <tr><th scope="row">{name}</th><td><svg viewBox="0 0 240 24" role="img" aria-label={text}><title>{text}</title>
-    <line class="axis" x1={0} x2={240} y1={12} y2={12} />
-    {values.map((x, i) => <rect class={x < 0 ? "minus" : "plus"} x={i * step + 1} width={step - 2} y={x < 0 ? 12 : 12 - 12 * x / most} height={Math.abs(12 * x / most)} />)}
-  </svg></td></tr>;
+  const text = values.map((x) => digits(x, 3)).join(", "),
+    step = 240 / values.length;
+  return (
+    <tr>
+      <th scope="row">{name}</th>
+      <td>
+        <svg viewBox="0 0 240 24" role="img" aria-label={text}>
+          <title>{text}</title>
+          <line class="axis" x1={0} x2={240} y1={12} y2={12} />
+          {values.map((x, i) => (
+            <rect
+              class={x < 0 ? "minus" : "plus"}
+              x={i * step + 1}
+              width={step - 2}
+              y={x < 0 ? 12 : 12 - (12 * x) / most}
+              height={Math.abs((12 * x) / most)}
+            />
+          ))}
+        </svg>
+      </td>
+    </tr>
+  );
 }
 
 /** The whole row, step by step. */
-function Row({ graph, found, shown, at, pick }: { graph: Graph; found: Explained; shown: Explained["heads"][number]; at: number; pick: (name: string) => void }): JSX.Element {
+function Row({
+  graph,
+  found,
+  shown,
+  at,
+  pick,
+}: {
+  graph: Graph;
+  found: Explained;
+  shown: Explained["heads"][number];
+  at: number;
+  pick: (name: string) => void;
+}): JSX.Element {
   const order = largest(found.weights, found.weights.length);
   const rows = [...new Set([...order.slice(0, MOST_ROWS), at])];
   const rest = order.length - rows.length;
-  return <Scroll label="The row, step by step"><table class="row-steps"><thead><tr><th scope="col">Neighbour</th>{shown.steps.map((s) => <th scope="col" class="n">{s.name}</th>)}</tr></thead>
-    <tbody>{rows.map((i) => <tr aria-current={i === at ? "true" : undefined}>
-      <th scope="row"><button type="button" class="link" onClick={() => pick(graph.nodes[found.to[i]!]!)}>{graph.nodes[found.to[i]!]}</button></th>
-      {shown.steps.map((s) => <td class="n">{s.name === "weight" ? percent(s.values[i]!) : digits(s.values[i]!)}</td>)}</tr>)}</tbody>
-    <tfoot><tr><th scope="row">{rest > 0 ? `sum, with ${rest} more` : "sum"}</th>{shown.steps.map((s) =>
-      <td class="n">{s.name === "weight" ? percent(s.values.reduce((a, b) => a + b, 0)) : s.name === "exp" ? digits(s.values.reduce((a, b) => a + b, 0)) : ""}</td>)}</tr></tfoot></table></Scroll>;
+  return (
+    <Scroll label="The row, step by step">
+      <table class="row-steps">
+        <thead>
+          <tr>
+            <th scope="col">Neighbour</th>
+            {shown.steps.map((s) => (
+              <th scope="col" class="n">
+                {s.name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((i) => (
+            <tr aria-current={i === at ? "true" : undefined}>
+              <th scope="row">
+                <button type="button" class="link" onClick={() => pick(graph.nodes[found.to[i]!]!)}>
+                  {graph.nodes[found.to[i]!]}
+                </button>
+              </th>
+              {shown.steps.map((s) => (
+                <td class="n">{s.name === "weight" ? percent(s.values[i]!) : digits(s.values[i]!)}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row">{rest > 0 ? `sum, with ${rest} more` : "sum"}</th>
+            {shown.steps.map((s) => (
+              <td class="n">
+                {s.name === "weight"
+                  ? percent(s.values.reduce((a, b) => a + b, 0))
+                  : s.name === "exp"
+                    ? digits(s.values.reduce((a, b) => a + b, 0))
+                    : ""}
+              </td>
+            ))}
+          </tr>
+        </tfoot>
+      </table>
+    </Scroll>
+  );
 }
 
 /** For mechanisms that are not taken apart: what their weights say. */
-function Without({ session, graph, node, to }: { session: Session; graph: Graph; node: number; to: number }): JSX.Element {
-  const { chosen } = session, edges = topOf(graph, chosen!.weights, node, Infinity);
-  const weight = edges.find((e) => e.to === to)?.weight ?? 0, best = edges[0]!;
+function Without({
+  session,
+  graph,
+  node,
+  to,
+}: {
+  session: Session;
+  graph: Graph;
+  node: number;
+  to: number;
+}): JSX.Element {
+  const { chosen } = session,
+    edges = topOf(graph, chosen!.weights, node, Infinity);
+  const weight = edges.find((e) => e.to === to)?.weight ?? 0,
+    best = edges[0]!;
   const behind = weight > 0 ? Math.log(best.weight / weight) : Infinity;
-  return <>
-    <p class="reason">{`${graph.nodes[node]} gives ${graph.nodes[to]} ${percent(weight)} of its attention, ${digits(weight * edges.length, 2)} times an even share.`}</p>
-    <p class="help">{`Of ${title(chosen!.key)} only the result is shown, not its steps. `}{best.to === to ? "No neighbour gets more."
-      : Number.isFinite(behind) ? `${graph.nodes[best.to]} gets most; ${graph.nodes[to]}'s score is ${digits(behind)} lower (the logarithm of the ratio of their weights).` : "It gets nothing."}</p>
-    <p class="help">Scaled dot product, multi head, edge featured (GAT) and hyperbolic attention are taken apart step by step.</p>
-  </>;
+  return (
+    <>
+      <p class="reason">{`${graph.nodes[node]} gives ${graph.nodes[to]} ${percent(weight)} of its attention, ${digits(weight * edges.length, 2)} times an even share.`}</p>
+      <p class="help">
+        {`Of ${title(chosen!.key)} only the result is shown, not its steps. `}
+        {best.to === to
+          ? "No neighbour gets more."
+          : Number.isFinite(behind)
+            ? `${graph.nodes[best.to]} gets most; ${graph.nodes[to]}'s score is ${digits(behind)} lower (the logarithm of the ratio of their weights).`
+            : "It gets nothing."}
+      </p>
+      <p class="help">
+        Scaled dot product, multi head, edge featured (GAT) and hyperbolic attention are taken apart step by step.
+      </p>
+    </>
+  );
 }

@@ -1,4 +1,5 @@
-/* The Poincare ball: 1 - c|x|^2 and the gyromidpoint, to the precision of the dtype also near the boundary. */
+/* The Poincare ball: 1 - c|x|^2 and the gyromidpoint, to the precision of the dtype also near the
+ * boundary. */
 #include "ball.h"
 #include "rows.h"
 
@@ -21,7 +22,8 @@ static Twice sum(double a, double b) { /* Knuth */
     return (Twice){value, (a - (value - other)) + (b - other)};
 }
 
-/* 1 - c|x|^2 by compensated sums. Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J. Sci. Comput. 26 (2005), algorithm 5.3. */
+/* 1 - c|x|^2 by compensated sums. Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J. Sci.
+ * Comput. 26 (2005), algorithm 5.3. */
 static real careful_gap(const real *x, isize d, real c) {
     Twice norm = {0.0, 0.0};
     for (isize k = 0; k < d; k++) {
@@ -42,10 +44,11 @@ static Twice times(Twice a, Twice b) {
     return (Twice){high.value, high.rest + (a.value * b.rest + a.rest * b.value)};
 }
 
-/* Where lambda is large, first^2 - c|rest|^2 cancels by lambda^2: with first = S - G, S the sum of the weights w and G that of
- * w gap / 2, it is (S^2 - c|rest|^2) - 2 S G + G^2. `wide` (2 d doubles) is the rest. */
-static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c, real *out,
-                             void *wide) {
+/* Where lambda is large, first^2 - c|rest|^2 cancels by lambda^2: with first = S - G, S the sum of
+ * the weights w and G that of w gap / 2, it is (S^2 - c|rest|^2) - 2 S G + G^2. `wide` (2 d
+ * doubles) is the rest. */
+static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n,
+                             isize d, real c, real *out, void *wide) {
     Twice *rest = wide, weights = {0.0, 0.0}, squares = {0.0, 0.0};
     double less = 0.0;
     for (isize j = 0; j < d; j++) rest[j] = (Twice){0.0, 0.0};
@@ -56,7 +59,8 @@ static void careful_midpoint(const real *w, const real *gaps, const real *V, isi
     }
     for (isize j = 0; j < d; j++) squares = plus(squares, times(rest[j], rest[j]));
     Twice scaled = times((Twice){c, 0.0}, squares), whole = times(weights, weights);
-    double inner = (whole.value - scaled.value) + (whole.rest - scaled.rest) - 2.0 * weights.value * less + less * less;
+    double inner = (whole.value - scaled.value) + (whole.rest - scaled.rest) -
+        2.0 * weights.value * less + less * less;
     double factor = 1.0 / ((weights.value - less) + __builtin_sqrt(inner > 0.0 ? inner : 0.0));
     for (isize j = 0; j < d; j++) out[j] = (rest[j].value + rest[j].rest) * factor;
 }
@@ -76,8 +80,8 @@ static real careful_gap(const real *x, isize d, real c) {
     return (real)(1.0 - (double)c * sum);
 }
 /* The same; `wide` (d doubles) is the rest. */
-static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c, real *out,
-                             void *wide) {
+static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n,
+                             isize d, real c, real *out, void *wide) {
     double *rest = wide, squares = 0.0, weights = 0.0, less = 0.0;
     for (isize j = 0; j < d; j++) rest[j] = 0.0;
     for (isize i = 0; i < n; i++) {
@@ -98,7 +102,8 @@ real ball_gap(const real *x, isize d, real c) {
 }
 
 /* sum = sum_i w_i (lambda_i - 1, lambda_i y_i) */
-void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c, real *out, void *wide) {
+void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c,
+                   real *out, void *wide) {
     double first = 0.0, squares = 0.0;
     real largest = 0;
     for (isize i = 0; i < n; i++) {

@@ -1,11 +1,12 @@
-/* The Poincare ball of curvature -c, as far as several kernels need it; see poincare.c for the formulas. */
+/* The Poincare ball of curvature -c, as far as several kernels need it; see poincare.c for the
+ * formulas. */
 #ifndef GA_BALL_H
 #define GA_BALL_H
 
 #include "expo.h"
 
-/* NEAR_BOUNDARY: below this 1 - c|y|^2 is too far cancelled for sums in the dtype of the call, which the careful functions carry
- * in twice its digits. LEAST_GAP: what still lies inside. */
+/* NEAR_BOUNDARY: below this 1 - c|y|^2 is too far cancelled for sums in the dtype of the call,
+ * which the careful functions carry in twice its digits. LEAST_GAP: what still lies inside. */
 #ifdef F64
 #define NEAR_BOUNDARY 1e-2
 #define LEAST_GAP 1e-15
@@ -18,17 +19,20 @@
 #define ball_gap K(ball_gap)
 real ball_gap(const real *x, isize d, real c);
 
-/* Midpoint from weights w (n,), which are overwritten, and the gaps of the rows of V. `wide` is room for 2 d doubles. */
+/* Midpoint from weights w (n,), which are overwritten, and the gaps of the rows of V. `wide` is
+ * room for 2 d doubles. */
 #define ball_midpoint K(ball_midpoint)
-void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c, real *out, void *wide);
+void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c,
+                   real *out, void *wide);
 
-/* asinh of z >= 0: log1p(z + z^2 / (1 + sqrt(1 + z^2))), and log1p(u) = u log(w) / (w - 1) with w = 1 + u as rounded (Kahan). */
-#define ASINH(name, v, i, all, choose, root, log)                   \
-    static inline v name(v z) {                                     \
-        v one = all(1), zz = z * z;                                 \
-        v u = z + zz / (one + root(one + zz)), w = one + u, less = w - one; \
-        i tiny = (i)(less == all(0));                               \
-        return choose(tiny, u, log(w) * (u / choose(tiny, one, less))); \
+/* asinh of z >= 0: log1p(z + z^2 / (1 + sqrt(1 + z^2))), and log1p(u) = u log(w) / (w - 1) with w =
+ * 1 + u as rounded (Kahan). */
+#define ASINH(name, v, i, all, choose, root, log)                                                  \
+    static inline v name(v z) {                                                                    \
+        v one = all(1), zz = z * z;                                                                \
+        v u = z + zz / (one + root(one + zz)), w = one + u, less = w - one;                        \
+        i tiny = (i)(less == all(0));                                                              \
+        return choose(tiny, u, log(w) * (u / choose(tiny, one, less)));                            \
     }
 ASINH(asinh4, v4, m4, splat, select, vsqrt, log_positive)
 #if WIDE > 4

@@ -1,12 +1,14 @@
-/* The exponential of FAVOR+ features. Choromanski et al., Rethinking Attention with Performers, arXiv:2009.14794, lemma 1:
- * exp(root x.w - root^2 |x|^2 / 2 - stabiliser). */
+/* The exponential of FAVOR+ features. Choromanski et al., Rethinking Attention with Performers,
+ * arXiv:2009.14794, lemma 1: exp(root x.w - root^2 |x|^2 / 2 - stabiliser). */
 #include "kernels.h"
 #include "rows.h"
 #include "softmax.h"
 
-/* From products z = x.w of n rows to exponentials, in place. `shift`: the stabiliser is the maximum of the whole exponent, else that
- * of root z only; per row for queries, one for all rows of keys. */
-static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isize m, isize d, real root, int query, int shift) {
+/* From products z = x.w of n rows to exponentials, in place. `shift`: the stabiliser is the maximum
+ * of the whole exponent, else that of root z only; per row for queries, one for all rows of keys.
+ */
+static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isize m, isize d,
+                     real root, int query, int shift) {
     real top = MINUS_INFINITY;
     for (isize pass = query; pass < 2; pass++)
         for (isize i = 0; i < n; i++) {
@@ -31,11 +33,12 @@ Status KERNEL(favor)(Call *call) {
     if (len(x, 2) != len(z, 2)) return wrong(call, "favor: z and x differ in the number of rows");
     Batch batch;
     batch_start(&batch, z, 2);
-    if (batch_add(&batch, z, 2) < 0 || batch_add(&batch, x, 2) < 0) return wrong(call, "favor: leading axes do not broadcast");
+    if (batch_add(&batch, z, 2) < 0 || batch_add(&batch, x, 2) < 0)
+        return wrong(call, "favor: leading axes do not broadcast");
     void *state = work_begin((double)batch.count * (double)len(z, 2) * (double)len(z, 1) * 8.0);
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
-        features((real *)batch.at[0], step(z, 2), (const real *)batch.at[1], step(x, 2), len(z, 2), len(z, 1), len(x, 1), root, query,
-                 shift);
+        features((real *)batch.at[0], step(z, 2), (const real *)batch.at[1], step(x, 2), len(z, 2),
+                 len(z, 1), len(x, 1), root, query, shift);
     work_end(state);
     return DONE;
 }

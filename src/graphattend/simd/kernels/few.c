@@ -1,5 +1,6 @@
-/* Attention of a few queries that share their keys, with its weights, for every score that is a product and something added:
- * the scores of all keys first, then softmax, then the weighted sum; each block of K and V is read once for all queries. */
+/* Attention of a few queries that share their keys, with its weights, for every score that is a
+ * product and something added: the scores of all keys first, then softmax, then the weighted sum;
+ * each block of K and V is read once for all queries. */
 #include "kernels.h"
 #include "rows.h"
 #include "softmax.h"
@@ -23,7 +24,8 @@ static void row_products(const real *K, isize stride, isize n, const real *q, is
     for (isize i = 0; i < n; i += ROWS) {
         const real *rows[ROWS];
         vw sum[ROWS];
-        for (int r = 0; r < ROWS; r++) rows[r] = K + min_size(i + r, n - 1) * stride, sum[r] = splatw(0);
+        for (int r = 0; r < ROWS; r++)
+            rows[r] = K + min_size(i + r, n - 1) * stride, sum[r] = splatw(0);
         isize k = 0;
         for (; k + WIDE <= d; k += WIDE) {
             vw v = LOADW(q + k);
@@ -45,16 +47,19 @@ static void row_turned(const Few *f, isize first, isize n, const real *q, real *
     double at = 0.0;
     for (isize i = 0; i < n; i++) {
         double position = f->positions[(first + i) * f->position_step];
-        if (i == 0 || position != at) rotate_row(q, -position, f->frequency, f->d / 2, f->d, f->interleaved, turned);
+        if (i == 0 || position != at)
+            rotate_row(q, -position, f->frequency, f->d / 2, f->d, f->interleaved, turned);
         at = position;
         out[i] = dot(f->K + (first + i) * f->ldk, turned, f->d);
     }
 }
 
-/* From products to what softmax takes; their maximum. Adds to the test of what is finite before the bias. */
+/* From products to what softmax takes; their maximum. Adds to the test of what is finite before the
+ * bias. */
 static real finish_scores(const Few *f, isize query, real *s, real *bad) {
     const real *bias = f->bias ? f->bias + query * f->bias_query : 0;
-    vw sum = splatw(0), top = splatw(MINUS_INFINITY), scale = splatw(f->scale), slope = splatw(f->slope);
+    vw sum = splatw(0), top = splatw(MINUS_INFINITY), scale = splatw(f->scale),
+       slope = splatw(f->slope);
     isize i = 0, whole_vectors = !bias || f->bias_key == 1;
     for (; whole_vectors && i + WIDE <= f->keys; i += WIDE) {
         vw x = LOADW(s + i) * scale;
@@ -106,16 +111,19 @@ static real attend_few(const Few *f, real *turned) {
     isize block = f->queries == 1 ? f->keys : BLOCK;
     for (isize first = 0; first < f->keys; first += block)
         for (isize r = 0; r < f->queries; r++)
-            add_weighted(f->V + first * f->ldv, f->ldv, min_size(block, f->keys - first), f->weights + r * f->ldw + first, f->e,
-                         f->out + r * f->ldo);
+            add_weighted(f->V + first * f->ldv, f->ldv, min_size(block, f->keys - first),
+                         f->weights + r * f->ldw + first, f->e, f->out + r * f->ldo);
     for (isize r = 0; r < f->queries; r++) bad += note_row(f->out + r * f->ldo, f->e);
     return bad;
 }
 
-static isize step_or_zero(const Array *array, int axis) { return len(array, axis) == 1 ? 0 : step(array, axis); }
+static isize step_or_zero(const Array *array, int axis) {
+    return len(array, axis) == 1 ? 0 : step(array, axis);
+}
 static int fits(isize length, isize all) { return length == 1 || length == all; }
 
-/* Whether both have the same axes but the last: else the smaller would be written again and again. */
+/* Whether both have the same axes but the last: else the smaller would be written again and again.
+ */
 static int same_rows(const Array *a, const Array *b) {
     for (int i = 2; i <= a->ndim && a->ndim == b->ndim; i++)
         if (len(a, i) != len(b, i)) return 0;
@@ -123,17 +131,23 @@ static int same_rows(const Array *a, const Array *b) {
 }
 
 Status KERNEL(attend_few)(Call *call) {
-    const Array *q = &call->array[attend_few_q], *k = &call->array[attend_few_k], *v = &call->array[attend_few_v];
+    const Array *q = &call->array[attend_few_q], *k = &call->array[attend_few_k],
+                *v = &call->array[attend_few_v];
     const Array *bias = &call->array[attend_few_bias], *weights = &call->array[attend_few_weights];
-    const Array *positions = &call->array[attend_few_positions], *frequency = &call->array[attend_few_frequency];
+    const Array *positions = &call->array[attend_few_positions],
+                *frequency = &call->array[attend_few_frequency];
     const Array *out = &call->array[attend_few_out];
     isize m = len(q, 2), n = len(k, 2), d = len(k, 1);
     int values = given(v), turns = given(positions);
-    if (len(q, 1) != d || len(weights, 2) != m || len(weights, 1) != n) return wrong(call, "attend_few: q, k and weights differ");
-    if (values != given(out) || (values && (len(v, 2) != n || len(out, 1) != len(v, 1) || !same_rows(out, weights))))
+    if (len(q, 1) != d || len(weights, 2) != m || len(weights, 1) != n)
+        return wrong(call, "attend_few: q, k and weights differ");
+    if (values != given(out) ||
+        (values && (len(v, 2) != n || len(out, 1) != len(v, 1) || !same_rows(out, weights))))
         return wrong(call, "attend_few: k, v and out differ");
-    if (given(bias) && (!fits(len(bias, 2), m) || !fits(len(bias, 1), n))) return wrong(call, "attend_few: the bias does not fit");
-    if (turns != given(frequency) || (turns && (!fits(len(positions, 1), n) || len(frequency, 1) != d / 2)))
+    if (given(bias) && (!fits(len(bias, 2), m) || !fits(len(bias, 1), n)))
+        return wrong(call, "attend_few: the bias does not fit");
+    if (turns != given(frequency) ||
+        (turns && (!fits(len(positions, 1), n) || len(frequency, 1) != d / 2)))
         return wrong(call, "attend_few: the positions do not fit");
     const double *rates = turns ? (const double *)frequency->data : 0;
     for (isize i = 0; turns && i < d / 2; i++)
@@ -142,15 +156,24 @@ Status KERNEL(attend_few)(Call *call) {
     Limits limits = {&call->array[attend_few_mask], &none, 0, 0, 0};
     Batch batch;
     batch_start(&batch, weights, 2);
-    int at_w = batch_add(&batch, weights, 2), at_q = batch_add(&batch, q, 2), at_k = batch_add(&batch, k, 2);
-    int at_v = values ? batch_add(&batch, v, 2) : 0, at_out = values ? batch_add(&batch, out, 2) : 0;
-    int at_bias = given(bias) ? batch_add(&batch, bias, 2) : 0, at_positions = turns ? batch_add(&batch, positions, 1) : 0;
-    if (at_w < 0 || at_q < 0 || at_k < 0 || at_v < 0 || at_out < 0 || at_bias < 0 || at_positions < 0 ||
-        !limits_batch(&limits, &batch, m, n))
+    int at_w = batch_add(&batch, weights, 2), at_q = batch_add(&batch, q, 2),
+        at_k = batch_add(&batch, k, 2);
+    int at_v = values ? batch_add(&batch, v, 2) : 0,
+        at_out = values ? batch_add(&batch, out, 2) : 0;
+    int at_bias = given(bias) ? batch_add(&batch, bias, 2) : 0,
+        at_positions = turns ? batch_add(&batch, positions, 1) : 0;
+    if (at_w < 0 || at_q < 0 || at_k < 0 || at_v < 0 || at_out < 0 || at_bias < 0 ||
+        at_positions < 0 || !limits_batch(&limits, &batch, m, n))
         return wrong(call, "attend_few: leading axes do not broadcast");
-    Few f = {.ldq = step(q, 2), .ldk = step(k, 2), .ldw = step(weights, 2), .queries = m, .keys = n, .d = d};
+    Few f = {.ldq = step(q, 2),
+             .ldk = step(k, 2),
+             .ldw = step(weights, 2),
+             .queries = m,
+             .keys = n,
+             .d = d};
     f.scale = (real)call->number[attend_few_scale], f.slope = (real)call->number[attend_few_slope];
-    f.squares = call->number[attend_few_squares] != 0, f.interleaved = call->number[attend_few_interleaved] != 0;
+    f.squares = call->number[attend_few_squares] != 0,
+    f.interleaved = call->number[attend_few_interleaved] != 0;
     if (values) f.ldv = step(v, 2), f.ldo = step(out, 2), f.e = len(v, 1);
     if (given(bias)) f.bias_query = step_or_zero(bias, 2), f.bias_key = step_or_zero(bias, 1);
     if (turns) f.frequency = rates, f.position_step = step_or_zero(positions, 1);
@@ -159,7 +182,8 @@ Status KERNEL(attend_few)(Call *call) {
     Status status = DONE;
     void *state = work_begin((double)batch.count * (double)m * (double)n * (double)(d + f.e));
     for (isize b = 0; b < batch.count && status == DONE; b++, batch_next(&batch)) {
-        f.q = (const real *)batch.at[at_q], f.K = (const real *)batch.at[at_k], f.weights = (real *)batch.at[at_w];
+        f.q = (const real *)batch.at[at_q], f.K = (const real *)batch.at[at_k],
+        f.weights = (real *)batch.at[at_w];
         if (values) f.V = (const real *)batch.at[at_v], f.out = (real *)batch.at[at_out];
         if (given(bias)) f.bias = (const real *)batch.at[at_bias];
         if (turns) {

@@ -2,7 +2,8 @@
 #include "kernels.h"
 #include "rows.h"
 
-/* A finite sum has only finite terms. It may overflow, so that another one is looked at term by term. */
+/* A finite sum has only finite terms. It may overflow, so that another one is looked at term by
+ * term. */
 static real note_long_row(const real *x, isize n) {
     vec s[8];
     for (int j = 0; j < 8; j++) s[j] = splatv(0);
@@ -11,7 +12,9 @@ static real note_long_row(const real *x, isize n) {
     for (; i + 8 * LANES <= n; i += 8 * LANES) {
         const real *at = x + i;
         for (int j = 0; j < 4; j++) s[j] += LOADV(at + LANES * j);
-        __asm__ volatile("" ::: "memory"); /* not all eight loads before the sums: there are too few registers */
+        __asm__ volatile(
+            "" ::
+                : "memory"); /* not all eight loads before the sums: there are too few registers */
         for (int j = 4; j < 8; j++) s[j] += LOADV(at + LANES * j);
     }
     vec sum = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
@@ -31,7 +34,8 @@ Status KERNEL(finite)(Call *call) {
     }
     real bad = 0;
     void *state = work_begin((double)batch.count * (double)n);
-    for (isize b = 0; b < batch.count; b++, batch_next(&batch)) bad += note_long_row((const real *)batch.at[0], n);
+    for (isize b = 0; b < batch.count; b++, batch_next(&batch))
+        bad += note_long_row((const real *)batch.at[0], n);
     work_end(state);
     return finished(bad);
 }

@@ -1,5 +1,6 @@
-/* Frechet means: see frechet.h. Each step solves for Newton's direction by conjugate gradients, no more exactly than the distance from
- * the mean deserves (Dembo, Eisenstat, Steihaug: Inexact Newton methods, SIAM J. Numer. Anal. 19, 1982). */
+/* Frechet means: see frechet.h. Each step solves for Newton's direction by conjugate gradients, no
+ * more exactly than the distance from the mean deserves (Dembo, Eisenstat, Steihaug: Inexact Newton
+ * methods, SIAM J. Numer. Anal. 19, 1982). */
 #include "frechet.h"
 #include "kernels.h"
 
@@ -28,14 +29,17 @@ void frechet_place(Frechet *f, real *room) {
 
 /* On the sphere, without the part along the mean. */
 static void tangent(const Frechet *f, real *v) {
-    if (f->space->kind == SPHERE) add_scaled(v, f->mean, -dot(v, f->mean, f->space->width), f->space->width);
+    if (f->space->kind == SPHERE)
+        add_scaled(v, f->mean, -dot(v, f->mean, f->space->width), f->space->width);
 }
 
 /* alpha, mu, h and |log| of four points from their products with the mean. */
-static void four_logs(Frechet *f, isize i, real mean_square, real gap, v4 *stretch, v4 *length_square) {
+static void four_logs(Frechet *f, isize i, real mean_square, real gap, v4 *stretch,
+                      v4 *length_square) {
     v4 product = LOAD(f->dots + i), one = splat(1), tiny = splat(TINY);
     if (f->space->kind == SPHERE) {
-        v4 two = splat(2), half = vmax(two - two * product, splat(0)), rest = vmax(two + two * product, tiny);
+        v4 two = splat(2), half = vmax(two - two * product, splat(0)),
+           rest = vmax(two + two * product, tiny);
         v4 angle = angle4(half, rest), sine = splat((real)0.5) * vsqrt(half * rest);
         v4 ratio = select((m4)(half < tiny), one, angle / vmax(sine, tiny));
         STORE(f->alpha + i, ratio);
@@ -59,7 +63,8 @@ static void four_logs(Frechet *f, isize i, real mean_square, real gap, v4 *stret
         }
         far[r] = square;
     }
-    v4 a = splat(gap), tau = splat(c) * far / (a * gaps), root = vsqrt(tau), both = vsqrt(tau * (one + tau));
+    v4 a = splat(gap), tau = splat(c) * far / (a * gaps), root = vsqrt(tau),
+       both = vsqrt(tau * (one + tau));
     v4 half = asinh4(root), ratio = select((m4)(tau < tiny), one, half / vmax(both, tiny));
     STORE(f->alpha + i, ratio * a / gaps);
     STORE(f->mu + i, ratio * (a + splat(c) * far) / gaps);
@@ -69,7 +74,8 @@ static void four_logs(Frechet *f, isize i, real mean_square, real gap, v4 *stret
 
 int frechet_look(Frechet *f) {
     isize n = f->count, d = f->space->width;
-    real square = dot(f->mean, f->mean, d), gap = f->space->kind == BALL || f->space->kind == SHEET ? 1 - f->space->c * square : 1;
+    real square = dot(f->mean, f->mean, d),
+         gap = f->space->kind == BALL || f->space->kind == SHEET ? 1 - f->space->c * square : 1;
     real along = 0;
     if (!(gap > 0)) return 0;
     f->across = 0;
@@ -82,7 +88,8 @@ int frechet_look(Frechet *f) {
             real w = f->weights[i + r];
             f->across += w * stretch[r];
             along += w * f->mu[i + r];
-            f->bend[i + r] = w * (1 - stretch[r]) / (length_square[r] > TINY ? length_square[r] : 1);
+            f->bend[i + r] =
+                w * (1 - stretch[r]) / (length_square[r] > TINY ? length_square[r] : 1);
             f->dots[i + r] = w * f->alpha[i + r];
         }
     }
@@ -132,7 +139,8 @@ int frechet_solve(Frechet *f, real precision) {
     return 1;
 }
 
-/* mean + length step, brought back to the space: it agrees with the exponential map to second order. */
+/* mean + length step, brought back to the space: it agrees with the exponential map to second
+ * order. */
 static void move(Frechet *f, real length, const real *from) {
     isize d = f->space->width;
     real *m = f->mean, c = f->space->c;
@@ -142,8 +150,10 @@ static void move(Frechet *f, real length, const real *from) {
         return;
     }
     /* Moebius addition of `from` and step / a, made shorter than the radius */
-    real a = 1 - c * dot(from, from, d), short_of = length / square_root(a * a + c * length * length * dot(f->step, f->step, d));
-    real yy = c * short_of * short_of * dot(f->step, f->step, d), xy = c * short_of * dot(from, f->step, d);
+    real a = 1 - c * dot(from, from, d),
+         short_of = length / square_root(a * a + c * length * length * dot(f->step, f->step, d));
+    real yy = c * short_of * short_of * dot(f->step, f->step, d),
+         xy = c * short_of * dot(from, f->step, d);
     real divisor = 1 + 2 * xy + (1 - a) * yy;
     combine(a * short_of / divisor, f->step, (1 + 2 * xy + yy) / divisor, from, d, m);
 }
@@ -170,7 +180,8 @@ int frechet_search(Frechet *f) {
         real far = square_root(dot(f->step, f->step, d)) * f->space->root;
         copy_row(f->mean, d, start);
         move(f, length, start);
-        /* Newton's error is about the square of the step, and what the equations were not solved to. */
+        /* Newton's error is about the square of the step, and what the equations were not solved
+         * to. */
         if (length == 1 && far * (f->cautious ? 1 : far + precision) < ENOUGH) return 1;
         /* A step that leads uphill is halved until it does not. */
         real before = size;

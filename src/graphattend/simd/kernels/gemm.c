@@ -4,7 +4,10 @@
 #include "rows.h"
 #include "tile.h"
 
-enum { DEPTH = 256, WIDTH = 1920 / sizeof(real) }; /* a packed block of B: 480 kB, in the second-level cache */
+enum {
+    DEPTH = 256,
+    WIDTH = 1920 / sizeof(real)
+}; /* a packed block of B: 480 kB, in the second-level cache */
 
 /* Rows k of B as panels of TILE_COLUMNS, zero-padded: out[panel][k][column]. */
 static void pack_rows(Matrix b, isize depth, isize width, real *out) {
@@ -26,9 +29,12 @@ static void pack_rows(Matrix b, isize depth, isize width, real *out) {
 INL void interleave4(const real *from, isize row, isize depth, real *out, isize stride) {
     isize k = 0;
     for (; k + 4 <= depth; k += 4) {
-        v4 r0 = LOAD(from + k), r1 = LOAD(from + row + k), r2 = LOAD(from + 2 * row + k), r3 = LOAD(from + 3 * row + k);
-        v4 a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), b = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
-        v4 c = __builtin_shufflevector(r0, r1, 2, 6, 3, 7), d = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+        v4 r0 = LOAD(from + k), r1 = LOAD(from + row + k), r2 = LOAD(from + 2 * row + k),
+           r3 = LOAD(from + 3 * row + k);
+        v4 a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5),
+           b = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+        v4 c = __builtin_shufflevector(r0, r1, 2, 6, 3, 7),
+           d = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
         STORE(out + k * stride, __builtin_shufflevector(a, b, 0, 1, 4, 5));
         STORE(out + (k + 1) * stride, __builtin_shufflevector(a, b, 2, 3, 6, 7));
         STORE(out + (k + 2) * stride, __builtin_shufflevector(c, d, 0, 1, 4, 5));
@@ -43,17 +49,19 @@ static void pack_columns(Matrix b, isize depth, isize width, real *out) {
     for (isize j = 0; j < width; j += TILE_COLUMNS, out += TILE_COLUMNS * depth) {
         const real *from = b.data + j * b.column;
         if (width - j >= TILE_COLUMNS) {
-            for (int c = 0; c < TILE_COLUMNS; c += 4) interleave4(from + c * b.column, b.column, depth, out + c, TILE_COLUMNS);
+            for (int c = 0; c < TILE_COLUMNS; c += 4)
+                interleave4(from + c * b.column, b.column, depth, out + c, TILE_COLUMNS);
         } else {
             for (isize k = 0; k < depth; k++)
-                for (isize c = 0; c < TILE_COLUMNS; c++) out[k * TILE_COLUMNS + c] = j + c < width ? from[c * b.column + k] : 0;
+                for (isize c = 0; c < TILE_COLUMNS; c++)
+                    out[k * TILE_COLUMNS + c] = j + c < width ? from[c * b.column + k] : 0;
         }
     }
 }
 
 /* One tile of C: `rows` rows by up to TILE_COLUMNS columns. */
-INL void tile_product(const int rows, isize depth, const real *a, isize a_row, isize a_step, const real *b, isize b_step,
-                      real *c, isize ldc, isize columns, int add) {
+INL void tile_product(const int rows, isize depth, const real *a, isize a_row, isize a_step,
+                      const real *b, isize b_step, real *c, isize ldc, isize columns, int add) {
     vw sum[TILE_ROWS][2];
     tile_zero(rows, 2, sum);
     tile_add(rows, 2, depth, a, a_row, a_step, b, b_step, sum);
@@ -67,21 +75,25 @@ INL void tile_product(const int rows, isize depth, const real *a, isize a_row, i
     real spill[TILE_ROWS][TILE_COLUMNS];
     tile_store(rows, 2, spill[0], TILE_COLUMNS, sum);
     for (int i = 0; i < rows; i++)
-        for (isize j = 0; j < columns; j++) c[i * ldc + j] = add ? c[i * ldc + j] + spill[i][j] : spill[i][j];
+        for (isize j = 0; j < columns; j++)
+            c[i * ldc + j] = add ? c[i * ldc + j] + spill[i][j] : spill[i][j];
 }
 
-/* Panels of TILE_COLUMNS columns of B: the next one lies `apart` elements on, its rows `step` elements. */
+/* Panels of TILE_COLUMNS columns of B: the next one lies `apart` elements on, its rows `step`
+ * elements. */
 typedef struct {
     const real *data;
     isize apart, step;
 } Panels;
 
 /* All panels for one strip of rows; `a_step` is 1 for a row-major A and 4 for a packed strip. */
-#define STRIP(name, rows, a_step)                                                                                             \
-    NOINLINE void name(isize depth, isize width, const real *a, isize a_row, Panels b, real *c, isize ldc, int add) {          \
-        const real *panel = b.data;                                                                                            \
-        for (isize j = 0; j < width; j += TILE_COLUMNS, panel += b.apart)                                                      \
-            tile_product(rows, depth, a, a_row, a_step, panel, b.step, c + j, ldc, width - j, add);                            \
+#define STRIP(name, rows, a_step)                                                                  \
+    NOINLINE void name(isize depth, isize width, const real *a, isize a_row, Panels b, real *c,    \
+                       isize ldc, int add) {                                                       \
+        const real *panel = b.data;                                                                \
+        for (isize j = 0; j < width; j += TILE_COLUMNS, panel += b.apart)                          \
+            tile_product(rows, depth, a, a_row, a_step, panel, b.step, c + j, ldc, width - j,      \
+                         add);                                                                     \
     }
 STRIP(strip4, 4, 1)
 STRIP(strip3, 3, 1)
@@ -90,10 +102,12 @@ STRIP(strip1, 1, 1)
 STRIP(strip4_packed, 4, 4)
 
 /* All rows of A with these panels. */
-static void all_strips(isize m, isize depth, isize width, Matrix a, Panels b, real *c, isize ldc, int add, real *strip) {
+static void all_strips(isize m, isize depth, isize width, Matrix a, Panels b, real *c, isize ldc,
+                       int add, real *strip) {
     isize i = 0;
     if (a.column == 1) {
-        for (; i + 4 <= m; i += 4) strip4(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
+        for (; i + 4 <= m; i += 4)
+            strip4(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
         if (m - i == 3) strip3(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
         if (m - i == 2) strip2(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
         if (m - i == 1) strip1(depth, width, a.data + i * a.row, a.row, b, c + i * ldc, ldc, add);
@@ -113,8 +127,10 @@ isize multiply_workspace(isize n, isize k) {
     return (round_up(min_size(n, WIDTH), TILE_COLUMNS) + TILE_ROWS) * min_size(k, DEPTH);
 }
 
-/* Blocks of B are packed into panels, unless its rows are contiguous and would be used by two strips at most. */
-static void multiply_blocks(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add, real *pack) {
+/* Blocks of B are packed into panels, unless its rows are contiguous and would be used by two
+ * strips at most. */
+static void multiply_blocks(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc,
+                            int add, real *pack) {
     real *strip = pack + round_up(min_size(n, WIDTH), TILE_COLUMNS) * min_size(k, DEPTH);
     int direct = b.column == 1 && m <= 2 * TILE_ROWS;
     for (isize jc = 0; jc < n; jc += WIDTH) {
@@ -139,7 +155,8 @@ static void multiply_blocks(isize m, isize n, isize k, Matrix a, Matrix b, real 
 }
 
 /* Few rows: packing B would cost more than it brings. */
-static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add) {
+static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc,
+                         int add) {
     for (isize i = 0; i < m; i++) {
         const real *row = a.data + i * a.row;
         if (b.column == 1) {
@@ -151,13 +168,15 @@ static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, real *c,
     }
 }
 
-void multiply_matrices(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add, real *workspace) {
+void multiply_matrices(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add,
+                       real *workspace) {
     if (m <= FEW_ROWS && a.column == 1) multiply_few(m, n, k, a, b, c, ldc, add);
     else multiply_blocks(m, n, k, a, b, c, ldc, add, workspace);
 }
 
-void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb, real *c, isize ldc, Form form,
-              real *workspace) {
-    Matrix left = {a, lda, 1}, right = {b, form == B_TRANSPOSED ? 1 : ldb, form == B_TRANSPOSED ? ldb : 1};
+void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb,
+              real *c, isize ldc, Form form, real *workspace) {
+    Matrix left = {a, lda, 1},
+           right = {b, form == B_TRANSPOSED ? 1 : ldb, form == B_TRANSPOSED ? ldb : 1};
     multiply_matrices(m, n, k, left, right, c, ldc, form == ADD_TO_C, workspace);
 }

@@ -4,7 +4,8 @@
 
 #include "vec.h"
 
-/* An operand by its strides: element (i, j) at data[i * row + j * column]; one of the strides is 1. */
+/* An operand by its strides: element (i, j) at data[i * row + j * column]; one of the strides is 1.
+ */
 typedef struct {
     const real *data;
     isize row, column;
@@ -18,12 +19,14 @@ isize multiply_workspace(isize n, isize k);
 
 /* C (m x n) = or += A (m x k) B (k x n); rows of C lie ldc elements apart. */
 #define multiply_matrices K(multiply_matrices)
-void multiply_matrices(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add, real *workspace);
+void multiply_matrices(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add,
+                       real *workspace);
 
-/* The same for rows that lie ld* elements apart, with B given as (k x n) or as (n x k), or added to C. */
+/* The same for rows that lie ld* elements apart, with B given as (k x n) or as (n x k), or added to
+ * C. */
 typedef enum { PLAIN, B_TRANSPOSED, ADD_TO_C } Form;
 #define multiply K(multiply)
-void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb, real *c, isize ldc, Form form,
-              real *workspace);
+void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb,
+              real *c, isize ldc, Form form, real *workspace);
 
 #endif

@@ -1,5 +1,5 @@
-/* Neighbour lists (CSR): row i of (indptr, indices) lists the nodes that i attends to. Rows of neighbours are read where they lie,
- * nothing is gathered into a copy. */
+/* Neighbour lists (CSR): row i of (indptr, indices) lists the nodes that i attends to. Rows of
+ * neighbours are read where they lie, nothing is gathered into a copy. */
 #include "graph.h"
 #include "kernels.h"
 
@@ -13,25 +13,29 @@ int segments_valid(const long long *start, isize segments, isize edges) {
 int index_within(const Index *index, isize count, isize limit) {
     int outside = 0; /* negative numbers become large ones */
     if (index->wide)
-        for (isize e = 0; e < count; e++) outside |= (unsigned long long)index->wide[e] >= (unsigned long long)limit;
+        for (isize e = 0; e < count; e++)
+            outside |= (unsigned long long)index->wide[e] >= (unsigned long long)limit;
     else
         for (isize e = 0; e < count; e++) outside |= (usize)(isize)index->narrow[e] >= (usize)limit;
     return !outside;
 }
 
-int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize targets, Neighbors *n) {
+int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize targets,
+                  Neighbors *n) {
     n->start = (const long long *)indptr->data;
     n->index = index_of(indices);
     n->edges = indices->shape[0];
     n->longest = 0;
     if (indptr->shape[0] != nodes + 1 || !segments_valid(n->start, nodes, n->edges)) return 0;
-    for (isize i = 0; i < nodes; i++) n->longest = max_size(n->longest, (isize)(n->start[i + 1] - n->start[i]));
+    for (isize i = 0; i < nodes; i++)
+        n->longest = max_size(n->longest, (isize)(n->start[i + 1] - n->start[i]));
     return index_within(&n->index, n->edges, targets);
 }
 
 enum { TOGETHER = 4 };
 
-void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, isize count, const real *x, real *out) {
+void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, isize count,
+               const real *x, real *out) {
     const real *rows[TOGETHER], *base = by->data + head * by->head_step;
     for (isize i = 0; i < count; i += TOGETHER) {
         for (int r = 0; r < TOGETHER; r++) {
@@ -45,34 +49,36 @@ void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, is
 }
 
 /* `vectors` groups of columns: their sums stay in registers. */
-#define SUM_COLUMNS(name, v, lanes, all, load, store, multiply_add)                                                        \
-    INL void name(const int vectors, const Neighbors *n, const real *base, isize node_step, isize first, isize count,      \
-                  const real *weights, real factor, int add, real *out) {                                                  \
-        v sum[8];                                                                                                          \
-        for (int i = 0; i < vectors; i++) sum[i] = all(0);                                                                 \
-        for (isize e = 0; e < count; e++) {                                                                                \
-            fetch_row(n, base, node_step, vectors * lanes, first + e);                                                     \
-            const real *row = base + neighbor(n, first + e) * node_step;                                                   \
-            v w = all(weights[e]);                                                                                         \
-            for (int i = 0; i < vectors; i++) sum[i] = multiply_add(w, load(row + lanes * i), sum[i]);                     \
-        }                                                                                                                  \
-        for (int i = 0; i < vectors; i++) {                                                                                \
-            v whole = sum[i] * all(factor);                                                                                \
-            if (add) whole += load(out + lanes * i);                                                                       \
-            store(out + lanes * i, whole);                                                                                 \
-        }                                                                                                                  \
+#define SUM_COLUMNS(name, v, lanes, all, load, store, multiply_add)                                \
+    INL void name(const int vectors, const Neighbors *n, const real *base, isize node_step,        \
+                  isize first, isize count, const real *weights, real factor, int add,             \
+                  real *out) {                                                                     \
+        v sum[8];                                                                                  \
+        for (int i = 0; i < vectors; i++) sum[i] = all(0);                                         \
+        for (isize e = 0; e < count; e++) {                                                        \
+            fetch_row(n, base, node_step, vectors * lanes, first + e);                             \
+            const real *row = base + neighbor(n, first + e) * node_step;                           \
+            v w = all(weights[e]);                                                                 \
+            for (int i = 0; i < vectors; i++)                                                      \
+                sum[i] = multiply_add(w, load(row + lanes * i), sum[i]);                           \
+        }                                                                                          \
+        for (int i = 0; i < vectors; i++) {                                                        \
+            v whole = sum[i] * all(factor);                                                        \
+            if (add) whole += load(out + lanes * i);                                               \
+            store(out + lanes * i, whole);                                                         \
+        }                                                                                          \
     }
 SUM_COLUMNS(sum_wides, vw, WIDE, splatw, LOADW, STOREW, maddw)
 #if WIDE > 4
 SUM_COLUMNS(sum_fours, v4, 4, splat, LOAD, STORE, madd)
 #endif
 
-void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count, const real *weights, real factor, int add,
-              real *out) {
+void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count,
+              const real *weights, real factor, int add, real *out) {
     const real *base = by->data + head * by->head_step;
     isize j = 0, step = by->node_step;
-#define SUM(some, vectors, lanes)                                   \
-    for (; j + vectors * lanes <= by->width; j += vectors * lanes) \
+#define SUM(some, vectors, lanes)                                                                  \
+    for (; j + vectors * lanes <= by->width; j += vectors * lanes)                                 \
         some(vectors, n, base + j, step, first, count, weights, factor, add, out + j);
     SUM(sum_wides, 8, WIDE)
     SUM(sum_wides, 4, WIDE)
@@ -84,13 +90,15 @@ void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isi
 #undef SUM
     for (; j < by->width; j++) {
         real sum = 0;
-        for (isize e = 0; e < count; e++) sum += weights[e] * base[neighbor(n, first + e) * step + j];
+        for (isize e = 0; e < count; e++)
+            sum += weights[e] * base[neighbor(n, first + e) * step + j];
         out[j] = factor * sum + (add ? out[j] : 0);
     }
 }
 
-INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isize first, isize count, const real *weights, isize lanes,
-                   const real *factor, int add, isize column, real *out, isize head_step) {
+INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isize first,
+                   isize count, const real *weights, isize lanes, const real *factor, int add,
+                   isize column, real *out, isize head_step) {
     const real *base = by->data + column;
     v4 sum[4];
     isize head[4];
@@ -98,7 +106,8 @@ INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isiz
     for (isize e = 0; e < count; e++) {
         fetch_row(n, base, by->node_step, 4 * vectors, first + e);
         const real *row = base + neighbor(n, first + e) * by->node_step;
-        for (int v = 0; v < vectors; v++) sum[v] = madd(splat(weights[e * lanes + head[v]]), LOAD(row + 4 * v), sum[v]);
+        for (int v = 0; v < vectors; v++)
+            sum[v] = madd(splat(weights[e * lanes + head[v]]), LOAD(row + 4 * v), sum[v]);
     }
     for (int v = 0; v < vectors; v++) {
         real *to = out + (column + 4 * v - head[v] * by->width) + head[v] * head_step;
@@ -108,12 +117,14 @@ INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isiz
     }
 }
 
-void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize count, const real *weights, isize lanes, const real *factor,
-                    int add, real *out, isize head_step) {
+void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize count,
+                    const real *weights, isize lanes, const real *factor, int add, real *out,
+                    isize head_step) {
     isize columns = by->heads * by->width, column = 0;
     for (; column + 16 <= columns; column += 16)
         sum_heads(4, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
-    for (; column < columns; column += 4) sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+    for (; column < columns; column += 4)
+        sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
 }
 
 void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds) {

@@ -10,7 +10,8 @@ typedef struct {
     const int *narrow;
 } Index;
 static inline Index index_of(const Array *a) {
-    return (Index){a->kind == INT64 ? (const long long *)a->data : 0, a->kind == INT32 ? (const int *)a->data : 0};
+    return (Index){a->kind == INT64 ? (const long long *)a->data : 0,
+                   a->kind == INT32 ? (const int *)a->data : 0};
 }
 static inline isize index_at(const Index *index, isize edge) {
     return index->wide ? (isize)index->wide[edge] : (isize)index->narrow[edge];
@@ -29,7 +30,8 @@ static inline isize neighbor(const Neighbors *n, isize edge) { return index_at(&
 
 /* 0 if the lists contradict themselves, `nodes` or `targets`. */
 #define get_neighbors K(get_neighbors)
-int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize targets, Neighbors *neighbors);
+int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize targets,
+                  Neighbors *neighbors);
 
 /* An array (nodes, width) or (nodes, heads, width), or none (data = 0). */
 typedef struct {
@@ -39,7 +41,11 @@ typedef struct {
 static inline ByHead by_head(const Array *a) {
     if (!given(a)) return (ByHead){0, 0, 0, 0, 0, 0};
     int axes = a->ndim;
-    return (ByHead){(real *)a->data, a->shape[0], axes == 3 ? a->shape[1] : 1, len(a, 1), a->strides[0] / a->item,
+    return (ByHead){(real *)a->data,
+                    a->shape[0],
+                    axes == 3 ? a->shape[1] : 1,
+                    len(a, 1),
+                    a->strides[0] / a->item,
                     axes == 3 ? a->strides[1] / a->item : 0};
 }
 static inline real *row_at(const ByHead *by, isize node, isize head) {
@@ -56,14 +62,16 @@ typedef struct {
 } ByEdge;
 static inline ByEdge by_edge(const Array *a) {
     if (!given(a)) return (ByEdge){0, 0, 0, 0};
-    return (ByEdge){(real *)a->data, a->shape[0], a->ndim == 2 ? a->shape[1] : 1, a->strides[0] / a->item};
+    return (ByEdge){(real *)a->data, a->shape[0], a->ndim == 2 ? a->shape[1] : 1,
+                    a->strides[0] / a->item};
 }
 static inline int edges_fit(const ByEdge *by, isize edges, isize heads) {
     return !by->data || (by->edges == edges && by->heads == heads);
 }
 
-/* Rows of neighbours lie anywhere, so no processor foresees them: those of the edges AHEAD are asked for. The lists of the nodes
- * follow each other, so that this reaches into the next node's. */
+/* Rows of neighbours lie anywhere, so no processor foresees them: those of the edges AHEAD are
+ * asked for. The lists of the nodes follow each other, so that this reaches into the next node's.
+ */
 enum { AHEAD = 12 };
 INL void fetch_row(const Neighbors *n, const real *base, isize node_step, isize width, isize edge) {
 #ifndef __wasm__
@@ -76,27 +84,35 @@ INL void fetch_row(const Neighbors *n, const real *base, isize node_step, isize 
 #endif
 }
 
-/* Room for a number of each edge of a list, in whole vectors: some functions write beyond the last edge, up to here. */
+/* Room for a number of each edge of a list, in whole vectors: some functions write beyond the last
+ * edge, up to here. */
 INL isize edge_room(isize count) { return round_up(count, 4) + 2 * WIDE; }
 
-/* out[e] = x . rows[neighbor(first + e)] of one head; what follows in the last vector repeats the last. */
+/* out[e] = x . rows[neighbor(first + e)] of one head; what follows in the last vector repeats the
+ * last. */
 #define edge_dots K(edge_dots)
-void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *x, real *out);
+void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count,
+               const real *x, real *out);
 
-/* out = (or +=, if `add`) factor times the sum over e of weights[e] rows[neighbor(first + e)] of one head. */
+/* out = (or +=, if `add`) factor times the sum over e of weights[e] rows[neighbor(first + e)] of
+ * one head. */
 #define edge_sum K(edge_sum)
-void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count, const real *weights, real factor,
-              int add, real *out);
+void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count,
+              const real *weights, real factor, int add, real *out);
 
-/* The same for all heads in one pass, of a width divisible by four and side by side (see side_by_side): weights[e * lanes + head],
- * factor[head]; `out` has heads `head_step` apart. For narrow heads, over whose lists one would run once for each. */
+/* The same for all heads in one pass, of a width divisible by four and side by side (see
+ * side_by_side): weights[e * lanes + head], factor[head]; `out` has heads `head_step` apart. For
+ * narrow heads, over whose lists one would run once for each. */
 #define edge_sum_heads K(edge_sum_heads)
-void edge_sum_heads(const Neighbors *n, const ByHead *rows, isize first, isize count, const real *weights, isize lanes,
-                    const real *factor, int add, real *out, isize head_step);
-static inline int side_by_side(const ByHead *by) { return by->width % 4 == 0 && (by->heads == 1 || by->head_step == by->width); }
+void edge_sum_heads(const Neighbors *n, const ByHead *rows, isize first, isize count,
+                    const real *weights, isize lanes, const real *factor, int add, real *out,
+                    isize head_step);
+static inline int side_by_side(const ByHead *by) {
+    return by->width % 4 == 0 && (by->heads == 1 || by->head_step == by->width);
+}
 
-/* ds, the gradients by the weights of a list (`step` apart), becomes that by its scores: w (ds - sum of w ds). `w` and ds have
- * edge_room(count) and are filled up to there. */
+/* ds, the gradients by the weights of a list (`step` apart), becomes that by its scores: w (ds -
+ * sum of w ds). `w` and ds have edge_room(count) and are filled up to there. */
 #define softmax_gradient K(softmax_gradient)
 void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds);
 

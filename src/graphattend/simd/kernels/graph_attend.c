@@ -1,14 +1,16 @@
-/* Attention over neighbour lists, its gradients by what a node reads (from the saved weights), and the sums that give them by what a
- * node is read for. */
+/* Attention over neighbour lists, its gradients by what a node reads (from the saved weights), and
+ * the sums that give them by what a node is read for. */
 #include "graph.h"
 #include "kernels.h"
 #include "softmax.h"
 
-/* The lists are short, so that loops over what remains of a vector would cost more than the rest: here all are over whole
- * vectors. */
+/* The lists are short, so that loops over what remains of a vector would cost more than the rest:
+ * here all are over whole vectors. */
 
-/* scores = scale * scores + bias, which may be none; their maximum. Adds to the test of what is finite before the bias. */
-static real finish_scores(real *scores, isize count, real scale, const real *bias, isize bias_step, vw *bad) {
+/* scores = scale * scores + bias, which may be none; their maximum. Adds to the test of what is
+ * finite before the bias. */
+static real finish_scores(real *scores, isize count, real scale, const real *bias, isize bias_step,
+                          vw *bad) {
     vw top = splatw(MINUS_INFINITY);
     for (isize e = 0; e < count; e += WIDE) {
         vw s = LOADW(scores + e) * splatw(scale);
@@ -39,16 +41,19 @@ static real exponentials(real *scores, isize count, real peak) {
 
 Status KERNEL(graph_attend)(Call *call) {
     const Array *a = call->array;
-    ByHead q = by_head(&a[graph_attend_q]), k = by_head(&a[graph_attend_k]), v = by_head(&a[graph_attend_v]);
+    ByHead q = by_head(&a[graph_attend_q]), k = by_head(&a[graph_attend_k]),
+           v = by_head(&a[graph_attend_v]);
     ByHead out = by_head(&a[graph_attend_out]);
     ByEdge bias = by_edge(&a[graph_attend_bias]), weights = by_edge(&a[graph_attend_weights]);
     Neighbors n;
     if (!get_neighbors(&a[graph_attend_indptr], &a[graph_attend_indices], q.nodes, k.nodes, &n))
         return wrong(call, "graph_attend: indptr or indices do not fit");
-    if (!edges_fit(&bias, n.edges, q.heads) || !edges_fit(&weights, n.edges, q.heads) || !is_like(&k, k.nodes, q.heads, q.width) ||
-        !is_like(&v, k.nodes, q.heads, v.width) || !is_like(&out, q.nodes, q.heads, v.width))
+    if (!edges_fit(&bias, n.edges, q.heads) || !edges_fit(&weights, n.edges, q.heads) ||
+        !is_like(&k, k.nodes, q.heads, q.width) || !is_like(&v, k.nodes, q.heads, v.width) ||
+        !is_like(&out, q.nodes, q.heads, v.width))
         return wrong(call, "graph_attend: shapes differ");
-    real scale = (real)call->number[graph_attend_scale], rest = 0, *scores = workspace_get((usize)edge_room(n.longest) * sizeof(real));
+    real scale = (real)call->number[graph_attend_scale], rest = 0,
+         *scores = workspace_get((usize)edge_room(n.longest) * sizeof(real));
     vw bad = splatw(0);
     if (!scores) return NO_MEMORY;
     void *state = work_begin((double)n.edges * (double)q.heads * (double)(q.width + v.width));
@@ -59,11 +64,13 @@ Status KERNEL(graph_attend)(Call *call) {
             edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
             const real *more = bias.data ? bias.data + first * bias.edge_step + h : 0;
             real peak = finish_scores(scores, degree, scale, more, bias.edge_step, &bad);
-            real total = exponentials(scores, degree, safe_peak(peak)), inverse = total == 0 ? 0 : 1 / total;
+            real total = exponentials(scores, degree, safe_peak(peak)),
+                 inverse = total == 0 ? 0 : 1 / total;
             edge_sum(&n, &v, h, first, degree, scores, inverse, 0, to);
             rest += note_row(to, v.width);
             if (weights.data)
-                for (isize e = 0; e < degree; e++) weights.data[(first + e) * weights.edge_step + h] = scores[e] * inverse;
+                for (isize e = 0; e < degree; e++)
+                    weights.data[(first + e) * weights.edge_step + h] = scores[e] * inverse;
         }
     }
     work_end(state);
@@ -73,17 +80,22 @@ Status KERNEL(graph_attend)(Call *call) {
 
 Status KERNEL(graph_attend_vjp)(Call *call) {
     const Array *a = call->array;
-    ByHead grad = by_head(&a[graph_attend_vjp_grad]), k = by_head(&a[graph_attend_vjp_k]), v = by_head(&a[graph_attend_vjp_v]);
+    ByHead grad = by_head(&a[graph_attend_vjp_grad]), k = by_head(&a[graph_attend_vjp_k]),
+           v = by_head(&a[graph_attend_vjp_v]);
     ByHead dq = by_head(&a[graph_attend_vjp_dq]);
-    ByEdge weights = by_edge(&a[graph_attend_vjp_weights]), dscores = by_edge(&a[graph_attend_vjp_dscores]);
+    ByEdge weights = by_edge(&a[graph_attend_vjp_weights]),
+           dscores = by_edge(&a[graph_attend_vjp_dscores]);
     Neighbors n;
-    if (!get_neighbors(&a[graph_attend_vjp_indptr], &a[graph_attend_vjp_indices], grad.nodes, v.nodes, &n))
+    if (!get_neighbors(&a[graph_attend_vjp_indptr], &a[graph_attend_vjp_indices], grad.nodes,
+                       v.nodes, &n))
         return wrong(call, "graph_attend_vjp: indptr or indices do not fit");
     isize heads = grad.heads;
-    if (!edges_fit(&weights, n.edges, heads) || !edges_fit(&dscores, n.edges, heads) || !is_like(&v, v.nodes, heads, grad.width) ||
-        !is_like(&k, v.nodes, heads, k.width) || !is_like(&dq, grad.nodes, heads, k.width))
+    if (!edges_fit(&weights, n.edges, heads) || !edges_fit(&dscores, n.edges, heads) ||
+        !is_like(&v, v.nodes, heads, grad.width) || !is_like(&k, v.nodes, heads, k.width) ||
+        !is_like(&dq, grad.nodes, heads, k.width))
         return wrong(call, "graph_attend_vjp: shapes differ");
-    real scale = (real)call->number[graph_attend_vjp_scale], *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
+    real scale = (real)call->number[graph_attend_vjp_scale],
+         *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
     if (!ds) return NO_MEMORY;
     real *w = ds + edge_room(n.longest);
     void *state = work_begin((double)n.edges * (double)heads * (double)(k.width + v.width));
@@ -92,7 +104,8 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
         for (isize h = 0; h < heads; h++) {
             real *to = dscores.data + first * dscores.edge_step + h;
             edge_dots(&n, &v, h, first, degree, row_at(&grad, i, h), ds);
-            softmax_gradient(weights.data + first * weights.edge_step + h, weights.edge_step, degree, w, ds);
+            softmax_gradient(weights.data + first * weights.edge_step + h, weights.edge_step,
+                             degree, w, ds);
             for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e];
             edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
         }
@@ -110,13 +123,18 @@ Status KERNEL(graph_sum)(Call *call) {
     Neighbors n;
     if (!get_neighbors(&a[graph_sum_indptr], &a[graph_sum_indices], out.nodes, x.nodes, &n))
         return wrong(call, "graph_sum: indptr or indices do not fit");
-    if (given(&a[graph_sum_order]) != given(&a[graph_sum_weights])) return wrong(call, "graph_sum: weights need an order");
-    if (weights.data && (a[graph_sum_order].shape[0] != n.edges || !index_within(&order, n.edges, weights.edges)))
+    if (given(&a[graph_sum_order]) != given(&a[graph_sum_weights]))
+        return wrong(call, "graph_sum: weights need an order");
+    if (weights.data &&
+        (a[graph_sum_order].shape[0] != n.edges || !index_within(&order, n.edges, weights.edges)))
         return wrong(call, "graph_sum: order does not fit");
-    if ((weights.data && weights.heads != x.heads) || !is_like(&out, out.nodes, x.heads, x.width)) return wrong(call, "graph_sum: shapes differ");
-    int narrow = x.heads > 1 && x.width <= 16 && side_by_side(&x), add = call->number[graph_sum_add] != 0;
+    if ((weights.data && weights.heads != x.heads) || !is_like(&out, out.nodes, x.heads, x.width))
+        return wrong(call, "graph_sum: shapes differ");
+    int narrow = x.heads > 1 && x.width <= 16 && side_by_side(&x),
+        add = call->number[graph_sum_add] != 0;
     isize heads = narrow ? x.heads : 1; /* at once */
-    real scale = (real)call->number[graph_sum_scale], *w = workspace_get((usize)((n.longest + 2) * heads) * sizeof(real));
+    real scale = (real)call->number[graph_sum_scale],
+         *w = workspace_get((usize)((n.longest + 2) * heads) * sizeof(real));
     if (!w) return NO_MEMORY;
     real *factor = w + n.longest * heads, *ones = factor + heads;
     fill(factor, heads, scale), fill(ones, heads, 1);
@@ -126,12 +144,15 @@ Status KERNEL(graph_sum)(Call *call) {
         for (isize h = 0; h < x.heads; h += heads) {
             for (isize e = 0; e < degree; e++) {
                 const real *from = ones;
-                if (weights.data) from = weights.data + index_at(&order, first + e) * weights.edge_step + h;
+                if (weights.data)
+                    from = weights.data + index_at(&order, first + e) * weights.edge_step + h;
                 isize r = 0;
                 for (; r + 4 <= heads; r += 4) STORE(w + e * heads + r, LOAD(from + r));
                 for (; r < heads; r++) w[e * heads + r] = from[r];
             }
-            if (narrow) edge_sum_heads(&n, &x, first, degree, w, heads, factor, add, row_at(&out, i, 0), out.head_step);
+            if (narrow)
+                edge_sum_heads(&n, &x, first, degree, w, heads, factor, add, row_at(&out, i, 0),
+                               out.head_step);
             else edge_sum(&n, &x, h, first, degree, w, scale, add, row_at(&out, i, h));
         }
     }

@@ -1,6 +1,7 @@
-/* Multi-head attention of a few queries without projecting the keys and values: q W_q (k W_k)' = (q W_q W_k') k', so W_k is folded
- * into the query; and the values are averaged first and projected then. Cost 4 N D H per query instead of 4 N D^2. The bias of
- * the keys adds the same to all scores of a head and cancels in the softmax. */
+/* Multi-head attention of a few queries without projecting the keys and values: q W_q (k W_k)' = (q
+ * W_q W_k') k', so W_k is folded into the query; and the values are averaged first and projected
+ * then. Cost 4 N D H per query instead of 4 N D^2. The bias of the keys adds the same to all scores
+ * of a head and cancels in the softmax. */
 #include "kernels.h"
 #include "rows.h"
 #include "softmax.h"
@@ -24,13 +25,15 @@ INL void quad_scores(const int keys, const real *K, isize ldk, const real *U, is
     }
     for (int i = 0; i < keys; i++) {
         v4 s = vec_sum4(c[i][0], c[i][1], c[i][2], c[i][3]);
-        for (isize j = k; j < d; j++) s += splat(K[i * ldk + j]) * (v4){U[j], U[d + j], U[2 * d + j], U[3 * d + j]};
+        for (isize j = k; j < d; j++)
+            s += splat(K[i * ldk + j]) * (v4){U[j], U[d + j], U[2 * d + j], U[3 * d + j]};
         STORE(S + QUAD * i, s);
     }
 }
 
 /* out[r][j] = shrink[r] * out[r][j] + sum_key P[key][r] V[key][j] */
-INL void quad_sum_tile(const int vectors, const real *P, isize keys, const real *V, isize ldv, real *out, isize ldo, v4 shrink) {
+INL void quad_sum_tile(const int vectors, const real *P, isize keys, const real *V, isize ldv,
+                       real *out, isize ldo, v4 shrink) {
     vw c[TILE_ROWS][2];
     tile_load(QUAD, vectors, out, ldo, c);
     for (int i = 0; i < QUAD; i++)
@@ -39,9 +42,11 @@ INL void quad_sum_tile(const int vectors, const real *P, isize keys, const real 
     tile_store(QUAD, vectors, out, ldo, c);
 }
 
-static void quad_sum(const real *P, isize keys, const real *V, isize ldv, isize e, real *out, v4 shrink) {
+static void quad_sum(const real *P, isize keys, const real *V, isize ldv, isize e, real *out,
+                     v4 shrink) {
     isize j = 0;
-    for (; j + 2 * WIDE <= e; j += 2 * WIDE) quad_sum_tile(2, P, keys, V + j, ldv, out + j, e, shrink);
+    for (; j + 2 * WIDE <= e; j += 2 * WIDE)
+        quad_sum_tile(2, P, keys, V + j, ldv, out + j, e, shrink);
     for (; j + WIDE <= e; j += WIDE) quad_sum_tile(1, P, keys, V + j, ldv, out + j, e, shrink);
     for (; j < e; j++) {
         v4 sum = shrink * (v4){out[j], out[e + j], out[2 * e + j], out[3 * e + j]};
@@ -50,8 +55,10 @@ static void quad_sum(const real *P, isize keys, const real *V, isize ldv, isize 
     }
 }
 
-/* Attention of four rows U (4 x d, scaled) over all keys, with one pass over K and V. out (4 x e). */
-static real attend_quad(const real *U, const real *K, isize ldk, const real *V, isize ldv, isize n, isize d, isize e, real *out) {
+/* Attention of four rows U (4 x d, scaled) over all keys, with one pass over K and V. out (4 x e).
+ */
+static real attend_quad(const real *U, const real *K, isize ldk, const real *V, isize ldv, isize n,
+                        isize d, isize e, real *out) {
     const real *t = exp_table();
     real S[KEYS * QUAD] __attribute__((aligned(64)));
     v4 peak = splat(MINUS_INFINITY), total = splat(0), bad = splat(0);
@@ -82,7 +89,7 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
 }
 
 typedef struct {
-    const Array *a; /* the arrays of the call, by heads_q, ... */
+    const Array *a;                    /* the arrays of the call, by heads_q, ... */
     isize queries, keys, heads, width; /* width = D / H */
 } Heads;
 
@@ -90,22 +97,26 @@ static const real *data(const Heads *h, int which) { return (const real *)h->a[w
 static isize ld(const Heads *h, int which) { return step(&h->a[which], 2); }
 
 /* y = x W + b for one row, columns `from` to `to` of W */
-static void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to, real *y) {
+static void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
+                    real *y) {
     if (given(&h->a[bias])) copy_row(data(h, bias) + from, to - from, y + from);
     else fill(y + from, to - from, 0);
-    add_weighted(data(h, weight) + from, ld(h, weight), len(&h->a[weight], 2), x, to - from, y + from);
+    add_weighted(data(h, weight) + from, ld(h, weight), len(&h->a[weight], 2), x, to - from,
+                 y + from);
 }
 
 static real run(const Heads *h, real scale, real *workspace) {
-    isize dk = len(&h->a[heads_k], 1), dv = len(&h->a[heads_v], 1), d = h->heads * h->width, rows = h->queries * h->heads;
+    isize dk = len(&h->a[heads_k], 1), dv = len(&h->a[heads_v], 1), d = h->heads * h->width,
+          rows = h->queries * h->heads;
     isize padded = round_up(rows, QUAD);
-    real *folded = workspace, *average = folded + padded * dk, *row = average + padded * dv, *rest = row + d;
+    real *folded = workspace, *average = folded + padded * dk, *row = average + padded * dv,
+         *rest = row + d;
     for (isize i = 0; i < h->queries; i++) {
         project(h, data(h, heads_q) + i * ld(h, heads_q), heads_w_q, heads_b_q, 0, d, row);
         scale_row(row, d, scale);
         for (isize j = 0; j < h->heads; j++)
-            row_dots(data(h, heads_w_k) + j * h->width, ld(h, heads_w_k), dk, row + j * h->width, h->width,
-                     folded + (i * h->heads + j) * dk);
+            row_dots(data(h, heads_w_k) + j * h->width, ld(h, heads_w_k), dk, row + j * h->width,
+                     h->width, folded + (i * h->heads + j) * dk);
     }
     fill(folded + rows * dk, (padded - rows) * dk, 0);
     const real *k = data(h, heads_k), *v = data(h, heads_v);
@@ -113,34 +124,54 @@ static real run(const Heads *h, real scale, real *workspace) {
     if (rows <= QUAD) {
         bad = attend_quad(folded, k, ld(h, heads_k), v, ld(h, heads_v), h->keys, dk, dv, average);
     } else {
-        Attention a = {.q = folded, .K = k, .V = v, .ldq = dk, .ldk = ld(h, heads_k), .ldv = ld(h, heads_v), .ldo = dv,
-                       .queries = rows, .keys = h->keys, .d = dk, .e = dv, .scale = 1, .out = average, .stats = 0};
+        Attention a = {.q = folded,
+                       .K = k,
+                       .V = v,
+                       .ldq = dk,
+                       .ldk = ld(h, heads_k),
+                       .ldv = ld(h, heads_v),
+                       .ldo = dv,
+                       .queries = rows,
+                       .keys = h->keys,
+                       .d = dk,
+                       .e = dv,
+                       .scale = 1,
+                       .out = average,
+                       .stats = 0};
         Visible all = {{0, 0, 0, 0}, 0, 0, 0, h->keys};
         bad = attend_many(&a, &all, rest);
     }
     for (isize i = 0; i < h->queries; i++) {
         for (isize j = 0; j < h->heads; j++)
-            project(h, average + (i * h->heads + j) * dv, heads_w_v, heads_b_v, j * h->width, (j + 1) * h->width, row);
-        project(h, row, heads_w_o, heads_b_o, 0, len(&h->a[heads_w_o], 1), (real *)h->a[heads_out].data + i * ld(h, heads_out));
+            project(h, average + (i * h->heads + j) * dv, heads_w_v, heads_b_v, j * h->width,
+                    (j + 1) * h->width, row);
+        project(h, row, heads_w_o, heads_b_o, 0, len(&h->a[heads_w_o], 1),
+                (real *)h->a[heads_out].data + i * ld(h, heads_out));
     }
     return bad;
 }
 
-static int is_matrix(const Array *a, isize rows, isize columns) { return len(a, 2) == rows && len(a, 1) == columns; }
+static int is_matrix(const Array *a, isize rows, isize columns) {
+    return len(a, 2) == rows && len(a, 1) == columns;
+}
 static int is_bias(const Array *a, isize length) { return !given(a) || len(a, 1) == length; }
 
 Status KERNEL(heads)(Call *call) {
     const Array *a = call->array;
-    isize d = len(&a[heads_w_q], 1), dk = len(&a[heads_k], 1), dv = len(&a[heads_v], 1), out = len(&a[heads_w_o], 1);
+    isize d = len(&a[heads_w_q], 1), dk = len(&a[heads_k], 1), dv = len(&a[heads_v], 1),
+          out = len(&a[heads_w_o], 1);
     Heads h = {a, len(&a[heads_q], 2), len(&a[heads_k], 2), call->size[heads_heads], 0};
-    if (h.heads < 1 || d % h.heads) return wrong(call, "heads: the width is not divisible by the number of heads");
+    if (h.heads < 1 || d % h.heads)
+        return wrong(call, "heads: the width is not divisible by the number of heads");
     h.width = d / h.heads;
-    if (!is_matrix(&a[heads_w_q], len(&a[heads_q], 1), d) || !is_matrix(&a[heads_w_k], dk, d) || !is_matrix(&a[heads_w_v], dv, d) ||
-        !is_matrix(&a[heads_w_o], d, out) || !is_matrix(&a[heads_v], h.keys, dv) || !is_matrix(&a[heads_out], h.queries, out) ||
+    if (!is_matrix(&a[heads_w_q], len(&a[heads_q], 1), d) || !is_matrix(&a[heads_w_k], dk, d) ||
+        !is_matrix(&a[heads_w_v], dv, d) || !is_matrix(&a[heads_w_o], d, out) ||
+        !is_matrix(&a[heads_v], h.keys, dv) || !is_matrix(&a[heads_out], h.queries, out) ||
         !is_bias(&a[heads_b_q], d) || !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
-    isize size = round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
+    isize size =
+        round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     real *workspace = workspace_get((usize)size * sizeof(real));
     if (!workspace) return NO_MEMORY;
     void *state = work_begin((double)rows * (double)h.keys * (double)(dk + dv));

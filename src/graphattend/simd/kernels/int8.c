@@ -1,4 +1,5 @@
-/* Products with a matrix of int8 codes, y[n][d] = (codes[n][d] - zero) * scale, decoded a few rows at a time. */
+/* Products with a matrix of int8 codes, y[n][d] = (codes[n][d] - zero) * scale, decoded a few rows
+ * at a time. */
 #include "gemm.h"
 #include "kernels.h"
 #include "rows.h"
@@ -9,8 +10,14 @@ typedef signed char c4 __attribute__((vector_size(4)));
 typedef signed char c4u __attribute__((vector_size(4), aligned(1), may_alias));
 
 /* The operands of both kernels, as declared. */
-enum { X = int8_scores_x, CODES = int8_scores_codes, SCALE = int8_scores_scale, ZERO = int8_scores_zero, GROUP = int8_scores_group,
-       OUT = int8_scores_out };
+enum {
+    X = int8_scores_x,
+    CODES = int8_scores_codes,
+    SCALE = int8_scores_scale,
+    ZERO = int8_scores_zero,
+    GROUP = int8_scores_group,
+    OUT = int8_scores_out
+};
 
 enum { BATCH_OUT = GROUP }; /* the arrays in the batch lie without the number between them */
 
@@ -25,7 +32,9 @@ typedef struct {
     isize row, group;
 } Steps;
 
-static int core_axes(const Product *p, int which) { return p->a[which].ndim == 0 ? 0 : p->group ? 2 : 1; }
+static int core_axes(const Product *p, int which) {
+    return p->a[which].ndim == 0 ? 0 : p->group ? 2 : 1;
+}
 
 static Steps steps_of(const Product *p, int which) {
     Steps steps = {0, 0};
@@ -34,7 +43,8 @@ static Steps steps_of(const Product *p, int which) {
     return steps;
 }
 
-static void decode_row(const Product *p, const Batch *batch, Steps scales, Steps zeros, isize row, real *out) {
+static void decode_row(const Product *p, const Batch *batch, Steps scales, Steps zeros, isize row,
+                       real *out) {
     const signed char *codes = (const signed char *)batch->at[CODES] + row * step(&p->a[CODES], 2);
     const real *scale = (const real *)batch->at[SCALE] + row * scales.row;
     const signed char *zero = (const signed char *)batch->at[ZERO] + row * zeros.row;
@@ -57,10 +67,14 @@ static void run(const Product *p, const Batch *batch, real *decoded, real *works
     Steps scales = steps_of(p, SCALE), zeros = steps_of(p, ZERO);
     for (isize first = 0; first < p->keys; first += ROWS) {
         isize rows = min_size(ROWS, p->keys - first);
-        for (isize r = 0; r < rows; r++) decode_row(p, batch, scales, zeros, first + r, decoded + r * p->d);
+        for (isize r = 0; r < rows; r++)
+            decode_row(p, batch, scales, zeros, first + r, decoded + r * p->d);
         if (p->combine)
-            multiply(p->queries, p->d, rows, x + first, ldx, decoded, p->d, out, ldo, first ? ADD_TO_C : PLAIN, workspace);
-        else multiply(p->queries, rows, p->d, x, ldx, decoded, p->d, out + first, ldo, B_TRANSPOSED, workspace);
+            multiply(p->queries, p->d, rows, x + first, ldx, decoded, p->d, out, ldo,
+                     first ? ADD_TO_C : PLAIN, workspace);
+        else
+            multiply(p->queries, rows, p->d, x, ldx, decoded, p->d, out + first, ldo, B_TRANSPOSED,
+                     workspace);
     }
 }
 
@@ -80,17 +94,25 @@ static Status product(Call *call, int combine) {
         len(&p.a[OUT], 2) != p.queries || len(&p.a[OUT], 1) != (combine ? p.d : p.keys))
         return wrong(call, "int8: shapes differ");
     if (p.group > p.d) p.group = p.d;
-    if (!per_row_fits(&p, SCALE) || !per_row_fits(&p, ZERO)) return wrong(call, "int8: scale or zero point does not fit");
+    if (!per_row_fits(&p, SCALE) || !per_row_fits(&p, ZERO))
+        return wrong(call, "int8: scale or zero point does not fit");
     Batch batch;
     batch_start(&batch, &p.a[OUT], 2);
-    const int cores[] = {[X] = 2, [CODES] = 2, [SCALE] = core_axes(&p, SCALE), [ZERO] = core_axes(&p, ZERO), [OUT] = 2};
+    const int cores[] = {[X] = 2,
+                         [CODES] = 2,
+                         [SCALE] = core_axes(&p, SCALE),
+                         [ZERO] = core_axes(&p, ZERO),
+                         [OUT] = 2};
     for (int i = 0; i <= OUT; i++)
-        if (i != GROUP && batch_add(&batch, &p.a[i], cores[i]) < 0) return wrong(call, "int8: leading axes do not broadcast");
+        if (i != GROUP && batch_add(&batch, &p.a[i], cores[i]) < 0)
+            return wrong(call, "int8: leading axes do not broadcast");
     isize largest = combine ? multiply_workspace(p.d, ROWS) : multiply_workspace(ROWS, p.d);
     real *workspace = workspace_get((usize)(ROWS * p.d + largest) * sizeof(real));
     if (!workspace) return NO_MEMORY;
-    void *state = work_begin((double)batch.count * (double)p.queries * (double)p.keys * (double)p.d);
-    for (isize b = 0; b < batch.count; b++, batch_next(&batch)) run(&p, &batch, workspace, workspace + ROWS * p.d);
+    void *state =
+        work_begin((double)batch.count * (double)p.queries * (double)p.keys * (double)p.d);
+    for (isize b = 0; b < batch.count; b++, batch_next(&batch))
+        run(&p, &batch, workspace, workspace + ROWS * p.d);
     work_end(state);
     workspace_free(workspace);
     return DONE;

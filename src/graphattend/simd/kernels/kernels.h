@@ -1,11 +1,12 @@
-/* What the files share: the few functions that one kernel borrows from another. All of them take plain pointers. */
+/* What the files share: the few functions that one kernel borrows from another. All of them take
+ * plain pointers. */
 #ifndef GA_KERNELS_H
 #define GA_KERNELS_H
 
 #include "mask.h"
 
 /* The kernels of kernels.def, in this dtype. */
-#define KERNEL_BEGIN(name) Status KERNEL(name)(Call *call);
+#define KERNEL_BEGIN(name) Status KERNEL(name)(Call * call);
 #define OPERAND(kernel, name, type, least, most, use)
 #define KERNEL_END(name)
 #include "kernels.def"
@@ -13,14 +14,16 @@
 #undef OPERAND
 #undef KERNEL_END
 
-/* Attention of one query over n keys, one pass over K and V. Returns a running test (is_bad) over all scores and the output,
- * which is bad if anything in q, K or V was infinite or NaN: their products cannot hide it. `stats`, or 0, receives the maximum of
- * the scores (-inf if nothing was visible) and the sum of exp(score - maximum). */
+/* Attention of one query over n keys, one pass over K and V. Returns a running test (is_bad) over
+ * all scores and the output, which is bad if anything in q, K or V was infinite or NaN: their
+ * products cannot hide it. `stats`, or 0, receives the maximum of the scores (-inf if nothing was
+ * visible) and the sum of exp(score - maximum). */
 #define attend_one K(attend_one)
-real attend_one(const real *q, const real *K, isize ldk, const real *V, isize ldv, isize n, isize d, isize e, real scale,
-                Mask mask, real *out, real *stats);
+real attend_one(const real *q, const real *K, isize ldk, const real *V, isize ldv, isize n, isize d,
+                isize e, real scale, Mask mask, real *out, real *stats);
 
-/* Attention of many queries (flash.c). Rows of each matrix lie ld* elements apart; stats may be 0. */
+/* Attention of many queries (flash.c). Rows of each matrix lie ld* elements apart; stats may be 0.
+ */
 typedef struct {
     const real *q, *K, *V;
     isize ldq, ldk, ldv, ldo, lds, queries, keys, d, e;
@@ -33,11 +36,13 @@ isize attend_many_workspace(isize d, isize e); /* elements */
 #define attend_many K(attend_many)
 real attend_many(const Attention *attention, const Visible *visible, real *workspace);
 
-/* out = x (d,) with its pairs turned by position * frequency (rotate.c); only positions for which `rotates`. */
+/* out = x (d,) with its pairs turned by position * frequency (rotate.c); only positions for which
+ * `rotates`. */
 #define rotates K(rotates)
 int rotates(double position);
 #define rotate_row K(rotate_row)
-void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d, int interleaved, real *out);
+void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d,
+                int interleaved, real *out);
 
 /* 1 if start[0..segments] rises from 0 to `edges`. */
 #define segments_valid K(segments_valid)

@@ -17,7 +17,9 @@ int limits_batch(Limits *limits, Batch *batch, isize queries, isize keys) {
     return 1;
 }
 
-static isize step_or_zero(const Array *array, int axis) { return len(array, axis) == 1 ? 0 : step(array, axis); }
+static isize step_or_zero(const Array *array, int axis) {
+    return len(array, axis) == 1 ? 0 : step(array, axis);
+}
 
 Visible visible_now(const Limits *limits, const Batch *batch, isize keys) {
     Visible visible = {{0, 0, 0, 0}, 0, 0, limits->causal, keys};

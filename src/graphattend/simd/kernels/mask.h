@@ -4,7 +4,8 @@
 
 #include "vec.h"
 
-/* A mask over (queries, keys): boolean (nonzero = attend) or added to the scores; steps in elements, 0 = broadcast. */
+/* A mask over (queries, keys): boolean (nonzero = attend) or added to the scores; steps in
+ * elements, 0 = broadcast. */
 typedef struct {
     const unsigned char *allowed;
     const real *added;
@@ -21,7 +22,8 @@ INL void apply_mask(real *scores, isize first, isize n, Mask mask) {
     }
 }
 
-/* Everything that limits one batch entry. A query sees the keys before its limit, and of those what the mask allows. */
+/* Everything that limits one batch entry. A query sees the keys before its limit, and of those what
+ * the mask allows. */
 typedef struct {
     Mask mask;
     const long long *lengths; /* per query, or 0 */

@@ -3,8 +3,10 @@
 #include "kernels.h"
 
 Status KERNEL(matmul)(Call *call) {
-    const Array *a = &call->array[matmul_a], *b = &call->array[matmul_b], *out = &call->array[matmul_out];
-    int ta = (int)call->size[matmul_transposes] & 1, tb = ((int)call->size[matmul_transposes] >> 1) & 1;
+    const Array *a = &call->array[matmul_a], *b = &call->array[matmul_b],
+                *out = &call->array[matmul_out];
+    int ta = (int)call->size[matmul_transposes] & 1,
+        tb = ((int)call->size[matmul_transposes] >> 1) & 1;
     isize m = len(a, ta ? 1 : 2), k = len(a, ta ? 2 : 1), n = len(b, tb ? 2 : 1);
     if (len(b, tb ? 1 : 2) != k) return wrong(call, "matmul: the inner lengths of a and b differ");
     if (len(out, 2) != m || len(out, 1) != n) return wrong(call, "matmul: out has the wrong shape");

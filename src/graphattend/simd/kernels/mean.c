@@ -1,5 +1,6 @@
-/* Means in a product of spaces given the weights of every row, and the gradients of means: midpoints (metric.c) or Frechet means
- * (frechet.c). Rows take their points from all of v or, over a graph, from their lists. */
+/* Means in a product of spaces given the weights of every row, and the gradients of means:
+ * midpoints (metric.c) or Frechet means (frechet.c). Rows take their points from all of v or, over
+ * a graph, from their lists. */
 #include "frechet.h"
 #include "kernels.h"
 
@@ -25,17 +26,20 @@ typedef struct {
     Batch batch;
 } Means;
 
-static Status get_means(Means *m, const Array *v, const Array *weights, const Array *spaces, const Array *indptr, const Array *indices,
-                        const Array *out) {
+static Status get_means(Means *m, const Array *v, const Array *weights, const Array *spaces,
+                        const Array *indptr, const Array *indices, const Array *out) {
     m->near = 0, m->v = v, m->weights = weights, m->out = out;
     m->rows = len(out, 2), m->keys = len(v, 2);
     if (!get_spaces(spaces, len(v, 1), &m->spaces) || len(out, 1) != len(v, 1)) return WRONG;
     if (given(indptr) != given(indices)) return DECLINED;
     if (given(indptr)) {
         if (v->ndim > 2 || out->ndim > 2 || weights->ndim != 1) return DECLINED;
-        if (!get_neighbors(indptr, indices, m->rows, m->keys, &m->lists) || weights->shape[0] != m->lists.edges) return WRONG;
+        if (!get_neighbors(indptr, indices, m->rows, m->keys, &m->lists) ||
+            weights->shape[0] != m->lists.edges)
+            return WRONG;
         m->near = &m->lists;
-    } else if (weights->ndim < 2 || len(weights, 2) != m->rows || len(weights, 1) != m->keys) return WRONG;
+    } else if (weights->ndim < 2 || len(weights, 2) != m->rows || len(weights, 1) != m->keys)
+        return WRONG;
     m->longest = m->near ? m->lists.longest : m->keys;
     m->edges = m->near ? m->lists.edges : m->rows * m->keys;
     batch_start(&m->batch, out, 2);
@@ -48,8 +52,10 @@ static real *line_at(const Batch *batch, int operand, const Array *array, isize 
     return (real *)batch->at[operand] + i * step(array, 2);
 }
 
-static real *edges_at(const Array *array, const Neighbors *near, const Batch *batch, int operand, const List *list, isize i) {
-    return near ? (real *)array->data + list->first * step(array, 1) : line_at(batch, operand, array, i);
+static real *edges_at(const Array *array, const Neighbors *near, const Batch *batch, int operand,
+                      const List *list, isize i) {
+    return near ? (real *)array->data + list->first * step(array, 1)
+                : line_at(batch, operand, array, i);
 }
 
 /* The inner coordinates of a list's points in one space, and their gaps. */
@@ -59,7 +65,9 @@ static void gather(const Points *points, const List *list, int s, real *rows, re
         isize j = member(list, e);
         Fact fact = fact_at(points, j, s);
         const real *from = point_at(points, j, s);
-        if (list->near) fetch_row(list->near, points->data, points->step, points->spaces->width, list->first + e);
+        if (list->near)
+            fetch_row(list->near, points->data, points->step, points->spaces->width,
+                      list->first + e);
         combine(fact.factor, from, 0, from, d, rows + e * d);
         gaps[e] = fact.gap;
     }
@@ -107,7 +115,9 @@ static void settle(const Space *space, const real *mean, real *out) {
 
 /* The other way, for a point that lies in the space. */
 static void unsettle(const Space *space, const real *out, real *mean) {
-    real factor = space->kind == SPHERE ? space->root : space->kind == SHEET ? 1 / (1 + space->root * out[-1]) : 1;
+    real factor = space->kind == SPHERE ? space->root
+        : space->kind == SHEET          ? 1 / (1 + space->root * out[-1])
+                                        : 1;
     for (isize k = 0; k < space->width; k++) mean[k] = factor * out[k];
 }
 
@@ -121,8 +131,7 @@ static void inner_gradient(const Space *space, const real *mean, const real *gra
         real lambda = 2 / (1 - space->c * dot(mean, mean, d));
         real more = (dot(grad, mean, d) + grad[-1] / space->root) * lambda * lambda * space->c;
         for (isize k = 0; k < d; k++) inner[k] = lambda * grad[k] + more * mean[k];
-    } else
-        copy_row(grad, d, inner);
+    } else copy_row(grad, d, inner);
 }
 
 /* 0 where a gap is too small for plain sums. */
@@ -135,12 +144,13 @@ static int far_from_boundary(const Spaces *spaces, const Fact *facts, isize coun
 Status KERNEL(frechet)(Call *call) {
     const Array *a = call->array;
     Means m;
-    Status status = get_means(&m, &a[frechet_v], &a[frechet_weights], &a[frechet_spaces], &a[frechet_indptr], &a[frechet_indices],
-                              &a[frechet_out]);
+    Status status = get_means(&m, &a[frechet_v], &a[frechet_weights], &a[frechet_spaces],
+                              &a[frechet_indptr], &a[frechet_indices], &a[frechet_out]);
     if (status == WRONG) return wrong(call, "frechet: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count;
-    real *points = workspace_get((usize)(n * (d + 2) + frechet_room(n, d) + 16) * sizeof(real) + (usize)facts * sizeof(Fact));
+    real *points = workspace_get((usize)(n * (d + 2) + frechet_room(n, d) + 16) * sizeof(real) +
+                                 (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
     real *gaps = points + n * d, *weights = gaps + n, *room = weights + n, bad = 0;
     Fact *all = (Fact *)(room + frechet_room(n, d) + 8);
@@ -148,17 +158,24 @@ Status KERNEL(frechet)(Call *call) {
     void *state = work_begin(20.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
         Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
-        fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) && far_from_boundary(&m.spaces, all, m.keys);
+        fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) &&
+            far_from_boundary(&m.spaces, all, m.keys);
         for (int s = 0; s < m.spaces.count && fine; s++)
             for (isize i = 0; i < m.rows && fine; i++) {
                 const Space *space = &m.spaces.space[s];
                 List list = list_of(m.near, i, m.keys);
                 real *out = line_at(&m.batch, m.at_out, m.out, i) + space->at;
                 if (m.near || i == 0) gather(&values, &list, s, points, gaps);
-                Frechet f = {.space = space, .count = list.count, .points = points, .gaps = gaps, .weights = weights};
+                Frechet f = {.space = space,
+                             .count = list.count,
+                             .points = points,
+                             .gaps = gaps,
+                             .weights = weights};
                 frechet_place(&f, room);
-                if (!share(edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i), list.count, weights)) {
-                    fill(space->kind == SHEET ? out - 1 : out, space->width + (space->kind == SHEET), 0);
+                if (!share(edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i),
+                           list.count, weights)) {
+                    fill(space->kind == SHEET ? out - 1 : out,
+                         space->width + (space->kind == SHEET), 0);
                     continue;
                 }
                 if (space->kind == FLAT) {
@@ -177,7 +194,8 @@ Status KERNEL(frechet)(Call *call) {
     return fine ? finished(bad) : DECLINED;
 }
 
-/* Gradients of one midpoint in inner coordinates: `rows` receives those by the points, `by_weights` is added to; 0 where sums cancel. */
+/* Gradients of one midpoint in inner coordinates: `rows` receives those by the points, `by_weights`
+ * is added to; 0 where sums cancel. */
 static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, real *by_weights) {
     isize n = f->count, d = f->space->width;
     real *total = f->step, *g = f->direction, c = f->space->c;
@@ -196,16 +214,20 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
     real by_mass = 0;
     if (f->space->kind == FLAT) copy_row(grad, d, g);
     else if (f->space->kind == SPHERE) {
-        real length = (real)__builtin_sqrt(square > 0.0 ? square : 1.0), along = dot(grad, total, d) / (length * length);
+        real length = (real)__builtin_sqrt(square > 0.0 ? square : 1.0),
+             along = dot(grad, total, d) / (length * length);
         for (isize k = 0; k < d; k++) g[k] = (grad[k] - along * total[k]) / length;
     } else { /* m = total / (mass + root), root^2 = mass^2 - c|total|^2 */
-        double inner = mass * mass - (double)c * square, root = __builtin_sqrt(inner > 0.0 ? inner : 0.0), divisor = mass + root;
-        if (largest > 2 / ROUGH || (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass)) return 0;
+        double inner = mass * mass - (double)c * square,
+               root = __builtin_sqrt(inner > 0.0 ? inner : 0.0), divisor = mass + root;
+        if (largest > 2 / ROUGH || (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass))
+            return 0;
         if (divisor == 0.0) divisor = 1.0;
         real by_divisor = (real)(-(double)dot(grad, total, d) / (divisor * divisor));
         real by_root = (real)((double)by_divisor / (root == 0.0 ? 1.0 : root));
         by_mass = (real)((double)by_divisor + (double)by_root * mass);
-        for (isize k = 0; k < d; k++) g[k] = (real)((double)grad[k] / divisor) - by_root * c * total[k];
+        for (isize k = 0; k < d; k++)
+            g[k] = (real)((double)grad[k] / divisor) - by_root * c * total[k];
     }
     row_dots(f->points, d, n, g, d, f->dots);
     for (isize e = 0; e < n; e++) {
@@ -220,7 +242,8 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
 }
 
 /* |w|^2, w . z and w . m of w = p - m. */
-static void against(const real *p, const real *m, const real *z, isize d, real *square, real *by_z, real *by_m) {
+static void against(const real *p, const real *m, const real *z, isize d, real *square, real *by_z,
+                    real *by_m) {
     vec a = splatv(0), b = a, c = a;
     isize k = 0;
     real rest[3] = {0, 0, 0};
@@ -235,9 +258,10 @@ static void against(const real *p, const real *m, const real *z, isize d, real *
     *square = vec_sum(a) + rest[0], *by_z = vec_sum(b) + rest[1], *by_m = vec_sum(c) + rest[2];
 }
 
-/* The same of a Frechet mean: with z = H^-1 grad the weight e has the gradient log_e . z, and the point that of w_e log_e . z, whose
- * derivative is parallel transport, across the geodesic times t / sinh t or t / sin t. The transport to p is a reflection across the
- * logarithm, then one across w = p - m (geometry/_ball.py); the logarithm is alpha w - nu m. */
+/* The same of a Frechet mean: with z = H^-1 grad the weight e has the gradient log_e . z, and the
+ * point that of w_e log_e . z, whose derivative is parallel transport, across the geodesic times t
+ * / sinh t or t / sin t. The transport to p is a reflection across the logarithm, then one across w
+ * = p - m (geometry/_ball.py); the logarithm is alpha w - nu m. */
 static int frechet_gradient(Frechet *f, const real *grad, real *rows, real *by_weights) {
     isize n = f->count, d = f->space->width;
     int sphere = f->space->kind == SPHERE;
@@ -253,7 +277,8 @@ static int frechet_gradient(Frechet *f, const real *grad, real *rows, real *by_w
         against(p, m, z, d, &away, &wz, &wm);
         /* In the ball alpha is t / sinh t times a / b, as is the ratio of the metrics. */
         real stretch = sphere ? 1 : gap / f->gaps[e], ratio = alpha / stretch;
-        real nu = sphere ? -alpha * away * (real)0.5 : alpha * c * away / gap, inner = alpha * wz - nu * mz;
+        real nu = sphere ? -alpha * away * (real)0.5 : alpha * c * away / gap,
+             inner = alpha * wz - nu * mz;
         real square = alpha * alpha * away - 2 * alpha * nu * wm + nu * nu * mm;
         by_weights[e] += inner;
         w *= stretch;
@@ -261,7 +286,8 @@ static int frechet_gradient(Frechet *f, const real *grad, real *rows, real *by_w
             combine(w, z, 0, z, d, rows + e * d);
             continue;
         }
-        real along = inner / square * (1 - ratio); /* ratio z + along log: across times ratio, along times one */
+        real along = inner / square *
+            (1 - ratio); /* ratio z + along log: across times ratio, along times one */
         real log_part = along - 2 * (ratio * inner + along * square) / square;
         real turned = 2 * (ratio * wz + log_part * (alpha * away - nu * wm)) / away;
         combine(w * ratio, z, -w * log_part * nu, m, d, rows + e * d);
@@ -273,31 +299,39 @@ static int frechet_gradient(Frechet *f, const real *grad, real *rows, real *by_w
 }
 
 Status KERNEL(mean_vjp)(Call *call) {
-    const Array *a = call->array, *grad = &a[mean_vjp_grad], *dv = &a[mean_vjp_dv], *dw = &a[mean_vjp_dweights];
+    const Array *a = call->array, *grad = &a[mean_vjp_grad], *dv = &a[mean_vjp_dv],
+                *dw = &a[mean_vjp_dweights];
     const Array *means = &a[mean_vjp_means];
     int exact = given(means);
     Means m;
-    Status status = get_means(&m, &a[mean_vjp_v], &a[mean_vjp_weights], &a[mean_vjp_spaces], &a[mean_vjp_indptr],
-                              &a[mean_vjp_indices], grad);
+    Status status = get_means(&m, &a[mean_vjp_v], &a[mean_vjp_weights], &a[mean_vjp_spaces],
+                              &a[mean_vjp_indptr], &a[mean_vjp_indices], grad);
     if (status == WRONG) return wrong(call, "mean_vjp: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count, core = m.near ? 1 : 2;
-    if (!same_batch(dv, grad) || (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) || len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core || len(dw, 1) != len(m.weights, 1) ||
-        (core == 2 && len(dw, 2) != m.rows) || (exact && (len(means, 1) != d || len(means, 2) != m.rows)))
+    if (!same_batch(dv, grad) || (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) ||
+        len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core ||
+        len(dw, 1) != len(m.weights, 1) || (core == 2 && len(dw, 2) != m.rows) ||
+        (exact && (len(means, 1) != d || len(means, 2) != m.rows)))
         return wrong(call, "mean_vjp: shapes differ");
     int at_dv = batch_add(&m.batch, dv, 2), at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
     int at_means = exact ? batch_add(&m.batch, means, 2) : 0;
-    if (at_dv < 0 || at_dw < 0 || at_means < 0) return wrong(call, "mean_vjp: leading axes do not broadcast");
-    real *points = workspace_get((usize)(n * (2 * d + 2) + frechet_room(n, d) + d + 16) * sizeof(real) + (usize)facts * sizeof(Fact));
+    if (at_dv < 0 || at_dw < 0 || at_means < 0)
+        return wrong(call, "mean_vjp: leading axes do not broadcast");
+    real *points =
+        workspace_get((usize)(n * (2 * d + 2) + frechet_room(n, d) + d + 16) * sizeof(real) +
+                      (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
     const Neighbors *near = m.near;
-    real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n, *room = inner + d;
+    real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n,
+         *room = inner + d;
     Fact *all = (Fact *)(room + frechet_room(n, d) + 8);
     int fine = 1;
     void *state = work_begin(4.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
         Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
-        fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) && (!exact || far_from_boundary(&m.spaces, all, m.keys));
+        fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) &&
+            (!exact || far_from_boundary(&m.spaces, all, m.keys));
         for (isize j = 0; j < m.keys; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
         for (isize i = 0; i < m.rows && fine; i++) {
             List list = list_of(m.near, i, m.keys);
@@ -308,26 +342,36 @@ Status KERNEL(mean_vjp)(Call *call) {
                 const Space *space = &m.spaces.space[s];
                 List list = list_of(m.near, i, m.keys);
                 if (m.near || i == 0) gather(&values, &list, s, points, gaps);
-                Frechet f = {.space = space, .count = list.count, .points = points, .gaps = gaps, .weights = weights};
+                Frechet f = {.space = space,
+                             .count = list.count,
+                             .points = points,
+                             .gaps = gaps,
+                             .weights = weights};
                 frechet_place(&f, room);
-                if (!share(edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i), list.count, weights)) continue;
+                if (!share(edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i),
+                           list.count, weights))
+                    continue;
                 real *by_weights = edges_at(dw, m.near, &m.batch, at_dw, &list, i);
                 const real *g = line_at(&m.batch, m.at_out, grad, i) + space->at;
-                if (exact) unsettle(space, line_at(&m.batch, at_means, means, i) + space->at, f.mean);
+                if (exact)
+                    unsettle(space, line_at(&m.batch, at_means, means, i) + space->at, f.mean);
                 else if (space->kind != FLAT) guess(&f);
                 inner_gradient(space, f.mean, g, inner);
-                if (exact && space->kind != FLAT) fine = frechet_gradient(&f, inner, rows, by_weights);
+                if (exact && space->kind != FLAT)
+                    fine = frechet_gradient(&f, inner, rows, by_weights);
                 else fine = midpoint_gradient(&f, inner, rows, by_weights);
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
-                    if (near) fetch_row(near, (const real *)dv->data, step(dv, 2), d, list.first + e);
+                    if (near)
+                        fetch_row(near, (const real *)dv->data, step(dv, 2), d, list.first + e);
                     real *to = line_at(&m.batch, at_dv, dv, member(&list, e)) + space->at;
                     const real *from = rows + e * space->width;
                     add_scaled(to, from, 1, space->width);
                 }
             }
         for (isize j = 0; j < m.keys && fine; j++)
-            outer_gradient(&m.spaces, values.data + j * values.step, all + j * m.spaces.count, line_at(&m.batch, at_dv, dv, j));
+            outer_gradient(&m.spaces, values.data + j * values.step, all + j * m.spaces.count,
+                           line_at(&m.batch, at_dv, dv, j));
     }
     work_end(state);
     workspace_free(points);

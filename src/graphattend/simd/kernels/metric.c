@@ -1,6 +1,7 @@
-/* Attention by distance in a product of spaces (metric.h): scores, softmax and the midpoint in each space in one pass, over all keys or
- * over the neighbour lists of a graph. The midpoint of the hyperboloid is the normalised sum of its points, that of the ball the same in
- * its coordinates (poincare.c), that of the sphere the normalised sum. */
+/* Attention by distance in a product of spaces (metric.h): scores, softmax and the midpoint in each
+ * space in one pass, over all keys or over the neighbour lists of a graph. The midpoint of the
+ * hyperboloid is the normalised sum of its points, that of the ball the same in its coordinates
+ * (poincare.c), that of the sphere the normalised sum. */
 #include "metric.h"
 #include "kernels.h"
 #include "rows.h"
@@ -12,7 +13,8 @@
 #define SHORTEST 1e-140
 #define LONGEST 1e140
 #define RIM 1e-12 /* distance that results keep from the rim, in radii */
-#define ROUNDING 5e-16 /* of a length of about one, to be kept from the rim beside what the caller asks for */
+#define ROUNDING                                                                                   \
+    5e-16 /* of a length of about one, to be kept from the rim beside what the caller asks for */
 #define CANCELLED 4e-3
 #else
 #define SHEET_GAP 0.4f
@@ -37,7 +39,13 @@ int get_spaces(const Array *given, isize width, Spaces *spaces) {
         if (size - first < 1 || at + size > width) return 0;
         real c = kind == FLAT ? 1 : (real)row[2];
         if (kind == BALL && !(row[4] > 0.0 && row[4] < 0.5)) return 0;
-        spaces->space[s] = (Space){kind, at + first, size - first, c, square_root(c), (real)row[3], (real)(row[4] * (2.0 - row[4]))};
+        spaces->space[s] = (Space){kind,
+                                   at + first,
+                                   size - first,
+                                   c,
+                                   square_root(c),
+                                   (real)row[3],
+                                   (real)(row[4] * (2.0 - row[4]))};
         at += size;
     }
     spaces->count = (int)count, spaces->width = width;
@@ -67,7 +75,8 @@ static int row_fact(const Space *space, const real *row, Fact *fact) {
 int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, Fact *facts) {
     for (isize i = 0; i < count; i++)
         for (int s = 0; s < spaces->count; s++)
-            if (!row_fact(&spaces->space[s], rows + i * step, facts + i * spaces->count + s)) return 0;
+            if (!row_fact(&spaces->space[s], rows + i * step, facts + i * spaces->count + s))
+                return 0;
     return 1;
 }
 
@@ -75,12 +84,14 @@ void inner_row(const Spaces *spaces, const real *row, const Fact *facts, real *i
     for (int s = 0; s < spaces->count; s++) {
         const Space *space = &spaces->space[s];
         if (space->kind == SHEET) inner[space->at - 1] = 0;
-        for (isize j = space->at; j < space->at + space->width; j++) inner[j] = row[j] * facts[s].factor;
+        for (isize j = space->at; j < space->at + space->width; j++)
+            inner[j] = row[j] * facts[s].factor;
     }
 }
 
 void stay_inside(const Space *space, real *x) {
-    real square = dot(x, x, space->width), most = (real)((1.0 - RIM) * (1.0 - ROUNDING)) / space->root;
+    real square = dot(x, x, space->width),
+         most = (real)((1.0 - RIM) * (1.0 - ROUNDING)) / space->root;
     if (square > most * most) scale_row(x, space->width, most / square_root(square));
 }
 
@@ -102,14 +113,17 @@ void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, re
 /* Asks for four rows further on in the lists, as their places are not to be foreseen. */
 static void fetch(const Points *points, const List *list, isize e) {
     if (!list->near) return;
-    for (isize r = 0; r < 4; r++) fetch_row(list->near, points->data, points->step, points->spaces->width, list->first + e + r);
+    for (isize r = 0; r < 4; r++)
+        fetch_row(list->near, points->data, points->step, points->spaces->width,
+                  list->first + e + r);
 }
 
 /* The facts of a few rows, which are about to be read. */
 static int facts_of(const Points *points, isize first, isize count) {
     if (!points->fresh) return 1;
     const real *rows = points->data + first * points->step;
-    return all_facts(points->spaces, rows, points->step, count, points->facts + first * points->spaces->count);
+    return all_facts(points->spaces, rows, points->step, count,
+                     points->facts + first * points->spaces->count);
 }
 
 /* Room for the numbers of all keys of a query, a multiple of SPAN long each. */
@@ -117,8 +131,10 @@ typedef struct {
     real *scores, *square, *other; /* other: the product of the gaps, or |x + y|^2 on the sphere */
 } Room;
 
-/* The squares of the distances of straight lines in one space, and what else `distance4` asks for; 0 if a row is no point. */
-static int look(const Points *keys, const List *list, int s, const real *q, real gap, const Room *room) {
+/* The squares of the distances of straight lines in one space, and what else `distance4` asks for;
+ * 0 if a row is no point. */
+static int look(const Points *keys, const List *list, int s, const real *q, real gap,
+                const Room *room) {
     const Space *space = &keys->spaces->space[s];
     const real *here = q + space->at, *rows[4];
     real factor[4];
@@ -136,19 +152,24 @@ static int look(const Points *keys, const List *list, int s, const real *q, real
                 factor[r] = fact.factor, room->other[e + r] = fact.gap * gap;
             }
         int scaled = space->kind == SHEET || space->kind == SPHERE;
-        STORE(room->square + e, scaled ? apart4(1, rows, factor, here, space->width) : apart4(0, rows, 0, here, space->width));
+        STORE(room->square + e,
+              scaled ? apart4(1, rows, factor, here, space->width)
+                     : apart4(0, rows, 0, here, space->width));
     }
     if (space->kind != SPHERE) return 1;
     for (isize e = 0; e < list->count; e++) {
         isize j = member(list, e);
         real square = room->square[e];
-        room->other[e] = square > 3 ? sum_square(point_at(keys, j, s), fact_at(keys, j, s).factor, here, space->width) : 4 - square;
+        room->other[e] = square > 3
+            ? sum_square(point_at(keys, j, s), fact_at(keys, j, s).factor, here, space->width)
+            : 4 - square;
     }
     return 1;
 }
 
 /* Scores of one query, given by its inner coordinates and facts. */
-static int row_scores(const Points *keys, const List *list, const real *q, const Fact *own, int root, const Room *room) {
+static int row_scores(const Points *keys, const List *list, const real *q, const Fact *own,
+                      int root, const Room *room) {
     const Spaces *spaces = keys->spaces;
     isize n = list->count;
     fill(room->scores, round_up(n, SPAN), 0);
@@ -163,7 +184,9 @@ static int row_scores(const Points *keys, const List *list, const real *q, const
         }
     }
     if (root)
-        for (isize e = 0; e < n; e += SPAN) STOREX(room->scores + e, splatx(-spaces->space[0].share) * vsqrtx(LOADX(room->scores + e)));
+        for (isize e = 0; e < n; e += SPAN)
+            STOREX(room->scores + e,
+                   splatx(-spaces->space[0].share) * vsqrtx(LOADX(room->scores + e)));
     return 1;
 }
 
@@ -194,8 +217,10 @@ static void list_sum(const Points *points, const List *list, int s, const real *
     }
 }
 
-/* Where the plain sums cancel, from copies of the rows. `wide`: room for 2 d doubles, then n (d + 2) reals. */
-static void careful_mean(const Points *points, const List *list, int s, const real *w, real *out, double *wide) {
+/* Where the plain sums cancel, from copies of the rows. `wide`: room for 2 d doubles, then n (d +
+ * 2) reals. */
+static void careful_mean(const Points *points, const List *list, int s, const real *w, real *out,
+                         double *wide) {
     const Space *space = &points->spaces->space[s];
     isize n = list->count, d = space->width;
     real *weights = (real *)(wide + 2 * d), *gaps = weights + n, *rows = gaps + n;
@@ -215,8 +240,10 @@ typedef struct {
 
 enum { BLOCK = 64 };
 
-/* Adds some of a list to the sums in all spaces, given their weights; `c` is room for the factors of the rows. */
-static void add_points(const Points *points, const List *list, const real *w, real *c, real *out, Total *totals) {
+/* Adds some of a list to the sums in all spaces, given their weights; `c` is room for the factors
+ * of the rows. */
+static void add_points(const Points *points, const List *list, const real *w, real *c, real *out,
+                       Total *totals) {
     const Spaces *spaces = points->spaces;
     for (int s = 0; s < spaces->count; s++) {
         const Space *space = &spaces->space[s];
@@ -240,98 +267,124 @@ static void add_points(const Points *points, const List *list, const real *w, re
 }
 
 /* The midpoint in one space from the sum. */
-static void settle(const Points *points, const List *list, int s, const real *w, const Total *total, real *out, double *wide) {
+static void settle(const Points *points, const List *list, int s, const real *w, const Total *total,
+                   real *out, double *wide) {
     const Space *space = &points->spaces->space[s];
     double square = 0.0, mass = total->mass;
     if (space->kind == FLAT) return;
     for (isize j = 0; j < space->width; j++) square += (double)out[j] * (double)out[j];
     if (space->kind == SPHERE) {
-        if (square == 0.0) out[0] = 1, square = 1.0; /* as the mean of a point and its opposite is anything */
+        if (square == 0.0)
+            out[0] = 1, square = 1.0; /* as the mean of a point and its opposite is anything */
         scale_row(out, space->width, (real)(1.0 / (__builtin_sqrt(square) * (double)space->root)));
         return;
     }
-    double inner = mass * mass - (double)space->c * square, rest = __builtin_sqrt(inner > 0.0 ? inner : 0.0);
+    double inner = mass * mass - (double)space->c * square,
+           rest = __builtin_sqrt(inner > 0.0 ? inner : 0.0);
     if (space->kind == SHEET) {
         scale_row(out, space->width, (real)(1.0 / rest));
         out[-1] = (real)(mass / (rest * (double)space->root));
         return;
     }
-    if (total->largest > 2 / NEAR_BOUNDARY && !(inner > CANCELLED * mass * mass)) careful_mean(points, list, s, w, out, wide);
+    if (total->largest > 2 / NEAR_BOUNDARY && !(inner > CANCELLED * mass * mass))
+        careful_mean(points, list, s, w, out, wide);
     else scale_row(out, space->width, (real)(1.0 / (mass + rest)));
     stay_inside(space, out);
 }
 
 /* The midpoints of a list, given weights with sum one; 0 if a point is not inside its space. */
-static int midpoint(const Points *points, const List *list, const real *w, real *c, real *out, double *wide) {
+static int midpoint(const Points *points, const List *list, const real *w, real *c, real *out,
+                    double *wide) {
     Total totals[MOST_SPACES];
     for (int s = 0; s < points->spaces->count; s++) totals[s] = (Total){0.0, 0};
     fill(out, points->spaces->width, 0);
     if (!points->fresh) add_points(points, list, w, c, out, totals);
     else
-        for (isize e = 0; e < list->count; e += BLOCK) { /* while the rows are in the first-level cache */
+        for (isize e = 0; e < list->count;
+             e += BLOCK) { /* while the rows are in the first-level cache */
             isize count = min_size(BLOCK, list->count - e);
             List some = {0, 0, count};
-            Points rows = {points->spaces, points->data + e * points->step, points->step, points->facts + e * points->spaces->count, 0};
+            Points rows = {points->spaces, points->data + e * points->step, points->step,
+                           points->facts + e * points->spaces->count, 0};
             if (!facts_of(points, e, count)) return 0;
             add_points(&rows, &some, w + e, c, out, totals);
         }
-    for (int s = 0; s < points->spaces->count; s++) settle(points, list, s, w, &totals[s], out + points->spaces->space[s].at, wide);
+    for (int s = 0; s < points->spaces->count; s++)
+        settle(points, list, s, w, &totals[s], out + points->spaces->space[s].at, wide);
     return 1;
 }
 
 static int weights_fit(const Array *weights, const Neighbors *near, isize m, isize n) {
     if (!given(weights)) return 1;
-    return near ? weights->ndim == 1 && weights->shape[0] == near->edges : weights->ndim >= 2 && len(weights, 2) == m && len(weights, 1) == n;
+    return near ? weights->ndim == 1 && weights->shape[0] == near->edges
+                : weights->ndim >= 2 && len(weights, 2) == m && len(weights, 1) == n;
 }
 
 Status KERNEL(metric_attend)(Call *call) {
-    const Array *q = &call->array[metric_attend_q], *k = &call->array[metric_attend_k], *v = &call->array[metric_attend_v];
-    const Array *out = &call->array[metric_attend_out], *weights = &call->array[metric_attend_weights];
-    const Array *indptr = &call->array[metric_attend_indptr], *indices = &call->array[metric_attend_indices];
+    const Array *q = &call->array[metric_attend_q], *k = &call->array[metric_attend_k],
+                *v = &call->array[metric_attend_v];
+    const Array *out = &call->array[metric_attend_out],
+                *weights = &call->array[metric_attend_weights];
+    const Array *indptr = &call->array[metric_attend_indptr],
+                *indices = &call->array[metric_attend_indices];
     int root = call->number[metric_attend_root] != 0.0;
     isize m = len(q, 2), n = len(k, 2), d = len(q, 1);
     Limits limits = {&call->array[metric_attend_mask], &(Array){.kind = ABSENT}, 0, 0, 0};
     Neighbors lists, *near = 0;
     Spaces spaces;
-    if (!get_spaces(&call->array[metric_attend_spaces], d, &spaces)) return wrong(call, "metric_attend: no such spaces");
+    if (!get_spaces(&call->array[metric_attend_spaces], d, &spaces))
+        return wrong(call, "metric_attend: no such spaces");
     if (given(indptr) != given(indices) || given(out) != given(v)) return DECLINED;
     if (!given(out) && !given(weights)) return DECLINED;
     if (given(indptr)) {
         if (q->ndim > 2 || k->ndim > 2 || given(limits.mask)) return DECLINED;
-        if (!get_neighbors(indptr, indices, m, n, &lists)) return wrong(call, "metric_attend: indptr or indices do not fit");
+        if (!get_neighbors(indptr, indices, m, n, &lists))
+            return wrong(call, "metric_attend: indptr or indices do not fit");
         near = &lists;
     }
-    if (len(k, 1) != d || (given(v) && (len(v, 1) != d || len(v, 2) != n || len(out, 1) != d || len(out, 2) != m)) ||
-        !weights_fit(weights, near, m, n) || (given(out) && given(weights) && !near && !same_batch(out, weights)))
+    if (len(k, 1) != d ||
+        (given(v) && (len(v, 1) != d || len(v, 2) != n || len(out, 1) != d || len(out, 2) != m)) ||
+        !weights_fit(weights, near, m, n) ||
+        (given(out) && given(weights) && !near && !same_batch(out, weights)))
         return wrong(call, "metric_attend: shapes differ");
     Batch batch;
     batch_start(&batch, near ? q : given(out) ? out : weights, 2);
-    int at_q = batch_add(&batch, q, 2), at_k = batch_add(&batch, k, 2), at_v = -1, at_out = -1, at_weights = -1;
+    int at_q = batch_add(&batch, q, 2), at_k = batch_add(&batch, k, 2), at_v = -1, at_out = -1,
+        at_weights = -1;
     int fits = at_q >= 0 && at_k >= 0 && limits_batch(&limits, &batch, m, n);
-    if (given(v)) fits = fits && (at_v = batch_add(&batch, v, 2)) >= 0 && (at_out = batch_add(&batch, out, 2)) >= 0;
+    if (given(v))
+        fits = fits && (at_v = batch_add(&batch, v, 2)) >= 0 &&
+            (at_out = batch_add(&batch, out, 2)) >= 0;
     if (given(weights) && !near) fits = fits && (at_weights = batch_add(&batch, weights, 2)) >= 0;
     if (!fits) return wrong(call, "metric_attend: leading axes do not broadcast");
     isize most = round_up(near ? lists.longest : n, SPAN) + SPAN, facts = n * spaces.count;
     isize copies = 0; /* room for them is taken before the work starts */
     for (int s = 0; s < spaces.count; s++)
-        if (spaces.space[s].kind == BALL) copies = max_size(copies, most * (spaces.space[s].width + 2));
-    double *wide = workspace_get((usize)(2 * d) * sizeof(double) + (usize)(copies + 3 * most + d) * sizeof(real) +
+        if (spaces.space[s].kind == BALL)
+            copies = max_size(copies, most * (spaces.space[s].width + 2));
+    double *wide = workspace_get((usize)(2 * d) * sizeof(double) +
+                                 (usize)(copies + 3 * most + d) * sizeof(real) +
                                  (usize)(2 * facts + spaces.count) * sizeof(Fact));
     if (!wide) return NO_MEMORY;
-    real *scores = (real *)(wide + 2 * d) + copies, *factors = scores + most, *here = factors + 2 * most, bad = 0;
+    real *scores = (real *)(wide + 2 * d) + copies, *factors = scores + most,
+         *here = factors + 2 * most, bad = 0;
     Room room = {scores, factors, factors + most}; /* the factors of the values come later */
-    Fact *own = (Fact *)(here + d), *key_facts = own + spaces.count, *value_facts = key_facts + facts;
+    Fact *own = (Fact *)(here + d), *key_facts = own + spaces.count,
+         *value_facts = key_facts + facts;
     int fine = 1;
-    void *state = work_begin((double)batch.count * (double)(near ? lists.edges : m * n) * (double)d);
+    void *state =
+        work_begin((double)batch.count * (double)(near ? lists.edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, n);
         /* Of one query, the rows are read once: what is to be known of them is found then. */
         int fresh = m == 1 && !near;
-        Points keys = {&spaces, (const real *)batch.at[at_k], step(k, 2), key_facts, fresh}, values = keys;
+        Points keys = {&spaces, (const real *)batch.at[at_k], step(k, 2), key_facts, fresh},
+               values = keys;
         values.fresh = 0;
         fine = fresh || all_facts(&spaces, keys.data, keys.step, n, key_facts);
         if (given(v) && (batch.at[at_v] != batch.at[at_k] || step(v, 2) != step(k, 2))) {
-            values = (Points){&spaces, (const real *)batch.at[at_v], step(v, 2), value_facts, fresh};
+            values =
+                (Points){&spaces, (const real *)batch.at[at_v], step(v, 2), value_facts, fresh};
             fine = fine && (fresh || all_facts(&spaces, values.data, values.step, n, value_facts));
         }
         for (isize i = 0; i < m && fine; i++) {
@@ -345,11 +398,14 @@ Status KERNEL(metric_attend)(Call *call) {
             if (!fine) break;
             bad += note_row(scores, list.count);
             if (limits.mask->kind != ABSENT) hide(scores, n, &visible.mask, i);
-            real total = list.count ? exp_and_sum(scores, scores, list.count, safe_peak(row_max(scores, list.count))) : 0;
+            real total = list.count
+                ? exp_and_sum(scores, scores, list.count, safe_peak(row_max(scores, list.count)))
+                : 0;
             scale_row(scores, list.count, total == 0 ? 0 : 1 / total);
             if (given(weights))
-                copy_row(scores, list.count, near ? (real *)weights->data + list.first * step(weights, 1)
-                                                  : (real *)batch.at[at_weights] + i * step(weights, 2));
+                copy_row(scores, list.count,
+                         near ? (real *)weights->data + list.first * step(weights, 1)
+                              : (real *)batch.at[at_weights] + i * step(weights, 2));
             if (!to) continue;
             if (total == 0) fill(to, d, 0);
             else fine = midpoint(&values, &list, scores, factors, to, wide);

@@ -1,6 +1,7 @@
-/* Products of spaces of constant curvature, as the kernels by distance see them. Every space is flat, a ball or a unit sphere in its
- * inner coordinates, which are `factor` times the given ones: 1 in flat space and in the ball, 1 / |x| on the sphere. A point of the
- * hyperboloid with space-like part s and time t = sqrt(1 + c|s|^2) is the point s / (1 + t) of the ball. */
+/* Products of spaces of constant curvature, as the kernels by distance see them. Every space is
+ * flat, a ball or a unit sphere in its inner coordinates, which are `factor` times the given ones:
+ * 1 in flat space and in the ball, 1 / |x| on the sphere. A point of the hyperboloid with
+ * space-like part s and time t = sqrt(1 + c|s|^2) is the point s / (1 + t) of the ball. */
 #ifndef GA_METRIC_H
 #define GA_METRIC_H
 
@@ -14,7 +15,7 @@ typedef struct {
     int kind;
     isize at, width; /* the coordinates that are read: of the hyperboloid, the space-like ones */
     real c, root, share; /* |curvature|, its root, factor of the distance in the scores */
-    real least; /* gap of points on the rim of the ball */
+    real least;          /* gap of points on the rim of the ball */
 } Space;
 typedef struct {
     Space space[MOST_SPACES];
@@ -32,7 +33,9 @@ typedef struct {
     const Neighbors *near;
     isize first, count;
 } List;
-INL isize member(const List *list, isize e) { return list->near ? neighbor(list->near, list->first + e) : e; }
+INL isize member(const List *list, isize e) {
+    return list->near ? neighbor(list->near, list->first + e) : e;
+}
 INL List list_of(const Neighbors *near, isize row, isize keys) {
     if (!near) return (List){0, 0, keys};
     return (List){near, (isize)near->start[row], (isize)(near->start[row + 1] - near->start[row])};
@@ -49,7 +52,9 @@ typedef struct {
 INL const real *point_at(const Points *points, isize row, int space) {
     return points->data + row * points->step + points->spaces->space[space].at;
 }
-INL Fact fact_at(const Points *points, isize row, int space) { return points->facts[row * points->spaces->count + space]; }
+INL Fact fact_at(const Points *points, isize row, int space) {
+    return points->facts[row * points->spaces->count + space];
+}
 
 /* The operand `spaces` of a kernel whose rows have this width; 0 if it makes no sense. */
 #define get_spaces K(get_spaces)
@@ -63,7 +68,8 @@ int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, F
 #define inner_row K(inner_row)
 void inner_row(const Spaces *spaces, const real *row, const Fact *facts, real *inner);
 
-/* A result in the ball, which rounding may have led to the rim, kept as far inside as the dtype asks for. */
+/* A result in the ball, which rounding may have led to the rim, kept as far inside as the dtype
+ * asks for. */
 #define stay_inside K(stay_inside)
 void stay_inside(const Space *space, real *x);
 
@@ -72,7 +78,8 @@ void stay_inside(const Space *space, real *x);
 void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, real *grad);
 
 /* |factor[r] rows[r] - q|^2 of four rows. */
-INL v4 apart4(const int scaled, const real *const *rows, const real *factor, const real *q, isize d) {
+INL v4 apart4(const int scaled, const real *const *rows, const real *factor, const real *q,
+              isize d) {
     vec sum[4];
     real tail[4] = {0, 0, 0, 0};
     for (int r = 0; r < 4; r++) sum[r] = splatv(0);
@@ -104,27 +111,41 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     return vec_sum4(sum[0], sum[1], sum[2], sum[3]) + (v4){tail[0], tail[1], tail[2], tail[3]};
 }
 
-/* The angle between unit vectors, 0 ... pi, from the squares of their difference and of their sum: three times halved and then the
- * series of asin, whose argument squared is at most sin^2(pi/8). */
+/* The angle between unit vectors, 0 ... pi, from the squares of their difference and of their sum:
+ * three times halved and then the series of asin, whose argument squared is at most sin^2(pi/8). */
 #ifdef F64
 enum { ASIN_TERMS = 18 };
 #else
 enum { ASIN_TERMS = 8 };
 #endif
 static const real ASIN_SERIES[18] __attribute__((unused)) = {
-    1.0, 0.16666666666666666, 0.075, 0.044642857142857144, 0.030381944444444444, 0.022372159090909092,
-    0.017352764423076924, 0.01396484375, 0.011551800896139706, 0.009761609529194078, 0.008390335809616815,
-    0.0073125258735988454, 0.006447210311889649, 0.005740037670841924, 0.005153309682319905, 0.004660143486915096,
-    0.004240907093679363, 0.003880964558837669,
+    1.0,
+    0.16666666666666666,
+    0.075,
+    0.044642857142857144,
+    0.030381944444444444,
+    0.022372159090909092,
+    0.017352764423076924,
+    0.01396484375,
+    0.011551800896139706,
+    0.009761609529194078,
+    0.008390335809616815,
+    0.0073125258735988454,
+    0.006447210311889649,
+    0.005740037670841924,
+    0.005153309682319905,
+    0.004660143486915096,
+    0.004240907093679363,
+    0.003880964558837669,
 };
-#define ANGLE(name, v, all, add, root)                                            \
-    static inline v name(v square, v sum) {                                       \
-        v one = all(1), two = all(2), quarter = all((real)0.25);                  \
-        v s = square * quarter / (two * (one + root(sum * quarter)));             \
-        s = s / (two * (one + root(one - s)));                                    \
-        v p = all(ASIN_SERIES[ASIN_TERMS - 1]);                                   \
-        for (int i = ASIN_TERMS - 2; i >= 0; i--) p = add(p, s, all(ASIN_SERIES[i])); \
-        return all(8) * root(s) * p;                                              \
+#define ANGLE(name, v, all, add, root)                                                             \
+    static inline v name(v square, v sum) {                                                        \
+        v one = all(1), two = all(2), quarter = all((real)0.25);                                   \
+        v s = square * quarter / (two * (one + root(sum * quarter)));                              \
+        s = s / (two * (one + root(one - s)));                                                     \
+        v p = all(ASIN_SERIES[ASIN_TERMS - 1]);                                                    \
+        for (int i = ASIN_TERMS - 2; i >= 0; i--) p = add(p, s, all(ASIN_SERIES[i]));              \
+        return all(8) * root(s) * p;                                                               \
     }
 ANGLE(angle4, v4, splat, madd, vsqrt)
 #if WIDE > 4
@@ -143,7 +164,8 @@ static inline real sum_square(const real *row, real factor, const real *q, isize
     return sum;
 }
 
-/* Four points seen from q (inner coordinates, gap): the squares of the differences and, on the sphere, of the sums. */
+/* Four points seen from q (inner coordinates, gap): the squares of the differences and, on the
+ * sphere, of the sums. */
 typedef struct {
     v4 square, sum, gaps;
 } Sight;
@@ -161,7 +183,8 @@ INL Sight sight4(const Points *points, int s, const isize *at, const real *q, re
         Fact fact = fact_at(points, at[r], s);
         factor[r] = fact.factor, sight.gaps[r] = fact.gap * gap;
     }
-    sight.square = space->kind == BALL ? apart4(0, rows, 0, here, space->width) : apart4(1, rows, factor, here, space->width);
+    sight.square = space->kind == BALL ? apart4(0, rows, 0, here, space->width)
+                                       : apart4(1, rows, factor, here, space->width);
     if (space->kind != SPHERE) return sight;
     sight.sum = splat(4) - sight.square;
     for (int r = 0; r < 4; r++)
@@ -182,7 +205,8 @@ INL vx distances(const Space *space, vx square, vx other) {
     return splatx(2 / space->root) * asinhx(splatx(space->root) * vsqrtx(square / other));
 }
 
-/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several times. */
+/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several
+ * times. */
 static inline int same_batch(const Array *a, const Array *b) {
     if (a->ndim != b->ndim) return 0;
     for (int i = 0; i < a->ndim - 2; i++)

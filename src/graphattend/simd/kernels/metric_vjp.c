@@ -1,9 +1,10 @@
-/* Gradients of the scores of metric.c. In inner coordinates with w = y - x, a distance d(x, y) with gradient 1 has the gradients
- * beta w + gamma_x x and -beta w + gamma_y y:
+/* Gradients of the scores of metric.c. In inner coordinates with w = y - x, a distance d(x, y) with
+ * gradient 1 has the gradients beta w + gamma_x x and -beta w + gamma_y y:
  *
  *   flat    beta = -1 / |w|, gamma = 0
- *   ball    beta = -2 / (|w| sqrt(a b + c|w|^2)), gamma_x = -beta c|w|^2 / a, gamma_y = -beta c|w|^2 / b, a and b the gaps of x and y
- *   sphere  beta = -r / sin t, gamma = beta |w|^2 / 2, t the angle */
+ *   ball    beta = -2 / (|w| sqrt(a b + c|w|^2)), gamma_x = -beta c|w|^2 / a, gamma_y = -beta
+ * c|w|^2 / b, a and b the gaps of x and y sphere  beta = -r / sin t, gamma = beta |w|^2 / 2, t the
+ * angle */
 #include "kernels.h"
 #include "metric.h"
 #include "rows.h"
@@ -15,7 +16,8 @@
 #endif
 
 /* Zero for points that coincide, and for opposite ones. */
-static void slopes(const Space *space, const Sight *sight, const real *gap_of_q, const v4 *gap_of_k, v4 *beta, v4 *gamma_q, v4 *gamma_k) {
+static void slopes(const Space *space, const Sight *sight, const real *gap_of_q, const v4 *gap_of_k,
+                   v4 *beta, v4 *gamma_q, v4 *gamma_k) {
     v4 zero = splat(0), one = splat(1), square = sight->square, c = splat(space->c);
     m4 same = (m4)(square <= splat(TINY));
     *gamma_q = *gamma_k = zero;
@@ -26,8 +28,10 @@ static void slopes(const Space *space, const Sight *sight, const real *gap_of_q,
         *beta = select(same, zero, splat(-1 / space->root) / vsqrt(select(same, one, sine)));
         *gamma_q = *gamma_k = *beta * square * splat((real)0.5);
     } else {
-        *beta = select(same, zero, splat(-2) / vsqrt(select(same, one, square * (sight->gaps + c * square))));
-        *gamma_q = -*beta * c * square / splat(*gap_of_q), *gamma_k = -*beta * c * square / *gap_of_k;
+        *beta = select(same, zero,
+                       splat(-2) / vsqrt(select(same, one, square * (sight->gaps + c * square))));
+        *gamma_q = -*beta * c * square / splat(*gap_of_q),
+        *gamma_k = -*beta * c * square / *gap_of_k;
     }
 }
 
@@ -39,8 +43,10 @@ typedef struct {
     double *dshare;
 } Slopes;
 
-/* One query: adds to dk and dshare; dq in inner coordinates. gs: gradients of the scores, a multiple of four long. */
-static void query_gradient(const Slopes *job, const List *list, const real *q, const Fact *own, const real *gs, real *dq) {
+/* One query: adds to dk and dshare; dq in inner coordinates. gs: gradients of the scores, a
+ * multiple of four long. */
+static void query_gradient(const Slopes *job, const List *list, const real *q, const Fact *own,
+                           const real *gs, real *dq) {
     const Spaces *spaces = job->keys.spaces;
     fill(dq, spaces->width, 0);
     for (isize e = 0; e < list->count; e += 4) {
@@ -50,7 +56,8 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         four(list, e, at);
         if (list->near)
             for (isize r = 0; r < 4; r++) {
-                fetch_row(list->near, job->keys.data, job->keys.step, spaces->width, list->first + e + r);
+                fetch_row(list->near, job->keys.data, job->keys.step, spaces->width,
+                          list->first + e + r);
                 fetch_row(list->near, job->dk, job->dk_step, spaces->width, list->first + e + r);
             }
         for (int s = 0; s < spaces->count; s++) {
@@ -61,8 +68,12 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         v4 whole = vsqrt(total);
         for (int s = 0; s < spaces->count; s++) {
             const Space *space = &spaces->space[s];
-            v4 beta, gamma_q, gamma_k, gap_of_k = splat(1), by_distance = -g * splat(spaces->space[job->root ? 0 : s].share);
-            if (job->root) by_distance = by_distance * distance[s] / select((m4)(whole == splat(0)), splat(1), whole);
+            v4 beta, gamma_q, gamma_k,
+                gap_of_k = splat(1),
+                by_distance = -g * splat(spaces->space[job->root ? 0 : s].share);
+            if (job->root)
+                by_distance =
+                    by_distance * distance[s] / select((m4)(whole == splat(0)), splat(1), whole);
             for (int r = 0; r < 4; r++) gap_of_k[r] = fact_at(&job->keys, at[r], s).gap;
             slopes(space, &sight[s], &own[s].gap, &gap_of_k, &beta, &gamma_q, &gamma_k);
             beta *= by_distance, gamma_q *= by_distance, gamma_k *= by_distance;
@@ -72,7 +83,8 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
             real *to = dq + space->at;
             for (int r = 0; r < 4 && e + r < list->count; r++) {
                 const real *row = point_at(&job->keys, at[r], s);
-                real f = fact_at(&job->keys, at[r], s).factor, *by_key = job->dk + at[r] * job->dk_step + space->at;
+                real f = fact_at(&job->keys, at[r], s).factor,
+                     *by_key = job->dk + at[r] * job->dk_step + space->at;
                 bent += gamma_q[r];
                 job->dshare[s] -= (double)g[r] * (double)(job->root ? whole[r] : distance[s][r]);
                 isize k = 0;
@@ -101,48 +113,65 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
 }
 
 Status KERNEL(metric_vjp)(Call *call) {
-    const Array *a = call->array, *q = &a[metric_vjp_q], *k = &a[metric_vjp_k], *weights = &a[metric_vjp_weights];
-    const Array *grad = &a[metric_vjp_dweights], *dq = &a[metric_vjp_dq], *dk = &a[metric_vjp_dk], *dshare = &a[metric_vjp_dshare];
+    const Array *a = call->array, *q = &a[metric_vjp_q], *k = &a[metric_vjp_k],
+                *weights = &a[metric_vjp_weights];
+    const Array *grad = &a[metric_vjp_dweights], *dq = &a[metric_vjp_dq], *dk = &a[metric_vjp_dk],
+                *dshare = &a[metric_vjp_dshare];
     const Array *indptr = &a[metric_vjp_indptr], *indices = &a[metric_vjp_indices];
     isize m = len(q, 2), n = len(k, 2), d = len(q, 1);
     Neighbors lists, *near = 0;
     Spaces spaces;
-    if (!get_spaces(&a[metric_vjp_spaces], d, &spaces)) return wrong(call, "metric_vjp: no such spaces");
+    if (!get_spaces(&a[metric_vjp_spaces], d, &spaces))
+        return wrong(call, "metric_vjp: no such spaces");
     if (given(indptr) != given(indices)) return DECLINED;
     if (given(indptr)) {
         if (q->ndim > 2 || k->ndim > 2 || weights->ndim != 1 || grad->ndim != 1) return DECLINED;
-        if (!get_neighbors(indptr, indices, m, n, &lists)) return wrong(call, "metric_vjp: indptr or indices do not fit");
+        if (!get_neighbors(indptr, indices, m, n, &lists))
+            return wrong(call, "metric_vjp: indptr or indices do not fit");
         near = &lists;
     }
     isize edges = near ? lists.edges : n, core = near ? 1 : 2;
-    if (len(k, 1) != d || !same_batch(dq, dk) || len(dq, 1) != d || len(dk, 1) != d || len(dq, 2) != m || len(dk, 2) != n ||
-        weights->ndim < core || grad->ndim < core || len(weights, 1) != edges || len(grad, 1) != edges ||
-        (core == 2 && (len(weights, 2) != m || len(grad, 2) != m)) || dshare->shape[0] != spaces.count)
+    if (len(k, 1) != d || !same_batch(dq, dk) || len(dq, 1) != d || len(dk, 1) != d ||
+        len(dq, 2) != m || len(dk, 2) != n || weights->ndim < core || grad->ndim < core ||
+        len(weights, 1) != edges || len(grad, 1) != edges ||
+        (core == 2 && (len(weights, 2) != m || len(grad, 2) != m)) ||
+        dshare->shape[0] != spaces.count)
         return wrong(call, "metric_vjp: shapes differ");
     Batch batch;
     batch_start(&batch, dq, 2);
-    int at_dq = batch_add(&batch, dq, 2), at_dk = batch_add(&batch, dk, 2), at_q = batch_add(&batch, q, 2), at_k = batch_add(&batch, k, 2);
-    int at_w = near ? 0 : batch_add(&batch, weights, 2), at_g = near ? 0 : batch_add(&batch, grad, 2);
-    if (at_dk < 0 || at_q < 0 || at_k < 0 || at_w < 0 || at_g < 0) return wrong(call, "metric_vjp: leading axes do not broadcast");
+    int at_dq = batch_add(&batch, dq, 2), at_dk = batch_add(&batch, dk, 2),
+        at_q = batch_add(&batch, q, 2), at_k = batch_add(&batch, k, 2);
+    int at_w = near ? 0 : batch_add(&batch, weights, 2),
+        at_g = near ? 0 : batch_add(&batch, grad, 2);
+    if (at_dk < 0 || at_q < 0 || at_k < 0 || at_w < 0 || at_g < 0)
+        return wrong(call, "metric_vjp: leading axes do not broadcast");
     isize most = round_up(near ? lists.longest : n, 4) + 4, facts = n * spaces.count;
-    real *gs = workspace_get((usize)(most + d + 16) * sizeof(real) + (usize)(facts + spaces.count) * sizeof(Fact));
+    real *gs = workspace_get((usize)(most + d + 16) * sizeof(real) +
+                             (usize)(facts + spaces.count) * sizeof(Fact));
     if (!gs) return NO_MEMORY;
     real *here = gs + most;
     Fact *own = (Fact *)(here + round_up(d, 8)), *key_facts = own + spaces.count;
     double *shares = (double *)dshare->data;
     for (int s = 0; s < spaces.count; s++) shares[s] = 0.0;
     int fine = 1;
-    void *state = work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
+    void *state =
+        work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         const real *rows = (const real *)batch.at[at_k];
-        Slopes job = {{&spaces, rows, step(k, 2), key_facts, 0}, call->number[metric_vjp_root] != 0.0, (real *)batch.at[at_dk], step(dk, 2), shares};
+        Slopes job = {{&spaces, rows, step(k, 2), key_facts, 0},
+                      call->number[metric_vjp_root] != 0.0,
+                      (real *)batch.at[at_dk],
+                      step(dk, 2),
+                      shares};
         fine = all_facts(&spaces, rows, step(k, 2), n, key_facts);
         for (isize j = 0; j < n; j++) fill(job.dk + j * job.dk_step, d, 0);
         for (isize i = 0; i < m && fine; i++) {
             const real *query = (const real *)batch.at[at_q] + i * step(q, 2);
             List list = list_of(near, i, n);
-            const real *w = near ? (const real *)weights->data + list.first * step(weights, 1) : (const real *)batch.at[at_w] + i * step(weights, 2);
-            const real *g = near ? (const real *)grad->data + list.first * step(grad, 1) : (const real *)batch.at[at_g] + i * step(grad, 2);
+            const real *w = near ? (const real *)weights->data + list.first * step(weights, 1)
+                                 : (const real *)batch.at[at_w] + i * step(weights, 2);
+            const real *g = near ? (const real *)grad->data + list.first * step(grad, 1)
+                                 : (const real *)batch.at[at_g] + i * step(grad, 2);
             real mean = 0, *to = (real *)batch.at[at_dq] + i * step(dq, 2);
             fine = all_facts(&spaces, query, 0, 1, own);
             if (!fine) break;
@@ -153,7 +182,9 @@ Status KERNEL(metric_vjp)(Call *call) {
             query_gradient(&job, &list, here, own, gs, to);
             outer_gradient(&spaces, query, own, to);
         }
-        for (isize j = 0; j < n && fine; j++) outer_gradient(&spaces, rows + j * step(k, 2), key_facts + j * spaces.count, job.dk + j * job.dk_step);
+        for (isize j = 0; j < n && fine; j++)
+            outer_gradient(&spaces, rows + j * step(k, 2), key_facts + j * spaces.count,
+                           job.dk + j * job.dk_step);
     }
     work_end(state);
     workspace_free(gs);

@@ -1,5 +1,6 @@
-/* Flash attention's working layout: the queries lie across the lanes of two vectors (a "panel"), keys run down. Scores are computed
- * transposed, S[key][query], so that everything softmax does is vertical and neither K nor V is ever packed. */
+/* Flash attention's working layout: the queries lie across the lanes of two vectors (a "panel"),
+ * keys run down. Scores are computed transposed, S[key][query], so that everything softmax does is
+ * vertical and neither K nor V is ever packed. */
 #ifndef GA_PANEL_H
 #define GA_PANEL_H
 
@@ -9,7 +10,8 @@
 #define PANEL TILE_COLUMNS
 
 /* out[k * PANEL + r] = scale * rows[r][k]; rows beyond `count` repeat the last one. */
-static inline void pack_panel(const real *rows, isize stride, isize count, isize d, real scale, real *out) {
+static inline void pack_panel(const real *rows, isize stride, isize count, isize d, real scale,
+                              real *out) {
     for (isize r = 0; r < PANEL; r++) {
         const real *from = rows + min_size(r, count - 1) * stride;
         for (isize k = 0; k < d; k++) out[k * PANEL + r] = from[k] * scale;
@@ -17,22 +19,25 @@ static inline void pack_panel(const real *rows, isize stride, isize count, isize
 }
 
 /* S[key * lds + query] = K[key] . panel, for `keys` rows of K. */
-INL void panel_scores_rows(const int rows, const real *K, isize ldk, isize d, const real *panel, real *S, isize lds) {
+INL void panel_scores_rows(const int rows, const real *K, isize ldk, isize d, const real *panel,
+                           real *S, isize lds) {
     vw c[TILE_ROWS][2];
     tile_zero(rows, 2, c);
     tile_add(rows, 2, d, K, ldk, 1, panel, PANEL, c);
     tile_store(rows, 2, S, lds, c);
 }
 
-NOINLINE void panel_scores(const real *K, isize ldk, isize keys, isize d, const real *panel, real *S, isize lds) {
+NOINLINE void panel_scores(const real *K, isize ldk, isize keys, isize d, const real *panel,
+                           real *S, isize lds) {
     isize i = 0;
-    for (; i + 4 <= keys; i += 4) panel_scores_rows(4, K + i * ldk, ldk, d, panel, S + i * lds, lds);
+    for (; i + 4 <= keys; i += 4)
+        panel_scores_rows(4, K + i * ldk, ldk, d, panel, S + i * lds, lds);
     for (; i < keys; i++) panel_scores_rows(1, K + i * ldk, ldk, d, panel, S + i * lds, lds);
 }
 
 /* out[q][j] = shrink[q] * out[q][j] + sum_key P[key][q] X[key][j] for the queries of a panel. */
-INL void panel_sum_tile(const int vectors, const real *P, isize ldp, isize keys, const real *X, isize ldx, real *out,
-                        isize ldo, const real *shrink) {
+INL void panel_sum_tile(const int vectors, const real *P, isize ldp, isize keys, const real *X,
+                        isize ldx, real *out, isize ldo, const real *shrink) {
     vw c[TILE_ROWS][2];
     tile_load(TILE_ROWS, vectors, out, ldo, c);
     for (int i = 0; i < TILE_ROWS; i++)
@@ -41,8 +46,8 @@ INL void panel_sum_tile(const int vectors, const real *P, isize ldp, isize keys,
     tile_store(TILE_ROWS, vectors, out, ldo, c);
 }
 
-NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isize ldx, isize d, real *out, isize ldo,
-                        const real *shrink) {
+NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isize ldx, isize d,
+                        real *out, isize ldo, const real *shrink) {
     isize j = 0;
     for (; j + 2 * WIDE <= d; j += 2 * WIDE)
         for (int h = 0; h < PANEL; h += TILE_ROWS)
@@ -50,7 +55,8 @@ NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isi
     for (; j + WIDE <= d; j += WIDE)
         for (int h = 0; h < PANEL; h += TILE_ROWS)
             panel_sum_tile(1, P + h, ldp, keys, X + j, ldx, out + h * ldo + j, ldo, shrink + h);
-    for (; j < d; j++) { /* the last columns, fewer than a vector, with the queries across the lanes */
+    for (; j < d;
+         j++) { /* the last columns, fewer than a vector, with the queries across the lanes */
         vw a = splatw(0), b = a;
         for (isize k = 0; k < keys; k++) {
             vw x = splatw(X[k * ldx + j]);
@@ -63,9 +69,10 @@ NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isi
     }
 }
 
-/* Takes what the panel's queries must not see out of the scores; 1 if anything was changed. `limits` are the queries' own, `first` the tile's first key. */
-static inline int panel_mask(real *S, isize lds, isize keys, isize first, const whole *limits, const Mask *mask, isize query,
-                              isize queries) {
+/* Takes what the panel's queries must not see out of the scores; 1 if anything was changed.
+ * `limits` are the queries' own, `first` the tile's first key. */
+static inline int panel_mask(real *S, isize lds, isize keys, isize first, const whole *limits,
+                             const Mask *mask, isize query, isize queries) {
     if (mask->allowed || mask->added) {
         for (isize k = 0; k < keys; k++) {
             real *row = S + k * lds;
@@ -93,7 +100,8 @@ static inline int panel_mask(real *S, isize lds, isize keys, isize first, const 
 }
 
 /* The limits of a panel's queries (0 for those beyond the last), and the largest. */
-static inline isize panel_limits(const Visible *visible, isize query, isize queries, whole *limits) {
+static inline isize panel_limits(const Visible *visible, isize query, isize queries,
+                                 whole *limits) {
     isize highest = 0;
     for (isize r = 0; r < PANEL; r++) {
         isize limit = query + r < queries ? visible_limit(visible, query + r) : 0;

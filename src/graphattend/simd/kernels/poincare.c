@@ -1,10 +1,13 @@
-/* Attention in the Poincare ball of curvature -c: weights softmax(-distance / temperature), values averaged by the gyromidpoint.
+/* Attention in the Poincare ball of curvature -c: weights softmax(-distance / temperature), values
+ * averaged by the gyromidpoint.
  *
  *   distance(x, y) = 2/sqrt(c) asinh( sqrt(c) |x - y| / sqrt((1 - c|x|^2)(1 - c|y|^2)) )
  *
- * which, unlike the textbook arcosh form, loses nothing where the points are close. Near the boundary 1 - c|y|^2 cancels, so it is
- * recomputed with twice the digits there. The midpoint is the normalised sum of the points (lambda - 1, lambda y) of the hyperboloid, with
- * lambda = 2 / (1 - c|y|^2) (Ungar, Analytic Hyperbolic Geometry, 2008; Shimizu et al., arXiv:2006.08210, equation 9). */
+ * which, unlike the textbook arcosh form, loses nothing where the points are close. Near the
+ * boundary 1 - c|y|^2 cancels, so it is recomputed with twice the digits there. The midpoint is the
+ * normalised sum of the points (lambda - 1, lambda y) of the hyperboloid, with lambda = 2 / (1 -
+ * c|y|^2) (Ungar, Analytic Hyperbolic Geometry, 2008; Shimizu et al., arXiv:2006.08210, equation
+ * 9). */
 #include "ball.h"
 #include "kernels.h"
 #include "rows.h"
@@ -29,13 +32,15 @@ INL v4 rows_against(const int rows, const real *K, isize ldk, isize d, const rea
 }
 
 /* `n` rounded up to 4 must be writable. */
-static void all_distances(const real *q, real q_gap, const real *K, isize ldk, const real *gaps, isize n, isize d, real c, real *out) {
+static void all_distances(const real *q, real q_gap, const real *K, isize ldk, const real *gaps,
+                          isize n, isize d, real c, real *out) {
     real root = (real)__builtin_sqrt((double)c);
     for (isize i = 0; i < n; i += 4) {
         v4 square = splat(0), product = LOAD(gaps + i) * splat(q_gap);
         if (i + 4 <= n) square = rows_against(4, K + i * ldk, ldk, d, q);
         else
-            for (isize r = i; r < n; r++) square[r - i] = rows_against(1, K + r * ldk, ldk, d, q)[0];
+            for (isize r = i; r < n; r++)
+                square[r - i] = rows_against(1, K + r * ldk, ldk, d, q)[0];
         STORE(out + i, splat(2 / root) * asinh4(splat(root) * vsqrt(square / product)));
     }
 }
@@ -67,20 +72,23 @@ static int is_matrix(const Array *a, isize rows, isize columns) {
 }
 
 Status KERNEL(poincare)(Call *call) {
-    const Array *q = &call->array[poincare_q], *k = &call->array[poincare_k], *v = &call->array[poincare_v];
+    const Array *q = &call->array[poincare_q], *k = &call->array[poincare_k],
+                *v = &call->array[poincare_v];
     const Array *out = &call->array[poincare_out], *distances = &call->array[poincare_distances];
     const Array *weights = &call->array[poincare_weights];
     real c = (real)call->number[poincare_c], temperature = (real)call->number[poincare_temperature];
     if (!(c > 0) || !(temperature > 0)) return DECLINED;
     isize m = q->shape[0], n = k->shape[0], d = q->shape[1];
-    if (!is_matrix(k, n, d) || !is_matrix(v, n, d) || !is_matrix(out, m, d) || !is_matrix(distances, m, n) || !is_matrix(weights, m, n))
+    if (!is_matrix(k, n, d) || !is_matrix(v, n, d) || !is_matrix(out, m, d) ||
+        !is_matrix(distances, m, n) || !is_matrix(weights, m, n))
         return wrong(call, "poincare: shapes differ");
     if (given(out) && !given(v)) return DECLINED;
     int same = given(v) && v->data == k->data && step(v, 2) == step(k, 2);
     isize row = round_up(n, 4);
     double *wide = workspace_get((usize)(2 * d) * sizeof(double) + (usize)(4 * row) * sizeof(real));
     if (!wide) return NO_MEMORY;
-    real *key_gaps = (real *)(wide + 2 * d), *value_gaps = key_gaps, *distance = key_gaps + 2 * row, *w = distance + row;
+    real *key_gaps = (real *)(wide + 2 * d), *value_gaps = key_gaps, *distance = key_gaps + 2 * row,
+         *w = distance + row;
     void *state = work_begin((double)(m + 1) * (double)n * (double)d);
     all_gaps((const real *)k->data, step(k, 2), n, d, c, key_gaps);
     if (given(v) && !same) {
@@ -93,12 +101,15 @@ Status KERNEL(poincare)(Call *call) {
         real query_gap = ball_gap(query, d, c);
         fine = inside(&query_gap, 1);
         if (!fine) break;
-        all_distances(query, query_gap, (const real *)k->data, step(k, 2), key_gaps, n, d, c, distance);
+        all_distances(query, query_gap, (const real *)k->data, step(k, 2), key_gaps, n, d, c,
+                      distance);
         if (given(distances)) copy_row(distance, n, row_of(distances, i));
         if (!given(out) && !given(weights)) continue;
         weights_from_distances(distance, w, n, temperature);
         if (given(weights)) copy_row(w, n, row_of(weights, i));
-        if (given(out)) ball_midpoint(w, value_gaps, (const real *)v->data, step(v, 2), n, d, c, row_of(out, i), wide);
+        if (given(out))
+            ball_midpoint(w, value_gaps, (const real *)v->data, step(v, 2), n, d, c, row_of(out, i),
+                          wide);
     }
     work_end(state);
     workspace_free(wide);

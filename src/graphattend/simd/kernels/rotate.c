@@ -1,5 +1,6 @@
-/* Rotary position encoding: pairs of coordinates turned by position * frequency. Su et al., RoFormer, arXiv:2104.09864, equation 34.
- * Angles are formed and reduced to [-pi/4, pi/4] in float64; sine and cosine of what remains: Cephes, sinf.c, cosf.c and sin.c. */
+/* Rotary position encoding: pairs of coordinates turned by position * frequency. Su et al.,
+ * RoFormer, arXiv:2104.09864, equation 34. Angles are formed and reduced to [-pi/4, pi/4] in
+ * float64; sine and cosine of what remains: Cephes, sinf.c, cosf.c and sin.c. */
 #include "kernels.h"
 
 /* At least four angles at a time, since each is a long chain of operations. */
@@ -24,8 +25,8 @@ typedef double dr __attribute__((vector_size(8 * ANGLES)));
 typedef double dru __attribute__((vector_size(8 * ANGLES), aligned(8), may_alias));
 typedef long long lr __attribute__((vector_size(8 * ANGLES)));
 
-/* Beyond LARGEST_ANGLE the reduction loses what the results need: the number of quarter turns times the first part of pi / 2
- * (33 bits) must be exact for float64. */
+/* Beyond LARGEST_ANGLE the reduction loses what the results need: the number of quarter turns times
+ * the first part of pi / 2 (33 bits) must be exact for float64. */
 #ifdef F64
 #define LARGEST_ANGLE 1e6
 INL vr sine_of(vr r, vr z) {
@@ -47,19 +48,25 @@ INL vr cosine_of(vr z) {
 #else
 #define LARGEST_ANGLE 1e8
 INL vr sine_of(vr r, vr z) {
-    return ((splatr(-1.9515295891e-4f) * z + splatr(8.3321608736e-3f)) * z - splatr(1.6666654611e-1f)) * z * r + r;
+    return ((splatr(-1.9515295891e-4f) * z + splatr(8.3321608736e-3f)) * z -
+            splatr(1.6666654611e-1f)) *
+        z * r +
+        r;
 }
 INL vr cosine_of(vr z) {
-    return ((splatr(2.443315711809948e-5f) * z - splatr(1.388731625493765e-3f)) * z + splatr(4.166664568298827e-2f)) * z * z -
-           splatr(0.5f) * z + splatr(1.f);
+    return ((splatr(2.443315711809948e-5f) * z - splatr(1.388731625493765e-3f)) * z +
+            splatr(4.166664568298827e-2f)) *
+        z * z -
+        splatr(0.5f) * z + splatr(1.f);
 }
 #endif
 
-/* Sine and cosine of position * frequency[0 .. ANGLES - 1]. Adding 1.5 * 2^52 rounds to the nearest quarter turn and leaves its
- * number in the lowest bits. */
+/* Sine and cosine of position * frequency[0 .. ANGLES - 1]. Adding 1.5 * 2^52 rounds to the nearest
+ * quarter turn and leaves its number in the lowest bits. */
 INL void sines_cosines(double position, const double *frequency, real *sine, real *cosine) {
     dr angle = position * *(const dru *)frequency;
-    dr shifted = angle * 0.63661977236758134308 + 6755399441055744.0, n = shifted - 6755399441055744.0;
+    dr shifted = angle * 0.63661977236758134308 + 6755399441055744.0,
+       n = shifted - 6755399441055744.0;
     dr rest = (angle - n * 1.57079632673412561417) - n * 6.07710050630396597660e-11;
 #ifdef F64
     vr r = rest - n * 2.02226624879595063154e-21;
@@ -80,8 +87,10 @@ enum { CHUNK = 64 }; /* pairs turned at a time */
 static void turn_neighbors(const real *x, const real *s, const real *c, isize n, real *out) {
     isize i = 0;
     for (; i + 4 <= n; i += 4) {
-        v4 first = LOAD(x + 2 * i), second = LOAD(x + 2 * i + 4), sine = LOAD(s + i), cosine = LOAD(c + i);
-        v4 a = __builtin_shufflevector(first, second, 0, 2, 4, 6), b = __builtin_shufflevector(first, second, 1, 3, 5, 7);
+        v4 first = LOAD(x + 2 * i), second = LOAD(x + 2 * i + 4), sine = LOAD(s + i),
+           cosine = LOAD(c + i);
+        v4 a = __builtin_shufflevector(first, second, 0, 2, 4, 6),
+           b = __builtin_shufflevector(first, second, 1, 3, 5, 7);
         v4 left = a * cosine - b * sine, right = a * sine + b * cosine;
         STORE(out + 2 * i, __builtin_shufflevector(left, right, 0, 4, 1, 5));
         STORE(out + 2 * i + 4, __builtin_shufflevector(left, right, 2, 6, 3, 7));
@@ -93,7 +102,8 @@ static void turn_neighbors(const real *x, const real *s, const real *c, isize n,
 }
 
 /* The pairs (x[0], x[apart]), (x[1], x[1 + apart]), ... */
-static void turn_halves(const real *x, isize apart, const real *s, const real *c, isize n, real *out) {
+static void turn_halves(const real *x, isize apart, const real *s, const real *c, isize n,
+                        real *out) {
     isize i = 0;
     for (; i + WIDE <= n; i += WIDE) {
         vw a = LOADW(x + i), b = LOADW(x + apart + i), sine = LOADW(s + i), cosine = LOADW(c + i);
@@ -108,11 +118,13 @@ static void turn_halves(const real *x, isize apart, const real *s, const real *c
 
 int rotates(double position) { return position >= -LARGEST_ANGLE && position <= LARGEST_ANGLE; }
 
-void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d, int interleaved, real *out) {
+void rotate_row(const real *x, double position, const double *frequency, isize pairs, isize d,
+                int interleaved, real *out) {
     real s[CHUNK], c[CHUNK];
     for (isize first = 0; first < pairs; first += CHUNK) {
         isize n = min_size(CHUNK, pairs - first), j = 0;
-        for (; j + ANGLES <= n; j += ANGLES) sines_cosines(position, frequency + first + j, s + j, c + j);
+        for (; j + ANGLES <= n; j += ANGLES)
+            sines_cosines(position, frequency + first + j, s + j, c + j);
         if (j < n) {
             double rates[ANGLES] = {0.0};
             for (isize k = j; k < n; k++) rates[k - j] = frequency[first + k];
@@ -134,12 +146,14 @@ Status KERNEL(rotate)(Call *call) {
         if (!(rates[i] >= 0.0 && rates[i] <= 1.0)) return DECLINED;
     Batch batch;
     batch_start(&batch, out, 1);
-    if (batch_add(&batch, out, 1) < 0 || batch_add(&batch, x, 1) < 0 || batch_add(&batch, positions, 0) < 0)
+    if (batch_add(&batch, out, 1) < 0 || batch_add(&batch, x, 1) < 0 ||
+        batch_add(&batch, positions, 0) < 0)
         return wrong(call, "rotate: leading axes do not broadcast");
     for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
         double position = *(const double *)batch.at[2];
         if (!rotates(position)) return DECLINED;
-        rotate_row((const real *)batch.at[1], position, rates, pairs, d, call->size[rotate_interleaved] != 0, (real *)batch.at[0]);
+        rotate_row((const real *)batch.at[1], position, rates, pairs, d,
+                   call->size[rotate_interleaved] != 0, (real *)batch.at[0]);
     }
     return DONE;
 }

@@ -1,5 +1,6 @@
-/* Several rows of a matrix at a time against one vector: dot products and weighted sums. The form of the loops matters for V8:
- * what it cannot keep in registers costs more than the multiply-adds. */
+/* Several rows of a matrix at a time against one vector: dot products and weighted sums. The form
+ * of the loops matters for V8: what it cannot keep in registers costs more than the multiply-adds.
+ */
 #include "rows.h"
 
 #if VECTOR_BYTES > 16
@@ -32,7 +33,8 @@ void row_dots(const real *K, isize stride, isize n, const real *q, isize d, real
 }
 
 /* out[j] += sum of w[i] rows[i][j] for `vectors` vectors of columns, all of them in registers. */
-INL void add_columns(const int vectors, const real *V, isize stride, isize n, const real *w, real *out) {
+INL void add_columns(const int vectors, const real *V, isize stride, isize n, const real *w,
+                     real *out) {
     vw sum[8];
     for (int j = 0; j < vectors; j++) sum[j] = LOADW(out + j * WIDE);
 #pragma GCC unroll 1
@@ -57,24 +59,28 @@ static void add_some(const real *V, isize stride, isize n, const real *w, isize 
         for (isize i = 0; i < n; i++) out[j] += w[i] * V[i * stride + j];
 }
 
-/* Few rows at a time where they are wider than the registers: they stay in the first-level cache for their other columns. */
+/* Few rows at a time where they are wider than the registers: they stay in the first-level cache
+ * for their other columns. */
 void add_weighted(const real *V, isize stride, isize n, const real *w, isize d, real *out) {
     isize rows = d > 8 * WIDE ? max_size(16384 / (d * (isize)sizeof(real)), 8) : n;
-    for (isize i = 0; i < n; i += rows) add_some(V + i * stride, stride, min_size(rows, n - i), w + i, d, out);
+    for (isize i = 0; i < n; i += rows)
+        add_some(V + i * stride, stride, min_size(rows, n - i), w + i, d, out);
 }
 #else
 /* Six sums hide the latency of multiply-adds; eight leave too few registers. */
 enum { ROWS = 6, TWO = 2 * LANES, LINE = 64 / sizeof(real), PAGE = 4096 / sizeof(real) };
 
-/* Two vectors of columns, loaded together, since loads from one cache line do not wait for each other. As members of a struct
- * behind a pointer that the compiler cannot see through (HIDE) they share an address. */
+/* Two vectors of columns, loaded together, since loads from one cache line do not wait for each
+ * other. As members of a struct behind a pointer that the compiler cannot see through (HIDE) they
+ * share an address. */
 typedef struct {
     vec left, right;
 } __attribute__((packed, aligned(sizeof(real)), may_alias)) Pair;
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 
-/* Hardware prefetches rows side by side badly. One load from each cache line of the next rows, a step ahead, and one from the
- * memory page after them bring all memory close to the speed of the first-level cache. */
+/* Hardware prefetches rows side by side badly. One load from each cache line of the next rows, a
+ * step ahead, and one from the memory page after them bring all memory close to the speed of the
+ * first-level cache. */
 INL void touch(const real *line) { (void)*(const volatile int *)line; }
 INL void touch_lines(const real **next, int count) {
     HIDE(*next);
@@ -82,7 +88,8 @@ INL void touch_lines(const real **next, int count) {
     *next += LINE * count;
 }
 
-/* The rows to touch: the next ones, or these themselves where the next do not follow without gaps. */
+/* The rows to touch: the next ones, or these themselves where the next do not follow without gaps.
+ */
 INL const real *rows_ahead(const real *rows, isize stride, isize d, isize left) {
     if (stride != d || left < 2 * ROWS) return rows;
     const real *next = rows + ROWS * d;
@@ -90,12 +97,15 @@ INL const real *rows_ahead(const real *rows, isize stride, isize d, isize left) 
     return next;
 }
 
-/* out[i] = q . rows[i] for `count` rows (4 or 6, a constant at every call); six touch those at `next`. */
-INL void dot_rows(const int count, const real *rows, const real *next, isize stride, const real *q, isize d, real *out) {
+/* out[i] = q . rows[i] for `count` rows (4 or 6, a constant at every call); six touch those at
+ * `next`. */
+INL void dot_rows(const int count, const real *rows, const real *next, isize stride, const real *q,
+                  isize d, real *out) {
     const real *row[ROWS], *end = q + (d & ~(isize)(TWO - 1));
     vec sum[ROWS];
     for (int i = 0; i < count; i++) row[i] = rows + i * stride, sum[i] = splatv(0);
-    for (isize k = d & ~(isize)(TWO - 1); k < d; k++) /* first, so that nothing but the sums outlives the loop below */
+    for (isize k = d & ~(isize)(TWO - 1); k < d;
+         k++) /* first, so that nothing but the sums outlives the loop below */
         for (int i = 0; i < count; i++) sum[i][0] += row[i][k] * q[k];
 #pragma GCC unroll 1
     while (q != end) {
@@ -125,8 +135,10 @@ void row_dots(const real *K, isize stride, isize n, const real *q, isize d, real
     for (; i < n; i++) out[i] = dot(K + i * stride, q, d);
 }
 
-/* out[j] += sum of w[i] rows[i][j] over `count` rows (4 or 6, a constant at every call); six touch those at `next`. */
-INL void sum_rows(const int count, const real *rows, const real *next, isize stride, const real *w, isize d, real *out) {
+/* out[j] += sum of w[i] rows[i][j] over `count` rows (4 or 6, a constant at every call); six touch
+ * those at `next`. */
+INL void sum_rows(const int count, const real *rows, const real *next, isize stride, const real *w,
+                  isize d, real *out) {
     const real *row[ROWS], *end = out + (d & ~(isize)(TWO - 1));
     vec weight[ROWS];
     for (int i = 0; i < count; i++) row[i] = rows + i * stride, weight[i] = splatv(w[i]);

@@ -1,4 +1,5 @@
-/* One vector against the rows of a matrix: dot products and weighted sums. Rows lie `stride` elements apart. */
+/* One vector against the rows of a matrix: dot products and weighted sums. Rows lie `stride`
+ * elements apart. */
 #ifndef GA_ROWS_H
 #define GA_ROWS_H
 
@@ -31,7 +32,8 @@ INL real dot(const real *a, const real *b, isize d) {
     return vec_sum(sum + other) + rest;
 }
 
-/* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 4, a constant at every call). */
+/* out[i] = q . rows[i] for `count` rows given by their addresses (count <= 4, a constant at every
+ * call). */
 INL void dots(const int count, const real *const *rows, const real *q, isize d, real *out) {
     vec sum[4];
     real tail[4];
@@ -92,8 +94,10 @@ INL void copy_row(const real *from, isize n, real *to) {
 INL void scale_row(real *x, isize n, real factor) {
     isize i = 0;
     for (; i + 4 * WIDE <= n; i += 4 * WIDE) {
-        vw a = LOADW(x + i), b = LOADW(x + i + WIDE), c = LOADW(x + i + 2 * WIDE), d = LOADW(x + i + 3 * WIDE), f = splatw(factor);
-        STOREW(x + i, a * f), STOREW(x + i + WIDE, b * f), STOREW(x + i + 2 * WIDE, c * f), STOREW(x + i + 3 * WIDE, d * f);
+        vw a = LOADW(x + i), b = LOADW(x + i + WIDE), c = LOADW(x + i + 2 * WIDE),
+           d = LOADW(x + i + 3 * WIDE), f = splatw(factor);
+        STOREW(x + i, a * f), STOREW(x + i + WIDE, b * f), STOREW(x + i + 2 * WIDE, c * f),
+            STOREW(x + i + 3 * WIDE, d * f);
     }
     for (; i + LANES <= n; i += LANES) STOREV(x + i, LOADV(x + i) * splatv(factor));
     for (; i < n; i++) x[i] *= factor;

@@ -1,5 +1,6 @@
-/* Attention of one query: scores, softmax and weighted sum in blocks of keys; K and V are read once, in long runs, because each
- * change from one to the other costs the hardware's prefetching a start. Online softmax: Milakov and Gimelshein, arXiv:1805.02867. */
+/* Attention of one query: scores, softmax and weighted sum in blocks of keys; K and V are read
+ * once, in long runs, because each change from one to the other costs the hardware's prefetching a
+ * start. Online softmax: Milakov and Gimelshein, arXiv:1805.02867. */
 #include "kernels.h"
 #include "rows.h"
 #include "softmax.h"
@@ -29,8 +30,8 @@ static real scale_and_check(real *x, isize n, real factor, real *bad) {
     return peak;
 }
 
-real attend_one(const real *q, const real *K, isize ldk, const real *V, isize ldv, isize n, isize d, isize e, real scale,
-              Mask mask, real *out, real *stats) {
+real attend_one(const real *q, const real *K, isize ldk, const real *V, isize ldv, isize n, isize d,
+                isize e, real scale, Mask mask, real *out, real *stats) {
     real scores[BLOCK] __attribute__((aligned(64)));
     real peak = MINUS_INFINITY, sum = 0;
     real bad = 0;
@@ -58,7 +59,8 @@ real attend_one(const real *q, const real *K, isize ldk, const real *V, isize ld
 }
 
 Status KERNEL(attend_one)(Call *call) {
-    const Array *q = &call->array[attend_one_q], *k = &call->array[attend_one_k], *v = &call->array[attend_one_v];
+    const Array *q = &call->array[attend_one_q], *k = &call->array[attend_one_k],
+                *v = &call->array[attend_one_v];
     const Array *out = &call->array[attend_one_out];
     real scale = (real)call->number[attend_one_scale];
     isize n = len(k, 2), d = len(k, 1), e = len(v, 1);
@@ -67,14 +69,16 @@ Status KERNEL(attend_one)(Call *call) {
     if (len(out, 1) != e) return wrong(call, "attend_one: out and v differ in their last axis");
     Batch batch;
     batch_start(&batch, out, 1);
-    if (batch_add(&batch, out, 1) < 0 || batch_add(&batch, q, 1) < 0 || batch_add(&batch, k, 2) < 0 || batch_add(&batch, v, 2) < 0)
+    if (batch_add(&batch, out, 1) < 0 || batch_add(&batch, q, 1) < 0 ||
+        batch_add(&batch, k, 2) < 0 || batch_add(&batch, v, 2) < 0)
         return wrong(call, "attend_one: leading axes do not broadcast");
     Mask none = {0, 0, 0, 0};
     real bad = 0;
     void *state = work_begin((double)batch.count * (double)n * (double)(d + e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
-        bad += attend_one((const real *)batch.at[1], (const real *)batch.at[2], step(k, 2), (const real *)batch.at[3], step(v, 2), n,
-                          d, e, scale, none, (real *)batch.at[0], 0);
+        bad += attend_one((const real *)batch.at[1], (const real *)batch.at[2], step(k, 2),
+                          (const real *)batch.at[3], step(v, 2), n, d, e, scale, none,
+                          (real *)batch.at[0], 0);
     work_end(state);
     return finished(bad);
 }

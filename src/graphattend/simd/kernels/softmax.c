@@ -10,7 +10,8 @@ real exp_blocks(const real *x, real *y, isize n, real peak) {
     real sum = 0;
 #if WIDE > 4
     vw wide = splatw(0);
-    for (const real *end = x + (n & ~(isize)(4 * WIDE - 1)); x != end; x += 4 * WIDE, y += 4 * WIDE, n -= 4 * WIDE) {
+    for (const real *end = x + (n & ~(isize)(4 * WIDE - 1)); x != end;
+         x += 4 * WIDE, y += 4 * WIDE, n -= 4 * WIDE) {
         vw e[4];
         for (int k = 0; k < 4; k++) e[k] = LOADW(x + WIDE * k) - splatw(peak);
         exp_wides(4, t, e);
@@ -29,8 +30,8 @@ real exp_blocks(const real *x, real *y, isize n, real peak) {
     return sum + vec_sum(sum0 + sum1);
 }
 
-/* A NaN or +inf among the scores must show in the whole row, as it does in the formula: the maximum that ignores NaN would
- * hide it. A row of -inf only gives zeros. */
+/* A NaN or +inf among the scores must show in the whole row, as it does in the formula: the maximum
+ * that ignores NaN would hide it. A row of -inf only gives zeros. */
 static void softmax_row(const real *x, real *y, isize n) {
     real peak = row_max(x, n);
     real sum = exp_and_sum(x, y, n, safe_peak(peak));
@@ -41,10 +42,12 @@ static void softmax_row(const real *x, real *y, isize n) {
 
 Status KERNEL(softmax)(Call *call) {
     const Array *x = &call->array[softmax_x], *out = &call->array[softmax_out];
-    if (x->ndim != out->ndim || len(x, 1) != len(out, 1)) return wrong(call, "softmax: x and out differ in shape");
+    if (x->ndim != out->ndim || len(x, 1) != len(out, 1))
+        return wrong(call, "softmax: x and out differ in shape");
     Batch batch;
     batch_start(&batch, out, 1);
-    if (batch_add(&batch, out, 1) != 0 || batch_add(&batch, x, 1) != 1) return wrong(call, "softmax: x and out differ in shape");
+    if (batch_add(&batch, out, 1) != 0 || batch_add(&batch, x, 1) != 1)
+        return wrong(call, "softmax: x and out differ in shape");
     void *state = work_begin((double)batch.count * (double)len(x, 1));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         softmax_row((const real *)batch.at[1], (real *)batch.at[0], len(x, 1));
@@ -76,14 +79,17 @@ static void segment_columns(const real *x, real *y, isize n, isize heads, isize 
 }
 
 Status KERNEL(segment_softmax)(Call *call) {
-    const Array *x = &call->array[segment_softmax_scores], *indptr = &call->array[segment_softmax_indptr];
+    const Array *x = &call->array[segment_softmax_scores],
+                *indptr = &call->array[segment_softmax_indptr];
     const Array *out = &call->array[segment_softmax_out];
     if (out->ndim != x->ndim) return DECLINED;
-    isize edges = x->shape[0], heads = x->ndim == 2 ? x->shape[1] : 1, segments = indptr->shape[0] - 1;
+    isize edges = x->shape[0], heads = x->ndim == 2 ? x->shape[1] : 1,
+          segments = indptr->shape[0] - 1;
     if (out->shape[0] != edges || (x->ndim == 2 && out->shape[1] != heads))
         return wrong(call, "segment_softmax: scores and out differ in shape");
     const long long *start = (const long long *)indptr->data;
-    if (!segments_valid(start, segments, edges)) return wrong(call, "segment_softmax: indptr is not a partition of scores");
+    if (!segments_valid(start, segments, edges))
+        return wrong(call, "segment_softmax: indptr is not a partition of scores");
     const real *from = (const real *)x->data;
     real *to = (real *)out->data;
     isize ldx = x->strides[0] / x->item, ldy = out->strides[0] / out->item;

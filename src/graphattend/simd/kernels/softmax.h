@@ -29,7 +29,8 @@ static inline real exp_and_sum(const real *x, real *y, isize n, real peak) {
     return sum + vec_sum(sums);
 }
 
-/* What to subtract before exp: a row without anything finite has the maximum -inf, and must not become NaN. */
+/* What to subtract before exp: a row without anything finite has the maximum -inf, and must not
+ * become NaN. */
 INL real safe_peak(real m) { return m == MINUS_INFINITY ? 0 : m; }
 
 #endif

@@ -1,6 +1,7 @@
 /* The register tile that GEMM and flash attention stand on: 4 rows by two vectors of
  * accumulators, one multiply-add for each per step of k.
- * Eight independent sums hide the latency of the multiply-add; more would not fit in V8's registers. */
+ * Eight independent sums hide the latency of the multiply-add; more would not fit in V8's
+ * registers. */
 #ifndef GA_TILE_H
 #define GA_TILE_H
 
@@ -9,9 +10,10 @@
 #define TILE_ROWS 4
 #define TILE_COLUMNS (2 * WIDE)
 
-/* c[i][j] += sum_k a[i * a_row + k * a_step] * b[k * b_step + WIDE j], rows <= 4 and vectors <= 2 constant at every call. */
-INL void tile_add(const int rows, const int vectors, isize depth, const real *a, isize a_row, isize a_step, const real *b,
-                  isize b_step, vw (*c)[2]) {
+/* c[i][j] += sum_k a[i * a_row + k * a_step] * b[k * b_step + WIDE j], rows <= 4 and vectors <= 2
+ * constant at every call. */
+INL void tile_add(const int rows, const int vectors, isize depth, const real *a, isize a_row,
+                  isize a_step, const real *b, isize b_step, vw (*c)[2]) {
     const real *left[TILE_ROWS];
     for (int i = 0; i < rows; i++) left[i] = a + i * a_row;
 #pragma GCC unroll 1

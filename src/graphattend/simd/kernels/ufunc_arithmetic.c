@@ -1,8 +1,9 @@
 /* add, subtract, multiply, divide, maximum, minimum: bit for bit what NumPy's scalar loops give. */
 #include "ufunc.h"
 
-/* Four vectors at any address. Behind a pointer that the compiler knows nothing about (OPAQUE), their distances become offsets
- * of the load and store instructions; otherwise every address is computed. */
+/* Four vectors at any address. Behind a pointer that the compiler knows nothing about (OPAQUE),
+ * their distances become offsets of the load and store instructions; otherwise every address is
+ * computed. */
 typedef struct {
     vw v0, v1, v2, v3;
 } __attribute__((packed, aligned(sizeof(real)), may_alias)) Four;
@@ -10,27 +11,27 @@ typedef struct {
 
 #define OF_A(member) p->member
 #define OF_B(member) q->member
-#define FOUR_AT_ONCE(op, A, B)                                                                                         \
-    for (; i + 4 * WIDE <= n; i += 4 * WIDE) {                                                                         \
-        const Four *p = (const Four *)(a + i * a_step), *q = (const Four *)(b + i * b_step);                           \
-        Four *r = (Four *)(out + i);                                                                                   \
-        OPAQUE(p);                                                                                                     \
-        OPAQUE(q);                                                                                                     \
-        OPAQUE(r);                                                                                                     \
-        r->v0 = op(A(v0), B(v0));                                                                                      \
-        r->v1 = op(A(v1), B(v1));                                                                                      \
-        r->v2 = op(A(v2), B(v2));                                                                                      \
-        r->v3 = op(A(v3), B(v3));                                                                                      \
+#define FOUR_AT_ONCE(op, A, B)                                                                     \
+    for (; i + 4 * WIDE <= n; i += 4 * WIDE) {                                                     \
+        const Four *p = (const Four *)(a + i * a_step), *q = (const Four *)(b + i * b_step);       \
+        Four *r = (Four *)(out + i);                                                               \
+        OPAQUE(p);                                                                                 \
+        OPAQUE(q);                                                                                 \
+        OPAQUE(r);                                                                                 \
+        r->v0 = op(A(v0), B(v0));                                                                  \
+        r->v1 = op(A(v1), B(v1));                                                                  \
+        r->v2 = op(A(v2), B(v2));                                                                  \
+        r->v3 = op(A(v3), B(v3));                                                                  \
     }
 #define ONE(op, x, y) op(splatw(x), splatw(y))[0]
 
 /* reduce(accumulator, values, n, step) returns 1, or 0 to leave it to NumPy. */
-#define BINARY_LOOP(name, op, reduce)                                                                                  \
-    LOOP(name) {                                                                                                       \
-        const real *a = (const real *)args[0], *b = (const real *)args[1];                                             \
-        real *out = (real *)args[2];                                                                                   \
-        if (is_reduction(args, steps) && reduce(out, b, dimensions[0], steps[1])) return;                              \
-        BINARY_LOOP_BODY(name, FOUR_AT_ONCE, ONE, op)                                                                  \
+#define BINARY_LOOP(name, op, reduce)                                                              \
+    LOOP(name) {                                                                                   \
+        const real *a = (const real *)args[0], *b = (const real *)args[1];                         \
+        real *out = (real *)args[2];                                                               \
+        if (is_reduction(args, steps) && reduce(out, b, dimensions[0], steps[1])) return;          \
+        BINARY_LOOP_BODY(name, FOUR_AT_ONCE, ONE, op)                                              \
     }
 #define NOT_REDUCED(accumulator, values, n, step) 0
 
@@ -39,11 +40,13 @@ typedef struct {
 #define MULTIPLY(x, y) ((x) * (y))
 #define DIVIDE(x, y) ((x) / (y))
 
-/* The first operand wins a tie, so that the sign of zero is kept; a NaN, the first if both are, is the result. */
+/* The first operand wins a tie, so that the sign of zero is kept; a NaN, the first if both are, is
+ * the result. */
 INL vw larger(vw a, vw b) { return selectw((mw)(a >= b) | (mw)(a != a), a, b); }
 INL vw smaller(vw a, vw b) { return selectw((mw)(a <= b) | (mw)(a != a), a, b); }
 
-/* -- reductions: NumPy's eight running values and the order in which it puts them together, so the same bits -- */
+/* -- reductions: NumPy's eight running values and the order in which it puts them together, so the
+ * same bits -- */
 
 enum { BLOCK = 128, VECTORS = 8 / WIDE };
 
@@ -74,30 +77,32 @@ INL int reduce_sum(real *accumulator, const real *values, isize n, isize step) {
     return 1;
 }
 
-/* The one-instruction extremes do not see NaN: they are only looked for, and a row that has one goes to NumPy's loop. */
-#define EXTREME_REDUCTION(name, op, fast, LESS)                                                                        \
-    INL int name(real *accumulator, const real *values, isize n, isize step) {                                         \
-        vw m[VECTORS];                                                                                                 \
-        mw nan = {0};                                                                                                  \
-        real s[8];                                                                                                     \
-        if (n < 16 || step != sizeof(real)) return 0;                                                                  \
-        for (int j = 0; j < VECTORS; j++) m[j] = LOADW(values + j * WIDE), nan |= (mw)(m[j] != m[j]);                  \
-        isize i = 8;                                                                                                   \
-        for (; i + 8 <= n; i += 8)                                                                                     \
-            for (int j = 0; j < VECTORS; j++) {                                                                        \
-                vw x = LOADW(values + i + j * WIDE);                                                                   \
-                nan |= (mw)(x != x);                                                                                   \
-                m[j] = fast(m[j], x);                                                                                  \
-            }                                                                                                          \
-        if (any(nan)) return 0;                                                                                        \
-        for (int j = 0; j < VECTORS; j++) STOREW(s + j * WIDE, m[j]);                                                  \
-        for (int width = 1; width < 8; width *= 2)                                                                     \
-            for (int j = 0; j < 8; j += 2 * width)                                                                     \
-                if (s[j + width] LESS s[j]) s[j] = s[j + width];                                                       \
-        real best = ONE(op, *accumulator, s[0]);                                                                       \
-        for (; i < n; i++) best = ONE(op, best, values[i]);                                                            \
-        *accumulator = best;                                                                                           \
-        return 1;                                                                                                      \
+/* The one-instruction extremes do not see NaN: they are only looked for, and a row that has one
+ * goes to NumPy's loop. */
+#define EXTREME_REDUCTION(name, op, fast, LESS)                                                    \
+    INL int name(real *accumulator, const real *values, isize n, isize step) {                     \
+        vw m[VECTORS];                                                                             \
+        mw nan = {0};                                                                              \
+        real s[8];                                                                                 \
+        if (n < 16 || step != sizeof(real)) return 0;                                              \
+        for (int j = 0; j < VECTORS; j++)                                                          \
+            m[j] = LOADW(values + j * WIDE), nan |= (mw)(m[j] != m[j]);                            \
+        isize i = 8;                                                                               \
+        for (; i + 8 <= n; i += 8)                                                                 \
+            for (int j = 0; j < VECTORS; j++) {                                                    \
+                vw x = LOADW(values + i + j * WIDE);                                               \
+                nan |= (mw)(x != x);                                                               \
+                m[j] = fast(m[j], x);                                                              \
+            }                                                                                      \
+        if (any(nan)) return 0;                                                                    \
+        for (int j = 0; j < VECTORS; j++) STOREW(s + j * WIDE, m[j]);                              \
+        for (int width = 1; width < 8; width *= 2)                                                 \
+            for (int j = 0; j < 8; j += 2 * width)                                                 \
+                if (s[j + width] LESS s[j]) s[j] = s[j + width];                                   \
+        real best = ONE(op, *accumulator, s[0]);                                                   \
+        for (; i < n; i++) best = ONE(op, best, values[i]);                                        \
+        *accumulator = best;                                                                       \
+        return 1;                                                                                  \
     }
 EXTREME_REDUCTION(reduce_maximum, larger, vmaxw, >)
 EXTREME_REDUCTION(reduce_minimum, smaller, vminw, <)

@@ -1,4 +1,5 @@
-/* NumPy's matmul loop. Operands have any row and column steps: what has no unit step is copied to where it has. */
+/* NumPy's matmul loop. Operands have any row and column steps: what has no unit step is copied to
+ * where it has. */
 #include "gemm.h"
 #include "ufunc.h"
 
@@ -20,7 +21,8 @@ static Strided transposed(Strided x) { return (Strided){x.data, x.column, x.row}
 static Strided gathered(Strided x, isize rows, isize columns, real **room) {
     Strided to = {*room, columns, 1};
     for (isize i = 0; i < rows; i++)
-        for (isize j = 0; j < columns; j++) to.data[i * columns + j] = x.data[i * x.row + j * x.column];
+        for (isize j = 0; j < columns; j++)
+            to.data[i * columns + j] = x.data[i * x.row + j * x.column];
     *room += rows * columns;
     return to;
 }
@@ -28,8 +30,10 @@ static Strided gathered(Strided x, isize rows, isize columns, real **room) {
 /* c (m x p) = a (m x n) b (n x p); 0 if there is no memory to work in. */
 static int product(isize m, isize n, isize p, Strided a, Strided b, Strided c) {
     /* C' = B' A' where C lies by columns; a product by a vector has its rows in C'. */
-    if (c.row == 1 && (c.column != 1 || (p == 1 && m > 1))) return product(p, n, m, transposed(b), transposed(a), transposed(c));
-    int copy_a = !has_unit_step(a, m, n) || (m <= FEW_ROWS && a.column != 1), copy_b = !has_unit_step(b, n, p);
+    if (c.row == 1 && (c.column != 1 || (p == 1 && m > 1)))
+        return product(p, n, m, transposed(b), transposed(a), transposed(c));
+    int copy_a = !has_unit_step(a, m, n) || (m <= FEW_ROWS && a.column != 1),
+        copy_b = !has_unit_step(b, n, p);
     int copy_c = c.column != 1;
     isize size = copy_a * m * n + copy_b * n * p + copy_c * m * p + multiply_workspace(p, n);
     real few[512], *many = size > 512 ? malloc((usize)size * sizeof(real)) : few, *room = many;
@@ -48,7 +52,8 @@ static int product(isize m, isize n, isize p, Strided a, Strided b, Strided c) {
     return 1;
 }
 
-/* signature (m,n),(n,p)->(m,p) with a leading loop; steps: 3 of that loop, then row and column of a, b, c */
+/* signature (m,n),(n,p)->(m,p) with a leading loop; steps: 3 of that loop, then row and column of
+ * a, b, c */
 LOOP(matmul) {
     isize m = dimensions[1], n = dimensions[2], p = dimensions[3], size = sizeof(real);
     int usable = m > 0 && n > 0 && p > 0;
@@ -58,7 +63,8 @@ LOOP(matmul) {
         return;
     }
     for (isize outer = 0; outer < dimensions[0]; outer++) {
-        char *at[3] = {args[0] + outer * steps[0], args[1] + outer * steps[1], args[2] + outer * steps[2]};
+        char *at[3] = {args[0] + outer * steps[0], args[1] + outer * steps[1],
+                       args[2] + outer * steps[2]};
         Strided a = {(real *)at[0], steps[3] / size, steps[4] / size};
         Strided b = {(real *)at[1], steps[5] / size, steps[6] / size};
         Strided c = {(real *)at[2], steps[7] / size, steps[8] / size};

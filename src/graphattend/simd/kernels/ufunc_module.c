@@ -10,9 +10,11 @@ extern int PyTuple_SetItem(PyObject *, isize, PyObject *);
 extern PyObject *Py_BuildValue(const char *, ...);
 extern PyObject *PyBool_FromLong(long);
 
-/* NumPy's ufunc C-API: places in the table that numpy.core._multiarray_umath._UFUNC_API points to. */
+/* NumPy's ufunc C-API: places in the table that numpy.core._multiarray_umath._UFUNC_API points to.
+ */
 enum { API_UFUNC_TYPE = 0, API_REPLACE_LOOP = 30 };
-typedef int ReplaceLoop(PyObject *ufunc, UFuncLoop *loop, const int *signature, UFuncLoop **previous);
+typedef int ReplaceLoop(PyObject *ufunc, UFuncLoop *loop, const int *signature,
+                        UFuncLoop **previous);
 
 /* type numbers of NumPy */
 enum { NPY_BOOL = 0, NPY_FLOAT = 11, NPY_DOUBLE = 12, T_f32 = NPY_FLOAT, T_f64 = NPY_DOUBLE };
@@ -28,7 +30,8 @@ typedef struct {
 #define SIGNATURE_COMPARISON(T) {T, T, NPY_BOOL}
 #define NAME_f32 "float32"
 #define NAME_f64 "float64"
-#define ENTRY(ufunc, dtype, kind) {#ufunc, NAME_##dtype, SIGNATURE_##kind(T_##dtype), loop_##ufunc##_##dtype},
+#define ENTRY(ufunc, dtype, kind)                                                                  \
+    {#ufunc, NAME_##dtype, SIGNATURE_##kind(T_##dtype), loop_##ufunc##_##dtype},
 
 static const Entry entries[LOOP_COUNT] = {UFUNC_LOOPS(ENTRY)};
 UFuncLoop *original_loops[LOOP_COUNT];
@@ -42,18 +45,15 @@ static long checked_index(PyObject *const *args, isize count) {
         return -1;
     }
     void **api = api_table(args[0]);
-    if (!api)
-        return -1;
+    if (!api) return -1;
     int is_ufunc = PyObject_IsInstance(args[1], api[API_UFUNC_TYPE]);
-    if (is_ufunc < 0)
-        return -1;
+    if (is_ufunc < 0) return -1;
     if (!is_ufunc) {
         PyErr_SetString(PyExc_TypeError, "expected a numpy.ufunc");
         return -1;
     }
     long index = PyLong_AsLong(args[2]);
-    if (index == -1 && PyErr_Occurred())
-        return -1;
+    if (index == -1 && PyErr_Occurred()) return -1;
     if (index < 0 || index >= LOOP_COUNT) {
         PyErr_SetString(PyExc_ValueError, "index outside loops()");
         return -1;
@@ -71,21 +71,17 @@ static UFuncLoop *swap(PyObject *capsule, PyObject *ufunc, long index, UFuncLoop
 static PyObject *replace(PyObject *module, PyObject *const *args, isize count) {
     (void)module;
     long index = checked_index(args, count);
-    if (index < 0)
-        return 0;
+    if (index < 0) return 0;
     UFuncLoop *previous = swap(args[0], args[1], index, entries[index].loop);
-    if (previous && previous != entries[index].loop)
-        original_loops[index] = previous;
+    if (previous && previous != entries[index].loop) original_loops[index] = previous;
     return PyBool_FromLong(previous != 0);
 }
 
 static PyObject *restore(PyObject *module, PyObject *const *args, isize count) {
     (void)module;
     long index = checked_index(args, count);
-    if (index < 0)
-        return 0;
-    if (!original_loops[index])
-        return PyBool_FromLong(0);
+    if (index < 0) return 0;
+    if (!original_loops[index]) return PyBool_FromLong(0);
     UFuncLoop *previous = swap(args[0], args[1], index, original_loops[index]);
     if (previous && previous != entries[index].loop) {
         /* somebody else's loop came on top of ours: it stays */
@@ -104,8 +100,7 @@ static PyObject *loops(PyObject *module, PyObject *const *args, isize count) {
     PyObject *all = PyTuple_New(LOOP_COUNT);
     for (int i = 0; all && i < LOOP_COUNT; i++) {
         PyObject *pair = Py_BuildValue("(ss)", entries[i].ufunc, entries[i].dtype);
-        if (!pair)
-            return 0;
+        if (!pair) return 0;
         PyTuple_SetItem(all, i, pair);
     }
     return all;
@@ -113,14 +108,14 @@ static PyObject *loops(PyObject *module, PyObject *const *args, isize count) {
 
 static PyMethodDef methods[] = {
     {"loops", loops, METH_FASTCALL, "loops() -> ((ufunc name, dtype name), ...)"},
-    {"replace", replace, METH_FASTCALL, "replace(_UFUNC_API, ufunc, index) -> whether the loop is now in place"},
-    {"restore", restore, METH_FASTCALL, "restore(_UFUNC_API, ufunc, index) -> whether NumPy's own loop is back"},
+    {"replace", replace, METH_FASTCALL,
+     "replace(_UFUNC_API, ufunc, index) -> whether the loop is now in place"},
+    {"restore", restore, METH_FASTCALL,
+     "restore(_UFUNC_API, ufunc, index) -> whether NumPy's own loop is back"},
     {0, 0, 0, 0},
 };
 static PyModuleDef definition = {
     {1, 0}, 0, 0, 0, "_ufuncs", "SIMD loops for NumPy's ufuncs", -1, methods, 0, 0, 0, 0,
 };
 
-EXPORT PyObject *PyInit__ufuncs(void) {
-    return PyModule_Create2(&definition, PYTHON_ABI_VERSION);
-}
+EXPORT PyObject *PyInit__ufuncs(void) { return PyModule_Create2(&definition, PYTHON_ABI_VERSION); }

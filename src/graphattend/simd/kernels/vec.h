@@ -1,9 +1,9 @@
-/* The kernels' element and vectors, with GCC's and Clang's vector extensions. Every kernel is compiled twice: for float32, and
- * with -DF64 for float64. Three vectors of `real`:
+/* The kernels' element and vectors, with GCC's and Clang's vector extensions. Every kernel is
+ * compiled twice: for float32, and with -DF64 for float64. Three vectors of `real`:
  *
- *   vw   WIDE lanes, the widest of the instruction set: 16 bytes in WebAssembly, SSE and NEON, 32 in AVX2, 64 in AVX-512
- *   v4   four lanes, whatever their size, where four things are done side by side
- *   vec  LANES lanes, the narrower of the two, for what remains of a row
+ *   vw   WIDE lanes, the widest of the instruction set: 16 bytes in WebAssembly, SSE and NEON, 32
+ * in AVX2, 64 in AVX-512 v4   four lanes, whatever their size, where four things are done side by
+ * side vec  LANES lanes, the narrower of the two, for what remains of a row
  */
 #ifndef GA_VEC_H
 #define GA_VEC_H
@@ -38,12 +38,15 @@ enum { MANTISSA = 23 };
 #define WIDE (VECTOR_BYTES / 4)
 #endif
 
-/* vector, unaligned, whole numbers (also what comparisons give), bit patterns (their arithmetic may wrap) */
-#define VECTOR(v, vu, m, mu, u, lanes)                                                      \
-    typedef real v __attribute__((vector_size((lanes) * sizeof(real))));                    \
-    typedef real vu __attribute__((vector_size((lanes) * sizeof(real)), aligned(sizeof(real)), may_alias));    \
-    typedef whole m __attribute__((vector_size((lanes) * sizeof(real))));                   \
-    typedef whole mu __attribute__((vector_size((lanes) * sizeof(real)), aligned(sizeof(real)), may_alias));   \
+/* vector, unaligned, whole numbers (also what comparisons give), bit patterns (their arithmetic may
+ * wrap) */
+#define VECTOR(v, vu, m, mu, u, lanes)                                                             \
+    typedef real v __attribute__((vector_size((lanes) * sizeof(real))));                           \
+    typedef real vu                                                                                \
+        __attribute__((vector_size((lanes) * sizeof(real)), aligned(sizeof(real)), may_alias));    \
+    typedef whole m __attribute__((vector_size((lanes) * sizeof(real))));                          \
+    typedef whole mu                                                                               \
+        __attribute__((vector_size((lanes) * sizeof(real)), aligned(sizeof(real)), may_alias));    \
     typedef bits u __attribute__((vector_size((lanes) * sizeof(real))));
 VECTOR(v4, v4u, m4, m4u, u4, 4)
 #if WIDE == 4
@@ -65,8 +68,8 @@ VECTOR(vw, vwu, mw, mwu, uw, WIDE)
 #define LOADW(p) (*(const vwu *)(p))
 #define STOREW(p, v) (*(vwu *)(p) = (v))
 
-/* Has the compiler compute v here, a vector of one register. It would otherwise put off what has no effect until everything is
- * loaded or in flight, more than V8 has registers for. */
+/* Has the compiler compute v here, a vector of one register. It would otherwise put off what has no
+ * effect until everything is loaded or in flight, more than V8 has registers for. */
 #ifdef __wasm__
 #define KEEP(v) __asm__ volatile("" : "+r"(v))
 #else
@@ -75,8 +78,8 @@ VECTOR(vw, vwu, mw, mwu, uw, WIDE)
 
 INL v4 splat(real x) { return (v4){x, x, x, x}; }
 
-/* On one register of WebAssembly: a * b + c, fused where the engine can; and the larger lane, or `a` if either is NaN, which is one
- * instruction on x86, where the NaN-exact maximum costs six. */
+/* On one register of WebAssembly: a * b + c, fused where the engine can; and the larger lane, or
+ * `a` if either is NaN, which is one instruction on x86, where the NaN-exact maximum costs six. */
 #ifdef __wasm_relaxed_simd__
 #ifdef F64
 #define MADD __builtin_wasm_relaxed_madd_f64x2
@@ -110,7 +113,9 @@ INL v4 select(m4 mask, v4 yes, v4 no) { return (v4)(((m4)yes & mask) | ((m4)no &
 INL vw low(v4 v) { return __builtin_shufflevector(v, v, 0, 1); }
 INL vw high(v4 v) { return __builtin_shufflevector(v, v, 2, 3); }
 INL v4 join(vw a, vw b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3); }
-INL v4 madd(v4 a, v4 b, v4 c) { return join(maddw(low(a), low(b), low(c)), maddw(high(a), high(b), high(c))); }
+INL v4 madd(v4 a, v4 b, v4 c) {
+    return join(maddw(low(a), low(b), low(c)), maddw(high(a), high(b), high(c)));
+}
 INL v4 vmax(v4 a, v4 b) { return join(vmaxw(low(a), low(b)), vmaxw(high(a), high(b))); }
 #else
 INL v4 madd(v4 a, v4 b, v4 c) { return a * b + c; }
@@ -130,9 +135,15 @@ INL v4 vsqrt(v4 x) { return join(SQRT(low(x)), SQRT(high(x))); }
 #elif defined(__wasm_simd128__)
 INL v4 vsqrt(v4 x) { return SQRT(x); }
 #elif defined(F64)
-INL v4 vsqrt(v4 x) { return (v4){__builtin_sqrt(x[0]), __builtin_sqrt(x[1]), __builtin_sqrt(x[2]), __builtin_sqrt(x[3])}; }
+INL v4 vsqrt(v4 x) {
+    return (v4){__builtin_sqrt(x[0]), __builtin_sqrt(x[1]), __builtin_sqrt(x[2]),
+                __builtin_sqrt(x[3])};
+}
 #else
-INL v4 vsqrt(v4 x) { return (v4){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])}; }
+INL v4 vsqrt(v4 x) {
+    return (v4){__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]),
+                __builtin_sqrtf(x[3])};
+}
 #endif
 
 /* Four lanes or the widest vector, whichever has more: for functions of single numbers. */
@@ -148,7 +159,9 @@ typedef mw mx;
 INL vx vsqrtx(vx x) { return SQUARE_ROOTS(x); }
 #else
 INL vx vsqrtx(vx x) {
-    for (int i = 0; i < SPAN; i++) x[i] = sizeof(real) == 4 ? (real)__builtin_sqrtf((float)x[i]) : (real)__builtin_sqrt((double)x[i]);
+    for (int i = 0; i < SPAN; i++)
+        x[i] = sizeof(real) == 4 ? (real)__builtin_sqrtf((float)x[i])
+                                 : (real)__builtin_sqrt((double)x[i]);
     return x;
 }
 #endif
@@ -175,7 +188,8 @@ INL real hmax(v4 v) {
 INL v4 hsum4(v4 a, v4 b, v4 c, v4 d) {
     v4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
     v4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
+        __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
 /* The lanes summed into four. */
@@ -199,7 +213,8 @@ typedef v4u vecu;
 #define vmaxv vmax
 INL vec narrow_max(vw v) { /* the largest of every LANES-th lane */
     vec top = *(const vecu *)&v;
-    for (int i = LANES; i < WIDE; i += LANES) top = vmax(top, *(const vecu *)((const real *)&v + i));
+    for (int i = LANES; i < WIDE; i += LANES)
+        top = vmax(top, *(const vecu *)((const real *)&v + i));
     return top;
 }
 INL real vec_sum(vec v) { return hsum(v); }

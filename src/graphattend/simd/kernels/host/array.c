@@ -2,7 +2,8 @@
 
 static Extent extent(const Array *array) {
     Extent e = {array->data, array->data + array->item};
-    for (int i = 0; i < array->ndim; i++) e = stretched(e, array->strides[i] * (array->shape[i] - 1));
+    for (int i = 0; i < array->ndim; i++)
+        e = stretched(e, array->strides[i] * (array->shape[i] - 1));
     return e;
 }
 
@@ -16,7 +17,8 @@ int overlaps_itself(const Array *array) {
         if (array->shape[i] == 1) continue;
         isize stride = array->strides[i] < 0 ? -array->strides[i] : array->strides[i];
         int j = n++;
-        for (; j && strides[j - 1] > stride; j--) strides[j] = strides[j - 1], lengths[j] = lengths[j - 1];
+        for (; j && strides[j - 1] > stride; j--)
+            strides[j] = strides[j - 1], lengths[j] = lengths[j - 1];
         strides[j] = stride, lengths[j] = array->shape[i];
     }
     isize size = array->item;
@@ -57,6 +59,7 @@ void batch_next(Batch *batch) {
             return;
         }
         batch->index[i] = 0;
-        for (int op = 0; op < batch->operands; op++) batch->at[op] -= batch->stride[op][i] * (batch->shape[i] - 1);
+        for (int op = 0; op < batch->operands; op++)
+            batch->at[op] -= batch->stride[op][i] * (batch->shape[i] - 1);
     }
 }

@@ -1,4 +1,5 @@
-/* Arrays as every host hands them over: plain memory with shape and strides. Nothing here knows Python or JavaScript. */
+/* Arrays as every host hands them over: plain memory with shape and strides. Nothing here knows
+ * Python or JavaScript. */
 #ifndef GA_ARRAY_H
 #define GA_ARRAY_H
 
@@ -55,7 +56,8 @@ typedef struct {
 
 /* `core` trailing axes belong to the kernel; the others of the output are the batch. */
 void batch_start(Batch *batch, const Array *output, int core);
-/* Adds an operand, whose data is then at batch->at[result]; -1 if its leading axes do not broadcast. */
+/* Adds an operand, whose data is then at batch->at[result]; -1 if its leading axes do not
+ * broadcast. */
 int batch_add(Batch *batch, const Array *array, int core);
 void batch_next(Batch *batch);
 

@@ -1,8 +1,9 @@
-/* How a host calls a kernel, and what a kernel asks of its host. kernels.def declares every kernel; the host checks what is
- * declared there (kinds, axes, layout, overlap), the kernel itself how the shapes go together.
+/* How a host calls a kernel, and what a kernel asks of its host. kernels.def declares every kernel;
+ * the host checks what is declared there (kinds, axes, layout, overlap), the kernel itself how the
+ * shapes go together.
  *
- * A kernel answers in one of these ways: it did the work; it does not apply ("use another way": nothing is wrong with the
- * data); the shapes contradict each other; there is no memory. */
+ * A kernel answers in one of these ways: it did the work; it does not apply ("use another way":
+ * nothing is wrong with the data); the shapes contradict each other; there is no memory. */
 #ifndef GA_CALL_H
 #define GA_CALL_H
 
@@ -33,7 +34,8 @@ static inline Status wrong(Call *call, const char *problem) {
 
 /* What an operand is. REAL: in the dtype of the call, float32 or float64. */
 typedef enum { REAL, DOUBLE, BYTES, LONGS, INDEX, MASK, NUMBER, SIZE, FLAG } Type;
-/* READ and WRITE want the last axis contiguous, STRIDED does not; MAYBE, MAYBE_WRITE and MAYBE_STRIDED also take nothing. */
+/* READ and WRITE want the last axis contiguous, STRIDED does not; MAYBE, MAYBE_WRITE and
+ * MAYBE_STRIDED also take nothing. */
 typedef enum { READ, WRITE, STRIDED, MAYBE, MAYBE_WRITE, MAYBE_STRIDED } Use;
 
 typedef struct {
@@ -50,8 +52,8 @@ typedef struct {
     Kernel float32, float64;
 } Declaration;
 
-/* What every host checks before a call: that an array is as declared, in a call of dtype `real` (nothing is read of its data); and
- * that what is written shares no byte with anything else. */
+/* What every host checks before a call: that an array is as declared, in a call of dtype `real`
+ * (nothing is read of its data); and that what is written shares no byte with anything else. */
 int array_fits(const Array *array, const Operand *operand, Kind real);
 int outputs_apart(const Call *call, const Operand *operands, int count);
 int item_size(Kind kind);
@@ -59,14 +61,17 @@ int item_size(Kind kind);
 /* Numbers of the operands, as in call->array[attend_q]. */
 #define KERNEL_BEGIN(kernel) enum {
 #define OPERAND(kernel, name, type, least, most, use) kernel##_##name,
-#define KERNEL_END(kernel) kernel##_operands };
+#define KERNEL_END(kernel)                                                                         \
+    kernel##_operands                                                                              \
+    }                                                                                              \
+    ;
 #include "../kernels.def"
 #undef KERNEL_BEGIN
 #undef OPERAND
 #undef KERNEL_END
 
-/* Given by the host: memory aligned to a cache line, or 0; and the start and end of work (multiply-adds, about) during which
- * nothing of the host is touched. */
+/* Given by the host: memory aligned to a cache line, or 0; and the start and end of work
+ * (multiply-adds, about) during which nothing of the host is touched. */
 void *workspace_get(usize bytes);
 void workspace_free(void *workspace);
 void *work_begin(double work);

@@ -1,6 +1,7 @@
 #include "arguments.h"
 
-/* The public start of PyArrayObject and of PyArray_Descr: the same in NumPy 1 and 2 (ndarraytypes.h). */
+/* The public start of PyArrayObject and of PyArray_Descr: the same in NumPy 1 and 2
+ * (ndarraytypes.h). */
 typedef struct {
     PyObject base;
     char *data;
@@ -26,9 +27,11 @@ int arguments_setup(PyObject *probe, PyObject *address, PyObject *shape0, PyObje
     usize data = (usize)PyLong_AsVoidPtr(address);
     isize rows = PyLong_AsSsize_t(shape0), stride = PyLong_AsSsize_t(stride0);
     if (PyErr_Occurred()) return 0;
-    /* Compared from the front, so that nothing is followed before what precedes it was found to be in place. */
-    if ((usize)array->data != data || array->ndim != 2 || array->shape[0] != rows || array->strides[0] != stride ||
-        ((const NumpyDescr *)array->descr)->type_num != 11 || !(array->flags & ALIGNED)) {
+    /* Compared from the front, so that nothing is followed before what precedes it was found to be
+     * in place. */
+    if ((usize)array->data != data || array->ndim != 2 || array->shape[0] != rows ||
+        array->strides[0] != stride || ((const NumpyDescr *)array->descr)->type_num != 11 ||
+        !(array->flags & ALIGNED)) {
         PyErr_SetString(PyExc_ImportError, "numpy.ndarray is not laid out as the kernels expect");
         return 0;
     }
@@ -54,8 +57,8 @@ static Kind kind_of(PyObject *object) {
     }
 }
 
-/* 1 if `object` is None, or exactly a numpy.ndarray (native byte order, aligned, writable if it is to be written). Shape and strides
- * are copied, since another thread may reshape the array. */
+/* 1 if `object` is None, or exactly a numpy.ndarray (native byte order, aligned, writable if it is
+ * to be written). Shape and strides are copied, since another thread may reshape the array. */
 static int get_array(PyObject *object, Use use, Array *array) {
     array->kind = ABSENT;
     if (object == Py_None) return 1;
@@ -63,18 +66,22 @@ static int get_array(PyObject *object, Use use, Array *array) {
     if (kind == OTHER) return 0;
     const NumpyArray *source = (const NumpyArray *)object;
     int written = use == WRITE || use == MAYBE_WRITE;
-    if (source->ndim > MAX_AXES || !(source->flags & ALIGNED) || (written && !(source->flags & WRITEABLE))) return 0;
+    if (source->ndim > MAX_AXES || !(source->flags & ALIGNED) ||
+        (written && !(source->flags & WRITEABLE)))
+        return 0;
     array->kind = kind;
     array->data = source->data;
     array->ndim = source->ndim;
     array->item = item_size(kind);
     array->contiguous = (source->flags & C_CONTIGUOUS) != 0;
-    for (int i = 0; i < source->ndim; i++) array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
+    for (int i = 0; i < source->ndim; i++)
+        array->shape[i] = source->shape[i], array->strides[i] = source->strides[i];
     return 1;
 }
 
 /* 1: read; 0: does not apply; -1: an exception is set. */
-static int get_number(PyObject *object, const Operand *operand, Kind real, double *number, isize *size) {
+static int get_number(PyObject *object, const Operand *operand, Kind real, double *number,
+                      isize *size) {
     *number = 0.0, *size = 0;
     if (operand->type == FLAG) {
         *number = object == &_Py_TrueStruct;
@@ -89,7 +96,9 @@ static int get_number(PyObject *object, const Operand *operand, Kind real, doubl
     *number = PyFloat_AsDouble(object);
     if (*number == -1.0 && PyErr_Occurred()) return -1;
     if (__builtin_fabs(*number) <= (real == FLOAT32 ? 3.4e38 : 1.7e308)) return 1;
-    PyErr_SetString(PyExc_ValueError, real == FLOAT32 ? "a number is not finite in float32" : "a number is not finite");
+    PyErr_SetString(PyExc_ValueError,
+                    real == FLOAT32 ? "a number is not finite in float32"
+                                    : "a number is not finite");
     return -1;
 }
 
@@ -103,10 +112,12 @@ static PyObject *answer(Status status, const Call *call) {
     }
 }
 
-/* Writes a checked call into `memory`, (n,) of int8: whoever has its address can repeat it without Python. */
+/* Writes a checked call into `memory`, (n,) of int8: whoever has its address can repeat it without
+ * Python. */
 static Status bind(PyObject *memory, Kernel function, const Call *call) {
     Array room;
-    if (!get_array(memory, WRITE, &room) || room.kind != INT8 || room.ndim != 1 || !room.contiguous) return DECLINED;
+    if (!get_array(memory, WRITE, &room) || room.kind != INT8 || room.ndim != 1 || !room.contiguous)
+        return DECLINED;
     if (room.shape[0] < (isize)sizeof(Bound) || (usize)room.data % _Alignof(Bound)) return DECLINED;
     Bound *bound = (Bound *)(void *)room.data;
     bound->function = function, bound->call = *call;
@@ -124,11 +135,14 @@ PyObject *call_kernel(const Declaration *kernel, PyObject *const *args, isize co
     int usable = real == FLOAT32 || real == FLOAT64;
     for (int i = 0; i < kernel->count && usable; i++) {
         const Operand *operand = &kernel->operands[i];
-        if (operand->type < NUMBER) usable = get_array(args[i], operand->use, &call.array[i]) && array_fits(&call.array[i], operand, real);
+        if (operand->type < NUMBER)
+            usable = get_array(args[i], operand->use, &call.array[i]) &&
+                array_fits(&call.array[i], operand, real);
         else usable = get_number(args[i], operand, real, &call.number[i], &call.size[i]);
         if (usable < 0) return 0;
     }
-    if (!usable || !outputs_apart(&call, kernel->operands, kernel->count)) return answer(DECLINED, &call);
+    if (!usable || !outputs_apart(&call, kernel->operands, kernel->count))
+        return answer(DECLINED, &call);
     Kernel function = real == FLOAT32 ? kernel->float32 : kernel->float64;
     return answer(binds ? bind(args[count - 1], function, &call) : function(&call), &call);
 }
@@ -147,8 +161,8 @@ void workspace_free(void *workspace) {
     if (workspace) PyMem_Free(((void **)workspace)[-1]);
 }
 
-/* While a kernel works, other threads of Python run, if the work is worth the change. As with NumPy's functions, nobody may change
- * the arrays meanwhile. */
+/* While a kernel works, other threads of Python run, if the work is worth the change. As with
+ * NumPy's functions, nobody may change the arrays meanwhile. */
 #ifdef __wasm__ /* one thread only */
 void *work_begin(double work) { return (void)work, (void *)0; }
 void work_end(void *state) { (void)state; }

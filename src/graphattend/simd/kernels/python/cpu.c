@@ -1,11 +1,14 @@
-/* The module's entry. It asks the processor first, so this file alone is compiled for the oldest one: no other code of a build
- * may run where its instructions are missing. */
+/* The module's entry. It asks the processor first, so this file alone is compiled for the oldest
+ * one: no other code of a build may run where its instructions are missing. */
 #include "pyabi.h"
 
 PyObject *kernels_module(void); /* module.c */
 
 #ifdef __x86_64__
-enum { STATE_AVX = 0x6, STATE_AVX512 = 0xe6 }; /* registers that the operating system saves: XMM, YMM; and opmask, ZMM */
+enum {
+    STATE_AVX = 0x6,
+    STATE_AVX512 = 0xe6
+}; /* registers that the operating system saves: XMM, YMM; and opmask, ZMM */
 
 typedef struct {
     unsigned a, b, c, d;
@@ -29,15 +32,19 @@ static int has(unsigned flags, unsigned wanted) { return (flags & wanted) == wan
 /* The microarchitecture level of the x86-64 psABI: 1 to 4. */
 static int level(void) {
     unsigned most = cpuid(0).a, extended = cpuid(0x80000000u).a;
-    unsigned c1 = cpuid(1).c, c81 = extended > 0x80000000u ? cpuid(0x80000001u).c : 0, b7 = most >= 7 ? cpuid(7).b : 0;
+    unsigned c1 = cpuid(1).c, c81 = extended > 0x80000000u ? cpuid(0x80000001u).c : 0,
+             b7 = most >= 7 ? cpuid(7).b : 0;
     /* SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT; LAHF */
-    if (!has(c1, 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) || !has(c81, 1u << 0)) return 1;
+    if (!has(c1, 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) ||
+        !has(c81, 1u << 0))
+        return 1;
     /* FMA, MOVBE, AVX, F16C; LZCNT; BMI1, AVX2, BMI2 */
     if (!has(c1, 1u << 12 | 1u << 22 | 1u << 28 | 1u << 29) || !has(c81, 1u << 5) ||
         !has(b7, 1u << 3 | 1u << 5 | 1u << 8) || !saves(STATE_AVX))
         return 2;
     /* AVX512F, DQ, CD, BW, VL */
-    if (!has(b7, 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31) || !saves(STATE_AVX512)) return 3;
+    if (!has(b7, 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31) || !saves(STATE_AVX512))
+        return 3;
     return 4;
 }
 #else
@@ -50,6 +57,7 @@ static int level(void) { return 1; }
 
 EXPORT PyObject *PyInit__kernels(void) {
     if (level() >= LEVEL) return kernels_module();
-    PyErr_SetString(PyExc_ImportError, "this processor or operating system lacks the instructions of these kernels");
+    PyErr_SetString(PyExc_ImportError,
+                    "this processor or operating system lacks the instructions of these kernels");
     return 0;
 }

@@ -2,7 +2,8 @@
 #include "arguments.h"
 
 /* The kernels, once for each dtype. */
-#define KERNEL_BEGIN(kernel) extern Status kernel_##kernel##_f32(Call *), kernel_##kernel##_f64(Call *);
+#define KERNEL_BEGIN(kernel)                                                                       \
+    extern Status kernel_##kernel##_f32(Call *), kernel_##kernel##_f64(Call *);
 #define OPERAND(kernel, name, type, least, most, use)
 #define KERNEL_END(kernel)
 #include "../kernels.def"
@@ -12,13 +13,14 @@
 
 #define KERNEL_BEGIN(kernel) static const Operand operands_##kernel[] = {
 #define OPERAND(kernel, name, type, least, most, use) {#name, type, least, most, use},
-#define KERNEL_END(kernel)                                                                                              \
-    };                                                                                                                  \
-    static PyObject *method_##kernel(PyObject *self, PyObject *const *args, isize count) {                             \
-        static const Declaration declaration = {#kernel, operands_##kernel, kernel##_operands, kernel_##kernel##_f32,   \
-                                                kernel_##kernel##_f64};                                                 \
-        (void)self;                                                                                                     \
-        return call_kernel(&declaration, args, count);                                                                  \
+#define KERNEL_END(kernel)                                                                         \
+    }                                                                                              \
+    ;                                                                                              \
+    static PyObject *method_##kernel(PyObject *self, PyObject *const *args, isize count) {         \
+        static const Declaration declaration = {#kernel, operands_##kernel, kernel##_operands,     \
+                                                kernel_##kernel##_f32, kernel_##kernel##_f64};     \
+        (void)self;                                                                                \
+        return call_kernel(&declaration, args, count);                                             \
     }
 #include "../kernels.def"
 #undef KERNEL_BEGIN
@@ -36,17 +38,25 @@ static PyObject *setup(PyObject *self, PyObject *const *args, isize count) {
 }
 
 /* The declaration is the method's documentation: "q:REAL:2:8:READ, ...", which the tests read. */
-#define KERNEL_BEGIN(kernel) {#kernel, method_##kernel, METH_FASTCALL,
-#define OPERAND(kernel, name, type, least, most, use) #name " " #type " " #least " " #most " " #use "\n"
-#define KERNEL_END(kernel) },
+#define KERNEL_BEGIN(kernel)                                                                       \
+    {                                                                                              \
+        #kernel, method_##kernel, METH_FASTCALL,
+#define OPERAND(kernel, name, type, least, most, use)                                              \
+    #name " " #type " " #least " " #most " " #use "\n"
+#define KERNEL_END(kernel)                                                                         \
+    }                                                                                              \
+    ,
 static PyMethodDef methods[] = {
     {"setup", setup, METH_FASTCALL, 0},
 #include "../kernels.def"
     {0, 0, 0, 0},
 };
 
-static PyModuleDef definition = {
-    .base = {.refcount = 1}, .name = "_kernels", .doc = "Fused attention kernels.", .size = -1, .methods = methods};
+static PyModuleDef definition = {.base = {.refcount = 1},
+                                 .name = "_kernels",
+                                 .doc = "Fused attention kernels.",
+                                 .size = -1,
+                                 .methods = methods};
 
 PyObject *kernels_module(void);
 PyObject *kernels_module(void) { return PyModule_Create2(&definition, PYTHON_ABI_VERSION); }

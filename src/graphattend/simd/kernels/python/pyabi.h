@@ -1,6 +1,7 @@
-/* The part of CPython's stable ABI (abi3, 3.11 and later) that the kernels need, declared by hand: no Python headers are
- * required to compile, and one binary serves every release. Not for free-threaded builds (other object layout).
- * The build reads the names after PYTHON and PYTHON_DATA, one declaration a line, for Windows' import library. */
+/* The part of CPython's stable ABI (abi3, 3.11 and later) that the kernels need, declared by hand:
+ * no Python headers are required to compile, and one binary serves every release. Not for
+ * free-threaded builds (other object layout). The build reads the names after PYTHON and
+ * PYTHON_DATA, one declaration a line, for Windows' import library. */
 #ifndef GA_PYABI_H
 #define GA_PYABI_H
 
