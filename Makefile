@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack clean test-cpus
+.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack numpy-simd clean test-cpus
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ js-kernels: env  ## Compile the npm package's kernels without Python
 js-pack: env npm  ## Build the npm package; the tarball's path is the last line
 	@wheel=$$($(PYTHON_ENV) tools/build_wheel.py); cd js && \
 	tarball=$$(GRAPHATTEND_WHEEL="$$wheel" npm pack --silent --pack-destination . | tail -n 1); echo "$$PWD/$$tarball"
+
+numpy-simd: env  ## Build NumPy's wheel for Pyodide with WebAssembly SIMD (ten minutes; needs Debian's packages); its path is the last line
+	@$(PYTHON_ENV) recipes/numpy/build.py $(if $(NUMPY),--numpy $(NUMPY))
 
 clean:  ## Remove what was made here, and nothing else (the machine's download cache stays)
 	@python=$$(sh tools/find_python.sh); "$$python" tools/clean.py

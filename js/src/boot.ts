@@ -25,6 +25,7 @@ export interface Boot extends Omit<Parts, "stdlib"> {
 
 export interface LockedPackage {
   name: string;
+  version?: string;
   file_name: string;
   sha256: string;
   depends: string[];

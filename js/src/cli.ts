@@ -6,7 +6,8 @@ import { vendor } from "./vendor.js";
 const HELP = `Usage:
   graphattend vendor DIR [--from PYODIDE] [--no-snapshot]
                                             write a self-hosted, hash-checked folder with Pyodide, NumPy and graphattend;
-                                            from the snapshot in it (10 MB) even a first start takes less than half the time
+                                            from the snapshot in it (10 MB) even a first start takes less than half the time;
+                                            --numpy-simd WHEEL takes another wheel of NumPy, such as the WASM-SIMD build
   graphattend doctor [DIR]                  look whether DIR (default: npm's pyodide) has what a start needs, and start
   graphattend analyze FILE [options]        who attends to whom; all options of the Python command line
   graphattend convert FROM TO [options]     a graph in another format; the suffixes say which
@@ -122,14 +123,21 @@ async function main(args: string[]): Promise<number> {
   }
   const { values, positionals } = parseArgs({
     args: rest,
-    options: { from: { type: "string" }, "no-snapshot": { type: "boolean" } },
+    options: {
+      from: { type: "string" },
+      "no-snapshot": { type: "boolean" },
+      "numpy-simd": { type: "string" },
+    },
     allowPositionals: true,
   });
   const [folder, ...more] = positionals;
   if (folder === undefined || more.length > 0) throw new UsageError("vendor: expected one folder");
-  await vendor(folder, values.from ?? process.env["GRAPHATTEND_DIST"], values["no-snapshot"] !== true, (line) =>
-    console.error(line),
-  );
+  const options = {
+    from: values.from ?? process.env["GRAPHATTEND_DIST"],
+    snapshot: values["no-snapshot"] !== true,
+    numpy: values["numpy-simd"],
+  };
+  await vendor(folder, options, (line) => console.error(line));
   return 0;
 }
 

@@ -42,6 +42,9 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   if (options.snapshot !== undefined && typeof options.snapshot !== "boolean") {
     throw invalid("snapshot", "expected true or false", { actual: options.snapshot });
   }
+  if (options.numpy !== undefined && options.numpy !== "simd") {
+    throw invalid("numpy", 'expected "simd"', { actual: options.numpy });
+  }
   const inWorkers = workers !== undefined || (worker ?? false) !== false;
   const maker = typeof worker === "function" ? worker : undefined;
   const spawn = inWorkers ? inWorker(runtime, maker) : inThread(runtime);

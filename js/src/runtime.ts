@@ -178,6 +178,13 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
     quiet(files.bytes(`${indexURL}python_stdlib.zip`, { kind: "zip", sha256: quiet(expected("python_stdlib.zip")) }));
   const early = options.snapshot === true ? undefined : library();
   const lock = await reading;
+  if (options.numpy === "simd" && !lock.packages["numpy"]?.version?.includes("+simd")) {
+    throw fileError(
+      lockURL,
+      `its NumPy is ${lock.packages["numpy"]?.version ?? "missing"}, not the WASM-SIMD build`,
+      "run `npx graphattend vendor DIR --numpy-simd WHEEL` and give DIR as indexURL",
+    );
+  }
   const base = lockURL.replace(/[^\\/]*$/, "");
   const locked = async (entry: LockedPackage): Promise<[string, Uint8Array]> => [
     entry.file_name,

@@ -36,6 +36,11 @@ export interface RuntimeOptions {
    * `npx graphattend vendor` wrote. Default: in Chromium on desktops.
    */
   snapshot?: boolean;
+  /**
+   * "simd": refuse an `indexURL` whose NumPy is not the WASM-SIMD build, which
+   * `npx graphattend vendor DIR --numpy-simd WHEEL` takes.
+   */
+  numpy?: "simd";
   /** @internal Only make the snapshot. */
   make?: boolean;
   /** @internal The wheel that is published with this package; known to the page, not to a copied worker. */

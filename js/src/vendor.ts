@@ -18,12 +18,48 @@ const MANIFEST = "sha256.json";
 
 type Hashes = Readonly<Record<string, string>>;
 
+interface LockEntry {
+  file_name: string;
+  sha256: string;
+  depends: string[];
+  [more: string]: unknown;
+}
+
 interface Lock {
-  packages: Record<string, { file_name: string; sha256: string; depends: string[]; [more: string]: unknown }>;
+  packages: Record<string, LockEntry>;
   [more: string]: unknown;
 }
 
 const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
+
+export interface VendorOptions {
+  /** Folder with Pyodide; npm's by default. */
+  from: string | undefined;
+  /** Whether to start Python once and keep the snapshot. */
+  snapshot: boolean;
+  /** A wheel of NumPy in the place of Pyodide's, such as the WASM-SIMD build. */
+  numpy: string | undefined;
+}
+
+/** The lock file's entry of another wheel of NumPy; refused unless it is one for the same Pyodide. */
+async function otherNumpy(path: string, official: LockEntry): Promise<[LockEntry, Uint8Array]> {
+  const file = basename(path);
+  const data = new Uint8Array(
+    await readFile(path).catch((error: Error) => {
+      throw problem(`--numpy-simd ${path}: ${error.message}`);
+    }),
+  );
+  const [name, version, ...tags] = file.replace(/\.whl$/, "").split("-");
+  const wanted = official.file_name
+    .replace(/\.whl$/, "")
+    .split("-")
+    .slice(2)
+    .join("-");
+  if (name !== "numpy" || tags.join("-") !== wanted) {
+    throw problem(`--numpy-simd ${path}: expected a wheel of NumPy for ${wanted}, got ${file}`);
+  }
+  return [{ ...official, version, file_name: file, sha256: sha256(data) }, data];
+}
 
 /**
  * Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash.
@@ -31,8 +67,7 @@ const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).d
  */
 export async function vendor(
   folder: string,
-  from: string | undefined,
-  snapshot: boolean,
+  { from, snapshot, numpy: other }: VendorOptions,
   log: (line: string) => void,
 ): Promise<void> {
   const target = resolve(folder);
@@ -57,9 +92,13 @@ export async function vendor(
         await put(SNAPSHOTS, new Uint8Array(await readFile(new URL("./snapshot.js", import.meta.url))));
       await put(name, patched ?? data);
     }
-    const numpy = lock.packages["numpy"];
-    if (numpy === undefined) throw problem("the lock file does not know numpy");
-    await put(numpy.file_name, await take(source, numpy.file_name, numpy.sha256));
+    const official = lock.packages["numpy"];
+    if (official === undefined) throw problem("the lock file does not know numpy");
+    const [numpy, numpyWheel] =
+      other === undefined
+        ? [official, await take(source, official.file_name, official.sha256)]
+        : await otherNumpy(other, official);
+    await put(numpy.file_name, numpyWheel);
     const wheel = new Uint8Array(await readFile(new URL("./graphattend.whl", import.meta.url)));
     const file = `graphattend-${VERSION}-py3-none-any.whl`;
     await put(file, wheel);

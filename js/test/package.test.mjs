@@ -115,6 +115,27 @@ describe("command line", () => {
     );
   });
 
+  it("vendor takes another NumPy, which connect can ask for", async () => {
+    const official = readdirSync(indexURL).find((name) => name.startsWith("numpy-"));
+    const [, version, ...tags] = official.split("-");
+    // The official wheel under the other's name: what is tested is how it is found and asked for.
+    const wheel = join(work, ["numpy", `${version}+simd.0`, ...tags].join("-"));
+    cpSync(join(indexURL, official), wheel);
+    const folder = join(work, "simd");
+    const done = cli("vendor", folder, "--from", indexURL, "--no-snapshot", "--numpy-simd", wheel);
+    assert.equal(done.status, 0, done.stderr);
+    const ga = await connect({ indexURL: folder, numpy: "simd" });
+    assert.equal((await (await ga.create("flash", { dim: 2 })).forward([1, 0], [[1, 0]], [[3, 4]])).data[1], 4);
+    await ga.close();
+    await assert.rejects(connect({ indexURL, numpy: "simd" }), /not the WASM-SIMD build.*--numpy-simd/s);
+    await assert.rejects(connect({ indexURL, numpy: "fast" }), /numpy: expected "simd"/);
+    writeFileSync(join(work, "other-1.0-py3-none-any.whl"), "x");
+    for (const path of ["other-1.0-py3-none-any.whl", "missing.whl"]) {
+      const refused = cli("vendor", join(work, "no"), "--from", indexURL, "--numpy-simd", path);
+      assert.deepEqual([refused.status, refused.stderr.includes(path)], [2, true], refused.stderr);
+    }
+  });
+
   it("vendor removes only what it wrote", () => {
     const listing = (folder) => readdirSync(folder).sort();
     const folder = join(work, "shared");

@@ -1,0 +1,6 @@
+#!/bin/bash
+# The tool root's Python, which answers questions about the configuration as Pyodide's would.
+export _PYTHON_SYSCONFIGDATA_NAME=_sysconfigdata__emscripten_wasm32-emscripten
+export _PYTHON_HOST_PLATFORM=emscripten-wasm32
+export PYTHONPATH=/w/sysconfigdata
+exec /usr/bin/python3.14 "$@"
