@@ -1,0 +1,130 @@
+"""The rules of `ga.recommend` against measurement, on graphs that networkx and scikit-learn ship.
+
+``python -m benchmarks.recommendations [CORA.npz]`` trains every mechanism on held-out links of each graph (`ga.evaluate`), and compares the
+best with the one that the rules recommend. It writes ``benchmarks/results/recommendations.json`` and the table in ``docs/evaluate.md``.
+Finished runs are kept in ``build/recommendations``, so an interrupted call goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import graphattend as ga
+from benchmarks.cora import read
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "recommendations.json"
+PAGE = ROOT / "docs" / "evaluate.md"
+CACHE = ROOT / "build" / "recommendations"
+
+SEEDS, EPOCHS, PATIENCE = 5, 150, 25
+#: A rule counts as wrong where the best mechanism is ahead by more than this share and in every pair of runs.
+MARGIN = 0.02
+
+
+def graphs(cora: str | None) -> dict[str, tuple[ga.NeighborGraph, Any]]:
+    """Graphs by name, each with its nodes' features or None."""
+    import networkx as nx
+    from sklearn import datasets
+
+    digits = datasets.load_digits().data[:500] / 16
+    iris = datasets.load_iris().data
+    iris = (iris - iris.mean(axis=0)) / iris.std(axis=0)
+    plain = {
+        "Les Misérables": nx.les_miserables_graph(),
+        "karate club": nx.karate_club_graph(),
+        "Southern women (bipartite)": nx.davis_southern_women_graph(),
+        "binary tree, 7 levels": nx.balanced_tree(2, 6),
+        "grid 12 × 12": nx.grid_2d_graph(12, 12),
+        "caveman, 12 × 8": nx.connected_caveman_graph(12, 8),
+        "Holme–Kim, 200": nx.powerlaw_cluster_graph(200, 3, 0.4, seed=0),
+        "Watts–Strogatz, 200": nx.connected_watts_strogatz_graph(200, 6, 0.1, seed=0),
+    }
+    found: dict[str, tuple[ga.NeighborGraph, Any]] = {name: (symmetric(graph), None) for name, graph in plain.items()}
+    found["digits, 8 nearest neighbours"] = (ga.NeighborGraph.knn(digits, 8), digits)
+    found["iris, 6 nearest neighbours"] = (ga.NeighborGraph.knn(iris, 6), iris)
+    if cora is not None:
+        task = read(Path(cora))
+        targets, sources = task.graph.targets, task.graph.indices
+        apart = targets != sources
+        edges = np.stack([sources[apart], targets[apart]])
+        found["Cora"] = (ga.NeighborGraph.from_edge_index(edges, task.graph.num_nodes), task.x)
+    return found
+
+
+def symmetric(graph: Any) -> ga.NeighborGraph:
+    """A networkx graph without its names, weights and loops: every edge both ways."""
+    places = {node: i for i, node in enumerate(graph)}
+    edges = np.array([(places[a], places[b]) for a, b in graph.edges() if a != b]).T
+    return ga.NeighborGraph.from_edge_index(np.concatenate([edges, edges[::-1]], axis=1), len(places))
+
+
+def compare(graph: ga.NeighborGraph, x: Any, show: Any = None) -> dict[str, Any]:
+    """What the rules say, and what training says."""
+    rule = ga.recommend(graph, dim=32)
+    found = ga.evaluate(
+        graph, "links", x=x, seeds=SEEDS, epochs=EPOCHS, patience=PATIENCE, cache=CACHE, on_progress=show
+    )
+    rows = {row["mechanism"]: row for row in found.rows}
+    metric = found.primary
+    best, base = rows[found.best], rows[found.best_baseline or ""]
+    chosen = rows.get(rule.key)
+    out = {
+        "nodes": graph.num_nodes,
+        "edges": graph.num_edges // 2,
+        "rule": rule.key,
+        "reason": rule.reasons[-1],
+        "best": found.best,
+        "best_score": best[metric],
+        "baseline": found.best_baseline,
+        "baseline_score": base[metric],
+        "rule_score": None if chosen is None else chosen[metric],
+        "scores": {name: row[metric] for name, row in rows.items()},
+    }
+    if chosen is not None:
+        difference = found[found.best].values(metric) - found[rule.key].values(metric)
+        out["wrong"] = bool(difference.mean() > MARGIN and (difference > 0).all())
+    return out
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """The results as Markdown."""
+
+    def told(name: str, score: list[float] | None) -> str:
+        return f"{name} –" if score is None else f"{name} {100 * score[0]:.1f} ± {100 * score[1]:.1f}"
+
+    lines = [
+        "| graph | nodes, edges | the rules | best mechanism | best baseline | rule |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, r in results.items():
+        verdict = "wrong" if r.get("wrong") else "holds"
+        lines.append(
+            f"| {name} | {r['nodes']}, {r['edges']} | {told(r['rule'], r['rule_score'])} | {told(r['best'], r['best_score'])} "
+            f"| {told(r['baseline'], r['baseline_score'])} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure graph after graph, and write."""
+    cora = sys.argv[1] if len(sys.argv) > 1 else None
+    CACHE.mkdir(parents=True, exist_ok=True)
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    for name, (graph, x) in graphs(cora).items():
+        print(name, flush=True)
+        results[name] = compare(graph, x)
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    begin, end = "<!-- rules begin -->\n", "<!-- rules end -->"
+    page = PAGE.read_text("utf-8")
+    start, stop = page.index(begin) + len(begin), page.index(end)
+    PAGE.write_text(page[:start] + table(results) + "\n" + page[stop:], "utf-8")
+
+
+if __name__ == "__main__":
+    main()

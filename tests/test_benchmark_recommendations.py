@@ -1,0 +1,55 @@
+"""The benchmark of the rules: its verdict and its table."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphattend as ga
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def bench():
+    if not (ROOT / "benchmarks" / "recommendations.py").is_file():  # inside Pyodide only the tests may be there
+        pytest.skip("the benchmarks are not here")
+    sys.path.insert(0, str(ROOT))
+    try:
+        from benchmarks import recommendations
+    finally:
+        sys.path.remove(str(ROOT))
+    return recommendations
+
+
+def test_a_rule_is_wrong_where_another_is_ahead_every_time(bench, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "CACHE", tmp_path)
+    monkeypatch.setattr(bench, "SEEDS", 3)
+    monkeypatch.setattr(bench, "EPOCHS", 1)
+    points = np.random.default_rng(0).random((60, 2))
+    graph = ga.NeighborGraph.knn(points, 6)
+    for margin, wrong in ((-2, False), (2, False)):
+        monkeypatch.setattr(bench, "MARGIN", margin)
+        found = bench.compare(graph, None)
+        again = ga.evaluate(graph, "links", seeds=3, epochs=1, patience=bench.PATIENCE, cache=tmp_path)
+        best, chosen = (again[name].values("roc_auc") for name in (found["best"], found["rule"]))
+        assert found["best_score"][0] == pytest.approx(best.mean())
+        ahead = bool(((best - chosen) > 0).all())
+        assert found["wrong"] == (ahead if margin < 0 else wrong)
+
+
+def test_table(bench):
+    row = {
+        "nodes": 7,
+        "edges": 6,
+        "rule": "hyperbolic",
+        "rule_score": [0.9, 0.01],
+        "best": "flash",
+        "best_score": [0.95, 0.02],
+        "baseline": "gcn",
+        "baseline_score": [0.5, 0.0],
+        "wrong": True,
+    }
+    line = bench.table({"tree": row}).splitlines()[2]
+    assert line == "| tree | 7, 6 | hyperbolic 90.0 ± 1.0 | flash 95.0 ± 2.0 | gcn 50.0 ± 0.0 | wrong |"
