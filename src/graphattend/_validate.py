@@ -100,6 +100,9 @@ def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     return arrays
 
 
+#: Up to so many numbers, `np.isfinite` costs less than a context in which a sum of squares may overflow.
+_FEW = 2048
+
 _finite_test: Callable[[np.ndarray], bool | None] | None = None
 
 
@@ -113,7 +116,7 @@ def all_finite(*arrays: np.ndarray) -> bool:
     """Whether there is no NaN and no infinity in any of the arrays."""
     for x in arrays:
         answer = None if _finite_test is None else _finite_test(x)
-        if answer is None and x.flags.c_contiguous:
+        if answer is None and x.size > _FEW and x.flags.c_contiguous:
             # A sum of squares is finite only if every term is. It may overflow: one that is not is looked at closely.
             flat = x.reshape(-1)
             with np.errstate(over="ignore", invalid="ignore"):

@@ -111,7 +111,7 @@ def unfold_values(
     out = simd.matmul(average[..., None, :], w_v)
     total = None
     if "b_v" in p:
-        total = w.sum(axis=-1)[..., None, None]  # zero where nothing is seen
+        total = np.add.reduce(w, axis=-1)[..., None, None]  # zero where nothing is seen
         out = out + total * p["b_v"].reshape(heads, 1, -1)
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:

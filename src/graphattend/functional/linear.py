@@ -67,7 +67,7 @@ def attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: b
     top = _finite_top(hk, -2)
     fk = simd.exp(hk - top)
     seen = hq + top
-    fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
+    fq = simd.exp(seen - np.maximum.reduce(seen, axis=-1, keepdims=True))
     rows, width, columns = hq.shape[-2], hk.shape[-1], v.shape[-1] + 1
     few = rows * (width + columns) < width * columns
     out, pull = _ratio((_causal if is_causal else _square if few else _full)(fq, fk, _with_ones(v)))
@@ -154,7 +154,7 @@ def exact_weights(
 
 def _finite_top(h: np.ndarray, axis: int) -> np.ndarray:
     """The maximum, and 0 where there is nothing but -inf."""
-    top: np.ndarray = h.max(axis=axis, keepdims=True)
+    top: np.ndarray = np.maximum.reduce(h, axis=axis, keepdims=True)
     return top if all_finite(top) else np.where(np.isneginf(top), h.dtype.type(0), top)
 
 

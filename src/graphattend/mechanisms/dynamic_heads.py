@@ -73,7 +73,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         z = linear(q, p["w_gate"], p["b_gate"]) * shrink
         gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(q.dtype, copy=False)  # the sigmoid, without overflow
         active = gate >= self.threshold
-        active |= z == z.max(axis=-1, keepdims=True)
+        active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
 
         def pull(g: np.ndarray) -> tuple[Any, ...]:
             gz = g * active * gate * (1 - gate) * shrink
@@ -134,7 +134,8 @@ class DynamicHeadAttention(MultiHeadAttention):
         return gate.swapaxes(-1, -2)[..., None], pull
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        return super()._run(x, call._replace(differentiate=True))  # of several queries none fold
+        # Of several queries none fold.
+        return super()._run(x, Call(call.need_weights, call.training, call.rng, differentiate=True))
 
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params

@@ -57,13 +57,14 @@ def exp(x: np.ndarray) -> np.ndarray:
 
 def softmax(x: np.ndarray) -> np.ndarray:
     """Softmax over the last axis; a row of nothing but -inf gives zeros."""
-    top = x.max(axis=-1, keepdims=True)
-    w: np.ndarray
-    if not np.isfinite(top).all():
+    top = np.maximum.reduce(x, axis=-1, keepdims=True)
+    bounded = np.isfinite(top).all()
+    if not bounded:
         top = np.where(np.isneginf(top), x.dtype.type(0), top)
-    w = np.exp(x - top)
-    total = w.sum(axis=-1, keepdims=True)
-    total[total == 0] = 1
+    w: np.ndarray = np.exp(x - top)
+    total = np.add.reduce(w, axis=-1, keepdims=True)
+    if not bounded:  # else the largest term of every row is 1
+        total[total == 0] = 1
     w /= total
     return w
 
