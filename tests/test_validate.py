@@ -180,3 +180,16 @@ def test_common_dtype_and_near_miss():
     assert check.near_miss("temprature", ["temperature", "scale"]) == " (did you mean 'temperature'?)"
     assert check.near_miss("zzz", ["temperature"]) == ""
     assert check.near_miss(3, ["temperature"]) == ""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "default"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 80, 2048, 2049, 10_000])
+def test_all_finite_at_any_size(size, dtype, backend):
+    x = np.full(size, np.finfo(dtype).max)  # whose square overflows
+    with ga.use_backend("numpy" if backend == "numpy" else ga.backend_info()["backend"]), np.errstate(all="raise"):
+        assert check.all_finite(x, x[::2])
+        for bad in (np.nan, np.inf, -np.inf):
+            x[-1] = bad
+            assert not check.all_finite(np.ones(3), x)
+            assert not check.all_finite(x[::-1])
