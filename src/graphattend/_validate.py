@@ -121,7 +121,7 @@ def all_finite(*arrays: np.ndarray) -> bool:
             flat = x.reshape(-1)
             with np.errstate(over="ignore", invalid="ignore"):
                 answer = math.isfinite(flat.dot(flat)) or None
-        if not (np.isfinite(x).all() if answer is None else answer):
+        if not (np.logical_and.reduce(np.isfinite(x), axis=None) if answer is None else answer):
             return False
     return True
 

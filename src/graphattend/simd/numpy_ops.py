@@ -58,7 +58,7 @@ def exp(x: np.ndarray) -> np.ndarray:
 def softmax(x: np.ndarray) -> np.ndarray:
     """Softmax over the last axis; a row of nothing but -inf gives zeros."""
     top = np.maximum.reduce(x, axis=-1, keepdims=True)
-    bounded = np.isfinite(top).all()
+    bounded = np.logical_and.reduce(np.isfinite(top), axis=None)
     if not bounded:
         top = np.where(np.isneginf(top), x.dtype.type(0), top)
     w: np.ndarray = np.exp(x - top)
