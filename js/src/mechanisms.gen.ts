@@ -435,6 +435,8 @@ export interface MechanismMethods {
   };
   structural: {};
   moe: {
+  /** The load of each expert: the fraction of queries that are routed to it, (X,). */
+  expertLoad<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The experts chosen for a query and their gate weights. */
   getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
   /** Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`. */
@@ -535,7 +537,7 @@ export type Optimizer = SGD | Adam | AdamW | RMSprop | RiemannianSGD | Riemannia
 
 /** A rate for every step. */
 export type Schedule = Constant | Step | Warmup | Cosine | Chain;
-export type LossName = "info_nce" | "local_contrastive" | "laplacian" | "orthogonality" | "norm_penalty" | "cross_entropy" | "reconstruction" | "adjacency_reconstruction" | "triplet";
+export type LossName = "info_nce" | "local_contrastive" | "laplacian_regularization" | "laplacian" | "orthogonality" | "norm_penalty" | "cross_entropy" | "reconstruction" | "adjacency_reconstruction" | "triplet";
 export type OptimizerName = "SGD" | "Adam" | "AdamW" | "RMSprop" | "RiemannianSGD" | "RiemannianAdam";
 
 /** A manifold as JSON. */
@@ -1430,8 +1432,15 @@ export interface Functions {
     /** "mean" or "sum" over the batch, or "none" for one loss per anchor. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Laplacian smoothness: joined nodes should have similar embeddings. */
+  /** Laplacian regularization: nodes joined by an edge should have similar embeddings. */
   laplacian<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
+    /** (K,), 1 by default; differentiable too. */
+    edgeWeights?: Data | null;
+    /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
+  /** Laplacian regularization: nodes joined by an edge should have similar embeddings. */
+  laplacianRegularization<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
     /** (K,), 1 by default; differentiable too. */
     edgeWeights?: Data | null;
     /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
@@ -1712,7 +1721,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "laplacianRegularization", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {
