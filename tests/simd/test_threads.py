@@ -46,6 +46,18 @@ def test_same_bits_over_a_graph(always, rng, dtype, count):
             np.testing.assert_array_equal(a, b)
 
 
+@native
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("key", ["hyperbolic", "mixed_curvature", "manifold"])
+def test_same_bits_by_distance(always, rng, key, dtype):
+    g, attn = graph(700, 9, rng), ga.create(key, 16)
+    x = (0.1 * rng.standard_normal((700, 16))).astype(dtype)
+    for need_weights in (False, True):
+        one, more = (attn.attend(g, x, need_weights=need_weights, threads=n) for n in (1, 3))
+        for a, b in zip(one, more, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def run(attn, g, x, count):
     out, pullback = attn.attend_vjp(
         g, x, *(() if attn.key == "edge_featured" else (x, x[:, ::-1].copy())), threads=count
