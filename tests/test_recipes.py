@@ -1,9 +1,11 @@
 """The recipes of CONTRIBUTING, followed in a copy of the sources: one file and one line for each, and it appears everywhere.
 
-The kernel's recipe is C and is not followed here; its own tests come from its declaration.
+A kernel is compiled beside one of the others, for the least of the machine's instruction sets, with the cached objects.
 """
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -326,6 +328,134 @@ def test_one_file_and_one_line(kind, copy, tmp_path):
         [sys.executable, "-c", BEGIN + CHECKS[kind]],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": path, "GRAPHATTEND_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-1500:]
+
+
+KERNEL = """
+/* Squares of a contiguous array. */
+#include "kernels.h"
+
+Status KERNEL(square)(Call *call) {
+    const Array *x = &call->array[square_x], *out = &call->array[square_out];
+    if (!x->contiguous || !out->contiguous) return DECLINED;
+    isize n = 1, m = 1;
+    for (int i = 0; i < x->ndim; i++) n *= x->shape[i];
+    for (int i = 0; i < out->ndim; i++) m *= out->shape[i];
+    if (n != m) return wrong(call, "square: x and out differ in size");
+    const real *from = (const real *)x->data;
+    real *to = (real *)out->data;
+    void *state = work_begin((double)n);
+    for (isize i = 0; i < n; i++) to[i] = from[i] * from[i];
+    work_end(state);
+    return DONE;
+}
+"""
+DECLARATION = """
+KERNEL_BEGIN(square)
+OPERAND(square, x, REAL, 1, 8, READ)
+OPERAND(square, out, REAL, 1, 8, WRITE)
+KERNEL_END(square)
+"""
+FORMULATION = '''
+
+def square(x: np.ndarray) -> np.ndarray:
+    """Elementwise square."""
+    return x * x
+'''
+CALL = '''
+
+def square(x: Array) -> Array | None:
+    """``x * x``."""
+    out = _empty(x.shape, x.dtype)
+    return out if _k.square(x, out) else None
+'''
+KERNEL_CHECK = """
+import sys
+from pathlib import Path
+import numpy as np
+import pytest
+from graphattend import simd
+from graphattend.simd import kernel_ops, numpy_ops
+import build_js_kernels
+import test_fuzz
+
+kernels, module = Path(kernel_ops.__file__).parent / "kernels", kernel_ops.load(Path(sys.argv[1]))
+kernel_ops.use(module)
+for dtype in (np.float32, np.float64):
+    x = np.random.default_rng(0).standard_normal((3, 37)).astype(dtype)
+    found = kernel_ops.square(x)
+    assert found.dtype == dtype and np.array_equal(found, numpy_ops.square(x))
+    assert kernel_ops.square(x[:, ::2]) is None
+    for simd._kernels in (None, kernel_ops):
+        assert np.array_equal(simd.square(x), x * x)
+        assert np.array_equal(simd.square(x[:, ::2]), (x * x)[:, ::2])
+with pytest.raises(ValueError, match="square: x and out differ in size"):
+    module.square(x, x[:2].copy())
+
+test_fuzz.CASES = {"exp": test_fuzz.CASES["exp"]}
+with pytest.raises(AssertionError):
+    test_fuzz.test_every_entry_point_is_fuzzed(module)
+test_fuzz.CASES["square"] = test_fuzz.Case(test_fuzz.make_elementwise, lambda x, out: [x.astype(float) ** 2])
+test_fuzz.test_every_entry_point_is_fuzzed(module)
+for seed, kind in enumerate(("f4", "f8")):
+    assert test_fuzz.fuzz(module, seed, 8, kind)["square"][0] == 8
+
+build_js_kernels.DECLARATIONS = (Path(sys.argv[2]), build_js_kernels.DECLARATIONS[1])
+assert build_js_kernels.entries()["square"] == ["x", "out"] and len(build_js_kernels.entries()) > 20
+assert '  square: ["x", "out"],' in build_js_kernels.declaration()
+"""
+
+
+def builder(path: Path):
+    """A copy's `kernels/build.py`, with the objects of the real one: they are cached by content."""
+    spec = importlib.util.spec_from_file_location("graphattend_kernels_build", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.CACHE = ROOT / ".cache" / "kernels"
+    return module
+
+
+def test_a_kernel_is_one_file_and_one_declaration(tmp_path):
+    folder = tmp_path / "graphattend"
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("*.so", "*.wasm", "__pycache__"))
+    simd, kernels = folder / "simd", folder / "simd" / "kernels"
+    build = builder(kernels / "build.py")
+    if (platform := build.host()) is None:
+        pytest.skip("no native kernels for this Python")
+
+    (kernels / "square.c").write_text(KERNEL.lstrip(), encoding="utf-8")
+    for path, text in (
+        (kernels / "kernels.def", DECLARATION),
+        (simd / "numpy_ops.py", FORMULATION),
+        (simd / "kernel_ops.py", CALL),
+        (simd / "__init__.py", "\nsquare = _op(numpy_ops.square)\n"),
+    ):
+        path.write_text(path.read_text("utf-8") + text, encoding="utf-8")
+
+    # All of them take a minute to compile: leave out the other kernels.
+    declared = tmp_path / "kernels.def"
+    text = (kernels / "kernels.def").rename(declared).read_text("utf-8")
+    kept = re.finditer(r"^KERNEL_BEGIN\((exp|square)\).*?^KERNEL_END\(\1\)$", text, re.MULTILINE | re.DOTALL)
+    (kernels / "kernels.def").write_text("\n".join([*(found[0] for found in kept), ""]), encoding="utf-8")
+    for source in kernels.glob("*.c"):
+        if source.name not in ("exp.c", "square.c"):
+            source.unlink()
+    goal = build.PLATFORMS[platform]
+    build.PLATFORMS[platform] = goal._replace(sets=dict(list(goal.sets.items())[-1:]))
+    (built,) = build.build_native(platform, tmp_path)
+
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL_CHECK, str(built), str(declared)],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT / "tools", ROOT / "tests" / "simd"))),
+            "GRAPHATTEND_BACKEND": "numpy",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -19,7 +19,7 @@ INPUTS = [REQUIREMENTS, ROOT / "pyproject.toml"]
 
 
 def fingerprint() -> str:
-    """Hash of everything that decides what the environment holds, the folder it stands in included."""
+    """Hash of all inputs of the environment, including its location."""
     digest = hashlib.sha256(str(ROOT).encode())
     for path in INPUTS:
         digest.update(path.read_bytes())
@@ -37,7 +37,7 @@ def build() -> None:
     if not updating:
         if ENVIRONMENT.exists():
             if not STAMP.exists() and any(ENVIRONMENT.iterdir()):
-                sys.exit(f"{ENVIRONMENT} is not one that this tool made: move it away, or remove it")
+                sys.exit(f"{ENVIRONMENT} was not made by this tool: move or remove it")
             shutil.rmtree(ENVIRONMENT)
         print(f"Creating .venv with Python {sys.version.split()[0]}", flush=True)
         ENVIRONMENT.mkdir()

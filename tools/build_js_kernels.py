@@ -1,8 +1,8 @@
 """Compile the kernels for JavaScript: freestanding WebAssembly without Python, into build/js-kernels.
 
-The sources are the kernels of the Python library, for float32, and the two files of js/kernels that call them. What there
-is to call is declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts says the same to
-TypeScript (``--check`` tells whether it does). Building again without a change does nothing; the same sources give
+The sources are the kernels of the Python library, for float32, and the two files of js/kernels that call them. The
+kernels are declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts repeats the declarations in
+TypeScript (``--check`` checks that it is current). Building again without a change does nothing; the same sources give
 the same bytes.
 """
 
@@ -65,13 +65,13 @@ def called() -> list[str]:
 
 
 def declaration() -> str:
-    """The same in TypeScript."""
+    """The declarations in TypeScript."""
     lines = [f"  {name}: {json.dumps(operands)},\n" for name, operands in entries().items()]
     return HEADER + "".join(lines) + "} as const;\n"
 
 
 def sources() -> list[Path]:
-    """What the modules are made from."""
+    """The C sources of the modules."""
     once = [f for f in sorted(KERNELS.glob("*.c")) if not f.name.startswith("ufunc_")]
     return [*once, *sorted((KERNELS / "host").glob("*.c")), *sorted(HERE.glob("*.c"))]
 
@@ -93,7 +93,7 @@ def _run(*command: str) -> None:
 
 
 def build() -> list[Path]:
-    """Build both modules unless they are up to date; their paths."""
+    """Build both modules unless they are up to date, and return their paths."""
     python = python_build()
     built = [OUTPUT / f"kernels_{variant}.wasm" for variant in python.VARIANTS]
     wanted = fingerprint()

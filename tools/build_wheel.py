@@ -1,4 +1,4 @@
-"""Build wheels into `dist/`, unless their sources are unchanged; each path is a line of what is printed.
+"""Build wheels into `dist/`, unless their sources are unchanged, and print one path per line.
 
 Without an argument it is the universal wheel, the one that Pyodide loads; `all` adds one for every platform that has
 native kernels.
@@ -31,7 +31,7 @@ def kernel_builder() -> ModuleType:
 
 
 def build_native_kernels() -> list[Path]:
-    """Compile this machine's kernels where the source tree looks for them; none where there are none for it."""
+    """Compile this machine's kernels into the source tree, if its platform has native kernels."""
     builder = kernel_builder()
     name = builder.host()
     return [] if name is None else builder.build_native(name)
@@ -54,7 +54,7 @@ def fingerprint() -> str:
 
 
 def build(what: str = "universal") -> Path:
-    """Path of a wheel, "universal" or for a platform, built now unless the last one has the same sources.
+    """Build a wheel, "universal" or for a platform, unless its sources are unchanged, and return its path.
 
     The build runs in the development environment (which pins what `[build-system] requires` asks for), so it needs
     no network; `python -m build` stops with a clear message when a requirement is missing there.

@@ -45,13 +45,13 @@ def playwrights_own() -> str | None:
 
 
 def run(*command: str) -> bool:
-    """Run an installer with its output on stderr; tell whether it succeeded."""
+    """Run an installer with its output on stderr; returns whether it succeeded."""
     print("+ " + " ".join(command), file=sys.stderr, flush=True)
     return subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode == 0
 
 
 def install() -> None:
-    """Install a browser by the means this machine has."""
+    """Install a browser with the installers of this machine."""
     if shutil.which("apt-get") and os.geteuid() == 0:
         apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
         run(*apt, "update")

@@ -1,4 +1,4 @@
-"""Remove what the tools made here: `make clean`. What they did not make stays, and is named.
+"""Remove the files that the tools made (`make clean`). Other files are kept and listed.
 
 Standard library only: it removes the development environment, too.
 """
@@ -16,7 +16,7 @@ STAMPED = {
     "js/dist": "graphattend.whl",
     "web/dist": "graphattend.whl",
 }
-#: What a tool wrote by its name; tools' own caches mark themselves by CACHEDIR.TAG or their name.
+#: Names of files that tools write; tools' own caches mark themselves by CACHEDIR.TAG or their name.
 WRITTEN = [
     ".cache/kernels",
     "build/js-kernels",
@@ -45,7 +45,7 @@ def remove(path: Path) -> None:
 
 
 def clean(root: Path) -> list[Path]:
-    """Remove what is ours below `root`; what stayed in the folders that held it."""
+    """Remove the tools' files below `root`; returns the files that were kept in their folders."""
     left = []
     for stamp in root.glob("dist/.wheel-stamp-*"):
         remove(root / "dist" / Path(stamp.read_text().partition(" ")[2] or stamp.name).name)

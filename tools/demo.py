@@ -14,7 +14,7 @@ OUT = ROOT / "build" / "demo"
 
 
 def write(folder: Path = OUT) -> Path:
-    """Write the folder anew; its path."""
+    """Write the folder, replacing an old one, and return its path."""
     page, distribution = serve.build(), pyodide_dist.assemble()
     if folder.exists():
         shutil.rmtree(folder)

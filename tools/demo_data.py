@@ -1,4 +1,4 @@
-"""Write the demo's gallery: graphs with latent vectors, places and the attention that this machine's Python finds."""
+"""Write the demo's gallery: graphs with latent vectors, positions and the attention weights computed by Python."""
 
 import dataclasses
 import json
@@ -44,7 +44,7 @@ FEW = ["scaled_dot_product", "hyperbolic", "multi_head", "edge_featured"]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A graph of the gallery and what is known beside it."""
+    """A graph of the gallery and its data."""
 
     name: str
     title: str
@@ -149,13 +149,13 @@ def hnsw() -> Entry:
 
 
 def shortened(x: Any, digits: int = 8) -> list[Any]:
-    """Numbers as lists, to so many digits."""
+    """Arrays as lists, rounded to a number of digits."""
     flat = np.asarray(x, np.float64)
     return [float(f"{v:.{digits}g}") for v in flat.ravel()]
 
 
 def parameters(dim: int) -> dict[str, Any]:
-    """Parameters that the mechanisms with projections start from."""
+    """Initial parameters of the mechanisms with projections."""
     found = {key: ga.create(key, dim=dim, seed=0).parameters() for key in ("multi_head", "edge_featured")}
     return {
         key: {name: {"shape": list(a.shape), "data": shortened(a, 10)} for name, a in p.items()}
@@ -164,7 +164,7 @@ def parameters(dim: int) -> dict[str, Any]:
 
 
 def content(entry: Entry, keys: list[str] | None) -> dict[str, Any]:
-    """All that the page needs of a graph, as JSON."""
+    """The page's data of a graph, as JSON."""
     x = latents(entry.graph, entry.embeddings, 16)
     found = analyze(entry.graph, x, keys)
     graph = found.graph

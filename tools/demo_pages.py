@@ -1,4 +1,4 @@
-"""What tests of the demo share: pages that note what goes wrong, waiting, and the numbers of native Python."""
+"""Helpers of the demo's tests: pages that record errors, waiting, and the results of native Python."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def opened(browser: Browser, address: str, complaints: list[str], **options: Any) -> Page:
-    """A page that notes what goes wrong; no service worker answers in the server's place unless asked for."""
+    """A page that records errors; service workers are blocked unless requested."""
     page = browser.new_page(**{"service_workers": "block", **options})
     page.set_default_timeout(60_000)
     page.on(
@@ -38,31 +38,31 @@ def opened(browser: Browser, address: str, complaints: list[str], **options: Any
 
 
 def settle(page: Page) -> None:
-    """Wait until Python is there, has compared all mechanisms, and nothing is under way."""
+    """Wait until Python has started and compared all mechanisms, and no computation is pending."""
     expect(page.locator("#footer")).to_contain_text("NumPy", timeout=60_000)
     expect(page.locator("#status, .work")).to_have_count(0, timeout=60_000)
     page.wait_for_selector("main[aria-busy=false]")
 
 
 def after(page: Page, action: Callable[[], Any]) -> None:
-    """Do something and wait for what it makes."""
+    """Perform an action and wait for its result."""
     before = page.locator("main").get_attribute("data-revision")
     action()
     page.wait_for_selector(f"main[aria-busy=false]:not([data-revision='{before}'])")
 
 
 def go(page: Page, address: str) -> None:
-    """Take the state of an address, as a link would."""
+    """Set the page's state from an address, like a link."""
     after(page, lambda: page.evaluate("hash => { location.hash = '#'; location.hash = hash; }", f"#{address}"))
 
 
 def drawn(page: Page) -> Weights:
-    """Weights by names of node and neighbour, as the picture has them."""
+    """Weights in the picture, by names of node and neighbour."""
     return {(source, target): weight for source, target, weight in page.evaluate(DRAWN)}
 
 
 def native(content: str, key: str, suffix: str = ".json", **options: Any) -> Weights:
-    """The same from this machine's own Python."""
+    """The same weights computed by native Python."""
     found = analyze_file(content, suffix=suffix, keys=[key], options=options)["analysis"]
     names, indptr, indices = found["nodes"], found["indptr"], found["indices"]
     weights = found["results"][0]["weights"]
@@ -83,5 +83,5 @@ def same(found: Weights, wanted: Weights, tolerance: float = 2e-6) -> None:
 
 
 def gallery(name: str) -> dict[str, Any]:
-    """What the page has of a graph."""
+    """The page's data of a graph."""
     return json.loads((demo_data.OUT / f"{name}.json").read_text(encoding="utf-8"))

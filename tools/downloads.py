@@ -1,4 +1,4 @@
-"""Downloads that can be killed at any moment: resumed from a `.part` file, checked, and only then given their name."""
+"""Resumable downloads: data are appended to a `.part` file, which is checked and renamed when it is complete."""
 
 import contextlib
 import hashlib
@@ -59,7 +59,7 @@ def sha256(path: Path) -> str:
 
 
 def publish(part: Path, destination: Path, expected: str) -> Path:
-    """Give a finished `part` its name, if its hash is the expected one; otherwise remove it."""
+    """Rename a finished `part` if its hash is the expected one; otherwise remove it."""
     found = sha256(part)
     if found != expected:
         part.unlink()

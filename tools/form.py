@@ -1,4 +1,4 @@
-"""Put every language into the project's form, or check it with ``--check``: ruff, clang-format, prettier.
+"""Format the sources of all languages, or check them with ``--check``: ruff, clang-format, prettier.
 
 Languages may be named: ``tools/form.py [--check] [python] [c] [javascript]``.
 """
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What prettier lays out; .prettierignore names what it leaves alone.
+#: Files that prettier formats; .prettierignore lists exceptions.
 JAVASCRIPT = ("**/*.{ts,tsx,mjs}",)
 
 
@@ -20,7 +20,7 @@ def c_sources() -> list[str]:
 
 
 def commands(check: bool) -> dict[str, list[list[str]]]:
-    """What lays out each language, or only tells whether it is laid out."""
+    """The commands that format each language, or that check its format."""
     ruff = [sys.executable, "-m", "ruff"]
     clang_format = [str(Path(sys.executable).with_name("clang-format"))]
     prettier = ["js/node_modules/.bin/prettier", "--log-level=warn"]
@@ -36,7 +36,7 @@ def commands(check: bool) -> dict[str, list[list[str]]]:
 
 
 def main() -> None:
-    """Run what was asked for; the exit status says whether all of it succeeded."""
+    """Run the commands; the exit status is 0 if all of them succeeded."""
     check = "--check" in sys.argv
     known = commands(check)
     wanted = [name for name in sys.argv[1:] if name != "--check"] or list(known)

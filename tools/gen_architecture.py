@@ -1,6 +1,6 @@
 """Draw docs/architecture.svg: the library's packages in layers, and which imports which.
 
-Run after a change of imports; ``--check`` only tells whether it is due. Arrows that follow from others are left out.
+Run after a change of imports; ``--check`` checks that the file is current. Arrows implied by others are left out.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def edges() -> set[Edge]:
 
 
 def reduced(pairs: set[Edge]) -> set[Edge]:
-    """Without what follows from other pairs; there are no circles."""
+    """The transitive reduction; the graph has no cycles."""
     after: dict[str, set[str]] = {}
     for a, b in pairs:
         after.setdefault(a, set()).add(b)
@@ -112,7 +112,7 @@ def _breadth(name: str) -> float:
 
 
 def _space_out(row: list[str], x: dict[str, float]) -> None:
-    """Move what lies too close apart, evenly to both sides, within the page."""
+    """Separate items that are too close, evenly to both sides, within the page."""
     for _ in range(200):
         for a, b in pairwise(row):
             push = x[a] + (_breadth(a) + _breadth(b)) / 2 + APART - x[b]

@@ -1,6 +1,6 @@
-"""Write js/test/kernel-cases.json: calls and their results in Python, which the npm package's kernels have to repeat.
+"""Write js/test/kernel-cases.json: calls and their results in Python, which the npm package's kernels must reproduce.
 
-Run after a change of a function that both have; ``--check`` only tells whether the table is complete and right.
+Run after a change of a function in both packages; ``--check`` checks that the table is complete and correct.
 tests/test_kernel_cases.py runs the table in Python, js/test/kernels.test.mjs runs it in JavaScript.
 """
 
@@ -162,7 +162,7 @@ def widen(x: Any) -> Any:
 
 
 def run(case: Case, wide: bool = False) -> dict[str, Any]:
-    """What Python answers to the call of a case: results, or the error; computed in double precision with `wide`."""
+    """Python's results of a case's call, or its error; computed in double precision with `wide`."""
     change = widen if wide else lambda x: x
     args = {name: change(decode(x)) for name, x in case["args"].items()}
     options = {name: change(decode(x)) for name, x in case["options"].items()}
@@ -235,7 +235,7 @@ def _gat_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarray)
 
 
 def cases() -> Iterator[Case]:
-    """All calls with what they answer."""
+    """All calls with their results."""
     n = Numbers(5)
     for call, label, args, options, differentiate in all_calls():
         case: Case = {"call": call, "name": label, "args": encode(args), "options": encode(options)}
@@ -255,7 +255,7 @@ def cases() -> Iterator[Case]:
 
 
 def differs(found: dict[str, Any], expected: dict[str, Any]) -> str:
-    """What of a result differs from the table, or an empty string."""
+    """A description of the difference between a result and the table, or an empty string."""
     if set(found) != set(expected):
         return f"{sorted(found)} instead of {sorted(expected)}"
     for name, x in expected.items():
@@ -273,7 +273,7 @@ def differs(found: dict[str, Any], expected: dict[str, Any]) -> str:
 
 
 def faults() -> list[str]:
-    """Cases of the table that are not as this program would write them."""
+    """Cases of the table that are stale."""
     written = {f"{case['call']}, {case['name']}": case for case in json.loads(TARGET.read_text())}
     fresh = {f"{case['call']}, {case['name']}": case for case in cases()}
     found = [f"{name}: only in one of both" for name in written.keys() ^ fresh.keys()]

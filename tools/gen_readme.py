@@ -1,4 +1,4 @@
-"""Write the table of mechanisms in README.md from the registry; with --check only tell whether it is fresh."""
+"""Write the table of mechanisms in README.md from the registry; ``--check`` checks that it is current."""
 
 import re
 import sys

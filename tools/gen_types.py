@@ -1,6 +1,6 @@
 """Write js/src/mechanisms.gen.ts: TypeScript types of all options, methods and functions, read from the library.
 
-Run after a change of a mechanism's options or of a public signature; ``--check`` only tells whether it is due.
+Run after a change of a mechanism's options or of a public signature; ``--check`` checks that the file is current.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import type {
   CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 """
-#: Options whose JSON schema says too little.
+#: Options whose JSON schema is incomplete.
 OPTIONS = {
     "experts": "readonly (MechanismConfig | Attention)[] | null",
     "mechanisms": "readonly (MechanismConfig | Attention)[] | null",
@@ -144,7 +144,7 @@ def class_interface(cls: type, seen: set[type]) -> str:
 
 
 def attributes(cls: type, seen: set[type]) -> str:
-    """The plain attributes of a class's objects, by Python's names, and what `get` gives of the others."""
+    """The plain attributes of a class's objects, by Python's names, and the types that `get` returns for the others."""
     hints = dict(sorted(ts.fields_of(cls).items()))
     plain = "; ".join(f"{n}: {ts.result_type(h, n)}" for n, h in hints.items() if ts.is_scalar(h))
     out = f"  readonly fields: Readonly<{{ {plain} }}>;\n" if plain else ""

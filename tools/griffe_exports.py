@@ -1,4 +1,4 @@
-"""For the documentation: a package's `__all__` as Python sees it, where the source does not spell it out."""
+"""For the documentation: a package's `__all__` at run time, if the source does not list it."""
 
 import importlib
 from typing import Any

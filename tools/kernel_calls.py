@@ -1,4 +1,4 @@
-"""The calls of the table that gen_kernel_cases.py writes: names, arguments and options, refused ones, too."""
+"""The calls of the table that gen_kernel_cases.py writes: names, arguments and options, including invalid calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import graphattend as ga
 
 
 class Numbers:
-    """Random numbers of few digits, so that the table stays small and is the same everywhere."""
+    """Random numbers with few digits, so that the table is small and identical on all machines."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)

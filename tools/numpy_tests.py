@@ -1,4 +1,4 @@
-"""NumPy's own tests inside Pyodide, with its own loops and with those of `accelerate_numpy()`: what ours break.
+"""NumPy's own tests inside Pyodide, with its own loops and with those of `accelerate_numpy()`, to find tests that the latter break.
 
     python tools/numpy_tests.py "$(make dist-path | tail -n 1)" [FILE...]
 
@@ -18,7 +18,7 @@ from typing import Any
 from pyodide_dist import cache_folder, pip
 
 HERE = Path(__file__).resolve().parent
-#: What exercises ufuncs; folders of tests as in NumPy.
+#: Test folders of NumPy that exercise ufuncs.
 FILES = ("_core/tests", "lib/tests", "linalg/tests", "ma/tests", "polynomial/tests", "fft/tests", "matrixlib/tests")
 
 
@@ -39,7 +39,7 @@ def tests_of(version: str) -> Path:
 
 
 def run(distribution: Path, tests: Path, loops: str, files: list[str]) -> dict[str, Any]:
-    """What each test gave with one kind of loops."""
+    """The result of each test with one kind of loops."""
     with tempfile.NamedTemporaryFile(suffix=".json") as result:
         command = ["node", "--no-warnings", "--experimental-wasm-relaxed-simd", str(HERE / "numpy_tests.mjs")]
         subprocess.run([*command, str(distribution), str(tests), result.name, loops, *files], check=True)

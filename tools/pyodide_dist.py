@@ -2,7 +2,7 @@
 
 Everything that is downloaded is checked by sha256 and cached per machine (GRAPHATTEND_CACHE, else
 ~/.cache/graphattend), so that the second time needs no network. The folder works as `indexURL` of `loadPyodide`, in
-Node.js as a path and in browsers served over HTTP. Versions stand in pyodide-versions.toml.
+Node.js as a path and in browsers served over HTTP. Versions are listed in pyodide-versions.toml.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def new_folder(destination: Path) -> Iterator[Path]:
 
 
 def run(*command: str, **options: Any) -> str:
-    """Run a registry client; its output, or a DownloadError with what it said."""
+    """Run a registry client and return its output; raises DownloadError with its messages."""
     result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
     if result.returncode:
         raise DownloadError(f"`{' '.join(command[:4])} …` failed:\n{result.stderr.strip()}")
@@ -74,12 +74,12 @@ def pip(*arguments: str) -> str:
 
 
 def say(message: str) -> None:
-    """Tell on stderr what is going on."""
+    """Print a progress message on stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 def is_cached(path: Path, expected: str) -> bool:
-    """Tell whether a file is there and is what it should be."""
+    """Whether a file exists and has the expected hash."""
     return path.exists() and downloads.sha256(path) == expected
 
 
@@ -180,7 +180,7 @@ def link(source: Path, folder: Path) -> Path:
 
 
 def add_to_lock(lock: Path, wheels: list[Path]) -> None:
-    """Enter wheels that lie beside a lock file into it."""
+    """Add wheels to the lock file in the same folder."""
     spec = PyodideLockSpec.from_json(lock)
     emscripten = spec.info.platform
     # pyodide-lock compares wheel tags with this field and does not know PyPI's tag for the same platform yet.

@@ -16,7 +16,7 @@ PYODIDE = "/pyodide/"
 
 
 def build() -> Path:
-    """Build web/dist; its path."""
+    """Build web/dist and return its path."""
     build_js.build()
     command = ["node", "build.mjs", str(demo_data.export())]
     if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
@@ -38,7 +38,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     }
 
     def translate_path(self, path: str) -> str:
-        """Where a request's file lies."""
+        """Path of the file for a request."""
         self.directory = str(self.page)
         if path.startswith(PYODIDE):
             self.directory, path = str(self.distribution), path[len(PYODIDE) - 1 :]

@@ -1,4 +1,4 @@
-"""Which module of the library imports which, read from the source, and the layers that these imports respect."""
+"""The imports between the library's modules, read from the source, and the layers that they respect."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def imports(module: str, tree: ast.AST) -> Iterator[Import]:
 
 
 def _base(module: str, node: ast.ImportFrom) -> list[str] | None:
-    """What `from … import` reads from, or None if that is not ours."""
+    """The module that `from … import` imports from, or None if it is not in the library."""
     named = node.module.split(".") if node.module else []
     if not node.level:
         return named[1:] if named[0] == "graphattend" else None

@@ -33,7 +33,7 @@ BACKENDS = {"node": "auto,numpy", "chrome": "auto,wasm-simd128"}
 
 @dataclasses.dataclass
 class Suite:
-    """Commands to run in turn, and what came out."""
+    """Commands that run in sequence, and their results."""
 
     name: str
     title: str
@@ -92,7 +92,7 @@ class Suite:
 
 
 def shorten(word: str) -> str:
-    """A command's word as a person would type it."""
+    """An argument of a command, shortened for display."""
     return word.replace(str(ROOT) + "/", "")
 
 

@@ -1,7 +1,6 @@
 """TypeScript types of Python's annotations, of the parameters and of the results of public functions.
 
-What an annotation leaves open, a table here says by name: `PARAMETERS` for what goes in, `RESULTS` and `WHOLE` for what
-comes out. The JavaScript suite runs the functions and compares.
+Tables by name supply types that annotations leave open: `PARAMETERS` for arguments, `RESULTS` and `WHOLE` for results. The JavaScript suite runs the functions and compares.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import graphattend as ga
 from graphattend import _bridge_names as bridge
 from graphattend.mechanisms._base import Attention
 
-#: What a parameter takes, where its annotation does not say.
+#: Types of parameters whose annotation leaves them open.
 PARAMETERS = {
     **dict.fromkeys(("attn_mask", "key_padding_mask", "neighbor_mask", "non_neighbor_mask", "mask"), "Mask"),
     **dict.fromkeys(("parameters", "params", "grads"), "Readonly<Record<string, Data | number>>"),
@@ -233,7 +232,7 @@ def is_data(hint: Any) -> bool:
 
 
 def option_docs(function: Any) -> dict[str, str]:
-    """What the Args section of a docstring says of each parameter."""
+    """The description of each parameter in the Args section of a docstring."""
     lines = (inspect.getdoc(function) or "").splitlines()
     out: dict[str, str] = {}
     names: list[str] = []

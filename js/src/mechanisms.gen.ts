@@ -435,6 +435,8 @@ export interface MechanismMethods {
   };
   structural: {};
   moe: {
+  /** The load of each expert: the fraction of queries that are routed to it, (X,). */
+  expertLoad<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** The experts chosen for a query and their gate weights. */
   getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
   /** Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`. */
@@ -535,7 +537,7 @@ export type Optimizer = SGD | Adam | AdamW | RMSprop | RiemannianSGD | Riemannia
 
 /** A rate for every step. */
 export type Schedule = Constant | Step | Warmup | Cosine | Chain;
-export type LossName = "info_nce" | "local_contrastive" | "laplacian" | "orthogonality" | "norm_penalty" | "cross_entropy" | "reconstruction" | "adjacency_reconstruction" | "triplet";
+export type LossName = "info_nce" | "local_contrastive" | "laplacian_regularization" | "laplacian" | "orthogonality" | "norm_penalty" | "cross_entropy" | "reconstruction" | "adjacency_reconstruction" | "triplet";
 export type OptimizerName = "SGD" | "Adam" | "AdamW" | "RMSprop" | "RiemannianSGD" | "RiemannianAdam";
 
 /** A manifold as JSON. */
@@ -731,18 +733,18 @@ export interface Graph extends Remote {
     /** Seed of the choice of pivots. @default 0 */
     seed?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Clustering coefficient of each node, loops, duplicates and weights ignored, as networkx has it. */
+  /** Clustering coefficient of each node, as in networkx; loops, duplicates and weights are ignored. */
   clustering<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Number of neighbours of each node: the length of its row. */
   degree(options?: CallOptions): Promise<Matrix<Int32Array>>;
-  /** The Laplacian D - A, A[source, target] = weight, D its row sums, as networkx has it. */
+  /** The graph Laplacian D - A, as in networkx: A[source, target] is the weight, D holds the row sums of A. */
   laplacian<D extends Dtype = "float32">(options?: {
-    /** Give D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros. @default false */
+    /** Return D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros. @default false */
     normalized?: boolean;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** What the graph knows about one node's row, for `Attention.forward`. */
+  /** Metadata of one node's neighbourhood, for `Attention.forward`. */
   metadata(node: number, options?: CallOptions): Promise<Remote>;
-  /** PageRank over source → target, weighted by `edge_weights`, as networkx has it but converged to 1e-12. */
+  /** PageRank over source → target, weighted by `edge_weights`, as in networkx, converged to 1e-12. */
   pagerank<D extends Dtype = "float32">(options?: {
     /** Probability of following an edge, 0 … 1. @default 0.85 */
     alpha?: number;
@@ -761,11 +763,11 @@ export interface Graph extends Remote {
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** The given nodes and the edges between them. */
   subgraph(nodes: Data | number, options?: CallOptions): Promise<Graph>;
-  /** The columns (source j, target i) in row order: what `from_edge_index` reads. */
+  /** The edges as columns (source j, target i) in row order, the input of `from_edge_index`. */
   toEdgeIndex(options?: CallOptions): Promise<Matrix<Int32Array>>;
-  /** The graph with every edge turned round; per-edge data go with their edges. */
+  /** The graph with all edges reversed; per-edge data stay with their edges. */
   transpose(options?: CallOptions): Promise<Graph>;
-  /** Drop existing loops, then let every node attend to itself once, at the end of its row. */
+  /** Replace all self-loops by one self-loop per node, at the end of its row. */
   withSelfLoops(options?: {
     /** Features and weights of the loops: `"mean"` of the node's other edges (0 if there are none), or a number. Their distances are 0. @default "mean" */
     fillValue?: number | string;
@@ -852,7 +854,7 @@ export interface LowRank extends Remote {
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
 
-/** What a search found, and what it cost. */
+/** The result of a search and its cost. */
 export interface Navigation extends Remote {
   readonly fields: Readonly<{ work: number }>;
   get<D extends Dtype = "float32">(name: "distances", options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1430,8 +1432,15 @@ export interface Functions {
     /** "mean" or "sum" over the batch, or "none" for one loss per anchor. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Laplacian smoothness: joined nodes should have similar embeddings. */
+  /** Laplacian regularization: nodes joined by an edge should have similar embeddings. */
   laplacian<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
+    /** (K,), 1 by default; differentiable too. */
+    edgeWeights?: Data | null;
+    /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
+    reduction?: R;
+  } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
+  /** Laplacian regularization: nodes joined by an edge should have similar embeddings. */
+  laplacianRegularization<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
     /** (K,), 1 by default; differentiable too. */
     edgeWeights?: Data | null;
     /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
@@ -1547,9 +1556,9 @@ export interface Functions {
     /** A `numpy.random.Generator` or a seed. @default 0 */
     rng?: number;
   } & CallOptions): Promise<{ delta: number; mean: number; diameter: number }>;
-  /** Share of the V (V - 1) possible edges that exist, loops and duplicates left out. */
+  /** Fraction of the V (V - 1) possible edges that exist; loops and duplicates are ignored. */
   density(graph: GraphData, options?: CallOptions): Promise<number>;
-  /** Whether every edge between two nodes also runs the other way, equally often and with the same data. */
+  /** Whether every edge also exists in the other direction, equally often and with the same data. */
   isUndirected(graph: GraphData, options?: CallOptions): Promise<boolean>;
   /** Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions. */
   spectralEmbedding<D extends Dtype = "float32">(graph: GraphData, dim: number, options?: {
@@ -1712,7 +1721,7 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "laplacianRegularization", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
 
 export const SHORT_SCHEMAS = {
  "scaled_dot_product": {

@@ -147,7 +147,7 @@ BAD = {
     "many.bin": (b"9999999999 300\n", "do not fit"),
     "none.bin": (b"0 3\n", "do not fit"),
     "cut.bin": (word2vec(b"")[:-2], "cut off or damaged at vector 3 of 3"),
-    "long.bin": (word2vec(b"\n") + b"more", "goes on after"),
+    "long.bin": (word2vec(b"\n") + b"more", "has data after"),
     "utf.bin": (word2vec(b"").replace(b"ann ", b"\xff\xff\xff "), "vector 1 is not UTF-8"),
     "ind.x.allx": (pickle.dumps(Evil(), 2), "asks for"),
     "ind.y.tx": (pickle.dumps(np.array([None]), 2), "not of plain numbers"),

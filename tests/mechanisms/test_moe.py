@@ -64,7 +64,8 @@ def test_output_is_the_weighted_sum_of_the_chosen(rng, k):
     load = np.zeros(3)
     for row in q:
         load[routing(moe, row)[0]] += 1 / 6
-    np.testing.assert_allclose(moe.load(q), load)
+    np.testing.assert_allclose(moe.expert_load(q), load)
+    assert np.array_equal(moe.load(q), moe.expert_load(q))  # its alias
     assert abs(moe.load_balance_loss(q) - float(ga.functional.load_balance_loss(moe.router_logits(q), k))) < 1e-12
     np.testing.assert_allclose(moe.shares(q).sum(-1), 1)
 
@@ -162,7 +163,14 @@ def test_builder_of_the_contract(rng):
     with pytest.raises(ga.InvalidConfigError, match="did you mean 'top_k'"):
         ga.MoEAttention.builder(8).topk(1)
     for bad in (x[0][:-1], "a", x[0] * np.nan, None):
-        for method in (moe.get_routing, moe.load, moe.shares, moe.router_logits, moe.load_balance_loss):
+        for method in (
+            moe.get_routing,
+            moe.expert_load,
+            moe.load,
+            moe.shares,
+            moe.router_logits,
+            moe.load_balance_loss,
+        ):
             with pytest.raises(ga.AttentionError, match="query"):
                 method(bad)
 

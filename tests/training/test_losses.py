@@ -13,7 +13,7 @@ from graphattend.training import (
     adjacency_reconstruction,
     cross_entropy,
     info_nce,
-    laplacian,
+    laplacian_regularization,
     local_contrastive,
     norm_penalty,
     orthogonality,
@@ -182,30 +182,36 @@ def test_laplacian_is_the_quadratic_form_of_networkx():
     weights = np.array([w for _, _, w in graph.edges(data="weight")], float)
     x = RNG.normal(size=(34, 3))
     matrix = np.diag([d for _, d in graph.degree(weight="weight")]) - nx.to_numpy_array(graph, weight="weight")
-    assert laplacian(x, edges, weights) == pytest.approx(np.trace(x.T @ matrix @ x), rel=1e-12)
-    _, pullback = ga.vjp(laplacian, x, edges, weights)
+    assert laplacian_regularization(x, edges, weights) == pytest.approx(np.trace(x.T @ matrix @ x), rel=1e-12)
+    _, pullback = ga.vjp(laplacian_regularization, x, edges, weights)
     grad_x, grad_edges, grad_w = pullback(1.0)
     np.testing.assert_allclose(grad_x, 2 * matrix @ x, rtol=1e-11, atol=1e-12)
     assert grad_edges is None
     np.testing.assert_allclose(grad_w, ((x[edges[0]] - x[edges[1]]) ** 2).sum(-1), rtol=1e-12)
 
 
+def test_laplacian_is_an_alias():
+    assert ga.training.laplacian is laplacian_regularization
+    assert ga.training.LOSSES["laplacian"] is ga.training.LOSSES["laplacian_regularization"] is laplacian_regularization
+    assert "`laplacian` is an alias" in laplacian_regularization.__doc__
+
+
 def test_laplacian_without_edges_and_with_bad_ones():
     x = np.ones((3, 2))
     empty = np.zeros((2, 0), int)
     for reduction in ("sum", "mean"):
-        value, pullback = ga.vjp(laplacian, x, empty, reduction=reduction)
+        value, pullback = ga.vjp(laplacian_regularization, x, empty, reduction=reduction)
         assert value == 0
         assert not pullback(1.0)[0].any()
-    assert laplacian(x, empty, reduction="none").shape == (0,)
+    assert laplacian_regularization(x, empty, reduction="none").shape == (0,)
     with pytest.raises(ga.OutOfBoundsError):
-        laplacian(x, [[0], [3]])
+        laplacian_regularization(x, [[0], [3]])
     with pytest.raises(ga.OutOfBoundsError):
-        laplacian(x, [[0], [-1]])
+        laplacian_regularization(x, [[0], [-1]])
     with pytest.raises(ga.DimensionMismatchError):
-        laplacian(x, [[0, 1]])
+        laplacian_regularization(x, [[0, 1]])
     with pytest.raises(ga.DimensionMismatchError, match="edge_weights"):
-        laplacian(x, [[0], [1]], [1.0, 2.0])
+        laplacian_regularization(x, [[0], [1]], [1.0, 2.0])
 
 
 def test_orthogonality_is_zero_for_orthonormal_columns():

@@ -1,4 +1,4 @@
-"""Graphs: who attends to whom, and what the structure says about the nodes."""
+"""Graphs: the neighbours that each node attends to, and measures of the graph's structure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of a `NeighborGraph`: what comes in becomes a checked, private, read-only value, or a typed error."""
+"""Validation of the fields of a `NeighborGraph`: each input becomes a read-only copy, or a typed error is raised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FLOAT32 = np.dtype(np.float32)
 
 
 def frozen(a: np.ndarray) -> np.ndarray:
-    """A private copy that nobody can write to."""
+    """A read-only copy of an array."""
     copy = np.array(a, order="C")
     copy.setflags(write=False)
     return copy

@@ -1,4 +1,4 @@
-"""Index arithmetic on compressed rows, shared by the graph algorithms. Nothing here checks its input."""
+"""Index arithmetic on compressed rows, shared by the graph algorithms. Inputs are not validated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def indptr_of(rows: np.ndarray, num_rows: int) -> np.ndarray:
-    """Row offsets (num_rows + 1,) of entries that stand in the given rows."""
+    """Row offsets (num_rows + 1,) of entries in the given rows."""
     indptr = np.zeros(num_rows + 1, dtype=np.intp)
     np.cumsum(np.bincount(rows, minlength=num_rows), out=indptr[1:])
     return indptr
@@ -35,13 +35,13 @@ class Transposed(NamedTuple):
 
 
 def transposed(indptr: np.ndarray, indices: np.ndarray) -> Transposed:
-    """Offsets and indices with rows and columns swapped, and the order that the entries were taken in."""
+    """Offsets and indices with rows and columns swapped, and the original position of each entry."""
     order = _stable_order(indices, len(indptr) - 1)
     return Transposed(indptr_of(indices, len(indptr) - 1), rows_of(indptr)[order], order)
 
 
 def _stable_order(keys: np.ndarray, limit: int) -> np.ndarray:
-    """What sorts whole numbers in [0, limit), equal ones as they stand; NumPy sorts 16 bits at a time by radix."""
+    """Stable sorting order of integers in [0, limit); NumPy uses radix sort for 16 bits at a time."""
     order = np.argsort(keys.astype(np.uint16), kind="stable")
     for shift in range(16, (limit - 1).bit_length(), 16):
         digit = (keys >> shift).astype(np.uint16)
@@ -55,18 +55,18 @@ def joined(rows: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:
 
 
 def parted(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs back from `joined`."""
+    """The inverse of `joined`: rows and columns."""
     return (keys // size).astype(np.intp), (keys % size).astype(np.intp)
 
 
 def distinct(keys: np.ndarray) -> np.ndarray:
-    """The keys, sorted, each once (np.unique hashes large arrays, which is many times slower)."""
+    """The sorted keys without duplicates (np.unique hashes large arrays, which is many times slower)."""
     keys = np.sort(keys)
     return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
 
 
 def simple(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same rows, sorted, without duplicates and without loops."""
+    """The same rows in sorted order, without duplicates and self-loops."""
     size = len(indptr) - 1
     rows = rows_of(indptr)
     rows, columns = parted(distinct(joined(rows, indices, size)[rows != indices]), size)

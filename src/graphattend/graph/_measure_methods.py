@@ -1,4 +1,4 @@
-"""The measures a graph can be asked for; each checks its options and hands over to a module of pure functions."""
+"""The measures of a graph as methods; each validates its options and calls a pure function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIVOTS = 256
 
 
 class Measures:
-    """The part of `NeighborGraph` that measures; it has no state but the features it keeps once computed."""
+    """The measures of `NeighborGraph`; the only state is the cached structural features."""
 
     @property
     def _graph(self) -> NeighborGraph:
@@ -111,7 +111,7 @@ class Measures:
         return np.sort(np.random.default_rng(seed).choice(size, int(samples), replace=False))
 
     def pagerank(self, alpha: float = 0.85) -> np.ndarray:
-        """PageRank over source → target, weighted by `edge_weights`, as networkx has it but converged to 1e-12.
+        """PageRank over source → target, weighted by `edge_weights`, as in networkx, converged to 1e-12.
 
         Args:
             alpha: Probability of following an edge, 0 … 1.
@@ -121,7 +121,7 @@ class Measures:
 
         Raises:
             InvalidConfigError: ``alpha`` out of range, or a negative weight.
-            NumericalInstabilityError: No convergence, which only an ``alpha`` next to 1 brings about.
+            NumericalInstabilityError: The iteration did not converge, because ``alpha`` is too close to 1.
 
         Source: Page, Brin, Motwani and Winograd (1999).
 
@@ -135,11 +135,11 @@ class Measures:
         return pagerank(self._graph, check.as_number(alpha, "alpha", minimum=0.0, maximum=1.0))
 
     def clustering(self) -> np.ndarray:
-        """Clustering coefficient of each node, loops, duplicates and weights ignored, as networkx has it.
+        """Clustering coefficient of each node, as in networkx; loops, duplicates and weights are ignored.
 
         Returns:
-            Numbers from 0 to 1, (V,). Directed edges count as Fagiolo has it, which for edges in both directions is
-            the usual share of linked pairs of neighbours.
+            Numbers from 0 to 1, (V,). Directed edges count as defined by Fagiolo; in an undirected graph this is
+            the fraction of linked pairs of neighbours.
 
         Source: Watts and Strogatz (1998); Fagiolo, "Clustering in complex directed networks" (2007).
 
@@ -188,10 +188,10 @@ class Measures:
         return shortest_path_lengths(self._graph, chosen, limit)
 
     def laplacian(self, normalized: bool = False) -> np.ndarray:
-        """The Laplacian D - A, A[source, target] = weight, D its row sums, as networkx has it.
+        """The graph Laplacian D - A, as in networkx: A[source, target] is the weight, D holds the row sums of A.
 
         Args:
-            normalized: Give D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros.
+            normalized: Return D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros.
 
         Returns:
             A dense float64 matrix, (V, V). Duplicate edges are summed.

@@ -98,7 +98,7 @@ def from_pairs(
     layers: Any = None,
     names: Any = None,
 ) -> NeighborGraph:
-    """A graph from its edges; undirected ones (loops apart) are stored both ways, with the same data."""
+    """A graph from its edges; undirected edges, except loops, are stored in both directions with the same data."""
     if not np.all(directed):
         back = np.flatnonzero((sources != targets) & ~np.asarray(directed))
         sources, targets = np.concatenate([sources, targets[back]]), np.concatenate([targets, sources[back]])

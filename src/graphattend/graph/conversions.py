@@ -1,4 +1,4 @@
-"""Graphs in the forms that other libraries keep them in."""
+"""Conversion of graphs to networkx and SciPy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def need(module: str, package: str) -> Any:
-    """Import an optional package, or say which one to install."""
+    """Import an optional package, or raise an error that names it."""
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -44,7 +44,7 @@ def to_networkx(graph: NeighborGraph) -> Any:
 
 
 def edge_attributes(graph: NeighborGraph) -> list[dict[str, Any]]:
-    """Per edge what it carries: weight, distance, features."""
+    """The attributes of each edge: weight, distance, features."""
     columns = {"weight": graph.edge_weights, "distance": graph.distances, "features": graph.edge_features}
     given = {name: a.tolist() for name, a in columns.items() if a is not None}
     return [{name: values[k] for name, values in given.items()} for k in range(graph.num_edges)]

@@ -23,7 +23,7 @@ _MAX_BYTES = 1 << 30
 def read_embeddings(
     path: str | os.PathLike[str], *, names: Sequence[str] | None = None, graph: NeighborGraph | None = None
 ) -> tuple[list[str] | None, np.ndarray]:
-    """Read latent vectors, one per node, from a file; the suffix says the format.
+    """Read latent vectors, one per node, from a file; the suffix determines the format.
 
     ``.npy``; ``.npz`` with one array; text (``.txt .csv .tsv .vec .emb .emd .glove``): rows of numbers, or of a name
     and numbers as word2vec and GloVe write them, or a table with a header and a column of names (``id``, ``node``,
@@ -32,15 +32,15 @@ def read_embeddings(
 
     Args:
         path: The file.
-        names: Whose vectors are wanted, in this order. All there are, as they come, if there is no graph either.
-        graph: Wants the vectors of its nodes, by its `names`, else by their numbers.
+        names: Names of the rows to return, in this order. By default all rows, in the order of the file.
+        graph: Return the vectors of its nodes, found by its `names`, or by node number if it has none.
 
     Returns:
         The names of the rows, or None where neither the file nor the caller has any, and the vectors, (V, D).
 
     Raises:
-        LoadError: Whatever is wrong with the file; also names that it lacks, or another number of rows than names.
-        InvalidConfigError: Both `names` and `graph` are given, or something else than names.
+        LoadError: The file cannot be read, lacks a name, or has another number of rows than there are names.
+        InvalidConfigError: Both `names` and `graph` are given, or `names` is not a sequence of strings.
 
     Example:
         >>> import pathlib, tempfile

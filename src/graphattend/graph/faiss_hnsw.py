@@ -1,4 +1,4 @@
-"""Neighbour lists out of a faiss HNSW index."""
+"""Neighbour lists of a faiss HNSW index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
     found: Any = index
     names: list[int] | None = None
     while isinstance(found, (faiss.IndexIDMap, faiss.IndexIDMap2, faiss.IndexPreTransform)):
-        if names is None and not isinstance(found, faiss.IndexPreTransform):  # what a search answers with
+        if names is None and not isinstance(found, faiss.IndexPreTransform):  # a search returns these ids
             names = faiss.vector_to_array(found.id_map).tolist()
         found = faiss.downcast_index(found.index)
     if not isinstance(found, faiss.IndexHNSW):

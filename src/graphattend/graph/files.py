@@ -1,4 +1,4 @@
-"""Reading and writing graphs. A file is never trusted: its size is bounded and nothing in it is executed."""
+"""Reading and writing graphs. Files are untrusted: their size is bounded and nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .formats.edge_table import EdgeTable, Wanted
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-#: What the first bytes of a file say of its format, where no name does.
+#: Patterns of a file's first bytes, which determine the format if no name is given.
 _SIGNS = (
     (".npz", rb"PK\x03\x04"),
     (".json", rb"\s*\{"),
@@ -36,12 +36,12 @@ _SIGNS = (
 )
 
 
-#: Formats that hold everything, exactly.
+#: Formats that store every field of a graph without loss.
 _COMPLETE = (".npz", ".json")
 
 
 class Told(NamedTuple):
-    """A graph, and whether its edges are directed as the caller or the file says; None where neither does."""
+    """A graph, and whether its edges are directed; None if neither the caller nor the file specifies it."""
 
     graph: NeighborGraph
     directed: bool | None
@@ -70,16 +70,16 @@ def parse(
     weights: Any = None,
     edge_features: Any = None,
 ) -> Told:
-    """A graph from the content of a file.
+    """Parse the content of a file into a graph.
 
     Args:
         data: The content.
-        name: What errors call it.
-        suffix: Says the format, as that of a file's name does.
-        format: Says it by its name. Without either the first bytes do.
+        name: Name of the file in error messages.
+        suffix: Suffix of the file's name, which determines the format.
+        format: Name of the format. If neither is given, the first bytes determine it.
         directed: As in `NeighborGraph.read`, like the others.
-        weights: A column.
-        edge_features: Columns.
+        weights: Name of the column of weights.
+        edge_features: Names of the columns of edge features.
     """
     wanted = as_wanted(directed, weights, edge_features)
     suffix = suffix if format is None else _as_format(format)
@@ -93,7 +93,7 @@ def parse(
 
 
 def as_wanted(directed: Any, weights: Any, edge_features: Any) -> Wanted:
-    """What the caller says of the edges, checked."""
+    """Validate the caller's options for the edges."""
     if directed is not None:
         directed = check.as_bool(directed, "directed")
     if weights is not None and not isinstance(weights, str):
@@ -108,7 +108,7 @@ def as_wanted(directed: Any, weights: Any, edge_features: Any) -> Wanted:
 
 
 def suffixes_of(name: str) -> tuple[str, str | None]:
-    """The suffix that says the format, and that of the compression around it, if any."""
+    """The suffix of the format, and that of the compression, if any."""
     path = PurePath(name)
     last = path.suffix.lower()
     if re.search(r"\bind\.[^.]+\.graph$", path.name):  # METIS's graphs have this suffix, too
@@ -117,7 +117,7 @@ def suffixes_of(name: str) -> tuple[str, str | None]:
 
 
 def content_of(name: str, compression: str | None, limit: int) -> bytes:
-    """What a file holds, expanded; at most so many bytes."""
+    """The decompressed content of a file, at most `limit` bytes."""
     if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe or device could block or never end
         raise Refused("is not a regular file")
     with open(name, "rb") as file:
@@ -129,7 +129,7 @@ def _expanded(data: bytes, compression: str | None, limit: int) -> bytes:
         raise Refused("is empty")
     found = next((s for s, c in COMPRESSIONS.items() if data.startswith(c.magic)), None)
     if compression is None and found is not None:
-        raise Refused(f"is compressed; a name ending in {found} would tell")
+        raise Refused(f"is compressed; use the suffix {found}")
     if compression is not None and len(data) <= limit:
         data = COMPRESSIONS[compression].expand(data, limit)
     if len(data) > limit:
@@ -178,7 +178,7 @@ def save(graph: NeighborGraph, path: Any) -> None:
 
 
 def _comes_back(graph: NeighborGraph, data: bytes, form: Format) -> bool:
-    """Whether the content is read as the graph that it was written from."""
+    """Whether reading the content returns the graph that was written."""
     try:
         return same(graph, form.read(data).graph(Wanted()))
     except (Refused, AttentionError):

@@ -47,7 +47,7 @@ def knn(x: ArrayLike, k: Any, manifold: Any) -> NeighborGraph:
 def _search(
     size: int, k: int, rows: int, screen: Screen, exact: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Per point the k nearest others: candidates by screening, then sorted by exact distance and index."""
+    """The k nearest neighbours of each point: screen for candidates, then sort them by exact distance and index."""
     rows = max(1, rows)
     indices, distances = np.empty(size * k, dtype=np.intp), np.empty(size * k)
     for start in range(0, size, rows):
@@ -82,7 +82,7 @@ def _candidates(rough: np.ndarray, k: int, slack: Any) -> tuple[np.ndarray, np.n
 
 
 def _euclidean_screen(x: np.ndarray) -> Screen:
-    """Squared distances by one matrix product: fast, and off by no more than the rounding bound given with them."""
+    """Squared distances by one matrix product, returned with a bound of their rounding error."""
     x = x / (np.abs(x).max() or 1.0)  # so that nothing overflows
     centred = x - x.mean(axis=0)
     spread = np.abs(centred).max() or 1.0

@@ -1,4 +1,4 @@
-"""What a mechanism may know about a neighbourhood beyond its vectors."""
+"""Metadata of a neighbourhood: edge features, weights, distances, layers and structural features."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .._arguments import TypedArguments
 class GraphMetadata(metaclass=TypedArguments):
     """Side information for one call of a mechanism: one row per key.
 
-    Leading axes are the keys' leading axes and broadcast like them. A plain carrier: the mechanism that reads a
-    field checks it.
+    Leading axes are the keys' leading axes and broadcast like them. Fields are not validated here: the mechanism
+    that reads a field validates it.
 
     Args:
         edge_features: Features of the edge from the query to each key, (..., N, e).

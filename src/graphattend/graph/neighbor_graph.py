@@ -1,4 +1,4 @@
-"""The graph every mechanism attends over: an immutable list of neighbours per node."""
+"""`NeighborGraph`, the immutable graph that all mechanisms attend over."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @cached_property
     def _transposed(self) -> _csr.Transposed:
-        """The lists turned round, for sums over the rows that read a node; in 32 bits where those suffice."""
+        """The transposed lists, for sums over the rows that read a node; 32-bit integers if they suffice."""
         found = _csr.transposed(self.indptr, self.indices)
         if self.num_edges <= np.iinfo(np.int32).max:
             found = found._replace(indices=found.indices.astype(np.int32), order=found.order.astype(np.int32))
@@ -177,8 +177,8 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         Args:
             graph: A networkx ``Graph``, ``DiGraph``, ``MultiGraph`` or ``MultiDiGraph``.
             weight: Edge attribute for `edge_weights`; 1.0 where an edge lacks it, no weights if all lack it.
-            distance: Edge attribute for `distances`, if wanted; every edge must have it.
-            edge_features: Edge attribute (a number or a vector) for `edge_features`, if wanted; likewise.
+            distance: Edge attribute for `distances`, or None; every edge must have it.
+            edge_features: Edge attribute (a number or a vector) for `edge_features`, or None; every edge must have it.
 
         Returns:
             The graph; `names` are the nodes as text, or None if the nodes are 0 … V - 1 in order.
@@ -223,7 +223,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @classmethod
     def from_faiss_hnsw(cls, index: Any, layer: int = 0) -> NeighborGraph:
-        """Take the neighbour lists of one layer out of a faiss HNSW index (package ``faiss-cpu``).
+        """Build from the neighbour lists of one layer of a faiss HNSW index (package ``faiss-cpu``).
 
         Args:
             index: A faiss ``IndexHNSW`` (also inside an ``IndexIDMap``, whose ids become the names, or
@@ -246,12 +246,12 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @classmethod
     def knn(cls, x: Any, k: int, *, manifold: Any = None) -> NeighborGraph:
-        """Let every point attend to its k nearest other points, exactly.
+        """Build the exact k-nearest-neighbour graph of points.
 
         Args:
             x: Points, (V, D).
             k: Number of neighbours, 1 … V - 1.
-            manifold: A manifold of `graphattend.geometry` whose ``dist`` to use; Euclidean if None.
+            manifold: A manifold of `graphattend.geometry`, whose ``dist`` is used; Euclidean if None.
 
         Returns:
             The graph with `distances`; every row runs from near to far, equal distances by index.
@@ -280,11 +280,11 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         edge_features: Sequence[str] | None = None,
         format: str | None = None,
     ) -> NeighborGraph:
-        """Read a graph from a file; the suffix says the format.
+        """Read a graph from a file; the suffix determines the format.
 
         Edge lists, tables (CSV), node-link JSON, GraphML, GEXF, GML, Pajek, Matrix Market and others, each also
-        compressed (``.gz .bz2 .xz``); the page "File formats" lists them with what each holds. Nothing in a file is
-        ever executed. What can be read in two ways (``Washington,DC Paris``) is refused, not guessed.
+        compressed (``.gz .bz2 .xz``); the page "File formats" lists them and their contents. Nothing in a file is
+        ever executed. An ambiguous file (``Washington,DC Paris``) raises an error.
 
         The column ``weight`` holds the weights, ``distance`` the distances; all other columns that have a number on
         every edge become the edge features, in their order, and a notice names those that are left out. Where a file
@@ -293,7 +293,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
         Args:
             path: The file, or OGB's folder of one graph.
-            directed: Whether an edge runs one way only; None takes the file's word, or the format's default.
+            directed: Whether an edge runs one way only; None uses what the file specifies, or the format's default.
             weights: The column that holds the weights.
             edge_features: The columns that become the edge features, in this order; an empty list for none.
             format: A suffix without its dot, such as ``"csv"``, where the file's name does not tell.
@@ -302,7 +302,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             The graph; `names` are the nodes' names, or None if they are 0 … V - 1.
 
         Raises:
-            LoadError: Whatever is wrong with the file, in one line that names it, the line and what would help.
+            LoadError: The file cannot be read. The message names the file and the line, and suggests a correction.
             InvalidConfigError: An option of the wrong kind, or an unknown format.
 
         Example:
@@ -319,16 +319,16 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return read(path, directed, weights, edge_features, format).graph
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write the graph to a file, at once or not at all; the suffix says the format.
+        """Write the graph to a file atomically; the suffix determines the format.
 
-        ``.npz`` and node-link ``.json`` hold everything. A format that cannot hold all of the graph (an edge list
-        knows no node without edges) refuses it. A further ``.gz``, ``.bz2`` or ``.xz`` compresses.
+        ``.npz`` and node-link ``.json`` hold everything. An error is raised if the format cannot store the whole graph
+        (an edge list cannot store a node without edges). A further ``.gz``, ``.bz2`` or ``.xz`` compresses.
 
         Args:
-            path: Where to; `read` reads it back. The folder must exist.
+            path: The file to write. Its folder must exist.
 
         Raises:
-            InvalidConfigError: A suffix that is not written, or a graph that the format cannot hold.
+            InvalidConfigError: No format with this suffix can be written, or the format cannot store the graph.
             LoadError: The file cannot be written.
 
         Example:
@@ -345,10 +345,10 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         save(self, path)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """`write`, by the name that everything else that can be stored has.
+        """Alias of `write`, named like the `save` of mechanisms and compressed arrays.
 
         Args:
-            path: Where to.
+            path: The file to write.
 
         Raises:
             InvalidConfigError: As `write`.
@@ -357,7 +357,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         self.write(path)
 
     def to_edge_index(self) -> np.ndarray:
-        """The columns (source j, target i) in row order: what `from_edge_index` reads.
+        """The edges as columns (source j, target i) in row order, the input of `from_edge_index`.
 
         Returns:
             Whole numbers, (2, K).
@@ -371,7 +371,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     def to_networkx(self) -> Any:
         """A networkx ``MultiDiGraph`` (``DiGraph`` if no edge occurs twice) with an edge source → target per entry.
 
-        Edges carry ``weight``, ``distance`` and ``features``, nodes ``layer``, where the graph has them.
+        Edges have the attributes ``weight``, ``distance`` and ``features``, and nodes ``layer``, if the graph has them.
 
         Returns:
             The networkx graph; its nodes are the names, or 0 … V - 1.
@@ -406,7 +406,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return to_scipy(self)
 
     def transpose(self) -> NeighborGraph:
-        """The graph with every edge turned round; per-edge data go with their edges.
+        """The graph with all edges reversed; per-edge data stay with their edges.
 
         Returns:
             The graph, every row sorted by index.
@@ -443,7 +443,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return subgraph(self, nodes)
 
     def with_self_loops(self, *, fill_value: float | str = "mean") -> NeighborGraph:
-        """Drop existing loops, then let every node attend to itself once, at the end of its row.
+        """Replace all self-loops by one self-loop per node, at the end of its row.
 
         Args:
             fill_value: Features and weights of the loops: ``"mean"`` of the node's other edges (0 if there are none),
@@ -466,13 +466,13 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return with_self_loops(self, fill_value)
 
     def metadata(self, node: int) -> GraphMetadata:
-        """What the graph knows about one node's row, for `Attention.forward`.
+        """Metadata of one node's neighbourhood, for `Attention.forward`.
 
         Args:
             node: The node, 0 … V - 1.
 
         Returns:
-            `GraphMetadata` with one entry per neighbour; structural features are computed if they are read.
+            `GraphMetadata` with one entry per neighbour; structural features are computed on first access.
 
         Raises:
             OutOfBoundsError: No such node.

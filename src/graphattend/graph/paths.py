@@ -1,4 +1,4 @@
-"""Shortest paths, and the two centralities made of them, for many sources at once. Nothing here checks its input.
+"""Shortest paths, closeness and betweenness, for many sources at once. Inputs are not validated.
 
 A state is a pair (source s, node v), kept flat as s·V + v, so that a frontier of any shape is one index array.
 """
@@ -15,7 +15,7 @@ from . import _csr
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-# Sources are taken together until their states and edges reach this number: about 100 MB.
+# Sources are processed in batches of at most this many states and edges: about 100 MB.
 _BUDGET = 1 << 21
 
 

@@ -1,7 +1,7 @@
-"""Who sees whom, as values: sparse patterns that combine with ``|`` and ``&``.
+"""Sparse attention patterns, which combine with ``|`` and ``&``.
 
-A pattern is kept as compressed rows, so a window over 100 000 positions costs what it touches. Query row i stands at
-position i; by default there are as many keys as queries.
+A pattern is stored as compressed rows, so its memory grows with the number of its pairs. Query i is at position
+i; by default there are as many keys as queries.
 
 Source: Child et al., "Generating Long Sequences with Sparse Transformers" (2019); Beltagy et al., "Longformer" (2020);
 Zaheer et al., "Big Bird" (2020).
@@ -21,7 +21,7 @@ from . import _csr
 from .neighbor_graph import NeighborGraph
 from .properties import check_dense
 
-# Positions, and pairs: what an array of them takes must stay below a gigabyte or two.
+# Largest numbers of positions and of pairs, which keep arrays of them below two gigabytes.
 _MAX_POSITIONS = 1 << 24
 _MAX_ENTRIES = 100_000_000
 
@@ -281,7 +281,7 @@ def random(num_queries: int, num_keys: int | None = None, *, num_random: int, se
     _check_size(queries * count)
     drawn = np.empty((queries, count), dtype=np.intp)
     for t in range(count):
-        # Floyd: draw from the first n keys; whoever has that one already takes the n-th.
+        # Floyd: draw from the first n keys; a query that already has the drawn key takes the n-th.
         n = keys - count + t
         draw = rng.integers(0, n + 1, queries)
         taken = (drawn[:, :t] == draw[:, None]).any(axis=1)

@@ -1,4 +1,4 @@
-"""What a graph is like as a whole: how dense, how close to a tree."""
+"""Properties of a whole graph: density, symmetry, hyperbolicity, components."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_VISITS = 30_000_000
 
 
 def check_dense(rows: int, columns: int, argument: str) -> None:
-    """Refuse a dense result that would not fit into memory."""
+    """Raise an error for a dense result that would not fit into memory."""
     if rows * columns > MAX_DENSE:
         expected = f"at most {MAX_DENSE} entries"
         raise UnsupportedError(
@@ -34,7 +34,7 @@ def check_dense(rows: int, columns: int, argument: str) -> None:
 
 
 def density(graph: NeighborGraph) -> float:
-    """Share of the V (V - 1) possible edges that exist, loops and duplicates left out.
+    """Fraction of the V (V - 1) possible edges that exist; loops and duplicates are ignored.
 
     Args:
         graph: The graph.
@@ -53,7 +53,7 @@ def density(graph: NeighborGraph) -> float:
 
 
 def is_undirected(graph: NeighborGraph) -> bool:
-    """Whether every edge between two nodes also runs the other way, equally often and with the same data.
+    """Whether every edge also exists in the other direction, equally often and with the same data.
 
     Args:
         graph: The graph.
@@ -78,7 +78,7 @@ def is_undirected(graph: NeighborGraph) -> bool:
 
 
 def count_edges(graph: NeighborGraph, directed: bool | None = None) -> tuple[int, bool]:
-    """Number of edges as people count them: an undirected edge once; and whether they are directed.
+    """Number of edges, undirected edges counted once, and whether the edges are directed.
 
     Args:
         graph: The graph.
@@ -91,14 +91,14 @@ def count_edges(graph: NeighborGraph, directed: bool | None = None) -> tuple[int
 
 
 def described(graph: NeighborGraph, directed: bool | None = None) -> str:
-    """Nodes and edges in words."""
+    """A text with the numbers of nodes and edges."""
     count, directed = count_edges(graph, directed)
     word = "" if count == 0 else ", directed" if directed else ", undirected"
     return f"{graph.num_nodes} nodes, {count} edges{word}"
 
 
 class Hyperbolicity(NamedTuple):
-    """How far the sampled quadruples are from a tree's, in hops.
+    """Sampled hyperbolicity of a graph, in hops.
 
     Args:
         delta: The largest defect found: a lower bound of Gromov's δ. 0 for a tree.

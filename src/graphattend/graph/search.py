@@ -1,4 +1,4 @@
-"""Search for near vectors by walking a graph, with every distance counted. Nothing here checks its input."""
+"""Nearest-neighbour search by walking a graph, with a count of distance evaluations. Inputs are not validated."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _Place = tuple[float, int, int, float, list[float]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Navigation:
-    """What a search found, and what it cost.
+    """The result of a search and its cost.
 
     Args:
         indices: The k nearest nodes that were visited (fewer if fewer were), near to far.
         distances: Their Euclidean distances to the query.
-        work: What all scores and distances cost, in distance evaluations.
+        work: Cost of all scores and distances, in distance evaluations.
         visited: Every node whose distance was evaluated, in order.
         visited_at: The work done up to and including each of them: of two searches of one kind, that with the smaller
             budget is a prefix of the other.
@@ -82,7 +82,7 @@ class _Log:
 def best_first(
     graph: NeighborGraph, vectors: np.ndarray, query: np.ndarray, entry: int, k: int, budget: float
 ) -> Navigation:
-    """Greedy best-first search: always expand the nearest node that is known, measuring all its neighbours.
+    """Greedy best-first search: expand the nearest known node by measuring all its neighbours.
 
     Source:
         Malkov & Yashunin 2018, algorithm 2, stopped by a budget of distance evaluations.
@@ -109,7 +109,7 @@ def by_estimate(
     codes: np.ndarray,
     code: np.ndarray,
 ) -> Navigation:
-    """Always visit the node that is estimated to be nearest: measure it, then look at its neighbours.
+    """Best-first search by estimated distance: measure the node of smallest estimate, then estimate its neighbours.
 
     The estimate is the squared distance between the r coordinates of node and query, plus a share of what the measured
     distance of the node's parent (the node it was found from) has beyond these coordinates: neighbours lie alike.
@@ -158,7 +158,7 @@ def by_estimate(
 
 
 def _unseen(graph: NeighborGraph, node: int, seen: np.ndarray) -> np.ndarray:
-    """Neighbours not met before, each once."""
+    """Neighbours that were not seen before, without duplicates."""
     row = graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
     return np.unique(row[~seen[row]])
 

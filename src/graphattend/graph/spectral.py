@@ -1,4 +1,4 @@
-"""The graph Laplacian and the embedding made of its eigenvectors."""
+"""The graph Laplacian and spectral embedding by its eigenvectors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def spectral_embedding(graph: NeighborGraph, dim: int, *, seed: int = 0) -> np.n
     """Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions.
 
     Eigenvectors 1 … dim of L = I - D^(-1/2) A D^(-1/2), A = (A + Aᵀ) / 2, each of length 1. Eigenvector 0, which is
-    D^(1/2) 1 in a connected graph, says nothing about the nodes and is left out.
+    D^(1/2) 1 in a connected graph, does not distinguish the nodes and is left out.
 
     Up to 5 000 nodes the eigenvectors are exact. Signs, and bases where eigenvalues coincide, are fixed by projecting
     the same few vectors everywhere, so the result depends on the machine by rounding alone. Larger graphs are solved

@@ -137,19 +137,38 @@ class MoEAttention(Routed):
         rows = [[(int(i), float(w)) for i, w in zip(c, s, strict=True)] for c, s in flat]
         return rows[0] if logits.ndim == 1 else rows
 
-    def load(self, query: ArrayLike) -> np.ndarray:
-        """The fraction of queries that are routed to each expert, (X,).
+    def expert_load(self, query: ArrayLike) -> np.ndarray:
+        """The load of each expert: the fraction of queries that are routed to it, (X,).
 
         Args:
             query: (..., M, D) or (D,).
+
+        Returns:
+            Fractions from 0 to 1, (X,), which sum to `top_k`.
+
+        Source:
+            Fedus, Zoph and Shazeer 2022, "Switch Transformers", equation 5.
+
+        Example:
+            >>> import numpy as np, graphattend as ga
+            >>> float(ga.MoEAttention(8, top_k=2).expert_load(np.ones((5, 8))).sum())
+            2.0
+        """
+        shares = np.atleast_2d(self.shares(query))
+        return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
+
+    def load(self, query: ArrayLike) -> np.ndarray:
+        """Alias of `expert_load`; `graphattend.load` is another function, which reads a mechanism from a file.
+
+        Args:
+            query: As for `expert_load`.
 
         Example:
             >>> import numpy as np, graphattend as ga
             >>> float(ga.MoEAttention(8, top_k=2).load(np.ones((5, 8))).sum())
             2.0
         """
-        shares = np.atleast_2d(self.shares(query))
-        return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
+        return self.expert_load(query)
 
     def load_balance_loss(self, query: ArrayLike) -> float:
         """Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`.

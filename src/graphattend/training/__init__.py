@@ -24,6 +24,7 @@ from .optimizers import Adam as Adam
 from .optimizers import AdamW as AdamW
 from .optimizers import RMSprop as RMSprop
 from .regularizers import laplacian as laplacian
+from .regularizers import laplacian_regularization as laplacian_regularization
 from .regularizers import norm_penalty as norm_penalty
 from .regularizers import orthogonality as orthogonality
 from .riemannian import RiemannianAdam as RiemannianAdam

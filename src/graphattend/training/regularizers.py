@@ -29,15 +29,16 @@ def checked_pairs(pairs: ArrayLike, argument: str, num_nodes: int) -> np.ndarray
     return index
 
 
-@LOSSES.register("laplacian")
+@LOSSES.register("laplacian_regularization")
 @with_vjp
 @float64_fallback
-def laplacian(
+def laplacian_regularization(
     embeddings: ArrayLike, edges: ArrayLike, edge_weights: ArrayLike | None = None, *, reduction: Reduction = "sum"
 ) -> WithPullback[Any]:
-    """Laplacian smoothness: joined nodes should have similar embeddings.
+    """Laplacian regularization: nodes joined by an edge should have similar embeddings.
 
-    Σ over the listed edges of w‖x_i - x_j‖² = tr(Xᵀ L X), each undirected edge listed once.
+    Σ over the listed edges of w‖x_i - x_j‖² = tr(Xᵀ L X), each undirected edge listed once. `NeighborGraph.laplacian`
+    is the matrix L. The older name `laplacian` is an alias of this function.
 
     Args:
         embeddings: (V, D).
@@ -57,8 +58,8 @@ def laplacian(
         Belkin & Niyogi 2003, "Laplacian Eigenmaps", section 3.
 
     Example:
-        >>> from graphattend.training import laplacian
-        >>> float(laplacian([[0.0], [1.0], [3.0]], [[0, 1], [1, 2]]))
+        >>> from graphattend.training import laplacian_regularization
+        >>> float(laplacian_regularization([[0.0], [1.0], [3.0]], [[0, 1], [1, 2]]))
         5.0
     """
     x = loss_data(embeddings, "embeddings", 2, 2)
@@ -83,6 +84,10 @@ def laplacian(
         return grad, None, None if w is None else g * squared
 
     return output, pullback
+
+
+#: Alias of `laplacian_regularization`, the name under which this loss was first released.
+laplacian = LOSSES.register("laplacian")(laplacian_regularization)
 
 
 @LOSSES.register("orthogonality")

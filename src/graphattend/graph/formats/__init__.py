@@ -1,4 +1,4 @@
-"""File formats of graphs: a module each, registered by suffix in a line."""
+"""File formats of graphs: one module per format, registered by suffix."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Format:
     """How files of one format are read and written.
 
     Args:
-        read: From the content to its edges; what it raises says what is wrong with the content.
-        write: From a graph to the content; None where the format is only read.
-        max_bytes: Largest content that is read.
+        read: Function from the content of a file to its edges; raises `Refused` for invalid content.
+        write: Function from a graph to the content of a file; None if the format can only be read.
+        max_bytes: Largest size of the content.
 
     Example:
         >>> from graphattend.graph.formats import FORMATS
@@ -43,12 +43,12 @@ class Format:
 
 @dataclass(frozen=True)
 class Compression:
-    """What a file of any format may be wrapped in.
+    """A compression, applicable to a file of any format.
 
     Args:
         magic: The first bytes.
-        expand: From the wrapped content and a limit to the content, or to more bytes than the limit.
-        compress: The other way.
+        expand: Function that decompresses content up to a limit; more bytes than the limit mean that it was exceeded.
+        compress: Function that compresses content.
     """
 
     magic: bytes
@@ -82,7 +82,7 @@ FORMATS: Registry[Format] = Registry(
     {suffix: f"{__name__}.{place}" for suffixes, place in _PLACES.items() for suffix in suffixes.split()},
 )
 
-#: Wrappings by suffix.
+#: Compressions by suffix.
 COMPRESSIONS: Registry[Compression] = Registry(
     "compression",
     {
@@ -99,13 +99,13 @@ _VECTORS = {
     ".x .tx .allx": "planetoid:read_features",
 }
 
-#: What reads latent vectors, by suffix: from the content to names (or None) and the vectors (V, D).
+#: Readers of latent vectors by suffix: functions from the content to names (or None) and the vectors (V, D).
 VECTORS: Registry[Callable[[bytes], tuple[list[str] | None, np.ndarray]]] = Registry(
     "format of vectors",
     {suffix: f"{__name__}.{place}" for suffixes, place in _VECTORS.items() for suffix in suffixes.split()},
 )
 
-#: What reads a folder, by the name of a file or folder in it.
+#: Readers of folders, by the name of a file or folder in them.
 FOLDERS: Registry[Callable[[str], EdgeTable]] = Registry(
     "folder format",
     dict.fromkeys(("raw", "edge.csv.gz"), f"{__name__}.ogb:read_folder"),

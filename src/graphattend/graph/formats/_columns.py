@@ -1,4 +1,4 @@
-"""What the columns of a table of edges are, by their names."""
+"""Roles of the columns of an edge table, found by their names."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Roles(NamedTuple):
 
 
 def roles(header: Sequence[str]) -> Roles | None:
-    """What the columns are, or None if no two of them are known as source and target.
+    """Find the roles of the columns; None if no two columns are named source and target.
 
     Args:
         header: The columns' names.

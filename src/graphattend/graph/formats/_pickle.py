@@ -1,4 +1,4 @@
-"""The few pickles that data sets are still published as, without what makes pickles dangerous.
+"""A safe reader for the pickles in which some data sets are published.
 
 Nothing that a pickle names is imported or called: names that stand for lists, dictionaries, NumPy arrays and SciPy
 matrices become inert records, from which checked arrays are built; every other name is refused.
@@ -30,7 +30,7 @@ class Matrix(NamedTuple):
 
 
 class _Record:
-    """What a name in a pickle stands for: arguments and state are kept, nothing is done with them."""
+    """Placeholder for an object of a pickle: it records arguments and state and executes nothing."""
 
     def __init__(self, kind: str, *arguments: Any) -> None:
         self.kind, self.arguments, self.state = kind, arguments, None
@@ -45,11 +45,11 @@ def load(data: bytes) -> Any:
         return _value(_Unpickler(io.BytesIO(data), encoding="latin1").load())
     except Refused:
         raise
-    except Exception as error:  # whatever damaged data make the machine do
+    except Exception as error:  # damaged data can raise anything
         raise Refused(f"is a damaged pickle ({type(error).__name__})") from None
 
 
-# The machine in Python: that in C makes room for as many values as the pickle claims to have.
+# The Unpickler in Python: the one in C allocates as many values as the pickle announces.
 class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """An inert stand-in, made for this pickle alone."""
@@ -69,7 +69,7 @@ class _Unpickler(pickle._Unpickler):
             return None
         if module == "_codecs" and name == "encode":  # bytes in Python 2's protocols
             return lambda text, coding: text.encode("latin-1") if coding == "latin1" else None
-        raise Refused(f"is a pickle that asks for {ascii(f'{module}.{name}')[:60]}, which is not read")
+        raise Refused(f"is a pickle that asks for {ascii(f'{module}.{name}')[:60]}, which is not supported")
 
 
 class _MatrixRecord(_Record):

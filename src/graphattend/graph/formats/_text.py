@@ -1,4 +1,4 @@
-"""Text as people have it: any line end, comments, a separator that is found out and never guessed."""
+"""Parsing of text tables: any line ending, comments, and detection of the separator, which must be unambiguous."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Row(NamedTuple):
 _LINE_END = re.compile(r"\r\n|\r|\n")
 #: A comment at the end of a line starts behind a blank: names such as C# stay whole.
 _TRAILING_COMMENT = re.compile(r"\s#.*$")
-#: What a separator is called in messages, in the order of how sure a sign of itself it is.
+#: Names of the separators in messages, the most reliable first.
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
-#: So many rows show whether a separator cuts all lines alike.
+#: Number of rows on which a separator is tested.
 _SAMPLE = 1000
 
 
 def decode(data: bytes) -> str:
-    """Text, or a refusal of what is not; UTF-16 has to start with its byte order mark, as Excel writes it."""
+    """Decode UTF-8, or UTF-16 with a byte order mark (as Excel writes it); other content is refused."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             return data.decode("utf-16")
@@ -64,11 +64,11 @@ def is_number(text: str) -> bool:
 
 
 def lines_of(text: str, *, trailing: bool) -> tuple[list[str], dict[int, str]]:
-    """The lines, those that are comments emptied, and the comments by line number from 1.
+    """The lines, with comments replaced by empty lines, and the comments by line number from 1.
 
     Args:
         text: The file's content.
-        trailing: Whether comments may also stand behind data.
+        trailing: Whether comments may also follow data on a line.
     """
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
     comments: dict[int, str] = {}
@@ -114,7 +114,7 @@ def _csv(lines: Sequence[str], separator: str) -> Any:
 
 
 def separator_of(lines: Sequence[str], likely: str, is_header: Callable[[list[str]], bool]) -> str:
-    """What the cells of a row are separated by.
+    """Detect the separator of the cells.
 
     It cuts all lines into the same number of cells, two at least. Where several do, a header that is known by one of
     them decides; a tab is no part of a name; a blank beside another separator is none.
@@ -153,7 +153,7 @@ def separator_of(lines: Sequence[str], likely: str, is_header: Callable[[list[st
     if len(found) > 1:
         words = " or at ".join(SEPARATORS[s] for s in found)
         row = next(iter(found.values()))[0]
-        raise Refused(f"line {row.line}: {shown(lines[row.line - 1])} can be split at {words}; a header would tell")
+        raise Refused(f"line {row.line}: {shown(lines[row.line - 1])} can be split at {words}; add a header")
     if found or first:  # where lines differ in their number of cells, the reader will say which
         return next(iter(found or first))
     if failure is not None:

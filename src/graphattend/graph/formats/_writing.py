@@ -1,4 +1,4 @@
-"""What the writers share: nodes and edges as files list them, and the refusal of what a format cannot hold."""
+"""Shared code of the writers: lists of nodes and edges, and errors for graphs that a format cannot store."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..neighbor_graph import NeighborGraph
 from ..properties import is_undirected
 from ..transforms import edge_data
 
-#: What XML has no place for, and no text file should have.
+#: Control characters, which XML does not allow and text files should not contain.
 _CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def cannot(format: str, what: str, instead: str = ".npz and .json can") -> InvalidConfigError:
-    """The error about a graph that a format cannot hold."""
+    """The error for a graph that a format cannot store."""
     return InvalidConfigError(
         f"path: {format} cannot hold {what}; {instead}", argument="path", expected="another format"
     )
 
 
 def refuse(graph: NeighborGraph, format: str, *fields: str) -> None:
-    """Refuse a graph that has one of these fields."""
+    """Raise an error if a graph has one of these fields."""
     for name in fields:
         if getattr(graph, name) is not None:
             raise cannot(format, name.replace("_", " "))

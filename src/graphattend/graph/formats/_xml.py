@@ -1,4 +1,4 @@
-"""XML without what makes it dangerous: no document types, so no entities and nothing from outside; bounded depth."""
+"""A safe XML parser: document types, entities and external references are refused, and the depth is bounded."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def parse(data: bytes, root: str) -> Element:
         pieces[-1].append(data)
 
     def refuse(*_: Any) -> int:
-        raise Refused(f"line {parser.CurrentLineNumber}: has a document type or entities, which are not read")
+        raise Refused(f"line {parser.CurrentLineNumber}: has a document type or entities, which are not supported")
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse

@@ -1,4 +1,4 @@
-"""What files of any format may be wrapped in. Expanding stops at a limit, whatever the file says of its size."""
+"""Compression of files of any format. Decompression stops at a limit, whatever size the file announces."""
 
 from __future__ import annotations
 

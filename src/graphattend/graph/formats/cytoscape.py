@@ -9,7 +9,7 @@ from . import Format
 from .edge_table import EdgeTable, Nodes, Places, columns_of, names_of
 from .node_link import directed_of
 
-#: What Cytoscape tells its elements apart with.
+#: Identifiers of Cytoscape's elements.
 _IDS = ("id", "SUID", "key", "selected", "shared_name", "shared_interaction")
 
 

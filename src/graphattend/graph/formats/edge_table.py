@@ -1,4 +1,4 @@
-"""What a file says of a graph: edges with columns of data. One place makes graphs of it, whatever the format."""
+"""`EdgeTable`, the content of a graph file: edges with columns of data, and their conversion to a graph."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 #: Nodes cost memory even without edges; a small file may not ask for more than this.
 MAX_NODES = 10_000_000
 
-#: What an edge has in a column that others have and it has not.
+#: Value of an edge in a column that the edge lacks.
 MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "nothing"})()
 
 _log = logging.getLogger("graphattend.graph.formats")
 
 
 class Cells(list[str]):
-    """A column of a text: what spells a number is one, unlike in JSON, where text is text."""
+    """A column of a text file: cells that spell a number are numbers, unlike strings in JSON."""
 
 
 class Wanted(NamedTuple):
-    """What the caller says of the edges; None leaves it to the file."""
+    """The caller's options for the edges; None uses what the file specifies."""
 
     directed: bool | None = None
     weights: str | None = None
@@ -64,7 +64,7 @@ def _of_kept(where: Callable[[int], str], kept: np.ndarray, k: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeTable:
-    """Edges and what belongs to them, in the order of the file.
+    """Edges and their data, in the order of the file.
 
     Args:
         sources: Node numbers, (K,).
@@ -74,8 +74,8 @@ class EdgeTable:
         directed: Whether edges run one way: all of them, each by itself (K,), or None where the file does not say.
         columns: Data of the edges by name: an array (K,) or (K, e), `Cells`, or a list of numbers, lists of numbers,
             text, None or `MISSING`.
-        weight: Name of the column of weights where the caller names none, as `plain` has it.
-        ids: Columns that tell edges apart and describe nothing.
+        weight: Name of the column of weights if the caller names none, normalised by `plain`.
+        ids: Columns that identify edges; they do not become features.
         twice: Whether an undirected edge is listed at both its ends.
         layers: Layer of each node, (V,).
         where: The place of edge k in the file, for messages.
@@ -169,7 +169,7 @@ class EdgeTable:
         }
 
     def _name(self, asked: str) -> str:
-        """The column that is meant: of exactly this name, or the one that is like it."""
+        """The column of exactly this name, or of the same name after `plain`."""
         if asked in self.columns:
             return asked
         like = [name for name in self.columns if plain(name) == plain(asked)]
@@ -194,7 +194,7 @@ class EdgeTable:
         return kept
 
     def _numbers(self, name: str, missing: float | None) -> np.ndarray:
-        """A column as float64; the place of what is no number is named."""
+        """A column as float64; an error names the place of an entry that is not a number."""
         values = self.columns[name]
         if missing is not None and not isinstance(values, np.ndarray):
             values = type(values)(missing if v is MISSING else v for v in values)
@@ -254,12 +254,12 @@ def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[s
 
 
 def needed(names: Sequence[str]) -> Sequence[str] | None:
-    """None where the names say no more than the numbers do."""
+    """The names, or None if they equal the node numbers."""
     return None if all(name == str(i) for i, name in enumerate(names)) else names
 
 
 def check_count(text: str, what: str, most: int = MAX_NODES) -> int:
-    """A whole number from 0 that a file announces and memory can bear."""
+    """Parse a count that a file announces: an integer from 0 up to a limit."""
     if not WHOLE.fullmatch(text) or int(text) > most:
         raise Refused(f"{what}: expected a whole number up to {most}, got {ascii(text)[:40]}")
     return int(text)
@@ -272,11 +272,11 @@ def columns_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def value_or_weight(columns: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Columns, and which of them is the weight where d3 and others call it ``value``; both have to agree."""
+    """The columns, and the name of the weight column (``value`` in d3); if both exist, they must agree."""
     if WEIGHT in columns and "value" in columns:
         weight, value = ([1.0 if v is MISSING else v for v in columns[name]] for name in (WEIGHT, "value"))
         if weight != value:
-            raise Refused("edges have both 'weight' and 'value', which differ; one of them must go")
+            raise Refused("edges have both 'weight' and 'value', which differ; remove one of them")
         columns = {name: a for name, a in columns.items() if name != "value"}
     return columns, "value" if "value" in columns else WEIGHT
 
@@ -319,7 +319,7 @@ def names_of(ids: Sequence[Any], labels: Sequence[Any] = ()) -> Sequence[str] | 
 
 
 def number_or_text(text: str) -> float | str:
-    """What a cell of a file with types says it is: a number if it spells one."""
+    """The value of a cell: a number if it spells one, else text."""
     try:
         return text if "_" in text else float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Edge lists and tables of edges: a line per edge, with a header or without, as networkx, pandas and Gephi do it."""
+"""Edge lists and tables: one edge per line, with or without a header, as networkx, pandas and Gephi write them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .edge_table import WEIGHT, WHOLE, Cells, EdgeTable, Places, columns_of, nee
 _SAFE = re.compile(r"[^\s\"',;#%{}/][^\s\"',;#{}]*")
 #: No edge's attributes are longer.
 _MAX_ATTRIBUTES = 10_000
-#: What SNAP and KONECT say in a comment before the edges.
+#: Comments of SNAP and KONECT before the edges.
 _SNAP = re.compile(r"#\s*(un)?directed graph\b", re.IGNORECASE)
 _KONECT = re.compile(r"%\s*(sym|asym|bip)\b")
 _KONECT_COLUMNS = (WEIGHT, "timestamp")
@@ -41,7 +41,7 @@ def table(data: bytes) -> EdgeTable:
 
 
 def citations(data: bytes) -> EdgeTable:
-    """Lines ``cited citing`` as the LINQS data sets have them: the link runs from right to left."""
+    """Lines ``cited citing`` as in the LINQS data sets: each link runs from right to left."""
     found = _read(data, is_table=False, likely="\t;, ")
     return EdgeTable(**{**vars(found), "sources": found.targets, "targets": found.sources})
 
@@ -49,7 +49,7 @@ def citations(data: bytes) -> EdgeTable:
 def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
     text = decode(data)
     if text.startswith("%%MatrixMarket"):
-        raise Refused("is a Matrix Market file, not an edge list; a name ending in .mtx would tell")
+        raise Refused("is a Matrix Market file, not an edge list; use the suffix .mtx")
     lines, comments = lines_of(text, trailing=not is_table)
     attributes = None if is_table else _cut_attributes(lines)
     separator = separator_of(lines, likely, _is_header)
@@ -132,7 +132,7 @@ def _literal(text: str) -> Any:
     try:
         if "\\" not in text:
             return ast.literal_eval(text)
-        with warnings.catch_warnings():  # about escapes that mean nothing
+        with warnings.catch_warnings():  # for invalid escape sequences
             warnings.simplefilter("ignore")
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

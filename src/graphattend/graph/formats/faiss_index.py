@@ -68,7 +68,7 @@ def read(data: bytes) -> EdgeTable:
     places = links[_csr.ranges(starts[:-1].astype(np.intp), np.full(count, width))]
     used = places >= 0
     if (places[used] >= count).any():
-        raise Refused("is damaged: a link leads to no vector")
+        raise Refused("is damaged: a link to a vector that does not exist")
     return EdgeTable(
         sources=places[used],
         targets=np.repeat(np.arange(count), width)[used],

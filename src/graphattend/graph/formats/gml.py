@@ -1,4 +1,4 @@
-"""GML, the Graph Modelling Language (Himsolt 1997), as networkx, igraph, Gephi and Newman's data sets have it."""
+"""GML, the Graph Modelling Language (Himsolt 1997), as written by networkx, igraph, Gephi and Newman's data sets."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _record(entry: _Entry) -> dict[str, Any]:
 
 
 def _parse(text: str) -> list[_Entry]:
-    """Keys with a number, a text or a list of such; nothing in them is evaluated."""
+    """Parse keys with numbers, strings or lists as values; nothing is evaluated."""
     top: list[_Entry] = []
     path, key, start, at = [top], "", 0, 0
     while True:
@@ -123,7 +123,7 @@ def _parse(text: str) -> list[_Entry]:
         elif kind == "end":
             raise Refused(f"{_line(text, at)}: ends before the last bracket is closed")
         else:
-            raise Refused(f"{_line(text, match.start(kind or 0))}: did not expect {match[0].strip()!a:.40} here")
+            raise Refused(f"{_line(text, match.start(kind or 0))}: unexpected {match[0].strip()!a:.40}")
 
 
 def _scalar(match: re.Match[str]) -> Any:

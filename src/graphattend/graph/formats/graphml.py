@@ -25,7 +25,7 @@ def read(data: bytes) -> EdgeTable:
     graph = graphs[0]
     odd = next((child for child in graph.children if child.name == "hyperedge"), None)
     if odd is not None:
-        raise Refused(f"line {odd.line}: hyperedges are not read")
+        raise Refused(f"line {odd.line}: hyperedges are not supported")
     keys = {key.required("id"): key for key in document.each("key")}
     nodes, edges = graph.each("node"), graph.each("edge")
     ids = [node.required("id") for node in nodes]
@@ -51,7 +51,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _attributes(element: Element, keys: dict[str, Element]) -> dict[str, Any]:
-    """What ``<data>`` says, by the names of the keys; defaults where it says nothing."""
+    """The values of ``<data>`` by the names of the keys, with defaults for missing values."""
     found: dict[str, Any] = {}
     for key in keys.values():
         default = key.each("default")

@@ -34,7 +34,7 @@ def read(data: bytes) -> EdgeTable:
     listed = rows[:, 4:vector_at].copy().view("<u4").astype(np.int64)
     filled = np.arange(links) < used[:, None]
     if used.max() > links or (listed[filled] >= count).any():
-        raise Refused("is damaged: a link leads to no element")
+        raise Refused("is damaged: a link to an element that does not exist")
     targets, _ = np.nonzero(filled)
     labels = rows[:, label_at:].copy().view("<u8").ravel()
     return EdgeTable(

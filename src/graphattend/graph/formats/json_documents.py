@@ -1,4 +1,4 @@
-"""JSON: which of the forms that graphs have in it a document has is told by its keys."""
+"""JSON documents; the keys determine which of the JSON formats is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .edge_table import EdgeTable
 
 
 def read(data: bytes) -> EdgeTable:
-    """A document of any of the forms."""
+    """Read a document in any of the JSON formats."""
     content = parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file")
     if "elements" in content:
         return cytoscape.read_document(content)

@@ -1,4 +1,4 @@
-"""Matrix Market's coordinate files, as SciPy and SuiteSparse have them: an entry (i, j) lets i attend to j."""
+"""Matrix Market's coordinate files, as written by SciPy and SuiteSparse: an entry (i, j) means that i attends to j."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SYMMETRIES = ("general", "symmetric", "skew-symmetric")
 
 
 def read(data: bytes) -> EdgeTable:
-    """A square matrix of real numbers, whole numbers or mere places; of a symmetric one half the entries are there."""
+    """Read a square matrix (real, integer or pattern); a symmetric matrix stores half of its entries."""
     lines = decode(data).splitlines()
     banner = lines[0].lower().split()
     if len(banner) != 5 or banner[:2] != ["%%matrixmarket", "matrix"]:
@@ -77,7 +77,7 @@ def _is_entry(line: str, width: int) -> bool:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """The matrix with the weights, or its places; symmetric where the graph is undirected."""
+    """Write the matrix of the weights, or its pattern; symmetric if the graph is undirected."""
     refuse(graph, "Matrix Market", "distances", "edge_features", "layers", "names")
     kept = once(graph)
     rows, columns = (graph.targets, graph.indices) if kept is None else (graph.indices[kept], graph.targets[kept])

@@ -11,9 +11,9 @@ from ..neighbor_graph import NeighborGraph
 from ._writing import once
 from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, value_or_weight
 
-#: What the ends of a link are called; the second by vis.js.
+#: Keys of the ends of a link; the second pair is used by vis.js.
 _ENDS = (("source", "target"), ("from", "to"))
-#: What tells links apart: networkx's key of parallel edges, d3's number, and ids.
+#: Identifiers of links: networkx's key of parallel edges, d3's index, and ids.
 _IDS = ("key", "index", "id")
 
 
@@ -48,7 +48,7 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
 
 
 def directed_of(content: dict[str, Any]) -> bool:
-    """What the document says of its edges; networkx writes it, d3 does not."""
+    """Whether the document's edges are directed; networkx writes this, d3 does not."""
     directed = content.get("directed", False)
     if not isinstance(directed, bool):
         raise Refused("directed: expected true or false")
@@ -85,7 +85,7 @@ def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
-    """Their ``name``, else their id, else nothing."""
+    """The ``name`` of each node, else its id, else None."""
     if all(isinstance(node.get("name"), str) for node in nodes):
         return [node["name"] for node in nodes]
     ids = [node.get("id", node.get("key", i)) for i, node in enumerate(nodes)]

@@ -1,4 +1,4 @@
-"""Graphs as NumPy archives: ours, and those that `np.savez` made of the arrays a graph consists of."""
+"""Graphs as NumPy archives, written by this package or by `np.savez` from the arrays of a graph."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(graph: NeighborGraph) -> bytes:
 
 
 def read(data: bytes) -> EdgeTable:
-    """The arrays ``indptr`` and ``indices``, or ``edge_index``, and what goes with them."""
+    """Read the arrays ``indptr`` and ``indices``, or ``edge_index``, and the optional arrays of a graph."""
     members = read_members(memoryview(data), _MAX_BYTES)
     if "__config__" in members:
         try:

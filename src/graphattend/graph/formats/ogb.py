@@ -1,4 +1,4 @@
-"""OGB's folders of one graph: ``raw/edge.csv.gz`` and what lies beside it (Hu et al. 2020)."""
+"""OGB's folders of one graph: ``raw/edge.csv.gz`` and the files beside it (Hu et al. 2020)."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _sections(text: str) -> Iterator[tuple[str, list[str], list[Line]]]:
             yield current
             current = (first, words, [])
         else:
-            raise Refused(f"line {number}: a section {shown(words[0])} is not read here")
+            raise Refused(f"line {number}: the section {shown(words[0])} is not supported")
     if current is not None:
         yield current
 

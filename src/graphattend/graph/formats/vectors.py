@@ -57,7 +57,7 @@ def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
     ):
         raise Refused(
             "the first column holds whole numbers, each once, before numbers with decimals: they may be names or"
-            " coordinates; a header id,x,y,… would tell, or coordinates with decimals"
+            " coordinates; add a header id,x,y,…, or write the coordinates with decimals"
         )
     return None, _matrix([(n, row) for n, _, row in cells])
 

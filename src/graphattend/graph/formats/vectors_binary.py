@@ -17,12 +17,12 @@ Vectors = tuple[list[str] | None, np.ndarray]
 
 
 def read_npy(data: bytes) -> Vectors:
-    """What `np.save` wrote; objects are refused."""
+    """Read a file written by `np.save`; arrays of objects are refused."""
     return None, parse_npy(memoryview(data), "vectors")
 
 
 def read_npz(data: bytes) -> Vectors:
-    """An archive of one array of numbers, and maybe one of text with their names."""
+    """Read an archive of one array of numbers and, optionally, one array of names."""
     members = read_members(memoryview(data), _MAX_BYTES, text=True)
     text = [a for a in members.values() if a.dtype.kind == "U"]
     found = [a for a in members.values() if a.dtype.kind != "U"]
@@ -55,6 +55,6 @@ def read_word2vec(data: bytes) -> Vectors:
             raise Refused(f"the name of vector {k + 1} is not UTF-8 text") from None
         starts[k], at = end + 1, end + 1 + width
     if data[at:].strip():
-        raise Refused(f"goes on after its {count} vectors")
+        raise Refused(f"has data after its {count} vectors")
     rows = np.frombuffer(data, np.uint8)[starts[:, None] + np.arange(width)]
     return names, rows.view("<f4").astype(np.float32)
