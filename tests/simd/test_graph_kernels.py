@@ -122,7 +122,11 @@ def test_sums_are_put_or_added_where_they_are_wanted():
     order = rng.permutation(len(indices)).astype(np.int32)
     made = kernel_ops.graph_sum(x, indptr, indices, order, weights, scale=0.5)
     full = np.zeros((9, 70))
-    np.add.at(full, np.repeat(np.arange(9), np.diff(indptr)), 0.5 * weights[order][:, None].astype(float) * x[indices])
+    np.add.at(
+        full,
+        np.repeat(np.arange(9), np.diff(indptr).astype(np.intp)),
+        0.5 * weights[order][:, None].astype(float) * x[indices],
+    )
     close(made, full, floor=1)
     before = normal(rng, 9, 70)
     out = before.copy()
