@@ -1,5 +1,5 @@
 // More of the shared checks: what graphs and files can be made of, and what comes back.
-import { equal, ok, rejects } from "./suite.mjs";
+import { close, equal, ok, rejects } from "./suite.mjs";
 
 /** A mask in every form that says who attends. */
 const forms = (mask) => {
@@ -99,7 +99,8 @@ export const dataChecks = {
     const floats = { data: Float32Array.of(0, -5, 0, -5, 0, 0, 0, 0, -5), shape: [3, 3] };
     equal(await heads.attentionWeights(x, x, { attnMask: floats }), added, "numbers beyond 0 and 1 are added");
     const hidden = await heads.attentionWeights(x, x, { attnMask: { data: new Float32Array(9), shape: [3, 3] } });
-    equal(hidden, await heads.attentionWeights(x, x), "floats are added, also when all are 0");
+    // Without a mask another kernel answers, which adds in another order.
+    close(hidden, await heads.attentionWeights(x, x), "floats are added, also when all are 0");
   },
 
   "training that goes on, validates, and takes functions and optimizers": async (ga) => {

@@ -104,7 +104,8 @@ export const repeatChecks = {
       same((await attn.forward(big, k, v)).output, steady, "with large numbers");
     }
     const ints = await attn.forward(Int32Array.of(1, 2, 0, 1), keys, values);
-    same((await attn.forward(Float32Array.of(1, 2, 0, 1), keys, values)).output, ints.output, "integers");
+    // Kernels take floating data; what Python converts first goes another way, with sums in another order.
+    close((await attn.forward(Float32Array.of(1, 2, 0, 1), keys, values)).output, ints.output, "integers");
     const half = await attn.forward(query, keys, values, { attnMask: [true, true, false, false, false] });
     ok(
       half.output.data.some((x, i) => x !== expected.data[i]),
