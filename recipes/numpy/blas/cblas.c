@@ -1,6 +1,7 @@
-/* The routines of CBLAS that NumPy calls (dot, axpy, gemv, gemm, syrk), for WebAssembly SIMD128. The real ones are made of the
- * kernels in src/graphattend/simd/kernels (gemm.c, rows.c); the complex ones of four real products each. Compiled once for float
- * and once for double (-DF64), like the kernels. */
+/* The routines of CBLAS that NumPy calls (dot, axpy, gemv, gemm, syrk), for WebAssembly SIMD128.
+ * The real ones are made of the kernels in src/graphattend/simd/kernels (gemm.c, rows.c); the
+ * complex ones of four real products each. Compiled once for float and once for double (-DF64),
+ * like the kernels. */
 #include "gemm.h"
 #include "rows.h"
 
@@ -49,11 +50,13 @@ static real *copy_vector(int n, const real *x, isize step) {
 static void scale(isize rows, isize width, real beta, real *c, isize apart) {
     if (beta == 1) return;
     for (isize i = 0; i < rows; i++)
-        for (isize j = 0; j < width; j++) c[i * apart + j] = beta == 0 ? 0 : beta * c[i * apart + j];
+        for (isize j = 0; j < width; j++)
+            c[i * apart + j] = beta == 0 ? 0 : beta * c[i * apart + j];
 }
 
 /* C (m x n, rows contiguous) += alpha A B, or = where `fresh`. */
-static void add_product(isize m, isize n, isize k, real alpha, Matrix a, Matrix b, real *c, isize apart, int fresh) {
+static void add_product(isize m, isize n, isize k, real alpha, Matrix a, Matrix b, real *c,
+                        isize apart, int fresh) {
     if (k == 0 || alpha == 0) {
         if (fresh) scale(m, n, 0, c, apart);
         return;
@@ -65,7 +68,8 @@ static void add_product(isize m, isize n, isize k, real alpha, Matrix a, Matrix 
         real *product = memory((usize)(m * n) * sizeof(real));
         multiply_matrices(m, n, k, a, b, product, n, 0, work);
         for (isize i = 0; i < m; i++)
-            for (isize j = 0; j < n; j++) c[i * apart + j] = (fresh ? 0 : c[i * apart + j]) + alpha * product[i * n + j];
+            for (isize j = 0; j < n; j++)
+                c[i * apart + j] = (fresh ? 0 : c[i * apart + j]) + alpha * product[i * n + j];
         free(product);
     }
     free(work);
@@ -92,10 +96,11 @@ void REAL(axpy)(int n, real alpha, const real *x, int step_x, real *y, int step_
     for (int i = 0; i < n; i++) y[(isize)i * step_y] += alpha * x[(isize)i * step_x];
 }
 
-void REAL(gemv)(int order, int transpose, int rows, int columns, real alpha, const real *a, int lda, const real *x, int step_x,
-                real beta, real *y, int step_y) {
+void REAL(gemv)(int order, int transpose, int rows, int columns, real alpha, const real *a, int lda,
+                const real *x, int step_x, real beta, real *y, int step_y) {
     Steps at = steps_of(order, transpose, lda);
-    int m = transpose == NO_TRANSPOSE ? rows : columns, n = transpose == NO_TRANSPOSE ? columns : rows;
+    int m = transpose == NO_TRANSPOSE ? rows : columns,
+        n = transpose == NO_TRANSPOSE ? columns : rows;
     if (m <= 0) return;
     x += first(n, step_x);
     y += first(m, step_y);
@@ -114,26 +119,31 @@ void REAL(gemv)(int order, int transpose, int rows, int columns, real alpha, con
     free(product);
 }
 
-void REAL(gemm)(int order, int ta, int tb, int m, int n, int k, real alpha, const real *a, int lda, const real *b, int ldb, real beta,
-                real *c, int ldc) {
+void REAL(gemm)(int order, int ta, int tb, int m, int n, int k, real alpha, const real *a, int lda,
+                const real *b, int ldb, real beta, real *c, int ldc) {
     if (order != ROW_MAJOR) { /* the transposed product lies row after row */
         REAL(gemm)(ROW_MAJOR, tb, ta, n, m, k, alpha, b, ldb, a, lda, beta, c, ldc);
         return;
     }
     Steps at = steps_of(order, ta, lda), bt = steps_of(order, tb, ldb);
     scale(m, n, beta == 0 ? 1 : beta, c, ldc);
-    add_product(m, n, k, alpha, (Matrix){a, at.row, at.column}, (Matrix){b, bt.row, bt.column}, c, ldc, beta == 0);
+    add_product(m, n, k, alpha, (Matrix){a, at.row, at.column}, (Matrix){b, bt.row, bt.column}, c,
+                ldc, beta == 0);
 }
 
-/* One triangle of C = alpha A A^T + beta C. Blocks on the diagonal are written whole: NumPy mirrors the triangle afterwards. */
-void REAL(syrk)(int order, int triangle, int transpose, int n, int k, real alpha, const real *a, int lda, real beta, real *c, int ldc) {
+/* One triangle of C = alpha A A^T + beta C. Blocks on the diagonal are written whole: NumPy mirrors
+ * the triangle afterwards. */
+void REAL(syrk)(int order, int triangle, int transpose, int n, int k, real alpha, const real *a,
+                int lda, real beta, real *c, int ldc) {
     Steps at = steps_of(order, transpose, lda);
     int upper = (triangle == UPPER) == (order == ROW_MAJOR);
     for (int i = 0; i < n; i += SYRK_BLOCK) {
-        int rows = n - i < SYRK_BLOCK ? n - i : SYRK_BLOCK, from = upper ? i : 0, to = upper ? n : i + rows;
+        int rows = n - i < SYRK_BLOCK ? n - i : SYRK_BLOCK, from = upper ? i : 0,
+            to = upper ? n : i + rows;
         real *block = c + (isize)i * ldc + from;
         scale(rows, to - from, beta == 0 ? 1 : beta, block, ldc);
-        Matrix left = {a + i * at.row, at.row, at.column}, right = {a + from * at.row, at.column, at.row};
+        Matrix left = {a + i * at.row, at.row, at.column},
+               right = {a + from * at.row, at.column, at.row};
         add_product(rows, to - from, k, alpha, left, right, block, ldc, beta == 0);
     }
 }
@@ -142,12 +152,13 @@ void REAL(syrk)(int order, int triangle, int transpose, int n, int k, real alpha
 static real *part(isize rows, isize columns, const real *a, Steps at, int imaginary, real sign) {
     real *out = memory((usize)(rows * columns) * sizeof(real));
     for (isize i = 0; i < rows; i++)
-        for (isize j = 0; j < columns; j++) out[i * columns + j] = sign * a[2 * (i * at.row + j * at.column) + imaginary];
+        for (isize j = 0; j < columns; j++)
+            out[i * columns + j] = sign * a[2 * (i * at.row + j * at.column) + imaginary];
     return out;
 }
 
-void COMPLEX(gemm)(int order, int ta, int tb, int m, int n, int k, const real *alpha, const real *a, int lda, const real *b, int ldb,
-                   const real *beta, real *c, int ldc) {
+void COMPLEX(gemm)(int order, int ta, int tb, int m, int n, int k, const real *alpha, const real *a,
+                   int lda, const real *b, int ldb, const real *beta, real *c, int ldc) {
     if (order != ROW_MAJOR) {
         COMPLEX(gemm)(ROW_MAJOR, tb, ta, n, m, k, alpha, b, ldb, a, lda, beta, c, ldc);
         return;
@@ -164,7 +175,8 @@ void COMPLEX(gemm)(int order, int ta, int tb, int m, int n, int k, const real *a
     int fresh = beta[0] == 0 && beta[1] == 0;
     for (isize i = 0; i < m; i++)
         for (isize j = 0; j < n; j++) {
-            real *out = c + 2 * (i * ldc + j), x = re[i * n + j], y = im[i * n + j], u = out[0], v = out[1];
+            real *out = c + 2 * (i * ldc + j), x = re[i * n + j], y = im[i * n + j], u = out[0],
+                 v = out[1];
             out[0] = (fresh ? 0 : beta[0] * u - beta[1] * v) + alpha[0] * x - alpha[1] * y;
             out[1] = (fresh ? 0 : beta[0] * v + beta[1] * u) + alpha[0] * y + alpha[1] * x;
         }
@@ -172,10 +184,12 @@ void COMPLEX(gemm)(int order, int ta, int tb, int m, int n, int k, const real *a
     for (int i = 0; i < 7; i++) free(used[i]);
 }
 
-void COMPLEX(gemv)(int order, int transpose, int rows, int columns, const real *alpha, const real *a, int lda, const real *x, int step_x,
-                   const real *beta, real *y, int step_y) {
+void COMPLEX(gemv)(int order, int transpose, int rows, int columns, const real *alpha,
+                   const real *a, int lda, const real *x, int step_x, const real *beta, real *y,
+                   int step_y) {
     Steps at = steps_of(order, transpose, lda);
-    int m = transpose == NO_TRANSPOSE ? rows : columns, n = transpose == NO_TRANSPOSE ? columns : rows;
+    int m = transpose == NO_TRANSPOSE ? rows : columns,
+        n = transpose == NO_TRANSPOSE ? columns : rows;
     real sign = transpose == CONJUGATE ? -1 : 1;
     int fresh = beta[0] == 0 && beta[1] == 0;
     x += 2 * first(n, step_x);
@@ -193,14 +207,15 @@ void COMPLEX(gemv)(int order, int transpose, int rows, int columns, const real *
     }
 }
 
-void COMPLEX(syrk)(int order, int triangle, int transpose, int n, int k, const real *alpha, const real *a, int lda, const real *beta,
-                   real *c, int ldc) {
+void COMPLEX(syrk)(int order, int triangle, int transpose, int n, int k, const real *alpha,
+                   const real *a, int lda, const real *beta, real *c, int ldc) {
     (void)triangle; /* both are written */
     int other = transpose == NO_TRANSPOSE ? NO_TRANSPOSE + 1 : NO_TRANSPOSE;
     COMPLEX(gemm)(order, transpose, other, n, n, k, alpha, a, lda, a, lda, beta, c, ldc);
 }
 
-static void complex_dot(int n, const real *x, isize step_x, const real *y, isize step_y, real sign, real *out) {
+static void complex_dot(int n, const real *x, isize step_x, const real *y, isize step_y, real sign,
+                        real *out) {
     real re = 0, im = 0;
     x += 2 * first(n, (int)step_x);
     y += 2 * first(n, (int)step_y);
