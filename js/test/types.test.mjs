@@ -28,7 +28,7 @@ function blocks(text) {
   const found = [...text.matchAll(/^```(js|ts|tsx|html)\n(.*?)^```/gms)];
   return found.map(([, language, code]) => [
     language,
-    language === "html" ? /<script type="module">\n(.*?)<\/script>/s.exec(code)[1] : code,
+    language === "html" ? (/<script type="module">\n(.*?)<\/script>/s.exec(code)?.[1] ?? "") : code,
   ]);
 }
 
