@@ -4,7 +4,8 @@ import { connect, type GraphAttend, type Matrix } from "graphattend";
 class Mismatch extends Error {}
 
 const checked =
-  <T>(title: string, test: (x: unknown) => boolean) =>
+  // prettier-ignore
+  <T,>(title: string, test: (x: unknown) => boolean) =>
   (x: T): T => {
     if (!test(x))
       throw new Mismatch(
@@ -28,13 +29,15 @@ const u8 = checked<Matrix<Uint8Array>>("a Uint8Array", matrix(Uint8Array));
 const number = checked<number>("a number", (x) => typeof x === "number");
 const text = checked<string>("text", (x) => typeof x === "string");
 const record =
-  <T>(check: (x: T) => T) =>
+  // prettier-ignore
+  <T,>(check: (x: T) => T) =>
   (x: Record<string, T>): void => {
     if (Object.keys(x).length === 0) throw new Mismatch("expected entries");
     Object.values(x).forEach(check);
   };
 const list =
-  <T>(check: (x: T) => T) =>
+  // prettier-ignore
+  <T,>(check: (x: T) => T) =>
   (x: T[]): void =>
     x.forEach(check);
 const either = checked<Matrix | number>("numbers or a number", (x) => typeof x === "number" || matrix(Float32Array)(x));
@@ -253,6 +256,7 @@ async function training({ training: t, geometry: g }: GraphAttend): Promise<void
     t.crossEntropy(a, [0, 1]),
     t.infoNce(a, a, b),
     t.laplacian(a, [[0], [1]]),
+    t.laplacianRegularization(a, [[0], [1]]),
     t.localContrastive(a, [b, b], [b, b]),
     t.normPenalty(a),
     t.orthogonality(a),
