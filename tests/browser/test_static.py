@@ -76,6 +76,7 @@ def test_an_element_for_other_pages(browser: Browser, folder: Path) -> None:
     assert frame.locator("header, nav").count() == 0
     page.context.close()
     server.shutdown()
+    server.server_close()
 
 
 def test_small_and_self_contained(folder: Path) -> None:
