@@ -125,7 +125,7 @@ describe("command line", () => {
     const done = cli("vendor", folder, "--from", indexURL, "--no-snapshot", "--numpy-simd", wheel);
     assert.equal(done.status, 0, done.stderr);
     const ga = await connect({ indexURL: folder, numpy: "simd" });
-    assert.equal((await (await ga.create("flash", { dim: 2 })).forward([1, 0], [[1, 0]], [[3, 4]])).data[1], 4);
+    assert.equal((await (await ga.create("flash", { dim: 2 })).forward([1, 0], [[1, 0]], [[3, 4]])).output.data[1], 4);
     await ga.close();
     await assert.rejects(connect({ indexURL, numpy: "simd" }), /not the WASM-SIMD build.*--numpy-simd/s);
     await assert.rejects(connect({ indexURL, numpy: "fast" }), /numpy: expected "simd"/);

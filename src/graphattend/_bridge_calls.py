@@ -317,7 +317,10 @@ def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
     before = sys.stdin
     with tempfile.TemporaryDirectory() as folder:
         paths = [name for name in (*names, *outputs) if name != "-"]
-        inside = {name: str(Path(folder, f"{i}-{Path(name).name}")) for i, name in enumerate(paths)}
+        # A folder for each: two may have the same name, which the output shows.
+        inside = {name: str(Path(folder, str(i), Path(name).name)) for i, name in enumerate(paths)}
+        for path in inside.values():
+            Path(path).parent.mkdir()
         for name, data in given.items():
             if name != "-":
                 Path(inside[name]).write_bytes(data)
