@@ -59,7 +59,7 @@ def test_compressed(read, tmp_path, suffix):
             read(packed[:length], f"graph.csv{suffix}")
     with pytest.raises(errors.LoadError, match="not compressed as its name says"):
         read(TABLE, f"graph.csv{suffix}")
-    with pytest.raises(errors.LoadError, match=rf"is compressed; a name ending in {suffix}"):
+    with pytest.raises(errors.LoadError, match=rf"is compressed; use the suffix {suffix}"):
         read(packed)
     plain.write(tmp_path / f"graph.json{suffix}")
     assert NeighborGraph.read(tmp_path / f"graph.json{suffix}") == plain

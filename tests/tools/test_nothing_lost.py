@@ -29,7 +29,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_environment_of_somebody_else_stays(environment: Path) -> None:
     environment.mkdir()
     (environment / "pyvenv.cfg").write_text("mine")
-    with pytest.raises(SystemExit, match="move it away"):
+    with pytest.raises(SystemExit, match="move or remove it"):
         bootstrap.main()
     assert (environment / "pyvenv.cfg").read_text() == "mine"
 
