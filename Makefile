@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack numpy-simd clean test-cpus
+.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack numpy-simd clean test-cpus soak
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ test-all: env npm  ## The same with every version of TypeScript and every bundle
 
 test-cpus: env  ## The native suite as other processors would run it (NumPy without AVX, other BLAS kernels; half an hour)
 	@$(PYTHON_ENV) tools/test_cpus.py $(CPUS)
+
+soak: env  ## Ten million random calls with hostile numbers (an hour; SOAK="--only readers" for damaged files, "--help" for more)
+	@$(PYTHON_ENV) tools/run_soak.py $(SOAK)
 
 serve: env npm  ## The demo in the browser
 	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import float64_fallback
 from .._validate import ArrayLike, as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
 from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError
@@ -36,6 +37,7 @@ def rotate(
 
 
 @with_vjp
+@float64_fallback
 def rotary(
     x: ArrayLike, positions: ArrayLike, *, base: float = 10000.0, interleaved: bool = True
 ) -> WithPullback[np.ndarray]:
