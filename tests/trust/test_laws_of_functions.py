@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from soak.draw import Tame
 from soak.functions import FUNCTIONS
 
 import graphattend as ga
@@ -339,31 +340,6 @@ def test_attention_over_codes_is_attention_over_what_they_stand_for(seed):
 # -- gradients of everything -----------------------------------------------------------------------------------
 
 DIFFERENTIABLE = [name for name in FUNCTIONS if hasattr(getattr(F, name), "vjp_rule")]
-
-
-class Tame:
-    """Choices and moderate numbers in the place of hostile ones."""
-
-    def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
-
-    def pick(self, options):
-        return options[int(self.rng.integers(len(options)))]
-
-    def chance(self, p):
-        return bool(self.rng.random() < p)
-
-    def number(self, stop):
-        return int(self.rng.integers(stop))
-
-    def dtype(self):
-        return np.dtype(np.float64)
-
-    def array(self, *shape, dtype=None):
-        return self.rng.standard_normal(shape)
-
-    def mask(self, rows, n):
-        return None
 
 
 def cotangents(rng, output):

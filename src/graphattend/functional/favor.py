@@ -19,6 +19,7 @@ from .._validate import (
     check_length,
     check_ndim,
     check_nonempty,
+    check_size,
 )
 from .._vjp import WithPullback, with_vjp
 
@@ -58,6 +59,8 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
         True
     """
     m, d = as_int(num_features, "num_features", minimum=1), as_int(dim, "dim", minimum=1)
+    check_size((d, d), "dim")
+    check_size((m, d), "num_features")
     return draw_projection(m, d, as_rng(seed, "seed"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -343,8 +344,7 @@ def backend_info() -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: str) -> AbstractContextManager[None]:
     """Use another backend inside a ``with`` block.
 
     Args:
@@ -362,7 +362,11 @@ def use_backend(name: str) -> Iterator[None]:
         ...     print(ga.backend_info()["backend"])
         numpy
     """
-    chosen = backends.require(name, "asked for by use_backend")
+    return _using(backends.require(name, "asked for by use_backend"))
+
+
+@contextlib.contextmanager
+def _using(chosen: backends.Backend) -> Iterator[None]:
     before = _current
     _activate(chosen)
     try:

@@ -107,3 +107,19 @@ class Draw:
             return np.full(shape, OFFSET)
         scores = self.rng.standard_normal(shape) * self.pick((1.0, 1e4, 1e150))
         return np.where(self.rng.random(shape) < 0.3, -np.inf, scores)
+
+
+class Tame(Draw):
+    """The same choices with moderate numbers in the place of hostile ones, and no masks."""
+
+    def dtype(self) -> np.dtype[Any]:
+        """float64."""
+        return F8
+
+    def array(self, *shape: int, dtype: np.dtype[Any] = F8) -> np.ndarray:
+        """Numbers of a normal distribution."""
+        return self.rng.standard_normal(shape)
+
+    def mask(self, rows: int | None, n: int) -> np.ndarray | None:
+        """None."""
+        return None
