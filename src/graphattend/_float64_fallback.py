@@ -216,7 +216,8 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
         def compute(given: tuple[Any, ...]) -> tuple[Any, ...]:
             output, pull = rule(*given, **options)
             first = np.asarray(output[0] if isinstance(output, tuple) else output)
-            return first, output, pull, given is not arrays
+            lost = _lost_statistics(output)
+            return lost if lost.size else first, output, pull, given is not arrays
 
         _, output, pull, widened = steady(
             compute,
@@ -228,6 +229,8 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
             too_large="the arguments",
             divide="ignore",
         )
+        if widened and _lost_statistics(output).size and _finite(arrays):
+            raise overflow_error(name, "the arguments")
 
         def pullback(g: Any) -> tuple[Any, ...]:
             with silence():
@@ -246,6 +249,13 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
         return output, pullback
 
     return wrapped
+
+
+def _lost_statistics(output: Any) -> np.ndarray:
+    """Numbers that are not finite among those of rows (the logarithms of their sums), where the row has a result."""
+    if not isinstance(output, tuple) or output[-1].shape != output[0].shape[:-1] or all_finite(output[-1]):
+        return np.empty(0)
+    return np.asarray(output[-1][output[0].any(axis=-1) & ~np.isfinite(output[-1])])
 
 
 def steady_gradients(

@@ -40,6 +40,8 @@ class AttentionError(Exception):
     ) -> None:
         if "\n" in message:  # an array that is shown has several lines
             message = " ".join(message.split())
+        if not message.isprintable():  # a name out of a file may hold what steers a terminal
+            message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
         super().__init__(message)
         self.message = message
         self.argument = argument

@@ -112,3 +112,12 @@ def test_large_parameters_overflow_too(rng):
     large = {n: np.full((4, 4), 3e37, np.float32) for n in EYE}
     with pytest.raises(ga.NumericalInstabilityError, match="overflow"):
         F.multi_head_attention(x, x, x, {**large, "w_v": large["w_v"].astype(float) * 1e270}, num_heads=2)
+
+
+def test_a_log_sum_that_float32_cannot_hold_is_refused():
+    one = np.ones((1, 1), np.float32)
+    for sign in (1, -1):
+        with pytest.raises(ga.NumericalInstabilityError, match="overflow"):
+            F.scaled_dot_product_attention(sign * 1e38 * one, 1e12 * one, one, return_lse=True)
+    out, lse = F.scaled_dot_product_attention(one, one, one, np.zeros((1, 1), bool), return_lse=True)
+    assert (out, lse) == (0, -np.inf)  # sees nothing
