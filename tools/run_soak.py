@@ -30,7 +30,7 @@ FOLDER = ROOT / "build" / "soak"
 RESULTS = ROOT / "tests" / "trust" / "results.json"
 CHUNK = 1000  # cases a process makes at a time
 HANG = 600  # seconds for a chunk
-MEMORY = 256 << 10  # kilobytes that a process may grow by
+MEMORY = 256 << 10  # kilobytes that a process may grow by in a chunk
 MAX_FAILURES = 50
 
 _current = -1
@@ -55,6 +55,7 @@ def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
 
     faulthandler.dump_traceback_later(HANG, exit=True)
     watch, failures = soak.Watch(), []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for seed in range(first, first + count):
         os.pwrite(_current, f"{seed:<20}".encode(), 0)
         try:
@@ -64,6 +65,8 @@ def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
     faulthandler.cancel_dump_traceback_later()
     os.pwrite(_current, f"{'':20}".encode(), 0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if peak - before > MEMORY:
+        failures.append([first, f"cases from {first}: the process grew by {(peak - before) >> 10} MB"])
     return {"first": first, "calls": watch.calls, "refused": watch.refused, "failures": failures, "peak": peak}
 
 
@@ -164,7 +167,7 @@ def record(run: Run, only: str | None, backend: str) -> None:
         ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     state = run.state
-    results.setdefault("soak", {})[f"{backend}, {only or 'all'}"] = {
+    results.setdefault("soak", {})[run.path.stem] = {
         "backend": backend,
         "kinds": only or "all",
         "calls": state["calls"],
