@@ -119,7 +119,7 @@ control characters or a change of direction are shown escaped.
 In a process that may take 96 MB more than it has, calls that need more fail cleanly, the next answers are right, and memory
 does not grow. The same seed gives the same bits in every process, with every hash seed and number of threads.
 
-What a hostile file, array or page can and cannot do is in [SECURITY.md](https://github.com/graphattend/graphattend/blob/main/SECURITY.md).
+What a hostile file, array or page can and cannot do is in `SECURITY.md` of the repository.
 """
 
 
