@@ -8,11 +8,13 @@ import pytest
 
 pytestmark = pytest.mark.native
 ROOT = Path(__file__).resolve().parents[2]
-LINES = re.findall(r"^\| (.+?) \| (.+?) \| `(.+?)::(.+?)` \|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.M)
+PAGE = ROOT / "SECURITY.md"
+TEXT = PAGE.read_text("utf-8") if PAGE.exists() else ""  # only the sources have it
+LINES = re.findall(r"^\| (.+?) \| (.+?) \| `(.+?)::(.+?)` \|$", TEXT, re.M)
 
 
 def test_every_line_has_a_test():
-    rows = [line for line in (ROOT / "SECURITY.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
     assert len(LINES) == len(rows) - 2 >= 20  # without the head
 
 
