@@ -20,7 +20,7 @@ import graphattend as ga
 from graphattend import report
 from graphattend.analysis import analyze
 from graphattend.graph.files import parse
-from graphattend.graph.formats import VECTORS
+from graphattend.graph.formats import FORMATS, VECTORS
 from graphattend.storage_checks import Refused
 
 resource = pytest.importorskip("resource") if sys.platform != "emscripten" else None
@@ -86,6 +86,13 @@ def test_a_pickle_that_announces_gigabytes(opcode):
     with pytest.raises(Refused, match="damaged pickle"):
         VECTORS[".tx"](content)
     assert peak() - before < 64 << 10
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_files_of_nothing(suffix):
+    for content in (b"", b"\xef\xbb\xbf", b"\n", zlib.compress(b"", wbits=31), bz2.compress(b""), lzma.compress(b"")):
+        with pytest.raises(ga.LoadError):
+            parse(content, "nothing", suffix=suffix)
 
 
 # -- a share of the fuzz ---------------------------------------------------------------------------------------
