@@ -21,7 +21,7 @@ import pytest
 
 from graphattend import geometry
 from graphattend.geometry._unchecked import distances, means, project
-from graphattend.simd import kernel_ops
+from graphattend.simd import kernel_ops, numpy_ops
 
 #: The dtype under test and how closely its results must agree with the formulas, which compute in float64.
 REAL: Any = np.dtype(np.float32)
@@ -250,22 +250,36 @@ def make_graph(rng):
     q, k, v = by_head(rng, m, heads, d), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
     bias = None if rng.random() < 0.5 else normal(rng, *edge)
     weights = None if rng.random() < 0.5 else output(*edge)
-    return [q, k, v, indptr, indices, bias, output(*(q.shape[:-1]), e), weights, 0.5]
+    positions = frequency = None
+    plain = rng.random() < 0.25
+    if plain:
+        q, k = (np.abs(x) + REAL.type(0.1) for x in (q, k))
+    elif rng.random() < 0.5:
+        positions, frequency = rng.standard_normal(len(indices)) * 10 ** rng.uniform(-1, 3), rng.random(d // 2)
+    shape = (*q.shape[:-1], e)
+    given = bias, positions, frequency, output(*shape), weights, 0.5, bool(rng.random() < 0.5), plain
+    return [q, k, v, indptr, indices, *given]
 
 
-def graph_weights(q, k, indptr, indices, bias, scale):
+def graph_weights(q, k, indptr, indices, bias, positions, frequency, scale, interleaved, plain):
     source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
-    s = scale * (q[source].astype(float) * k[indices]).sum(-1)
-    return source, ref_segments(s if bias is None else s + bias.reshape(s.shape), indptr, None)[0]
+    keys = k[indices].astype(float)
+    if positions is not None:
+        at = np.broadcast_to(positions[:, None], keys.shape[:-1])
+        keys = numpy_ops.rotate(keys, at, frequency, interleaved)
+    s = scale * (q[source].astype(float) * keys).sum(-1)
+    s = s if bias is None else s + bias.reshape(s.shape)
+    return source, ref_segments(np.log(s) if plain else s, indptr, None)[0]
 
 
 def with_heads(*arrays):
     return [x if x.ndim == 3 else x[:, None] for x in arrays]
 
 
-def ref_graph(q, k, v, indptr, indices, bias, out, weights, scale):
+def ref_graph(q, k, v, indptr, indices, bias, positions, frequency, out, weights, scale, interleaved, plain):
     q, k, v = with_heads(q, k, v)
-    source, w = graph_weights(q, k, indptr, indices, bias, scale)
+    bias = None if plain else bias
+    source, w = graph_weights(q, k, indptr, indices, bias, positions, frequency, scale, interleaved, plain)
     expected = np.zeros((*q.shape[:2], v.shape[2]))
     np.add.at(expected, source, w[..., None] * v[indices].astype(float))
     return [expected, w]
@@ -278,17 +292,17 @@ def make_graph_vjp(rng):
     edge = (len(indices),) if heads is None else (len(indices), heads)
     grad, k, v = by_head(rng, m, heads, e), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
     dq = output(*grad.shape[:-1], d)
-    return [grad, k, v, indptr, indices, normal(rng, *edge), output(*edge), dq, 0.5]
+    return [grad, k, v, indptr, indices, normal(rng, *edge), output(*edge), dq, 0.5, bool(rng.random() < 0.5)]
 
 
-def ref_graph_vjp(grad, k, v, indptr, indices, w, dscores, dq, scale):
+def ref_graph_vjp(grad, k, v, indptr, indices, w, dscores, dq, scale, plain):
     grad, k, v = with_heads(grad, k, v)
     source = np.repeat(np.arange(len(grad)), np.diff(indptr).astype(np.intp))
     w = w.reshape((len(indices), grad.shape[1])).astype(float)
     gw = (grad[source].astype(float) * v[indices]).sum(-1)
     mean = np.zeros(grad.shape[:-1])
     np.add.at(mean, source, w * gw)
-    ds = w * (gw - mean[source])
+    ds = (1 if plain else w) * (gw - mean[source])
     expected = np.zeros((*grad.shape[:-1], k.shape[-1]))
     np.add.at(expected, source, scale * ds[..., None] * k[indices])
     return [ds, expected]

@@ -11,7 +11,7 @@ import numpy as np
 from .. import simd
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
-from ..functional.multi_head import linear, linear_pullback
+from ..functional.multi_head import linear, linear_pullback, project_together
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
 from ._mechanism import EdgeScores, GraphData
@@ -70,16 +70,20 @@ class DynamicHeadAttention(MultiHeadAttention):
     def _gate(self, q: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
         """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
         shrink = q.dtype.type(1 / self.gate_temperature)
-        z = linear(q, p["w_gate"], p["b_gate"]) * shrink
-        gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(q.dtype, copy=False)  # the sigmoid, without overflow
-        active = gate >= self.threshold
-        active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
+        active, gate = self._active(linear(q, p["w_gate"], p["b_gate"]) * shrink)
 
         def pull(g: np.ndarray) -> tuple[Any, ...]:
             gz = g * active * gate * (1 - gate) * shrink
             return linear_pullback(q, p["w_gate"], gz)
 
         return np.where(active, gate, q.dtype.type(0)), pull
+
+    def _active(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which heads are on, and the gates of all, from their logits over the temperature (..., H)."""
+        gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(z.dtype, copy=False)  # the sigmoid, without overflow
+        active = gate >= self.threshold
+        active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
+        return active, gate
 
     def head_gates(self, query: ArrayLike) -> np.ndarray:
         """The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H).
@@ -151,6 +155,17 @@ class DynamicHeadAttention(MultiHeadAttention):
             return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})
 
         return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
+
+    def _project_edges(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
+        if not q is k is v:
+            return self._project(q, k, v, p)
+        shrink = q.dtype.type(1 / self.gate_temperature)
+        h_q, h_k, h_v = project_together(q, p, self.num_heads, (p["w_gate"] * shrink, p["b_gate"] * shrink))
+        active, gate = self._active(h_q[..., -1].T)
+        h_q[..., -1] = np.where(active, gate, q.dtype.type(0)).T
+        return (h_q, h_k, h_v), lambda *g: self._project(q, k, v, p)[1](*g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         gate = q[..., -1:]

@@ -15,7 +15,7 @@ from .._validate import ArrayLike, as_int
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..functional.folding import attend_one, fold_query, unfold_values
-from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project
+from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project, project_together
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
@@ -160,6 +160,13 @@ class MultiHeadAttention(Attention):
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return project(q, k, v, p, self.num_heads)
+
+    def _project_edges(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
+        if not q is k is v:
+            return self._project(q, k, v, p)
+        return project_together(q, p, self.num_heads), lambda *g: self._project(q, k, v, p)[1](*g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         return dot_product_core(q, k, v, context, scale=self._factor)

@@ -248,12 +248,12 @@ def graph_attention(
     indices: np.ndarray,
     scale: float,
     weights: bool,
-    bias: np.ndarray | None = None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, bias=bias)
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, **options)
     return None if found is None else (found[0], found[1])
 
 

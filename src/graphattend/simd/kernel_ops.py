@@ -299,6 +299,8 @@ def graph_attention(
     scale: float,
     *,
     bias: Array | None = None,
+    rotation: tuple[Array, Array, bool] | None = None,
+    plain: bool = False,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, bool] | None:
     """Every node over its own neighbours, in place on the arrays of all nodes.
@@ -311,6 +313,9 @@ def graph_attention(
         indices: CSR neighbours (K,).
         scale: Factor of the scores.
         bias: Added to the scores, (K,) or (K, H), in CSR order.
+        rotation: The product is q·(k turned by position · frequency): positions (K,), frequency (D // 2,), whether
+            pairs of coordinates are neighbours.
+        plain: The weights are the products over their sum, without exponentials; None where one is too small.
         need_weights: Return the weights, too.
 
     Returns:
@@ -319,11 +324,15 @@ def graph_attention(
     out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
     starts = _int64(indptr)
+    positions, frequency, interleaved = rotation or (None, None, False)
 
     def attend(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
-        some = [None if x is None else x[edges] for x in (bias, weights)]
-        found: bool | None = _k.graph_attend(q[rows], k, v, own, indices[edges], some[0], out[rows], some[1], scale)
+        more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
+        lists = own, indices[edges]
+        found: bool | None = _k.graph_attend(
+            q[rows], k, v, *lists, more, at, frequency, out[rows], some, scale, bool(interleaved), plain
+        )
         return found
 
     done = threads.run(attend, _row_parts(starts, q, v))
@@ -342,6 +351,7 @@ def graph_attention_vjp(
     scale: float,
     keys_are_queries: bool = False,
     values_are_keys: bool = False,
+    plain: bool = False,
 ) -> tuple[Array, Array | None, Array | None, Array] | None:
     """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient.
 
@@ -357,6 +367,7 @@ def graph_attention_vjp(
         scale: Factor of the scores.
         keys_are_queries: The gradient by k is part of that by q.
         values_are_keys: The gradient by v is part of that by k.
+        plain: The products are the weights, without exponentials.
 
     Returns:
         Gradients like q, k, v and the weights; None in the place of one that is part of another.
@@ -370,7 +381,7 @@ def graph_attention_vjp(
     def by_row(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
         done: bool | None = _k.graph_attend_vjp(
-            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale
+            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
         )
         return done
 

@@ -127,11 +127,14 @@ void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize cou
         sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
 }
 
-void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds) {
+void softmax_gradient(const real *weights, isize step, isize count, int plain, real *w, real *ds) {
     vw sums = splatw(0);
     for (isize e = 0; e < count; e++) w[e] = weights[e * step];
     STOREW(w + count, splatw(0));
     for (isize e = 0; e < count; e += WIDE) sums = maddw(LOADW(w + e), LOADW(ds + e), sums);
     vw mean = splatw(hsum(fold(sums)));
-    for (isize e = 0; e < count; e += WIDE) STOREW(ds + e, LOADW(w + e) * (LOADW(ds + e) - mean));
+    for (isize e = 0; e < count; e += WIDE) {
+        vw g = LOADW(ds + e) - mean;
+        STOREW(ds + e, plain ? g : LOADW(w + e) * g);
+    }
 }

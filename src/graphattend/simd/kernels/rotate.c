@@ -1,6 +1,7 @@
 /* Rotary position encoding: pairs of coordinates turned by position * frequency. Su et al.,
  * RoFormer, arXiv:2104.09864, equation 34. Angles are formed and reduced to [-pi/4, pi/4] in
  * float64; sine and cosine of what remains: Cephes, sinf.c, cosf.c and sin.c. */
+#include "rotate.h"
 #include "kernels.h"
 
 /* At least four angles at a time, since each is a long chain of operations. */
@@ -134,6 +135,128 @@ void rotate_row(const real *x, double position, const double *frequency, isize p
         else turn_halves(x + first, pairs, s, c, n, out + first);
     }
     for (isize k = 2 * pairs; k < d; k++) out[k] = x[k];
+}
+
+/* Many positions at once. Sines and cosines are tabulated at multiples of 1 / GRID; from there the
+ * rest of the way is short. */
+enum { GRID = 16, MOST_ROWS = 2048 };
+
+/* Sine and cosine of angles up to 1 / (2 GRID), to the last digit; the factor of z in the cosine is
+ * that of least error. */
+INL void short_turn(vw x, vw *sine, vw *cosine) {
+    vw z = x * x;
+#ifdef F64
+    vw s = maddw(splatw(-1.0 / 5040), z, splatw(1.0 / 120)),
+       c = maddw(splatw(-1.0 / 720), z, splatw(1.0 / 24));
+    *sine = maddw(maddw(s, z, splatw(-1.0 / 6)) * z, x, x);
+    *cosine = maddw(maddw(c, z, splatw(-0.5)), z, splatw(1.0));
+#else
+    *sine = maddw(z * splatw(-1.f / 6), x, x);
+    *cosine = maddw(z, splatw(-0.4999663f), splatw(1.f));
+#endif
+}
+
+static void tabulate(const Turns *t, double position, real *row) {
+    for (isize j = 0; j < t->room; j += ANGLES)
+        sines_cosines(position, t->frequency + j, row + t->room + j, row + j);
+}
+
+Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
+                   const double *positions, isize position_step, isize count) {
+    t->frequency = 0;
+    double low = count ? positions[0] : 0.0, high = low;
+    for (isize i = 0; i < count; i++) {
+        double x = positions[i * position_step];
+        if (!rotates(x)) return DECLINED;
+        if (x < low) low = x;
+        if (x > high) high = x;
+    }
+    t->pairs = d / 2, t->room = round_up(t->pairs, ANGLES), t->d = d;
+    t->interleaved = interleaved, t->start = low;
+    for (isize i = 0; i < t->pairs; i++)
+        if (!(frequency[i] >= 0.0 && frequency[i] <= 1.0)) return DECLINED;
+    double rows = (high - low) * GRID + 2.0;
+    t->rows = rows * 2 <= (double)count && rows <= MOST_ROWS ? (isize)rows : 0;
+    isize rows_room = t->rows ? t->rows : 1;
+    double *memory = workspace_get((usize)t->room *
+                                   (sizeof(double) + (usize)(3 + 2 * rows_room) * sizeof(real)));
+    t->frequency = memory;
+    if (!memory) return NO_MEMORY;
+    t->rates = (real *)(memory + t->room), t->first = t->rates + t->room,
+    t->second = t->first + t->room;
+    t->table = t->second + t->room;
+    for (isize i = 0; i < t->room; i++) {
+        memory[i] = i < t->pairs ? frequency[i] : 0.0;
+        t->rates[i] = (real)memory[i], t->first[i] = t->second[i] = 0;
+    }
+    for (isize r = 0; r < rows_room; r++)
+        tabulate(t, low + (double)r / GRID, t->table + 2 * r * t->room);
+    return DONE;
+}
+
+void turns_end(Turns *t) { workspace_free(t->frequency); }
+
+void turns_query(Turns *t, const real *q) {
+    isize second = t->interleaved ? 1 : t->pairs, apart = t->interleaved ? 2 : 1;
+    for (isize i = 0; i < t->pairs; i++)
+        t->first[i] = q[i * apart], t->second[i] = q[i * apart + second];
+    t->last = t->d & 1 ? q[t->d - 1] : 0;
+}
+
+#if WIDE == 2
+#define EVENS 0, 2
+#define ODDS 1, 3
+#elif WIDE == 4
+#define EVENS 0, 2, 4, 6
+#define ODDS 1, 3, 5, 7
+#elif WIDE == 8
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#else
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#endif
+
+/* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
+ * sin. */
+INL real turned(const int interleaved, const Turns *t, const real *x, const real *row, vw rest) {
+    vw sum = splatw(0), other = sum;
+    for (isize i = 0; i < t->pairs; i += WIDE) {
+        real end[2 * WIDE];
+        const real *from = interleaved ? x + 2 * i : x + i;
+        isize second = interleaved ? WIDE : t->pairs;
+        if (i + WIDE > t->pairs) { /* nothing beyond the row is read */
+            isize left = t->pairs - i;
+            fill(end, 2 * WIDE, 0);
+            if (interleaved) copy_row(from, 2 * left, end);
+            else copy_row(from, left, end), copy_row(from + second, left, end + WIDE);
+            from = end, second = WIDE;
+        }
+        vw a = LOADW(from), b = LOADW(from + second), p = LOADW(t->first + i),
+           s = LOADW(t->second + i);
+        if (interleaved) {
+            vw pairs = a;
+            a = __builtin_shufflevector(pairs, b, EVENS),
+            b = __builtin_shufflevector(pairs, b, ODDS);
+        }
+        vw along = maddw(p, a, s * b), across = s * a - p * b;
+        vw cosine = LOADW(row + i), sine = LOADW(row + t->room + i), dc, ds;
+        short_turn(LOADW(t->rates + i) * rest, &ds, &dc);
+        sum = maddw(along, cosine * dc - sine * ds, sum);
+        other = maddw(across, maddw(sine, dc, cosine * ds), other);
+    }
+    return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
+}
+
+real turned_dot(const Turns *t, const real *x, double position) {
+    isize row = 0;
+    double at = position;
+    if (t->rows)
+        row = (isize)((position - t->start) * GRID + 0.5), at = t->start + (double)row / GRID;
+    else tabulate(t, position, t->table);
+    const real *near = t->table + 2 * row * t->room;
+    vw rest = splatw((real)(position - at));
+    return t->interleaved ? turned(1, t, x, near, rest) : turned(0, t, x, near, rest);
 }
 
 Status KERNEL(rotate)(Call *call) {

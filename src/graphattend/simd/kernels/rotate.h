@@ -1,0 +1,28 @@
+/* Products with rows that are turned by many positions (rotate.c). */
+#ifndef GA_ROTATE_H
+#define GA_ROTATE_H
+
+#include "rows.h"
+
+typedef struct {
+    double *frequency; /* the memory of all that follows, in whole vectors */
+    real *rates, *first, *second, last,
+        *table; /* the query's pairs and odd coordinate; cosines and sines of each row */
+    isize pairs, room, d, rows; /* 0 rows: the positions lie too far apart for a table */
+    double start;
+    int interleaved;
+} Turns;
+
+/* For `count` positions; DECLINED where one of them or a frequency is out of bounds. */
+#define turns_start K(turns_start)
+Status turns_start(Turns *turns, const double *frequency, isize d, int interleaved,
+                   const double *positions, isize position_step, isize count);
+#define turns_end K(turns_end)
+void turns_end(Turns *turns);
+#define turns_query K(turns_query)
+void turns_query(Turns *turns, const real *q);
+/* The query's product with x (d,) turned by one of the positions. */
+#define turned_dot K(turned_dot)
+real turned_dot(const Turns *turns, const real *x, double position);
+
+#endif
