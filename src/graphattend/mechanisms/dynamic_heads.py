@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback, project_together
@@ -67,23 +68,21 @@ class DynamicHeadAttention(MultiHeadAttention):
         p["b_gate"] = np.zeros(self.num_heads)
         return p
 
-    def _gate(self, q: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
+    def _gate(
+        self, q: np.ndarray, p: Params, logits: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
         """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
         shrink = q.dtype.type(1 / self.gate_temperature)
-        active, gate = self._active(linear(q, p["w_gate"], p["b_gate"]) * shrink)
+        z = (linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits) * shrink
+        gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(q.dtype, copy=False)  # the sigmoid, without overflow
+        active = gate >= self.threshold
+        active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
 
         def pull(g: np.ndarray) -> tuple[Any, ...]:
             gz = g * active * gate * (1 - gate) * shrink
             return linear_pullback(q, p["w_gate"], gz)
 
         return np.where(active, gate, q.dtype.type(0)), pull
-
-    def _active(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which heads are on, and the gates of all, from their logits over the temperature (..., H)."""
-        gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(z.dtype, copy=False)  # the sigmoid, without overflow
-        active = gate >= self.threshold
-        active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
-        return active, gate
 
     def head_gates(self, query: ArrayLike) -> np.ndarray:
         """The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H).
@@ -114,8 +113,16 @@ class DynamicHeadAttention(MultiHeadAttention):
         return (self.head_gates(query) > 0).sum(axis=-1)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
-        return None if found is None else found[0]
+        if simd._kernels is None or type(query) is not np.ndarray or query.shape != (self.dim,):
+            return None
+        if query.dtype not in simd._kernels.DTYPES:
+            return None
+        p = self._params(query.dtype)
+        with silence():
+            gate = np.repeat(self._gate(query[None], p)[0][0], self.width)
+        # The gates multiply the heads, and so what the output makes of them.
+        gated = {**p, "w_o": p["w_o"] * gate[:, None]}
+        return simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, self.check_finite)
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
@@ -161,10 +168,8 @@ class DynamicHeadAttention(MultiHeadAttention):
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
         if not q is k is v:
             return self._project(q, k, v, p)
-        shrink = q.dtype.type(1 / self.gate_temperature)
-        h_q, h_k, h_v = project_together(q, p, self.num_heads, (p["w_gate"] * shrink, p["b_gate"] * shrink))
-        active, gate = self._active(h_q[..., -1].T)
-        h_q[..., -1] = np.where(active, gate, q.dtype.type(0)).T
+        h_q, h_k, h_v = project_together(q, p, self.num_heads, (p["w_gate"], p["b_gate"]))
+        h_q[..., -1] = self._gate(q, p, h_q[..., -1].T)[0].T
         return (h_q, h_k, h_v), lambda *g: self._project(q, k, v, p)[1](*g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:

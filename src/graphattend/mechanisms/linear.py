@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import silence
 from .._validate import ArrayLike, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
 from ..functional.favor import Directions, draw_projection, exponentials, exponents
-from ..functional.linear import KeyState, attend_exponents, exact_weights
+from ..functional.linear import KeyState, attend_exponents, exact_weights, plain_average
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
@@ -183,6 +184,19 @@ class LinearAttention(Attention):
             return super()._run(x, call)
         hq, _ = exponents(x.q, self._directions(), self.temperature**-0.5)
         return state.state.read(hq, x.q.dtype), None, None
+
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        if simd._kernels is None or self.is_causal or not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is None or not values.size:
+            return None
+        directions, sharpness = self._directions(), self.temperature**-0.5
+        with silence():
+            by_query = exponentials(query[None], directions, sharpness, is_query=True)
+            by_key = exponentials(keys, directions, sharpness, is_query=False)
+            if by_query is None or by_key is None:
+                return None
+            return plain_average(by_query[0], by_key[0], values)
 
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]

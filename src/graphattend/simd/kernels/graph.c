@@ -26,10 +26,15 @@ int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize 
     n->index = index_of(indices);
     n->edges = indices->shape[0];
     n->longest = 0;
-    if (indptr->shape[0] != nodes + 1 || !segments_valid(n->start, nodes, n->edges)) return 0;
-    for (isize i = 0; i < nodes; i++)
+    if (indptr->shape[0] != nodes + 1) return 0;
+    void *state =
+        work_begin((double)n->edges); /* these checks are what threads would else wait for */
+    int fit =
+        segments_valid(n->start, nodes, n->edges) && index_within(&n->index, n->edges, targets);
+    for (isize i = 0; fit && i < nodes; i++)
         n->longest = max_size(n->longest, (isize)(n->start[i + 1] - n->start[i]));
-    return index_within(&n->index, n->edges, targets);
+    work_end(state);
+    return fit;
 }
 
 enum { TOGETHER = 4 };
