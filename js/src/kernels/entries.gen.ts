@@ -14,6 +14,7 @@ export const ENTRIES = {
   graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "positions?", "frequency?", "out", "weights?", "scale", "interleaved", "plain"],
   graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
+  graph_turn: ["x", "y?", "indptr", "indices", "order?", "weights", "positions", "frequency", "out", "slopes?", "scale", "interleaved", "back"],
   gat: ["x", "w", "a_query", "a_key", "indptr", "indices", "added?", "hidden", "out", "weights?", "slope"],
   gat_vjp: ["grad", "hidden", "query", "key", "indptr", "indices", "added?", "weights", "dscores", "dquery", "slope"],
   poincare: ["q", "k", "v?", "out?", "distances?", "weights?", "c", "temperature"],

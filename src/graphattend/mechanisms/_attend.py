@@ -227,7 +227,7 @@ def _finish_fused(
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         assert f.weights is not None
-        if f.scores.rotation is not None or (f.scores.plain and grad_weights is not None):
+        if grad_weights is not None and (f.scores.plain or f.scores.rotation is not None):
             return in_chunks()(grad_output, grad_weights)
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
@@ -254,9 +254,9 @@ def _finish_fused(
     return out, f.weights, pullback
 
 
-def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **shared: bool) -> tuple[Any, Any, Any, Any] | None:
+def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **options: Any) -> tuple[Any, Any, Any, Any] | None:
     assert f.weights is not None
-    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **shared)
+    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **options)
 
 
 def _fused_gradients(
@@ -267,7 +267,7 @@ def _fused_gradients(
     if f.scores.plain:
         return _plain_gradients(graph, f, g)
     if grad_weights is None:
-        found = _graph_vjp(graph, f, g)
+        found = _graph_vjp(graph, f, g, rotation=f.scores.rotation)
         if found is not None:
             return found
     rows, columns = graph.targets, graph.indices

@@ -74,7 +74,8 @@ class EdgeScores(NamedTuple):
         plain: Whether the scores themselves, divided by their sum, are the weights, without exponentials.
         gain: What the weighted sums are multiplied with, ([H,] V, 1), or None.
         pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
-            and k, the scores (K, [H]) and the gain; None where q and k are what was given and nothing else is read.
+            and k, of the scores (K, [H]), or with a rotation of its positions, and of the gain; None where q and k are
+            what was given and nothing else is read.
     """
 
     q: np.ndarray

@@ -99,7 +99,11 @@ class GraphRoPEAttention(DotProduct):
         self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         at = metadata.per_edge["distances"].astype(np.float64, copy=False)
-        return EdgeScores(q, k, self.factor, rotation=(at, self._frequency, self.interleaved))
+
+        def pull(gq: np.ndarray, gk: np.ndarray, g_at: np.ndarray, _: None) -> tuple[Any, ...]:
+            return gq, gk, {}, {"distances": g_at}
+
+        return EdgeScores(q, k, self.factor, rotation=(at, self._frequency, self.interleaved), pull=pull)
 
     @cached_property
     def _frequency(self) -> np.ndarray:

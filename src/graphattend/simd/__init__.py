@@ -265,19 +265,19 @@ def graph_attention_vjp(
     weights: np.ndarray,
     grad: np.ndarray,
     scale: float,
-    **shared: bool,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
     """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
-    is then None.
+    is then None. With a ``rotation`` that by its positions takes the place of that by the scores.
     """
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
     return cast(
         "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
-        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared),
+        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options),
     )
 
 

@@ -179,12 +179,14 @@ Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
     t->rows = rows * 2 <= (double)count && rows <= MOST_ROWS ? (isize)rows : 0;
     isize rows_room = t->rows ? t->rows : 1;
     double *memory = workspace_get((usize)t->room *
-                                   (sizeof(double) + (usize)(3 + 2 * rows_room) * sizeof(real)));
+                                   (sizeof(double) + (usize)(5 + 2 * rows_room) * sizeof(real)));
     t->frequency = memory;
     if (!memory) return NO_MEMORY;
     t->rates = (real *)(memory + t->room), t->first = t->rates + t->room,
     t->second = t->first + t->room;
-    t->table = t->second + t->room;
+    t->sums = t->second + t->room, t->table = t->sums + 2 * t->room;
+    t->last_sum = 0;
+    fill(t->sums, 2 * t->room, 0);
     for (isize i = 0; i < t->room; i++) {
         memory[i] = i < t->pairs ? frequency[i] : 0.0;
         t->rates[i] = (real)memory[i], t->first[i] = t->second[i] = 0;
@@ -217,46 +219,96 @@ void turns_query(Turns *t, const real *q) {
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #endif
 
+/* The pairs of x from the i-th on, WIDE of them, and where a row of the table has their cosines and
+ * sines, turned by what is left. */
+INL void load_pairs(const int interleaved, const Turns *t, const real *x, isize i, vw *first,
+                    vw *second) {
+    real end[2 * WIDE];
+    const real *from = interleaved ? x + 2 * i : x + i;
+    isize apart = interleaved ? WIDE : t->pairs;
+    if (i + WIDE > t->pairs) { /* nothing beyond the row is read */
+        isize left = t->pairs - i;
+        fill(end, 2 * WIDE, 0);
+        if (interleaved) copy_row(from, 2 * left, end);
+        else copy_row(from, left, end), copy_row(from + apart, left, end + WIDE);
+        from = end, apart = WIDE;
+    }
+    vw a = LOADW(from), b = LOADW(from + apart);
+    *first = interleaved ? __builtin_shufflevector(a, b, EVENS) : a;
+    *second = interleaved ? __builtin_shufflevector(a, b, ODDS) : b;
+}
+INL void load_turn(const Turns *t, const real *row, isize i, vw rest, vw *cosine, vw *sine) {
+    vw c = LOADW(row + i), s = LOADW(row + t->room + i), dc, ds;
+    short_turn(LOADW(t->rates + i) * rest, &ds, &dc);
+    *cosine = c * dc - s * ds, *sine = maddw(s, dc, c * ds);
+}
+
 /* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
  * sin. */
 INL real turned(const int interleaved, const Turns *t, const real *x, const real *row, vw rest) {
     vw sum = splatw(0), other = sum;
     for (isize i = 0; i < t->pairs; i += WIDE) {
-        real end[2 * WIDE];
-        const real *from = interleaved ? x + 2 * i : x + i;
-        isize second = interleaved ? WIDE : t->pairs;
-        if (i + WIDE > t->pairs) { /* nothing beyond the row is read */
-            isize left = t->pairs - i;
-            fill(end, 2 * WIDE, 0);
-            if (interleaved) copy_row(from, 2 * left, end);
-            else copy_row(from, left, end), copy_row(from + second, left, end + WIDE);
-            from = end, second = WIDE;
-        }
-        vw a = LOADW(from), b = LOADW(from + second), p = LOADW(t->first + i),
-           s = LOADW(t->second + i);
-        if (interleaved) {
-            vw pairs = a;
-            a = __builtin_shufflevector(pairs, b, EVENS),
-            b = __builtin_shufflevector(pairs, b, ODDS);
-        }
-        vw along = maddw(p, a, s * b), across = s * a - p * b;
-        vw cosine = LOADW(row + i), sine = LOADW(row + t->room + i), dc, ds;
-        short_turn(LOADW(t->rates + i) * rest, &ds, &dc);
-        sum = maddw(along, cosine * dc - sine * ds, sum);
-        other = maddw(across, maddw(sine, dc, cosine * ds), other);
+        vw a, b, cosine, sine, p = LOADW(t->first + i), s = LOADW(t->second + i);
+        load_pairs(interleaved, t, x, i, &a, &b);
+        load_turn(t, row, i, rest, &cosine, &sine);
+        sum = maddw(maddw(p, a, s * b), cosine, sum);
+        other = maddw(s * a - p * b, sine, other);
     }
     return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
 }
 
-real turned_dot(const Turns *t, const real *x, double position) {
+/* Adds w times x turned to the sums; the query's product with its derivative. */
+INL real add_turned(const int interleaved, Turns *t, const real *x, const real *row, vw rest,
+                    real w, vw side) {
+    vw slope = splatw(0);
+    for (isize i = 0; i < t->pairs; i += WIDE) {
+        vw a, b, cosine, sine;
+        load_pairs(interleaved, t, x, i, &a, &b);
+        load_turn(t, row, i, rest, &cosine, &sine);
+        sine *= side;
+        vw left = a * cosine - b * sine, right = maddw(a, sine, b * cosine);
+        slope = maddw(LOADW(t->rates + i),
+                      LOADW(t->second + i) * left - LOADW(t->first + i) * right, slope);
+        STOREW(t->sums + i, maddw(splatw(w), left, LOADW(t->sums + i)));
+        STOREW(t->sums + t->room + i, maddw(splatw(w), right, LOADW(t->sums + t->room + i)));
+    }
+    if (t->d & 1) t->last_sum += w * x[t->d - 1];
+    return hsum(fold(slope));
+}
+
+/* The row of the table nearest to a position, and how far from it that is. */
+static const real *nearest(const Turns *t, double position, real *rest) {
     isize row = 0;
     double at = position;
     if (t->rows)
         row = (isize)((position - t->start) * GRID + 0.5), at = t->start + (double)row / GRID;
     else tabulate(t, position, t->table);
-    const real *near = t->table + 2 * row * t->room;
-    vw rest = splatw((real)(position - at));
-    return t->interleaved ? turned(1, t, x, near, rest) : turned(0, t, x, near, rest);
+    *rest = (real)(position - at);
+    return t->table + 2 * row * t->room;
+}
+
+real turned_dot(const Turns *t, const real *x, double position) {
+    real rest;
+    const real *row = nearest(t, position, &rest);
+    return t->interleaved ? turned(1, t, x, row, splatw(rest)) : turned(0, t, x, row, splatw(rest));
+}
+
+real turned_sum(Turns *t, const real *x, double position, int back, real w) {
+    real rest;
+    const real *row = nearest(t, position, &rest);
+    vw side = splatw(back ? -1 : 1);
+    return t->interleaved ? add_turned(1, t, x, row, splatw(rest), w, side)
+                          : add_turned(0, t, x, row, splatw(rest), w, side);
+}
+
+void turns_sums(Turns *t, real factor, real *out) {
+    isize second = t->interleaved ? 1 : t->pairs, apart = t->interleaved ? 2 : 1;
+    for (isize i = 0; i < t->pairs; i++) {
+        out[i * apart] = factor * t->sums[i],
+                out[i * apart + second] = factor * t->sums[t->room + i];
+    }
+    if (t->d & 1) out[t->d - 1] = factor * t->last_sum;
+    fill(t->sums, 2 * t->room, 0), t->last_sum = 0;
 }
 
 Status KERNEL(rotate)(Call *call) {

@@ -6,8 +6,9 @@
 
 typedef struct {
     double *frequency; /* the memory of all that follows, in whole vectors */
-    real *rates, *first, *second, last,
-        *table; /* the query's pairs and odd coordinate; cosines and sines of each row */
+    /* The query's pairs and odd coordinate; sums of pairs and of odd coordinates; cosines and sines
+     * of each row. */
+    real *rates, *first, *second, last, *sums, last_sum, *table;
     isize pairs, room, d, rows; /* 0 rows: the positions lie too far apart for a table */
     double start;
     int interleaved;
@@ -24,5 +25,12 @@ void turns_query(Turns *turns, const real *q);
 /* The query's product with x (d,) turned by one of the positions. */
 #define turned_dot K(turned_dot)
 real turned_dot(const Turns *turns, const real *x, double position);
+/* Adds w times x turned (or turned `back`) to the sums; returns the query's product with the
+ * derivative of x turned. */
+#define turned_sum K(turned_sum)
+real turned_sum(Turns *turns, const real *x, double position, int back, real w);
+/* out = factor times the sums, which begin at zero again. */
+#define turns_sums K(turns_sums)
+void turns_sums(Turns *turns, real factor, real *out);
 
 #endif
