@@ -221,16 +221,17 @@ def make_heads(rng):
     weights = [normal(rng, dq, d), normal(rng, dk, d), normal(rng, dv, d), normal(rng, d, do)]
     biases = [None if rng.random() < 0.5 else normal(rng, w) for w in (d, d, do)]
     arrays = [normal(rng, m, dq), normal(rng, n, dk), normal(rng, n, dv), *weights, *biases]
-    return [*arrays, output(m, do), heads, 0.25]
+    return [*arrays, output(m, do), None if rng.random() < 0.5 else output(m * heads, n), heads, 0.25]
 
 
-def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, out, heads, scale):
+def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, out, weights, heads, scale):
     add = lambda b: 0 if b is None else b.astype(float)  # noqa: E731
     split = lambda x: x.reshape(len(x), int(heads), -1).transpose(1, 0, 2)  # noqa: E731
     qh = split(q.astype(float) @ w_q + add(b_q))
     kh, vh = split(k.astype(float) @ w_k), split(v.astype(float) @ w_v + add(b_v))
-    mixed = softmax64(scale * qh @ kh.transpose(0, 2, 1)) @ vh
-    return [mixed.transpose(1, 0, 2).reshape(len(q), -1) @ w_o + add(b_o)]
+    w = softmax64(scale * qh @ kh.transpose(0, 2, 1))
+    mixed = w @ vh
+    return [mixed.transpose(1, 0, 2).reshape(len(q), -1) @ w_o + add(b_o), w.transpose(1, 0, 2)]
 
 
 def graph_of(rng, rows, targets):

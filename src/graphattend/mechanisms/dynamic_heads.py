@@ -119,10 +119,13 @@ class DynamicHeadAttention(MultiHeadAttention):
             return None
         p = self._params(query.dtype)
         with silence():
-            gate = np.repeat(self._gate(query[None], p)[0][0], self.width)
-        # The gates multiply the heads, and so what the output makes of them.
-        gated = {**p, "w_o": p["w_o"] * gate[:, None]}
+            gated = self._gated(query, p)
         return simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, self.check_finite)
+
+    def _gated(self, query: np.ndarray, p: Params) -> Params:
+        # The gates multiply the heads, and so what the output makes of them.
+        gate = np.repeat(self._gate(query[None], p)[0][0], self.width)
+        return {**p, "w_o": p["w_o"] * gate[:, None]}
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None

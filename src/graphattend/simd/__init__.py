@@ -208,13 +208,20 @@ def single_weights(
 
 
 def multi_head_single(
-    query: Any, keys: Any, values: Any, p: Mapping[str, np.ndarray], heads: int, scale: float, check_finite: bool
+    query: Any,
+    keys: Any,
+    values: Any,
+    p: Mapping[str, np.ndarray],
+    heads: int,
+    scale: float,
+    check_finite: bool,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Folded multi-head attention of one query in one kernel call, or None."""
+    """Folded multi-head attention of one query in one kernel call, or None; it fills `weights` (H, N) if given."""
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.multi_head_single(query, keys, values, p, heads, scale)
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):
