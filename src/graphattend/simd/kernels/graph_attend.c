@@ -89,6 +89,7 @@ Status KERNEL(graph_attend)(Call *call) {
         return wrong(call, "graph_attend: shapes differ");
     const Array *positions = &a[graph_attend_positions], *frequency = &a[graph_attend_frequency];
     int turning = given(positions), plain = call->number[graph_attend_plain] != 0;
+    if (!FULL && (turning || plain)) return DECLINED;
     if (turning != given(frequency) ||
         (turning && (positions->shape[0] != n.edges || frequency->shape[0] != q.width / 2)))
         return wrong(call, "graph_attend: the positions do not fit");
@@ -96,7 +97,7 @@ Status KERNEL(graph_attend)(Call *call) {
     const double *at = (const double *)positions->data;
     Turns turns;
     Status status = DONE;
-    if (turning) {
+    if (FULL && turning) {
         status = turns_start(&turns, (const double *)frequency->data, q.width,
                              call->number[graph_attend_interleaved] != 0, at, 1, n.edges);
         if (status != DONE) return status;
@@ -110,12 +111,12 @@ Status KERNEL(graph_attend)(Call *call) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < q.heads; h++) {
             real *to = row_at(&out, i, h);
-            if (turning)
+            if (FULL && turning)
                 turned_edges(&turns, &n, &k, h, first, degree, row_at(&q, i, h), at, scores);
             else edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
             const real *more = bias.data ? bias.data + first * bias.edge_step + h : 0;
             real total;
-            if (plain) total = plain_sum(scores, degree, scale, &bad);
+            if (FULL && plain) total = plain_sum(scores, degree, scale, &bad);
             else {
                 real peak = finish_scores(scores, degree, scale, more, bias.edge_step, &bad);
                 total = exponentials(scores, degree, safe_peak(peak));
@@ -131,7 +132,7 @@ Status KERNEL(graph_attend)(Call *call) {
     }
     work_end(state);
     workspace_free(scores);
-    if (turning) turns_end(&turns);
+    if (FULL && turning) turns_end(&turns);
     return status == DONE ? finished(rest + note_row((const real *)&bad, WIDE)) : status;
 }
 

@@ -127,7 +127,7 @@ static real run(const Heads *h, real scale, real *workspace) {
     fill(folded + rows * dk, (padded - rows) * dk, 0);
     const real *k = data(h, heads_k), *v = data(h, heads_v);
     real bad = 0, *weights = (real *)h->a[heads_weights].data;
-    int some = given(&h->a[heads_weights]);
+    int some = FULL && given(&h->a[heads_weights]);
     if (some || rows <= QUAD) {
         isize ldw = some ? ld(h, heads_weights) : 0;
         for (isize r = 0; r < rows; r += QUAD)
@@ -181,6 +181,7 @@ Status KERNEL(heads)(Call *call) {
         !is_bias(&a[heads_b_q], d) || !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
+    if (!FULL && given(&a[heads_weights])) return DECLINED;
     if (given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys))
         return wrong(call, "heads: the weights do not fit");
     isize size =
