@@ -90,10 +90,11 @@ Status KERNEL(graph_attend)(Call *call) {
     const Array *positions = &a[graph_attend_positions], *frequency = &a[graph_attend_frequency];
     int turning = given(positions), plain = call->number[graph_attend_plain] != 0;
     if (!FULL && (turning || plain)) return DECLINED;
-    if (turning != given(frequency) ||
-        (turning && (positions->shape[0] != n.edges || frequency->shape[0] != q.width / 2)))
+    if (FULL &&
+        (turning != given(frequency) ||
+         (turning && (positions->shape[0] != n.edges || frequency->shape[0] != q.width / 2))))
         return wrong(call, "graph_attend: the positions do not fit");
-    if (plain && bias.data) return DECLINED;
+    if (FULL && plain && bias.data) return DECLINED;
     const double *at = (const double *)positions->data;
     Turns turns;
     Status status = DONE;
@@ -152,7 +153,7 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
         !is_like(&v, v.nodes, heads, grad.width) || !is_like(&k, v.nodes, heads, k.width) ||
         !is_like(&dq, grad.nodes, heads, k.width))
         return wrong(call, "graph_attend_vjp: shapes differ");
-    int plain = call->number[graph_attend_vjp_plain] != 0;
+    int plain = FULL && call->number[graph_attend_vjp_plain] != 0;
     real scale = (real)call->number[graph_attend_vjp_scale],
          *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
     if (!ds) return NO_MEMORY;

@@ -182,7 +182,7 @@ Status KERNEL(heads)(Call *call) {
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
     if (!FULL && given(&a[heads_weights])) return DECLINED;
-    if (given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys))
+    if (FULL && given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys))
         return wrong(call, "heads: the weights do not fit");
     isize size =
         round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
