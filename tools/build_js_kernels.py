@@ -108,7 +108,15 @@ def build() -> list[Path]:
             objects = []
             for source in sources():
                 objects.append(str(Path(temporary) / f"{variant}-{source.stem}.o"))
-                compiler = ("cc", "-target", "wasm32-freestanding", f"-mcpu={cpu}", *flags, "-ffunction-sections")
+                compiler = (
+                    "cc",
+                    "-target",
+                    "wasm32-freestanding",
+                    f"-mcpu={cpu}",
+                    *flags,
+                    "-DFOR_PAGES",
+                    "-ffunction-sections",
+                )
                 _run(*compiler, "-fdata-sections", "-c", str(source), "-o", objects[-1])
             fresh = Path(temporary) / f"kernels_{variant}.wasm"
             _run("wasm-ld", *LINK, *exports, *objects, "-o", str(fresh))

@@ -1,5 +1,5 @@
 import { AttentionError } from "../errors.js";
-import { ENTRIES } from "./entries.gen.js";
+import type { ENTRIES } from "./entries.gen.js";
 
 export type Kind = "bool" | "int8" | "int32" | "int64" | "float32" | "float64";
 /** NumPy's letters for the dtypes, and bytes per number. */
@@ -109,7 +109,7 @@ export class Memory {
   constructor(instance: WebAssembly.Instance) {
     const host = (this.host = instance.exports as unknown as Host);
     this.kernels = Object.fromEntries(
-      Object.keys(ENTRIES).map((name) => [name, instance.exports[`call_${name}`]]),
+      Object.entries(instance.exports).map(([name, call]) => [name.replace(/^call_/, ""), call]),
     ) as Record<Entry, () => number>;
     this.refresh();
     this.kinds = Object.fromEntries(

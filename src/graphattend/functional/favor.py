@@ -104,6 +104,24 @@ def exponents(
     return h, lambda gh: _exponents_pullback(x, w, gh.astype(x.dtype, copy=False), factor)
 
 
+def exponentials(
+    x: np.ndarray, directions: Directions, sharpness: float, *, is_query: bool
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] | None:
+    """The exponentials of `exponents` less their maximum, and the pullback to x and projection with that held constant.
+
+    The maximum is that of a row for queries, else of all; None where the exponents must be in float64.
+    """
+    factor, w = sharpness * x.shape[-1] ** -0.25, directions.wide
+    if x.dtype == np.float32:
+        squares = simd.matmul_nt(np.ones((1, x.shape[-1]), x.dtype), x * x)
+        if directions.outreach(squares * (0.5 * factor * factor)):
+            return None
+        w = directions.single
+    sharp = x if sharpness == 1 else x * x.dtype.type(sharpness)
+    u = simd.favor_exponentials(sharp, w, is_query=is_query, shift=True)
+    return u, lambda g: _exponents_pullback(x, w, g * u, factor)
+
+
 def _narrowed(
     pull: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:

@@ -209,13 +209,20 @@ def single_weights(
 
 
 def multi_head_single(
-    query: Any, keys: Any, values: Any, p: Mapping[str, np.ndarray], heads: int, scale: float, check_finite: bool
+    query: Any,
+    keys: Any,
+    values: Any,
+    p: Mapping[str, np.ndarray],
+    heads: int,
+    scale: float,
+    check_finite: bool,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Folded multi-head attention of one query in one kernel call, or None."""
+    """Folded multi-head attention of one query in one kernel call, or None; it fills `weights` (H, N) if given."""
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.multi_head_single(query, keys, values, p, heads, scale)
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):
@@ -249,12 +256,12 @@ def graph_attention(
     indices: np.ndarray,
     scale: float,
     weights: bool,
-    bias: np.ndarray | None = None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, bias=bias)
+    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, **options)
     return None if found is None else (found[0], found[1])
 
 
@@ -266,19 +273,19 @@ def graph_attention_vjp(
     weights: np.ndarray,
     grad: np.ndarray,
     scale: float,
-    **shared: bool,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
     """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
-    is then None.
+    is then None. With a ``rotation`` that by its positions takes the place of that by the scores.
     """
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
     return cast(
         "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
-        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **shared),
+        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options),
     )
 
 

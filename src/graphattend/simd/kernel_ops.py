@@ -259,7 +259,13 @@ def attention_vjp(
 
 
 def multi_head_single(
-    q: Array, k: Array, v: Array, parameters: Mapping[str, Array], num_heads: int, scale: float | None = None
+    q: Array,
+    k: Array,
+    v: Array,
+    parameters: Mapping[str, Array],
+    num_heads: int,
+    scale: float | None = None,
+    weights: Array | None = None,
 ) -> tuple[Array, bool] | None:
     """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
 
@@ -272,6 +278,7 @@ def multi_head_single(
         parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
         num_heads: Head h owns columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
+        weights: Where to put the weights, (H, N) or (M·H, N), if they are wanted.
 
     Returns:
         Output (Do,) or (M, Do), and whether q, k and v were finite.
@@ -283,7 +290,7 @@ def multi_head_single(
     out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), q.dtype)
     finite = _k.heads(
         q[None] if q.ndim == 1 else q,
-        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, num_heads, scale),
+        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, weights, num_heads, scale),
     )
     if finite is None:
         return None
@@ -299,6 +306,8 @@ def graph_attention(
     scale: float,
     *,
     bias: Array | None = None,
+    rotation: tuple[Array, Array, bool] | None = None,
+    plain: bool = False,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, bool] | None:
     """Every node over its own neighbours, in place on the arrays of all nodes.
@@ -311,6 +320,9 @@ def graph_attention(
         indices: CSR neighbours (K,).
         scale: Factor of the scores.
         bias: Added to the scores, (K,) or (K, H), in CSR order.
+        rotation: The product is q·(k turned by position · frequency): positions (K,), frequency (D // 2,), whether
+            pairs of coordinates are neighbours.
+        plain: The weights are the products over their sum, without exponentials; None where one is too small.
         need_weights: Return the weights, too.
 
     Returns:
@@ -319,11 +331,15 @@ def graph_attention(
     out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
     starts = _int64(indptr)
+    positions, frequency, interleaved = rotation or (None, None, False)
 
     def attend(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
-        some = [None if x is None else x[edges] for x in (bias, weights)]
-        found: bool | None = _k.graph_attend(q[rows], k, v, own, indices[edges], some[0], out[rows], some[1], scale)
+        more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
+        lists = own, indices[edges]
+        found: bool | None = _k.graph_attend(
+            q[rows], k, v, *lists, more, at, frequency, out[rows], some, scale, bool(interleaved), plain
+        )
         return found
 
     done = threads.run(attend, _row_parts(starts, q, v))
@@ -342,6 +358,8 @@ def graph_attention_vjp(
     scale: float,
     keys_are_queries: bool = False,
     values_are_keys: bool = False,
+    plain: bool = False,
+    rotation: tuple[Array, Array, bool] | None = None,
 ) -> tuple[Array, Array | None, Array | None, Array] | None:
     """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient.
 
@@ -357,6 +375,8 @@ def graph_attention_vjp(
         scale: Factor of the scores.
         keys_are_queries: The gradient by k is part of that by q.
         values_are_keys: The gradient by v is part of that by k.
+        plain: The products are the weights, without exponentials.
+        rotation: As for `graph_attention`, without heads; the last result is then the gradient by the positions.
 
     Returns:
         Gradients like q, k, v and the weights; None in the place of one that is part of another.
@@ -370,13 +390,19 @@ def graph_attention_vjp(
     def by_row(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
         done: bool | None = _k.graph_attend_vjp(
-            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale
+            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
         )
         return done
 
     if None in threads.run(by_row, _row_parts(starts, q, v)):
         return None
     by_key = dq if dk is None else dk
+    if rotation is not None:
+        turned = graph_turn(k, starts, indices, dscores, rotation, dq, y=q, scale=scale)
+        back = graph_turn(q, *transposed[:2], dscores, rotation, by_key, order=transposed[2], back=True, scale=scale)
+        if turned is None or back is None or graph_sum(grad, *transposed, weights, dv) is None:
+            return None
+        return dq, dk, dv, turned
     if graph_sum(q, *transposed, dscores, by_key, scale=scale, add=dk is None) is None:
         return None
     graph_sum(grad, *transposed, weights, by_key if dv is None else dv, add=dv is None)
@@ -431,6 +457,52 @@ def graph_sum(
         return done
 
     return None if None in threads.run(total, _row_parts(starts, x)) else result
+
+
+def graph_turn(
+    x: Array,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    rotation: tuple[Array, Array, bool],
+    out: Array,
+    *,
+    y: Array | None = None,
+    order: Array | None = None,
+    back: bool = False,
+    scale: float = 1.0,
+) -> Array | None:
+    """Weighted sums of the rows that each list names, turned by the positions of their entries.
+
+    Args:
+        x: Rows (V, D).
+        indptr: Starts of the lists (M+1,).
+        indices: Rows of x (K,).
+        weights: (K',).
+        rotation: Positions (K',), frequency (D // 2,), whether pairs of coordinates are neighbours.
+        out: Where to put the sums (M, D).
+        y: Rows (M, D) whose products with the turned ones are derived by the positions.
+        order: Where the weight and the position of each entry stand (K,), or None.
+        back: Turn the other way.
+        scale: Factor of the weights.
+
+    Returns:
+        Those derivatives, weighted, (K',), or an empty array without y.
+    """
+    starts = _int64(indptr)
+    positions, frequency, interleaved = rotation
+    slopes = _empty(0 if y is None else len(weights), x.dtype)
+
+    def total(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        mine = edges if order is None else slice(None)
+        some = (None if y is None else y[rows], own, indices[edges], None if order is None else order[edges])
+        by_edge = weights[mine], positions[mine], frequency
+        derived = None if y is None else slopes[mine]
+        done: bool | None = _k.graph_turn(x, *some, *by_edge, out[rows], derived, scale, bool(interleaved), back)
+        return done
+
+    return None if None in threads.run(total, _row_parts(starts, x)) else slopes
 
 
 def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:
