@@ -29,14 +29,14 @@ import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
 import type { MechanismConfig } from "./schema.js";
 import type {
-  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
+  CallOptions, Data, Dtype, GraphData, Json, ManifoldFunctions, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 """
 #: Options whose JSON schema is incomplete.
 OPTIONS = {
     "experts": "readonly (MechanismConfig | Attention)[] | null",
     "mechanisms": "readonly (MechanismConfig | Attention)[] | null",
-    "manifold": "ManifoldConfig | Manifold",
+    "manifold": "ManifoldConfig | Manifold | ManifoldFunctions",
     "spaces": "readonly Space[] | null",
 }
 #: Everything of a schema that is the same for all mechanisms is left out here and put back by schema.ts.

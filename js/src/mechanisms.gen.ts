@@ -3,7 +3,7 @@ import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
 import type { MechanismConfig } from "./schema.js";
 import type {
-  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
+  CallOptions, Data, Dtype, GraphData, Json, ManifoldFunctions, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 
 /** Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values. */
@@ -119,7 +119,7 @@ export interface ManifoldOptions {
   /** refuse NaN and infinity in the inputs. @default true */
   checkFinite?: boolean;
   /** the manifold, as {"type": "poincare", "curvature": -1} for example. @default {"type": "euclidean"} */
-  manifold?: ManifoldConfig | Manifold;
+  manifold?: ManifoldConfig | Manifold | ManifoldFunctions;
   /** divides the distances; small values sharpen the weights (> 0). @default 1.0 */
   temperature?: number;
   /** how values are averaged. @default "frechet" */
@@ -1358,7 +1358,7 @@ export interface Functions {
     /** Other options for some parameters, as in `SGD`. */
     groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
     /** One manifold for all parameters, or a mapping from parameter names (or patterns) to manifolds. */
-    manifold: Manifold;
+    manifold: Manifold | ManifoldFunctions;
   } & CallOptions): Promise<RiemannianAdam>;
   /** Riemannian stochastic gradient descent, with momentum (also Nesterov's). */
   RiemannianSGD(options: {
@@ -1375,7 +1375,7 @@ export interface Functions {
     /** Other options for some parameters, as in `SGD`. */
     groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
     /** One manifold for all parameters, or a mapping from parameter names (or patterns) to manifolds. */
-    manifold: Manifold;
+    manifold: Manifold | ManifoldFunctions;
   } & CallOptions): Promise<RiemannianSGD>;
   /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
   Rows(...arrays: readonly Data[]): Promise<Rows>;
@@ -1485,7 +1485,7 @@ export interface Functions {
     /** Generator or seed; without it every strategy is deterministic. */
     rng?: number | null;
     /** Measure with its `dist` instead of Euclidean distance. */
-    manifold?: Manifold | null;
+    manifold?: Manifold | ManifoldFunctions | null;
     /** Share of "mixed" taken by distance. @default 0.5 */
     mix?: number;
   } & CallOptions): Promise<Matrix<Int32Array>>;

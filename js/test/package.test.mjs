@@ -171,10 +171,13 @@ describe("command line", () => {
     );
   });
 
-  it("analyze prints what Python's command line prints", () => {
+  before(() => {
     const nodes = Array.from({ length: 8 }, (_x, id) => ({ id: `n${id}` }));
     const links = nodes.flatMap((n, i) => [1, 3].map((step) => ({ source: n.id, target: nodes[(i + step) % 8].id })));
     writeFileSync(join(work, "graph.json"), JSON.stringify({ directed: false, multigraph: false, nodes, links }));
+  });
+
+  it("analyze prints what Python's command line prints", () => {
     const options = ["--mechanism", "hyperbolic", "--dim", "3", "--seed", "1"];
     const ours = cli("analyze", "graph.json", ...options);
     const theirs = spawnSync(python3(), ["-m", "graphattend", "analyze", "--graph", "graph.json", ...options], {
