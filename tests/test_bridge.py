@@ -18,7 +18,11 @@ def x(*shape):
 
 def test_start_and_info_report_the_runtime(client):
     started = client.ok("start", True)
-    assert started == {"version": ga.__version__, "mechanisms": ga.list_mechanisms()}
+    assert json.loads(started["schemas"]) == ga.schema()
+    assert {n: x for n, x in started.items() if n != "schemas"} == {
+        "version": ga.__version__,
+        "mechanisms": ga.list_mechanisms(),
+    }
     assert client.ok("start", False) == started
     assert client.ok("info")["accelerated"]["active"] is False
     for _ in range(2):  # an interpreter from a snapshot was prepared before
@@ -341,6 +345,7 @@ def test_types_of_the_npm_package_are_fresh():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.TARGET.read_text(encoding="utf-8") == module.generate()
+    assert module.SCHEMAS.read_text(encoding="utf-8") == module.generate_schemas()
     assert module.ts.camel("w_q_x") == "wQX"
 
 

@@ -14,7 +14,6 @@ import {
 } from "./objects.js";
 import {
   FUNCTIONS,
-  SCHEMAS,
   type CreateOptions,
   type Functions,
   type Graph,
@@ -78,6 +77,8 @@ export class GraphAttend {
     private readonly backend: Backend,
     readonly version: string,
     readonly mechanisms: readonly MechanismKey[],
+    /** JSON. */
+    private readonly schemas: string,
   ) {
     const space = (module: keyof Functions): never => {
       const out = Object.create(null) as Record<string, unknown>;
@@ -169,14 +170,15 @@ export class GraphAttend {
   schema(): Record<MechanismKey, Schema>;
   schema(key: MechanismKey): Schema;
   schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
-    if (key === undefined) return structuredClone(SCHEMAS);
-    if (typeof key !== "string" || !Object.hasOwn(SCHEMAS, key)) {
+    const all = JSON.parse(this.schemas) as Record<MechanismKey, Schema>;
+    if (key === undefined) return all;
+    if (!this.mechanisms.includes(key)) {
       throw invalid("key", `expected a mechanism, got ${String(key).slice(0, 80)}`, {
-        expected: Object.keys(SCHEMAS),
+        expected: this.mechanisms,
         actual: key,
       });
     }
-    return structuredClone(SCHEMAS[key]);
+    return all[key];
   }
 
   /** What does the arithmetic. */

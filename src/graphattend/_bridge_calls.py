@@ -115,7 +115,8 @@ def start(accelerate: bool) -> dict[str, Any]:
         _accelerations.append(accelerate_numpy())
     while _accelerations and not accelerate:
         _accelerations.pop().undo()
-    return {"version": __version__, "mechanisms": list_mechanisms()}
+    schemas = Path(__file__).with_name("_bridge_schemas.json").read_text(encoding="utf-8")
+    return {"version": __version__, "mechanisms": list_mechanisms(), "schemas": schemas}
 
 
 def info() -> dict[str, Any]:
