@@ -25,9 +25,19 @@ ROWS = frozenset({"query", "keys", "values"})
 SHORT = 16
 
 
-@functools.lru_cache(maxsize=512)
+#: Reading a signature costs more than many a function.
+_signature = functools.lru_cache(maxsize=512)(lambda function: tuple(inspect.signature(function).parameters.values()))
+
+
+def signature_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function or class, or of a bound method without its object."""
+    plain = getattr(function, "__func__", None)
+    found: tuple[inspect.Parameter, ...] = _signature(function) if plain is None else _signature(plain)[1:]
+    return found
+
+
 def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    return tuple([p.name for p in signature_of(function)])
 
 
 def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
@@ -147,9 +157,9 @@ def last_is_data(function: Callable[..., Any], args: list[Any], options: Any) ->
     """A mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
     if not isinstance(options, dict):
         return args, options
-    parameters = inspect.signature(function).parameters
-    required = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-    if len(args) >= len(required) or {snake(n) for n in options} & parameters.keys():
+    parameters = signature_of(function)
+    required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    if len(args) >= len(required) or {snake(n) for n in options} & {p.name for p in parameters}:
         return args, options
     return [*args, {int(n) if n.isdigit() else n: x for n, x in options.items()}], None
 

@@ -29,6 +29,7 @@ from ._bridge_arguments import (
     of_functions,
     parameters_of,
     rows,
+    signature_of,
 )
 from ._bridge_names import LONGEST, MODULES, WITHHELD, methods, snake, snake_names, unknown
 from ._bridge_training import Training
@@ -228,11 +229,11 @@ def manifold(given: dict[str, Any]) -> Any:
 
 def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
     """Call a function or make an object of a class."""
-    parameters = inspect.signature(function).parameters
+    parameters = signature_of(function)
     args, options = last_is_data(function, args, options)
     given = [
         x.tolist() if isinstance(x, np.ndarray) and str(p.annotation).startswith("Sequence") else adapted(p.name, x)
-        for p, x in zip(parameters.values(), args, strict=False)
+        for p, x in zip(parameters, args, strict=False)
     ]
     return bound(function, [*given, *args[len(given) :]], function_options(options))
 

@@ -46,11 +46,24 @@ function prepare(memory: Memory, graph: unknown, x: unknown, parameters: unknown
   return { ...own, ...read, x: nodes, start, index };
 }
 
+/** w (H, D, E) seen as (D, H, E). */
+const across = (memory: Memory, w: Block): Block => {
+  const [heads, dim, width] = w.shape as [number, number, number];
+  return memory.view(w, [dim, heads, width], [width, dim * width, 1]);
+};
+
+/** w (H, D, E) as one matrix (D, H·E), so that all heads are one product. */
+function joined(memory: Memory, w: Block): Block {
+  const [heads, dim, width] = w.shape as [number, number, number];
+  const out = memory.zeros([dim, heads, width]);
+  memory.must("accumulate", across(memory, w), out);
+  return memory.view(out, [dim, heads * width]);
+}
+
 /** x (N, D) by w (H, D, E): (N, H·E), all heads of a node side by side. */
 function project(memory: Memory, x: Block, w: Block): Block {
-  const [heads, dim, width] = w.shape as [number, number, number];
-  const out = memory.room([x.shape[0]!, heads * width]);
-  memory.must("matmul", memory.view(x, [1, x.shape[0]!, dim]), w, splitHeads(memory, out, heads), 0);
+  const out = memory.room([x.shape[0]!, w.shape[0]! * w.shape[2]!]);
+  memory.must("matmul", x, joined(memory, w), out, 0);
   return out;
 }
 
@@ -63,12 +76,10 @@ interface Pulled {
 /** Gradients of `project` by x and w. */
 function projectPullback(memory: Memory, x: Block, w: Block, g: Block): Pulled {
   const [heads, dim, width] = w.shape as [number, number, number];
-  const gw = memory.room(w.shape);
-  memory.must("matmul", memory.view(x, [1, ...x.shape]), splitHeads(memory, g, heads), gw, 1);
-  const joined = memory.zeros([dim, heads, width]);
-  memory.must("accumulate", memory.view(w, [dim, heads, width], [width, dim * width, 1]), joined);
-  const gx = memory.room(x.shape);
-  memory.must("matmul", g, memory.view(joined, [dim, heads * width]), gx, 2);
+  const [gx, gw, together] = [memory.room(x.shape), memory.zeros(w.shape), memory.room([dim, heads * width])];
+  memory.must("matmul", x, g, together, 1);
+  memory.must("accumulate", memory.view(together, [dim, heads, width]), across(memory, gw));
+  memory.must("matmul", g, joined(memory, w), gx, 2);
   return { x: gx, w: gw };
 }
 
