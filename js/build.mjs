@@ -17,14 +17,22 @@ function wheel() {
   return output.trim().split("\n").at(-1);
 }
 
-/** Text that holds bytes in printable letters, the inverse of `decode` in src/kernels/module.ts. */
+/**
+ * Text that holds bytes in printable letters, the inverse of `decode` in src/kernels/module.ts: the 256 values, the frequent
+ * ones first, then for each byte its place among them.
+ */
 function encode(bytes) {
   const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter(
     (c) => !"\"\\`$<'|}".includes(c),
   );
-  return Array.from(bytes, (b) =>
-    b < 86 ? letters[b] : b < 172 ? `|${letters[b - 86]}` : `}${letters[b - 172]}`,
-  ).join("");
+  const counts = new Uint32Array(256);
+  for (const byte of bytes) counts[byte]++;
+  const frequent = [...counts.keys()].sort((a, b) => counts[b] - counts[a]);
+  const groups = [frequent.slice(0, 86), frequent.slice(86, 172), frequent.slice(172)];
+  const order = groups.flatMap((group) => group.sort((a, b) => a - b));
+  return [...order, ...Array.from(bytes, (byte) => order.indexOf(byte))]
+    .map((n) => (n < 86 ? letters[n] : n < 172 ? `|${letters[n - 86]}` : `}${letters[n - 172]}`))
+    .join("");
 }
 
 /** dist/kernels.js, and beside it the two modules, of which a page loads one. */

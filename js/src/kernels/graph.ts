@@ -86,7 +86,7 @@ function checkTargets(memory: Memory, index: Block, targets: number): void {
 }
 
 /** The lists turned round: for every target the rows that list it, and where in `index` they do. */
-function transposed(memory: Memory, { start, index }: Lists, targets: number): Lists & { order: Block } {
+export function transposed(memory: Memory, { start, index }: Lists, targets: number): Lists & { order: Block } {
   const turned = {
     start: memory.room([targets + 1], "int64"),
     index: memory.room(index.shape, "int32"),
