@@ -10,7 +10,7 @@ of 128 queries 1.8, hyperbolic 9.9, multi-head 3.8).
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,12 +22,26 @@ MATMUL_MIN_WORK: Final = 2048
 FEW_ROWS: Final = 8
 
 
+def numpy_build() -> dict[str, Any]:
+    """What NumPy says of its build.
+
+    Returns:
+        ``blas`` (its name, or None) and ``simd`` (the instruction sets in use, ``["SIMD128"]`` in WebAssembly). The
+        official NumPy for WebAssembly has neither.
+    """
+    config: dict[str, Any] = getattr(np.__config__, "CONFIG", {})
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    options = str(config.get("Compilers", {}).get("c", {}).get("args", ""))
+    sets = config.get("SIMD Extensions", {})
+    names = [*sets.get("baseline", []), *sets.get("found", [])]
+    if "-msimd128" in options:
+        names = ["SIMD128"]
+    return {"blas": blas.get("name", "unnamed") if blas.get("found") else None, "simd": names}
+
+
 def has_blas() -> bool:
-    """Whether this NumPy was built with a BLAS; the official one for WebAssembly was not."""
-    try:
-        return bool(np.__config__.CONFIG["Build Dependencies"]["blas"]["found"])
-    except (AttributeError, KeyError):
-        return False
+    """Whether this NumPy was built with a BLAS."""
+    return numpy_build()["blas"] is not None
 
 
 #: Natively a BLAS is as fast as the kernel at 8³ multiply-adds and faster beyond (1.5 times at 32³, 2.3 at 128³; single
