@@ -1,6 +1,9 @@
 """A Pyodide distribution in which NumPy is another wheel.
 
-python recipes/numpy/distribution.py DISTRIBUTION WHEEL FOLDER
+    python recipes/numpy/distribution.py DISTRIBUTION WHEEL FOLDER
+    python recipes/numpy/distribution.py DISTRIBUTION
+
+The second prints the path of the wheel that `make numpy-simd` built for the distribution's NumPy, or an empty line.
 """
 
 from __future__ import annotations
@@ -62,4 +65,5 @@ def with_numpy(distribution: Path, wheel: Path, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    print(with_numpy(*map(Path, sys.argv[1:])))
+    given = [Path(argument) for argument in sys.argv[1:]]
+    print(with_numpy(*given) if len(given) == 3 else built(*given) or "")

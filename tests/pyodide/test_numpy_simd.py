@@ -87,7 +87,7 @@ def test_float32_functions_are_accurate_to_2_units_in_the_last_place(machines: t
 def test_products_are_as_accurate_as_the_official_ones(machines: tuple[Any, Any]) -> None:
     official, simd = (ask(machine, "products") for machine in machines)
     assert official.keys() == simd.keys()
-    assert {name: error for name, error in simd.items() if not error <= 1} == {}
+    assert {name: error for name, error in {**official, **simd}.items() if not error <= 1} == {}
 
 
 def test_graphattend_on_it(machines: tuple[Any, Any]) -> None:

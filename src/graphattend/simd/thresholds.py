@@ -14,10 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 
-#: Multiply-adds of a matrix product below which ``@`` is faster than a kernel call in Pyodide (between 8³ and 16³).
-MATMUL_MIN_WORK: Final = 2048
-
-
 #: Queries up to which a pass over the keys that also gives the weights is faster than products of matrices.
 FEW_ROWS: Final = 8
 
@@ -43,6 +39,11 @@ def has_blas() -> bool:
     """Whether this NumPy was built with a BLAS."""
     return numpy_build()["blas"] is not None
 
+
+#: Multiply-adds of a matrix product below which ``@`` is faster than a kernel call in Pyodide. With the official NumPy
+#: that is between 8³ and 16³. The WASM-SIMD build computes with the same kernel, called faster: there ours, which may
+#: use relaxed SIMD, is ahead from 48³ on.
+MATMUL_MIN_WORK: Final = 100_000 if has_blas() else 2048
 
 #: Natively a BLAS is as fast as the kernel at 8³ multiply-adds and faster beyond (1.5 times at 32³, 2.3 at 128³; single
 #: rows and batches of 16³ likewise), so products stay with it.
