@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", help="such as _core/tests/test_umath.py (default: all)")
     parser.add_argument("--runtime", choices=["node", "chromium"], default="node")
     parser.add_argument("--cache", type=Path, default=cache_folder() / "numpy-test-results")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     official, wheel = given.distribution.resolve(), given.wheel.resolve()
     version = json.loads((official / "pyodide-lock.json").read_text("utf-8"))["packages"]["numpy"]["version"]
     tests = tests_of(version)
