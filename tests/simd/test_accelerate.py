@@ -160,10 +160,11 @@ def test_a_numpy_with_a_blas_keeps_its_matmul(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "numpy_build", lambda: {"blas": "some-blas", "simd": []})
     monkeypatch.setattr(module, "_loaded", None)
     with accelerate_numpy() as acceleration:
-        assert acceleration.active == (ACTIVE and not HAS_SIMD)
         names = {name for name, _ in acceleration.replaced}
         assert "matmul" not in names
-        assert ("exp" in names) == acceleration.active
+        assert acceleration.active == ("exp" in names)
+        if not HAS_SIMD:  # else the loops are as fast as ours, more or less
+            assert acceleration.active == ACTIVE
 
 
 def test_a_numpy_with_simd_keeps_all_but_what_it_computes_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
