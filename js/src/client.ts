@@ -44,8 +44,10 @@ export interface BackendInfo {
   platform: string;
   numpy: string;
   version: string;
-  /** Whether NumPy's own loops were replaced by SIMD ones. */
-  accelerated: boolean;
+  /** NumPy's BLAS, and the instruction sets it was built for; the official one for Pyodide has neither. */
+  numpy_build: { blas: string | null; simd: string[] };
+  /** Whether NumPy's own loops were replaced by SIMD ones, and which. */
+  accelerated: { active: boolean; backend: string; loops: string[] };
   /** Objects that Python keeps for JavaScript, and blocks of memory it holds. */
   objects: number;
   blocks: number;

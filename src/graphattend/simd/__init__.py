@@ -20,7 +20,7 @@ from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
 from .thresholds import FEW_ROWS as FEW_ROWS
-from .thresholds import MATMUL_IN_BLAS
+from .thresholds import MATMUL_IN_BLAS, numpy_build
 
 if TYPE_CHECKING:
     from .accelerate import Acceleration as Acceleration
@@ -332,7 +332,9 @@ def backend_info() -> dict[str, Any]:
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
         or "numpy"), ``available`` (all that can be used here),
-        ``reason`` (why this one), ``platform``, ``numpy`` (its version) and ``numpy_loops`` (what `accelerated` tells).
+        ``reason`` (why this one), ``platform``, ``numpy`` (its version), ``numpy_build`` (its ``blas`` or None, and the
+        ``simd`` instruction sets it was built for; the official wheel for Pyodide has neither) and ``numpy_loops``
+        (what `accelerated` tells).
 
     Example:
         >>> import graphattend as ga
@@ -347,6 +349,7 @@ def backend_info() -> dict[str, Any]:
         "reason": _current.reason,
         "platform": sys.platform,
         "numpy": np.__version__,
+        "numpy_build": numpy_build(),
         "numpy_loops": accelerated(),
     }
 
