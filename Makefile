@@ -42,7 +42,7 @@ bench: env  ## Measure every mechanism and the peers in every runtime (about 15 
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks $(BENCH)
 
 docs: env npm  ## Build the documentation site; its first page is the last line
-	@$(PYTHON_ENV) tools/build_docs.py
+	@$(PYTHON_ENV) tools/build_docs.py --live
 
 wheel: env  ## Build the universal wheel; its path is the last line
 	@$(PYTHON_ENV) tools/build_wheel.py

@@ -28,6 +28,7 @@ html_theme = "furo"
 html_title = "graphattend"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("live.js", {"data-live": "yes"})]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_search_summary = False  # it is read by requests, which pages opened from disk cannot make

@@ -1,21 +1,23 @@
 """Build the documentation site: pages from docs/ and pages written from the library, by Sphinx, without the network.
 
-The sources are put together in build/docs, the site in build/site (or the folder that is named).
+The sources are put together in build/docs, the site in build/site. `--live` adds Python, with which the pages' examples run.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from docsite import command_pages, mechanism_pages, python_reference, typescript_reference
+from docsite import command_pages, example_pages, mechanism_pages, printed, python_reference, typescript_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "docs"
 STAGE = ROOT / "build" / "docs"
 SITE = ROOT / "build" / "site"
+INLINE = re.compile(r"<script>\s*document\.body\.dataset\.theme = .*?</script>", re.DOTALL)
 
 
 def generated() -> dict[str, str]:
@@ -25,7 +27,9 @@ def generated() -> dict[str, str]:
         **python_reference.pages(),
         **typescript_reference.pages(),
         **mechanism_pages.pages(),
+        **example_pages.pages(),
         "cli.md": command_line,
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
 
 
@@ -40,7 +44,9 @@ def stage() -> None:
     """Put the sources together; files that are no longer wanted are removed."""
     wanted = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in SOURCES.rglob("*") if path.is_file()}
     wanted |= {name: text.encode() for name, text in generated().items()}
-    wanted["changelog.md"] = (ROOT / "CHANGELOG.md").read_bytes()
+    for name in wanted:
+        if name.endswith(".md") and b"```python\n" in wanted[name] and not name.startswith("examples/"):
+            wanted[name] = printed.with_output(wanted[name].decode(), name).encode()
     for path in STAGE.rglob("*"):
         if path.is_file() and path.relative_to(STAGE).as_posix() not in wanted:
             path.unlink()
@@ -48,15 +54,37 @@ def stage() -> None:
         write(STAGE / name, content)
 
 
-def build(site: Path = SITE) -> Path:
+def without_inline_scripts(site: Path) -> None:
+    """Let the pages work under a policy that forbids scripts in them: the theme's one line becomes a file."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        up = "../" * len(page.relative_to(site).parents[:-1])
+        page.write_text(INLINE.sub(f'<script src="{up}_static/theme.js"></script>', text), encoding="utf-8")
+
+
+def add_python(site: Path) -> None:
+    """Put Python, NumPy and graphattend beside the pages, as `npx graphattend vendor` does."""
+    import build_js
+    import pyodide_dist
+
+    build_js.build()
+    folder = site / "_static" / "pyodide"
+    command = ["node", "js/dist/cli.js", "vendor", str(folder), "--no-snapshot", "--from", str(pyodide_dist.assemble())]
+    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def build(site: Path = SITE, *, live: bool = False) -> Path:
     """The site's first page. Warnings are errors."""
     stage()
     trees = ROOT / "build" / "doctrees"
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2", "-d", str(trees)]
     subprocess.run([*command, str(STAGE), str(site)], check=True, cwd=ROOT)
+    without_inline_scripts(site)
     shutil.rmtree(site / "_sources", ignore_errors=True)
+    if live:
+        add_python(site)
     return site / "index.html"
 
 
 if __name__ == "__main__":
-    print(build(*map(Path, sys.argv[1:])))
+    print(build(live="--live" in sys.argv[1:]))
