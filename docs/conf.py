@@ -27,6 +27,7 @@ myst_links_external_new_tab = False
 html_theme = "furo"
 html_title = "graphattend"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = [("live.js", {"data-live": "yes"})]
 html_math_renderer = "mathml"

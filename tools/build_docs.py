@@ -18,6 +18,8 @@ SOURCES = ROOT / "docs"
 STAGE = ROOT / "build" / "docs"
 SITE = ROOT / "build" / "site"
 INLINE = re.compile(r"<script>\s*document\.body\.dataset\.theme = .*?</script>", re.DOTALL)
+SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+LIST = re.compile(r"<(/?)(dl|dd)>")
 
 
 def generated() -> dict[str, str]:
@@ -54,12 +56,22 @@ def stage() -> None:
         write(STAGE / name, content)
 
 
-def without_inline_scripts(site: Path) -> None:
-    """Let the pages work under a policy that forbids scripts in them: the theme's one line becomes a file."""
+def as_span(tag: re.Match[str]) -> str:
+    """A tag of a list as one of a span."""
+    return "</span>" if tag[1] else f'<span class="sig-{tag[2]}">'
+
+
+def finish(site: Path, live: bool) -> None:
+    """Mend what the theme writes: a script in every page, which strict policies forbid; headings without a level; lists
+    of nothing but definitions in signatures."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         up = "../" * len(page.relative_to(site).parents[:-1])
-        page.write_text(INLINE.sub(f'<script src="{up}_static/theme.js"></script>', text), encoding="utf-8")
+        text = INLINE.sub(f'<script src="{up}_static/theme.js"></script>', text)
+        text = text.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
+        text = SIGNATURE.sub(lambda match: LIST.sub(as_span, match[0]), text)
+        text = text if live else text.replace('data-live="yes"', 'data-live="no"')
+        page.write_text(text, encoding="utf-8")
 
 
 def add_python(site: Path) -> None:
@@ -79,7 +91,7 @@ def build(site: Path = SITE, *, live: bool = False) -> Path:
     trees = ROOT / "build" / "doctrees"
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2", "-d", str(trees)]
     subprocess.run([*command, str(STAGE), str(site)], check=True, cwd=ROOT)
-    without_inline_scripts(site)
+    finish(site, live)
     shutil.rmtree(site / "_sources", ignore_errors=True)
     if live:
         add_python(site)

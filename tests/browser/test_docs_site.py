@@ -95,7 +95,9 @@ def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index.html", START, "mechanisms/hyperbolic.html", "api/python/graphattend.functional.html"])
+@pytest.mark.parametrize(
+    "name", ["index.html", START, "mechanisms/hyperbolic.html", "api/python/graphattend.functional.html"]
+)
 def test_axe_finds_nothing_serious(browser: Browser, docs: str, name: str, scheme: str) -> None:
     page = browser.new_page(bypass_csp=True, color_scheme=scheme)
     page.goto(f"{docs}{name}")
