@@ -22,8 +22,8 @@ const server = createServer(async (request, response) => {
     let text = "";
     for await (const chunk of request) if ((text += chunk).length > 1e5) return answer(413, { message: "too long" });
     const { query } = JSON.parse(text);
-    const { indices, values } = await attention.attentionWeights(query, prepared, { topK: 3 });
-    answer(200, { documents: Array.from(indices.data), weights: Array.from(values.data) });
+    const { indices, weights } = await attention.attentionWeights(query, prepared, { topK: 3 });
+    answer(200, { documents: Array.from(indices.data), weights: Array.from(weights.data) });
   } catch (error) {
     const known = error instanceof AttentionError || error instanceof SyntaxError;
     answer(known ? 400 : 500, { code: error.code ?? "bad_request", message: error.message });

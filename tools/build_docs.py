@@ -70,6 +70,7 @@ def finish(site: Path, live: bool) -> None:
         text = INLINE.sub(f'<script src="{up}_static/theme.js"></script>', text)
         text = text.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
         text = SIGNATURE.sub(lambda match: LIST.sub(as_span, match[0]), text)
+        text = text.replace("<pre>", '<pre tabindex="0">')  # what scrolls has to be reached by keys
         text = text if live else text.replace('data-live="yes"', 'data-live="no"')
         page.write_text(text, encoding="utf-8")
 
