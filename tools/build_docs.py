@@ -71,7 +71,7 @@ def finish(site: Path, live: bool) -> None:
         text = text.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
         text = SIGNATURE.sub(lambda match: LIST.sub(as_span, match[0]), text)
         text = text.replace("<pre>", '<pre tabindex="0">')  # what scrolls has to be reached by keys
-        text = text if live else text.replace('data-live="yes"', 'data-live="no"')
+        text = re.sub(r'data-live="\w+"', f'data-live="{"yes" if live else "no"}"', text)
         page.write_text(text, encoding="utf-8")
 
 
