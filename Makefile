@@ -44,8 +44,8 @@ bench: env  ## Measure every mechanism and the peers in every runtime (about 15 
 	@$(PYTHON_ENV) tools/npm_install.py js benchmarks && $(PYTHON_ENV) tools/build_js.py
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks $(BENCH)
 
-docs: env  ## Build the documentation site into build/site
-	@$(PYTHON_ENV) -m mkdocs build --strict --quiet --site-dir build/site && echo build/site/index.html
+docs: env npm  ## Build the documentation site; its first page is the last line
+	@$(PYTHON_ENV) tools/build_docs.py --live
 
 wheel: env  ## Build the universal wheel; its path is the last line
 	@$(PYTHON_ENV) tools/build_wheel.py

@@ -121,6 +121,7 @@ def lint() -> list[list[str]]:
         [sys.executable, "-m", "mypy"],
         [sys.executable, "tools/gen_types.py", "--check"],
         [sys.executable, "tools/gen_architecture.py", "--check"],
+        [sys.executable, "tools/build_docs.py"],
     ]
     if (ROOT / "js" / "package.json").exists():
         commands.append([sys.executable, "tools/build_js.py"])  # web/ reads the types of the built package
