@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
-import { launch } from "./chromium.mjs";
+import { engine, launch } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js, nativeAnswers } from "./setup.mjs";
 import { checks } from "./suite.mjs";
@@ -177,7 +177,7 @@ describe("Node.js", () => {
   });
 });
 
-describe("Chromium", () => {
+describe(engine, () => {
   const page = `<!doctype html><meta charset="utf-8"><title>graphattend</title><script type="module">
     import { connect } from "/dist/index.js";
     import { checks } from "/test/suite.mjs";

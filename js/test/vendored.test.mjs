@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
-import { launch } from "./chromium.mjs";
+import { engine, launch } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js, nativeAnswers } from "./setup.mjs";
 import { checks } from "./suite.mjs";
@@ -36,7 +36,7 @@ async function start(options = {}) {
   return [state, data.join()];
 }
 
-describe("Chromium", () => {
+describe(engine, () => {
   const page = `<!doctype html><title>vendored</title><link rel="icon" href="data:,">
   <script type="importmap">{ "imports": { "graphattend": "/dist/index.js" } }</script>
   <script type="module">
