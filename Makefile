@@ -22,7 +22,7 @@ run: env npm  ## The main job: who attends to whom in Les Misérables, and which
 	$(PYTHON_ENV) tools/build_js.py && \
 	node --no-warnings --experimental-wasm-relaxed-simd examples/les_miserables.mjs "$$dist" "$$graph"
 
-test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, demo
+test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, Firefox, demo
 	@$(PYTHON_ENV) tools/test_suites.py
 
 test-all: env npm  ## The same with every version of TypeScript and every bundler, framework and runtime (half an hour)

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { sbom } from "./sbom.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 process.chdir(here);
@@ -40,6 +41,11 @@ async function buildKernels() {
   if (!process.env.GRAPHATTEND_KERNELS)
     execFileSync("make", ["-s", "js-kernels"], { cwd: "..", stdio: ["ignore", "ignore", "inherit"] });
   const folder = process.env.GRAPHATTEND_KERNELS ?? "../build/js-kernels";
+  for (const path of ["relaxed", "simd128"])
+    packed[`kernels_${path}.wasm`] = [
+      `${folder}/kernels_${path}.wasm`,
+      `compiled C, as text in dist/kernels-${path}.js`,
+    ];
   const modules = {
     name: "wasm",
     setup(esbuild) {
@@ -73,6 +79,7 @@ const common = {
   define: { GRAPHATTEND_VERSION: JSON.stringify(version) },
   legalComments: "none",
 };
+const packed = {}; // what the package is made from beside its own sources
 await build({ ...common, entryPoints: ["src/index.ts"], splitting: true, chunkNames: "index-[name]" });
 await build({ ...common, entryPoints: ["src/worker.ts", "src/snapshot.ts"] });
 if (existsSync("src/cli.ts")) {
@@ -96,3 +103,5 @@ for (const file of readdirSync("dist")
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });
 cpSync(wheel(), "dist/graphattend.whl");
+packed["graphattend.whl"] = ["dist/graphattend.whl", "the Python library; its own bill is in it"];
+writeFileSync("dist/sbom.cdx.json", sbom(packed));

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import os
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 import chromium
 import demo_data
+import firefox
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from graphattend.analysis import analyze_file
@@ -18,7 +20,12 @@ Weights = dict[tuple[str, str], float]
 
 
 def launch(playwright: Playwright) -> Browser:
-    """A Chromium."""
+    """A Chromium, or a Firefox if GRAPHATTEND_BROWSER says so."""
+    if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
+        # "moz-": a Firefox as Mozilla or Debian make it, over WebDriver BiDi.
+        return playwright.firefox.launch(
+            channel="moz-firefox", executable_path=firefox.find(), firefox_user_prefs=firefox.PREFERENCES
+        )
     return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
 
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { launch, open } from "./chromium.mjs";
+import { launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js, python3, root } from "./setup.mjs";
 

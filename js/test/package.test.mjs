@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { connect } from "graphattend";
-import { launch, open } from "./chromium.mjs";
+import { launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js, python3, root } from "./setup.mjs";
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
 import { distribution } from "./setup.mjs";
+import { engine } from "./browsers.mjs";
 import { checkPage, native, pages, start as startIn, stateOf, vendored } from "./snapshots.mjs";
 import { checks } from "./suite.mjs";
 
@@ -146,7 +147,7 @@ describe("Node.js", () => {
   });
 });
 
-describe("Chromium", () => {
+describe(engine, () => {
   const { site, open: openIn } = pages(folder);
   let context;
   before(async () => {

@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { engine } from "./browsers.mjs";
 import { checkPage, pages, stateOf, vendored } from "./snapshots.mjs";
 
 const folder = vendored();
 
-describe("Chromium", () => {
+describe(engine, () => {
   const { site, open: openIn } = pages(folder);
   /** A page of somebody who was never here. */
   const open = async () => openIn(await site.browser.newContext());

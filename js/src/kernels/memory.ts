@@ -146,14 +146,18 @@ export class Memory {
   private ensure(end: number): void {
     const missing = end - this.host.memory.buffer.byteLength;
     if (missing <= 0) return;
+    let most = MOST_BYTES;
     try {
-      if (!(end <= MOST_BYTES)) throw new RangeError();
+      if (!(end <= most)) throw new RangeError();
+      most = this.size; // what the engine has given so far, should it refuse
       this.host.memory.grow(Math.ceil(missing / PAGE));
     } catch {
       throw new AttentionError(
         "out_of_memory",
-        `out of memory: expected at most ${MOST_BYTES} bytes in all, got ${end}`,
-        { expected: MOST_BYTES, actual: end },
+        most === MOST_BYTES
+          ? `out of memory: expected at most ${most} bytes in all, got ${end}`
+          : `out of memory: the engine gives no more than ${most} bytes, and ${end} are needed`,
+        { expected: most, actual: end },
       );
     }
     this.refresh();
