@@ -23,7 +23,7 @@ export const ENTRIES = {
   mean_vjp: ["v", "weights", "grad", "means?", "spaces", "indptr?", "indices?", "dv", "dweights"],
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
   int8_combine: ["x", "codes", "scale", "zero", "group?", "out"],
-  favor: ["z", "x", "root", "query", "shift"],
+  favor: ["z", "x", "root", "query"],
   rotate: ["x", "positions", "frequency", "interleaved", "out"],
   finite: ["x"],
   mask_scores: ["scores", "mask?", "causal", "scale", "softcap?"],
