@@ -96,8 +96,9 @@ def _any_large(inputs: Iterable[Any]) -> bool:
 
 
 def _large(x: np.ndarray) -> bool:
+    # Not max(|x|), which needs a second array of x's size; a NaN makes both comparisons false.
     with silence():
-        return bool(1e-4 * np.sqrt(np.finfo(x.dtype).max) < np.abs(x).max() < np.inf)
+        return bool(1e-4 * np.sqrt(np.finfo(x.dtype).max) < max(x.max(), -x.min()) < np.inf)
 
 
 # -- the second attempt ------------------------------------------------------------------------------------------------
