@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workloads import PEAK, prepared
-from graphattend.simd import backends, kernel_ops
+from graphattend.simd import backends, graph_ops, kernel_ops
 
 Workload = tuple[str, float, Callable[[], Any]]
 
@@ -91,14 +91,14 @@ def workloads() -> Iterator[Workload]:
     for d in (64, 128):
         feats, w, a1, a2 = f(nodes, d), f(8, d, 8), f(8, 8), f(8, 8)
         flops = 2.0 * nodes * d * 64 + 2.0 * edges * 64
-        yield f"GAT layer d={d} 8x8", flops, partial(kernel_ops.gat_layer, feats, w, a1, a2, indptr, indices)
+        yield f"GAT layer d={d} 8x8", flops, partial(graph_ops.gat_layer, feats, w, a1, a2, indptr, indices)
     qh = f(nodes, 8, 8)
-    yield "graph attention 8x8", 4.0 * edges * 64, lambda: kernel_ops.graph_attention(qh, qh, qh, indptr, indices, 0.3)
+    yield "graph attention 8x8", 4.0 * edges * 64, lambda: graph_ops.graph_attention(qh, qh, qh, indptr, indices, 0.3)
     x128 = f(nodes, 128)
     yield (
         "graph attention 128",
         4.0 * edges * 128,
-        lambda: kernel_ops.graph_attention(x128, x128, x128, indptr, indices, 0.1),
+        lambda: graph_ops.graph_attention(x128, x128, x128, indptr, indices, 0.1),
     )
 
     ball = 0.5 * k1 / np.linalg.norm(k1, axis=1, keepdims=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphattend.simd import kernel_ops
+from graphattend.simd import graph_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
 
@@ -68,14 +68,14 @@ def test_graph_attention_and_its_gradient(heads, d, e, index):
     q, k, v = normal(rng, 30, heads, d), normal(rng, 20, heads, d), normal(rng, 20, heads, e)
     bias = normal(rng, len(indices), heads)
     expected, expected_weights = loop_attention(q, k, v, indptr, indices, 0.7, bias)
-    out, weights, finite = kernel_ops.graph_attention(q, k, v, indptr, indices, 0.7, bias=bias, need_weights=True)
+    out, weights, finite = graph_ops.graph_attention(q, k, v, indptr, indices, 0.7, bias=bias, need_weights=True)
     assert finite
     close(out, expected)
     close(weights, expected_weights)
 
     grad = normal(rng, *out.shape)
     turned = turned_round(indptr, indices, 20)
-    dq, dk, dv, dbias = kernel_ops.graph_attention_vjp(q, k, v, indptr, indices, turned, weights, grad, 0.7)
+    dq, dk, dv, dbias = graph_ops.graph_attention_vjp(q, k, v, indptr, indices, turned, weights, grad, 0.7)
     exact = [np.zeros(x.shape) for x in (q, k, v, bias)]
     for i in range(30):
         for at in range(indptr[i], indptr[i + 1]):
@@ -97,8 +97,8 @@ def test_gradients_of_inputs_that_are_one_array_add_up():
     x, y, grad = (normal(rng, 30, 2, 21) for _ in range(3))
     lists = indptr, indices, turned_round(indptr, indices, 30)
     for k, v, same_k, same_v in ((x, x, True, True), (y, y, False, True), (x, y, True, False)):
-        _, weights, _ = kernel_ops.graph_attention(x, k, v, indptr, indices, 0.7, need_weights=True)
-        apart = kernel_ops.graph_attention_vjp(x, k, v, *lists, weights, grad, 0.7)
+        _, weights, _ = graph_ops.graph_attention(x, k, v, indptr, indices, 0.7, need_weights=True)
+        apart = graph_ops.graph_attention_vjp(x, k, v, *lists, weights, grad, 0.7)
         dk = apart[1] + apart[2] if same_v else apart[1]
         expected = [
             apart[0] + dk if same_k else apart[0],
@@ -106,7 +106,7 @@ def test_gradients_of_inputs_that_are_one_array_add_up():
             None if same_v else apart[2],
             apart[3],
         ]
-        found = kernel_ops.graph_attention_vjp(
+        found = graph_ops.graph_attention_vjp(
             x, k, v, *lists, weights, grad, 0.7, keys_are_queries=same_k, values_are_keys=same_v
         )
         for mine, full in zip(found, expected, strict=True):
@@ -120,7 +120,7 @@ def test_sums_are_put_or_added_where_they_are_wanted():
     indptr, indices = random_graph(rng, 9, 12)
     x, weights = normal(rng, 12, 70), normal(rng, len(indices))
     order = rng.permutation(len(indices)).astype(np.int32)
-    made = kernel_ops.graph_sum(x, indptr, indices, order, weights, scale=0.5)
+    made = graph_ops.graph_sum(x, indptr, indices, order, weights, scale=0.5)
     full = np.zeros((9, 70))
     np.add.at(
         full,
@@ -130,7 +130,7 @@ def test_sums_are_put_or_added_where_they_are_wanted():
     close(made, full, floor=1)
     before = normal(rng, 9, 70)
     out = before.copy()
-    assert kernel_ops.graph_sum(x, indptr, indices, order, weights, out, scale=0.5, add=True) is out
+    assert graph_ops.graph_sum(x, indptr, indices, order, weights, out, scale=0.5, add=True) is out
     close(out, before + full, floor=1)
 
 
@@ -138,14 +138,14 @@ def test_sums_are_put_or_added_where_they_are_wanted():
 def test_an_order_outside_is_refused(wrong):
     x = np.ones((2, 3), REAL)
     with pytest.raises(ValueError, match="order"):
-        kernel_ops.graph_sum(x, np.array([0, 1, 2]), np.array([0, 1]), np.array([0, wrong]), np.ones(2, REAL))
+        graph_ops.graph_sum(x, np.array([0, 1, 2]), np.array([0, 1]), np.array([0, wrong]), np.ones(2, REAL))
 
 
 def test_without_heads_and_weights():
     rng = np.random.default_rng(0)
     indptr, indices = random_graph(rng, 12, 12)
     x = normal(rng, 12, 6)
-    out, weights, _ = kernel_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+    out, weights, _ = graph_ops.graph_attention(x, x, x, indptr, indices, 1.0)
     assert weights is None
     close(out, loop_attention(x[:, None], x[:, None], x[:, None], indptr, indices, 1.0)[0][:, 0])
 
@@ -158,7 +158,7 @@ def test_an_index_outside_is_refused(bad_index):
     indices = indices.astype(np.int64)
     indices[-1] = bad_index
     with pytest.raises(ValueError, match="indices"):
-        kernel_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+        graph_ops.graph_attention(x, x, x, indptr, indices, 1.0)
 
 
 @pytest.mark.parametrize("which", [0, -1])
@@ -168,7 +168,7 @@ def test_row_starts_that_are_wrong_are_refused(which):
     x = normal(rng, 12, 6)
     indptr[which] += 1
     with pytest.raises(ValueError, match="indptr"):
-        kernel_ops.graph_attention(x, x, x, indptr, indices, 1.0)
+        graph_ops.graph_attention(x, x, x, indptr, indices, 1.0)
 
 
 @pytest.mark.parametrize(("heads", "width"), [(1, 1), (3, 5), (8, 8), (4, 4), (2, 20), (5, 12)])
@@ -179,7 +179,7 @@ def test_gat_layer(heads, width, with_edges):
     x, w = normal(rng, 25, 10), normal(rng, heads, 10, width)
     a_query, a_key = normal(rng, heads, width), normal(rng, heads, width)
     added = normal(rng, len(indices), heads) if with_edges else None
-    out, weights, hidden, finite = kernel_ops.gat_layer(
+    out, weights, hidden, finite = graph_ops.gat_layer(
         x, w, a_query, a_key, indptr, indices, edge_scores=added, need_weights=True
     )
     assert finite
@@ -199,4 +199,4 @@ def test_gat_layer(heads, width, with_edges):
     close(out, expected, 4e-6)
     close(weights, expected_weights, 4e-6)
     x[3, 3] = np.nan
-    assert not kernel_ops.gat_layer(x, w, a_query, a_key, indptr, indices)[3]
+    assert not graph_ops.gat_layer(x, w, a_query, a_key, indptr, indices)[3]

@@ -11,7 +11,6 @@ export const ENTRIES = {
   graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "positions?", "frequency?", "out", "weights?", "scale", "interleaved", "plain"],
   graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
-  graph_turn: ["x", "y?", "indptr", "indices", "order?", "weights", "positions", "frequency", "out", "slopes?", "scale", "interleaved", "back"],
   gat: ["x", "w", "a_query", "a_key", "indptr", "indices", "added?", "hidden", "out", "weights?", "slope"],
   poincare: ["q", "k", "v?", "out?", "distances?", "weights?", "c", "temperature"],
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from .. import _float64_fallback, _validate
-from . import backends, numpy_ops
+from . import backends, graph_ops, numpy_ops
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
@@ -261,7 +261,7 @@ def graph_attention(
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = _kernels.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, **options)
+    found = graph_ops.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, **options)
     return None if found is None else (found[0], found[1])
 
 
@@ -285,7 +285,7 @@ def graph_attention_vjp(
     lists = graph.indptr, graph.indices, graph._transposed
     return cast(
         "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
-        _kernels.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options),
+        graph_ops.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options),
     )
 
 
@@ -306,7 +306,7 @@ def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarr
     """A whole graph attention layer in one kernel call: output (V, H, E), weights (K, H), projection (V, H·E)."""
     if _kernels is None:
         return None
-    found = _kernels.gat_layer(*arrays, **options)
+    found = graph_ops.gat_layer(*arrays, **options)
     return None if found is None else found[:3]
 
 
@@ -323,7 +323,7 @@ def gat_vjp(
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
-    return cast("Any", _kernels.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
+    return cast("Any", graph_ops.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
 
 
 def backend_info() -> dict[str, Any]:

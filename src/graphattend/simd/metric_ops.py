@@ -94,9 +94,11 @@ def attention(
     weights = None
     if need_weights:
         weights = np.empty((*lead, rows, k.shape[-2]) if indices is None else indices.shape, q.dtype)
-    parts = [slice(0, rows)] if indptr is None else threads.blocks(indptr, 2 * indices.size * q.shape[-1])  # type: ignore[union-attr]
+    parts = [slice(0, rows)]
+    if indptr is not None and indices is not None:
+        parts = threads.blocks(indptr, 2 * indices.size * q.shape[-1])
     if len(parts) == 1:
-        done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, out, weights, metric.root)  # type: ignore[union-attr]
+        done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, out, weights, metric.root)
         return None if done is None else (out, weights, done)
 
     def attend(part: slice) -> bool | None:
@@ -106,7 +108,7 @@ def attention(
         own = indptr[part.start : part.stop + 1] - indptr[part.start]
         some = None if weights is None else weights[edges]
         to = None if out is None else out[part]
-        found: bool | None = kernel.metric_attend(  # type: ignore[union-attr]
+        found: bool | None = kernel.metric_attend(
             q[part], k, v, metric.spaces, own, indices[edges], None, to, some, metric.root
         )
         return found
@@ -123,7 +125,7 @@ def attention_vjp(
     dq, dk = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((*lead, *k.shape[-2:]), q.dtype)
     shares = np.empty(len(metric.spaces))
     arguments = (q, k, weights, grad, metric.spaces, *_split(lists), dq, dk, shares, metric.root)
-    return (dq, dk, shares) if kernel_ops.current().metric_vjp(*arguments) else None  # type: ignore[union-attr]
+    return (dq, dk, shares) if kernel_ops.current().metric_vjp(*arguments) else None
 
 
 def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None = None) -> Array | None:
@@ -133,7 +135,7 @@ def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None 
     else:
         shape = (len(lists.indptr) - 1, v.shape[-1])
     out = np.empty(shape, v.dtype)
-    done = kernel_ops.current().frechet(v, weights, metric.spaces, *_split(lists), out)  # type: ignore[union-attr]
+    done = kernel_ops.current().frechet(v, weights, metric.spaces, *_split(lists), out)
     return out if done else None
 
 
@@ -145,4 +147,4 @@ def means_vjp(
     dv = np.empty((*lead, *v.shape[-2:]), v.dtype)
     dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
     arguments = (v, weights, grad, means, metric.spaces, *_split(lists), dv, dw)
-    return (dv, dw) if kernel_ops.current().mean_vjp(*arguments) else None  # type: ignore[union-attr]
+    return (dv, dw) if kernel_ops.current().mean_vjp(*arguments) else None

@@ -1,0 +1,327 @@
+"""The kernels on the neighbour lists of a graph: attention, graph attention layers and sums over lists.
+
+As in `kernel_ops`, every function returns None where its kernel does not apply.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from . import threads
+from .kernel_ops import as_int64, current
+
+Array = np.ndarray
+_empty = np.empty
+
+
+def graph_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    scale: float,
+    *,
+    bias: Array | None = None,
+    rotation: tuple[Array, Array, bool] | None = None,
+    plain: bool = False,
+    need_weights: bool = False,
+) -> tuple[Array, Array | None, bool] | None:
+    """Every node over its own neighbours, in place on the arrays of all nodes.
+
+    Args:
+        q: Queries (M, D) or (M, H, D).
+        k: Keys (V, D) or (V, H, D).
+        v: Values (V, E) or (V, H, E).
+        indptr: CSR row starts (M+1,).
+        indices: CSR neighbours (K,).
+        scale: Factor of the scores.
+        bias: Added to the scores, (K,) or (K, H), in CSR order.
+        rotation: The product is q·(k turned by position · frequency): positions (K,), frequency (D // 2,), whether
+            pairs of coordinates are neighbours.
+        plain: The weights are the products over their sum, without exponentials; None where one is too small.
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (M, E) or (M, H, E), weights (K,) or (K, H) in CSR order or None, and whether everything read was finite.
+    """
+    out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
+    starts = as_int64(indptr)
+    positions, frequency, interleaved = rotation or (None, None, False)
+
+    def attend(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
+        lists = own, indices[edges]
+        found: bool | None = current().graph_attend(
+            q[rows], k, v, *lists, more, at, frequency, out[rows], some, scale, bool(interleaved), plain
+        )
+        return found
+
+    done = threads.run(attend, _row_parts(starts, q, v))
+    return None if None in done else (out, weights, all(done))
+
+
+def graph_attention_vjp(
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    transposed: tuple[Array, Array, Array],
+    weights: Array,
+    grad: Array,
+    scale: float,
+    keys_are_queries: bool = False,
+    values_are_keys: bool = False,
+    plain: bool = False,
+    rotation: tuple[Array, Array, bool] | None = None,
+) -> tuple[Array, Array | None, Array | None, Array] | None:
+    """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient.
+
+    Args:
+        q: As for `graph_attention`, like the next four and `scale`.
+        k: Keys.
+        v: Values.
+        indptr: CSR row starts.
+        indices: CSR neighbours.
+        transposed: The lists turned round: starts (V+1,), the rows that read each key (K,), and their CSR positions.
+        weights: What `graph_attention` returned.
+        grad: Gradient of the output.
+        scale: Factor of the scores.
+        keys_are_queries: The gradient by k is part of that by q.
+        values_are_keys: The gradient by v is part of that by k.
+        plain: The products are the weights, without exponentials.
+        rotation: As for `graph_attention`, without heads; the last result is then the gradient by the positions.
+
+    Returns:
+        Gradients like q, k, v and the weights; None in the place of one that is part of another.
+    """
+    # In one block: where several are freed one by one, malloc gives pages back that the next call must ask for again.
+    dq, dk, dv, dscores = _block(
+        q.dtype, q.shape, None if keys_are_queries else k.shape, None if values_are_keys else v.shape, weights.shape
+    )
+    starts = as_int64(indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        done: bool | None = current().graph_attend_vjp(
+            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
+        )
+        return done
+
+    if None in threads.run(by_row, _row_parts(starts, q, v)):
+        return None
+    by_key = dq if dk is None else dk
+    if rotation is not None:
+        turned = graph_turn(k, starts, indices, dscores, rotation, dq, y=q, scale=scale)
+        back = graph_turn(q, *transposed[:2], dscores, rotation, by_key, order=transposed[2], back=True, scale=scale)
+        if turned is None or back is None or graph_sum(grad, *transposed, weights, dv) is None:
+            return None
+        return dq, dk, dv, turned
+    if graph_sum(q, *transposed, dscores, by_key, scale=scale, add=dk is None) is None:
+        return None
+    graph_sum(grad, *transposed, weights, by_key if dv is None else dv, add=dv is None)
+    return dq, dk, dv, dscores
+
+
+def _block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
+    """Arrays of these shapes (None for None), side by side in one allocation, each from a cache line on."""
+    line = 64 // dtype.itemsize
+    sizes = [0 if shape is None else -(-math.prod(shape) // line) * line for shape in shapes]
+    whole, starts = _empty(sum(sizes), dtype), itertools.accumulate(sizes, initial=0)
+    return [
+        None if shape is None else whole[at : at + math.prod(shape)].reshape(shape)
+        for shape, at in zip(shapes, starts, strict=False)
+    ]
+
+
+def graph_sum(
+    x: Array,
+    indptr: Array,
+    indices: Array,
+    order: Array | None = None,
+    weights: Array | None = None,
+    out: Array | None = None,
+    *,
+    scale: float = 1.0,
+    add: bool = False,
+) -> Array | None:
+    """Weighted sums of the rows that each list names.
+
+    Args:
+        x: Rows (V, D) or (V, H, D).
+        indptr: Starts of the lists (M+1,).
+        indices: Rows of x (K,).
+        order: Where the weight of each entry stands (K,), or None.
+        weights: (K',) or (K', H), or None for sums without weights.
+        out: Where to put the sums (M, [H,] D).
+        scale: Factor of the weights.
+        add: Add the sums to `out`.
+
+    Returns:
+        `out`, or a new array.
+    """
+    starts = as_int64(indptr)
+    result = _empty((len(starts) - 1, *x.shape[1:]), x.dtype) if out is None else out
+
+    def total(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        done: bool | None = current().graph_sum(
+            x, own, indices[edges], None if order is None else order[edges], weights, result[rows], scale, add
+        )
+        return done
+
+    return None if None in threads.run(total, _row_parts(starts, x)) else result
+
+
+def graph_turn(
+    x: Array,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    rotation: tuple[Array, Array, bool],
+    out: Array,
+    *,
+    y: Array | None = None,
+    order: Array | None = None,
+    back: bool = False,
+    scale: float = 1.0,
+) -> Array | None:
+    """Weighted sums of the rows that each list names, turned by the positions of their entries.
+
+    Args:
+        x: Rows (V, D).
+        indptr: Starts of the lists (M+1,).
+        indices: Rows of x (K,).
+        weights: (K',).
+        rotation: Positions (K',), frequency (D // 2,), whether pairs of coordinates are neighbours.
+        out: Where to put the sums (M, D).
+        y: Rows (M, D) whose products with the turned ones are derived by the positions.
+        order: Where the weight and the position of each entry stand (K,), or None.
+        back: Turn the other way.
+        scale: Factor of the weights.
+
+    Returns:
+        Those derivatives, weighted, (K',), or an empty array without y.
+    """
+    starts = as_int64(indptr)
+    positions, frequency, interleaved = rotation
+    slopes = _empty(0 if y is None else len(weights), x.dtype)
+
+    def total(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        mine = edges if order is None else slice(None)
+        some = (None if y is None else y[rows], own, indices[edges], None if order is None else order[edges])
+        by_edge = weights[mine], positions[mine], frequency
+        derived = None if y is None else slopes[mine]
+        done: bool | None = current().graph_turn(x, *some, *by_edge, out[rows], derived, scale, bool(interleaved), back)
+        return done
+
+    return None if None in threads.run(total, _row_parts(starts, x)) else slopes
+
+
+def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:
+    """The starts of some lists, counted from their own first entry, and where their entries stand."""
+    if rows.start == 0:
+        return starts[: rows.stop + 1], slice(0, int(starts[rows.stop]))
+    own = starts[rows.start : rows.stop + 1]
+    return own - own[0], slice(int(own[0]), int(own[-1]))
+
+
+def _row_parts(starts: Array, *by_node: Array) -> list[slice]:
+    """One block of lists per thread, for work on every entry as wide as the rows of these arrays."""
+    return threads.blocks(starts, float(starts[-1]) * sum(math.prod(x.shape[1:]) for x in by_node), align=1)
+
+
+def gat_layer(
+    x: Array,
+    w: Array,
+    a_query: Array,
+    a_key: Array,
+    indptr: Array,
+    indices: Array,
+    *,
+    negative_slope: float = 0.2,
+    edge_scores: Array | None = None,
+    need_weights: bool = False,
+) -> tuple[Array, Array | None, Array, bool] | None:
+    """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum in one call.
+
+    Args:
+        x: Node features (V, D).
+        w: Projections (H, D, E).
+        a_query: Score vectors of the attending node (H, E).
+        a_key: Score vectors of the neighbour (H, E).
+        indptr: CSR row starts (V+1,).
+        indices: CSR neighbours (K,).
+        negative_slope: Slope of LeakyReLU below 0.
+        edge_scores: What each edge adds to its scores before LeakyReLU, (K,) or (K, H).
+        need_weights: Return the weights, too.
+
+    Returns:
+        Output (V, H, E), weights (K, H) or None, the projection (V, H·E), and whether x was finite.
+    """
+    heads, _, width = w.shape
+    out, hidden = _empty((x.shape[0], heads, width), x.dtype), _empty((x.shape[0], heads * width), x.dtype)
+    weights = _empty((indices.shape[0], heads), x.dtype) if need_weights else None
+    finite = current().gat(
+        x, w, a_query, a_key, as_int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
+    )
+    return None if finite is None else (out, weights, hidden, finite)
+
+
+def gat_vjp(
+    grad: Array,
+    hidden: Array,
+    query: Array,
+    key: Array,
+    indptr: Array,
+    indices: Array,
+    transposed: tuple[Array, Array, Array],
+    weights: Array,
+    *,
+    negative_slope: float = 0.2,
+    edge_scores: Array | None = None,
+) -> tuple[Array, Array, Array, Array] | None:
+    """Gradients of `gat_layer` by its scores and its projection.
+
+    Args:
+        grad: Gradient of the output (V, H, E).
+        hidden: The projection (V, H, E).
+        query: Its products with a_query (V, H).
+        key: Its products with a_key (V, H).
+        indptr: CSR row starts (V+1,).
+        indices: CSR neighbours (K,).
+        transposed: The lists turned round, as for `graph_attention_vjp`.
+        weights: What `gat_layer` returned (K, H).
+        negative_slope: Slope of LeakyReLU below 0.
+        edge_scores: What each edge adds to its scores before LeakyReLU, (K, H).
+
+    Returns:
+        Gradients by the scores of the edges before LeakyReLU (K, H), by `query` (V, H), by `key` (V, H), and, as far as
+        it comes from the weighted sum, by `hidden` (V, H, E).
+    """
+    by_value, by_query, by_key, dscores = _block(grad.dtype, hidden.shape, query.shape, key.shape, weights.shape)
+    starts = as_int64(indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        more = None if edge_scores is None else edge_scores[edges]
+        done: bool | None = current().gat_vjp(
+            *(grad[rows], hidden, query[rows], key, own, indices[edges], more, weights[edges]),
+            *(dscores[edges], by_query[rows], negative_slope),
+        )
+        return done
+
+    if None in threads.run(by_row, _row_parts(starts, grad)):
+        return None
+    if graph_sum(grad, *transposed, weights, by_value) is None:
+        return None
+    columns, _, order = transposed
+    return None if graph_sum(dscores, columns, order, out=by_key) is None else (dscores, by_query, by_key, by_value)
