@@ -323,6 +323,10 @@ def scaled_dot_product_attention(
     plain = attn_mask is None and softcap is None and score_mod is None and type(dropout_p) is float and not dropout_p
     if plain and is_causal is enable_gqa is return_weights is return_lse is False:
         fast = _in_one_call(query, key, value, scale)
+        if fast is None and not all(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in (query, key, value)):
+            # Lists and integers take the same way, to the last bit, as the same numbers in floating point.
+            query, key, value = as_floats(("query", "key", "value"), query, key, value)
+            fast = _in_one_call(query, key, value, scale)
         if fast is not None:
             return fast
     return _sdpa_vjp(
