@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack numpy-simd clean test-cpus
+.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack numpy-simd clean test-cpus soak
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -22,7 +22,7 @@ run: env npm  ## The main job: who attends to whom in Les Misérables, and which
 	$(PYTHON_ENV) tools/build_js.py && \
 	node --no-warnings --experimental-wasm-relaxed-simd examples/les_miserables.mjs "$$dist" "$$graph"
 
-test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, demo
+test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, Firefox, demo
 	@$(PYTHON_ENV) tools/test_suites.py
 
 test-all: env npm  ## The same with every version of TypeScript and every bundler, framework and runtime (half an hour)
@@ -30,6 +30,9 @@ test-all: env npm  ## The same with every version of TypeScript and every bundle
 
 test-cpus: env  ## The native suite as other processors would run it (NumPy without AVX, other BLAS kernels; half an hour)
 	@$(PYTHON_ENV) tools/test_cpus.py $(CPUS)
+
+soak: env  ## Ten million random calls with hostile numbers (an hour; SOAK="--only readers" for damaged files, "--help" for more)
+	@$(PYTHON_ENV) tools/run_soak.py $(SOAK)
 
 serve: env npm  ## The demo in the browser
 	@$(PYTHON_ENV) tools/serve.py --port $(or $(PORT),8000)
@@ -41,8 +44,8 @@ bench: env  ## Measure every mechanism and the peers in every runtime (about 15 
 	@$(PYTHON_ENV) tools/npm_install.py js benchmarks && $(PYTHON_ENV) tools/build_js.py
 	@dist=$$($(PYTHON_ENV) tools/pyodide_dist.py); PYODIDE_DIST="$$dist" $(PYTHON_ENV) -m benchmarks $(BENCH)
 
-docs: env  ## Build the documentation site into build/site
-	@$(PYTHON_ENV) -m mkdocs build --strict --quiet --site-dir build/site && echo build/site/index.html
+docs: env npm  ## Build the documentation site; its first page is the last line
+	@$(PYTHON_ENV) tools/build_docs.py --live
 
 wheel: env  ## Build the universal wheel; its path is the last line
 	@$(PYTHON_ENV) tools/build_wheel.py

@@ -1,4 +1,4 @@
-"""Wheel build hook: compiles the kernels into the wheel.
+"""Wheel build hook: compiles the kernels into the wheel, and adds a software bill of materials.
 
 ``GRAPHATTEND_BUILD`` says which: "universal" makes the wheel for every platform (py3-none-any), with kernels for
 Pyodide; one of `build.PLATFORMS` makes that platform's wheel, with native kernels; "host", the default, this machine's,
@@ -7,6 +7,7 @@ or a wheel without kernels where they cannot be compiled. Under ``pyodide build`
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from pathlib import Path
@@ -17,8 +18,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 def _builder(root: str) -> ModuleType:
-    path = Path(root) / "src" / "graphattend" / "simd" / "kernels" / "build.py"
-    spec = importlib.util.spec_from_file_location("graphattend_kernels_build", path)
+    return _load(Path(root) / "src" / "graphattend" / "simd" / "kernels" / "build.py", "graphattend_kernels_build")
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
@@ -64,6 +68,7 @@ class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             if what != "host":
                 raise
             self.app.display_warning(f"graphattend is built without kernels and computes with NumPy alone: {problem}")
+            self._include([], build_data)
             return
         self._include(built, build_data)
         build_data["pure_python"] = False
@@ -72,3 +77,19 @@ class KernelBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def _include(self, files: list[Path], build_data: dict[str, Any]) -> None:
         for path in files:
             build_data["force_include"][str(path)] = f"graphattend/simd/{path.name}"
+        builder, sbom = _builder(self.root), _load(Path(self.root) / "tools" / "sbom.py", "graphattend_sbom")
+        about = self.metadata.core
+        compiler = [] if builder.emscripten() or not files else [builder.ZIG_REQUIREMENT]
+        text = sbom.wheel(
+            about.name,
+            self.metadata.version,
+            about.license_expression,
+            about.dependencies,
+            about.optional_dependencies,
+            ["hatchling", *compiler],
+            files,
+        )
+        folder = builder.CACHE / f"sbom-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / sbom.NAME).write_text(text, encoding="utf-8")
+        build_data["sbom_files"].append(str(folder / sbom.NAME))

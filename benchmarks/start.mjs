@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { launch } from "../js/test/chromium.mjs";
+import { launch } from "../js/test/browsers.mjs";
 import { serve } from "../js/test/server.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);

@@ -4,7 +4,7 @@
 // wrote. Needs the built package (tools/build_js.py) and benchmarks/node_modules. Prints JSON.
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { launch } from "../js/test/chromium.mjs";
+import { launch } from "../js/test/browsers.mjs";
 import { serve } from "../js/test/server.mjs";
 
 const folder = resolve(process.argv[2] ?? "");

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { sbom } from "./sbom.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 process.chdir(here);
@@ -17,14 +18,22 @@ function wheel() {
   return output.trim().split("\n").at(-1);
 }
 
-/** Text that holds bytes in printable letters, the inverse of `decode` in src/kernels/module.ts. */
+/**
+ * Text that holds bytes in printable letters, the inverse of `decode` in src/kernels/module.ts: the 256 values, the frequent
+ * ones first, then for each byte its place among them.
+ */
 function encode(bytes) {
   const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter(
     (c) => !"\"\\`$<'|}".includes(c),
   );
-  return Array.from(bytes, (b) =>
-    b < 86 ? letters[b] : b < 172 ? `|${letters[b - 86]}` : `}${letters[b - 172]}`,
-  ).join("");
+  const counts = new Uint32Array(256);
+  for (const byte of bytes) counts[byte]++;
+  const frequent = [...counts.keys()].sort((a, b) => counts[b] - counts[a]);
+  const groups = [frequent.slice(0, 86), frequent.slice(86, 172), frequent.slice(172)];
+  const order = groups.flatMap((group) => group.sort((a, b) => a - b));
+  return [...order, ...Array.from(bytes, (byte) => order.indexOf(byte))]
+    .map((n) => (n < 86 ? letters[n] : n < 172 ? `|${letters[n - 86]}` : `}${letters[n - 172]}`))
+    .join("");
 }
 
 /** dist/kernels.js, and beside it the two modules, of which a page loads one. */
@@ -32,6 +41,11 @@ async function buildKernels() {
   if (!process.env.GRAPHATTEND_KERNELS)
     execFileSync("make", ["-s", "js-kernels"], { cwd: "..", stdio: ["ignore", "ignore", "inherit"] });
   const folder = process.env.GRAPHATTEND_KERNELS ?? "../build/js-kernels";
+  for (const path of ["relaxed", "simd128"])
+    packed[`kernels_${path}.wasm`] = [
+      `${folder}/kernels_${path}.wasm`,
+      `compiled C, as text in dist/kernels-${path}.js`,
+    ];
   const modules = {
     name: "wasm",
     setup(esbuild) {
@@ -65,6 +79,7 @@ const common = {
   define: { GRAPHATTEND_VERSION: JSON.stringify(version) },
   legalComments: "none",
 };
+const packed = {}; // what the package is made from beside its own sources
 await build({ ...common, entryPoints: ["src/index.ts"], splitting: true, chunkNames: "index-[name]" });
 await build({ ...common, entryPoints: ["src/worker.ts", "src/snapshot.ts"] });
 if (existsSync("src/cli.ts")) {
@@ -88,3 +103,5 @@ for (const file of readdirSync("dist")
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });
 cpSync(wheel(), "dist/graphattend.whl");
+packed["graphattend.whl"] = ["dist/graphattend.whl", "the Python library; its own bill is in it"];
+writeFileSync("dist/sbom.cdx.json", sbom(packed));

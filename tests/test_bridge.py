@@ -12,73 +12,17 @@ from graphattend import _bridge_arguments, _bridge_names
 from graphattend import _bridge_calls as calls
 
 
-class Client:
-    """Encodes requests and decodes answers as the npm package does, reading arrays by their address."""
-
-    def __init__(self):
-        self.arrays, self.size = [], 0
-        self.last_id = 1000
-
-    def put(self, x, code=None):
-        x = np.ascontiguousarray(x)
-        start = self.size
-        self.arrays.append((start, x))
-        self.size = -(-(start + x.nbytes) // bridge.ALIGNMENT) * bridge.ALIGNMENT
-        return {"$a": [code or x.dtype.str[1:], x.size, start, list(x.shape)]}
-
-    def send(self, op, *args, **options):
-        arena = bridge.reserve(max(self.size, 1))
-        for start, x in self.arrays:
-            arena[start : start + x.nbytes] = np.frombuffer(x.tobytes(), np.uint8)
-        self.arrays, self.size = [], 0
-        answer = bridge.call(json.dumps({"op": op, "args": args, **options}))
-        body, _, places = answer.partition("\n")
-        arrays = list(bridge._alive)
-        assert len(arrays) == len([p for p in places.split(";") if p])
-        for place, x in zip(places.split(";"), arrays, strict=False):
-            code, address, count = place.split(",")
-            assert (int(address), int(count)) == (x.__array_interface__["data"][0], x.size)
-            assert np.dtype(bridge.DTYPES[code]).itemsize == x.itemsize
-        return json.loads(body), arrays
-
-    def ok(self, op, *args, **options):
-        body, arrays = self.send(op, *args, **options)
-        assert "ok" in body, body
-
-        def filled(v):
-            if isinstance(v, dict):
-                if "$a" in v:
-                    return arrays[v["$a"][0]].copy()
-                return {name: filled(x) for name, x in v.items()}
-            return [filled(x) for x in v] if isinstance(v, list) else v
-
-        return filled(body["ok"])
-
-    def error(self, op, *args, **options):
-        body, arrays = self.send(op, *args, **options)
-        assert not arrays
-        assert "error" in body, body
-        return body["error"]
-
-    def keep(self, op, *args):
-        self.last_id += 1
-        described = self.ok(op, *args, keep=self.last_id)
-        return {"$h": self.last_id}, described
-
-
-@pytest.fixture
-def client():
-    yield Client()
-    bridge.free(*list(bridge._objects))
-
-
 def x(*shape):
     return np.sin(np.arange(math.prod(shape), dtype=np.float32)).reshape(shape)
 
 
 def test_start_and_info_report_the_runtime(client):
     started = client.ok("start", True)
-    assert started == {"version": ga.__version__, "mechanisms": ga.list_mechanisms()}
+    assert json.loads(started["schemas"]) == ga.schema()
+    assert {n: x for n, x in started.items() if n != "schemas"} == {
+        "version": ga.__version__,
+        "mechanisms": ga.list_mechanisms(),
+    }
     assert client.ok("start", False) == started
     assert client.ok("info")["accelerated"]["active"] is False
     for _ in range(2):  # an interpreter from a snapshot was prepared before
@@ -209,7 +153,7 @@ def test_numbers_that_json_lacks(client):
     points = [client.put(np.float64([0.0, 0.5]), "n8"), client.put(np.float64([0.0, 0.25]), "n8")]
     got = client.ok("method", ball, "dist", points, None, dtype="float64")
     assert got == ga.geometry.Poincare(-1.0).dist(np.array([0.0, 0.5]), np.array([0.0, 0.25]))
-    encoder = bridge._Encoder(False, None)
+    encoder = bridge._Encoder(bridge._OUT, None)
     assert encoder.encode(float("inf")) == {"$f": "inf"}
     assert encoder.encode([np.float32(1.5), np.bool_(True), None, "x"]) == [1.5, True, None, "x"]
     assert encoder.encode(b"ab") == {"$a": [0, (2,)]}
@@ -224,7 +168,7 @@ def test_results_are_narrowed_unless_asked(client):
     assert client.ok("read", whole).dtype == np.float32
     bridge._alive.clear()
     for dtype, narrow in (("f8", "f4"), ("i8", "i4"), ("?", "u1"), ("f2", "f4"), ("i1", "i1")):
-        out = bridge._Encoder(False, None).encode(np.ones(2, dtype))
+        out = bridge._Encoder(bridge._OUT, None).encode(np.ones(2, dtype))
         assert bridge._alive[out["$a"][0]].dtype == narrow
 
 
@@ -401,6 +345,7 @@ def test_types_of_the_npm_package_are_fresh():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.TARGET.read_text(encoding="utf-8") == module.generate()
+    assert module.SCHEMAS.read_text(encoding="utf-8") == module.generate_schemas()
     assert module.ts.camel("w_q_x") == "wQX"
 
 

@@ -17,7 +17,8 @@ STAMP = JS / "dist" / ".graphattend-stamp"
 def fingerprint() -> str:
     """Hash of what the package is built from."""
     digest = hashlib.sha256((build_wheel.fingerprint() + build_js_kernels.fingerprint()).encode())
-    for path in [JS / "package-lock.json", JS / "package.json", JS / "build.mjs", *sorted((JS / "src").rglob("*.ts"))]:
+    names = ["package-lock.json", "package.json", "build.mjs", "sbom.mjs"]
+    for path in [*(JS / name for name in names), *sorted((JS / "src").rglob("*.ts"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

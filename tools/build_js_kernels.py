@@ -1,7 +1,7 @@
 """Compile the kernels for JavaScript: freestanding WebAssembly without Python, into build/js-kernels.
 
 The sources are the kernels of the Python library, for float32, and the two files of js/kernels that call them. The
-kernels are declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts repeats the declarations in
+kernels are declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts repeats those called in
 TypeScript (``--check`` checks that it is current). Building again without a change does nothing; the same sources give
 the same bytes.
 """
@@ -29,7 +29,7 @@ HOST = (*("arguments", "array_axes", "array_bytes", "begin", "describe", "kind_o
 LINK = ("--no-entry", "--gc-sections", "--strip-all", "--stack-first", "--max-memory=2147483648", "--fatal-warnings")
 HEADER = """// Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
 
-/** The kernels, each with its operands in order; `?` marks one that may be null. The module has those that are called. */
+/** The kernels that are called, each with its operands in order; `?` marks one that may be null. */
 export const ENTRIES = {
 """
 
@@ -65,8 +65,9 @@ def called() -> list[str]:
 
 
 def declaration() -> str:
-    """The declarations in TypeScript."""
-    lines = [f"  {name}: {json.dumps(operands)},\n" for name, operands in entries().items()]
+    """The declarations of the kernels that TypeScript calls, for its types."""
+    used = called()
+    lines = [f"  {name}: {json.dumps(operands)},\n" for name, operands in entries().items() if name in used]
     return HEADER + "".join(lines) + "} as const;\n"
 
 
@@ -108,7 +109,15 @@ def build() -> list[Path]:
             objects = []
             for source in sources():
                 objects.append(str(Path(temporary) / f"{variant}-{source.stem}.o"))
-                compiler = ("cc", "-target", "wasm32-freestanding", f"-mcpu={cpu}", *flags, "-ffunction-sections")
+                compiler = (
+                    "cc",
+                    "-target",
+                    "wasm32-freestanding",
+                    f"-mcpu={cpu}",
+                    *flags,
+                    "-DFOR_PAGES",
+                    "-ffunction-sections",
+                )
                 _run(*compiler, "-fdata-sections", "-c", str(source), "-o", objects[-1])
             fresh = Path(temporary) / f"kernels_{variant}.wasm"
             _run("wasm-ld", *LINK, *exports, *objects, "-o", str(fresh))

@@ -15,7 +15,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "dist"
-METADATA = ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
+METADATA = ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "tools/sbom.py"]
 BUILT = {".pyc", ".o", ".wasm", ".so", ".pyd"}
 KERNELS = ROOT / "src" / "graphattend" / "simd" / "kernels" / "build.py"
 

@@ -24,6 +24,8 @@ WRITTEN = [
     "build/gallery",
     "build/demo",
     "build/coverage.xml",
+    "build/docs",
+    "build/doctrees",
     "build/site",
     "build/bench",
     "out/les_miserables.html",

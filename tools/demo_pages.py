@@ -1,21 +1,31 @@
 """Helpers of the demo's tests: pages that record errors, waiting, and the results of native Python."""
 
+import base64
 import json
+import os
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import chromium
 import demo_data
+import firefox
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from graphattend.analysis import analyze_file
 
 DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dataset.to, Number(e.dataset.weight)])"
+VIEWS = ["attention", "compare", "move", "geometry", "heads", "sparse", "search", "train", "speed", "guide"]
 Weights = dict[tuple[str, str], float]
 
 
 def launch(playwright: Playwright) -> Browser:
-    """A Chromium."""
+    """A Chromium, or a Firefox if GRAPHATTEND_BROWSER says so."""
+    if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
+        # "moz-": a Firefox as Mozilla or Debian make it, over WebDriver BiDi.
+        return playwright.firefox.launch(
+            channel="moz-firefox", executable_path=firefox.find(), firefox_user_prefs=firefox.PREFERENCES
+        )
     return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
 
 
@@ -82,6 +92,24 @@ def same(found: Weights, wanted: Weights, tolerance: float = 2e-6) -> None:
         assert abs(found[edge] - weight) <= tolerance * max(weight, 1e-3 * largest), edge
 
 
+def packed(value: object) -> str:
+    """A value as the address holds it: JSON, deflated, in letters of an address."""
+    deflate = zlib.compressobj(wbits=-15)
+    data = deflate.compress(json.dumps(value).encode()) + deflate.flush()
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 def gallery(name: str) -> dict[str, Any]:
     """The page's data of a graph."""
     return json.loads((demo_data.OUT / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def as_links(name: str) -> dict[str, Any]:
+    """A graph of the gallery as node-link data."""
+    data = gallery(name)
+    links = [
+        {"source": data["nodes"][j], "target": data["nodes"][i], "weight": data["edgeWeights"][e]}
+        for i in range(len(data["nodes"]))
+        for e, j in enumerate(data["indices"][data["indptr"][i] : data["indptr"][i + 1]], data["indptr"][i])
+    ]
+    return {"directed": True, "multigraph": False, "nodes": [{"id": n} for n in data["nodes"]], "links": links}

@@ -1,6 +1,8 @@
 """Write js/src/mechanisms.gen.ts: TypeScript types of all options, methods and functions, read from the library.
 
-Run after a change of a mechanism's options or of a public signature; ``--check`` checks that the file is current.
+And src/graphattend/_bridge_schemas.json, the schemas of all options as JavaScript asks for them at its start: computing them
+would import every mechanism. Run after a change of a mechanism's options or of a public signature; ``--check`` checks that
+the files are current.
 """
 
 from __future__ import annotations
@@ -22,25 +24,25 @@ from graphattend import _bridge_names as bridge
 from graphattend.mechanisms import mechanism_class
 from graphattend.mechanisms._base import Attention
 
-TARGET = Path(__file__).resolve().parent.parent / "js" / "src" / "mechanisms.gen.ts"
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "js" / "src" / "mechanisms.gen.ts"
+SCHEMAS = ROOT / "src" / "graphattend" / "_bridge_schemas.json"
 MODULES = ("functional", "geometry", "training", "training.schedules", "compression", "graph", "analysis", "evaluation")
 HEADER = """// Written by tools/gen_types.py from the Python library; do not edit.
 import type { Attention, AttentionFor } from "./attention.js";
 import type { Remote } from "./objects.js";
 import type { MechanismConfig } from "./schema.js";
 import type {
-  CallOptions, Data, Dtype, GraphData, Json, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
+  CallOptions, Data, Dtype, GraphData, Json, ManifoldFunctions, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 """
 #: Options whose JSON schema is incomplete.
 OPTIONS = {
     "experts": "readonly (MechanismConfig | Attention)[] | null",
     "mechanisms": "readonly (MechanismConfig | Attention)[] | null",
-    "manifold": "ManifoldConfig | Manifold",
+    "manifold": "ManifoldConfig | Manifold | ManifoldFunctions",
     "spaces": "readonly Space[] | null",
 }
-#: Everything of a schema that is the same for all mechanisms is left out here and put back by schema.ts.
-COMMON = ("$schema", "type", "additionalProperties", "title", "required", "x-key")
 
 
 def option_type(name: str, rule: dict[str, Any]) -> str:
@@ -238,19 +240,21 @@ def generate() -> str:
     out += "\n/** Public functions and classes by module. */\nexport interface Functions {\n"
     out += "".join(body for body, _ in parts.values()) + "}\n"
     out += f"\nexport const FUNCTIONS = {json.dumps({module: names for module, (_, names) in parts.items()})};\n"
-    short = {key: {n: v for n, v in s.items() if n not in COMMON} for key, s in schemas.items()}
-    out += "\nexport const SHORT_SCHEMAS = " + json.dumps(short, ensure_ascii=False, indent=1) + ";\n"
     return out
+
+
+def generate_schemas() -> str:
+    """All schemas, on one line."""
+    return json.dumps(ga.schema(), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def main() -> None:
     """Command line."""
-    text = generate()
-    if "--check" in sys.argv[1:]:
-        if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text:
-            sys.exit("js/src/mechanisms.gen.ts is stale: run tools/gen_types.py")
-        return
-    TARGET.write_text(text, encoding="utf-8")
+    for path, text in ((TARGET, generate()), (SCHEMAS, generate_schemas())):
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.exit(f"{path.relative_to(ROOT)} is stale: run tools/gen_types.py")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def tests_of(version: str) -> Path:
 
 
 def run(distribution: Path, tests: Path, loops: str, files: list[str]) -> dict[str, Any]:
-    """The result of each test with one kind of loops."""
+    """The result of each test with one kind of loops, in Node.js."""
     with tempfile.NamedTemporaryFile(suffix=".json") as result:
         command = ["node", "--no-warnings", "--experimental-wasm-relaxed-simd", str(HERE / "numpy_tests.mjs")]
         subprocess.run([*command, str(distribution), str(tests), result.name, loops, *files], check=True)

@@ -1,6 +1,7 @@
 """Build the demo and serve it with the local Pyodide distribution beside it under /pyodide/."""
 
 import argparse
+import functools
 import http.server
 import subprocess
 import sys
@@ -15,8 +16,9 @@ WEB = ROOT / "web"
 PYODIDE = "/pyodide/"
 
 
+@functools.cache
 def build() -> Path:
-    """Build web/dist and return its path."""
+    """Build web/dist, once, and return its path."""
     build_js.build()
     command = ["node", "build.mjs", str(demo_data.export())]
     if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:

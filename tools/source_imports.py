@@ -11,7 +11,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "graphattend"
 
 #: From the bottom up. A module imports from its own layer and from layers listed before it.
 LAYERS = {
-    "failures": ("errors",),
+    "failures": ("_printable", "errors"),
     "input": ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
     "files": ("storage", "storage_checks", "storage_npz", "storage_safetensors"),
     "arithmetic": ("simd",),
@@ -28,8 +28,10 @@ LAYERS = {
         "_bridge_arguments",
         "_bridge_calls",
         "_bridge_graphs",
+        "_bridge_manifold",
         "_bridge_names",
         "_bridge_plans",
+        "_bridge_questions",
         "_bridge_training",
         "",
         "__main__",

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import build_js
 import chromium
+import firefox
 import form
 import pyodide_dist
 
@@ -121,6 +122,8 @@ def lint() -> list[list[str]]:
         [sys.executable, "-m", "mypy"],
         [sys.executable, "tools/gen_types.py", "--check"],
         [sys.executable, "tools/gen_architecture.py", "--check"],
+        [sys.executable, "tools/build_docs.py"],
+        [sys.executable, "tools/check_licences.py"],
     ]
     if (ROOT / "js" / "package.json").exists():
         commands.append([sys.executable, "tools/build_js.py"])  # web/ reads the types of the built package
@@ -154,6 +157,17 @@ def javascript() -> list[list[str]]:
     return [[sys.executable, "tools/build_js.py"], ["npm", "test", "--silent", "--prefix", "js"]]
 
 
+def in_firefox() -> list[list[str]]:
+    """The tests of the JavaScript package that need a browser, in Firefox; more of them with GRAPHATTEND_ALL."""
+    os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
+    os.environ["FIREFOX"] = firefox.find()
+    more = ["docs", "start", "vendored"] if os.environ.get("GRAPHATTEND_ALL") else []
+    return [
+        [sys.executable, "tools/build_js.py"],
+        ["node", "js/test/run.mjs", "browser", "kernels-browser", *more],
+    ]
+
+
 def demo() -> list[list[str]]:
     """Playwright's tests of the demo."""
     return [[*PYTEST, "tests/browser"]] if (ROOT / "tests" / "browser").exists() else []
@@ -176,6 +190,7 @@ def stages() -> list[list[Suite]]:
             ),
         ],
         [Suite("javascript", "JavaScript", javascript)],
+        [Suite("firefox", "Firefox", in_firefox, environment={"GRAPHATTEND_BROWSER": "firefox"})],
         [Suite("demo", "Demo", demo)],
     ]
 

@@ -29,7 +29,7 @@ PARAMETERS = {
     "groups": "Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>>",
     **dict.fromkeys(("embedding", "distance", "r", "nodes", "sources", "target_norm"), "Data | number"),
     "graph": "GraphData",
-    "manifold": "Manifold",
+    "manifold": "Manifold | ManifoldFunctions",
     "rng": "number",
     "shape": "readonly number[]",
     "config": "ManifoldConfig",

@@ -22,7 +22,13 @@ const common = {
   jsx: "automatic",
   jsxImportSource: "preact",
 };
-await build({ ...common, entryPoints: ["src/main.tsx"], splitting: true, chunkNames: "part-[hash]" });
+await build({
+  ...common,
+  entryPoints: ["src/main.tsx"],
+  splitting: true,
+  chunkNames: "part-[hash]",
+  define: { LINKS: JSON.stringify(links()) },
+});
 await build({
   ...common,
   entryPoints: {
@@ -37,6 +43,22 @@ cpSync("src/icon.svg", "dist/icon.svg");
 cpSync(gallery, "dist/gallery", { recursive: true });
 // The package looks for these two beside the script that it is bundled into.
 for (const file of ["worker.js", "graphattend.whl"]) cpSync(`../js/dist/${file}`, `dist/${file}`);
+/** Where the project is found: what the packages say of themselves, and their pages. */
+function links() {
+  const { repository, homepage } = JSON.parse(readFileSync("../js/package.json", "utf8"));
+  const python = readFileSync("../pyproject.toml", "utf8");
+  const named = (pattern) => new RegExp(`^"?(?:${pattern})"? *= *"(https:[^"]+)"`, "im").exec(python)?.[1];
+  const source = (repository?.url ?? repository)?.replace(/^git\+/, "").replace(/\.git$/, "");
+  return Object.fromEntries(
+    Object.entries({
+      Repository: source ?? named("repository|source|source code"),
+      Documentation: named("documentation|docs") ?? homepage ?? "https://www.npmjs.com/package/graphattend#readme",
+      npm: "https://www.npmjs.com/package/graphattend",
+      PyPI: "https://pypi.org/project/graphattend/",
+    }).filter(([, address]) => address !== undefined),
+  );
+}
+
 const files = readdirSync("dist", { recursive: true, withFileTypes: true })
   .filter((f) => f.isFile())
   .map((f) => `${f.parentPath}/${f.name}`.replaceAll("\\", "/").replace(/^dist\//, ""))

@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include "../../src/graphattend/simd/kernels/expo.h"
+#include "../../src/graphattend/simd/kernels/graph.h"
 #include "../../src/graphattend/simd/kernels/mask.h"
 #include "../../src/graphattend/simd/kernels/rows.h"
 
@@ -97,6 +98,24 @@ Status KERNEL(softmax_pullback)(Call *call) {
     return DONE;
 }
 
+/* a . LeakyReLU(left + right + edge) , where there is an edge. */
+NOINLINE real leaky_dot(const real *left, const real *right, const real *edge, const real *a,
+                        isize c, real slope) {
+    v4 sum = splat(0);
+    real rest = 0;
+    isize i = 0;
+    for (; i + 4 <= c; i += 4) {
+        v4 x = LOAD(left + i) + LOAD(right + i);
+        if (edge) x += LOAD(edge + i);
+        sum = madd(LOAD(a + i), select((m4)(x > splat(0)), x, x * splat(slope)), sum);
+    }
+    for (; i < c; i++) {
+        real x = left[i] + right[i] + (edge ? edge[i] : 0);
+        rest += a[i] * (x > 0 ? x : x * slope);
+    }
+    return hsum(sum) + rest;
+}
+
 /* Brody, Alon, Yahav: How Attentive are Graph Attention Networks?, arXiv:2105.14491, equation 7. */
 Status KERNEL(additive_scores)(Call *call) {
     const Array *q = &call->array[additive_scores_q], *k = &call->array[additive_scores_k],
@@ -117,21 +136,34 @@ Status KERNEL(additive_scores)(Call *call) {
                        *factor = (const real *)batch.at[3];
             for (isize j = 0; j < n; j++) {
                 const real *key = (const real *)batch.at[2] + j * step(k, 2);
-                v4 sum = splat(0);
-                real rest = 0;
-                isize c = 0;
-                for (; c + 4 <= e; c += 4) {
-                    v4 x = LOAD(query + c) + LOAD(key + c);
-                    sum = madd(LOAD(factor + c), select((m4)(x > splat(0)), x, x * splat(slope)),
-                               sum);
-                }
-                for (; c < e; c++) {
-                    real x = query[c] + key[c];
-                    rest += factor[c] * (x > 0 ? x : x * slope);
-                }
-                ((real *)batch.at[0])[i * step(out, 2) + j] = hsum(sum) + rest;
+                ((real *)batch.at[0])[i * step(out, 2) + j] =
+                    leaky_dot(query, key, 0, factor, e, slope);
             }
         }
+    return DONE;
+}
+
+Status KERNEL(edge_scores)(Call *call) {
+    const Array *array = call->array, *a = &array[edge_scores_a], *out = &array[edge_scores_out];
+    ByHead left = by_head(&array[edge_scores_left]), right = by_head(&array[edge_scores_right]),
+           edge = by_head(&array[edge_scores_edge]);
+    Neighbors n;
+    if (!get_neighbors(&array[edge_scores_indptr], &array[edge_scores_indices], left.nodes,
+                       right.nodes, &n))
+        return wrong(call, "edge_scores: indptr or indices do not fit");
+    isize heads = left.heads, width = left.width;
+    if (!is_like(&right, right.nodes, heads, width) ||
+        (edge.data && !is_like(&edge, n.edges, heads, width)) || a->shape[0] != heads ||
+        a->shape[1] != width || out->shape[0] != n.edges || out->shape[1] != heads)
+        return wrong(call, "edge_scores: shapes differ");
+    real slope = (real)call->number[edge_scores_slope], *to = (real *)out->data;
+    for (isize i = 0; i < left.nodes; i++)
+        for (isize e = (isize)n.start[i]; e < (isize)n.start[i + 1]; e++)
+            for (isize h = 0; h < heads; h++)
+                to[e * step(out, 2) + h] =
+                    leaky_dot(row_at(&left, i, h), row_at(&right, neighbor(&n, e), h),
+                              edge.data ? row_at(&edge, e, h) : 0,
+                              (const real *)(a->data + h * a->strides[0]), width, slope);
     return DONE;
 }
 

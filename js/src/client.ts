@@ -14,7 +14,6 @@ import {
 } from "./objects.js";
 import {
   FUNCTIONS,
-  SCHEMAS,
   type CreateOptions,
   type Functions,
   type Graph,
@@ -24,7 +23,17 @@ import {
   type Schema,
 } from "./schema.js";
 import { train, type TrainOptions, type TrainResult } from "./train.js";
-import type { CallOptions, Data, GraphData, GraphInput, Input, Matrix, ScoreMod, Value } from "./types.js";
+import type {
+  CallOptions,
+  Data,
+  GraphData,
+  GraphInput,
+  Input,
+  ManifoldFunctions,
+  Matrix,
+  ScoreMod,
+  Value,
+} from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
 
 /** What does the arithmetic; see `graphattend.backend_info` in Python. */
@@ -35,8 +44,10 @@ export interface BackendInfo {
   platform: string;
   numpy: string;
   version: string;
-  /** Whether NumPy's own loops were replaced by SIMD ones. */
-  accelerated: boolean;
+  /** NumPy's BLAS, and the instruction sets it was built for; the official one for Pyodide has neither. */
+  numpy_build: { blas: string | null; simd: string[] };
+  /** Whether NumPy's own loops were replaced by SIMD ones, and which. */
+  accelerated: { active: boolean; backend: string; loops: string[] };
   /** Objects that Python keeps for JavaScript, and blocks of memory it holds. */
   objects: number;
   blocks: number;
@@ -68,6 +79,8 @@ export class GraphAttend {
     private readonly backend: Backend,
     readonly version: string,
     readonly mechanisms: readonly MechanismKey[],
+    /** JSON. */
+    private readonly schemas: string,
   ) {
     const space = (module: keyof Functions): never => {
       const out = Object.create(null) as Record<string, unknown>;
@@ -127,8 +140,22 @@ export class GraphAttend {
   }
 
   /** The graph in which every row attends to its k nearest others. */
-  async knn(embeddings: Data, k: number, options: CallOptions & { manifold?: Manifold } = {}): Promise<Graph> {
+  async knn(
+    embeddings: Data,
+    k: number,
+    options: CallOptions & { manifold?: Manifold | ManifoldFunctions } = {},
+  ): Promise<Graph> {
     return this.made("knn", [embeddings, k], options);
+  }
+
+  /**
+   * A manifold of your own functions, for `create("manifold", { dim, manifold })`, `knn` and optimizers, with the methods of
+   * the others. `create` and `knn` take the functions as they are, too.
+   */
+  async manifold(functions: ManifoldFunctions, call: CallOptions = {}): Promise<Manifold> {
+    const keep = this.backend.nextId();
+    const reply = await this.backend.request(encode("manifold", [{ manifold: functions }], { keep }), call);
+    return kept(this.backend, keep, decode(reply) as Described) as Manifold;
   }
 
   private async made(operation: string, args: unknown[], options: object): Promise<Graph> {
@@ -145,14 +172,15 @@ export class GraphAttend {
   schema(): Record<MechanismKey, Schema>;
   schema(key: MechanismKey): Schema;
   schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
-    if (key === undefined) return structuredClone(SCHEMAS);
-    if (typeof key !== "string" || !Object.hasOwn(SCHEMAS, key)) {
+    const all = JSON.parse(this.schemas) as Record<MechanismKey, Schema>;
+    if (key === undefined) return all;
+    if (!this.mechanisms.includes(key)) {
       throw invalid("key", `expected a mechanism, got ${String(key).slice(0, 80)}`, {
-        expected: Object.keys(SCHEMAS),
+        expected: this.mechanisms,
         actual: key,
       });
     }
-    return structuredClone(SCHEMAS[key]);
+    return all[key];
   }
 
   /** What does the arithmetic. */
@@ -173,23 +201,12 @@ export class GraphAttend {
       /^([A-Z]|from_?[cC]onfig$|analyze$|evaluate$|fit$)/.test(member) || module.endsWith("schedules")
         ? this.backend.nextId()
         : undefined;
-    const ask = async (given: object | null): Promise<unknown> =>
-      decode(
-        await this.backend.request(
-          encode("function", [module, member, new Args(values), given], {
-            keep: keep!,
-            dtype: call.dtype,
-            double: true,
-          }),
-          call,
-        ),
-      );
-    const scoreMod = (options as { scoreMod?: unknown } | null)?.scoreMod;
-    let result = await ask(typeof scoreMod === "function" ? { ...options, scoreMod: true } : options);
-    if (typeof scoreMod === "function") {
-      const { scores } = (result as { asked: { scores: Matrix } }).asked;
-      result = await ask({ ...options, scoreMod: { data: await (scoreMod as ScoreMod)(scores), shape: scores.shape } });
-    }
+    const wire = encode("function", [module, member, new Args(values), options], {
+      keep: keep!,
+      dtype: call.dtype,
+      double: true,
+    });
+    const result = decode(await this.backend.request(wire, call));
     return keep === undefined || result === null ? (result as Value) : kept(this.backend, keep, result as Described);
   }
 
@@ -200,7 +217,7 @@ export class GraphAttend {
   async vjp(
     target: string | readonly [Remote, string],
     args: readonly Input[],
-    options: { readonly [name: string]: Input } = {},
+    options: { readonly [name: string]: Input | ScoreMod } = {},
     call: CallOptions = {},
   ): Promise<VjpResult<(Matrix | number | null)[], Matrix | number>> {
     const keep = this.backend.nextId();

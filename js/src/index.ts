@@ -59,13 +59,17 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   const { stop, done } = deadline(signal ?? undefined, timeout ?? undefined);
   try {
     const started = await runners[0]!.open(stop);
-    const info = decode({ text: started, arrays: [] }) as { version: string; mechanisms: MechanismKey[] };
+    const info = decode({ text: started, arrays: [] }) as {
+      version: string;
+      mechanisms: MechanismKey[];
+      schemas: string;
+    };
     const backend = new Backend(runners);
     // The first answers already while the others start.
     void backend.openRest(signal ?? undefined).then(() => {
       if (snapshot === "none" || snapshot === "vendored") return prepare(inWorker({ ...runtime, make: true }, maker));
     });
-    return new GraphAttend(backend, info.version, Object.freeze(info.mechanisms));
+    return new GraphAttend(backend, info.version, Object.freeze(info.mechanisms), info.schemas);
   } catch (error) {
     for (const runner of runners) runner.close();
     throw error instanceof AttentionError

@@ -1,7 +1,8 @@
+import type { Answer } from "./asking.js";
 import { AttentionError, aborted, Crash, reason } from "./errors.js";
 import type { Channel, Spawn } from "./channel.js";
 import type { Progress } from "./types.js";
-import { own, type Reply, type Wire } from "./wire.js";
+import { Args, encode, isQuestion, own, read, type Callback, type Reply, type Wire } from "./wire.js";
 
 export interface SendOptions {
   signal?: AbortSignal | undefined;
@@ -20,6 +21,10 @@ interface Job {
   transfer: boolean;
   latest: boolean;
   settled: boolean;
+  /** The same with its data copied, if it makes an object. */
+  recipe?: Recipe;
+  /** What the interpreter is told, when it asked a function of the caller. */
+  answer?: Wire;
   /** Objects to forget when it has ended: those freed after it was asked for. */
   frees: number[];
   resolve(reply: Reply): void;
@@ -46,6 +51,8 @@ export class Runner {
   private starting: Promise<void> | undefined;
   private readonly queue: Job[] = [];
   private current: Job | undefined;
+  /** Requests for which a function of the caller is asked. */
+  private readonly asking = new Set<Job>();
   private readonly recipes = new Map<number, Recipe>();
   private closed = false;
   /** How long a start takes. */
@@ -158,7 +165,7 @@ export class Runner {
 
   /** Forget objects, after the requests that wait: they may need them. */
   free(ids: number[]): void {
-    const last = this.queue.at(-1);
+    const last = this.queue.at(-1) ?? [...this.asking].at(-1);
     if (last === undefined) this.release(ids);
     else last.frees.push(...ids);
   }
@@ -176,7 +183,7 @@ export class Runner {
     this.channel?.kill();
     this.channel = undefined;
     this.recipes.clear();
-    for (const job of [this.current, ...this.queue.splice(0)]) job?.reject(closedError());
+    for (const job of [this.current, ...this.asking, ...this.queue.splice(0)]) job?.reject(closedError());
   }
 
   private pump(): void {
@@ -196,12 +203,17 @@ export class Runner {
     this.current = job;
     channel.hold(true);
     // The data of an object that is kept are kept here too, to make it again.
-    const recipe =
-      job.wire.keep === undefined
-        ? undefined
-        : { wire: job.wire.shared ? job.wire : own(job.wire, job.transfer), live: true };
+    if (job.wire.keep !== undefined)
+      job.recipe ??= { wire: job.wire.shared ? job.wire : own(job.wire, job.transfer), live: true };
+    const { recipe, answer } = job;
+    let asked = false;
     try {
-      const reply = await channel.send(recipe?.wire ?? job.wire, recipe === undefined && job.transfer);
+      const reply = await channel.send(
+        answer ?? recipe?.wire ?? job.wire,
+        answer !== undefined || (recipe === undefined && job.transfer),
+      );
+      asked = isQuestion(reply);
+      if (asked) return void this.ask(channel, job, reply);
       if (recipe !== undefined && !reply.text.startsWith('{"error"')) {
         this.recipes.set(job.wire.keep!, recipe);
         if (job.settled) this.free([job.wire.keep!]); // nobody will ever own it
@@ -211,21 +223,48 @@ export class Runner {
       if (error instanceof AttentionError) {
         job.reject(error);
       } else {
-        job.reject(new AttentionError("crashed", `the interpreter crashed: ${reason(error)}`, { cause: error }));
+        job.reject(crashed(error));
         if (this.channel === channel) this.drop();
       }
     } finally {
       this.current = undefined;
-      this.release(job.frees);
+      if (!asked) this.release(job.frees);
       this.channel?.hold(false);
       if (this.channel === undefined && !this.closed) void this.restart();
       else this.pump();
     }
   }
 
+  /** Ask a function of the caller, and go on with its answer; others have their turn meanwhile. */
+  private async ask(channel: Channel, job: Job, reply: Reply): Promise<void> {
+    this.asking.add(job);
+    try {
+      const { wire, id } = await this.answerTo(reply, job.wire);
+      if (this.channel !== channel) throw crashed("it was started again while a function was asked");
+      if (job.settled) channel.free([id]);
+      else {
+        job.answer = wire;
+        this.queue.unshift(job);
+      }
+    } catch (error) {
+      job.reject(error as Error);
+    }
+    if (this.asking.delete(job) && this.queue[0] !== job) this.release(job.frees);
+    this.pump();
+  }
+
+  private async answerTo(reply: Reply, { functions }: Wire): Promise<Answer> {
+    const find = (id: number): Callback | undefined => {
+      for (const { wire } of this.recipes.values()) if (wire.functions?.has(id)) return wire.functions.get(id);
+      return functions?.get(id);
+    };
+    return (await import("./asking.js")).answerTo(reply, find, { Args, encode, read });
+  }
+
   /** Settle a job early. If it is the one that runs, see to it that the next one can. */
   private giveUp(job: Job, error: AttentionError): void {
     job.reject(error);
+    if (this.asking.delete(job)) this.release(job.frees);
     const { channel } = this;
     if (this.current !== job || channel === undefined) return;
     setTimeout(
@@ -254,7 +293,8 @@ export class Runner {
       const channel = await this.spawnChannel(() => undefined, undefined);
       if (this.closed) return channel.kill();
       for (const { wire } of this.recipes.values()) {
-        const reply = await channel.send(wire, false);
+        let reply = await channel.send(wire, false);
+        while (isQuestion(reply)) reply = await channel.send((await this.answerTo(reply, wire)).wire, true);
         if (reply.text.startsWith('{"error"'))
           throw new Crash(`an object could not be made again: ${reply.text.slice(0, 200)}`);
       }
@@ -290,4 +330,6 @@ export class Runner {
   }
 }
 
+const crashed = (cause: unknown): AttentionError =>
+  new AttentionError("crashed", `the interpreter crashed: ${reason(cause)}`, { cause });
 const closedError = (): AttentionError => new AttentionError("closed", "the connection was closed");

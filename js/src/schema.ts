@@ -1,4 +1,4 @@
-import { SHORT_SCHEMAS, type MechanismOptions } from "./mechanisms.gen.js";
+import type { MechanismOptions } from "./mechanisms.gen.js";
 import type { Json } from "./types.js";
 
 export { FUNCTIONS } from "./mechanisms.gen.js";
@@ -36,19 +36,3 @@ export interface Schema {
   additionalProperties: false;
   [extension: `x-${string}`]: Json;
 }
-
-/** The schemas as Python gives them. */
-export const SCHEMAS = Object.fromEntries(
-  Object.entries(SHORT_SCHEMAS).map(([key, short]) => [
-    key,
-    {
-      $schema: "https://json-schema.org/draft/2020-12/schema",
-      title: key,
-      "x-key": key,
-      type: "object",
-      required: ["dim"],
-      additionalProperties: false,
-      ...short,
-    },
-  ]),
-) as unknown as Record<MechanismKey, Schema>;

@@ -3,7 +3,7 @@ import type { Backend } from "./backend.js";
 import { Owned, type Described } from "./objects.js";
 import type { LossName, MechanismKey, Optimizer, OptimizerName, Schedule } from "./schema.js";
 import type { Data, Fresh, GraphData, Matrix } from "./types.js";
-import { Args, decode, encode, Plain } from "./wire.js";
+import { decode, encode, Plain } from "./wire.js";
 
 /** How far a training run has come. */
 export interface TrainProgress {
@@ -93,13 +93,7 @@ export interface TrainResult<K extends MechanismKey> {
 
 class Run extends Owned {}
 
-type Step =
-  | (TrainProgress & {
-      asked?: { output: Matrix; nodes: Matrix<Int32Array> };
-      progress?: TrainProgress | null;
-      checkpoint?: Matrix<Uint8Array>;
-    })
-  | null;
+type Step = (TrainProgress & { checkpoint?: Matrix<Uint8Array> }) | null;
 
 /** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop have their turn. */
 export async function train<K extends MechanismKey>(
@@ -123,7 +117,7 @@ export async function train<K extends MechanismKey>(
   } = options;
   const keep = backend.nextId();
   const data = [attention, graph, features, labels, targets, nodes];
-  const own = { loss: typeof loss === "function" ? true : loss, checkpoints: onCheckpoint !== undefined };
+  const own = { loss, checkpoints: onCheckpoint !== undefined };
   decode(
     await backend.request(
       encode("train", [...data, new Plain({ ...rest, ...own }), { validationNodes, resume }], { keep }),
@@ -132,23 +126,16 @@ export async function train<K extends MechanismKey>(
   );
   const run = new Run(backend, keep);
   try {
-    for (let answer: Args | undefined; ;) {
+    for (;;) {
       if (signal?.aborted) {
         await backend.request(encode("train_cancel", [run]), {});
         break;
       }
-      const found = decode(await backend.request(encode("train_steps", [run, answer], { double: true }), {})) as Step;
-      answer = undefined;
+      const found = decode(await backend.request(encode("train_steps", [run]), {})) as Step;
       if (found === null) break;
-      const { asked, progress, checkpoint, ...plain } = found;
+      const { checkpoint, ...progress } = found;
       if (checkpoint !== undefined) onCheckpoint?.(checkpoint.data);
-      const shown = asked === undefined ? plain : progress;
-      if (shown) onProgress?.(shown);
-      if (asked !== undefined) {
-        const given = await (loss as LossFunction)(asked.output, asked.nodes);
-        answer = new Args([given.loss, given.gradient], ["loss", "gradient"]);
-        continue;
-      }
+      onProgress?.(progress);
       // Let the page draw and signals arrive, also where Python runs in this thread.
       await new Promise((resolve) => setTimeout(resolve));
     }

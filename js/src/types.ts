@@ -137,8 +137,51 @@ export type Reduced<
 export type Ranked<X> =
   X extends Nested<NumberArray> ? [number, number][][] : [number, number][] | [number, number][][];
 
-/** Changes the scores (…, M, N) before their softmax; gives as many numbers in the same order. */
-export type ScoreMod = (scores: Matrix) => (ArrayLike<number> & NumberArray) | Promise<ArrayLike<number> & NumberArray>;
+/**
+ * Changes the scores (…, M, N) before their softmax, each by itself; gives as many numbers in the same order. Its derivative is
+ * taken by central differences, for which it is called again.
+ */
+export type ScoreMod = (scores: Matrix<Float64Array>) => Answer<Numeric>;
+
+type Answer<T> = T | Promise<T>;
+type Numeric = ArrayLike<number> & NumberArray;
+
+/** Rows of points or vectors (P, D), or lists of points (B, N, D) with weights (B, N), in double precision. */
+type Doubles = Matrix<Float64Array>;
+
+/**
+ * A manifold of functions over typed arrays. Arguments that belong together have the same number of rows, however the method was
+ * called. Each gives as many numbers as it has rows, or as many points as it has rows or lists. What is left out is as in flat
+ * space, or follows from the others: means by gradient steps, with many calls of `expmap` and `logmap`.
+ */
+export interface ManifoldFunctions {
+  /** Where the geodesic from x with velocity v ends. */
+  expmap(x: Doubles, v: Doubles): Answer<Numeric>;
+  /** The velocity at x of the geodesic from x to y. */
+  logmap(x: Doubles, y: Doubles): Answer<Numeric>;
+  /** One number for each row. Default: the length of `logmap`. */
+  dist?(x: Doubles, y: Doubles): Answer<Numeric>;
+  expmap0?(v: Doubles): Answer<Numeric>;
+  logmap0?(y: Doubles): Answer<Numeric>;
+  /** Any vectors moved onto the manifold. Default: as they are. */
+  project?(x: Doubles): Answer<Numeric>;
+  projectTangent?(x: Doubles, v: Doubles): Answer<Numeric>;
+  transport?(x: Doubles, y: Doubles, v: Doubles): Answer<Numeric>;
+  /** One number for each row: Riemannian product of u and v at x. Default: Euclidean. */
+  inner?(x: Doubles, u: Doubles, v: Doubles): Answer<Numeric>;
+  norm?(x: Doubles, v: Doubles): Answer<Numeric>;
+  egrad2rgrad?(x: Doubles, g: Doubles): Answer<Numeric>;
+  midpoint?(points: Doubles, weights: Doubles): Answer<Numeric>;
+  frechetMean?(points: Doubles, weights: Doubles): Answer<Numeric>;
+  /** The point from which `expmap0` and `logmap0` start. Default: zeros. */
+  origin?(dim: number): Answer<Numeric>;
+  /** Gradients: the same arguments and the gradient of the result, to the gradients of the arguments. */
+  gradients?: {
+    [Name in Exclude<keyof ManifoldFunctions, "origin" | "gradients">]?: (
+      ...args: [...Parameters<Required<ManifoldFunctions>[Name]>, g: Doubles]
+    ) => Answer<readonly Numeric[]>;
+  };
+}
 
 /** Whether losses of samples are averaged, added or left as they are. */
 export type Reduction = "mean" | "sum" | "none";

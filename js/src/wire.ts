@@ -28,7 +28,19 @@ export interface Wire {
   shared?: boolean;
   /** Whether results may be views of Python's memory. */
   view?: boolean;
+  /** Functions of the caller that Python may ask, by their numbers. */
+  functions?: Map<number, Callback>;
 }
+
+/** A function of the caller, and what errors call its results. */
+export interface Callback {
+  call: (...args: unknown[]) => unknown;
+  name: string;
+}
+
+/** Where functions are taken. */
+const FUNCTION = /(^|\.)(loss|scoreMod|score_mod|manifold\.(gradients\.)?\w+)$/;
+let functions = 0;
 
 /** A request that is one kernel call, with the numbers of its arrays; undefined if Python has to be asked. */
 export type Direct = (arrays: readonly TypedArray[], view: boolean | undefined) => TypedArray[] | undefined;
@@ -96,6 +108,7 @@ class Encoder {
   arrays: TypedArray[] = [];
   offsets: number[] = [];
   uses: number[] = [];
+  functions: Map<number, Callback> | undefined;
   bytes = 0;
 
   /** Plain numbers travel in double precision where `double` is set. */
@@ -115,8 +128,14 @@ class Encoder {
       case "object":
         return x === null ? null : this.object(x, path, depth);
       default:
+        if (typeof x === "function" && FUNCTION.test(path)) return this.callback(x as Callback["call"], path);
         throw invalid(path, `expected data, got a ${typeof x}`, { actual: typeof x });
     }
+  }
+
+  private callback(call: Callback["call"], name: string): unknown {
+    (this.functions ??= new Map()).set(++functions, { call, name });
+    return { $c: functions };
   }
 
   private object(x: object, path: string, depth: number): unknown {
@@ -280,9 +299,18 @@ export function encode(op: string, args: unknown[], options: RequestOptions = {}
   const encoder = new Encoder(options.double === true || options.dtype === "float64");
   const tree = look(() => args.map((x) => encoder.value(x, "", 0)));
   const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
-  const { arrays, offsets, bytes, uses } = encoder;
+  const { arrays, offsets, bytes, uses, functions } = encoder;
   const kind = [op, uses[0] ?? "", ...args.filter((x) => typeof x === "string")].join(" ");
-  return { text, arrays, offsets, bytes, uses, keep: options.keep, kind };
+  return {
+    text,
+    arrays,
+    offsets,
+    bytes,
+    uses,
+    keep: options.keep,
+    kind,
+    ...(functions === undefined ? {} : { functions }),
+  };
 }
 
 /** The same request with its data copied, or taken over if the caller gave them away. */
@@ -300,9 +328,15 @@ export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
   return [...found].filter((b): b is ArrayBuffer => b instanceof ArrayBuffer);
 }
 
+/** Whether Python asks a function of the caller instead of answering. */
+export const isQuestion = (reply: Reply): boolean => reply.text.startsWith('{"ask"');
+
+/** All that is in an answer. */
+export const read = (reply: Reply): unknown => filled(parse(reply.text), reply.arrays);
+
 /** The value in an answer, or the typed error it carries. */
 export function decode(reply: Reply): unknown {
-  const body = filled(parse(reply.text), reply.arrays) as {
+  const body = read(reply) as {
     ok?: unknown;
     error?: ErrorDetails & { code: ErrorCode; message: string };
   };

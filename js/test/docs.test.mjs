@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
-import { launch, open } from "./chromium.mjs";
+import { launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js } from "./setup.mjs";
 

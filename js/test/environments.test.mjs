@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { launch, open } from "./chromium.mjs";
+import { launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js } from "./setup.mjs";
 

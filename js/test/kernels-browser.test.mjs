@@ -1,11 +1,11 @@
-// graphattend/kernels in Chromium: Python's answers on both builds, in pages and workers, under policies, from bundlers; and the page of docs/kernels.md.
+// graphattend/kernels in a browser: Python's answers on both builds, in pages and workers, under policies, from bundlers; and the page of docs/kernels.md.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { launch, open } from "./chromium.mjs";
+import { engine, launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { js, root } from "./setup.mjs";
 
@@ -114,7 +114,7 @@ const visit = async (path, address = server.url) => {
   return { ...found, problems };
 };
 
-describe("kernels in Chromium", () => {
+describe(`kernels in ${engine}`, () => {
   for (const backend of ["wasm-relaxed-simd", "wasm-simd128"]) {
     for (const place of ["page", "worker"]) {
       it(`the table of Python's answers, ${backend}, ${place}`, async () => {

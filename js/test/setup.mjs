@@ -26,6 +26,12 @@ function python() {
   return candidates.find((path) => path !== undefined && existsSync(path)) ?? "python3";
 }
 
+/** NumPy's WASM-SIMD wheel, where `make numpy-simd` has built it, else "". */
+export function numpySimd() {
+  const command = [`${root}recipes/numpy/distribution.py`, distribution()];
+  return lastLine(`\n${execFileSync(python(), command, { encoding: "utf8" })}`);
+}
+
 export function nativeAnswers() {
   const text = execFileSync(python(), [`${js}test/native.py`], {
     encoding: "utf8",

@@ -1,31 +1,18 @@
 // Starts from a snapshot: made, used, thrown away, and a plain start wherever it cannot be; everything works on one.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
-import { launch } from "./chromium.mjs";
-import { serve } from "./server.mjs";
-import { distribution, js, nativeAnswers } from "./setup.mjs";
+import { distribution } from "./setup.mjs";
+import { engine } from "./browsers.mjs";
+import { checkPage, native, pages, start as startIn, stateOf, vendored } from "./snapshots.mjs";
 import { checks } from "./suite.mjs";
 
-const native = nativeAnswers();
-const work = mkdtempSync(join(tmpdir(), "graphattend-snapshot-"));
-const folder = join(work, "python");
+const folder = vendored("--no-snapshot");
 const lock = join(folder, "pyodide-lock.json");
 const kept = () => readdirSync(folder).filter((name) => /^graphattend-snapshots-[\da-f]+-[\da-f]+$/.test(name));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-before(() =>
-  execFileSync(
-    process.execPath,
-    [join(js, "dist/cli.js"), "vendor", folder, "--no-snapshot", "--from", distribution()],
-    { stdio: "ignore" },
-  ),
-);
-after(() => rmSync(work, { recursive: true, force: true }));
 
 async function until(condition, what, ms = 120_000) {
   for (const end = Date.now() + ms; Date.now() < end; await sleep(100)) {
@@ -54,25 +41,8 @@ function withHeader(data, change) {
   return out;
 }
 
-async function nodeStart(options = {}) {
-  let state;
-  const ga = await connect({
-    indexURL: folder,
-    snapshot: true,
-    onProgress: (p) => {
-      state = p.snapshot;
-    },
-    ...options,
-  });
-  const { data } = await ga.functional.softmax([0, 0]);
-  return { ga, state, answer: data.join() };
-}
-async function nodeState(options) {
-  const { ga, state, answer } = await nodeStart(options);
-  await ga.close();
-  assert.equal(answer, "0.5,0.5");
-  return state;
-}
+const nodeStart = (options) => startIn(folder, options);
+const nodeState = ({ indexURL = folder, ...options } = {}) => stateOf(indexURL, options);
 
 describe("Node.js", () => {
   it("the first start leaves a snapshot, the next one uses it", async () => {
@@ -177,43 +147,19 @@ describe("Node.js", () => {
   });
 });
 
-describe("Chromium", () => {
-  const page = `<!doctype html><meta charset="utf-8"><title>graphattend</title><script type="module">
-    import { connect } from "/dist/index.js";
-    import { checks } from "/test/suite.mjs";
-    let ga;
-    globalThis.start = async (options) => {
-      let state;
-      ga = await connect({ indexURL: "/python/", snapshot: true, onProgress: (p) => { state = p.snapshot; }, ...options });
-      return [state, (await ga.functional.softmax([0, 0])).data.join()];
-    };
-    globalThis.check = async (title) => checks[title](ga, native);
-    globalThis.stop = () => ga.close();
-    globalThis.kept = async () => (await (await caches.open("graphattend-snapshots")).keys()).map(({ url }) => url);
-    globalThis.loaded = true;
-  </script>`;
-  let server, browser, context;
+describe(engine, () => {
+  const { site, open: openIn } = pages(folder);
+  let context;
   before(async () => {
-    server = await serve({ "/dist/": `${js}dist`, "/test/": `${js}test`, "/python/": folder }, { "/page.html": page });
-    browser = await launch();
-    context = await browser.newContext();
+    context = await site.browser.newContext();
   });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
-  const open = async () => {
-    const tab = await context.newPage();
-    await tab.goto(`${server.url}/page.html`);
-    await tab.waitForFunction("globalThis.loaded");
-    return tab;
-  };
+  const open = () => openIn(context);
   const used = ["used", "0.5,0.5"],
     none = ["none", "0.5,0.5"];
   const start = async (options = {}) => {
     const tab = await open();
     try {
-      return await tab.evaluate((o) => start(o), options);
+      return await tab.evaluate((o) => start({ snapshot: true, ...o }), options);
     } finally {
       await tab.close();
     }
@@ -251,23 +197,8 @@ describe("Chromium", () => {
     }
   });
 
-  for (const [name, options] of Object.entries({ "main thread": {}, worker: { worker: true } })) {
-    describe(`everything on a restored interpreter, ${name}`, () => {
-      let tab;
-      before(async () => {
-        tab = await open();
-        await tab.evaluate((n) => {
-          globalThis.native = n;
-        }, native);
-        assert.deepEqual(await tab.evaluate((o) => start(o), options), used);
-      });
-      after(async () => {
-        await tab.evaluate(() => stop());
-        await tab.close();
-      });
-      for (const title of Object.keys(checks)) it(title, () => tab.evaluate((t) => check(t), title));
-    });
-  }
+  for (const [name, options] of Object.entries({ "main thread": {}, worker: { worker: true } }))
+    checkPage(`everything on a restored interpreter, ${name}`, open, { snapshot: true, ...options }, "used");
 
   it("a damaged snapshot is made anew, after a plain start", async () => {
     for (const worker of [false, true]) {

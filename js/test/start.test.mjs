@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { readFileSync } from "node:fs";
-import { launch } from "./chromium.mjs";
+import { launch } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js } from "./setup.mjs";
 

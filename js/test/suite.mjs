@@ -1,5 +1,6 @@
 // Checks that hold on every runtime: main thread, worker and pool, in Node.js and in browsers.
 import { dataChecks } from "./suite-data.mjs";
+import { functionChecks } from "./suite-functions.mjs";
 import { repeatChecks } from "./suite-repeat.mjs";
 
 class CheckError extends Error {}
@@ -44,6 +45,23 @@ export async function rejects(promise, code, test = {}) {
   }
   throw new CheckError(`expected a rejection with ${code}, got ${JSON.stringify(value)?.slice(0, 200)}`);
 }
+
+/** A task to learn: two pairs of nodes that see each other and themselves, each pair a class. */
+export const twoPairs = {
+  graph: {
+    indptr: [0, 2, 4, 6, 8],
+    indices: [0, 1, 0, 1, 2, 3, 2, 3],
+  },
+  features: [
+    [1, 0, 0, 0.5],
+    [0.9, 0.1, 0, 0.4],
+    [0, 0, 1, 0.1],
+    [0, 0.1, 0.9, 0.3],
+  ],
+  labels: [0, 0, 1, 1],
+  lr: 0.05,
+  seed: 3,
+};
 
 const f32 = (m) => ({ data: Float32Array.from(m.data), shape: m.shape });
 const camel = (name) => name.replace(/_([a-z])/g, (_m, c) => c.toUpperCase());
@@ -493,6 +511,7 @@ export const checks = {
   },
 
   ...dataChecks,
+  ...functionChecks,
   ...repeatChecks,
 
   "functions, geometry, losses and their gradients": async (ga) => {
@@ -568,28 +587,10 @@ export const checks = {
 
   "training with progress and cancel": async (ga) => {
     const attn = await ga.create("multi_head", { dim: 4, numHeads: 2, seed: 1 });
-    const graph = {
-      edges: [
-        [0, 1],
-        [1, 0],
-        [2, 3],
-        [3, 2],
-        [0, 0],
-        [1, 1],
-        [2, 2],
-        [3, 3],
-      ],
-      numNodes: 4,
-    };
-    const features = [
-      [1, 0, 0, 0.5],
-      [0.9, 0.1, 0, 0.4],
-      [0, 0, 1, 0.1],
-      [0, 0.1, 0.9, 0.3],
-    ];
+    const { graph, features } = twoPairs;
     const seen = [];
     const before = await attn.parameters();
-    const options = { graph, features, labels: [0, 0, 1, 1], lr: 0.05, epochs: 40, seed: 3 };
+    const options = { ...twoPairs, epochs: 40 };
     const result = await ga.train(attn, { ...options, onProgress: (p) => seen.push(p) });
     ok(
       result.losses.length === 40 && result.losses[39] < 0.2 * result.losses[0],

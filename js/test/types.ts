@@ -5,6 +5,7 @@ import {
   type Attention,
   type CreateOptions,
   type ErrorCode,
+  type ManifoldFunctions,
   type Matrix,
   type Metadata,
   type Prepared,
@@ -180,3 +181,17 @@ export {
   code,
   wrong,
 };
+
+const own = await ga.manifold({
+  expmap: (x, v) => x.data.map((a, i) => a + v.data[i]!),
+  logmap: async (x, y) => Promise.resolve(y.data.map((b, i) => b - x.data[i]!)),
+  gradients: { logmap: (x, _y, g) => [x.data, g.data] },
+});
+await ga.create("manifold", { dim: 2, manifold: own });
+const functions: ManifoldFunctions = { expmap: (x) => x.data, logmap: (x) => x.data };
+await ga.create("manifold", { dim: 2, manifold: functions });
+// @ts-expect-error: logmap is missing
+await ga.manifold({ expmap: (x) => x.data });
+// @ts-expect-error: no such function
+await ga.manifold({ expmap: (x) => x.data, logmap: (x) => x.data, expmapp: (x) => x.data });
+await ga.vjp("functional.scaledDotProductAttention", [data], { scoreMod: (scores) => scores.data });

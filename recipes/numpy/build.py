@@ -3,9 +3,9 @@
     python recipes/numpy/build.py [--numpy VERSION] [--work FOLDER] [--out FOLDER] [--relock]
 
 Takes about ten minutes on two cores, most of it NumPy's compilation. Everything that is downloaded is pinned by hash in
-``versions.toml`` and ``debian.lock``, and kept in the working folder. The same inputs give the same bytes. Where
-pyodide-build has its cross-build environment, ``pyodide build-recipes numpy --recipe-dir recipes`` makes the same from
-``meta.yaml``.
+``versions.toml`` and ``debian.lock``, and kept in the working folder, by default in the machine's cache. The same
+inputs give the same bytes. Where pyodide-build has its cross-build environment, ``pyodide build-recipes numpy
+--recipe-dir recipes`` makes the same from ``meta.yaml``.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import tool_root
-from tool_root import BuildError
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(ROOT / "tools")]
+
+import tool_root  # noqa: E402
+from distribution import wheels_folder  # noqa: E402
+from downloads import only_one  # noqa: E402
+from tool_root import BuildError  # noqa: E402
+
 KERNELS = ROOT / "src" / "graphattend" / "simd" / "kernels"
 VERSIONS = tomllib.loads((HERE / "versions.toml").read_text("utf-8"))
 TAG = "cp314-cp314-pyemscripten_2026_0_wasm32"
 LOCAL_VERSION = "simd.1"
 SYSCONFIG = "_sysconfigdata__emscripten_wasm32-emscripten.py"
-#: Compiler flags: Emscripten's SSE headers map NumPy's SSE intrinsics to SIMD128.
-SIMD = ("-msimd128", "-msse4.2")
-SIDE_MODULE = ("-fPIC", "-fwasm-exceptions", "-sSUPPORT_LONGJMP=wasm")
 
 
 def step(text: str) -> None:
@@ -161,22 +161,7 @@ def prepare(root: Path, tree: Path, stdlib: Path) -> None:
 
 def compile_blas(root: Path, log: Path) -> None:
     """The CBLAS, from the kernels' sources, as a static library that pkg-config knows."""
-    # As the kernels are compiled for Pyodide: what LLVM would vectorise or unroll has been written so by hand.
-    by_hand = ("-fno-vectorize", "-fno-slp-vectorize", "-fno-builtin", "-mllvm", "-unroll-runtime=0")
-    flags = " ".join([*SIDE_MODULE, "-msimd128", "-O3", *by_hand, "-I/w/kernels"])
-    compiled = []
-    for name in ("blas/cblas.c", "kernels/gemm.c", "kernels/rows.c"):
-        for kind, define in (("f32", ""), ("f64", "-DF64")):
-            target = f"{Path(name).stem}_{kind}.o"
-            compiled.append(f"emcc -c {flags} {define} /w/{name} -o {target}")
-    commands = [
-        "mkdir -p /w/blas/lib/pkgconfig && cd /w/blas",
-        *compiled,
-        "rm -f lib/*.a && emar rcsD lib/libgraphattendblas.a *.o",
-        "printf 'Name: graphattend-blas\\nDescription: CBLAS subset for WebAssembly SIMD128\\nVersion: 0.1\\n"
-        "Libs: -L/w/blas/lib -lgraphattendblas\\nCflags:\\n' > lib/pkgconfig/graphattend-blas.pc",
-    ]
-    tool_root.run(root, log, " && ".join(commands))
+    tool_root.run(root, log, "sh /w/blas/build.sh /w/kernels /w/blas")
 
 
 def compile_numpy(root: Path, log: Path) -> Path:
@@ -282,14 +267,17 @@ def main() -> None:
     """Build, and print the wheel's path as the last line."""
     options = argparse.ArgumentParser(description="NumPy for Pyodide with WebAssembly SIMD128.")
     options.add_argument("--numpy", default=next(iter(VERSIONS["numpy"])), help="version (the one Pyodide ships)")
-    options.add_argument("--work", type=Path, default=ROOT / "build" / "numpy-simd", help="downloads and tools")
+    options.add_argument("--work", type=Path, default=wheels_folder() / "work", help="downloads and tools, 2 GB")
     options.add_argument(
-        "--out", type=Path, default=ROOT / "build" / "numpy-simd" / "dist", help="where the wheel goes"
+        "--out", type=Path, default=wheels_folder(), help="where the wheel goes, and tests look for it"
     )
     options.add_argument("--relock", action="store_true", help="take Debian's versions of today and write debian.lock")
     given = options.parse_args()
+    work, out = given.work.resolve(), given.out.resolve()
+    work.mkdir(parents=True, exist_ok=True)
     try:
-        wheel = build(given.numpy, given.work.resolve(), given.out.resolve(), relock=given.relock)
+        with only_one(work / "lock"):
+            wheel = build(given.numpy, work, out, relock=given.relock)
     except BuildError as error:
         sys.exit(f"recipes/numpy: {error}")
     print(f"sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}, {wheel.stat().st_size} bytes", file=sys.stderr)

@@ -7,13 +7,13 @@ for that.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import debian
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "debian.lock"
@@ -22,7 +22,6 @@ PACKAGES = (
     *("emscripten", "python3.14", "python3.14-dev", "cython3", "ninja-build", "pkgconf-bin"),
 )
 SUITE = "sid"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ENVIRONMENT = {
     "HOME": "/w",
     "PATH": "/w/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -34,52 +33,8 @@ ENVIRONMENT = {
 }
 
 
-class BuildError(Exception):
-    """What is missing, or which command failed."""
-
-
-def mirror() -> str:
-    """The Debian mirror that this machine's apt uses."""
-    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    text = "\n".join(path.read_text("utf-8") for path in files if path.is_file())
-    found = re.search(r"^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s+(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
-    if found is None:
-        raise BuildError("apt's sources name no Debian mirror: this build needs Debian's packages")
-    return found[1]
-
-
-def apt(work: Path, *arguments: str) -> None:
-    """Run apt-get with a configuration of its own: another suite, and a state that knows no installed package."""
-    home = work / "apt"
-    for folder in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/lib/dpkg"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
-    (home / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
-    (home / "var/lib/dpkg/status").touch()
-    (home / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
-    settings = {
-        "Dir": home,
-        "Dir::State::status": home / "var/lib/dpkg/status",
-        "APT::Architecture": "amd64",
-        "APT::Install-Recommends": "false",
-        "Acquire::Languages": "none",
-        "APT::Sandbox::User": "root",
-        "Acquire::Check-Valid-Until": "false",  # a mirror may lag behind; the hashes below decide
-    }
-    lines = [f'{name} "{value}";' for name, value in settings.items()]
-    lines.append('APT::Architectures {"amd64";};')
-    (home / "apt.conf").write_text("\n".join(lines) + "\n")
-    command = ["apt-get", "-qq", "-y", *arguments]
-    done = subprocess.run(
-        command, env=os.environ | {"APT_CONFIG": str(home / "apt.conf")}, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise BuildError(f"apt-get {arguments[0]}: {done.stderr.strip()[-500:]}")
-
-
-def archives(work: Path) -> dict[str, str]:
-    """The hashes of the downloaded packages by file name."""
-    folder = work / "apt/var/cache/apt/archives"
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.deb"))}
+#: What is missing, or which command failed.
+BuildError = debian.DebianError
 
 
 def make(work: Path, *, relock: bool = False) -> Path:
@@ -96,43 +51,22 @@ def make(work: Path, *, relock: bool = False) -> Path:
     if not relock and ready.exists() and ready.read_bytes() == LOCK.read_bytes():
         return root
     print("Fetching Debian's Emscripten (400 MB)", file=sys.stderr, flush=True)
-    apt(work, "update")
-    pinned = dict(reversed(line.split()) for line in LOCK.read_text().splitlines()) if not relock else {}
+    apt = debian.Apt(work / "apt", SUITE)
+    apt.get("update")
     if relock:
-        for old in (work / "apt/var/cache/apt/archives").glob("*.deb"):
+        for old in apt.archives.glob("*.deb"):
             old.unlink()
-        apt(work, "--download-only", "install", *PACKAGES)
-        LOCK.write_text("".join(f"{digest}  {name}\n" for name, digest in archives(work).items()))
+        apt.get("--download-only", "install", *PACKAGES)
+        debian.write_lock(LOCK, apt.hashes())
     else:
-        exact = ["{}={}".format(*name.replace("%3a", ":").split("_")[:2]) for name in pinned]
-        apt(work, "--download-only", "--no-install-recommends", "install", *exact)
-        wrong = {name for name, digest in archives(work).items() if pinned.get(name) != digest} | (
-            pinned.keys() - archives(work)
-        )
-        if wrong:
-            raise BuildError(f"not the packages of debian.lock: {', '.join(sorted(wrong)[:5])}")
-    unpack(work, root)
-    ready.write_bytes(LOCK.read_bytes())
-    return root
-
-
-def unpack(work: Path, root: Path) -> None:
-    """Lay all packages over one another."""
-    shutil.rmtree(root, ignore_errors=True)
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (root / "usr" / name).mkdir(parents=True)
-        (root / name).symlink_to(f"usr/{name}")
-    for archive in sorted((work / "apt/var/cache/apt/archives").glob("*.deb")):
-        files = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
-        subprocess.run(
-            ["tar", "-x", "--no-same-owner", "--keep-directory-symlink", "-C", root, "-f", "-"],
-            stdin=files.stdout,
-            check=True,
-        )
-        if files.wait():
-            raise BuildError(f"{archive.name} cannot be unpacked")
+        pinned = debian.read_lock(LOCK)
+        apt.get("--download-only", "--no-install-recommends", "install", *debian.exact(pinned))
+        debian.compare(apt.hashes(), pinned, LOCK)
+    debian.unpack(apt.archives, root)
     for folder in ("proc", "dev", "tmp", "w"):
         (root / folder).mkdir(exist_ok=True)
+    ready.write_bytes(LOCK.read_bytes())
+    return root
 
 
 def run(root: Path, log: Path, command: str) -> None:

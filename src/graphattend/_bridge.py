@@ -10,6 +10,9 @@ results will then be; if that is one kernel call, a fourth line has the address 
 
 What can be called is discovered, not listed: public functions and classes of a few modules, and public methods of
 the objects those make.
+
+A function of JavaScript is ``{"$c": number}``. Where one is called, the answer is ``{"ask": {...}}``; the request
+``answer`` tells what it gave (see `_bridge_questions`).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import json
 import math
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ import numpy as np
 from ._bridge_calls import OPERATIONS, Kept, attention_method, describe_object, info
 from ._bridge_names import camel, spelled
 from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, bound_call, places, repeatable
+from ._bridge_questions import Asked, JavaScriptFunction, Waiting, answers
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
 from .mechanisms._base import Attention
 from .simd.bound import address
@@ -41,6 +45,7 @@ _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _arena = np.empty(0, np.uint8)
 _objects: dict[int, Any] = {}
 _alive: list[np.ndarray] = []
+_waiting: dict[int, Waiting] = {}
 _plans = Plans()
 #: Repeat a request by the number that its first answer gave: True, or False if it is to be sent in full.
 again = _plans.run
@@ -83,12 +88,18 @@ def call(text: str) -> str:
         is one kernel call: another newline, and the call's address.
     """
     _alive.clear()
+    waiting: Waiting | None = None
     try:
         request = _parse_cached(text) if len(text) <= CACHED else _parse(text)
-        operation = OPERATIONS[request["op"]]
+        if request["op"] == "answer":
+            waiting = _answered(*_decode(request["args"], True))
+            request, arguments = waiting.request, waiting.arguments
+        else:
+            arguments = _decode(request["args"], request.get("keep") is not None)
         keep: Any = request.get("keep")
-        result = operation(*_decode(request["args"], keep is not None))
-        encoder = _Encoder(request.get("dtype") == "float64", keep)
+        answers.begin([] if waiting is None else waiting.answers)
+        result = OPERATIONS[request["op"]](*arguments)
+        encoder = _Encoder(_DOUBLE if request.get("dtype") == "float64" else _OUT, keep)
         encoded = encoder.encode(result)
         if type(result) is np.ndarray and result.ndim:  # what most answers are, without the general encoder's cost
             body = f'{{"ok":{{"$a":[0,{list(result.shape)}]}}}}'
@@ -97,8 +108,10 @@ def call(text: str) -> str:
         if encoder.kept is not None:
             _objects[keep] = encoder.kept
         answer = body + "\n" + _where(_alive)
-        is_due = keep is None and len(text) <= CACHED and _plans.is_due(text)
+        is_due = keep is None and len(text) <= CACHED and not answers.used and _plans.is_due(text)
         return answer + _plan(request, result) if is_due else answer
+    except Asked as asked:
+        return _question(asked, waiting or Waiting(request, _decode(request["args"], True)))
     except KeyboardInterrupt:
         return _refusal({"code": "aborted", "message": "the call was interrupted"})
     except Exception as error:
@@ -106,9 +119,10 @@ def call(text: str) -> str:
 
 
 def free(*ids: int) -> None:
-    """Forget objects; those that are unknown are ignored."""
+    """Forget objects, and by its negative number a request that waits for an answer; unknown ones are ignored."""
     for id in ids:
         _objects.pop(id, None)
+        _waiting.pop(-id, None)
     _plans.forget(ids)
 
 
@@ -118,6 +132,24 @@ def _info() -> dict[str, Any]:
 
 
 OPERATIONS["info"] = _info
+
+
+def _answered(number: int, given: list[Any]) -> Waiting:
+    """The request that asked, with one answer more."""
+    waiting = _waiting.pop(number, None)
+    if waiting is None:
+        raise InvalidConfigError("nothing waits for this answer", argument="answer", actual=number)
+    waiting.answers += given
+    return waiting
+
+
+def _question(asked: Asked, waiting: Waiting) -> str:
+    """The text by which JavaScript is asked; arrays go out in their own precision."""
+    _alive.clear()
+    _waiting[waiting.number] = waiting
+    given = _Encoder(_OWN, None).encode(list(asked.arguments))
+    body = {"function": asked.function, "of": waiting.number, "many": asked.many, "args": given}
+    return _to_json({"ask": body}) + "\n" + _where(_alive)
 
 
 def _refusal(error: dict[str, Any]) -> str:
@@ -186,6 +218,8 @@ def _tagged(entry: dict[str, Any]) -> Any:
             return ArrayRef(start, start + count * DTYPES[code].itemsize, code, tuple(shape))
         if tag == "$h":
             return ObjectRef(value)
+        if tag == "$c":
+            return JavaScriptFunction(value)
         if tag == "$f":
             return float(value)
     return entry
@@ -224,6 +258,8 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
 _OUT = {"f8": "f4", "f2": "f4", "i8": "i4", "u8": "i4", "b1": "u1"}
 #: The same where double precision was asked for.
 _DOUBLE = _OUT | {"f8": "f8", "f4": "f8", "f2": "f8"}
+#: The same for arguments of functions of JavaScript.
+_OWN = _OUT | {"f8": "f8"}
 
 
 #: Names of dtypes as in DTYPES; looked up, because NumPy makes the text anew every time.
@@ -233,8 +269,8 @@ _code = functools.lru_cache(maxsize=64)(lambda dtype: dtype.str[1:])
 class _Encoder:
     """A result as JSON types; arrays go to `_alive`, at most one object is kept."""
 
-    def __init__(self, double: bool, keep: int | None) -> None:
-        self.double = double
+    def __init__(self, codes: Mapping[str, str], keep: int | None) -> None:
+        self.codes = codes
         self.keep = keep
         self.kept: Any = None
 
@@ -259,7 +295,7 @@ class _Encoder:
 
     def _array(self, x: np.ndarray) -> Any:
         code = _code(x.dtype)
-        code = _DOUBLE.get(code, code) if self.double else _OUT.get(code, code)
+        code = self.codes.get(code, code)
         if x.dtype is not DTYPES.get(code) or not x.flags.c_contiguous:
             x = np.ascontiguousarray(x, dtype=code)
         _alive.append(x)

@@ -11,8 +11,10 @@ import numpy as np
 
 from ._bridge_graphs import from_fields, from_file, from_links
 from ._bridge_names import snake, snake_names, unknown
-from ._validate import as_int
+from ._bridge_questions import JavaScriptFunction, score_mod
+from ._validate import as_floats, as_int
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError
+from .geometry import ManifoldBase
 from .graph import GraphMetadata, NeighborGraph
 from .mechanisms import from_config
 from .mechanisms._base import Attention
@@ -23,9 +25,19 @@ ROWS = frozenset({"query", "keys", "values"})
 SHORT = 16
 
 
-@functools.lru_cache(maxsize=512)
+#: Reading a signature costs more than many a function.
+_signature = functools.lru_cache(maxsize=512)(lambda function: tuple(inspect.signature(function).parameters.values()))
+
+
+def signature_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function or class, or of a bound method without its object."""
+    plain = getattr(function, "__func__", None)
+    found: tuple[inspect.Parameter, ...] = _signature(function) if plain is None else _signature(plain)[1:]
+    return found
+
+
 def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    return tuple([p.name for p in signature_of(function)])
 
 
 def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
@@ -76,7 +88,7 @@ def graph(value: Any, options: Any = None) -> Any:
 
 def knn(embeddings: Any, k: int, options: Any = None) -> Any:
     """The graph in which every point attends to its k nearest others."""
-    return bound(NeighborGraph.knn, (embeddings, k), snake_names(options, "options"))
+    return bound(NeighborGraph.knn, (embeddings, k), function_options(options))
 
 
 def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: Any) -> dict[str, Any]:
@@ -88,6 +100,10 @@ def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any]
         if name not in names or name in given:
             raise unknown(name, set(names) - set(given), "option")
         given[name] = value
+    # Plain numbers that are whole come as whole numbers. As floats they are computed in the same way as other floats.
+    data = {name: given[name] for name in ("query", "queries", *ROWS) if isinstance(given.get(name), np.ndarray)}
+    if any(x.dtype.kind in "iu" for x in data.values()):
+        given |= dict(zip(data, as_floats(data, *data.values()), strict=True))
     dim = attn.dim
     for name in ("query", "queries", "keys"):
         if name in given:
@@ -141,9 +157,9 @@ def last_is_data(function: Callable[..., Any], args: list[Any], options: Any) ->
     """A mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
     if not isinstance(options, dict):
         return args, options
-    parameters = inspect.signature(function).parameters
-    required = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-    if len(args) >= len(required) or {snake(n) for n in options} & parameters.keys():
+    parameters = signature_of(function)
+    required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    if len(args) >= len(required) or {snake(n) for n in options} & {p.name for p in parameters}:
         return args, options
     return [*args, {int(n) if n.isdigit() else n: x for n, x in options.items()}], None
 
@@ -163,9 +179,27 @@ def adapted(name: str, value: Any) -> Any:
         return mask(value)
     if name == "graph" and isinstance(value, (dict, list)):
         return graph(value)
+    if name == "score_mod" and isinstance(value, JavaScriptFunction):
+        return score_mod(value)
+    if (
+        name == "manifold"
+        and isinstance(value, dict)
+        and any(isinstance(x, JavaScriptFunction) for x in value.values())
+    ):
+        return of_functions(value)
     if name == "rng" and isinstance(value, int) and not isinstance(value, bool):
         return np.random.default_rng(as_int(value, "rng", minimum=0))
     return value
+
+
+def of_functions(value: Any) -> ManifoldBase:
+    """A manifold of functions of JavaScript by their names."""
+    from ._bridge_manifold import manifold
+
+    functions = snake_names(value or {}, "manifold")
+    if isinstance(gradients := functions.get("gradients"), dict):
+        functions["gradients"] = snake_names(gradients, "manifold.gradients")
+    return manifold(functions)
 
 
 def function_options(options: Any) -> dict[str, Any]:
@@ -180,7 +214,7 @@ def function_options(options: Any) -> dict[str, Any]:
 
 def nested(options: dict[str, Any]) -> dict[str, Any]:
     """Options with the mechanisms inside made from their configs, whose names are in JavaScript's spelling, too."""
-    out = dict(options)
+    out = {name: adapted(name, x) if name == "manifold" else x for name, x in options.items()}
     for name in ("experts", "mechanisms"):
         if isinstance(found := out.get(name), list):
             out[name] = [_inner(x, f"{name}[{i}]") if isinstance(x, dict) else x for i, x in enumerate(found)]

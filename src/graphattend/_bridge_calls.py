@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -25,11 +26,13 @@ from ._bridge_arguments import (
     knn,
     last_is_data,
     nested,
+    of_functions,
     parameters_of,
     rows,
+    signature_of,
 )
 from ._bridge_names import LONGEST, MODULES, WITHHELD, methods, snake, snake_names, unknown
-from ._bridge_training import Asked, Training
+from ._bridge_training import Training
 from ._validate import as_int
 from .errors import InvalidConfigError, LoadError, UnsupportedError
 from .graph import NeighborGraph
@@ -73,9 +76,8 @@ def describe_object(value: Any) -> dict[str, Any]:
 
 
 def _describe_mechanism(attn: Attention) -> dict[str, Any]:
-    config = attn.to_config()
     return {
-        "config": config,
+        "config": _config(attn),
         "key": attn.key,
         "dim": attn.dim,
         "family": attn.family,
@@ -84,6 +86,19 @@ def _describe_mechanism(attn: Attention) -> dict[str, Any]:
         # Whether each query row's result depends on that row alone and not on its position.
         "rowwise": not attn.rows_are_positions,
     }
+
+
+def _config(attn: Attention) -> dict[str, Any]:
+    """Its config, without options that hold functions of JavaScript."""
+    try:
+        return attn.to_config()
+    except UnsupportedError:
+        options = {}
+        for field in dataclasses.fields(attn):
+            if field.init and field.name != "dim":
+                with contextlib.suppress(UnsupportedError):
+                    options[field.name] = attn._encode_option(field.name, getattr(attn, field.name))
+        return {"key": attn.key, "dim": attn.dim, "options": options, "version": 1}
 
 
 # -- operations ----------------------------------------------------------------------------------------------------
@@ -101,7 +116,8 @@ def start(accelerate: bool) -> dict[str, Any]:
         _accelerations.append(accelerate_numpy())
     while _accelerations and not accelerate:
         _accelerations.pop().undo()
-    return {"version": __version__, "mechanisms": list_mechanisms()}
+    schemas = Path(__file__).with_name("_bridge_schemas.json").read_text(encoding="utf-8")
+    return {"version": __version__, "mechanisms": list_mechanisms(), "schemas": schemas}
 
 
 def info() -> dict[str, Any]:
@@ -203,34 +219,21 @@ def attribute(value: Any, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: Any) -> Any:
     """A public function or class of one of MODULES."""
-    if isinstance(options, dict) and "scoreMod" in options:
-        options = options | {"scoreMod": _asking(options["scoreMod"])}
-    try:
-        return _called(_public(module, name), args, options)
-    except Asked as asked:
-        return {"asked": asked.question}
+    return _called(_public(module, name), args, options)
 
 
-def _asking(answer: Any) -> Callable[..., Any] | None:
-    """A function of the scores whose result JavaScript gives, after it was asked: True as long as it was not."""
-    if answer is None:
-        return None
-
-    def score_mod(scores: np.ndarray, *_indices: Any) -> np.ndarray:
-        if answer is True:
-            raise Asked(scores=scores)
-        return np.asarray(answer).reshape(scores.shape)
-
-    return score_mod
+def manifold(given: dict[str, Any]) -> Any:
+    """A manifold of functions of JavaScript."""
+    return of_functions(given.get("manifold"))
 
 
 def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
     """Call a function or make an object of a class."""
-    parameters = inspect.signature(function).parameters
+    parameters = signature_of(function)
     args, options = last_is_data(function, args, options)
     given = [
         x.tolist() if isinstance(x, np.ndarray) and str(p.annotation).startswith("Sequence") else adapted(p.name, x)
-        for p, x in zip(parameters.values(), args, strict=False)
+        for p, x in zip(parameters, args, strict=False)
     ]
     return bound(function, [*given, *args[len(given) :]], function_options(options))
 
@@ -292,9 +295,9 @@ def train(
     return Training(attn, graph(over), rows(features, "features", attn.dim), labels, targets, nodes, options)
 
 
-def train_steps(run: Training, answer: Any = None) -> dict[str, Any] | None:
-    """Some steps of a run: its progress, what it asks, or None at the end."""
-    return run.steps(answer)
+def train_steps(run: Training) -> dict[str, Any] | None:
+    """Some steps of a run: its progress, or None at the end."""
+    return run.steps()
 
 
 def train_cancel(run: Training) -> None:
@@ -343,7 +346,7 @@ def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        *(start, info, create, save, load, tensor, read, graph, knn, recommend, method, attribute, function),
+        *(start, info, create, save, load, tensor, read, graph, knn, manifold, recommend, method, attribute, function),
         *(function_vjp, train, train_steps, train_cancel, train_result, command_line),
     )
 }

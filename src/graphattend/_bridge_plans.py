@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._bridge_questions import JavaScriptFunction
 from .mechanisms._base import Attention
 from .mechanisms._prepared import Prepared
 from .simd.bound import Bound, bind
@@ -152,7 +153,7 @@ def repeatable(args: Iterable[Any], options: Mapping[str, Any] | None) -> bool:
             changes with each call.
     """
     named = options or {}
-    if "rng" in named or any(isinstance(x, (ArrayRef, dict, list)) for x in named.values()):
+    if "rng" in named or any(isinstance(x, (ArrayRef, JavaScriptFunction, dict, list)) for x in named.values()):
         return False
     return all(x.is_plain if isinstance(x, ArrayRef) else not isinstance(x, (dict, list)) for x in args)
 

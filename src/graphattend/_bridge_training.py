@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ._bridge_names import snake_names
+from ._bridge_questions import JavaScriptFunction, answers
 from ._validate import as_choice, as_float, as_index, as_number, check_length, no_such_option
 from ._vjp import vjp
 from .errors import DimensionMismatchError, InvalidConfigError
@@ -18,14 +20,6 @@ from .mechanisms._base import Attention
 
 #: Seconds of steps per request: long enough that requests cost little, short enough for smooth progress.
 SLICE = 0.05
-
-
-class Asked(Exception):
-    """A function of JavaScript is to be called: raised where its result is needed; with it, all is called again."""
-
-    def __init__(self, **question: Any) -> None:
-        super().__init__()
-        self.question = question
 
 
 #: Options of `Trainer` that are numbers and words, beside those that are made here.
@@ -45,7 +39,7 @@ class Training:
         labels: (V,) classes, for cross entropy unless another loss is named; or None.
         targets: (V, E) wanted outputs, for the mean squared error unless another loss is named; or None.
         nodes: Nodes that count, None for all.
-        options: ``loss`` (a name, or True: JavaScript computes it), ``optimizer`` (a name or an object), ``lr``,
+        options: ``loss`` (a name, or a function of JavaScript), ``optimizer`` (a name or an object), ``lr``,
             ``validationNodes`` and ``metric`` ("loss" or "accuracy"), ``resume`` (bytes of a checkpoint),
             ``checkpoints`` (whether they are asked for) and options of `Trainer`.
     """
@@ -67,15 +61,15 @@ class Training:
         x = as_float(features, "features")
         chosen = np.arange(x.shape[0]) if nodes is None else as_index(nodes, "nodes", x.shape[0], ndim=1)
         self._attn = attn
-        self._answer: tuple[float, Any] | None = None
-        usual = self._asked if loss is True else _loss(labels, targets, loss, x.shape[0])
-        objective = training.graph_objective(_Remembering(attn) if loss is True else attn, graph, x, usual)
+        theirs = isinstance(loss, JavaScriptFunction)
+        usual = _asking(loss) if theirs else _loss(labels, targets, loss, x.shape[0])
+        objective = training.graph_objective(_Remembering(attn) if theirs else attn, graph, x, usual)
         if held_out is not None:
             held = as_index(held_out, "validationNodes", x.shape[0], ndim=1)
             as_choice(metric, "metric", ("loss", "accuracy"))
             if metric == "accuracy" and labels is None:
                 raise InvalidConfigError("metric: accuracy needs labels", argument="metric", actual=metric)
-            if metric == "loss" and loss is True:
+            if metric == "loss" and theirs:
                 raise InvalidConfigError("metric: a loss of JavaScript is for training only", argument="metric")
 
             def validate(params: Any) -> float:
@@ -97,27 +91,19 @@ class Training:
         self._wants_checkpoints, self._seen = wants_checkpoints, 0
         self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
 
-    def steps(self, answer: Any = None) -> dict[str, Any] | None:
-        """Steps for about SLICE seconds; the progress after the last one, None when there are no more.
-
-        Args:
-            answer: ``[loss, gradient]`` of the question that was asked last.
-        """
+    def steps(self) -> dict[str, Any] | None:
+        """Steps for about SLICE seconds; the progress after the last one, None when there are no more."""
         end = time.perf_counter() + SLICE
-        if answer is not None:
-            self._answer = (float(as_number(answer[0], "loss")), answer[1])
         progress = None
         while True:
-            try:
-                found = self._session.step()
-            except Asked as asked:
-                return {"asked": asked.question, "progress": progress}
+            found = self._session.step()
             if found is None:
                 break
             progress = vars(found) | {"epochLoss": found.epoch_loss}
             if self._wants_checkpoints and found.epoch_loss is not None:
                 progress["checkpoint"] = self._file.read_bytes()
-            if time.perf_counter() >= end:
+            # A step that is made is not made again: what it asked is settled, and whoever answers has a turn.
+            if answers.settle() or time.perf_counter() >= end:
                 break
         return progress
 
@@ -140,15 +126,21 @@ class Training:
             "reason": found.reason,
         }
 
-    def _asked(self, output: np.ndarray, nodes: Any) -> tuple[float, Any]:
-        """A loss that JavaScript computes: a question first, and the answer when the step is made again."""
-        if self._answer is None:
-            raise Asked(output=output, nodes=nodes)
-        (value, gradient), self._answer = self._answer, None
-        g = as_float(gradient, "gradient", beside=output.dtype)
+
+def _asking(loss: JavaScriptFunction) -> Callable[[np.ndarray, Any], tuple[float, Any]]:
+    """A loss that JavaScript computes."""
+
+    def asked(output: np.ndarray, nodes: Any) -> tuple[float, Any]:
+        given = loss(output.astype(np.float32, copy=False), nodes)
+        if not isinstance(given, dict) or set(given) != {"loss", "gradient"}:
+            raise InvalidConfigError.of("loss", "{ loss, gradient }", type(given).__name__)
+        value = float(as_number(given["loss"], "loss"))
+        g = as_float(given["gradient"], "gradient", beside=output.dtype)
         if g.size != output.size:
             raise DimensionMismatchError.of("gradient", output.shape, g.shape)
         return value, lambda scale: (g.reshape(output.shape).astype(output.dtype, copy=False) * scale,)
+
+    return asked
 
 
 class _Remembering:

@@ -66,10 +66,12 @@ def silence() -> AbstractContextManager[Any]:
 # -- what an overflow looks like ---------------------------------------------------------------------------------------
 
 
-def may_hide_overflow(result: np.ndarray, inputs: Iterable[Any], *, or_not_finite: bool = False) -> bool:
-    """Whether `looks_like_overflow`, where there are no flags that would have told; or whether it is not finite."""
+def may_hide_overflow(result: np.ndarray, inputs: tuple[Any, ...], finite: bool | None) -> bool:
+    """Whether a result shows an overflow that no flag told of; `finite` as for `steady`."""
     if not all_finite(result):
-        return or_not_finite or (not _flags_reliable and _any_large(inputs))
+        if finite is not False and (finite or _finite(inputs)):
+            return True
+        return not _flags_reliable and _any_large(inputs)
     return not _flags_reliable and _has_zero_row(result) and _any_large(inputs)
 
 
@@ -145,9 +147,7 @@ def steady(
         with trap(divide):
             result = compute(given, *options)
         first = _first_array(result)
-        if first is None or not may_hide_overflow(
-            first, inputs, or_not_finite=finite or (finite is None and not first.ndim)
-        ):
+        if first is None or not may_hide_overflow(first, inputs, finite):
             return result
     except (FloatingPointError, ZeroDivisionError):
         # From here on results decide, not flags: some BLAS libraries raise them where nothing overflows.
@@ -175,7 +175,7 @@ def _first_array(result: tuple[Any, ...]) -> np.ndarray | None:
 def _is_sound(result: tuple[Any, ...], inputs: tuple[Any, ...], finite: bool | None) -> bool:
     """Whether a result shows no overflow."""
     first = _first_array(result)
-    if first is not None and (finite or (finite is None and not first.ndim)) and not all_finite(first):
+    if first is not None and finite is not False and not all_finite(first) and (finite or _finite(inputs)):
         return False
     return not any(looks_like_overflow(a, inputs) for a in result if isinstance(a, np.ndarray))
 
@@ -216,7 +216,8 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
         def compute(given: tuple[Any, ...]) -> tuple[Any, ...]:
             output, pull = rule(*given, **options)
             first = np.asarray(output[0] if isinstance(output, tuple) else output)
-            return first, output, pull, given is not arrays
+            lost = _lost_statistics(output)
+            return lost if lost.size else first, output, pull, given is not arrays
 
         _, output, pull, widened = steady(
             compute,
@@ -228,31 +229,57 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
             too_large="the arguments",
             divide="ignore",
         )
+        if widened and _lost_statistics(output).size and _finite(arrays):
+            raise overflow_error(name, "the arguments")
 
         def pullback(g: Any) -> tuple[Any, ...]:
             with silence():
                 gradients = pull(g)
-                return tuple(in_dtype(gradients, _SINGLE)) if widened else gradients
+                gradients = tuple(in_dtype(gradients, _SINGLE)) if widened else gradients
+                if _finite(gradients) or not (_finite(g) and _finite(arrays)):
+                    return gradients
+                # Dropout would be drawn anew.
+                if not widened and options.get("rng") is None and all(_single(a) for a in arrays):
+                    wide = rule(*in_dtype(arrays, _DOUBLE), **options)[1]
+                    gradients = tuple(in_dtype(wide(g), _SINGLE))
+                    if _finite(gradients):
+                        return gradients
+            raise overflow_error("grad_output", "its numbers (or the arguments)")
 
         return output, pullback
 
     return wrapped
 
 
-def steady_gradients(compute: Callable[[], G], dtype: np.dtype[Any], *, finite: bool) -> G:
-    """The gradients that a pullback computes, in this dtype; an overflow is an error if `finite`, and passes if not."""
+def _lost_statistics(output: Any) -> np.ndarray:
+    """Numbers that are not finite among those of rows (the logarithms of their sums), where the row has a result."""
+    if not isinstance(output, tuple) or output[-1].shape != output[0].shape[:-1] or all_finite(output[-1]):
+        return np.empty(0)
+    return np.asarray(output[-1][output[0].any(axis=-1) & ~np.isfinite(output[-1])])
+
+
+def steady_gradients(
+    compute: Callable[[], G], dtype: np.dtype[Any], *, finite: bool, again: Callable[[], G] | None = None
+) -> G:
+    """The gradients that a pullback computes, in this dtype; an overflow is an error if `finite`, and passes if not.
+
+    Args:
+        compute: The pullback's work.
+        dtype: That of the result.
+        finite: Whether gradients that are not finite are refused.
+        again: The same in float64, from the inputs on, where `compute` is float32's.
+    """
     try:
         with trap():
             found = compute()
     except FloatingPointError:
         with silence():
             found = compute()
-        if finite and not _finite(found):
-            raise overflow_error("grad_output") from None
-    if found[0].dtype != dtype:
-        with silence():
-            found = in_dtype(found, dtype)
-    if may_hide_overflow(found[0], (), or_not_finite=finite):
+    with silence():
+        found = found if found[0].dtype == dtype else in_dtype(found, dtype)
+        if finite and again is not None and not _finite(found):
+            found = in_dtype(again(), dtype)
+    if finite and not _finite(found):
         raise overflow_error("grad_output")
     return found
 

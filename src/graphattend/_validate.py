@@ -337,6 +337,32 @@ def no_such_option(name: str, names: Iterable[str], owner: str) -> InvalidConfig
     )
 
 
+def as_list(value: Any, argument: str, expected: str) -> list[Any]:
+    """The entries of a list, a tuple, a range or an array; what only promises to have some is refused."""
+    if isinstance(value, (list, tuple, range, np.ndarray)) and not (isinstance(value, np.ndarray) and not value.ndim):
+        return list(value)
+    raise InvalidConfigError.of(argument, expected, type(value).__name__)
+
+
+def as_function(value: Any, argument: str) -> Any:
+    """A function, or None."""
+    if value is None or callable(value):
+        return value
+    raise InvalidConfigError.of(argument, "a function", type(value).__name__)
+
+
+#: Numbers that an array may hold whose size somebody writes down: 16 GB in float64.
+LARGEST = 1 << 31
+
+
+def check_size(shape: Iterable[int], argument: str) -> None:
+    """Refuse an array of this shape, about to be made, if it is absurdly large."""
+    sizes = list(shape)
+    if math.prod(sizes) > LARGEST:
+        shown = " × ".join(f"{n:.3g}" if n < 1e300 else "…" for n in sizes)
+        raise InvalidConfigError.of(argument, LARGEST, shown, text=f"at most {LARGEST} numbers")
+
+
 def as_mapping(value: Any, argument: str) -> Mapping[str, Any]:
     """A mapping of names to arrays."""
     if isinstance(value, Mapping):

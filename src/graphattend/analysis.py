@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import mechanisms
-from ._validate import as_float, as_int, check_finite, check_length, check_ndim, check_nonempty, near_miss
+from ._validate import as_float, as_function, as_int, check_finite, check_length, check_ndim, check_nonempty, near_miss
 from .errors import AttentionError, InvalidConfigError
 from .geometry import Euclidean, Poincare
 from .graph import NeighborGraph, spectral_embedding
@@ -181,6 +181,7 @@ def analyze(
     keys = ([] if models else mechanisms.list_mechanisms()) if keys is None else _list_of_keys(keys)
     check_options(keys, options := _mapping_of_options(options))
     seed = as_int(seed, "seed", minimum=0)
+    as_function(on_progress, "on_progress")
     x = latents(graph, embeddings, as_int(dim, "dim", minimum=1))
     graph = with_distances(graph)
     results: list[MechanismResult] = []
@@ -215,10 +216,12 @@ def with_distances(graph: NeighborGraph) -> NeighborGraph:
 def _checked_models(models: Any, embeddings: Any) -> dict[str, Attention]:
     """Mechanisms under names that are no registry keys, beside vectors for them."""
     expected = "mechanisms by names that are not registry keys"
-    if models is None or models == {}:
+    if models is None:
         return {}
     if not isinstance(models, Mapping):
         raise InvalidConfigError.of("models", expected, type(models).__name__)
+    if not models:
+        return {}
     for name, model in models.items():
         if not isinstance(name, str) or name in mechanisms.list_mechanisms() or not isinstance(model, Attention):
             raise InvalidConfigError.of("models", expected, f"{name!r:.60}: {type(model).__name__}")

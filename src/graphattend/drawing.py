@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import importlib.util
 import io
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ._printable import escaped
 from .errors import InvalidConfigError, UnsupportedError
 from .storage import load_errors, same_file, write_atomically
 
@@ -47,13 +47,13 @@ def matrix_svg(matrix: np.ndarray, labels: list[str], title: str) -> str:
     top = max(float(matrix.max()), 1e-9)
     parts = []
     for i, label in enumerate(labels):
-        y, name = margin + i * cell, html.escape(label)
+        y, name = margin + i * cell, escaped(label)
         parts.append(f'<text x="{margin - 6}" y="{y + 13}" text-anchor="end">{name}</text>')
         x = margin + i * cell + 12
         parts.append(f'<text transform="translate({x},{margin - 6}) rotate(-60)">{name}</text>')
         for j, value in enumerate(matrix[i]):
             if value > 0:
-                tip = f"{name} → {html.escape(labels[j])}: {value:.3f}"
+                tip = f"{name} → {escaped(labels[j])}: {value:.3f}"
                 parts.append(
                     f'<rect class="cell" x="{margin + j * cell}" y="{y}" width="{cell - 1}" height="{cell - 1}" '
                     f'opacity="{value / top:.3f}"><title>{tip}</title></rect>'
@@ -69,7 +69,7 @@ def bars_svg(title: str, bars: Mapping[str, float], *, at_least: float = 0.0) ->
     parts = []
     for i, (name, value) in enumerate(bars.items()):
         y = 8 + i * 20
-        parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{html.escape(name)}</text>')
+        parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{escaped(name)}</text>')
         parts.append(f'<rect class="bar" x="148" y="{y}" width="{380 * value / top:.1f}" height="15" rx="2"/>')
         parts.append(f'<text class="soft" x="{154 + 380 * value / top:.1f}" y="{y + 12}">{value:,.2f}</text>')
     return svg_element(600, 16 + 20 * len(bars), title, parts)
@@ -79,7 +79,7 @@ def svg_element(width: int, height: int, title: str, parts: list[str]) -> str:
     """An SVG picture of the parts, with a title for those who cannot see it."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{html.escape(title)}"><title>{html.escape(title)}</title>{"".join(parts)}</svg>'
+        f'role="img" aria-label="{escaped(title)}"><title>{escaped(title)}</title>{"".join(parts)}</svg>'
     )
 
 
@@ -111,7 +111,7 @@ def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:
     """
 
     def page() -> str:
-        heading = html.escape(title)
+        heading = escaped(title)
         return f"{page_head(heading)}<h1>{heading}</h1>{bars_svg(title, bars)}</body></html>\n"
 
     write_picture(path, lambda: bars_svg(title, bars), page, _Bars(title, bars))

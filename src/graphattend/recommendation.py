@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validate import as_bool, as_int
+from ._validate import as_bool, as_function, as_int
 from .errors import InvalidConfigError
 from .graph import NeighborGraph, delta_hyperbolicity, density
 from .graph.properties import described
@@ -91,6 +91,7 @@ def recommend(
         raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
     if dim is not None:
         dim = as_int(dim, "dim", minimum=1)
+    as_function(on_progress, "on_progress")
     if as_bool(measure, "measure"):
         return _measured(graph, dim, on_progress)
     dense = density(graph)

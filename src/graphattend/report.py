@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from typing import Any
 
 import numpy as np
 
+from ._printable import escaped
 from ._validate import as_choice
 from .analysis import Analysis
 from .drawing import bars_svg, matrix_svg, page_head, svg_element, write_picture
@@ -85,7 +85,7 @@ def graph_svg(analysis: Analysis, result: int, positions: np.ndarray, nodes: np.
     labelled = set(nodes[np.argsort(-received[nodes], kind="stable")[:22]])
     for n, (x, y) in zip(nodes, xy, strict=True):
         radius = 2.5 + 9 * np.sqrt(received[n] / most)
-        name = html.escape(names[n])
+        name = escaped(names[n])
         parts.append(
             f'<circle class="node" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{name}: receives '
             f"{received[n]:.2f}</title></circle>"
@@ -147,7 +147,7 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
     drawn = _drawn(analysis, MAX_DRAWN)
     sub = graph.subgraph(drawn)
     positions = layout(sub.indptr, sub.indices)
-    heading = html.escape(title)
+    heading = escaped(title)
     body = [
         f"<h1>{heading}</h1><p>{described(graph, analysis.directed)}; latent vectors of "
         f"{analysis.latents.shape[1]} coordinates; {len(analysis.results)} mechanisms.</p>",
@@ -168,7 +168,7 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
             f"{heat_svg(analysis, i)}</div>"
         )
     for key, reason in analysis.skipped.items():
-        body.append(f"<p>Skipped {key}: {html.escape(reason)}</p>")
+        body.append(f"<p>Skipped {key}: {escaped(reason)}</p>")
     return f"{page_head(heading)}{''.join(body)}</body></html>\n"
 
 
@@ -194,9 +194,9 @@ def _top_table(analysis: Analysis, count: int) -> str:
     for n in nodes:
         cells = []
         for r in analysis.results:
-            top = "<br>".join(f"{html.escape(names[j])} {w:.2f}" for j, w in analysis.top(r.key, int(n)))
+            top = "<br>".join(f"{escaped(names[j])} {w:.2f}" for j, w in analysis.top(r.key, int(n)))
             cells.append(f"<td>{top}</td>")
-        rows.append(f"<tr><th>{html.escape(names[n])}</th>{''.join(cells)}</tr>")
+        rows.append(f"<tr><th>{escaped(names[n])}</th>{''.join(cells)}</tr>")
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import mechanisms
+from . import _validate, mechanisms
 from ._vjp import vjp
 from .errors import AttentionError, InvalidConfigError
 from .graph import GraphMetadata, NeighborGraph
@@ -100,7 +100,7 @@ def check_vjp(
 
 
 def check_mechanism(
-    target: type[Attention] | Attention, *, seed: int = 0, laws: Iterable[str] | None = None
+    target: type[Attention] | Attention, *, seed: int = 0, laws: Sequence[str] | None = None
 ) -> list[str]:
     """Run every law that all mechanisms keep, and those its class declares, on one mechanism.
 
@@ -114,6 +114,7 @@ def check_mechanism(
 
     Raises:
         AssertionError: A law is broken; the message names it.
+        InvalidConfigError: Something else than a mechanism, or no law of this name.
 
     Example:
         >>> import graphattend as ga
@@ -121,8 +122,12 @@ def check_mechanism(
         >>> "gradients" in check_mechanism(ga.ScaledDotProductAttention)
         True
     """
-    case = _Case.make(target, seed)
-    wanted = list(LAWS) if laws is None else list(laws)
+    if not issubclass(target if isinstance(target, type) else type(target), Attention):
+        raise InvalidConfigError.of("target", "a mechanism or its class", type(target).__name__)
+    case = _Case.make(target, _validate.as_int(seed, "seed", minimum=0))
+    wanted = list(LAWS) if laws is None else _validate.as_list(laws, "laws", "a list of names")
+    for name in wanted:
+        _validate.as_choice(name, "laws", LAWS)
     ran = []
     for name in wanted:
         law, declared = LAWS[name]

@@ -1,11 +1,12 @@
 """The demo, built and served, in a Chromium that reports every error and every request to elsewhere."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
 import pytest
 import serve
-from demo_pages import launch, opened, settle
+from demo_pages import Weights, drawn, launch, opened, settle
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 
@@ -28,15 +29,43 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+#: Notes the phases of Python's start as the page shows them.
+PHASES = """new MutationObserver(() => { const now = document.querySelector('.steps .now')?.textContent;
+  if (now) (window.seen ??= new Set()).add(now); }).observe(document, {childList: true, subtree: true, attributes: true})"""
+
+
+@dataclasses.dataclass
+class Start:
+    """What one saw while Python started: who gave the first answer, and the last."""
+
+    phases: list[str]
+    early: Weights
+    early_by: str
+    early_footer: str
+    late: Weights
+    late_by: str
+
+
 @pytest.fixture(scope="session")
-def shared(browser: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
-    """One page for all tests, because Python takes seconds to start."""
+def started(browser: Browser, address: str) -> Iterator[tuple[Page, list[str], Start]]:
+    """A page, what it complained of, and how it started."""
     complaints: list[str] = []
     page = opened(browser, address, complaints)
-    page.goto(address)
+    page.add_init_script(PHASES)
+    page.goto(f"{address}#mechanism=hyperbolic&option.temperature=0.5")
+    page.wait_for_selector("main[data-by] #graph svg")
+    main, footer = page.locator("main"), page.locator("#footer")
+    early, by, foot = drawn(page), main.get_attribute("data-by"), footer.inner_text()
     settle(page)
-    yield page, complaints
+    phases = page.evaluate("[...window.seen]")
+    yield page, complaints, Start(phases, early, by, foot, drawn(page), main.get_attribute("data-by"))
     page.context.close()
+
+
+@pytest.fixture(scope="session")
+def shared(started: tuple[Page, list[str], Start]) -> tuple[Page, list[str]]:
+    """One page for all tests, because Python takes seconds to start."""
+    return started[:2]
 
 
 @pytest.fixture

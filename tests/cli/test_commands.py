@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import shlex
-import sys
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,15 +87,40 @@ def test_examples_of_the_help_are_valid(run: Run, name: str) -> None:
         assert parser().parse_args(words[1:]).command == name
 
 
-def test_completion(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "shtab", None)  # what import does where it is not installed
-    refused(run("--print-completion", "bash"), "graphattend[cli]")
-    monkeypatch.undo()
-    pytest.importorskip("shtab")
-    status, out, err = run("--print-completion", "bash")
+COMPLETED = {
+    "an": ["analyze"],
+    "--ver": ["--version"],
+    "analyze --mechanism hn": ["hnsw_aware"],
+    "analyze --gr": ["--graph"],
+    "analyze --seed ": [],
+    "train --task ": ["links", "labels"],
+    "info --graph gra": ["graph.csv"],
+    "convert gra": ["graph.csv"],
+    "--print-completion t": ["tcsh"],
+}
+
+
+@pytest.mark.native
+def test_completion_in_bash(run: Run, tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash on this machine")
+    status, script, err = run("--print-completion", "bash")
     assert (status, err) == (0, "")
-    assert "hnsw_aware" in out
-    assert "--print-completion" in out
+    (tmp_path / "graph.csv").touch()
+    for typed, expected in COMPLETED.items():
+        words = shlex.join(["graphattend", *typed.split(" ")])
+        code = f'{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _graphattend; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        done = subprocess.run([bash, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert (done.stdout.split(), done.stderr) == (expected, ""), typed
+
+
+def test_completion_of_the_other_shells(run: Run) -> None:
+    assert run("--print-completion", "zsh")[1].startswith("autoload -U +X bashcompinit && bashcompinit\n_graphattend()")
+    tcsh = run("--print-completion", "tcsh")[1]
+    assert tcsh.startswith("complete graphattend 'p/1/(list info analyze ")
+    assert "'n/--task/(links labels)/'" in tcsh
+    assert "'n/--graph/f/'" in tcsh
     refused(run("--print-completion", "fish"), "fish")
 
 

@@ -82,3 +82,42 @@ def test_masks_and_routers(rng):
         F.load_balance_loss(logits, 2), F.load_balance_loss(logits.astype(np.float64), 2), rtol=1e-5
     )
     assert np.isfinite(F.top_k_gating(logits, 2)[1]).all()
+
+
+def test_gradients_that_overflow_are_refused_or_those_of_float64(rng):
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    for name, args in {
+        "matmul": (x, x.T.copy()),
+        "softmax": (x,),
+        "rotary": (x, np.arange(3)),
+        "scaled_dot_product_attention": (x, x, x),
+        "top_k_gating": (x, 2),
+    }.items():
+        output, pullback = ga.vjp(getattr(F, name), *args)
+        g = output if name != "top_k_gating" else output[1]
+        g = np.full_like(g, 3e38)
+        g[..., 0] *= -1
+        try:
+            found = pullback((None, g) if name == "top_k_gating" else g)
+        except ga.NumericalInstabilityError as error:
+            assert error.argument == "grad_output"  # noqa: PT017
+        else:
+            assert all(np.isfinite(a).all() for a in found if isinstance(a, np.ndarray)), name
+    with pytest.raises(ga.NumericalInstabilityError, match="grad_output"):
+        ga.vjp(F.matmul, x, 1e30 * np.ones((4, 2), np.float32))[1](np.full((3, 2), 1e30, np.float32))
+
+
+def test_large_parameters_overflow_too(rng):
+    x = rng.standard_normal((2, 4)).astype(np.float32)
+    large = {n: np.full((4, 4), 3e37, np.float32) for n in EYE}
+    with pytest.raises(ga.NumericalInstabilityError, match="overflow"):
+        F.multi_head_attention(x, x, x, {**large, "w_v": large["w_v"].astype(float) * 1e270}, num_heads=2)
+
+
+def test_a_log_sum_that_float32_cannot_hold_is_refused():
+    one = np.ones((1, 1), np.float32)
+    for sign in (1, -1):
+        with pytest.raises(ga.NumericalInstabilityError, match="overflow"):
+            F.scaled_dot_product_attention(sign * 1e38 * one, 1e12 * one, one, return_lse=True)
+    out, lse = F.scaled_dot_product_attention(one, one, one, np.zeros((1, 1), bool), return_lse=True)
+    assert (out, lse) == (0, -np.inf)  # sees nothing

@@ -55,6 +55,7 @@ def test_headers():
         ("1 2\n3\n", "line 2: expected 2 numbers"),
         ("", "no vectors"),
         ("a b\n", "'b'"),
+        ("id&a;", "got ''"),  # a name and nothing after it
     ],
 )
 def test_what_is_not_sure_is_refused(text, says):

@@ -88,10 +88,7 @@ def test_kernels_and_numpy_agree(key: str, options: dict[str, Any], dtype: Any, 
 
 @needs_kernels
 @pytest.mark.native
-@pytest.mark.parametrize(
-    ("key", "options"),
-    [(k, o) for k, o in MECHANISMS if o.get("variant") != "gatv2" and k not in ("graph_rope", "linear")],
-)
+@pytest.mark.parametrize(("key", "options"), [(k, o) for k, o in MECHANISMS if o.get("variant") != "gatv2"])
 def test_memory(key: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     graph = make_graph(rng, 2_000, 40_000)
@@ -130,5 +127,37 @@ def test_scores_with_a_bias_take_the_kernel(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_attend, "_run_chunk", None)
     rng = np.random.default_rng(0)
     graph = make_graph(rng, 10, 30)
-    for key in ("hnsw_aware", "structural", "rl_navigator", "dynamic_heads", "local_global"):
+    for key in ("hnsw_aware", "structural", "rl_navigator", "dynamic_heads", "local_global", "graph_rope", "linear"):
         ga.create(key, 8).attend(graph, rng.standard_normal((10, 8)))
+
+
+@needs_kernels
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-5), (np.float64, 1e-11)])
+@pytest.mark.parametrize("spread", [1, 30, 400])
+def test_linear_attention_of_long_keys(dtype: Any, tolerance: float, spread: float) -> None:
+    """Where one stabiliser for all keys would lose the features of some, the kernel declines."""
+    rng = np.random.default_rng(1)
+    graph = make_graph(rng, 40, 300)
+    attn = ga.LinearAttention(8, num_features=32)
+    x = rng.standard_normal((40, 8)).astype(dtype)
+    x[::3] *= spread**0.5
+    found = []
+    for backend in (ga.backend_info()["backend"], "numpy"):
+        with ga.use_backend(backend):
+            out, pull = attn.attend_vjp(graph, x)
+            found.append((out, pull(np.ones_like(out)).query))
+    for ours, reference in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=0, atol=tolerance * max(1, np.abs(reference).max()))
+
+
+@needs_kernels
+@pytest.mark.parametrize("reach", [0.0, 3.0, 1e4])
+def test_distances_that_fill_a_table_and_that_do_not(reach: float) -> None:
+    rng = np.random.default_rng(2)
+    graph = make_graph(rng, 30, 400)
+    graph = ga.NeighborGraph(graph.indptr, graph.indices, distances=rng.random(400) * reach)
+    x = rng.standard_normal((30, 13))
+    attn = ga.GraphRoPEAttention(13)
+    out = attn.attend(graph, x)
+    with ga.use_backend("numpy"):
+        np.testing.assert_allclose(out, attn.attend(graph, x), rtol=0, atol=1e-12)

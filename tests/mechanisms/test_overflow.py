@@ -34,9 +34,15 @@ def test_what_overflows_in_float32_equals_float64(key, scale, sign):
         np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4 * scale)
     assert np.isfinite(attn.attention_weights(*arrays[:2], metadata=metadata)).all()
     output, pullback = attn.vjp(*arrays, metadata=metadata)
+    wide = attn.vjp(*(a.astype(np.float64) for a in arrays), metadata=metadata)[1](np.ones(output.shape))
+    largest = max(np.abs(a).max(initial=0) for a in (*wide[:3], *wide.parameters.values()))
+    if largest > np.finfo(np.float32).max:  # nothing holds them
+        with pytest.raises(ga.NumericalInstabilityError, match="grad_output"):
+            pullback(np.ones_like(output))
+        return
     gradients = pullback(np.ones_like(output))
     assert gradients.query.dtype == np.float32
-    assert np.isfinite(gradients.query).all()
+    assert all(np.isfinite(a).all() for a in (*gradients[:3], *gradients.parameters.values()))
 
 
 def test_whole_graphs(rng):
@@ -72,9 +78,39 @@ def test_what_overflows_in_float64_is_refused(key):
 
 def test_a_gradient_that_overflows_is_refused(rng):
     x = (rng.standard_normal((4, 8))).astype(np.float32)
-    output, pullback = ga.ScaledDotProductAttention(8, temperature=1e-3).vjp(x[0], x, x * np.float32(1e5))
+    output, pullback = ga.ScaledDotProductAttention(8).vjp(x[0], x, x * np.float32(1e5))
     with pytest.raises(ga.NumericalInstabilityError, match="grad_output"):
         pullback(np.full_like(output, 1e37))
+
+
+def test_a_gradient_whose_parts_overflow_is_that_of_float64(rng):
+    x = rng.standard_normal((4, 8)).astype(np.float32)
+    attn, arrays = ga.ScaledDotProductAttention(8, temperature=1e-3), (x[0], x, x * np.float32(1e5))
+    found = attn.vjp(*arrays)[1](np.full(8, 1e37, np.float32))
+    wide = attn.vjp(*(a.astype(np.float64) for a in arrays))[1](np.full(8, 1e37))
+    for a, b in zip(found[:3], wide[:3], strict=True):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(b).max())
+    graph = ga.NeighborGraph.from_edge_index([[1, 2, 3], [0, 0, 0]], 4)
+    found, wide = (
+        attn.attend_vjp(graph, *y)[1](np.full((4, 8), 1e37))
+        for y in ((x, x, arrays[2]), (x.astype(float),) * 2 + (arrays[2].astype(float),))
+    )
+    np.testing.assert_allclose(found.query, wide.query, rtol=1e-3, atol=1e-3 * np.abs(wide.query).max() + 1e-40)
+
+
+@pytest.mark.parametrize("key", ga.list_mechanisms())
+def test_no_gradient_overflows_in_silence(key):
+    """Each of them is looked at, not the query's alone."""
+    attn, (q, k, v), metadata = _case(key, 1e3, np.float32)
+    for g in (1e30, 3e38):
+        output, pullback = attn.vjp(q, k, v, metadata=metadata)
+        try:
+            found = pullback(np.full_like(output, g))
+        except ga.NumericalInstabilityError as error:
+            assert error.argument == "grad_output"  # noqa: PT017
+        else:
+            assert all(np.isfinite(a).all() for a in (*found[:3], *found.parameters.values()))
 
 
 def test_without_the_scan_infinity_passes():

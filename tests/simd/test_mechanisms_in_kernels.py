@@ -122,7 +122,7 @@ KERNEL_OF = {
     "manifold": "frechet",
     "local_global": "attend_one",
     "rl_navigator": "attend_few",
-    "dynamic_heads": "attend_few",
+    "dynamic_heads": "heads",
     "edge_featured": "attend_few",
 }
 

@@ -11,6 +11,7 @@ import { App } from "./views/app.js";
 import { message } from "./words.js";
 
 const root = document.getElementById("app")!;
+if (/(^#|&)hide=header(&|$)/.test(location.hash)) root.replaceChildren();
 const kernels = KernelCompute.start();
 if (!/(^#|&)graph=/.test(location.hash)) void fromGallery(DEFAULT_GRAPH).catch(() => undefined);
 

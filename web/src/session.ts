@@ -5,11 +5,12 @@ import type { KernelCompute } from "./compute/kernels.js";
 import { layOut } from "./compute/layout.js";
 import { pack, unpack } from "./compute/pack.js";
 import { projected } from "./compute/projection.js";
+import { MOST_BYTES } from "./compute/formats.js";
 import type { Python } from "./compute/python.js";
 import { fromGallery, GALLERY } from "./gallery.js";
 import { nodeOf, size, sources, without, type Graph, type Result } from "./graph.js";
 import { shared } from "./schema.js";
-import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, START, toHash, type Options, type State } from "./state.js";
+import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, onGraph, START, toHash, type Options, type State } from "./state.js";
 import { message, reworded } from "./words.js";
 
 /** Up to this size everything is found by itself; beyond, vectors come from projections and the rest when asked. */
@@ -53,7 +54,9 @@ export class Session {
   private draw: () => void = () => undefined;
   private lists: { of: string; lists: Lists; graph: Graph } | undefined;
   private endLayout: () => void = () => undefined;
-  private file: { name: string; bytes: Uint8Array } | undefined;
+  /** What was found for graphs that were shown before. */
+  private readonly known = new WeakMap<Graph, Pick<Session, "results" | "skipped" | "advice">>();
+  private file: { name: string; bytes: Uint8Array<ArrayBuffer> } | undefined;
 
   readonly schemas: Record<string, Schema>;
 
@@ -160,11 +163,17 @@ export class Session {
     this.endLayout();
     this.work?.stop();
     this.graph = graph;
-    this.skipped = { ...graph.skipped };
-    this.results = new Map(
-      Object.entries(graph.results).map(([key, weights]) => [key, { key, options: {}, weights, by: "beforehand" }]),
+    const brought = Object.entries(graph.results).map(
+      ([key, weights]) => [key, { key, options: {}, weights, by: "beforehand" }] as const,
     );
-    this.chosen = this.other = this.advice = undefined;
+    const known = this.known.get(graph) ?? {
+      results: new Map(brought),
+      skipped: { ...graph.skipped },
+      advice: undefined,
+    };
+    this.known.set(graph, known);
+    ({ results: this.results, skipped: this.skipped, advice: this.advice } = known);
+    this.chosen = this.other = undefined;
     if (graph.latents.length === 0 && !small(graph)) Object.assign(graph, projected(graph));
     if (graph.positions.length === 0) {
       this.endLayout = layOut(graph, sources(graph), ({ positions, done }) => {
@@ -201,7 +210,7 @@ export class Session {
       }
       if (this.graph === graph && small(graph)) {
         await this.computeAll();
-        await this.advise();
+        if (this.advice === undefined) await this.advise();
       }
     } catch (error) {
       if (this.graph !== graph) return;
@@ -216,6 +225,7 @@ export class Session {
     const { graph, python } = this;
     if (graph === undefined || python === undefined) return;
     const advice = await python.recommend(graph);
+    this.known.get(graph)!.advice = advice;
     if (this.graph === graph) this.advice = advice;
     this.tell();
   }
@@ -324,9 +334,18 @@ export class Session {
     this.tell();
   }
 
+  /** A node is drawn at another place of the unit square. */
+  place(node: number, x: number, y: number): void {
+    const { graph } = this;
+    if (graph === undefined) return;
+    graph.positions = graph.positions.map((old, i) => (i === 2 * node ? x : i === 2 * node + 1 ? y : old));
+    this.tell();
+  }
+
   /** Open the visitor's file; a bad one leaves everything as it is. */
-  async open(name: string, bytes: Uint8Array, directed?: boolean): Promise<void> {
-    if (this.python === undefined) {
+  async open(name: string, bytes: Uint8Array<ArrayBuffer>, directed?: boolean): Promise<void> {
+    const own = /\.npz$/i.test(name) && bytes.length <= MOST_BYTES;
+    if (this.python === undefined && !own) {
       this.problem = "Files are read by Python, which is still starting: try again in a moment.";
       return this.tell();
     }
@@ -335,15 +354,17 @@ export class Session {
     this.work = { what: `Reading ${name.slice(0, 60)}`, done: 0, stop: () => stop.abort() };
     this.tell();
     try {
-      const graph = await this.python.read(name, bytes, directed, stop.signal);
+      const classified = own ? await (await import("./compute/npz.js")).readClassified(name, bytes) : undefined;
+      if (classified === undefined && this.python === undefined)
+        throw new Error("This file is read by Python, which is still starting: try again in a moment.");
+      const graph = classified ?? (await this.python!.read(name, bytes, directed, stop.signal));
       this.file = { name, bytes };
       keep(name, bytes);
-      const data = await pack(graph);
-      const own = data === "" ? graph.name : IN_ADDRESS;
-      graph.name = own;
+      const data = classified === undefined ? await pack(graph) : "";
+      graph.name = data === "" ? graph.name : IN_ADDRESS;
       this.notice = "";
       this.work = undefined;
-      this.state = { ...this.state, graph: own, data, node: "", to: "", masked: [], moved: {} };
+      this.state = { ...this.state, ...onGraph(graph.name, data) };
       this.remember();
       this.take(graph);
     } catch (error) {
@@ -433,7 +454,7 @@ function keep(name: string, bytes: Uint8Array): void {
   }
 }
 
-function kept(): { name: string; bytes: Uint8Array } | undefined {
+function kept(): { name: string; bytes: Uint8Array<ArrayBuffer> } | undefined {
   try {
     const found = JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as { name: string; content: string } | null;
     return found === null

@@ -33,6 +33,9 @@ export interface State {
   readonly to: string;
   /** Neighbours of the chosen node that it must not see. */
   readonly masked: readonly string[];
+  /** Groups of nodes are drawn as one, but for those that are open. */
+  readonly fold: boolean;
+  readonly open: readonly string[];
   /** How many neighbours the table lists. */
   readonly top: number;
   /** Options of the mechanism that differ from its defaults. */
@@ -60,6 +63,8 @@ export const START: State = {
   node: "",
   to: "",
   masked: [],
+  fold: false,
+  open: [],
   top: 10,
   options: {},
   space: "plane",
@@ -68,8 +73,20 @@ export const START: State = {
   hide: [],
   lock: [],
 };
+
+/** Another graph, and nothing chosen of it. */
+export const onGraph = (graph: string, data = ""): Partial<State> => ({
+  graph,
+  data,
+  node: "",
+  to: "",
+  masked: [],
+  open: [],
+  moved: {},
+});
+
 const TEXTS = ["graph", "data", "mechanism", "other", "node", "to"] as const;
-const LISTS = ["masked", "hide", "lock"] as const;
+const LISTS = ["masked", "open", "hide", "lock"] as const;
 const PREFIX = "option.";
 const MOST_ROWS = 100,
   MOST_MOVED = 100;
@@ -77,7 +94,7 @@ const MOST_ROWS = 100,
 /** The state as the part of an address after `#`; what is as at the start is left out. */
 export function toHash(state: State): string {
   const out = new URLSearchParams();
-  for (const name of ["view", ...TEXTS, "top", "space", "tour"] as const) {
+  for (const name of ["view", ...TEXTS, "fold", "top", "space", "tour"] as const) {
     if (state[name] !== START[name]) out.set(name, String(state[name]));
   }
   for (const name of LISTS) for (const value of state[name]) out.append(name, value);
@@ -108,6 +125,7 @@ export function fromHash(hash: string): State {
     ...lists,
     options,
     view: oneOf(given.get("view"), VIEWS, START.view),
+    fold: given.get("fold") === "true",
     space: oneOf(given.get("space"), ["plane", "disk", "sphere"], START.space),
     top: whole(given.get("top"), 1, MOST_ROWS, START.top),
     tour: whole(given.get("tour"), 0, 10, 0),

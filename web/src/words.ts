@@ -1,6 +1,10 @@
 // How things are called and numbers written.
 
 export const title = (key: string): string => key.replaceAll("_", " ");
+/** Mechanisms with heads, and mixtures of experts. */
+export const WITH_HEADS: readonly string[] = ["multi_head", "edge_featured"],
+  WITH_EXPERTS: readonly string[] = ["moe", "learned_routing"],
+  WITH_PARTS: readonly string[] = [...WITH_HEADS, ...WITH_EXPERTS];
 export const percent = (weight: number): string => `${(100 * weight).toFixed(1)} %`;
 /** Three significant digits, without an exponent where one can do without. */
 export function digits(x: number, count = 3): string {

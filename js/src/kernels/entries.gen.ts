@@ -1,29 +1,19 @@
 // Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
 
-/** The kernels, each with its operands in order; `?` marks one that may be null. The module has those that are called. */
+/** The kernels that are called, each with its operands in order; `?` marks one that may be null. */
 export const ENTRIES = {
-  exp: ["x", "out"],
   softmax: ["x", "out"],
   segment_softmax: ["scores", "indptr", "out"],
   matmul: ["a", "b", "out", "transposes"],
-  attend_one: ["q", "k", "v", "out", "scale"],
-  attend_few: ["q", "k", "v?", "bias?", "mask?", "positions?", "frequency?", "out?", "weights", "scale", "slope", "squares", "interleaved"],
   attend: ["q", "k", "v", "out", "stats?", "scale", "mask?", "causal", "lengths?"],
   attend_vjp: ["q", "k", "v", "out", "stats", "grad", "dq", "dk", "dv", "scale", "mask?", "causal", "lengths?"],
-  heads: ["q", "k", "v", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_v?", "b_o?", "out", "heads", "scale"],
-  graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "out", "weights?", "scale"],
-  graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale"],
+  heads: ["q", "k", "v", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_v?", "b_o?", "out", "weights?", "heads", "scale"],
+  graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "positions?", "frequency?", "out", "weights?", "scale", "interleaved", "plain"],
+  graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
   gat: ["x", "w", "a_query", "a_key", "indptr", "indices", "added?", "hidden", "out", "weights?", "slope"],
-  gat_vjp: ["grad", "hidden", "query", "key", "indptr", "indices", "added?", "weights", "dscores", "dquery", "slope"],
   poincare: ["q", "k", "v?", "out?", "distances?", "weights?", "c", "temperature"],
-  metric_attend: ["q", "k", "v?", "spaces", "indptr?", "indices?", "mask?", "out?", "weights?", "root"],
-  metric_vjp: ["q", "k", "weights", "dweights", "spaces", "indptr?", "indices?", "dq", "dk", "dshare", "root"],
-  frechet: ["v", "weights", "spaces", "indptr?", "indices?", "out"],
-  mean_vjp: ["v", "weights", "grad", "means?", "spaces", "indptr?", "indices?", "dv", "dweights"],
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
-  int8_combine: ["x", "codes", "scale", "zero", "group?", "out"],
-  favor: ["z", "x", "root", "query"],
   rotate: ["x", "positions", "frequency", "interleaved", "out"],
   finite: ["x"],
   mask_scores: ["scores", "mask?", "causal", "scale", "softcap?"],
@@ -31,4 +21,5 @@ export const ENTRIES = {
   softmax_pullback: ["w", "g"],
   additive_scores: ["q", "k", "a", "slope", "out"],
   accumulate: ["x", "out"],
+  edge_scores: ["left", "right", "indptr", "indices", "edge?", "a", "slope", "out"],
 } as const;

@@ -1,20 +1,20 @@
 import { cotangent, isFinite, matrixOf, optionsAndGradient, overflow, remember, tail, unbroadcast } from "./core.js";
 import {
-  BASICS,
   NAME,
   NAMES,
-  basics,
   edgeScores,
   finishHeads,
+  layer,
   readParameters,
   scoreVector,
   type GatBasics,
   type GatParameters,
   type GatV2Parameters,
+  type Layer,
   type Parameters,
   type Variant,
 } from "./gat-parameters.js";
-import { listsOf, rememberGraph, type Csr, type Graph, type Lists } from "./graph.js";
+import { listsOf, rememberGraph, transposed, type Csr, type Graph, type Lists } from "./graph.js";
 import { splitHeads } from "./heads.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
@@ -26,40 +26,44 @@ export interface GatGraphOptions extends GatBasics {
   /** Also return the weights, (K, H), in CSR order. */
   needWeights?: boolean;
 }
-const OPTIONS = [...BASICS, "edgeFeatures", "needWeights"] as const;
 
-interface Call extends Lists, Parameters {
+interface Call extends Lists, Parameters, Omit<Layer, "attnMask"> {
   x: Block;
-  features: Block | null;
-  variant: Variant;
-  concat: boolean;
-  slope: number;
-  needWeights: boolean;
 }
 
 function prepare(memory: Memory, graph: unknown, x: unknown, parameters: unknown, given: unknown): Call {
-  const o = check.options(given, OPTIONS, NAME);
-  const needWeights = o.needWeights !== undefined && check.flag(o.needWeights, "need_weights");
+  const own = layer(memory, given, [], 2);
+  const { features } = own;
   const nodes = check.checkAxes(check.floats(memory, x, "x"), "x", 2, 2);
   check.checkFilled(nodes, "x");
-  const own = basics(o);
-  const read = readParameters(memory, parameters, own.variant, o.edgeFeatures !== undefined, tail(nodes, 1));
+  const read = readParameters(memory, parameters, own.variant, features !== null, tail(nodes, 1));
   const { start, index } = listsOf(memory, graph, nodes.shape[0]!);
   check.checkLength(start, "indptr", 0, nodes.shape[0]! + 1, "one row per node, and the end");
-  let features: Block | null = null;
-  if (o.edgeFeatures !== undefined) {
-    features = check.checkAxes(check.floats(memory, o.edgeFeatures, "edge_features"), "edge_features", 2, 2);
+  if (features !== null) {
     check.checkLength(features, "edge_features", 0, index.size, "one row per edge");
     check.checkLength(features, "edge_features", -1, read.p["wE"]!.shape[1]!, "the rows of w_e");
   }
-  return { ...own, ...read, x: nodes, start, index, features, needWeights };
+  return { ...own, ...read, x: nodes, start, index };
+}
+
+/** w (H, D, E) seen as (D, H, E). */
+const across = (memory: Memory, w: Block): Block => {
+  const [heads, dim, width] = w.shape as [number, number, number];
+  return memory.view(w, [dim, heads, width], [width, dim * width, 1]);
+};
+
+/** w (H, D, E) as one matrix (D, H·E), so that all heads are one product. */
+function joined(memory: Memory, w: Block): Block {
+  const [heads, dim, width] = w.shape as [number, number, number];
+  const out = memory.zeros([dim, heads, width]);
+  memory.must("accumulate", across(memory, w), out);
+  return memory.view(out, [dim, heads * width]);
 }
 
 /** x (N, D) by w (H, D, E): (N, H·E), all heads of a node side by side. */
 function project(memory: Memory, x: Block, w: Block): Block {
-  const [heads, dim, width] = w.shape as [number, number, number];
-  const out = memory.room([x.shape[0]!, heads * width]);
-  memory.must("matmul", memory.view(x, [1, x.shape[0]!, dim]), w, splitHeads(memory, out, heads), 0);
+  const out = memory.room([x.shape[0]!, w.shape[0]! * w.shape[2]!]);
+  memory.must("matmul", x, joined(memory, w), out, 0);
   return out;
 }
 
@@ -72,43 +76,35 @@ interface Pulled {
 /** Gradients of `project` by x and w. */
 function projectPullback(memory: Memory, x: Block, w: Block, g: Block): Pulled {
   const [heads, dim, width] = w.shape as [number, number, number];
-  const gw = memory.room(w.shape);
-  memory.must("matmul", memory.view(x, [1, ...x.shape]), splitHeads(memory, g, heads), gw, 1);
-  const joined = memory.zeros([dim, heads, width]);
-  memory.must("accumulate", memory.view(w, [dim, heads, width], [width, dim * width, 1]), joined);
-  const gx = memory.room(x.shape);
-  memory.must("matmul", g, memory.view(joined, [dim, heads * width]), gx, 2);
+  const [gx, gw, together] = [memory.room(x.shape), memory.zeros(w.shape), memory.room([dim, heads * width])];
+  memory.must("matmul", x, g, together, 1);
+  memory.must("accumulate", memory.view(together, [dim, heads, width]), across(memory, gw));
+  memory.must("matmul", g, joined(memory, w), gx, 2);
   return { x: gx, w: gw };
 }
+
+/** Numbers (N, H) by head, (H, N, 1). */
+const columns = (memory: Memory, x: Block): Block => {
+  const [rows, heads] = x.shape as [number, number];
+  return memory.view(x, [heads, rows, 1], [1, heads, 1]);
+};
 
 /** a · h of each head: h (N, H·E), a (H, E), to (N, H). */
 function headDots(memory: Memory, h: Block, a: Block): Block {
   const [heads, width] = a.shape as [number, number];
-  const out = memory.zeros([h.shape[0]!, heads]);
-  const [from, by, to] = [h.data >> 2, a.data >> 2, out.data >> 2];
-  const { f32 } = memory;
-  for (let i = 0; i < out.size; i++) {
-    let sum = 0;
-    for (let c = 0; c < width; c++) sum += f32[from + i * width + c]! * f32[by + (i % heads) * width + c]!;
-    f32[to + i] = sum;
-  }
+  const out = memory.room([h.shape[0]!, heads]);
+  const vectors = memory.view(a, [heads, width, 1]);
+  memory.must("matmul", splitHeads(memory, h, heads), vectors, columns(memory, out), 0);
   return out;
 }
 
 /** Adds what `headDots` gives back to the gradient of h, and returns that of a. */
 function headDotsPullback(memory: Memory, h: Block, a: Block, g: Block, gh: Block): Block {
   const [heads, width] = a.shape as [number, number];
-  const ga = memory.zeros(a.shape);
-  const [from, by, at, to, sum] = [h, a, g, gh, ga].map((x) => x.data >> 2) as [number, number, number, number, number];
-  const { f32 } = memory;
-  for (let i = 0; i < g.size; i++) {
-    const factor = f32[at + i]!;
-    const row = (i % heads) * width;
-    for (let c = 0; c < width; c++) {
-      f32[to + i * width + c]! += factor * f32[by + row + c]!;
-      f32[sum + row + c]! += factor * f32[from + i * width + c]!;
-    }
-  }
+  const [by, ga, each] = [columns(memory, g), memory.room(a.shape), memory.room(h.shape)];
+  memory.must("matmul", by, splitHeads(memory, h, heads), memory.view(ga, [heads, 1, width]), 1);
+  memory.must("matmul", by, memory.view(a, [heads, 1, width]), splitHeads(memory, each, heads), 0);
+  memory.must("accumulate", each, gh);
   return ga;
 }
 
@@ -150,58 +146,40 @@ function partsOf(memory: Memory, { x, features, p, variant, heads, index }: Call
   };
 }
 
-/** Calls `work` for every edge, row by row; then `done` for the row. */
+/** Calls `work` for every edge, row by row. */
 function eachEdge(
   memory: Memory,
   { start, index }: Lists,
   work: (edge: number, row: number, node: number) => void,
-  done?: (row: number, from: number, to: number) => void,
 ): void {
   const [bounds, at] = [start.data >> 2, index.data >> 2]; // the starts are int64
   for (let row = 0; row + 1 < start.size; row++) {
-    const [from, to] = [memory.i32[bounds + 2 * row]!, memory.i32[bounds + 2 * row + 2]!];
-    for (let edge = from; edge < to; edge++) work(edge, row, memory.i32[at + edge]!);
-    done?.(row, from, to);
+    const to = memory.i32[bounds + 2 * row + 2]!;
+    for (let edge = memory.i32[bounds + 2 * row]!; edge < to; edge++) work(edge, row, memory.i32[at + edge]!);
   }
 }
 
+/** A block (N, H·C) by head. */
+const byHead = (memory: Memory, x: Block, heads: number): Block =>
+  memory.view(x, [x.shape[0]!, heads, x.shape[1]! / heads]);
+
 /** Weights (K, H) of the edges. */
-function weightsOf(memory: Memory, call: Call, { left, right, edge, a }: Parts): Block {
-  const { heads, index, slope, start } = call;
+function weightsOf(memory: Memory, { heads, index, slope, start }: Call, { left, right, edge, a }: Parts): Block {
   const weights = memory.room([index.size, heads]);
   if (index.size === 0) return weights;
   const scores = memory.room([index.size, heads]);
-  const c = a.shape[1]!;
-  const [l, r, e, v, to] = [left.data >> 2, right.data >> 2, (edge?.data ?? 0) >> 2, a.data >> 2, scores.data >> 2];
-  const { f32 } = memory;
-  const all = heads * c;
-  eachEdge(memory, call, (k, i, j) => {
-    for (let h = 0; h < heads; h++) {
-      let sum = 0;
-      for (let n = h * c; n < (h + 1) * c; n++) {
-        const t = f32[l + i * all + n]! + f32[r + j * all + n]! + (edge === null ? 0 : f32[e + k * all + n]!);
-        sum += f32[v + n]! * (t > 0 ? t : slope * t);
-      }
-      f32[to + k * heads + h] = sum;
-    }
-  });
+  const [l, r] = [byHead(memory, left, heads), byHead(memory, right, heads)];
+  memory.must("edge_scores", l, r, start, index, edge && byHead(memory, edge, heads), a, slope, scores);
   memory.must("segment_softmax", scores, start, weights);
   return weights;
 }
 
 /** Averages of the neighbours' values, (N, H·E). */
-function average(memory: Memory, call: Call, weights: Block, values: Block): Block {
-  const { heads, width } = call;
-  const out = memory.zeros(values.shape);
-  const [w, v, to] = [weights.data >> 2, values.data >> 2, out.data >> 2];
-  const { f32 } = memory;
-  const all = heads * width;
-  eachEdge(memory, call, (k, i, j) => {
-    for (let h = 0; h < heads; h++) {
-      const weight = f32[w + k * heads + h]!;
-      for (let n = h * width; n < (h + 1) * width; n++) f32[to + i * all + n]! += weight * f32[v + j * all + n]!;
-    }
-  });
+function average(memory: Memory, { heads, index, start }: Call, weights: Block, values: Block): Block {
+  const [out, order] = [memory.room(values.shape), memory.room(index.shape, "int32")];
+  for (let e = 0; e < index.size; e++) memory.i32[(order.data >> 2) + e] = e;
+  const [x, y] = [byHead(memory, values, heads), byHead(memory, out, heads)];
+  memory.must("graph_sum", x, start, index, order, weights, y, 1, false);
   return out;
 }
 
@@ -284,14 +262,14 @@ export function gatGraphVjp(
         remember(memory, (parameters as unknown as Record<string, unknown>)[key], call.p[name]!, call.shapes[name]!),
       ]),
     );
-    const { edgeFeatures } = check.options(options, OPTIONS, NAME);
+    const { edgeFeatures, edge_features } = (options ?? {}) as Record<string, unknown>;
     const again = {
       variant: call.variant,
       concat: call.concat,
       negativeSlope: call.slope,
       ...(call.features === null
         ? {}
-        : { edgeFeatures: remember(memory, edgeFeatures, call.features, call.features.shape) }),
+        : { edgeFeatures: remember(memory, edgeFeatures ?? edge_features, call.features, call.features.shape) }),
     };
     return {
       output,
@@ -369,9 +347,8 @@ function shareHeads(memory: Memory, g: Block, heads: number): Block {
 
 /** Gradients by all parts from that of the output (N, H·E): through the average, the softmax and the LeakyReLU. */
 function edgesPullback(memory: Memory, call: Call, parts: Parts, g: Block): Parts {
-  const { heads, width, slope } = call;
+  const { heads, slope, start, index } = call;
   const { left, right, edge, a, values } = parts;
-  const weights = weightsOf(memory, call, parts);
   const by: Parts = {
     left: memory.zeros(left.shape),
     right: memory.zeros(right.shape),
@@ -379,40 +356,18 @@ function edgesPullback(memory: Memory, call: Call, parts: Parts, g: Block): Part
     a: memory.zeros(a.shape),
     values: memory.zeros(values.shape),
   };
-  const scores = memory.zeros(weights.shape);
+  if (index.size === 0) return by;
+  const weights = weightsOf(memory, call, parts);
+  const [x, to] = [byHead(memory, values, heads), byHead(memory, g, heads)];
+  const [scores, unused] = [memory.room(weights.shape), byHead(memory, memory.room(g.shape), heads)];
+  memory.must("graph_attend_vjp", to, x, x, start, index, weights, scores, unused, 1);
+  const turned = transposed(memory, call, values.shape[0]!);
+  const byValues = byHead(memory, by.values, heads);
+  memory.must("graph_sum", to, turned.start, turned.index, turned.order, weights, byValues, 1, false);
   const c = a.shape[1]!;
-  const [all, inner] = [heads * c, heads * width];
+  const all = heads * c;
   const { f32 } = memory;
-  const [w, s, to, v, gv] = [weights, scores, g, values, by.values].map((x) => x.data >> 2) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  eachEdge(
-    memory,
-    call,
-    (k, i, j) => {
-      for (let h = 0; h < heads; h++) {
-        const weight = f32[w + k * heads + h]!;
-        let sum = 0;
-        for (let n = h * width; n < (h + 1) * width; n++) {
-          sum += f32[to + i * inner + n]! * f32[v + j * inner + n]!;
-          f32[gv + j * inner + n]! += weight * f32[to + i * inner + n]!;
-        }
-        f32[s + k * heads + h] = sum;
-      }
-    },
-    (_row, from, end) => {
-      for (let h = 0; h < heads; h++) {
-        let mean = 0;
-        for (let k = from; k < end; k++) mean += f32[w + k * heads + h]! * f32[s + k * heads + h]!;
-        for (let k = from; k < end; k++)
-          f32[s + k * heads + h] = f32[w + k * heads + h]! * (f32[s + k * heads + h]! - mean);
-      }
-    },
-  );
+  const s = scores.data >> 2;
   const [l, r, e, at] = [left.data >> 2, right.data >> 2, (edge?.data ?? 0) >> 2, a.data >> 2];
   const [gl, gr, ge, ga] = [by.left.data >> 2, by.right.data >> 2, (by.edge?.data ?? 0) >> 2, by.a.data >> 2];
   eachEdge(memory, call, (k, i, j) => {

@@ -41,7 +41,7 @@ export interface GatBasics {
   /** Slope of the LeakyReLU below zero, 0.2 by default. */
   negativeSlope?: number;
 }
-export const BASICS = ["variant", "concat", "negativeSlope"] as const;
+const BASICS = ["variant", "concat", "negativeSlope"] as const;
 export const NAME = "gat_attention";
 
 export const NAMES = {
@@ -49,11 +49,20 @@ export const NAMES = {
   gatv2: ["wQuery", "wKey", "a", "wE", "bias"],
 } as const;
 
-export function basics(o: { [name in (typeof BASICS)[number]]?: unknown }): {
+/** Options of either form. */
+export interface Layer {
   variant: Variant;
   concat: boolean;
   slope: number;
-} {
+  needWeights: boolean;
+  /** Features of the edges, (…, K, e). */
+  features: Block | null;
+  attnMask: unknown;
+}
+
+/** The options that were given, checked; `axes` is how many features of edges have at most. */
+export function layer(memory: Memory, given: unknown, more: readonly "attnMask"[], axes?: number): Layer {
+  const o = check.options(given, [...BASICS, "edgeFeatures", "needWeights", ...more], NAME);
   const variant = o.variant ?? "gat";
   if (variant !== "gat" && variant !== "gatv2") {
     throw invalid("variant", `expected one of gat, gatv2, got ${check.show(variant)}`, {
@@ -61,10 +70,15 @@ export function basics(o: { [name in (typeof BASICS)[number]]?: unknown }): {
       actual: variant,
     });
   }
+  const name = "edge_features";
   return {
     variant,
     concat: o.concat === undefined || check.flag(o.concat, "concat"),
     slope: o.negativeSlope === undefined ? 0.2 : check.number(o.negativeSlope, "negative_slope", { least: 0 }),
+    needWeights: o.needWeights !== undefined && check.flag(o.needWeights, "need_weights"),
+    features:
+      o.edgeFeatures === undefined ? null : check.checkAxes(check.floats(memory, o.edgeFeatures, name), name, 2, axes),
+    attnMask: o.attnMask,
   };
 }
 

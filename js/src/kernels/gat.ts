@@ -1,10 +1,9 @@
 import { fitMask, leadOf, matrixOf, mix, tail } from "./core.js";
 import {
-  BASICS,
   NAME,
-  basics,
   edgeScores,
   finishHeads,
+  layer,
   readParameters,
   scoreVector,
   type GatBasics,
@@ -53,9 +52,7 @@ export function gat(
   given?: GatOptions,
 ): Output | Attended {
   return memory.run(() => {
-    const o = check.options(given, [...BASICS, "edgeFeatures", "attnMask", "needWeights"], NAME);
-    const { variant, concat, slope } = basics(o);
-    const needWeights = o.needWeights !== undefined && check.flag(o.needWeights, "need_weights");
+    const { variant, concat, slope, needWeights, features, attnMask } = layer(memory, given, ["attnMask"]);
     let q = check.checkAxes(check.floats(memory, query, "query"), "query", 1);
     const single = q.shape.length === 1;
     if (single) q = memory.view(q, [1, q.shape[0]!]);
@@ -63,10 +60,6 @@ export function gat(
     check.checkFilled(q, "query");
     check.checkFilled(k, "key");
     check.checkLength(k, "key", -1, tail(q, 1), "the query's width");
-    const features =
-      o.edgeFeatures === undefined
-        ? null
-        : check.checkAxes(check.floats(memory, o.edgeFeatures, "edge_features"), "edge_features", 2);
     if (features !== null) check.checkLength(features, "edge_features", -2, tail(k, 2), "one row per key");
 
     const { p, heads, width } = readParameters(memory, parameters, variant, features !== null, tail(q, 1));
@@ -90,8 +83,7 @@ export function gat(
     const lead = check.broadcastAll("query, key", leadOf(left), leadOf(right));
     const scores = memory.room([...lead, m, n]);
     memory.must("additive_scores", left, right, vector, slope, scores);
-    const mask =
-      o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), scores.shape, single);
+    const mask = attnMask === undefined ? null : fitMask(memory, check.mask(memory, attnMask), scores.shape, single);
     const mixed = memory.room([...lead.slice(0, -1), m, heads * width]);
     const rows = { q: left, k: right, v: values, mask, causal: false, scale: 1 };
     const { weights } = mix(memory, scores, rows, NAME, splitHeads(memory, mixed, heads));

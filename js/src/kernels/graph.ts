@@ -86,7 +86,7 @@ function checkTargets(memory: Memory, index: Block, targets: number): void {
 }
 
 /** The lists turned round: for every target the rows that list it, and where in `index` they do. */
-function transposed(memory: Memory, { start, index }: Lists, targets: number): Lists & { order: Block } {
+export function transposed(memory: Memory, { start, index }: Lists, targets: number): Lists & { order: Block } {
   const turned = {
     start: memory.room([targets + 1], "int64"),
     index: memory.room(index.shape, "int32"),
@@ -216,7 +216,23 @@ function run(memory: Memory, call: Call, wantWeights: boolean): Result {
   if (index.size === 0) return { out: memory.zeros(shape), weights: wantWeights ? memory.room(edges) : null };
   const out = memory.room(shape);
   const weights = wantWeights ? memory.room(edges) : null;
-  if (memory.must("graph_attend", q, k, v, start, index, bias, out, weights, scale)) return { out, weights };
+  const finite = memory.must(
+    "graph_attend",
+    q,
+    k,
+    v,
+    start,
+    index,
+    bias,
+    null,
+    null,
+    out,
+    weights,
+    scale,
+    false,
+    false,
+  );
+  if (finite) return { out, weights };
   if (isFinite(memory, q, k, v)) throw overflow(NAME);
   return { out, weights };
 }
@@ -360,7 +376,7 @@ function backward(memory: Memory, whole: Call, allWeights: Block, gradient: unkn
         ),
       );
     }
-    memory.must("graph_attend_vjp", g, k, v, start, index, weights, dbias, dq, scale);
+    memory.must("graph_attend_vjp", g, k, v, start, index, weights, dbias, dq, scale, false);
     const turned = transposed(memory, call, k.shape[0]!);
     memory.must("graph_sum", q, turned.start, turned.index, turned.order, dbias, dk, scale, false);
     memory.must("graph_sum", g, turned.start, turned.index, turned.order, weights, dv, 1, false);

@@ -318,6 +318,7 @@ function folded(memory: Memory, { x: { q, k, v }, p, heads }: Call): Block | nul
     p.bV ?? null,
     p.bO ?? null,
     out,
+    null,
     heads,
     scale,
   );

@@ -128,9 +128,13 @@ export function localGlobal(
           start,
           index,
           bias,
+          null,
+          null,
           to,
           some,
           scale,
+          false,
+          false,
         );
         if (!finite) {
           refuseNonFinite(memory, all);

@@ -1,5 +1,5 @@
 import { AttentionError } from "../errors.js";
-import { ENTRIES } from "./entries.gen.js";
+import type { ENTRIES } from "./entries.gen.js";
 
 export type Kind = "bool" | "int8" | "int32" | "int64" | "float32" | "float64";
 /** NumPy's letters for the dtypes, and bytes per number. */
@@ -109,7 +109,7 @@ export class Memory {
   constructor(instance: WebAssembly.Instance) {
     const host = (this.host = instance.exports as unknown as Host);
     this.kernels = Object.fromEntries(
-      Object.keys(ENTRIES).map((name) => [name, instance.exports[`call_${name}`]]),
+      Object.entries(instance.exports).map(([name, call]) => [name.replace(/^call_/, ""), call]),
     ) as Record<Entry, () => number>;
     this.refresh();
     this.kinds = Object.fromEntries(
@@ -146,14 +146,18 @@ export class Memory {
   private ensure(end: number): void {
     const missing = end - this.host.memory.buffer.byteLength;
     if (missing <= 0) return;
+    let most = MOST_BYTES;
     try {
-      if (!(end <= MOST_BYTES)) throw new RangeError();
+      if (!(end <= most)) throw new RangeError();
+      most = this.size; // what the engine has given so far, should it refuse
       this.host.memory.grow(Math.ceil(missing / PAGE));
     } catch {
       throw new AttentionError(
         "out_of_memory",
-        `out of memory: expected at most ${MOST_BYTES} bytes in all, got ${end}`,
-        { expected: MOST_BYTES, actual: end },
+        most === MOST_BYTES
+          ? `out of memory: expected at most ${most} bytes in all, got ${end}`
+          : `out of memory: the engine gives no more than ${most} bytes, and ${end} are needed`,
+        { expected: most, actual: end },
       );
     }
     this.refresh();

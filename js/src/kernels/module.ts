@@ -64,8 +64,9 @@ export function available(): Backend[] {
 }
 
 /**
- * @internal Bytes from printable text: each is one of 86 letters, after "|" or "}" one of the 86 or 84 values beyond. Unlike
- * Base64 this keeps bytes whole, so that it is compressed like the module itself.
+ * @internal Bytes from printable text: the first 256 are all values, the others stand for their places among these. Each is one of
+ * 86 letters, after "|" or "}" one of the 86 or 84 places beyond. Unlike Base64 this keeps bytes whole, so that it is compressed
+ * like the module itself.
  */
 export function decode(text: string): Uint8Array<ArrayBuffer> {
   const letters = Array.from({ length: 95 }, (_x, i) => String.fromCharCode(32 + i)).filter(
@@ -80,7 +81,7 @@ export function decode(text: string): Uint8Array<ArrayBuffer> {
     const more = code === 124 ? 86 : code === 125 ? 172 : 0;
     bytes[n++] = more === 0 ? value[code]! : more + value[text.charCodeAt(++i)]!;
   }
-  return bytes.slice(0, n);
+  return bytes.slice(256, n).map((place) => bytes[place]!);
 }
 
 /** At once, which for so small a module is several times as fast; Chrome before version 114 wants it done in the background. */

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import AttentionError
 from ..registry import Registry
-from ._completion import PrintCompletion
+from ._completion import SHELLS, PrintCompletion
 
 #: Commands by name: modules with ``HELP``, ``EXAMPLES``, ``add_arguments(parser)`` and ``run(arguments)``.
 COMMANDS: Registry[Any] = Registry(
@@ -59,8 +59,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--print-completion",
         action=PrintCompletion,
-        choices=("bash", "zsh", "tcsh"),
-        help="print a completion script for a shell (needs graphattend[cli])",
+        choices=SHELLS,
+        help="print a completion script for a shell",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, module in COMMANDS.items():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._float64_fallback import silence
 from ..analysis import on_given_edges
 from ..training import Adam, Trainer
 from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
@@ -77,7 +78,8 @@ def trained(
         validate=validate,
         mode="max",
     )
-    result = trainer.fit(start, data, on_progress=lambda p: going(p.epoch + 1))
+    with silence():  # a run that diverges ends in an error of the trainer's
+        result = trainer.fit(start, data, on_progress=lambda p: going(p.epoch + 1))
     if result.reason == "cancelled":
         return None
     chosen = result.params if convex else result.best_params

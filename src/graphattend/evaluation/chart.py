@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import numpy as np
 
+from .._printable import escaped
 from ..drawing import matrix_svg, page_head, svg_element, write_picture
 from .results import Evaluation, sorted_rows
 
@@ -36,7 +36,7 @@ def quality_svg(found: Evaluation) -> str:
     for i, row in enumerate(rows):
         y = 34 + i * _ROW
         mean, spread = row[found.primary]
-        name = html.escape(row["mechanism"])
+        name = escaped(row["mechanism"])
         kind = "cell" if row["baseline"] else "bar"
         style = ' class="soft"' if row["baseline"] else ""
         parts += [
@@ -65,7 +65,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def _quality_table(found: Evaluation) -> str:
     rows = [
         [
-            html.escape(row["mechanism"]) + (" (baseline)" if row["baseline"] else ""),
+            escaped(row["mechanism"]) + (" (baseline)" if row["baseline"] else ""),
             *(f"{100 * row[m][0]:.1f} ± {100 * row[m][1]:.1f}" for m in found.metrics),
             "best" if row["p_value"] is None else f"{row['p_value']:.2f}",
             f"{1e3 * row['seconds_per_epoch']:.1f}",
@@ -87,12 +87,10 @@ def _top_table(found: Evaluation, count: int) -> str:
     names = _names(found)
 
     def shown(node: int, before: bool) -> str:
-        return ", ".join(f"{html.escape(names[j])} {w:.2f}" for j, w in found.top(found.best, node, before=before))
+        return ", ".join(f"{escaped(names[j])} {w:.2f}" for j, w in found.top(found.best, node, before=before))
 
     nodes = [int(n) for n in np.argsort(-found.graph.degree(), kind="stable")[:count]]
-    return _table(
-        ["node", "before", "after"], [[html.escape(names[n]), shown(n, True), shown(n, False)] for n in nodes]
-    )
+    return _table(["node", "before", "after"], [[escaped(names[n]), shown(n, True), shown(n, False)] for n in nodes])
 
 
 def page(found: Evaluation) -> str:
@@ -100,14 +98,14 @@ def page(found: Evaluation) -> str:
     title = "Which mechanism predicts " + ("held-out links" if found.task == "links" else "labels")
     names, matrix = found.disagreement()
     baseline = found.best_baseline
-    best = f"The best mechanism is {html.escape(found.best)}"
+    best = f"The best mechanism is {escaped(found.best)}"
     if baseline is not None:
         ahead = found[found.best].values(found.primary).mean() - found[baseline].values(found.primary).mean()
         word = "ahead of" if ahead > 0 else "behind"
-        best += f", {100 * abs(ahead):.1f} points {word} the best baseline, {html.escape(baseline)}"
+        best += f", {100 * abs(ahead):.1f} points {word} the best baseline, {escaped(baseline)}"
     learned = [
         [
-            html.escape(row["mechanism"]),
+            escaped(row["mechanism"]),
             " → ".join(f"{x:.2f}" for x in row["entropy"]),
             f"{row['divergence']:.3f}",
             f"{100 * row['overlap']:.0f} %",
@@ -123,10 +121,10 @@ def page(found: Evaluation) -> str:
         "<h2>What training changed</h2><p>Entropy of a node's weights before → after, in nats; the Jensen–Shannon "
         "divergence between the two, in bits; how many of the three strongest neighbours stay.</p>",
         _table(["mechanism", "entropy", "divergence", "same top 3"], learned),
-        f"<h2>Top neighbours under {html.escape(found.best)}</h2>{_top_table(found, 12)}",
+        f"<h2>Top neighbours under {escaped(found.best)}</h2>{_top_table(found, 12)}",
         "<h2>Where the learned mechanisms disagree</h2><p>Jensen–Shannon divergence, in bits.</p>",
         f'<div class="wide">{matrix_svg(matrix, names, "Disagreement of the learned attentions")}</div>',
-        *(f"<p>Skipped {html.escape(n)}: {html.escape(reason)}</p>" for n, reason in found.skipped.items()),
+        *(f"<p>Skipped {escaped(n)}: {escaped(reason)}</p>" for n, reason in found.skipped.items()),
     ]
     return f"{page_head(title)}{''.join(body)}</body></html>\n"
 

@@ -18,6 +18,7 @@ from .._validate import (
     check_shape,
 )
 from ..errors import InvalidConfigError
+from ..graph.properties import as_graph
 
 
 def _scores(scores: ArrayLike, argument: str, ndim: int = 1) -> np.ndarray:
@@ -140,7 +141,7 @@ def hits_at(positive: ArrayLike, negatives: ArrayLike, k: int = 10) -> float:
         >>> hits_at([2.0, 1.0], [[1.0, 0.0], [3.0, 0.0]], 1)
         0.5
     """
-    return float((_ranks(positive, negatives) <= as_int(k, "k", minimum=1)).mean())
+    return float((_ranks(positive, negatives) <= as_int(k, "k", minimum=1, maximum=1 << 53)).mean())
 
 
 def _classes(labels: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -215,11 +216,12 @@ def sign_flip_test(differences: Any, *, samples: int = 10_000, seed: int = 0) ->
         0.25
     """
     d = _scores(differences, "differences")
+    seed, samples = as_int(seed, "seed", minimum=0), as_int(samples, "samples", minimum=1, maximum=100_000_000)
     if d.size <= 13:
         signs = 1 - 2 * (np.arange(2**d.size)[:, None] >> np.arange(d.size) & 1)
     else:
-        random = np.random.default_rng(as_int(seed, "seed", minimum=0))
-        signs = 1 - 2 * random.integers(0, 2, (as_int(samples, "samples", minimum=1), d.size))
+        random = np.random.default_rng(seed)
+        signs = 1 - 2 * random.integers(0, 2, (samples, d.size))
         signs[0] = 1  # the signs that were seen are one of the possible ones
     sums = np.abs(signs @ d)
     return float((sums >= np.abs(d.sum()) * (1 - 1e-12)).mean())
@@ -228,7 +230,9 @@ def sign_flip_test(differences: Any, *, samples: int = 10_000, seed: int = 0) ->
 def _attentions(graph: Any, *weights: Any) -> list[np.ndarray]:
     found = [_scores(w, name) for w, name in zip(weights, ("first", "second"), strict=False)]
     for w, name in zip(found, ("first", "second"), strict=False):
-        check_shape(w, name, (graph.num_edges,))
+        check_shape(w, name, (as_graph(graph).num_edges,))
+        if (w < 0).any():
+            raise InvalidConfigError.of(name, "weights >= 0", float(w.min()))
     return found
 
 
@@ -286,7 +290,7 @@ def top_overlap(graph: Any, first: Any, second: Any, k: int = 3) -> float:
         1.0
     """
     k = as_int(k, "k", minimum=1)
-    rows = np.flatnonzero(graph.degree() > k)
+    rows = np.flatnonzero(as_graph(graph).degree() > k)
     if not rows.size:
         return 1.0
     tops = [_among_top(graph, w, k) for w in _attentions(graph, first, second)]

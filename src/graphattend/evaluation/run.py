@@ -14,7 +14,18 @@ import numpy as np
 
 from .. import _tasks
 from .. import mechanisms as registry
-from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_length, check_ndim, check_nonempty
+from .._validate import (
+    as_bool,
+    as_choice,
+    as_float,
+    as_function,
+    as_int,
+    as_number,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+)
 from ..analysis import make, with_distances
 from ..errors import AttentionError, CancelledError, InvalidConfigError
 from ..graph import NeighborGraph, spectral_embedding
@@ -101,10 +112,12 @@ def evaluate(
         >>> found.best, len(found["scaled_dot_product"].runs)
         ('scaled_dot_product', 2)
     """
+    baselines = as_bool(baselines, "baselines")
     settings = Settings(_seeds(seeds), epochs, patience, hidden, lr)
     plan, made, skipped = _planned(graph, task, mechanisms, x, labels, split, settings, cache)
+    settings = plan.settings
     names = list(made) + (list(applicable(plan.tasks[0], plan.x[0], plan.settings.hidden)) if baselines else [])
-    report = _Report(_function(on_progress), settings.epochs * len(settings.seeds), names)
+    report = _Report(as_function(on_progress, "on_progress"), settings.epochs * len(settings.seeds), names)
     pool = _tasks.pool()
     found = plan.in_turn(names, made, report) if pool is None else plan.on_pool(pool, names, made, report)
     whole = [name for name in names if len(found[name]) == len(settings.seeds)]
@@ -133,8 +146,8 @@ def _planned(
         expected = "classes of the nodes for task 'labels', and only for it"
         raise InvalidConfigError.of("labels", expected, type(labels).__name__)
     for name in ("epochs", "patience", "hidden"):
-        as_int(getattr(settings, name), name, minimum=1)
-    as_number(settings.lr, "lr", above=0)
+        as_int(getattr(settings, name), name, minimum=1, maximum=2**31 - 1)
+    settings = dataclasses.replace(settings, lr=as_number(settings.lr, "lr", above=0))
     if cache is not None and not isinstance(cache, (str, os.PathLike)):
         raise InvalidConfigError.of("cache", "a folder", type(cache).__name__)
     graph = with_distances(graph)
@@ -148,17 +161,11 @@ def _planned(
     return _Plan(tasks, features, settings, Cache(None if cache is None else Path(cache))), made, skipped
 
 
-def _function(on_progress: Any) -> Any:
-    if on_progress is not None and not callable(on_progress):
-        raise InvalidConfigError.of("on_progress", "a function", type(on_progress).__name__)
-    return on_progress
-
-
 def _seeds(seeds: Any) -> tuple[int, ...]:
     if isinstance(seeds, (list, tuple, range)):
         found = tuple(as_int(s, f"seeds[{i}]", minimum=0) for i, s in enumerate(seeds))
     else:
-        found = tuple(range(as_int(seeds, "seeds", minimum=1)))
+        found = tuple(range(as_int(seeds, "seeds", minimum=1, maximum=1_000_000)))
     if not found or len(set(found)) < len(found):
         raise InvalidConfigError.of("seeds", "different seeds, at least one", seeds, got=f"{seeds!r:.80}")
     return found
@@ -191,6 +198,8 @@ def _mechanisms(given: Any, task: Task, settings: Settings) -> tuple[dict[str, A
     made: dict[str, Attention] = {}
     skipped: dict[str, str] = {}
     for i, one in enumerate(registry.list_mechanisms() if given is None else given):
+        if not isinstance(one, (str, Attention)):
+            raise InvalidConfigError.of(f"mechanisms[{i}]", "a key or a mechanism", type(one).__name__)
         name = one.key if isinstance(one, Attention) else one
         if name in made:
             raise InvalidConfigError.of(f"mechanisms[{i}]", "each mechanism once", name)
@@ -389,7 +398,7 @@ def fit(
         graph, task, [mechanism], x, labels, split, Settings(_seeds([seed]), epochs, patience, hidden, lr), None
     )
     ((name, attn),) = made.items()
-    report = _Report(_function(on_progress), plan.settings.epochs, [name])
+    report = _Report(as_function(on_progress, "on_progress"), plan.settings.epochs, [name])
     model = plan.model(attn, 0)
     found = trained(plan.tasks[0], model, plan.settings, seed, partial(report.at, name, 0))
     if found is None:

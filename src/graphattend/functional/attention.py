@@ -17,6 +17,7 @@ from .._validate import (
     as_floats,
     as_mask,
     as_number,
+    as_rng,
     broadcast_shapes,
     cast_mask,
     check_length,
@@ -151,6 +152,7 @@ def _sdpa_vjp(
     if score_mod is not None and not callable(score_mod):
         raise InvalidConfigError.of("score_mod", "a function", type(score_mod).__name__)
     p_drop = as_number(dropout_p, "dropout_p", minimum=0.0, maximum=1.0)
+    rng = None if rng is None else as_rng(rng)
     factor = q.shape[-1] ** -0.5 if scale is None else as_number(scale, "scale")
     cap = None if softcap is None else as_number(softcap, "softcap", above=0.0)
     drop = None
@@ -321,7 +323,7 @@ def scaled_dot_product_attention(
         array([1., 0.])
     """
     plain = attn_mask is None and softcap is None and score_mod is None and type(dropout_p) is float and not dropout_p
-    if plain and is_causal is enable_gqa is return_weights is return_lse is False:
+    if plain and rng is None and is_causal is enable_gqa is return_weights is return_lse is False:
         fast = _in_one_call(query, key, value, scale)
         if fast is None and not all(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in (query, key, value)):
             # Lists and integers take the same way, to the last bit, as the same numbers in floating point.

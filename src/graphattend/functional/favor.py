@@ -19,6 +19,7 @@ from .._validate import (
     check_length,
     check_ndim,
     check_nonempty,
+    check_size,
 )
 from .._vjp import WithPullback, with_vjp
 
@@ -58,6 +59,8 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
         True
     """
     m, d = as_int(num_features, "num_features", minimum=1), as_int(dim, "dim", minimum=1)
+    check_size((d, d), "dim")
+    check_size((m, d), "num_features")
     return draw_projection(m, d, as_rng(seed, "seed"))
 
 
@@ -99,6 +102,24 @@ def exponents(
     h = simd.matmul_nt(x * factor, w)
     h -= half
     return h, lambda gh: _exponents_pullback(x, w, gh.astype(x.dtype, copy=False), factor)
+
+
+def exponentials(
+    x: np.ndarray, directions: Directions, sharpness: float, *, is_query: bool
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] | None:
+    """The exponentials of `exponents` less their maximum, and the pullback to x and projection with that held constant.
+
+    The maximum is that of a row for queries, else of all; None where the exponents must be in float64.
+    """
+    factor, w = sharpness * x.shape[-1] ** -0.25, directions.wide
+    if x.dtype == np.float32:
+        squares = simd.matmul_nt(np.ones((1, x.shape[-1]), x.dtype), x * x)
+        if directions.outreach(squares * (0.5 * factor * factor)):
+            return None
+        w = directions.single
+    sharp = x if sharpness == 1 else x * x.dtype.type(sharpness)
+    u = simd.favor_exponentials(sharp, w, is_query=is_query, shift=True)
+    return u, lambda g: _exponents_pullback(x, w, g * u, factor)
 
 
 def _narrowed(

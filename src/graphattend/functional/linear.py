@@ -90,6 +90,21 @@ def _attend_widened(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bo
     return out.astype(v.dtype), pullback
 
 
+#: Products of features below which something may have been lost.
+_SMALLEST: Final = {np.dtype(np.float32): 1e-26, np.dtype(np.float64): 1e-260}
+
+
+def plain_average(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> np.ndarray | None:
+    """`mix` of one query's features (1, m) over few keys, (E,); None where a product is too small, or not finite."""
+    a = simd.matmul_nt(fq, fk)
+    total = np.add.reduce(a, axis=None)
+    if not (np.minimum.reduce(a, axis=None) >= _SMALLEST[a.dtype] and total < np.inf):
+        return None
+    out: np.ndarray = simd.matmul(a, v)[0]
+    out /= total
+    return out if all_finite(out) else None
+
+
 #: How far (in the exponent) what a causal row sees may lie below what it does not see, feature by feature: exp of it
 #: keeps all its digits, and so does what is e^-20 times smaller.
 _CAUSAL_GAP: Final = {np.dtype(np.float32): 60.0, np.dtype(np.float64): 600.0}

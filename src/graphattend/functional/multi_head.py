@@ -95,6 +95,28 @@ def project(
     return (out[0], out[1], out[2]), pull
 
 
+def project_together(
+    x: np.ndarray, p: _Params, heads: int, extra: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Queries, keys and values (H, N, E) of the same rows x (N, D), from one product, up to what softmax does not see.
+
+    `extra`, weights (D, H) and biases (H,), appends one more coordinate to the queries. The bias of the keys adds
+    the same to all scores of a query and is left out.
+    """
+    width = p["w_q"].shape[1]
+    w_q = p["w_q"].reshape(-1, heads, width // heads)
+    b_q = p["b_q"].reshape(heads, -1) if "b_q" in p else np.zeros((heads, width // heads), x.dtype)
+    if extra is not None:
+        w_q, b_q = (np.concatenate(parts, axis=-1) for parts in ((w_q, extra[0][..., None]), (b_q, extra[1][:, None])))
+    columns = w_q.shape[1] * w_q.shape[2]
+    y = simd.matmul(x, np.concatenate([w_q.reshape(len(w_q), columns), p["w_k"], p["w_v"]], axis=1))
+    q, k, v = y[:, :columns], y[:, columns : columns + width], y[:, columns + width :]
+    q += b_q.reshape(-1)
+    if "b_v" in p:
+        v += p["b_v"]
+    return split_heads(q, heads), split_heads(k, heads), split_heads(v, heads)
+
+
 def finish(out: np.ndarray, p: _Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
     """Heads (..., H, M, E) joined and projected to (..., M, D), and ``pull(g) -> (g_out, {parameter: gradient})``."""
     mixed, heads = join_heads(out), out.shape[-3]

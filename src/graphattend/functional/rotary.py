@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike, as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
+from .._float64_fallback import float64_fallback
+from .._validate import ArrayLike, as_array, as_bool, as_float, as_number, broadcast_shapes, check_ndim, check_nonempty
 from .._vjp import WithPullback, unbroadcast, with_vjp
 from ..errors import DimensionMismatchError
 from ..simd import numpy_ops
@@ -36,6 +37,7 @@ def rotate(
 
 
 @with_vjp
+@float64_fallback
 def rotary(
     x: ArrayLike, positions: ArrayLike, *, base: float = 10000.0, interleaved: bool = True
 ) -> WithPullback[np.ndarray]:
@@ -64,7 +66,7 @@ def rotary(
     a = as_float(x, "x")
     check_ndim(a, "x", 1)
     check_nonempty(a, "x")
-    real = np.asarray(positions).dtype.kind == "f"
+    real = as_array(positions, "positions").dtype.kind == "f"
     at = as_float(positions, "positions", beside=a.dtype)
     base = as_number(base, "base", above=0.0)
     as_bool(interleaved, "interleaved")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import simd
-from .._float64_fallback import float64_fallback
+from .._float64_fallback import float64_fallback, silence
 from .._validate import ArrayLike, all_finite, as_float, as_index, check_ndim
 from .._vjp import WithPullback, with_vjp
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
@@ -46,7 +46,6 @@ def _check_axis(x: np.ndarray, axis: Any) -> int:
 
 
 @with_vjp
-@float64_fallback
 def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
     """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
 
@@ -78,10 +77,12 @@ def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
         raise EmptyInputError.of(
             "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
         )
-    w = simd.softmax(np.moveaxis(x, axis, -1))
+    with silence():  # a difference from the maximum that overflows is -inf, whose exponential is as right as a number's
+        w = simd.softmax(np.moveaxis(x, axis, -1))
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray]:
-        gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
+        with silence():
+            gs = softmax_pullback(w, np.moveaxis(np.asarray(g, w.dtype), axis, -1))
         return (np.moveaxis(gs, -1, axis),)
 
     return np.moveaxis(w, -1, axis), pullback

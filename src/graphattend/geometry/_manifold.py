@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -12,11 +13,13 @@ from .._validate import (
     as_float,
     as_floats,
     as_int,
+    as_list,
     as_rng,
     broadcast_shapes,
     check_length,
     check_ndim,
     check_nonempty,
+    check_size,
     common_dtype,
 )
 from .._vjp import WithPullback, vjp, with_vjp
@@ -247,10 +250,12 @@ def ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:
 
 def as_shape(shape: Any) -> tuple[int, ...]:
     """A shape with at least one axis, none empty."""
-    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    sizes = [shape] if isinstance(shape, Integral) else as_list(shape, "shape", "whole numbers")
     if not sizes:
         raise DimensionMismatchError.of("shape", "at least 1 axes", 0, got="()")
-    return tuple(as_int(n, "shape", minimum=1) for n in sizes)
+    found = tuple(as_int(n, "shape", minimum=1) for n in sizes)
+    check_size(found, "shape")
+    return found
 
 
 def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:

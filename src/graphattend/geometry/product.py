@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int, as_rng
+from .._validate import ArrayLike, as_int, as_list, as_rng
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 from ._checked_manifold import CheckedManifold
 from ._manifold import Manifold, Rule, as_shape, ask
@@ -45,7 +45,9 @@ class Product(CheckedManifold):
     def __post_init__(self) -> None:
         """Check the factors."""
         try:
-            pairs = [tuple(pair) for pair in self.factors]
+            pairs = [
+                tuple(pair) for pair in as_list(self.factors, "factors", "pairs (manifold, number of coordinates)")
+            ]
         except TypeError:
             pairs = [()]
         if not pairs:
@@ -81,20 +83,23 @@ class Product(CheckedManifold):
         """The factors' origins."""
         return np.concatenate([m.origin(n) for m, n in self.factors])
 
-    def split(self, x: Array) -> list[Array]:
+    def split(self, x: ArrayLike) -> list[Array]:
         """Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]."""
+        return self._split(self._points(x=x)[0])
+
+    def _split(self, x: Array) -> list[Array]:
         ends = np.cumsum([n for _, n in self.factors])
         return [x[..., end - n : end] for end, (_, n) in zip(ends, self.factors, strict=True)]
 
     def _each(self, name: str, *arrays: Array) -> list[Rule]:
-        parts = zip(*(self.split(x) for x in arrays), strict=True)
+        parts = zip(*(self._split(x) for x in arrays), strict=True)
         return [ask(getattr(m, name), *xs) for (m, _), xs in zip(self.factors, parts, strict=True)]
 
     def _side_by_side(self, rules: list[Rule]) -> Rule:
         """Factor results next to each other, arguments that are split alike."""
 
         def pullback(g: Array) -> tuple[Array, ...]:
-            gradients = [pull(part) for (_, pull), part in zip(rules, self.split(g), strict=True)]
+            gradients = [pull(part) for (_, pull), part in zip(rules, self._split(g), strict=True)]
             return tuple(np.concatenate(group, axis=-1) for group in zip(*gradients, strict=True))
 
         return np.concatenate([out for out, _ in rules], axis=-1), pullback
@@ -131,11 +136,11 @@ class Product(CheckedManifold):
         return self._side_by_side(self._each("logmap0", y))
 
     def _weighed(self, name: str, points: Array, weights: Array, **options: Any) -> Rule:
-        parts = zip(self.factors, self.split(points), strict=True)
+        parts = zip(self.factors, self._split(points), strict=True)
         rules = [ask(getattr(m, name), part, weights, **options) for (m, _), part in parts]
 
         def pullback(g: Array) -> tuple[Array, ...]:
-            gradients = [pull(part) for (_, pull), part in zip(rules, self.split(g), strict=True)]
+            gradients = [pull(part) for (_, pull), part in zip(rules, self._split(g), strict=True)]
             points_g, weights_g = zip(*gradients, strict=True)
             return np.concatenate(points_g, axis=-1), np.sum(weights_g, axis=0)
 
@@ -155,7 +160,7 @@ class Product(CheckedManifold):
 
     def _per_factor(self, hook: str, method: str | None, x: Array, dtype: np.dtype[Any]) -> Rule:
         rules: list[Rule] = []
-        for (m, _), part in zip(self.factors, self.split(x), strict=True):
+        for (m, _), part in zip(self.factors, self._split(x), strict=True):
             if isinstance(m, CheckedManifold):
                 rules.append(getattr(m, hook)(part, dtype))
             elif method is not None:

@@ -70,6 +70,9 @@ def from_networkx(graph: Any, weight: str, distance: str | None, edge_features: 
     if not all(callable(getattr(graph, name, None)) for name in ("nodes", "edges", "is_directed")):
         expected = "a networkx graph"
         raise InvalidConfigError.of("graph", expected, type(graph).__name__)
+    for argument, name in (("weight", weight), ("distance", distance), ("edge_features", edge_features)):
+        if not (isinstance(name, str) or (name is None and argument != "weight")):
+            raise InvalidConfigError.of(argument, "the name of an attribute", type(name).__name__)
     nodes = list(graph.nodes())
     check_num_nodes(len(nodes), "graph")
     names = None if nodes == list(range(len(nodes))) else [str(n) for n in nodes]

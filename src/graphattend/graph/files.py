@@ -132,6 +132,8 @@ def _expanded(data: bytes, compression: str | None, limit: int) -> bytes:
         raise Refused(f"is compressed; use the suffix {found}")
     if compression is not None and len(data) <= limit:
         data = COMPRESSIONS[compression].expand(data, limit)
+        if not data:
+            raise Refused("is empty inside its compression")
     if len(data) > limit:
         raise Refused(f"larger than the limit of {limit} bytes")
     return data

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _validate as check
-from ..errors import UnsupportedError
+from ..errors import InvalidConfigError, UnsupportedError
 from . import _csr
 from .paths import batch_size, hop_counts
 
@@ -19,6 +19,15 @@ MAX_DENSE = 10_000**2
 # Nodes between which quadruples are drawn, and the searches' total number of edge visits.
 _MAX_LANDMARKS = 200
 _MAX_VISITS = 30_000_000
+
+
+def as_graph(graph: Any, argument: str = "graph") -> NeighborGraph:
+    """A graph, or a typed error."""
+    from .neighbor_graph import NeighborGraph
+
+    if not isinstance(graph, NeighborGraph):
+        raise InvalidConfigError.of(argument, "a NeighborGraph", type(graph).__name__)
+    return graph
 
 
 def check_dense(rows: int, columns: int, argument: str) -> None:
@@ -47,7 +56,7 @@ def density(graph: NeighborGraph) -> float:
         >>> density(NeighborGraph.from_edge_index([[0, 1, 2], [1, 0, 2]], 3))
         0.3333333333333333
     """
-    size = graph.num_nodes
+    size = as_graph(graph).num_nodes
     _, indices = _csr.simple(graph.indptr, graph.indices)
     return len(indices) / (size * (size - 1)) if size > 1 else 0.0
 
@@ -66,7 +75,7 @@ def is_undirected(graph: NeighborGraph) -> bool:
         >>> is_undirected(NeighborGraph.from_edge_index([[0, 1, 2], [1, 0, 2]], 3))
         True
     """
-    sources, targets = graph.indices, graph.targets
+    sources, targets = as_graph(graph).indices, graph.targets
     there = _csr.joined(targets, sources, graph.num_nodes)
     back = _csr.joined(sources, targets, graph.num_nodes)
     if not np.array_equal(np.sort(there), np.sort(back)):
@@ -146,7 +155,7 @@ def delta_hyperbolicity(graph: NeighborGraph, *, samples: int = 10_000, rng: Any
     """
     samples = check.as_int(samples, "samples", minimum=1, maximum=10_000_000)
     rng = check.as_rng(rng)
-    size = graph.num_nodes
+    size = as_graph(graph).num_nodes
     rows = graph.targets
     both_ways = [_csr.joined(rows, graph.indices, size), _csr.joined(graph.indices, rows, size)]
     rows, indices = _csr.parted(_csr.distinct(np.concatenate(both_ways)), size)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _validate as check
 from ..errors import InvalidConfigError
-from .properties import check_dense
+from .properties import as_graph, check_dense
 
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
@@ -82,7 +82,7 @@ def spectral_embedding(graph: NeighborGraph, dim: int, *, seed: int = 0) -> np.n
         >>> abs(spectral_embedding(path, 1)).round(3).tolist()
         [[0.707], [0.0], [0.707]]
     """
-    size = check.as_int(graph.num_nodes, "graph.num_nodes", minimum=2)
+    size = check.as_int(as_graph(graph).num_nodes, "graph.num_nodes", minimum=2)
     dim = check.as_int(dim, "dim", minimum=1, maximum=size - 1)
     seed = check.as_int(seed, "seed", minimum=0)
     if graph.edge_weights is not None and graph.num_edges and graph.edge_weights.min() < 0:

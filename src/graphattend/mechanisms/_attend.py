@@ -104,8 +104,10 @@ def attend(
     keys: Any,
     values: Any,
     call: Call,
+    *,
+    fused: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
+    """The shared implementation of `Attention.attend` and `Attention.attend_vjp`; without `fused` in chunks."""
     if attn.is_causal:
         raise UnsupportedError(
             "is_causal: expected False because neighbours of a node have no order", argument="is_causal"
@@ -114,17 +116,25 @@ def attend(
     dtype = x_q.dtype
     p = attn._params(dtype)
     metadata = graph_metadata(attn, graph, dtype)
-    (q, k, v), pull_p = attn._project(x_q, x_k, x_v, p)
     heads = attn.heads
     n_edges = graph.indices.size
     lead = () if heads is None else (heads,)
     drop = attn._drop((n_edges, *lead), call, dtype)
-    job = _Job(attn, graph.indices, q, k, v, metadata, drop, p)
+    projected = None
+    if fused and drop is None and n_edges and simd.has_kernels(dtype):
+        projected = attn._project_edges(x_q, x_k, x_v, p)
+    if projected is not None:
+        (q, k, v), pull_p = projected
+        job = _Job(attn, graph.indices, q, k, v, metadata, drop, p)
+        found = _fused(job, graph, call)
+        if found is not None:
 
-    if drop is None:
-        fused = _fused(job, graph, call.need_weights or call.differentiate)
-        if fused is not None:
-            return _finish_fused(job, graph, fused, pull_p, values is None, keys is None)
+            def in_chunks() -> Callable[..., Gradients]:
+                return attend(attn, graph, queries, keys, values, call, fused=False)[2]
+
+            return _finish_fused(job, graph, found, pull_p, in_chunks, values is None, keys is None)
+    (q, k, v), pull_p = attn._project(x_q, x_k, x_v, p)
+    job = _Job(attn, graph.indices, q, k, v, metadata, drop, p)
     mixed: np.ndarray | None = None
     weights = np.zeros((n_edges, *lead), dtype) if call.need_weights else None
     width = (heads or 1) * max(q.shape[-1], v.shape[-1])
@@ -191,27 +201,34 @@ def _nodes_first(x: np.ndarray) -> np.ndarray:
     return x if x.ndim == 2 else x.swapaxes(0, 1)
 
 
-def _fused(job: _Job, graph: NeighborGraph, need_weights: bool) -> _Fused | None:
+def _fused(job: _Job, graph: NeighborGraph, call: Call) -> _Fused | None:
     """All neighbourhoods in one kernel call that reads keys and values in place, where there is such a kernel."""
-    if not simd.has_kernels(job.q.dtype) or not graph.indices.size:
-        return None
     scores = job.attn._edge_scores(job.q, job.k, graph, job.metadata, job.p)
     if scores is None:
         return None
     q, k, v = (_nodes_first(x) for x in (scores.q, scores.k, job.v))
     lists = graph.indptr, graph.indices
-    found = simd.graph_attention(q, k, v, *lists, scores.factor, need_weights, bias=scores.bias)
+    options: dict[str, Any] = {"bias": scores.bias, "rotation": scores.rotation, "plain": scores.plain}
+    found = simd.graph_attention(q, k, v, *lists, scores.factor, call.need_weights or call.differentiate, **options)
     return None if found is None else _Fused(found[0], found[1], q, k, v, scores)
 
 
 def _finish_fused(
-    job: _Job, graph: NeighborGraph, f: _Fused, pull_p: Any, values_default: bool, keys_default: bool
+    job: _Job,
+    graph: NeighborGraph,
+    f: _Fused,
+    pull_p: Any,
+    in_chunks: Callable[[], Callable[..., Gradients]],
+    values_default: bool,
+    keys_default: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
     mixed, gain = _nodes_first(f.out), f.scores.gain
     out, pull_f = job.attn._finish(mixed if gain is None else mixed * gain, job.p)
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         assert f.weights is not None
+        if grad_weights is not None and (f.scores.plain or f.scores.rotation is not None):
+            return in_chunks()(grad_output, grad_weights)
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
         g_gain = None if gain is None else (g_mixed * mixed).sum(axis=-1, keepdims=True)
@@ -237,9 +254,9 @@ def _finish_fused(
     return out, f.weights, pullback
 
 
-def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **shared: bool) -> tuple[Any, Any, Any, Any] | None:
+def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **options: Any) -> tuple[Any, Any, Any, Any] | None:
     assert f.weights is not None
-    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **shared)
+    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **options)
 
 
 def _fused_gradients(
@@ -247,8 +264,10 @@ def _fused_gradients(
 ) -> tuple[np.ndarray, ...]:
     """Gradients for q, k and v (V, [H,] d) and the scores (K, [H]), by the kernel or edge by edge."""
     assert f.weights is not None
+    if f.scores.plain:
+        return _plain_gradients(graph, f, g)
     if grad_weights is None:
-        found = _graph_vjp(graph, f, g)
+        found = _graph_vjp(graph, f, g, rotation=f.scores.rotation)
         if found is not None:
             return found
     rows, columns = graph.targets, graph.indices
@@ -263,6 +282,18 @@ def _fused_gradients(
     simd.scatter_add(gk, columns, scaled[..., None] * f.q[rows])
     simd.scatter_add(gv, columns, f.weights[..., None] * g[rows])
     return gq, gk, gv, gs
+
+
+def _plain_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Gradients where the weights are the products, which the queries divided by their sums give at once."""
+    assert f.weights is not None
+    rows = np.flatnonzero(np.diff(graph.indptr))
+    edge = graph.indptr[rows]
+    total = np.ones((len(f.q), 1), f.q.dtype)
+    total[rows, 0] = np.einsum("vd,vd->v", f.q[rows], f.k[graph.indices[edge]]) / f.weights[edge]
+    found = simd.graph_attention_vjp(f.q / total, f.k, f.v, graph, f.weights, g, f.factor, plain=True)
+    assert found is not None  # the forward pass took these arrays
+    return found[0] / total, *found[1:]  # type: ignore[return-value]
 
 
 def defaulted(

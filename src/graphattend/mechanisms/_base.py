@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from .. import _tasks, simd
-from .._float64_fallback import steady, steady_gradients
-from .._validate import ArrayLike, as_float, as_floats, check_finite
+from .._float64_fallback import in_dtype, steady, steady_gradients
+from .._validate import FLOATS, ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import GraphMetadata, NeighborGraph
@@ -293,7 +293,7 @@ class Attention(Mechanism):
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
 
-        def gradients(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
+        def gradients(pull: Any, inner: np.dtype[Any], grad_output: ArrayLike, grad_weights: Any) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, inner)
             gw = None
             if grad_weights is not None:
@@ -313,7 +313,15 @@ class Attention(Mechanism):
             return Gradients(restore(c.q, query), restore(c.k, keys), restore(c.v, values), parameters, meta)
 
         def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
-            return steady_gradients(lambda: gradients(grad_output, grad_weights), dtype, finite=self.check_finite)
+            def again() -> Gradients:
+                return gradients(*run(in_dtype(x, FLOATS[1]))[2:], grad_output, grad_weights)
+
+            return steady_gradients(
+                lambda: gradients(pull, inner, grad_output, grad_weights),
+                dtype,
+                finite=self.check_finite,
+                again=None if inner == FLOATS[1] or call.training else again,  # dropout would be drawn anew
+            )
 
         return out, weights, pullback
 
@@ -379,7 +387,16 @@ class Attention(Mechanism):
         )
 
         def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
-            g = steady_gradients(lambda: pull(grad_output, grad_weights), dtype, finite=self.check_finite)
+            def again() -> Gradients:
+                wide = in_dtype(shown, FLOATS[1])
+                return self._attend(graph, wide[0], wide[1], wide[2], call)[2](grad_output, grad_weights)
+
+            g = steady_gradients(
+                lambda: pull(grad_output, grad_weights),
+                dtype,
+                finite=self.check_finite,
+                again=None if dtype == FLOATS[1] or call.training else again,
+            )
             if shown is given:
                 return g
             return defaulted(g.query, g.keys, g.values, g.parameters, g.metadata, values is None, keys is None)

@@ -15,6 +15,7 @@ from .._validate import (
     as_floats,
     as_index,
     as_mask,
+    as_rng,
     broadcast_shapes,
     cast_data,
     cast_mask,
@@ -119,7 +120,7 @@ class Call(NamedTuple):
         """From what a caller says."""
         if type(need_weights) is not bool or type(training) is not bool:
             need_weights, training = as_bool(need_weights, "need_weights"), as_bool(training, "training")
-        return cls(need_weights, training, rng)
+        return cls(need_weights, training, None if rng is None else as_rng(rng))
 
 
 #: A forward pass without weights and dropout.

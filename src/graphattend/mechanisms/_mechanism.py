@@ -22,6 +22,7 @@ A mechanism may also override:
     _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
     _pair_scores(q', k', …)     in the place of `_scores` (in `_biased`): scores that are dot products with a bias
     _edge_scores(q', k', …)     the scores over a graph's edges as dot products with a bias, for the graph kernel
+    _project_edges(q, k, v, p)  what that kernel takes in the place of `_project`'s result, or None
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
     _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
@@ -69,15 +70,20 @@ class EdgeScores(NamedTuple):
         k: ([H,] V, d), one row per neighbour.
         factor: Factor of the dot products.
         bias: Added, (K,) or (K, H) in CSR order, or None.
+        rotation: Positions (K,), frequency and whether pairs are neighbours, by which k is turned, or None.
+        plain: Whether the scores themselves, divided by their sum, are the weights, without exponentials.
         gain: What the weighted sums are multiplied with, ([H,] V, 1), or None.
         pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
-            and k, the scores (K, [H]) and the gain; None where q and k are what was given and nothing else is read.
+            and k, of the scores (K, [H]), or with a rotation of its positions, and of the gain; None where q and k are
+            what was given and nothing else is read.
     """
 
     q: np.ndarray
     k: np.ndarray
     factor: float
     bias: np.ndarray | None = None
+    rotation: tuple[np.ndarray, np.ndarray, bool] | None = None
+    plain: bool = False
     gain: np.ndarray | None = None
     pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]] | None = None
 
@@ -219,6 +225,12 @@ class Mechanism(Configured):
     def _graph_factor(self) -> float | None:
         """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
         return None
+
+    def _project_edges(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
+        """What `_edge_scores` and the graph kernel take, with its pullback; None if they do not apply."""
+        return self._project(q, k, v, p)
 
     def _edge_scores(
         self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params

@@ -7,10 +7,8 @@ import contextvars
 import math
 from collections.abc import Iterator
 
+from .._validate import LARGEST
 from ..errors import InvalidConfigError
-
-#: Numbers that the parameters of one mechanism may hold: 16 GB in float64.
-LARGEST = 1 << 31
 
 _left: contextvars.ContextVar[list[int] | None] = contextvars.ContextVar("_left", default=None)
 

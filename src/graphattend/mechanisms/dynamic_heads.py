@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
-from ..functional.multi_head import linear, linear_pullback
+from ..functional.multi_head import linear, linear_pullback, project_together
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
 from ._mechanism import EdgeScores, GraphData
@@ -67,10 +68,12 @@ class DynamicHeadAttention(MultiHeadAttention):
         p["b_gate"] = np.zeros(self.num_heads)
         return p
 
-    def _gate(self, q: np.ndarray, p: Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
+    def _gate(
+        self, q: np.ndarray, p: Params, logits: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
         """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
         shrink = q.dtype.type(1 / self.gate_temperature)
-        z = linear(q, p["w_gate"], p["b_gate"]) * shrink
+        z = (linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits) * shrink
         gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(q.dtype, copy=False)  # the sigmoid, without overflow
         active = gate >= self.threshold
         active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
@@ -110,8 +113,19 @@ class DynamicHeadAttention(MultiHeadAttention):
         return (self.head_gates(query) > 0).sum(axis=-1)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
-        return None if found is None else found[0]
+        if simd._kernels is None or type(query) is not np.ndarray or query.shape != (self.dim,):
+            return None
+        if query.dtype not in simd._kernels.DTYPES:
+            return None
+        p = self._params(query.dtype)
+        with silence():
+            gated = self._gated(query, p)
+        return simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, self.check_finite)
+
+    def _gated(self, query: np.ndarray, p: Params) -> Params:
+        # The gates multiply the heads, and so what the output makes of them.
+        gate = np.repeat(self._gate(query[None], p)[0][0], self.width)
+        return {**p, "w_o": p["w_o"] * gate[:, None]}
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
@@ -151,6 +165,15 @@ class DynamicHeadAttention(MultiHeadAttention):
             return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})
 
         return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
+
+    def _project_edges(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
+        if not q is k is v:
+            return self._project(q, k, v, p)
+        h_q, h_k, h_v = project_together(q, p, self.num_heads, (p["w_gate"], p["b_gate"]))
+        h_q[..., -1] = self._gate(q, p, h_q[..., -1].T)[0].T
+        return (h_q, h_k, h_v), lambda *g: self._project(q, k, v, p)[1](*g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         gate = q[..., -1:]

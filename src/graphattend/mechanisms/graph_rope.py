@@ -15,6 +15,7 @@ from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._gradients import Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._scaled_dot import DotProduct
 
@@ -93,6 +94,16 @@ class GraphRoPEAttention(DotProduct):
             return None
         rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
         return query, {"scale": self.factor, "rotation": rotation}
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        at = metadata.per_edge["distances"].astype(np.float64, copy=False)
+
+        def pull(gq: np.ndarray, gk: np.ndarray, g_at: np.ndarray, _: None) -> tuple[Any, ...]:
+            return gq, gk, {}, {"distances": g_at}
+
+        return EdgeScores(q, k, self.factor, rotation=(at, self._frequency, self.interleaved), pull=pull)
 
     @cached_property
     def _frequency(self) -> np.ndarray:

@@ -10,14 +10,16 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import silence
 from .._validate import ArrayLike, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
-from ..functional.favor import Directions, draw_projection, exponents
-from ..functional.linear import KeyState, attend_exponents, exact_weights
+from ..functional.favor import Directions, draw_projection, exponentials, exponents
+from ..functional.linear import KeyState, attend_exponents, exact_weights, plain_average
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._prepared import Prepared, check_keys, prepare
 from ._size_limit import reserve
@@ -183,6 +185,19 @@ class LinearAttention(Attention):
         hq, _ = exponents(x.q, self._directions(), self.temperature**-0.5)
         return state.state.read(hq, x.q.dtype), None, None
 
+    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+        if simd._kernels is None or self.is_causal or not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is None or not values.size:
+            return None
+        directions, sharpness = self._directions(), self.temperature**-0.5
+        with silence():
+            by_query = exponentials(query[None], directions, sharpness, is_query=True)
+            by_key = exponentials(keys, directions, sharpness, is_query=False)
+            if by_query is None or by_key is None:
+                return None
+            return plain_average(by_query[0], by_key[0], values)
+
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
         found: Directions | None = cast.get(Directions)
@@ -201,6 +216,28 @@ class LinearAttention(Attention):
             return gx_q, gx_k, gv, {"projection": gw_q + gw_k}
 
         return (hq, hk, v), pull
+
+    def _project_edges(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
+        directions, sharpness = self._directions(), self.temperature**-0.5
+        by_key = exponentials(k, directions, sharpness, is_query=False)
+        # A factor of a row, or of all keys, is divided out again.
+        by_query = by_key if q is k else exponentials(q, directions, sharpness, is_query=True)
+        if by_query is None or by_key is None:
+            return None
+        (f_q, pull_q), (f_k, pull_k) = by_query, by_key
+
+        def pull(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
+            (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
+            return gx_q, gx_k, gv, {"projection": gw_q + gw_k}
+
+        return (f_q, f_k, v), pull
+
+    def _edge_scores(
+        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+    ) -> EdgeScores | None:
+        return EdgeScores(q, k, 1.0, plain=True)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, p, drop, need_weights = context.mask, context.parameters, context.drop, context.need_weights

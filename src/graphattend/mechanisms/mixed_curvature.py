@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike, as_choice, as_int, as_number
+from .._validate import ArrayLike, as_choice, as_int, as_list, as_number
 from ..errors import InvalidConfigError
 from ..geometry import Euclidean, Lorentz, Poincare, Product, Sphere
 from ..geometry._unchecked import distances, means, project
@@ -220,7 +220,7 @@ class MixedCurvatureAttention(ByDistance):
 def _check_spaces(spaces: Any, dim: int) -> tuple[tuple[str, int, float], ...]:
     expected = "triples (name, coordinates, curvature)"
     try:
-        triples = [tuple(space) for space in spaces]
+        triples = [tuple(space) for space in as_list(spaces, "spaces", expected)]
     except TypeError:
         triples = []
     if not triples or any(len(t) != 3 for t in triples):

@@ -14,8 +14,8 @@ from .._float64_fallback import silence, steady
 from .._validate import ArrayLike, as_int
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
-from ..functional.folding import attend_one, fold_query, unfold_values
-from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project
+from ..functional.folding import attend_one, fold_query
+from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project, project_together
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
@@ -113,13 +113,17 @@ class MultiHeadAttention(Attention):
             return None
         p = self._params(query.dtype)
         with silence():
-            rows, _ = fold_query(query[None], p, self.num_heads)
-            found = simd.single_with_weights(rows, keys, values, {"scale": self._factor})
-            if found is None or values is None:
-                return found
-            mixed, _ = unfold_values(*found, p, self.num_heads)
-            gate = self._head_gate(query[None], p)[0]
-            return self._finish(mixed if gate is None else mixed * gate, p)[0][0], found[1]
+            if values is None:
+                rows, _ = fold_query(query[None], p, self.num_heads)
+                return simd.single_with_weights(rows, keys, None, {"scale": self._factor})
+            weights = np.empty((self.num_heads, len(keys)), query.dtype)
+            gated = self._gated(query, p)
+            out = simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, True, weights)
+        return None if out is None else (out, weights)
+
+    def _gated(self, query: np.ndarray, p: Params) -> Params:
+        """The parameters with what multiplies the heads of a query (D,), here nothing."""
+        return p
 
     def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
         """What the heads of queries (..., M, D) are multiplied with, (..., H, M, 1), and the pullback; here nothing."""
@@ -160,6 +164,13 @@ class MultiHeadAttention(Attention):
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         return project(q, k, v, p, self.num_heads)
+
+    def _project_edges(
+        self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
+    ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
+        if not q is k is v:
+            return self._project(q, k, v, p)
+        return project_together(q, p, self.num_heads), lambda *g: self._project(q, k, v, p)[1](*g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         return dot_product_core(q, k, v, context, scale=self._factor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
 from .thresholds import FEW_ROWS as FEW_ROWS
-from .thresholds import MATMUL_IN_BLAS
+from .thresholds import MATMUL_IN_BLAS, numpy_build
 
 if TYPE_CHECKING:
     from .accelerate import Acceleration as Acceleration
@@ -208,13 +209,20 @@ def single_weights(
 
 
 def multi_head_single(
-    query: Any, keys: Any, values: Any, p: Mapping[str, np.ndarray], heads: int, scale: float, check_finite: bool
+    query: Any,
+    keys: Any,
+    values: Any,
+    p: Mapping[str, np.ndarray],
+    heads: int,
+    scale: float,
+    check_finite: bool,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Folded multi-head attention of one query in one kernel call, or None."""
+    """Folded multi-head attention of one query in one kernel call, or None; it fills `weights` (H, N) if given."""
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.multi_head_single(query, keys, values, p, heads, scale)
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):
@@ -248,12 +256,12 @@ def graph_attention(
     indices: np.ndarray,
     scale: float,
     weights: bool,
-    bias: np.ndarray | None = None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
     if _kernels is None:
         return None
-    found = graph_ops.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, bias=bias)
+    found = graph_ops.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, **options)
     return None if found is None else (found[0], found[1])
 
 
@@ -265,20 +273,19 @@ def graph_attention_vjp(
     weights: np.ndarray,
     grad: np.ndarray,
     scale: float,
-    *,
-    keys_are_queries: bool = False,
-    values_are_keys: bool = False,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
     """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
-    is then None.
+    is then None. With a ``rotation`` that by its positions takes the place of that by the scores.
     """
     if _kernels is None:
         return None
-    shared = {"keys_are_queries": keys_are_queries, "values_are_keys": values_are_keys}
-    return graph_ops.graph_attention_vjp(
-        q, k, v, graph.indptr, graph.indices, graph._transposed, weights, grad, scale, **shared
+    lists = graph.indptr, graph.indices, graph._transposed
+    return cast(
+        "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
+        graph_ops.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options),
     )
 
 
@@ -325,7 +332,9 @@ def backend_info() -> dict[str, Any]:
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
         or "numpy"), ``available`` (all that can be used here),
-        ``reason`` (why this one), ``platform``, ``numpy`` (its version) and ``numpy_loops`` (what `accelerated` tells).
+        ``reason`` (why this one), ``platform``, ``numpy`` (its version), ``numpy_build`` (its ``blas`` or None, and the
+        ``simd`` instruction sets it was built for; the official wheel for Pyodide has neither) and ``numpy_loops``
+        (what `accelerated` tells).
 
     Example:
         >>> import graphattend as ga
@@ -340,12 +349,12 @@ def backend_info() -> dict[str, Any]:
         "reason": _current.reason,
         "platform": sys.platform,
         "numpy": np.__version__,
+        "numpy_build": numpy_build(),
         "numpy_loops": accelerated(),
     }
 
 
-@contextlib.contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: str) -> AbstractContextManager[None]:
     """Use another backend inside a ``with`` block.
 
     Args:
@@ -363,7 +372,11 @@ def use_backend(name: str) -> Iterator[None]:
         ...     print(ga.backend_info()["backend"])
         numpy
     """
-    chosen = backends.require(name, "asked for by use_backend")
+    return _using(backends.require(name, "asked for by use_backend"))
+
+
+@contextlib.contextmanager
+def _using(chosen: backends.Backend) -> Iterator[None]:
     before = _current
     _activate(chosen)
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from importlib.util import module_from_spec
@@ -26,6 +27,7 @@ import numpy as np
 
 from . import numpy_ops
 from .backends import VARIABLE
+from .thresholds import numpy_build
 
 _FOLDER = Path(__file__).parent
 _FILES = {"wasm-relaxed-simd": "ufuncs_relaxed.wasm", "wasm-simd128": "ufuncs_simd128.wasm"}
@@ -34,6 +36,8 @@ _WORTHWHILE = 1.5
 # Browsers round the clock, to 0.1 ms or even 1 ms: shorter times say nothing.
 _MEASURABLE = 4e-3
 _PATIENCE = 40
+#: Loops that NumPy's WASM-SIMD build computes one number at a time, too (see recipes/numpy).
+_BEYOND_SIMD = {("exp", "float64")}
 
 
 class _Loops:
@@ -55,13 +59,20 @@ class _Loops:
         """The loops that are faster than those of this NumPy."""
         line = np.linspace(-5, 5, 4096, dtype=np.float32)
         square = line[:2304].reshape(48, 48)
-        has_blas, has_simd = _built_with()
-        wanted: list[int] = []
-        if not has_blas and self._gains(lambda: square @ square, self._indices(matmul=True)):
-            wanted += self._indices(matmul=True)
-        if not has_simd and self._gains(lambda: np.exp(line), self._indices(matmul=False)):
-            wanted += self._indices(matmul=False)
-        return wanted
+        build = numpy_build()
+        matmul, others = self._indices(matmul=True), self._indices(matmul=False)
+        groups: list[tuple[Callable[[], object], list[int]]] = []
+        if build["blas"] is None:
+            groups.append((lambda: square @ square, matmul))
+        if build["simd"]:
+            double = line.astype(np.float64)
+            groups += [(partial(getattr(np, self.names[i][0]), double), [i]) for i in others if self._is_beyond_simd(i)]
+        else:
+            groups.append((lambda: np.exp(line), others))
+        return [i for probe, indices in groups if self._gains(probe, indices) for i in indices]
+
+    def _is_beyond_simd(self, index: int) -> bool:
+        return self.names[index] in _BEYOND_SIMD
 
     def _gains(self, probe: Callable[[], object], indices: list[int]) -> bool:
         calls = 1
@@ -182,15 +193,6 @@ def accelerated() -> dict[str, Any]:
         return {"active": False, "backend": "numpy", "loops": []}
     names = [":".join(pair) for pair in _loaded.users[-1].replaced]
     return {"active": True, "backend": _loaded.variant, "loops": names}
-
-
-def _built_with() -> tuple[bool, bool]:
-    """Whether NumPy says that it was built with a BLAS, and with SIMD instructions."""
-    config: Any = np.show_config(mode="dicts")
-    has_blas = config.get("Build Dependencies", {}).get("blas", {}).get("found", False)
-    options = str(config.get("Compilers", {}).get("c", {}).get("args", ""))
-    has_simd = bool(config.get("SIMD Extensions")) or "-msimd128" in options
-    return bool(has_blas), has_simd
 
 
 def _seconds(function: Callable[[], object], calls: int) -> float:

@@ -79,7 +79,9 @@ def require(name: Any, reason: str) -> Backend:
     found = load(name) if isinstance(name, str) and name in NAMES else None
     if found is None:
         available = [n for n in NAMES if load(n) is not None]
-        problem = "not available here" if name in NAMES else f"unknown{near_miss(name, NAMES)}"
+        problem = (
+            "not available here" if isinstance(name, str) and name in NAMES else f"unknown{near_miss(name, NAMES)}"
+        )
         raise UnsupportedError(
             f"backend: expected one of {', '.join(available)}, got {name!r:.60} ({problem})",
             argument="backend",

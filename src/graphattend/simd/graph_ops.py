@@ -27,6 +27,8 @@ def graph_attention(
     scale: float,
     *,
     bias: Array | None = None,
+    rotation: tuple[Array, Array, bool] | None = None,
+    plain: bool = False,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, bool] | None:
     """Every node over its own neighbours, in place on the arrays of all nodes.
@@ -39,6 +41,9 @@ def graph_attention(
         indices: CSR neighbours (K,).
         scale: Factor of the scores.
         bias: Added to the scores, (K,) or (K, H), in CSR order.
+        rotation: The product is q·(k turned by position · frequency): positions (K,), frequency (D // 2,), whether
+            pairs of coordinates are neighbours.
+        plain: The weights are the products over their sum, without exponentials; None where one is too small.
         need_weights: Return the weights, too.
 
     Returns:
@@ -47,12 +52,14 @@ def graph_attention(
     out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
     starts = as_int64(indptr)
+    positions, frequency, interleaved = rotation or (None, None, False)
 
     def attend(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
-        some = [None if x is None else x[edges] for x in (bias, weights)]
+        more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
+        lists = own, indices[edges]
         found: bool | None = current().graph_attend(
-            q[rows], k, v, own, indices[edges], some[0], out[rows], some[1], scale
+            q[rows], k, v, *lists, more, at, frequency, out[rows], some, scale, bool(interleaved), plain
         )
         return found
 
@@ -70,9 +77,10 @@ def graph_attention_vjp(
     weights: Array,
     grad: Array,
     scale: float,
-    *,
     keys_are_queries: bool = False,
     values_are_keys: bool = False,
+    plain: bool = False,
+    rotation: tuple[Array, Array, bool] | None = None,
 ) -> tuple[Array, Array | None, Array | None, Array] | None:
     """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient.
 
@@ -88,6 +96,8 @@ def graph_attention_vjp(
         scale: Factor of the scores.
         keys_are_queries: The gradient by k is part of that by q.
         values_are_keys: The gradient by v is part of that by k.
+        plain: The products are the weights, without exponentials.
+        rotation: As for `graph_attention`, without heads; the last result is then the gradient by the positions.
 
     Returns:
         Gradients like q, k, v and the weights; None in the place of one that is part of another.
@@ -101,13 +111,19 @@ def graph_attention_vjp(
     def by_row(rows: slice) -> bool | None:
         own, edges = _lists(starts, rows)
         done: bool | None = current().graph_attend_vjp(
-            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale
+            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
         )
         return done
 
     if None in threads.run(by_row, _row_parts(starts, q, v)):
         return None
     by_key = dq if dk is None else dk
+    if rotation is not None:
+        turned = graph_turn(k, starts, indices, dscores, rotation, dq, y=q, scale=scale)
+        back = graph_turn(q, *transposed[:2], dscores, rotation, by_key, order=transposed[2], back=True, scale=scale)
+        if turned is None or back is None or graph_sum(grad, *transposed, weights, dv) is None:
+            return None
+        return dq, dk, dv, turned
     if graph_sum(q, *transposed, dscores, by_key, scale=scale, add=dk is None) is None:
         return None
     graph_sum(grad, *transposed, weights, by_key if dv is None else dv, add=dv is None)
@@ -162,6 +178,52 @@ def graph_sum(
         return done
 
     return None if None in threads.run(total, _row_parts(starts, x)) else result
+
+
+def graph_turn(
+    x: Array,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    rotation: tuple[Array, Array, bool],
+    out: Array,
+    *,
+    y: Array | None = None,
+    order: Array | None = None,
+    back: bool = False,
+    scale: float = 1.0,
+) -> Array | None:
+    """Weighted sums of the rows that each list names, turned by the positions of their entries.
+
+    Args:
+        x: Rows (V, D).
+        indptr: Starts of the lists (M+1,).
+        indices: Rows of x (K,).
+        weights: (K',).
+        rotation: Positions (K',), frequency (D // 2,), whether pairs of coordinates are neighbours.
+        out: Where to put the sums (M, D).
+        y: Rows (M, D) whose products with the turned ones are derived by the positions.
+        order: Where the weight and the position of each entry stand (K,), or None.
+        back: Turn the other way.
+        scale: Factor of the weights.
+
+    Returns:
+        Those derivatives, weighted, (K',), or an empty array without y.
+    """
+    starts = as_int64(indptr)
+    positions, frequency, interleaved = rotation
+    slopes = _empty(0 if y is None else len(weights), x.dtype)
+
+    def total(rows: slice) -> bool | None:
+        own, edges = _lists(starts, rows)
+        mine = edges if order is None else slice(None)
+        some = (None if y is None else y[rows], own, indices[edges], None if order is None else order[edges])
+        by_edge = weights[mine], positions[mine], frequency
+        derived = None if y is None else slopes[mine]
+        done: bool | None = current().graph_turn(x, *some, *by_edge, out[rows], derived, scale, bool(interleaved), back)
+        return done
+
+    return None if None in threads.run(total, _row_parts(starts, x)) else slopes
 
 
 def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:

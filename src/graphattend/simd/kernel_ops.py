@@ -259,7 +259,13 @@ def attention_vjp(
 
 
 def multi_head_single(
-    q: Array, k: Array, v: Array, parameters: Mapping[str, Array], num_heads: int, scale: float | None = None
+    q: Array,
+    k: Array,
+    v: Array,
+    parameters: Mapping[str, Array],
+    num_heads: int,
+    scale: float | None = None,
+    weights: Array | None = None,
 ) -> tuple[Array, bool] | None:
     """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
 
@@ -272,6 +278,7 @@ def multi_head_single(
         parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
         num_heads: Head h owns columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
+        weights: Where to put the weights, (H, N) or (M·H, N), if they are wanted.
 
     Returns:
         Output (Do,) or (M, Do), and whether q, k and v were finite.
@@ -283,7 +290,7 @@ def multi_head_single(
     out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), q.dtype)
     finite = _k.heads(
         q[None] if q.ndim == 1 else q,
-        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, num_heads, scale),
+        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, weights, num_heads, scale),
     )
     if finite is None:
         return None

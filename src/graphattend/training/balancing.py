@@ -89,7 +89,8 @@ class LossBalancer(metaclass=TypedArguments):
             for name, value in self.weights.items():
                 as_number(value, f"weights[{name!r}]", minimum=0)
         if self.shared is not None and (
-            isinstance(self.shared, str) or not all(isinstance(pattern, str) for pattern in self.shared)
+            not isinstance(self.shared, (list, tuple, set, frozenset))
+            or not all(isinstance(pattern, str) for pattern in self.shared)
         ):
             raise InvalidConfigError(
                 "shared: expected a list of names or patterns",
@@ -111,7 +112,7 @@ class LossBalancer(metaclass=TypedArguments):
             InvalidConfigError: No names, one twice, or a weight for a loss that is not there.
         """
         losses = list(names) if isinstance(names, (list, tuple, Mapping)) else []
-        if not losses or len(set(losses)) < len(losses) or not all(isinstance(name, str) for name in losses):
+        if not losses or not all(isinstance(name, str) for name in losses) or len(set(losses)) < len(losses):
             raise InvalidConfigError(
                 "names: expected different names of losses", argument="names", expected="different names", actual=names
             )

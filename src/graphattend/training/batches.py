@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import ArrayLike, as_array, as_index, as_int, check_length, check_nonempty
-from ..errors import InvalidConfigError
+from .._validate import ArrayLike, as_array, as_index, as_int, check_length, check_nonempty, check_size
+from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
 
 class Data(Protocol):
@@ -40,7 +40,8 @@ class Nodes(metaclass=TypedArguments):
 
     def __init__(self, nodes: Any) -> None:
         if isinstance(nodes, (int, np.integer)) and not isinstance(nodes, bool):
-            self.nodes = np.arange(as_int(nodes, "nodes", minimum=1), dtype=np.int64)
+            check_size([count := as_int(nodes, "nodes", minimum=1)], "nodes")
+            self.nodes = np.arange(count, dtype=np.int64)
         else:
             self.nodes = as_index(nodes, "nodes", np.iinfo(np.int64).max, ndim=1)
             check_nonempty(self.nodes, "nodes")
@@ -84,6 +85,7 @@ class Pairs(metaclass=TypedArguments):
 
     def __init__(self, pairs: ArrayLike, num_nodes: int, *, num_negatives: int = 0) -> None:
         self.num_nodes = as_int(num_nodes, "num_nodes", minimum=1)
+        check_size([self.num_nodes], "num_nodes")
         self.num_negatives = as_int(num_negatives, "num_negatives", minimum=0)
         self.pairs = as_index(pairs, "pairs", self.num_nodes, ndim=2)
         check_length(self.pairs, "pairs", 0, 2, "source over target")
@@ -215,6 +217,8 @@ class Rows(metaclass=TypedArguments):
         if not self.arrays:
             raise InvalidConfigError("arrays: expected at least one", argument="arrays", expected="arrays", actual=())
         for i, a in enumerate(self.arrays):
+            if a.dtype == object:
+                raise InvalidConfigError.of(f"arrays[{i}]", "an array", "objects")
             check_nonempty(a, f"arrays[{i}]")
             check_length(a, f"arrays[{i}]", 0, len(self.arrays[0]), "the length of arrays[0]")
 
@@ -234,4 +238,7 @@ def as_data(data: Any) -> Data:
         return cast("Data", data)
     if isinstance(data, tuple):
         return Rows(*data)
-    return Nodes(data)
+    try:
+        return Nodes(data)
+    except (InvalidConfigError, DimensionMismatchError, EmptyInputError) as error:
+        raise type(error).of("data", "nodes, rows of arrays or an object with batches", str(error)) from None

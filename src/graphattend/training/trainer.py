@@ -277,8 +277,11 @@ class Session:
         source = checkpoint if resume is True else resume
         if resume is True and checkpoint is None:
             raise _wrong("resume", "a file, or True along with a checkpoint", resume)
-        if not isinstance(source, (str, os.PathLike)) and source not in (None, False):
+        _check_path(checkpoint, "checkpoint")
+        if not (source is None or source is False or isinstance(source, (str, os.PathLike))):
             raise _wrong("resume", "True, False or a file", resume)
+        if resume is not True:
+            _check_path(source or None, "resume")
         if source and resume and not (resume is True and not os.path.exists(source)):
             self._state = _checkpoint.load(source, self._settings, self._state)
         _checkpoint.check_target(checkpoint)
@@ -444,6 +447,13 @@ def _as_signal(cancel: Any) -> Callable[[], bool]:
     if not callable(signal):
         raise _wrong("cancel", "an object with is_set(), or a function", cancel)
     return lambda: bool(signal())
+
+
+def _check_path(path: Any, argument: str) -> None:
+    """Refuse what cannot be the name of a checkpoint, unless there is none."""
+    names = (".npz", ".safetensors")
+    if path is not None and not (isinstance(path, (str, os.PathLike)) and str(os.fspath(path)).endswith(names)):
+        raise _wrong(argument, "a path ending in .npz or .safetensors", path)
 
 
 def _wrong(argument: str, expected: str, actual: Any) -> InvalidConfigError:

@@ -40,3 +40,6 @@ export function pastedName(text: string): string {
                 : ".txt";
   return `pasted${suffix}`;
 }
+
+/** Larger files are not read. */
+export const MOST_BYTES = 64 << 20;

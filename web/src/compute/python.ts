@@ -1,21 +1,28 @@
 // Attention by Python, which runs in a worker: every mechanism, every format of files.
 
 import { connect, type GraphAttend, type Progress } from "graphattend";
-import type { Graph as Handle } from "graphattend";
-import { size, type Graph, type Parameters } from "../graph.js";
+import type { AttentionFor, Graph as Handle, Navigation } from "graphattend";
+import { scaled, size, type Graph, type Parameters } from "../graph.js";
 import type { Options } from "../state.js";
+import { MOST_BYTES } from "./formats.js";
 
-const MOST_BYTES = 64 << 20;
 /** Coordinates of the latent vectors that a graph gets where it brings none. */
 const DIM = 16;
 
 type Edges = Pick<Graph, "indptr" | "indices">;
+/** Where two searches went, node by node, and the distances that they had evaluated by then. */
+export interface Walk {
+  visited: number[];
+  at: number[];
+}
+
 interface Shown {
   results: { key: string; weights: number[] }[];
 }
 
 export class Python {
   private readonly handles = new WeakMap<object, Promise<Handle>>();
+  private navigator: Promise<AttentionFor<"rl_navigator">> | undefined;
 
   private constructor(
     readonly ga: GraphAttend,
@@ -139,6 +146,51 @@ export class Python {
     } finally {
       await attention.free();
     }
+  }
+
+  /** The share of every expert in every node's answer (V · X), by the initial router. */
+  async routing(
+    graph: Graph,
+    key: "moe" | "learned_routing",
+    options: Options,
+  ): Promise<{ experts: string[]; shares: number[] }> {
+    const named = Object.fromEntries(
+      Object.entries(options).map(([name, value]) => [name.replace(/_(.)/g, (_, c: string) => c.toUpperCase()), value]),
+    );
+    const attention = await this.ga.create(key, { ...named, dim: graph.dim });
+    try {
+      const { experts, mechanisms } = attention.config.options as Record<string, { key: string }[]>;
+      // The hyperbolic one among them wants vectors within its ball.
+      const x = { data: scaled(graph, -1), shape: [size(graph), graph.dim] };
+      const found = await (attention as AttentionFor<"moe">).shares(x, { dtype: "float64" });
+      return { experts: (experts ?? mechanisms!).map((e) => e.key), shares: [...found.data] };
+    } finally {
+      await attention.free();
+    }
+  }
+
+  /** Search among points of the plane: best-first by distances, and guided by estimates on one axis. */
+  async navigate(
+    graph: Graph,
+    points: readonly number[],
+    query: readonly number[],
+    entry: number,
+    budget: number,
+  ): Promise<{ greedy: Walk; guided: Walk }> {
+    const x = { data: Float64Array.from(points), shape: [points.length / 2, 2] };
+    this.navigator ??= this.ga.create("rl_navigator", { dim: 2, rank: 1 }).then((fresh) => fresh.fitted(x));
+    const [navigator, handle] = await Promise.all([this.navigator, this.handle(graph, graph)]);
+    const q = Float64Array.from(query),
+      rules = { entry, k: 1, budget };
+    const walk = async (found: Navigation): Promise<Walk> => {
+      const [visited, at] = await Promise.all([found.get("visited"), found.get("visitedAt", { dtype: "float64" })]);
+      await found.free();
+      return { visited: [...visited.data], at: [...at.data] };
+    };
+    return {
+      greedy: await walk(await navigator.greedySearch(handle, x, q, rules)),
+      guided: await walk(await navigator.search(handle, x, q, rules)),
+    };
   }
 
   async recommend(graph: Graph): Promise<{ key: string; reasons: string[] }> {

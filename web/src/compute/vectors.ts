@@ -1,12 +1,14 @@
 // Latent vectors from a file: rows of numbers, or NumPy's .npy.
 
 import type { Graph } from "../graph.js";
+import { message } from "../words.js";
+import { MOST_BYTES } from "./formats.js";
+import { readNpy } from "./npz.js";
 
 type Vectors = Pick<Graph, "dim" | "latents">;
-const MOST = 64 << 20;
 
 export function readVectors(name: string, bytes: Uint8Array, nodes: readonly string[]): Vectors {
-  if (bytes.length > MOST) throw new Error(`${name}: larger than ${MOST >> 20} MB`);
+  if (bytes.length > MOST_BYTES) throw new Error(`${name}: larger than ${MOST_BYTES >> 20} MB`);
   const rows = name.toLowerCase().endsWith(".npy")
     ? fromNpy(name, bytes)
     : fromText(name, new TextDecoder().decode(bytes), nodes);
@@ -49,22 +51,14 @@ function fromText(name: string, text: string, nodes: readonly string[]): number[
   return out;
 }
 
-/** NumPy's format: a header in Python's notation, then the numbers. */
+/** NumPy's format. */
 function fromNpy(name: string, bytes: Uint8Array): number[][] {
-  const bad = (why: string): Error => new Error(`${name}: ${why}`);
-  if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(1, 6)) !== "NUMPY") throw bad("is no .npy file");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
-    long = bytes[6]! >= 2;
-  const start = (long ? 12 : 10) + (long ? view.getUint32(8, true) : view.getUint16(8, true));
-  const header = new TextDecoder().decode(bytes.subarray(long ? 12 : 10, start));
-  const [, kind] = /'descr':\s*'<(f[48])'/.exec(header) ?? [];
-  const [, shape] = /'shape':\s*\((\d+,\s*\d+)\)/.exec(header) ?? [];
-  if (kind === undefined || shape === undefined || /'fortran_order':\s*True/.test(header))
-    throw bad("expected a matrix of float32 or float64 in C order");
-  const [count, width] = shape.split(",").map(Number) as [number, number],
-    each = kind === "f4" ? 4 : 8;
-  if (bytes.length !== start + count * width * each) throw bad("is cut off");
-  const read = (i: number): number =>
-    each === 4 ? view.getFloat32(start + 4 * i, true) : view.getFloat64(start + 8 * i, true);
-  return Array.from({ length: count }, (_, i) => Array.from({ length: width }, (_x, j) => read(i * width + j)));
+  try {
+    const { shape, data } = readNpy(bytes),
+      [count, width] = shape;
+    if (shape.length !== 2) throw new Error("expected a matrix");
+    return Array.from({ length: count! }, (_, i) => [...data.subarray(i * width!, (i + 1) * width!)]);
+  } catch (error) {
+    throw new Error(`${name}: ${message(error)}`, { cause: error });
+  }
 }

@@ -86,6 +86,11 @@ export class GatLayer {
     };
   }
 
+  /** Take parameters from elsewhere. */
+  take(p: GatLayer["p"]): void {
+    for (const name of ["w", "aQuery", "aKey", "bias"] as const) this.p[name].set(p[name]);
+  }
+
   forward(): { output: Float32Array; weights: Float32Array } {
     const { output, weights } = this.k.gatAttention(this.lists, this.x, this.parameters(), { needWeights: true });
     return { output: output.data, weights: weights.data };

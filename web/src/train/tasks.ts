@@ -16,6 +16,8 @@ export interface Task {
   /** Where the nodes are drawn, (-1 … 1)². */
   places(): [number, number][];
   layer?: GatLayer;
+  /** Go on from the parameters of a saved layer. */
+  resume?(p: GatLayer["p"]): void;
 }
 export type TaskName = "labels" | "links" | "poincare";
 const SIZE = HEADS * WIDTH;
@@ -49,6 +51,11 @@ export class Labels implements Task {
       b: new Float32Array(this.classes.length),
     };
     this.adam = new AdamW(lr);
+    this.predict();
+  }
+
+  resume(p: GatLayer["p"]): void {
+    this.layer.take(p);
     this.predict();
   }
 
@@ -157,6 +164,11 @@ export class Links implements Task {
     );
     this.no = Array.from({ length: held }, () => this.none());
     this.adam = new AdamW(lr);
+    this.output = this.layer.forward().output;
+  }
+
+  resume(p: GatLayer["p"]): void {
+    this.layer.take(p);
     this.output = this.layer.forward().output;
   }
 

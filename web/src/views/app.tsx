@@ -10,6 +10,9 @@ import { Share } from "./share.js";
 import { Side } from "./side.js";
 import { TourBar } from "./tour.js";
 
+/** Where the project is found: see build.mjs. */
+declare const LINKS: Record<string, string>;
+
 const NAMES: Record<View, string> = {
   attention: "Attention",
   compare: "Side by side",
@@ -36,6 +39,16 @@ const LATER: Partial<Record<View, () => Promise<ComponentType<Seen>>>> = {
 };
 const loaded: Partial<Record<View, ComponentType<Seen>>> = { attention: AttentionView, compare: CompareView };
 
+/** On a narrow page the list of views scrolls: the one that is chosen is in sight. */
+let inSight: View | undefined;
+function shown(link: HTMLAnchorElement | null): void {
+  const view = link?.textContent as View | undefined;
+  if (link === null || view === inSight) return;
+  inSight = view;
+  const list = link.closest("ul")!;
+  list.scrollLeft = link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
+}
+
 export function App({ session }: { session: Session }): JSX.Element {
   const { state, graph, busy, waiting, python } = session;
   const hidden = (part: string): boolean => state.hide.includes(part);
@@ -57,6 +70,7 @@ export function App({ session }: { session: Session }): JSX.Element {
             {VIEWS.map((view) => (
               <li>
                 <a
+                  ref={view === state.view ? shown : null}
                   href={`#view=${view}`}
                   aria-current={view === state.view ? "page" : undefined}
                   onClick={(e) => {
@@ -112,14 +126,14 @@ export function App({ session }: { session: Session }): JSX.Element {
           {python?.about ?? (session.kernels === undefined ? "" : `graphattend/kernels (${session.kernels.k.variant})`)}
         </p>
         <p>
-          <a href="https://www.npmjs.com/package/graphattend" rel="noreferrer">
-            npm
-          </a>{" "}
-          ·{" "}
-          <a href="https://pypi.org/project/graphattend/" rel="noreferrer">
-            PyPI
-          </a>{" "}
-          ·{" "}
+          {Object.entries(LINKS).map(([name, address]) => (
+            <>
+              <a href={address} rel="noreferrer">
+                {name}
+              </a>{" "}
+              ·{" "}
+            </>
+          ))}
           <button type="button" class="link" onClick={() => session.change({ view: "guide" })}>
             Guide and glossary
           </button>

@@ -19,13 +19,15 @@ import {
 } from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, reworded, title } from "../words.js";
-import { Bar, Behind, Card, Rows, Scroll } from "./bits.js";
+import { Bar, Behind, Card, Rows, Scroll, type OfNode, type Seen } from "./bits.js";
+import { Folding } from "./folding.js";
+import { Matrix } from "./matrix.js";
 import { isLarge, Picture } from "./picture.js";
 import { Why } from "./why.js";
 
 const HEAT_NODES = 24;
 
-export function AttentionView({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
+export function AttentionView({ session, graph }: Seen): JSX.Element {
   const { state, chosen } = session;
   const node = nodeOf(graph, state.node),
     name = graph.nodes[node]!;
@@ -37,18 +39,7 @@ export function AttentionView({ session, graph }: { session: Session; graph: Gra
             <Bare session={session} graph={graph} node={node} />
           ) : (
             <>
-              <Picture
-                graph={graph}
-                weights={chosen.weights}
-                node={node}
-                to={state.to}
-                masked={state.masked}
-                label={`${name}'s attention under ${title(chosen.key)}`}
-                pick={(n) => session.change({ node: n })}
-                explain={(to) => {
-                  if (to !== state.to) session.change({ to });
-                }}
-              />
+              <Folding session={session} graph={graph} chosen={chosen} node={node} />
               <p class="help">
                 {`Lines from ${name}: the heavier, the more attention. Size of a node: attention received from all. Arrow keys choose another node. `}
                 {isLarge(graph)
@@ -93,7 +84,7 @@ function spoken(graph: Graph, chosen: Result, node: number): string {
 }
 
 /** The graph before anything attends. */
-function Bare({ session, graph, node }: { session: Session; graph: Graph; node: number }): JSX.Element {
+function Bare({ session, graph, node }: Seen & { node: number }): JSX.Element {
   const even = useMemo(() => degrees(graph).flatMap((d) => new Array<number>(d).fill(1 / Math.max(d, 1))), [graph]);
   return (
     <>
@@ -116,17 +107,7 @@ function Bare({ session, graph, node }: { session: Session; graph: Graph; node: 
   );
 }
 
-function Neighbours({
-  session,
-  graph,
-  chosen,
-  node,
-}: {
-  session: Session;
-  graph: Graph;
-  chosen: Result;
-  node: number;
-}): JSX.Element {
+function Neighbours({ session, graph, chosen, node }: OfNode): JSX.Element {
   const { state } = session,
     name = graph.nodes[node]!,
     degree = degrees(graph)[node]!;
@@ -195,7 +176,7 @@ function Neighbours({
 }
 
 /** All mechanisms side by side. */
-function Compare({ session, graph, chosen }: { session: Session; graph: Graph; chosen: Result }): JSX.Element {
+function Compare({ session, graph, chosen }: Seen & { chosen: Result }): JSX.Element {
   const results = resultsOf(session);
   const rows = useMemo(
     () =>
@@ -274,17 +255,7 @@ export function resultsOf(session: Session): Result[] {
 }
 
 /** Attention among the best connected nodes. */
-function Heat({
-  session,
-  graph,
-  chosen,
-  node,
-}: {
-  session: Session;
-  graph: Graph;
-  chosen: Result;
-  node: number;
-}): JSX.Element {
+function Heat({ session, graph, chosen, node }: OfNode): JSX.Element {
   const nodes = useMemo(() => largest(degrees(graph), HEAT_NODES), [graph]);
   const names = nodes.map((i) => graph.nodes[i]!);
   const values = useMemo(() => weightMatrix(graph, chosen.weights, nodes), [graph, chosen, nodes]);
@@ -324,7 +295,7 @@ function Heat({
 }
 
 /** How much attention any two mechanisms share. */
-function Agreement({ session, graph, chosen }: { session: Session; graph: Graph; chosen: Result }): JSX.Element {
+function Agreement({ session, graph, chosen }: Seen & { chosen: Result }): JSX.Element {
   const results = resultsOf(session),
     keys = results.map((r) => r.key);
   const values = useMemo(
@@ -362,96 +333,8 @@ function Agreement({ session, graph, chosen }: { session: Session; graph: Graph;
   );
 }
 
-export function Matrix({
-  about,
-  values,
-  names,
-  marked,
-  cell: [row, column],
-  pick,
-}: {
-  about: string;
-  values: number[][];
-  names: string[];
-  marked: number;
-  cell: readonly [number, number];
-  pick: (row: number, column?: number) => void;
-}): JSX.Element {
-  const cut = (name: string): string => (name.length > 22 ? `${name.slice(0, 21)}…` : name);
-  const longest = names.reduce((m, n) => Math.max(m, cut(n).length), 0);
-  const cell = 24,
-    left = 8 + 6.8 * longest,
-    top = 0.78 * left + 10,
-    side = cell * names.length;
-  const most = values.flat().reduce((m, v) => Math.max(m, v), 1e-9);
-  const width = left + side + 0.62 * left,
-    height = top + side + 6;
-  const keys = (e: KeyboardEvent): void => {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
-    if (by === undefined || names.length === 0) return;
-    e.preventDefault();
-    pick(marked < 0 ? 0 : (marked + by + names.length) % names.length);
-  };
-  return (
-    <svg
-      class="matrix"
-      viewBox={`0 0 ${width.toFixed(0)} ${height.toFixed(0)}`}
-      width={width.toFixed(0)}
-      height={height.toFixed(0)}
-      role="img"
-      tabindex={0}
-      aria-label={`${about}; arrow keys choose a row`}
-      onKeyDown={keys}
-    >
-      {values.flatMap((line, i) =>
-        line.flatMap((value, j) =>
-          value <= 0
-            ? []
-            : [
-                <rect
-                  class={`cell${i === row && j === column ? " marked" : ""}`}
-                  x={left + j * cell}
-                  y={top + i * cell}
-                  width={cell - 1}
-                  height={cell - 1}
-                  rx={2}
-                  data-row={names[i]}
-                  data-column={names[j]}
-                  data-value={value}
-                  fill-opacity={Math.sqrt(value / most).toFixed(3)}
-                  onClick={() => pick(i, j)}
-                >
-                  <title>{`${names[i]} → ${names[j]}: ${value.toFixed(3)}`}</title>
-                </rect>,
-              ],
-        ),
-      )}
-      {names.flatMap((name, i) => [
-        <text
-          class={i === marked ? "mine" : ""}
-          x={left - 6}
-          y={top + i * cell + 16}
-          text-anchor="end"
-          onClick={() => pick(i)}
-        >
-          {cut(name)}
-        </text>,
-        <text
-          class={i === marked ? "mine" : ""}
-          transform={`translate(${left + i * cell + 15} ${top - 6}) rotate(-52)`}
-        >
-          {cut(name)}
-        </text>,
-      ])}
-      {marked < 0 ? null : (
-        <rect class="mark" x={left - 1} y={top + marked * cell - 1} width={side + 1} height={cell + 1} rx={3} />
-      )}
-    </svg>
-  );
-}
-
 /** Whether the graph is like a tree, and what suits it. */
-function Advice({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
+function Advice({ session, graph }: Seen): JSX.Element {
   const tree = useMemo(() => treeLikeness(graph), [graph]);
   const { advice } = session,
     share = tree.edges === 0 ? 0 : 1 - tree.extra / tree.edges;
@@ -485,7 +368,7 @@ function Advice({ session, graph }: { session: Session; graph: Graph }): JSX.Ele
           <button type="button" class="link" onClick={() => session.change({ mechanism: advice.key })}>
             {title(advice.key)}
           </button>
-          . {advice.reasons.join(" ")}
+          . {advice.reasons.join("; ")}.
         </p>
       )}
     </Card>

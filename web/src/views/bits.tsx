@@ -2,13 +2,18 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
-import type { Graph } from "../graph.js";
+import type { Graph, Result } from "../graph.js";
 import type { Session } from "../session.js";
 import { percent, reworded, title } from "../words.js";
 
 export interface Seen {
   session: Session;
   graph: Graph;
+}
+/** One node's row under the chosen mechanism. */
+export interface OfNode extends Seen {
+  chosen: Result;
+  node: number;
 }
 type Kids = { children?: ComponentChildren };
 

@@ -5,13 +5,13 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { agreement, largest, nodeOf, row, sharedAt, sources, type Graph, type Result } from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, sameByDefinition, title } from "../words.js";
-import { Behind, Card, MechanismSelect, Rows, Slider } from "./bits.js";
+import { Behind, Card, MechanismSelect, Rows, Slider, type Seen } from "./bits.js";
 import { Picture } from "./picture.js";
 
 const LISTED = 8,
   ALIKE = 1 - 1e-6;
 
-export function CompareView({ session, graph }: { session: Session; graph: Graph }): JSX.Element {
+export function CompareView({ session, graph }: Seen): JSX.Element {
   const { state, chosen, other } = session;
   const [share, setShare] = useState(0);
   const node = nodeOf(graph, state.node),

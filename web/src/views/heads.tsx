@@ -1,34 +1,36 @@
-// What each head sees: the same row, once for every head.
+// What each head sees: the same row, once for every head; for mixtures, which node is routed to which expert.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { explain, largestOf } from "../formulas.js";
 import { largest, nodeOf } from "../graph.js";
-import { digits, percent, title } from "../words.js";
+import { digits, percent, title, WITH_EXPERTS, WITH_HEADS, WITH_PARTS } from "../words.js";
 import { Bar, Behind, Card, type Seen } from "./bits.js";
+import { ExpertsCard, type Routed } from "./experts.js";
 
 const LISTED = 8;
-const WITH_HEADS = ["multi_head", "edge_featured"];
 
 export function HeadsView({ session, graph }: Seen): JSX.Element {
   const { state } = session,
     node = nodeOf(graph, state.node),
     name = graph.nodes[node]!;
-  const key = WITH_HEADS.includes(state.mechanism) ? state.mechanism : "multi_head";
+  const routed = WITH_EXPERTS.includes(state.mechanism);
+  const key = routed || WITH_HEADS.includes(state.mechanism) ? state.mechanism : "multi_head";
   const options = key === state.mechanism ? state.options : {};
   const found = useMemo(
-    () => explain(graph, key, options, node, state.masked),
+    () => (routed ? undefined : explain(graph, key, options, node, state.masked)),
     [graph, graph.latents, graph.parameters[key], key, options, node, state.masked],
   );
   const buttons = (
-    <div class="tabs" role="group" aria-label="Mechanism with heads">
-      {WITH_HEADS.map((k) => (
+    <div class="tabs" role="group" aria-label="Mechanism with heads or experts">
+      {WITH_PARTS.map((k) => (
         <button type="button" aria-pressed={k === key} onClick={() => session.change({ mechanism: k })}>
           {title(k)}
         </button>
       ))}
     </div>
   );
+  if (routed) return <ExpertsCard session={session} graph={graph} routed={key as Routed} buttons={buttons} />;
   if (found === undefined || found.to.length === 0) {
     return (
       <div class="wide">

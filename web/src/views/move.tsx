@@ -5,6 +5,7 @@ import { useMemo, useRef } from "preact/hooks";
 import { nodeOf, topOf, type Graph } from "../graph.js";
 import { digits, percent } from "../words.js";
 import { Behind, Card, Rows, Select, Slider, type Seen } from "./bits.js";
+import { useLegible } from "./gestures.js";
 import { labelled } from "./picture.js";
 import { fromPlace, geodesic, inSpace, placeOf, SCORE, weigh, type Point, type Space } from "./spaces.js";
 
@@ -167,6 +168,7 @@ interface PointsProps {
 function Points({ space, names, points, weights, masked, move, mask }: PointsProps): JSX.Element {
   const svg = useRef<SVGSVGElement>(null),
     held = useRef(-1);
+  const legible = useLegible(svg, SIDE);
   const at = points.map((p) => {
     const [x, y] = placeOf(space, p);
     return [SIDE / 2 + x * HALF, SIDE / 2 + y * HALF] as const;
@@ -203,6 +205,7 @@ function Points({ space, names, points, weights, masked, move, mask }: PointsPro
       x: at[i]![0],
       y: at[i]![1] - 14,
     })),
+    legible,
   );
   return (
     <svg
@@ -281,7 +284,7 @@ function Points({ space, names, points, weights, masked, move, mask }: PointsPro
             x={x.toFixed(1)}
             y={y.toFixed(1)}
             text-anchor="middle"
-            font-size={12}
+            font-size={12 * legible}
           >
             {text}
           </text>

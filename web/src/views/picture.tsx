@@ -1,10 +1,11 @@
 // The graph: line widths are the attention of the chosen node, faint lines that of all others. Large graphs are painted on a
 // canvas beneath; what can be chosen is always drawn above.
 
-import type { JSX, SVGAttributes } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { largest, received, row, size, topOf, type Edge, type Graph } from "../graph.js";
 import { percent } from "../words.js";
+import { useGestures, useLegible } from "./gestures.js";
 import { Sheet, type Frame } from "./sheet.js";
 
 export const SIZE = 640;
@@ -29,20 +30,27 @@ export interface PictureProps {
   label: string;
   pick: (name: string) => void;
   explain: (name: string) => void;
+  /** A node was let go at another place of the unit square; without it nodes stay where they are. */
+  place?: (node: number, x: number, y: number) => void;
 }
 
 const WHOLE: Frame = { x: 0, y: 0, zoom: 1 };
 
 export function Picture(props: PictureProps): JSX.Element {
-  const { graph, weights, node, label, pick } = props;
+  const { graph, weights, node, label, pick, place } = props;
   const [frame, setFrame] = useState(WHOLE);
+  /** The node that is being dragged, and where. */
+  const [held, setHeld] = useState<readonly [number, number, number]>();
   const svg = useRef<SVGSVGElement>(null);
   useEffect(() => setFrame(WHOLE), [graph]);
   const large = isLarge(graph);
-  const at = (i: number): [number, number] => [
-    MARGIN + graph.positions[2 * i]! * (SIZE - 2 * MARGIN),
-    MARGIN + graph.positions[2 * i + 1]! * (SIZE - 2 * MARGIN),
-  ];
+  const at = (i: number): [number, number] =>
+    held?.[0] === i
+      ? [held[1], held[2]]
+      : [
+          MARGIN + graph.positions[2 * i]! * (SIZE - 2 * MARGIN),
+          MARGIN + graph.positions[2 * i + 1]! * (SIZE - 2 * MARGIN),
+        ];
   const drawn = graph.positions.length > 0;
   const shown = useMemo(
     () =>
@@ -51,11 +59,13 @@ export function Picture(props: PictureProps): JSX.Element {
         : [...new Set([node, ...topOf(graph, weights, node, MOST_AROUND).map(({ to }) => to)])],
     [graph, large && weights, large && node],
   );
-  const zoomTo = (zoom: number, cx = frame.x + SIZE / frame.zoom / 2, cy = frame.y + SIZE / frame.zoom / 2): void => {
+  const zoomed = (from: Frame, zoom: number, x: number, y: number): Frame => {
     const next = Math.min(Math.max(zoom, 1), large ? 60 : 8),
-      share = frame.zoom / next;
-    setFrame(next === 1 ? WHOLE : { zoom: next, x: cx - (cx - frame.x) * share, y: cy - (cy - frame.y) * share });
+      share = from.zoom / next;
+    return next === 1 ? WHOLE : { zoom: next, x: x - (x - from.x) * share, y: y - (y - from.y) * share };
   };
+  const zoomTo = (zoom: number, x = frame.x + SIZE / frame.zoom / 2, y = frame.y + SIZE / frame.zoom / 2): void =>
+    setFrame(zoomed(frame, zoom, x, y));
   const keys = (event: KeyboardEvent): void => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (step !== undefined && !event.altKey) {
@@ -67,7 +77,19 @@ export function Picture(props: PictureProps): JSX.Element {
     else return;
     event.preventDefault();
   };
-  const drag = useDrag(svg, frame, setFrame);
+  const legible = useLegible(svg, SIZE);
+  const gestures = useGestures({
+    svg,
+    side: SIZE,
+    frame,
+    set: setFrame,
+    zoomed,
+    hold: (i, x, y, dropped) => {
+      if (place === undefined) return;
+      setHeld(dropped ? undefined : [i, x, y]);
+      if (dropped) place(i, ...([x, y].map((v) => inside((v - MARGIN) / (SIZE - 2 * MARGIN))) as [number, number]));
+    },
+  });
   if (!drawn)
     return (
       <p class="help" role="status">
@@ -83,8 +105,9 @@ export function Picture(props: PictureProps): JSX.Element {
         role="group"
         aria-label={label}
         data-zoom={frame.zoom.toFixed(2)}
+        {...(frame.zoom > 1 ? { "data-zoomed": "" } : {})}
         onKeyDown={keys}
-        {...drag}
+        {...gestures}
         onWheel={(e) => {
           if (!e.ctrlKey && !e.metaKey) return;
           e.preventDefault();
@@ -97,7 +120,7 @@ export function Picture(props: PictureProps): JSX.Element {
         }}
       >
         <Lines {...props} shown={shown} at={at} large={large} thin={1 / Math.sqrt(frame.zoom)} />
-        <Dots {...props} shown={shown} at={at} thin={1 / Math.sqrt(frame.zoom)} />
+        <Dots {...props} shown={shown} at={at} thin={1 / Math.sqrt(frame.zoom)} legible={legible} />
       </svg>
       <div class="zoom" role="group" aria-label="Zoom">
         <button type="button" aria-label="Zoom in" onClick={() => zoomTo(frame.zoom * 1.5)}>
@@ -114,39 +137,7 @@ export function Picture(props: PictureProps): JSX.Element {
   );
 }
 
-/** Dragging the ground moves the frame. */
-function useDrag(
-  svg: { current: SVGSVGElement | null },
-  frame: Frame,
-  set: (frame: Frame) => void,
-): SVGAttributes<SVGSVGElement> {
-  const start = useRef<{ x: number; y: number; frame: Frame } | null>(null);
-  return {
-    onPointerDown: (e) => {
-      if (frame.zoom > 1 && e.target === svg.current) {
-        start.current = { x: e.clientX, y: e.clientY, frame };
-        svg.current?.setPointerCapture(e.pointerId);
-      }
-    },
-    onPointerMove: (e) => {
-      if (start.current === null) return;
-      const { width } = svg.current!.getBoundingClientRect(),
-        unit = SIZE / frame.zoom / width,
-        { frame: from } = start.current;
-      set({
-        ...from,
-        x: from.x - (e.clientX - start.current.x) * unit,
-        y: from.y - (e.clientY - start.current.y) * unit,
-      });
-    },
-    onPointerUp: () => {
-      start.current = null;
-    },
-    onPointerCancel: () => {
-      start.current = null;
-    },
-  };
-}
+const inside = (share: number): number => Math.min(1, Math.max(0, share));
 
 /** All edges and nodes of a large graph. */
 function Painted({ graph, frame }: { graph: Graph; frame: Frame }): JSX.Element {
@@ -211,7 +202,18 @@ function Lines({
   );
 }
 
-function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick }: Drawn): JSX.Element {
+function Dots({
+  graph,
+  weights,
+  node,
+  to: marked,
+  masked,
+  shown,
+  at,
+  thin,
+  legible,
+  pick,
+}: Drawn & { legible: number }): JSX.Element {
   const gets = useMemo(() => received(graph, weights), [graph, weights]);
   const groups = useMemo(() => [...new Set(graph.labels ?? [])], [graph]);
   const most = shown.reduce((m, i) => Math.max(m, gets[i]!), 1e-9);
@@ -228,7 +230,7 @@ function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick 
   ].filter((i) => shown.includes(i));
   const labels = labelled(
     wanted.map((i) => ({ i, text: cut(graph.nodes[i]!), x: at(i)[0], y: at(i)[1] - radius(i) - 4 * thin })),
-    thin,
+    thin * legible,
   );
   return (
     <>
@@ -244,6 +246,7 @@ function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick 
               cx={x.toFixed(2)}
               cy={y.toFixed(2)}
               r={radius(i).toFixed(2)}
+              data-node={i}
               onClick={() => pick(graph.nodes[i]!)}
               {...(mine
                 ? {
@@ -265,7 +268,7 @@ function Dots({ graph, weights, node, to: marked, masked, shown, at, thin, pick 
             x={x.toFixed(1)}
             y={y.toFixed(1)}
             text-anchor="middle"
-            font-size={(i === node || favourites.has(i) ? 12.5 : 11) * thin}
+            font-size={(i === node || favourites.has(i) ? 12.5 : 11) * thin * legible}
           >
             {text}
           </text>

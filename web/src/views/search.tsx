@@ -4,11 +4,11 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { largestOf } from "../formulas.js";
 import type { Layer } from "../graph.js";
+import { onGraph } from "../state.js";
 import { digits } from "../words.js";
 import { Behind, Card, Slider, type Seen } from "./bits.js";
-
-const SIDE = 420,
-  MARGIN = 16;
+import { cross, LayerLines, placed, pointAt, SIDE } from "./layers.js";
+import { Navigator } from "./navigator.js";
 
 export interface Step {
   layer: number;
@@ -61,11 +61,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
       <div class="wide">
         <Card id="search" heading="Search in an index with layers">
           <p>This graph has no layers to search through.</p>
-          <button
-            type="button"
-            class="button"
-            onClick={() => session.change({ graph: "hnsw", data: "", node: "", to: "", masked: [] })}
-          >
+          <button type="button" class="button" onClick={() => session.change(onGraph("hnsw"))}>
             Take the HNSW index of the gallery
           </button>
         </Card>
@@ -79,10 +75,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
     Math.hypot(search.points[2 * i]! - query[0], search.points[2 * i + 1]! - query[1]),
   );
   const nearest = exact.indexOf(-largestOf(exact.map((d) => -d)));
-  const at = (i: number): [number, number] => [
-    MARGIN + search.points[2 * i]! * (SIDE - 2 * MARGIN),
-    MARGIN + search.points[2 * i + 1]! * (SIDE - 2 * MARGIN),
-  ];
+  const at = placed(search.points);
   const shown = search.layers.map((layer, i) => ({ layer, i })).reverse();
   return (
     <div class="wide">
@@ -128,7 +121,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
             role="status"
             data-node={now.node}
             data-evaluated={now.evaluated}
-          >{`Step ${Math.min(step, steps.length - 1)} of ${steps.length - 1}, layer ${now.layer}: at ${graph.nodes[now.node]}, distance ${digits(now.distance)}; ${now.evaluated} distances evaluated.`}</p>
+          >{`Step ${Math.min(step, steps.length - 1)} of ${steps.length - 1}, layer ${now.layer}: at ${graph.nodes[now.node]}, distance ${digits(now.distance)}; ${now.evaluated} ${now.evaluated === 1 ? "distance" : "distances"} evaluated.`}</p>
         </div>
         <div class="grid">
           {shown.map(({ layer, i }) => (
@@ -141,12 +134,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
                 aria-label={`Layer ${i}`}
                 onClick={(e) => {
                   const box = e.currentTarget.getBoundingClientRect();
-                  const place = (p: number, from: number, size: number): number =>
-                    Math.min(
-                      1,
-                      Math.max(0, Number(((((p - from) / size) * SIDE - MARGIN) / (SIDE - 2 * MARGIN)).toFixed(2))),
-                    );
-                  setQuery([place(e.clientX, box.left, box.width), place(e.clientY, box.top, box.height)]);
+                  setQuery([pointAt((e.clientX - box.left) / box.width), pointAt((e.clientY - box.top) / box.height)]);
                 }}
               >
                 <LayerLines layer={layer} at={at} />
@@ -175,10 +163,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
                     )
                     .join(" ")}
                 />
-                <path
-                  class="cross"
-                  d={cross(MARGIN + query[0] * (SIDE - 2 * MARGIN), MARGIN + query[1] * (SIDE - 2 * MARGIN))}
-                />
+                <path class="cross" d={cross(query)} />
               </svg>
               <figcaption class="help">
                 Layer {i}: {layer.indices.length} edges{now.layer === i ? ", the search is here" : ""}
@@ -198,38 +183,15 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
           rows={() => steps.map((s, i) => [i, s.layer, graph.nodes[s.node]!, digits(s.distance), s.evaluated])}
         />
       </Card>
+      <Navigator
+        session={session}
+        graph={graph}
+        query={query}
+        step={Math.min(step, steps.length - 1)}
+        steps={steps.length - 1}
+        budget={last.evaluated}
+        nearest={nearest}
+      />
     </div>
   );
-}
-
-const cross = (x: number, y: number): string => `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}`;
-
-function LayerLines({
-  layer: { indptr, indices },
-  at,
-}: {
-  layer: Layer;
-  at: (i: number) => [number, number];
-}): JSX.Element {
-  const d = useMemo(
-    () =>
-      indptr
-        .slice(1)
-        .flatMap((end, i) =>
-          indices
-            .slice(indptr[i], end)
-            .filter((j) => i < j || !indices.slice(indptr[j], indptr[j + 1]).includes(i))
-            .map(
-              (j) =>
-                `M${at(i)
-                  .map((v) => v.toFixed(1))
-                  .join(" ")}L${at(j)
-                  .map((v) => v.toFixed(1))
-                  .join(" ")}`,
-            ),
-        )
-        .join(""),
-    [indptr, indices],
-  );
-  return <path class="edge" opacity={0.5} stroke-width={0.8} d={d} />;
 }

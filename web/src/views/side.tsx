@@ -8,17 +8,37 @@ import { GALLERY } from "../gallery.js";
 import { degrees, largest, nodeOf, size, type Graph } from "../graph.js";
 import { controls, withOption, type Control } from "../schema.js";
 import type { Session } from "../session.js";
-import type { Value } from "../state.js";
-import { message, title } from "../words.js";
+import { DEFAULT_GRAPH, onGraph, type Value, type View } from "../state.js";
+import { message, title, WITH_PARTS } from "../words.js";
 import { MechanismSelect, Select, Slider } from "./bits.js";
 
 /** A large graph's list of nodes is a field with suggestions. */
 const MOST_LISTED = 1500,
   SUGGESTED = 300;
 
-export function Side({ session }: { session: Session }): JSX.Element {
+const ALL = ["graph", "mechanism", "node", "options"];
+/** The choices that a view answers to. */
+const CHOICES: Record<View, readonly string[]> = {
+  attention: ALL,
+  compare: ALL,
+  move: ["graph", "node"],
+  geometry: ["graph", "node"],
+  heads: ["graph", "node"],
+  sparse: [],
+  search: ["graph"],
+  train: ["graph", "node"],
+  speed: [],
+  guide: [],
+};
+
+export function Side({ session }: { session: Session }): JSX.Element | null {
   const { state, graph } = session,
-    hidden = (part: string): boolean => state.hide.includes(part);
+    choices = [
+      ...CHOICES[state.view],
+      ...(state.view === "heads" && WITH_PARTS.includes(state.mechanism) ? ["options"] : []),
+    ].filter((part) => !state.hide.includes(part)),
+    hidden = (part: string): boolean => !choices.includes(part);
+  if (choices.length === 0) return null;
   return (
     <section class="side" aria-label="Choices">
       {hidden("graph") ? null : <Files session={session} />}
@@ -78,7 +98,7 @@ function Files({ session }: { session: Session }): JSX.Element {
         label="Graph"
         value={state.graph}
         choices={choices}
-        pick={(name) => session.change({ graph: name, data: "", node: "", to: "", masked: [], moved: {} })}
+        pick={(name) => session.change(onGraph(name))}
       />
       <p class="graph-name">
         <strong>{graph?.title ?? "…"}</strong>
@@ -91,13 +111,7 @@ function Files({ session }: { session: Session }): JSX.Element {
           <input type="file" id="graph-file" accept={SUFFIXES.join(",")} onChange={(e) => void open(chosen(e))} />
         </label>
         {own ? (
-          <button
-            type="button"
-            class="quiet"
-            onClick={() =>
-              session.change({ graph: "les_miserables", data: "", node: "", to: "", masked: [], moved: {} })
-            }
-          >
+          <button type="button" class="quiet" onClick={() => session.change(onGraph(DEFAULT_GRAPH))}>
             Back to Les Misérables
           </button>
         ) : null}

@@ -48,7 +48,8 @@ export function SparseView({ session }: Seen): JSX.Element {
   const errors = useMemo(() => SERIES.map((m) => performerError(x, m)), []);
   const now = useMemo(() => performerError(x, features), [features]);
   const most = Math.max(...errors),
-    bar = (m: number): number => 30 + (270 * SERIES.indexOf(m)) / (SERIES.length - 1);
+    across = (m: number): number => 40 + (420 * Math.log(m / SERIES[0]!)) / Math.log(SERIES.at(-1)! / SERIES[0]!),
+    up = (error: number): number => 150 - (130 * error) / most;
   return (
     <div class="wide">
       <Card
@@ -114,22 +115,30 @@ export function SparseView({ session }: Seen): JSX.Element {
           role="status"
           data-error={now}
         >{`With ${features} features the weights are off by ${percent(now)} of the attention (half the sum of differences, mean over rows).`}</p>
-        <svg class="chart" viewBox="0 0 320 130" role="img" aria-label="Error by number of features">
-          <line class="grid-line" x1={24} x2={310} y1={110} y2={110} />
-          <polyline
-            class="line a"
-            points={SERIES.map((m, i) => `${bar(m)},${110 - (90 * errors[i]!) / most}`).join(" ")}
-          />
+        <svg class="chart" viewBox="0 0 480 190" role="img" aria-label="Error by number of features">
+          {[0, most / 2, most].map((error) => (
+            <>
+              <line class="grid-line" x1={40} x2={470} y1={up(error)} y2={up(error)} />
+              <text x={34} y={up(error) + 4} text-anchor="end">
+                {Math.round(100 * error)} %
+              </text>
+            </>
+          ))}
+          <polyline class="line a" points={SERIES.map((m, i) => `${across(m)},${up(errors[i]!)}`).join(" ")} />
           {SERIES.map((m, i) => (
             <>
-              <circle class="dot" cx={bar(m)} cy={110 - (90 * errors[i]!) / most} r={4}>
+              <circle class="dot" cx={across(m)} cy={up(errors[i]!)} r={4}>
                 <title>{`${m} features: ${percent(errors[i]!)}`}</title>
               </circle>
-              <text x={bar(m)} y={124} text-anchor="middle">
+              <text x={across(m)} y={168} text-anchor="middle">
                 {m}
               </text>
             </>
           ))}
+          <circle class="dot mine" cx={across(features)} cy={up(Math.min(now, most))} r={6} />
+          <text x={255} y={186} text-anchor="middle">
+            random features
+          </text>
         </svg>
       </Card>
     </div>

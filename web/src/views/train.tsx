@@ -1,9 +1,10 @@
 // Learning in the page, epoch by epoch: loss, score, and the nodes as they move.
 
+import type { AttentionFor } from "graphattend";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { nodeOf, type Graph } from "../graph.js";
-import { HEADS, WIDTH } from "../train/gat.js";
+import { HEADS, WIDTH, type GatLayer } from "../train/gat.js";
 import { Labels, Links, PoincareEmbedding, type Epoch, type Task, type TaskName } from "../train/tasks.js";
 import { digits, message, percent } from "../words.js";
 import { Behind, Card, Select, Slider, type Seen } from "./bits.js";
@@ -12,7 +13,8 @@ import { save } from "./share.js";
 const SIDE = 420,
   MOST_EPOCHS = 200,
   SEED = 2,
-  MOST_RUNS = 4;
+  MOST_RUNS = 4,
+  MOST_BYTES = 16 << 20;
 const ABOUT: Record<TaskName, string> = {
   labels:
     "A graph attention layer (GAT, four heads) and a softmax learn the class of all nodes from a fifth of them. Every corner of the picture stands for a class.",
@@ -49,8 +51,8 @@ export function TrainView({ session, graph }: Seen): JSX.Element {
     setEpochs([]);
     setRunning(false);
   };
-  const made = (): Task | undefined => {
-    if (task !== undefined) return task;
+  const made = (anew = false): Task | undefined => {
+    if (task !== undefined && !anew) return task;
     if (wanted === "poincare") return new PoincareEmbedding(graph, 20 * lr, SEED);
     if (k === undefined || graph.latents.length === 0) return undefined;
     return wanted === "labels" ? new Labels(k, graph, lr, SEED) : new Links(k, graph, lr, SEED);
@@ -69,6 +71,18 @@ export function TrainView({ session, graph }: Seen): JSX.Element {
     request.current = requestAnimationFrame(step);
     return () => cancelAnimationFrame(request.current);
   }, [running, epochs]);
+  const load = async (file: File): Promise<void> => {
+    try {
+      const p = await loaded(session, graph, file);
+      reset();
+      const fresh = made(true);
+      fresh?.resume?.(p);
+      setTask(fresh);
+      say(`${file.name} loaded. ${wanted === "labels" ? "The read-out of the classes starts anew." : ""}`);
+    } catch (error) {
+      say(`${file.name.slice(0, 80)}: ${message(error).slice(0, 300)}`);
+    }
+  };
   const keep = (): void => setRuns((known) => [...known, { name: `${wanted}, rate ${lr}`, epochs }].slice(-MOST_RUNS));
   const last = epochs.at(-1),
     now =
@@ -129,6 +143,22 @@ export function TrainView({ session, graph }: Seen): JSX.Element {
               >
                 Save the model
               </button>
+            )}
+            {wanted === "poincare" ? null : (
+              <label class="button">
+                Load a model
+                <input
+                  type="file"
+                  id="model-file"
+                  accept=".npz,.safetensors"
+                  disabled={running || session.python === undefined}
+                  onChange={(e) => {
+                    const file = e.currentTarget.files?.[0];
+                    e.currentTarget.value = "";
+                    if (file !== undefined) void load(file);
+                  }}
+                />
+              </label>
             )}
           </div>
           <p id="train-state" role="status" data-epochs={epochs.length} data-loss={last?.loss} data-score={last?.score}>
@@ -216,7 +246,7 @@ function Places({
         1.7 * (graph.positions[2 * i] ?? 0.5) - 0.85,
         1.7 * (graph.positions[2 * i + 1] ?? 0.5) - 0.85,
       ]),
-    [task, epochs, graph],
+    [task, epochs, graph, graph.positions],
   );
   const groups = useMemo(() => [...new Set(graph.labels ?? [])], [graph]);
   const told = task instanceof Labels ? task.told : undefined;
@@ -252,7 +282,7 @@ function Curves({ runs }: { runs: readonly Run[] }): JSX.Element {
     <svg class="chart" viewBox={`0 0 ${w} ${h}`} role="img" aria-label="Loss and score by epoch">
       <line class="grid-line" x1={left} x2={w} y1={h - 14} y2={h - 14} />
       <text x={left - 4} y={14} text-anchor="end">
-        {digits(most, 2)}
+        {most > 1e-9 ? digits(most, 2) : ""}
       </text>
       <text x={left - 4} y={h - 12} text-anchor="end">
         0
@@ -288,6 +318,30 @@ function Curves({ runs }: { runs: readonly Run[] }): JSX.Element {
       </text>
     </svg>
   );
+}
+
+/** The parameters of a layer that `saved` or Python wrote. */
+async function loaded({ python }: Seen["session"], graph: Graph, file: File): Promise<GatLayer["p"]> {
+  if (file.size > MOST_BYTES) throw new Error("is larger than a layer of this page");
+  const attention = await python!.ga.load<AttentionFor<"edge_featured">>(new Uint8Array(await file.arrayBuffer()));
+  try {
+    if (attention.key !== "edge_featured") throw new Error("expected graph attention (edge_featured)");
+    const found = (await attention.parameters()) as Partial<Record<string, { shape: number[]; data: Float32Array }>>;
+    const part = (name: string, ...shape: number[]): Float32Array => {
+      const p = found[name];
+      if (p === undefined || String(p.shape) !== String(shape))
+        throw new Error(`expected ${name} of shape ${shape.join(" × ")}, got ${p?.shape.join(" × ") ?? "none"}`);
+      return Float32Array.from(p.data);
+    };
+    return {
+      w: part("w", HEADS, graph.dim, WIDTH),
+      aQuery: part("a_query", HEADS, WIDTH),
+      aKey: part("a_key", HEADS, WIDTH),
+      bias: part("bias", HEADS * WIDTH),
+    };
+  } finally {
+    await attention.free();
+  }
 }
 
 /** The layer as a file that Python opens with graphattend.load. */

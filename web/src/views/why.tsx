@@ -4,13 +4,12 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { explain, type Explained } from "../formulas.js";
 import { largest, nodeOf, row, topOf, type Graph } from "../graph.js";
-import type { Session } from "../session.js";
 import { digits, percent, title } from "../words.js";
-import { Card, Scroll } from "./bits.js";
+import { Card, Scroll, type OfNode, type Seen } from "./bits.js";
 
 const MOST_ROWS = 8;
 
-export function Why({ session, graph }: { session: Session; graph: Graph }): JSX.Element | null {
+export function Why({ session, graph }: Seen): JSX.Element | null {
   const { state, chosen } = session;
   const [head, setHead] = useState(0);
   const node = nodeOf(graph, state.node);
@@ -37,6 +36,7 @@ export function Why({ session, graph }: { session: Session; graph: Graph }): JSX
   return (
     <Card id="why" heading={`Why: ${names}`}>
       <p class="reason">{reason(graph, found, shown, node, at)}</p>
+      <Against session={session} graph={graph} chosen={chosen} node={node} to={to} />
       {found.heads.length > 1 ? (
         <div class="tabs" role="group" aria-label="Head">
           {found.heads.map((h, i) => (
@@ -72,6 +72,39 @@ export function Why({ session, graph }: { session: Session; graph: Graph }): JSX
   );
 }
 
+/** The same weight under the mechanism that this one is usually held against, and what makes the difference. */
+function Against({ session, graph, chosen, node, to }: OfNode & { to: number }): JSX.Element | null {
+  const key = chosen.key === "scaled_dot_product" ? "hyperbolic" : "scaled_dot_product",
+    other = session.results.get(key),
+    { masked } = session.state;
+  const there = useMemo(() => explain(graph, key, {}, node, masked), [graph, graph.latents, key, node, masked]);
+  if (other === undefined || there === undefined) return null;
+  const at = there.to.indexOf(to),
+    before = there.weights[at]!,
+    now = topOf(graph, chosen.weights, node, Infinity).find((e) => e.to === to)?.weight ?? 0;
+  const [by] = there.heads[0]!.steps,
+    place = rank(by!.values, at, key === "hyperbolic");
+  const word = Math.abs(now - before) < 0.002 ? "the same" : before < now ? "less" : "more";
+  const why =
+    key === "hyperbolic"
+      ? `there only nearness counts, and ${graph.nodes[to]} is number ${place} of ${there.to.length} by distance`
+      : `there direction and length of the vectors count, and ${graph.nodes[to]} is number ${place} of ${there.to.length} by q·k`;
+  return (
+    <p class="against">
+      {`Under ${title(key)} it is ${percent(before)}, ${word}: ${why}. `}
+      <button
+        type="button"
+        class="link"
+        onClick={() => session.change({ view: "compare", other: key })}
+      >{`See ${title(chosen.key)} and ${title(key)} side by side`}</button>
+    </p>
+  );
+}
+
+/** One for the largest of the values, or for the least. */
+const rank = (values: readonly number[], at: number, least: boolean): number =>
+  values.filter((v) => (least ? v < values[at]! : v > values[at]!)).length + 1;
+
 /** In one sentence, against the row's average. */
 function reason(graph: Graph, found: Explained, head: Explained["heads"][number], node: number, at: number): string {
   const to = graph.nodes[found.to[at]!]!,
@@ -79,11 +112,9 @@ function reason(graph: Graph, found: Explained, head: Explained["heads"][number]
   const count = found.to.length,
     times = found.weights[at]! * count;
   const much = `${from} gives ${to} ${percent(found.weights[at]!)} of its attention, ${digits(times, 2)} times an even share.`;
-  const rank = (values: readonly number[], least: boolean): number =>
-    values.filter((v) => (least ? v < values[at]! : v > values[at]!)).length + 1;
   if (head.pairs === "difference") {
     const d = head.steps[0]!.values,
-      place = rank(d, true);
+      place = rank(d, at, true);
     return `${much} In hyperbolic space ${to} is ${place === 1 ? "the nearest" : `number ${place} by nearness`} of ${count} neighbours (distance ${digits(d[at]!)}; the mean is ${digits(d.reduce((a, b) => a + b, 0) / count)}): what is near gets more.`;
   }
   if (head.pairs === "product") {
@@ -93,7 +124,7 @@ function reason(graph: Graph, found: Explained, head: Explained["heads"][number]
     const mean = head.keys.reduce((sum, k) => sum + length(k), 0) / count;
     return `${much} Their vectors ${cosine > 0.5 ? "point the same way" : cosine < -0.2 ? "point apart" : "stand nearly at right angles"} (cosine ${digits(cosine, 2)}), and ${to}'s is ${digits(length(key) / Math.max(mean, 1e-12), 2)} times as long as the neighbours' mean: long vectors that point the same way get more.`;
   }
-  return `${much} The score adds what the query brings, which is the same for every neighbour, to what the key brings: number ${rank(head.steps[1]!.values, false)} of ${count} in ${head.name}.`;
+  return `${much} The score adds what the query brings, which is the same for every neighbour, to what the key brings: number ${rank(head.steps[1]!.values, at, false)} of ${count} in ${head.name}.`;
 }
 
 /** Two vectors, coordinate by coordinate, and what they make together. */
@@ -229,7 +260,7 @@ function Without({
   node,
   to,
 }: {
-  session: Session;
+  session: Seen["session"];
   graph: Graph;
   node: number;
   to: number;

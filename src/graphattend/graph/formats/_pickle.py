@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,9 @@ def load(data: bytes) -> Any:
 
 # The Unpickler in Python: the one in C allocates as many values as the pickle announces.
 class _Unpickler(pickle._Unpickler):
+    # So does this one for a mutable array of bytes, which no array of numbers needs.
+    dispatch: ClassVar = {op: read for op, read in pickle._Unpickler.dispatch.items() if op != pickle.BYTEARRAY8[0]}
+
     def find_class(self, module: str, name: str) -> Any:
         """An inert stand-in, made for this pickle alone."""
         if module == "collections" and name == "defaultdict":

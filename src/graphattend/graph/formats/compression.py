@@ -12,6 +12,9 @@ from . import Compression
 
 #: Most memory that a dictionary of .xz may take.
 _MAX_XZ_MEMORY = 1 << 27
+#: What compressed data may become: so many bytes, or so many times its size. Real files are a tenth to a half as large.
+_ALWAYS_ALLOWED = 4 << 20
+_MAX_INFLATION = 100
 #: Bytes taken in at a time, so that many short streams in one file stay cheap.
 _STEP = 1 << 14
 
@@ -20,13 +23,16 @@ def _expand(data: bytes, limit: int, new: Callable[[], Any], wrong: type[Excepti
     """At most one byte more than `limit`, from one stream after the other."""
     parts: list[bytes] = []
     size, at, rest, stream = 0, 0, b"", None
+    allowed = max(_ALWAYS_ALLOWED, _MAX_INFLATION * len(data))
     try:
         while size <= limit and (rest or at < len(data)):
             if not rest:
                 rest, at = data[at : at + _STEP], at + _STEP
             stream = new() if stream is None else stream
-            parts.append(stream.decompress(rest, limit + 1 - size))
+            parts.append(stream.decompress(rest, min(limit, allowed) + 1 - size))
             size += len(parts[-1])
+            if size > allowed:
+                raise Refused(f"expands to more than {_MAX_INFLATION} times its size")
             rest = b""
             if stream.eof:
                 rest, stream = stream.unused_data.lstrip(b"\0"), None

@@ -17,7 +17,7 @@ _SYMMETRIES = ("general", "symmetric", "skew-symmetric")
 
 def read(data: bytes) -> EdgeTable:
     """Read a square matrix (real, integer or pattern); a symmetric matrix stores half of its entries."""
-    lines = decode(data).splitlines()
+    lines = decode(data).splitlines() or [""]  # a byte order mark alone
     banner = lines[0].lower().split()
     if len(banner) != 5 or banner[:2] != ["%%matrixmarket", "matrix"]:
         raise Refused(f"line 1: expected %%MatrixMarket matrix coordinate …, got {shown(lines[0])}")

@@ -106,8 +106,12 @@ def _matrix(rows: list[tuple[int, list[str]]]) -> np.ndarray:
     for number, row in rows:
         if len(row) != width:
             raise Refused(f"line {number}: expected {width} numbers as above, got {len(row)}")
+    if not width:
+        raise Refused("holds names alone, and no numbers")
     text = "\n".join(" ".join(row) for _, row in rows)
     try:
+        if not text.strip():  # NumPy warns of it
+            raise ValueError
         return np.loadtxt(io.StringIO(text), ndmin=2, dtype=np.float64, comments=None).reshape(len(rows), width)
     except ValueError:
         number, cell = next((n, c) for n, row in rows for c in row if not is_number(c))

@@ -4,8 +4,8 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* From products z = x.w of n rows to exponentials, in place. The stabiliser is the maximum of root z:
- * one per row for queries, one for all rows of keys. */
+/* From products z = x.w of n rows to exponentials, in place. The stabiliser is the maximum of root
+ * z: one per row for queries, one for all rows of keys. */
 static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isize m, isize d,
                      real root, int query) {
     real top = MINUS_INFINITY;

@@ -2,7 +2,7 @@
  * product and something added: the scores of all keys first, then softmax, then the weighted sum;
  * each block of K and V is read once for all queries. */
 #include "kernels.h"
-#include "rows.h"
+#include "rotate.h"
 #include "softmax.h"
 
 enum { BLOCK = 64, ROWS = 4 };
@@ -12,9 +12,8 @@ typedef struct {
     isize ldq, ldk, ldv, ldw, ldo, bias_query, bias_key, queries, keys, d, e;
     real scale, slope;
     int squares;
-    const double *positions, *frequency; /* or 0 */
+    const double *positions; /* or 0 */
     isize position_step;
-    int interleaved;
     Mask mask;
     real *out, *weights;
 } Few;
@@ -39,18 +38,6 @@ static void row_products(const real *K, isize stride, isize n, const real *q, is
             for (isize j = k; j < d; j++) rest += rows[r][j] * (q[j] - rows[r][j]);
             out[i + r] = hsum(fold(sum[r])) + rest;
         }
-    }
-}
-
-/* out[i] = q . K[i] turned by its position, which is K[i] . q turned back. */
-static void row_turned(const Few *f, isize first, isize n, const real *q, real *turned, real *out) {
-    double at = 0.0;
-    for (isize i = 0; i < n; i++) {
-        double position = f->positions[(first + i) * f->position_step];
-        if (i == 0 || position != at)
-            rotate_row(q, -position, f->frequency, f->d / 2, f->d, f->interleaved, turned);
-        at = position;
-        out[i] = dot(f->K + (first + i) * f->ldk, turned, f->d);
     }
 }
 
@@ -87,8 +74,8 @@ static real finish_scores(const Few *f, isize query, real *s, real *bad) {
     return row_max(s, f->keys);
 }
 
-/* `turned` has room for a query. Returns the test of everything read. */
-static real attend_few(const Few *f, real *turned) {
+/* `turns` where there are positions. Returns the test of everything read. */
+static real attend_few(const Few *f, Turns *turns) {
     real bad = 0;
     for (isize first = 0; first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
@@ -96,8 +83,12 @@ static real attend_few(const Few *f, real *turned) {
         for (isize r = 0; r < f->queries; r++) {
             const real *q = f->q + r * f->ldq;
             real *s = f->weights + r * f->ldw + first;
-            if (f->positions) row_turned(f, first, n, q, turned, s);
-            else if (f->squares) row_products(K, f->ldk, n, q, f->d, s);
+            if (f->positions) {
+                turns_query(turns, q);
+                for (isize i = 0; i < n; i++)
+                    s[i] = turned_dot(turns, K + i * f->ldk,
+                                      f->positions[(first + i) * f->position_step]);
+            } else if (f->squares) row_products(K, f->ldk, n, q, f->d, s);
             else row_dots(K, f->ldk, n, q, f->d, s);
         }
     }
@@ -149,9 +140,6 @@ Status KERNEL(attend_few)(Call *call) {
     if (turns != given(frequency) ||
         (turns && (!fits(len(positions, 1), n) || len(frequency, 1) != d / 2)))
         return wrong(call, "attend_few: the positions do not fit");
-    const double *rates = turns ? (const double *)frequency->data : 0;
-    for (isize i = 0; turns && i < d / 2; i++)
-        if (!(rates[i] >= 0.0 && rates[i] <= 1.0)) return DECLINED;
     Array none = {.kind = ABSENT};
     Limits limits = {&call->array[attend_few_mask], &none, 0, 0, 0};
     Batch batch;
@@ -172,29 +160,32 @@ Status KERNEL(attend_few)(Call *call) {
              .keys = n,
              .d = d};
     f.scale = (real)call->number[attend_few_scale], f.slope = (real)call->number[attend_few_slope];
-    f.squares = call->number[attend_few_squares] != 0,
-    f.interleaved = call->number[attend_few_interleaved] != 0;
+    f.squares = call->number[attend_few_squares] != 0;
     if (values) f.ldv = step(v, 2), f.ldo = step(out, 2), f.e = len(v, 1);
     if (given(bias)) f.bias_query = step_or_zero(bias, 2), f.bias_key = step_or_zero(bias, 1);
-    if (turns) f.frequency = rates, f.position_step = step_or_zero(positions, 1);
-    real bad = 0, *turned = workspace_get((usize)(d + 1) * sizeof(real));
-    if (!turned) return NO_MEMORY;
+    if (turns) f.position_step = step_or_zero(positions, 1);
+    real bad = 0;
+    Turns table = {0};
     Status status = DONE;
-    void *state = work_begin((double)batch.count * (double)m * (double)n * (double)(d + f.e));
+    double work = (double)batch.count * (double)m * (double)n * (double)(d + f.e);
+    void *state = turns ? 0 : work_begin(work); /* a table of turns asks the host for memory */
     for (isize b = 0; b < batch.count && status == DONE; b++, batch_next(&batch)) {
         f.q = (const real *)batch.at[at_q], f.K = (const real *)batch.at[at_k],
         f.weights = (real *)batch.at[at_w];
         if (values) f.V = (const real *)batch.at[at_v], f.out = (real *)batch.at[at_out];
         if (given(bias)) f.bias = (const real *)batch.at[at_bias];
-        if (turns) {
-            f.positions = (const double *)batch.at[at_positions];
-            for (isize i = 0; i < n; i++)
-                if (!rotates(f.positions[i * f.position_step])) status = DECLINED;
+        const double *before = f.positions;
+        if (turns) f.positions = (const double *)batch.at[at_positions];
+        if (f.positions != before) {
+            if (before) turns_end(&table);
+            status = turns_start(&table, (const double *)frequency->data, d,
+                                 call->number[attend_few_interleaved] != 0, f.positions,
+                                 f.position_step, n);
         }
         f.mask = visible_now(&limits, &batch, n).mask;
-        if (status == DONE) bad += attend_few(&f, turned);
+        if (status == DONE) bad += attend_few(&f, &table);
     }
     work_end(state);
-    workspace_free(turned);
+    if (turns) turns_end(&table);
     return status == DONE ? finished(bad) : status;
 }

@@ -26,10 +26,15 @@ int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize 
     n->index = index_of(indices);
     n->edges = indices->shape[0];
     n->longest = 0;
-    if (indptr->shape[0] != nodes + 1 || !segments_valid(n->start, nodes, n->edges)) return 0;
-    for (isize i = 0; i < nodes; i++)
+    if (indptr->shape[0] != nodes + 1) return 0;
+    void *state =
+        work_begin((double)n->edges); /* these checks are what threads would else wait for */
+    int fit =
+        segments_valid(n->start, nodes, n->edges) && index_within(&n->index, n->edges, targets);
+    for (isize i = 0; fit && i < nodes; i++)
         n->longest = max_size(n->longest, (isize)(n->start[i + 1] - n->start[i]));
-    return index_within(&n->index, n->edges, targets);
+    work_end(state);
+    return fit;
 }
 
 enum { TOGETHER = 4 };
@@ -127,11 +132,14 @@ void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize cou
         sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
 }
 
-void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds) {
+void softmax_gradient(const real *weights, isize step, isize count, int plain, real *w, real *ds) {
     vw sums = splatw(0);
     for (isize e = 0; e < count; e++) w[e] = weights[e * step];
     STOREW(w + count, splatw(0));
     for (isize e = 0; e < count; e += WIDE) sums = maddw(LOADW(w + e), LOADW(ds + e), sums);
     vw mean = splatw(hsum(fold(sums)));
-    for (isize e = 0; e < count; e += WIDE) STOREW(ds + e, LOADW(w + e) * (LOADW(ds + e) - mean));
+    for (isize e = 0; e < count; e += WIDE) {
+        vw g = LOADW(ds + e) - mean;
+        STOREW(ds + e, plain ? g : LOADW(w + e) * g);
+    }
 }

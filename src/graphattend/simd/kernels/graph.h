@@ -112,8 +112,9 @@ static inline int side_by_side(const ByHead *by) {
 }
 
 /* ds, the gradients by the weights of a list (`step` apart), becomes that by its scores: w (ds -
- * sum of w ds). `w` and ds have edge_room(count) and are filled up to there. */
+ * sum of w ds), with `plain` without the first w. `w` and ds have edge_room(count) and are filled
+ * up to there. */
 #define softmax_gradient K(softmax_gradient)
-void softmax_gradient(const real *weights, isize step, isize count, real *w, real *ds);
+void softmax_gradient(const real *weights, isize step, isize count, int plain, real *w, real *ds);
 
 #endif

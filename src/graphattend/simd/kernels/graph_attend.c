@@ -2,6 +2,7 @@
  * the sums that give them by what a node is read for. */
 #include "graph.h"
 #include "kernels.h"
+#include "rotate.h"
 #include "softmax.h"
 
 /* The lists are short, so that loops over what remains of a vector would cost more than the rest:
@@ -39,6 +40,40 @@ static real exponentials(real *scores, isize count, real peak) {
     return sum + hsum(fold(sums));
 }
 
+/* scores = scale * scores, which are to be weights without exponentials: their sum, or -1 where one
+ * is too small: in features that are exponentials something may be lost then. */
+#ifdef F64
+#define SMALLEST 1e-260
+#else
+#define SMALLEST 1e-26f
+#endif
+static real plain_sum(real *scores, isize count, real scale, vw *bad) {
+    vw sums = splatw(0), low = splatw(MINUS_INFINITY);
+    for (isize e = 0; e < count; e += WIDE) {
+        vw s = LOADW(scores + e) * splatw(scale);
+        *bad = note_badw(*bad, s);
+        STOREW(scores + e, s);
+        low = vmaxw(low, -s);
+    }
+    STOREW(scores + count, splatw(0));
+    for (isize e = 0; e < count; e += WIDE) sums += LOADW(scores + e);
+    return row_max((const real *)&low, WIDE) > -SMALLEST ? -1 : hsum(fold(sums));
+}
+
+/* `edge_dots` of rows that are turned by the positions of their edges. */
+static void turned_edges(Turns *turns, const Neighbors *n, const ByHead *rows, isize head,
+                         isize first, isize count, const real *x, const double *positions,
+                         real *out) {
+    const real *base = rows->data + head * rows->head_step;
+    turns_query(turns, x);
+    for (isize e = 0; e < count; e++) {
+        fetch_row(n, base, rows->node_step, rows->width, first + e);
+        out[e] = turned_dot(turns, base + neighbor(n, first + e) * rows->node_step,
+                            positions[first + e]);
+    }
+    if (count) STOREW(out + count, splatw(out[count - 1]));
+}
+
 Status KERNEL(graph_attend)(Call *call) {
     const Array *a = call->array;
     ByHead q = by_head(&a[graph_attend_q]), k = by_head(&a[graph_attend_k]),
@@ -52,20 +87,43 @@ Status KERNEL(graph_attend)(Call *call) {
         !is_like(&k, k.nodes, q.heads, q.width) || !is_like(&v, k.nodes, q.heads, v.width) ||
         !is_like(&out, q.nodes, q.heads, v.width))
         return wrong(call, "graph_attend: shapes differ");
+    const Array *positions = &a[graph_attend_positions], *frequency = &a[graph_attend_frequency];
+    int turning = given(positions), plain = call->number[graph_attend_plain] != 0;
+    if (!FULL && (turning || plain)) return DECLINED;
+    if (FULL &&
+        (turning != given(frequency) ||
+         (turning && (positions->shape[0] != n.edges || frequency->shape[0] != q.width / 2))))
+        return wrong(call, "graph_attend: the positions do not fit");
+    if (FULL && plain && bias.data) return DECLINED;
+    const double *at = (const double *)positions->data;
+    Turns turns;
+    Status status = DONE;
+    if (FULL && turning) {
+        status = turns_start(&turns, (const double *)frequency->data, q.width,
+                             call->number[graph_attend_interleaved] != 0, at, 1, n.edges);
+        if (status != DONE) return status;
+    }
     real scale = (real)call->number[graph_attend_scale], rest = 0,
          *scores = workspace_get((usize)edge_room(n.longest) * sizeof(real));
     vw bad = splatw(0);
-    if (!scores) return NO_MEMORY;
+    if (!scores) status = NO_MEMORY;
     void *state = work_begin((double)n.edges * (double)q.heads * (double)(q.width + v.width));
-    for (isize i = 0; i < q.nodes; i++) {
+    for (isize i = 0; i < q.nodes && status == DONE; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < q.heads; h++) {
             real *to = row_at(&out, i, h);
-            edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
+            if (FULL && turning)
+                turned_edges(&turns, &n, &k, h, first, degree, row_at(&q, i, h), at, scores);
+            else edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
             const real *more = bias.data ? bias.data + first * bias.edge_step + h : 0;
-            real peak = finish_scores(scores, degree, scale, more, bias.edge_step, &bad);
-            real total = exponentials(scores, degree, safe_peak(peak)),
-                 inverse = total == 0 ? 0 : 1 / total;
+            real total;
+            if (FULL && plain) total = plain_sum(scores, degree, scale, &bad);
+            else {
+                real peak = finish_scores(scores, degree, scale, more, bias.edge_step, &bad);
+                total = exponentials(scores, degree, safe_peak(peak));
+            }
+            if (total < 0) status = DECLINED;
+            real inverse = total == 0 ? 0 : 1 / total;
             edge_sum(&n, &v, h, first, degree, scores, inverse, 0, to);
             rest += note_row(to, v.width);
             if (weights.data)
@@ -75,7 +133,8 @@ Status KERNEL(graph_attend)(Call *call) {
     }
     work_end(state);
     workspace_free(scores);
-    return finished(rest + note_row((const real *)&bad, WIDE));
+    if (FULL && turning) turns_end(&turns);
+    return status == DONE ? finished(rest + note_row((const real *)&bad, WIDE)) : status;
 }
 
 Status KERNEL(graph_attend_vjp)(Call *call) {
@@ -94,6 +153,7 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
         !is_like(&v, v.nodes, heads, grad.width) || !is_like(&k, v.nodes, heads, k.width) ||
         !is_like(&dq, grad.nodes, heads, k.width))
         return wrong(call, "graph_attend_vjp: shapes differ");
+    int plain = FULL && call->number[graph_attend_vjp_plain] != 0;
     real scale = (real)call->number[graph_attend_vjp_scale],
          *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
     if (!ds) return NO_MEMORY;
@@ -105,7 +165,7 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
             real *to = dscores.data + first * dscores.edge_step + h;
             edge_dots(&n, &v, h, first, degree, row_at(&grad, i, h), ds);
             softmax_gradient(weights.data + first * weights.edge_step + h, weights.edge_step,
-                             degree, w, ds);
+                             degree, plain, w, ds);
             for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e];
             edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
         }

@@ -56,9 +56,9 @@ static void quad_sum(const real *P, isize keys, const real *V, isize ldv, isize 
 }
 
 /* Attention of four rows U (4 x d, scaled) over all keys, with one pass over K and V. out (4 x e).
- */
+ * The first `rows` leave their weights, if there is room for them. */
 static real attend_quad(const real *U, const real *K, isize ldk, const real *V, isize ldv, isize n,
-                        isize d, isize e, real *out) {
+                        isize d, isize e, real *out, int rows, real *weights, isize ldw) {
     const real *t = exp_table();
     real S[KEYS * QUAD] __attribute__((aligned(64)));
     v4 peak = splat(MINUS_INFINITY), total = splat(0), bad = splat(0);
@@ -74,6 +74,8 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
             bad = note_bad(bad, s);
             top = vmax(top, s);
         }
+        for (int r = 0; weights && r < rows; r++)
+            for (i = 0; i < keys; i++) weights[r * ldw + first + i] = S[i * QUAD + r];
         v4 shrink = exp_small(t, peak - top);
         peak = top;
         total *= shrink;
@@ -85,6 +87,10 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
         quad_sum(S, keys, V + first * ldv, ldv, e, out, shrink);
     }
     for (int r = 0; r < QUAD; r++) scale_row(out + r * e, e, 1 / total[r]);
+    for (int r = 0; weights && r < rows; r++) {
+        exp_and_sum(weights + r * ldw, weights + r * ldw, n, peak[r]);
+        scale_row(weights + r * ldw, n, 1 / total[r]);
+    }
     return hsum(bad) + note_row(out, QUAD * e);
 }
 
@@ -120,9 +126,14 @@ static real run(const Heads *h, real scale, real *workspace) {
     }
     fill(folded + rows * dk, (padded - rows) * dk, 0);
     const real *k = data(h, heads_k), *v = data(h, heads_v);
-    real bad;
-    if (rows <= QUAD) {
-        bad = attend_quad(folded, k, ld(h, heads_k), v, ld(h, heads_v), h->keys, dk, dv, average);
+    real bad = 0, *weights = (real *)h->a[heads_weights].data;
+    int some = FULL && given(&h->a[heads_weights]);
+    if (some || rows <= QUAD) {
+        isize ldw = some ? ld(h, heads_weights) : 0;
+        for (isize r = 0; r < rows; r += QUAD)
+            bad += attend_quad(folded + r * dk, k, ld(h, heads_k), v, ld(h, heads_v), h->keys, dk,
+                               dv, average + r * dv, (int)min_size(QUAD, rows - r),
+                               some ? weights + r * ldw : 0, ldw);
     } else {
         Attention a = {.q = folded,
                        .K = k,
@@ -170,6 +181,9 @@ Status KERNEL(heads)(Call *call) {
         !is_bias(&a[heads_b_q], d) || !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
+    if (!FULL && given(&a[heads_weights])) return DECLINED;
+    if (FULL && given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys))
+        return wrong(call, "heads: the weights do not fit");
     isize size =
         round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     real *workspace = workspace_get((usize)size * sizeof(real));

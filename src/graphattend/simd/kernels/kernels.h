@@ -14,6 +14,13 @@
 #undef OPERAND
 #undef KERNEL_END
 
+/* Options that the functions of the npm package do not have are left out of what a page loads. */
+#ifdef FOR_PAGES
+enum { FULL = 0 };
+#else
+enum { FULL = 1 };
+#endif
+
 /* Attention of one query over n keys, one pass over K and V. Returns a running test (is_bad) over
  * all scores and the output, which is bad if anything in q, K or V was infinite or NaN: their
  * products cannot hide it. `stats`, or 0, receives the maximum of the scores (-inf if nothing was

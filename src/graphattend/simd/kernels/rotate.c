@@ -1,6 +1,7 @@
 /* Rotary position encoding: pairs of coordinates turned by position * frequency. Su et al.,
  * RoFormer, arXiv:2104.09864, equation 34. Angles are formed and reduced to [-pi/4, pi/4] in
  * float64; sine and cosine of what remains: Cephes, sinf.c, cosf.c and sin.c. */
+#include "rotate.h"
 #include "kernels.h"
 
 /* At least four angles at a time, since each is a long chain of operations. */
@@ -134,6 +135,180 @@ void rotate_row(const real *x, double position, const double *frequency, isize p
         else turn_halves(x + first, pairs, s, c, n, out + first);
     }
     for (isize k = 2 * pairs; k < d; k++) out[k] = x[k];
+}
+
+/* Many positions at once. Sines and cosines are tabulated at multiples of 1 / GRID; from there the
+ * rest of the way is short. */
+enum { GRID = 16, MOST_ROWS = 2048 };
+
+/* Sine and cosine of angles up to 1 / (2 GRID), to the last digit; the factor of z in the cosine is
+ * that of least error. */
+INL void short_turn(vw x, vw *sine, vw *cosine) {
+    vw z = x * x;
+#ifdef F64
+    vw s = maddw(splatw(-1.0 / 5040), z, splatw(1.0 / 120)),
+       c = maddw(splatw(-1.0 / 720), z, splatw(1.0 / 24));
+    *sine = maddw(maddw(s, z, splatw(-1.0 / 6)) * z, x, x);
+    *cosine = maddw(maddw(c, z, splatw(-0.5)), z, splatw(1.0));
+#else
+    *sine = maddw(z * splatw(-1.f / 6), x, x);
+    *cosine = maddw(z, splatw(-0.4999663f), splatw(1.f));
+#endif
+}
+
+static void tabulate(const Turns *t, double position, real *row) {
+    for (isize j = 0; j < t->room; j += ANGLES)
+        sines_cosines(position, t->frequency + j, row + t->room + j, row + j);
+}
+
+Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
+                   const double *positions, isize position_step, isize count) {
+    t->frequency = 0;
+    double low = count ? positions[0] : 0.0, high = low;
+    for (isize i = 0; i < count; i++) {
+        double x = positions[i * position_step];
+        if (!rotates(x)) return DECLINED;
+        if (x < low) low = x;
+        if (x > high) high = x;
+    }
+    t->pairs = d / 2, t->room = round_up(t->pairs, ANGLES), t->d = d;
+    t->interleaved = interleaved, t->start = low;
+    for (isize i = 0; i < t->pairs; i++)
+        if (!(frequency[i] >= 0.0 && frequency[i] <= 1.0)) return DECLINED;
+    double rows = (high - low) * GRID + 2.0;
+    t->rows = rows * 2 <= (double)count && rows <= MOST_ROWS ? (isize)rows : 0;
+    isize rows_room = t->rows ? t->rows : 1;
+    double *memory = workspace_get((usize)t->room *
+                                   (sizeof(double) + (usize)(5 + 2 * rows_room) * sizeof(real)));
+    t->frequency = memory;
+    if (!memory) return NO_MEMORY;
+    t->rates = (real *)(memory + t->room), t->first = t->rates + t->room,
+    t->second = t->first + t->room;
+    t->sums = t->second + t->room, t->table = t->sums + 2 * t->room;
+    t->last_sum = 0;
+    fill(t->sums, 2 * t->room, 0);
+    for (isize i = 0; i < t->room; i++) {
+        memory[i] = i < t->pairs ? frequency[i] : 0.0;
+        t->rates[i] = (real)memory[i], t->first[i] = t->second[i] = 0;
+    }
+    for (isize r = 0; r < rows_room; r++)
+        tabulate(t, low + (double)r / GRID, t->table + 2 * r * t->room);
+    return DONE;
+}
+
+void turns_end(Turns *t) { workspace_free(t->frequency); }
+
+void turns_query(Turns *t, const real *q) {
+    isize second = t->interleaved ? 1 : t->pairs, apart = t->interleaved ? 2 : 1;
+    for (isize i = 0; i < t->pairs; i++)
+        t->first[i] = q[i * apart], t->second[i] = q[i * apart + second];
+    t->last = t->d & 1 ? q[t->d - 1] : 0;
+}
+
+#if WIDE == 2
+#define EVENS 0, 2
+#define ODDS 1, 3
+#elif WIDE == 4
+#define EVENS 0, 2, 4, 6
+#define ODDS 1, 3, 5, 7
+#elif WIDE == 8
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#else
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#endif
+
+/* The pairs of x from the i-th on, WIDE of them, and where a row of the table has their cosines and
+ * sines, turned by what is left. */
+INL void load_pairs(const int interleaved, const Turns *t, const real *x, isize i, vw *first,
+                    vw *second) {
+    real end[2 * WIDE];
+    const real *from = interleaved ? x + 2 * i : x + i;
+    isize apart = interleaved ? WIDE : t->pairs;
+    if (i + WIDE > t->pairs) { /* nothing beyond the row is read */
+        isize left = t->pairs - i;
+        fill(end, 2 * WIDE, 0);
+        if (interleaved) copy_row(from, 2 * left, end);
+        else copy_row(from, left, end), copy_row(from + apart, left, end + WIDE);
+        from = end, apart = WIDE;
+    }
+    vw a = LOADW(from), b = LOADW(from + apart);
+    *first = interleaved ? __builtin_shufflevector(a, b, EVENS) : a;
+    *second = interleaved ? __builtin_shufflevector(a, b, ODDS) : b;
+}
+INL void load_turn(const Turns *t, const real *row, isize i, vw rest, vw *cosine, vw *sine) {
+    vw c = LOADW(row + i), s = LOADW(row + t->room + i), dc, ds;
+    short_turn(LOADW(t->rates + i) * rest, &ds, &dc);
+    *cosine = c * dc - s * ds, *sine = maddw(s, dc, c * ds);
+}
+
+/* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
+ * sin. */
+INL real turned(const int interleaved, const Turns *t, const real *x, const real *row, vw rest) {
+    vw sum = splatw(0), other = sum;
+    for (isize i = 0; i < t->pairs; i += WIDE) {
+        vw a, b, cosine, sine, p = LOADW(t->first + i), s = LOADW(t->second + i);
+        load_pairs(interleaved, t, x, i, &a, &b);
+        load_turn(t, row, i, rest, &cosine, &sine);
+        sum = maddw(maddw(p, a, s * b), cosine, sum);
+        other = maddw(s * a - p * b, sine, other);
+    }
+    return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
+}
+
+/* Adds w times x turned to the sums; the query's product with its derivative. */
+INL real add_turned(const int interleaved, Turns *t, const real *x, const real *row, vw rest,
+                    real w, vw side) {
+    vw slope = splatw(0);
+    for (isize i = 0; i < t->pairs; i += WIDE) {
+        vw a, b, cosine, sine;
+        load_pairs(interleaved, t, x, i, &a, &b);
+        load_turn(t, row, i, rest, &cosine, &sine);
+        sine *= side;
+        vw left = a * cosine - b * sine, right = maddw(a, sine, b * cosine);
+        slope = maddw(LOADW(t->rates + i),
+                      LOADW(t->second + i) * left - LOADW(t->first + i) * right, slope);
+        STOREW(t->sums + i, maddw(splatw(w), left, LOADW(t->sums + i)));
+        STOREW(t->sums + t->room + i, maddw(splatw(w), right, LOADW(t->sums + t->room + i)));
+    }
+    if (t->d & 1) t->last_sum += w * x[t->d - 1];
+    return hsum(fold(slope));
+}
+
+/* The row of the table nearest to a position, and how far from it that is. */
+static const real *nearest(const Turns *t, double position, real *rest) {
+    isize row = 0;
+    double at = position;
+    if (t->rows)
+        row = (isize)((position - t->start) * GRID + 0.5), at = t->start + (double)row / GRID;
+    else tabulate(t, position, t->table);
+    *rest = (real)(position - at);
+    return t->table + 2 * row * t->room;
+}
+
+real turned_dot(const Turns *t, const real *x, double position) {
+    real rest;
+    const real *row = nearest(t, position, &rest);
+    return t->interleaved ? turned(1, t, x, row, splatw(rest)) : turned(0, t, x, row, splatw(rest));
+}
+
+real turned_sum(Turns *t, const real *x, double position, int back, real w) {
+    real rest;
+    const real *row = nearest(t, position, &rest);
+    vw side = splatw(back ? -1 : 1);
+    return t->interleaved ? add_turned(1, t, x, row, splatw(rest), w, side)
+                          : add_turned(0, t, x, row, splatw(rest), w, side);
+}
+
+void turns_sums(Turns *t, real factor, real *out) {
+    isize second = t->interleaved ? 1 : t->pairs, apart = t->interleaved ? 2 : 1;
+    for (isize i = 0; i < t->pairs; i++) {
+        out[i * apart] = factor * t->sums[i],
+                out[i * apart + second] = factor * t->sums[t->room + i];
+    }
+    if (t->d & 1) out[t->d - 1] = factor * t->last_sum;
+    fill(t->sums, 2 * t->room, 0), t->last_sum = 0;
 }
 
 Status KERNEL(rotate)(Call *call) {

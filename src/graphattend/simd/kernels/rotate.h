@@ -1,0 +1,36 @@
+/* Products with rows that are turned by many positions (rotate.c). */
+#ifndef GA_ROTATE_H
+#define GA_ROTATE_H
+
+#include "rows.h"
+
+typedef struct {
+    double *frequency; /* the memory of all that follows, in whole vectors */
+    /* The query's pairs and odd coordinate; sums of pairs and of odd coordinates; cosines and sines
+     * of each row. */
+    real *rates, *first, *second, last, *sums, last_sum, *table;
+    isize pairs, room, d, rows; /* 0 rows: the positions lie too far apart for a table */
+    double start;
+    int interleaved;
+} Turns;
+
+/* For `count` positions; DECLINED where one of them or a frequency is out of bounds. */
+#define turns_start K(turns_start)
+Status turns_start(Turns *turns, const double *frequency, isize d, int interleaved,
+                   const double *positions, isize position_step, isize count);
+#define turns_end K(turns_end)
+void turns_end(Turns *turns);
+#define turns_query K(turns_query)
+void turns_query(Turns *turns, const real *q);
+/* The query's product with x (d,) turned by one of the positions. */
+#define turned_dot K(turned_dot)
+real turned_dot(const Turns *turns, const real *x, double position);
+/* Adds w times x turned (or turned `back`) to the sums; returns the query's product with the
+ * derivative of x turned. */
+#define turned_sum K(turned_sum)
+real turned_sum(Turns *turns, const real *x, double position, int back, real w);
+/* out = factor times the sums, which begin at zero again. */
+#define turns_sums K(turns_sums)
+void turns_sums(Turns *turns, real factor, real *out);
+
+#endif

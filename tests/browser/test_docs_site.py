@@ -1,0 +1,131 @@
+"""The documentation site in Chromium: examples that run, a strict policy, no request to elsewhere, search from disk, axe."""
+
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import build_docs
+import pytest
+from demo_pages import opened
+from playwright.sync_api import Browser, Page, expect
+
+AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html).join(' ')}`)"""
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
+#: What a reader opens first.
+START = "start/python.html"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the site under a policy that forbids scripts in pages and other origins."""
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", POLICY)
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    return build_docs.build(live=True).parent
+
+
+@pytest.fixture(scope="module")
+def docs(site: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def page(browser: Browser, docs: str) -> Iterator[Page]:
+    complaints: list[str] = []
+    page = opened(browser, docs, complaints)
+    yield page
+    page.context.close()
+    assert complaints == []
+
+
+def test_blocks_run_and_can_be_edited(page: Page, docs: str) -> None:
+    page.goto(f"{docs}{START}")
+    blocks = page.locator("live-example")
+    expect(blocks.first.locator(".live-output")).to_be_empty()
+    assert not any("pyodide" in entry for entry in page.evaluate("performance.getEntries().map(e => e.name)"))
+    blocks.nth(1).locator("button").click()  # runs the first, too, of which it needs the graph
+    expect(blocks.nth(1).locator("button")).to_have_text("Run again", timeout=90_000)
+    assert "cid" in blocks.nth(0).inner_text() or "ann" in blocks.nth(0).locator(".live-output").inner_text()
+    expect(blocks.nth(1).locator(".live-output")).to_have_text("Done; nothing was printed.")
+    pre = blocks.nth(1).locator("pre")
+    pre.evaluate("e => { e.textContent = 'print(graph.num_nodes)' }")
+    pre.press("Control+Enter")
+    output = blocks.nth(1).locator(".live-output")
+    expect(output).to_have_text("6")
+    assert float(output.get_attribute("data-milliseconds") or "inf") < 1500
+    pre.evaluate("e => { e.textContent = 'ga.create(\"none\", 2)' }")
+    pre.press("Control+Enter")
+    expect(output).to_contain_text("InvalidConfigError")
+
+
+def test_examples_of_the_reference_run(page: Page, docs: str) -> None:
+    page.goto(f"{docs}mechanisms/hyperbolic.html")
+    block = page.locator("live-example").first
+    block.locator("button").click()
+    expect(block.locator(".live-output")).to_have_text("array([0.136, 0.864])", timeout=90_000)
+
+
+def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
+    complaints: list[str] = []
+    page = opened(browser, "file:", complaints)
+    page.goto((site / "search.html").as_uri() + "?q=hyperbolic")
+    expect(page.locator("#search-results li").first).to_be_visible()
+    page.goto((site / "mechanisms" / "hyperbolic.html").as_uri())
+    expect(page.locator("math").first).to_be_visible()
+    assert page.locator("live-example").count() == 0
+    page.context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "name", ["index.html", START, "mechanisms/hyperbolic.html", "api/python/graphattend.functional.html"]
+)
+def test_axe_finds_nothing_serious(browser: Browser, docs: str, name: str, scheme: str) -> None:
+    page = browser.new_page(bypass_csp=True, color_scheme=scheme)
+    page.goto(f"{docs}{name}")
+    page.add_script_tag(path=str(AXE))
+    assert page.evaluate(SERIOUS) == []
+    page.context.close()
+
+
+def test_nothing_is_wider_than_a_phone(browser: Browser, docs: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    for name in ("index.html", START, "mechanisms/hyperbolic.html", "formats.html", "api/typescript/kernels.html"):
+        page.goto(f"{docs}{name}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    page.context.close()
+
+
+def test_the_start_page_is_light(page: Page, docs: str) -> None:
+    sizes: list[int] = []
+    page.on("response", lambda response: sizes.append(len(response.body())))
+    page.goto(f"{docs}{START}")
+    page.wait_for_load_state("networkidle")
+    assert sum(sizes) <= 200_000
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
+    assert paint < 1000 or page.evaluate("navigator.hardwareConcurrency") < 4
+
+
+def test_pages_hold_no_scripts(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"<script>|<script(?![^>]*\bsrc=)[^>]*>\s*\S", text), path
+        assert not re.search(r'(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?)"', text), path

@@ -1,0 +1,45 @@
+"""One seed, one case: which kind it is, and the calls of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+from . import codecs, functions, graphs, manifolds, mechanisms, readers, training
+from .draw import Draw
+from .watch import Broken, Watch
+
+#: Kind → (share of the cases, the calls of a case).
+KINDS: dict[str, tuple[int, Callable[[Draw, Watch], None]]] = {
+    "mechanisms": (50, mechanisms.case),
+    "functional": (15, functions.case),
+    "geometry": (12, manifolds.case),
+    "training": (9, training.case),
+    "compression": (4, codecs.case),
+    "graphs": (4, graphs.case),
+    "readers": (6, readers.case),
+}
+_WHEEL = [kind for kind, (share, _) in KINDS.items() for _ in range(share)]
+
+
+def run(seed: int, watch: Watch, kind: str | None = None) -> None:
+    """Make the calls of one case.
+
+    Args:
+        seed: Whole number >= 0; the same seed makes the same calls.
+        watch: Counts and judges them.
+        kind: Only this kind of calls; by default the seed decides.
+
+    Raises:
+        Broken: A call did what none may do; the message names the case.
+    """
+    d = Draw(seed)
+    kind = kind or d.pick(_WHEEL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            KINDS[kind][1](d, watch)
+    except Broken as error:
+        raise Broken(f"case {seed} of {kind}: {error}") from error
+    except Exception as error:
+        raise Broken(f"case {seed} of {kind}: between the calls: {type(error).__name__}: {error}") from error

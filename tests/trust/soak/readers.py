@@ -1,0 +1,59 @@
+"""Damaged files of every format that is read: what comes is a result or a LoadError, soon."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import graphattend as ga
+from graphattend import storage
+from graphattend.compression import Compressed
+from graphattend.graph.files import parse
+
+from .corpus import FILES
+from .draw import Draw
+from .mutate import mutate
+from .watch import REFUSED, Watch
+
+#: Longest time for one file. In WebAssembly there is only the clock, whatever else the machine does.
+SECONDS = 10.0 if sys.platform == "emscripten" else 1.0
+_FOLDER = tempfile.TemporaryDirectory()
+
+
+def _by_path(read: Callable[[Any], Any]) -> Callable[[bytes, str], Any]:
+    def opened(content: bytes, suffix: str) -> Any:
+        path = Path(_FOLDER.name, f"{os.getpid()}{suffix}")
+        path.write_bytes(content)
+        return read(path)
+
+    return opened
+
+
+#: What a file is → how it is read from its content and suffix.
+READERS: dict[str, Callable[[bytes, str], Any]] = {
+    "graph": lambda content, suffix: parse(content, "damaged", suffix=suffix).graph,
+    "graph of any format": lambda content, suffix: parse(content, "damaged").graph,
+    "vectors": _by_path(ga.read_embeddings),
+    "mechanism": _by_path(ga.load),
+    "compressed": lambda content, suffix: Compressed.from_bytes(content).decode(),
+    "archive": lambda content, suffix: storage.loads(content, kind="x"),
+}
+
+
+def case(d: Draw, call: Watch) -> None:
+    """One damaged file."""
+    kind, suffix, content = d.pick(FILES)
+    damaged = mutate(d, content)
+    if kind == "graph" and d.chance(0.1):
+        kind = "graph of any format"
+    start = time.process_time()
+    found = call(f"{kind}{suffix}", READERS[kind], damaged, suffix, may=(ga.LoadError,), finite=False)
+    seconds = time.process_time() - start
+    call.check(seconds < SECONDS, f"{kind}{suffix}: {seconds:.1f} s for {len(damaged)} bytes")
+    if found is not REFUSED and isinstance(found, ga.NeighborGraph):
+        call.check(found.num_nodes >= 1, f"{kind}{suffix}: a graph without nodes")

@@ -1,0 +1,103 @@
+"""Build the documentation site: pages from docs/ and pages written from the library, by Sphinx, without the network.
+
+The sources are put together in build/docs, the site in build/site. `--live` adds Python, with which the pages' examples run.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from docsite import command_pages, example_pages, mechanism_pages, printed, python_reference, typescript_reference
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "docs"
+STAGE = ROOT / "build" / "docs"
+SITE = ROOT / "build" / "site"
+INLINE = re.compile(r"<script>\s*document\.body\.dataset\.theme = .*?</script>", re.DOTALL)
+SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+LIST = re.compile(r"<(/?)(dl|dd)>")
+
+
+def generated() -> dict[str, str]:
+    """The pages that are written from the library, by path."""
+    command_line = command_pages.page((SOURCES / "cli.md").read_text(encoding="utf-8"))
+    return {
+        **python_reference.pages(),
+        **typescript_reference.pages(),
+        **mechanism_pages.pages(),
+        **example_pages.pages(),
+        "cli.md": command_line,
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+    }
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file if it changed, so that Sphinx builds only what did."""
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def stage() -> None:
+    """Put the sources together; files that are no longer wanted are removed."""
+    wanted = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in SOURCES.rglob("*") if path.is_file()}
+    wanted |= {name: text.encode() for name, text in generated().items()}
+    for name in wanted:
+        if name.endswith(".md") and b"```python\n" in wanted[name] and not name.startswith("examples/"):
+            wanted[name] = printed.with_output(wanted[name].decode(), name).encode()
+    for path in STAGE.rglob("*"):
+        if path.is_file() and path.relative_to(STAGE).as_posix() not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        write(STAGE / name, content)
+
+
+def as_span(tag: re.Match[str]) -> str:
+    """A tag of a list as one of a span."""
+    return "</span>" if tag[1] else f'<span class="sig-{tag[2]}">'
+
+
+def finish(site: Path, live: bool) -> None:
+    """Mend what the theme writes: a script in every page, which strict policies forbid; headings without a level; lists
+    of nothing but definitions in signatures."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        up = "../" * len(page.relative_to(site).parents[:-1])
+        text = INLINE.sub(f'<script src="{up}_static/theme.js"></script>', text)
+        text = text.replace('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">')
+        text = SIGNATURE.sub(lambda match: LIST.sub(as_span, match[0]), text)
+        text = text.replace("<pre>", '<pre tabindex="0">')  # what scrolls has to be reached by keys
+        text = re.sub(r'data-live="\w+"', f'data-live="{"yes" if live else "no"}"', text)
+        page.write_text(text, encoding="utf-8")
+
+
+def add_python(site: Path) -> None:
+    """Put Python, NumPy and graphattend beside the pages, as `npx graphattend vendor` does."""
+    import build_js
+    import pyodide_dist
+
+    build_js.build()
+    folder = site / "_static" / "pyodide"
+    command = ["node", "js/dist/cli.js", "vendor", str(folder), "--no-snapshot", "--from", str(pyodide_dist.assemble())]
+    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def build(site: Path = SITE, *, live: bool = False) -> Path:
+    """The site's first page. Warnings are errors."""
+    stage()
+    trees = ROOT / "build" / "doctrees"
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2", "-d", str(trees)]
+    subprocess.run([*command, str(STAGE), str(site)], check=True, cwd=ROOT)
+    finish(site, live)
+    shutil.rmtree(site / "_sources", ignore_errors=True)
+    if live:
+        add_python(site)
+    return site / "index.html"
+
+
+if __name__ == "__main__":
+    print(build(live="--live" in sys.argv[1:]))

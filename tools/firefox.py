@@ -1,0 +1,130 @@
+"""Print the path of a Firefox to test with: one that is installed, else Debian's, unpacked into the machine's cache.
+
+    python tools/firefox.py [--relock]
+
+Order: the FIREFOX environment variable, a browser on the machine, the packages of firefox.lock (Firefox ESR and the
+libraries that a plain machine lacks), without being root. Where the mirror has replaced a pinned version, its newest takes
+the place, as signed by Debian, and that is said; `--relock` writes the lock file anew. Playwright drives it over WebDriver
+BiDi (its channel "moz-firefox").
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import debian
+import downloads
+import pyodide_dist
+
+LOCK = Path(__file__).with_name("firefox.lock")
+NAMES = ["firefox", "firefox-esr"]
+PLACES = [Path("/Applications/Firefox.app/Contents/MacOS/firefox")]
+SUITES = ["bookworm", "bookworm-security"]
+
+#: Nothing that talks to the network on its own: all but this machine is behind a proxy that is not there.
+PREFERENCES = json.loads(Path(__file__).with_name("firefox-preferences.json").read_text())
+
+#: What the machine's own programs need too: mixing these with the machine's is what would break.
+OF_THE_MACHINE = {"libc6", "libgcc-s1", "libstdc++6"}
+#: What is no library, and needed all the same.
+FONTS = {"fontconfig-config", "fonts-dejavu-core"}
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+#: Starts the browser with its own libraries and fonts, from wherever the folder lies.
+START = """#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu" FONTCONFIG_SYSROOT="$root"
+export GDK_PIXBUF_MODULE_FILE=/dev/null GTK_PATH=/nonexistent XDG_DATA_DIRS="$root/usr/share"
+exec "$root/usr/lib/firefox-esr/firefox-esr" "$@"
+"""
+
+
+def installed() -> str | None:
+    """Path of a browser already on this machine."""
+    for name in NAMES:
+        path = shutil.which(name)
+        if path:
+            return path
+    return next((str(place) for place in PLACES if place.exists()), None)
+
+
+def relock() -> None:
+    """Write the lock file for the versions that the mirror has now."""
+    with tempfile.TemporaryDirectory() as folder:
+        apt, root = debian.Apt(Path(folder) / "apt", *SUITES), Path(folder) / "root"
+        apt.get("update")
+        apt.get("--download-only", "install", "firefox-esr", *FONTS)
+        debian.unpack(apt.archives, root)
+        loaded = subprocess.run(
+            ["ldd", *sorted((root / "usr/lib/firefox-esr").glob("*.so"))],
+            env=os.environ | {"LD_LIBRARY_PATH": str(root / LIBRARIES)},
+            capture_output=True,
+            text=True,
+        ).stdout
+        wanted = set(re.findall(rf"{re.escape(str(root))}/\S*/(\S+)", loaded))
+        found = {}
+        for name, digest in apt.hashes().items():
+            package = name.split("_")[0]
+            listed = subprocess.run(["dpkg-deb", "--contents", apt.archives / name], capture_output=True, text=True)
+            files = {line.split(" -> ")[0].rpartition("/")[2] for line in listed.stdout.splitlines()}
+            if package in {"firefox-esr"} | FONTS or (files & wanted and package not in OF_THE_MACHINE):
+                found[name] = digest
+        debian.write_lock(LOCK, found)
+
+
+def fetch(apt: debian.Apt, pinned: dict[str, str]) -> None:
+    """Download the pinned packages, or what has come in their place."""
+    print(f"Fetching Debian's Firefox and its libraries ({len(pinned)} packages, once)", file=sys.stderr, flush=True)
+    apt.get("update")
+    try:
+        apt.get("download", *debian.exact(pinned), folder=apt.archives)
+    except debian.DebianError as error:
+        print(f"{error}\n{LOCK.name} is out of date: taking the mirror's newest, as signed by Debian", file=sys.stderr)
+        apt.get("download", *(name.split("_")[0] for name in pinned), folder=apt.archives)
+    else:
+        debian.compare(apt.hashes(), pinned, LOCK)
+
+
+def unpacked() -> str:
+    """Path of the start script in the cache, where the packages are unpacked once per content of the lock file."""
+    cache = pyodide_dist.cache_folder() / "firefox"
+    key = hashlib.sha256(LOCK.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    start = cache / key / "firefox"
+    with downloads.only_one(cache / "lock"):
+        if not start.exists():
+            with pyodide_dist.new_folder(cache / key) as temporary:
+                apt = debian.Apt(temporary / "apt", *SUITES)
+                fetch(apt, debian.read_lock(LOCK))
+                debian.unpack(apt.archives, temporary / "root")
+                shutil.rmtree(temporary / "apt")
+                (temporary / "firefox").write_text(START)
+                (temporary / "firefox").chmod(0o755)
+    return str(start)
+
+
+def find() -> str:
+    """Path of a Firefox, fetching one when the machine has none."""
+    given = os.environ.get("FIREFOX")
+    if given:
+        if shutil.which(given) is None:
+            sys.exit(f"FIREFOX={given} is not a program that can be run")
+        return given
+    path = installed()
+    if path is not None:
+        return path
+    try:
+        return unpacked()
+    except (debian.DebianError, OSError) as error:
+        sys.exit(f"No Firefox found and none could be fetched ({error}): install Firefox, or set FIREFOX=/path/to/it")
+
+
+if __name__ == "__main__":
+    if "--relock" in sys.argv[1:]:
+        relock()
+    print(find())

@@ -1,0 +1,140 @@
+"""Write docs/trust.md: what was tested of everything at once, with the figures of the last long runs.
+
+    .venv/bin/python tools/gen_trust.py            # write the page
+    .venv/bin/python tools/gen_trust.py --count    # count laws, arguments and files first
+    .venv/bin/python tools/gen_trust.py --check    # fail if the page is stale
+
+The figures are in tests/trust/results.json, where `tools/run_soak.py --record` and `--count` write them.
+"""
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TRUST = ROOT / "tests" / "trust"
+RESULTS = TRUST / "results.json"
+PAGE = ROOT / "docs" / "trust.md"
+
+
+def laws() -> int:
+    """Tests that Hypothesis gives its examples, in all of tests/; each is one law."""
+    found = 0
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        givens = {"given"}
+        for node in tree.body:  # numbers = given(…)
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and name_of(node.value.func) == "given"
+            ):
+                givens |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                marks = {name_of(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list}
+                found += bool(marks & givens)
+    return found
+
+
+def name_of(node: ast.AST) -> str:
+    """The last word of a name."""
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+
+
+def count() -> dict[str, Any]:
+    """What the tests go through."""
+    sys.path.insert(0, str(TRUST))
+    import good_calls
+    import test_bad_arguments
+    from soak.corpus import FILES
+
+    return {
+        "laws": laws(),
+        "functions": len(good_calls.CALLS),
+        "arguments": len(test_bad_arguments.CASES),
+        "values": len(test_bad_arguments.BAD),
+        "files": len(FILES),
+    }
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page's text."""
+    counts, runs = (
+        results["counts"],
+        sorted(results["soak"].values(), key=lambda r: (r["kinds"], r["backend"], r["seeds"])),
+    )
+    calls = sum(run["calls"] for run in runs)
+    rows = [
+        f"| {run['backend']} | {run['kinds']} | {run['calls']:,} | {run['refused']:,} | {run['failures']} |"
+        f" {run['seeds'][0]}–{run['seeds'][1]} | {run['peak_mb']} MB | {run['date']} | `{run['commit']}` |"
+        for run in runs
+    ]
+    return f"""# What was tested
+
+Figures of the tests that go over everything at once. They are generated from the runs (`tools/gen_trust.py`).
+
+## Soak
+
+Random calls of all mechanisms, functions, manifolds, losses, optimizers, codecs, graph measures and readers, with hostile
+numbers: subnormal ones, logits of ±10⁴, 10¹⁵⁰ in float64, an offset of −5·10¹¹, equal rows, norms from 0.999 to 1.001, one
+key, one key that is seen, none. A call has to return finite numbers or raise the one error that says they cannot be
+represented; it may not warn, and not change what it is given. Damaged files (`readers`) have to give a result or a
+`LoadError` within a second. {calls:,} calls:
+
+| backend | calls of | calls | refused | failures | seeds | memory | date | commit |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{chr(10).join(rows)}
+
+"Memory" is the most that the process had. Every failure is mended where its kind comes from, with a test, and its case passes
+since: gradients and sums beyond float32 that were infinite in silence, compressed files and pickles of a few hundred bytes
+that took gigabytes. `make soak` makes ten million calls on two processes, shows its progress and goes
+on where it was stopped; `make soak SOAK="--case 4711"` makes one case again, call by call. `make test` makes 100 000, and a
+share inside of Pyodide.
+
+## Laws
+
+{counts["laws"]} properties are tested on random inputs with Hypothesis, most of them for every member of a registry: of
+attention, softmax, rotations, gates, distances, transport, means, graphs, losses, optimizers, codecs and measures of quality.
+Two hold for every mechanism with random options: what a mask hides changes nothing (values, NaN, order, number of hidden
+keys), and every path gives the same result (`forward`, weights, gradients, prepared keys, leading axes, single queries,
+`attend`, other layouts of memory, float64 rounded).
+
+## Bad input
+
+{counts["values"]} values for each of the {counts["arguments"]} arguments of {counts["functions"]} public functions, classes and
+methods: objects that are nothing, that break, NaN, 10¹², 10⁴⁰⁰, ragged lists, text, masked arrays. A call takes the value, or
+raises a typed error that names the argument, in time and without changing the others.
+
+## Files
+
+{counts["files"]} whole files of every format are damaged, with their structure kept: numbers, sizes, trees of JSON, members of
+archives. Bombs (gzip, bzip2, xz, entities, depth, announced sizes) are refused within a second and 256 MB. Names with markup,
+control characters or a change of direction are shown escaped.
+
+## Memory and repetition
+
+In a process that may take 96 MB more than it has, calls that need more fail cleanly, the next answers are right, and memory
+does not grow. The same seed gives the same bits in every process, with every hash seed and number of threads.
+
+What a hostile file, array or page can and cannot do is in `SECURITY.md` of the repository.
+"""
+
+
+def main() -> None:
+    """Run the command line."""
+    results = json.loads(RESULTS.read_text("utf-8"))
+    if "--count" in sys.argv:
+        results["counts"] = count()
+        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
+    if "--check" in sys.argv:
+        if PAGE.read_text("utf-8") != page(results):
+            sys.exit("docs/trust.md is stale: run tools/gen_trust.py")
+    else:
+        PAGE.write_text(page(results), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

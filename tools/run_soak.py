@@ -1,0 +1,239 @@
+"""Random public calls with hostile numbers, by the million: on several processes, with progress, resumable.
+
+    .venv/bin/python tools/run_soak.py                          # 10 000 000 calls on two processes
+    .venv/bin/python tools/run_soak.py --only readers           # damaged files alone
+    .venv/bin/python tools/run_soak.py --case 4711              # one case again, call by call
+
+Ctrl-C stops after the cases at hand; the same command goes on from there.
+"""
+
+import argparse
+import concurrent.futures
+import concurrent.futures.process
+import datetime
+import faulthandler
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "trust"))
+
+FOLDER = ROOT / "build" / "soak"
+RESULTS = ROOT / "tests" / "trust" / "results.json"
+CHUNK = 1000  # cases a process makes at a time
+HANG = 600  # seconds for a chunk
+MEMORY = 256 << 10  # kilobytes that a process may grow by in a chunk
+MAX_FAILURES = 50
+
+_current = -1
+
+
+def choose(backend: str) -> None:
+    """Say which arithmetic the library is to use, before it is imported."""
+    if backend != "auto":
+        os.environ["GRAPHATTEND_BACKEND"] = backend
+
+
+def start_process(backend: str) -> None:
+    """Prepare a process: its arithmetic, and a file that says which case it is at."""
+    global _current
+    choose(backend)
+    _current = os.open(FOLDER / f"at-{os.getpid()}", os.O_CREAT | os.O_RDWR)
+
+
+def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
+    """Make the cases first … first + count - 1."""
+    import soak
+
+    faulthandler.dump_traceback_later(HANG, exit=True)
+    watch, failures = soak.Watch(), []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for seed in range(first, first + count):
+        os.pwrite(_current, f"{seed:<20}".encode(), 0)
+        try:
+            soak.run(seed, watch, only)
+        except soak.Broken as error:
+            failures.append([seed, str(error)])
+    faulthandler.cancel_dump_traceback_later()
+    os.pwrite(_current, f"{'':20}".encode(), 0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if peak - before > MEMORY:
+        failures.append([first, f"cases from {first}: the process grew by {(peak - before) >> 10} MB"])
+    return {"first": first, "calls": watch.calls, "refused": watch.refused, "failures": failures, "peak": peak}
+
+
+class Run:
+    """What has been done of a run, kept in a file."""
+
+    def __init__(self, backend: str, only: str | None, start: int) -> None:
+        self.path = FOLDER / f"{backend}-{only or 'all'}-{start}.json"
+        self.state: dict[str, Any] = {"start": start, "next": start, "done": [], "calls": 0, "refused": 0, "cases": 0}
+        self.state |= {"failures": [], "seconds": 0.0, "peak": 0}
+        if self.path.exists():
+            self.state = json.loads(self.path.read_text())
+
+    def add(self, found: dict[str, Any]) -> None:
+        """The result of a chunk."""
+        for name in ("calls", "refused"):
+            self.state[name] += found[name]
+        self.state["cases"] += CHUNK
+        self.state["failures"] = (self.state["failures"] + found["failures"])[:MAX_FAILURES]
+        self.state["peak"] = max(self.state["peak"], found["peak"])
+        done = sorted([*self.state["done"], found["first"]])
+        while done and done[0] == self.state["next"]:
+            self.state["next"] += CHUNK
+            done.pop(0)
+        self.state["done"] = done
+
+    def save(self) -> None:
+        """Write it, whole or not at all."""
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.state))
+        part.replace(self.path)
+
+
+def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
+    """Make calls until there are enough, the time is over or somebody stops it; whether a process died."""
+    begin, before, told = time.monotonic(), run.state["seconds"], 0.0
+    first, pending, died = run.state["next"], {}, False
+    with concurrent.futures.ProcessPoolExecutor(
+        options.processes, get_context("spawn"), initializer=start_process, initargs=(backend,)
+    ) as pool:
+        try:
+            while True:
+                over = time.monotonic() - begin > options.minutes * 60
+                stop = over or run.state["calls"] >= options.calls or len(run.state["failures"]) >= MAX_FAILURES
+                while not stop and len(pending) < 2 * options.processes:
+                    if first not in run.state["done"]:
+                        pending[pool.submit(chunk, first, CHUNK, options.only)] = first
+                    first += CHUNK
+                if not pending:
+                    break
+                done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    del pending[future]
+                    found = future.result()
+                    run.add(found)
+                    for seed, message in found["failures"]:
+                        print(f"\n{message}\n    repeat: {repeat(seed, options.only, backend)}", flush=True)
+                run.state["seconds"] = before + time.monotonic() - begin
+                if time.monotonic() - told > (1 if sys.stdout.isatty() else 60):
+                    told = time.monotonic()
+                    run.save()
+                    progress(run, options.calls)
+        except KeyboardInterrupt:
+            print("\nStopped; the same command goes on from here.")
+            pool.shutdown(cancel_futures=True)
+        except concurrent.futures.process.BrokenProcessPool:
+            died = True
+            for path in FOLDER.glob("at-*"):
+                if seed := path.read_text().strip():
+                    print(f"\nA process died or hung at {seed}\n    repeat: {repeat(seed, options.only, backend)}")
+    for path in FOLDER.glob("at-*"):
+        path.unlink()
+    run.save()
+    return died
+
+
+def repeat(seed: Any, only: str | None, backend: str) -> str:
+    """The command that makes one case again."""
+    kind = f" --only {only}" if only else ""
+    return f".venv/bin/python tools/run_soak.py --case {seed}{kind} --backend {backend}"
+
+
+def progress(run: Run, wanted: int) -> None:
+    """One line about the run."""
+    state = run.state
+    rate = state["calls"] / max(state["seconds"], 1e-9)
+    end = "\r" if sys.stdout.isatty() else "\n"
+    text = f"{state['calls']:>10,} of {wanted:,} calls, {state['refused']:,} refused, {len(state['failures'])} failures"
+    print(f"{text}, {rate:,.0f} a second, {state['seconds'] / 60:.0f} min", end=end, flush=True)
+
+
+def record(run: Run, only: str | None, backend: str) -> None:
+    """Write what was found into the results that the documentation shows."""
+    import numpy as np
+
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    state = run.state
+    results.setdefault("soak", {})[run.path.stem] = {
+        "backend": backend,
+        "kinds": only or "all",
+        "calls": state["calls"],
+        "cases": state["cases"],
+        "refused": state["refused"],
+        "failures": len(state["failures"]),
+        "seeds": [state["start"], state["next"] - 1],
+        "seconds": round(state["seconds"]),
+        "peak_mb": round(state["peak"] / 1024),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+
+def again(seed: int, only: str | None, backend: str) -> int:
+    """One case, with every call of it printed."""
+    choose(backend)
+    import soak
+
+    try:
+        soak.run(seed, soak.Watch(trail=True), only)
+    except soak.Broken as error:
+        print(error)
+        if error.__cause__ is not None and error.__cause__.__cause__ is not None:
+            raise error.__cause__.__cause__ from None
+        return 1
+    print(f"case {seed} is as it should be")
+    return 0
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=10_000_000)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", help="one kind of calls: mechanisms, functional, geometry, readers, …")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--backend", default="auto", help="as for GRAPHATTEND_BACKEND; several with commas")
+    parser.add_argument("--again", action="store_true", help="begin anew")
+    parser.add_argument("--record", action="store_true", help="write the figures into tests/trust/results.json")
+    parser.add_argument("--case", type=int, help="make this case alone, and show its calls")
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if options.case is not None:
+        return again(options.case, options.only, options.backend)
+    failed = False
+    for backend in options.backend.split(","):
+        run = Run(backend, options.only, options.start)
+        if options.again and run.path.exists():
+            run.path.unlink()
+            run = Run(backend, options.only, options.start)
+        died = soak_for(run, options, backend)
+        progress(run, options.calls)
+        print(
+            f"\n{backend}: seeds {run.state['start']} to {run.state['next'] - 1}, at most {run.state['peak'] // 1024} MB"
+        )
+        failed |= died or bool(run.state["failures"])
+        if options.record:
+            record(run, options.only, backend)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
