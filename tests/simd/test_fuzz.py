@@ -659,13 +659,13 @@ def make_favor(rng):
     b, n, m, d = lead(rng), size(rng), size(rng), size(rng)
     z = output(*b, n, m)
     z[...] = normal(rng, *b, n, m)
-    return [z, normal(rng, *b, n, d), 0.5, int(rng.integers(2)), z.copy()]
+    return [z, normal(rng, *b, n, d), 0.5, int(rng.integers(2)), int(rng.integers(2)), z.copy()]
 
 
-def ref_favor(z, x, root, query, before):
+def ref_favor(z, x, root, query, shift, before):
     s = root * before.astype(float)
     h = s - 0.5 * root * root * (x.astype(float) ** 2).sum(-1, keepdims=True)
-    return [np.exp(h - s.max(axis=-1 if query else (-2, -1), keepdims=True))]
+    return [np.exp(h - (h if shift else s).max(axis=-1 if query else (-2, -1), keepdims=True))]
 
 
 def make_rotate(rng):

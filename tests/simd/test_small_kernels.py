@@ -45,14 +45,15 @@ def test_rotary_declines_angles_it_cannot_reduce(position):
 
 
 @pytest.mark.parametrize("is_query", [True, False])
+@pytest.mark.parametrize("shift", [True, False])
 @pytest.mark.parametrize(("n", "d", "m"), [(1, 1, 1), (7, 5, 9), (20, 32, 40)])
-def test_favor(is_query, n, d, m):
+def test_favor(is_query, shift, n, d, m):
     rng = np.random.default_rng(n)
     x, w = normal(rng, 3, n, d), normal(rng, m, d)
     z = x.astype(float) @ w.T.astype(float) * d**-0.25
     h = z - 0.5 * (x.astype(float) ** 2).sum(-1, keepdims=True) * d**-0.5
-    top = z.max(axis=-1 if is_query else (-2, -1), keepdims=True)
-    close(kernel_ops.favor_exponentials(x, w, is_query=is_query), np.exp(h - top), 4e-6)
+    top = (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True)
+    close(kernel_ops.favor_exponentials(x, w, is_query=is_query, shift=shift), np.exp(h - top), 4e-6)
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row", "group"])

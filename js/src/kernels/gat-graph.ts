@@ -360,7 +360,7 @@ function edgesPullback(memory: Memory, call: Call, parts: Parts, g: Block): Part
   const weights = weightsOf(memory, call, parts);
   const [x, to] = [byHead(memory, values, heads), byHead(memory, g, heads)];
   const [scores, unused] = [memory.room(weights.shape), byHead(memory, memory.room(g.shape), heads)];
-  memory.must("graph_attend_vjp", to, x, x, start, index, weights, scores, unused, 1);
+  memory.must("graph_attend_vjp", to, x, x, start, index, weights, scores, unused, 1, false);
   const turned = transposed(memory, call, values.shape[0]!);
   const byValues = byHead(memory, by.values, heads);
   memory.must("graph_sum", to, turned.start, turned.index, turned.order, weights, byValues, 1, false);

@@ -283,10 +283,7 @@ def graph_attention_vjp(
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
-    return cast(
-        "tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None",
-        graph_ops.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options),
-    )
+    return graph_ops.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options)
 
 
 def __getattr__(name: str) -> Any:

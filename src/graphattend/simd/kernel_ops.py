@@ -330,19 +330,20 @@ def finite(x: Array) -> bool | None:
     return answer
 
 
-def favor_exponentials(x: Array, projection: Array, *, is_query: bool) -> Array | None:
+def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bool = False) -> Array | None:
     """exp(x Wᵀ·D^(-1/4) − |x|²/(2√D) − stabiliser), the core of FAVOR+ features.
 
     Args:
         x: (..., N, D).
         projection: W (m, D).
-        is_query: The stabiliser is the maximum of x Wᵀ·D^(-1/4) over each row, else over each leading index.
+        is_query: The stabiliser is one maximum per row, else one per leading index.
+        shift: The maximum of the whole exponent instead of that of x Wᵀ·D^(-1/4).
 
     Returns:
         (..., N, m).
     """
     z = numpy_ops.matmul_nt(x, projection) if MATMUL_IN_BLAS and x.dtype in DTYPES else matmul_nt(x, projection)
-    return z if z is not None and _k.favor(z, x, x.shape[-1] ** -0.25, int(is_query)) else None
+    return z if z is not None and _k.favor(z, x, x.shape[-1] ** -0.25, int(is_query), int(shift)) else None
 
 
 def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None) -> Array | None:

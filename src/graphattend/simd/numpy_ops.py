@@ -69,15 +69,16 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return w
 
 
-def favor_exponentials(x: np.ndarray, projection: np.ndarray, *, is_query: bool) -> np.ndarray:
+def favor_exponentials(x: np.ndarray, projection: np.ndarray, *, is_query: bool, shift: bool = False) -> np.ndarray:
     """exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser), the core of FAVOR+ features, (..., N, D) → (..., N, m).
 
-    The stabiliser is the maximum of x Wᵀ·D^(-1/4) over the row (queries) or over the leading index (keys).
+    The stabiliser is a maximum over the row (queries) or over the leading index (keys): of x Wᵀ·D^(-1/4), or, with
+    `shift`, of the whole exponent.
     """
     root = x.dtype.type(x.shape[-1] ** -0.25)
     z = matmul_nt(x * root, projection)
     h = z - 0.5 * np.einsum("...d,...d->...", x, x)[..., None] * (root * root)
-    return np.exp(h - z.max(axis=-1 if is_query else (-2, -1), keepdims=True))
+    return np.exp(h - (h if shift else z).max(axis=-1 if is_query else (-2, -1), keepdims=True))
 
 
 def segment_sum(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:

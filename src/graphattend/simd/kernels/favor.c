@@ -4,10 +4,11 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* From products z = x.w of n rows to exponentials, in place. The stabiliser is the maximum of root
- * z: one per row for queries, one for all rows of keys. */
+/* From products z = x.w of n rows to exponentials, in place. `shift`: the stabiliser is the maximum
+ * of the whole exponent, else that of root z only; per row for queries, one for all rows of keys.
+ */
 static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isize m, isize d,
-                     real root, int query) {
+                     real root, int query, int shift) {
     real top = MINUS_INFINITY;
     for (isize pass = query; pass < 2; pass++)
         for (isize i = 0; i < n; i++) {
@@ -15,7 +16,7 @@ static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isiz
             const real *xi = x + i * ldx;
             real half = dot(xi, xi, d) * ((real)0.5 * root * root);
             if (query || pass == 0) {
-                real peak = row_max(row, m) * root;
+                real peak = row_max(row, m) * root - (shift ? half : 0);
                 if (query || peak > top) top = peak;
             }
             if (pass == 0) continue;
@@ -27,7 +28,7 @@ static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isiz
 Status KERNEL(favor)(Call *call) {
     const Array *z = &call->array[favor_z], *x = &call->array[favor_x];
     real root = (real)call->number[favor_root];
-    int query = call->size[favor_query] != 0;
+    int query = call->size[favor_query] != 0, shift = call->size[favor_shift] != 0;
     if (!(root > 0 && root <= 1)) return DECLINED;
     if (len(x, 2) != len(z, 2)) return wrong(call, "favor: z and x differ in the number of rows");
     Batch batch;
@@ -37,7 +38,7 @@ Status KERNEL(favor)(Call *call) {
     void *state = work_begin((double)batch.count * (double)len(z, 2) * (double)len(z, 1) * 8.0);
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         features((real *)batch.at[0], step(z, 2), (const real *)batch.at[1], step(x, 2), len(z, 2),
-                 len(z, 1), len(x, 1), root, query);
+                 len(z, 1), len(x, 1), root, query, shift);
     work_end(state);
     return DONE;
 }
