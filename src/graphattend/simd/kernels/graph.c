@@ -140,6 +140,7 @@ void softmax_gradient(const real *weights, isize step, isize count, int plain, r
     vw mean = splatw(hsum(fold(sums)));
     for (isize e = 0; e < count; e += WIDE) {
         vw g = LOADW(ds + e) - mean;
-        STOREW(ds + e, plain ? g : LOADW(w + e) * g);
+        if (plain) STOREW(ds + e, g);
+        else STOREW(ds + e, LOADW(w + e) * g);
     }
 }
