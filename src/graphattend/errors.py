@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any, ClassVar, Self
 
-from ._printable import printable
+from ._printable import printable as _printable
 
 
 class AttentionError(Exception):
@@ -42,7 +42,7 @@ class AttentionError(Exception):
     ) -> None:
         if "\n" in message:  # an array that is shown has several lines
             message = " ".join(message.split())
-        message = printable(message)  # a name out of a file may hold what steers a terminal
+        message = _printable(message)  # a name out of a file may hold what steers a terminal
         super().__init__(message)
         self.message = message
         self.argument = argument
