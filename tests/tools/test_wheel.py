@@ -84,7 +84,7 @@ def test_without_a_compiler_the_wheel_is_pure_and_says_so(tmp_path: Path) -> Non
     source = tmp_path / "source"  # its own cache of compiled modules
     for name in ("src", *build_wheel.METADATA):
         copy = shutil.copytree if (build_wheel.ROOT / name).is_dir() else shutil.copyfile
-        source.mkdir(exist_ok=True)
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
         copy(build_wheel.ROOT / name, source / name)
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "GRAPHATTEND_BUILD": "host"}
     done = subprocess.run([*command, source], env=environment, capture_output=True, text=True)
