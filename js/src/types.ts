@@ -178,7 +178,7 @@ export interface ManifoldFunctions {
   /** Gradients: the same arguments and the gradient of the result, to the gradients of the arguments. */
   gradients?: {
     [Name in Exclude<keyof ManifoldFunctions, "origin" | "gradients">]?: (
-      ...args: [...Parameters<Required<ManifoldFunctions>[Name]>, g: Doubles]
+      ...args: [...Parameters<NonNullable<ManifoldFunctions[Name]>>, Doubles]
     ) => Answer<readonly Numeric[]>;
   };
 }
