@@ -220,9 +220,9 @@ def test_mechanisms_by_distance_agree_with_numpy(name, far, dtype, tolerance, bo
     """Outputs, weights and gradients: one query, a batch, masks, points outside of the ball (far), graphs."""
     attn = BY_DISTANCE[name]()
     if far > 1:
-        # The point on the rim has a gap of 2e-12 (2e-6 in float32), known to u / gap = 5e-5 (3e-2): its own gradient has no
-        # more digits. Its weight is about the gap, so that float32 outputs are better: 1.5e-4 at most in 12 seeds.
-        tolerance = 2e-4 if dtype is np.float64 else 5e-4
+        # The point on the rim has a gap of 2e-12 (2e-6 in float32), known to u / gap = 5e-5 (3e-2): its distance has no
+        # more digits, whoever computes it. In float32 they reach the outputs as 1.5e-4 natively and 1.1e-3 in Pyodide.
+        tolerance = 2e-4 if dtype is np.float64 else 5e-3
     q, k, v = (on_one_side(rng, dtype, *shape) for shape in ((2, 3), (7,), (2, 7)))
     k[2] *= dtype(far)
     mask = rng.random((3, 7)) < 0.6
