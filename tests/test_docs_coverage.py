@@ -63,6 +63,39 @@ def test_methods_have_docstrings(name: str) -> None:
     assert not undocumented
 
 
+def with_methods(name: str) -> dict[str, Any]:
+    """A public function, or a class with its methods, by full name."""
+    value = OBJECTS[name]
+    if not inspect.isclass(value):
+        return {name: value}
+    own = {m: inspect.getattr_static(value, m) for m in methods(value)}
+    plain = {m: f for m, f in own.items() if callable(f) and not isinstance(f, (staticmethod, classmethod))}
+    return {name: value} | {f"{name}.{m}": f for m, f in plain.items()}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_docs_tell_the_shapes_of_arrays(name: str) -> None:
+    """The entry of every array among the arguments has its shape in brackets, or the summary has the shapes of all."""
+    missing = []
+    for full, function in with_methods(name).items():
+        text = inspect.getdoc(function) or ""
+        prose = text.partition("Example:")[0]
+        if re.search(r"[Aa]s for `", prose.partition("Args:")[0]):
+            continue
+        try:
+            signature = inspect.signature(function)
+        except ValueError:  # of a built-in base
+            continue
+        for argument, parameter in signature.parameters.items():
+            if not re.search(r"ArrayLike|ndarray|\bArray\b", str(parameter.annotation)):
+                continue
+            entry = re.search(rf"(?m)^ +{argument}: (.*(?:\n {{8,}}.*)*)", prose)
+            told = entry.group(1) if entry else prose.partition("Args:")[0]
+            if not re.search(r"\([^()]*(\.\.\.|[A-Z])[^()]*\)|number|shape|[Aa]s |like", told):
+                missing.append(f"{full}({argument})")
+    assert not missing
+
+
 @pytest.mark.parametrize("name", ["", *MODULES])
 def test_modules_have_docstrings(name: str) -> None:
     module = getattr(graphattend, name) if name else graphattend

@@ -31,7 +31,7 @@ class Compressed(Frozen):
         codec: The codec and its options.
         shape: Shape of the decoded array.
         dtype: Its element type, float32 or float64.
-        arrays: What is stored, by name; read-only.
+        arrays: What is stored, by name, in the shapes that the codec needs; read-only.
         error_bound: Largest possible absolute difference between any element and its decoded value, the
             rounding of the decoder included.
 

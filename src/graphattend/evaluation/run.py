@@ -186,9 +186,13 @@ def _own_features(graph: NeighborGraph) -> np.ndarray:
 
 
 def _scaled(x: np.ndarray) -> np.ndarray:
-    """Features in float32 whose rows have the length √F on average, so that one learning rate suits all of them."""
+    """Features in float32 whose rows have length 1 on average.
+
+    The dot products that score links then start near 0, however many features there are: with rows of length √F, many
+    features (bags of words) make the first scores large, and training fits the training links alone.
+    """
     mean = float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=1)).mean())
-    return np.asarray(x * (np.sqrt(x.shape[1]) / mean if mean else 1.0), np.float32)
+    return np.asarray(x / (mean or 1.0), np.float32)
 
 
 def _mechanisms(given: Any, task: Task, settings: Settings) -> tuple[dict[str, Attention], dict[str, str]]:
