@@ -26,7 +26,7 @@ import graphattend.dask  # not within what is timed
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 DEGREE, DIM, NEAR, FAR_SHARE = 10, 32, 1000, 0.05
 #: Nodes of a part, about.
-PART = 625_000
+PART = 50_000
 MECHANISMS = {"scaled_dot_product": {}, "edge_featured": {"num_heads": 4}}
 
 
