@@ -86,7 +86,7 @@ class Manifold(Protocol):
     def egrad2rgrad(self, x: Array, g: Array) -> Any:
         """Riemannian gradient from the Euclidean gradient g at x, (..., D) and (..., D) -> (..., D)."""
 
-    def random(self, rng: Any, shape: Any) -> Any:
+    def random(self, rng: np.random.Generator | int, shape: Any) -> Any:
         """Random points; the last entry of `shape` is the point's length."""
 
 
@@ -214,7 +214,7 @@ class ManifoldBase:
         """The manifold that `to_config` described, from its options without the ``type``."""
         return cls(**options)
 
-    def random(self, rng: Any, shape: Any) -> Any:
+    def random(self, rng: np.random.Generator | int, shape: Any) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
 
