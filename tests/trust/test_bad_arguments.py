@@ -112,6 +112,12 @@ CASES = [(n, p) for n, call in CALLS.items() for p in call.parameters if (n, p) 
 LIMIT = 2.0 if sys.platform == "emscripten" else 0.5  # seconds; most of it is for a busy machine
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path_factory):
+    """Where the current folder is a good value of a path, files are left in it."""
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_the_calls_are_good(name):
     if "missing" in str(CALLS[name].arguments):
