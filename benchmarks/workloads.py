@@ -20,6 +20,7 @@ import numpy as np
 
 import graphattend as ga
 from graphattend import mechanisms, simd
+from graphattend.simd import graph_ops, kernel_ops
 
 Array = np.ndarray
 Call = Callable[[], Any]
@@ -44,13 +45,9 @@ class Workload:
     expected: Array | None = None
 
 
-def kernels() -> Any:
-    """The kernels' Python side while they are in use, else None."""
-    if simd.backend_info()["backend"] == "numpy":
-        return None
-    from graphattend.simd import kernel_ops
-
-    return kernel_ops
+def has_kernels() -> bool:
+    """Whether the kernels are in use."""
+    return bool(simd.backend_info()["backend"] != "numpy")
 
 
 @cache
@@ -91,9 +88,11 @@ def attention(m: int, n: int, d: int, key: str = "scaled_dot_product") -> Worklo
     query = q if m else q[0]
     attn, scale = ga.create(key, d), d**-0.5
     calls: dict[str, Call] = {"graphattend": lambda: attn.forward(query, k, v)}
-    if ops := kernels():
+    if has_kernels():
         fused = (
-            partial(ops.attention, scale=scale) if m else partial(simd.single, dim=d, scale=scale, check_finite=False)
+            partial(kernel_ops.attention, scale=scale)
+            if m
+            else partial(simd.single, dim=d, scale=scale, check_finite=False)
         )
         calls["kernel"] = lambda: fused(query, k, v)
     calls["numpy"] = lambda: by_matmul(query, k, v, scale)
@@ -152,9 +151,8 @@ def heads(m: int) -> Workload:
         return (s @ split(v, p["w_v"])).swapaxes(0, 1).reshape(-1, DIM) @ p["w_o"]
 
     calls: dict[str, Call] = {"graphattend": lambda: attn.forward(query, k, v)}
-    ops = kernels()
-    if ops and not m:
-        calls["kernel"] = lambda: ops.multi_head_single(query, k, v, p, HEADS)
+    if has_kernels() and not m:
+        calls["kernel"] = lambda: kernel_ops.multi_head_single(query, k, v, p, HEADS)
     calls |= {"numpy": projected} if m else {"einsum": folded}
     inputs = {"q": q, "k": k, "v": v, **{name: p[name] for name in ("w_q", "w_k", "w_v", "w_o")}}
     sizes = {"m": max(m, 1), "n": 1000, "d": DIM, "heads": HEADS, "scale": float(scale)}
@@ -209,8 +207,8 @@ def graph_layer() -> Workload:
 
     calls: dict[str, Call] = {"numpy": by_numpy}
     expected = by_numpy()
-    if ops := kernels():
-        layer = lambda: ops.gat_layer(x, w, a_query, a_key, indptr, indices)  # noqa: E731
+    if has_kernels():
+        layer = lambda: graph_ops.gat_layer(x, w, a_query, a_key, indptr, indices)  # noqa: E731
         calls = {"graphattend": layer, **calls}
         assert np.allclose(layer()[0], expected, atol=1e-4)
     inputs = {"x": x, "w": flat, "a_query": a_query, "a_key": a_key}
@@ -224,8 +222,8 @@ def hyperbolic() -> Workload:
     attn, call = example("hyperbolic")
     q, k, v = call["query"], call["keys"], call["values"]
     calls: dict[str, Call] = {"graphattend": lambda: attn.forward(q, k, v)}
-    if ops := kernels():
-        calls["kernel"] = lambda: ops.poincare_attention(q, k, v, -1.0, 1.0)
+    if has_kernels():
+        calls["kernel"] = lambda: kernel_ops.poincare_attention(q, k, v, -1.0, 1.0)
     sizes = {"n": 1000, "d": DIM}
     return Workload(calls, 0.0, "hyperbolic", {"q": q, "k": k, "v": v}, sizes, calls["graphattend"]())
 
@@ -275,8 +273,8 @@ def mechanism(key: str) -> Workload:
             given = call if member.needed + member.used else {n: a for n, a in call.items() if n != "metadata"}
             others[f"expert {i}"] = lambda member=member, given=given: member.forward(**given)  # type: ignore[misc]
     arrays = [a for x in (call, vars(call.get("metadata", attn))) for a in x.values() if isinstance(a, Array)]
-    if ops := kernels():
-        others["reading"] = lambda: [ops.finite(a) for a in arrays if a.dtype == F32]
+    if has_kernels():
+        others["reading"] = lambda: [kernel_ops.finite(a) for a in arrays if a.dtype == F32]
     numbers = sum(a.size for a in arrays)
     return Workload(passes(lambda: attn.forward(**call), others), 2.0 * numbers, sizes={"reads": 1.0})
 
@@ -295,8 +293,8 @@ def attending(key: str) -> Workload:
         "weights": lambda: attn.attend(graph, x, need_weights=True),
         "backward": lambda: attn.attend_vjp(graph, x)[1](np.ones_like(x)),
     }
-    if ops := kernels():
-        others["reading"] = lambda: ops.finite(x)
+    if has_kernels():
+        others["reading"] = lambda: kernel_ops.finite(x)
     # A key and a value for each edge, where reading takes each of the nodes once.
     edges = graph.num_edges
     return Workload(

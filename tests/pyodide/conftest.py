@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def mirrored_files(backend: str) -> list[str]:
     """Test files of the mirror of src/ that run on a backend, as paths from the repository's root."""
     found = (path.relative_to(ROOT) for path in TESTS.rglob("test_*.py"))
-    mirror = (path for path in found if path.parts[1] not in {"pyodide", "browser", "tools"})
+    mirror = (path for path in found if path.parts[1] not in {"benchmarks", "browser", "pyodide", "tools"})
     return sorted(path.as_posix() for path in mirror if backend == "auto" or path.parts[1] in ARITHMETIC)
 
 

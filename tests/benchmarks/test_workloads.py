@@ -1,0 +1,24 @@
+"""Every workload of `make bench` runs: one contender that raises would end the measurement of all others."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.native  # reads the repository's own scripts
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks import workloads  # noqa: E402
+
+
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
+def test_each_contender_runs(name: str) -> None:
+    """Each call returns; where JavaScript checks itself against a result, Python's own call gives it, too."""
+    workload = workloads.WORKLOADS[name]()
+    for call in workload.calls.values():
+        call()
+    if workload.expected is not None and workload.calls:
+        result = workload.calls["graphattend"]()
+        result = result[0] if isinstance(result, tuple) else result
+        np.testing.assert_allclose(np.asarray(result), workload.expected, rtol=2e-3, atol=1e-4)
