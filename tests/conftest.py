@@ -17,6 +17,8 @@ if not INSIDE_PYODIDE and "PYTEST_XDIST_WORKER" not in os.environ:
 
     build_wheel.build_native_kernels()
 
+import graphattend as ga  # noqa: E402
+
 # The same examples in every run: a failure can be repeated, and a busy machine does not make one.
 settings.register_profile(
     "graphattend",
@@ -35,21 +37,23 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
 
 
+def cannot_run(item: pytest.Item) -> bool:
+    """Whether a test is for another place: an operating system, or a machine with kernels."""
+    if INSIDE_PYODIDE and item.get_closest_marker("native"):
+        return True
+    return item.get_closest_marker("with_kernels") is not None and ga.backend_info()["backend"] == "numpy"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, inside Pyodide, what only an operating system can run."""
-    if not INSIDE_PYODIDE:
-        return
-    native = [item for item in items if item.get_closest_marker("native")]
-    if native:
-        config.hook.pytest_deselected(items=native)
-        items[:] = [item for item in items if not item.get_closest_marker("native")]
+    """Leave out what cannot run here."""
+    left_out = [item for item in items if cannot_run(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture
 def on_numpy():
     """Plain NumPy, for what counts the steps of its formulations: a kernel takes none of them."""
-    import graphattend as ga
-
     with ga.use_backend("numpy"):
         yield
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import sys
+import re
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+import gen_architecture
 import pytest
+from source_imports import MODULES, RANKS, TREES, imports, member
 
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
 
-if sys.platform == "emscripten":
-    pytest.skip("tools/ is not there", allow_module_level=True)
-
-import gen_architecture
-from source_imports import MODULES, RANKS, TREES, imports, member
-
 pytestmark = pytest.mark.native  # the source is the same everywhere
+TESTS = Path(__file__).parent
 
 #: Where an object that is no mechanism of ours is asked: (file, name) → why.
 GUESSES_ALLOWED = {
@@ -192,6 +190,41 @@ def test_no_circles_for_the_type_checker():
     assert {tuple(circle) for circle in circles(graph)} == set(TYPED_CIRCLES_ALLOWED)
 
 
+# -- dead code ---------------------------------------------------------------------------------------------------------
+
+#: Names that stand only where they are defined: name → why.
+NAMED_ONCE = {
+    "persistent_id": "pickle calls it",
+    "persistent_load": "pickle calls it",
+    "find_class": "pickle calls it",
+    "build_sanitized": "tests/simd/test_sanitizers.py runs it",
+    "add_global_expert": "public",
+    "add_structural_expert": "public",
+}
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """Functions, methods, classes, and the variables of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("__"):
+            yield node.name
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_what_is_defined_is_used():
+    root = TESTS.parent
+    sources = [
+        path for folder in ("src", "tools", "benchmarks", "js/src") for path in (root / folder).rglob("*.[pt][ys]")
+    ]
+    words = Counter(
+        word for path in [*sources, root / "hatch_build.py"] for word in re.findall(r"\w+", path.read_text("utf-8"))
+    )
+    names = {name for tree in TREES.values() for name in defined(tree)}
+    assert {name for name in names if words[name] == 1} == set(NAMED_ONCE)
+
+
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
@@ -211,7 +244,6 @@ def test_the_picture_leaves_out_what_other_arrows_say():
 
 # -- the tests ---------------------------------------------------------------------------------------------------------
 
-TESTS = Path(__file__).parent
 #: Public modules without a test file of their name, as patterns, and the tests that cover them.
 TESTED_BY = {
     "cli/*": "cli/test_commands.py",

@@ -1,26 +1,12 @@
 """The Cora benchmark on a made-up citation graph: reading, gradients, training, the table."""
 
-import importlib.util
-import pathlib
-import sys
-
 import numpy as np
 import pytest
 
 import graphattend as ga
+from benchmarks import cora as bench
 
-SCRIPT = pathlib.Path(__file__).parents[1] / "benchmarks" / "cora.py"
-
-
-@pytest.fixture(scope="module")
-def bench():
-    if not SCRIPT.is_file():  # inside Pyodide only the tests may be there
-        pytest.skip("the benchmarks are not here")
-    spec = importlib.util.spec_from_file_location("cora_benchmark", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 
 @pytest.fixture
@@ -46,14 +32,14 @@ def data(tmp_path):
     return tmp_path / "cora.npz"
 
 
-def test_rows_sum_to_one_and_every_node_has_one_loop(bench, data):
+def test_rows_sum_to_one_and_every_node_has_one_loop(data):
     task = bench.read(data)
     np.testing.assert_allclose(task.x.sum(axis=1), 1, rtol=1e-6)
     assert (np.bincount(task.graph.targets[task.graph.targets == task.graph.indices]) == 1).all()
 
 
 @pytest.mark.parametrize("detailed", [True, False])
-def test_gradients_are_those_of_the_loss(bench, data, detailed):
+def test_gradients_are_those_of_the_loss(data, detailed):
     task = bench.read(data)
     task = task._replace(x=task.x.astype(np.float64))
     net = bench.Network.new(task, bench.Recipe(detailed, detailed, detailed))
@@ -71,7 +57,7 @@ def test_gradients_are_those_of_the_loss(bench, data, detailed):
         assert slope == pytest.approx((loss(1e-6) - loss(-1e-6)) / 2e-6, rel=1e-5, abs=1e-9), name
 
 
-def test_the_layers_are_those_of_the_library(bench, data):
+def test_the_layers_are_those_of_the_library(data):
     """Without dropout: a projection and the attention over it are one `EdgeFeaturedAttention`."""
     task = bench.read(data)
     net = bench.Network.new(task, bench.Recipe())
@@ -87,7 +73,7 @@ def test_the_layers_are_those_of_the_library(bench, data):
     np.testing.assert_allclose(net.logits(params, task), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_every_head_drops_its_own_entries(bench, data):
+def test_every_head_drops_its_own_entries(data):
     """With one input dropout the heads of equal parameters see the same features; with the published one, others."""
     task = bench.read(data)
     words = bench.Words.of(task.x)
@@ -102,19 +88,19 @@ def test_every_head_drops_its_own_entries(bench, data):
             np.testing.assert_allclose(heads[:, h], x @ w[:, h], rtol=1e-5, atol=1e-6)
 
 
-def test_training_learns_the_classes(bench, data):
+def test_training_learns_the_classes(data):
     run = bench.train(bench.read(data), 0, epochs=120, patience=120)
     assert run["test_accuracy"] > 0.8
     assert run["epochs"] <= 120
 
 
-def test_runs_repeat(bench, data):
+def test_runs_repeat(data):
     task = bench.read(data)
     runs = [bench.train(task, 1, epochs=5, patience=5) for _ in range(2)]
     assert runs[0]["test_accuracy"] == runs[1]["test_accuracy"]
 
 
-def test_a_run_ends_when_validation_only_gets_worse(bench, data, monkeypatch):
+def test_a_run_ends_when_validation_only_gets_worse(data, monkeypatch):
     calls = []
 
     def worse(logits, labels, index):
@@ -125,7 +111,7 @@ def test_a_run_ends_when_validation_only_gets_worse(bench, data, monkeypatch):
     assert bench.train(bench.read(data), 0, epochs=30, patience=3)["epochs"] == 4
 
 
-def test_the_table_states_mean_and_spread(bench):
+def test_the_table_states_mean_and_spread():
     runs = [{"test_accuracy": a, "epochs": 100, "median_epoch_ms": 50.0} for a in (0.82, 0.84)]
     result = bench.summary(runs) | {"ablations": {"without it": bench.summary(runs[:1])}}
     text = bench.table(result)

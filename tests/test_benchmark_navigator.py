@@ -1,34 +1,17 @@
 """The navigator benchmark's measures, table and picture."""
 
-import importlib.util
-import pathlib
-import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 import graphattend as ga
+from benchmarks import navigator as bench
 
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def bench():
-    script = ROOT / "benchmarks" / "navigator.py"
-    if not script.is_file():  # inside Pyodide only the tests may be there
-        pytest.skip("the benchmarks are not here")
-    sys.path.insert(0, str(ROOT))
-    try:
-        spec = importlib.util.spec_from_file_location("navigator_benchmark", script)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(ROOT))
-    return module
+pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 
-def test_recall_counts_the_true_neighbours_within_the_budget(bench):
+def test_recall_counts_the_true_neighbours_within_the_budget():
     x = np.random.default_rng(0).standard_normal((100, 4))
     graph, navigator = ga.NeighborGraph.knn(x, 8), ga.RLNavigator(4)
     queries = x[:12] + 0.05
@@ -42,7 +25,7 @@ def test_recall_counts_the_true_neighbours_within_the_budget(bench):
         assert found["recall_at_10"][i] == pytest.approx(hits / 120)
 
 
-def test_budgets_below_the_switch_are_searched_apart(bench):
+def test_budgets_below_the_switch_are_searched_apart():
     x = np.random.default_rng(0).standard_normal((60, 4))
     graph, navigator, asked = ga.NeighborGraph.knn(x, 8), ga.RLNavigator(4), set()
 
@@ -55,7 +38,7 @@ def test_budgets_below_the_switch_are_searched_apart(bench):
     np.testing.assert_array_equal(apart["recall_at_10"], whole["recall_at_10"])
 
 
-def test_the_bounded_look_counts_all_it_does(bench):
+def test_the_bounded_look_counts_all_it_does():
     """On a line its estimates are exact: 1 + 1 for the query, 1/4 for each node seen, 1 for each that may be kept."""
     x = np.arange(5.0)[:, None] * np.ones(4)
     graph = ga.NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]], 5)
@@ -64,7 +47,7 @@ def test_the_bounded_look_counts_all_it_does(bench):
     assert work == 2 + 4 / 4 + 3  # nodes 0, 1, 2 are measured, 3 only looked at
 
 
-def test_the_bounded_look_stops_summing_where_a_neighbour_is_ruled_out(bench):
+def test_the_bounded_look_stops_summing_where_a_neighbour_is_ruled_out():
     """Of 8 axes in steps of 4: node 0 and its near neighbour cost 8/9 each, the far one 4/9."""
     x = np.concatenate([np.zeros((1, 9)), np.full((1, 9), 0.1), np.full((1, 9), 50.0), np.eye(9)])
     graph = ga.NeighborGraph.from_edge_index([[1, 2], [0, 0]], len(x))
@@ -73,13 +56,13 @@ def test_the_bounded_look_stops_summing_where_a_neighbour_is_ruled_out(bench):
     assert work == pytest.approx(9 + 8 / 9 + 1 + 8 / 9 + 1 + 4 / 9)
 
 
-def test_the_aim_is_interpolated_or_not_reached(bench):
+def test_the_aim_is_interpolated_or_not_reached():
     assert bench.needed([10, 20], [0.9, 1.0]) == pytest.approx(15)
     assert bench.needed([10, 20], [0.8, 0.9]) is None
 
 
 @pytest.fixture
-def result(bench):
+def result():
     count = len(bench.BUDGETS)
     rows = [
         {"search": "greedy", "rank": None, "recall_at_1": [0.5] * count, "recall_at_10": [0.25] * count},
@@ -90,26 +73,26 @@ def result(bench):
     return {"budgets": list(bench.BUDGETS), "rows": rows, "runs": [{"seed": 0, "aim": aim, "least_gain": gain}]}
 
 
-def test_the_best_of_every_column_is_bold(bench, result):
+def test_the_best_of_every_column_is_bold(result):
     greedy, trained = bench.table(result, "recall_at_1").splitlines()[2:]
     assert "| 0.500 |" in greedy
     assert trained.startswith("| navigator, rank 8, trained | **0.750** |")
 
 
-def test_the_aim_has_a_row_per_search(bench, result):
+def test_the_aim_has_a_row_per_search(result):
     rows = bench.aim_table(result).splitlines()[2:]
     assert rows == ["| greedy best-first | 171 |", "| greedy best-first, bounded look, rank 16 | not reached |"]
 
 
-def test_the_least_gain_has_a_row_per_navigator(bench, result):
+def test_the_least_gain_has_a_row_per_navigator(result):
     assert bench.gain_table(result).splitlines()[2:] == ["| navigator, rank 8, principal axes | -0.0013 |"]
 
 
-def test_the_page_is_written_between_its_marks(bench):
+def test_the_page_is_written_between_its_marks():
     page = "a\n<!-- x begin -->\nold\n<!-- x end -->\nb"
     assert bench.write(page, "x", "new") == page.replace("old", "new")
 
 
-def test_the_picture_has_a_line_per_search_and_panel(bench, result):
+def test_the_picture_has_a_line_per_search_and_panel(result):
     lines = ET.fromstring(bench.picture(result)).findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 4

@@ -1,29 +1,15 @@
 """The benchmark of the rules: its verdict and its table."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import graphattend as ga
+from benchmarks import recommendations as bench
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def bench():
-    if not (ROOT / "benchmarks" / "recommendations.py").is_file():  # inside Pyodide only the tests may be there
-        pytest.skip("the benchmarks are not here")
-    sys.path.insert(0, str(ROOT))
-    try:
-        from benchmarks import recommendations
-    finally:
-        sys.path.remove(str(ROOT))
-    return recommendations
+pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 
-def test_a_rule_is_wrong_where_another_is_ahead_every_time(bench, monkeypatch, tmp_path):
+def test_a_rule_is_wrong_where_another_is_ahead_every_time(monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "CACHE", tmp_path)
     monkeypatch.setattr(bench, "SEEDS", 3)
     monkeypatch.setattr(bench, "EPOCHS", 1)
@@ -39,7 +25,7 @@ def test_a_rule_is_wrong_where_another_is_ahead_every_time(bench, monkeypatch, t
         assert found["wrong"] == (ahead if margin < 0 else wrong)
 
 
-def test_table(bench):
+def test_table():
     row = {
         "nodes": 7,
         "edges": 6,

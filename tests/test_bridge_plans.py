@@ -139,7 +139,7 @@ def test_unknown_numbers(arena):
     assert bridge.again(10**9) is False
 
 
-@pytest.mark.skipif(not ga.simd.has_kernels(np.dtype(np.float32)), reason="no kernels here")
+@pytest.mark.with_kernels
 def test_one_kernel_call_is_bound_and_the_count_says_how_long(arena):
     forward()
     lines = forward()

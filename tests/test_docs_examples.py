@@ -1,7 +1,6 @@
 """The Python code in the README and the pages of docs/ runs, block after block, as a reader would type it."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,19 +8,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
+#: Pages about processes and files, which a browser does not have.
+NATIVE = [ROOT / "docs" / "scale.md"]
 PAGES = [
-    path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))] if BLOCK.search(path.read_text())
+    pytest.param(path, id=path.relative_to(ROOT).as_posix(), marks=[pytest.mark.native] if path in NATIVE else [])
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+    if BLOCK.search(path.read_text())
 ]
 
 
-#: Pages about processes and files, which a browser does not have.
-NATIVE = ("docs/scale.md",)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", PAGES)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if sys.platform == "emscripten" and page.relative_to(ROOT).as_posix() in NATIVE:
-        pytest.skip("WebAssembly has no processes")
     monkeypatch.chdir(tmp_path)
     text = page.read_text()
     names: dict[str, object] = {"__name__": "__main__"}

@@ -9,39 +9,35 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-PLACES = [Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")]
+import browsers
 
-#: Flags for tests: no sandbox (root in containers), nothing that talks to the network on its own.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
+PROGRAMS = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ]
+FLAGS = browsers.OPTIONS["chromium"]["args"]
+
+#: Asked in a process of its own, because Playwright's synchronous interface cannot be opened twice in one thread.
+ASK_PLAYWRIGHT = """
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(playwright.chromium.executable_path)
+"""
 
 
 def installed() -> str | None:
     """Path of a browser already on this machine."""
-    for name in NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
-    for place in PLACES:
-        if place.exists():
-            return str(place)
-    return playwrights_own()
+    return browsers.on_machine(*PROGRAMS) or playwrights_own()
 
 
 def playwrights_own() -> str | None:
-    """Path of the browser Playwright downloaded, if it has."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() else None
+    """Path of the browser that Playwright has downloaded, if there is one."""
+    asked = subprocess.run([sys.executable, "-c", ASK_PLAYWRIGHT], capture_output=True, text=True)
+    path = asked.stdout.strip()
+    return path if path and Path(path).exists() else None
 
 
 def run(*command: str) -> bool:
@@ -50,32 +46,20 @@ def run(*command: str) -> bool:
     return subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode == 0
 
 
-def install() -> None:
-    """Install a browser with the installers of this machine."""
+def install() -> str | None:
+    """Install a browser with the installers of this machine; returns its path."""
     if shutil.which("apt-get") and os.geteuid() == 0:
         apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
         run(*apt, "update")
         if run(*apt, "install", "-y", "--no-install-recommends", "chromium"):
-            return
+            return installed()
     run(sys.executable, "-m", "playwright", "install", "chromium")
+    return installed()
 
 
 def find() -> str:
     """Path of a Chromium, installing one when the machine has none."""
-    given = os.environ.get("CHROMIUM")
-    if given:
-        if shutil.which(given) is None:
-            sys.exit(f"CHROMIUM={given} is not a program that can be run")
-        return given
-    path = installed()
-    if path is None:
-        install()
-        path = installed()
-    if path is None:
-        sys.exit(
-            "No Chromium found and none could be installed: install chromium or Chrome, or set CHROMIUM=/path/to/it"
-        )
-    return path
+    return browsers.find("chromium", installed, install)
 
 
 if __name__ == "__main__":

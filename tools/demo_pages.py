@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import browsers
 import chromium
 import demo_data
 import firefox
@@ -22,9 +23,11 @@ Weights = dict[tuple[str, str], float]
 def launch(playwright: Playwright) -> Browser:
     """A Chromium, or a Firefox if GRAPHATTEND_BROWSER says so."""
     if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
-        # "moz-": a Firefox as Mozilla or Debian make it, over WebDriver BiDi.
+        options = browsers.OPTIONS["firefox"]
         return playwright.firefox.launch(
-            channel="moz-firefox", executable_path=firefox.find(), firefox_user_prefs=firefox.PREFERENCES
+            executable_path=firefox.find(),
+            channel=options["channel"],
+            firefox_user_prefs=options["firefoxUserPrefs"],
         )
     return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
 

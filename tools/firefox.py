@@ -4,12 +4,10 @@
 
 Order: the FIREFOX environment variable, a browser on the machine, the packages of firefox.lock (Firefox ESR and the
 libraries that a plain machine lacks), without being root. Where the mirror has replaced a pinned version, its newest takes
-the place, as signed by Debian, and that is said; `--relock` writes the lock file anew. Playwright drives it over WebDriver
-BiDi (its channel "moz-firefox").
+the place, as signed by Debian, and that is said; `--relock` writes the lock file anew.
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,17 +16,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import browsers
 import debian
 import downloads
 import pyodide_dist
 
 LOCK = Path(__file__).with_name("firefox.lock")
-NAMES = ["firefox", "firefox-esr"]
-PLACES = [Path("/Applications/Firefox.app/Contents/MacOS/firefox")]
+PROGRAMS = ["firefox", "firefox-esr", "/Applications/Firefox.app/Contents/MacOS/firefox"]
 SUITES = ["bookworm", "bookworm-security"]
-
-#: Nothing that talks to the network on its own: all but this machine is behind a proxy that is not there.
-PREFERENCES = json.loads(Path(__file__).with_name("firefox-preferences.json").read_text())
 
 #: What the machine's own programs need too: mixing these with the machine's is what would break.
 OF_THE_MACHINE = {"libc6", "libgcc-s1", "libstdc++6"}
@@ -43,15 +38,6 @@ export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu" FONTCONFIG_SYSROOT="$roo
 export GDK_PIXBUF_MODULE_FILE=/dev/null GTK_PATH=/nonexistent XDG_DATA_DIRS="$root/usr/share"
 exec "$root/usr/lib/firefox-esr/firefox-esr" "$@"
 """
-
-
-def installed() -> str | None:
-    """Path of a browser already on this machine."""
-    for name in NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
-    return next((str(place) for place in PLACES if place.exists()), None)
 
 
 def relock() -> None:
@@ -94,7 +80,7 @@ def fetch(apt: debian.Apt, pinned: dict[str, str]) -> None:
 def unpacked() -> str:
     """Path of the start script in the cache, where the packages are unpacked once per content of the lock file."""
     cache = pyodide_dist.cache_folder() / "firefox"
-    key = hashlib.sha256(LOCK.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    key = hashlib.sha256(LOCK.read_bytes() + START.encode()).hexdigest()[:16]
     start = cache / key / "firefox"
     with downloads.only_one(cache / "lock"):
         if not start.exists():
@@ -108,20 +94,18 @@ def unpacked() -> str:
     return str(start)
 
 
-def find() -> str:
-    """Path of a Firefox, fetching one when the machine has none."""
-    given = os.environ.get("FIREFOX")
-    if given:
-        if shutil.which(given) is None:
-            sys.exit(f"FIREFOX={given} is not a program that can be run")
-        return given
-    path = installed()
-    if path is not None:
-        return path
+def fetched() -> str | None:
+    """Path of Debian's Firefox in the cache, or None if it could not be fetched, with the reason on stderr."""
     try:
         return unpacked()
     except (debian.DebianError, OSError) as error:
-        sys.exit(f"No Firefox found and none could be fetched ({error}): install Firefox, or set FIREFOX=/path/to/it")
+        print(error, file=sys.stderr)
+        return None
+
+
+def find() -> str:
+    """Path of a Firefox, fetching one when the machine has none."""
+    return browsers.find("firefox", lambda: browsers.on_machine(*PROGRAMS), fetched)
 
 
 if __name__ == "__main__":

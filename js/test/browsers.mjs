@@ -1,48 +1,19 @@
-// The browser for the tests: Chromium, or Firefox where GRAPHATTEND_BROWSER says so; the machine's own, or Playwright's.
-import { existsSync, readFileSync } from "node:fs";
+// The browser for the tests: Chromium, or Firefox if GRAPHATTEND_BROWSER says so, as tools/ finds and starts it.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium, firefox } from "playwright";
-import { root } from "./setup.mjs";
+import * as playwright from "playwright";
+import { lastLine, python3, root } from "./setup.mjs";
 
-const CHROMIUM = [
-  process.env.CHROMIUM,
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
-const FIREFOX = [
-  process.env.FIREFOX,
-  "/usr/bin/firefox",
-  "/usr/bin/firefox-esr",
-  "/Applications/Firefox.app/Contents/MacOS/firefox",
-];
+const name = process.env.GRAPHATTEND_BROWSER === "firefox" ? "firefox" : "chromium";
+const options = JSON.parse(readFileSync(join(root, "tools", "browsers.json"), "utf8"))[name];
 
 /** The engine's name, for the titles of tests and for what differs. */
-export const engine = process.env.GRAPHATTEND_BROWSER === "firefox" ? "Firefox" : "Chromium";
-
-const installed = (places) => {
-  const executablePath = places.find((path) => path && existsSync(path));
-  return executablePath ? { executablePath } : {};
-};
+export const engine = { chromium: "Chromium", firefox: "Firefox" }[name];
 
 export function launch() {
-  // "moz-": a Firefox as Mozilla or Debian make it, over WebDriver BiDi.
-  if (engine === "Firefox") {
-    const firefoxUserPrefs = JSON.parse(readFileSync(join(root, "tools", "firefox-preferences.json"), "utf8"));
-    return firefox.launch({ channel: "moz-firefox", firefoxUserPrefs, ...installed(FIREFOX) });
-  }
-  return chromium.launch({
-    ...installed(CHROMIUM),
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--no-first-run",
-    ],
-  });
+  const executablePath = lastLine(execFileSync(python3(), [join(root, "tools", `${name}.py`)], { encoding: "utf8" }));
+  return playwright[name].launch({ executablePath, ...options });
 }
 
 /** A page whose errors end the test. */

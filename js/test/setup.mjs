@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const js = fileURLToPath(new URL("..", import.meta.url));
 
-const lastLine = (text) => text.trim().split("\n").at(-1);
+/** The last line of what a command printed. */
+export const lastLine = (text) => text.trim().split("\n").at(-1);
 
 /** Folder with Pyodide, NumPy and graphattend. */
 export function distribution() {

@@ -1,6 +1,5 @@
 """The benchmark's report: figures in, ratios, verdicts and tables out."""
 
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,13 +7,6 @@ import pytest
 
 pytestmark = pytest.mark.native  # reads the repository's own scripts
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _scripts():
-    sys.path.insert(0, str(ROOT))
-    yield
-    sys.path.remove(str(ROOT))
 
 
 #: Calls per second: a mixture that takes 1.25 times as long as its experts, and a mechanism ten times dot products.

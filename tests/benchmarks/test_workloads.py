@@ -1,15 +1,11 @@
 """Every workload of `make bench` runs: one contender that raises would end the measurement of all others."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.native  # reads the repository's own scripts
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks import workloads
 
-from benchmarks import workloads  # noqa: E402
+pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)

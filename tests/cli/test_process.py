@@ -1,11 +1,14 @@
 """The command line as a process: pipes, terminals and Ctrl-C."""
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,72 +46,61 @@ def test_installed_program_is_the_same() -> None:
     assert subprocess.run([*words, "--version"], capture_output=True, text=True).stdout == run("--version").stdout
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
 def test_ctrl_c() -> None:
+    # Imports first: Python itself ends on a Ctrl-C that has passed through an `exec`, as in the making of a dataclass.
+    code = "from graphattend.cli import benchmark, main; print('ready', flush=True); raise SystemExit(main())"
     process = subprocess.Popen(
-        [*COMMAND, "benchmark", "--mechanism", "flash", "--seconds", "60"],
+        [sys.executable, "-c", code, "benchmark", "--mechanism", "flash", "--seconds", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background jobs ignore Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(3)  # until it measures; a Ctrl-C during imports ends the same way
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(2)  # until it measures
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "graphattend: interrupted\n")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
-def test_progress_on_a_terminal_is_taken_away(graph: Path) -> None:
-    import pty
-
+def on_terminal(*words: object, stream: str, **options: Any) -> tuple[str, bytes]:
+    """What a command writes to a pipe, and what it shows on a terminal that is its `stream`."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, "analyze", "--graph", str(graph), "--json"], stdout=subprocess.PIPE, stderr=theirs, text=True
-    )
+    command = [*COMMAND, *map(str, words)]
+    process = subprocess.Popen(command, **{"stdout": subprocess.PIPE, stream: theirs}, text=True, **options)
     os.close(theirs)
     out, _ = process.communicate(timeout=60)
     shown = b""
-    try:
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
         while piece := os.read(ours, 4096):
             shown += piece
-    except OSError:  # the terminal's other end is closed
-        pass
     os.close(ours)
     assert process.returncode == 0
+    return out, shown
+
+
+def test_progress_on_a_terminal_is_taken_away(graph: Path) -> None:
+    out, shown = on_terminal("analyze", "--graph", graph, "--json", stream="stderr")
     assert out.startswith("{")
     assert b"0/" in shown
     assert shown.endswith(b"\r\x1b[K")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
 @pytest.mark.parametrize("rich", [True, False])
 def test_table_on_a_terminal(tmp_path: Path, rich: bool) -> None:
-    import pty
-
     if rich:
         pytest.importorskip("rich")
     else:  # a package of that name that cannot be imported comes first on the path
         (tmp_path / "rich.py").write_text("raise ImportError")
     paths = [str(tmp_path), *sys.path]
-    ours, theirs = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80", "TERM": "xterm"}
-    with subprocess.Popen([*COMMAND, "info"], stdout=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 4096):
-                shown += piece
-        except OSError:  # the terminal's other end is closed
-            pass
-    os.close(ours)
-    assert process.returncode == 0
+    _, shown = on_terminal("info", stream="stdout", env=environment)
     assert b"backend" in shown
     assert ("━".encode() in shown) == rich
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals and pseudo-terminals")
 def test_a_reader_that_leaves(graph: Path) -> None:
     process = subprocess.Popen([*COMMAND, "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend import simd
 
 MECHANISMS = [
     ("hnsw_aware", {}),
@@ -31,7 +30,6 @@ MECHANISMS = [
     ("edge_featured", {"edge_dim": 2, "variant": "gatv2"}),
     ("multi_head", {"num_heads": 2}),
 ]
-needs_kernels = pytest.mark.skipif(not simd.has_kernels(np.dtype(np.float64)), reason="no kernels on this backend")
 
 
 def make_graph(rng: np.random.Generator, nodes: int, edges: int) -> ga.NeighborGraph:
@@ -54,7 +52,7 @@ def randomized(attn: Any, rng: np.random.Generator) -> Any:
     return attn.with_parameters(given)
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 @pytest.mark.parametrize(("key", "options"), MECHANISMS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-5), (np.float64, 1e-11)])
 @pytest.mark.parametrize("apart", [False, True])
@@ -86,7 +84,7 @@ def test_kernels_and_numpy_agree(key: str, options: dict[str, Any], dtype: Any, 
         np.testing.assert_allclose(ours, reference, rtol=0, atol=tolerance * max(1, np.abs(reference).max()))
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 @pytest.mark.native
 @pytest.mark.parametrize(("key", "options"), [(k, o) for k, o in MECHANISMS if o.get("variant") != "gatv2"])
 def test_memory(key: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +118,7 @@ def test_a_pattern_is_remembered_as_long_as_its_graph() -> None:
     assert len(local_global._known_patterns) == before
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 def test_scores_with_a_bias_take_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     from graphattend.mechanisms import _attend
 
@@ -131,7 +129,7 @@ def test_scores_with_a_bias_take_the_kernel(monkeypatch: pytest.MonkeyPatch) -> 
         ga.create(key, 8).attend(graph, rng.standard_normal((10, 8)))
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-5), (np.float64, 1e-11)])
 @pytest.mark.parametrize("spread", [1, 30, 400])
 def test_linear_attention_of_long_keys(dtype: Any, tolerance: float, spread: float) -> None:
@@ -150,7 +148,7 @@ def test_linear_attention_of_long_keys(dtype: Any, tolerance: float, spread: flo
         np.testing.assert_allclose(ours, reference, rtol=0, atol=tolerance * max(1, np.abs(reference).max()))
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 @pytest.mark.parametrize("reach", [0.0, 3.0, 1e4])
 def test_distances_that_fill_a_table_and_that_do_not(reach: float) -> None:
     rng = np.random.default_rng(2)

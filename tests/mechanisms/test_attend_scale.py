@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend import simd
 from graphattend.graph import NeighborGraph
 from graphattend.mechanisms import _attend
 
@@ -101,7 +100,7 @@ FUSED = {
 
 
 @pytest.mark.native
-@pytest.mark.skipif(not simd.has_kernels(np.dtype(np.float32)), reason="without kernels, neighbourhoods are gathered")
+@pytest.mark.with_kernels  # without them, neighbourhoods are gathered
 @pytest.mark.parametrize("key", FUSED)
 def test_what_runs_in_kernels_needs_little_beyond_the_result(rng, key):
     """10 000 nodes with 20 neighbours each, 64 wide: their keys and values alone would be 100 MB."""

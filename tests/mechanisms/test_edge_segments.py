@@ -21,9 +21,8 @@ def both_ways(monkeypatch, run):
         return by_edges, run()
 
 
+@pytest.mark.with_kernels
 def test_the_kernel_takes_graphs_of_any_size(monkeypatch):
-    if ga.backend_info()["backend"] == "numpy":
-        pytest.skip("no kernels")
     graph, (x, _, _) = world()
     attn = ga.EdgeFeaturedAttention(8, edge_dim=3, num_heads=2)
     x = x.astype(np.float32)

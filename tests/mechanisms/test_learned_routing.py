@@ -1,27 +1,11 @@
 """LearnedRoutingAttention: soft shares, hard choices, and the straight-through router."""
 
-import dataclasses
-from typing import ClassVar
-
 import numpy as np
 import pytest
+from counting_expert import CALLS, Counting
 
 import graphattend as ga
 from graphattend.graph import NeighborGraph
-from graphattend.mechanisms.scaled_dot_product import ScaledDotProductAttention
-
-CALLS = []
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Counting(ScaledDotProductAttention):
-    """An expert that notes how many queries it is asked."""
-
-    key: ClassVar[str] = "counting"
-
-    def _core(self, q, k, v, context):
-        CALLS.append((self.seed, int(np.prod(q.shape[:-1]))))
-        return super()._core(q, k, v, context)
 
 
 @pytest.mark.usefixtures("on_numpy")

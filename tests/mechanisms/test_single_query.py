@@ -31,9 +31,6 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "edge_featured": [{"edge_dim": 3, "variant": "gatv2"}, {"edge_dim": 3, "concat": False, "bias": False}],
 }
 CASES = [(key, options) for key in KEYS for options in [{}, *OPTIONS.get(key, [])]]
-needs_kernels = pytest.mark.skipif(
-    all(name == "numpy" for name in ga.backend_info()["available"]), reason="no kernels for this machine"
-)
 
 
 def case(key: str, options: dict[str, Any], dtype: Any, n: int = 19) -> tuple[Any, dict[str, Any]]:
@@ -52,7 +49,7 @@ def case(key: str, options: dict[str, Any], dtype: Any, n: int = 19) -> tuple[An
     return attn, inputs
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 @pytest.mark.parametrize(("key", "options"), CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-11)])
 def test_kernels_and_numpy_agree(key: str, options: dict[str, Any], dtype: Any, tolerance: float) -> None:

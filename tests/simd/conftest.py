@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import kernel_numbers
 import numpy as np
 import pytest
 
@@ -43,10 +44,10 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 @pytest.fixture(params=["float32", "float64"])
 def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a test in both dtypes of the kernels: `REAL` of its module, and `PRECISION` for tolerances of float32."""
+    """Runs a test in both dtypes of the kernels: `kernel_numbers.REAL`, and PRECISION for tolerances of float32."""
     wide = request.param == "float64"
-    monkeypatch.setattr(request.module, "REAL", np.float64 if wide else np.float32)
-    monkeypatch.setattr(request.module, "PRECISION", 1e-7 if wide else 1.0)
+    monkeypatch.setattr(kernel_numbers, "REAL", np.float64 if wide else np.float32)
+    monkeypatch.setattr(kernel_numbers, "PRECISION", 1e-7 if wide else 1.0)
 
 
 @pytest.fixture

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import kernel_numbers as numbers
 import numpy as np
 import pytest
+from kernel_numbers import close, normal
 
 from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
-
-#: The dtype under test, and what its tolerances are multiplied by (fixture `real`).
-REAL: type[np.floating] = np.float32
-PRECISION = 1.0
-
-
-def normal(rng, *shape):
-    return rng.standard_normal(shape).astype(REAL)
-
-
-def close(actual, expected, tolerance=2e-6):
-    assert actual.dtype == REAL
-    assert actual.shape == expected.shape
-    assert np.abs(actual - expected).max(initial=0) <= PRECISION * tolerance * max(
-        np.abs(expected).max(initial=0), 1e-30
-    )
 
 
 def softmax64(scores):
@@ -35,8 +21,8 @@ def softmax64(scores):
 
 
 def test_exp_is_accurate_over_its_whole_range():
-    dtype = REAL
-    low, high = (-87.3, 88.7) if dtype == REAL else (-708.0, 709.7)
+    dtype = numbers.REAL
+    low, high = (-87.3, 88.7) if dtype == numbers.REAL else (-708.0, 709.7)
     x = np.linspace(low, high, 100_003).astype(dtype)
     exact = np.exp(x.astype(np.longdouble))
     error = np.abs(kernel_ops.exp(x) / exact - 1).max()
@@ -44,25 +30,25 @@ def test_exp_is_accurate_over_its_whole_range():
 
 
 def test_exp_at_the_edges():
-    x = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e4, -1e4], REAL)
-    np.testing.assert_array_equal(kernel_ops.exp(x), np.array([1, 1, np.inf, 0, np.nan, np.inf, 0], REAL))
+    x = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e4, -1e4], numbers.REAL)
+    np.testing.assert_array_equal(kernel_ops.exp(x), np.array([1, 1, np.inf, 0, np.nan, np.inf, 0], numbers.REAL))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 9, 16, 31, 1000])
 def test_softmax(n):
     rng = np.random.default_rng(n)
-    x = (rng.standard_normal((3, 5, n)) * 20).astype(REAL)
-    np.testing.assert_allclose(kernel_ops.softmax(x), softmax64(x), rtol=0, atol=8 * np.finfo(REAL).eps)
+    x = (rng.standard_normal((3, 5, n)) * 20).astype(numbers.REAL)
+    np.testing.assert_allclose(kernel_ops.softmax(x), softmax64(x), rtol=0, atol=8 * np.finfo(numbers.REAL).eps)
 
 
 def test_softmax_of_nothing_but_minus_infinity_is_zero():
-    x = np.array([[-np.inf] * 5, [0, -np.inf, 0, -np.inf, -np.inf]], REAL)
+    x = np.array([[-np.inf] * 5, [0, -np.inf, 0, -np.inf, -np.inf]], numbers.REAL)
     np.testing.assert_array_equal(kernel_ops.softmax(x), [[0] * 5, [0.5, 0, 0.5, 0, 0]])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_softmax_does_not_hide_bad_scores(bad):
-    x = np.zeros(9, REAL)
+    x = np.zeros(9, numbers.REAL)
     x[5] = bad
     assert np.isnan(kernel_ops.softmax(x)).any()
 
@@ -117,7 +103,7 @@ def attention64(q, k, v, scale):
 
 def attend_one(kernels, q, k, v, scale):
     """The output for one query, and whether everything was finite."""
-    out = np.empty(v.shape[-1], REAL)
+    out = np.empty(v.shape[-1], numbers.REAL)
     return out, kernels.attend_one(q, k, v, out, scale)
 
 
@@ -136,7 +122,7 @@ def test_single_query_attention_over_heads_as_views(kernels):
     rng = np.random.default_rng(3)
     q, k, v = normal(rng, 2, 4, 8), normal(rng, 2, 50, 4, 8), normal(rng, 2, 50, 4, 6)
     k, v = k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3)
-    out = np.empty((2, 4, 6), REAL)
+    out = np.empty((2, 4, 6), numbers.REAL)
     assert kernels.attend_one(q, k, v, out, 0.3) is True
     close(out, attention64(q, k, v, 0.3))
 
@@ -157,10 +143,10 @@ def test_single_query_attention_finds_bad_numbers(kernels, bad, which, n):
 
 
 def test_sharp_scores_keep_their_maximum(kernels):
-    q = np.array([100.0, 0], REAL)
-    k = np.zeros((400, 2), REAL)
+    q = np.array([100.0, 0], numbers.REAL)
+    k = np.zeros((400, 2), numbers.REAL)
     k[:, 0] = np.linspace(-1, 1, 400)
-    v = np.arange(400, dtype=REAL)[:, None]
+    v = np.arange(400, dtype=numbers.REAL)[:, None]
     out, _ = attend_one(kernels, q, k, v, 10.0)
     close(out, attention64(q, k, v, 10.0), 1e-5)
 
@@ -169,6 +155,6 @@ def test_kernels_decline_what_they_cannot_take():
     a = np.ones((4, 4))
     assert kernel_ops.matmul(a, a.astype(np.float32)) is None  # two dtypes
     assert kernel_ops.matmul(a.astype(np.float16), a.astype(np.float16)) is None
-    assert kernel_ops.matmul(np.ones((0, 4), REAL), np.ones((4, 4), REAL)) is None
+    assert kernel_ops.matmul(np.ones((0, 4), numbers.REAL), np.ones((4, 4), numbers.REAL)) is None
     assert kernel_ops.exp(np.ones(4, np.int64)) is None
-    assert kernel_ops.softmax(np.ones((4, 4), REAL)[:, ::2]) is None
+    assert kernel_ops.softmax(np.ones((4, 4), numbers.REAL)[:, ::2]) is None

@@ -13,7 +13,7 @@ D, N = 8, 5
 KEYS = ["scaled_dot_product", "flash", "multi_head", "hyperbolic", "local_global"]
 DONE, NOT_FINITE = 1, 2
 
-pytestmark = pytest.mark.skipif(not simd.has_kernels(np.dtype(np.float32)), reason="no kernels here")
+pytestmark = pytest.mark.with_kernels
 
 
 def repeat(call):

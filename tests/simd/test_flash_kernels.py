@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import kernel_numbers as numbers
 import numpy as np
 import pytest
+from kernel_numbers import close
 
 from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
-
-#: The dtype under test, and what its tolerances are multiplied by (fixture `real`).
-REAL: type[np.floating] = np.float32
-PRECISION = 1.0
 
 
 def reference(q, k, v, scale, mask=None, causal=False, lengths=None):
@@ -38,20 +36,10 @@ def reference_vjp(q, k, v, weights, grad, scale):
     return d_scores @ k, np.swapaxes(d_scores, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ grad
 
 
-def close(actual, expected, tolerance, floor=1e-30):
-    """Within `tolerance` of the largest entry, or of `floor` (what rounding of cancelling terms is measured by)."""
-    assert actual.dtype == REAL
-    assert actual.shape == expected.shape
-    infinite = np.isinf(expected)
-    np.testing.assert_array_equal(actual[infinite], expected[infinite])
-    size = max(np.abs(expected[~infinite]).max(initial=0), floor)
-    assert np.abs(actual[~infinite] - expected[~infinite]).max(initial=0) <= PRECISION * tolerance * size
-
-
 def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
     k_lead = lead if k_lead is None else k_lead
     shapes = ((*lead, m, d), (*k_lead, n, d), (*k_lead, n, e))
-    q, k, v = (rng.standard_normal(s).astype(REAL) for s in shapes)
+    q, k, v = (rng.standard_normal(s).astype(numbers.REAL) for s in shapes)
     scale = 1.3 / np.sqrt(d)
     expected, expected_stats, weights = reference(q, k, v, scale, **options)
     out, stats, finite = kernel_ops.attention(q, k, v, scale=scale, **options)
@@ -59,7 +47,7 @@ def check(rng, m, n, d, e, lead=(), k_lead=None, **options):
     close(out, expected, 2e-6)
     for mine, full in zip(np.moveaxis(stats, -1, 0), np.moveaxis(expected_stats, -1, 0), strict=True):
         close(mine, full, 2e-6)
-    grad = rng.standard_normal(out.shape).astype(REAL)
+    grad = rng.standard_normal(out.shape).astype(numbers.REAL)
     gradients = kernel_ops.attention_vjp(q, k, v, out, stats, grad, scale=scale, **options)
     wide = [np.broadcast_to(x, (*out.shape[:-2], *x.shape[-2:])) for x in (q, k, v)]
     for mine, full, x in zip(gradients, reference_vjp(*wide, weights, grad, scale), (q, k, v), strict=True):
@@ -83,7 +71,7 @@ def test_masks(m, n, d, e, kind):
     rng = np.random.default_rng(m + n)
     mask = rng.random((m, n)) < 0.6
     if kind == "float":
-        mask = np.where(mask, rng.standard_normal((m, n)), -np.inf).astype(REAL)
+        mask = np.where(mask, rng.standard_normal((m, n)), -np.inf).astype(numbers.REAL)
     elif kind == "keys":
         mask = mask[:1]
     elif kind == "queries":
@@ -102,7 +90,7 @@ def test_batches_broadcast_and_have_their_own_lengths():
 
 def test_a_mask_may_be_one_row():
     rng = np.random.default_rng(1)
-    q, k, v = (rng.standard_normal(s).astype(REAL) for s in ((9, 4), (11, 4), (11, 4)))
+    q, k, v = (rng.standard_normal(s).astype(numbers.REAL) for s in ((9, 4), (11, 4), (11, 4)))
     mask = np.arange(11) % 2 == 0
     out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=mask)
     close(out, reference(q, k, v, 1.0, mask=mask[None])[0], 2e-6)
@@ -111,11 +99,11 @@ def test_a_mask_may_be_one_row():
 def test_a_hugely_negative_mask_on_every_key_changes_nothing():
     rng = np.random.default_rng(2)
     q, k, v = (
-        np.zeros((9, 4), REAL),
-        np.zeros((5, 4), REAL),
-        rng.standard_normal((5, 4)).astype(REAL),
+        np.zeros((9, 4), numbers.REAL),
+        np.zeros((5, 4), numbers.REAL),
+        rng.standard_normal((5, 4)).astype(numbers.REAL),
     )
-    out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, REAL))
+    out, _, _ = kernel_ops.attention(q, k, v, scale=1.0, mask=np.full((9, 5), -3e38, numbers.REAL))
     close(out, np.broadcast_to(v.mean(0), (9, 4)), 2e-6)
 
 
@@ -125,7 +113,7 @@ def test_a_hugely_negative_mask_on_every_key_changes_nothing():
 @pytest.mark.parametrize("causal", [False, True])
 def test_bad_numbers_are_found(bad, which, m, causal):
     rng = np.random.default_rng(3)
-    arrays = [rng.standard_normal(s).astype(REAL) for s in ((m, 5), (70, 5), (70, 6))]
+    arrays = [rng.standard_normal(s).astype(numbers.REAL) for s in ((m, 5), (70, 5), (70, 6))]
     for position in (0, -1):
         spoiled = [a.copy() for a in arrays]
         spoiled[which].reshape(-1)[position] = bad
@@ -135,7 +123,7 @@ def test_bad_numbers_are_found(bad, which, m, causal):
 
 def test_heads_may_be_strided_views():
     rng = np.random.default_rng(4)
-    q, k, v = (rng.standard_normal((2, 30, 3, 8)).astype(REAL).transpose(0, 2, 1, 3) for _ in range(3))
+    q, k, v = (rng.standard_normal((2, 30, 3, 8)).astype(numbers.REAL).transpose(0, 2, 1, 3) for _ in range(3))
     out, _, _ = kernel_ops.attention(q, k, v, scale=0.4)
     close(out, reference(q, k, v, 0.4)[0], 2e-6)
 
@@ -144,9 +132,9 @@ def test_heads_may_be_strided_views():
 @pytest.mark.parametrize("step", [2.0**-3, 0.11])
 def test_gradients_where_all_scores_of_a_row_share_a_large_offset(m, step):
     rng = np.random.default_rng(m)
-    q, k = ((rng.integers(-16, 17, (n, 4)) * step).astype(REAL) for n in (m, 70))
+    q, k = ((rng.integers(-16, 17, (n, 4)) * step).astype(numbers.REAL) for n in (m, 70))
     q[:, 0], k[:, 0] = -128, 128  # every score is near -16384, where float32 steps by 0.001
-    v, grad = (rng.standard_normal((n, 5)).astype(REAL) for n in (70, m))
+    v, grad = (rng.standard_normal((n, 5)).astype(numbers.REAL) for n in (70, m))
     out, stats, _ = kernel_ops.attention(q, k, v, scale=1.0)
     gradients = kernel_ops.attention_vjp(q, k, v, out, stats, grad, scale=1.0)
     exact = reference_vjp(q, k, v, reference(q, k, v, 1.0)[2], grad, 1.0)

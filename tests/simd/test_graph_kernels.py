@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+import kernel_numbers as numbers
 import numpy as np
 import pytest
+from kernel_numbers import close, normal
 
 from graphattend.simd import graph_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
-
-#: The dtype under test, and what its tolerances are multiplied by (fixture `real`).
-REAL: type[np.floating] = np.float32
-PRECISION = 1.0
-
-
-def normal(rng, *shape):
-    return rng.standard_normal(shape).astype(REAL)
-
-
-def close(actual, expected, tolerance=2e-6, floor=1e-30):
-    assert actual.dtype == REAL
-    assert actual.shape == expected.shape
-    size = max(np.abs(expected).max(initial=0), floor)
-    assert np.abs(actual - expected).max(initial=0) <= PRECISION * tolerance * size
 
 
 def random_graph(rng, nodes, targets, most=9):
@@ -136,9 +123,9 @@ def test_sums_are_put_or_added_where_they_are_wanted():
 
 @pytest.mark.parametrize("wrong", [-1, 99])
 def test_an_order_outside_is_refused(wrong):
-    x = np.ones((2, 3), REAL)
+    x = np.ones((2, 3), numbers.REAL)
     with pytest.raises(ValueError, match="order"):
-        graph_ops.graph_sum(x, np.array([0, 1, 2]), np.array([0, 1]), np.array([0, wrong]), np.ones(2, REAL))
+        graph_ops.graph_sum(x, np.array([0, 1, 2]), np.array([0, 1]), np.array([0, wrong]), np.ones(2, numbers.REAL))
 
 
 def test_without_heads_and_weights():

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
+import kernel_numbers as numbers
 import numpy as np
 import pytest
+from kernel_numbers import close, normal
 
 from graphattend.simd import kernel_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
-
-#: The dtype under test, and what its tolerances are multiplied by (fixture `real`).
-REAL: type[np.floating] = np.float32
-PRECISION = 1.0
-
-
-def normal(rng, *shape):
-    return rng.standard_normal(shape).astype(REAL)
-
-
-def close(actual, expected, tolerance=2e-6):
-    assert actual.dtype == REAL
-    assert actual.shape == expected.shape
-    assert np.abs(actual - expected).max() <= PRECISION * tolerance * np.abs(expected).max()
 
 
 def softmax64(s):
@@ -48,7 +36,7 @@ def test_folded_heads(heads, queries, bias, n):
     rng = np.random.default_rng(heads + n)
     d, dk, dv = 8 * heads if heads != 5 else 15, 13, 22
     p = {"w_q": normal(rng, 9, d), "w_k": normal(rng, dk, d), "w_v": normal(rng, dv, d), "w_o": normal(rng, d, 11)}
-    p = {name: x / REAL(np.sqrt(len(x))) for name, x in p.items()}
+    p = {name: x / numbers.REAL(np.sqrt(len(x))) for name, x in p.items()}
     if bias:
         p |= {"b_q": normal(rng, d), "b_k": normal(rng, d), "b_v": normal(rng, d), "b_o": normal(rng, 11)}
     q, k, v = normal(rng, queries or 1, 9), normal(rng, n, dk), normal(rng, n, dv)
@@ -67,7 +55,7 @@ def test_folded_heads(heads, queries, bias, n):
 def ball(rng, n, d, c, largest):
     x = rng.standard_normal((n, d))
     radius = largest * rng.random((n, 1)) / np.sqrt(c)
-    return (x / np.linalg.norm(x, axis=1, keepdims=True) * radius).astype(REAL)
+    return (x / np.linalg.norm(x, axis=1, keepdims=True) * radius).astype(numbers.REAL)
 
 
 def poincare64(q, k, v, c, temperature):
@@ -83,7 +71,7 @@ def poincare64(q, k, v, c, temperature):
 
 def distances(kernels, q, k, c):
     """Distances (M, N) in the ball of curvature -c."""
-    out = np.empty((len(q), len(k)), REAL)
+    out = np.empty((len(q), len(k)), numbers.REAL)
     assert kernels.poincare(q, k, None, None, out, None, c, 1.0)
     return out
 
@@ -103,7 +91,7 @@ def test_poincare(kernels, c, largest, m, n, d):
 
 
 def test_a_point_near_the_boundary_is_its_own_midpoint(kernels):
-    y = np.zeros((2, 16), REAL)
+    y = np.zeros((2, 16), numbers.REAL)
     y[0, 0], y[1, 3] = 1 - 1e-6, 0.999
     out, _ = kernel_ops.poincare_attention(y, y, y, -1.0, 0.01)
     np.testing.assert_allclose(out, y, rtol=0, atol=2e-7)
@@ -113,6 +101,6 @@ def test_a_point_near_the_boundary_is_its_own_midpoint(kernels):
 @pytest.mark.parametrize("value", [1.0, 1.5, np.nan, np.inf])
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_points_outside_the_ball_are_declined(value, which):
-    arrays = [np.zeros((1, 4), REAL), np.zeros((6, 4), REAL), np.zeros((6, 4), REAL)]
+    arrays = [np.zeros((1, 4), numbers.REAL), np.zeros((6, 4), numbers.REAL), np.zeros((6, 4), numbers.REAL)]
     arrays[which][-1, 2] = value
     assert kernel_ops.poincare_attention(*arrays, -1.0, 1.0) is None

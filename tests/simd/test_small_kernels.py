@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
+import kernel_numbers as numbers
 import numpy as np
 import pytest
+from kernel_numbers import close, normal
 
 from graphattend.simd import kernel_ops, quantized_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
-
-#: The dtype under test, and what its tolerances are multiplied by (fixture `real`).
-REAL: type[np.floating] = np.float32
-PRECISION = 1.0
-
-
-def normal(rng, *shape):
-    return rng.standard_normal(shape).astype(REAL)
-
-
-def close(actual, expected, tolerance=2e-6):
-    assert actual.dtype == REAL
-    assert actual.shape == expected.shape
-    assert np.abs(actual - expected).max() <= PRECISION * tolerance * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("interleaved", [True, False])
@@ -41,7 +29,7 @@ def test_rotary(interleaved, d):
 
 @pytest.mark.parametrize("position", [np.nan, np.inf, 1e9])
 def test_rotary_declines_angles_it_cannot_reduce(position):
-    assert kernel_ops.rotate(np.ones((1, 4), REAL), np.array([position]), np.array([1.0, 0.1]), True) is None
+    assert kernel_ops.rotate(np.ones((1, 4), numbers.REAL), np.array([position]), np.array([1.0, 0.1]), True) is None
 
 
 @pytest.mark.parametrize("is_query", [True, False])
@@ -63,7 +51,7 @@ def test_int8_products(granularity, m, n, d):
     group = 4 if granularity == "group" else None
     codes = rng.integers(-128, 128, (2, n, d)).astype(np.int8)
     shape = {"tensor": (), "row": (2, n), "group": (2, n, -(-d // 4))}[granularity]
-    scale, zero = rng.uniform(0.01, 0.1, shape).astype(REAL), rng.integers(-9, 9, shape).astype(np.int8)
+    scale, zero = rng.uniform(0.01, 0.1, shape).astype(numbers.REAL), rng.integers(-9, 9, shape).astype(np.int8)
     scale, zero = np.asarray(scale), np.asarray(zero)
     q, w = normal(rng, 2, m, d), normal(rng, 2, m, n)
     for x, name in ((q, "int8_scores"), (w, "int8_combine")):
@@ -73,7 +61,7 @@ def test_int8_products(granularity, m, n, d):
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (3, 20), (5, 4, 33)])
 def test_finite(shape):
-    x = np.full(shape, np.finfo(REAL).max, REAL)
+    x = np.full(shape, np.finfo(numbers.REAL).max, numbers.REAL)
     assert kernel_ops.finite(x) is True
     assert kernel_ops.finite(x[..., : shape[-1] - 1 or None]) is True
     for bad in (np.nan, np.inf, -np.inf):
@@ -84,6 +72,6 @@ def test_finite(shape):
 
 
 def test_tiny_products_are_left_to_numpy():
-    small, large = np.ones((4, 4), REAL), np.ones((64, 64), REAL)
+    small, large = np.ones((4, 4), numbers.REAL), np.ones((64, 64), numbers.REAL)
     assert kernel_ops.matmul(small, small) is None
     assert kernel_ops.matmul(large, large) is not None

@@ -12,7 +12,7 @@ from graphattend import simd
 from graphattend.simd import threads
 
 BROWSER = sys.platform == "emscripten"
-native = pytest.mark.skipif(BROWSER, reason="WebAssembly has one thread")
+native = pytest.mark.native  # WebAssembly has one thread
 
 
 @pytest.fixture
@@ -148,8 +148,8 @@ def test_bad_numbers_are_named(bad, rng):
         ga.create("flash", 4).forward(x, x, x, threads=bad)
 
 
-@pytest.mark.skipif(not BROWSER, reason="natively there are threads")
-def test_webassembly_has_one():
+def test_webassembly_has_one(monkeypatch):
+    monkeypatch.setattr(threads, "MOST", 1)
     ga.set_num_threads(1)
     with pytest.raises(ga.UnsupportedError, match="workers"):
         ga.set_num_threads(2)

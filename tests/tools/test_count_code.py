@@ -1,8 +1,7 @@
 """The count of code, and how many parameters are annotated with `Any`."""
 
+import count_code
 import pytest
-
-count_code = pytest.importorskip("count_code", reason="the tools are not part of what runs inside Pyodide")
 
 pytestmark = pytest.mark.native
 

@@ -8,13 +8,13 @@ import types
 from pathlib import Path
 
 import pytest
+from docsite import public
 
 import graphattend as ga
 from graphattend import errors
 
-public = pytest.importorskip("docsite.public", reason="the tools are not part of what runs inside Pyodide")
 pytest.importorskip("sphinx")
-from docsite import command_pages, docstrings, mechanism_pages, python_reference, typescript_reference  # noqa: E402
+from docsite import command_pages, docstrings, mechanism_pages, python_reference, typescript_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.native

@@ -12,10 +12,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import downloads
 import numpy as np
 import pytest
-
-downloads = pytest.importorskip("downloads", reason="the tools are not part of what runs inside Pyodide")
 
 pytestmark = pytest.mark.native
 

@@ -5,12 +5,11 @@ import subprocess
 import venv
 from pathlib import Path
 
+import bootstrap
+import build_wheel
+import clean
+import pyodide_dist
 import pytest
-
-bootstrap = pytest.importorskip("bootstrap", reason="the tools are not part of what runs inside Pyodide")
-build_wheel = pytest.importorskip("build_wheel")
-clean = pytest.importorskip("clean")
-pyodide_dist = pytest.importorskip("pyodide_dist")
 
 pytestmark = pytest.mark.native
 

@@ -4,13 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import build_js
+import gen_readme
+import pyodide_dist
 import pytest
 
-gen_readme = pytest.importorskip("gen_readme", reason="the tools are not part of what runs inside Pyodide")
-import build_js  # noqa: E402
-import pyodide_dist  # noqa: E402
-
-import graphattend as ga  # noqa: E402
+import graphattend as ga
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.native

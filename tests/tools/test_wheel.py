@@ -7,9 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import build_wheel
 import pytest
-
-build_wheel = pytest.importorskip("build_wheel", reason="the tools are not part of what runs inside Pyodide")
 
 pytestmark = pytest.mark.native
 

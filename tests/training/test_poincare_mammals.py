@@ -1,28 +1,18 @@
 """The mammals benchmark on a made-up WordNet: the reader, the measures, the picture, the pattern."""
 
-import importlib.util
 import json
-import pathlib
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 import graphattend as ga
+from benchmarks import poincare_mammals as bench
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "benchmarks" / "poincare_mammals.py"
 # A binary tree of "mammals" of depth 5, below "animal"; node n has parent n // 2.
 TREE = {n: n // 2 for n in range(2, 64)}
 
-
-@pytest.fixture(scope="module")
-def bench():
-    if not SCRIPT.is_file():  # inside Pyodide only the tests may be there
-        pytest.skip("the benchmarks are not here")
-    spec = importlib.util.spec_from_file_location("poincare_mammals", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 
 @pytest.fixture
@@ -50,7 +40,7 @@ def ancestors(node):
     return [] if node == 1 else [node // 2, *ancestors(node // 2)]
 
 
-def test_reader_takes_the_closure_below_the_root(bench, wordnet):
+def test_reader_takes_the_closure_below_the_root(wordnet):
     h = bench.read_hierarchy(wordnet)
     assert len(h.names) == 63
     assert h.names[h.root] == "mammal"
@@ -65,7 +55,7 @@ def test_reader_takes_the_closure_below_the_root(bench, wordnet):
         bench.find_wordnet(str(wordnet / "elsewhere"))
 
 
-def test_measures_by_hand(bench):
+def test_measures_by_hand():
     # Node 0 has hypernyms 1 and 3; by distance from it: 1, 2, 3, 4. Ranks among the others {2, 4}: 1 and 2.
     x = np.array([[0.0], [0.1], [0.2], [0.3], [0.4]])
     rank, precision = bench.evaluate(x, np.array([[0, 0], [1, 3]]), "euclidean")
@@ -75,7 +65,7 @@ def test_measures_by_hand(bench):
 
 @pytest.mark.parametrize("published", [False, True])
 @pytest.mark.parametrize("geometry", ["poincare", "euclidean"])
-def test_objective_gradient(bench, wordnet, geometry, published):
+def test_objective_gradient(wordnet, geometry, published):
     h = bench.read_hierarchy(wordnet)
     rng = np.random.default_rng(0)
     x = rng.uniform(-0.4, 0.4, (63, 3))
@@ -97,7 +87,7 @@ def test_objective_gradient(bench, wordnet, geometry, published):
     assert loss == pytest.approx(expected, rel=1e-12)
 
 
-def test_negatives_of_the_published_schedule(bench):
+def test_negatives_of_the_published_schedule():
     taken = np.eye(5, dtype=bool)
     taken[0, [1, 2]] = True
     source = np.zeros(6000, int)
@@ -111,7 +101,7 @@ def test_negatives_of_the_published_schedule(bench):
     assert set(only.tolist()) <= {3, 4}
 
 
-def test_the_published_schedule_learns_the_tree(bench, wordnet):
+def test_the_published_schedule_learns_the_tree(wordnet):
     h = bench.read_hierarchy(wordnet)
     options = {"lr": 0.3, "batch_size": 10, "negatives": 10, "burn_in": 2, "seed": 0}
     before, after = (
@@ -122,7 +112,7 @@ def test_the_published_schedule_learns_the_tree(bench, wordnet):
     assert after[1] > 2 * before[1]
 
 
-def test_published_options(bench):
+def test_published_options():
     options = bench.parse(["--published"])
     assert options.dims == [5, 10, 50, 200]
     assert (options.epochs, options.batch_size, options.negatives, options.burn_in) == (300, 10, 50, 20)
@@ -130,7 +120,7 @@ def test_published_options(bench):
     assert bench.parse([]).dims == [2, 5, 10]
 
 
-def test_quick_run_writes_its_files_and_shows_the_pattern(bench, wordnet, tmp_path, capsys):
+def test_quick_run_writes_its_files_and_shows_the_pattern(wordnet, tmp_path, capsys):
     out = tmp_path / "mammals"
     arguments = ["--wordnet", str(wordnet), "--quick", "--dims", "2", "--out", str(out)]
     bench.main([*arguments, "--batch-size", "16"])
@@ -145,7 +135,7 @@ def test_quick_run_writes_its_files_and_shows_the_pattern(bench, wordnet, tmp_pa
     assert "mammal" in texts
 
 
-def test_geodesics_are_arcs_that_meet_the_rim_at_right_angles(bench):
+def test_geodesics_are_arcs_that_meet_the_rim_at_right_angles():
     p, q = np.array([0.5, 0.1]), np.array([-0.2, 0.6])
     size = 1e6  # the path is rounded to a tenth
     start, arc = bench.geodesic(p, q, size)[1:].split("A")

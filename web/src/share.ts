@@ -1,6 +1,6 @@
 // What can be taken away: pictures, numbers, and programs that find the same.
 
-import { nodeOf, size, sources, topOf, type Graph, type Result } from "./graph.js";
+import { nodeOf, size, sources, type Graph, type Result } from "./graph.js";
 import type { State } from "./state.js";
 
 /** Properties that a picture needs outside of the page. */
@@ -179,12 +179,4 @@ export function asJavaScript(graph: Graph, state: State): string {
 
 function rows(graph: Graph): number[][] {
   return graph.nodes.map((_, i) => graph.latents.slice(i * graph.dim, (i + 1) * graph.dim));
-}
-
-/** In words, for those who read instead of looking. */
-export function inWords(graph: Graph, result: Result, state: State): string {
-  const node = nodeOf(graph, state.node);
-  return topOf(graph, result.weights, node, state.top)
-    .map((e) => `${graph.nodes[e.to]}: ${e.weight.toFixed(4)}`)
-    .join("\n");
 }

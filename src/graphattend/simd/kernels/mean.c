@@ -82,6 +82,23 @@ static int share(const real *w, isize n, real *shares) {
     return 1;
 }
 
+/* What the work on one row needs. */
+typedef struct {
+    real *points, *gaps, *weights, *frechet;
+} Room;
+
+/* Row i in space s: its points and shares; 0 where all weights are zero. The lists of a batch
+ * without neighbours are the same, so that the points stay. */
+static int place_row(const Means *m, const Points *values, const Room *room, int s, isize i,
+                     const List *list, Frechet *f) {
+    if (m->near || i == 0) gather(values, list, s, room->points, room->gaps);
+    f->space = &m->spaces.space[s], f->count = list->count;
+    f->points = room->points, f->gaps = room->gaps, f->weights = room->weights;
+    frechet_place(f, room->frechet);
+    return share(edges_at(m->weights, m->near, &m->batch, m->at_weights, list, i), list->count,
+                 room->weights);
+}
+
 /* The midpoint as the first guess. */
 static void guess(Frechet *f) {
     isize n = f->count, d = f->space->width;
@@ -152,8 +169,9 @@ Status KERNEL(frechet)(Call *call) {
     real *points = workspace_get((usize)(n * (d + 2) + frechet_room(n, d) + 16) * sizeof(real) +
                                  (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
-    real *gaps = points + n * d, *weights = gaps + n, *room = weights + n, bad = 0;
-    Fact *all = (Fact *)(room + frechet_room(n, d) + 8);
+    real *gaps = points + n * d, *weights = gaps + n, *frechet = weights + n, bad = 0;
+    Fact *all = (Fact *)(frechet + frechet_room(n, d) + 8);
+    Room room = {points, gaps, weights, frechet};
     int fine = 1;
     void *state = work_begin(20.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
@@ -165,15 +183,8 @@ Status KERNEL(frechet)(Call *call) {
                 const Space *space = &m.spaces.space[s];
                 List list = list_of(m.near, i, m.keys);
                 real *out = line_at(&m.batch, m.at_out, m.out, i) + space->at;
-                if (m.near || i == 0) gather(&values, &list, s, points, gaps);
-                Frechet f = {.space = space,
-                             .count = list.count,
-                             .points = points,
-                             .gaps = gaps,
-                             .weights = weights};
-                frechet_place(&f, room);
-                if (!share(edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i),
-                           list.count, weights)) {
+                Frechet f;
+                if (!place_row(&m, &values, &room, s, i, &list, &f)) {
                     fill(space->kind == SHEET ? out - 1 : out,
                          space->width + (space->kind == SHEET), 0);
                     continue;
@@ -324,8 +335,9 @@ Status KERNEL(mean_vjp)(Call *call) {
     if (!points) return NO_MEMORY;
     const Neighbors *near = m.near;
     real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n,
-         *room = inner + d;
-    Fact *all = (Fact *)(room + frechet_room(n, d) + 8);
+         *frechet = inner + d;
+    Fact *all = (Fact *)(frechet + frechet_room(n, d) + 8);
+    Room room = {points, gaps, weights, frechet};
     int fine = 1;
     void *state = work_begin(4.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
@@ -341,16 +353,8 @@ Status KERNEL(mean_vjp)(Call *call) {
             for (isize i = 0; i < m.rows && fine; i++) {
                 const Space *space = &m.spaces.space[s];
                 List list = list_of(m.near, i, m.keys);
-                if (m.near || i == 0) gather(&values, &list, s, points, gaps);
-                Frechet f = {.space = space,
-                             .count = list.count,
-                             .points = points,
-                             .gaps = gaps,
-                             .weights = weights};
-                frechet_place(&f, room);
-                if (!share(edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i),
-                           list.count, weights))
-                    continue;
+                Frechet f;
+                if (!place_row(&m, &values, &room, s, i, &list, &f)) continue;
                 real *by_weights = edges_at(dw, m.near, &m.batch, at_dw, &list, i);
                 const real *g = line_at(&m.batch, m.at_out, grad, i) + space->at;
                 if (exact)

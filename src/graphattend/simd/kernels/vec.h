@@ -179,10 +179,6 @@ typedef m4 mx;
 #define STOREX(p, v) (*(vxu *)(p) = (v))
 
 INL real hsum(v4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
-INL real hmax(v4 v) {
-    real a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
-    return a > b ? a : b;
-}
 
 /* Lane sums of four vectors as one vector. */
 INL v4 hsum4(v4 a, v4 b, v4 c, v4 d) {

@@ -1,0 +1,22 @@
+"""Numbers for the tests of the kernels, in the dtype under test, which the fixture `real` sets."""
+
+import numpy as np
+
+REAL: type[np.floating] = np.float32
+#: What the tolerances of float32 are multiplied by.
+PRECISION = 1.0
+
+
+def normal(rng, *shape):
+    """Normally distributed numbers."""
+    return rng.standard_normal(shape).astype(REAL)
+
+
+def close(actual, expected, tolerance=2e-6, floor=0.0):
+    """Within `tolerance` of the largest entry, or of `floor` (what rounding of cancelling terms is measured by)."""
+    assert actual.dtype == REAL
+    assert actual.shape == expected.shape
+    infinite = np.isinf(expected)
+    np.testing.assert_array_equal(actual[infinite], expected[infinite])
+    size = max(np.abs(expected[~infinite]).max(initial=0), floor)
+    assert np.abs(actual[~infinite] - expected[~infinite]).max(initial=0) <= PRECISION * tolerance * size

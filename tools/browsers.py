@@ -1,0 +1,30 @@
+"""How a browser for the tests is found, and what it is started with."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+#: Options of Playwright's `launch`, under their names in JavaScript. Chromium runs without its sandbox, which needs more
+#: rights than root has in a container. Firefox is one as Mozilla or Debian build it, driven over WebDriver BiDi. Neither
+#: talks to the network on its own.
+OPTIONS = json.loads(Path(__file__).with_name("browsers.json").read_text(encoding="utf-8"))
+
+
+def on_machine(*programs: str) -> str | None:
+    """Path of the first of these programs that is on PATH, or that exists if it is a path itself."""
+    return next(filter(None, map(shutil.which, programs)), None)
+
+
+def find(name: str, *searches: Callable[[], str | None]) -> str:
+    """Path of a browser: the value of the variable of its name in capitals, else what the first successful search finds."""
+    variable = name.upper()
+    if given := os.environ.get(variable):
+        if shutil.which(given) is None:
+            sys.exit(f"{variable}={given} is not a program that can be run")
+        return given
+    if found := next(filter(None, (search() for search in searches)), None):
+        return found
+    sys.exit(f"No {name.capitalize()} found and none could be installed: install it, or set {variable}=/path/to/it")
