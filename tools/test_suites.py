@@ -126,6 +126,7 @@ def lint() -> list[list[str]]:
         [sys.executable, "tools/gen_types.py", "--check"],
         [sys.executable, "tools/gen_architecture.py", "--check"],
         [sys.executable, "tools/build_docs.py"],
+        [sys.executable, "tools/check_links.py"],
         [sys.executable, "tools/check_licences.py"],
     ]
     if (ROOT / "js" / "package.json").exists():
