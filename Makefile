@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve demo bench docs wheel wheels lint format dist-path js-kernels js-pack numpy-simd clean test-cpus soak
+.PHONY: help env npm run test test-all serve demo bench docs wheel wheels dist lint format dist-path js-kernels js-pack numpy-simd clean test-cpus soak
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,7 +53,10 @@ wheel: env  ## Build the universal wheel; its path is the last line
 wheels: env  ## Build the wheel and one with native kernels for each platform; their paths
 	@$(PYTHON_ENV) tools/build_wheel.py all
 
-lint: env npm  ## Style and types
+dist: env npm  ## Build, check and try everything that is published, into dist/ (a quarter of an hour)
+	@$(PYTHON_ENV) tools/dist.py
+
+lint: env npm  ## Style, spelling and types
 	@$(PYTHON_ENV) tools/test_suites.py lint
 
 format: env npm  ## Put Python, C and TypeScript into the project's form

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docsite import command_pages, example_pages, mechanism_pages, printed, python_reference, typescript_reference
+from docsite import command_pages, example_pages, mechanism_pages, moving, printed, python_reference, typescript_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "docs"
@@ -30,6 +30,7 @@ def generated() -> dict[str, str]:
         **typescript_reference.pages(),
         **mechanism_pages.pages(),
         **example_pages.pages(),
+        **moving.pages(),
         "cli.md": command_line,
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }

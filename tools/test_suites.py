@@ -120,9 +120,13 @@ def lint() -> list[list[str]]:
         *tools["python"],
         *tools["c"],
         [sys.executable, "-m", "mypy"],
+        [str(Path(sys.executable).with_name("typos"))],
+        [str(Path(sys.executable).with_name("actionlint"))],
+        [sys.executable, "tools/version.py", "--check"],
         [sys.executable, "tools/gen_types.py", "--check"],
         [sys.executable, "tools/gen_architecture.py", "--check"],
         [sys.executable, "tools/build_docs.py"],
+        [sys.executable, "tools/check_links.py"],
         [sys.executable, "tools/check_licences.py"],
     ]
     if (ROOT / "js" / "package.json").exists():

@@ -10,22 +10,9 @@ from pathlib import Path
 import build_wheel
 import pytest
 
+import dist
+
 pytestmark = pytest.mark.native
-
-MINIMUM, MAXIMUM = 11, 14
-
-
-def interpreters() -> dict[int, str]:
-    """One Python of every supported minor version on this machine."""
-    found = {sys.version_info.minor: sys.executable}
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for minor in range(MINIMUM, MAXIMUM + 1):
-        on_path = shutil.which(f"python3.{minor}")
-        for candidate in [on_path, *sorted(pyenv.glob(f"3.{minor}.*/bin/python"))]:
-            works = candidate and subprocess.run([candidate, "-c", "import venv"], capture_output=True).returncode == 0
-            if works and minor not in found:
-                found[minor] = str(candidate)
-    return dict(sorted(found.items()))
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +41,7 @@ def test_a_wheel_for_each_platform(platform: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         modules = {name for name in archive.namelist() if name.endswith((".so", ".pyd", ".wasm"))}
     assert modules == {f"graphattend/simd/kernels_{name}{goal.suffix}" for name in goal.sets}
-    audit = subprocess.run(
-        [Path(sys.executable).with_name("abi3audit"), "--strict", wheel], capture_output=True, text=True
-    )
-    assert audit.returncode == 0, audit.stdout + audit.stderr
-    if platform.startswith("linux"):
-        command = [Path(sys.executable).with_name("auditwheel"), "show", wheel]
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert "requires no external shared libraries" in " ".join(shown.split())
-        assert "references no external versioned symbols" in " ".join(shown.split())
+    dist.check_wheel(wheel)
 
 
 def test_without_a_compiler_the_wheel_is_pure_and_says_so(tmp_path: Path) -> None:
@@ -98,12 +77,9 @@ def test_unchanged_sources_are_not_built_again(wheel: Path) -> None:
     assert wheel.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("python", [pytest.param(path, id=f"3.{minor}") for minor, path in interpreters().items()])
+@pytest.mark.parametrize("python", [pytest.param(path, id=f"3.{minor}") for minor, path in dist.interpreters().items()])
 def test_installs_with_numpy_alone(wheel: Path, python: str, tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
-    subprocess.run([python, "-m", "venv", environment], check=True)
-    inside = environment / "bin" / "python"
-    subprocess.run([inside, "-m", "pip", "install", "-qq", "--disable-pip-version-check", wheel], check=True)
+    inside = dist.environment(python, tmp_path / "environment", wheel)
     program = (
         "import graphattend, importlib.metadata as metadata\n"
         "print(sorted({d.name.lower() for d in metadata.distributions()} - {'pip', 'setuptools', 'wheel'}))\n"
