@@ -44,7 +44,7 @@ def build() -> None:
         STAMP.write_text("")  # from the start, so that one left unfinished is known as ours
         venv.create(ENVIRONMENT, with_pip=True)
     print(f"Installing {REQUIREMENTS.name} (once; about a minute)", flush=True)
-    pip("install", "-qq", "--requirement", str(REQUIREMENTS))
+    pip("install", "-qq", "--require-hashes", "--requirement", str(REQUIREMENTS))
     pip("install", "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
 
 

@@ -4,7 +4,8 @@
     .venv/bin/python tools/run_soak.py --only readers           # damaged files alone
     .venv/bin/python tools/run_soak.py --case 4711              # one case again, call by call
 
-Ctrl-C stops after the cases at hand; the same command goes on from there.
+Ctrl-C stops after the cases at hand; the same command goes on from there. With --record the run begins after the last
+seed that tests/trust/results.json has of its kind, and its range is written there as it grows, with date and commit.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +47,7 @@ def choose(backend: str) -> None:
 def start_process(backend: str) -> None:
     """Prepare a process: its arithmetic, and a file that says which case it is at."""
     global _current
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent lets the cases at hand end
     choose(backend)
     _current = os.open(FOLDER / f"at-{os.getpid()}", os.O_CREAT | os.O_RDWR)
 
@@ -52,6 +55,8 @@ def start_process(backend: str) -> None:
 def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
     """Make the cases first … first + count - 1."""
     import soak
+
+    import graphattend as ga
 
     faulthandler.dump_traceback_later(HANG, exit=True)
     watch, failures = soak.Watch(), []
@@ -67,16 +72,18 @@ def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if peak - before > MEMORY:
         failures.append([first, f"cases from {first}: the process grew by {(peak - before) >> 10} MB"])
-    return {"first": first, "calls": watch.calls, "refused": watch.refused, "failures": failures, "peak": peak}
+    found = {"first": first, "calls": watch.calls, "refused": watch.refused, "failures": failures, "peak": peak}
+    return found | {"backend": ga.backend_info()["backend"]}
 
 
 class Run:
-    """What has been done of a run, kept in a file."""
+    """What has been done of a run, kept in a file; a recorded one also in the results that the documentation shows."""
 
-    def __init__(self, backend: str, only: str | None, start: int) -> None:
+    def __init__(self, backend: str, only: str | None, start: int, recorded: bool = False) -> None:
         self.path = FOLDER / f"{backend}-{only or 'all'}-{start}.json"
+        self.kinds, self.recorded = only or "all", recorded
         self.state: dict[str, Any] = {"start": start, "next": start, "done": [], "calls": 0, "refused": 0, "cases": 0}
-        self.state |= {"failures": [], "seconds": 0.0, "peak": 0}
+        self.state |= {"failures": [], "seconds": 0.0, "peak": 0, "backend": backend}
         if self.path.exists():
             self.state = json.loads(self.path.read_text())
 
@@ -87,6 +94,7 @@ class Run:
         self.state["cases"] += CHUNK
         self.state["failures"] = (self.state["failures"] + found["failures"])[:MAX_FAILURES]
         self.state["peak"] = max(self.state["peak"], found["peak"])
+        self.state["backend"] = found["backend"]
         done = sorted([*self.state["done"], found["first"]])
         while done and done[0] == self.state["next"]:
             self.state["next"] += CHUNK
@@ -95,29 +103,79 @@ class Run:
 
     def save(self) -> None:
         """Write it, whole or not at all."""
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(self.state))
-        part.replace(self.path)
+        replace(self.path, json.dumps(self.state))
+        if self.recorded and self.state["next"] > self.state["start"]:
+            results = json.loads(RESULTS.read_text())
+            found = self.range()
+            others = [run for run in results["soak"] if any(run[key] != found[key] for key in ("backend", "kinds"))]
+            same = [run for run in results["soak"] if run not in others and run["seeds"][0] != found["seeds"][0]]
+            results["soak"] = sorted(
+                [*others, *same, found], key=lambda run: (run["kinds"], run["backend"], run["seeds"])
+            )
+            replace(RESULTS, json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+    def range(self) -> dict[str, Any]:
+        """The seeds that are done without a gap, what they gave, and when, where and of which sources that was."""
+        import numpy as np
+
+        state = self.state
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return {
+            "backend": state["backend"],
+            "kinds": self.kinds,
+            "calls": state["calls"],
+            "cases": state["cases"],
+            "refused": state["refused"],
+            "failures": len(state["failures"]),
+            "seeds": [state["start"], state["next"] - 1],
+            "seconds": round(state["seconds"]),
+            "peak_mb": round(state["peak"] / 1024),
+            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+            "commit": commit.stdout.strip(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        }
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def first_new(backend: str, only: str | None) -> int:
+    """The first seed after those that the results have of a backend and kind."""
+    import graphattend as ga
+
+    same = (ga.backend_info()["backend"] if backend == "auto" else backend, only or "all")
+    runs = json.loads(RESULTS.read_text())["soak"]
+    return 1 + max((run["seeds"][1] for run in runs if (run["backend"], run["kinds"]) == same), default=-1)
 
 
 def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
     """Make calls until there are enough, the time is over or somebody stops it; whether a process died."""
     begin, before, told = time.monotonic(), run.state["seconds"], 0.0
-    first, pending, died = run.state["next"], {}, False
+    first, pending, died, asked = run.state["next"], {}, False, []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.append(True))
     with concurrent.futures.ProcessPoolExecutor(
         options.processes, get_context("spawn"), initializer=start_process, initargs=(backend,)
     ) as pool:
         try:
             while True:
                 over = time.monotonic() - begin > options.minutes * 60
-                stop = over or run.state["calls"] >= options.calls or len(run.state["failures"]) >= MAX_FAILURES
-                while not stop and len(pending) < 2 * options.processes:
+                enough = run.state["calls"] >= options.calls or len(run.state["failures"]) >= MAX_FAILURES
+                while not (over or enough or asked) and len(pending) < 2 * options.processes:
                     if first not in run.state["done"]:
                         pending[pool.submit(chunk, first, CHUNK, options.only)] = first
                     first += CHUNK
                 if not pending:
                     break
-                done, _ = concurrent.futures.wait(pending, return_when=concurrent.futures.FIRST_COMPLETED)
+                done, _ = concurrent.futures.wait(pending, 1, return_when=concurrent.futures.FIRST_COMPLETED)
                 for future in done:
                     del pending[future]
                     found = future.result()
@@ -129,9 +187,6 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
                     told = time.monotonic()
                     run.save()
                     progress(run, options.calls)
-        except KeyboardInterrupt:
-            print("\nStopped; the same command goes on from here.")
-            pool.shutdown(cancel_futures=True)
         except concurrent.futures.process.BrokenProcessPool:
             died = True
             for path in FOLDER.glob("at-*"):
@@ -140,6 +195,8 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
     for path in FOLDER.glob("at-*"):
         path.unlink()
     run.save()
+    if asked:
+        print("\nStopped; the same command goes on from here.")
     return died
 
 
@@ -156,34 +213,6 @@ def progress(run: Run, wanted: int) -> None:
     end = "\r" if sys.stdout.isatty() else "\n"
     text = f"{state['calls']:>10,} of {wanted:,} calls, {state['refused']:,} refused, {len(state['failures'])} failures"
     print(f"{text}, {rate:,.0f} a second, {state['seconds'] / 60:.0f} min", end=end, flush=True)
-
-
-def record(run: Run, only: str | None, backend: str) -> None:
-    """Write what was found into the results that the documentation shows."""
-    import numpy as np
-
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    state = run.state
-    results.setdefault("soak", {})[run.path.stem] = {
-        "backend": backend,
-        "kinds": only or "all",
-        "calls": state["calls"],
-        "cases": state["cases"],
-        "refused": state["refused"],
-        "failures": len(state["failures"]),
-        "seeds": [state["start"], state["next"] - 1],
-        "seconds": round(state["seconds"]),
-        "peak_mb": round(state["peak"] / 1024),
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "machine": platform.machine(),
-    }
-    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 def again(seed: int, only: str | None, backend: str) -> int:
@@ -209,10 +238,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", help="one kind of calls: mechanisms, functional, geometry, readers, …")
-    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--start", type=int, help="the first seed; by default 0, or with --record what comes next")
     parser.add_argument("--backend", default="auto", help="as for GRAPHATTEND_BACKEND; several with commas")
     parser.add_argument("--again", action="store_true", help="begin anew")
-    parser.add_argument("--record", action="store_true", help="write the figures into tests/trust/results.json")
+    parser.add_argument("--record", action="store_true", help="add the range to tests/trust/results.json")
     parser.add_argument("--case", type=int, help="make this case alone, and show its calls")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -220,18 +249,18 @@ def main() -> int:
         return again(options.case, options.only, options.backend)
     failed = False
     for backend in options.backend.split(","):
-        run = Run(backend, options.only, options.start)
-        if options.again and run.path.exists():
-            run.path.unlink()
-            run = Run(backend, options.only, options.start)
+        start = options.start
+        if start is None:
+            start = first_new(backend, options.only) if options.record else 0
+        if options.again:
+            Run(backend, options.only, start).path.unlink(missing_ok=True)
+        run = Run(backend, options.only, start, options.record)
         died = soak_for(run, options, backend)
         progress(run, options.calls)
         print(
             f"\n{backend}: seeds {run.state['start']} to {run.state['next'] - 1}, at most {run.state['peak'] // 1024} MB"
         )
         failed |= died or bool(run.state["failures"])
-        if options.record:
-            record(run, options.only, backend)
     return int(failed)
 
 

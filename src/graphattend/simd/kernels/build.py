@@ -327,14 +327,14 @@ def _host_compiler(name: str) -> list[str]:
     return shlex.split(command)
 
 
-def build_sanitized() -> Path:
-    """Build the kernels for this machine with AddressSanitizer and UndefinedBehaviorSanitizer, for tests.
+def build_sanitized(sanitizers: str = "address,undefined") -> Path:
+    """Build the kernels for this machine with AddressSanitizer and UndefinedBehaviorSanitizer, or "thread", for tests.
 
     Needs a compiler that brings their libraries; the Python that loads the result must have been started with the
     former preloaded.
     """
     flags = ["-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-g"]
-    flags += ["-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    flags += ["-fno-omit-frame-pointer", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
     command, included = [*_host_compiler(host() or ""), *flags], headers()
     objects = [
         _cached(f"{unit.name}-sanitized.o", [*command, *unit.flags, "-c"], [unit.source], [unit.source, *included])
