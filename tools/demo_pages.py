@@ -1,10 +1,12 @@
 """Helpers of the demo's tests: pages that record errors, waiting, and the results of native Python."""
 
 import base64
+import gzip
 import json
 import os
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import browsers
@@ -93,6 +95,12 @@ def same(found: Weights, wanted: Weights, tolerance: float = 2e-6) -> None:
     largest = max(wanted.values())
     for edge, weight in wanted.items():
         assert abs(found[edge] - weight) <= tolerance * max(weight, 1e-3 * largest), edge
+
+
+def code_size(folder: Path) -> int:
+    """Bytes of the page's code, gzipped, without Python."""
+    scripts = [path for path in folder.glob("*") if path.suffix in {".js", ".css", ".html"}]
+    return sum(len(gzip.compress(path.read_bytes())) for path in scripts)
 
 
 def packed(value: object) -> str:

@@ -1,7 +1,6 @@
 """The folder that `make demo` writes: any static host will do, another page can frame it, and later no network is needed."""
 
 import functools
-import gzip
 import http.server
 import re
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import demo
 import pytest
-from demo_pages import drawn, opened, settle
+from demo_pages import code_size, drawn, opened, settle
 from playwright.sync_api import Browser, expect
 
 
@@ -81,8 +80,7 @@ def test_an_element_for_other_pages(browser: Browser, folder: Path) -> None:
 
 def test_small_and_self_contained(folder: Path) -> None:
     page = folder / "deep" / "demo"
-    scripts = [p for p in page.glob("*") if p.suffix in {".js", ".css", ".html"}]
-    size = sum(len(gzip.compress(p.read_bytes())) for p in scripts)
+    size = code_size(page)
     print(f"{size} bytes of page code, gzipped")
     assert size <= 250_000
     index = (page / "index.html").read_text()

@@ -17,6 +17,7 @@ import { message, reworded } from "./words.js";
 const MOST_NODES = 1500,
   MOST_EDGES = 20_000;
 const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indices.length <= MOST_EDGES;
+const ADDRESS_EVERY = 200; // milliseconds
 const KEPT = "graphattend.graph";
 
 type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
@@ -53,6 +54,7 @@ export class Session {
   private asked = 0;
   private draw: () => void = () => undefined;
   private lists: { of: string; lists: Lists; graph: Graph } | undefined;
+  private later: ReturnType<typeof setTimeout> | undefined;
   private endLayout: () => void = () => undefined;
   /** What was found for graphs that were shown before. */
   private readonly known = new WeakMap<Graph, Pick<Session, "results" | "skipped" | "advice">>();
@@ -88,8 +90,16 @@ export class Session {
     void this.follow(before);
   }
 
+  /** Write the address; browsers refuse more than a few such changes a second, and a drag makes sixty. */
   private remember(): void {
+    if (this.later !== undefined) return;
     history.replaceState(null, "", `#${toHash(this.state)}`);
+    const written = this.state,
+      { hash } = location;
+    this.later = setTimeout(() => {
+      this.later = undefined;
+      if (this.state !== written && location.hash === hash) this.remember();
+    }, ADDRESS_EVERY);
   }
 
   /** Take the state of an address. */

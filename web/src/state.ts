@@ -1,5 +1,8 @@
 // Everything that a visitor chooses, in one table, mirrored in the address: a link or a reload shows the same picture.
 
+import { fromEntries, START_PATTERN, toEntries, type Pattern } from "./pattern.js";
+import type { TaskName } from "./train/tasks.js";
+
 /** The value of an option, as JSON. */
 export type Value = number | string | boolean | null | Value[] | { [name: string]: Value };
 export type Options = Readonly<Record<string, Value>>;
@@ -18,7 +21,22 @@ export const VIEWS = [
 ] as const;
 export type View = (typeof VIEWS)[number];
 
-export interface State {
+const SPACES = ["plane", "disk", "sphere"] as const;
+const TASKS: readonly TaskName[] = ["labels", "links", "poincare"];
+
+/** Sliders of single views: the least, the most, and where they stand at first. */
+export const SLIDERS = {
+  share: [0, 1, 0],
+  step: [0.1, 4, 2],
+  across: [0, 1, 0.5],
+  down: [0, 1, 0.5],
+  features: [4, 256, 32],
+  rate: [0.001, 0.2, 0.02],
+} as const;
+type Sliders = Readonly<Record<keyof typeof SLIDERS, number>>;
+const SLIDER_NAMES = Object.keys(SLIDERS) as (keyof Sliders)[];
+
+export interface State extends Sliders {
   readonly view: View;
   /** A graph of the gallery, or the name of a file that the visitor opened. */
   readonly graph: string;
@@ -41,9 +59,12 @@ export interface State {
   /** Options of the mechanism that differ from its defaults. */
   readonly options: Options;
   /** Space of the points that can be moved. */
-  readonly space: "plane" | "disk" | "sphere";
+  readonly space: (typeof SPACES)[number];
   /** Points that were moved, by name. */
   readonly moved: Readonly<Record<string, readonly number[]>>;
+  readonly pattern: Pattern;
+  /** What is trained; a graph without classes has no labels to learn. */
+  readonly task: TaskName;
   /** Step of the guided tour, 0 for none. */
   readonly tour: number;
   /** What a teacher hides or locks: parts of the page. */
@@ -69,6 +90,9 @@ export const START: State = {
   options: {},
   space: "plane",
   moved: {},
+  pattern: START_PATTERN,
+  task: "labels",
+  ...(Object.fromEntries(Object.entries(SLIDERS).map(([name, [, , at]]) => [name, at])) as Sliders),
   tour: 0,
   hide: [],
   lock: [],
@@ -87,19 +111,21 @@ export const onGraph = (graph: string, data = ""): Partial<State> => ({
 
 const TEXTS = ["graph", "data", "mechanism", "other", "node", "to"] as const;
 const LISTS = ["masked", "open", "hide", "lock"] as const;
-const PREFIX = "option.";
+const PREFIX = "option.",
+  OF_PATTERN = "pattern.";
 const MOST_ROWS = 100,
   MOST_MOVED = 100;
 
 /** The state as the part of an address after `#`; what is as at the start is left out. */
 export function toHash(state: State): string {
   const out = new URLSearchParams();
-  for (const name of ["view", ...TEXTS, "fold", "top", "space", "tour"] as const) {
+  for (const name of ["view", ...TEXTS, ...SLIDER_NAMES, "fold", "top", "space", "task", "tour"] as const) {
     if (state[name] !== START[name]) out.set(name, String(state[name]));
   }
   for (const name of LISTS) for (const value of state[name]) out.append(name, value);
   for (const [name, point] of Object.entries(state.moved))
     out.append("moved", `${point.map((x) => x.toFixed(3)).join(",")},${name}`);
+  for (const [name, text] of toEntries(state.pattern)) out.set(OF_PATTERN + name, text);
   for (const [name, value] of Object.entries(state.options)) out.set(PREFIX + name, JSON.stringify(value));
   return out.toString();
 }
@@ -119,14 +145,23 @@ export function fromHash(hash: string): State {
   const lists = Object.fromEntries(
     LISTS.map((name) => [name, given.getAll(name).slice(0, MOST_MOVED)]),
   ) as unknown as Pick<State, (typeof LISTS)[number]>;
+  const sliders = Object.fromEntries(
+    Object.entries(SLIDERS).map(([name, [low, high, otherwise]]) => [
+      name,
+      number(given.get(name), low, high, otherwise),
+    ]),
+  ) as Sliders;
   return {
     ...START,
     ...texts,
     ...lists,
+    ...sliders,
     options,
     view: oneOf(given.get("view"), VIEWS, START.view),
     fold: given.get("fold") === "true",
-    space: oneOf(given.get("space"), ["plane", "disk", "sphere"], START.space),
+    space: oneOf(given.get("space"), SPACES, START.space),
+    pattern: fromEntries((name) => given.get(OF_PATTERN + name)),
+    task: oneOf(given.get("task"), TASKS, START.task),
     top: whole(given.get("top"), 1, MOST_ROWS, START.top),
     tour: whole(given.get("tour"), 0, 10, 0),
     moved: Object.fromEntries(given.getAll("moved").slice(0, MOST_MOVED).flatMap(point)),
@@ -142,9 +177,14 @@ function oneOf<T extends string>(given: string | null, known: readonly T[], othe
   return known.find((name) => name === given) ?? otherwise;
 }
 
-function whole(given: string | null, least: number, most: number, otherwise: number): number {
+function number(given: string | null, least: number, most: number, otherwise: number): number {
   const found = Number(given ?? Number.NaN);
-  return Number.isInteger(found) && found >= least && found <= most ? found : otherwise;
+  return found >= least && found <= most ? found : otherwise;
+}
+
+function whole(given: string | null, least: number, most: number, otherwise: number): number {
+  const found = number(given, least, most, otherwise);
+  return Number.isInteger(found) ? found : otherwise;
 }
 
 function fromJson(text: string): Value | undefined {

@@ -6,6 +6,8 @@ export const WITH_HEADS: readonly string[] = ["multi_head", "edge_featured"],
   WITH_EXPERTS: readonly string[] = ["moe", "learned_routing"],
   WITH_PARTS: readonly string[] = [...WITH_HEADS, ...WITH_EXPERTS];
 export const percent = (weight: number): string => `${(100 * weight).toFixed(1)} %`;
+/** A whole number with its thousands apart. */
+export const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 /** Three significant digits, without an exponent where one can do without. */
 export function digits(x: number, count = 3): string {
   if (x === 0) return "0";

@@ -169,7 +169,7 @@ export function MechanismSelect({
   );
 }
 
-/** A slider with its number beside it; steps are factors where `factors`. */
+/** A slider with its number beside it; steps are factors where `factors`; `free` numbers may be typed beyond its ends. */
 export function Slider({
   id,
   label,
@@ -177,6 +177,7 @@ export function Slider({
   low,
   high,
   factors = false,
+  free = false,
   step = 0.01,
   set,
   text,
@@ -188,6 +189,7 @@ export function Slider({
   low: number;
   high: number;
   factors?: boolean;
+  free?: boolean;
   step?: number;
   set: (value: number) => void;
   text?: string;
@@ -212,7 +214,11 @@ export function Slider({
           value={value}
           aria-label={`${label}, as a number`}
           onChange={(e) => {
-            if (e.currentTarget.value !== "") set(e.currentTarget.valueAsNumber);
+            if (e.currentTarget.value === "") return;
+            const typed = e.currentTarget.valueAsNumber,
+              next = free ? typed : Math.min(high, Math.max(low, typed));
+            if (next !== typed) e.currentTarget.value = String(next);
+            set(next);
           }}
         />
       </div>

@@ -1,7 +1,7 @@
 // Two mechanisms on one picture: a slider goes from one to the other, and the places where they differ most are listed.
 
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { agreement, largest, nodeOf, row, sharedAt, sources, type Graph, type Result } from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, sameByDefinition, title } from "../words.js";
@@ -13,7 +13,7 @@ const LISTED = 8,
 
 export function CompareView({ session, graph }: Seen): JSX.Element {
   const { state, chosen, other } = session;
-  const [share, setShare] = useState(0);
+  const { share } = state;
   const node = nodeOf(graph, state.node),
     name = graph.nodes[node]!;
   const ready = chosen !== undefined && other?.key === state.other;
@@ -60,7 +60,7 @@ export function CompareView({ session, graph }: Seen): JSX.Element {
                   if (to !== state.to) session.change({ to });
                 }}
               />
-              <Morph share={share} set={setShare} a={a} b={b} />
+              <Morph share={share} set={(to) => session.change({ share: to })} a={a} b={b} />
               <p class="help">{`Thick lines: ${name}'s attention. Orange lines get more here than under the other mechanism, blue ones less, grey ones the same. The slider goes from ${a} to ${b}.`}</p>
             </>
           )}

@@ -1,7 +1,7 @@
 // The same tree in flat, hyperbolic and spherical space: how far the drawn distances are from those in the tree.
 
 import type { JSX } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { nodeOf, sources, type Graph } from "../graph.js";
 import { digits } from "../words.js";
 import { Behind, Card, Slider, type Seen } from "./bits.js";
@@ -189,7 +189,7 @@ function way(kind: Kind, a: Point, b: Point, t: number): Point {
 }
 
 export function GeometryView({ session, graph }: Seen): JSX.Element {
-  const [edge, setEdge] = useState(2);
+  const { step: edge } = session.state;
   const root = nodeOf(graph, session.state.node);
   const tree = useMemo(() => treeFrom(graph, root), [graph, root]);
   const kinds: Kind[] = ["euclidean", "poincare", "lorentz", "sphere"];
@@ -219,7 +219,7 @@ export function GeometryView({ session, graph }: Seen): JSX.Element {
           low={0.1}
           high={4}
           factors
-          set={setEdge}
+          set={(step) => session.change({ step })}
           text={`${edge}, curvature ${digits(edge * edge)} for steps of length one`}
         />
         <p

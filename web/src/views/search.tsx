@@ -43,8 +43,9 @@ export function greedy(layers: readonly Layer[], entry: number, distance: (node:
 }
 
 export function SearchView({ session, graph }: Seen): JSX.Element {
-  const { search } = graph;
-  const [query, setQuery] = useState<[number, number]>([0.5, 0.5]);
+  const { search } = graph,
+    { across, down } = session.state;
+  const query = useMemo(() => [across, down] as const, [across, down]);
   const [step, setStep] = useState(0);
   const steps = useMemo(
     () =>
@@ -92,7 +93,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
               value={query[0]}
               low={0}
               high={1}
-              set={(x) => setQuery([x, query[1]])}
+              set={(x) => session.change({ across: x })}
             />
           </div>
           <div>
@@ -102,7 +103,7 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
               value={query[1]}
               low={0}
               high={1}
-              set={(y) => setQuery([query[0], y])}
+              set={(y) => session.change({ down: y })}
             />
           </div>
         </div>
@@ -134,7 +135,10 @@ export function SearchView({ session, graph }: Seen): JSX.Element {
                 aria-label={`Layer ${i}`}
                 onClick={(e) => {
                   const box = e.currentTarget.getBoundingClientRect();
-                  setQuery([pointAt((e.clientX - box.left) / box.width), pointAt((e.clientY - box.top) / box.height)]);
+                  session.change({
+                    across: pointAt((e.clientX - box.left) / box.width),
+                    down: pointAt((e.clientY - box.top) / box.height),
+                  });
                 }}
               >
                 <LayerLines layer={layer} at={at} />

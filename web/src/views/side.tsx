@@ -268,6 +268,7 @@ function Field({ control: c, set }: { control: Control; set: (name: string, valu
           low={c.low}
           high={c.high}
           factors
+          free
           set={(value) => set(c.name, value)}
           help={c.help}
         />

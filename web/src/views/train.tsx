@@ -30,8 +30,7 @@ interface Run {
 }
 
 export function TrainView({ session, graph }: Seen): JSX.Element {
-  const [name, setName] = useState<TaskName>(graph.labels === null ? "links" : "labels");
-  const [lr, setLr] = useState(0.02);
+  const { task: name, rate: lr } = session.state;
   const [task, setTask] = useState<Task>();
   const [epochs, setEpochs] = useState<Epoch[]>([]);
   const [running, setRunning] = useState(false);
@@ -41,7 +40,7 @@ export function TrainView({ session, graph }: Seen): JSX.Element {
   const k = session.kernels?.k,
     wanted: TaskName = name === "labels" && graph.labels === null ? "links" : name;
   const node = nodeOf(graph, session.state.node);
-  useEffect(() => reset(), [graph, wanted]);
+  useEffect(() => reset(), [graph, wanted, lr]);
   const first = useMemo(
     () => (task?.layer === undefined ? undefined : task.layer.row(node, task.layer.forward().weights)),
     [task, node],
@@ -96,7 +95,7 @@ export function TrainView({ session, graph }: Seen): JSX.Element {
               id="task"
               label="Task"
               value={wanted}
-              pick={setName}
+              pick={(task) => session.change({ task })}
               choices={[
                 {
                   value: "labels",
@@ -179,10 +178,7 @@ export function TrainView({ session, graph }: Seen): JSX.Element {
             low={0.001}
             high={0.2}
             factors
-            set={(v) => {
-              setLr(v);
-              reset();
-            }}
+            set={(rate) => session.change({ rate })}
             help="A new rate starts anew."
           />
           <Curves runs={[...runs, { name: "this run", epochs }]} />
