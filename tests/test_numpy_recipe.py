@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import itertools
 import re
 import subprocess
 import sys
@@ -185,6 +186,85 @@ def test_dot_and_axpy(blas, rng, letter, step_x, step_y):
             np.testing.assert_allclose(value, wanted, atol=20 * TOLERANCE[letter])
         getattr(blas, f"cblas_{letter}axpy")(n, scalar(letter, 1.5), at(room_x), step_x, at(room_y), step_y)
         np.testing.assert_allclose(room_y[:: abs(step_y)][:n], y + 1.5 * x, atol=TOLERANCE[letter])
+
+
+RADIX = """
+#include "wasm_radix.hpp"
+using namespace np::wasm_sort;
+#define EACH(T)                                                                                              \\
+    extern "C" bool sort_##T(T *x, size_t n, bool down)                                                      \\
+    {                                                                                                        \\
+        return down ? radix_sort<T, true>(x, n) : radix_sort<T, false>(x, n);                                \\
+    }                                                                                                        \\
+    extern "C" bool argsort_##T(const T *x, intptr_t *indices, size_t n, bool down)                          \\
+    {                                                                                                        \\
+        return down ? radix_argsort<T, true>(x, indices, n) : radix_argsort<T, false>(x, indices, n);        \\
+    }
+EACH(int32_t) EACH(uint32_t) EACH(int64_t) EACH(uint64_t) EACH(float) EACH(double)
+"""
+NUMBERS = {
+    "int32_t": np.int32,
+    "uint32_t": np.uint32,
+    "int64_t": np.int64,
+    "uint64_t": np.uint64,
+    "float": np.float32,
+    "double": np.float64,
+}
+
+
+def created(patch, name):
+    """A file that a patch creates."""
+    _, _, rest = patch.read_text("utf-8").partition(f"+++ b/{name}\n")
+    lines = itertools.takewhile(lambda line: line.startswith("+"), rest.splitlines()[1:])
+    return "".join(f"{line[1:]}\n" for line in lines)
+
+
+@pytest.fixture(scope="module")
+def radix(tmp_path_factory):
+    """The radix sort of NumPy's patches, the same for every version, compiled for this machine."""
+    pytest.importorskip("ziglang")
+    patches = sorted(RECIPE.glob("patches/*/0004-*.patch"))
+    (header,) = {created(patch, "numpy/_core/src/npysort/wasm_radix.hpp") for patch in patches}
+    folder = tmp_path_factory.mktemp("radix")
+    (folder / "wasm_radix.hpp").write_text(header, "utf-8")
+    (folder / "radix.cpp").write_text(RADIX, "utf-8")
+    zig = [sys.executable, "-m", "ziglang"]
+    flags = ["-std=c++17", "-O2", "-fPIC", "-fno-exceptions", "-fno-rtti", "-Wall", "-Werror"]
+    subprocess.run([*zig, "c++", *flags, "-c", "radix.cpp", "-o", "radix.o"], cwd=folder, check=True)
+    subprocess.run([*zig, "cc", "-shared", "radix.o", "-o", "radix.so"], cwd=folder, check=True)
+    return ctypes.CDLL(str(folder / "radix.so"))
+
+
+def unsorted(rng, dtype, n):
+    """Arrays of every kind: any bits (NaN of both signs among them), few values, in order, all equal."""
+    anything = rng.integers(0, 256, n * np.dtype(dtype).itemsize, np.uint8).view(dtype)
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        anything[anything == 0] = 0  # NumPy takes -0 and 0 for equal
+    special = anything.copy()
+    if special.dtype.kind == "f":
+        special[::3] = rng.choice([np.nan, -np.nan, np.inf, -np.inf, 0, 5e-324], special[::3].size)
+    return [anything, special, rng.integers(0, 5, n).astype(dtype), np.sort(anything), np.full(n, 7, dtype)]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("n", [0, 1, 2, 1000, 70_001])
+def test_radix_sort(radix, rng, name, n):
+    for x in unsorted(rng, NUMBERS[name], n):
+        for down in (False, True):
+            turned = (-x if x.dtype.kind == "f" else ~x) if down else x
+            wanted = np.argsort(turned, kind="stable")
+            indices, found = np.arange(n, dtype=np.intp), x.copy()
+            assert getattr(radix, f"argsort_{name}")(at(x), at(indices), ctypes.c_size_t(n), down)
+            np.testing.assert_array_equal(indices, wanted)
+            assert getattr(radix, f"sort_{name}")(at(found), ctypes.c_size_t(n), down)
+            np.testing.assert_array_equal(found, x[wanted])
+
+
+def test_radix_sort_of_more_than_fits_into_memory_is_refused(radix):
+    x, indices = np.zeros(1), np.zeros(1, np.intp)
+    for n in (2**62, 2**60):
+        assert not radix.argsort_double(at(x), at(indices), ctypes.c_size_t(n), False) & 1
+        assert not radix.sort_double(at(x), ctypes.c_size_t(n), False) & 1
 
 
 def test_every_version_has_its_patches():

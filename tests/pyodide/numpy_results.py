@@ -36,12 +36,16 @@ def exact() -> dict[str, list[int]]:
                 found[f"sum {name} {n}"] = bits(finite[:n].sum())
             found[f"sum of every third {name}"] = bits(finite[::3].sum())
             found[f"cumsum {name}"] = bits(finite.cumsum())
-            found[f"sort {name}"] = bits(np.sort(x) + 0)  # 0 and -0 are equal: their order is free
+            for n in (300, x.size):
+                found[f"sort {name} {n}"] = bits(np.sort(x[:n]) + 0)  # 0 and -0 are equal: their order is free
+                found[f"argsort {name} {n}"] = bits(x[np.argsort(x[:n])] + 0)
             found[f"argmax {name}"] = bits(finite.argmax())
             found[f"x[index] {name}"] = bits(x[np.argsort(finite, kind="stable")])
         for dtype in (np.int8, np.int16, np.int32, np.int64, np.uint32, np.uint64):
             whole, name = np.arange(-500, 503).astype(dtype) * dtype(7919 % 127), np.dtype(dtype).name
-            found[f"sort {name}"] = bits(np.sort(whole))
+            for n in (300, whole.size):
+                found[f"sort {name} {n}"] = bits(np.sort(whole[:n]))
+                found[f"argsort {name} {n}"] = bits(whole[np.argsort(whole[:n])])
             found[f"floor_divide {name}"] = bits(whole // dtype(7))
             found[f"max {name}"] = bits(whole.max())
     return found
