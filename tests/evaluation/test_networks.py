@@ -45,6 +45,23 @@ def test_gradients_by_finite_differences(layer, classes):
         assert (grads[name] * direction).sum() == pytest.approx(slope, rel=2e-5, abs=2e-6), name
 
 
+def test_scores_start_with_a_standard_deviation_of_one():
+    layer = networks.AttentionLayer(ga.create("scaled_dot_product", 8), GRAPH)
+    network = networks.LayerNetwork(X, layer, 8, None, 0.0)
+    z = network.latents(network.init(0))
+    scores = (z[GRAPH.targets] * z[GRAPH.indices]).sum(axis=1) / np.sqrt(8)
+    of_rows = [scores[a:b] for a, b in zip(GRAPH.indptr[:-1], GRAPH.indptr[1:], strict=True) if b > a]
+    squares = sum(((row - row.mean()) ** 2).sum() for row in of_rows)
+    assert np.sqrt(squares / (len(scores) - len(of_rows))) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("layer", layers())
+def test_attention_starts_alike_whatever_the_unit_of_the_features(layer):
+    large, small = (networks.LayerNetwork(unit * X, layer, 8, None, 0.0) for unit in (1, 2**-10))
+    z = large.latents(large.init(0))
+    np.testing.assert_allclose(small.latents(small.init(0)) / z, 2**-10 if layer.scale(z) == {} else 1, rtol=1e-5)
+
+
 def test_the_space_keeps_its_curvature_and_temperatures_their_sign():
     layer = networks.AttentionLayer(ga.create("hyperbolic", 8), GRAPH)
     assert layer.trained == ("temperature",)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,7 +137,7 @@ class Layout:
         """Number of parts P."""
         return len(self.parts)
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """The first node of every part, and V: (P + 1,)."""
         return np.concatenate([[0], np.cumsum([p.num_nodes for p in self.parts], dtype=np.int64)])
@@ -175,8 +175,7 @@ class Layout:
         Returns:
             A slice, or an array where the parts have an order of their own.
         """
-        start = sum(p.num_nodes for p in self.parts[:number])
-        nodes = slice(start, start + self.parts[number].num_nodes)
+        nodes = slice(int(self.starts[number]), int(self.starts[number + 1]))
         order = self.node_array("order")
         return nodes if order is None else order[nodes]
 

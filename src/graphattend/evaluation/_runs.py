@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from .._float64_fallback import silence
-from ..analysis import on_given_edges
 from ..training import Adam, Trainer
 from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
 from .tasks import Task
@@ -111,8 +110,4 @@ def edge_weights(model: LayerNetwork, params: Any) -> np.ndarray:
     """One weight per edge, heads averaged, (K,)."""
     layer = model.layer
     assert isinstance(layer, AttentionLayer)
-    attn = layer.with_parameters(model.own(params))
-    _, weights = attn.attend(layer.graph, layer.points(model.latents(params)), need_weights=True)
-    weights = np.asarray(weights, np.float64)
-    weights = weights.mean(axis=1) if weights.ndim == 2 else weights
-    return weights if weights.size == layer.graph.num_edges else on_given_edges(attn, layer.graph, weights)
+    return layer.weights(layer.with_parameters(model.own(params)), model.latents(params))

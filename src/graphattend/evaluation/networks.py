@@ -1,6 +1,9 @@
 """The small networks that are compared: one input projection, one layer, one decoder; only the layer differs.
 
-    z = x W + b            then h = z + layer(z) W_o, and for labels relu(h) W_c + b_c
+    z = x W + b            then h = z + layer(γ z) W_o / γ, and for labels relu(h) W_c + b_c
+
+γ is one number, which is trained, too. It lets the scores of attention differ from the first epoch on (see
+`AttentionLayer.scale`), while z stays as small as the decoder needs it.
 
 Every part returns its output with a pullback from the output's gradient to the gradients of the parameters.
 """
@@ -14,11 +17,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._vjp import vjp
+from ..analysis import on_given_edges
 from ..errors import InvalidConfigError
 from ..functional.dot_product import dropout_multiplier
 from ..geometry import Euclidean
 from ..graph import NeighborGraph
 from ..mechanisms._base import Attention
+
+#: Bounds of the root mean square of what a mechanism is given first, and how often their range is halved.
+SCALES, HALVINGS = (0.01, 10.0), 10
 
 Arrays = dict[str, np.ndarray]
 #: From the gradient of an output to the gradients of the parameters.
@@ -44,6 +51,9 @@ class Layer(Protocol):
 
     def init(self) -> Arrays:
         """Initial parameters, by name."""
+
+    def scale(self, z: np.ndarray) -> Arrays:
+        """The logarithm of γ to begin with, by the name "log_scale"; nothing where a factor makes no difference."""
 
     def apply(self, params: Arrays, z: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, Any]:
         """Outputs (V, E), and the pullback to z and to the parameters; dropout is on if `rng` is given."""
@@ -100,6 +110,27 @@ class AttentionLayer:
             {n: self.signs[n] * np.exp(params[n]) if n in self.signs else params[n] for n in self.trained}
         )
 
+    def scale(self, z: np.ndarray) -> Arrays:
+        """The scale at which the scores of a node's neighbours differ by a standard deviation of about 1.
+
+        With scores that are all alike every mechanism starts as the same average, and learns little else; with scores
+        that are far apart it starts with one neighbour, and has no gradient.
+        """
+        mean = float(np.sqrt(np.mean(np.square(z, dtype=np.float64)))) or 1.0
+        low, high = (np.log(bound / mean) for bound in SCALES)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            weights = self.weights(self.attn, np.exp(middle).astype(z.dtype) * z)
+            low, high = (middle, high) if _spread(self.graph, weights) < 1 else (low, middle)
+        return {"log_scale": np.asarray((low + high) / 2, np.float32)}
+
+    def weights(self, attn: Attention, z: np.ndarray) -> np.ndarray:
+        """One weight per edge, heads averaged, (K,)."""
+        _, found = attn.attend(self.graph, self.points(z), need_weights=True)
+        found = np.asarray(found, np.float64)
+        found = found.mean(axis=1) if found.ndim == 2 else found
+        return found if found.size == self.graph.num_edges else on_given_edges(attn, self.graph, found)
+
     def _points(self, z: np.ndarray) -> tuple[np.ndarray, Any]:
         space = next((s for s in self.attn.input_manifolds if not isinstance(s, Euclidean)), None)
         return (z, lambda g: (g,)) if space is None else vjp(space.expmap0, z)
@@ -127,6 +158,16 @@ class AttentionLayer:
         return flat, pullback
 
 
+def _spread(graph: NeighborGraph, weights: np.ndarray) -> float:
+    """Standard deviation of the logarithms of the positive weights about the mean of their row."""
+    kept = weights > 0
+    logs, targets = np.log(weights[kept]), graph.targets[kept]
+    count = np.bincount(targets, minlength=graph.num_nodes)
+    mean = np.bincount(targets, logs, graph.num_nodes) / np.maximum(count, 1)
+    free = logs.size - np.count_nonzero(count)
+    return float(np.sqrt(np.square(logs - mean[targets]).sum() / free)) if free else 1.0
+
+
 def _spaces(attn: Attention) -> tuple[Any, ...]:
     return (*attn.input_manifolds, attn.output_manifold)
 
@@ -140,6 +181,10 @@ class GCNLayer:
 
     def init(self) -> Arrays:
         """No parameters of its own; the network's W_o is the layer's."""
+        return {}
+
+    def scale(self, z: np.ndarray) -> Arrays:
+        """None: the layer is linear."""
         return {}
 
     def _mixed(self, z: np.ndarray) -> np.ndarray:
@@ -187,31 +232,39 @@ class LayerNetwork:
         }
         if self.classes is not None:
             params |= {"w_class": glorot(rng, self.hidden, self.classes), "b_class": np.zeros(self.classes, np.float32)}
+        params |= self.layer.scale(self.projected(params))
         return params | {f"layer/{n}": a.astype(np.float32) for n, a in self.layer.init().items()}
 
     def own(self, params: Arrays) -> Arrays:
         """The layer's parameters among all."""
         return {n.removeprefix("layer/"): a for n, a in params.items() if n.startswith("layer/")}
 
-    def latents(self, params: Arrays) -> np.ndarray:
-        """What the layer is given: z = x W + b, (V, D)."""
+    def projected(self, params: Arrays) -> np.ndarray:
+        """The projected features, z = x W + b, (V, D)."""
         return np.asarray(self.x @ params["w_in"] + params["b_in"])
+
+    def latents(self, params: Arrays) -> np.ndarray:
+        """What the layer is given: γ z, (V, D)."""
+        return self.projected(params) * _scale(params)
 
     def apply(self, params: Arrays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, ParameterPullback]:
         """Outputs of all nodes."""
         drop = self.dropout if rng is not None else 0.0
-        z = self.latents(params)
-        mixed, pull_layer = self.layer.apply(self.own(params), z, rng)
-        h = z + mixed @ params["w_out"]
+        z, scale = self.projected(params), _scale(params)
+        mixed, pull_layer = self.layer.apply(self.own(params), scale * z, rng)
+        added = mixed @ params["w_out"] / scale
+        h = z + added
         out, decoder = (h, None) if self.classes is None else self._decoded(h, params, drop, rng)
 
         def pullback(g: np.ndarray) -> Arrays:
             grads: Arrays = {}
             if decoder is not None:
                 g, grads = decoder(g)
-            gz, own = pull_layer(g @ params["w_out"].T)
-            gz = gz + g
-            grads |= {"w_in": self.x.T @ gz, "b_in": gz.sum(axis=0), "w_out": mixed.T @ g}
+            gz, own = pull_layer(g @ params["w_out"].T / scale)
+            if "log_scale" in params:
+                grads["log_scale"] = np.asarray(scale * (gz * z).sum() - (added * g).sum())
+            gz = scale * gz + g
+            grads |= {"w_in": self.x.T @ gz, "b_in": gz.sum(axis=0), "w_out": mixed.T @ g / scale}
             return grads | {f"layer/{n}": a for n, a in own.items()}
 
         return out, pullback
@@ -226,6 +279,11 @@ class LayerNetwork:
             return g @ params["w_class"].T * keep, {"w_class": active.T @ g, "b_class": g.sum(axis=0)}
 
         return active @ params["w_class"] + params["b_class"], pullback
+
+
+def _scale(params: Arrays) -> Any:
+    """γ; 1 where there is none."""
+    return np.exp(params["log_scale"]) if "log_scale" in params else np.float32(1)
 
 
 @dataclasses.dataclass(frozen=True)
