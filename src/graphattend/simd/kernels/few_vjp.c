@@ -14,8 +14,8 @@ typedef struct {
 } FewVjp;
 
 /* `vectors` vectors of out = factor times the sum over the queries of w[r] x[r]. */
-INL vw sum_of_rows(const int vectors, const real *w, isize ldw, const real *x, isize ldx,
-                   isize queries, real factor, real *out, vw bad) {
+INL void sum_of_rows(const int vectors, const real *w, isize ldw, const real *x, isize ldx,
+                     isize queries, real factor, real *out) {
     vw sum[4];
     for (int j = 0; j < vectors; j++) sum[j] = splatw(0);
     for (isize r = 0; r < queries; r++) {
@@ -23,33 +23,42 @@ INL vw sum_of_rows(const int vectors, const real *w, isize ldw, const real *x, i
         for (int j = 0; j < vectors; j++)
             sum[j] = maddw(weight, LOADW(x + r * ldx + j * WIDE), sum[j]);
     }
-    for (int j = 0; j < vectors; j++) {
-        STOREW(out + j * WIDE, sum[j]);
-        bad = note_badw(bad, sum[j]);
-    }
-    return bad;
+    for (int j = 0; j < vectors; j++) STOREW(out + j * WIDE, sum[j]);
 }
 
-/* out[i] = factor times the sum over the queries of w[r][i] x[r]. Returns the test of what is
- * finite. */
-static real outer_products(const real *w, isize ldw, const real *x, isize ldx, isize queries,
-                           isize n, isize d, real factor, real *out, isize ldo) {
-    vw bad = splatw(0);
-    real rest = 0;
+/* out[i] = factor times the sum over the queries of w[r][i] x[r]. */
+INL void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize queries, isize n,
+                    isize d, real factor, real *out, isize ldo) {
     for (isize i = 0; i < n; i++, w++, out += ldo) {
         isize j = 0;
         for (; j + 4 * WIDE <= d; j += 4 * WIDE)
-            bad = sum_of_rows(4, w, ldw, x + j, ldx, queries, factor, out + j, bad);
+            sum_of_rows(4, w, ldw, x + j, ldx, queries, factor, out + j);
         for (; j + WIDE <= d; j += WIDE)
-            bad = sum_of_rows(1, w, ldw, x + j, ldx, queries, factor, out + j, bad);
+            sum_of_rows(1, w, ldw, x + j, ldx, queries, factor, out + j);
         for (; j < d; j++) {
-            real sum = 0;
-            for (isize r = 0; r < queries; r++) sum += w[r * ldw] * factor * x[r * ldx + j];
-            out[j] = sum;
-            rest += sum * 0;
+            out[j] = 0;
+            for (isize r = 0; r < queries; r++) out[j] += w[r * ldw] * factor * x[r * ldx + j];
         }
     }
-    return hsum(fold(bad)) + rest;
+}
+
+static void outer_products(const real *w, isize ldw, const real *x, isize ldx, isize queries,
+                           isize n, isize d, real factor, real *out, isize ldo) {
+    if (queries == 1) outer_rows(w, ldw, x, ldx, 1, n, d, factor, out, ldo);
+    else outer_rows(w, ldw, x, ldx, queries, n, d, factor, out, ldo);
+}
+
+/* The largest size of a number, or NaN if one is not finite. */
+static real largest(const real *x, isize n) {
+    vw top = splatw(0);
+    isize i = 0;
+    for (; i + WIDE <= n; i += WIDE) top = vmaxw(top, vmaxw(LOADW(x + i), -LOADW(x + i)));
+    real most = row_max((const real *)&top, WIDE);
+    for (; i < n; i++) {
+        real size = x[i] < 0 ? -x[i] : x[i];
+        if (size > most) most = size;
+    }
+    return most + note_row(x, n);
 }
 
 /* ds, the gradients by the weights less `dweights`, becomes that by the scores. Where a weight is
@@ -75,16 +84,17 @@ static void score_gradients(const real *w, const real *dweights, isize n, real *
     for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean);
 }
 
-/* Returns the test of all that was written. */
+/* Returns a test of all that is written. The outer products need not be looked at: none is larger
+ * than the product of the largest numbers. */
 static real few_vjp(const FewVjp *f) {
-    real bad = 0;
+    real bad = 0, most = 0;
     for (isize first = 0; first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
         for (isize r = 0; r < f->queries; r++)
             row_dots(f->V + first * f->ldv, f->ldv, n, f->grad + r * f->ldg, f->e,
                      f->dscores + r * f->ldds + first);
-        bad += outer_products(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1,
-                              f->dv + first * f->lddv, f->lddv);
+        outer_products(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1,
+                       f->dv + first * f->lddv, f->lddv);
     }
     for (isize r = 0; r < f->queries; r++) {
         score_gradients(f->weights + r * f->ldw, f->dweights ? f->dweights + r * f->lddw : 0,
@@ -96,14 +106,17 @@ static real few_vjp(const FewVjp *f) {
         for (isize r = 0; r < f->queries; r++)
             add_weighted(f->K + first * f->ldk, f->ldk, n, f->dscores + r * f->ldds + first, f->d,
                          f->dq + r * f->lddq);
-        bad += outer_products(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d,
-                              f->scale, f->dk + first * f->lddk, f->lddk);
+        outer_products(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale,
+                       f->dk + first * f->lddk, f->lddk);
     }
     for (isize r = 0; r < f->queries; r++) {
+        most += largest(f->weights + r * f->ldw, f->keys) * largest(f->grad + r * f->ldg, f->e);
+        most += largest(f->dscores + r * f->ldds, f->keys) * f->scale *
+            largest(f->q + r * f->ldq, f->d);
         scale_row(f->dq + r * f->lddq, f->d, f->scale);
         bad += note_row(f->dq + r * f->lddq, f->d);
     }
-    return bad;
+    return bad + most * 0;
 }
 
 Status KERNEL(attend_few_vjp)(Call *call) {
