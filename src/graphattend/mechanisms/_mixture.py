@@ -333,7 +333,7 @@ class Routed(Attention):
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
-        out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)
+        out: Any = None
         weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
@@ -352,10 +352,8 @@ class Routed(Attention):
             share = gates.shares[:, i, None]
             if call.differentiate:
                 runs.append((i, o, share, pull, w, part, kept))
-                out += share * o
-            else:
-                o *= share
-                out += o
+            o = np.multiply(o, share, out=None if call.differentiate else o)
+            out = o if out is None else np.add(out, o, out=out)
             if weights is not None:
                 weights[kept] += gates.shares[part.targets, i] * _edge_weights(w, part, i, member)
 
@@ -433,18 +431,17 @@ def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
 
 def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:
     """The graph without the edges of rows that are not chosen, with what the member reads; and which edges it keeps."""
-    counts = np.diff(graph.indptr)
-    kept = np.repeat(chosen, counts)
+    kept = np.flatnonzero(chosen[graph.targets])
     indptr = np.zeros_like(graph.indptr)
-    np.cumsum(counts * chosen, out=indptr[1:])
+    np.cumsum(np.diff(graph.indptr) * chosen, out=indptr[1:])
     read = member.needed + member.used
 
     def pick(name: str) -> Any:
         a = getattr(graph, name)
-        return None if a is None or name not in read else a[kept]
+        return None if a is None or name not in read else a.take(kept, axis=0)
 
     fields: dict[str, Any] = {name: pick(name) for name in ("edge_features", "edge_weights", "distances")}
-    fields |= {"indptr": indptr, "indices": graph.indices[kept], "layers": graph.layers, "names": None}
+    fields |= {"indptr": indptr, "indices": graph.indices.take(kept), "layers": graph.layers, "names": None}
     part = object.__new__(NeighborGraph)
     part.__setstate__(fields)  # all of it was checked
     return part, kept
