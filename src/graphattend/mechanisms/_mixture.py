@@ -19,7 +19,7 @@ from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
-from ._attend import check_nodes, defaulted
+from ._attend import check_nodes
 from ._base import Attention
 from ._boundary import Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
@@ -362,11 +362,11 @@ class Routed(Attention):
             gw = None
             if grad_weights is not None:
                 gw = cotangent(grad_weights, "grad_weights", (edges,), q.dtype)
-            gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+            gq, gk, gv = (np.zeros(x.shape, x.dtype) for x in (q, k, v))
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
             for i, o, share, pull, w, part, kept in runs:
-                g_share[:, i] = (g * o).sum(axis=-1)
+                g_share[:, i] = np.einsum("ve,ve->v", g, o)
                 gw_i = None
                 if gw is not None:
                     rows, gw_i = part.targets, gw[kept]
@@ -376,13 +376,15 @@ class Routed(Attention):
                     if w.ndim == 2:
                         gw_i = np.repeat(gw_i[:, None] / w.shape[1], w.shape[1], axis=1)
                 c = pull(share * g, gw_i)
-                gq, gk, gv = gq + c.query, gk + c.keys, gv + c.values
+                gq += c.query
+                if keys is not None:  # else it is part of that by the queries
+                    gk += c.keys
+                if values is not None:
+                    gv += c.values
                 gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
             gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], gates.pull(g_share))
-            gq = gq + gx
-            return defaulted(
-                gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {}, values is None, keys is None
-            )
+            gq += gx
+            return Gradients(gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {})
 
         return out, weights, pullback
 
