@@ -21,6 +21,7 @@ KEYS = [
     "local_global",
     "multi_head",
     "flash",
+    "scaled_dot_product",
 ]
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "hnsw_aware": [{"encoding": "bias"}, {"encoding": "embedding"}],
@@ -117,3 +118,22 @@ def test_values_are_needed() -> None:
     for more in ({}, {"need_weights": True}):
         with pytest.raises(ga.AttentionError, match="values"):
             attn.forward(inputs["query"], inputs["keys"], **more)
+
+
+@needs_kernels
+def test_gradients_that_overflow_are_computed_again_or_refused(rng: np.random.Generator) -> None:
+    attn = ga.create("scaled_dot_product", 8)
+    q, k, v = (rng.standard_normal(shape).astype(np.float32) for shape in (8, (5, 8), (5, 8)))
+    q, k, v = 1e-6 * q, 1e-6 * k, 1e5 * v
+    g = np.full(8, 1e34, np.float32)  # the gradients of the weights leave float32, those of the inputs do not
+    assert np.abs(v.astype(float) @ g).max() > np.finfo(np.float32).max
+    pull, wide = (attn.vjp(*(x.astype(dtype) for x in (q, k, v)))[1] for dtype in (np.float32, np.float64))
+    for ours, theirs in zip(pull(g)[:3], wide(g)[:3], strict=True):
+        assert ours.dtype == np.float32
+        assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+    with pytest.raises(ga.NumericalInstabilityError, match="grad_output"):
+        attn.vjp(q, k, 1e9 * v)[1](g)
+    with pytest.raises(ga.DimensionMismatchError, match="grad_output"):
+        pull(g[:7])
+    with pytest.raises(ga.DimensionMismatchError, match="grad_weights"):
+        pull(g, np.ones(4, np.float32))

@@ -195,6 +195,24 @@ def ref_few(q, k, v, bias, mask, positions, frequency, out, weights, scale, slop
     return [None if v is None else w @ v, w]
 
 
+def make_few_vjp(rng):
+    b, m, n, d, e = lead(rng), size(rng, 10), size(rng, 150), size(rng, 80), size(rng, 80)
+    q, k, v, grad = normal(rng, *b, m, d), normal(rng, n, d), normal(rng, *b, n, e), normal(rng, *b, m, e)
+    w = softmax64(rng.standard_normal((*b, m, n))).astype(REAL)
+    w[rng.random(w.shape) < 0.1] = 0
+    by_weights = None if rng.random() < 0.5 else normal(rng, *b, m, n)
+    grads = [output(*b, m, d), output(*b, n, d), output(*b, n, e), output(*b, m, n)]
+    return [q, k, v, w, grad, by_weights, *grads, 0.5]
+
+
+def ref_few_vjp(q, k, v, w, grad, by_weights, dq, dk, dv, ds, scale):
+    q, k, v, w, grad = (x.astype(float) for x in (q, k, v, w, grad))
+    gw = grad @ v.swapaxes(-1, -2) + (0 if by_weights is None else by_weights)
+    gs = w * (gw - (w * gw).sum(-1, keepdims=True))
+    expected = scale * gs @ k, scale * gs.swapaxes(-1, -2) @ q, w.swapaxes(-1, -2) @ grad, gs
+    return [np.broadcast_to(x, out.shape) for x, out in zip(expected, (dq, dk, dv, ds), strict=True)]
+
+
 def make_attend_vjp(rng):
     b, m, n, d, e = lead(rng), size(rng, 20), size(rng, 80), size(rng, 12), size(rng, 12)
     q, k, v, grad = normal(rng, *b, m, d), normal(rng, *b, n, d), normal(rng, n, e), normal(rng, *b, m, e)
@@ -716,6 +734,7 @@ CASES = {
     "attend_one": Case(make_one, ref_one),
     "attend": Case(make_attend, ref_attend),
     "attend_few": Case(make_few, ref_few),
+    "attend_few_vjp": Case(make_few_vjp, ref_few_vjp),
     "attend_vjp": Case(make_attend_vjp, ref_attend_vjp),
     "heads": Case(make_heads, ref_heads),
     "graph_attend": Case(make_graph, ref_graph),

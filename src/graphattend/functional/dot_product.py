@@ -85,10 +85,8 @@ def dot_product_attention(
 
         def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
             assert v is not None
-            gw, gv = simd.matmul_nt(g, v), simd.matmul_tn(w, g)
-            gs = softmax_pullback(w, gw if g_weights is None else gw + g_weights)
-            scaled = gs * q.dtype.type(scale)
-            return simd.matmul(scaled, k), simd.matmul_tn(scaled, q), gv, *((gs,) if biased else ())
+            gq, gk, gv, gs = simd.attend_few_vjp(q, k, v, w, g, scale=scale, grad_weights=g_weights)
+            return gq, gk, gv, *((gs,) if biased else ())
 
         return Attended(found[0], w, pull)
 

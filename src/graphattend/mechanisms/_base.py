@@ -17,7 +17,7 @@ from ..graph import GraphMetadata, NeighborGraph
 from ._attend import attend, defaulted
 from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
-from ._gradients import Gradients
+from ._gradients import Gradients, VjpResult
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
 from ._prepared import Prepared, prepare
@@ -279,8 +279,26 @@ class Attention(Mechanism):
         mask: ArrayLike | None,
         metadata: GraphMetadata | None,
         call: Call,
-    ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
+    ) -> VjpResult:
         """Output, weights (or None) and pullback from one forward pass."""
+        if mask is None and metadata is None and call.training is False:
+            fast = self._fused_vjp(
+                query, keys, values, lambda: self._vjp_checked(query, keys, values, None, None, call)
+            )
+            if fast is not None:
+                return fast
+        return self._vjp_checked(query, keys, values, mask, metadata, call)
+
+    def _vjp_checked(
+        self,
+        query: ArrayLike,
+        keys: ArrayLike,
+        values: ArrayLike,
+        mask: ArrayLike | None,
+        metadata: GraphMetadata | None,
+        call: Call,
+    ) -> VjpResult:
+        """The same for any arguments."""
         x = self._check(query, keys, values, mask, metadata)
         dtype = x.q.dtype
 

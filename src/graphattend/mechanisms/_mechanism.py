@@ -26,7 +26,7 @@ A mechanism may also override:
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
     _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
-                                `_fused_weights`, with metadata, `_fused_metadata`
+                                `_fused_weights`, with metadata, `_fused_metadata`, with gradients, `_fused_vjp`
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
 from ..graph import NeighborGraph
 from ._boundary import Call, Context, Expected, Inputs
-from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
+from ._gradients import Again, CoreGradients, CoreResult, Grads, Params, VjpResult, add_grads
 from ._parameters import Configured
 
 
@@ -272,6 +272,10 @@ class Mechanism(Configured):
         """The output in the same way where metadata is given, which nobody has checked either."""
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata)
         return None if found is None else found[0]
+
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, again: Again) -> VjpResult | None:
+        """One query with its weights and pullback in the same way; `again` is for gradients that are not finite."""
+        return None
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """The same over keys and values that this mechanism prepared."""

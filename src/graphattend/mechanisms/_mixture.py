@@ -19,7 +19,7 @@ from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import NeighborGraph
-from ._attend import check_nodes, defaulted
+from ._attend import check_nodes
 from ._base import Attention
 from ._boundary import Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
 from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
@@ -333,7 +333,7 @@ class Routed(Attention):
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
-        out = np.zeros((q.shape[0], v.shape[-1]), q.dtype)
+        out: Any = None
         weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
         runs: list[tuple[Any, ...]] = []
@@ -352,10 +352,8 @@ class Routed(Attention):
             share = gates.shares[:, i, None]
             if call.differentiate:
                 runs.append((i, o, share, pull, w, part, kept))
-                out += share * o
-            else:
-                o *= share
-                out += o
+            o = np.multiply(o, share, out=None if call.differentiate else o)
+            out = o if out is None else np.add(out, o, out=out)
             if weights is not None:
                 weights[kept] += gates.shares[part.targets, i] * _edge_weights(w, part, i, member)
 
@@ -364,11 +362,11 @@ class Routed(Attention):
             gw = None
             if grad_weights is not None:
                 gw = cotangent(grad_weights, "grad_weights", (edges,), q.dtype)
-            gq, gk, gv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+            gq, gk, gv = (np.zeros(x.shape, x.dtype) for x in (q, k, v))
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
             for i, o, share, pull, w, part, kept in runs:
-                g_share[:, i] = (g * o).sum(axis=-1)
+                g_share[:, i] = np.einsum("ve,ve->v", g, o)
                 gw_i = None
                 if gw is not None:
                     rows, gw_i = part.targets, gw[kept]
@@ -378,13 +376,15 @@ class Routed(Attention):
                     if w.ndim == 2:
                         gw_i = np.repeat(gw_i[:, None] / w.shape[1], w.shape[1], axis=1)
                 c = pull(share * g, gw_i)
-                gq, gk, gv = gq + c.query, gk + c.keys, gv + c.values
+                gq += c.query
+                if keys is not None:  # else it is part of that by the queries
+                    gk += c.keys
+                if values is not None:
+                    gv += c.values
                 gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
             gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], gates.pull(g_share))
-            gq = gq + gx
-            return defaulted(
-                gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {}, values is None, keys is None
-            )
+            gq += gx
+            return Gradients(gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {})
 
         return out, weights, pullback
 
@@ -433,18 +433,17 @@ def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
 
 def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:
     """The graph without the edges of rows that are not chosen, with what the member reads; and which edges it keeps."""
-    counts = np.diff(graph.indptr)
-    kept = np.repeat(chosen, counts)
+    kept = np.flatnonzero(chosen[graph.targets])
     indptr = np.zeros_like(graph.indptr)
-    np.cumsum(counts * chosen, out=indptr[1:])
+    np.cumsum(np.diff(graph.indptr) * chosen, out=indptr[1:])
     read = member.needed + member.used
 
     def pick(name: str) -> Any:
         a = getattr(graph, name)
-        return None if a is None or name not in read else a[kept]
+        return None if a is None or name not in read else a.take(kept, axis=0)
 
     fields: dict[str, Any] = {name: pick(name) for name in ("edge_features", "edge_weights", "distances")}
-    fields |= {"indptr": indptr, "indices": graph.indices[kept], "layers": graph.layers, "names": None}
+    fields |= {"indptr": indptr, "indices": graph.indices.take(kept), "layers": graph.layers, "names": None}
     part = object.__new__(NeighborGraph)
     part.__setstate__(fields)  # all of it was checked
     return part, kept

@@ -117,6 +117,24 @@ def attend_few(
     return None if found is None else (found[0], found[1])
 
 
+def attend_few_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    weights: np.ndarray,
+    grad: np.ndarray,
+    *,
+    scale: float,
+    grad_weights: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `attend_few` by q, k, v and the scores with their bias (see `kernel_ops.attend_few_vjp`)."""
+    options: dict[str, Any] = {"scale": scale, "grad_weights": grad_weights}
+    found = None if _kernels is None else _kernels.attend_few_vjp(q, k, v, weights, grad, **options)
+    if found is not None:
+        return cast("Any", found[:4])
+    return numpy_ops.attend_few_vjp(q, k, v, weights, grad, **options)
+
+
 def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
     """Whether these are one query (D,), keys (N, D) and values (N, E) or None that kernels may look at."""
     if _kernels is None or type(query) is not np.ndarray or type(keys) is not np.ndarray or query.shape != (dim,):
@@ -135,6 +153,14 @@ def single_with_weights(
     """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
     found = _kernels.attend_few(rows, keys, values, **options)
     return found[:2] if found is not None and found[2] else None
+
+
+def single_vjp(
+    rows: np.ndarray, keys: np.ndarray, values: np.ndarray, weights: np.ndarray, grad: np.ndarray, **options: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """`attend_few_vjp` of the rows that one query becomes; None without kernels and where something is not finite."""
+    found = None if _kernels is None else _kernels.attend_few_vjp(rows, keys, values, weights, grad, **options)
+    return None if found is None or not found[4] else cast("Any", found[:4])
 
 
 def has_kernels(dtype: np.dtype[Any]) -> bool:

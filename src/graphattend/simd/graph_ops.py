@@ -5,14 +5,12 @@ As in `kernel_ops`, every function returns None where its kernel does not apply.
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import Any
 
 import numpy as np
 
 from . import threads
-from .kernel_ops import as_int64, current
+from .kernel_ops import as_int64, block, current
 
 Array = np.ndarray
 _empty = np.empty
@@ -102,8 +100,7 @@ def graph_attention_vjp(
     Returns:
         Gradients like q, k, v and the weights; None in the place of one that is part of another.
     """
-    # In one block: where several are freed one by one, malloc gives pages back that the next call must ask for again.
-    dq, dk, dv, dscores = _block(
+    dq, dk, dv, dscores = block(
         q.dtype, q.shape, None if keys_are_queries else k.shape, None if values_are_keys else v.shape, weights.shape
     )
     starts = as_int64(indptr)
@@ -128,17 +125,6 @@ def graph_attention_vjp(
         return None
     graph_sum(grad, *transposed, weights, by_key if dv is None else dv, add=dv is None)
     return dq, dk, dv, dscores
-
-
-def _block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
-    """Arrays of these shapes (None for None), side by side in one allocation, each from a cache line on."""
-    line = 64 // dtype.itemsize
-    sizes = [0 if shape is None else -(-math.prod(shape) // line) * line for shape in shapes]
-    whole, starts = _empty(sum(sizes), dtype), itertools.accumulate(sizes, initial=0)
-    return [
-        None if shape is None else whole[at : at + math.prod(shape)].reshape(shape)
-        for shape, at in zip(shapes, starts, strict=False)
-    ]
 
 
 def graph_sum(
@@ -307,7 +293,7 @@ def gat_vjp(
         Gradients by the scores of the edges before LeakyReLU (K, H), by `query` (V, H), by `key` (V, H), and, as far as
         it comes from the weighted sum, by `hidden` (V, H, E).
     """
-    by_value, by_query, by_key, dscores = _block(grad.dtype, hidden.shape, query.shape, key.shape, weights.shape)
+    by_value, by_query, by_key, dscores = block(grad.dtype, hidden.shape, query.shape, key.shape, weights.shape)
     starts = as_int64(indptr)
 
     def by_row(rows: slice) -> bool | None:

@@ -10,6 +10,7 @@ Contradictory shapes raise ValueError; the validation before them should have re
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
@@ -62,6 +63,20 @@ def current() -> Any:
 def as_int64(x: Array) -> Array:
     """Integers as kernels read them."""
     return np.ascontiguousarray(x, dtype=np.int64)
+
+
+def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
+    """Arrays of these shapes (None for None), side by side in one allocation, each from a cache line on.
+
+    Where several are freed one by one, malloc gives pages back that the next call must ask for again.
+    """
+    line = 64 // dtype.itemsize
+    sizes = [0 if shape is None else -(-math.prod(shape) // line) * line for shape in shapes]
+    whole, starts = _empty(sum(sizes), dtype), itertools.accumulate(sizes, initial=0)
+    return [
+        None if shape is None else whole[at : at + math.prod(shape)].reshape(shape)
+        for shape, at in zip(shapes, starts, strict=False)
+    ]
 
 
 def matmul(a: Array, b: Array) -> Array | None:
@@ -206,6 +221,31 @@ def attend_few(
         q, k, v, bias, mask, positions, frequency, out, weights, scale, slope, bool(squares), bool(interleaved)
     )
     return None if finite is None else (out, weights, finite)
+
+
+def attend_few_vjp(
+    q: Array, k: Array, v: Array, weights: Array, grad: Array, *, scale: float, grad_weights: Array | None = None
+) -> tuple[Array, Array, Array, Array, bool] | None:
+    """Gradients of `attend_few` by q, k, v and the scores with their bias, where it has no slope and no rotation.
+
+    Args:
+        q: As for `attend_few`, like the next two and `scale`.
+        k: Keys.
+        v: Values.
+        weights: What `attend_few` returned, (..., M, N).
+        grad: Gradient of the output (..., M, E).
+        scale: Factor of the products.
+        grad_weights: Gradient of the weights (..., M, N), or None.
+
+    Returns:
+        Gradients with the leading axes of the weights, that of k without the part of the squares, and whether all of
+        them are finite.
+    """
+    lead = weights.shape[:-2]
+    shapes = [(*lead, *x.shape[-2:]) for x in (q, k, v)]
+    dq, dk, dv, scores = block(q.dtype, *shapes, weights.shape)
+    finite = _k.attend_few_vjp(q, k, v, weights, grad, grad_weights, dq, dk, dv, scores, scale)
+    return None if finite is None else (dq, dk, dv, scores, finite)
 
 
 def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain: bool, causal: bool) -> list[slice]:

@@ -168,6 +168,27 @@ def attention(
     return out, stats
 
 
+def attend_few_vjp(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    weights: np.ndarray,
+    grad: np.ndarray,
+    *,
+    scale: float,
+    grad_weights: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of softmax(scale · q·kᵀ + bias) · v by q, k, v and the scores, from the weights (..., M, N).
+
+    Where a weight is zero, its gradient does not count, even if it is not finite.
+    """
+    gw = matmul_nt(grad, v) if grad_weights is None else matmul_nt(grad, v) + grad_weights
+    gw = np.where(weights == 0, gw.dtype.type(0), gw)
+    gs = weights * (gw - np.einsum("...n,...n->...", weights, gw)[..., None])
+    scaled = gs * q.dtype.type(scale)
+    return matmul(scaled, k), matmul_tn(scaled, q), matmul_tn(weights, grad), gs
+
+
 def attention_vjp(
     q: np.ndarray,
     k: np.ndarray,

@@ -205,15 +205,6 @@ INL vx distances(const Space *space, vx square, vx other) {
     return splatx(2 / space->root) * asinhx(splatx(space->root) * vsqrtx(square / other));
 }
 
-/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several
- * times. */
-static inline int same_batch(const Array *a, const Array *b) {
-    if (a->ndim != b->ndim) return 0;
-    for (int i = 0; i < a->ndim - 2; i++)
-        if (a->shape[i] != b->shape[i]) return 0;
-    return 1;
-}
-
 /* The places of four keys, the last of the list repeated. */
 INL void four(const List *list, isize e, isize *at) {
     for (int r = 0; r < 4; r++) at[r] = member(list, min_size(e + r, list->count - 1));

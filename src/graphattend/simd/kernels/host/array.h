@@ -26,6 +26,15 @@ static inline int given(const Array *a) { return a->kind != ABSENT; }
 static inline isize len(const Array *a, int i) { return a->shape[a->ndim - i]; }
 static inline isize step(const Array *a, int i) { return a->strides[a->ndim - i] / a->item; }
 
+/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several
+ * times. */
+static inline int same_batch(const Array *a, const Array *b) {
+    if (a->ndim != b->ndim) return 0;
+    for (int i = 0; i < a->ndim - 2; i++)
+        if (a->shape[i] != b->shape[i]) return 0;
+    return 1;
+}
+
 /* Bytes from `low` up to `high`. */
 typedef struct {
     const char *low, *high;

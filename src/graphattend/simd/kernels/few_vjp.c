@@ -1,0 +1,174 @@
+/* Gradients of few.c's attention by all that it reads, from its weights: each block of V and of K
+ * is read once for all queries, and each row of their gradients is written once. */
+#include "kernels.h"
+#include "rows.h"
+
+enum { BLOCK = 64 };
+
+typedef struct {
+    const real *q, *K, *V, *weights, *grad, *dweights; /* dweights may be 0 */
+    isize ldq, ldk, ldv, ldw, ldg, lddw, queries, keys, d, e;
+    real scale;
+    real *dq, *dk, *dv, *dscores;
+    isize lddq, lddk, lddv, ldds;
+} FewVjp;
+
+/* `vectors` vectors of out = factor times the sum over the queries of w[r] x[r]. */
+INL void sum_of_rows(const int vectors, const real *w, isize ldw, const real *x, isize ldx,
+                     isize queries, real factor, real *out) {
+    vw sum[4];
+    for (int j = 0; j < vectors; j++) sum[j] = splatw(0);
+    for (isize r = 0; r < queries; r++) {
+        vw weight = splatw(w[r * ldw] * factor);
+        for (int j = 0; j < vectors; j++)
+            sum[j] = maddw(weight, LOADW(x + r * ldx + j * WIDE), sum[j]);
+    }
+    for (int j = 0; j < vectors; j++) STOREW(out + j * WIDE, sum[j]);
+}
+
+/* out[i] = factor times the sum over the queries of w[r][i] x[r]. */
+INL void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize queries, isize n,
+                    isize d, real factor, real *out, isize ldo) {
+    for (isize i = 0; i < n; i++, w++, out += ldo) {
+        isize j = 0;
+        for (; j + 4 * WIDE <= d; j += 4 * WIDE)
+            sum_of_rows(4, w, ldw, x + j, ldx, queries, factor, out + j);
+        for (; j + WIDE <= d; j += WIDE)
+            sum_of_rows(1, w, ldw, x + j, ldx, queries, factor, out + j);
+        for (; j < d; j++) {
+            out[j] = 0;
+            for (isize r = 0; r < queries; r++) out[j] += w[r * ldw] * factor * x[r * ldx + j];
+        }
+    }
+}
+
+static void outer_products(const real *w, isize ldw, const real *x, isize ldx, isize queries,
+                           isize n, isize d, real factor, real *out, isize ldo) {
+    if (queries == 1) outer_rows(w, ldw, x, ldx, 1, n, d, factor, out, ldo);
+    else outer_rows(w, ldw, x, ldx, queries, n, d, factor, out, ldo);
+}
+
+/* The largest size of a number, or NaN if one is not finite. */
+static real largest(const real *x, isize n) {
+    vw top = splatw(0);
+    isize i = 0;
+    for (; i + WIDE <= n; i += WIDE) top = vmaxw(top, vmaxw(LOADW(x + i), -LOADW(x + i)));
+    real most = row_max((const real *)&top, WIDE);
+    for (; i < n; i++) {
+        real size = x[i] < 0 ? -x[i] : x[i];
+        if (size > most) most = size;
+    }
+    return most + note_row(x, n);
+}
+
+/* ds, the gradients by the weights less `dweights`, becomes that by the scores. Where a weight is
+ * zero its gradient does not count, even if it is not finite. */
+static void score_gradients(const real *w, const real *dweights, isize n, real *ds) {
+    vw sums = splatw(0), none = splatw(0);
+    real mean = 0;
+    isize i = 0;
+    for (; i + WIDE <= n; i += WIDE) {
+        vw g = LOADW(ds + i), weight = LOADW(w + i);
+        if (dweights) g += LOADW(dweights + i);
+        g = selectw((mw)(weight == none), none, g);
+        STOREW(ds + i, g);
+        sums = maddw(weight, g, sums);
+    }
+    for (; i < n; i++) {
+        ds[i] = w[i] == 0 ? 0 : dweights ? ds[i] + dweights[i] : ds[i];
+        mean += w[i] * ds[i];
+    }
+    mean += hsum(fold(sums));
+    for (i = 0; i + WIDE <= n; i += WIDE)
+        STOREW(ds + i, LOADW(w + i) * (LOADW(ds + i) - splatw(mean)));
+    for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean);
+}
+
+/* Returns a test of all that is written. The outer products need not be looked at: none is larger
+ * than the product of the largest numbers. */
+static real few_vjp(const FewVjp *f) {
+    real bad = 0, most = 0;
+    for (isize first = 0; first < f->keys; first += BLOCK) {
+        isize n = min_size(BLOCK, f->keys - first);
+        for (isize r = 0; r < f->queries; r++)
+            row_dots(f->V + first * f->ldv, f->ldv, n, f->grad + r * f->ldg, f->e,
+                     f->dscores + r * f->ldds + first);
+        outer_products(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1,
+                       f->dv + first * f->lddv, f->lddv);
+    }
+    for (isize r = 0; r < f->queries; r++) {
+        score_gradients(f->weights + r * f->ldw, f->dweights ? f->dweights + r * f->lddw : 0,
+                        f->keys, f->dscores + r * f->ldds);
+        fill(f->dq + r * f->lddq, f->d, 0);
+    }
+    for (isize first = 0; first < f->keys; first += BLOCK) {
+        isize n = min_size(BLOCK, f->keys - first);
+        for (isize r = 0; r < f->queries; r++)
+            add_weighted(f->K + first * f->ldk, f->ldk, n, f->dscores + r * f->ldds + first, f->d,
+                         f->dq + r * f->lddq);
+        outer_products(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale,
+                       f->dk + first * f->lddk, f->lddk);
+    }
+    for (isize r = 0; r < f->queries; r++) {
+        most += largest(f->weights + r * f->ldw, f->keys) * largest(f->grad + r * f->ldg, f->e);
+        most += largest(f->dscores + r * f->ldds, f->keys) * f->scale *
+            largest(f->q + r * f->ldq, f->d);
+        scale_row(f->dq + r * f->lddq, f->d, f->scale);
+        bad += note_row(f->dq + r * f->lddq, f->d);
+    }
+    return bad + most * 0;
+}
+
+Status KERNEL(attend_few_vjp)(Call *call) {
+    const Array *a = call->array;
+    const Array *q = &a[attend_few_vjp_q], *k = &a[attend_few_vjp_k], *v = &a[attend_few_vjp_v],
+                *weights = &a[attend_few_vjp_weights], *grad = &a[attend_few_vjp_grad],
+                *dweights = &a[attend_few_vjp_dweights];
+    const Array *dq = &a[attend_few_vjp_dq], *dk = &a[attend_few_vjp_dk],
+                *dv = &a[attend_few_vjp_dv], *ds = &a[attend_few_vjp_dscores];
+    isize m = len(q, 2), n = len(k, 2), d = len(k, 1), e = len(v, 1);
+    if (len(q, 1) != d || len(v, 2) != n || len(weights, 2) != m || len(weights, 1) != n ||
+        len(grad, 2) != m || len(grad, 1) != e ||
+        (given(dweights) && (len(dweights, 2) != m || len(dweights, 1) != n)))
+        return wrong(call, "attend_few_vjp: shapes differ");
+    if (len(dq, 2) != m || len(dq, 1) != d || len(dk, 2) != n || len(dk, 1) != d ||
+        len(dv, 2) != n || len(dv, 1) != e || len(ds, 2) != m || len(ds, 1) != n ||
+        !same_batch(ds, dq) || !same_batch(ds, dk) || !same_batch(ds, dv))
+        return wrong(call, "attend_few_vjp: gradients have other shapes");
+    Batch batch;
+    batch_start(&batch, ds, 2);
+    const Array *all[] = {q, k, v, weights, grad, dq, dk, dv, ds, dweights};
+    enum { ALL = 10 };
+    int count = ALL - !given(dweights), at[ALL];
+    for (int i = 0; i < count; i++)
+        if ((at[i] = batch_add(&batch, all[i], 2)) < 0)
+            return wrong(call, "attend_few_vjp: leading axes do not broadcast");
+    FewVjp f = {.ldq = step(q, 2),
+                .ldk = step(k, 2),
+                .ldv = step(v, 2),
+                .ldw = step(weights, 2),
+                .ldg = step(grad, 2),
+                .lddw = given(dweights) ? step(dweights, 2) : 0,
+                .queries = m,
+                .keys = n,
+                .d = d,
+                .e = e,
+                .scale = (real)call->number[attend_few_vjp_scale],
+                .lddq = step(dq, 2),
+                .lddk = step(dk, 2),
+                .lddv = step(dv, 2),
+                .ldds = step(ds, 2)};
+    real bad = 0;
+    void *state = work_begin(2.0 * (double)batch.count * (double)m * (double)n * (double)(d + e));
+    for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
+        char *const *here = batch.at;
+        f.q = (const real *)here[at[0]], f.K = (const real *)here[at[1]],
+        f.V = (const real *)here[at[2]], f.weights = (const real *)here[at[3]],
+        f.grad = (const real *)here[at[4]], f.dq = (real *)here[at[5]], f.dk = (real *)here[at[6]],
+        f.dv = (real *)here[at[7]], f.dscores = (real *)here[at[8]];
+        if (given(dweights)) f.dweights = (const real *)here[at[9]];
+        bad += few_vjp(&f);
+    }
+    work_end(state);
+    return finished(bad);
+}
