@@ -36,6 +36,9 @@ before(() => {
   mkdirSync(installed, { recursive: true });
   for (const name of ["dist", "package.json"]) cpSync(join(js, name), join(installed, name), { recursive: true });
   for (const name of ["types", "results", "typed"]) cpSync(join(js, "test", `${name}.ts`), join(work, `${name}.mts`));
+  for (const name of ["hnsw", "idb"]) {
+    cpSync(join(js, "node_modules", name), join(work, "node_modules", name), { recursive: true });
+  }
   // React is not ours: as much of it as the hook uses.
   const react = join(work, "node_modules", "react");
   mkdirSync(react);
