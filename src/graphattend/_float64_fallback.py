@@ -114,8 +114,8 @@ def overflow_error(argument: str, too_large: str = "the inputs (or 1 / temperatu
 
 def steady(
     compute: Callable[..., R],
-    given: Any,
-    *options: Any,
+    given: Iterable[Any],
+    *options: object,
     dtype: np.dtype[Any] | None,
     inputs: tuple[Any, ...],
     finite: bool | None,
@@ -180,7 +180,7 @@ def _is_sound(result: tuple[Any, ...], inputs: tuple[Any, ...], finite: bool | N
     return not any(looks_like_overflow(a, inputs) for a in result if isinstance(a, np.ndarray))
 
 
-def _is_acceptable(result: tuple[Any, ...], given: Any, inputs: tuple[Any, ...], finite: bool | None) -> bool:
+def _is_acceptable(result: tuple[Any, ...], given: Iterable[Any], inputs: tuple[Any, ...], finite: bool | None) -> bool:
     """Whether a result that can be computed in no better way may be given."""
     first = _first_array(result)
     if first is None or finite is False:
@@ -190,7 +190,7 @@ def _is_acceptable(result: tuple[Any, ...], given: Any, inputs: tuple[Any, ...],
     return not looks_like_overflow(first, given) and (all_finite(first) or not _finite(inputs))
 
 
-def _finite(x: Any) -> bool:
+def _finite(x: object) -> bool:
     """Whether all numbers among the arguments are finite."""
     if isinstance(x, np.ndarray):
         return x.dtype.kind != "f" or all_finite(x)
@@ -232,7 +232,7 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
         if widened and _lost_statistics(output).size and _finite(arrays):
             raise overflow_error(name, "the arguments")
 
-        def pullback(g: Any) -> tuple[Any, ...]:
+        def pullback(g: object) -> tuple[Any, ...]:
             with silence():
                 gradients = pull(g)
                 gradients = tuple(in_dtype(gradients, _SINGLE)) if widened else gradients
@@ -251,7 +251,7 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
     return wrapped
 
 
-def _lost_statistics(output: Any) -> np.ndarray:
+def _lost_statistics(output: object) -> np.ndarray:
     """Numbers that are not finite among those of rows (the logarithms of their sums), where the row has a result."""
     if not isinstance(output, tuple) or output[-1].shape != output[0].shape[:-1] or all_finite(output[-1]):
         return np.empty(0)
@@ -284,7 +284,7 @@ def steady_gradients(
     return found
 
 
-def in_dtype(x: Any, dtype: np.dtype[Any]) -> Any:
+def in_dtype(x: object, dtype: np.dtype[Any]) -> Any:
     """`x` with every float array in it in another dtype, through tuples and mappings."""
     if isinstance(x, (np.ndarray, np.generic)):
         return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
@@ -296,7 +296,7 @@ def in_dtype(x: Any, dtype: np.dtype[Any]) -> Any:
     return x
 
 
-def _single(x: Any) -> bool:
+def _single(x: object) -> bool:
     """Whether an argument leaves the result in float32."""
     if isinstance(x, Mapping):
         return all(_single(a) for a in x.values())

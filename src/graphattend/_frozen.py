@@ -27,7 +27,7 @@ class Frozen:
         vars(self).update({name: _locked(value) for name, value in state.items()})
 
 
-def _locked(value: Any) -> Any:
+def _locked(value: object) -> Any:
     if isinstance(value, np.ndarray):
         view = value.view()
         view.setflags(write=False)

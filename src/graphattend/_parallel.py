@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import _sharing, _tasks
-from ._validate import all_finite, as_floats, as_int
+from ._validate import ArrayLike, all_finite, as_floats, as_int
 from .errors import AttentionError, CancelledError, InvalidConfigError, UnsupportedError, WorkerLostError
 from .graph import NeighborGraph
 from .graph.blocks import EDGE_FIELDS, block_graph, cut, ranges
@@ -40,12 +40,12 @@ Done = Callable[[int, Any], Any]
 
 @contextlib.contextmanager
 def parallel(
-    executor: Any,
+    executor: object,
     *,
     retries: int = 3,
     on_progress: Callable[[int, int], Any] | None = None,
-    cancel: Any = None,
-    folder: Any = None,
+    cancel: object = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Iterator[Pool]:
     """Let `attend`, `evaluate` and `graphattend.dask` in this block run as tasks on several workers.
 
@@ -106,7 +106,7 @@ def parallel(
         pool.close()
 
 
-def _signal(cancel: Any) -> Callable[[], Any]:
+def _signal(cancel: object) -> Callable[[], Any]:
     if cancel is None:
         return lambda: False
     found = getattr(cancel, "is_set", cancel)
@@ -118,7 +118,7 @@ def _signal(cancel: Any) -> Callable[[], Any]:
 # -- what runs a task --------------------------------------------------------------------------------------------------
 
 
-def call(shared: bytes, task: Any) -> bytes:
+def call(shared: bytes, task: object) -> bytes:
     """Run one task in a worker; what it returns travels as the arguments do."""
     path, function, common = _sharing.loads_once(shared)
     with _tasks.using(None):
@@ -126,7 +126,7 @@ def call(shared: bytes, task: Any) -> bytes:
     return _sharing.Store(path).dumps(result)
 
 
-def _here(function: Callable[[Any, Any], Any], common: Any, task: Any) -> Any:
+def _here(function: Callable[[Any, Any], Any], common: object, task: object) -> Any:
     with _tasks.using(None):
         return function(common, task)
 
@@ -134,7 +134,9 @@ def _here(function: Callable[[Any, Any], Any], common: Any, task: Any) -> Any:
 class Workers:
     """Runs tasks in turn, in this thread; the base of what runs them elsewhere."""
 
-    def run(self, function: Any, common: Any, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
+    def run(
+        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done
+    ) -> None:
         """Run the tasks that are `left`, and say of each what it gave; one that is done leaves the set.
 
         Raises:
@@ -188,7 +190,9 @@ class OnExecutor(Workers):
             self._own.shutdown(wait=True, cancel_futures=True)
             self._own = None
 
-    def run(self, function: Any, common: Any, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
+    def run(
+        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done
+    ) -> None:
         """As `Workers.run`."""
         executor = self._executor()
         if isinstance(executor, ThreadPoolExecutor):  # shares our memory
@@ -242,7 +246,9 @@ class OnJoblib(Workers):
                 raise UnsupportedError(f"executor: {self._name!r} of joblib ({reason})", argument="executor") from None
             yield run
 
-    def run(self, function: Any, common: Any, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
+    def run(
+        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done
+    ) -> None:
         """As `Workers.run`."""
         made = _sharing.Store.made(pool.folder, _sharing_size(common))
         with self._configured() as run, contextlib.closing(made) as store:
@@ -257,11 +263,11 @@ class OnJoblib(Workers):
                 results.close()
 
 
-def _numbered(shared: bytes, i: int, task: Any) -> tuple[int, bytes]:
+def _numbered(shared: bytes, i: int, task: object) -> tuple[int, bytes]:
     return i, call(shared, task)
 
 
-def _sharing_size(common: Any) -> int:
+def _sharing_size(common: object) -> int:
     """Bytes of the arrays that have no file of their own."""
     parts = common.values() if isinstance(common, dict) else [common]
     return sum(a.nbytes for a in parts if isinstance(a, np.ndarray) and _sharing.file_of(a) is None)
@@ -313,7 +319,7 @@ def _workers(executor: Any) -> Workers:
     raise _wrong(executor)
 
 
-def _wrong(executor: Any) -> InvalidConfigError:
+def _wrong(executor: object) -> InvalidConfigError:
     text = "a number of processes (-1 for all processors), an Executor, a function that makes one, a Client of "
     text += f"dask.distributed, or a backend of joblib ({', '.join(JOBLIB)})"
     return InvalidConfigError.of("executor", "an executor", executor, text=text, got=f"{executor!r:.80}")
@@ -352,7 +358,7 @@ class Pool:
         if self._cancelled():
             raise CancelledError("cancel: the caller stopped the work", argument="cancel")
 
-    def cancelled_by(self, cancel: Any) -> Pool:
+    def cancelled_by(self, cancel: object) -> Pool:
         """The same pool, which also stops when this says so."""
         before, more = self._cancelled, _signal(cancel)
         return Pool(self._workers, self._retries, self._on_progress, lambda: before() or more(), self.folder)
@@ -364,7 +370,7 @@ class Pool:
     def map(
         self,
         function: Callable[[Any, Any], Any],
-        common: Any,
+        common: object,
         tasks: Sequence[Any],
         *,
         on_done: Done | None = None,
@@ -389,7 +395,7 @@ class Pool:
         results: list[Any] = [None] * len(tasks)
         left = set(range(len(tasks)))
 
-        def done(i: int, result: Any) -> None:
+        def done(i: int, result: object) -> None:
             results[i] = result
             going = on_done is None or on_done(i, result) is not False
             if self._on_progress is not None:
@@ -404,7 +410,9 @@ class Pool:
             self.folder = before
         return results
 
-    def _until_done(self, function: Any, common: Any, tasks: Sequence[Any], left: set[int], done: Done) -> None:
+    def _until_done(
+        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], done: Done
+    ) -> None:
         lost = 0
         while left:
             try:
@@ -426,7 +434,14 @@ class Pool:
                     ) from error
 
     def attend(
-        self, attn: Any, graph: Any, queries: Any, keys: Any, values: Any, need_weights: bool, threads: int | None
+        self,
+        attn: Any,
+        graph: Any,
+        queries: ArrayLike,
+        keys: ArrayLike | None,
+        values: ArrayLike | None,
+        need_weights: bool,
+        threads: int | None,
     ) -> Any:
         """`Attention.attend`, ranges of nodes as tasks."""
         named = {"queries": queries, "keys": keys, "values": values}
@@ -453,7 +468,7 @@ class Pool:
         parts: list[Any] = [None] * len(tasks)
         out: np.ndarray | None = None
 
-        def keep(i: int, result: Any) -> None:
+        def keep(i: int, result: tuple[np.ndarray, Any]) -> None:
             nonlocal out
             rows, parts[i] = result
             if out is None:
@@ -464,7 +479,7 @@ class Pool:
         return (out, np.concatenate(parts)) if need_weights else out
 
 
-def _can_be_cut(attn: Any, graph: Any, nodes: dict[str, np.ndarray]) -> bool:
+def _can_be_cut(attn: Any, graph: object, nodes: dict[str, np.ndarray]) -> bool:
     """Whether nodes can attend in ranges. What is wrong with the arguments is left to the ordinary pass to say."""
     if attn.sees_all_nodes or attn.adds_edges or not isinstance(graph, NeighborGraph):
         return False
@@ -482,7 +497,7 @@ def attend_rows(common: dict[str, Any], rows: tuple[int, int]) -> tuple[np.ndarr
     edges = slice(int(common["indptr"][start]), int(common["indptr"][stop]))
     data = {name: common[name][edges] for name in EDGE_FIELDS if common.get(name) is not None}
 
-    def local(x: Any) -> Any:
+    def local(x: np.ndarray | None) -> Any:
         return None if x is None else np.concatenate([x[start:stop], x[block.halo]])
 
     graph = block_graph(block, local(common["structural"]), layers=local(common["layers"]), **data)

@@ -42,7 +42,7 @@ class Store:
         """A new folder: in `folder`, else in memory if that has room for so many bytes, else among temporary files."""
         return cls(tempfile.mkdtemp(prefix="graphattend-", dir=folder or _memory(expected)))
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         """A value as bytes that `loads` reads in any process that sees the folder."""
         out = io.BytesIO()
         _Pickler(out, self).dump(value)
@@ -85,7 +85,7 @@ def _place(array: np.ndarray) -> tuple[Any, ...] | None:
     return os.fspath(array.filename), array.dtype.str, array.shape, array.offset, order
 
 
-def file_of(value: Any) -> str | None:
+def file_of(value: object) -> str | None:
     """The file that a whole memory map lies in, or None."""
     place = _place(value) if isinstance(value, np.ndarray) else None
     return None if place is None else place[0]
@@ -107,7 +107,7 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file)
         self._taken = taken
 
-    def persistent_load(self, place: Any) -> np.ndarray:
+    def persistent_load(self, place: tuple[Any, ...]) -> np.ndarray:
         """The array at a place, mapped."""
         path, dtype, shape, offset, order = place
         try:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from ._validate import ArrayLike
+
 
 class Pool(Protocol):
     """What `ga.parallel` gives."""
@@ -18,7 +20,7 @@ class Pool(Protocol):
     def map(
         self,
         function: Callable[[Any, Any], Any],
-        common: Any,
+        common: object,
         tasks: Sequence[Any],
         *,
         on_done: Callable[[int, Any], Any] | None = None,
@@ -26,11 +28,18 @@ class Pool(Protocol):
     ) -> list[Any]:
         """``function(common, task)`` for every task, in the order of the tasks."""
 
-    def cancelled_by(self, cancel: Any) -> Pool:
+    def cancelled_by(self, cancel: object) -> Pool:
         """The same pool, which also stops when this says so."""
 
     def attend(
-        self, attn: Any, graph: Any, queries: Any, keys: Any, values: Any, need_weights: bool, threads: int | None
+        self,
+        attn: object,
+        graph: object,
+        queries: ArrayLike,
+        keys: ArrayLike | None,
+        values: ArrayLike | None,
+        need_weights: bool,
+        threads: int | None,
     ) -> Any:
         """`Attention.attend`, ranges of nodes as tasks."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def _kind_error(argument: str, actual: str) -> InvalidConfigError:
     return InvalidConfigError.of(argument, expected, actual)
 
 
-def as_array(x: Any, argument: str) -> np.ndarray:
+def as_array(x: object, argument: str) -> np.ndarray:
     """`np.asarray` whose failures are typed errors; masked arrays and matrices come back as plain arrays."""
     if type(x) is np.ndarray:
         return x
@@ -51,7 +51,7 @@ def as_array(x: Any, argument: str) -> np.ndarray:
         raise _kind_error(argument, f"{type(x).__name__} ({error})") from None
 
 
-def as_float(x: Any, argument: str, *, beside: np.dtype[Any] | None = None) -> np.ndarray:
+def as_float(x: object, argument: str, *, beside: np.dtype[Any] | None = None) -> np.ndarray:
     """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused.
 
     Whole numbers that belong to other data (positions, distances, weights, times) take their precision, the dtype
@@ -75,13 +75,13 @@ def _beyond_float32(whole: np.ndarray) -> bool:
     return whole.size > 0 and max(int(whole.max()), -int(whole.min())) > 1 << 24
 
 
-def as_floats(names: Iterable[str], *arrays: Any) -> list[np.ndarray]:
+def as_floats(names: Iterable[str], *arrays: object) -> list[np.ndarray]:
     """Arrays that are data of one kind, each by `as_float`; whole numbers take the precision of the others."""
     for x in arrays:
         if type(x) is not np.ndarray or not (x.dtype == _F4 or x.dtype == _F8):
             break
     else:
-        return list(arrays)
+        return cast("list[np.ndarray]", list(arrays))
     given = [as_array(x, name) for x, name in zip(arrays, names, strict=True)]
     found = [
         None if a.dtype.kind in "iu" else as_float(x, name) for a, x, name in zip(given, arrays, names, strict=True)
@@ -178,7 +178,7 @@ def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]
         raise DimensionMismatchError.of(argument, "shapes that broadcast", shapes, got=text) from None
 
 
-def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | None = None) -> np.ndarray:
+def as_index(x: object, argument: str, length: int | None = None, *, ndim: int | None = None) -> np.ndarray:
     """An array of indices (np.intp, the platform's own width), each in 0 <= index < length."""
     a = as_array(x, argument)
     if a.dtype.kind not in "iu":
@@ -210,7 +210,7 @@ def as_index(x: Any, argument: str, length: int | None = None, *, ndim: int | No
     return a.astype(_INDEX, copy=False)
 
 
-def as_mask(mask: Any, argument: str = "attn_mask") -> np.ndarray:
+def as_mask(mask: object, argument: str = "attn_mask") -> np.ndarray:
     """A boolean (True = attend) or float (added to the scores) mask; -inf is allowed, NaN and +inf are not."""
     a = as_array(mask, argument)
     if a.dtype == np.bool_:
@@ -249,14 +249,14 @@ def cast_data(x: np.ndarray, dtype: np.dtype[Any], argument: str) -> np.ndarray:
     return out
 
 
-def _number_error(argument: str, expected: str, value: Any) -> InvalidConfigError:
+def _number_error(argument: str, expected: str, value: object) -> InvalidConfigError:
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return InvalidConfigError.of(argument, expected, value, got=shown)
 
 
-def as_int(value: Any, argument: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
+def as_int(value: object, argument: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
     """A whole number (bool refused) in the given range."""
     expected = "a whole number"
     if minimum is not None:
@@ -272,7 +272,7 @@ def as_int(value: Any, argument: str, *, minimum: int | None = None, maximum: in
 
 
 def as_number(
-    value: Any,
+    value: object,
     argument: str,
     *,
     minimum: float | None = None,
@@ -303,14 +303,14 @@ def as_number(
     return number
 
 
-def as_bool(value: Any, argument: str) -> bool:
+def as_bool(value: object, argument: str) -> bool:
     """True or False, nothing that merely looks like it."""
     if not isinstance(value, (bool, np.bool_)):
         raise _number_error(argument, "True or False", value)
     return bool(value)
 
 
-def as_choice(value: Any, argument: str, choices: Iterable[str]) -> str:
+def as_choice(value: object, argument: str, choices: Iterable[str]) -> str:
     """One of the given words; the error names the nearest one."""
     names = list(choices)
     if isinstance(value, str) and value in names:
@@ -319,7 +319,7 @@ def as_choice(value: Any, argument: str, choices: Iterable[str]) -> str:
     raise InvalidConfigError.of(argument, names, value, text=expected, got=f"{value!r:.80}{near_miss(value, names)}")
 
 
-def near_miss(name: Any, names: Iterable[str]) -> str:
+def near_miss(name: object, names: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the closest of `names`, or an empty string."""
     if not isinstance(name, str):
         return ""
@@ -337,14 +337,14 @@ def no_such_option(name: str, names: Iterable[str], owner: str) -> InvalidConfig
     )
 
 
-def as_list(value: Any, argument: str, expected: str) -> list[Any]:
+def as_list(value: object, argument: str, expected: str) -> list[Any]:
     """The entries of a list, a tuple, a range or an array; what only promises to have some is refused."""
     if isinstance(value, (list, tuple, range, np.ndarray)) and not (isinstance(value, np.ndarray) and not value.ndim):
         return list(value)
     raise InvalidConfigError.of(argument, expected, type(value).__name__)
 
 
-def as_function(value: Any, argument: str) -> Any:
+def as_function(value: object, argument: str) -> Any:
     """A function, or None."""
     if value is None or callable(value):
         return value
@@ -363,7 +363,7 @@ def check_size(shape: Iterable[int], argument: str) -> None:
         raise InvalidConfigError.of(argument, LARGEST, shown, text=f"at most {LARGEST} numbers")
 
 
-def as_mapping(value: Any, argument: str) -> Mapping[str, Any]:
+def as_mapping(value: object, argument: str) -> Mapping[str, Any]:
     """A mapping of names to arrays."""
     if isinstance(value, Mapping):
         return value
@@ -371,7 +371,7 @@ def as_mapping(value: Any, argument: str) -> Mapping[str, Any]:
     raise InvalidConfigError.of(argument, "a mapping", given, text="a mapping of names to arrays")
 
 
-def as_rng(rng: Any, argument: str = "rng") -> np.random.Generator:
+def as_rng(rng: np.random.Generator | int | None, argument: str = "rng") -> np.random.Generator:
     """An explicit random generator, or a seed for one."""
     if isinstance(rng, np.random.Generator):
         return rng

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_args
 
 import numpy as np
 
-from ._validate import as_float, check_shape
+from ._validate import ArrayLike, as_float, check_shape
 from .errors import InvalidConfigError, UnsupportedError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,7 +26,7 @@ WithPullback = tuple[R, Pullback]
 class Rule(Protocol):
     """``rule(*arrays, **options) -> (output, pullback)``, the same signature as its function."""
 
-    def __call__(self, *arrays: Any, **options: Any) -> tuple[Any, Pullback]: ...
+    def __call__(self, *arrays: object, **options: object) -> tuple[Any, Pullback]: ...
 
 
 def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F]:
@@ -74,7 +74,7 @@ def with_vjp(rule: Callable[P, WithPullback[R]]) -> Callable[P, R]:
     return differentiable(rule)(function)
 
 
-def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any, Pullback]:
+def vjp(function: Callable[..., Any], *arrays: object, **options: object) -> tuple[Any, Pullback]:
     """Evaluate a graphattend function together with its vector-Jacobian product.
 
     Args:
@@ -105,7 +105,7 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
     owner = getattr(function, "__self__", None)
     output, pull = rule(*arrays, **options) if owner is None else rule(owner, *arrays, **options)
 
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
+    def pullback(cotangent: object) -> tuple[Any, ...]:
         cotangent = _check_cotangent(output, cotangent)
         # A rule may know gradients of arguments that were passed by keyword: those are held constant.
         gradients = pull(cotangent)[: len(arrays)]
@@ -114,7 +114,7 @@ def vjp(function: Callable[..., Any], *arrays: Any, **options: Any) -> tuple[Any
     return output, pullback
 
 
-def _check_cotangent(output: Any, cotangent: Any) -> Any:
+def _check_cotangent(output: ArrayLike, cotangent: object) -> Any:
     """The cotangent with the shapes of the output, or a typed error."""
     if not isinstance(output, tuple):
         g = as_float(cotangent, "grad_output", beside=np.asarray(output).dtype)

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from . import mechanisms
-from ._validate import as_float, as_function, as_int, check_finite, check_length, check_ndim, check_nonempty, near_miss
+from ._validate import (
+    ArrayLike,
+    as_float,
+    as_function,
+    as_int,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    near_miss,
+)
 from .errors import AttentionError, InvalidConfigError
 from .geometry import Euclidean, Poincare
 from .graph import NeighborGraph, spectral_embedding
@@ -138,7 +148,7 @@ class Analysis:
 
 def analyze(
     graph: NeighborGraph,
-    embeddings: Any = None,
+    embeddings: ArrayLike | None = None,
     keys: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
@@ -190,7 +200,7 @@ def analyze(
         if on_progress is not None and on_progress(i, len(models) + len(keys), name) is False:
             break
         if name in models:
-            results.append(_run(name, models[name], graph, x[:, : np.shape(embeddings)[1]]))  # without padding
+            results.append(_run(name, models[name], graph, x[:, : np.asarray(embeddings).shape[1]]))  # without padding
             continue
         try:
             attn = make(name, graph, x.shape[1], options, seed)
@@ -213,7 +223,7 @@ def with_distances(graph: NeighborGraph) -> NeighborGraph:
     return dataclasses.replace(graph, distances=distances)
 
 
-def _checked_models(models: Any, embeddings: Any) -> dict[str, Attention]:
+def _checked_models(models: object, embeddings: object) -> dict[str, Attention]:
     """Mechanisms under names that are no registry keys, beside vectors for them."""
     expected = "mechanisms by names that are not registry keys"
     if models is None:
@@ -230,13 +240,13 @@ def _checked_models(models: Any, embeddings: Any) -> dict[str, Attention]:
     return dict(models)
 
 
-def _list_of_keys(keys: Any) -> list[str]:
+def _list_of_keys(keys: object) -> list[str]:
     if isinstance(keys, (list, tuple)):
         return list(keys)
     raise InvalidConfigError(f"keys: expected a list of mechanisms, got {keys!r:.60}", argument="keys")
 
 
-def _mapping_of_options(options: Any) -> dict[str, Any]:
+def _mapping_of_options(options: object) -> dict[str, Any]:
     if options is None or isinstance(options, Mapping):
         return dict(options or {})
     raise InvalidConfigError(f"options: expected options by name, got {options!r:.60}", argument="options")
@@ -259,7 +269,7 @@ def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
             )
 
 
-def latents(graph: NeighborGraph, embeddings: Any, dim: int) -> np.ndarray:
+def latents(graph: NeighborGraph, embeddings: object, dim: int) -> np.ndarray:
     """Checked latent vectors of the nodes, or a spectral embedding, (V, D) with D a multiple of 4."""
     check_nonempty(np.empty(graph.num_nodes), "graph")
     if embeddings is None:
@@ -386,7 +396,7 @@ def analyze_file(
     suffix: str = ".json",
     keys: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
-    embeddings: Any = None,
+    embeddings: ArrayLike | None = None,
     seed: int = 0,
     name: str = "graph",
     report: bool = False,

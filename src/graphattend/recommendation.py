@@ -51,7 +51,7 @@ class Recommendation:
 
 
 def recommend(
-    graph: Any,
+    graph: object,
     *,
     dim: int | None = None,
     measure: bool = False,
@@ -106,7 +106,9 @@ def recommend(
 Choice = tuple[str, dict[str, Any], str]
 
 
-def _measured(graph: NeighborGraph, dim: int | None, on_progress: Any) -> Recommendation:
+def _measured(
+    graph: NeighborGraph, dim: int | None, on_progress: Callable[[int, int, str], Any] | None
+) -> Recommendation:
     """By training: the mechanism with the best held-out links, and what speaks for and against it."""
     from .evaluation import evaluate
 

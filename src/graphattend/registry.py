@@ -75,7 +75,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
         return decorator
 
-    def find(self, name: Any, argument: str = "key") -> T:
+    def find(self, name: object, argument: str = "key") -> T:
         """What is registered under `name`.
 
         Args:

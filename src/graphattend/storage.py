@@ -312,7 +312,7 @@ def _as_path(path: str | os.PathLike[str]) -> str:
         raise InvalidConfigError(f"path: expected a path, got {type(path).__name__}", argument="path") from None
 
 
-def _as_format(format: Any) -> Format:
+def _as_format(format: object) -> Format:
     return "npz" if as_choice(format, "format", _FORMATS) == "npz" else "safetensors"
 
 
@@ -321,7 +321,7 @@ def _format_of(path: str) -> Format | None:
     return _as_format(suffix[1:]) if suffix[1:] in _FORMATS else None
 
 
-def _shown(path: Any) -> str:
+def _shown(path: str | os.PathLike[str]) -> str:
     text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
     return text if text.isprintable() else ascii(text)
 

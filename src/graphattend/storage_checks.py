@@ -34,7 +34,7 @@ class Refused(Exception):
     """A file's content is not acceptable; becomes a LoadError once the file's name is known."""
 
 
-def check_name(name: Any) -> str:
+def check_name(name: object) -> str:
     """A printable relative name without empty, ``.`` or ``..`` parts."""
     shown = ascii(name)[:60]
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
@@ -62,7 +62,7 @@ def build_array(raw: memoryview, dtype: np.dtype[Any], shape: Sequence[int], ord
     return np.array(shaped, dtype=dtype.newbyteorder("="), order="C")
 
 
-def check_names(arrays: Mapping[str, np.ndarray], expected: Any) -> None:
+def check_names(arrays: Mapping[str, np.ndarray], expected: object) -> None:
     """Exactly the expected arrays, none missing and none too many."""
     if not isinstance(expected, list) or not all(isinstance(name, str) for name in expected):
         raise Refused("the list of arrays is not one")

@@ -107,7 +107,7 @@ def _read_arrays(header: Mapping[str, Any], body: memoryview) -> dict[str, np.nd
     return {name: arrays[name] for name in header}
 
 
-def _parse_entry(name: str, entry: Any) -> tuple[np.dtype[Any], list[int], int, int]:
+def _parse_entry(name: str, entry: object) -> tuple[np.dtype[Any], list[int], int, int]:
     check_name(name)
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise Refused(f"array {name!r} has a bad header entry")
@@ -119,5 +119,5 @@ def _parse_entry(name: str, entry: Any) -> tuple[np.dtype[Any], list[int], int, 
     return _DTYPES[dtype], shape, offsets[0], offsets[1]
 
 
-def _whole_numbers(values: Any) -> bool:
+def _whole_numbers(values: object) -> bool:
     return isinstance(values, list) and all(type(n) is int and n >= 0 for n in values)

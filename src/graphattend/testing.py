@@ -25,7 +25,7 @@ from .mechanisms._boundary import DIFFERENTIABLE
 _STEP = 1e-5
 
 
-def _close(actual: Any, expected: Any, rtol: float, what: str) -> None:
+def _close(actual: object, expected: object, rtol: float, what: str) -> None:
     a, b = np.asarray(actual), np.asarray(expected)
     assert a.shape == b.shape, f"{what}: shapes {a.shape} and {b.shape}"
     if not a.size:
@@ -47,11 +47,11 @@ def _compare(value: float, reference: float, rtol: float, scale: float, what: st
 
 def check_vjp(
     function: Callable[..., Any],
-    *arrays: Any,
+    *arrays: object,
     rtol: float = 1e-6,
     directions: int = 3,
     seed: int = 0,
-    **options: Any,
+    **options: object,
 ) -> None:
     """Compare `ga.vjp` of a function with finite differences in random directions.
 
@@ -78,7 +78,7 @@ def check_vjp(
     gradients = pullback(cotangents if isinstance(output, tuple) else cotangents[0])
 
     def along(index: int, direction: Any) -> Callable[[Any], float]:
-        def f(t: Any) -> float:
+        def f(t: float) -> float:
             moved = [a + t * direction if i == index else a for i, a in enumerate(arrays)]
             y = function(*moved, **options)
             ys = y if isinstance(y, tuple) else (y,)
@@ -161,7 +161,7 @@ class _Case:
     def rng(self) -> np.random.Generator:
         return np.random.default_rng(self.seed + 1)
 
-    def forward(self, attn: Attention | None = None, **changes: Any) -> Any:
+    def forward(self, attn: Attention | None = None, **changes: object) -> Any:
         x = {**self.inputs, **changes}
         return (attn or self.attn).forward(x.pop("query"), x.pop("keys"), x.pop("values"), **x)
 

@@ -652,8 +652,6 @@ def renew_means(args):
 def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
     gv, gw = np.zeros(dv.shape), np.zeros(dw.shape)
     lists = indices is not None
-    if dv.shape[:-2] != grad.shape[: dv.ndim - 2] or dw.shape != w.shape:
-        return [None, None]  # gradients of another shape than what they belong to
     for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
             part = slice(indptr[i], indptr[i + 1]) if lists else i

@@ -213,13 +213,13 @@ class Codec(metaclass=TypedArguments):
 CODECS: Registry[type[Codec]] = Registry("codec")
 
 
-def set_options(codec: Codec, **options: Any) -> None:
+def set_options(codec: Codec, **options: object) -> None:
     """Store checked options (plain Python numbers, whatever kind the caller gave) in a frozen codec."""
     for name, value in options.items():
         object.__setattr__(codec, name, value)
 
 
-def as_data(x: Any, minimum_ndim: int, maximum_ndim: int | None = None) -> np.ndarray:
+def as_data(x: object, minimum_ndim: int, maximum_ndim: int | None = None) -> np.ndarray:
     """Check an array to encode."""
     a = as_float(x, "x")
     check_ndim(a, "x", minimum_ndim, maximum_ndim)
@@ -234,7 +234,9 @@ def require(condition: bool, what: str) -> None:
         raise InvalidConfigError(f"{what} does not fit the options or the shape")
 
 
-def require_array(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], *dtypes: Any) -> np.ndarray:
+def require_array(
+    arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], *dtypes: str | type[np.generic] | np.dtype[Any]
+) -> np.ndarray:
     """The array of that name, of that shape and of one of those element types."""
     require(name in arrays, f"missing array {name!r}")
     array = arrays[name]
@@ -251,7 +253,7 @@ def measured_bound(x: np.ndarray, decoded: np.ndarray, slack: float) -> float:
     return min(seen * (1 + 2**-51) + slack, sys.float_info.max)
 
 
-def codec_from_config(config: Any) -> Codec:
+def codec_from_config(config: Mapping[str, Any]) -> Codec:
     """The codec of a `to_config` dictionary."""
     require(isinstance(config, Mapping) and isinstance(config.get("options"), Mapping), "codec")
     return CODECS.find(config.get("key")).from_options(config["options"])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._frozen import Frozen
-from .._validate import as_array, as_int
+from .._validate import ArrayLike, as_array, as_int
 from ..errors import AttentionError, DimensionMismatchError, InvalidConfigError
 from ._codec import (
     CODECS,
@@ -64,7 +64,7 @@ class Hierarchical(Frozen, Codec):
     def __hash__(self) -> int:
         return hash(tuple(self.codecs.items()))
 
-    def encode(self, x: Any, layers: Any) -> Compressed:
+    def encode(self, x: ArrayLike, layers: ArrayLike) -> Compressed:
         """Encode the rows of a matrix by layer.
 
         Args:
@@ -93,7 +93,7 @@ class Hierarchical(Frozen, Codec):
             bound = max(bound, part.error_bound)
         return self._compressed(x.shape, x.dtype, arrays, bound)
 
-    def _codec_layers(self, layers: Any, count: int) -> np.ndarray:
+    def _codec_layers(self, layers: object, count: int) -> np.ndarray:
         """For each row the layer whose codec it uses."""
         given = as_array(layers, "layers")
         if given.dtype.kind not in "iu":

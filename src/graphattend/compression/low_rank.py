@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int, as_number
+from .._validate import ArrayLike, as_int, as_number
 from ..errors import InvalidConfigError, NumericalInstabilityError
 from ._codec import CODECS, Codec, Compressed, as_data, measured_bound, require, require_array, set_options
 
@@ -52,7 +52,7 @@ class LowRank(Codec):
         if self.energy is not None:
             set_options(self, energy=as_number(self.energy, "energy", above=0.0, maximum=1.0))
 
-    def encode(self, x: Any) -> Compressed:
+    def encode(self, x: ArrayLike) -> Compressed:
         """Decompose a matrix.
 
         Args:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from .._validate import as_bool, as_choice, as_int
+from .._validate import ArrayLike, as_bool, as_choice, as_int
 from ..errors import InvalidConfigError
 from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, set_options
 
@@ -121,7 +121,7 @@ class Quantizer(Codec):
         top = (1 << (self.bits - 1)) - 1
         return (-top if self.symmetric else -top - 1), top
 
-    def encode(self, x: Any) -> QuantizedArray:
+    def encode(self, x: ArrayLike) -> QuantizedArray:
         """Quantise an array.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_nonempty
+from .._validate import ArrayLike, as_choice, as_float, as_int, as_number, check_finite, check_nonempty
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, set_options, smallest_index_type
 
@@ -54,7 +54,7 @@ class SparseStorage(Codec):
             set_options(self, threshold=as_number(self.threshold, "threshold", minimum=0.0))
         as_choice(self.format, "format", ("csr", "coo"))
 
-    def encode(self, x: Any) -> Compressed:
+    def encode(self, x: ArrayLike) -> Compressed:
         """Keep the entries that the options ask for.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int
+from .._validate import ArrayLike, as_int
 from ..errors import InvalidConfigError
 from ._codec import CODECS, Codec, Compressed, as_data, measured_bound, require, require_array, set_options
 from .low_rank import rounding_slack, svd, unit_scale
@@ -53,7 +53,7 @@ class Tucker(Codec):
             raise InvalidConfigError(f"ranks: expected {expected}, got {ranks!r:.60}", argument="ranks")
         set_options(self, ranks=tuple(as_int(r, "ranks", minimum=1) for r in ranks))
 
-    def encode(self, x: Any) -> Compressed:
+    def encode(self, x: ArrayLike) -> Compressed:
         """Decompose a three-way array.
 
         Args:

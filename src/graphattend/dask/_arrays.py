@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -43,7 +43,7 @@ def changed(path: str) -> Iterator[np.ndarray]:
     yield np.lib.format.open_memmap(path, mode="r+")
 
 
-def opened(x: Any, argument: str) -> Any:
+def opened(x: object, argument: str) -> Any:
     """The array that a path or an object stands for, not read yet: a map, zarr's array, or NumPy's."""
     if isinstance(x, (str, os.PathLike)):
         path = os.path.abspath(os.fsdecode(x))
@@ -61,7 +61,7 @@ def opened(x: Any, argument: str) -> Any:
     return x if isinstance(x, np.memmap) else as_array(x, argument)
 
 
-def is_zarr(x: Any) -> bool:
+def is_zarr(x: object) -> bool:
     """Whether this is an array that is read by blocks, such as zarr's."""
     return not isinstance(x, np.ndarray) and all(hasattr(x, name) for name in ("shape", "dtype", "oindex"))
 
@@ -87,7 +87,7 @@ def rows_of(x: Any, index: slice | np.ndarray) -> np.ndarray:
     return np.asarray(x.oindex[index])
 
 
-def floats(x: np.ndarray, argument: str, nodes: Any, finite: bool) -> np.ndarray:
+def floats(x: np.ndarray, argument: str, nodes: Callable[[int], Any], finite: bool) -> np.ndarray:
     """Rows as floats; NaN and infinity are refused by the number of the node."""
     a = as_float(x, argument)
     if finite and not np.isfinite(a).all():

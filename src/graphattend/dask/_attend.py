@@ -18,6 +18,7 @@ import numpy as np
 from .. import _tasks
 from .._parallel import parallel
 from .._sharing import file_of
+from .._validate import ArrayLike
 from ..errors import CancelledError, DimensionMismatchError, InvalidConfigError, LoadError, UnsupportedError
 from ..graph import NeighborGraph
 from ..graph.blocks import EDGE_FIELDS, Block, block_graph
@@ -29,15 +30,15 @@ from ._layout import Layout, Part
 
 
 def attend(
-    attn: Any,
-    folder: Any,
-    features: Any,
-    out: Any,
+    attn: object,
+    folder: str | os.PathLike[str],
+    features: ArrayLike,
+    out: object,
     *,
-    client: Any = None,
+    client: object = None,
     threads: int | None = None,
     on_progress: Callable[[int, int], Any] | None = None,
-    cancel: Any = None,
+    cancel: object = None,
 ) -> Any:
     """`Attention.attend` over a graph in parts, one part at a time and worker.
 
@@ -110,7 +111,7 @@ def attend(
 
 
 @contextlib.contextmanager
-def workers(client: Any, cancel: Any = None) -> Iterator[_tasks.Pool]:
+def workers(client: object, cancel: object = None) -> Iterator[_tasks.Pool]:
     """The pool of a client, of the block around, or of this thread alone."""
     around = _tasks.pool()
     if client is None and around is not None:
@@ -153,7 +154,7 @@ def _stages(attn: Any, layout: Layout, x: Any) -> list[_Stage]:
     return stages
 
 
-def check_mechanism(attn: Any, layout: Layout) -> None:
+def check_mechanism(attn: object, layout: Layout) -> None:
     """Refuse what no part can do by itself."""
     if not isinstance(attn, Attention):
         raise InvalidConfigError.of("attn", "a mechanism", type(attn).__name__)
@@ -220,7 +221,7 @@ def attend_part(common: dict[str, Any], number: int) -> None:
     Path(_mark(here, number)).write_text(_checksum(out[:size]))
 
 
-def _write(here: str, own: Any, rows: np.ndarray, num_nodes: int) -> None:
+def _write(here: str, own: slice | np.ndarray, rows: np.ndarray, num_nodes: int) -> None:
     """Write rows of the output."""
     if not isinstance(own, slice):
         with changed(_output(here)) as whole:
@@ -279,7 +280,7 @@ class _Target:
     array: Any
 
     @classmethod
-    def of(cls, out: Any, shape: tuple[int, int], x: Any) -> _Target:
+    def of(cls, out: object, shape: tuple[int, int], x: object) -> _Target:
         """A checked target."""
         if isinstance(out, (str, os.PathLike)):
             path = os.path.abspath(os.fsdecode(out))
@@ -337,6 +338,6 @@ class _Target:
         return zarr.open_array(self.path, mode="r")
 
 
-def _copy(rows: np.ndarray, array: Any) -> None:
+def _copy(rows: np.ndarray, array: np.ndarray) -> None:
     for start in range(0, len(rows), STEP):
         array[start : start + STEP] = rows[start : start + STEP]

@@ -190,7 +190,7 @@ def _opened(path: str, compression: str | None) -> BinaryIO:
     return opener(path, "rb")
 
 
-def edge_file(path: Any, directed: bool | None) -> ArrayFile | TextFile | None:
+def edge_file(path: str | os.PathLike[str], directed: bool | None) -> ArrayFile | TextFile | None:
     """The file as one that is read in blocks, or None if that is left to `NeighborGraph.read`."""
     name = os.fsdecode(path)
     stem, suffix = os.path.splitext(name)

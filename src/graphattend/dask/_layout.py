@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -104,7 +105,7 @@ class Layout:
     digest: str
 
     @classmethod
-    def open(cls, folder: Any) -> Layout:
+    def open(cls, folder: str | os.PathLike[str]) -> Layout:
         """Read the sizes.
 
         Args:
@@ -303,7 +304,7 @@ def _parsed(folder: str, content: dict[str, Any], digest: str) -> Layout:
     return Layout(folder, nodes, edges, method, tuple(parts), arrays, digest)
 
 
-def _part(content: Any, where: str) -> PartSize:
+def _part(content: Mapping[str, Any], where: str) -> PartSize:
     n, k, h = (_number(content[f"num_{w}"], f"{where}, num_{w}") for w in ("nodes", "edges", "halo_nodes"))
     arrays = _shapes(content["arrays"], where, PART_ARRAYS)
     wanted = {"indptr": (n + 1,), "indices": (k,), "halo": (h,)} | dict.fromkeys(EDGE_FIELDS, (k,))
@@ -316,7 +317,7 @@ def _part(content: Any, where: str) -> PartSize:
     return PartSize(n, k, h, arrays)
 
 
-def _shapes(content: Any, where: str, known: tuple[str, ...]) -> dict[str, Shape]:
+def _shapes(content: Mapping[str, Any], where: str, known: tuple[str, ...]) -> dict[str, Shape]:
     found = {}
     for name, a in content.items():
         if name not in known or a["dtype"] not in ("<i4", "<i8", "<f4", "<f8"):
@@ -325,7 +326,7 @@ def _shapes(content: Any, where: str, known: tuple[str, ...]) -> dict[str, Shape
     return found
 
 
-def _number(value: Any, where: str) -> int:
+def _number(value: object, where: str) -> int:
     if type(value) is not int or value < 0:
         raise Refused(f"{where}: expected a whole number >= 0, got {value!r:.40}")
     return value

@@ -23,8 +23,8 @@ Say = Callable[[int, int], None]
 
 
 def partition(
-    graph_or_path: Any,
-    folder: Any,
+    graph_or_path: object,
+    folder: str | os.PathLike[str],
     parts: int,
     *,
     method: str | None = None,

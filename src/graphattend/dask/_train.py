@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import _tasks
-from .._validate import as_index, as_int, check_length, check_nonempty
+from .._validate import ArrayLike, as_index, as_int, check_length, check_nonempty
 from .._vjp import vjp
 from ..errors import InvalidConfigError
 from ..evaluation.metrics import accuracy, macro_f1
@@ -70,23 +71,23 @@ class _Setting:
 
 def train(
     attn: Attention,
-    folder: Any,
-    features: Any,
-    labels: Any,
+    folder: str | os.PathLike[str],
+    features: ArrayLike,
+    labels: ArrayLike,
     *,
-    nodes: Any = None,
-    validation: Any = None,
+    nodes: ArrayLike | None = None,
+    validation: ArrayLike | None = None,
     epochs: int = 10,
     batch_size: int = 1024,
     fanout: int | None = None,
     optimizer: Any = None,
     patience: int | None = None,
     seed: int = 0,
-    client: Any = None,
-    checkpoint: Any = None,
-    resume: Any = None,
+    client: object = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool | str | os.PathLike[str] | None = None,
     on_progress: Callable[[Any], Any] | None = None,
-    cancel: Any = None,
+    cancel: object = None,
 ) -> Trained:
     """Train a mechanism with a linear classifier behind it on a graph in parts.
 
@@ -172,7 +173,13 @@ def train(
 
 
 def evaluate(
-    model: Trained, folder: Any, features: Any, labels: Any, *, nodes: Any = None, client: Any = None
+    model: Trained,
+    folder: str | os.PathLike[str],
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    nodes: ArrayLike | None = None,
+    client: object = None,
 ) -> dict[str, float]:
     """How well a trained mechanism classifies nodes, each with all its neighbours.
 
@@ -295,7 +302,9 @@ def _neighborhoods(
 # -- around them -------------------------------------------------------------------------------------------------------
 
 
-def _setting(attn: Any, folder: Any, features: Any, labels: Any, fanout: int | None) -> _Setting:
+def _setting(
+    attn: Attention, folder: str | os.PathLike[str], features: object, labels: object, fanout: int | None
+) -> _Setting:
     layout = Layout.open(folder)
     check_mechanism(attn, layout)
     x = opened(features, "features")
@@ -309,7 +318,7 @@ def _setting(attn: Any, folder: Any, features: Any, labels: Any, fanout: int | N
     return _Setting(layout, x, np.asarray(classes), AttentionLayer(attn, probe(layout)), fanout)
 
 
-def _nodes(given: Any, argument: str, labels: np.ndarray) -> np.ndarray:
+def _nodes(given: object, argument: str, labels: np.ndarray) -> np.ndarray:
     found = as_index(given, argument, len(labels), ndim=1)
     check_nonempty(found, argument)
     if (labels[found] < 0).any():

@@ -13,7 +13,7 @@ import numpy as np
 from .._float64_fallback import silence
 from ..training import Adam, Trainer
 from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
-from .tasks import Task
+from .tasks import Links, Task
 
 WEIGHT_DECAY = 5e-4
 #: Weight of the validation loss beside the validation metric.
@@ -31,7 +31,7 @@ class Settings:
     lr: float
 
 
-def scored(task: Any, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+def scored(task: Links, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
     """Score a baseline that has no parameters."""
     run = {
         "metrics": task.measure_scores(score, "test"),
@@ -48,7 +48,7 @@ def trained(
     """Train with early stopping, measure the best epoch; None if cancelled."""
     times: list[float] = []
 
-    def objective(params: Any, batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
         start = time.perf_counter()
         output, pullback = model.apply(params, rng)
         value, back = task.loss(output, batch)
@@ -56,7 +56,7 @@ def trained(
         times.append(time.perf_counter() - start)
         return value, grads
 
-    def validate(params: Any) -> float:
+    def validate(params: dict[str, np.ndarray]) -> float:
         # On a few nodes or links the metric moves in steps; between two of them the loss decides.
         output = model.apply(params)[0]
         return task.measure(output, "validation")[task.primary] - TIE_BREAK * task.validation_loss(output)
@@ -106,7 +106,7 @@ def _peak(step: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
-def edge_weights(model: LayerNetwork, params: Any) -> np.ndarray:
+def edge_weights(model: LayerNetwork, params: dict[str, np.ndarray]) -> np.ndarray:
     """One weight per edge, heads averaged, (K,)."""
     layer = model.layer
     assert isinstance(layer, AttentionLayer)

@@ -45,7 +45,7 @@ class Cache:
             write_atomically(str(self._path(key)), json.dumps({"key": key, **found}).encode())
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """SHA-256 of arrays and of values in JSON types."""
     found = hashlib.sha256()
     for part in parts:
@@ -57,7 +57,7 @@ def digest(*parts: Any) -> str:
     return found.hexdigest()
 
 
-def arrays(value: Any) -> Iterator[np.ndarray]:
+def arrays(value: object) -> Iterator[np.ndarray]:
     """The arrays of a task, wherever they are."""
     if isinstance(value, np.ndarray):
         yield value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._validate import ArrayLike
 from ..errors import InvalidConfigError
 from ..graph.files import parse
 from .chart import page
@@ -19,9 +20,9 @@ def evaluate_file(
     name: str = "graph",
     report: bool = False,
     mechanisms: Sequence[str] | None = None,
-    x: Any = None,
-    labels: Any = None,
-    split: Any = None,
+    x: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    split: object = None,
     seeds: int | Sequence[int] = 3,
     baselines: bool = True,
     epochs: int = 200,

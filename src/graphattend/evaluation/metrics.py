@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .._validate import (
@@ -18,6 +16,7 @@ from .._validate import (
     check_shape,
 )
 from ..errors import InvalidConfigError
+from ..graph import NeighborGraph
 from ..graph.properties import as_graph
 
 
@@ -194,7 +193,7 @@ def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:
     return float(np.mean(own))
 
 
-def sign_flip_test(differences: Any, *, samples: int = 10_000, seed: int = 0) -> float:
+def sign_flip_test(differences: ArrayLike, *, samples: int = 10_000, seed: int = 0) -> float:
     """Two-sided p-value of paired differences: how often random signs give a mean at least as large.
 
     Up to 13 differences all 2^n signs are tried, so the value is exact; 3 pairs cannot go below 0.25.
@@ -227,7 +226,7 @@ def sign_flip_test(differences: Any, *, samples: int = 10_000, seed: int = 0) ->
     return float((sums >= np.abs(d.sum()) * (1 - 1e-12)).mean())
 
 
-def _attentions(graph: Any, *weights: Any) -> list[np.ndarray]:
+def _attentions(graph: NeighborGraph, *weights: ArrayLike) -> list[np.ndarray]:
     found = [_scores(w, name) for w, name in zip(weights, ("first", "second"), strict=False)]
     for w, name in zip(found, ("first", "second"), strict=False):
         check_shape(w, name, (as_graph(graph).num_edges,))
@@ -236,7 +235,7 @@ def _attentions(graph: Any, *weights: Any) -> list[np.ndarray]:
     return found
 
 
-def jensen_shannon(graph: Any, first: Any, second: Any) -> float:
+def jensen_shannon(graph: NeighborGraph, first: ArrayLike, second: ArrayLike) -> float:
     """Jensen–Shannon divergence of two attentions, mean over the nodes that have neighbours.
 
     Args:
@@ -268,7 +267,7 @@ def _times_log(x: np.ndarray, middle: np.ndarray) -> np.ndarray:
     return np.asarray(x * np.log2(ratio))
 
 
-def top_overlap(graph: Any, first: Any, second: Any, k: int = 3) -> float:
+def top_overlap(graph: NeighborGraph, first: ArrayLike, second: ArrayLike, k: int = 3) -> float:
     """Share of the k strongest edges of a node that two attentions have in common, mean over the nodes.
 
     Only nodes with more than k neighbours count; without any the result is 1. Ties go to the first edge.
@@ -297,7 +296,7 @@ def top_overlap(graph: Any, first: Any, second: Any, k: int = 3) -> float:
     return float(np.isin(graph.targets, rows)[tops[0] & tops[1]].sum() / (k * rows.size))
 
 
-def _among_top(graph: Any, weights: np.ndarray, k: int) -> np.ndarray:
+def _among_top(graph: NeighborGraph, weights: np.ndarray, k: int) -> np.ndarray:
     order = np.lexsort((-weights, graph.targets))
     top = np.zeros(graph.num_edges, bool)
     top[order] = np.arange(graph.num_edges) - graph.indptr[graph.targets] < k

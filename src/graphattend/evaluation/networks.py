@@ -269,7 +269,9 @@ class LayerNetwork:
 
         return out, pullback
 
-    def _decoded(self, h: np.ndarray, params: Arrays, drop: float, rng: Any) -> tuple[np.ndarray, Any]:
+    def _decoded(
+        self, h: np.ndarray, params: Arrays, drop: float, rng: np.random.Generator | int | None
+    ) -> tuple[np.ndarray, Any]:
         keep = (h > 0).astype(h.dtype)
         if drop:
             keep = keep * dropout_multiplier(h.shape, drop, rng, h.dtype)

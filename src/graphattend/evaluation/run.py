@@ -15,6 +15,7 @@ import numpy as np
 from .. import _tasks
 from .. import mechanisms as registry
 from .._validate import (
+    ArrayLike,
     as_bool,
     as_choice,
     as_float,
@@ -50,9 +51,9 @@ def evaluate(
     task: str,
     *,
     mechanisms: Sequence[str | Attention] | None = None,
-    x: Any = None,
-    labels: Any = None,
-    split: Any = None,
+    x: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    split: object = None,
     seeds: int | Sequence[int] = 3,
     baselines: bool = True,
     epochs: int = 200,
@@ -136,7 +137,14 @@ def evaluate(
 
 
 def _planned(
-    graph: Any, task: Any, mechanisms: Any, x: Any, labels: Any, split: Any, settings: Settings, cache: Any
+    graph: object,
+    task: object,
+    mechanisms: object,
+    x: object,
+    labels: object,
+    split: object,
+    settings: Settings,
+    cache: object,
 ) -> tuple[_Plan, dict[str, Attention], dict[str, str]]:
     """Checked arguments: a task and features for every seed, mechanisms by name, and why others do not apply."""
     if not isinstance(graph, NeighborGraph):
@@ -161,7 +169,7 @@ def _planned(
     return _Plan(tasks, features, settings, Cache(None if cache is None else Path(cache))), made, skipped
 
 
-def _seeds(seeds: Any) -> tuple[int, ...]:
+def _seeds(seeds: object) -> tuple[int, ...]:
     if isinstance(seeds, (list, tuple, range)):
         found = tuple(as_int(s, f"seeds[{i}]", minimum=0) for i, s in enumerate(seeds))
     else:
@@ -171,7 +179,7 @@ def _seeds(seeds: Any) -> tuple[int, ...]:
     return found
 
 
-def _features(x: Any, graph: NeighborGraph) -> np.ndarray:
+def _features(x: object, graph: NeighborGraph) -> np.ndarray:
     found = as_float(x, "x", beside=np.dtype(np.float32))
     check_ndim(found, "x", 2, 2)
     check_nonempty(found, "x")
@@ -195,7 +203,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
     return np.asarray(x / (mean or 1.0), np.float32)
 
 
-def _mechanisms(given: Any, task: Task, settings: Settings) -> tuple[dict[str, Attention], dict[str, str]]:
+def _mechanisms(given: object, task: Task, settings: Settings) -> tuple[dict[str, Attention], dict[str, str]]:
     """Mechanisms by name, and the reasons why others do not apply; one that was asked for has to."""
     if given is not None and (not isinstance(given, (list, tuple)) or not given):
         raise InvalidConfigError.of("mechanisms", "a list of keys or mechanisms", given, got=f"{given!r:.80}")
@@ -272,7 +280,7 @@ class _Plan:
         tasks = [(name, i) for name in names for i in range(len(self.settings.seeds))]
         runs: dict[tuple[str, int], Any] = {}
 
-        def keep(i: int, run: Any) -> bool:
+        def keep(i: int, run: object) -> bool:
             runs[tasks[i]] = run
             return report.say(tasks[i][0], len(runs) * self.settings.epochs)
 
@@ -360,9 +368,9 @@ def fit(
     task: str,
     mechanism: str | Attention,
     *,
-    x: Any = None,
-    labels: Any = None,
-    split: Any = None,
+    x: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    split: object = None,
     seed: int = 0,
     epochs: int = 200,
     patience: int = 30,

@@ -149,7 +149,7 @@ def without_pairs(graph: NeighborGraph, pairs: np.ndarray) -> NeighborGraph:
     return dataclasses.replace(graph, indptr=indptr, indices=graph.indices[kept], **chosen)
 
 
-def links(graph: NeighborGraph, split: Any, seed: int) -> Links:
+def links(graph: NeighborGraph, split: object, seed: int) -> Links:
     """Links held out at random, or as `split` says, with negatives for each."""
     rng = np.random.default_rng([seed, 1])
     every = undirected_pairs(graph)
@@ -199,7 +199,7 @@ def _step(graph: NeighborGraph, nodes: np.ndarray, rng: np.random.Generator) -> 
     return np.where(degree > 0, graph.indices[np.minimum(place, graph.num_edges - 1)], -1)
 
 
-def labels(graph: NeighborGraph, given: Any, split: Any, seed: int) -> Labels:
+def labels(graph: NeighborGraph, given: object, split: object, seed: int) -> Labels:
     """Labelled nodes, split within each class at random, or as `split` says."""
     found = as_array(given, "labels")
     classes = np.unique(found, return_inverse=True)[1] if found.dtype.kind == "U" else as_index(found, "labels", ndim=1)
@@ -220,7 +220,7 @@ def labels(graph: NeighborGraph, given: Any, split: Any, seed: int) -> Labels:
     return Labels(graph, classes, *(np.sort(np.concatenate(part)) for part in zip(*cut, strict=True)))
 
 
-def _cut(order: np.ndarray, shares: Any) -> list[np.ndarray]:
+def _cut(order: np.ndarray, shares: object) -> list[np.ndarray]:
     """Three parts of these sizes, none empty where there are three or more things."""
     if not isinstance(shares, (tuple, list)) or len(shares) != 3:
         raise InvalidConfigError.of("split", "three shares, or three parts", shares, got=f"{shares!r:.80}")
@@ -233,7 +233,7 @@ def _cut(order: np.ndarray, shares: Any) -> list[np.ndarray]:
     return np.split(order, ends)
 
 
-def _names_parts(split: Any) -> bool:
+def _names_parts(split: object) -> bool:
     """Whether `split` gives the parts themselves rather than their shares."""
     if split is None:
         return False
@@ -250,14 +250,14 @@ def _parts(split: Any) -> list[tuple[str, Any]]:
     return list(zip(_PARTS, split, strict=True))
 
 
-def _pairs(part: Any, name: str, num_nodes: int) -> np.ndarray:
+def _pairs(part: object, name: str, num_nodes: int) -> np.ndarray:
     found = as_index(part, f"split.{name}", num_nodes, ndim=2)
     check_length(found, f"split.{name}", 0, 2, "source over target")
     check_nonempty(found, f"split.{name}")
     return found
 
 
-def _nodes(part: Any, name: str, num_nodes: int) -> np.ndarray:
+def _nodes(part: object, name: str, num_nodes: int) -> np.ndarray:
     found = as_array(part, f"split.{name}")
     if found.dtype == np.bool_:
         check_shape(found, f"split.{name}", (num_nodes,))

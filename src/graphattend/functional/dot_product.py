@@ -83,7 +83,7 @@ def dot_product_attention(
             return None
         w = found[1]
 
-        def pull(g: np.ndarray, g_weights: Any = None) -> tuple[np.ndarray, ...]:
+        def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
             assert v is not None
             gq, gk, gv, gs = simd.attend_few_vjp(q, k, v, w, g, scale=scale, grad_weights=g_weights)
             return gq, gk, gv, *((gs,) if biased else ())
@@ -196,7 +196,9 @@ def and_causal(mask: np.ndarray | None, rows: int, columns: int) -> np.ndarray:
     return np.where(seen, mask, mask.dtype.type(-np.inf))
 
 
-def dropout_multiplier(shape: tuple[int, ...], p: float, rng: Any, dtype: np.dtype[Any]) -> np.ndarray | None:
+def dropout_multiplier(
+    shape: tuple[int, ...], p: float, rng: np.random.Generator | int | None, dtype: np.dtype[Any]
+) -> np.ndarray | None:
     """Inverted dropout: 0 with probability `p`, else 1/(1-p); None for p = 0."""
     if p == 0:
         return None

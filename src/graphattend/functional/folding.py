@@ -54,7 +54,7 @@ def attend_one(
     mixed, pull_values = unfold_values(average, w, p, heads)
     out, pull_out = finish(mixed if gate is None else mixed * gate, p)
 
-    def pull(g: np.ndarray, g_weights: Any = None) -> tuple[Any, ...]:
+    def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[Any, ...]:
         g_mixed, gp = pull_out(g)
         g_gate = None
         if gate is not None:

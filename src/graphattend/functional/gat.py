@@ -246,10 +246,10 @@ class _Call(NamedTuple):
 def _check(
     query: ArrayLike,
     key: ArrayLike,
-    parameters: Any,
+    parameters: Mapping[str, np.ndarray],
     edge_features: ArrayLike | None,
-    variant: Any,
-    concat: Any,
+    variant: str,
+    concat: bool,
     attn_mask: ArrayLike | None,
 ) -> _Call:
     as_choice(variant, "variant", ("gat", "gatv2"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import simd
@@ -28,7 +26,7 @@ def scatter(values: np.ndarray, chosen: np.ndarray, shape: tuple[int, ...]) -> n
     return out.reshape(shape)
 
 
-def _check(logits: ArrayLike, k: Any) -> tuple[np.ndarray, int]:
+def _check(logits: ArrayLike, k: object) -> tuple[np.ndarray, int]:
     x = as_float(logits, "logits")
     check_ndim(x, "logits", 1)
     check_nonempty(x, "logits")

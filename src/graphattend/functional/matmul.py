@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import simd
 from .._float64_fallback import float64_fallback
-from .._validate import as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import ArrayLike, as_floats, broadcast_shapes, check_length, check_ndim, check_nonempty, common_dtype
 from .._vjp import WithPullback, unbroadcast, with_vjp
 
 
 @with_vjp
 @float64_fallback
-def matmul(a: Any, b: Any) -> WithPullback[np.ndarray]:
+def matmul(a: ArrayLike, b: ArrayLike) -> WithPullback[np.ndarray]:
     """Product of two matrices, or of stacks of them.
 
     Args:

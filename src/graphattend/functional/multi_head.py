@@ -154,7 +154,7 @@ def folded(
 
 
 def _check_parameters(
-    parameters: Any, widths: tuple[int, int, int], heads: int, dtype: np.dtype[Any]
+    parameters: Mapping[str, np.ndarray], widths: tuple[int, int, int], heads: int, dtype: np.dtype[Any]
 ) -> dict[str, np.ndarray]:
     as_mapping(parameters, "parameters")
     known = WEIGHTS + BIASES
@@ -257,7 +257,7 @@ def _results(out: np.ndarray, w: Any, need_weights: bool, single: bool) -> Any:
     return (out, w) if need_weights else out
 
 
-def _no_pullback(g: Any) -> tuple[Any, ...]:
+def _no_pullback(g: np.ndarray) -> tuple[Any, ...]:
     raise AssertionError("a pass without gradients was asked for")
 
 

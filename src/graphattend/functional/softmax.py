@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import simd
@@ -38,7 +36,7 @@ def softmax_pullback(w: np.ndarray, g: np.ndarray) -> np.ndarray:
     return gs
 
 
-def _check_axis(x: np.ndarray, axis: Any) -> int:
+def _check_axis(x: np.ndarray, axis: object) -> int:
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)) or not -x.ndim <= axis < x.ndim:
         expected = f"a whole number in [{-x.ndim}, {x.ndim})"
         raise InvalidConfigError.of("axis", expected, axis, got=f"{axis!r:.40}")

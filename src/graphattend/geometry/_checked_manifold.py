@@ -164,7 +164,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
         return result[()], pullback  # a scalar, as NumPy has it, for a single distance
 
-    def _points(self, **named: Any) -> list[Array]:
+    def _points(self, **named: object) -> list[Array]:
         arrays = check_points(named)
         self._check_dim(arrays[0].shape[-1], next(iter(named)))
         return arrays
@@ -267,7 +267,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         """The part of v (..., D) that is tangent at x (..., D)."""
         return self._plain(self._tangent, self._points(x=x, v=v), 1)
 
-    def egrad2rgrad(self, x: ArrayLike, g: Any) -> Array:
+    def egrad2rgrad(self, x: ArrayLike, g: np.ndarray) -> Array:
         """Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D)."""
         return self._plain(self._raise, self._points(x=x, g=g), 1)
 
@@ -335,7 +335,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
         return self._through(scale_free(hook), self._weighted(points, weights), 1, is_point=True)
 
-    def random(self, rng: Any, shape: Any) -> Array:
+    def random(self, rng: np.random.Generator | int | None, shape: object) -> Array:
         """Random points (float64) around the origin.
 
         Args:

@@ -86,7 +86,7 @@ class Manifold(Protocol):
     def egrad2rgrad(self, x: Array, g: Array) -> Any:
         """Riemannian gradient from the Euclidean gradient g at x, (..., D) and (..., D) -> (..., D)."""
 
-    def random(self, rng: np.random.Generator | int, shape: Any) -> Any:
+    def random(self, rng: np.random.Generator | int, shape: object) -> Any:
         """Random points; the last entry of `shape` is the point's length."""
 
 
@@ -214,7 +214,7 @@ class ManifoldBase:
         """The manifold that `to_config` described, from its options without the ``type``."""
         return cls(**options)
 
-    def random(self, rng: np.random.Generator | int, shape: Any) -> Any:
+    def random(self, rng: np.random.Generator | int, shape: object) -> Any:
         """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
 
@@ -235,7 +235,7 @@ class _GradientSteps:
         return gradient
 
 
-def ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:
+def ask(method: Callable[..., Any], *arrays: Array, **options: object) -> Rule:
     """A manifold's method with its pullback; one of the user's own may have none, which shows when it is used."""
     if hasattr(method, "vjp_rule"):
         out, pull = vjp(method, *arrays, **options)
@@ -248,7 +248,7 @@ def ask(method: Callable[..., Any], *arrays: Array, **options: Any) -> Rule:
     return method(*arrays, **options), pullback
 
 
-def as_shape(shape: Any) -> tuple[int, ...]:
+def as_shape(shape: object) -> tuple[int, ...]:
     """A shape with at least one axis, none empty."""
     sizes = [shape] if isinstance(shape, Integral) else as_list(shape, "shape", "whole numbers")
     if not sizes:

@@ -21,7 +21,7 @@ def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Ar
     """
 
     @functools.wraps(rule)
-    def scaled(points: Array, weights: Array, *arguments: Any, **options: Any) -> tuple[Array, Any]:
+    def scaled(points: Array, weights: Array, *arguments: object, **options: object) -> tuple[Array, Any]:
         largest = weights.max(axis=-1)
         if largest.min() > 1e-100 and largest.max() < 1e100:
             return rule(points, weights, *arguments, **options)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import InvalidConfigError
 from ..registry import Registry
 from ._manifold import ManifoldBase
@@ -12,7 +10,7 @@ from ._manifold import ManifoldBase
 MANIFOLDS: Registry[type[ManifoldBase]] = Registry("manifold")
 
 
-def from_config(config: Any) -> ManifoldBase:
+def from_config(config: object) -> ManifoldBase:
     """The manifold that ``to_config`` described.
 
     Args:

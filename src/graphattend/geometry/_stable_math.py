@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .._validate import ArrayLike
+
 Array = np.ndarray
 #: From the output's cotangent to one gradient per argument.
 Pull = Callable[[Array], tuple[Array, ...]]
@@ -50,12 +52,12 @@ def nonzero(x: Array) -> Array:
     return np.where(x == 0.0, 1.0, x)
 
 
-def column(x: Any) -> Array:
+def column(x: ArrayLike) -> Array:
     """One value per point, (...) -> (..., 1), to scale coordinates with."""
     return np.asarray(x)[..., None]
 
 
-def product_error(x: Any, y: Any, product: Any) -> Any:
+def product_error(x: np.ndarray | float, y: np.ndarray | float, product: np.ndarray | float) -> Any:
     """What rounding took from `product` = x * y, exactly.
 
     Source: Dekker, "A floating-point technique for extending the available precision" (1971).

@@ -21,7 +21,7 @@ TILE_ELEMENTS = 4_000_000
 
 
 @cache
-def _is_ours(cls: Any, *methods: str) -> bool:
+def _is_ours(cls: type, *methods: str) -> bool:
     """Whether these methods are inherited from `CheckedManifold`, so that its hooks compute the same."""
     return issubclass(cls, CheckedManifold) and all(
         getattr(cls, name) is getattr(CheckedManifold, name) for name in methods

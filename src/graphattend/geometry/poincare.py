@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 
-def project_eps(dtype: Any) -> float:
+def project_eps(dtype: np.dtype[Any] | type[np.floating[Any]]) -> float:
     """Distance that `project` keeps from the boundary, relative to the radius: 1e-12 (float64), 1e-6 (float32)."""
     return 1e-6 if np.dtype(dtype) == np.float32 else 1e-12
 

@@ -135,7 +135,7 @@ class Product(CheckedManifold):
     def _log0(self, y: Array) -> Rule:
         return self._side_by_side(self._each("logmap0", y))
 
-    def _weighed(self, name: str, points: Array, weights: Array, **options: Any) -> Rule:
+    def _weighed(self, name: str, points: Array, weights: Array, **options: object) -> Rule:
         parts = zip(self.factors, self._split(points), strict=True)
         rules = [ask(getattr(m, name), part, weights, **options) for (m, _), part in parts]
 
@@ -181,7 +181,7 @@ class Product(CheckedManifold):
     def _raise(self, x: Array, g: Array) -> Array:
         return self._side_by_side(self._each("egrad2rgrad", x, g))[0]
 
-    def random(self, rng: Any, shape: Any) -> Array:
+    def random(self, rng: np.random.Generator | int | None, shape: object) -> Array:
         """Random points of every factor (float64).
 
         Args:

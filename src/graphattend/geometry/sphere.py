@@ -251,7 +251,7 @@ class Sphere(CheckedManifold):
         unit = x / column(nonzero(norm(x)))
         return np.asarray(v - column(dot(*np.broadcast_arrays(v, unit))) * unit)
 
-    def random(self, rng: Any, shape: Any) -> Array:
+    def random(self, rng: np.random.Generator | int | None, shape: object) -> Array:
         """Uniformly distributed points (float64).
 
         Args:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import _validate as check
@@ -19,7 +17,7 @@ def frozen(a: np.ndarray) -> np.ndarray:
     return copy
 
 
-def per_edge(x: Any, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray | None:
+def per_edge(x: object, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray | None:
     if x is None:
         return None
     a = check.as_float(x, argument, beside=_FLOAT32)  # whole numbers stay exact
@@ -38,7 +36,7 @@ def not_negative(a: np.ndarray | None, argument: str) -> np.ndarray | None:
     return a
 
 
-def layers(x: Any, num_nodes: int) -> np.ndarray | None:
+def layers(x: object, num_nodes: int) -> np.ndarray | None:
     if x is None:
         return None
     a = check.as_index(x, "layers", ndim=1)
@@ -46,7 +44,7 @@ def layers(x: Any, num_nodes: int) -> np.ndarray | None:
     return not_negative(frozen(a), "layers")
 
 
-def names(names: Any, num_nodes: int) -> tuple[str, ...] | None:
+def names(names: object, num_nodes: int) -> tuple[str, ...] | None:
     if names is None:
         return None
     if isinstance(names, np.ndarray) and names.dtype.kind == "U":
@@ -59,7 +57,7 @@ def names(names: Any, num_nodes: int) -> tuple[str, ...] | None:
     return tuple(str(n) for n in names)
 
 
-def offsets(indptr: Any, num_edges: int) -> np.ndarray:
+def offsets(indptr: object, num_edges: int) -> np.ndarray:
     a = check.as_index(indptr, "indptr", ndim=1)
     if len(a) < 2:
         raise EmptyInputError.of("indptr", "at least one node", a.shape, got=f"shape {a.shape}")

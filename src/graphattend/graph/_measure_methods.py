@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from .. import _validate as check
+from .._validate import ArrayLike
 from ._checked_fields import frozen
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Measures:
 
         return betweenness(self._graph, self._pivots(samples, seed))
 
-    def _pivots(self, samples: Any, seed: Any) -> np.ndarray | None:
+    def _pivots(self, samples: int | None, seed: int) -> np.ndarray | None:
         """Random nodes in rising order, or None for all."""
         size = self._graph.num_nodes
         seed = check.as_int(seed, "seed", minimum=0)
@@ -152,7 +153,7 @@ class Measures:
 
         return clustering(self._graph)
 
-    def shortest_path_lengths(self, sources: Any = None, cutoff: float | None = None) -> np.ndarray:
+    def shortest_path_lengths(self, sources: ArrayLike | None = None, cutoff: float | None = None) -> np.ndarray:
         """Lengths of the shortest paths source → target: sums of `distances` if the graph has them, else hops.
 
         Args:

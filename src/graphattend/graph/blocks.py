@@ -6,7 +6,7 @@ Attention of a node needs its row and the features of its neighbours, no more. A
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def cut(indptr: np.ndarray, indices: np.ndarray, start: int, stop: int) -> Block
     return Block(indptr[start : stop + 1] - indptr[start], local, halo)
 
 
-def block_graph(block: Block, structural: np.ndarray | None = None, **data: Any) -> NeighborGraph:
+def block_graph(block: Block, structural: np.ndarray | None = None, **data: object) -> NeighborGraph:
     """The graph of a block, of own and halo nodes. Nothing is checked or copied: the arrays are right, and stay.
 
     Args:

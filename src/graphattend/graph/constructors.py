@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _validate as check
+from .._validate import ArrayLike
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 from . import _csr
 from .neighbor_graph import NeighborGraph
@@ -15,7 +16,7 @@ from .neighbor_graph import NeighborGraph
 MAX_NODES = 100_000_000
 
 
-def check_num_nodes(num_nodes: Any, argument: str = "num_nodes") -> int:
+def check_num_nodes(num_nodes: object, argument: str = "num_nodes") -> int:
     """A usable number of nodes."""
     size = check.as_int(num_nodes, argument, minimum=0, maximum=MAX_NODES)
     if size == 0:
@@ -23,7 +24,7 @@ def check_num_nodes(num_nodes: Any, argument: str = "num_nodes") -> int:
     return size
 
 
-def _ordered(x: Any, argument: str, order: np.ndarray) -> np.ndarray | None:
+def _ordered(x: object, argument: str, order: np.ndarray) -> np.ndarray | None:
     """Per-edge data in row order; its shape and values are checked by the graph."""
     if x is None:
         return None
@@ -35,11 +36,11 @@ def _ordered(x: Any, argument: str, order: np.ndarray) -> np.ndarray | None:
 
 
 def from_edge_index(
-    edge_index: Any,
-    num_nodes: Any,
-    edge_features: Any = None,
-    edge_weights: Any = None,
-    distances: Any = None,
+    edge_index: ArrayLike,
+    num_nodes: object,
+    edge_features: ArrayLike | None = None,
+    edge_weights: ArrayLike | None = None,
+    distances: ArrayLike | None = None,
     layers: Any = None,
     names: Any = None,
 ) -> NeighborGraph:

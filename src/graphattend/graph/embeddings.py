@@ -70,7 +70,7 @@ def read_embeddings(
     return found if wanted is None else wanted, x
 
 
-def _wanted(names: Any, graph: Any) -> list[str] | None:
+def _wanted(names: object, graph: object) -> list[str] | None:
     if graph is not None:
         if names is not None or not isinstance(graph, NeighborGraph):
             raise InvalidConfigError.of("graph", "a NeighborGraph, without names beside it", type(graph).__name__)

@@ -14,7 +14,7 @@ from .conversions import need
 from .neighbor_graph import NeighborGraph
 
 
-def from_faiss_hnsw(index: Any, layer: Any) -> NeighborGraph:
+def from_faiss_hnsw(index: object, layer: object) -> NeighborGraph:
     """See `NeighborGraph.from_faiss_hnsw`."""
     faiss = need("faiss", "faiss-cpu")
     found: Any = index

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import _validate as check
 from ..errors import AttentionError, InvalidConfigError
@@ -47,7 +47,13 @@ class Told(NamedTuple):
     directed: bool | None
 
 
-def read(path: Any, directed: Any = None, weights: Any = None, edge_features: Any = None, format: Any = None) -> Told:
+def read(
+    path: str | os.PathLike[str],
+    directed: object = None,
+    weights: object = None,
+    edge_features: Sequence[str] | None = None,
+    format: object = None,
+) -> Told:
     """See `NeighborGraph.read`."""
     name = as_path(path)
     wanted = as_wanted(directed, weights, edge_features)
@@ -65,10 +71,10 @@ def parse(
     name: str,
     *,
     suffix: str | None = None,
-    format: Any = None,
-    directed: Any = None,
-    weights: Any = None,
-    edge_features: Any = None,
+    format: object = None,
+    directed: object = None,
+    weights: object = None,
+    edge_features: Sequence[str] | None = None,
 ) -> Told:
     """Parse the content of a file into a graph.
 
@@ -92,7 +98,7 @@ def parse(
         return _told(form.read(_expanded(data, compression, form.max_bytes)), wanted)
 
 
-def as_wanted(directed: Any, weights: Any, edge_features: Any) -> Wanted:
+def as_wanted(directed: object, weights: object, edge_features: Sequence[str] | None) -> Wanted:
     """Validate the caller's options for the edges."""
     if directed is not None:
         directed = check.as_bool(directed, "directed")
@@ -150,7 +156,7 @@ def _format(suffix: str) -> Format:
     return FORMATS[suffix]
 
 
-def _as_format(format: Any) -> str:
+def _as_format(format: object) -> str:
     """The suffix of a format's name, ``csv`` or ``.csv``."""
     name = format if isinstance(format, str) else ""
     return "." + check.as_choice(name.removeprefix(".").lower(), "format", [s.removeprefix(".") for s in FORMATS])
@@ -164,7 +170,7 @@ def _folder(name: str) -> EdgeTable:
     raise Refused("is a folder")
 
 
-def save(graph: NeighborGraph, path: Any) -> None:
+def save(graph: NeighborGraph, path: str | os.PathLike[str]) -> None:
     """See `NeighborGraph.write`."""
     name = as_path(path)
     suffix, compression = suffixes_of(name)
@@ -187,7 +193,7 @@ def _comes_back(graph: NeighborGraph, data: bytes, form: Format) -> bool:
         return False
 
 
-def as_path(path: Any) -> str:
+def as_path(path: str | os.PathLike[str]) -> str:
     """The path as text."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidConfigError.of("path", "a path", type(path).__name__)

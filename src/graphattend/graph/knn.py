@@ -22,7 +22,7 @@ _SAMPLE = 64
 Screen = Callable[[int, int], tuple[np.ndarray, Any]]
 
 
-def knn(x: ArrayLike, k: Any, manifold: Any) -> NeighborGraph:
+def knn(x: ArrayLike, k: object, manifold: object) -> NeighborGraph:
     """See `NeighborGraph.knn`."""
     points = check.as_float(x, "x")
     check.check_ndim(points, "x", 2, 2)
@@ -63,7 +63,7 @@ def _search(
     return indices, distances
 
 
-def _candidates(rough: np.ndarray, k: int, slack: Any) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(rough: np.ndarray, k: int, slack: object) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the entries that may be among the k smallest of their row, if entries are off by `slack`."""
     rows, size = rough.shape
     # The k-th smallest of some columns bounds that of all, and leaves few entries to sort.

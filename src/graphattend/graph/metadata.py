@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,9 @@ class NodeMetadata(GraphMetadata):
         given: The other fields.
     """
 
-    def __init__(self, features: Callable[[], np.ndarray], node: int, neighbors: np.ndarray, **given: Any) -> None:
+    def __init__(
+        self, features: Callable[[], np.ndarray], node: int, neighbors: np.ndarray, **given: np.ndarray | None
+    ) -> None:
         super().__init__(**given)
         for name in ("structural_features", "query_structural"):
             del self.__dict__[name]  # so that the properties below are found

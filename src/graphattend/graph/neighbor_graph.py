@@ -13,6 +13,7 @@ import numpy as np
 from .. import _validate as check
 from .._arguments import TypedArguments
 from .._frozen import Frozen
+from .._validate import ArrayLike
 from . import _checked_fields, _csr
 from ._measure_methods import Measures
 from .metadata import GraphMetadata, NodeMetadata
@@ -127,13 +128,13 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     @classmethod
     def from_edge_index(
         cls,
-        edge_index: Any,
+        edge_index: ArrayLike,
         num_nodes: int | None = None,
         *,
-        edge_features: Any = None,
-        edge_weights: Any = None,
-        distances: Any = None,
-        layers: Any = None,
+        edge_features: ArrayLike | None = None,
+        edge_weights: ArrayLike | None = None,
+        distances: ArrayLike | None = None,
+        layers: ArrayLike | None = None,
         names: Sequence[str] | None = None,
     ) -> NeighborGraph:
         """Build from columns (source j, target i), as PyTorch Geometric reads them: i attends to j.
@@ -167,7 +168,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @classmethod
     def from_networkx(
-        cls, graph: Any, *, weight: str = "weight", distance: str | None = None, edge_features: str | None = None
+        cls, graph: object, *, weight: str = "weight", distance: str | None = None, edge_features: str | None = None
     ) -> NeighborGraph:
         """Build from a networkx graph of any of its four classes.
 
@@ -197,7 +198,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return from_networkx(graph, weight, distance, edge_features)
 
     @classmethod
-    def from_scipy(cls, matrix: Any) -> NeighborGraph:
+    def from_scipy(cls, matrix: object) -> NeighborGraph:
         """Build from a square SciPy sparse matrix or array: an entry (i, j) means that i attends to j.
 
         Args:
@@ -222,7 +223,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return from_scipy(matrix)
 
     @classmethod
-    def from_faiss_hnsw(cls, index: Any, layer: int = 0) -> NeighborGraph:
+    def from_faiss_hnsw(cls, index: object, layer: int = 0) -> NeighborGraph:
         """Build from the neighbour lists of one layer of a faiss HNSW index (package ``faiss-cpu``).
 
         Args:
@@ -245,7 +246,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return from_faiss_hnsw(index, layer)
 
     @classmethod
-    def knn(cls, x: Any, k: int, *, manifold: Any = None) -> NeighborGraph:
+    def knn(cls, x: ArrayLike, k: int, *, manifold: object = None) -> NeighborGraph:
         """Build the exact k-nearest-neighbour graph of points.
 
         Args:
@@ -419,7 +420,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
         return transpose(self)
 
-    def subgraph(self, nodes: Any) -> NeighborGraph:
+    def subgraph(self, nodes: ArrayLike) -> NeighborGraph:
         """The given nodes and the edges between them.
 
         Args:

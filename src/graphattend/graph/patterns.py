@@ -10,12 +10,12 @@ Zaheer et al., "Big Bird" (2020).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .. import _validate as check
 from .._frozen import Frozen
+from .._validate import ArrayLike
 from ..errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from . import _csr
 from .neighbor_graph import NeighborGraph
@@ -105,7 +105,7 @@ class Pattern(Frozen):
             )
 
 
-def _shape(num_queries: Any, num_keys: Any) -> tuple[int, int]:
+def _shape(num_queries: object, num_keys: object) -> tuple[int, int]:
     queries = check.as_int(num_queries, "num_queries", minimum=1, maximum=_MAX_POSITIONS)
     keys = queries if num_keys is None else check.as_int(num_keys, "num_keys", minimum=1, maximum=_MAX_POSITIONS)
     return queries, keys
@@ -226,7 +226,7 @@ def block(num_queries: int, num_keys: int | None = None, *, block_size: int) -> 
     return Pattern(shape, np.repeat(_csr.joined(rows, np.zeros_like(rows), keys), counts) + _csr.ranges(first, counts))
 
 
-def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Any) -> Pattern:
+def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: ArrayLike) -> Pattern:
     """Some positions see every key, and every query sees them.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _MAX_LANDMARKS = 200
 _MAX_VISITS = 30_000_000
 
 
-def as_graph(graph: Any, argument: str = "graph") -> NeighborGraph:
+def as_graph(graph: object, argument: str = "graph") -> NeighborGraph:
     """A graph, or a typed error."""
     from .neighbor_graph import NeighborGraph
 
@@ -126,7 +126,9 @@ class Hyperbolicity(NamedTuple):
     diameter: float
 
 
-def delta_hyperbolicity(graph: NeighborGraph, *, samples: int = 10_000, rng: Any = 0) -> Hyperbolicity:
+def delta_hyperbolicity(
+    graph: NeighborGraph, *, samples: int = 10_000, rng: np.random.Generator | int | None = 0
+) -> Hyperbolicity:
     """Gromov's four-point condition on random quadruples of the largest component, ignoring directions.
 
     For nodes x, y, z, w the defect is half the difference between the two largest of d(x,y)+d(z,w), d(x,z)+d(y,w)

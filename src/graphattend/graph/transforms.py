@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import _validate as check
+from .._validate import ArrayLike
 from ..errors import InvalidConfigError
 from . import _csr
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _EDGE_FIELDS = ("edge_features", "edge_weights", "distances")
 
 
-def edge_data(graph: NeighborGraph, edges: Any) -> dict[str, np.ndarray]:
+def edge_data(graph: NeighborGraph, edges: object) -> dict[str, np.ndarray]:
     """The per-edge arrays that the graph has, at the given edges."""
     return {n: a[edges] for n in _EDGE_FIELDS if (a := getattr(graph, n)) is not None}
 
@@ -27,7 +28,7 @@ def transpose(graph: NeighborGraph) -> NeighborGraph:
     return type(graph)(indptr, indices, **edge_data(graph, order), layers=graph.layers, names=graph.names)
 
 
-def subgraph(graph: NeighborGraph, nodes: Any) -> NeighborGraph:
+def subgraph(graph: NeighborGraph, nodes: ArrayLike) -> NeighborGraph:
     """See `NeighborGraph.subgraph`."""
     chosen = check.as_index(nodes, "nodes", graph.num_nodes, ndim=1)
     check.check_nonempty(chosen, "nodes")

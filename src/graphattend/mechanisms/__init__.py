@@ -36,7 +36,7 @@ REGISTRY: Registry[type[Attention]] = Registry(
 )
 
 
-def mechanism_class(key: Any) -> type[Attention]:
+def mechanism_class(key: object) -> type[Attention]:
     """The class registered under `key`; an unknown key raises InvalidConfigError, which names the nearest one."""
     return REGISTRY.find(key)
 

@@ -101,8 +101,8 @@ def attend(
     attn: Mechanism,
     graph: NeighborGraph,
     queries: ArrayLike,
-    keys: Any,
-    values: Any,
+    keys: ArrayLike | None,
+    values: ArrayLike | None,
     call: Call,
     *,
     fused: bool = True,
@@ -217,7 +217,7 @@ def _finish_fused(
     job: _Job,
     graph: NeighborGraph,
     f: _Fused,
-    pull_p: Any,
+    pull_p: Callable[..., Any],
     in_chunks: Callable[[], Callable[..., Gradients]],
     values_default: bool,
     keys_default: bool,
@@ -254,7 +254,7 @@ def _finish_fused(
     return out, f.weights, pullback
 
 
-def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **options: Any) -> tuple[Any, Any, Any, Any] | None:
+def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **options: object) -> tuple[Any, Any, Any, Any] | None:
     assert f.weights is not None
     return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **options)
 
@@ -313,14 +313,14 @@ def defaulted(
     return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 
-def check_graph(graph: Any) -> None:
+def check_graph(graph: NeighborGraph) -> None:
     """Refuse what is not a graph."""
     if not isinstance(graph, NeighborGraph):
         raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
 
 
 def check_nodes(
-    attn: Mechanism, graph: Any, queries: ArrayLike, keys: ArrayLike, values: ArrayLike
+    attn: Mechanism, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
     check_graph(graph)

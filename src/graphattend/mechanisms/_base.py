@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -56,7 +57,7 @@ class Attention(Mechanism):
         """
         return Builder(cls, dim)
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write options and parameters to a .npz or .safetensors file (by suffix), atomically.
 
         Raises:
@@ -95,7 +96,7 @@ class Attention(Mechanism):
         self,
         query: ArrayLike,
         prepared: Prepared,
-        values: Any,
+        values: object,
         attn_mask: ArrayLike | None,
         metadata: GraphMetadata | None,
         call: Call,
@@ -311,7 +312,9 @@ class Attention(Mechanism):
             out = out[..., 0, :]
             weights = None if weights is None else weights[..., 0, :]
 
-        def gradients(pull: Any, inner: np.dtype[Any], grad_output: ArrayLike, grad_weights: Any) -> Gradients:
+        def gradients(
+            pull: Callable[..., Any], inner: np.dtype[Any], grad_output: ArrayLike, grad_weights: ArrayLike | None
+        ) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, inner)
             gw = None
             if grad_weights is not None:
@@ -379,13 +382,13 @@ class Attention(Mechanism):
         return (out, weights) if need_weights else out
 
     def _attend(
-        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
 
     def _attend_steady(
-        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[Any, Any, Any]:
         """`_attend`, in float64 where float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
@@ -458,7 +461,7 @@ class Attention(Mechanism):
         return out, pullback
 
 
-def _parts(attn: Attention, keys: Any, values: Any) -> tuple[Any, Any]:
+def _parts(attn: Attention, keys: object, values: object) -> tuple[Any, Any]:
     """Keys and values, also of what `attn` prepared."""
     if type(keys) is Prepared and keys.attn is attn and values is None:
         return keys.keys, keys.values

@@ -47,7 +47,7 @@ class Biased:
         added = pairs.squares or pairs.bias is not None
         return s, lambda gs: pairs.pull(*pull(gs), *((gs,) if added else ()))
 
-    def _core(self, q: np.ndarray, k: np.ndarray, v: Any, context: Context) -> CoreResult:
+    def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         pairs = self._pair_scores(q, k, context.metadata, context.parameters)
         out, w, pull_d = dot_product_attention(
             pairs.q,
@@ -61,7 +61,7 @@ class Biased:
             need_weights=context.need_weights,
         )
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gq, gk, gv, *gs = pull_d(g, g_weights)
             gq, gk, gp, gm = pairs.pull(gq, gk, *gs)
             return CoreGradients(gq, gk, gv, gp, gm)

@@ -116,7 +116,7 @@ class Call(NamedTuple):
     differentiate: bool = False
 
     @classmethod
-    def checked(cls, need_weights: Any, training: Any, rng: Any) -> Call:
+    def checked(cls, need_weights: object, training: object, rng: np.random.Generator | int | None) -> Call:
         """From what a caller says."""
         if type(need_weights) is not bool or type(training) is not bool:
             need_weights, training = as_bool(need_weights, "need_weights"), as_bool(training, "training")
@@ -254,7 +254,7 @@ def check_metadata(
 
 
 def _check_field(
-    name: str, value: Any, batch: tuple[int, ...], rows: int, n_keys: int, dtype: np.dtype[Any]
+    name: str, value: np.ndarray, batch: tuple[int, ...], rows: int, n_keys: int, dtype: np.dtype[Any]
 ) -> np.ndarray:
     axes, per, whole = _FIELDS[name]
     argument = f"metadata.{name}"
@@ -289,7 +289,7 @@ def _check_field(
     return x
 
 
-def cotangent(g: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+def cotangent(g: object, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
     a = as_float(g, argument, beside=dtype)
     check_shape(a, argument, shape)
@@ -305,7 +305,7 @@ def no_gradients(metadata: GraphMetadata | None, dtype: np.dtype[Any]) -> dict[s
     return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}
 
 
-def restore(gradient: np.ndarray, original: Any) -> np.ndarray:
+def restore(gradient: np.ndarray, original: ArrayLike) -> np.ndarray:
     """A gradient in the shape of what the caller passed (broadcast axes summed, the M axis of a single query gone)."""
     shape = np.shape(original)
     if len(shape) == 1:

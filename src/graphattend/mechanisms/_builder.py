@@ -27,7 +27,7 @@ class Builder(Generic[M]):
         self._dim = dim
         self._options = dict(options or {})
 
-    def _with(self, **options: Any) -> Self:
+    def _with(self, **options: object) -> Self:
         return type(self)(self._cls, self._dim, {**self._options, **options})
 
     def __getattr__(self, name: str) -> Callable[..., Self]:
@@ -37,7 +37,7 @@ class Builder(Generic[M]):
         if name not in names:
             raise no_such_option(name, names, self._cls.__name__)
 
-        def choose(*value: Any) -> Any:
+        def choose(*value: object) -> Any:
             if len(value) != 1:
                 raise InvalidConfigError.of(name, "one value", value, got=f"{len(value)}")
             return self._with(**{name: value[0]})

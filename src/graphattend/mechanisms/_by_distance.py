@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
+from ..graph import NeighborGraph
 from ..simd import metric_ops
 from ..simd.metric_ops import Lists, Metric
 from ._attend import check_nodes, defaulted
@@ -133,7 +135,7 @@ class ByDistance(Attention):
         if pull_p is not None and out is not None:
             out, pull_f = self._finish(out, p)
 
-        def pullback(g: np.ndarray, gw: Any) -> CoreGradients | None:
+        def pullback(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
             gp: Grads = {}
             if pull_f is not None:
                 g, gp = pull_f(g)
@@ -162,13 +164,13 @@ class ByDistance(Attention):
         if weights is not None:
             weights = np.broadcast_to(weights, (*x.batch, *weights.shape[-2:]))
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             c = pull(g, g_weights)
             return general(x, call)[2](g, g_weights) if c is None else c
 
         return out, weights, pullback
 
-    def _gradients(self, done: Pass, g: np.ndarray, g_weights: Any) -> CoreGradients | None:
+    def _gradients(self, done: Pass, g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients | None:
         metric = self._metric(done.q.dtype)
         assert metric is not None
         means = done.out if self._mean == "frechet" else None
@@ -192,7 +194,7 @@ class ByDistance(Attention):
     # -- whole graphs ----------------------------------------------------------------------------------------------
 
     def _attend(
-        self, graph: Any, queries: Any, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         general = super()._attend
         if call.training and self.dropout:
@@ -207,7 +209,7 @@ class ByDistance(Attention):
             return general(graph, queries, keys, values, call)
         out, weights, pull = found
 
-        def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, dtype)
             gw = None
             if grad_weights is not None:

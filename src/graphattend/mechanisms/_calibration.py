@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Calibration(NamedTuple):
         place = int(np.searchsorted(self.budgets, budget, side="right"))
         return place == 0 or bool(self.greedy[place - 1])
 
-    def budget_for(self, recall: Any, k: int, entry: int) -> float:
+    def budget_for(self, recall: object, k: int, entry: int) -> float:
         """The least budget that reached the recall.
 
         Raises:

@@ -28,8 +28,8 @@ def attend(
     negative_slope: float,
     graph: NeighborGraph,
     queries: ArrayLike,
-    keys: Any,
-    values: Any,
+    keys: ArrayLike | None,
+    values: ArrayLike | None,
     call: Call,
     *,
     fused: bool = True,
@@ -136,7 +136,7 @@ def _fused(
     if weights is None or not call.differentiate:
         return out, weights, _no_pullback
 
-    def pullback(grad_output: Any, grad_weights: Any = None) -> Gradients:
+    def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g_mixed, gp = pull_f(cotangent(grad_output, "grad_output", out.shape, x.dtype))
         heads, joined = len(p["w"]), _joined(p)
         scores = simd.matmul(x, np.ascontiguousarray(joined[:, -2 * heads :]))
@@ -157,7 +157,7 @@ def _fused(
     return out, weights, pullback
 
 
-def _no_pullback(*_: Any) -> Gradients:
+def _no_pullback(*_: object) -> Gradients:
     raise AssertionError("attend without gradients was asked for")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
 from ..errors import AttentionError, LoadError
 from ..storage import read_archive, write_archive
@@ -14,12 +14,12 @@ from ._size_limit import budget
 KIND = "mechanism"
 
 
-def save(attn: Attention, path: Any) -> None:
+def save(attn: Attention, path: str | os.PathLike[str]) -> None:
     """Write a mechanism to a .npz or .safetensors file, atomically."""
     write_archive(path, attn.parameters(), {"kind": KIND, **attn.to_config()})
 
 
-def load(path: Any) -> Attention:
+def load(path: str | os.PathLike[str]) -> Attention:
     """Read a mechanism that `Attention.save` wrote.
 
     Args:

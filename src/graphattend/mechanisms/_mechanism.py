@@ -43,7 +43,7 @@ from .._float64_fallback import silence
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ._boundary import Call, Context, Expected, Inputs
 from ._gradients import Again, CoreGradients, CoreResult, Grads, Params, VjpResult, add_grads
 from ._parameters import Configured
@@ -88,7 +88,7 @@ class EdgeScores(NamedTuple):
     pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]] | None = None
 
 
-def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
+def unprojected(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray | None) -> tuple[Any, ...]:
     """The pullback of a `_project` that changes nothing."""
     return gq, gk, gv, {}
 
@@ -233,7 +233,7 @@ class Mechanism(Configured):
         return self._project(q, k, v, p)
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         """The scores over a graph as dot products of rows with a bias, or None if they are something else."""
         factor = self._graph_factor()
@@ -256,7 +256,7 @@ class Mechanism(Configured):
             return None if found is None else self._finish_single(*found)
 
     def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         """Rows (H or 1, D) in the place of a query (1, D), and options of `kernel_ops.attend_few`.
 
@@ -264,7 +264,7 @@ class Mechanism(Configured):
         """
         return None
 
-    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+    def _finish_single(self, out: np.ndarray, weights: np.ndarray) -> tuple[Any, np.ndarray]:
         """From what the rows give to the results for one query."""
         return None if out is None else out[0], weights[0]
 

@@ -18,7 +18,7 @@ from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..functional.multi_head import linear, linear_pullback
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes
 from ._base import Attention
 from ._boundary import Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
@@ -154,7 +154,9 @@ class Routed(Attention):
     def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
         """The experts of one query and their shares, from its logits (X,); what `_gates` says of many."""
 
-    def _experts_of(self, query: Any, keys: Any, metadata: Any) -> list[tuple[Attention, float]] | None:
+    def _experts_of(
+        self, query: object, keys: Any, metadata: GraphMetadata | None
+    ) -> list[tuple[Attention, float]] | None:
         """The experts of one query (D,) and their shares, or None where the checked way must be taken."""
         if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
             return None
@@ -324,7 +326,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend(
-        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         members = [_trusting(m) for m in self._members]
@@ -449,7 +451,7 @@ def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> t
     return part, kept
 
 
-def as_members(value: Any, dim: int, argument: str) -> tuple[Attention, ...]:
+def as_members(value: object, dim: int, argument: str) -> tuple[Attention, ...]:
     """Experts from mechanisms or their configs, all of the same dim."""
     from . import from_config
 

@@ -38,7 +38,7 @@ class Option:
     nullable: bool = False
     schema: Mapping[str, Any] | None = None
 
-    def check(self, name: str, value: Any) -> Any:
+    def check(self, name: str, value: object) -> Any:
         """The value in its plain Python type, or InvalidConfigError naming the option."""
         if self.kind == "any" or (value is None and self.nullable):
             return value
@@ -52,7 +52,7 @@ class Option:
             return as_int(value, name, minimum=low, maximum=high)
         return as_number(value, name, minimum=self.minimum, maximum=self.maximum, above=self.above, below=self.below)
 
-    def json_schema(self, default: Any) -> dict[str, Any]:
+    def json_schema(self, default: object) -> dict[str, Any]:
         """This option as JSON schema."""
         types = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
         out: dict[str, Any] = dict(self.schema or {})
@@ -74,7 +74,7 @@ class Option:
         return out
 
 
-def option(kind: str, default: Any, help: str, **rules: Any) -> Any:
+def option(kind: str, default: object, help: str, **rules: Any) -> Any:
     """A dataclass field for an option; see `Option` for the rules."""
     return dataclasses.field(default=default, metadata={"option": Option(kind, help, **rules)})
 

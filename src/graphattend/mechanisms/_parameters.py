@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .._validate import as_float, as_mapping, check_finite, check_shape, near_miss, no_such_option
+from .._validate import ArrayLike, as_float, as_mapping, check_finite, check_shape, near_miss, no_such_option
 from ..errors import InvalidConfigError
 from ._options import Option, option
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class _Checked(type):
     """Makes a wrong option name or a missing dim a typed error rather than a TypeError."""
 
-    def __call__(cls, /, *args: Any, **options: Any) -> Any:
+    def __call__(cls, /, *args: object, **options: object) -> Any:
         if not args and "dim" not in options:
             raise InvalidConfigError("dim: expected a whole number >= 1, got nothing", argument="dim")
         if len(args) > 1:
@@ -96,7 +96,7 @@ class Configured(metaclass=_Checked):
         object.__setattr__(other, "_cast", {})
         return other
 
-    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
+    def _check_parameter(self, name: str, value: ArrayLike, current: np.ndarray) -> np.ndarray:
         a = as_float(value, name, beside=np.dtype(np.float32))
         check_shape(a, name, current.shape)
         check_finite(a, name)
@@ -123,7 +123,7 @@ class Configured(metaclass=_Checked):
         return value
 
     @classmethod
-    def _decode_option(cls, name: str, value: Any) -> Any:
+    def _decode_option(cls, name: str, value: object) -> Any:
         """The inverse of `_encode_option`."""
         return value
 

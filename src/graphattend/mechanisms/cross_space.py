@@ -288,7 +288,7 @@ class CrossSpaceAttention(DotProduct):
         return out, w, pullback
 
     def _attend(
-        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         near = self._neighbors(k) if k.shape[0] > 1 else graph

@@ -13,6 +13,7 @@ from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback, project_together
+from ..graph import NeighborGraph
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
 from ._mechanism import EdgeScores, GraphData
@@ -131,7 +132,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         return None
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray) -> tuple[Any, ...]:
             return np.concatenate([gq, g_gain], axis=-1), gk, {}, {}
@@ -159,7 +160,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         # The gate travels as one more coordinate of the query, because it is one number per head and row.
         column = gate.swapaxes(-1, -2)[..., None]
 
-        def pull(g_q: np.ndarray, g_k: np.ndarray, g_v: Any) -> tuple[Any, ...]:
+        def pull(g_q: np.ndarray, g_k: np.ndarray, g_v: object) -> tuple[Any, ...]:
             *grads, gp = pull_p(g_q[..., :-1], g_k, g_v)
             gx, gw, gb = pull_g(g_q[..., -1].swapaxes(-1, -2))
             return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})

@@ -146,7 +146,7 @@ class EdgeFeaturedAttention(Attention):
         shapes = gat.parameter_shapes(d, heads, width, e, self.variant, self.concat, self.bias)
         return {name: initial(shape) for name, shape in shapes.items()}
 
-    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
+    def _check_parameter(self, name: str, value: ArrayLike, current: np.ndarray) -> np.ndarray:
         if self.num_heads == 1 and name != "bias" and np.ndim(value) == current.ndim - 1:
             value = np.asarray(value)[None]
         return super()._check_parameter(name, value, current)
@@ -162,7 +162,7 @@ class EdgeFeaturedAttention(Attention):
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _attend(
-        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         if not self.add_self_loops or not isinstance(graph, NeighborGraph):
             return self._attend_edges(graph, queries, keys, values, call)
@@ -202,7 +202,7 @@ class EdgeFeaturedAttention(Attention):
         return out
 
     def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         # a_key·(W k) = (W a_key)·k, and Σ w (W v) = W Σ w v: nothing is projected but the query and H sums of values.
         if self.variant != "gat" or self.add_self_loops or not all_finite(query):
@@ -232,7 +232,7 @@ class EdgeFeaturedAttention(Attention):
         vectors: tuple[np.ndarray, ...] = cast[name]
         return vectors
 
-    def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
+    def _finish_single(self, out: np.ndarray, weights: np.ndarray) -> tuple[Any, np.ndarray]:
         if out is None:
             return None, weights
         p = self._params(out.dtype)

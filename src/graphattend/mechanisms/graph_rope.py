@@ -12,7 +12,7 @@ import numpy as np
 from .._validate import ArrayLike, all_finite
 from .._vjp import unbroadcast
 from ..functional.rotary import frequencies, rotary, rotate
-from ..graph import GraphMetadata
+from ..graph import GraphMetadata, NeighborGraph
 from ._base import Attention
 from ._gradients import Params
 from ._mechanism import EdgeScores, GraphData
@@ -85,7 +85,7 @@ class GraphRoPEAttention(DotProduct):
         return rotary(embedding, distance, base=self.base, interleaved=self.interleaved)
 
     def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         if type(metadata) is not GraphMetadata or type(metadata.distances) is not np.ndarray:
             return None
@@ -96,7 +96,7 @@ class GraphRoPEAttention(DotProduct):
         return query, {"scale": self.factor, "rotation": rotation}
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         at = metadata.per_edge["distances"].astype(np.float64, copy=False)
 

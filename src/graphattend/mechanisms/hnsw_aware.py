@@ -10,7 +10,7 @@ import numpy as np
 
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
-from ..graph import GraphMetadata
+from ..graph import GraphMetadata, NeighborGraph
 from ._base import Attention
 from ._biased import Biased, PairScores
 from ._gradients import Grads, Params
@@ -104,7 +104,7 @@ class HNSWAwareAttention(Biased, DotProduct):
         return PairScores(q, k, self.factor, bias, lambda gq, gk, gs: (gq, gk, pull_b(gs), {}))
 
     def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         if type(metadata) is not GraphMetadata or self.encoding == "embedding":
             return None
@@ -117,7 +117,7 @@ class HNSWAwareAttention(Biased, DotProduct):
         return query, {"scale": self.factor, "bias": self._bias(l_q, l_k[None], self._params(query.dtype))[0]}
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         l_k, l_q = metadata.per_key["hnsw_layers"], metadata.per_query["query_layer"]
         if self.encoding == "embedding":

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_number
+from .._validate import ArrayLike, as_number
 from ..errors import InvalidConfigError
 from ..geometry import Poincare, poincare
 from ..simd.metric_ops import Metric, metric
@@ -75,7 +75,7 @@ class HyperbolicAttention(ByDistance):
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return {"curvature": np.asarray(self.curvature), "temperature": np.asarray(self.temperature)}
 
-    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
+    def _check_parameter(self, name: str, value: ArrayLike, current: np.ndarray) -> np.ndarray:
         a = super()._check_parameter(name, value, current)
         if name == "curvature":
             as_number(a, "curvature", below=0.0)

@@ -16,6 +16,7 @@ from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
 from ..functional.favor import Directions, draw_projection, exponentials, exponents
 from ..functional.linear import KeyState, attend_exponents, exact_weights, plain_average
+from ..graph import NeighborGraph
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
@@ -211,7 +212,7 @@ class LinearAttention(Attention):
         directions, sharpness = self._directions(), self.temperature**-0.5
         (hq, pull_q), (hk, pull_k) = exponents(q, directions, sharpness), exponents(k, directions, sharpness)
 
-        def pull(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
+        def pull(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray | None) -> tuple[Any, ...]:
             (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
             return gx_q, gx_k, gv, {"projection": gw_q + gw_k}
 
@@ -228,14 +229,14 @@ class LinearAttention(Attention):
             return None
         (f_q, pull_q), (f_k, pull_k) = by_query, by_key
 
-        def pull(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
+        def pull(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray | None) -> tuple[Any, ...]:
             (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
             return gx_q, gx_k, gv, {"projection": gw_q + gw_k}
 
         return (f_q, f_k, v), pull
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         return EdgeScores(q, k, 1.0, plain=True)
 
@@ -262,7 +263,7 @@ class LinearAttention(Attention):
         self,
         q: np.ndarray,
         k: np.ndarray,
-        v: Any,
+        v: np.ndarray | None,
         mask: np.ndarray | None,
         drop: np.ndarray | None,
         dtype: np.dtype[Any],

@@ -240,7 +240,7 @@ class LocalGlobalAttention(DotProduct):
         return self.factor  # over the graph that `pattern` gives
 
     def _attend(
-        self, graph: NeighborGraph, queries: ArrayLike, keys: Any, values: Any, call: Call
+        self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
         pattern = self.pattern(graph) if isinstance(graph, NeighborGraph) else graph
         dense = dataclasses.replace(self, window=None, global_nodes=())
@@ -322,7 +322,7 @@ def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return row, np.arange(row.size) - start[row] + low[row]
 
 
-def _pick(x: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
+def _pick(x: np.ndarray | None, rows: np.ndarray, columns: np.ndarray) -> Any:
     """Entries (..., n, d) of a matrix x that broadcasts to (..., M, N) at rows (n,) and columns (n, d)."""
     if x is None:
         return None
@@ -332,7 +332,7 @@ def _pick(x: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
     return x[..., r[:, None], c]
 
 
-def _restrict(seen: Any, valid: np.ndarray) -> np.ndarray:
+def _restrict(seen: np.ndarray | None, valid: np.ndarray) -> np.ndarray:
     """A boolean or additive mask, or None, with the padding taken out."""
     if seen is None:
         return valid

@@ -139,7 +139,7 @@ def _factors(manifold: Any, dim: int) -> list[tuple[str, int, float]] | None:
     return None if None in parts else [factor for part in parts if part for factor in part]
 
 
-def as_manifold(value: Any, argument: str) -> Any:
+def as_manifold(value: object, argument: str) -> Any:
     """A manifold, from itself or from its JSON form."""
     if isinstance(value, Mapping):
         return manifold_from_config(value)

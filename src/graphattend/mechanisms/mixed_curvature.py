@@ -104,7 +104,7 @@ class MixedCurvatureAttention(ByDistance):
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return {"mixing": np.zeros(len(self.spaces)), "temperature": np.asarray(self.temperature)}
 
-    def _check_parameter(self, name: str, value: Any, current: np.ndarray) -> np.ndarray:
+    def _check_parameter(self, name: str, value: ArrayLike, current: np.ndarray) -> np.ndarray:
         a = super()._check_parameter(name, value, current)
         if name == "temperature":
             as_number(a, "temperature", above=0.0)
@@ -217,7 +217,7 @@ class MixedCurvatureAttention(ByDistance):
         return np.concatenate([out for out, _ in parts], axis=-1), pull
 
 
-def _check_spaces(spaces: Any, dim: int) -> tuple[tuple[str, int, float], ...]:
+def _check_spaces(spaces: object, dim: int) -> tuple[tuple[str, int, float], ...]:
     expected = "triples (name, coordinates, curvature)"
     try:
         triples = [tuple(space) for space in as_list(spaces, "spaces", expected)]

@@ -205,28 +205,28 @@ class MoEBuilder(Builder["MoEAttention"]):
         """Add any mechanism."""
         return self._with(experts=(*self._options.get("experts", ()), expert))
 
-    def _add(self, key: str, **options: Any) -> MoEBuilder:
+    def _add(self, key: str, **options: object) -> MoEBuilder:
         from . import create
 
         return self.add_expert(create(key, self._dim, **options))
 
-    def add_local_expert(self, **options: Any) -> MoEBuilder:
+    def add_local_expert(self, **options: object) -> MoEBuilder:
         """Add scaled dot-product attention."""
         return self._add("scaled_dot_product", **options)
 
-    def add_hyperbolic_expert(self, curvature: float = -1.0, **options: Any) -> MoEBuilder:
+    def add_hyperbolic_expert(self, curvature: float = -1.0, **options: object) -> MoEBuilder:
         """Add hyperbolic attention."""
         return self._add("hyperbolic", curvature=curvature, **options)
 
-    def add_sparse_expert(self, window: int, global_nodes: Any = (), **options: Any) -> MoEBuilder:
+    def add_sparse_expert(self, window: int, global_nodes: object = (), **options: object) -> MoEBuilder:
         """Add local and global attention."""
         return self._add("local_global", window=window, global_nodes=global_nodes, **options)
 
-    def add_global_expert(self, num_features: int = 256, **options: Any) -> MoEBuilder:
+    def add_global_expert(self, num_features: int = 256, **options: object) -> MoEBuilder:
         """Add linear attention."""
         return self._add("linear", num_features=num_features, **options)
 
-    def add_structural_expert(self, edge_dim: int = 0, **options: Any) -> MoEBuilder:
+    def add_structural_expert(self, edge_dim: int = 0, **options: object) -> MoEBuilder:
         """Add edge-featured attention."""
         return self._add("edge_featured", edge_dim=edge_dim, **options)
 

@@ -135,7 +135,7 @@ class MultiHeadAttention(Attention):
         gate, pull_gate = self._head_gate(x.q, p)
         out, w, pull = attend_one(x.q, x.k, x.v, x.mask, p, self.num_heads, self._factor, gate)
 
-        def pullback(g: np.ndarray, g_weights: Any = None) -> CoreGradients:
+        def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             gq, gk, gv, g_gate, gp = pull(g, g_weights)
             if pull_gate is not None:
                 by_gate, gp_gate = pull_gate(unbroadcast(g_gate, gate.shape))

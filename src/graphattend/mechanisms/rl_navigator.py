@@ -24,7 +24,7 @@ from .._validate import (
 )
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ..graph.search import Navigation, best_first, by_estimate
 from ._base import Attention
 from ._biased import Biased, PairScores
@@ -142,7 +142,7 @@ class RLNavigator(Biased, Attention):
         return PairScores(aim, k, float(sharp), None, pull, squares=True)
 
     def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         if metadata is not None:
             return None
@@ -151,13 +151,13 @@ class RLNavigator(Biased, Attention):
         return aim, {"scale": float(p["sharpness"]), "squares": True}
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
         code_q, code_k = simd.matmul(q, w_q), simd.matmul(k, w_k)
         known = k @ bias - np.einsum("vd,vd->v", k, k)  # what the score knows of each neighbour alone
 
-        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray | None) -> tuple[Any, ...]:
             g_row = np.bincount(graph.indices, gs, len(k)).astype(k.dtype)
             # The products' part of the sum over the edges of gs · score / sharpness is that over the queries of q · gq.
             by_sharp = np.vdot(code_q, gq) / sharp if sharp else 0 * sharp
@@ -383,7 +383,7 @@ class RLNavigator(Biased, Attention):
         lr: float = 1e-3,
         seed: int = 0,
         on_progress: Callable[[Any], Any] | None = None,
-        cancel: Any = None,
+        cancel: object = None,
     ) -> RLNavigator:
         """Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely.
 
@@ -440,7 +440,7 @@ class RLNavigator(Biased, Attention):
         check_finite(x, name)
         return x
 
-    def _on_graph(self, graph: Any, vectors: ArrayLike) -> np.ndarray:
+    def _on_graph(self, graph: NeighborGraph, vectors: ArrayLike) -> np.ndarray:
         if not isinstance(graph, NeighborGraph):
             raise InvalidConfigError(
                 f"graph: expected a NeighborGraph, got {type(graph).__name__}",
@@ -453,7 +453,7 @@ class RLNavigator(Biased, Attention):
         return x
 
     def _task(
-        self, graph: NeighborGraph, vectors: ArrayLike, query: ArrayLike, entry: Any, k: Any, budget: Any
+        self, graph: NeighborGraph, vectors: ArrayLike, query: ArrayLike, entry: object, k: object, budget: object
     ) -> tuple[np.ndarray, np.ndarray, int, int, float]:
         x = self._on_graph(graph, vectors)
         q = as_float(query, "query", beside=x.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import simd
 from .._validate import all_finite, check_length
 from .._vjp import unbroadcast
-from ..graph import GraphMetadata
+from ..graph import GraphMetadata, NeighborGraph
 from ._base import Attention
 from ._biased import Biased, PairScores
 from ._gradients import Grads, Params
@@ -89,7 +89,7 @@ class StructuralAttention(Biased, DotProduct):
         return p
 
     def _edge_scores(
-        self, q: np.ndarray, k: np.ndarray, graph: Any, metadata: GraphData, p: Params
+        self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         s_k = metadata.per_key["structural_features"]
         biased, featured = self.mode != "features", self.mode != "bias"
@@ -99,7 +99,7 @@ class StructuralAttention(Biased, DotProduct):
             x_q, x_k = q + simd.matmul(s_q, p["w_query"]), k + simd.matmul(s_k, p["w_key"])
         bias = (s_k @ p["bias"])[graph.indices] if biased else None
 
-        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: Any) -> tuple[Any, ...]:
+        def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray | None) -> tuple[Any, ...]:
             gp: Grads = {}
             # Each edge has its own gradient by the features that it reads: gs · (bias + factor · W_key x_q).
             by_row = np.zeros_like(s_q)
@@ -114,7 +114,7 @@ class StructuralAttention(Biased, DotProduct):
         return EdgeScores(x_q, x_k, self.factor, bias, pull=pull)
 
     def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: Any
+        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
         if type(metadata) is not GraphMetadata:
             return None

@@ -74,7 +74,7 @@ def _suffix(wasm: bool) -> str:
     return ".pyd" if sys.platform == "win32" else ".abi3.so"
 
 
-def require(name: Any, reason: str) -> Backend:
+def require(name: object, reason: str) -> Backend:
     """The backend, or UnsupportedError saying which there are."""
     found = load(name) if isinstance(name, str) and name in NAMES else None
     if found is None:

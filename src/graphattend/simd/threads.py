@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -32,7 +32,7 @@ _here = threading.local()
 _pool: tuple[int, ThreadPoolExecutor] | None = None
 
 
-def checked(threads: Any) -> int:
+def checked(threads: object) -> int:
     """Check a number of threads.
 
     Raises:

@@ -48,7 +48,7 @@ _ARRAYS = ("params", "optimizer", "best_params")
 _LISTS = {"losses": np.float64, "metrics": np.float64, "metric_epochs": np.int64}
 
 
-def check_target(path: Any) -> None:
+def check_target(path: str | os.PathLike[str] | None) -> None:
     """Refuse to write over a file that is no training checkpoint; an empty one holds nothing."""
     if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) and os.path.getsize(path):
         try:
@@ -57,7 +57,7 @@ def check_target(path: Any) -> None:
             raise LoadError(f"{error}; no checkpoint is written over it", argument="checkpoint") from None
 
 
-def save(path: Any, state: RunState, settings: dict[str, Any]) -> None:
+def save(path: str | os.PathLike[str], state: RunState, settings: dict[str, Any]) -> None:
     """Write the state; names go into the config, because they may hold what archive names may not."""
     arrays: Arrays = {}
     config: dict[str, Any] = {"kind": KIND, "settings": settings, "balancer": state.balancer}
@@ -76,7 +76,7 @@ def save(path: Any, state: RunState, settings: dict[str, Any]) -> None:
     write_archive(path, arrays, config)
 
 
-def load(path: Any, settings: dict[str, Any], start: RunState) -> RunState:
+def load(path: str | os.PathLike[str], settings: dict[str, Any], start: RunState) -> RunState:
     """Read a state that continues `start`; settings that would change its course must be the same."""
     config, arrays = read_archive(path, kind=KIND)
     with load_errors(path):

@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 State = dict[str, Any]
 
 
-def checked_parameters(params: Any, argument: str = "params") -> Arrays:
+def checked_parameters(params: Mapping[str, np.ndarray], argument: str = "params") -> Arrays:
     """A mapping of names to finite float arrays."""
     if not isinstance(params, Mapping):
         raise InvalidConfigError.of(argument, "a mapping from names to arrays", type(params).__name__)
@@ -34,7 +34,7 @@ def checked_parameters(params: Any, argument: str = "params") -> Arrays:
     return out
 
 
-def checked_gradients(grads: Any, params: Arrays) -> Arrays:
+def checked_gradients(grads: Mapping[str, np.ndarray], params: Arrays) -> Arrays:
     """Gradients by name in their parameters' dtype; None and missing ones are left out."""
     if isinstance(grads, Mapping):
         grads = {name: g for name, g in grads.items() if g is not None}
@@ -209,7 +209,7 @@ class Optimizer(metaclass=TypedArguments):
             )
 
     @staticmethod
-    def _state_entry(state: Any, key: str) -> Any:
+    def _state_entry(state: object, key: str) -> Any:
         if not isinstance(state, Mapping) or key not in state:
             raise InvalidConfigError(
                 f"state: expected an entry {key!r}; use what init or update returned for these parameters",
@@ -220,14 +220,14 @@ class Optimizer(metaclass=TypedArguments):
         return state[key]
 
     @classmethod
-    def _state_int(cls, state: Any, key: str) -> int:
+    def _state_int(cls, state: object, key: str) -> int:
         value = cls._state_entry(state, key)
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value[()]
         return as_int(value, f"state[{key!r}]", minimum=0)
 
     @classmethod
-    def _state_array(cls, state: Any, slot: str, name: str, own: Optimizer, param: np.ndarray) -> np.ndarray:
+    def _state_array(cls, state: object, slot: str, name: str, own: Optimizer, param: np.ndarray) -> np.ndarray:
         key = f"{slot}/{name}"
         array = as_float(cls._state_entry(state, key), f"state[{key!r}]", beside=param.dtype)
         check_shape(array, f"state[{key!r}]", own._slot_shape(slot, name, param))

@@ -135,7 +135,7 @@ class LossBalancer(metaclass=TypedArguments):
         gradients: Mapping[str, Mapping[str, Any]],
         state: Mapping[str, Any],
         *,
-        rng: Any = None,
+        rng: np.random.Generator | int | None = None,
     ) -> tuple[float, Arrays, State]:
         """Combine the losses and gradients of one step. Inputs are not modified.
 
@@ -171,7 +171,7 @@ class LossBalancer(metaclass=TypedArguments):
         return float(total), _weighted_sum(grads, weights), new
 
     def _checked(
-        self, losses: Any, gradients: Any, state: Any
+        self, losses: Mapping[str, Any], gradients: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any]
     ) -> tuple[dict[str, float], dict[str, Arrays], dict[str, float]]:
         if not isinstance(state, Mapping) or "step" not in state:
             raise InvalidConfigError("state: expected what init returned", argument="state", expected="a state")

@@ -38,7 +38,7 @@ class Nodes(metaclass=TypedArguments):
         [9, 5]
     """
 
-    def __init__(self, nodes: Any) -> None:
+    def __init__(self, nodes: object) -> None:
         if isinstance(nodes, (int, np.integer)) and not isinstance(nodes, bool):
             check_size([count := as_int(nodes, "nodes", minimum=1)], "nodes")
             self.nodes = np.arange(count, dtype=np.int64)
@@ -165,7 +165,7 @@ class Neighborhoods(metaclass=TypedArguments):
         ([0, 1, 3], [0, 0, 1])
     """
 
-    def __init__(self, graph: Any, nodes: Any = None, *, fanout: int | None = None) -> None:
+    def __init__(self, graph: Any, nodes: object = None, *, fanout: int | None = None) -> None:
         for field in ("indptr", "indices"):
             if not hasattr(graph, field):
                 raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
@@ -212,7 +212,7 @@ class Rows(metaclass=TypedArguments):
         (array([[2.]]), array([1]))
     """
 
-    def __init__(self, *arrays: Any) -> None:
+    def __init__(self, *arrays: object) -> None:
         self.arrays = tuple(np.atleast_1d(as_array(a, f"arrays[{i}]")) for i, a in enumerate(arrays))
         if not self.arrays:
             raise InvalidConfigError("arrays: expected at least one", argument="arrays", expected="arrays", actual=())

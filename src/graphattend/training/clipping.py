@@ -12,7 +12,7 @@ from .._validate import as_number
 from ._optimizer import Arrays, checked_parameters
 
 
-def _present(grads: Any) -> Any:
+def _present(grads: Mapping[str, np.ndarray]) -> Any:
     return {k: g for k, g in grads.items() if g is not None} if isinstance(grads, Mapping) else grads
 
 

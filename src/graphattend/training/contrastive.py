@@ -25,7 +25,9 @@ from ._registries import LOSSES
 from ._similarity import dot_rows, unit_rows
 
 
-def _checked_sets(names: tuple[str, str, str], *values: Any) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], bool]:
+def _checked_sets(
+    names: tuple[str, str, str], *values: ArrayLike
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], bool]:
     """Anchors and their two sets in one dtype, anchors with a batch axis; and whether anything was batched."""
     values = tuple(as_floats(names, *values))
     a = loss_data(values[0], names[0], 1, 2)
@@ -106,7 +108,7 @@ def _rows(grad: np.ndarray, like: np.ndarray) -> np.ndarray:
     return grad if len(grad) == len(like) else grad.sum(axis=0, keepdims=True)
 
 
-def _in_shape(pullback: Pullback, *inputs: Any) -> Pullback:
+def _in_shape(pullback: Pullback, *inputs: ArrayLike) -> Pullback:
     """Gradients in the shapes the caller's arrays had."""
     shapes = [np.shape(x) for x in inputs]
 

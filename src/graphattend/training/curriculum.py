@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import as_choice, as_float, as_int, as_number, check_finite, check_ndim
+from .._validate import ArrayLike, as_choice, as_float, as_int, as_number, check_finite, check_ndim
 from ..errors import InvalidConfigError
 
 
@@ -128,7 +128,7 @@ class CurriculumScheduler(metaclass=TypedArguments):
         a, b = old.weights, new.weights
         return {name: float(a.get(name, 0) + (b.get(name, 0) - a.get(name, 0)) * done) for name in names}
 
-    def select(self, t: int, difficulties: Any) -> np.ndarray:
+    def select(self, t: int, difficulties: ArrayLike) -> np.ndarray:
         """Samples that step `t` may use: the easiest share, at least one.
 
         Args:

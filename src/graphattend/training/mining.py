@@ -89,8 +89,8 @@ def sample_hard_negatives(
     *,
     strategy: Literal["distance", "degree", "mixed", "semi_hard"] = "distance",
     degrees: ArrayLike | None = None,
-    rng: Any = None,
-    manifold: Any = None,
+    rng: np.random.Generator | int | None = None,
+    manifold: object = None,
     mix: float = 0.5,
 ) -> np.ndarray:
     """Choose k hard negatives for an anchor; never a positive, never the same twice.

@@ -13,7 +13,7 @@ from ..errors import InvalidConfigError
 Objective = Callable[[dict[str, np.ndarray], Any, np.random.Generator], tuple[Any, Any]]
 
 
-def graph_objective(model: Any, graph: Any, queries: ArrayLike, loss: Callable[[np.ndarray, Any], Any]) -> Objective:
+def graph_objective(model: Any, graph: object, queries: ArrayLike, loss: Callable[[np.ndarray, Any], Any]) -> Objective:
     """Objective of a mechanism that attends over a whole graph, for `Trainer`.
 
     Each step computes the output of every node, (V, E), and the loss on the batch.
@@ -52,7 +52,7 @@ def graph_objective(model: Any, graph: Any, queries: ArrayLike, loss: Callable[[
     if not callable(loss):
         raise InvalidConfigError.of("loss", "a function", type(loss).__name__, text="a function of (output, batch)")
 
-    def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def objective(params: dict[str, np.ndarray], batch: object, rng: np.random.Generator) -> tuple[Any, Any]:
         options = {"training": True, "rng": rng} if getattr(model, "dropout", 0) else {}
         output, pullback = model.with_parameters(params).attend_vjp(graph, queries, **options)
         value, back = loss(output, batch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from ._optimizer import Arrays, Optimizer, Rate
 from ._registries import OPTIMIZERS
 
 
-def check_betas(betas: Any) -> None:
+def check_betas(betas: object) -> None:
     """Two numbers in 0 … 1, 1 excluded."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         raise InvalidConfigError.of("betas", "two numbers", betas, got=f"{betas!r:.80}")

@@ -129,7 +129,9 @@ def orthogonality(embeddings: ArrayLike, *, reduction: Reduction = "mean") -> Wi
 @LOSSES.register("norm_penalty")
 @with_vjp
 @float64_fallback
-def norm_penalty(embeddings: ArrayLike, target_norm: Any = 1.0, *, reduction: Reduction = "mean") -> WithPullback[Any]:
+def norm_penalty(
+    embeddings: ArrayLike, target_norm: ArrayLike = 1.0, *, reduction: Reduction = "mean"
+) -> WithPullback[Any]:
     """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².
 
     Args:

@@ -22,7 +22,7 @@ _NEEDED = ("egrad2rgrad", "expmap", "inner", "project", "project_tangent", "tran
 class Manifold(Protocol):
     """Interface that the optimizers need of a manifold. Points lie along the last axis."""
 
-    def egrad2rgrad(self, x: ArrayLike, grad: Any) -> np.ndarray:
+    def egrad2rgrad(self, x: ArrayLike, grad: ArrayLike) -> np.ndarray:
         """Riemannian gradient at x from the Euclidean one."""
 
     def expmap(self, x: ArrayLike, v: ArrayLike) -> np.ndarray:
@@ -41,7 +41,7 @@ class Manifold(Protocol):
         """Parallel transport of v from x to y."""
 
 
-def _check_manifold(manifold: Any) -> None:
+def _check_manifold(manifold: object) -> None:
     values = manifold.values() if isinstance(manifold, Mapping) else [manifold]
     for value in values:
         missing = [name for name in _NEEDED if not callable(getattr(value, name, None))]
@@ -55,7 +55,7 @@ def _check_manifold(manifold: Any) -> None:
             )
 
 
-def _manifold_of(manifold: Any, name: str) -> Manifold | None:
+def _manifold_of(manifold: object, name: str) -> Manifold | None:
     """The manifold of a parameter: by exact name, else by the first pattern that matches, else none (flat)."""
     if not isinstance(manifold, Mapping):
         return cast("Manifold", manifold)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 from .._arguments import TypedArguments
 from .._validate import as_int, as_number
@@ -33,7 +32,7 @@ class Schedule(metaclass=TypedArguments):
         return self(t)
 
 
-def _step_number(t: Any) -> int:
+def _step_number(t: object) -> int:
     return as_int(t, "t", minimum=0)
 
 

@@ -173,13 +173,13 @@ class Trainer(metaclass=TypedArguments):
 
     def fit(
         self,
-        model: Any,
-        data: Any,
+        model: object,
+        data: object,
         *,
         on_progress: Callable[[Progress], Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool | str | os.PathLike[str] | None = None,
-        cancel: Any = None,
+        cancel: object = None,
     ) -> FitResult:
         """Train until the last epoch, early stopping or cancellation.
 
@@ -219,8 +219,8 @@ class Trainer(metaclass=TypedArguments):
 
     def session(
         self,
-        model: Any,
-        data: Any,
+        model: object,
+        data: object,
         *,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool | str | os.PathLike[str] | None = None,
@@ -250,7 +250,14 @@ class Session:
         0.0
     """
 
-    def __init__(self, trainer: Trainer, model: Any, data: Any, checkpoint: Any, resume: Any) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        model: Any,
+        data: Any,
+        checkpoint: str | os.PathLike[str] | None,
+        resume: bool | str | os.PathLike[str] | None,
+    ) -> None:
         self._trainer = trainer
         self._model = model if callable(getattr(model, "parameters", None)) else None
         if self._model is not None and not callable(getattr(model, "with_parameters", None)):
@@ -440,7 +447,7 @@ def _plain(value: ArrayLike) -> Any:
     return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
 
 
-def _as_signal(cancel: Any) -> Callable[[], bool]:
+def _as_signal(cancel: object) -> Callable[[], bool]:
     if cancel is None:
         return lambda: False
     signal = getattr(cancel, "is_set", cancel)
@@ -449,12 +456,12 @@ def _as_signal(cancel: Any) -> Callable[[], bool]:
     return lambda: bool(signal())
 
 
-def _check_path(path: Any, argument: str) -> None:
+def _check_path(path: str | os.PathLike[str] | None, argument: str) -> None:
     """Refuse what cannot be the name of a checkpoint, unless there is none."""
     names = (".npz", ".safetensors")
     if path is not None and not (isinstance(path, (str, os.PathLike)) and str(os.fspath(path)).endswith(names)):
         raise _wrong(argument, "a path ending in .npz or .safetensors", path)
 
 
-def _wrong(argument: str, expected: str, actual: Any) -> InvalidConfigError:
+def _wrong(argument: str, expected: str, actual: object) -> InvalidConfigError:
     return InvalidConfigError.of(argument, expected, actual, got=f"{actual!r:.80}")

@@ -32,7 +32,7 @@ class Matrix(NamedTuple):
 class _Record:
     """Placeholder for an object of a pickle: it records arguments and state and executes nothing."""
 
-    def __init__(self, kind: str, *arguments: Any) -> None:
+    def __init__(self, kind: str, *arguments: object) -> None:
         self.kind, self.arguments, self.state = kind, arguments, None
 
     def __setstate__(self, state: Any) -> None:
@@ -82,7 +82,7 @@ class _MatrixRecord(_Record):
         pass
 
 
-def _value(found: Any) -> Any:
+def _value(found: object) -> Any:
     if not isinstance(found, _Record):
         return found
     if found.kind == "ndarray":

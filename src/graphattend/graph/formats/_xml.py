@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
@@ -69,7 +68,7 @@ def parse(data: bytes, root: str) -> Element:
     def text(data: str) -> None:
         pieces[-1].append(data)
 
-    def refuse(*_: Any) -> int:
+    def refuse(*_: object) -> int:
         raise Refused(f"line {parser.CurrentLineNumber}: has a document type or entities, which are not supported")
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text

@@ -41,7 +41,7 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
     )
 
 
-def _elements(found: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _elements(found: object) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     if isinstance(found, dict):
         groups = [found.get("nodes", []), found.get("edges", [])]
     elif isinstance(found, list) and all(map(_is_element, found)):
@@ -55,7 +55,7 @@ def _elements(found: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return nodes, edges
 
 
-def _is_element(found: Any) -> bool:
+def _is_element(found: object) -> bool:
     return isinstance(found, dict) and isinstance(found.get("data"), dict)
 
 

@@ -207,7 +207,7 @@ class EdgeTable:
         return found
 
 
-def _at(values: Any, places: np.ndarray) -> Any:
+def _at(values: Sequence[Any] | np.ndarray, places: np.ndarray) -> Any:
     if isinstance(values, np.ndarray):
         return values[places]
     return (Cells if isinstance(values, Cells) else list)(values[k] for k in places.tolist())
@@ -303,7 +303,7 @@ class Nodes:
             double = next(key for i, key in enumerate(ids) if self.numbers[key] != i)
             raise Refused(f"two nodes have the id {ascii(double)[:60]}")
 
-    def number(self, key: Any, where: str) -> int:
+    def number(self, key: object, where: str) -> int:
         """The number of the node that is named at this place."""
         found = self.numbers.get(key)
         if found is None:

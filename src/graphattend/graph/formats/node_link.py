@@ -63,7 +63,7 @@ def records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def as_key(value: Any, where: str) -> Any:
+def as_key(value: object, where: str) -> Any:
     """An id as a key: text, a number, or (as networkx writes tuples) a list of those."""
     if isinstance(value, list) and all(isinstance(part, (str, int, float)) for part in value):
         return tuple(value)
@@ -72,7 +72,7 @@ def as_key(value: Any, where: str) -> Any:
     return value
 
 
-def _end(value: Any) -> Any:
+def _end(value: object) -> Any:
     """An end's key; d3's simulation puts the nodes themselves there."""
     if isinstance(value, dict):
         value = value.get("id", value.get("index"))
