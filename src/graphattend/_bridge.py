@@ -176,13 +176,13 @@ def describe_error(error: Exception) -> dict[str, Any]:
     return out | {"traceback": "".join(traceback.format_exception(error))[-8000:]}
 
 
-def _spelled(value: Any) -> Any:
+def _spelled(value: object) -> Any:
     if isinstance(value, list):
         return [_spelled(x) for x in value]
     return spelled(value) if isinstance(value, str) else value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """JSON types for what an error carries, cut to a length that can be shown."""
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -274,7 +274,7 @@ class _Encoder:
         self.keep = keep
         self.kept: Any = None
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         if isinstance(value, np.ndarray):
             return self.encode(value.item()) if value.ndim == 0 else self._array(value)
         if value is None or isinstance(value, (str, bool, int)):
@@ -301,7 +301,7 @@ class _Encoder:
         _alive.append(x)
         return {"$a": [len(_alive) - 1, x.shape]}
 
-    def _object(self, value: Any) -> Any:
+    def _object(self, value: object) -> Any:
         if self.keep is None or self.kept is not None:
             raise InvalidConfigError(f"{type(value).__name__}: cannot be handed to JavaScript", argument="name")
         if isinstance(value, Kept):
@@ -318,7 +318,7 @@ def _where(arrays: Iterable[np.ndarray]) -> str:
 # -- again ---------------------------------------------------------------------------------------------------------
 
 
-def _plan(request: dict[str, Any], result: Any) -> str:
+def _plan(request: dict[str, Any], result: object) -> str:
     """The line about repeating a request whose result is in `_alive`; nothing where that cannot be."""
     if request["op"] != "method":
         return ""

@@ -12,7 +12,7 @@ import numpy as np
 from ._bridge_graphs import from_fields, from_file, from_links
 from ._bridge_names import snake, snake_names, unknown
 from ._bridge_questions import JavaScriptFunction, score_mod
-from ._validate import as_floats, as_int
+from ._validate import ArrayLike, as_floats, as_int
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError
 from .geometry import ManifoldBase
 from .graph import GraphMetadata, NeighborGraph
@@ -40,7 +40,7 @@ def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple([p.name for p in signature_of(function)])
 
 
-def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
+def rows(x: ArrayLike, name: str, dim: int, single: bool = False) -> Any:
     """A flat array as rows of `dim`; a single row stays flat where that means one query."""
     if not isinstance(x, np.ndarray) or x.ndim != 1 or (single and x.size == dim):
         return x
@@ -49,14 +49,14 @@ def rows(x: Any, name: str, dim: int, single: bool = False) -> Any:
     return x.reshape(-1, dim)
 
 
-def _per_key(x: Any, name: str, n: int) -> Any:
+def _per_key(x: object, name: str, n: int) -> Any:
     """A flat array with as many rows as there are keys."""
     if isinstance(x, np.ndarray) and x.ndim == 1 and n and x.size % n == 0:
         return x.reshape(n, -1)
     return x
 
 
-def metadata(value: Any, dim: int, n: int | None) -> Any:
+def metadata(value: object, dim: int, n: int | None) -> Any:
     """A `GraphMetadata` from names and arrays."""
     fields = snake_names(value, "metadata")
     known = GraphMetadata.__dataclass_fields__
@@ -72,7 +72,7 @@ def metadata(value: Any, dim: int, n: int | None) -> Any:
     return GraphMetadata(**fields)
 
 
-def graph(value: Any, options: Any = None) -> Any:
+def graph(value: object, options: object = None) -> Any:
     """A `NeighborGraph` from its fields, from edges, from nodes and links, or from the text or bytes of a file."""
     directed = snake_names(options, "options").get("directed")
     if isinstance(value, str):
@@ -86,12 +86,12 @@ def graph(value: Any, options: Any = None) -> Any:
     return from_fields(snake_names(value, "graph"), directed, bound)
 
 
-def knn(embeddings: Any, k: int, options: Any = None) -> Any:
+def knn(embeddings: ArrayLike, k: int, options: object = None) -> Any:
     """The graph in which every point attends to its k nearest others."""
     return bound(NeighborGraph.knn, (embeddings, k), function_options(options))
 
 
-def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: Any) -> dict[str, Any]:
+def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: object) -> dict[str, Any]:
     """Arguments of a mechanism's method by name, flat arrays in the shapes they stand for."""
     if len(args) > len(names):
         raise InvalidConfigError(f"expected at most {len(names)} arguments, got {len(args)}", argument="arguments")
@@ -153,7 +153,7 @@ def bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, 
         raise
 
 
-def last_is_data(function: Callable[..., Any], args: list[Any], options: Any) -> tuple[list[Any], Any]:
+def last_is_data(function: Callable[..., Any], args: list[Any], options: object) -> tuple[list[Any], Any]:
     """A mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
     if not isinstance(options, dict):
         return args, options
@@ -164,7 +164,7 @@ def last_is_data(function: Callable[..., Any], args: list[Any], options: Any) ->
     return [*args, {int(n) if n.isdigit() else n: x for n, x in options.items()}], None
 
 
-def mask(value: Any) -> Any:
+def mask(value: object) -> Any:
     """A mask: booleans, bytes, and whole numbers of only 0 and 1 say who attends; others are added to the scores."""
     if not isinstance(value, np.ndarray) or value.dtype.kind in "fb":
         return value
@@ -173,7 +173,7 @@ def mask(value: Any) -> Any:
     return value.astype(np.float32)
 
 
-def adapted(name: str, value: Any) -> Any:
+def adapted(name: str, value: object) -> Any:
     """An argument that Python wants in a form that JavaScript does not have."""
     if name.endswith("mask"):
         return mask(value)
@@ -192,7 +192,7 @@ def adapted(name: str, value: Any) -> Any:
     return value
 
 
-def of_functions(value: Any) -> ManifoldBase:
+def of_functions(value: object) -> ManifoldBase:
     """A manifold of functions of JavaScript by their names."""
     from ._bridge_manifold import manifold
 
@@ -202,7 +202,7 @@ def of_functions(value: Any) -> ManifoldBase:
     return manifold(functions)
 
 
-def function_options(options: Any) -> dict[str, Any]:
+def function_options(options: object) -> dict[str, Any]:
     """Options of a function: a seed becomes a generator, a short list of numbers stays a list."""
     named = snake_names(options, "options")
     for name, value in named.items():

@@ -33,7 +33,7 @@ from ._bridge_arguments import (
 )
 from ._bridge_names import LONGEST, MODULES, WITHHELD, methods, snake, snake_names, unknown
 from ._bridge_training import Training
-from ._validate import as_int
+from ._validate import ArrayLike, as_int
 from .errors import InvalidConfigError, LoadError, UnsupportedError
 from .graph import NeighborGraph
 from .mechanisms import from_config, list_mechanisms
@@ -48,7 +48,7 @@ class Pullback:
         self._function = function
         self._shape = shape
 
-    def apply(self, grad_output: Any, grad_weights: Any = None) -> Any:
+    def apply(self, grad_output: ArrayLike, grad_weights: np.ndarray | None = None) -> Any:
         """Gradients for a gradient of the output, which may be flat."""
         if isinstance(grad_output, np.ndarray) and grad_output.ndim == 1 and grad_output.size == np.prod(self._shape):
             grad_output = grad_output.reshape(self._shape)
@@ -57,7 +57,7 @@ class Pullback:
         return self._function(grad_output, grad_weights)
 
 
-def describe_object(value: Any) -> dict[str, Any]:
+def describe_object(value: object) -> dict[str, Any]:
     """What JavaScript is told about an object it gets a handle of."""
     cls: Any = type(value)
     if not cls.__module__.startswith(__package__ or "graphattend"):
@@ -125,7 +125,7 @@ def info() -> dict[str, Any]:
     return simd.backend_info() | {"version": __version__, "accelerated": accelerated()}
 
 
-def create(key: Any, options: Any) -> Attention:
+def create(key: object, options: object) -> Attention:
     """A mechanism by key and options."""
     named = snake_names(options, "options")
     dim = named.pop("dim", None)
@@ -157,7 +157,7 @@ def load(data: np.ndarray, format: str) -> Any:
             raise error
 
 
-def _method_name(value: Any, name: str) -> str:
+def _method_name(value: object, name: str) -> str:
     found = snake(name) if isinstance(name, str) and len(name) <= LONGEST else "?"
     cls: Any = type(value)
     if found not in methods(cls):
@@ -165,7 +165,7 @@ def _method_name(value: Any, name: str) -> str:
     return found
 
 
-def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
+def method(value: object, name: str, args: list[Any], options: object) -> Any:
     """A public method of an object."""
     if isinstance(value, Attention):
         function, arguments = attention_method(value, name, args, options)
@@ -174,7 +174,7 @@ def method(value: Any, name: str, args: list[Any], options: Any) -> Any:
 
 
 def attention_method(
-    attn: Attention, name: str, args: list[Any], options: Any
+    attn: Attention, name: str, args: list[Any], options: object
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     """A public method of a mechanism, and its arguments by name."""
     python_name = _method_name(attn, name)
@@ -188,7 +188,7 @@ def attention_method(
     return function, attention_arguments(attn, names, args, options)
 
 
-def _strongest(function: Callable[..., Any], name: str, k: Any, **arguments: Any) -> Any:
+def _strongest(function: Callable[..., Any], name: str, k: object, **arguments: object) -> Any:
     """Positions and sizes of the k largest weights of each row, by falling weight; after the output of `forward`."""
     output: list[Any] = []
     if name == "forward":
@@ -200,13 +200,13 @@ def _strongest(function: Callable[..., Any], name: str, k: Any, **arguments: Any
     return (*output, order, np.take_along_axis(weights, order.astype(np.intp), axis=-1))
 
 
-def _pullbacks(result: Any) -> Any:
+def _pullbacks(result: object) -> Any:
     if isinstance(result, tuple) and len(result) == 2 and callable(result[1]):
         return {"output": result[0], "pullback": Pullback(result[1], np.shape(result[0]))}
     return result
 
 
-def attribute(value: Any, name: str) -> Any:
+def attribute(value: object, name: str) -> Any:
     """A public attribute of an object."""
     python_name = snake(name)
     if python_name.startswith("_") or python_name in WITHHELD or not hasattr(value, python_name):
@@ -217,7 +217,7 @@ def attribute(value: Any, name: str) -> Any:
     return found
 
 
-def function(module: str, name: str, args: list[Any], options: Any) -> Any:
+def function(module: str, name: str, args: list[Any], options: object) -> Any:
     """A public function or class of one of MODULES."""
     return _called(_public(module, name), args, options)
 
@@ -227,7 +227,7 @@ def manifold(given: dict[str, Any]) -> Any:
     return of_functions(given.get("manifold"))
 
 
-def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
+def _called(function: Callable[..., Any], args: list[Any], options: object) -> Any:
     """Call a function or make an object of a class."""
     parameters = signature_of(function)
     args, options = last_is_data(function, args, options)
@@ -238,7 +238,7 @@ def _called(function: Callable[..., Any], args: list[Any], options: Any) -> Any:
     return bound(function, [*given, *args[len(given) :]], function_options(options))
 
 
-def function_vjp(module: Any, name: str, args: list[Any], options: Any) -> Any:
+def function_vjp(module: object, name: str, args: list[Any], options: object) -> Any:
     """`graphattend.vjp` of a public function of a module, or of a public method of an object."""
     from ._vjp import vjp
 
@@ -264,7 +264,7 @@ class Kept:
         self.array = array
 
 
-def tensor(x: Any) -> Kept:
+def tensor(x: ArrayLike) -> Kept:
     """An array to keep, read-only because several calls share it."""
     if not isinstance(x, np.ndarray):
         raise InvalidConfigError(f"data: expected an array of numbers, got a {type(x).__name__}", argument="data")
@@ -275,12 +275,12 @@ def tensor(x: Any) -> Kept:
     return Kept(array)
 
 
-def read(x: Any) -> Any:
+def read(x: ArrayLike) -> Any:
     """A kept array, handed out."""
     return x
 
 
-def recommend(value: Any, options: Any) -> Any:
+def recommend(value: object, options: object) -> Any:
     """A mechanism that fits a graph, and why."""
     package = importlib.import_module(__package__ or "graphattend")
     found = bound(package.recommend, (graph(value),), snake_names(options, "options"))
@@ -288,7 +288,14 @@ def recommend(value: Any, options: Any) -> Any:
 
 
 def train(
-    attn: Attention, over: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any, arrays: Any = None
+    attn: Attention,
+    over: object,
+    features: ArrayLike,
+    labels: ArrayLike,
+    targets: object,
+    nodes: ArrayLike,
+    options: Any,
+    arrays: Any = None,
 ) -> Training:
     """A training run of a mechanism over a graph; options that are arrays come apart."""
     options = {**options, **{n: x for n, x in (arrays or {}).items() if x is not None}}

@@ -43,7 +43,7 @@ def from_links(value: dict[str, Any], directed: bool | None) -> NeighborGraph:
     nodes = [n if isinstance(n, dict) else {"id": n} for n in value["nodes"]]
     ids = [n.get("id", i) for i, n in enumerate(nodes)]
 
-    def end(x: Any) -> Any:
+    def end(x: object) -> Any:
         return x.get("id", x.get("index")) if isinstance(x, dict) else x
 
     links = []

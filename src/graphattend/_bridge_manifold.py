@@ -85,17 +85,17 @@ def manifold(functions: dict[str, Any]) -> ManifoldBase:
 
 
 def _method(name: str, function: JavaScriptFunction, gradient: JavaScriptFunction | None) -> Callable[..., Any]:
-    def method(self: ManifoldBase, *arrays: Any) -> Any:
+    def method(self: ManifoldBase, *arrays: object) -> Any:
         flat = _flat(name, arrays)
         return numbers(function(*flat.arrays), f"manifold.{name}", flat.result).astype(flat.dtype, copy=False)
 
     if gradient is None:
         return method
 
-    def rule(self: ManifoldBase, *arrays: Any) -> Any:
+    def rule(self: ManifoldBase, *arrays: object) -> Any:
         flat = _flat(name, arrays)
 
-        def pullback(g: Any) -> tuple[np.ndarray, ...]:
+        def pullback(g: np.ndarray) -> tuple[np.ndarray, ...]:
             where = f"manifold.gradients.{name}"
             size = len(flat.arrays[0])
             rows = np.broadcast_to(g, flat.result).astype(np.float64)

@@ -52,7 +52,7 @@ def snake(name: str) -> str:
     return "".join("_" + c.lower() if c.isupper() else c for c in name) if not name[:1].isupper() else name
 
 
-def snake_names(options: Any, argument: str) -> dict[str, Any]:
+def snake_names(options: object, argument: str) -> dict[str, Any]:
     """Names of options in Python's spelling; the same one twice is refused."""
     if options is None:
         return {}
@@ -103,7 +103,7 @@ def _known(modules: int) -> frozenset[str]:
     return frozenset(n for n in found if "_" in n and not n.startswith("_"))
 
 
-def _parameters(thing: Any) -> Iterable[str]:
+def _parameters(thing: object) -> Iterable[str]:
     """Names of the parameters of a function, or of the public methods of a class."""
     functions = [f for n, f in vars(thing).items() if n[0] != "_"] if inspect.isclass(thing) else [thing]
     for function in filter(inspect.isfunction, functions):

@@ -8,7 +8,7 @@ Each function has to give the same for the same arguments.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class JavaScriptFunction:
     def __init__(self, number: int) -> None:
         self._number = number
 
-    def __call__(self, *arguments: Any, many: bool = False) -> Any:
+    def __call__(self, *arguments: object, many: bool = False) -> Any:
         """Its answer for these arguments; `many` if that is a list of arrays."""
         return answers.ask(self._number, arguments, many)
 
@@ -74,13 +74,13 @@ class Waiting:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, request: dict[str, Any], arguments: Any) -> None:
+    def __init__(self, request: dict[str, Any], arguments: Sequence[Any]) -> None:
         self.request, self.arguments = request, arguments
         self.answers: list[Any] = []
         self.number = next(self._numbers)
 
 
-def numbers(answer: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def numbers(answer: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """An answer as float64 of this shape, which may have come flat."""
     found = np.asarray(answer) if isinstance(answer, (np.ndarray, int, float)) else None
     if found is None or found.dtype.kind not in "iuf":
@@ -94,7 +94,7 @@ def numbers(answer: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
 def score_mod(function: JavaScriptFunction) -> Callable[..., np.ndarray]:
     """A function of the scores as attention takes it; asked in double precision, in which it is differentiated."""
 
-    def modify(scores: np.ndarray, *_indices: Any) -> np.ndarray:
+    def modify(scores: np.ndarray, *_indices: object) -> np.ndarray:
         return numbers(function(scores.astype(np.float64)), "score_mod", scores.shape)
 
     return modify

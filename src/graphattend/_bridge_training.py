@@ -13,9 +13,10 @@ import numpy as np
 
 from ._bridge_names import snake_names
 from ._bridge_questions import JavaScriptFunction, answers
-from ._validate import as_choice, as_float, as_index, as_number, check_length, no_such_option
+from ._validate import ArrayLike, as_choice, as_float, as_index, as_number, check_length, no_such_option
 from ._vjp import vjp
 from .errors import DimensionMismatchError, InvalidConfigError
+from .graph import NeighborGraph
 from .mechanisms._base import Attention
 
 #: Seconds of steps per request: long enough that requests cost little, short enough for smooth progress.
@@ -45,7 +46,14 @@ class Training:
     """
 
     def __init__(
-        self, attn: Attention, graph: Any, features: Any, labels: Any, targets: Any, nodes: Any, options: Any
+        self,
+        attn: Attention,
+        graph: NeighborGraph,
+        features: object,
+        labels: object,
+        targets: object,
+        nodes: object,
+        options: object,
     ) -> None:
         from . import training
 
@@ -72,7 +80,7 @@ class Training:
             if metric == "loss" and theirs:
                 raise InvalidConfigError("metric: a loss of JavaScript is for training only", argument="metric")
 
-            def validate(params: Any) -> float:
+            def validate(params: dict[str, np.ndarray]) -> float:
                 output = attn.with_parameters(params).attend(graph, x)
                 if metric == "accuracy":
                     return float((output[held].argmax(axis=-1) == np.asarray(labels)[held]).mean())
@@ -130,7 +138,7 @@ class Training:
 def _asking(loss: JavaScriptFunction) -> Callable[[np.ndarray, Any], tuple[float, Any]]:
     """A loss that JavaScript computes."""
 
-    def asked(output: np.ndarray, nodes: Any) -> tuple[float, Any]:
+    def asked(output: np.ndarray, nodes: object) -> tuple[float, Any]:
         given = loss(output.astype(np.float32, copy=False), nodes)
         if not isinstance(given, dict) or set(given) != {"loss", "gradient"}:
             raise InvalidConfigError.of("loss", "{ loss, gradient }", type(given).__name__)
@@ -160,14 +168,14 @@ class _Remembering:
             self._params, self._made = params, None
         return self
 
-    def attend_vjp(self, graph: Any, queries: Any, **options: Any) -> Any:
+    def attend_vjp(self, graph: NeighborGraph, queries: ArrayLike, **options: Any) -> Any:
         """As the mechanism's."""
         if self._made is None:
             self._made = self._attn.with_parameters(self._params).attend_vjp(graph, queries, **options)
         return self._made
 
 
-def _optimizer(given: Any, lr: Any) -> Any:
+def _optimizer(given: object, lr: object) -> Any:
     """An optimizer from its name and rate, or as it is."""
     from . import training
     from .training.schedules import Schedule
@@ -182,7 +190,7 @@ def _optimizer(given: Any, lr: Any) -> Any:
     return make(lr=lr if isinstance(lr, Schedule) else as_number(lr, "lr", above=0))
 
 
-def _loss(labels: Any, targets: Any, loss: Any, size: int) -> Any:
+def _loss(labels: object, targets: object, loss: object, size: int) -> Any:
     """The loss of the nodes' output: `loss` by name, or the usual one for labels or for targets."""
     from .training import LOSSES
 

@@ -37,8 +37,8 @@ class AttentionError(Exception):
         message: str,
         *,
         argument: str | None = None,
-        expected: Any = None,
-        actual: Any = None,
+        expected: object = None,
+        actual: object = None,
     ) -> None:
         if "\n" in message:  # an array that is shown has several lines
             message = " ".join(message.split())
@@ -46,11 +46,13 @@ class AttentionError(Exception):
         super().__init__(message)
         self.message = message
         self.argument = argument
-        self.expected = expected
-        self.actual = actual
+        self.expected: Any = expected
+        self.actual: Any = actual
 
     @classmethod
-    def of(cls, argument: str, expected: Any, actual: Any, *, text: str | None = None, got: str | None = None) -> Self:
+    def of(
+        cls, argument: str, expected: object, actual: object, *, text: str | None = None, got: str | None = None
+    ) -> Self:
         """The error whose message is ``"argument: expected …, got …"``.
 
         Args:

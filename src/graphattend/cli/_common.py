@@ -144,7 +144,9 @@ def end_progress() -> None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def print_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], arguments: argparse.Namespace, data: Any) -> None:
+def print_rows(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], arguments: argparse.Namespace, data: object
+) -> None:
     """A table for people, or the same as CSV, or `data` as JSON."""
     if arguments.json:
         print(json.dumps(data, allow_nan=False))
@@ -177,5 +179,5 @@ def _rich_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return True
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -30,7 +30,9 @@ complete -o filenames -F _graphattend graphattend
 class PrintCompletion(argparse.Action):
     """Print the completion script of a shell, and leave."""
 
-    def __call__(self, parser: argparse.ArgumentParser, _namespace: Any, values: Any, _option: Any = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, values: Any, _option: object = None
+    ) -> None:
         """Print it."""
         print(_tcsh(parser) if values == "tcsh" else _bash(parser, values), end="")
         parser.exit()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from .._vjp import vjp
 from ..errors import InvalidConfigError, UnsupportedError
 
 
-def is_mechanism(function: Any) -> bool:
+def is_mechanism(function: Callable[..., Any]) -> bool:
     """Whether it is a mechanism, with parameters and a `vjp` of its own."""
     return all(callable(getattr(function, name, None)) for name in ("vjp", "parameters", "with_parameters"))
 
 
-def check_function(function: Any) -> None:
+def check_function(function: Callable[..., Any]) -> None:
     """A function with a gradient rule, or a mechanism."""
     if is_mechanism(function) or getattr(function, "vjp_rule", None) is not None:
         return
@@ -24,7 +26,7 @@ def check_function(function: Any) -> None:
     )
 
 
-def check_parameters(function: Any, parameters: Any) -> None:
+def check_parameters(function: Callable[..., Any], parameters: Mapping[str, np.ndarray]) -> None:
     """Parameters go with mechanisms only, by name."""
     if parameters is None:
         return
@@ -45,7 +47,7 @@ def evaluate(function: Any, names: Sequence[str], arrays: Sequence[Any], options
     model = function.with_parameters(dict(zip(names, arrays[count:], strict=True))) if names else function
     output, pullback = model.vjp(*arrays[:count], **options)
 
-    def flat(cotangent: Any) -> Sequence[Any]:
+    def flat(cotangent: object) -> Sequence[Any]:
         gradients = pullback(cotangent)
         inputs = (gradients.query, gradients.keys, gradients.values)[:count]
         return (*inputs, *(gradients.parameters[name] for name in names))

@@ -8,7 +8,7 @@ from typing import Any
 from ._adapt import check_function, check_parameters, evaluate, optional_module
 
 
-def autograd_primitive(function: Any) -> Callable[..., Any]:
+def autograd_primitive(function: Callable[..., Any]) -> Callable[..., Any]:
     """A HIPS autograd primitive with our gradient.
 
     Args:
@@ -34,7 +34,7 @@ def autograd_primitive(function: Any) -> Callable[..., Any]:
     extend = optional_module("autograd.extend", "autograd")
     optional_module("autograd.numpy", "autograd")  # registers what autograd needs to know of arrays
 
-    def plain(names: tuple[str, ...], options: dict[str, Any], *arrays: Any) -> Any:
+    def plain(names: tuple[str, ...], options: dict[str, Any], *arrays: object) -> Any:
         return evaluate(function, names, arrays, options)[0]
 
     def make_vjp(argnums: Any, output: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
@@ -50,7 +50,7 @@ def autograd_primitive(function: Any) -> Callable[..., Any]:
     call = extend.primitive(plain)
     extend.defvjp_argnums(call, make_vjp)
 
-    def wrapped(*arrays: Any, parameters: Any = None, **options: Any) -> Any:
+    def wrapped(*arrays: object, parameters: Any = None, **options: object) -> Any:
         check_parameters(function, parameters)
         names = tuple(parameters) if parameters else ()
         return call(names, options, *arrays, *(parameters[name] for name in names))
