@@ -264,7 +264,7 @@ TESTED_BY = {
     "simd/thresholds.py": "simd/test_backends.py",
     "simd/*_ops.py": "simd/test_fuzz.py",
     "storage_*.py": "test_storage.py",
-    "testing.py": "mechanisms/test_conformance.py",
+    "testing/*": "mechanisms/test_conformance.py",
     "training/clipping.py": "training/test_optimizers.py",
     "training/objectives.py": "training/test_trainer.py",
     "training/*": "training/test_losses.py",

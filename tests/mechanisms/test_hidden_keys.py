@@ -7,7 +7,7 @@ import pytest
 
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
-from graphattend.testing import _Case, _map_metadata
+from graphattend.testing._case import Case, map_metadata
 
 RUBBISH = [np.nan, np.inf, -np.inf, 1e308]
 HIDDEN = [2, 5]
@@ -16,7 +16,7 @@ N = 7
 
 def case_of(key, **options):
     """The example of a mechanism that does not look for NaN, with three queries."""
-    case = _Case.make(mechanism_class(key), 0, n=N)
+    case = Case.make(mechanism_class(key), 0, n=N)
     attn = dataclasses.replace(case.attn, check_finite=False, **options).with_parameters(case.attn.parameters())
     return attn, {**case.inputs, "query": case.queries(3)}, case
 
@@ -43,7 +43,7 @@ def without(x, mask, rows=HIDDEN):
     out = {**x, "keys": x["keys"][..., kept, :], "values": x["values"][..., kept, :]}
     if out.get("metadata") is not None:
         whole = out["metadata"]
-        per_key = _map_metadata(whole, lambda a: a[kept])
+        per_key = map_metadata(whole, lambda a: a[kept])
         latent = {n: getattr(whole, n) for n in ("latent_keys", "latent_values")}
         out["metadata"] = dataclasses.replace(per_key, **latent)
     return out, mask[..., kept]

@@ -13,7 +13,7 @@ from soak.mechanisms import DIM, KEYS, VARIANTS, mechanism
 
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
-from graphattend.testing import _map_metadata
+from graphattend.testing._case import map_metadata
 
 RUBBISH = (np.nan, np.inf, -np.inf, 1e308, 0.0)
 every_mechanism = pytest.mark.parametrize("key", KEYS)
@@ -57,7 +57,7 @@ def per_key(metadata, change):
     if metadata is None:
         return None
     latent = {name: getattr(metadata, name) for name in ("latent_keys", "latent_values")}
-    return dataclasses.replace(_map_metadata(metadata, change), **latent)
+    return dataclasses.replace(map_metadata(metadata, change), **latent)
 
 
 def close(found, wanted, tolerance=1e-8):
