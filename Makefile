@@ -54,7 +54,7 @@ wheels: env  ## Build the wheel and one with native kernels for each platform; t
 	@$(PYTHON_ENV) tools/build_wheel.py all
 
 dist: env npm  ## Build, check and try everything that is published, into dist/ (a quarter of an hour)
-	@$(PYTHON_ENV) tools/dist.py
+	@$(PYTHON_ENV) tools/packages.py
 
 lint: env npm  ## Style, spelling and types
 	@$(PYTHON_ENV) tools/test_suites.py lint

@@ -172,7 +172,7 @@ def short(results: Results) -> str:
     """What a JavaScript caller gets, for the README."""
     if not results.get("page"):
         return comparison(results, "chromium", {name: ROWS[name] for name in SHORT})
-    return f"{page_table(results)}\n\n{first_answers(results)}"
+    return page_table(results)
 
 
 def insert(path: Path, content: str) -> bool:

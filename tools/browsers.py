@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,18 @@ OPTIONS = json.loads(Path(__file__).with_name("browsers.json").read_text(encodin
 def on_machine(*programs: str) -> str | None:
     """Path of the first of these programs that is on PATH, or that exists if it is a path itself."""
     return next(filter(None, map(shutil.which, programs)), None)
+
+
+def playwrights_own(name: str) -> str | None:
+    """Path of the browser that Playwright has downloaded, if there is one."""
+    # In a process of its own, because Playwright's synchronous interface cannot be opened twice in one thread.
+    ask = (
+        "from playwright.sync_api import sync_playwright\n"
+        f"with sync_playwright() as playwright: print(playwright.{name}.executable_path)"
+    )
+    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
+    path = asked.stdout.strip()
+    return path if path and Path(path).exists() else None
 
 
 def find(name: str, *searches: Callable[[], str | None]) -> str:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import browsers
 
@@ -20,24 +19,10 @@ PROGRAMS = [
 ]
 FLAGS = browsers.OPTIONS["chromium"]["args"]
 
-#: Asked in a process of its own, because Playwright's synchronous interface cannot be opened twice in one thread.
-ASK_PLAYWRIGHT = """
-from playwright.sync_api import sync_playwright
-with sync_playwright() as playwright:
-    print(playwright.chromium.executable_path)
-"""
-
 
 def installed() -> str | None:
     """Path of a browser already on this machine."""
-    return browsers.on_machine(*PROGRAMS) or playwrights_own()
-
-
-def playwrights_own() -> str | None:
-    """Path of the browser that Playwright has downloaded, if there is one."""
-    asked = subprocess.run([sys.executable, "-c", ASK_PLAYWRIGHT], capture_output=True, text=True)
-    path = asked.stdout.strip()
-    return path if path and Path(path).exists() else None
+    return browsers.on_machine(*PROGRAMS) or browsers.playwrights_own("chromium")
 
 
 def run(*command: str) -> bool:

@@ -1,42 +1,36 @@
-"""Write the table of mechanisms in README.md from the registry; ``--check`` checks that it is current."""
+"""Write what README.md shows from elsewhere: the speed table of the last benchmark, and the picture that moves.
 
-import re
+``--check`` checks that both are current.
+"""
+
+import json
 import sys
 from pathlib import Path
 
-import graphattend as ga
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-BLOCK = re.compile(r"(<!-- mechanisms: .*? -->\n).*?(<!-- /mechanisms -->)", re.DOTALL)
+from docsite import moving  # noqa: E402
 
+from benchmarks import report  # noqa: E402
 
-def cell(text: str) -> str:
-    """Text as a cell of a table."""
-    return text.replace("|", "\\|")
-
-
-def table() -> str:
-    """The mechanisms, one a row."""
-    rows = ["| key | family | cost | what |", "|---|---|---|---|"]
-    for key, schema in ga.schema().items():
-        rows.append(
-            f"| `{key}` | {schema['x-family']} | {cell(schema['x-complexity'])} | {cell(schema['description'])} |"
-        )
-    return "\n".join(rows) + "\n"
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "_static" / "characters.svg"
+RESULTS = ROOT / "benchmarks" / "results" / "bench.json"
 
 
-def written(text: str) -> str:
-    """The README with the table as it should be."""
-    return BLOCK.sub(lambda match: match[1] + table() + match[2], text)
+def current() -> bool:
+    """Whether the table and the picture are those of the last run and of the library."""
+    table = report.short(json.loads(RESULTS.read_text(encoding="utf-8")))
+    return table in README.read_text(encoding="utf-8") and PICTURE.read_text(encoding="utf-8") == moving.characters()
 
 
 def main() -> None:
     """Write or check."""
-    text = README.read_text(encoding="utf-8")
-    wanted = written(text)
     if "--check" in sys.argv[1:]:
-        sys.exit(0 if text == wanted else "README.md: run tools/gen_readme.py")
-    README.write_text(wanted, encoding="utf-8")
+        sys.exit(0 if current() else "README.md: run tools/gen_readme.py")
+    report.insert(README, report.short(json.loads(RESULTS.read_text(encoding="utf-8"))))
+    PICTURE.write_text(moving.characters(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
-// The browser for the tests: Chromium, or Firefox if GRAPHATTEND_BROWSER says so, as tools/ finds and starts it.
+// The browser for the tests: Chromium, or the one that GRAPHATTEND_BROWSER names, as tools/ finds and starts it.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as playwright from "playwright";
 import { lastLine, python3, root } from "./setup.mjs";
 
-const name = process.env.GRAPHATTEND_BROWSER === "firefox" ? "firefox" : "chromium";
+const ENGINES = { chromium: "Chromium", firefox: "Firefox", webkit: "WebKit" };
+const name = process.env.GRAPHATTEND_BROWSER || "chromium";
+if (!(name in ENGINES))
+  throw new Error(`GRAPHATTEND_BROWSER: expected ${Object.keys(ENGINES).join(", ")}, got ${name}`);
 const options = JSON.parse(readFileSync(join(root, "tools", "browsers.json"), "utf8"))[name];
 
 /** The engine's name, for the titles of tests and for what differs. */
-export const engine = { chromium: "Chromium", firefox: "Firefox" }[name];
+export const engine = ENGINES[name];
 
 export function launch() {
   const executablePath = lastLine(execFileSync(python3(), [join(root, "tools", `${name}.py`)], { encoding: "utf8" }));

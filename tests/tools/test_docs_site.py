@@ -7,6 +7,7 @@ import subprocess
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 from docsite import public
 
@@ -14,7 +15,15 @@ import graphattend as ga
 from graphattend import errors
 
 pytest.importorskip("sphinx")
-from docsite import command_pages, docstrings, mechanism_pages, python_reference, typescript_reference
+from docsite import (
+    command_pages,
+    docstrings,
+    mechanism_map,
+    mechanism_pages,
+    moving,
+    python_reference,
+    typescript_reference,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.native
@@ -103,6 +112,32 @@ def test_every_mechanism_has_a_page_with_a_formula_and_limits() -> None:
         assert re.search(r"## When not to use it\n\n- ", text)
         assert all(f"| `{name}` |" in text for name in ga.schema(key)["properties"])
         assert f"({key}.md)" in pages["mechanisms/index.md"]
+
+
+def test_every_mechanism_is_on_the_map_once_with_what_it_assumes_and_when_not_to_use_it() -> None:
+    placed = [key for members in mechanism_map.GROUPS.values() for key in members]
+    assert sorted(placed) == sorted(mechanism_map.ASSUMES) == sorted(ga.list_mechanisms())
+    assert all(len(mechanism_pages.first_limit(key)) > 10 for key in placed)
+    page = mechanism_pages.pages()["mechanisms/index.md"]
+    assert "<!--" not in page
+    assert page.count(".md) ") >= len(placed)
+
+
+def test_the_pictures_of_the_primer_are_computed() -> None:
+    """The numbers in them, from formulas that are not the library's."""
+    drawn = {name: draw() for name, draw in moving.PICTURES.items()}
+    scores = moving.VECTORS[moving.NEIGHBOURS] @ moving.VECTORS[0] / 2**0.5
+    weights = np.exp(scores) / np.exp(scores).sum()
+    shown = re.findall(r'class="big mid">(-?\d\.\d\d)<', drawn["steps"])
+    assert [float(number) for number in shown] == [*scores.round(2), *weights.round(2), *weights.round(2)]
+    a, b = complex(-0.86, -0.2), complex(0.55, -0.75)
+    between = 2 * np.arctanh(abs((a - b) / (1 - a.conjugate() * b)))
+    detour = 2 * np.arctanh(abs(a)) + 2 * np.arctanh(abs(b))
+    assert f"the shortest way: {between:.2f}; by the centre: {detour:.2f}" in drawn["geodesic"]
+    heights = re.findall(r"\{transform:scaleY\((\d\.\d{3})\)\}", drawn["temperature"])
+    columns = np.array(heights, float).reshape(4, -1)
+    np.testing.assert_allclose(columns.sum(0), 1, atol=2e-3)
+    assert all("prefers-reduced-motion" in picture for picture in drawn.values())
 
 
 def test_pictures_show_weights_that_sum_to_one() -> None:

@@ -5,11 +5,10 @@ import operator
 import re
 from pathlib import Path
 
+import check_moves
 import pytest
 
 import graphattend as ga
-
-check_moves = pytest.importorskip("check_moves", reason="the tools are not part of what runs inside Pyodide")
 
 pytestmark = pytest.mark.native
 

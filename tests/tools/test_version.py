@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import version
 
-version = pytest.importorskip("version", reason="the tools are not part of what runs inside Pyodide")
-import graphattend  # noqa: E402
+import graphattend
 
 pytestmark = pytest.mark.native
 

@@ -8,9 +8,8 @@ import zipfile
 from pathlib import Path
 
 import build_wheel
+import packages
 import pytest
-
-import dist
 
 pytestmark = pytest.mark.native
 
@@ -41,7 +40,7 @@ def test_a_wheel_for_each_platform(platform: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         modules = {name for name in archive.namelist() if name.endswith((".so", ".pyd", ".wasm"))}
     assert modules == {f"graphattend/simd/kernels_{name}{goal.suffix}" for name in goal.sets}
-    dist.check_wheel(wheel)
+    packages.check_wheel(wheel)
 
 
 def test_without_a_compiler_the_wheel_is_pure_and_says_so(tmp_path: Path) -> None:
@@ -77,9 +76,11 @@ def test_unchanged_sources_are_not_built_again(wheel: Path) -> None:
     assert wheel.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("python", [pytest.param(path, id=f"3.{minor}") for minor, path in dist.interpreters().items()])
+@pytest.mark.parametrize(
+    "python", [pytest.param(path, id=f"3.{minor}") for minor, path in packages.interpreters().items()]
+)
 def test_installs_with_numpy_alone(wheel: Path, python: str, tmp_path: Path) -> None:
-    inside = dist.environment(python, tmp_path / "environment", wheel)
+    inside = packages.environment(python, tmp_path / "environment", wheel)
     program = (
         "import graphattend, importlib.metadata as metadata\n"
         "print(sorted({d.name.lower() for d in metadata.distributions()} - {'pip', 'setuptools', 'wheel'}))\n"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import packages
 import pytest
-
-yaml = pytest.importorskip("ruamel.yaml", reason="the tools are not part of what runs inside Pyodide")
-import dist  # noqa: E402
+import test_suites
+from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.native
 
@@ -22,7 +22,7 @@ BRANCHES = {"pypa/gh-action-pypi-publish@release/v1"}
 
 
 def read(path: Path) -> dict[str, Any]:
-    return dict(yaml.YAML(typ="safe").load(path))
+    return dict(YAML(typ="safe").load(path))
 
 
 def steps() -> Iterator[dict[str, Any]]:
@@ -56,8 +56,7 @@ def test_what_the_steps_run_exists() -> None:
 
 
 def test_every_suite_is_run() -> None:
-    suites = pytest.importorskip("test_suites")
-    known = {suite.name for stage in suites.stages() for suite in stage}
+    known = {suite.name for stage in test_suites.stages() for suite in stage}
     assert set(read(GITHUB / "workflows" / "test.yml")["jobs"]["suites"]["strategy"]["matrix"]["suite"]) == known
 
 
@@ -65,11 +64,11 @@ def test_everything_supported_is_in_the_matrix() -> None:
     jobs = read(GITHUB / "workflows" / "test.yml")["jobs"]
     matrix = {name: job.get("strategy", {}).get("matrix", {}) for name, job in jobs.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["requires-python"] == f">=3.{dist.MINIMUM}"
-    assert matrix["python"]["python"] == [f"3.{minor}" for minor in range(dist.MINIMUM, dist.MAXIMUM + 1)]
+    assert project["requires-python"] == f">=3.{packages.MINIMUM}"
+    assert matrix["python"]["python"] == [f"3.{minor}" for minor in range(packages.MINIMUM, packages.MAXIMUM + 1)]
     platforms = {"ubuntu-latest", "ubuntu-24.04-arm", "macos-latest", "macos-15-intel", "windows-latest"}
     assert platforms | {"windows-11-arm"} == set(matrix["python"]["system"])
-    assert len(platforms) + 1 == len(dist.build_wheel.kernel_builder().PLATFORMS)
+    assert len(platforms) + 1 == len(packages.build_wheel.kernel_builder().PLATFORMS)
     engines = json.loads((ROOT / "js" / "package.json").read_text())["engines"]
     assert engines["node"] == f">={min(matrix['npm']['node'])}"
     assert set(matrix["npm"]["node"]) == {20, 22, 24}

@@ -13,7 +13,7 @@ import numpy as np
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
 
-from . import pictures
+from . import mechanism_map, pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = ROOT / "docs" / "mechanisms"
@@ -154,17 +154,22 @@ def ranks() -> dict[str, tuple[float, int]]:
     return {key: (float(np.mean(found)), len(found)) for key, found in places.items()}
 
 
+def first_limit(key: str) -> str:
+    """The first reason not to use a mechanism, from its page."""
+    text = (WRITTEN / f"{key}.md").read_text(encoding="utf-8").partition(LIMITS)[2]
+    found = re.search(r"^- (.*?\.)(?:\s|$)", text, re.MULTILINE)
+    return cell(found[1]) if found else ""
+
+
 def table() -> str:
     """All mechanisms in one table."""
     measured = ranks()
-    rows = ["| mechanism | needs | cost | learns | mean rank in quality |", "|---|---|---|---|---:|"]
+    rows = ["| mechanism | it assumes | cost | when not to use it | rank |", "|---|---|---|---|---:|"]
     for key, schema in ga.schema().items():
-        attention, _ = mechanism_class(key).example(np.random.default_rng(0), 5)
-        needs = ", ".join(f"`{name}`" for name in schema["x-needs"]) or "nothing"
-        learned = len(attention.parameters())
         rank = f"{measured[key][0]:.1f}" if key in measured else "–"
+        assumed = mechanism_map.ASSUMES[key]
         rows.append(
-            f"| [`{key}`]({key}.md) | {needs} | {cell(schema['x-complexity'])} | {f'{learned} arrays' if learned else 'nothing'} | {rank} |"
+            f"| [`{key}`]({key}.md) | {assumed} | {cell(schema['x-complexity'])} | {first_limit(key)} | {rank} |"
         )
     return "\n".join(rows)
 
@@ -175,7 +180,7 @@ def pages() -> dict[str, str]:
     out |= {f"mechanisms/pictures/{key}.svg": pictures.picture(key) for key in ga.list_mechanisms()}
     trees = "\n".join(ga.list_mechanisms())
     overview = (WRITTEN / "index.md").read_text(encoding="utf-8")
-    out["mechanisms/index.md"] = (
-        f"{overview.replace('<!-- table -->', table()).strip()}\n\n```{{toctree}}\n:hidden:\n\n{trees}\n```\n"
-    )
+    for mark, text in (("map", mechanism_map.page()), ("table", table())):
+        overview = overview.replace(f"<!-- {mark} -->", text)
+    out["mechanisms/index.md"] = f"{overview.strip()}\n\n```{{toctree}}\n:hidden:\n\n{trees}\n```\n"
     return out

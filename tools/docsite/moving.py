@@ -93,7 +93,7 @@ def characters() -> str:
     )
     ground += "".join(dot(place, 3, "node") for place in places)
     groups = []
-    for person in ("Valjean", "Javert", "Cosette", "Marius", "Gavroche"):
+    for person in ("Cosette", "Javert", "Gavroche", "Marius", "Valjean"):
         node = names.index(person)
         start, stop = graph.indptr[node : node + 2]
         nearest = sorted(zip(result.weights[start:stop], graph.indices[start:stop], strict=True), reverse=True)
@@ -138,7 +138,12 @@ def steps() -> str:
             middle = (PLACES[0] + PLACES[node]) / 2
             parts += [dot(PLACES[node], 16, "seen"), text(PLACES[node][0], PLACES[node][1] + 5, str(node), "in mid")]
             parts.append(
-                text(middle[0] + 16, middle[1] + (22 if PLACES[node][1] > 120 else -10), f"{value:.2f}", "big mid")
+                text(
+                    middle[0] + np.sign(PLACES[0][0] - PLACES[node][0]) * 16,
+                    middle[1] + (22 if PLACES[node][1] > 120 else -10),
+                    f"{value:.2f}",
+                    "big mid",
+                )
             )
         groups.append("".join(parts) + dot(PLACES[0], 16, "focus") + text(170, 125, "0", "in mid"))
     body, motion = frames(groups, 3)

@@ -53,14 +53,20 @@ const ROWS = {
       ),
     "`new WasmMultiHeadAttention(dim, heads).compute(query, keys, values)`": () => {
       const cut = new ruvector.WasmMultiHeadAttention(D, 2).compute(query, keys, values);
-      const identity = matrix(Array.from({ length: D }, (_x, i) => Float32Array.from({ length: D }, (_y, j) => +(i === j))));
+      const identity = matrix(
+        Array.from({ length: D }, (_x, i) => Float32Array.from({ length: D }, (_y, j) => +(i === j))),
+      );
       const parameters = { wQ: identity, wK: identity, wV: identity, wO: identity };
       const { output } = kernels.multiHeadAttention(query, matrix(keys), matrix(values), parameters, { numHeads: 2 });
       near(output.data, cut);
     },
     "`new WasmHyperbolicAttention(dim, curvature).compute(…)`": () => {
       const small = (x) => x.map((y) => y / 10);
-      const theirs = new ruvector.WasmHyperbolicAttention(D, -1).compute(small(query), keys.map(small), values.map(small));
+      const theirs = new ruvector.WasmHyperbolicAttention(D, -1).compute(
+        small(query),
+        keys.map(small),
+        values.map(small),
+      );
       const [q, k, v] = [small(query), matrix(keys.map(small)), matrix(values.map(small))];
       const { output } = kernels.hyperbolicAttention(q, k, v, { curvature: -1 });
       assert.equal(theirs.length, output.data.length); // its maps are exchanged: the numbers differ

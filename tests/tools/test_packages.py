@@ -7,24 +7,23 @@ import tarfile
 import tomllib
 from pathlib import Path
 
+import packages
 import pytest
-
-dist = pytest.importorskip("dist", reason="the tools are not part of what runs inside Pyodide")
-recipes = pytest.importorskip("pyodide_build.recipe.spec")
+from pyodide_build.recipe import spec
 
 pytestmark = pytest.mark.native
 
 
 @pytest.fixture(scope="module")
 def source() -> Path:
-    dist.OUTPUT.mkdir(exist_ok=True)
-    return dist.sdist()
+    packages.OUTPUT.mkdir(exist_ok=True)
+    return packages.sdist()
 
 
 def test_the_sdist_holds_what_a_wheel_is_built_from(source: Path) -> None:
     with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    tracked = subprocess.run(["git", "ls-files", "src"], cwd=dist.ROOT, capture_output=True, text=True, check=True)
+    tracked = subprocess.run(["git", "ls-files", "src"], cwd=packages.ROOT, capture_output=True, text=True, check=True)
     assert set(tracked.stdout.split()) <= names
     assert {"pyproject.toml", "hatch_build.py", "tools/sbom.py", "LICENSE", "README.md", "PKG-INFO"} <= names
     assert not [name for name in names if name.endswith((".so", ".wasm")) or "node_modules" in name]
@@ -32,24 +31,24 @@ def test_the_sdist_holds_what_a_wheel_is_built_from(source: Path) -> None:
 
 def test_the_same_bytes_elsewhere(source: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "another" / "place"
-    dist.copy_of_sources(elsewhere)
-    program = "import build_wheel, dist; print(build_wheel.build(), dist.sdist(), sep='\\n')"
+    packages.copy_of_sources(elsewhere)
+    program = "import build_wheel, packages; print(build_wheel.build(), packages.sdist(), sep='\\n')"
     paths = {"PYTHONPATH": f"{elsewhere / 'tools'}:{elsewhere / 'src'}"}
-    again = [Path(line) for line in dist.run(sys.executable, "-c", program, cwd=elsewhere, **paths).splitlines()]
-    for here, there in zip([dist.build_wheel.build(), source], again, strict=True):
+    again = [Path(line) for line in packages.run(sys.executable, "-c", program, cwd=elsewhere, **paths).splitlines()]
+    for here, there in zip([packages.build_wheel.build(), source], again, strict=True):
         assert elsewhere in there.parents
-        assert (there.name, dist.sha256(there)) == (here.name, dist.sha256(here))
+        assert (there.name, packages.sha256(there)) == (here.name, packages.sha256(here))
 
 
 def test_the_recipe_for_pyodide(source: Path, tmp_path: Path) -> None:
-    ours = recipes.MetaConfig.from_yaml(dist.RECIPE)
-    assert (dist.RECIPE.parent / "../..").resolve() == ours.source.path.resolve() == dist.ROOT
-    (tmp_path / "meta.yaml").write_text(dist.recipe(source))
-    theirs = recipes.MetaConfig.from_yaml(tmp_path / "meta.yaml")
+    ours = spec.MetaConfig.from_yaml(packages.RECIPE)
+    assert (packages.RECIPE.parent / "../..").resolve() == ours.source.path.resolve() == packages.ROOT
+    (tmp_path / "meta.yaml").write_text(packages.recipe(source))
+    theirs = spec.MetaConfig.from_yaml(tmp_path / "meta.yaml")
     assert theirs.source.path is None
     assert theirs.source.url.endswith(f"/{source.name}")
-    assert theirs.source.sha256 == dist.sha256(source)
-    project = tomllib.loads((dist.ROOT / "pyproject.toml").read_text())["project"]
+    assert theirs.source.sha256 == packages.sha256(source)
+    project = tomllib.loads((packages.ROOT / "pyproject.toml").read_text())["project"]
     for recipe in (ours, theirs):
         assert source.name == f"{recipe.package.name}-{recipe.package.version}.tar.gz"
         assert recipe.requirements.run == [line.partition(">")[0] for line in project["dependencies"]]
@@ -57,13 +56,13 @@ def test_the_recipe_for_pyodide(source: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_written_beside_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dist, "OUTPUT", tmp_path)
+    monkeypatch.setattr(packages, "OUTPUT", tmp_path)
     files = [tmp_path / name for name in ("b.whl", "a.tar.gz", "c.tgz")]
     for path in files:
         path.write_text(path.name)
     entry = {"name": "graphattend", "file_name": "b.whl"}
     (tmp_path / "pyodide-lock.json").write_text(json.dumps({"packages": {"graphattend": entry, "numpy": {}}}))
-    sums, lock, _ = dist.describe(files, tmp_path)
+    sums, lock, _ = packages.describe(files, tmp_path)
     checked = subprocess.run(["sha256sum", "--check", "--strict", sums], cwd=tmp_path, capture_output=True, text=True)
     assert checked.stdout == "a.tar.gz: OK\nb.whl: OK\nc.tgz: OK\n"
     assert json.loads(lock.read_text()) == {"graphattend": entry}
@@ -71,4 +70,4 @@ def test_what_is_written_beside_the_archives(tmp_path: Path, monkeypatch: pytest
 
 def test_a_command_that_fails_is_told_with_what_it_said() -> None:
     with pytest.raises(SystemExit, match=r"(?s)exit 3.*no luck"):
-        dist.run(sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)")
+        packages.run(sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)")

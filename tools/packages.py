@@ -1,7 +1,7 @@
 """Build everything that is published, check it, and use each part in an empty environment (`make dist`).
 
-    python tools/dist.py           # the last lines are the files in dist/
-    python tools/dist.py --build   # only build
+    python tools/packages.py           # the last lines are the files in dist/
+    python tools/packages.py --build   # only build
 
 dist/ then holds a wheel for every platform and the universal one, the sdist, the npm package, SHA256SUMS, and what Pyodide
 wants: the entry of its lock file and the recipe. All of it is built once more, from a copy of the sources elsewhere and
@@ -101,7 +101,7 @@ def check_reproducible(files: Iterable[Path]) -> None:
     with tempfile.TemporaryDirectory(prefix="graphattend-again-") as folder:
         again = Path(folder) / "another" / "place"
         copy_of_sources(again)
-        run(sys.executable, again / "tools" / "dist.py", "--build", cwd=again, PYTHONPATH=str(again / "src"))
+        run(sys.executable, again / "tools" / "packages.py", "--build", cwd=again, PYTHONPATH=str(again / "src"))
         differing = [path.name for path in files if sha256(path) != sha256(again / "dist" / path.name)]
     if differing:
         sys.exit(f"not the same bytes when built again: {', '.join(differing)}")
