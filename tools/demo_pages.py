@@ -13,7 +13,7 @@ import browsers
 import chromium
 import demo_data
 import firefox
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from graphattend.analysis import analyze_file
 
@@ -66,9 +66,22 @@ def after(page: Page, action: Callable[[], Any]) -> None:
     page.wait_for_selector(f"main[aria-busy=false]:not([data-revision='{before}'])")
 
 
+def typed(field: Locator, text: str) -> None:
+    """Type into a field in place of what is there, then Enter, as a person does."""
+    field.click(click_count=3)
+    field.press_sequentially(text)
+    field.press("Enter")
+
+
 def go(page: Page, address: str) -> None:
     """Set the page's state from an address, like a link."""
     after(page, lambda: page.evaluate("hash => { location.hash = '#'; location.hash = hash; }", f"#{address}"))
+
+
+def copied_link(page: Page) -> str:
+    """The state of the page, as its link holds it."""
+    page.get_by_role("button", name="Copy link").click()
+    return page.locator("#code").input_value().partition("#")[2]
 
 
 def drawn(page: Page) -> Weights:

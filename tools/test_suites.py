@@ -162,13 +162,16 @@ def javascript() -> list[list[str]]:
 
 
 def in_firefox() -> list[list[str]]:
-    """The tests of the JavaScript package that need a browser, in Firefox; more of them with GRAPHATTEND_ALL."""
+    """The tests of the JavaScript package and of the demo that need a browser, in Firefox; more with GRAPHATTEND_ALL."""
     os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
     os.environ["FIREFOX"] = firefox.find()
-    more = ["docs", "start", "vendored"] if os.environ.get("GRAPHATTEND_ALL") else []
+    everything = bool(os.environ.get("GRAPHATTEND_ALL"))
+    more = ["docs", "start", "vendored"] if everything else []
+    views = ["tests/browser"] if everything else ["tests/browser/test_views.py", "tests/browser/test_pattern.py"]
     return [
         [sys.executable, "tools/build_js.py"],
         ["node", "js/test/run.mjs", "browser", "kernels-browser", *more],
+        [*PYTEST, *views],
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import export_les_miserables
 import numpy as np
 import pytest
-from demo_pages import after, drawn, native, same, settle
+from demo_pages import after, drawn, native, same, settle, typed
 from playwright.sync_api import Browser, Page, expect
 
 import graphattend as ga
@@ -18,9 +18,7 @@ def les_miserables() -> str:
 
 
 def set_temperature(page: Page, value: float) -> None:
-    box = page.get_by_label("temperature, as a number")
-    box.fill(str(value))
-    box.press("Enter")
+    typed(page.get_by_label("temperature, as a number"), str(value))
 
 
 def test_draws_the_weights_that_native_python_finds(page: Page) -> None:
@@ -97,11 +95,10 @@ def test_an_option_that_python_refuses(page: Page) -> None:
     after(page, lambda: page.get_by_label("Mechanism", exact=True).select_option("hyperbolic"))
     before = drawn(page)
     box = page.get_by_label("curvature")
-    box.fill("2")
-    box.press("Enter")
+    typed(box, "2")
     expect(page.get_by_role("alert")).to_contain_text("curvature")
     same(drawn(page), before)
-    after(page, lambda: (box.fill("-2"), box.press("Enter")))
+    after(page, lambda: typed(box, "-2"))
     expect(page.get_by_role("alert")).to_be_empty()
     same(drawn(page), native(les_miserables(), "hyperbolic", curvature=-2))
 

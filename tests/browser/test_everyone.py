@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from demo_pages import after, as_links, go, native, same
+from demo_pages import after, as_links, go, native, same, typed
 from playwright.sync_api import Browser, Page, expect
 
 
@@ -59,7 +59,7 @@ def test_the_first_answer_needs_few_small_files_and_no_python(browser: Browser, 
     needed = {name for name in files if not name.startswith(("python", "worker", "part-"))}
     assert needed <= {"main.js", "style.css", "icon.svg", "gallery/schemas.json", "gallery/les_miserables.json"}
     assert sum(files[name] for name in needed) < 400_000
-    after(page, lambda: page.get_by_label("temperature, as a number").fill("0.5") or page.keyboard.press("Enter"))
+    after(page, lambda: typed(page.get_by_label("temperature, as a number"), "0.5"))
     assert page.locator("main").get_attribute("data-by") == "kernels"
     page.context.close()
 

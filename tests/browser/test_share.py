@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyodide_dist
 import pytest
-from demo_pages import after, drawn, go, same, settle
+from demo_pages import after, copied_link, drawn, go, same, settle
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -88,12 +88,11 @@ def test_a_link_carries_the_graph(page: Page, tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("source,target,weight\nann,bob,2\nbob,cid,1\ncid,ann,3\ncid,dora,1\n")
     after(page, lambda: page.locator("#graph-file").set_input_files(tmp_path / "own.csv"))
     settle(page)
-    page.get_by_role("button", name="Copy link").click()
-    link = page.locator("#code").input_value()
+    link = copied_link(page)
     wanted = drawn(page)
     go(page, "graph=karate")
     page.evaluate("sessionStorage.clear()")
-    go(page, link.partition("#")[2])
+    go(page, link)
     settle(page)
     expect(page.locator("#file")).to_contain_text("own.csv · 4 nodes")
     same(drawn(page), wanted)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_pages import after, drawn, gallery, go, opened, same, settle
+from demo_pages import after, copied_link, drawn, gallery, go, opened, same, settle, typed
 from playwright.sync_api import Browser, Page, expect
 
 import graphattend as ga
@@ -199,7 +199,6 @@ def test_points_that_move(page: Page, space: str) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 70, box["y"] - 40, steps=6)
     page.mouse.up()
-    assert "moved=" in page.url
     handle.focus()
     page.keyboard.press("Shift+ArrowLeft")
     page.keyboard.press("m")
@@ -215,7 +214,8 @@ def test_points_that_move(page: Page, space: str) -> None:
         attn = ga.ScaledDotProductAttention(len(q), temperature=0.5, scale=2**-0.5 if space == "plane" else 1.0)
     # The table shows three digits.
     assert attn.attention_weights(q, keys) == pytest.approx([found["Marius", n] for n in names], abs=0.02)
-    moved = page.url.partition("#")[2]
+    moved = copied_link(page)
+    assert "moved=" in moved
     go(page, "")
     go(page, moved)
     page.wait_for_selector(".handle")
@@ -231,8 +231,7 @@ def test_geometry_of_a_tree(page: Page) -> None:
         spans = page.locator("[data-kind]").all()
         return {s.get_attribute("data-kind"): float(s.get_attribute("data-distortion")) for s in spans}
 
-    page.get_by_label("Length of a step × √curvature, as a number").fill("2.5")
-    page.keyboard.press("Enter")
+    typed(page.get_by_label("Length of a step × √curvature, as a number"), "2.5")
     found = errors()
     assert found["poincare"] == pytest.approx(found["lorentz"], rel=1e-5)
     assert found["poincare"] < 0.5 * found["euclidean"] < 0.5 * found["sphere"]
@@ -259,8 +258,7 @@ def test_linear_attention_has_an_error(page: Page) -> None:
     go(page, "view=sparse")
     state = page.locator("#linear-state")
     error = float(state.get_attribute("data-error"))
-    page.get_by_label("Random features, as a number").fill("256")
-    page.keyboard.press("Enter")
+    typed(page.get_by_label("Random features, as a number"), "256")
     assert float(state.get_attribute("data-error")) < error
     expect(page).to_have_url(re.compile("features=256"))
 

@@ -17,7 +17,9 @@ import { message, reworded } from "./words.js";
 const MOST_NODES = 1500,
   MOST_EDGES = 20_000;
 const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indices.length <= MOST_EDGES;
-const ADDRESS_EVERY = 200; // milliseconds
+/** Changes of the address at once, and milliseconds for one more: Safari refuses more than 100 in 30 seconds. */
+const MOST_WRITES = 20,
+  WRITE_EVERY = 400;
 const KEPT = "graphattend.graph";
 
 type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
@@ -54,6 +56,9 @@ export class Session {
   private asked = 0;
   private draw: () => void = () => undefined;
   private lists: { of: string; lists: Lists; graph: Graph } | undefined;
+  /** How often the address may be written now, when that was reckoned, and a writing that waits. */
+  private writes = MOST_WRITES;
+  private written = 0;
   private later: ReturnType<typeof setTimeout> | undefined;
   private endLayout: () => void = () => undefined;
   /** What was found for graphs that were shown before. */
@@ -90,16 +95,22 @@ export class Session {
     void this.follow(before);
   }
 
-  /** Write the address; browsers refuse more than a few such changes a second, and a drag makes sixty. */
+  /** Write the address: at once, but of the many changes that a drag makes only some, for browsers refuse too many. */
   private remember(): void {
     if (this.later !== undefined) return;
-    history.replaceState(null, "", `#${toHash(this.state)}`);
-    const written = this.state,
-      { hash } = location;
+    const now = performance.now();
+    this.writes = Math.min(MOST_WRITES, this.writes + (now - this.written) / WRITE_EVERY);
+    this.written = now;
+    if (this.writes >= 1) {
+      this.writes--;
+      history.replaceState(null, "", `#${toHash(this.state)}`);
+      return;
+    }
+    const { hash } = location;
     this.later = setTimeout(() => {
       this.later = undefined;
-      if (this.state !== written && location.hash === hash) this.remember();
-    }, ADDRESS_EVERY);
+      if (location.hash === hash) this.remember();
+    }, WRITE_EVERY);
   }
 
   /** Take the state of an address. */

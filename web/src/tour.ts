@@ -78,6 +78,13 @@ export const GLOSSARY: readonly [string, string][] = [
   ["Temperature", "Divides the scores. Small values give all to the best, large ones give all the same."],
   ["Head", "One of several attentions side by side, with projections of its own."],
   ["Mask", "Pairs that must not attend; their weight is zero."],
+  ["Sparse pattern", "The pairs that may attend; all others are masked, and cost nothing."],
+  ["Global position", "One that sees all others and is seen by all of them."],
+  [
+    "Random features",
+    "Numbers φ(x) with φ(q)·φ(k) ≈ exp(q·k). Sums over keys can then be formed once for all queries: linear attention.",
+  ],
+  ["Distortion", "How far the distances in a picture are from those that they stand for, on average."],
   ["Bias", "What is added to a score before the softmax, for example for an edge's distance."],
   [
     "Entropy",

@@ -256,6 +256,7 @@ export function GeometryView({ session, graph }: Seen): JSX.Element {
                       cx={at(p).split(",")[0]}
                       cy={at(p).split(",")[1]}
                       r={i === 0 ? 6 : 3.2}
+                      opacity={kind === "sphere" && p[0]! < 0 ? 0.35 : 1} // on the far side
                     >
                       <title>{graph.nodes[tree.nodes[i]!]}</title>
                     </circle>
@@ -275,7 +276,7 @@ export function GeometryView({ session, graph }: Seen): JSX.Element {
             );
           })}
         </div>
-        <p class="help">{`The orange line is the shortest way between ${graph.nodes[tree.nodes[other]!]} and ${graph.nodes[tree.nodes[far]!]}, with its midpoint: in hyperbolic space it bends towards the root, as ways in a tree do.`}</p>
+        <p class="help">{`The orange line is the shortest way between ${graph.nodes[tree.nodes[other]!]} and ${graph.nodes[tree.nodes[far]!]}, with its midpoint: in hyperbolic space it bends towards the root, as ways in a tree do. Pale points of the sphere are on its far side.`}</p>
         <Behind
           what="Distances"
           head={["Node", "Steps", ...kinds.map((k) => TITLES[k])]}

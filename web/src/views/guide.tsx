@@ -48,6 +48,12 @@ export function GuideView(_: Seen): JSX.Element {
           <dd>another node, or move the chosen point</dd>
           <dt>+ − 0 in a picture</dt>
           <dd>zoom in, out, whole graph</dd>
+          <dt>M at a point that can be moved</dt>
+          <dd>mask it, or show it again</dd>
+          <dt>Space, Shift and an arrow key in a sparse pattern</dt>
+          <dd>draw or erase a pair, draw on</dd>
+          <dt>Ctrl Z, Ctrl Shift Z in a sparse pattern</dt>
+          <dd>undo, redo</dd>
           <dt>Ctrl and wheel</dt>
           <dd>zoom at the pointer</dd>
         </dl>

@@ -109,7 +109,7 @@ export function PatternCard({ session, x, dim }: { session: Session; x: Float32A
     <Card
       id="pattern"
       heading="A sparse pattern"
-      help="Instead of all pairs, every position sees some: those near it, a few global ones, its block, some at random. Start from a shape, then draw and erase pairs as you like. Cost and memory shrink with the share of pairs that is left; what is lost is the attention that would have gone elsewhere."
+      help="Instead of all pairs, every position sees some: those near it, a few global ones, its block, some at random. Start from a shape, then draw and erase pairs as you like. Cost and memory shrink with the share of pairs that is left; what is lost is the attention that would have gone elsewhere. Rows ask, columns are seen; the darker a cell, the more of its row's attention. Press and drag to draw, or to erase where you start on a drawn cell."
     >
       <div class="tabs" role="group" aria-label="Shapes to start from">
         {Object.entries(PRESETS).map(([name, preset]) => (
@@ -337,10 +337,6 @@ function Cells({ edits, seen, weights, brush, setBrush }: CellsProps): JSX.Eleme
       </svg>
       <p id="pattern-cell" class="help" role="status">
         {told(cursor, seen, weights)}
-      </p>
-      <p class="help">
-        Rows ask, columns are seen; the darker a cell, the more of its row's attention. Press and drag to draw, or to
-        erase where you start on a drawn cell.
       </p>
     </div>
   );
