@@ -33,7 +33,7 @@ TARGETS = {
 REASONS = {
     "sort f64 1e5": "two lanes in a vector; the official sort is fast already",
     "sort i32 1e5": "the official sort of integers is twice as fast as that of floats",
-    "sum f32 1e6": "the order of additions, which stays, leaves two chains of vectors",
+    "sum f32 1e6": "4 MB come from memory no faster: a plain sum of vectors takes 9 tenths of the time",
 }
 
 
