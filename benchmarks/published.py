@@ -19,12 +19,11 @@ import numpy as np
 
 import graphattend as ga
 from benchmarks.cora import read
-from benchmarks.recommendations import symmetric
+from benchmarks.recommendations import put, symmetric
 from benchmarks.two_layers import TwoLayers, links_learned
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGE = ROOT / "docs" / "evaluate.md"
 CACHE = ROOT / "build" / "published"
 
 #: Steps of an embedding.
@@ -270,10 +269,7 @@ def main() -> None:
         for line in found[name]:
             print(line, flush=True)
         stored.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    begin, end = "<!-- published begin -->\n", "<!-- published end -->"
-    page = PAGE.read_text("utf-8")
-    start, stop = page.index(begin) + len(begin), page.index(end)
-    PAGE.write_text(page[:start] + table(found) + "\n" + page[stop:], "utf-8")
+    put("published", table(found))
 
 
 if __name__ == "__main__":
