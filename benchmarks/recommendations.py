@@ -84,7 +84,9 @@ def compare(graph: ga.NeighborGraph, x: Any, show: Any = None) -> dict[str, Any]
         "baseline": found.best_baseline,
         "baseline_score": base[metric],
         "rule_score": None if chosen is None else chosen[metric],
-        "scores": {name: row[metric] for name, row in rows.items()},
+        "rows": [
+            {name: row[name] for name in ("mechanism", "baseline", *found.metrics, "parameters")} for row in found.rows
+        ],
     }
     if chosen is not None:
         difference = found[found.best].values(metric) - found[rule.key].values(metric)
@@ -111,6 +113,26 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def metrics(rows: list[dict[str, Any]]) -> str:
+    """All metrics of one graph as Markdown, the best first."""
+    lines = ["| | ROC-AUC, % | MRR, % | hits@10, % | parameters |", "|---|---:|---:|---:|---:|"]
+    for row in sorted(rows, key=lambda row: -row["roc_auc"][0]):
+        name = row["mechanism"] + (" (baseline)" if row["baseline"] else "")
+        cells = [
+            f"{100 * mean:.1f} ± {100 * spread:.1f}" for mean, spread in (row[m] for m in ("roc_auc", "mrr", "hits@10"))
+        ]
+        lines.append("| " + " | ".join([name, *cells, str(row["parameters"])]) + " |")
+    return "\n".join(lines)
+
+
+def put(name: str, text: str) -> None:
+    """Put a table between its marks in the page."""
+    begin, end = f"<!-- {name} begin -->\n", f"<!-- {name} end -->"
+    page = PAGE.read_text("utf-8")
+    start, stop = page.index(begin) + len(begin), page.index(end)
+    PAGE.write_text(page[:start] + text + "\n" + page[stop:], "utf-8")
+
+
 def main() -> None:
     """Measure graph after graph, and write."""
     cora = sys.argv[1] if len(sys.argv) > 1 else None
@@ -120,10 +142,8 @@ def main() -> None:
         print(name, flush=True)
         results[name] = compare(graph, x)
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    begin, end = "<!-- rules begin -->\n", "<!-- rules end -->"
-    page = PAGE.read_text("utf-8")
-    start, stop = page.index(begin) + len(begin), page.index(end)
-    PAGE.write_text(page[:start] + table(results) + "\n" + page[stop:], "utf-8")
+    put("rules", table(results))
+    put("evaluate", metrics(results["Les Misérables"]["rows"]))
 
 
 if __name__ == "__main__":

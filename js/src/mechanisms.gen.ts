@@ -1401,10 +1401,12 @@ export interface Functions {
     /** Weight of each loss at its end, by name. */
     weights?: Readonly<Record<string, number>>;
   } & CallOptions): Promise<Stage>;
-  /** Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined. */
+  /** Inner-product decoder of a graph autoencoder: x_i·x_j + bias is the logit that i and j are joined. */
   adjacencyReconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, pairs: Data, labels: Data, options?: {
     /** Factor on the edges' terms, for few edges among many pairs. @default 1.0 */
     posWeight?: number;
+    /** Added to every logit; below zero where most pairs are none. @default 0.0 */
+    bias?: number;
     /** "mean" or "sum" over the pairs, or "none" for one loss per pair. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;

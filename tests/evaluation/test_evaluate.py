@@ -32,7 +32,7 @@ def test_rows(found):
             assert spread >= 0
         values = found[row["mechanism"]].values("mrr")
         assert row["mrr"] == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)))
-    assert found.rows[0]["parameters"] == 40 * 0 + 16 * 8 + 8 + 8 * 8  # spectral features, no parameters of its own
+    assert found.rows[0]["parameters"] == 16 * 8 + 8 + 8 * 8 + 2  # spectral features, no own parameters; γ and τ
     assert found.rows[0]["seconds_per_epoch"] > 0
     assert found.best in CALL["mechanisms"]
     assert sum(row["p_value"] is None for row in found.rows) == 1

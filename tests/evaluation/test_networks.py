@@ -79,6 +79,15 @@ def test_convolution_is_the_dense_matrix():
     np.testing.assert_allclose(networks.GCNLayer(GRAPH, 8).apply({}, z, None)[0], root @ a @ root @ z, rtol=1e-12)
 
 
+def test_outputs_for_links_lie_between_the_hidden_states_and_unit_vectors():
+    h = np.random.default_rng(0).standard_normal((24, 8)) * np.geomspace(1e-3, 1e3, 24)[:, None]
+    out, _ = networks._embedded(h, {"log_sharpness": np.log(7.0)})
+    length = np.linalg.norm(h, axis=1)
+    np.testing.assert_allclose(out / np.linalg.norm(out, axis=1)[:, None], h / length[:, None], rtol=1e-9)
+    np.testing.assert_allclose((out**2).sum(axis=1), 7 / (1 + np.mean(length**2) / length**2), rtol=1e-9)
+    np.testing.assert_array_equal(networks._embedded(0 * h, {"log_sharpness": np.log(7.0)})[0], 0)
+
+
 def test_dropout_is_on_in_training_alone():
     network = networks.LayerNetwork(X, networks.GCNLayer(GRAPH, 8), 8, 3, 0.5)
     params = network.init(0)

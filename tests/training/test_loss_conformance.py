@@ -63,7 +63,7 @@ CASES = {
         ((1.5, 0.5), {}),
     ],
     "adjacency_reconstruction": [
-        ((normal(4, 3), EDGES, np.array([0.9, 0.1, 0.8, 0.3])), {"pos_weight": 2.0}),
+        ((normal(4, 3), EDGES, np.array([0.9, 0.1, 0.8, 0.3])), {"pos_weight": 2.0, "bias": -1.5}),
     ],
 }
 CASES["laplacian"] = CASES["laplacian_regularization"]  # its alias

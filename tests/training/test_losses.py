@@ -277,13 +277,15 @@ def test_reconstruction_losses_against_numpy_and_scipy():
     assert reconstruction(x, y) == pytest.approx(np.mean((x - y) ** 2), rel=1e-13)
     pairs = np.array(np.meshgrid(range(4), range(4))).reshape(2, -1)
     labels = RNG.integers(0, 2, 16).astype(float)
-    p = special.expit((x @ x.T)[pairs[0], pairs[1]])
+    p = special.expit((x @ x.T)[pairs[0], pairs[1]] - 0.5)
     expected = -np.mean(3 * labels * np.log(p) + (1 - labels) * np.log1p(-p))
-    assert adjacency_reconstruction(x, pairs, labels, pos_weight=3) == pytest.approx(expected, rel=1e-12)
+    assert adjacency_reconstruction(x, pairs, labels, pos_weight=3, bias=-0.5) == pytest.approx(expected, rel=1e-12)
     far = adjacency_reconstruction([[100.0], [100.0], [-100.0]], [[0, 0], [1, 2]], [0, 1], reduction="none")
     np.testing.assert_allclose(far, [1e4, 1e4])
     with pytest.raises(ga.InvalidConfigError, match="labels"):
         adjacency_reconstruction(x, [[0], [1]], [2])
+    with pytest.raises(ga.InvalidConfigError, match="bias"):
+        adjacency_reconstruction(x, [[0], [1]], [1], bias=np.inf)
     with pytest.raises(ga.EmptyInputError, match="pairs"):
         adjacency_reconstruction(x, np.zeros((2, 0), int), np.zeros(0))
 

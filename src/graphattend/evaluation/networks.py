@@ -1,9 +1,12 @@
 """The small networks that are compared: one input projection, one layer, one decoder; only the layer differs.
 
-    z = x W + b            then h = z + layer(γ z) W_o / γ, and for labels relu(h) W_c + b_c
+    z = x W + b            then h = z + layer(γ z) W_o / γ
+    labels                 relu(h) W_c + b_c
+    links                  h √τ / √(|h|² + s), s the mean of all |h|²
 
-γ is one number, which is trained, too. It lets the scores of attention differ from the first epoch on (see
-`AttentionLayer.scale`), while z stays as small as the decoder needs it.
+γ and τ are numbers that are trained, too. γ lets the scores of attention differ from the first epoch on (see
+`AttentionLayer.scale`), while z stays as small as training from few links needs it. The output for links lies between
+h, whose dot products favour nodes with long h, and unit vectors, which do not.
 
 Every part returns its output with a pullback from the output's gradient to the gradients of the parameters.
 """
@@ -26,6 +29,10 @@ from ..mechanisms._base import Attention
 
 #: Bounds of the root mean square of what a mechanism is given first, and how often their range is halved.
 SCALES, HALVINGS = (0.01, 10.0), 10
+#: Dot product of two outputs for links that are long and alike to begin with.
+SHARPNESS = 5.0
+#: Added to squares of lengths, so that zeros can be divided.
+FLOOR = np.float32(1e-12)
 
 Arrays = dict[str, np.ndarray]
 #: From the gradient of an output to the gradients of the parameters.
@@ -212,7 +219,7 @@ class LayerNetwork:
         x: Features of the nodes.
         layer: What may look at neighbours.
         hidden: Width D.
-        classes: Width of the decoder; without one the output is the hidden state itself.
+        classes: Width of the decoder for labels; None for links.
         dropout: Share of the decoder's inputs that is dropped in training.
     """
 
@@ -230,7 +237,9 @@ class LayerNetwork:
             "b_in": np.zeros(self.hidden, np.float32),
             "w_out": glorot(rng, self.layer.width, self.hidden),
         }
-        if self.classes is not None:
+        if self.classes is None:
+            params["log_sharpness"] = np.asarray(np.log(SHARPNESS), np.float32)
+        else:
             params |= {"w_class": glorot(rng, self.hidden, self.classes), "b_class": np.zeros(self.classes, np.float32)}
         params |= self.layer.scale(self.projected(params))
         return params | {f"layer/{n}": a.astype(np.float32) for n, a in self.layer.init().items()}
@@ -254,12 +263,10 @@ class LayerNetwork:
         mixed, pull_layer = self.layer.apply(self.own(params), scale * z, rng)
         added = mixed @ params["w_out"] / scale
         h = z + added
-        out, decoder = (h, None) if self.classes is None else self._decoded(h, params, drop, rng)
+        out, decoder = _embedded(h, params) if self.classes is None else self._decoded(h, params, drop, rng)
 
         def pullback(g: np.ndarray) -> Arrays:
-            grads: Arrays = {}
-            if decoder is not None:
-                g, grads = decoder(g)
+            g, grads = decoder(g)
             gz, own = pull_layer(g @ params["w_out"].T / scale)
             if "log_scale" in params:
                 grads["log_scale"] = np.asarray(scale * (gz * z).sum() - (added * g).sum())
@@ -281,6 +288,21 @@ class LayerNetwork:
             return g @ params["w_class"].T * keep, {"w_class": active.T @ g, "b_class": g.sum(axis=0)}
 
         return active @ params["w_class"] + params["b_class"], pullback
+
+
+def _embedded(h: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
+    """The output for links."""
+    squares = (h * h).sum(axis=1, keepdims=True)
+    length = np.sqrt(squares + squares.mean() + FLOOR)
+    root = np.exp(params["log_sharpness"] / 2)
+    out = root * h / length
+
+    def pullback(g: np.ndarray) -> tuple[np.ndarray, Arrays]:
+        along = root * (g * h).sum(axis=1, keepdims=True) / length**3
+        grads = {"log_sharpness": np.asarray((g * out).sum() / 2)}
+        return root * g / length - h * (along + along.mean()), grads
+
+    return out, pullback
 
 
 def _scale(params: Arrays) -> Any:

@@ -20,6 +20,8 @@ from .metrics import accuracy, average_precision, hits_at, macro_f1, mean_recipr
 LINK_SHARES, LABEL_SHARES = (0.7, 0.1, 0.2), (0.6, 0.2, 0.2)
 #: Negatives that a held-out link is ranked against; half of them, where there are such, two steps from its source.
 RANKED = 50
+#: Taken from all scores of links in the loss, so that nodes which have nothing in common count as unlinked.
+UNLINKED = 1.25
 _PARTS = ("train", "validation", "test")
 
 #: Scores of pairs of nodes (2, K) → (K,).
@@ -55,11 +57,11 @@ class Links:
         return Pairs(self.train, self.graph.num_nodes, num_negatives=1)
 
     def loss(self, output: np.ndarray, batch: PairBatch) -> tuple[Any, Callable[..., Any]]:
-        """Binary cross-entropy of the pairs' dot products."""
+        """Binary cross-entropy of the pairs' dot products, less `UNLINKED`."""
         negative = np.stack([batch.source, batch.negatives[:, 0]])
         pairs = np.concatenate([np.stack([batch.source, batch.target]), negative], axis=1)
         labels = np.repeat(np.array([1, 0], output.dtype), batch.source.size)
-        return vjp(adjacency_reconstruction, output, pairs, labels)
+        return vjp(adjacency_reconstruction, output, pairs, labels, bias=-UNLINKED)
 
     def validation_loss(self, output: np.ndarray) -> float:
         """The loss on the validation links and one negative of each."""

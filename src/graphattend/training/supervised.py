@@ -158,9 +158,10 @@ def adjacency_reconstruction(
     labels: ArrayLike,
     *,
     pos_weight: float = 1.0,
+    bias: float = 0.0,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """Inner-product decoder of a graph autoencoder: x_i·x_j is the logit that i and j are joined.
+    """Inner-product decoder of a graph autoencoder: x_i·x_j + bias is the logit that i and j are joined.
 
     Binary cross-entropy over the listed pairs: all edges and some pairs that are none, or every pair.
 
@@ -169,6 +170,7 @@ def adjacency_reconstruction(
         pairs: (2, K) node indices.
         labels: (K,) in 0 … 1: 1 where the pair is an edge.
         pos_weight: Factor on the edges' terms, for few edges among many pairs.
+        bias: Added to every logit; below zero where most pairs are none.
         reduction: "mean" or "sum" over the pairs, or "none" for one loss per pair.
 
     Returns:
@@ -203,9 +205,10 @@ def adjacency_reconstruction(
             got=f"{float(y.min()):g} … {float(y.max()):g}",
         )
     positive = as_number(pos_weight, "pos_weight", minimum=0)
+    shift = as_number(bias, "bias")
     x, y = common_dtype(x, y)
     left, right = x[source], x[target]
-    z = np.einsum("kd,kd->k", left, right)
+    z = np.einsum("kd,kd->k", left, right) + x.dtype.type(shift)
     values = positive * y * softplus(-z) + (1 - y) * softplus(z)
     output, spread = reduced(values, reduction)
 

@@ -42,7 +42,7 @@ ARGUMENTS: dict[str, Callable[[Draw, Any], tuple[tuple[Any, ...], dict[str, Any]
     "reconstruction": lambda d, t: ((d.array(3, 4, dtype=t), d.array(3, 4, dtype=t)), {}),
     "adjacency_reconstruction": lambda d, t: (
         (d.array(4, 3, dtype=t), EDGES, np.array([1.0, 0.0, 0.5, 1.0])),
-        {"pos_weight": d.pick((1.0, 1e4))},
+        {"pos_weight": d.pick((1.0, 1e4)), "bias": d.pick((0.0, -1e4))},
     ),
 }
 ARGUMENTS["laplacian"] = ARGUMENTS["laplacian_regularization"]
