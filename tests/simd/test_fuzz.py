@@ -945,6 +945,15 @@ def test_every_entry_point(kernels, seed, dtype):
     assert sum(odd for _, odd in worked.values()) > 20, worked  # nor are all the others
 
 
+@pytest.mark.parametrize("seed", [392, 635, 1349, 2755])
+def test_gradients_by_distance_next_to_the_rim(kernels, seed, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "REAL", np.dtype(np.float64))
+    case, rng = CASES["metric_vjp"], np.random.default_rng(seed)  # with points on the rim
+    args = case.make(rng)
+    assert attempt(kernels, "metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)
+    compare("metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)
+
+
 def test_every_entry_point_is_fuzzed(kernels):
     entries = {n for n in dir(kernels) if not n.startswith("_")}
     assert entries - {"setup"} == set(CASES)
