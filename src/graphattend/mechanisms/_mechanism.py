@@ -94,14 +94,14 @@ class SingleScores(NamedTuple):
 
     Args:
         rows: In the place of the query, (H or 1, D).
-        options: Of `kernel_ops.attend_few`: ``scale``, and ``bias`` and ``slope`` where there are some.
-        pull: ``pull(g_rows, gs) -> (gq, {parameter: gradient}, {field: gradient})`` from the gradients of the rows by
-            the products alone, and of the scores with their bias (H or 1, N); gq is that of the query (D,).
+        options: Of `kernel_ops.attend_few`: ``scale``, and where there are some ``bias``, ``squares`` and ``slope``.
+        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of the rows
+            and the keys by the products alone, and of the scores with their bias (H or 1, N); gq becomes (1, D).
     """
 
     rows: np.ndarray
     options: dict[str, Any]
-    pull: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Grads, Grads]]
+    pull: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, Grads, Grads]]
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:

@@ -48,13 +48,13 @@ def attend(
             )
             if grads is None:
                 return again()[2](grad_output, grad_weights)
-            g_rows, gk, gv, gs = grads
-            gq, gp_scores, gm = scores.pull(g_rows, gs)
+            gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3])
             gp = add_grads(gp, gp_scores)
-        if not all_finite(gq, *gp.values(), *gm.values()):
+        changed = () if gk is grads[1] else (gk,)  # of what the kernel wrote it is known
+        if not all_finite(gq, *changed, *gp.values(), *gm.values()):
             return again()[2](grad_output, grad_weights)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
-        return Gradients(gq, gk, gv, parameters, no_gradients(metadata, out.dtype) | gm)
+        return Gradients(gq[0], gk, grads[2], parameters, no_gradients(metadata, out.dtype) | gm)
 
     return out[0], shown, pullback
 

@@ -57,7 +57,7 @@ class DotProduct(Attention):
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: Any) -> SingleScores | None:
         if not self._plain or metadata is not None:
             return None
-        return SingleScores(query, {"scale": self.factor}, lambda g_rows, _: (g_rows[0], {}, {}))
+        return SingleScores(query, {"scale": self.factor}, lambda gq, gk, _: (gq, gk, {}, {}))
 
     @cached_property
     def _plain(self) -> bool:

@@ -240,7 +240,7 @@ class EdgeFeaturedAttention(Attention):
         by_query, _, by_edge, _ = self._vectors(query.dtype)
         p = self._params(query.dtype)
 
-        def pull(g_rows: np.ndarray, gs: np.ndarray) -> tuple[np.ndarray, Grads, Grads]:
+        def pull(g_rows: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             total = gs.sum(axis=-1)
             parts = [gat.vector_grads(total[:, None] * query, p, "w", "a_query")]
             parts.append(gat.vector_grads(g_rows, p, "w", "a_key"))
@@ -248,7 +248,7 @@ class EdgeFeaturedAttention(Attention):
             if self.edge_dim:
                 parts.append(gat.vector_grads(simd.matmul(gs, metadata.edge_features), p, "w_e", "a_edge"))
                 gm["edge_features"] = simd.matmul_tn(gs, by_edge)
-            return total @ by_query, add_grads(*parts), gm
+            return total[None] @ by_query, gk, add_grads(*parts), gm
 
         return SingleScores(*scores, pull)
 
