@@ -11,7 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docsite import command_pages, example_pages, mechanism_pages, moving, printed, python_reference, typescript_reference
+from docsite import (
+    command_pages,
+    example_pages,
+    mechanism_pages,
+    moving,
+    printed,
+    python_reference,
+    typescript_reference,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "docs"

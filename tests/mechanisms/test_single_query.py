@@ -120,7 +120,7 @@ def test_values_are_needed() -> None:
             attn.forward(inputs["query"], inputs["keys"], **more)
 
 
-@needs_kernels
+@pytest.mark.with_kernels
 def test_gradients_that_overflow_are_computed_again_or_refused(rng: np.random.Generator) -> None:
     attn = ga.create("scaled_dot_product", 8)
     q, k, v = (rng.standard_normal(shape).astype(np.float32) for shape in (8, (5, 8), (5, 8)))

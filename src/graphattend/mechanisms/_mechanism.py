@@ -97,11 +97,13 @@ class SingleScores(NamedTuple):
         options: Of `kernel_ops.attend_few`: ``scale``, and where there are some ``bias``, ``squares`` and ``slope``.
         pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of the rows
             and the keys by the products alone, and of the scores with their bias (H or 1, N); gq becomes (1, D).
+        seen: Which of the keys the query sees, an index; None for all.
     """
 
     rows: np.ndarray
     options: dict[str, Any]
     pull: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, Grads, Grads]]
+    seen: Any = None
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: Any) -> tuple[Any, ...]:
@@ -293,7 +295,9 @@ class Mechanism(Configured):
         """`_single_scores` with the pullback, for one query with its gradients; see `_one_query`."""
         return None
 
-    def _finish_single_vjp(self, average: np.ndarray) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+    def _finish_single_vjp(
+        self, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
         """Output (1, E) from averages (H or 1, E') of values, and ``pull(g) -> (g_average, {parameter: gradient})``."""
         return average, lambda g: (g, {})
 

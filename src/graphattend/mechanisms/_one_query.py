@@ -28,24 +28,40 @@ def attend(
         return None
     with silence():
         scores = attn._single_vjp(query[None], keys, metadata)
-        found = None if scores is None else simd.single_with_weights(scores.rows, keys, values, scores.options)
-        if scores is None or found is None:
+        if scores is None:
+            return None
+        k, v, seen = keys, values, scores.seen
+        if seen is not None:
+            if attn.check_finite and not all_finite(keys, values):
+                return None
+            k, v = keys[seen], values[seen]
+        found = simd.single_with_weights(scores.rows, k, v, scores.options)
+        if found is None:
             return None
         average, weights = found
-        out, pull_out = attn._finish_single_vjp(average)
-    shown = weights[0] if attn.heads is None else weights
+        out, pull_out = attn._finish_single_vjp(average, weights)
+
+    def everywhere(x: np.ndarray, n: int) -> np.ndarray:
+        """With zeros for what is not seen."""
+        if seen is None or len(x) == n:
+            return x
+        whole = np.zeros((n, *x.shape[1:]), x.dtype)
+        whole[seen] = x
+        return whole
+
+    shown = everywhere(weights.T, len(keys)).T
+    shown = shown[0] if attn.heads is None else shown
     p = attn._params(out.dtype)
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g, gw = cotangent(grad_output, "grad_output", out.shape[1:], out.dtype)[None], None
         if grad_weights is not None:
-            gw = cotangent(grad_weights, "grad_weights", shown.shape, out.dtype).reshape(weights.shape)
+            gw = cotangent(grad_weights, "grad_weights", shown.shape, out.dtype).reshape(len(weights), -1)
+            gw = gw if seen is None else np.ascontiguousarray(gw[:, seen])
         with silence():
             g_average, gp = pull_out(g)
-            scale, slopes = scores.options["scale"], _slopes(scores, keys)
-            grads = simd.single_vjp(
-                scores.rows, keys, values, weights, g_average, scale=scale, grad_weights=gw, slopes=slopes
-            )
+            scale, slopes = scores.options["scale"], _slopes(scores, k)
+            grads = simd.single_vjp(scores.rows, k, v, weights, g_average, scale=scale, grad_weights=gw, slopes=slopes)
             if grads is None:
                 return again()[2](grad_output, grad_weights)
             gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3])
@@ -54,7 +70,8 @@ def attend(
         if not all_finite(gq, *changed, *gp.values(), *gm.values()):
             return again()[2](grad_output, grad_weights)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
-        return Gradients(gq[0], gk, grads[2], parameters, no_gradients(metadata, out.dtype) | gm)
+        gk, gv = everywhere(gk, len(keys)), everywhere(grads[2], len(keys))
+        return Gradients(gq[0], gk, gv, parameters, no_gradients(metadata, out.dtype) | gm)
 
     return out[0], shown, pullback
 

@@ -252,7 +252,9 @@ class EdgeFeaturedAttention(Attention):
 
         return SingleScores(*scores, pull)
 
-    def _finish_single_vjp(self, average: np.ndarray) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+    def _finish_single_vjp(
+        self, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
         # Σ w (W v) = W Σ w v
         p = self._params(average.dtype)
         out, pull = self._finish(np.matmul(average[:, None], p["w"]), p)
@@ -265,7 +267,7 @@ class EdgeFeaturedAttention(Attention):
         return out, pullback
 
     def _finish_single(self, out: Any, weights: np.ndarray) -> tuple[Any, np.ndarray]:
-        return None if out is None else self._finish_single_vjp(out)[0][0], weights
+        return None if out is None else self._finish_single_vjp(out, weights)[0][0], weights
 
     # -- stages ------------------------------------------------------------------------------------------------
 
