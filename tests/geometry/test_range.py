@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+from graphattend.geometry import _stable_math
 
 G = ga.geometry
 MANIFOLDS = [
@@ -79,3 +80,15 @@ def test_what_float32_cannot_hold_is_refused():
 
 def test_nan_passes():
     assert np.isnan(G.Euclidean().dist(np.array([np.nan]), np.array([0.0])))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_gap_next_to_the_rim_has_all_its_digits(seed):
+    mp = pytest.importorskip("mpmath")
+    rng = np.random.default_rng(seed)
+    c, gap = 10.0 ** rng.uniform(-3, 3), 10.0 ** rng.uniform(-13, -2)
+    x = rng.standard_normal(int(rng.integers(1, 100)))
+    x *= np.sqrt((1 - gap) / c) / np.linalg.norm(x)
+    with mp.workdps(60):
+        exact = 1 - mp.mpf(float(c)) * sum(mp.mpf(float(a)) ** 2 for a in x)
+        assert abs(mp.mpf(float(_stable_math.gap(x, c))) / exact - 1) < 1e-14

@@ -202,13 +202,14 @@ def make_few_vjp(rng):
     w[rng.random(w.shape) < 0.1] = 0
     by_weights = None if rng.random() < 0.5 else normal(rng, *b, m, n)
     grads = [output(*b, m, d), output(*b, n, d), output(*b, n, e), output(*b, m, n)]
-    return [q, k, v, w, grad, by_weights, *grads, 0.5]
+    slopes = None if rng.random() < 0.5 else rng.choice([0.2, 1.0], (*b, m, n)).astype(REAL)
+    return [q, k, v, w, grad, by_weights, slopes, *grads, 0.5]
 
 
-def ref_few_vjp(q, k, v, w, grad, by_weights, dq, dk, dv, ds, scale):
+def ref_few_vjp(q, k, v, w, grad, by_weights, slopes, dq, dk, dv, ds, scale):
     q, k, v, w, grad = (x.astype(float) for x in (q, k, v, w, grad))
     gw = grad @ v.swapaxes(-1, -2) + (0 if by_weights is None else by_weights)
-    gs = w * (gw - (w * gw).sum(-1, keepdims=True))
+    gs = w * (gw - (w * gw).sum(-1, keepdims=True)) * (1 if slopes is None else slopes)
     expected = scale * gs @ k, scale * gs.swapaxes(-1, -2) @ q, w.swapaxes(-1, -2) @ grad, gs
     return [np.broadcast_to(x, out.shape) for x, out in zip(expected, (dq, dk, dv, ds), strict=True)]
 
@@ -941,6 +942,15 @@ def test_every_entry_point(kernels, seed, dtype):
     worked = fuzz(kernels, seed, 8, dtype)
     assert min(good for good, _ in worked.values()) > 4, worked  # the good calls are not declined
     assert sum(odd for _, odd in worked.values()) > 20, worked  # nor are all the others
+
+
+@pytest.mark.parametrize("seed", [392, 635, 1349, 2755])
+def test_gradients_by_distance_next_to_the_rim(kernels, seed, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "REAL", np.dtype(np.float64))
+    case, rng = CASES["metric_vjp"], np.random.default_rng(seed)  # with points on the rim
+    args = case.make(rng)
+    assert attempt(kernels, "metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)
+    compare("metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)
 
 
 def test_every_entry_point_is_fuzzed(kernels):

@@ -71,7 +71,7 @@ def project(
         gx, gw = zip(*(_per_head_pullback(*part) for part in zip(inputs, factors, grads, strict=True)), strict=True)
         if variant == "gatv2":
             return (*gx, {"w_query": gw[0], "w_key": gw[1] + gw[2]})
-        parts = [_vector_grads(g[..., 0], p, "w", a) for g, a in zip(gw, ("a_query", "a_key"), strict=False)]
+        parts = [vector_grads(g[..., 0], p, "w", a) for g, a in zip(gw, ("a_query", "a_key"), strict=False)]
         return (*gx, add_grads(*parts, {"w": gw[2]}))
 
     return (out[0], out[1], out[2]), pull  # type: ignore[return-value]
@@ -136,12 +136,12 @@ def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) ->
         ge = unbroadcast(simd.matmul_nt(g, factor).sum(axis=-3), features.shape)
         full = np.broadcast_to(e, (*g.shape[:-1], e.shape[-1]))
         gf = unbroadcast(simd.matmul_tn(full, g), factor.shape)
-        return ge, _vector_grads(gf[..., 0], p, "w_e", "a_edge") if gat else {"w_e": gf}
+        return ge, vector_grads(gf[..., 0], p, "w_e", "a_edge") if gat else {"w_e": gf}
 
     return k + simd.matmul(e, factor), pull
 
 
-def _vector_grads(u: np.ndarray, p: _Params, matrix: str, vector: str) -> _Grads:
+def vector_grads(u: np.ndarray, p: _Params, matrix: str, vector: str) -> _Grads:
     """Gradients of W (H, D, E) and a (H, E) from u (H, D), that of their product W a."""
     return {matrix: u[..., None] * p[vector][:, None, :], vector: np.einsum("hd,hdc->hc", u, p[matrix])}
 

@@ -15,6 +15,7 @@ from .._validate import FLOATS, ArrayLike, as_float, as_floats, check_finite
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import GraphMetadata, NeighborGraph
+from . import _one_query
 from ._attend import attend, defaulted
 from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
@@ -282,9 +283,10 @@ class Attention(Mechanism):
         call: Call,
     ) -> VjpResult:
         """Output, weights (or None) and pullback from one forward pass."""
-        if mask is None and metadata is None and call.training is False:
-            fast = self._fused_vjp(
-                query, keys, values, lambda: self._vjp_checked(query, keys, values, None, None, call)
+        if mask is None and call.training is False:
+            arguments = query, keys, values
+            fast = _one_query.attend(
+                self, *arguments, metadata, lambda: self._vjp_checked(*arguments, None, metadata, call)
             )
             if fast is not None:
                 return fast

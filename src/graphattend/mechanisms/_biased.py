@@ -9,8 +9,10 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..functional.dot_product import dot_product_attention, scaled_dot
+from ..graph import GraphMetadata
 from ._boundary import Context
 from ._gradients import CoreGradients, CoreResult, Grads, Params
+from ._mechanism import Mechanism, SingleScores
 
 
 class PairScores(NamedTuple):
@@ -34,7 +36,7 @@ class PairScores(NamedTuple):
     squares: bool = False
 
 
-class Biased:
+class Biased(Mechanism):
     """The core of mechanisms that define `_pair_scores`."""
 
     def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
@@ -67,3 +69,15 @@ class Biased:
             return CoreGradients(gq, gk, gv, gp, gm)
 
         return out, w, pullback
+
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        if self._single_scores(query, keys, metadata) is None:  # which looks at the metadata
+            return None
+        given = {name: getattr(metadata, name, None) for name in self._expected.reads}
+        fields = {name: np.asarray(a) for name, a in given.items() if a is not None}
+        pairs = self._pair_scores(query, keys, fields, self._params(query.dtype))
+        if pairs.k is not keys:
+            return None
+        options = {"scale": pairs.factor, "bias": pairs.bias, "squares": pairs.squares}
+        added = pairs.squares or pairs.bias is not None
+        return SingleScores(pairs.q, options, pairs.pull if added else lambda gq, gk, gs: pairs.pull(gq, gk))

@@ -47,5 +47,3 @@ CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
 
 #: Output, weights (or None), and ``pullback(grad_output, grad_weights=None)``: what a pass with gradients returns.
 VjpResult = tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]
-#: The same pass on the way on which everything is checked.
-Again = Callable[[], VjpResult]

@@ -26,7 +26,8 @@ A mechanism may also override:
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
     _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
     _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
-                                `_fused_weights`, with metadata, `_fused_metadata`, with gradients, `_fused_vjp`
+                                `_fused_weights`, with metadata, `_fused_metadata`
+    _single_vjp(query, keys, metadata)  what one query becomes, with the pullback, for its gradients in two kernel calls
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
 from ..graph import GraphMetadata, NeighborGraph
 from ._boundary import Call, Context, Expected, Inputs
-from ._gradients import Again, CoreGradients, CoreResult, Grads, Params, VjpResult, add_grads
+from ._gradients import CoreGradients, CoreResult, Grads, Params, add_grads
 from ._parameters import Configured
 
 
@@ -86,6 +87,23 @@ class EdgeScores(NamedTuple):
     plain: bool = False
     gain: np.ndarray | None = None
     pull: Callable[..., tuple[np.ndarray, np.ndarray, Grads, Grads]] | None = None
+
+
+class SingleScores(NamedTuple):
+    """What one query becomes for the kernel of a few queries.
+
+    Args:
+        rows: In the place of the query, (H or 1, D).
+        options: Of `kernel_ops.attend_few`: ``scale``, and where there are some ``bias``, ``squares`` and ``slope``.
+        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of the rows
+            and the keys by the products alone, and of the scores with their bias (H or 1, N); gq becomes (1, D).
+        seen: Which of the keys the query sees, an index; None for all.
+    """
+
+    rows: np.ndarray
+    options: dict[str, Any]
+    pull: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, Grads, Grads]]
+    seen: Any = None
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray | None) -> tuple[Any, ...]:
@@ -273,9 +291,15 @@ class Mechanism(Configured):
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata)
         return None if found is None else found[0]
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, again: Again) -> VjpResult | None:
-        """One query with its weights and pullback in the same way; `again` is for gradients that are not finite."""
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        """`_single_scores` with the pullback, for one query with its gradients; see `_one_query`."""
         return None
+
+    def _finish_single_vjp(
+        self, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+        """Output (1, E) from averages (H or 1, E') of values, and ``pull(g) -> (g_average, {parameter: gradient})``."""
+        return average, lambda g: (g, {})
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """The same over keys and values that this mechanism prepared."""

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike
 from ..functional.dot_product import dot_product_attention, scaled_dot
+from ..graph import GraphMetadata
 from ._base import Attention
-from ._boundary import Context, cotangent
-from ._gradients import Again, CoreGradients, CoreResult, Gradients, Grads, Params, VjpResult
+from ._boundary import Context
+from ._gradients import CoreGradients, CoreResult, Grads, Params
+from ._mechanism import SingleScores
 from ._options import option
 
 
@@ -54,26 +55,10 @@ class DotProduct(Attention):
             return super()._fused_weights(query, keys, values, metadata)
         return None if metadata is not None else simd.single_weights(query, keys, values, self.dim, self.factor)
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, again: Again) -> VjpResult | None:
-        if not self._plain or not simd.is_single(query, keys, values, self.dim) or values is None:
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        if not self._plain or metadata is not None:
             return None
-        q, options = query[None], {"scale": self.factor}
-        found = simd.single_with_weights(q, keys, values, options)
-        if found is None:
-            return None
-        out, weights = found
-
-        def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
-            g = cotangent(grad_output, "grad_output", out.shape[1:], out.dtype)[None]
-            gw = (
-                None if grad_weights is None else cotangent(grad_weights, "grad_weights", (len(keys),), out.dtype)[None]
-            )
-            grads = simd.single_vjp(q, keys, values, weights, g, grad_weights=gw, **options)
-            if grads is None:
-                return again()[2](grad_output, grad_weights)
-            return Gradients(grads[0][0], grads[1], grads[2], {})
-
-        return out[0], weights[0], pullback
+        return SingleScores(query, {"scale": self.factor}, lambda gq, gk, _: (gq, gk, {}, {}))
 
     @cached_property
     def _plain(self) -> bool:

@@ -13,10 +13,10 @@ from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.multi_head import linear, linear_pullback, project_together
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
-from ._mechanism import EdgeScores, GraphData
+from ._mechanism import EdgeScores, GraphData, SingleScores
 from ._options import option
 from ._prepared import Prepared
 from ._size_limit import reserve
@@ -127,6 +127,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         # The gates multiply the heads, and so what the output makes of them.
         gate = np.repeat(self._gate(query[None], p)[0][0], self.width)
         return {**p, "w_o": p["w_o"] * gate[:, None]}
+
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        return None  # the output, too, depends on the query
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None

@@ -15,7 +15,8 @@ from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention
 from ._boundary import Call, Inputs
-from ._gradients import Gradients, Grads, Params
+from ._gradients import Gradients, Grads, Params, add_grads
+from ._mechanism import SingleScores
 from ._options import divide_heads, option
 from ._size_limit import reserve
 
@@ -232,11 +233,42 @@ class EdgeFeaturedAttention(Attention):
         vectors: tuple[np.ndarray, ...] = cast[name]
         return vectors
 
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        scores = self._single_scores(query, keys, metadata)
+        if scores is None:
+            return None
+        by_query, _, by_edge, _ = self._vectors(query.dtype)
+        p = self._params(query.dtype)
+        features = metadata.edge_features if metadata is not None else None
+
+        def pull(g_rows: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
+            total = gs.sum(axis=-1)
+            parts = [gat.vector_grads(total[:, None] * query, p, "w", "a_query")]
+            parts.append(gat.vector_grads(g_rows, p, "w", "a_key"))
+            gm: Grads = {}
+            if features is not None:
+                parts.append(gat.vector_grads(simd.matmul(gs, features), p, "w_e", "a_edge"))
+                gm["edge_features"] = simd.matmul_tn(gs, by_edge)
+            return total[None] @ by_query, gk, add_grads(*parts), gm
+
+        return SingleScores(*scores, pull)
+
+    def _finish_single_vjp(
+        self, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+        # Σ w (W v) = W Σ w v
+        p = self._params(average.dtype)
+        out, pull = self._finish(np.matmul(average[:, None], p["w"]), p)
+
+        def pullback(g: np.ndarray) -> tuple[np.ndarray, Grads]:
+            g_mixed, gp = pull(g)
+            g_average = np.matmul(g_mixed, p["w"].swapaxes(-1, -2))[:, 0]
+            return g_average, gp | {"w": average[..., None] * g_mixed}
+
+        return out, pullback
+
     def _finish_single(self, out: np.ndarray, weights: np.ndarray) -> tuple[Any, np.ndarray]:
-        if out is None:
-            return None, weights
-        p = self._params(out.dtype)
-        return self._finish(np.matmul(out[:, None], p["w"]), p)[0][0], weights
+        return None if out is None else self._finish_single_vjp(out, weights)[0][0], weights
 
     # -- stages ------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,12 @@ from .. import simd
 from .._validate import ArrayLike, all_finite, as_index, as_int
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
-from ..graph import NeighborGraph
+from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_graph, chunks
 from ._base import Attention
 from ._boundary import Call, Context
 from ._gradients import CoreGradients, CoreResult, Gradients
+from ._mechanism import SingleScores
 from ._options import option
 from ._scaled_dot import DotProduct
 
@@ -131,15 +132,9 @@ class LocalGlobalAttention(DotProduct):
         if metadata is not None or not simd.is_single(query, keys, values, self.dim):
             return None
         n = len(keys)
-        if self.global_nodes and self.global_nodes[-1] >= n:
+        seen = self._seen_by_one(n)
+        if seen is None or (self.check_finite and not (all_finite(keys) and (values is None or all_finite(values)))):
             return None
-        if self.check_finite and not (all_finite(keys) and (values is None or all_finite(values))):
-            return None
-        seen: Any = slice(None)
-        if self.window is not None and 0 not in self.global_nodes:
-            stop = min(self.window + 1, n)
-            far = [i for i in self.global_nodes if i >= stop]
-            seen = np.array([*range(stop), *far]) if far else slice(stop)
         shown = None if values is None else values[seen]
         found = simd.single_with_weights(query[None], keys[seen], shown, {"scale": self.factor})
         if found is None:
@@ -147,6 +142,22 @@ class LocalGlobalAttention(DotProduct):
         weights = np.zeros(n, query.dtype)
         weights[seen] = found[1][0]
         return None if values is None else found[0][0], weights
+
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        seen = None if metadata is not None else self._seen_by_one(len(keys))
+        if seen is None:
+            return None
+        return SingleScores(query, {"scale": self.factor}, lambda gq, gk, _: (gq, gk, {}, {}), seen)
+
+    def _seen_by_one(self, n: int) -> Any:
+        """The index of the keys that a single query sees; None where a global one is not among them."""
+        if self.global_nodes and self.global_nodes[-1] >= n:
+            return None
+        if self.window is None or 0 in self.global_nodes:
+            return slice(None)
+        stop = min(self.window + 1, n)
+        far = [i for i in self.global_nodes if i >= stop]
+        return np.array([*range(stop), *far]) if far else slice(stop)
 
     def _globals(self, n_keys: int) -> np.ndarray:
         nodes = np.asarray(self.global_nodes, np.intp)

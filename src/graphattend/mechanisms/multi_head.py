@@ -14,11 +14,13 @@ from .._float64_fallback import silence, steady
 from .._validate import ArrayLike, as_int
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
-from ..functional.folding import attend_one, fold_query
+from ..functional.folding import attend_one, fold_query, unfold_values
 from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project, project_together
+from ..graph import GraphMetadata
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
-from ._gradients import CoreGradients, CoreResult, Params
+from ._gradients import CoreGradients, CoreResult, Grads, Params
+from ._mechanism import SingleScores
 from ._options import divide_heads, option
 from ._prepared import Prepared
 from ._scaled_dot import dot_product_core
@@ -120,6 +122,31 @@ class MultiHeadAttention(Attention):
             gated = self._gated(query, p)
             out = simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, True, weights)
         return None if out is None else (out, weights)
+
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        if metadata is not None:
+            return None
+        rows, pull_rows = fold_query(query, self._params(query.dtype), self.num_heads)
+
+        def pull(g_rows: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
+            gq, gp = pull_rows(g_rows)
+            return gq, gk, gp, {}
+
+        return SingleScores(rows, {"scale": self._factor}, pull)
+
+    def _finish_single_vjp(
+        self, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+        p = self._params(average.dtype)
+        mixed, pull_values = unfold_values(average, weights, p, self.num_heads)
+        out, pull_out = finish(mixed, p)
+
+        def pull(g: np.ndarray) -> tuple[np.ndarray, Grads]:
+            g_mixed, gp = pull_out(g)
+            g_average, gp_values = pull_values(g_mixed)
+            return g_average, gp | gp_values
+
+        return out, pull
 
     def _gated(self, query: np.ndarray, p: Params) -> Params:
         """The parameters with what multiplies the heads of a query (D,), here nothing."""

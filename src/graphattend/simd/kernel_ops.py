@@ -224,9 +224,17 @@ def attend_few(
 
 
 def attend_few_vjp(
-    q: Array, k: Array, v: Array, weights: Array, grad: Array, *, scale: float, grad_weights: Array | None = None
+    q: Array,
+    k: Array,
+    v: Array,
+    weights: Array,
+    grad: Array,
+    *,
+    scale: float,
+    grad_weights: Array | None = None,
+    slopes: Array | None = None,
 ) -> tuple[Array, Array, Array, Array, bool] | None:
-    """Gradients of `attend_few` by q, k, v and the scores with their bias, where it has no slope and no rotation.
+    """Gradients of `attend_few` by q, k, v and the scores with their bias, where it has no rotation.
 
     Args:
         q: As for `attend_few`, like the next two and `scale`.
@@ -236,6 +244,7 @@ def attend_few_vjp(
         grad: Gradient of the output (..., M, E).
         scale: Factor of the products.
         grad_weights: Gradient of the weights (..., M, N), or None.
+        slopes: Those of the LeakyReLU at the scores (..., M, N); 1 by default.
 
     Returns:
         Gradients with the leading axes of the weights, that of k without the part of the squares, and whether all of
@@ -244,7 +253,7 @@ def attend_few_vjp(
     lead = weights.shape[:-2]
     shapes = [(*lead, *x.shape[-2:]) for x in (q, k, v)]
     dq, dk, dv, scores = block(q.dtype, *shapes, weights.shape)
-    finite = _k.attend_few_vjp(q, k, v, weights, grad, grad_weights, dq, dk, dv, scores, scale)
+    finite = _k.attend_few_vjp(q, k, v, weights, grad, grad_weights, slopes, dq, dk, dv, scores, scale)
     return None if finite is None else (dq, dk, dv, scores, finite)
 
 

@@ -217,6 +217,7 @@ PLATFORMS: dict[str, Platform] = {
 NATIVE_FLAGS = (
     *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-fno-math-errno"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-psabi"),
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),  # nothing is ever thrown through the kernels
 )
 # As in COMMON_FLAGS, for clang alone: remainders that are unrolled once more make modules a third larger. Only the
 # innermost loops of these sources gain from it, by 4 to 40 %.

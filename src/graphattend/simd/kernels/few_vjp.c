@@ -6,8 +6,8 @@
 enum { BLOCK = 64 };
 
 typedef struct {
-    const real *q, *K, *V, *weights, *grad, *dweights; /* dweights may be 0 */
-    isize ldq, ldk, ldv, ldw, ldg, lddw, queries, keys, d, e;
+    const real *q, *K, *V, *weights, *grad, *dweights, *slopes; /* the last two may be 0 */
+    isize ldq, ldk, ldv, ldw, ldg, lddw, lds, queries, keys, d, e;
     real scale;
     real *dq, *dk, *dv, *dscores;
     isize lddq, lddk, lddv, ldds;
@@ -63,7 +63,8 @@ static real largest(const real *x, isize n) {
 
 /* ds, the gradients by the weights less `dweights`, becomes that by the scores. Where a weight is
  * zero its gradient does not count, even if it is not finite. */
-static void score_gradients(const real *w, const real *dweights, isize n, real *ds) {
+static void score_gradients(const real *w, const real *dweights, const real *slopes, isize n,
+                            real *ds) {
     vw sums = splatw(0), none = splatw(0);
     real mean = 0;
     isize i = 0;
@@ -79,9 +80,11 @@ static void score_gradients(const real *w, const real *dweights, isize n, real *
         mean += w[i] * ds[i];
     }
     mean += hsum(fold(sums));
-    for (i = 0; i + WIDE <= n; i += WIDE)
-        STOREW(ds + i, LOADW(w + i) * (LOADW(ds + i) - splatw(mean)));
-    for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean);
+    for (i = 0; i + WIDE <= n; i += WIDE) {
+        vw g = LOADW(w + i) * (LOADW(ds + i) - splatw(mean));
+        STOREW(ds + i, slopes ? g * LOADW(slopes + i) : g);
+    }
+    for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean) * (slopes ? slopes[i] : 1);
 }
 
 /* Returns a test of all that is written. The outer products need not be looked at: none is larger
@@ -98,7 +101,7 @@ static real few_vjp(const FewVjp *f) {
     }
     for (isize r = 0; r < f->queries; r++) {
         score_gradients(f->weights + r * f->ldw, f->dweights ? f->dweights + r * f->lddw : 0,
-                        f->keys, f->dscores + r * f->ldds);
+                        f->slopes ? f->slopes + r * f->lds : 0, f->keys, f->dscores + r * f->ldds);
         fill(f->dq + r * f->lddq, f->d, 0);
     }
     for (isize first = 0; first < f->keys; first += BLOCK) {
@@ -123,13 +126,14 @@ Status KERNEL(attend_few_vjp)(Call *call) {
     const Array *a = call->array;
     const Array *q = &a[attend_few_vjp_q], *k = &a[attend_few_vjp_k], *v = &a[attend_few_vjp_v],
                 *weights = &a[attend_few_vjp_weights], *grad = &a[attend_few_vjp_grad],
-                *dweights = &a[attend_few_vjp_dweights];
+                *dweights = &a[attend_few_vjp_dweights], *slopes = &a[attend_few_vjp_slopes];
     const Array *dq = &a[attend_few_vjp_dq], *dk = &a[attend_few_vjp_dk],
                 *dv = &a[attend_few_vjp_dv], *ds = &a[attend_few_vjp_dscores];
     isize m = len(q, 2), n = len(k, 2), d = len(k, 1), e = len(v, 1);
     if (len(q, 1) != d || len(v, 2) != n || len(weights, 2) != m || len(weights, 1) != n ||
         len(grad, 2) != m || len(grad, 1) != e ||
-        (given(dweights) && (len(dweights, 2) != m || len(dweights, 1) != n)))
+        (given(dweights) && (len(dweights, 2) != m || len(dweights, 1) != n)) ||
+        (given(slopes) && (len(slopes, 2) != m || len(slopes, 1) != n)))
         return wrong(call, "attend_few_vjp: shapes differ");
     if (len(dq, 2) != m || len(dq, 1) != d || len(dk, 2) != n || len(dk, 1) != d ||
         len(dv, 2) != n || len(dv, 1) != e || len(ds, 2) != m || len(ds, 1) != n ||
@@ -137,11 +141,11 @@ Status KERNEL(attend_few_vjp)(Call *call) {
         return wrong(call, "attend_few_vjp: gradients have other shapes");
     Batch batch;
     batch_start(&batch, ds, 2);
-    const Array *all[] = {q, k, v, weights, grad, dq, dk, dv, ds, dweights};
-    enum { ALL = 10 };
-    int count = ALL - !given(dweights), at[ALL];
-    for (int i = 0; i < count; i++)
-        if ((at[i] = batch_add(&batch, all[i], 2)) < 0)
+    const Array *all[] = {q, k, v, weights, grad, dq, dk, dv, ds, dweights, slopes};
+    enum { ALL = 11 };
+    int at[ALL];
+    for (int i = 0; i < ALL; i++)
+        if (given(all[i]) && (at[i] = batch_add(&batch, all[i], 2)) < 0)
             return wrong(call, "attend_few_vjp: leading axes do not broadcast");
     FewVjp f = {.ldq = step(q, 2),
                 .ldk = step(k, 2),
@@ -149,6 +153,7 @@ Status KERNEL(attend_few_vjp)(Call *call) {
                 .ldw = step(weights, 2),
                 .ldg = step(grad, 2),
                 .lddw = given(dweights) ? step(dweights, 2) : 0,
+                .lds = given(slopes) ? step(slopes, 2) : 0,
                 .queries = m,
                 .keys = n,
                 .d = d,
@@ -167,6 +172,7 @@ Status KERNEL(attend_few_vjp)(Call *call) {
         f.grad = (const real *)here[at[4]], f.dq = (real *)here[at[5]], f.dk = (real *)here[at[6]],
         f.dv = (real *)here[at[7]], f.dscores = (real *)here[at[8]];
         if (given(dweights)) f.dweights = (const real *)here[at[9]];
+        if (given(slopes)) f.slopes = (const real *)here[at[10]];
         bad += few_vjp(&f);
     }
     work_end(state);
