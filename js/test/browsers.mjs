@@ -5,15 +5,16 @@ import { join } from "node:path";
 import * as playwright from "playwright";
 import { lastLine, python3, root } from "./setup.mjs";
 
-const name = process.env.GRAPHATTEND_BROWSER === "firefox" ? "firefox" : "chromium";
-const options = JSON.parse(readFileSync(join(root, "tools", "browsers.json"), "utf8"))[name];
-
 /** The engine's name, for the titles of tests and for what differs. */
-export const engine = { chromium: "Chromium", firefox: "Firefox" }[name];
+export const engine = process.env.GRAPHATTEND_BROWSER === "firefox" ? "Firefox" : "Chromium";
 
-export function launch() {
-  const executablePath = lastLine(execFileSync(python3(), [join(root, "tools", `${name}.py`)], { encoding: "utf8" }));
-  return playwright[name].launch({ executablePath, ...options });
+const tools = join(root, "tools");
+const options = JSON.parse(readFileSync(join(tools, "browsers.json"), "utf8"));
+
+export function launch(which = engine) {
+  const name = which.toLowerCase();
+  const executablePath = lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
+  return playwright[name].launch({ executablePath, ...options[name] });
 }
 
 /** A page whose errors end the test. */
