@@ -143,28 +143,67 @@ Status KERNEL(additive_scores)(Call *call) {
     return DONE;
 }
 
-Status KERNEL(edge_scores)(Call *call) {
-    const Array *array = call->array, *a = &array[edge_scores_a], *out = &array[edge_scores_out];
-    ByHead left = by_head(&array[edge_scores_left]), right = by_head(&array[edge_scores_right]),
-           edge = by_head(&array[edge_scores_edge]);
+/* What the gradient g of leaky_dot adds to those of its operands. */
+NOINLINE void leaky_dot_vjp(const real *left, const real *right, const real *edge, const real *a,
+                            isize c, real slope, real g, real *by_left, real *by_right,
+                            real *by_edge, real *by_a) {
+    isize i = 0;
+    for (; i + 4 <= c; i += 4) {
+        v4 x = LOAD(left + i) + LOAD(right + i);
+        if (edge) x += LOAD(edge + i);
+        v4 gx = select((m4)(x > splat(0)), splat(g), splat(g * slope));
+        STORE(by_a + i, madd(gx, x, LOAD(by_a + i)));
+        gx *= LOAD(a + i);
+        STORE(by_left + i, LOAD(by_left + i) + gx);
+        STORE(by_right + i, LOAD(by_right + i) + gx);
+        if (edge) STORE(by_edge + i, gx);
+    }
+    for (; i < c; i++) {
+        real x = left[i] + right[i] + (edge ? edge[i] : 0), gx = x > 0 ? g : g * slope;
+        by_a[i] += gx * x;
+        gx *= a[i];
+        by_left[i] += gx;
+        by_right[i] += gx;
+        if (edge) by_edge[i] = gx;
+    }
+}
+
+/* edge_scores, or what its vjp adds to `by` (by_left, by_right, by_edge, by_a), laid out as what
+ * they are the gradients of. */
+NOINLINE Status each_edge(Call *call, const Array *by) {
+    const Array *operand = call->array, *scores = operand + edge_scores_out;
+    real slope = (real)call->number[edge_scores_slope];
+    ByHead left = by_head(operand), right = by_head(operand + 1), edge = by_head(operand + 4);
+    const Array *a = operand + 5;
     Neighbors n;
-    if (!get_neighbors(&array[edge_scores_indptr], &array[edge_scores_indices], left.nodes,
-                       right.nodes, &n))
-        return wrong(call, "edge_scores: indptr or indices do not fit");
     isize heads = left.heads, width = left.width;
-    if (!is_like(&right, right.nodes, heads, width) ||
+    if (!get_neighbors(operand + 2, operand + 3, left.nodes, right.nodes, &n) ||
+        !is_like(&right, right.nodes, heads, width) ||
         (edge.data && !is_like(&edge, n.edges, heads, width)) || a->shape[0] != heads ||
-        a->shape[1] != width || out->shape[0] != n.edges || out->shape[1] != heads)
+        a->shape[1] != width || scores->shape[0] != n.edges || scores->shape[1] != heads)
         return wrong(call, "edge_scores: shapes differ");
-    real slope = (real)call->number[edge_scores_slope], *to = (real *)out->data;
     for (isize i = 0; i < left.nodes; i++)
         for (isize e = (isize)n.start[i]; e < (isize)n.start[i + 1]; e++)
-            for (isize h = 0; h < heads; h++)
-                to[e * step(out, 2) + h] =
-                    leaky_dot(row_at(&left, i, h), row_at(&right, neighbor(&n, e), h),
-                              edge.data ? row_at(&edge, e, h) : 0,
-                              (const real *)(a->data + h * a->strides[0]), width, slope);
+            for (isize h = 0; h < heads; h++) {
+                const real *l = row_at(&left, i, h), *r = row_at(&right, neighbor(&n, e), h),
+                           *x = edge.data ? row_at(&edge, e, h) : 0,
+                           *factor = (const real *)(a->data + h * a->strides[0]);
+                real *score = (real *)scores->data + e * step(scores, 2) + h;
+                if (by)
+                    leaky_dot_vjp(
+                        l, r, x, factor, width, slope, *score, (real *)by[0].data + (l - left.data),
+                        (real *)by[1].data + (r - right.data), (real *)by[2].data + (x - edge.data),
+                        (real *)by[3].data + (factor - (const real *)a->data));
+                else *score = leaky_dot(l, r, x, factor, width, slope);
+            }
     return DONE;
+}
+
+Status KERNEL(edge_scores)(Call *call) { return each_edge(call, 0); }
+
+/* Its first operands are those of edge_scores, the scores' gradient in the place of the scores. */
+Status KERNEL(edge_scores_vjp)(Call *call) {
+    return each_edge(call, &call->array[edge_scores_vjp_by_left]);
 }
 
 Status KERNEL(accumulate)(Call *call) {

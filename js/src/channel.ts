@@ -1,4 +1,4 @@
-import { AttentionError, aborted, Crash, type ErrorCode, type ErrorDetails } from "./errors.js";
+import { AttentionError, aborted, Crash, reason, type ErrorCode, type ErrorDetails } from "./errors.js";
 import { isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 import { buffersOf, type Reply, type TypedArray, type Wire } from "./wire.js";
@@ -36,8 +36,12 @@ export type FromWorker =
 /** The interpreter in this very thread. What it is made of is not loaded where it runs in a worker. */
 export function inThread(options: RuntimeOptions): Spawn {
   return async (report, signal) => {
+    const loading = import("./host.js").catch((error: unknown) => {
+      const remedy = "is the server reachable, and do the package's other files lie beside its index.js?";
+      throw new AttentionError("startup_failed", `${reason(error)}; ${remedy}`, { cause: error });
+    });
     const host = await abortable(
-      import("./host.js").then(({ Host }) => Host.start(options, report)),
+      loading.then(({ Host }) => Host.start(options, report)),
       signal,
     );
     return {
@@ -266,7 +270,11 @@ async function openPort(make: MakeWorker | undefined, folder: string | undefined
       worker.onmessageerror = () => failure("the worker sent a message that cannot be read");
       worker.onerror = (event) => {
         event.preventDefault();
-        failure(event.message ?? "the worker could not be loaded (does graphattend/worker lie beside the script?)");
+        failure(
+          event.message ??
+            `${make === undefined ? String(workerURL(folder)) : "the worker's file"}: could not be run as a module worker; ` +
+              "serve graphattend's worker.js there as text/javascript, and allow it in the Content-Security-Policy's worker-src",
+        );
       };
     },
     hold: () => undefined,

@@ -139,7 +139,9 @@ export class Files {
       throw fileError(
         address,
         `could not be fetched (${String(error)})`,
-        "is the server reachable, and do CORS and the Content-Security-Policy's connect-src allow it?",
+        isNode
+          ? "is the server reachable from here?"
+          : "is the server reachable, and do CORS and the Content-Security-Policy's connect-src allow it?",
         error,
       );
     }

@@ -1,7 +1,7 @@
 import { Backend } from "./backend.js";
 import { inThread, inWorker, type MakeWorker, type Spawn } from "./channel.js";
 import { GraphAttend } from "./client.js";
-import { AttentionError, checkCall, invalid } from "./errors.js";
+import { AttentionError, checkCall, invalid, reason } from "./errors.js";
 import { isNode } from "./platform.js";
 import { Runner } from "./runner.js";
 import type { MechanismKey } from "./schema.js";
@@ -74,7 +74,7 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
     for (const runner of runners) runner.close();
     throw error instanceof AttentionError
       ? error
-      : new AttentionError("startup_failed", String(error), { cause: error });
+      : new AttentionError("startup_failed", reason(error), { cause: error });
   } finally {
     done();
   }

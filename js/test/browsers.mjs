@@ -9,14 +9,17 @@ const ENGINES = { chromium: "Chromium", firefox: "Firefox", webkit: "WebKit" };
 const name = process.env.GRAPHATTEND_BROWSER || "chromium";
 if (!(name in ENGINES))
   throw new Error(`GRAPHATTEND_BROWSER: expected ${Object.keys(ENGINES).join(", ")}, got ${name}`);
-const options = JSON.parse(readFileSync(join(root, "tools", "browsers.json"), "utf8"))[name];
 
 /** The engine's name, for the titles of tests and for what differs. */
 export const engine = ENGINES[name];
 
-export function launch() {
-  const executablePath = lastLine(execFileSync(python3(), [join(root, "tools", `${name}.py`)], { encoding: "utf8" }));
-  return playwright[name].launch({ executablePath, ...options });
+const tools = join(root, "tools");
+const options = JSON.parse(readFileSync(join(tools, "browsers.json"), "utf8"));
+
+export function launch(which = engine) {
+  const name = which.toLowerCase();
+  const executablePath = lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
+  return playwright[name].launch({ executablePath, ...options[name] });
 }
 
 /** A page whose errors end the test. */

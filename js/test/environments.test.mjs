@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { launch, open } from "./browsers.mjs";
+import { engine, launch, open } from "./browsers.mjs";
+import { environment, versionOf } from "./record.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js } from "./setup.mjs";
 
@@ -16,7 +17,6 @@ const all = Boolean(process.env.GRAPHATTEND_ALL);
 const work = mkdtempSync(join(tmpdir(), "graphattend-environments-"));
 const installed = join(work, "node_modules", "graphattend");
 const python = join(work, "python");
-const timeout = 300_000;
 
 /** What every environment is to answer: attention to a single key is its value. */
 const task = (options) => `async () => {
@@ -42,11 +42,14 @@ function tools(name) {
   return join(folder, "node_modules");
 }
 
-async function answers(command, args, cwd = work) {
+const threads = "main thread, worker";
+/** The answer of a program on the main thread and in a worker; the version of what ran it. */
+async function answers(command, args) {
   for (const thread of ["", "worker"]) {
-    const { stdout } = await run(command, [...args, thread], { cwd });
+    const { stdout } = await run(command, [...args, thread], { cwd: work });
     assert.equal(stdout.trim(), "3,4", thread);
   }
+  return /\d[\d.]+/.exec((await run(command, ["--version"])).stdout)[0];
 }
 
 before(async () => {
@@ -73,9 +76,9 @@ before(async () => {
 after(() => rmSync(work, { recursive: true, force: true }));
 
 describe("runtimes and module systems", () => {
-  it("Node.js, ES modules", { timeout }, () => answers(process.execPath, ["--no-warnings", "main.mjs"]));
-  it("Node.js, CommonJS", { timeout }, () => answers(process.execPath, ["--no-warnings", "main.cjs"]));
-  it("Node.js, a CommonJS bundle without import.meta.url", { timeout }, async () => {
+  environment("Node.js, ES modules", threads, () => answers(process.execPath, ["--no-warnings", "main.mjs"]));
+  environment("Node.js, CommonJS", threads, () => answers(process.execPath, ["--no-warnings", "main.cjs"]));
+  environment("Node.js, a CommonJS bundle without `import.meta.url`", threads, async () => {
     const { build } = await import("esbuild");
     await build({
       absWorkingDir: work,
@@ -86,10 +89,10 @@ describe("runtimes and module systems", () => {
       outfile: "bundle.cjs",
       logLevel: "error",
     });
-    await answers(process.execPath, ["--no-warnings", "bundle.cjs"]);
+    return answers(process.execPath, ["--no-warnings", "bundle.cjs"]);
   });
-  it("Bun", { timeout }, () => answers(join(tools("other-runtimes"), ".bin", "bun"), ["main.mjs"]));
-  it("Deno", { timeout }, () =>
+  environment("Bun", threads, () => answers(join(tools("other-runtimes"), ".bin", "bun"), ["main.mjs"]));
+  environment("Deno", threads, () =>
     answers(join(tools("other-runtimes"), ".bin", "deno"), [
       "run",
       "-A",
@@ -188,16 +191,21 @@ describe("pages", () => {
     return { result, problems };
   };
   for (const name of ["classic", "trusted"]) {
-    it({ classic: "a classic script", trusted: "Trusted Types and a strict policy" }[name], { timeout }, async () => {
+    const title = { classic: "A classic script (esbuild's `iife`)", trusted: "Trusted Types and a strict policy" }[
+      name
+    ];
+    environment(title, "page, worker", async () => {
       for (const thread of ["", "?worker"])
         assert.deepEqual(await visit(`/${name}.html${thread}`), { result: "3,4", problems: [] }, thread);
+      return `${engine} ${browser.version()}`;
     });
   }
   if (all) {
-    it("React's StrictMode", { timeout }, async () => {
+    environment("React's StrictMode", "worker", async () => {
       assert.deepEqual(await visit("/strict.html"), { result: "3,4", problems: [] });
+      return versionOf(tools("environments"), "react");
     });
-    it("Next.js, a component of the server and one of the browser", { timeout }, async () => {
+    environment("Next.js", "server component, client component with a worker", async () => {
       const app = join(work, "next");
       mkdirSync(join(app, "app"), { recursive: true });
       cpSync(python, join(app, "public", "python"), { recursive: true });
@@ -259,6 +267,7 @@ describe("pages", () => {
       } finally {
         started.kill();
       }
+      return versionOf(tools("environments"), "next");
     });
   }
 });
@@ -268,7 +277,7 @@ if (all) {
     const { devDependencies } = JSON.parse(readFileSync(join(js, "test", "environments", "package.json"), "utf8"));
     const releases = Object.keys(devDependencies).filter((name) => name.startsWith("pyodide-"));
     for (const release of releases) {
-      it(release, { timeout }, async () => {
+      environment(release.replace("pyodide-", "Pyodide "), `Node.js, ${threads}`, async () => {
         // npm's package, and NumPy from the distribution that the tests have: the ABI of all these releases is one.
         const folder = join(work, release);
         cpSync(join(tools("environments"), release), folder, { recursive: true });
@@ -280,6 +289,7 @@ if (all) {
         cpSync(join(distribution(), numpy.file_name), join(folder, numpy.file_name));
         writeFileSync(join(work, `${release}.mjs`), script.replaceAll(JSON.stringify(python), JSON.stringify(folder)));
         await answers(process.execPath, ["--no-warnings", `${release}.mjs`]);
+        return versionOf(tools("environments"), release);
       });
     }
     it("the range of the peer dependency holds them, and the newest of npm's", () => {
@@ -292,7 +302,7 @@ if (all) {
   describe("test runners", () => {
     const test = `import { connect } from "graphattend";
       test("attention", async () => { expect(await (${task(`{ indexURL: ${JSON.stringify(python)}, worker: true }`)})()).toBe("3,4"); }, 60_000);`;
-    it("Vitest", { timeout }, async () => {
+    environment("Vitest", "worker", async () => {
       mkdirSync(join(work, "vitest"));
       writeFileSync(join(work, "vitest", "a.test.mjs"), `import { expect, test } from "vitest";\n${test}`);
       const { stdout } = await run(
@@ -301,8 +311,9 @@ if (all) {
         { cwd: work },
       );
       assert.match(stdout, /1 passed/);
+      return versionOf(tools("environments"), "vitest");
     });
-    it("Jest", { timeout }, async () => {
+    environment("Jest", "worker", async () => {
       mkdirSync(join(work, "jest"));
       writeFileSync(join(work, "jest", "a.test.mjs"), test);
       writeFileSync(
@@ -315,6 +326,7 @@ if (all) {
         { cwd: join(work, "jest") },
       );
       assert.match(stderr, /1 passed/);
+      return versionOf(tools("environments"), "jest");
     });
   });
 }

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { connect } from "graphattend";
-import { launch, open } from "./browsers.mjs";
+import { engine, launch, open } from "./browsers.mjs";
+import { environment, versionOf } from "./record.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js, python3, root } from "./setup.mjs";
 
@@ -356,13 +357,15 @@ describe("pages in Chromium", () => {
     await page.close();
     return { result, problems };
   };
-  for (const tool of ["vite", "webpack", "esbuild", "plain"]) {
-    it(`${tool}, page and worker`, async () => {
+  const tools = { Vite: "vite", webpack: "webpack", esbuild: "esbuild", "A page without a bundler": "plain" };
+  for (const [name, tool] of Object.entries(tools)) {
+    environment(name, "page, worker", async () => {
       assert.deepEqual(await visit(`/${tool}.html`), { result: "3,4", problems: [] });
       assert.deepEqual(await visit(`/${tool}.html?worker`), { result: "3,4", problems: [] });
+      return tool === "plain" ? `${engine} ${browser.version()}` : versionOf(join(js, "node_modules"), tool);
     });
   }
-  it("Vite's development server, page and worker", async () => {
+  environment("Vite's development server", "page, worker", async () => {
     const { createServer } = await import("vite");
     const development = await createServer({
       root: app,
@@ -380,6 +383,7 @@ describe("pages in Chromium", () => {
     } finally {
       await development.close();
     }
+    return versionOf(join(js, "node_modules"), "vite");
   });
   it("Content-Security-Policy script-src 'self' 'wasm-unsafe-eval' is enough", async () => {
     for (const path of ["/strict-plain.html", "/strict-plain.html?worker", "/strict-vite.html?worker"]) {

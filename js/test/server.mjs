@@ -1,4 +1,4 @@
-// A static file server for the browser tests: folders by URL prefix, extra headers, no caching.
+// A static file server for the browser tests: folders by URL prefix, extra headers.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -12,9 +12,13 @@ const TYPES = {
   ".json": "application/json",
 };
 
-/** Serve `folders` (prefix to folder) and `pages` (path to HTML); `headers` by path prefix. Returns its address and `close`. */
-export async function serve(folders, pages = {}, headers = {}) {
+/**
+ * Serve `folders` (prefix to folder) and `pages` (path to HTML); `headers` by path prefix. Returns its address and `close`.
+ * A path put into `cut` breaks off in the middle. Where `cached`, browsers keep files and ask whether they have changed.
+ */
+export async function serve(folders, pages = {}, headers = {}, cached = false) {
   const requests = [];
+  const cut = new Set();
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://x").pathname);
     requests.push(path);
@@ -28,12 +32,19 @@ export async function serve(folders, pages = {}, headers = {}) {
     const prefix = Object.keys(folders).find((p) => path.startsWith(p));
     const file = prefix && join(folders[prefix], normalize(`/${path.slice(prefix.length)}`));
     try {
-      const { size } = await stat(file);
+      const { size, mtimeMs } = await stat(file);
+      const etag = `"${size}-${mtimeMs}"`;
+      if (cached) response.setHeader("etag", etag).setHeader("cache-control", "no-cache");
+      if (cached && request.headers["if-none-match"] === etag) return response.writeHead(304).end();
       response.writeHead(200, {
         "content-type": TYPES[extname(file)] ?? "application/octet-stream",
         "content-length": size,
       });
-      createReadStream(file).pipe(response);
+      if (cut.has(path)) {
+        const half = createReadStream(file, { end: size >> 1 });
+        half.pipe(response, { end: false });
+        half.on("end", () => response.destroy());
+      } else createReadStream(file).pipe(response);
     } catch {
       response.writeHead(404).end();
     }
@@ -42,6 +53,7 @@ export async function serve(folders, pages = {}, headers = {}) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     requests,
+    cut,
     close: () =>
       new Promise((resolve) => {
         server.close(resolve);

@@ -3,11 +3,15 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { readFileSync } from "node:fs";
 import { launch } from "./browsers.mjs";
+import { record } from "./record.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js } from "./setup.mjs";
 
-const page = (policy) => `<!doctype html><meta charset="utf-8"><title>graphattend</title>${policy}<script type="module">
-  import { connect } from "/dist/index.js";
+const page = (
+  dist = "dist",
+  head = "",
+) => `<!doctype html><meta charset="utf-8"><title>graphattend</title>${head}<script type="module">
+  import { connect } from "/${dist}/index.js";
   globalThis.rejections = [];
   addEventListener("unhandledrejection", (event) => rejections.push(String(event.reason)));
   globalThis.attempt = async (options) => {
@@ -34,14 +38,24 @@ const page = (policy) => `<!doctype html><meta charset="utf-8"><title>graphatten
   };
   globalThis.loaded = true;
 </script>`;
-const POLICY = `<meta http-equiv="Content-Security-Policy" content="script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; connect-src 'none'">`;
+const policy = (rules) =>
+  `<meta http-equiv="Content-Security-Policy" content="script-src 'self' 'unsafe-inline' ${rules}">`;
 const WASM = "pyodide.asm.wasm";
 
 let server, browser;
 before(async () => {
   server = await serve(
-    { "/dist/": `${js}dist`, "/pyodide/": distribution() },
-    { "/page.html": page(""), "/closed.html": page(POLICY) },
+    // A worker has the policy of its own file.
+    { "/dist/": `${js}dist`, "/strict/": `${js}dist`, "/closed/": `${js}dist`, "/pyodide/": distribution() },
+    {
+      "/page.html": page(),
+      "/strict.html": page("strict", policy("")),
+      "/closed.html": page("closed", policy("'wasm-unsafe-eval'; connect-src 'none'")),
+    },
+    {
+      "/strict/": { "content-security-policy": "script-src 'self'" },
+      "/closed/": { "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'; connect-src 'none'" },
+    },
   );
   browser = await launch();
 });
@@ -50,93 +64,127 @@ after(async () => {
   await server?.close();
 });
 
-async function attempt(options, break_, path = "/page.html") {
+async function attempt(options, { answers = {}, path = "/page.html", cut, offline }) {
   const tab = await browser.newPage();
   try {
-    for (const [name, answer] of Object.entries(break_)) {
+    for (const [name, answer] of Object.entries(answers)) {
       await tab.route(
-        (url) => url.pathname === `/pyodide/${name}`,
+        (url) => url.pathname === (name.startsWith("/") ? name : `/pyodide/${name}`),
         (route) => (answer === "abort" ? route.abort() : route.fulfill(answer)),
       );
     }
+    if (cut !== undefined) server.cut.add(`/pyodide/${cut}`);
     await tab.goto(server.url + path);
     await tab.waitForFunction("globalThis.loaded");
+    if (offline) await tab.context().setOffline(true);
     return await tab.evaluate((o) => attempt(o), options);
   } finally {
+    server.cut.clear();
     await tab.close();
   }
 }
 
 const html = { status: 200, contentType: "text/html", body: "<!doctype html><title>the app</title>" };
 const wheel = /^numpy.*whl$/;
-const numpy = () =>
-  Object.values(JSON.parse(readFileSync(`${distribution()}/pyodide-lock.json`, "utf8")).packages).find((p) =>
-    wheel.test(p.file_name),
-  ).file_name;
+const numpy = Object.values(JSON.parse(readFileSync(`${distribution()}/pyodide-lock.json`, "utf8")).packages).find(
+  (p) => wheel.test(p.file_name),
+).file_name;
 
+/** What goes wrong, and what is said; in the page and in a worker. */
 const FAILURES = {
-  "a missing pyodide.asm.wasm": [{ [WASM]: { status: 404 } }, /pyodide\.asm\.wasm: status 404.*graphattend vendor/],
-  "HTML for pyodide.asm.wasm": [{ [WASM]: html }, /pyodide\.asm\.wasm: expected WebAssembly, got HTML/],
-  "a broken pyodide.asm.wasm": [
+  "`pyodide.asm.wasm` is missing": [
+    { answers: { [WASM]: { status: 404 } } },
+    /pyodide\.asm\.wasm: status 404.*graphattend vendor/,
+  ],
+  "HTML in its place": [{ answers: { [WASM]: html } }, /pyodide\.asm\.wasm: expected WebAssembly, got HTML/],
+  "it is no valid WebAssembly": [
     {
-      [WASM]: {
-        status: 200,
-        contentType: "application/wasm",
-        body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 9, 9]),
+      answers: {
+        [WASM]: {
+          status: 200,
+          contentType: "application/wasm",
+          body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 9, 9]),
+        },
       },
     },
     /pyodide\.asm\.wasm: 10 bytes that are not valid WebAssembly/,
   ],
-  "a fetch that fails": [{ [WASM]: "abort" }, /pyodide\.asm\.wasm: could not be fetched .*connect-src/],
-  "a missing pyodide.asm.mjs": [{ "pyodide.asm.mjs": { status: 404 } }, /pyodide\.asm\.mjs: status 404/],
-  "a script of the wrong type": [
-    { "pyodide.asm.mjs": { status: 200, contentType: "text/plain", body: "export default 1" } },
+  "it breaks off": [{ cut: WASM }, /pyodide\.asm\.wasm: broke off after \d+ bytes/],
+  "its connection fails": [{ answers: { [WASM]: "abort" } }, /pyodide\.asm\.wasm: could not be fetched .*connect-src/],
+  "a policy forbids WebAssembly": [{ path: "/strict.html" }, /WebAssembly is blocked here: .*'wasm-unsafe-eval'/],
+  "a policy forbids to fetch": [{ path: "/closed.html" }, /\/pyodide\/\S+: could not be fetched .*connect-src/],
+  "`pyodide.asm.mjs` is missing": [
+    { answers: { "pyodide.asm.mjs": { status: 404 } } },
+    /pyodide\.asm\.mjs: status 404/,
+  ],
+  "it has the wrong MIME type": [
+    { answers: { "pyodide.asm.mjs": { status: 200, contentType: "text/plain", body: "export default 1" } } },
     /pyodide\.asm\.mjs: a script that cannot be run \(served as text\/plain/,
   ],
-  "a missing standard library": [{ "python_stdlib.zip": { status: 404 } }, /python_stdlib\.zip: status 404/],
-  "a missing lock file": [{ "pyodide-lock.json": { status: 404 } }, /pyodide-lock\.json: status 404/],
-  "a lock file that is none": [
-    { "pyodide-lock.json": { status: 200, body: "{}" } },
+  "the standard library is missing": [
+    { answers: { "python_stdlib.zip": { status: 404 } } },
+    /python_stdlib\.zip: status 404/,
+  ],
+  "the lock file is missing": [{ answers: { "pyodide-lock.json": { status: 404 } } }, /pyodide-lock\.json: status 404/],
+  "the lock file is another file": [
+    { answers: { "pyodide-lock.json": { status: 200, body: "{}" } } },
     /pyodide-lock\.json: not a lock file of Pyodide/,
   ],
-  "a missing wheel": [{ [numpy()]: { status: 503 } }, /numpy.*\.whl: status 503/],
-  "a wheel that was changed": [
-    { [numpy()]: { status: 200, body: Buffer.from("PK and something else") } },
+  "a wheel is missing": [{ answers: { [numpy]: { status: 503 } } }, /numpy.*\.whl: status 503/],
+  "a wheel is not the one of the lock file": [
+    { answers: { [numpy]: { status: 200, body: Buffer.from("PK and something else") } } },
     /numpy.*\.whl: its sha256 \w+ is not the lock file's/,
   ],
+  "a wheel is truncated": [{ cut: numpy }, /numpy.*\.whl: broke off after \d+ bytes/],
+  "the worker's file is missing": [
+    { answers: { "/dist/worker.js": { status: 404 } } },
+    /worker\.js: could not be run as a module worker/,
+    ["worker"],
+  ],
+  "the machine is offline": [
+    { offline: true },
+    /dist\/\S+(: could not be run as a module worker; |; is the server reachable)/,
+  ],
 };
-for (const [where, options] of [
-  ["main thread", {}],
-  ["worker", { worker: true }],
-]) {
+const THREADS = { page: {}, worker: { worker: true } };
+for (const [where, options] of Object.entries(THREADS)) {
   describe(`a start that cannot succeed, ${where}`, () => {
-    for (const [name, [break_, expected]] of Object.entries(FAILURES)) {
+    for (const [name, [break_, expected, only = [where]]] of Object.entries(FAILURES)) {
+      if (!only.includes(where)) continue;
       it(name, async () => {
         const { message, ms, rejections, fetchKept } = await attempt(options, break_);
-        assert.match(message, /^AttentionError startup_failed: http:/);
+        seen(name, where, message, ms);
+        assert.match(message, /^AttentionError startup_failed: /);
         assert.match(message, expected);
         assert.ok(ms < 3000, `${ms} ms`);
         assert.deepEqual(rejections, []);
         assert.ok(fetchKept);
       });
     }
-    it("a start that takes too long", async () => {
+    it("the start takes longer than `timeout: 150`", async (test) => {
       const { message, ms } = await attempt({ ...options, timeout: 150 }, {});
+      seen(test.name, where, message, ms);
       assert.equal(message, "AttentionError timeout: the start took more than 150 ms");
       assert.ok(ms < 3000, `${ms} ms`);
     });
   });
 }
 
-it("a policy that blocks every fetch", async () => {
-  const { message, ms } = await attempt({}, {}, "/closed.html");
-  assert.match(message, /startup_failed: http.*could not be fetched .*connect-src/);
-  assert.ok(ms < 3000, `${ms} ms`);
-});
+/** A row of the table of failures, in which addresses and hashes are those of any server. */
+function seen(name, where, message, ms) {
+  const [, code, text] = /^AttentionError (\w+): (.*)$/s.exec(message) ?? [];
+  record("failures", name, {
+    code,
+    message: text
+      ?.replaceAll(server.url, "https://app.example")
+      .replaceAll(/\b[0-9a-f]{64}\b/g, (hash) => `${hash.slice(0, 6)}…`),
+    [where]: ms,
+  });
+}
 
 it("the right bytes of the wrong type are taken", async () => {
   const body = readFileSync(`${distribution()}/${WASM}`);
-  const { message } = await attempt({}, { [WASM]: { status: 200, contentType: "text/plain", body } });
+  const { message } = await attempt({}, { answers: { [WASM]: { status: 200, contentType: "text/plain", body } } });
   assert.equal(message, "0.5,0.5");
 });
 
@@ -159,13 +207,22 @@ it("a worker that is ended from outside rejects its calls, and the next one work
       worker: () => (worker = new Worker("/dist/worker.js", { type: "module" })),
     });
     const x = { data: new Float32Array(4000 * 64).fill(0.5), shape: [4000, 64] };
-    const call = ga.functional.scaledDotProductAttention(x, x, x).catch((error) => error.code);
-    const start = performance.now();
-    setTimeout(() => worker.terminate(), 30);
-    const code = await call;
-    const ms = performance.now() - start;
-    return { code, ms, next: (await ga.functional.softmax([0, 0])).data.length };
+    const call = ga.functional.scaledDotProductAttention(x, x, x).catch((error) => error);
+    let start;
+    setTimeout(() => {
+      start = performance.now();
+      worker.terminate();
+    }, 30);
+    const { code, message } = await call;
+    const ms = Math.round(performance.now() - start);
+    return { code, message, ms, next: (await ga.functional.softmax([0, 0])).data.length };
   });
+  seen(
+    "the worker is ended from outside during a call",
+    "worker",
+    `AttentionError ${found.code}: ${found.message}`,
+    found.ms,
+  );
   assert.equal(found.code, "crashed");
   assert.ok(found.ms < 2000, `${found.ms} ms`);
   assert.equal(found.next, 2);
@@ -185,14 +242,20 @@ it("a stopped call leaves a page without isolation at work", async () => {
     const x = { data: new Float32Array(1500 * 64).fill(0.5), shape: [1500, 64] };
     const q = await ga.tensor(x.data, x.shape);
     const answers = [];
+    let [stopped, waited, message] = [0, 0, ""];
     let controller = new AbortController();
     for (let i = 0; i < 9; i++) {
+      stopped = performance.now();
       controller.abort();
       controller = new AbortController();
       answers.push(
         ga.functional.scaledDotProductAttention(q, q, q, { signal: controller.signal }).then(
           () => "answered",
-          (error) => error.code,
+          (error) => {
+            waited = Math.max(waited, performance.now() - stopped);
+            ({ message } = error);
+            return error.code;
+          },
         ),
       );
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -204,8 +267,14 @@ it("a stopped call leaves a page without isolation at work", async () => {
         (e) => e.code,
       ),
     );
-    return { made, settled, latest: await Promise.all(latest) };
+    return { made, settled, message, waited: Math.round(waited), latest: await Promise.all(latest) };
   });
+  seen(
+    "a call is stopped, on a page that is not isolated",
+    "worker",
+    `AttentionError aborted: ${found.message}`,
+    found.waited,
+  );
   assert.equal(found.made, 1, "no restart");
   assert.deepEqual(found.settled, [...Array(8).fill("aborted"), "answered"]);
   assert.deepEqual(found.latest, ["answered", "aborted", "aborted", "aborted", "answered"]);

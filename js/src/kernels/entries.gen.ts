@@ -22,4 +22,5 @@ export const ENTRIES = {
   additive_scores: ["q", "k", "a", "slope", "out"],
   accumulate: ["x", "out"],
   edge_scores: ["left", "right", "indptr", "indices", "edge?", "a", "slope", "out"],
+  edge_scores_vjp: ["left", "right", "indptr", "indices", "edge?", "a", "slope", "g", "by_left", "by_right", "by_edge?", "by_a"],
 } as const;

@@ -146,19 +146,6 @@ function partsOf(memory: Memory, { x, features, p, variant, heads, index }: Call
   };
 }
 
-/** Calls `work` for every edge, row by row. */
-function eachEdge(
-  memory: Memory,
-  { start, index }: Lists,
-  work: (edge: number, row: number, node: number) => void,
-): void {
-  const [bounds, at] = [start.data >> 2, index.data >> 2]; // the starts are int64
-  for (let row = 0; row + 1 < start.size; row++) {
-    const to = memory.i32[bounds + 2 * row + 2]!;
-    for (let edge = memory.i32[bounds + 2 * row]!; edge < to; edge++) work(edge, row, memory.i32[at + edge]!);
-  }
-}
-
 /** A block (N, H·C) by head. */
 const byHead = (memory: Memory, x: Block, heads: number): Block =>
   memory.view(x, [x.shape[0]!, heads, x.shape[1]! / heads]);
@@ -364,26 +351,22 @@ function edgesPullback(memory: Memory, call: Call, parts: Parts, g: Block): Part
   const turned = transposed(memory, call, values.shape[0]!);
   const byValues = byHead(memory, by.values, heads);
   memory.must("graph_sum", to, turned.start, turned.index, turned.order, weights, byValues, 1, false);
-  const c = a.shape[1]!;
-  const all = heads * c;
-  const { f32 } = memory;
-  const s = scores.data >> 2;
-  const [l, r, e, at] = [left.data >> 2, right.data >> 2, (edge?.data ?? 0) >> 2, a.data >> 2];
-  const [gl, gr, ge, ga] = [by.left.data >> 2, by.right.data >> 2, (by.edge?.data ?? 0) >> 2, by.a.data >> 2];
-  eachEdge(memory, call, (k, i, j) => {
-    for (let h = 0; h < heads; h++) {
-      const gs = f32[s + k * heads + h]!;
-      for (let n = h * c; n < (h + 1) * c; n++) {
-        const t = f32[l + i * all + n]! + f32[r + j * all + n]! + (edge === null ? 0 : f32[e + k * all + n]!);
-        const gt = t > 0 ? gs : slope * gs;
-        f32[ga + n]! += gt * t;
-        const back = gt * f32[at + n]!;
-        f32[gl + i * all + n]! += back;
-        f32[gr + j * all + n]! += back;
-        if (edge !== null) f32[ge + k * all + n] = back;
-      }
-    }
-  });
+  const head = (block: Block): Block => byHead(memory, block, heads);
+  memory.must(
+    "edge_scores_vjp",
+    head(left),
+    head(right),
+    start,
+    index,
+    edge && head(edge),
+    a,
+    slope,
+    scores,
+    head(by.left),
+    head(by.right),
+    by.edge && head(by.edge),
+    by.a,
+  );
   return by;
 }
 
