@@ -111,11 +111,11 @@ export function reason(error: unknown): string {
 }
 
 /** Look at data of a caller, who may have put anything there: getters and proxies that throw end in a typed error. */
-export function look<T>(read: () => T): T {
+export function look<T>(read: () => T, argument = "arguments"): T {
   try {
     return read();
   } catch (error) {
     if (error instanceof AttentionError) throw error;
-    throw invalid("arguments", `could not be read (${reason(error)})`, { cause: error });
+    throw invalid(argument, `could not be read (${reason(error)})`, { cause: error });
   }
 }

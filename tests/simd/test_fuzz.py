@@ -5,7 +5,7 @@ kernel may decline (None), raise TypeError, ValueError or OverflowError, or must
 
 Run as a script it fuzzes one compiled module, which is how the build with sanitizers is tested::
 
-    python tests/simd/test_fuzz.py MODULE SEED ROUNDS
+    python tests/simd/test_fuzz.py MODULE SEED ROUNDS [ENTRY...]
 """
 
 from __future__ import annotations
@@ -911,15 +911,16 @@ def compare(name, case, outputs, args):
             assert close(args[o], e), f"{name}: output {o} is wrong for {[getattr(a, 'shape', a) for a in args]}"
 
 
-def fuzz(module, seed, rounds, dtype):
+def fuzz(module, seed, rounds, dtype, entries=()):
     """Returns how many calls did the work, good and spoilt, per entry."""
     global REAL
     REAL = np.dtype(dtype)
     # One for each entry: a new one changes nothing for the others.
-    generators = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in CASES}
-    worked = {name: [0, 0] for name in CASES}
+    cases = {name: CASES[name] for name in entries or CASES}
+    generators = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in cases}
+    worked = {name: [0, 0] for name in cases}
     for _ in range(rounds):
-        for name, case in CASES.items():
+        for name, case in cases.items():
             rng = generators[name]
             outputs, args = outputs_of(module, name), case.make(rng)
             if attempt(module, name, case, outputs, args):
@@ -960,4 +961,4 @@ def test_every_entry_point_is_fuzzed(kernels):
 
 if __name__ == "__main__":
     for kind in ("f4", "f8"):
-        print(fuzz(kernel_ops.load(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]), kind))
+        print(fuzz(kernel_ops.load(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]), kind, sys.argv[4:]))

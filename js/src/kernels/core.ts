@@ -180,7 +180,7 @@ export function attendPullback(
 
 /** An argument to come back to: a tensor as it is, else a copy. */
 export function remember(memory: Memory, given: unknown, block: Block, shape: readonly number[]): unknown {
-  if (given instanceof Tensor) return given;
+  if (Tensor.is(given)) return given;
   if (block.kind === "bool") return { data: memory.u8.slice(block.data, block.data + sizeOf(shape)), shape };
   const from = block.data >> 2;
   return { data: memory.f32.slice(from, from + sizeOf(shape)), shape };
@@ -225,5 +225,5 @@ export function delivered(
   block: Block,
   shape: readonly number[] = block.shape,
 ): Output | Tensor {
-  return out instanceof Tensor ? out : matrixOf(memory, block, shape);
+  return Tensor.is(out) ? out : matrixOf(memory, block, shape);
 }

@@ -99,7 +99,7 @@ export function readParameters(
   withEdges: boolean,
   dim: number,
 ): Parameters {
-  if (typeof given !== "object" || given === null || Array.isArray(given) || given instanceof Tensor) {
+  if (typeof given !== "object" || given === null || Array.isArray(given) || Tensor.is(given)) {
     throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, {
       expected: "a mapping",
       actual: given,
@@ -107,7 +107,7 @@ export function readParameters(
   }
   const names: readonly string[] = NAMES[variant];
   const needed = names.filter((name) => name !== "bias" && (withEdges || (name !== "wE" && name !== "aEdge")));
-  const all = check.options(given, names, "parameters");
+  const all = check.options(given, names, "parameters", "parameters");
   const missing = needed.find((name) => all[name] === undefined);
   if (missing !== undefined) throw invalid("parameters", `${check.snake(missing)} is missing`, { expected: names });
   const p: { [name: string]: Block } = {};

@@ -1,4 +1,4 @@
-import { AttentionError, invalid } from "../errors.js";
+import { AttentionError, invalid, look } from "../errors.js";
 import { cotangent, isFinite, matrixOf, optionsAndGradient, overflow, remember, tail } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
@@ -40,6 +40,11 @@ export class Graph {
     this.#lists = { start, index };
   }
 
+  /** @internal Whether something is one, asked without touching what a caller gave. */
+  static is(x: unknown): x is Graph {
+    return typeof x === "object" && x !== null && #memory in x;
+  }
+
   /** @internal Its lists in this memory. */
   static lists(graph: Graph, memory: Memory): Lists {
     if (graph.#memory !== memory)
@@ -70,7 +75,7 @@ export interface Lists {
 }
 
 function readLists(memory: Memory, given: unknown): Lists {
-  if (typeof given !== "object" || given === null || !("indptr" in given) || !("indices" in given)) {
+  if (!isLists(given)) {
     throw invalid("graph", "expected { indptr, indices }", { expected: "{ indptr, indices }", actual: given });
   }
   const index = check.checkAxes(check.indices(memory, given.indices, "indices"), "indices", 1, 1);
@@ -115,7 +120,7 @@ export function transposed(memory: Memory, { start, index }: Lists, targets: num
 
 /** The lists of a graph, all pointing to `targets` nodes. */
 export function listsOf(memory: Memory, graph: unknown, targets: number): Lists {
-  if (!(graph instanceof Graph)) {
+  if (!Graph.is(graph)) {
     const lists = readLists(memory, graph);
     checkTargets(memory, lists.index, targets);
     return lists;
@@ -127,7 +132,7 @@ export function listsOf(memory: Memory, graph: unknown, targets: number): Lists 
 
 /** A graph to come back to: one in this memory as it is, else a copy. */
 export function rememberGraph(memory: Memory, graph: unknown, { start, index }: Lists): Csr | Graph {
-  if (graph instanceof Graph) return graph;
+  if (Graph.is(graph)) return graph;
   const from = index.data >> 2;
   return {
     indptr: Int32Array.from({ length: start.size }, (_x, i) => memory.i32[(start.data >> 2) + 2 * i]!),
@@ -136,8 +141,11 @@ export function rememberGraph(memory: Memory, graph: unknown, { start, index }: 
 }
 
 /** Whether an argument stands for a graph, well formed or not. */
+const isLists = (x: unknown): x is Csr =>
+  look(() => typeof x === "object" && x !== null && "indptr" in x && "indices" in x, "graph");
+
 export const isGraph = (x: unknown): x is Csr | Graph =>
-  x instanceof Graph || (typeof x === "object" && x !== null && ("indptr" in x || "indices" in x));
+  Graph.is(x) || look(() => typeof x === "object" && x !== null && ("indptr" in x || "indices" in x), "query");
 
 export interface GraphAttentionOptions {
   /** Factor of the scores; 1/√D by default. */

@@ -1,4 +1,4 @@
-import { invalid } from "../errors.js";
+import { invalid, look } from "../errors.js";
 import {
   attend,
   attendPullback,
@@ -63,19 +63,19 @@ interface Call {
 }
 
 function readParameters(memory: Memory, given: unknown, widths: readonly number[], heads: number): Parameters {
-  if (typeof given !== "object" || given === null || given instanceof Tensor || Array.isArray(given)) {
+  if (typeof given !== "object" || given === null || Tensor.is(given) || Array.isArray(given)) {
     throw invalid("parameters", `expected a mapping of names to arrays, got ${check.show(given)}`, {
       expected: "a mapping",
       actual: given,
     });
   }
   const names = [...WEIGHTS, ...BIASES] as const;
-  for (const key of Object.keys(given)) {
+  for (const key of look(() => Object.keys(given), "parameters")) {
     if (!names.some((n) => n === key || python(n) === key)) {
       throw invalid("parameters", `unknown name ${check.show(key)}`, { expected: names, actual: key });
     }
   }
-  const all = check.options(given, names, "parameters");
+  const all = check.options(given, names, "parameters", "parameters");
   const p: Partial<Record<Name, Block>> = {};
   for (const name of names) if (all[name] !== undefined) p[name] = check.floats(memory, all[name], python(name));
   for (const name of WEIGHTS) {
@@ -396,7 +396,7 @@ export function multiHeadVjp(
     const inputs = [query, key, value].map((x, i) =>
       remember(memory, x, [call.x.q, call.x.k, call.x.v][i]!, call.shapes[i]!),
     );
-    const all = check.options(parameters, [...WEIGHTS, ...BIASES], "parameters");
+    const all = check.options(parameters, [...WEIGHTS, ...BIASES], "parameters", "parameters");
     const kept = Object.fromEntries(
       Object.entries(all).map(([name, x]) => [
         name,

@@ -1,4 +1,4 @@
-import { AttentionError, invalid } from "../errors.js";
+import { AttentionError, invalid, look } from "../errors.js";
 import { attend, fitMask, leadOf, matrixOf, overflow, tail } from "./core.js";
 import { offsets, refuseNonFinite } from "./hyperbolic.js";
 import { sizeOf, type Memory } from "./memory.js";
@@ -29,12 +29,13 @@ function globalNodes(given: unknown, keys: number): number[] {
     if (check.whole(given, "global_nodes", 0) > MOST_GLOBAL)
       throw invalid("global_nodes", `expected a whole number >= 0 and <= ${MOST_GLOBAL}, got ${given}`);
     nodes = Array.from({ length: given }, (_x, i) => i);
-  } else if (Array.isArray(given) || ArrayBuffer.isView(given)) nodes = Array.from(given as ArrayLike<unknown>);
+  } else if (Array.isArray(given) || ArrayBuffer.isView(given))
+    nodes = look(() => Array.from(given as ArrayLike<unknown>), "global_nodes");
   else throw invalid("global_nodes", `expected a list of positions >= 0 or their number, got ${check.show(given)}`);
   if (!nodes.every((i): i is number => Number.isInteger(i) && (i as number) >= 0)) {
     throw invalid(
       "global_nodes",
-      `expected a list of positions >= 0 or their number, got ${check.show(nodes.join(", "))}`,
+      `expected a list of positions >= 0 or their number, got ${check.show(look(() => nodes.join(", "), "global_nodes"))}`,
     );
   }
   const sorted = [...new Set(nodes)].sort((a, b) => a - b);

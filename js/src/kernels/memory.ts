@@ -95,7 +95,7 @@ export class Memory {
   private readonly kinds: Record<Kind, number>;
   private readonly axes: number;
   private readonly descriptor: number;
-  private readonly mostAxes: number;
+  readonly mostAxes: number;
   /** Where the arguments of a call go. */
   private readonly args: number;
   private readonly numbers: number;

@@ -110,10 +110,14 @@ async function compile(backend: Backend): Promise<WebAssembly.Module> {
 /** Choose a backend, or take the one asked for, and start it. */
 export async function instantiate(wanted: unknown): Promise<{ backend: Backend; instance: WebAssembly.Instance }> {
   if (wanted !== undefined && !BACKENDS.includes(wanted as Backend)) {
-    throw invalid("backend", `expected one of ${BACKENDS.join(", ")}, got ${JSON.stringify(wanted)}`, {
-      expected: BACKENDS,
-      actual: wanted,
-    });
+    throw invalid(
+      "backend",
+      `expected one of ${BACKENDS.join(", ")}, got ${typeof wanted === "string" ? JSON.stringify(wanted) : typeof wanted}`,
+      {
+        expected: BACKENDS,
+        actual: wanted,
+      },
+    );
   }
   const possible = available();
   const backend = wanted === undefined ? possible[0] : possible.find((name) => name === wanted);

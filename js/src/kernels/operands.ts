@@ -93,7 +93,7 @@ function fill(memory: Memory, block: Block, source: Numbers, offset: number, nam
 
 function write(memory: Memory, block: Block, source: Numbers, name: string): Block {
   const kind = typed(source);
-  if (source.length === 0 && kind !== undefined) void new Uint8Array((source as Float32Array).buffer); // throws where it was given away
+  if (source.length === 0 && kind !== undefined) look(() => new Uint8Array((source as Float32Array).buffer), name); // throws where it was given away
   const { view, at } = target(memory, block);
   if (
     (block.kind === "float32" && (kind === "Float32Array" || kind === "Float16Array")) ||
@@ -138,10 +138,10 @@ function fillNested(memory: Memory, block: Block, x: Row, axis: number, offset: 
 
 /** Whether it is meant as data rather than as options. */
 export const isData = (x: unknown): boolean =>
-  x instanceof Tensor ||
+  Tensor.is(x) ||
   isNumbers(x) ||
   Array.isArray(x) ||
-  (typeof x === "object" && x !== null && "data" in x && "shape" in x);
+  look(() => typeof x === "object" && x !== null && "data" in x && "shape" in x);
 
 /** What a caller gave, by its shape, before it is copied. */
 export interface Given {
@@ -163,7 +163,7 @@ function holding(source: unknown): Given["holds"] {
 
 /** Looks at data without copying it. */
 export function inspect(memory: Memory, x: unknown, name: string): Given {
-  return look(() => {
+  const given = look((): Given => {
     if (typeof x === "number" || typeof x === "bigint") {
       return { shape: [], flat: false, holds: "numbers", place: (block) => write(memory, block, [x], name) };
     }
@@ -205,12 +205,15 @@ export function inspect(memory: Memory, x: unknown, name: string): Given {
       };
     }
     throw kindError(name, x === null ? "null" : typeof x);
-  });
+  }, name);
+  const axes = given.shape.length;
+  if (axes > memory.mostAxes) throw mismatch(name, memory.mostAxes, axes, `at most ${memory.mostAxes} axes`, `${axes}`);
+  return { ...given, place: (block) => look(() => given.place(block), name) };
 }
 
 /** The tensor that was passed, if it is one of this memory and alive. */
 export function resident(memory: Memory, x: unknown, name: string, kind: Kind): Block | undefined {
-  if (!(x instanceof Tensor)) return undefined;
+  if (!Tensor.is(x)) return undefined;
   const block = Tensor.block(x, memory, name);
   if (block.kind !== kind) throw kindError(name, `a tensor of ${block.kind}, expected ${kind}`);
   return block;
@@ -228,13 +231,13 @@ export function floats(memory: Memory, x: unknown, name: string): Block {
   }
   const given = inspect(memory, x, name);
   if (given.holds === "booleans") throw kindError(name, "booleans");
-  return look(() => given.place(memory.room(given.shape)));
+  return given.place(memory.room(given.shape));
 }
 
 /** The same for what has rows: a flat list of numbers is cut into `rows` of them, or into rows of that width. */
 export function matrix(memory: Memory, x: unknown, name: string, cut: { rows?: number; width?: number }): Block {
   const block = floats(memory, x, name);
-  if (block.shape.length !== 1 || x instanceof Tensor || "shape" in Object(x)) return block;
+  if (block.shape.length !== 1 || Tensor.is(x) || "shape" in Object(x)) return block;
   const length = block.shape[0]!;
   const width = cut.width ?? length / cut.rows!;
   return width > 0 && length > 0 && length % width === 0 && Number.isInteger(width)
@@ -304,7 +307,7 @@ export function isSame(a: readonly number[] | undefined, b: readonly number[]): 
 
 /** A boolean (true = attend) or float mask (added to the scores), not yet fitted to anything. */
 export function mask(memory: Memory, x: unknown, name = "attn_mask"): Block {
-  if (x instanceof Tensor) {
+  if (Tensor.is(x)) {
     const there = Tensor.block(x, memory, name);
     if (there.kind !== "bool" && there.kind !== "float32") throw maskError(name, there.kind);
     if (there.kind === "float32" && there.size > 0 && memory.call("finite", there) === false) {
@@ -314,11 +317,10 @@ export function mask(memory: Memory, x: unknown, name = "attn_mask"): Block {
     return there;
   }
   const given = inspect(memory, x, name);
-  if (given.holds === "booleans" || given.holds === "bytes")
-    return look(() => given.place(memory.room(given.shape, "bool")));
+  if (given.holds === "booleans" || given.holds === "bytes") return given.place(memory.room(given.shape, "bool"));
   if (given.holds === "integers") throw maskError(name, "integers");
   // What float32 cannot hold becomes its extreme, for only -inf means hidden.
-  const wide = look(() => given.place(memory.room(given.shape, "float64")));
+  const wide = given.place(memory.room(given.shape, "float64"));
   const narrow = memory.room(given.shape);
   const from = wide.data >> 3;
   const to = narrow.data >> 2;
@@ -347,7 +349,7 @@ export function indices(memory: Memory, x: unknown, name: string): Block {
   const given = inspect(memory, x, name);
   const block = memory.room(given.shape, "int32");
   if (typed(x) === "Int32Array") return given.place(block);
-  const wide = look(() => given.place(memory.room(given.shape, "float64")));
+  const wide = given.place(memory.room(given.shape, "float64"));
   for (let i = 0; i < wide.size; i++) {
     const value = memory.f64[(wide.data >> 3) + i]!;
     if (!Number.isInteger(value))
@@ -446,18 +448,21 @@ export function options<K extends string>(
   given: unknown,
   known: readonly K[],
   owner: string,
+  argument = "options",
 ): { [name in K]?: unknown } {
   if (given === undefined || given === null) return {};
-  if (typeof given !== "object" || given instanceof Tensor || ArrayBuffer.isView(given) || Array.isArray(given)) {
-    throw invalid("options", `expected an object of options, got ${Array.isArray(given) ? "an array" : show(given)}`);
+  // Not a tensor, an array, a map, a date, …: they have no options, and would pass for none given.
+  const kind = look(() => Object.prototype.toString.call(given).slice(8, -1), argument);
+  if (typeof given !== "object" || Tensor.is(given) || kind !== "Object") {
+    throw invalid(argument, `expected an object of ${argument}, got ${kind === "Array" ? "an array" : show(given)}`);
   }
   const out: { [name in K]?: unknown } = {};
-  for (const key of Object.keys(given)) {
+  for (const key of look(() => Object.keys(given), argument)) {
     const name = known.find((k) => k === key || snake(k) === key);
     if (name === undefined) {
       throw invalid(snake(key).slice(0, 60), `no such option of ${owner}`, { expected: known, actual: key });
     }
-    const value = look(() => (given as Record<string, unknown>)[key]);
+    const value = look(() => (given as Record<string, unknown>)[key], argument);
     if (value !== undefined && value !== null) out[name] = value;
   }
   return out;

@@ -1,4 +1,4 @@
-import { invalid } from "../errors.js";
+import { invalid, look } from "../errors.js";
 import { isFinite, leadOf, matrixOf, overflow, tail } from "./core.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
@@ -19,7 +19,7 @@ export interface QuantizedKeys {
 const NAME = "quantized_attention";
 
 function codesOf(memory: Memory, x: unknown, name: string): Block {
-  if (x instanceof Tensor) {
+  if (Tensor.is(x)) {
     const block = check.resident(memory, x, name, "int8")!;
     return block;
   }
@@ -46,7 +46,9 @@ export function quantized(
 ): Output {
   return memory.run(() => {
     check.options(given, [], NAME);
-    if (typeof keysQ8 !== "object" || keysQ8 === null || !("codes" in keysQ8) || !("scale" in keysQ8)) {
+    if (
+      !look(() => typeof keysQ8 === "object" && keysQ8 !== null && "codes" in keysQ8 && "scale" in keysQ8, "keys_q8")
+    ) {
       throw invalid("keys_q8", `expected { codes, scale, zeroPoint, groupSize }, got ${check.show(keysQ8)}`, {
         expected: "keys compressed by a Quantizer",
       });

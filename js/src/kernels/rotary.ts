@@ -46,7 +46,7 @@ export function rotary(memory: Memory, x: Data, positions: Data | number, given?
 }
 
 function doubles(memory: Memory, positions: unknown): Block {
-  const single = positions instanceof Tensor ? check.floats(memory, positions, "positions") : null;
+  const single = Tensor.is(positions) ? check.floats(memory, positions, "positions") : null;
   const given = single === null ? check.inspect(memory, positions, "positions") : null;
   const block = memory.room(single?.shape ?? given!.shape, "float64");
   if (given !== null) return given.place(block);

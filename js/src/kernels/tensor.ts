@@ -26,6 +26,11 @@ export class Tensor {
     this.#block = memory.keep(shape, dtype, this);
   }
 
+  /** @internal Whether something is one, asked without touching what a caller gave. */
+  static is(x: unknown): x is Tensor {
+    return typeof x === "object" && x !== null && #memory in x;
+  }
+
   /** @internal Where it lies in this memory. */
   static block(tensor: Tensor, memory: Memory, argument: string): Block {
     if (tensor.#memory !== memory)

@@ -1,0 +1,137 @@
+// Bad values for every argument of every function of graphattend/kernels: a typed error that names it, and nothing changed.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { AttentionError, load } from "graphattend/kernels";
+import { BAD, outcome } from "./bad-values.mjs";
+import { argument } from "./kernel-table.mjs";
+import { js } from "./setup.mjs";
+
+const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
+const table = JSON.parse(readFileSync(`${js}test/kernel-cases.json`, "utf8"));
+const k = await load();
+const isTyped = (error) => error instanceof AttentionError;
+/** Functions of `load` that are no calls of the table, and why. */
+const ELSEWHERE = ["memory" /* takes nothing */, "tensor", "graph" /* below */];
+
+/** A call of each function with each set of arguments, and the options that any case of it has. */
+const calls = new Map();
+for (const c of table.filter(({ expected }) => expected.error === undefined)) {
+  const name = camel(c.call);
+  const graph = ({ indptr, indices }) => ({
+    indptr: Int32Array.from(indptr.data),
+    indices: Int32Array.from(indices.data),
+  });
+  const args = Object.fromEntries(
+    Object.entries(c.args).map(([part, x]) =>
+      // What is no graph is a query to gatAttention.
+      part === "graph" ? [name === "gatAttention" ? "query" : part, graph(x)] : [camel(part), argument(x)],
+    ),
+  );
+  const id = `${name}(${Object.keys(args)})`;
+  const found = calls.get(id) ?? { name, args, options: argument(c.options), known: new Set(), gradient: c.cotangent };
+  for (const option of Object.keys(c.options)) found.known.add(camel(option));
+  calls.set(id, found);
+}
+
+async function check(good, call, names) {
+  const wrong = [];
+  const size = k.memory().size;
+  for (const argument of Object.keys(good)) {
+    for (const kind of Object.keys(BAD)) {
+      const why = await outcome(call, good, argument, kind, names, isTyped);
+      if (why !== "") wrong.push(`${argument} = ${kind}: ${why}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.equal(k.memory().tensors, 0, "no memory is held");
+  assert.ok(k.memory().size - size <= 2 ** 20, "and next to none was taken");
+}
+
+/** What an error may name: arguments, options, weights, and what is in an object that may be data or options. */
+const namesOf = ({ args, known }) => [
+  ...Object.keys(args),
+  ...known,
+  ...Object.keys(args.parameters ?? {}).flatMap((name) => [name, snake(name)]),
+  ...["data", "w", "a", "length", "0", "keys_q8", "codes", "gradient"],
+];
+
+describe("positions", () => {
+  for (const [id, c] of calls)
+    it(id, () => check(c.args, (all) => k[c.name](...Object.values(all), c.options), namesOf(c)));
+});
+
+describe("options", () => {
+  for (const [id, c] of calls) {
+    const { name, args, options, known } = c;
+    if (known.size === 0) continue;
+    const all = Object.fromEntries([...known].map((option) => [option, options[option]]));
+    it(id, () => check(all, (given) => k[name](...Object.values(args), given), namesOf(c)));
+    it(`${id}: in the place of options`, () =>
+      check({ options }, ({ options }) => k[name](...Object.values(args), options), namesOf(c)));
+  }
+});
+
+describe("gradients", () => {
+  for (const [id, { name, args, options, gradient }] of calls) {
+    if (gradient === undefined) continue;
+    const { needWeights, ...plain } = options;
+    it(id, () =>
+      check(
+        { gradient: argument(gradient) },
+        ({ gradient }) => k[`${name}Vjp`](...Object.values(args), plain).pullback(gradient),
+        ["gradOutput", "grad_output"],
+      ),
+    );
+  }
+});
+
+describe("what is kept", () => {
+  const freed = (made) => {
+    made.free();
+    return made;
+  };
+  const tensor = { data: Float32Array.of(1, 2), shape: [2], options: {} };
+  it("tensor", () =>
+    check(tensor, ({ data, shape, options }) => freed(k.tensor(data, shape, options)), [
+      ...Object.keys(tensor),
+      "dtype",
+      "w",
+      "a",
+      "length",
+    ]));
+  const graph = { graph: { indptr: Int32Array.of(0, 1, 2), indices: Int32Array.of(0, 1) }, options: {} };
+  it("graph", () =>
+    check(graph, ({ graph, options }) => freed(k.graph(graph, options)), [
+      "graph",
+      "indptr",
+      "indices",
+      "options",
+      "targets",
+      "data",
+      "w",
+      "a",
+      "length",
+    ]));
+  for (const [name, ...names] of [
+    ["indptr", "indices"],
+    ["indices", "indptr"],
+  ])
+    it(`graph.${name}`, () => {
+      const good = { [name]: graph.graph[name] };
+      return check(good, (given) => freed(k.graph({ ...graph.graph, ...given })), [name, ...names]);
+    });
+  it("load", () => check({ backend: undefined }, ({ backend }) => load({ backend }), ["backend"]));
+});
+
+it("no function is left out", () => {
+  const called = [...calls.values()].flatMap(({ name, gradient }) =>
+    gradient === undefined ? [name] : [name, `${name}Vjp`],
+  );
+  const functions = Object.keys(k).filter((name) => typeof k[name] === "function");
+  assert.deepEqual(
+    functions.filter((name) => !called.includes(name) && !ELSEWHERE.includes(name)),
+    [],
+  );
+});
