@@ -1461,7 +1461,7 @@ export interface Functions {
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)². */
   normPenalty<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, options?: {
-    /** At least 0; differentiable too. @default 1.0 */
+    /** A number or (...), at least 0; differentiable too. @default 1.0 */
     targetNorm?: Data | number;
     /** "mean" or "sum" over the rows, or "none" for one loss per row. @default "mean" */
     reduction?: R;
@@ -1592,7 +1592,7 @@ export interface Functions {
     keys?: readonly string[] | null;
     /** Options of the mechanisms. */
     options?: Readonly<Record<string, Data | number>> | null;
-    /** Latent vectors. */
+    /** Latent vectors (V, D). */
     embeddings?: Data | null;
     /** Seed. @default 0 */
     seed?: number;
@@ -1655,9 +1655,9 @@ export interface Functions {
     report?: boolean;
     /** As for `evaluate`, like all that follow. */
     mechanisms?: readonly string[] | null;
-    /** Features. */
+    /** (V, F) features. */
     x?: Data | null;
-    /** Classes. */
+    /** (V,) classes. */
     labels?: Data | null;
     /** Split. */
     split?: Data | null;
@@ -1678,9 +1678,9 @@ export interface Functions {
   } & CallOptions): Promise<Record<string, Matrix | number>>;
   /** Train one mechanism as `evaluate` does, and give back what it has learned. */
   fit(graph: GraphData, task: string, mechanism: string | Attention, options?: {
-    /** Features. */
+    /** (V, F) features. */
     x?: Data | null;
-    /** Classes. */
+    /** (V,) classes. */
     labels?: Data | null;
     /** Split. */
     split?: Data | null;

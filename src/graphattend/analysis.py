@@ -409,7 +409,7 @@ def analyze_file(
         suffix: That of its format, such as ".json", ".csv", ".edges" or ".graphml".
         keys: As for `analyze`, like all others.
         options: Options of the mechanisms.
-        embeddings: Latent vectors.
+        embeddings: Latent vectors (V, D).
         seed: Seed.
         name: What the report calls the graph.
         report: Also make the HTML report.

@@ -32,7 +32,7 @@ from ._layout import Layout, Part
 def attend(
     attn: object,
     folder: str | os.PathLike[str],
-    features: ArrayLike,
+    features: ArrayLike | os.PathLike[str],
     out: object,
     *,
     client: object = None,

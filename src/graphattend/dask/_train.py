@@ -72,8 +72,8 @@ class _Setting:
 def train(
     attn: Attention,
     folder: str | os.PathLike[str],
-    features: ArrayLike,
-    labels: ArrayLike,
+    features: ArrayLike | os.PathLike[str],
+    labels: ArrayLike | os.PathLike[str],
     *,
     nodes: ArrayLike | None = None,
     validation: ArrayLike | None = None,
@@ -100,8 +100,8 @@ def train(
         folder: What `partition` wrote.
         features: (V, D) as for `attend`.
         labels: (V,) classes 0 … C - 1, -1 where none is known; an array or a .npy file.
-        nodes: Nodes to train on; all that have a class by default.
-        validation: Nodes whose accuracy decides which epoch is best; the training loss does if there are none.
+        nodes: (N,) nodes to train on; all that have a class by default.
+        validation: (N,) nodes whose accuracy decides which epoch is best; the training loss does if there are none.
         epochs: Passes over the nodes.
         batch_size: Nodes per step.
         fanout: At most so many neighbours per node, drawn anew each time without replacement; all by default.
@@ -175,8 +175,8 @@ def train(
 def evaluate(
     model: Trained,
     folder: str | os.PathLike[str],
-    features: ArrayLike,
-    labels: ArrayLike,
+    features: ArrayLike | os.PathLike[str],
+    labels: ArrayLike | os.PathLike[str],
     *,
     nodes: ArrayLike | None = None,
     client: object = None,
@@ -188,7 +188,7 @@ def evaluate(
         folder: As for `train`, like the rest.
         features: (V, D).
         labels: (V,).
-        nodes: Nodes to measure; all that have a class by default.
+        nodes: (N,) nodes to measure; all that have a class by default.
         client: As for `attend`.
 
     Returns:

@@ -40,8 +40,8 @@ def evaluate_file(
         name: What errors call the graph.
         report: Also make the HTML page.
         mechanisms: As for `evaluate`, like all that follow.
-        x: Features.
-        labels: Classes.
+        x: (V, F) features.
+        labels: (V,) classes.
         split: Split.
         seeds: Seeds.
         baselines: Whether baselines are measured.

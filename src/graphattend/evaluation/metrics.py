@@ -199,7 +199,7 @@ def sign_flip_test(differences: ArrayLike, *, samples: int = 10_000, seed: int =
     Up to 13 differences all 2^n signs are tried, so the value is exact; 3 pairs cannot go below 0.25.
 
     Args:
-        differences: (n,) one difference per pair.
+        differences: (N,) one difference per pair.
         samples: Random sign vectors where n is above 13.
         seed: Seed of these.
 

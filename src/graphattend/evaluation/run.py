@@ -384,8 +384,8 @@ def fit(
         graph: As for `evaluate`, like all that is not listed here.
         task: "links" or "labels".
         mechanism: Registry key, or a mechanism of width `hidden`.
-        x: Features.
-        labels: Classes.
+        x: (V, F) features.
+        labels: (V,) classes.
         split: Split.
         seed: Seed of split, parameters and negatives.
         epochs: Most epochs.

@@ -424,7 +424,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         """The given nodes and the edges between them.
 
         Args:
-            nodes: Distinct nodes; node ``nodes[k]`` becomes node k.
+            nodes: (N,) distinct nodes; node ``nodes[k]`` becomes node k.
 
         Returns:
             The graph; rows keep their order.

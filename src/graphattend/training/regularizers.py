@@ -136,7 +136,7 @@ def norm_penalty(
 
     Args:
         embeddings: (D,) or (..., D).
-        target_norm: At least 0; differentiable too.
+        target_norm: A number or (...), at least 0; differentiable too.
         reduction: "mean" or "sum" over the rows, or "none" for one loss per row.
 
     Returns:
