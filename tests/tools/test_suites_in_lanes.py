@@ -1,0 +1,40 @@
+"""tools/test_suites.py: the order of suites, and what is counted of them."""
+
+import sys
+
+import pytest
+import test_suites
+from test_suites import Suite
+
+pytestmark = pytest.mark.native
+
+
+def suite(name: str, code: str) -> Suite:
+    """A suite of one Python command."""
+    return Suite(name, name.title(), lambda: [[sys.executable, "-c", code]])
+
+
+def test_lanes_run_side_by_side_and_their_suites_in_order(tmp_path, capsys):
+    # "b" and "c" wait for each other's file in turn: without a second lane, or in another order, the first never ends.
+    wait = "import pathlib, time\nwhile not pathlib.Path({!r}).exists(): time.sleep(0.01)\n"
+    touch = "pathlib.Path({!r}).touch()\nprint('== 2 passed, 1 skipped ==')"
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    a = suite("a", "import pathlib\n" + touch.format(first))
+    b = suite("b", wait.format(second) + "print('== 1 passed ==')")
+    c = suite("c", wait.format(first) + touch.format(second))
+    test_suites.run_stage([[a, b], [c]])
+    assert all(x.succeeded for x in (a, b, c))
+    assert [(x.counts["passed"], x.counts["skipped"]) for x in (a, b, c)] == [(2, 1), (1, 0), (2, 1)]
+    assert "[b] == 1 passed ==" in capsys.readouterr().out
+
+
+def test_a_failure_and_a_suite_without_tests_are_seen():
+    failed, empty = suite("failed", "print('1 failed, 3 passed in 1s'); raise SystemExit(1)"), suite("empty", "")
+    test_suites.run_stage([[failed, empty]])
+    assert (failed.succeeded, failed.counts["failed"]) == (False, 1)
+    assert not empty.succeeded
+
+
+def test_every_suite_stands_once():
+    names = [found.name for found in test_suites.all_suites()]
+    assert len(names) == len(set(names)) == 7
