@@ -413,7 +413,7 @@ export interface MechanismMethods {
   rowPattern(rows: number, nKeys: number, options?: CallOptions): Promise<[Matrix<Int32Array>, Matrix<Int32Array>]>;
   };
   linear: {
-  /** The same mechanism with the next draw of random directions. */
+  /** A copy with the next draw of random directions. */
   redrawn(options?: CallOptions): Promise<AttentionFor<"linear">>;
   };
   flash: {};
@@ -688,7 +688,7 @@ export interface Evaluation extends Remote {
   plot(path: string, options?: CallOptions): Promise<null>;
   /** The rows as text for a terminal, the best first, and what training did to the attention. */
   table(options?: CallOptions): Promise<string>;
-  /** All of it in JSON types. */
+  /** The evaluation as JSON values. */
   toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
   /** `to_dict` as text. */
   toJson(options?: CallOptions): Promise<string>;
@@ -1260,7 +1260,7 @@ export interface Functions {
     /** Positive. @default 1.0 */
     curvature?: number;
   } & CallOptions): Promise<Sphere>;
-  /** The manifold that `to_config` described. */
+  /** Make a manifold from the dictionary that its `to_config` returned. */
   fromConfig(config: ManifoldConfig, options?: CallOptions): Promise<Manifold>;
   };
   "training": {
@@ -1316,7 +1316,7 @@ export interface Functions {
   Neighborhoods(graph: GraphData, options?: {
     /** The nodes; all by default. */
     nodes?: Data | number | null;
-    /** At most so many neighbours per node, drawn without replacement; all by default. */
+    /** Most neighbours of a node, drawn without replacement; all by default. */
     fanout?: number | null;
   } & CallOptions): Promise<Neighborhoods>;
   /** Batches of nodes: arrays (b,) of node indices. */
@@ -1712,7 +1712,7 @@ export interface Functions {
   signFlipTest(differences: Data, options?: {
     /** Random sign vectors where n is above 13. @default 10000 */
     samples?: number;
-    /** Seed of these. @default 0 */
+    /** Seed of the random sign vectors. @default 0 */
     seed?: number;
   } & CallOptions): Promise<number>;
   /** Share of the k strongest edges of a node that two attentions have in common, mean over the nodes. */

@@ -49,8 +49,8 @@ def parallel(
 ) -> Iterator[Pool]:
     """Let `attend`, `evaluate` and `graphattend.dask` in this block run as tasks on several workers.
 
-    It is a block, as ``joblib.parallel_config`` is in scikit-learn, so that the calls inside stay as they are and what
-    runs them is said in one place. `attend` is cut into ranges of nodes, `evaluate` into seeds × mechanisms,
+    Like ``joblib.parallel_config`` in scikit-learn it is a context manager: the calls inside it do not change. `attend`
+    is cut into ranges of nodes, `evaluate` into seeds × mechanisms,
     `graphattend.dask` into parts. Tasks depend on the data alone: the result has the same bits on any executor, with
     any number of workers, also after some of them died. Large arrays are not copied to the workers: they lie in shared
     memory, and those that are memory maps of a file (`np.load(..., mmap_mode="r")`) are opened there.

@@ -84,7 +84,7 @@ class DimensionMismatchError(AttentionError, ValueError):
 
 
 class EmptyInputError(AttentionError, ValueError):
-    """An array that must hold something has a zero-length axis."""
+    """An array has an axis of length zero where at least one entry is required."""
 
     code = "empty_input"
 

@@ -57,7 +57,7 @@ def recommend(
     measure: bool = False,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Recommendation:
-    """Choose a mechanism by what the graph has and what it is like; the same graph always gets the same answer.
+    """Choose a mechanism from the data and the structure of a graph. The choice is deterministic.
 
     The first that holds decides: edge features (edge_featured), HNSW layers (hnsw_aware), lengths of edges
     (graph_rope), closeness to a tree by δ-hyperbolicity and few triangles (hyperbolic), no edges or nearly all of them

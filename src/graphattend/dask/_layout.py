@@ -78,7 +78,7 @@ class Layout:
     """A graph in parts, as `partition` wrote it.
 
     Args:
-        folder: Where it lies.
+        folder: Path of the folder.
         num_nodes: Nodes V.
         num_edges: Edges K.
         method: "metis", "rcm" or "range".
@@ -156,7 +156,7 @@ class Layout:
             out_bytes: Bytes of a row of the output; the same by default.
 
         Returns:
-            The number.
+            The number of bytes.
         """
         rows = sum(p.num_nodes + p.num_halo_nodes for p in self.parts)
         arrays = [(a.dtype, a.shape) for p in self.parts for a in p.arrays.values()]

@@ -39,7 +39,7 @@ def partition(
 
     - "metis": `pymetis`, fewest edges between parts.
     - "rcm": ranges of the reverse Cuthill–McKee order (SciPy), which puts neighbours near each other.
-    - "range": ranges of the order as it is: right for orders that mean something, and all that a stream allows.
+    - "range": ranges of the given order, for orders that keep neighbours together. Files read in blocks need it.
 
     A path to an edge list of whole numbers (``source target [weight]`` per line in .txt, .edges, .edgelist, .el, .csv
     or .tsv, also compressed; or an ``edge_index`` (2, K) in .npy) is never read as a whole: three passes over it sort

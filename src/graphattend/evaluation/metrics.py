@@ -201,7 +201,7 @@ def sign_flip_test(differences: ArrayLike, *, samples: int = 10_000, seed: int =
     Args:
         differences: (N,) one difference per pair.
         samples: Random sign vectors where n is above 13.
-        seed: Seed of these.
+        seed: Seed of the random sign vectors.
 
     Returns:
         A number above 0, at most 1.

@@ -211,7 +211,7 @@ class Evaluation:
         return [name for name, _ in own], matrix
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in JSON types."""
+        """The evaluation as JSON values."""
         names, matrix = self.disagreement()
         return {
             "task": self.task,

@@ -341,7 +341,7 @@ class Fit:
 
     Args:
         attention: The mechanism with its learned parameters.
-        latents: (V, D) what it attends with: the projected features, on its space where that is curved.
+        latents: (V, D) projected features that it attends with; points of its manifold if it has one.
         output: (V, E) outputs of the network: node embeddings for "links", class scores for "labels".
         graph: The graph it was trained on, without the held-out links.
         metrics: Test metrics by name.

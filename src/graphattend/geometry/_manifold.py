@@ -48,10 +48,10 @@ class Manifold(Protocol):
         """Geodesic distance, (..., D) and (..., D) -> (...)."""
 
     def expmap(self, x: Array, v: Array) -> Any:
-        """Exponential map: where the geodesic from x with velocity v ends, twice (..., D) -> (..., D)."""
+        """Exponential map: end of the geodesic from x with velocity v, (..., D) and (..., D) -> (..., D)."""
 
     def logmap(self, x: Array, y: Array) -> Any:
-        """Logarithm: the velocity at x of the geodesic from x to y, twice (..., D) -> (..., D)."""
+        """Logarithmic map: velocity at x of the geodesic from x to y, (..., D) and (..., D) -> (..., D)."""
 
     def pairwise(self, x: Array, y: Array) -> Any:
         """`dist` of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
@@ -136,7 +136,7 @@ class ManifoldBase:
         return out, pullback
 
     def expmap(self, x: Array, v: Array) -> Any:
-        """Exponential map, (..., D) and (..., D) -> (..., D); you write it."""
+        """Exponential map, (..., D) and (..., D) -> (..., D). Subclasses implement it."""
         raise UnsupportedError(f"expmap: {type(self).__name__} has none", argument="expmap")
 
     def logmap(self, x: Array, y: Array) -> Any:
@@ -206,7 +206,7 @@ class ManifoldBase:
         return np.asarray(16.0 * np.finfo(m.dtype).eps * (1.0 + self.norm(m, m)))
 
     def to_config(self) -> dict[str, Any]:
-        """Type and options in JSON types; you write it to save the manifold."""
+        """Type and options as JSON values. Implement it to save the manifold."""
         raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
 
     @classmethod

@@ -11,13 +11,13 @@ MANIFOLDS: Registry[type[ManifoldBase]] = Registry("manifold")
 
 
 def from_config(config: object) -> ManifoldBase:
-    """The manifold that ``to_config`` described.
+    """Make a manifold from the dictionary that its `to_config` returned.
 
     Args:
         config: Such as ``{"type": "poincare", "curvature": -1.0}``.
 
     Raises:
-        InvalidConfigError: The description is not one of those.
+        InvalidConfigError: Unknown type, or wrong options.
 
     Example:
         >>> from graphattend.geometry import from_config

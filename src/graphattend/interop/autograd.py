@@ -15,8 +15,8 @@ def autograd_primitive(function: Callable[..., Any]) -> Callable[..., Any]:
         function: A differentiable function (`ga.functional.*`, a loss, a manifold's `dist` …), or a mechanism.
 
     Returns:
-        A function with the same arguments. Positional ones are differentiated. Of a mechanism: of
-        ``(query, keys, values, parameters=None, **options)``, and what is in `parameters` is differentiated, too.
+        A function with the same arguments, differentiable by the positional ones. For a mechanism its arguments are
+        ``(query, keys, values, parameters=None, **options)``, and it is differentiable by `parameters`, too.
 
     Raises:
         InvalidConfigError: `function` has no gradient.

@@ -141,7 +141,7 @@ class LinearAttention(Attention):
         return {"projection": draw_projection(self.num_features, self.dim, draw)}
 
     def redrawn(self) -> LinearAttention:
-        """The same mechanism with the next draw of random directions.
+        """A copy with the next draw of random directions.
 
         Example:
             >>> import graphattend as ga

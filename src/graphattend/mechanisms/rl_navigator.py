@@ -402,7 +402,7 @@ class RLNavigator(Biased, Attention):
             cancel: Object with `is_set()`, or a function; true cancels.
 
         Returns:
-            The trained navigator; cancelled, as far as it got.
+            The trained navigator; after a cancellation, that of the last step.
 
         Raises:
             DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.

@@ -139,7 +139,7 @@ class Acceleration:
         self.replaced: tuple[tuple[str, str], ...] = () if loops is None else loops.add_user(self)
 
     def undo(self) -> None:
-        """Put NumPy's own loops back, exactly, once nobody else wants ours. Calling it again does nothing."""
+        """Restore NumPy's loops if no other `Acceleration` is active. Further calls do nothing."""
         if self._loops is not None:
             self._loops.remove_user(self)
         self.active = False

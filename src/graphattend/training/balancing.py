@@ -106,7 +106,8 @@ class LossBalancer(metaclass=TypedArguments):
             names: Names of the losses.
 
         Returns:
-            ``"step"`` and per loss ``"weight/<name>"``, with "uncertainty" ``"log_variance/<name>"``, too.
+            A dict with ``"step"`` and, for each loss, ``"weight/<name>"``; with "uncertainty" also
+            ``"log_variance/<name>"``.
 
         Raises:
             InvalidConfigError: No names, one twice, or a weight for a loss that is not there.

@@ -28,7 +28,7 @@ class Nodes(metaclass=TypedArguments):
         nodes: The nodes, or how many there are.
 
     Raises:
-        InvalidConfigError: Neither.
+        InvalidConfigError: `nodes` is neither a whole number nor whole numbers.
         EmptyInputError: No nodes.
 
     Example:
@@ -145,7 +145,7 @@ class Neighborhoods(metaclass=TypedArguments):
     Args:
         graph: A `NeighborGraph` (anything with `indptr` and `indices`).
         nodes: The nodes; all by default.
-        fanout: At most so many neighbours per node, drawn without replacement; all by default.
+        fanout: Most neighbours of a node, drawn without replacement; all by default.
 
     Raises:
         InvalidConfigError: No graph.

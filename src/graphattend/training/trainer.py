@@ -183,7 +183,7 @@ class Trainer(metaclass=TypedArguments):
     ) -> FitResult:
         """Train until the last epoch, early stopping or cancellation.
 
-        Ctrl-C (KeyboardInterrupt) writes the checkpoint as of the last whole step and goes on to the caller.
+        KeyboardInterrupt (Ctrl-C) writes a checkpoint of the last complete step and is raised again.
 
         Args:
             model: Parameters by name, or an object with `parameters()` and `with_parameters()`.
@@ -237,7 +237,7 @@ class Session:
         model: As for `Trainer.fit`, like the rest.
         data: Samples.
         checkpoint: File to write.
-        resume: Whether, or from which file, to continue.
+        resume: True to continue from `checkpoint`, or the file to continue from.
 
     Example:
         >>> import numpy as np
