@@ -53,8 +53,8 @@ wheel: env  ## Build the universal wheel; its path is the last line
 wheels: env  ## Build the wheel and one with native kernels for each platform; their paths
 	@$(PYTHON_ENV) tools/build_wheel.py all
 
-dist: env npm  ## Build, check and try everything that is published, into dist/ (a quarter of an hour)
-	@$(PYTHON_ENV) tools/packages.py
+dist: env npm  ## Build, check and try everything that is published, into dist/ (a quarter of an hour; PLATFORMS=linux-x86_64 for some wheels)
+	@$(PYTHON_ENV) tools/packages.py $(PLATFORMS)
 
 lint: env npm  ## Style, spelling and types
 	@$(PYTHON_ENV) tools/test_suites.py lint

@@ -1,7 +1,8 @@
 """Build everything that is published, check it, and use each part in an empty environment (`make dist`).
 
-    python tools/packages.py           # the last lines are the files in dist/
-    python tools/packages.py --build   # only build
+    python tools/packages.py                 # the last lines are the files in dist/
+    python tools/packages.py linux-x86_64    # of the native wheels only these
+    python tools/packages.py --build         # only build
 
 dist/ then holds a wheel for every platform and the universal one, the sdist, the npm package, SHA256SUMS, and what Pyodide
 wants: the entry of its lock file and the recipe. All of it is built once more, from a copy of the sources elsewhere and
@@ -17,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import build_js
@@ -75,9 +76,9 @@ def npm_package() -> Path:
     return OUTPUT / printed.split()[-1]
 
 
-def build() -> list[Path]:
+def build(platforms: Sequence[str]) -> list[Path]:
     """Everything that is published: the wheels, the universal one first, the sdist, the npm package."""
-    wheels = [build_wheel.build(name) for name in ["universal", *build_wheel.kernel_builder().PLATFORMS]]
+    wheels = [build_wheel.build(name) for name in ["universal", *platforms]]
     return [*wheels, sdist(), npm_package()]
 
 
@@ -96,12 +97,19 @@ def copy_of_sources(folder: Path) -> None:
     (folder / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
 
 
-def check_reproducible(files: Iterable[Path]) -> None:
+def check_reproducible(files: Sequence[Path], platforms: Sequence[str]) -> None:
     """Build again elsewhere and compare the bytes."""
     with tempfile.TemporaryDirectory(prefix="graphattend-again-") as folder:
         again = Path(folder) / "another" / "place"
         copy_of_sources(again)
-        run(sys.executable, again / "tools" / "packages.py", "--build", cwd=again, PYTHONPATH=str(again / "src"))
+        run(
+            sys.executable,
+            again / "tools" / "packages.py",
+            "--build",
+            *platforms,
+            cwd=again,
+            PYTHONPATH=str(again / "src"),
+        )
         differing = [path.name for path in files if sha256(path) != sha256(again / "dist" / path.name)]
     if differing:
         sys.exit(f"not the same bytes when built again: {', '.join(differing)}")
@@ -224,7 +232,11 @@ def main() -> None:
     """Command line."""
     if problems := list(version.faults()):
         sys.exit("\n".join(problems))
-    files = build()
+    known = list(build_wheel.kernel_builder().PLATFORMS)
+    platforms = [name for name in sys.argv[1:] if name != "--build"] or known
+    if unknown := set(platforms) - set(known):
+        sys.exit(f"No platform {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    files = build(platforms)
     if "--build" not in sys.argv[1:]:
         run(tool("twine"), "check", "--strict", *(path for path in files if path.suffix != ".tgz"))
         for wheel in files[:-2]:
@@ -232,7 +244,7 @@ def main() -> None:
         check_npm(files[-1])
         distribution = pyodide_dist.assemble(files[0])
         use(files, distribution)
-        check_reproducible(files)
+        check_reproducible(files, platforms)
         files += describe(files, distribution)
     print(*files, sep="\n")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
+
+from sphinx.pycode import ModuleAnalyzer
 
 CODE = re.compile(r"(?::\w+:)?(`+)(.+?)\1", re.DOTALL)
 NAME = re.compile(r"(?:graphattend\.|ga\.)?[A-Za-z_][\w.]*(?:\(\))?$")
@@ -73,8 +76,21 @@ def converted(lines: list[str]) -> list[str]:
     return out
 
 
+def comment(name: str, value: Any) -> list[str]:
+    """The comment (`#:`) above a value, from the module that defines it; Sphinx looks only where it is offered."""
+    package, _, short = name.rpartition(".")
+    for module in [m for m in sys.modules if m.partition(".")[0] == package.partition(".")[0]]:
+        if vars(sys.modules[module]).get(short) is value:
+            found: dict[tuple[str, str], list[str]] = ModuleAnalyzer.for_module(module).find_attr_docs()
+            if ("", short) in found:
+                return found["", short]
+    return []
+
+
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Sphinx's event for a docstring, before napoleon reads its sections."""
+    if what == "data":  # else it would be the docstring of its type
+        lines[:] = comment(name, obj)
     lines[:] = converted(lines)
 
 

@@ -14,6 +14,7 @@ from .tasks import Labels, Links, PairScores, Task, dot_product, undirected_pair
 
 #: ``baseline(task, x, hidden)``: a network to train, a function that scores pairs, or None where it does not apply.
 Baseline = Callable[[Task, np.ndarray, int], Network | PairScores | None]
+#: Baselines by the names that results give them.
 BASELINES: Registry[Baseline] = Registry("baseline")
 
 
