@@ -1,9 +1,13 @@
 """Helpers of the demo's tests: pages that record errors, waiting, and the results of native Python."""
 
+import atexit
 import base64
+import functools
 import gzip
 import json
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +26,14 @@ VIEWS = ["attention", "compare", "move", "geometry", "heads", "sparse", "search"
 Weights = dict[tuple[str, str], float]
 
 
+@functools.cache
+def downloads() -> Path:
+    """Where Firefox saves files until the tests end."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def launch(playwright: Playwright) -> Browser:
     """A Chromium, or a Firefox if GRAPHATTEND_BROWSER says so."""
     if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
@@ -30,6 +42,7 @@ def launch(playwright: Playwright) -> Browser:
             executable_path=firefox.find(),
             channel=options["channel"],
             firefox_user_prefs=options["firefoxUserPrefs"],
+            downloads_path=downloads(),
         )
     return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
 
@@ -76,6 +89,24 @@ def typed(field: Locator, text: str) -> None:
 def go(page: Page, address: str) -> None:
     """Set the page's state from an address, like a link."""
     after(page, lambda: page.evaluate("hash => { location.hash = '#'; location.hash = hash; }", f"#{address}"))
+
+
+def saved(page: Page, action: Callable[[], Any]) -> bytes:
+    """The file that the page saves upon an action."""
+    if page.context.browser.browser_type.name == "chromium":
+        with page.expect_download() as download:
+            action()
+        return Path(download.value.path()).read_bytes()
+    # Over WebDriver BiDi, Playwright does not hear of downloads: the file appears in the folder when it is complete.
+    folder = downloads()
+    known = set(folder.iterdir())
+    action()
+    for _ in range(300):
+        new = [path for path in folder.iterdir() if path not in known]
+        if new and all(path.suffix != ".part" and path.stat().st_size for path in new):
+            return new[0].read_bytes()
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was saved")
 
 
 def copied_link(page: Page) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import pytest
-from demo_pages import after, drawn, gallery, go, settle
+from demo_pages import after, drawn, gallery, go, saved, settle
 from playwright.sync_api import Page, expect
 
 import graphattend as ga
@@ -135,10 +135,9 @@ def test_a_model_comes_back(page: Page, tmp_path: Path) -> None:
     expect(state).to_have_attribute("data-epochs", re.compile(r"^\d\d\d$"), timeout=60_000)
     page.get_by_role("button", name="Pause").click()
     trained = float(state.get_attribute("data-loss"))
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save the model").click()
-        expect(state).to_contain_text("attention.npz saved")
-    download.value.save_as(tmp_path / "attention.npz")
+    model = saved(page, lambda: page.get_by_role("button", name="Save the model").click())
+    expect(state).to_contain_text("attention.npz saved")
+    (tmp_path / "attention.npz").write_bytes(model)
     page.get_by_role("button", name="Cancel").click()
     page.locator("#model-file").set_input_files(tmp_path / "attention.npz")
     expect(state).to_contain_text("attention.npz loaded")

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from demo_pages import after, drawn, go, packed, settle
+from demo_pages import after, drawn, go, packed, saved, settle
 from playwright.sync_api import Page, expect
 
 SCRIPTS = [
@@ -170,15 +170,14 @@ def test_what_is_taken_away_is_harmless(watched: Page, tmp_path: Path) -> None:
     graph = {**PACKED, "nodes": bad, "degrees": [4, 1, 1, 1, 1], "indices": [1, 2, 3, 4, 0, 0, 0, 0], "edges": 4}
     go(watched, f"graph=shared&data={packed(graph)}")
     settle(watched)
-    saved = {}
-    for kind in ("SVG", "CSV", "JSON", "PNG"):
-        with watched.expect_download() as download:
-            watched.get_by_role("button", name=kind, exact=True).click()
-        saved[kind] = Path(download.value.path()).read_bytes()
-    assert b"<script" not in saved["SVG"]
-    assert not re.search(rb"\son\w+=", saved["SVG"])
-    lines = saved["CSV"].decode().splitlines()
+    files = {
+        kind: saved(watched, watched.get_by_role("button", name=kind, exact=True).click)
+        for kind in ("SVG", "CSV", "JSON", "PNG")
+    }
+    assert b"<script" not in files["SVG"]
+    assert not re.search(rb"\son\w+=", files["SVG"])
+    lines = files["CSV"].decode().splitlines()
     assert all(cell[:1] not in "=+-@" for line in lines[1:] for cell in re.findall(r'"?((?:[^",]|"")+)"?', line)[:2])
-    assert json.loads(saved["JSON"])["nodes"] == bad
-    assert saved["PNG"].startswith(b"\x89PNG")
+    assert json.loads(files["JSON"])["nodes"] == bad
+    assert files["PNG"].startswith(b"\x89PNG")
     assert len(drawn(watched)) == 8

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyodide_dist
 import pytest
-from demo_pages import after, copied_link, drawn, go, same, settle
+from demo_pages import after, copied_link, drawn, go, same, saved, settle
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -69,19 +69,18 @@ def test_javascript_runs_as_pasted(page: Page, project: Path, state: str) -> Non
 
 def test_files(page: Page) -> None:
     go(page, "mechanism=hyperbolic")
-    saved = {}
-    for kind in ("SVG", "PNG", "CSV", "JSON"):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=kind, exact=True).click()
-        saved[kind] = Path(download.value.path()).read_bytes()
-    table = list(csv.reader(io.StringIO(saved["CSV"].decode())))
+    files = {
+        kind: saved(page, page.get_by_role("button", name=kind, exact=True).click)
+        for kind in ("SVG", "PNG", "CSV", "JSON")
+    }
+    table = list(csv.reader(io.StringIO(files["CSV"].decode())))
     assert table[0] == ["from", "to", "weight"]
     same({(a, b): float(w) for a, b, w in table[1:]}, drawn(page))
-    data = json.loads(saved["JSON"])
+    data = json.loads(files["JSON"])
     assert (data["mechanism"], len(data["weights"])) == ("hyperbolic", 508)
-    picture = ET.fromstring(saved["SVG"])
+    picture = ET.fromstring(files["SVG"])
     assert len([e for e in picture.iter() if e.tag.endswith("circle")]) == 77
-    assert saved["PNG"][:8] == b"\x89PNG\r\n\x1a\n"
+    assert files["PNG"][:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_a_link_carries_the_graph(page: Page, tmp_path: Path) -> None:
