@@ -301,6 +301,7 @@ def test_recipe_of_pyodide_build():
         assert option in flags["setup-args"]
     for given in (config.build.cflags, config.build.cxxflags):
         assert {"-O3", "-msimd128", "-msse4.2"} <= set(given.split())
+    assert config.build.ldflags == "-O2"
 
 
 def test_packages_are_pinned():
