@@ -94,7 +94,8 @@ def cora_links(seeds: int, cora: Path) -> list[Row]:
     split = (0.85, 0.05, 0.1)
     found = evaluated(graph, "links", seeds, mechanisms=["scaled_dot_product"], x=task.x, split=split)
     one, simple = best(found)
-    network = TwoLayers(task.x, 16)
+    length = float(np.linalg.norm(task.x, axis=1).mean())
+    network = TwoLayers((task.x / length).astype(np.float32), 16)
     two = [links_learned(network, graph, split, seed)["roc_auc"] for seed in range(seeds)]
     what = "Cora, ROC-AUC of links"
     return [

@@ -79,7 +79,7 @@ def loss(points: np.ndarray, pairs: np.ndarray, labels: np.ndarray) -> tuple[flo
     distance, pull = ga.vjp(BALL.dist, points[pairs[0]], points[pairs[1]])
     logits = RADIUS - distance**2
     value = float(np.mean(np.logaddexp(0, logits) - labels * logits))
-    slope = (1 / (1 + np.exp(-logits)) - labels) / labels.size
+    slope = ((1 + np.tanh(logits / 2)) / 2 - labels) / labels.size
     gradient = np.zeros_like(points)
     for end, g in zip(pairs, pull((-2 * distance * slope).astype(points.dtype)), strict=True):
         np.add.at(gradient, end, g)

@@ -39,3 +39,21 @@ def test_table():
     }
     line = bench.table({"tree": row}).splitlines()[2]
     assert line == "| tree | 7, 6 | hyperbolic 90.0 ± 1.0 | flash 95.0 ± 2.0 | gcn 50.0 ± 0.0 | wrong |"
+
+
+def test_metrics_of_one_graph(bench):
+    rows = [
+        {
+            "mechanism": name,
+            "baseline": base,
+            "parameters": 7,
+            "roc_auc": (auc, 0.01),
+            "mrr": (0.5, 0.0),
+            "hits@10": (1.0, 0),
+        }
+        for name, base, auc in (("gcn", True, 0.8), ("flash", False, 0.9))
+    ]
+    assert bench.metrics(rows).splitlines()[2:] == [
+        "| flash | 90.0 ± 1.0 | 50.0 ± 0.0 | 100.0 ± 0.0 | 7 |",
+        "| gcn (baseline) | 80.0 ± 1.0 | 50.0 ± 0.0 | 100.0 ± 0.0 | 7 |",
+    ]

@@ -26,6 +26,7 @@ ENDS = (
     ("protein1", "protein2"),
     ("startnode", "endnode"),
     ("head", "tail"),
+    ("origin", "destination"),
     (":startid", ":endid"),
     ("u", "v"),
 )
