@@ -130,7 +130,7 @@ const kept = async () => {
     await new Promise((r) => setTimeout(r, 100));
 };
 
-const versions = { "Node.js": process.version.slice(1) };
+const versions = {};
 async function inBrowser(engine) {
   const browser = await launch(engine);
   versions[engine] = browser.version();
@@ -151,6 +151,7 @@ async function inBrowser(engine) {
 
 /** A process of its own; without what an earlier one has left for a first start. */
 function inNode(i, worker, when) {
+  versions["Node.js"] = process.version.slice(1);
   const python = join(work, "python");
   if (when === "first") {
     for (const name of readdirSync(python))
@@ -174,6 +175,13 @@ function inNode(i, worker, when) {
   note(names[i], worker ? "worker" : "main", "Node.js", when, Number(stdout));
 }
 
+/** What there is so far. */
+function save() {
+  const date = new Date().toISOString().slice(0, 10);
+  const text = JSON.stringify({ date, rounds: ROUNDS, cores: cpus().length, load, versions, ms: found }, undefined, 1);
+  writeFileSync(out ?? process.stdout.fd, `${text}\n`);
+}
+
 cpSync(folder, join(work, "python"), { recursive: true });
 const engines = (process.env.ENGINES ?? "Chromium,Firefox,Node.js").split(",");
 let load = 0;
@@ -188,11 +196,8 @@ for (let round = 0; round < ROUNDS; round++) {
     } else await inBrowser(engine);
     load = Math.max(load, Number(loadavg()[0].toFixed(1)));
     console.error(`round ${round + 1} of ${ROUNDS}: ${engine}`);
+    save();
   }
 }
 await site.close();
 rmSync(work, { recursive: true, force: true });
-const date = new Date().toISOString().slice(0, 10);
-const text = JSON.stringify({ date, rounds: ROUNDS, cores: cpus().length, load, versions, ms: found }, undefined, 1);
-if (out) writeFileSync(out, `${text}\n`);
-else console.log(text);

@@ -96,8 +96,11 @@ const FAILURES = {
     { answers: { [WASM]: { status: 404 } } },
     /pyodide\.asm\.wasm: status 404.*graphattend vendor/,
   ],
-  "HTML in its place": [{ answers: { [WASM]: html } }, /pyodide\.asm\.wasm: expected WebAssembly, got HTML/],
-  "it is no valid WebAssembly": [
+  "HTML in place of `pyodide.asm.wasm`": [
+    { answers: { [WASM]: html } },
+    /pyodide\.asm\.wasm: expected WebAssembly, got HTML/,
+  ],
+  "`pyodide.asm.wasm` is not valid WebAssembly": [
     {
       answers: {
         [WASM]: {
@@ -109,15 +112,18 @@ const FAILURES = {
     },
     /pyodide\.asm\.wasm: 10 bytes that are not valid WebAssembly/,
   ],
-  "it breaks off": [{ cut: WASM }, /pyodide\.asm\.wasm: broke off after \d+ bytes/],
-  "its connection fails": [{ answers: { [WASM]: "abort" } }, /pyodide\.asm\.wasm: could not be fetched .*connect-src/],
+  "`pyodide.asm.wasm` breaks off": [{ cut: WASM }, /pyodide\.asm\.wasm: broke off after \d+ bytes/],
+  "the connection for `pyodide.asm.wasm` fails": [
+    { answers: { [WASM]: "abort" } },
+    /pyodide\.asm\.wasm: could not be fetched .*connect-src/,
+  ],
   "a policy forbids WebAssembly": [{ path: "/strict.html" }, /WebAssembly is blocked here: .*'wasm-unsafe-eval'/],
   "a policy forbids to fetch": [{ path: "/closed.html" }, /\/pyodide\/\S+: could not be fetched .*connect-src/],
   "`pyodide.asm.mjs` is missing": [
     { answers: { "pyodide.asm.mjs": { status: 404 } } },
     /pyodide\.asm\.mjs: status 404/,
   ],
-  "it has the wrong MIME type": [
+  "`pyodide.asm.mjs` has the wrong MIME type": [
     { answers: { "pyodide.asm.mjs": { status: 200, contentType: "text/plain", body: "export default 1" } } },
     /pyodide\.asm\.mjs: a script that cannot be run \(served as text\/plain/,
   ],
