@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON_ENV := .venv/bin/python
 
-.PHONY: help env npm run test test-all serve demo bench docs wheel wheels dist lint format dist-path js-kernels js-pack numpy-simd clean test-cpus soak
+.PHONY: help env npm run test test-all serve demo bench docs wheel wheels dist lint format dist-path js-kernels js-pack numpy-simd clean test-cpus test-versions soak mutate
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,12 @@ test-all: env npm  ## The same with every version of TypeScript and every bundle
 
 test-cpus: env  ## The native suite as other processors would run it (NumPy without AVX, other BLAS kernels; half an hour)
 	@$(PYTHON_ENV) tools/test_cpus.py $(CPUS)
+
+test-versions: env  ## The native suite on the Pythons of this machine with NumPy 1.26 and 2, from the wheel (half an hour)
+	@$(PYTHON_ENV) tools/test_versions.py $(VERSIONS)
+
+mutate: env  ## Change the sources in 400 places, one at a time, and see that a test fails (MUTATE="--kernels" for the kernels; hours)
+	@$(PYTHON_ENV) tools/mutate.py $(MUTATE)
 
 soak: env  ## Ten million random calls with hostile numbers (an hour; SOAK="--only readers" for damaged files, "--help" for more)
 	@$(PYTHON_ENV) tools/run_soak.py $(SOAK)

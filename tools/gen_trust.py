@@ -4,18 +4,21 @@
     .venv/bin/python tools/gen_trust.py --count    # count laws, arguments and files first
     .venv/bin/python tools/gen_trust.py --check    # fail if the page is stale
 
-The figures are in tests/trust/results.json, where `tools/run_soak.py --record` and `--count` write them.
+The figures are in tests/trust/: results.json, where `tools/run_soak.py --record` and `--count` write them, mutants.json
+(`tools/mutate.py`) and versions.json (`tools/test_versions.py`).
 """
 
 import ast
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TRUST = ROOT / "tests" / "trust"
 RESULTS = TRUST / "results.json"
+MUTANTS, REASONS, VERSIONS = TRUST / "mutants.json", TRUST / "survivors.toml", TRUST / "versions.json"
 PAGE = ROOT / "docs" / "trust.md"
 
 
@@ -76,6 +79,54 @@ def soak(runs: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def read(path: Path) -> dict[str, Any]:
+    """A file of results, or none yet."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def mutants() -> str:
+    """A row for each part of the sources, and what survived."""
+    reasons = tomllib.loads(REASONS.read_text("utf-8")) if REASONS.exists() else {}
+    rows, survived = [], []
+    for run in read(MUTANTS).values():
+        parts: dict[str, list[tuple[str, Any]]] = {}
+        for name, found in run["changes"].items():
+            parts.setdefault(found["part"], []).append((name, found))
+        for part, found in sorted(parts.items()):
+            alive = [(name, each) for name, each in found if each["outcome"] in ("survived", "not covered")]
+            known = [(name, each) for name, each in alive if name in reasons]
+            killed = len(found) - len(alive)
+            share = 100 * killed / (len(found) - len(known)) if len(found) > len(known) else 100
+            rows.append(
+                f"| {part} | {len(found)} | {killed} | {len(known)} | {len(alive) - len(known)} | {share:.0f} % |"
+                f" {run['seed']} | {run['date']} | `{run['commit']}` |"
+            )
+            for name, _ in alive:
+                file, _, change = " ".join(name.split()).partition(": ")
+                shown = change if len(change) < 110 else change[:107] + "…"
+                survived.append(
+                    f"- `{file.removeprefix('src/graphattend/')}`: `{shown}`. {reasons.get(name, 'No test tells.')}"
+                )
+    head = "| part | changes | killed | equal to the original | survived | killed of those that differ | seed | date | commit |"
+    return "\n".join([head, "| --- " * 9 + "|", *rows, "", "What survived:", "", *survived])
+
+
+def versions() -> str:
+    """A row for each version of Python and NumPy that was tried."""
+    rows = ["| Python | NumPy | tests | passed | failed | skipped | date | commit |", "| --- " * 8 + "|"]
+    for setting, run in sorted(read(VERSIONS).items()):
+        python, _, numpy = setting.partition("/")
+        what = f"`{run['tests']}` | " + (
+            f"not run: {run['missing']} | | |"
+            if "missing" in run
+            else f"{run['passed']:,} | {run['failed']} | {run['skipped']} |"
+        )
+        rows.append(
+            f"| {run.get('python', python)} | {run.get('numpy', numpy)} | {what} {run['date']} | `{run['commit']}` |"
+        )
+    return "\n".join(rows)
+
+
 def page(results: dict[str, Any]) -> str:
     """The page's text."""
     counts, calls = results["counts"], sum(run["calls"] for run in results["soak"])
@@ -121,10 +172,39 @@ raises a typed error that names the argument, in time and without changing the o
 archives. Bombs (gzip, bzip2, xz, entities, depth, announced sizes) are refused within a second and 256 MB. Names with markup,
 control characters or a change of direction are shown escaped.
 
+In JavaScript, 53 values stand for each argument and option of every function of `graphattend/kernels`: an error is of the
+package's class, names the argument, and leaves the other arguments and the module's memory as they were.
+
+## Changed sources
+
+What tests are worth shows when the sources are wrong. `tools/mutate.py` changes one place of the sources (a comparison, an
+operator, a number, a condition, a `raise`), chosen by a seed in every part alike, and runs the tests that cover it. With
+`--kernels`, it leaves out the conditions by which a kernel refuses a call, and runs the fuzz test with AddressSanitizer and
+UndefinedBehaviorSanitizer. What a table lacks has not been run.
+
+{mutants()}
+
+## Versions
+
+`tools/test_versions.py` installs the wheel beside each version and runs the native tests.
+
+{versions()}
+
+## Sanitizers
+
+The fuzz test of the kernels runs in a build with AddressSanitizer and UndefinedBehaviorSanitizer. Calls that share out their
+rows among four threads run in a build with ThreadSanitizer; a race made on purpose shows that it would see one. Both are part of
+`make test`.
+
 ## Memory and repetition
 
 In a process that may take 96 MB more than it has, calls that need more fail cleanly, the next answers are right, and memory
-does not grow. The same seed gives the same bits in every process, with every hash seed and number of threads.
+does not grow. WebAssembly's memory is limited by the engine to 64 MB, 2 GB and 4 GB: the last size that fits is given, the next is
+a typed error, 1,000 failures take no memory, and afterwards every mechanism answers with the same bits as before. Beside 2.25 GB
+of arrays, where pointers lie above 2³¹, it does so too. `graphattend/kernels` uses at most 2 GB. The same seed gives the same bits in every process, with every hash seed and number of threads.
+
+Two builds in two folders, at two times, give the same wheels and the same npm tarball to the byte. The development tools and all
+that they need are pinned with hashes.
 
 What a hostile file, array or page can and cannot do is in `SECURITY.md` of the repository.
 """

@@ -66,11 +66,12 @@ class Mutant(NamedTuple):
     was: str
     now: str
     part: str
+    text: str  # of the line
 
     @property
     def name(self) -> str:
         """What it is known by, whatever stands above it."""
-        return f"{self.file}: {self.was} -> {self.now}"
+        return f"{self.file}: {self.text}: {self.was} -> {self.now}"
 
 
 def changes(tree: ast.AST, at: Any, text: str) -> Iterator[tuple[ast.AST, int, int, str]]:
@@ -130,7 +131,7 @@ def mutants(part: str, path: Path) -> list[Mutant]:
             left_out |= set(ast.walk(each))
     file = path.relative_to(ROOT).as_posix()
     return [
-        Mutant(file, node.lineno, start, text[start:end], now, part)
+        Mutant(file, node.lineno, start, text[start:end], now, part, text.splitlines()[node.lineno - 1].strip())
         for node, start, end, now in changes(tree, at, text)
         if node not in left_out
     ]
@@ -295,7 +296,8 @@ def checks() -> list[Mutant]:
             if condition.count("(") == condition.count(")") and ";" not in condition:
                 line = text.count("\n", 0, match.start(2)) + 1
                 file = path.relative_to(ROOT).as_posix()
-                found.append(Mutant(file, line, match.start(2), condition, f"0 && ({condition})", "kernels"))
+                name = text.splitlines()[line - 1].strip()
+                found.append(Mutant(file, line, match.start(2), condition, f"0 && ({condition})", "kernels", name))
     return found
 
 
@@ -305,6 +307,9 @@ def kernel_run(minutes: float, rounds: int) -> None:
     shadow = SHADOW / "kernels"
     shutil.rmtree(shadow / KERNELS, ignore_errors=True)
     shutil.copytree(ROOT / KERNELS, shadow / KERNELS)
+    (shadow / ".cache/kernels").mkdir(parents=True, exist_ok=True)
+    for built_before in (ROOT / ".cache/kernels").glob("*-sanitized-*.o"):
+        shutil.copy2(built_before, shadow / ".cache/kernels")
     script = f"import sys; sys.path.insert(0, {str(shadow / KERNELS)!r}); import build; print(build.build_sanitized())"
     preload = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = {"LD_PRELOAD": preload.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}

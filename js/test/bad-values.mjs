@@ -1,5 +1,7 @@
 // Values that hardly any argument takes, and the check of what a call makes of them. Runs in Node.js and in browsers.
 
+import { argument } from "./kernel-table.mjs";
+
 /** Fails wherever it is touched. */
 const touchy = () =>
   new Proxy(
@@ -129,3 +131,43 @@ export async function outcome(call, good, argument, kind, names, isTyped) {
   }
   return others.some((x, i) => bytes(x) !== before[i]) ? "changed another argument" : "";
 }
+
+const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
+
+/** From kernel-cases.json, a call of each function with each set of arguments, and the options that any case of it has. */
+export function callsOf(table) {
+  const calls = new Map();
+  for (const c of table.filter(({ expected }) => expected.error === undefined)) {
+    const name = camel(c.call);
+    const graph = ({ indptr, indices }) => ({
+      indptr: Int32Array.from(indptr.data),
+      indices: Int32Array.from(indices.data),
+    });
+    const args = Object.fromEntries(
+      Object.entries(c.args).map(([part, x]) =>
+        // What is no graph is a query to gatAttention.
+        part === "graph" ? [name === "gatAttention" ? "query" : part, graph(x)] : [camel(part), argument(x)],
+      ),
+    );
+    const id = `${name}(${Object.keys(args)})`;
+    const found = calls.get(id) ?? {
+      name,
+      args,
+      options: argument(c.options),
+      known: new Set(),
+      gradient: c.cotangent,
+    };
+    for (const option of Object.keys(c.options)) found.known.add(camel(option));
+    calls.set(id, found);
+  }
+  return calls;
+}
+
+/** What an error may name: arguments, options, weights, and what is in an object that may be data or options. */
+export const namesOf = ({ args, known }) => [
+  ...Object.keys(args),
+  ...known,
+  ...Object.keys(args.parameters ?? {}).flatMap((name) => [name, snake(name)]),
+  ...["data", "w", "a", "length", "0", "keys_q8", "codes", "gradient"],
+];

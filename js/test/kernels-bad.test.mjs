@@ -3,37 +3,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { AttentionError, load } from "graphattend/kernels";
-import { BAD, outcome } from "./bad-values.mjs";
+import { BAD, callsOf, namesOf, outcome } from "./bad-values.mjs";
 import { argument } from "./kernel-table.mjs";
 import { js } from "./setup.mjs";
 
-const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
-const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
-const table = JSON.parse(readFileSync(`${js}test/kernel-cases.json`, "utf8"));
 const k = await load();
 const isTyped = (error) => error instanceof AttentionError;
 /** Functions of `load` that are no calls of the table, and why. */
 const ELSEWHERE = ["memory" /* takes nothing */, "tensor", "graph" /* below */];
-
-/** A call of each function with each set of arguments, and the options that any case of it has. */
-const calls = new Map();
-for (const c of table.filter(({ expected }) => expected.error === undefined)) {
-  const name = camel(c.call);
-  const graph = ({ indptr, indices }) => ({
-    indptr: Int32Array.from(indptr.data),
-    indices: Int32Array.from(indices.data),
-  });
-  const args = Object.fromEntries(
-    Object.entries(c.args).map(([part, x]) =>
-      // What is no graph is a query to gatAttention.
-      part === "graph" ? [name === "gatAttention" ? "query" : part, graph(x)] : [camel(part), argument(x)],
-    ),
-  );
-  const id = `${name}(${Object.keys(args)})`;
-  const found = calls.get(id) ?? { name, args, options: argument(c.options), known: new Set(), gradient: c.cotangent };
-  for (const option of Object.keys(c.options)) found.known.add(camel(option));
-  calls.set(id, found);
-}
+const calls = callsOf(JSON.parse(readFileSync(`${js}test/kernel-cases.json`, "utf8")));
 
 async function check(good, call, names) {
   const wrong = [];
@@ -48,14 +26,6 @@ async function check(good, call, names) {
   assert.equal(k.memory().tensors, 0, "no memory is held");
   assert.ok(k.memory().size - size <= 2 ** 20, "and next to none was taken");
 }
-
-/** What an error may name: arguments, options, weights, and what is in an object that may be data or options. */
-const namesOf = ({ args, known }) => [
-  ...Object.keys(args),
-  ...known,
-  ...Object.keys(args.parameters ?? {}).flatMap((name) => [name, snake(name)]),
-  ...["data", "w", "a", "length", "0", "keys_q8", "codes", "gradient"],
-];
 
 describe("positions", () => {
   for (const [id, c] of calls)

@@ -126,6 +126,7 @@ def test_networkx_writes_adjacency_lists(name):
     assert edges(found) == [(u, v, None) for u, v, _ in theirs(graph)]
     assert found.graph.num_nodes == graph.number_of_nodes()
     assert read(b"0 1 2\n1 0\n2 0\n", "g.adjlist").graph.num_edges == 4
+    assert read(b"0 1 # 2\n1 0\n", "g.adjlist").graph.num_nodes == 2  # a comment after the neighbours
     with pytest.raises(errors.LoadError, match="line 1: an undirected edge that is not listed"):
         read(b"0 1 2\n1 0\n", "g.adjlist")
 

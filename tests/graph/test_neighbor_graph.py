@@ -184,3 +184,9 @@ def test_metadata_is_a_frozen_carrier():
     assert metadata.edge_features is None
     with pytest.raises(AttributeError):
         metadata.query_layer = 1
+
+
+@pytest.mark.parametrize("indptr", [[1, 2, 3], [0, 2, 1, 3]])
+def test_offsets_start_at_0_and_never_fall(indptr):
+    with pytest.raises(errors.InvalidConfigError, match="indptr: expected offsets that start at 0 and never fall"):
+        NeighborGraph(indptr, [0, 0, 1])

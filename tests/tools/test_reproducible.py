@@ -1,0 +1,38 @@
+"""Two builds in two folders, at two times, give the same wheel to the byte."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+build_wheel = pytest.importorskip("build_wheel", reason="the tools are not part of what runs inside Pyodide")
+pytestmark = pytest.mark.native
+
+
+def build(folder, what, when, left_out):
+    """A wheel of a copy of the sources, which compiles some of the kernels itself and takes the others from the cache."""
+    for source in build_wheel.sources():
+        target = folder / source.relative_to(build_wheel.ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        os.utime(target, (when, when))
+    cache = build_wheel.kernel_builder().CACHE
+    kept = shutil.ignore_patterns("wheel*", *(f"{name}-*" for name in left_out), "kernels_*", "*-kernels_*", "ufuncs_*")
+    shutil.copytree(cache, folder / cache.relative_to(build_wheel.ROOT), ignore=kept)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "out", folder]
+    environment = os.environ | {"GRAPHATTEND_BUILD": what}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = (folder / "out").glob("*.whl")
+    return wheel
+
+
+@pytest.mark.parametrize("what", ["universal", "linux-x86_64", "macos-arm64", "windows-amd64"])
+def test_the_same_bytes(tmp_path, what):
+    build_wheel.build(what)  # so that the cache has the kernels
+    first = build(tmp_path / "one", what, 1_000_000_000, ["softmax"])
+    second = build(tmp_path / "another place", what, 1_700_000_000, ["mask", "module"])
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()

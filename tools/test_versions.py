@@ -1,0 +1,120 @@
+"""The native suite on other versions of Python and NumPy, each in an environment of its own, on the wheel as users get it.
+
+    .venv/bin/python tools/test_versions.py                          # all that this machine has
+    .venv/bin/python tools/test_versions.py 3.11/1.26 3.13/2 -- tests/functional
+
+A setting is a version of Python and one of NumPy. Pythons are looked for on PATH and under pyenv; a version that is not there is
+said to be missing. The results, with date, commit and machine, go to tests/trust/versions.json, which docs/trust.md shows.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import build_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "tests" / "trust" / "versions.json"
+SETTINGS = ["3.11/1.26", "3.11/2", "3.12/1.26", "3.12/2", "3.13/2", "3.14/2", "3.14t/2"]
+#: What the tests import, in the versions of requirements-dev.in where an old Python has them.
+NEEDED = [
+    "pytest==9.0.3",
+    "pytest-xdist==3.8.0",
+    "hypothesis",
+    "scipy",
+    "networkx",
+    "mpmath",
+    "autograd",
+    "safetensors",
+]
+
+
+def find_python(version: str) -> str | None:
+    """A Python of this version that runs."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for name in [f"python{version}", *(str(path) for path in sorted(root.glob(f"{version}*/bin/python")))]:
+        try:
+            told = subprocess.run([name, "-c", "import sys; print(sys.version)"], capture_output=True, text=True)
+        except OSError:
+            continue
+        free = "free-threading" in told.stdout
+        if told.returncode == 0 and told.stdout.startswith(version.rstrip("t")) and free == version.endswith("t"):
+            return name
+    return None
+
+
+def environment(python: str, free: bool, numpy: str, folder: Path) -> Path:
+    """A fresh environment with the wheel and what the tests need; its Python."""
+    subprocess.run([python, "-m", "venv", str(folder)], check=True)
+    inside = folder / "bin" / "python"
+    native = build_wheel.kernel_builder().host() or "universal"
+    wheel = build_wheel.build("universal" if free else native)
+    pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
+    subprocess.run([*pip, f"numpy=={numpy}.*", *NEEDED, str(wheel)], check=True)
+    return inside
+
+
+def run(setting: str, tests: list[str]) -> dict[str, Any]:
+    """One setting: counts, or why it could not run."""
+    version, _, numpy = setting.partition("/")
+    python = find_python(version)
+    if python is None:
+        return {"missing": f"no Python {version} on this machine"}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            inside = environment(python, version.endswith("t"), numpy, Path(folder) / "venv")
+        except subprocess.CalledProcessError as error:
+            return {"missing": f"pip ended with {error.returncode}: no NumPy {numpy} for Python {version}"}
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        # Without the build of the kernels by tests/conftest.py: the wheel has them.
+        more = {"OPENBLAS_NUM_THREADS": "1", "PYTEST_XDIST_WORKER": "gw0"}
+        command = [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+        done = subprocess.run(command, cwd=ROOT, env=clean | more, capture_output=True, text=True)
+        told = subprocess.run(
+            [inside, "-c", "import sys, numpy; print(sys.version.split()[0], numpy.__version__)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+    print("\n".join(done.stdout.splitlines()[-30:]), flush=True)
+    counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    for number, kind in re.findall(r"(\d+) (passed|failed|skipped|error)", (done.stdout.splitlines() or [""])[-1]):
+        counts["failed" if kind == "error" else kind] += int(number)
+    return {"python": told[0], "numpy": told[1], **counts}
+
+
+def main() -> int:
+    """Run the settings named on the command line, or all."""
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    settings, tests = words[:cut] or SETTINGS, words[cut + 1 :] or ["tests"]
+    if unknown := set(settings) - set(SETTINGS):
+        sys.exit(f"No setting {', '.join(sorted(unknown))}; there are {', '.join(SETTINGS)}")
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    failed = False
+    for setting in settings:
+        print(f"=== Python {setting.replace('/', ', NumPy ')}", flush=True)
+        found = run(setting, tests)
+        failed |= bool(found.get("failed")) or found.get("passed") == 0
+        results[setting] = found | {
+            "tests": " ".join(tests),
+            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+            "commit": commit.stdout.strip(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        }
+        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
