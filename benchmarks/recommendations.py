@@ -84,6 +84,7 @@ def compare(graph: ga.NeighborGraph, x: Any, show: Any = None) -> dict[str, Any]
         "baseline": found.best_baseline,
         "baseline_score": base[metric],
         "rule_score": None if chosen is None else chosen[metric],
+        "scores": {name: row[metric] for name, row in rows.items()},
         "rows": [
             {name: row[name] for name in ("mechanism", "baseline", *found.metrics, "parameters")} for row in found.rows
         ],
