@@ -36,6 +36,7 @@ JOBLIB = ("joblib", "loky", "threading", "multiprocessing", "dask", "ray")
 _LOST = ("KilledWorker", "TerminatedWorkerError", "WorkerCrashedError")
 
 Done = Callable[[int, Any], Any]
+Work = Callable[[Any, Any], Any]
 
 
 @contextlib.contextmanager
@@ -134,9 +135,7 @@ def _here(function: Callable[[Any, Any], Any], common: object, task: object) -> 
 class Workers:
     """Runs tasks in turn, in this thread; the base of what runs them elsewhere."""
 
-    def run(
-        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done
-    ) -> None:
+    def run(self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
         """Run the tasks that are `left`, and say of each what it gave; one that is done leaves the set.
 
         Raises:
@@ -190,9 +189,7 @@ class OnExecutor(Workers):
             self._own.shutdown(wait=True, cancel_futures=True)
             self._own = None
 
-    def run(
-        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done
-    ) -> None:
+    def run(self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
         """As `Workers.run`."""
         executor = self._executor()
         if isinstance(executor, ThreadPoolExecutor):  # shares our memory
@@ -246,9 +243,7 @@ class OnJoblib(Workers):
                 raise UnsupportedError(f"executor: {self._name!r} of joblib ({reason})", argument="executor") from None
             yield run
 
-    def run(
-        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done
-    ) -> None:
+    def run(self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Pool, done: Done) -> None:
         """As `Workers.run`."""
         made = _sharing.Store.made(pool.folder, _sharing_size(common))
         with self._configured() as run, contextlib.closing(made) as store:
@@ -410,9 +405,7 @@ class Pool:
             self.folder = before
         return results
 
-    def _until_done(
-        self, function: Callable[..., Any], common: object, tasks: Sequence[Any], left: set[int], done: Done
-    ) -> None:
+    def _until_done(self, function: Work, common: object, tasks: Sequence[Any], left: set[int], done: Done) -> None:
         lost = 0
         while left:
             try:

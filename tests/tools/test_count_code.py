@@ -9,7 +9,7 @@ pytestmark = pytest.mark.native
 
 #: Modules through which objects of JavaScript, of other frameworks and of constructors pass as they are, and the calls of
 #: kernels, which look at a caller's arguments themselves.
-BOUNDARY = ("_arguments", "_bridge", "interop/", "simd/__init__", "simd/bound")
+BOUNDARY = ("_arguments", "_bridge", "interop/", "mechanisms/_one_query", "simd/__init__", "simd/bound")
 #: Stages that look at a caller's arguments before the checks, and take a kernel where all of them are plain arrays.
 FAST_PATHS = re.compile(r"(_fused\w*|_in_one_call|_in_kernel|_one_query|_through|_unchecked)\.")
 #: Parameters with `Any` elsewhere, at most: options that are passed on, objects of other packages. Lower it when there
