@@ -89,7 +89,7 @@ def first(browser: Browser, address: str) -> Iterator[Figure]:
             page.goto(f"{address}#mechanism=hyperbolic&option.temperature=0.5" if cache == "cold" else "about:blank")
             if cache == "warm":
                 page.goto(f"{address}#mechanism=hyperbolic&option.temperature=0.5")
-            page.wait_for_function("window.answered")
+            page.wait_for_function("() => window.answered")
             found.append(
                 page.evaluate("[performance.getEntriesByName('first-contentful-paint')[0].startTime, answered]")
             )
@@ -159,7 +159,7 @@ def figures(browser: Browser, address: str) -> Iterator[Figure]:
     yield from dragged("drawing a sparse pattern", page, ".pattern")
     go(page, "graph=karate")
     upload(page, 1000, 4)
-    page.wait_for_function("document.querySelector('#file').textContent.includes('large.txt ·')")
+    page.wait_for_selector("#file:has-text('large.txt ·')")
     settle(page)
     page.get_by_label("Mechanism", exact=True).select_option("hyperbolic")
     settle(page)
