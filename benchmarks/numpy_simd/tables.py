@@ -31,8 +31,8 @@ TARGETS = {
 
 #: What is known about those that stay below.
 REASONS = {
-    "sort f64 1e5": "measured with VQSort; the radix sort that replaced it took 0.53 times as long in a module of its own",
-    "sort i32 1e5": "measured with VQSort; the radix sort that replaced it took 0.61 times as long in a module of its own",
+    "sort f64 1e5": "measured with VQSort; the radix sort that replaced it took 0.55 times as long in a module of its own",
+    "sort i32 1e5": "measured with VQSort; the radix sort that replaced it took 0.62 times as long in a module of its own",
     "sum f32 1e6": "4 MB come from memory no faster: a plain sum of vectors takes 9 tenths of the time",
 }
 
