@@ -9,7 +9,7 @@ PYTHON_ENV := .venv/bin/python
 .PHONY: help env npm run test test-all serve demo bench docs wheel wheels dist lint format dist-path js-kernels js-pack numpy-simd clean test-cpus test-versions soak mutate
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 env:  ## Set up .venv with the pinned development tools
 	@python=$$(sh tools/find_python.sh); "$$python" tools/bootstrap.py && $(PYTHON_ENV) tools/build_wheel.py kernels
