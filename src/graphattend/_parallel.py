@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import _sharing, _tasks
-from ._validate import ArrayLike, all_finite, as_floats, as_int
+from ._validate import all_finite, as_floats, as_int
 from .errors import AttentionError, CancelledError, InvalidConfigError, UnsupportedError, WorkerLostError
 from .graph import NeighborGraph
 from .graph.blocks import EDGE_FIELDS, block_graph, cut, ranges
@@ -430,9 +430,9 @@ class Pool:
         self,
         attn: Any,
         graph: Any,
-        queries: ArrayLike,
-        keys: ArrayLike | None,
-        values: ArrayLike | None,
+        queries: object,
+        keys: object,
+        values: object,
         need_weights: bool,
         threads: int | None,
     ) -> Any:
