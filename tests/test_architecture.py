@@ -197,7 +197,6 @@ NAMED_ONCE = {
     "persistent_id": "pickle calls it",
     "persistent_load": "pickle calls it",
     "find_class": "pickle calls it",
-    "build_sanitized": "tests/simd/test_sanitizers.py runs it",
     "add_global_expert": "public",
     "add_structural_expert": "public",
 }
@@ -265,6 +264,7 @@ TESTED_BY = {
     "simd/*_ops.py": "simd/test_fuzz.py",
     "storage_*.py": "test_storage.py",
     "testing/*": "mechanisms/test_conformance.py",
+    "_workers.py": "test_parallel.py",
     "training/clipping.py": "training/test_optimizers.py",
     "training/objectives.py": "training/test_trainer.py",
     "training/*": "training/test_losses.py",

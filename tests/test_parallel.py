@@ -10,7 +10,7 @@ import pytest
 from graph_cases import case, made_graph
 
 import graphattend as ga
-from graphattend import _parallel, _sharing
+from graphattend import _parallel, _sharing, _workers
 from graphattend.graph.blocks import block_graph, cut, localized, ranges
 
 
@@ -21,7 +21,7 @@ def small_tasks(monkeypatch):
 
 @pytest.fixture(scope="module")
 def processes():
-    pool = _parallel._processes(2)
+    pool = _workers.processes(2)
     yield pool
     pool.shutdown()
 
@@ -281,7 +281,7 @@ def test_a_dead_worker_is_made_good(given, tmp_path):
     from concurrent.futures.process import BrokenProcessPool
 
     path = str(tmp_path / "died")
-    executor = {"number": 2, "executor": _parallel._processes(2), "function": lambda: _parallel._processes(2)}[given]
+    executor = {"number": 2, "executor": _workers.processes(2), "function": lambda: _workers.processes(2)}[given]
     with ga.parallel(executor) as pool:
         assert pool.map(die_once, path, range(8)) == [i * i for i in range(8)]
     assert os.path.exists(path)

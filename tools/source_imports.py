@@ -18,7 +18,7 @@ LAYERS = {
     "formulas": ("functional",),
     "spaces": ("geometry", "graph"),
     "attention": ("mechanisms", "_schema"),
-    "use": ("training", "compression", "_parallel"),
+    "use": ("training", "compression", "_parallel", "_workers"),
     "analysis": ("analysis", "drawing"),
     "tasks": ("evaluation", "dask"),
     "output": ("report", "recommendation", "interop", "testing"),

@@ -1,0 +1,253 @@
+"""What runs the tasks of `ga.parallel`: this thread, an executor, a client of a cluster, or a backend of joblib."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import _sharing, _tasks
+from .errors import InvalidConfigError, UnsupportedError
+from .graph.conversions import need
+
+#: Tasks that wait in the executor, per worker: enough to keep it busy, few enough to cancel.
+QUEUED = 2
+#: Seconds between looks at `cancel` while nothing is finished.
+PATIENCE = 0.1
+#: joblib's backends by name; "joblib" is the one that `joblib.parallel_config` has set.
+JOBLIB = ("joblib", "loky", "threading", "multiprocessing", "dask", "ray")
+
+Done = Callable[[int, Any], Any]
+Work = Callable[[Any, Any], Any]
+
+
+class Control(Protocol):
+    """What workers are told by the block they run for."""
+
+    folder: str | None  #: where large arrays lie, None for shared memory
+
+    def check(self) -> None:
+        """Raise `CancelledError` once the caller has cancelled."""
+
+
+def call(shared: bytes, task: object) -> bytes:
+    """Run one task in a worker; what it returns travels as the arguments do."""
+    path, function, common = _sharing.loads_once(shared)
+    with _tasks.using(None):
+        result = function(common, task)
+    return _sharing.Store(path).dumps(result)
+
+
+def _here(function: Callable[[Any, Any], Any], common: object, task: object) -> Any:
+    with _tasks.using(None):
+        return function(common, task)
+
+
+class Workers:
+    """Runs tasks in turn, in this thread; the base of what runs them elsewhere."""
+
+    def run(
+        self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Control, done: Done
+    ) -> None:
+        """Run the tasks that are `left`, and say of each what it gave; one that is done leaves the set.
+
+        Raises:
+            BrokenExecutor: A worker died; those that are left can be tried again.
+        """
+        for i in sorted(left):
+            pool.check()
+            result = _here(function, common, tasks[i])
+            left.discard(i)
+            done(i, result)
+
+    def renew(self) -> None:
+        """Make good what has broken."""
+
+    def close(self) -> None:
+        """Give back what was made here."""
+
+
+class OnExecutor(Workers):
+    """Tasks on an executor, made here or by the caller.
+
+    Args:
+        executor: The caller's, or None to make one.
+        make: Makes one, and another where it breaks; None if that cannot be done.
+    """
+
+    def __init__(self, executor: Executor | None, make: Callable[[], Executor] | None) -> None:
+        self._given, self._make = executor, make
+        self._own: Executor | None = None
+
+    def _executor(self) -> Executor:
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            assert self._make is not None
+            self._own = self._make()
+            if not isinstance(self._own, Executor):
+                found, self._own = type(self._own).__name__, None
+                raise InvalidConfigError.of("executor", "a function that makes an Executor", found)
+        return self._own
+
+    def renew(self) -> None:
+        """Take another executor where one can be made; clusters and joblib's replace their workers themselves."""
+        if self._make is not None:
+            self._given = None
+            self.close()
+
+    def close(self) -> None:
+        """Shut down an executor that was made here."""
+        if self._own is not None:
+            self._own.shutdown(wait=True, cancel_futures=True)
+            self._own = None
+
+    def run(
+        self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Control, done: Done
+    ) -> None:
+        """As `Workers.run`."""
+        executor = self._executor()
+        if isinstance(executor, ThreadPoolExecutor):  # shares our memory
+            self._all(lambda i: executor.submit(_here, function, common, tasks[i]), left, pool, done)
+            return
+        with contextlib.closing(_sharing.Store.made(pool.folder, _sharing_size(common))) as store:
+            shared = store.dumps((store.path, function, common))
+            self._all(
+                lambda i: executor.submit(call, shared, tasks[i]), left, pool, lambda i, r: done(i, store.take(r))
+            )
+
+    def _all(self, submit: Callable[[int], Future[Any]], left: set[int], pool: Control, done: Done) -> None:
+        room = QUEUED * (getattr(self._executor(), "_max_workers", None) or os.cpu_count() or 1)
+        waiting = sorted(left, reverse=True)
+        running: dict[Future[Any], int] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < room:
+                    running[submit(waiting[-1])] = waiting[-1]
+                    waiting.pop()
+                finished, _ = wait(running, PATIENCE, FIRST_COMPLETED)
+                for future in finished:
+                    i = running.pop(future)
+                    result = future.result()
+                    left.discard(i)
+                    done(i, result)
+                pool.check()
+        finally:
+            # Nobody may write into a folder that is being removed.
+            wait([future for future in running if not future.cancel()])
+
+
+class OnJoblib(Workers):
+    """Tasks on one of joblib's backends."""
+
+    def __init__(self, name: str) -> None:
+        self._joblib, self._name = need("joblib", "joblib"), name
+        with self._configured() as run:
+            del run  # what cannot be had is said at once
+
+    @contextlib.contextmanager
+    def _configured(self) -> Iterator[Any]:
+        """Joblib's `Parallel` on the backend."""
+        with contextlib.ExitStack() as stack:
+            try:
+                if self._name != "joblib":
+                    stack.enter_context(self._joblib.parallel_config(self._name, n_jobs=-1))
+                run = self._joblib.Parallel(return_as="generator_unordered")
+            except (ImportError, ValueError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UnsupportedError(f"executor: {self._name!r} of joblib ({reason})", argument="executor") from None
+            yield run
+
+    def run(
+        self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Control, done: Done
+    ) -> None:
+        """As `Workers.run`."""
+        made = _sharing.Store.made(pool.folder, _sharing_size(common))
+        with self._configured() as run, contextlib.closing(made) as store:
+            shared = store.dumps((store.path, function, common))
+            results = run(self._joblib.delayed(_numbered)(shared, i, tasks[i]) for i in sorted(left))
+            try:
+                for i, result in results:
+                    left.discard(i)
+                    done(i, store.take(result))
+                    pool.check()
+            finally:
+                results.close()
+
+
+def _numbered(shared: bytes, i: int, task: object) -> tuple[int, bytes]:
+    return i, call(shared, task)
+
+
+def _sharing_size(common: object) -> int:
+    """Bytes of the arrays that have no file of their own."""
+    parts = common.values() if isinstance(common, dict) else [common]
+    return sum(a.nbytes for a in parts if isinstance(a, np.ndarray) and _sharing.file_of(a) is None)
+
+
+def processes(count: int) -> Executor:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    # Forking a process that has threads (BLAS has) may lock up the child.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    return ProcessPoolExecutor(count, multiprocessing.get_context(method), _ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that waits for the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def workers_of(executor: Any) -> Workers:
+    """What runs tasks, from what the caller calls it."""
+    if isinstance(executor, str):
+        if executor not in JOBLIB:
+            raise _wrong(executor)
+        _refuse_wasm(f"joblib's backend {executor!r}")
+        return OnJoblib(executor)
+    if isinstance(executor, (int, np.integer)) and not isinstance(executor, bool):
+        count = int(executor)
+        if count == -1:
+            count = 1 if sys.platform == "emscripten" else os.cpu_count() or 1
+        if count < 1:
+            raise _wrong(executor)
+        if count == 1:
+            return Workers()
+        _refuse_wasm(f"{count} processes")
+        return OnExecutor(None, lambda: processes(count))
+    if callable(getattr(executor, "get_executor", None)):  # a client of dask.distributed
+        return OnExecutor(executor.get_executor(pure=False), None)
+    if isinstance(executor, Executor):
+        name = type(executor).__name__
+        if name in ("ThreadPoolExecutor", "ProcessPoolExecutor"):
+            _refuse_wasm(f"a {name}")
+        if name == "ProcessPoolExecutor":  # cannot be mended; the caller's is left alone
+            size = int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
+            return OnExecutor(executor, lambda: processes(size))
+        return OnExecutor(executor, None)
+    if callable(executor):
+        return OnExecutor(None, executor)
+    raise _wrong(executor)
+
+
+def _wrong(executor: object) -> InvalidConfigError:
+    text = "a number of processes (-1 for all processors), an Executor, a function that makes one, a Client of "
+    text += f"dask.distributed, or a backend of joblib ({', '.join(JOBLIB)})"
+    return InvalidConfigError.of("executor", "an executor", executor, text=text, got=f"{executor!r:.80}")
+
+
+def _refuse_wasm(what: str) -> None:
+    if sys.platform == "emscripten":
+        raise UnsupportedError(
+            f"executor: {what}, but WebAssembly has neither processes nor threads; 1 runs the tasks in turn, and from "
+            "JavaScript connect({ workers }) uses several workers",
+            argument="executor",
+            expected=1,
+        )
