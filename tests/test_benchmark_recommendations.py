@@ -41,7 +41,7 @@ def test_table():
     assert line == "| tree | 7, 6 | hyperbolic 90.0 ± 1.0 | flash 95.0 ± 2.0 | gcn 50.0 ± 0.0 | wrong |"
 
 
-def test_metrics_of_one_graph(bench):
+def test_metrics_of_one_graph():
     rows = [
         {
             "mechanism": name,

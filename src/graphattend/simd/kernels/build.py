@@ -202,6 +202,7 @@ class Platform(NamedTuple):
 _X86 = {"avx512": ("x86_64_v4", 4), "avx2": ("x86_64_v3", 3), "sse4": ("x86_64_v2", 2)}
 _ARM = {"neon": ("generic", 1)}
 # The module is loaded by its path; without a name of its own it would hold the path where it was linked.
+_WINDOWS = ("-Wl,/Brepro",)  # no time of the build in the file
 _DARWIN = ("-nostdlib", "-Wl,-undefined,dynamic_lookup", "-Wl,-install_name,@rpath/graphattend")
 # The modules need no libc at all, so the same file runs with glibc and with musl. Windows' need its stack probe.
 _LINUX = "manylinux_2_17_{0}.manylinux2014_{0}.musllinux_1_1_{0}"
@@ -212,8 +213,8 @@ PLATFORMS: dict[str, Platform] = {
     "linux-aarch64": Platform("aarch64-linux-gnu.2.17", _LINUX.format("aarch64"), _ARM),
     "macos-x86_64": Platform("x86_64-macos.11.0", "macosx_11_0_x86_64", _X86, link=_DARWIN),
     "macos-arm64": Platform("aarch64-macos.11.0", "macosx_11_0_arm64", _ARM, link=_DARWIN),
-    "windows-amd64": Platform("x86_64-windows-gnu", "win_amd64", _X86, ".pyd", ()),
-    "windows-arm64": Platform("aarch64-windows-gnu", "win_arm64", _ARM, ".pyd", ()),
+    "windows-amd64": Platform("x86_64-windows-gnu", "win_amd64", _X86, ".pyd", _WINDOWS),
+    "windows-arm64": Platform("aarch64-windows-gnu", "win_arm64", _ARM, ".pyd", _WINDOWS),
 }
 NATIVE_FLAGS = (
     *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-fno-math-errno"),
