@@ -201,8 +201,8 @@ class Platform(NamedTuple):
 
 _X86 = {"avx512": ("x86_64_v4", 4), "avx2": ("x86_64_v3", 3), "sse4": ("x86_64_v2", 2)}
 _ARM = {"neon": ("generic", 1)}
-# The module is loaded by its path; without a name of its own it would hold the path where it was linked.
 _WINDOWS = ("-Wl,/Brepro",)  # no time of the build in the file
+# The module is loaded by its path; without a name of its own it would hold the path where it was linked.
 _DARWIN = ("-nostdlib", "-Wl,-undefined,dynamic_lookup", "-Wl,-install_name,@rpath/graphattend")
 # The modules need no libc at all, so the same file runs with glibc and with musl. Windows' need its stack probe.
 _LINUX = "manylinux_2_17_{0}.manylinux2014_{0}.musllinux_1_1_{0}"
