@@ -2,9 +2,10 @@
 
 import json
 
+import gen_browser_tables as tables
 import pytest
 
-tables = pytest.importorskip("gen_browser_tables", reason="the tools are not part of what runs inside Pyodide")
+pytestmark = pytest.mark.native
 
 
 def test_the_page_is_current() -> None:

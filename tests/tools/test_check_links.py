@@ -5,6 +5,8 @@ from pathlib import Path
 import check_links
 import pytest
 
+pytestmark = pytest.mark.native
+
 
 @pytest.mark.parametrize(
     ("link", "told"),
