@@ -169,6 +169,29 @@ export function MechanismSelect({
   );
 }
 
+/** A field to type into. What is being typed stays when the page is drawn anew in the meantime. */
+export function Field({
+  value,
+  onChange,
+  ...rest
+}: Omit<JSX.IntrinsicElements["input"], "onChange" | "onInput" | "onBlur"> & {
+  onChange: (event: JSX.TargetedEvent<HTMLInputElement>) => void;
+}): JSX.Element {
+  const [draft, setDraft] = useState<string>();
+  return (
+    <input
+      {...rest}
+      value={draft ?? value}
+      onInput={(e) => setDraft(e.currentTarget.value)}
+      onBlur={() => setDraft(undefined)}
+      onChange={(e) => {
+        onChange(e);
+        if (!e.currentTarget.validity.customError) setDraft(undefined);
+      }}
+    />
+  );
+}
+
 /** A slider with its number beside it; steps are factors where `factors`; `free` numbers may be typed beyond its ends. */
 export function Slider({
   id,
@@ -207,7 +230,7 @@ export function Slider({
     <>
       <div class="row spread">
         <label for={id}>{label}</label>
-        <input
+        <Field
           type="number"
           class="short"
           step="any"
