@@ -19,7 +19,7 @@ import {
 } from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, reworded, title } from "../words.js";
-import { Bar, Behind, Card, Field, Rows, Scroll, type OfNode, type Seen } from "./bits.js";
+import { Bar, Behind, Card, Input, Rows, Scroll, type OfNode, type Seen } from "./bits.js";
 import { Folding } from "./folding.js";
 import { Matrix } from "./matrix.js";
 import { isLarge, Picture } from "./picture.js";
@@ -160,7 +160,7 @@ function Neighbours({ session, graph, chosen, node }: OfNode): JSX.Element {
       )}
       <label class="inline">
         Rows
-        <Field
+        <Input
           type="number"
           min={1}
           max={100}

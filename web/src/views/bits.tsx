@@ -170,7 +170,7 @@ export function MechanismSelect({
 }
 
 /** A field to type into. What is being typed stays when the page is drawn anew in the meantime. */
-export function Field({
+export function Input({
   value,
   onChange,
   ...rest
@@ -230,7 +230,7 @@ export function Slider({
     <>
       <div class="row spread">
         <label for={id}>{label}</label>
-        <Field
+        <Input
           type="number"
           class="short"
           step="any"

@@ -10,7 +10,7 @@ import { controls, withOption, type Control } from "../schema.js";
 import type { Session } from "../session.js";
 import { DEFAULT_GRAPH, onGraph, type Value, type View } from "../state.js";
 import { message, title, WITH_PARTS } from "../words.js";
-import { Field, MechanismSelect, Select, Slider } from "./bits.js";
+import { Input, MechanismSelect, Select, Slider } from "./bits.js";
 
 /** A large graph's list of nodes is a field with suggestions. */
 const MOST_LISTED = 1500,
@@ -170,7 +170,7 @@ function NodeChoice({ session, graph }: { session: Session; graph: Graph }): JSX
   return (
     <div>
       <label for="node">Node</label>
-      <Field
+      <Input
         id="node"
         type="text"
         list="nodes"
@@ -277,7 +277,7 @@ function Field({ control: c, set }: { control: Control; set: (name: string, valu
       return (
         <>
           {label}
-          <Field
+          <Input
             id={id}
             type="number"
             aria-describedby={about}
@@ -295,7 +295,7 @@ function Field({ control: c, set }: { control: Control; set: (name: string, valu
       return (
         <>
           {label}
-          <Field
+          <Input
             id={id}
             type="text"
             aria-describedby={about}
