@@ -1,4 +1,5 @@
 import { AttentionError, invalid, reason } from "../errors.js";
+import { show } from "./operands.js";
 
 /** Two builds of the same sources, the faster first. */
 export const BACKENDS = ["wasm-relaxed-simd", "wasm-simd128"] as const;
@@ -110,14 +111,10 @@ async function compile(backend: Backend): Promise<WebAssembly.Module> {
 /** Choose a backend, or take the one asked for, and start it. */
 export async function instantiate(wanted: unknown): Promise<{ backend: Backend; instance: WebAssembly.Instance }> {
   if (wanted !== undefined && !BACKENDS.includes(wanted as Backend)) {
-    throw invalid(
-      "backend",
-      `expected one of ${BACKENDS.join(", ")}, got ${typeof wanted === "string" ? JSON.stringify(wanted) : typeof wanted}`,
-      {
-        expected: BACKENDS,
-        actual: wanted,
-      },
-    );
+    throw invalid("backend", `expected one of ${BACKENDS.join(", ")}, got ${show(wanted)}`, {
+      expected: BACKENDS,
+      actual: wanted,
+    });
   }
   const possible = available();
   const backend = wanted === undefined ? possible[0] : possible.find((name) => name === wanted);

@@ -1,6 +1,6 @@
 // Small parts that several views share.
 
-import type { ComponentChildren, JSX } from "preact";
+import type { ComponentChildren, JSX, TargetedEvent } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Graph, Result } from "../graph.js";
 import type { Session } from "../session.js";
@@ -174,13 +174,18 @@ export function Input({
   value,
   onChange,
   ...rest
-}: Omit<JSX.IntrinsicElements["input"], "onChange" | "onInput" | "onBlur"> & {
-  onChange: (event: JSX.TargetedEvent<HTMLInputElement>) => void;
+}: {
+  type: "number" | "text";
+  value: string | number | undefined;
+  onChange: (event: TargetedEvent<HTMLInputElement>) => void;
+  [attribute: string]: unknown;
 }): JSX.Element {
   const [draft, setDraft] = useState<string>();
   return (
     <input
-      {...rest}
+      {
+        ...(rest as { type: "number" }) /* preact's types tell types of input apart, this component does not */
+      }
       value={draft ?? value}
       onInput={(e) => setDraft(e.currentTarget.value)}
       onBlur={() => setDraft(undefined)}
