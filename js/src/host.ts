@@ -40,6 +40,12 @@ interface Memory {
 /** What a kernel returns when it has done its work. */
 const DONE = 1;
 
+/** Whether a call was interrupted, also while Pyodide converted what it was given. */
+const isInterrupt = (error: unknown): boolean => {
+  const { type } = error as { type?: string };
+  return type === "KeyboardInterrupt" || (type === "ConversionError" && reason(error).includes("KeyboardInterrupt"));
+};
+
 /** A Python interpreter with graphattend, in this thread. Requests in, answers out, one at a time. */
 export class Host {
   private arena = 0;
@@ -47,6 +53,7 @@ export class Host {
   /** Where Python counts the plans that it has dropped. */
   private dropped = 0;
   private fault: string | undefined;
+  private interrupt: Uint8Array | undefined;
   private readonly plans = new Map<string, Plan>();
   private readonly module: Memory;
 
@@ -88,6 +95,7 @@ export class Host {
 
   /** Let another thread interrupt the running call by writing 2 into a shared byte. */
   interruptBy(buffer: Uint8Array): void {
+    this.interrupt = buffer;
     this.python.setInterruptBuffer(buffer);
   }
 
@@ -97,7 +105,7 @@ export class Host {
       if (wire.arrays.length > 0) this.write(wire);
       return this.repeat(wire) ?? this.ask(wire);
     } catch (error) {
-      if ((error as { type?: string }).type === "KeyboardInterrupt") {
+      if (isInterrupt(error)) {
         return {
           text: JSON.stringify({ error: { code: "aborted", message: "the call was interrupted" } }),
           arrays: [],
@@ -111,8 +119,12 @@ export class Host {
     }
   }
 
+  /** Forget objects. What was written to interrupt a call that has ended by now does not interrupt this. */
   free(ids: number[]): void {
-    if (this.fault === undefined) (this.bridge["free"] as (...ids: number[]) => void)(...ids);
+    if (this.fault !== undefined) return;
+    this.python.setInterruptBuffer(undefined);
+    (this.bridge["free"] as (...ids: number[]) => void)(...ids);
+    this.python.setInterruptBuffer(this.interrupt);
   }
 
   close(): void {

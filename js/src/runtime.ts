@@ -17,7 +17,7 @@ export interface Proxy {
 export interface Pyodide {
   pyimport(name: string): Proxy;
   unpackArchive(data: Uint8Array, format: string, options: { extractDir: string }): void;
-  setInterruptBuffer(buffer: Uint8Array): void;
+  setInterruptBuffer(buffer: Uint8Array | undefined): void;
   runPython(code: string): unknown;
   readonly _module: object;
 }

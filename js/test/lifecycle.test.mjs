@@ -214,3 +214,21 @@ describe("a start that is not wanted any more", () => {
     });
   }
 });
+
+it("an abort that comes when its call has ended does not touch what comes next", () =>
+  using({ worker: true }, async (ga) => {
+    const make = () => ga.create("scaled_dot_product", { dim: 64 });
+    const check = await make();
+    for (let round = 0; round < 40; round++) {
+      const freed = await Promise.all(Array.from({ length: 20 }, make));
+      const controller = new AbortController();
+      const call = freed[0].forward(big(1), big(2), big(2), { signal: controller.signal }).catch((error) => error.code);
+      await new Promise((sent) => setTimeout(sent, 0));
+      const until = performance.now() + 15;
+      while (performance.now() < until); // the call ends, and this thread has not heard of it
+      controller.abort();
+      await Promise.all([call, ...freed.map((attention) => attention.free())]);
+      const { output } = await check.forward(big(1), big(2), big(2));
+      assert.equal(output.data[0], 0.5);
+    }
+  }));
