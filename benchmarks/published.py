@@ -182,36 +182,26 @@ def placed(space: ga.geometry.Manifold, start: np.ndarray, i: np.ndarray, j: np.
     return least
 
 
+def in_the_plane(graph: Any, name: str, published: str) -> list[Row]:
+    """How well two dimensions hold the distances of a graph."""
+    found = distortions(graph)
+    spaces = [(space, found[space]) for space in ("hyperbolic", "Euclidean")]
+    task = f"{name}, mean relative error of distances"
+    return [row(task, published, *spaces, f"two dimensions, {STEPS} steps from classical scaling")]
+
+
 def tree(seeds: int, cora: Path) -> list[Row]:
     """A binary tree of 63 nodes."""
     import networkx as nx
 
-    found = distortions(nx.balanced_tree(2, 5))
-    return [
-        row(
-            "binary tree of 63 nodes, mean relative error of distances",
-            "0 in the limit (hyperbolic, Sarkar 2011)",
-            ("hyperbolic", found["hyperbolic"]),
-            ("Euclidean", found["Euclidean"]),
-            f"two dimensions, {STEPS} steps from classical scaling",
-        )
-    ]
+    return in_the_plane(nx.balanced_tree(2, 5), "binary tree of 63 nodes", "0 in the limit (hyperbolic, Sarkar 2011)")
 
 
 def grid(seeds: int, cora: Path) -> list[Row]:
     """A grid of 8 × 8."""
     import networkx as nx
 
-    found = distortions(nx.grid_2d_graph(8, 8))
-    return [
-        row(
-            "grid of 8 × 8, mean relative error of distances",
-            "–",
-            ("hyperbolic", found["hyperbolic"]),
-            ("Euclidean", found["Euclidean"]),
-            f"two dimensions, {STEPS} steps from classical scaling",
-        )
-    ]
+    return in_the_plane(nx.grid_2d_graph(8, 8), "grid of 8 × 8", "–")
 
 
 def digits(seeds: int, cora: Path) -> list[Row]:
