@@ -12,6 +12,7 @@ def flags(request, monkeypatch):
     """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
     if request.param == "no flags":
         monkeypatch.setattr(_float64_fallback, "FLAGS", False)
+        monkeypatch.setattr(_float64_fallback, "_flags_reliable", False)
 
 
 F = ga.functional

@@ -13,8 +13,8 @@ import pytest
 
 pytestmark = pytest.mark.native
 
-#: One of each kind of object file; all of them with `make test-all`.
-PLATFORMS = ["linux-x86_64", "macos-arm64", "windows-amd64"]
+#: Both kinds of instructions; with `make test-all`, the other systems' object files, too, which take minutes to compile.
+PLATFORMS = ["linux-aarch64", "linux-x86_64"]
 if os.environ.get("GRAPHATTEND_ALL"):
     PLATFORMS = sorted(build_wheel.kernel_builder().PLATFORMS)
 

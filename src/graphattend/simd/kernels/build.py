@@ -336,7 +336,7 @@ def build_sanitized(sanitizers: str = "address,undefined") -> Path:
     Needs a compiler that brings their libraries; the Python that loads the result must have been started with the
     former preloaded.
     """
-    flags = ["-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-g"]
+    flags = ["-std=gnu11", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-g"]
     flags += ["-fno-omit-frame-pointer", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
     command, included = [*_host_compiler(host() or ""), *flags], headers()
     objects = [
