@@ -265,6 +265,18 @@ def by_head(rng, nodes, heads, width):
     return normal(rng, nodes, width) if heads is None else normal(rng, nodes, heads, width)
 
 
+def zeros(*shape):
+    """An output that a kernel adds to if it is given a gain."""
+    out = output(*shape)
+    out[...] = 0
+    return out
+
+
+def gain_of(rng, *shape):
+    """Factors, some of which are 0, or none."""
+    return None if rng.random() < 0.6 else normal(rng, *shape) * (rng.random(shape) < 0.7).astype(REAL)
+
+
 def make_graph(rng):
     m, n, d, e = size(rng), size(rng), size(rng, 70), size(rng, 70)
     heads = None if rng.random() < 0.5 else size(rng, 4)
@@ -279,8 +291,8 @@ def make_graph(rng):
         q, k = (np.abs(x) + REAL.type(0.1) for x in (q, k))
     elif rng.random() < 0.5:
         positions, frequency = rng.standard_normal(len(indices)) * 10 ** rng.uniform(-1, 3), rng.random(d // 2)
-    shape = (*q.shape[:-1], e)
-    given = bias, positions, frequency, output(*shape), weights, 0.5, bool(rng.random() < 0.5), plain
+    gain, out = gain_of(rng, *q.shape[:-1]), zeros(*q.shape[:-1], e)
+    given = bias, positions, frequency, gain, out, weights, 0.5, bool(rng.random() < 0.5), plain
     return [q, k, v, indptr, indices, *given]
 
 
@@ -299,13 +311,13 @@ def with_heads(*arrays):
     return [x if x.ndim == 3 else x[:, None] for x in arrays]
 
 
-def ref_graph(q, k, v, indptr, indices, bias, positions, frequency, out, weights, scale, interleaved, plain):
+def ref_graph(q, k, v, indptr, indices, bias, positions, frequency, gain, out, weights, scale, interleaved, plain):
     q, k, v = with_heads(q, k, v)
     bias = None if plain else bias
     source, w = graph_weights(q, k, indptr, indices, bias, positions, frequency, scale, interleaved, plain)
     expected = np.zeros((*q.shape[:2], v.shape[2]))
     np.add.at(expected, source, w[..., None] * v[indices].astype(float))
-    return [expected, w]
+    return [expected if gain is None else expected * gain.reshape(q.shape[:2])[..., None], w]
 
 
 def make_graph_vjp(rng):
@@ -389,11 +401,11 @@ def make_gat(rng):
     arrays = [normal(rng, nodes, d), normal(rng, heads, d, width), normal(rng, heads, width), normal(rng, heads, width)]
     added = None if rng.random() < 0.5 else normal(rng, len(indices), heads)
     weights = None if rng.random() < 0.5 else output(len(indices), heads)
-    outputs = [output(nodes, heads * width), output(nodes, heads, width), weights]
-    return [*arrays, indptr, indices, added, *outputs, 0.2]
+    gain, out = gain_of(rng, nodes), zeros(nodes, heads, width)
+    return [*arrays, indptr, indices, added, gain, output(nodes, heads * width), out, weights, 0.2]
 
 
-def ref_gat(x, w, a_query, a_key, indptr, indices, added, hidden, out, weights, slope):
+def ref_gat(x, w, a_query, a_key, indptr, indices, added, gain, hidden, out, weights, slope):
     h = np.einsum("vd,hde->vhe", x.astype(float), w.astype(float))
     source = np.repeat(np.arange(len(x)), np.diff(indptr).astype(np.intp))
     s = (h * a_query).sum(-1)[source] + (h * a_key).sum(-1)[indices]
@@ -402,6 +414,8 @@ def ref_gat(x, w, a_query, a_key, indptr, indices, added, hidden, out, weights, 
     p = ref_segments(np.where(s < 0, slope * s, s), indptr, None)[0]
     expected = np.zeros(h.shape)
     np.add.at(expected, source, p[..., None] * h[indices])
+    if gain is not None:
+        expected *= gain[:, None, None]
     return [h.reshape(hidden.shape), expected, None if weights is None else p.reshape(weights.shape)]
 
 
@@ -496,7 +510,8 @@ def make_metric(rng):
     mask = rng.random((*b, m, n)) < 0.7 if indices is None and rng.random() < 0.4 else None
     weights = output(*((*b, m, n) if indices is None else indices.shape)) if rng.random() < 0.6 else None
     q, k, v = points_of(rng, table, *b, m), points_of(rng, table, n), points_of(rng, table, *b, n)
-    return [q, k, v, table, indptr, indices, mask, output(*b, m, d), weights, bool(rng.random() < 0.5)]
+    gain, out = None if indices is None else gain_of(rng, m), zeros(*b, m, d)
+    return [q, k, v, table, indptr, indices, mask, gain, out, weights, bool(rng.random() < 0.5)]
 
 
 def rows_of(indptr, indices, m, n):
@@ -550,7 +565,7 @@ def means64(table, kind, w, v):
     return np.concatenate([p[0] for p in parts], -1), pull
 
 
-def ref_metric(q, k, v, table, indptr, indices, mask, out, weights, root):
+def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, root):
     v = np.zeros_like(k) if v is None else v
     arrays = [q, k, v] + ([] if mask is None else [np.broadcast_to(mask, (*mask.shape[:-2], q.shape[-2], k.shape[-2]))])
     lead = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
@@ -569,6 +584,8 @@ def ref_metric(q, k, v, table, indptr, indices, mask, out, weights, root):
         if weights is None
         else np.concatenate(w_all).reshape(weights.shape if indices is not None else (*lead, *weights.shape[-2:]))
     )
+    if gain is not None:
+        expected *= gain[:, None]
     return [None if out is None else expected, w]
 
 

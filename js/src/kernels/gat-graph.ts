@@ -192,6 +192,7 @@ function forward(memory: Memory, call: Call, wantWeights: boolean): { out: Block
       start,
       index,
       added,
+      null,
       memory.room([n, heads * width]),
       memory.view(out, [n, heads, width]),
       weights,

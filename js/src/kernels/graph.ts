@@ -234,6 +234,7 @@ function run(memory: Memory, call: Call, wantWeights: boolean): Result {
     bias,
     null,
     null,
+    null,
     out,
     weights,
     scale,

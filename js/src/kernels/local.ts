@@ -131,6 +131,7 @@ export function localGlobal(
           bias,
           null,
           null,
+          null,
           to,
           some,
           scale,

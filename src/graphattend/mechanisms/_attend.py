@@ -104,10 +104,8 @@ def attend(
     keys: ArrayLike | None,
     values: ArrayLike | None,
     call: Call,
-    *,
-    fused: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """The shared implementation of `Attention.attend` and `Attention.attend_vjp`; without `fused` in chunks."""
+    """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
     if attn.is_causal:
         raise UnsupportedError(
             "is_causal: expected False because neighbours of a node have no order", argument="is_causal"
@@ -121,18 +119,14 @@ def attend(
     lead = () if heads is None else (heads,)
     drop = attn._drop((n_edges, *lead), call, dtype)
     projected = None
-    if fused and drop is None and n_edges and simd.has_kernels(dtype):
+    if drop is None and n_edges and simd.has_kernels(dtype):
         projected = attn._project_edges(x_q, x_k, x_v, p)
     if projected is not None:
         (q, k, v), pull_p = projected
         job = _Job(attn, graph.indices, q, k, v, metadata, drop, p)
-        found = _fused(job, graph, call)
+        found = _fused(job, graph, call.need_weights or call.differentiate)
         if found is not None:
-
-            def in_chunks() -> Callable[..., Gradients]:
-                return attend(attn, graph, queries, keys, values, call, fused=False)[2]
-
-            return _finish_fused(job, graph, found, pull_p, in_chunks, values is None, keys is None)
+            return _finish_fused(job, graph, found, pull_p, values is None, keys is None)
     (q, k, v), pull_p = attn._project(x_q, x_k, x_v, p)
     job = _Job(attn, graph.indices, q, k, v, metadata, drop, p)
     mixed: np.ndarray | None = None
@@ -191,9 +185,30 @@ class _Fused(NamedTuple):
     v: np.ndarray
     scores: EdgeScores
 
-    @property
-    def factor(self) -> float:
-        return self.scores.factor
+
+def attend_into(
+    attn: Mechanism,
+    graph: NeighborGraph,
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    out: np.ndarray,
+    gain: np.ndarray,
+) -> bool | None:
+    """The shared implementation of `Attention._attend_into`."""
+    finishes = type(attn)._finish is not Mechanism._finish
+    if finishes or attn.is_causal or not graph.indices.size or not simd.has_kernels(q.dtype):
+        return False
+    p = attn._params(q.dtype)
+    metadata = graph_metadata(attn, graph, q.dtype)
+    projected = attn._project_edges(q, k, v, p)
+    if projected is None:
+        return False
+    job = _Job(attn, graph.indices, *projected[0], metadata, None, p)
+    scores = attn._edge_scores(job.q, job.k, graph, metadata, p)
+    if scores is None or scores.gain is not None:
+        return False
+    return None if _in_kernel(job, graph, scores, False, gain=gain, out=out) is None else True
 
 
 def _nodes_first(x: np.ndarray) -> np.ndarray:
@@ -201,15 +216,19 @@ def _nodes_first(x: np.ndarray) -> np.ndarray:
     return x if x.ndim == 2 else x.swapaxes(0, 1)
 
 
-def _fused(job: _Job, graph: NeighborGraph, call: Call) -> _Fused | None:
+def _fused(job: _Job, graph: NeighborGraph, need_weights: bool) -> _Fused | None:
     """All neighbourhoods in one kernel call that reads keys and values in place, where there is such a kernel."""
     scores = job.attn._edge_scores(job.q, job.k, graph, job.metadata, job.p)
-    if scores is None:
-        return None
+    return None if scores is None else _in_kernel(job, graph, scores, need_weights, gain=scores.gain)
+
+
+def _in_kernel(
+    job: _Job, graph: NeighborGraph, scores: EdgeScores, need_weights: bool, **added: np.ndarray | None
+) -> _Fused | None:
     q, k, v = (_nodes_first(x) for x in (scores.q, scores.k, job.v))
     lists = graph.indptr, graph.indices
-    options: dict[str, Any] = {"bias": scores.bias, "rotation": scores.rotation, "plain": scores.plain}
-    found = simd.graph_attention(q, k, v, *lists, scores.factor, call.need_weights or call.differentiate, **options)
+    options: dict[str, Any] = {"bias": scores.bias, "rotation": scores.rotation, "plain": scores.plain, **added}
+    found = simd.graph_attention(q, k, v, *lists, scores.factor, need_weights, **options)
     return None if found is None else _Fused(found[0], found[1], q, k, v, scores)
 
 
@@ -218,30 +237,31 @@ def _finish_fused(
     graph: NeighborGraph,
     f: _Fused,
     pull_p: Callable[..., Any],
-    in_chunks: Callable[[], Callable[..., Gradients]],
     values_default: bool,
     keys_default: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    mixed, gain = _nodes_first(f.out), f.scores.gain
-    out, pull_f = job.attn._finish(mixed if gain is None else mixed * gain, job.p)
+    out, pull_f = job.attn._finish(_nodes_first(f.out), job.p)
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
-        assert f.weights is not None
-        if grad_weights is not None and (f.scores.plain or f.scores.rotation is not None):
-            return in_chunks()(grad_output, grad_weights)
         g = cotangent(grad_output, "grad_output", out.shape, out.dtype)
         g_mixed, gp = pull_f(g)
-        g_gain = None if gain is None else (g_mixed * mixed).sum(axis=-1, keepdims=True)
-        g_mixed = np.ascontiguousarray(_nodes_first(g_mixed if gain is None else g_mixed * gain))
+        g_mixed, g_gain, gain = np.ascontiguousarray(_nodes_first(g_mixed)), None, f.scores.gain
+        if gain is not None:
+            along = np.einsum("v...e,v...e->v...", g_mixed, f.out)
+            g_gain = np.divide(along, gain, out=np.zeros_like(along), where=gain != 0)
+            g_mixed = g_mixed * gain[..., None]
         pull_s = f.scores.pull
-        if grad_weights is None and pull_p is unprojected and pull_s is None:
-            # What defaults to another input adds its gradient to that input's at once.
-            found = _graph_vjp(graph, f, g_mixed, keys_are_queries=keys_default, values_are_keys=values_default)
-            if found is not None:
-                g_q, g_k, g_v = (np.zeros(f.q.shape, out.dtype) if x is None else x for x in found[:3])
-                return Gradients(g_q, g_k, g_v, {})
-        *grads, gs = _fused_gradients(graph, f, g_mixed, grad_weights)
-        g_q, g_k, g_v = (_nodes_first(x) for x in grads)
+        # What defaults to another input adds its gradient to that input's at once.
+        joined = pull_p is unprojected and pull_s is None
+        *grads, gs = _fused_gradients(
+            graph, f, g_mixed, grad_weights, joined and keys_default, joined and values_default
+        )
+        g_q, g_k, g_v = (
+            np.zeros(x.shape, out.dtype) if a is None else _nodes_first(a)
+            for a, x in zip(grads, (f.q, f.k, f.v), strict=True)
+        )
+        if joined:
+            return Gradients(g_q, g_k, g_v, {})
         gm: Grads = {}
         if pull_s is not None:
             g_q, g_k, gp_s, gm = pull_s(g_q, g_k, gs, g_gain)
@@ -254,46 +274,32 @@ def _finish_fused(
     return out, f.weights, pullback
 
 
-def _graph_vjp(graph: NeighborGraph, f: _Fused, g: np.ndarray, **options: object) -> tuple[Any, Any, Any, Any] | None:
-    assert f.weights is not None
-    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.factor, **options)
-
-
 def _fused_gradients(
-    graph: NeighborGraph, f: _Fused, g: np.ndarray, grad_weights: ArrayLike | None
-) -> tuple[np.ndarray, ...]:
-    """Gradients for q, k and v (V, [H,] d) and the scores (K, [H]), by the kernel or edge by edge."""
+    graph: NeighborGraph,
+    f: _Fused,
+    g: np.ndarray,
+    grad_weights: ArrayLike | None,
+    keys_are_queries: bool,
+    values_are_keys: bool,
+) -> tuple[np.ndarray | None, ...]:
+    """Gradients for q, k and v (V, [H,] d) and the scores (K, [H]); None for one that is part of another."""
     assert f.weights is not None
-    if f.scores.plain:
-        return _plain_gradients(graph, f, g)
-    if grad_weights is None:
-        found = _graph_vjp(graph, f, g, rotation=f.scores.rotation)
-        if found is not None:
-            return found
-    rows, columns = graph.targets, graph.indices
-    gw = np.einsum("k...d,k...d->k...", g[rows], f.v[columns])
+    q, total = f.q, None
+    if f.scores.plain:  # queries divided by the sums of their products make these the weights
+        rows = np.flatnonzero(np.diff(graph.indptr))
+        edge = graph.indptr[rows]
+        total = np.ones((len(q), 1), q.dtype)
+        total[rows, 0] = np.einsum("vd,vd->v", q[rows], f.k[graph.indices[edge]]) / f.weights[edge]
+        q = q / total
+    options: dict[str, Any] = {"keys_are_queries": keys_are_queries, "values_are_keys": values_are_keys}
     if grad_weights is not None:
-        gw += cotangent(grad_weights, "grad_weights", f.weights.shape, g.dtype)
-    gs = f.weights * gw
-    gs -= f.weights * np.repeat(simd.segment_sum(gs, graph.indptr), np.diff(graph.indptr), axis=0)
-    scaled = gs * g.dtype.type(f.factor)
-    gq, gk, gv = (np.zeros(x.shape, g.dtype) for x in (f.q, f.k, f.v))
-    gq[:] = simd.segment_sum(scaled[..., None] * f.k[columns], graph.indptr)
-    simd.scatter_add(gk, columns, scaled[..., None] * f.q[rows])
-    simd.scatter_add(gv, columns, f.weights[..., None] * g[rows])
-    return gq, gk, gv, gs
-
-
-def _plain_gradients(graph: NeighborGraph, f: _Fused, g: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Gradients where the weights are the products, which the queries divided by their sums give at once."""
-    assert f.weights is not None
-    rows = np.flatnonzero(np.diff(graph.indptr))
-    edge = graph.indptr[rows]
-    total = np.ones((len(f.q), 1), f.q.dtype)
-    total[rows, 0] = np.einsum("vd,vd->v", f.q[rows], f.k[graph.indices[edge]]) / f.weights[edge]
-    found = simd.graph_attention_vjp(f.q / total, f.k, f.v, graph, f.weights, g, f.factor, plain=True)
-    assert found is not None  # the forward pass took these arrays
-    return found[0] / total, *found[1:]  # type: ignore[return-value]
+        options["grad_weights"] = cotangent(grad_weights, "grad_weights", f.weights.shape, g.dtype)
+    if f.scores.rotation is not None:
+        options["rotation"] = f.scores.rotation
+    g_q, *others = simd.graph_attention_vjp(
+        q, f.k, f.v, graph, f.weights, g, f.scores.factor, plain=f.scores.plain, **options
+    )
+    return g_q if total is None else g_q / total, *others
 
 
 def defaulted(

@@ -16,7 +16,7 @@ from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import GraphMetadata, NeighborGraph
 from . import _one_query
-from ._attend import attend, defaulted
+from ._attend import attend, attend_into, defaulted
 from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients, VjpResult
@@ -388,6 +388,21 @@ class Attention(Mechanism):
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
+
+    def _attend_into(
+        self,
+        graph: NeighborGraph,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: np.ndarray,
+        out: np.ndarray,
+        gain: np.ndarray,
+    ) -> bool | None:
+        """Add the output over a graph, each row times its gain (V,), to out, without the rows whose gain is 0.
+
+        False where there is no kernel that does, and out is as it was; None where the kernel stopped halfway.
+        """
+        return type(self)._attend is Attention._attend and attend_into(self, graph, q, k, v, out, gain)
 
     def _attend_steady(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call

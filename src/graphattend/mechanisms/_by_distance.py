@@ -193,6 +193,24 @@ class ByDistance(Attention):
 
     # -- whole graphs ----------------------------------------------------------------------------------------------
 
+    def _attend_into(
+        self,
+        graph: NeighborGraph,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: np.ndarray,
+        out: np.ndarray,
+        gain: np.ndarray,
+    ) -> bool | None:
+        metric = self._metric(q.dtype)
+        if metric is None or self._mean != "midpoint" or not graph.num_edges or not simd.has_kernels(q.dtype):
+            return False
+        self._check_points(q, k, v)
+        found = metric_ops.attention(q, k, v, metric, lists=Lists(graph.indptr, graph.indices), gain=gain, out=out)
+        if found is None and q is k:  # which the kernel has looked at before it began
+            return False
+        return True if found is not None and found[2] else None
+
     def _attend(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:

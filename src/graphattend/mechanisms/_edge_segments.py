@@ -14,7 +14,7 @@ from ..simd.numpy_ops import segment_sum
 from ._attend import attend as in_chunks
 from ._attend import check_nodes, graph_metadata
 from ._boundary import Call, cotangent
-from ._gradients import Gradients, Grads, Params, add_grads
+from ._gradients import Gradients, Grads, Params, add_grads, no_pullback
 from ._mechanism import Mechanism
 
 #: Edges × width up to which one value per edge is held; beyond, unless a kernel does it, neighbourhoods come in chunks.
@@ -119,11 +119,7 @@ def _fused(
     """The whole layer in one kernel call, which holds no value per edge and channel, where there is such a kernel."""
     if not simd.has_kernels(x.dtype) or not graph.num_edges:
         return None
-    features = per_edge["edge_features"] if "w_e" in p else None
-    options: dict[str, Any] = {
-        "negative_slope": negative_slope,
-        "edge_scores": None if features is None else simd.matmul(features, _edge_factor(p)),
-    }
+    features, options = _options(negative_slope, per_edge, p)
     found = simd.gat_layer(
         *(x, p["w"], p["a_query"], p["a_key"], graph.indptr, graph.indices),
         need_weights=call.need_weights or call.differentiate,
@@ -134,7 +130,7 @@ def _fused(
     mixed, weights, hidden = found
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
     if weights is None or not call.differentiate:
-        return out, weights, _no_pullback
+        return out, weights, no_pullback
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g_mixed, gp = pull_f(cotangent(grad_output, "grad_output", out.shape, x.dtype))
@@ -157,8 +153,28 @@ def _fused(
     return out, weights, pullback
 
 
-def _no_pullback(*_: object) -> Gradients:
-    raise AssertionError("attend without gradients was asked for")
+def _options(negative_slope: float, per_edge: Params, p: Params) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """The features of the edges, if they are read, and the options of `simd.gat_layer`."""
+    features = per_edge["edge_features"] if "w_e" in p else None
+    added = None if features is None else simd.matmul(features, _edge_factor(p))
+    return features, {"negative_slope": negative_slope, "edge_scores": added}
+
+
+def attend_into(
+    attn: Mechanism, negative_slope: float, graph: NeighborGraph, x: np.ndarray, out: np.ndarray, gain: np.ndarray
+) -> bool:
+    """`Attention._attend_into` of the GAT variant where its heads are joined."""
+    if not simd.has_kernels(x.dtype) or not graph.num_edges:
+        return False
+    p = attn._params(x.dtype)
+    _, options = _options(negative_slope, graph_metadata(attn, graph, x.dtype).per_edge, p)
+    heads = out.reshape(len(x), len(p["w"]), -1)
+    arrays = x, p["w"], p["a_query"], p["a_key"], graph.indptr, graph.indices
+    if simd.gat_layer(*arrays, gain=gain, out=heads, **options) is None:
+        return False
+    if "bias" in p and p["bias"].any():
+        out += gain[:, None] * p["bias"]
+    return True
 
 
 def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:

@@ -42,6 +42,11 @@ class CoreGradients(NamedTuple):
     metadata: Grads
 
 
+def no_pullback(*_: object) -> Gradients:
+    """In the place of a pullback that nobody asked for."""
+    raise AssertionError("attend without gradients was asked for")
+
+
 #: Output, weights (or None where they are not asked for or do not exist), and ``pullback(g_out, g_weights)``.
 CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
 

@@ -73,10 +73,10 @@ class EdgeScores(NamedTuple):
         bias: Added, (K,) or (K, H) in CSR order, or None.
         rotation: Positions (K,), frequency and whether pairs are neighbours, by which k is turned, or None.
         plain: Whether the scores themselves, divided by their sum, are the weights, without exponentials.
-        gain: What the weighted sums are multiplied with, ([H,] V, 1), or None.
+        gain: What the weighted sums are multiplied with, (V, [H]), or None.
         pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
-            and k, of the scores (K, [H]), or with a rotation of its positions, and of the gain; None where q and k are
-            what was given and nothing else is read.
+            and k, of the scores (K, [H]), or with a rotation of its positions, and of the gain where that is not 0;
+            None where q and k are what was given and nothing else is read.
     """
 
     q: np.ndarray

@@ -21,8 +21,8 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes
 from ._base import Attention
-from ._boundary import Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
-from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._boundary import PLAIN, Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
+from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, no_pullback
 from ._row_subsets import RowSubset, subsets
 from ._size_limit import reserve
 
@@ -335,6 +335,10 @@ class Routed(Attention):
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
+        if not (call.need_weights or call.differentiate):
+            total = self._attend_added(graph, (q, k, v), members, gates)
+            if total is not None:
+                return total, None, no_pullback
         out: Any = None
         weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
@@ -346,9 +350,7 @@ class Routed(Attention):
                 chosen = np.ones_like(chosen)
             if not chosen.any():
                 continue
-            # A structural expert must see the whole graph; the others only the rows that chose them.
-            whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
-            part, kept = (graph, slice(None)) if whole or chosen.all() else _keep_rows(graph, chosen, member)
+            part, kept = _seen_by(member, graph, chosen)
             # What defaults to another input does so for the expert, too, which may be worth something to it.
             o, w, pull = member._attend(part, q, None if keys is None else k, None if values is None else v, inner)
             share = gates.shares[:, i, None]
@@ -389,6 +391,28 @@ class Routed(Attention):
             return Gradients(gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {})
 
         return out, weights, pullback
+
+    def _attend_added(
+        self,
+        graph: NeighborGraph,
+        inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
+        members: list[Attention],
+        gates: Gates,
+    ) -> np.ndarray | None:
+        """The output alone, to which every expert adds its part at once; None where a kernel stopped halfway."""
+        q, k, v = inputs
+        out = np.zeros((len(q), v.shape[1]), q.dtype)
+        for member, share in zip(members, np.ascontiguousarray(gates.shares.T), strict=True):
+            chosen = share != 0
+            if not chosen.any():
+                continue
+            done = member._attend_into(graph, q, k, v, out, share)
+            if done is None:
+                return None
+            if not done:
+                part, _ = _seen_by(member, graph, chosen)
+                out += share[:, None] * member._attend(part, q, None if k is q else k, None if v is k else v, PLAIN)[0]
+        return out
 
     def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         for m in self._members:
@@ -431,6 +455,15 @@ def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray |
 def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
     """The fields that the member reads."""
     return {name: metadata[name] for name in member._expected.reads if name in metadata}
+
+
+def _seen_by(member: Attention, graph: NeighborGraph, chosen: np.ndarray) -> tuple[NeighborGraph, Any]:
+    """The graph that an expert sees, and which of the edges: those of the rows that chose it.
+
+    A structural expert must see the whole graph.
+    """
+    whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
+    return (graph, slice(None)) if whole or chosen.all() else _keep_rows(graph, chosen, member)
 
 
 def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:

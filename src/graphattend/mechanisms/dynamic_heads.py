@@ -138,9 +138,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
         def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray) -> tuple[Any, ...]:
-            return np.concatenate([gq, g_gain], axis=-1), gk, {}, {}
+            return np.concatenate([gq, g_gain.T[..., None]], axis=-1), gk, {}, {}
 
-        return EdgeScores(q[..., :-1], k, self._factor, gain=q[..., -1:], pull=pull)
+        return EdgeScores(q[..., :-1], k, self._factor, gain=np.ascontiguousarray(q[..., -1].T), pull=pull)
 
     def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
         gate, pull_g = self._gate(q, p)

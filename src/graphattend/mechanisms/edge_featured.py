@@ -178,6 +178,19 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
+    def _attend_into(
+        self,
+        graph: NeighborGraph,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: np.ndarray,
+        out: np.ndarray,
+        gain: np.ndarray,
+    ) -> bool | None:
+        if self.variant != "gat" or not self.concat or self.num_heads * self.width != self.dim or not q is k is v:
+            return False
+        return _edge_segments.attend_into(self, self.negative_slope, self._attended_graph(graph), q, out, gain)
+
     def _attended_graph(self, graph: NeighborGraph) -> Any:
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 

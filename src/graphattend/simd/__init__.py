@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from .. import _float64_fallback, _validate
-from . import backends, graph_ops, numpy_ops
+from . import backends, graph_ops, numpy_graph_ops, numpy_ops
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
@@ -299,17 +299,30 @@ def graph_attention_vjp(
     weights: np.ndarray,
     grad: np.ndarray,
     scale: float,
+    *,
+    grad_weights: np.ndarray | None = None,
+    keys_are_queries: bool = False,
+    values_are_keys: bool = False,
     **options: Any,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray] | None:
-    """Gradients of `graph_attention` for q, k, v and the scores with their bias; None without such a kernel.
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """Gradients of `graph_attention` for q, k, v and the scores with their bias.
 
     With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
     is then None. With a ``rotation`` that by its positions takes the place of that by the scores.
     """
-    if _kernels is None:
-        return None
-    lists = graph.indptr, graph.indices, graph._transposed
-    return graph_ops.graph_attention_vjp(q, k, v, *lists, weights, grad, scale, **options)
+    if _kernels is not None and grad_weights is None:
+        arrays = q, k, v, graph.indptr, graph.indices, graph._transposed, weights, grad, scale
+        found = graph_ops.graph_attention_vjp(*arrays, keys_are_queries, values_are_keys, **options)
+        if found is not None:
+            return found
+    dq, dk, dv, dscores = numpy_graph_ops.graph_attention_vjp(
+        *(q, k, v, graph.indptr, graph.indices, weights, grad, scale), grad_weights=grad_weights, **options
+    )
+    if values_are_keys:
+        dk += dv
+    if keys_are_queries:
+        dq += dk
+    return dq, None if keys_are_queries else dk, None if values_are_keys else dv, dscores
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ As in `kernel_ops`, every function returns None where its kernel does not apply.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ def graph_attention(
     bias: Array | None = None,
     rotation: tuple[Array, Array, bool] | None = None,
     plain: bool = False,
+    gain: Array | None = None,
+    out: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, bool] | None:
     """Every node over its own neighbours, in place on the arrays of all nodes.
@@ -42,12 +45,14 @@ def graph_attention(
         rotation: The product is q·(k turned by position · frequency): positions (K,), frequency (D // 2,), whether
             pairs of coordinates are neighbours.
         plain: The weights are the products over their sum, without exponentials; None where one is too small.
+        gain: Factors of the output (M, [H]). Where one is 0 and no weights are wanted, nothing is computed.
+        out: What the output times the gain is added to (also where the result is None), zeros by default.
         need_weights: Return the weights, too.
 
     Returns:
         Output (M, E) or (M, H, E), weights (K,) or (K, H) in CSR order or None, and whether everything read was finite.
     """
-    out = _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    whole = _room((*q.shape[:-1], v.shape[-1]), q.dtype, gain) if out is None else out
     weights = _empty((indices.shape[0], *q.shape[1:-1]), q.dtype) if need_weights else None
     starts = as_int64(indptr)
     positions, frequency, interleaved = rotation or (None, None, False)
@@ -56,13 +61,14 @@ def graph_attention(
         own, edges = _lists(starts, rows)
         more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
         lists = own, indices[edges]
+        share = None if gain is None else gain[rows]
         found: bool | None = current().graph_attend(
-            q[rows], k, v, *lists, more, at, frequency, out[rows], some, scale, bool(interleaved), plain
+            q[rows], k, v, *lists, more, at, frequency, share, whole[rows], some, scale, bool(interleaved), plain
         )
         return found
 
     done = threads.run(attend, _row_parts(starts, q, v))
-    return None if None in done else (out, weights, all(done))
+    return None if None in done else (whole, weights, all(done))
 
 
 def graph_attention_vjp(
@@ -212,6 +218,11 @@ def graph_turn(
     return None if None in threads.run(total, _row_parts(starts, x)) else slopes
 
 
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any], gain: Array | None) -> Array:
+    """An output that a kernel writes, or where there is a gain, one that it adds to."""
+    return _empty(shape, dtype) if gain is None else np.zeros(shape, dtype)
+
+
 def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:
     """The starts of some lists, counted from their own first entry, and where their entries stand."""
     if rows.start == 0:
@@ -235,6 +246,8 @@ def gat_layer(
     *,
     negative_slope: float = 0.2,
     edge_scores: Array | None = None,
+    gain: Array | None = None,
+    out: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, Array, bool] | None:
     """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum in one call.
@@ -248,16 +261,20 @@ def gat_layer(
         indices: CSR neighbours (K,).
         negative_slope: Slope of LeakyReLU below 0.
         edge_scores: What each edge adds to its scores before LeakyReLU, (K,) or (K, H).
+        gain: As for `graph_attention`, (V,), and so `out`, (V, H, E).
+        out: See `gain`.
         need_weights: Return the weights, too.
 
     Returns:
         Output (V, H, E), weights (K, H) or None, the projection (V, H·E), and whether x was finite.
     """
     heads, _, width = w.shape
-    out, hidden = _empty((x.shape[0], heads, width), x.dtype), _empty((x.shape[0], heads * width), x.dtype)
+    hidden = _empty((x.shape[0], heads * width), x.dtype)
+    if out is None:
+        out = _room((x.shape[0], heads, width), x.dtype, gain)
     weights = _empty((indices.shape[0], heads), x.dtype) if need_weights else None
     finite = current().gat(
-        x, w, a_query, a_key, as_int64(indptr), indices, edge_scores, hidden, out, weights, float(negative_slope)
+        x, w, a_query, a_key, as_int64(indptr), indices, edge_scores, gain, hidden, out, weights, float(negative_slope)
     )
     return None if finite is None else (out, weights, hidden, finite)
 

@@ -67,6 +67,8 @@ def attention(
     *,
     lists: Lists | None = None,
     mask: Array | None = None,
+    gain: Array | None = None,
+    out: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array | None, Array | None, bool] | None:
     """Softmax of the scores and midpoints of the values.
@@ -78,6 +80,8 @@ def attention(
         metric: The distance.
         lists: The keys of each query; all by default.
         mask: Boolean or added, (..., M, N).
+        gain: With lists, factors of the output (M,). Where one is 0 and no weights are wanted, nothing is computed.
+        out: With a gain, what the output times the gain is added to (also where the result is None).
         need_weights: Return the weights, too.
 
     Returns:
@@ -89,7 +93,8 @@ def attention(
         others = [x.shape[:-2] for x in (k, v, mask) if x is not None]
         lead = np.broadcast_shapes(lead, *others)
     rows = q.shape[-2]
-    out = None if v is None else np.empty((*lead, rows, v.shape[-1]), q.dtype)
+    if out is None and v is not None:
+        out = np.empty((*lead, rows, v.shape[-1]), q.dtype)
     indptr, indices = _split(lists)
     weights = None
     if need_weights:
@@ -98,7 +103,7 @@ def attention(
     if indptr is not None and indices is not None:
         parts = threads.blocks(indptr, 2 * indices.size * q.shape[-1])
     if len(parts) == 1:
-        done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, out, weights, metric.root)
+        done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, gain, out, weights, metric.root)
         return None if done is None else (out, weights, done)
 
     def attend(part: slice) -> bool | None:
@@ -107,9 +112,9 @@ def attention(
         edges = slice(indptr[part.start], indptr[part.stop])
         own = indptr[part.start : part.stop + 1] - indptr[part.start]
         some = None if weights is None else weights[edges]
-        to = None if out is None else out[part]
+        to, share = (None if x is None else x[part] for x in (out, gain))
         found: bool | None = kernel.metric_attend(
-            q[part], k, v, metric.spaces, own, indices[edges], None, to, some, metric.root
+            q[part], k, v, metric.spaces, own, indices[edges], None, share, to, some, metric.root
         )
         return found
 

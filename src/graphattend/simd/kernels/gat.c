@@ -8,13 +8,12 @@
 #include "graph.h"
 #include "kernels.h"
 #include "rows.h"
-#include "softmax.h"
 
 typedef struct {
     const Array *x, *w, *a_query, *a_key;
     real *hidden;
     ByHead out;
-    ByEdge added, weights;
+    ByEdge added, weights, gain;
     Neighbors n;
     isize nodes, d, heads, width;
     real slope;
@@ -48,47 +47,36 @@ static void node_scores(const Layer *l, const Array *a, isize lanes, real *to) {
 /* Unnormalised weights of one node's edges, heads side by side, and their inverse sums. */
 static void edge_weights(const Layer *l, isize first, isize degree, isize lanes, const real *query,
                          const real *key, real *weights, real *inverse) {
-    const real *t = exp_table();
-    v4 slope = splat(l->slope), zero = splat(0);
-    for (isize h = 0; h < lanes; h += 4) {
-        v4 own = LOAD(query + h), peak = splat(MINUS_INFINITY), sum = zero;
+    v4 slope = splat(l->slope);
+    for (isize h = 0; h < lanes; h += 4)
         for (isize e = 0; e < degree; e++) {
-            v4 s = own + LOAD(key + neighbor(&l->n, first + e) * lanes + h);
+            v4 s = LOAD(query + h) + LOAD(key + neighbor(&l->n, first + e) * lanes + h);
             if (l->added.data)
-                for (isize r = 0; r < 4 && h + r < l->heads; r++)
-                    s[r] += l->added.data[(first + e) * l->added.edge_step + h + r];
-            s = select((m4)(s < zero), s * slope, s);
-            STORE(weights + e * lanes + h, s);
-            peak = vmax(peak, s);
+                s += load_heads(l->added.data + (first + e) * l->added.edge_step + h, l->heads - h);
+            STORE(weights + e * lanes + h, select((m4)(s < splat(0)), s * slope, s));
         }
-        peak = select((m4)(peak == splat(MINUS_INFINITY)), zero, peak);
-        for (isize e = 0; e < degree; e++) {
-            v4 w = exp_small(t, LOAD(weights + e * lanes + h) - peak);
-            STORE(weights + e * lanes + h, w);
-            sum += w;
-        }
-        STORE(inverse + h, select((m4)(sum == zero), zero, splat(1) / sum));
-    }
+    softmax_heads(weights, degree, lanes, inverse);
 }
 
+/* out = (or +=, where there is a gain) the sums of the neighbours' rows, factor[head] times. */
 static void weighted_sum(const Layer *l, isize first, isize degree, isize lanes,
-                         const real *weights, const real *inverse, real *out) {
+                         const real *weights, const real *factor, real *out) {
     isize columns = l->heads * l->width;
+    int add = FULL && l->gain.data;
+    ByHead rows = {l->hidden, l->nodes, l->heads, l->width, columns, l->width};
     if (l->width % 4 == 0) {
-        ByHead rows = {l->hidden, l->nodes, l->heads, l->width, columns, l->width};
-        edge_sum_heads(&l->n, &rows, first, degree, weights, lanes, inverse, 0, out,
+        edge_sum_heads(&l->n, &rows, first, degree, weights, lanes, factor, add, out,
                        l->out.head_step);
         return;
     }
-    const real *hidden = l->hidden;
     for (isize h = 0; h < l->heads; h++) {
         real *to = out + h * l->out.head_step;
-        fill(to, l->width, 0);
+        if (!add) fill(to, l->width, 0);
         for (isize e = 0; e < degree; e++) {
-            const real *row = hidden + neighbor(&l->n, first + e) * columns + h * l->width;
-            add_rows(1, &row, weights + e * lanes + h, l->width, to);
+            const real *row = row_at(&rows, neighbor(&l->n, first + e), h);
+            real w = weights[e * lanes + h] * factor[h];
+            add_rows(1, &row, &w, l->width, to);
         }
-        scale_row(to, l->width, inverse[h]);
     }
 }
 
@@ -110,13 +98,16 @@ static real run(const Layer *l, isize lanes, real *workspace) {
     node_scores(l, l->a_key, lanes, key);
     for (isize i = 0; i < l->nodes; i++) {
         isize first = (isize)l->n.start[i], degree = (isize)l->n.start[i + 1] - first;
+        real share = FULL && l->gain.data ? l->gain.data[i * l->gain.edge_step] : 1;
+        if (share == 0 && !l->weights.data) continue;
         edge_weights(l, first, degree, lanes, query + i * lanes, key, weights, inverse);
+        if (l->weights.data)
+            for (isize e = 0; e < degree; e++)
+                for (isize h = 0; h < l->heads; h++)
+                    l->weights.data[(first + e) * l->weights.edge_step + h] =
+                        weights[e * lanes + h] * inverse[h];
+        if (FULL && l->gain.data) scale_row(inverse, lanes, share);
         weighted_sum(l, first, degree, lanes, weights, inverse, l->out.data + i * l->out.node_step);
-        if (!l->weights.data) continue;
-        for (isize e = 0; e < degree; e++)
-            for (isize h = 0; h < l->heads; h++)
-                l->weights.data[(first + e) * l->weights.edge_step + h] =
-                    weights[e * lanes + h] * inverse[h];
     }
     return bad;
 }
@@ -127,7 +118,7 @@ static int is_matrix(const Array *a, isize rows, isize columns) {
 
 Status KERNEL(gat)(Call *call) {
     const Array *a = call->array, *x = &a[gat_x], *w = &a[gat_w], *hidden = &a[gat_hidden];
-    if (!hidden->contiguous) return DECLINED;
+    if (!hidden->contiguous || (!FULL && given(&a[gat_gain]))) return DECLINED;
     Layer l = {.x = x,
                .w = w,
                .a_query = &a[gat_a_query],
@@ -136,6 +127,7 @@ Status KERNEL(gat)(Call *call) {
                .out = by_head(&a[gat_out]),
                .added = by_edge(&a[gat_added]),
                .weights = by_edge(&a[gat_weights]),
+               .gain = by_edge(&a[gat_gain]),
                .nodes = x->shape[0],
                .d = x->shape[1],
                .heads = w->shape[0],
@@ -144,9 +136,10 @@ Status KERNEL(gat)(Call *call) {
     if (!get_neighbors(&a[gat_indptr], &a[gat_indices], l.nodes, l.nodes, &l.n))
         return wrong(call, "gat: indptr or indices do not fit");
     if (!edges_fit(&l.added, l.n.edges, l.heads) || !edges_fit(&l.weights, l.n.edges, l.heads) ||
-        w->shape[1] != l.d || !is_matrix(l.a_query, l.heads, l.width) ||
-        !is_matrix(l.a_key, l.heads, l.width) || !is_matrix(hidden, l.nodes, l.heads * l.width) ||
-        l.out.nodes != l.nodes || l.out.heads != l.heads || l.out.width != l.width)
+        (FULL && !edges_fit(&l.gain, l.nodes, 1)) || w->shape[1] != l.d ||
+        !is_matrix(l.a_query, l.heads, l.width) || !is_matrix(l.a_key, l.heads, l.width) ||
+        !is_matrix(hidden, l.nodes, l.heads * l.width) || l.out.nodes != l.nodes ||
+        l.out.heads != l.heads || l.out.width != l.width)
         return wrong(call, "gat: shapes differ");
     isize lanes = round_up(l.heads, 4);
     real *workspace = workspace_get((usize)layer_workspace(&l, lanes) * sizeof(real));

@@ -1,6 +1,7 @@
 /* Neighbour lists (CSR): row i of (indptr, indices) lists the nodes that i attends to. Rows of
  * neighbours are read where they lie, nothing is gathered into a copy. */
 #include "graph.h"
+#include "expo.h"
 #include "kernels.h"
 
 int segments_valid(const long long *start, isize segments, isize edges) {
@@ -105,8 +106,8 @@ INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isiz
                    isize count, const real *weights, isize lanes, const real *factor, int add,
                    isize column, real *out, isize head_step) {
     const real *base = by->data + column;
-    v4 sum[4];
-    isize head[4];
+    v4 sum[8];
+    isize head[8];
     for (int v = 0; v < vectors; v++) sum[v] = splat(0), head[v] = (column + 4 * v) / by->width;
     for (isize e = 0; e < count; e++) {
         fetch_row(n, base, by->node_step, 4 * vectors, first + e);
@@ -126,10 +127,94 @@ void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize cou
                     const real *weights, isize lanes, const real *factor, int add, real *out,
                     isize head_step) {
     isize columns = by->heads * by->width, column = 0;
+    for (; FULL && column + 32 <= columns; column += 32)
+        sum_heads(8, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
     for (; column + 16 <= columns; column += 16)
         sum_heads(4, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
     for (; column < columns; column += 4)
         sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+}
+
+/* Four heads of 4 `groups` columns, of some edges at once. */
+INL void four_head_dots(const int groups, const int edges, const real *const *rows, isize row_step,
+                        const real *x, isize x_step, isize lanes, real *out) {
+    v4 sum[2][4];
+    for (int r = 0; r < 4; r++)
+        for (int e = 0; e < edges; e++) sum[e][r] = splat(0);
+    for (int r = 0; r < 4; r++)
+        for (int k = 0; k < groups; k++) {
+            v4 own = LOAD(x + r * x_step + 4 * k);
+            for (int e = 0; e < edges; e++)
+                sum[e][r] = madd(LOAD(rows[e] + r * row_step + 4 * k), own, sum[e][r]);
+        }
+    for (int e = 0; e < edges; e++)
+        STORE(out + e * lanes, hsum4(sum[e][0], sum[e][1], sum[e][2], sum[e][3]));
+}
+
+INL void four_heads(const int groups, const Neighbors *n, const ByHead *by, isize first,
+                    isize count, const ByHead *x, isize node, isize h, isize lanes, real *out) {
+    const real *own = row_at(x, node, h), *base = by->data + h * by->head_step, *rows[2];
+    for (isize e = 0; e < count; e += 2) {
+        int pair = e + 1 < count;
+        for (int r = 0; r <= pair; r++) {
+            fetch_row(n, base, by->node_step, 4 * by->width, first + e + r);
+            rows[r] = base + neighbor(n, first + e + r) * by->node_step;
+        }
+        real *to = out + e * lanes + h;
+        if (pair) four_head_dots(groups, 2, rows, by->head_step, own, x->head_step, lanes, to);
+        else four_head_dots(groups, 1, rows, by->head_step, own, x->head_step, lanes, to);
+    }
+}
+
+void edge_dots_heads(const Neighbors *n, const ByHead *by, isize first, isize count,
+                     const ByHead *x, isize node, isize lanes, real *out) {
+    for (isize h = 0; h < by->heads; h += 4) {
+        isize heads = min_size(4, by->heads - h);
+        if (heads == 4 && by->width == 8)
+            four_heads(2, n, by, first, count, x, node, h, lanes, out);
+        else if (heads == 4 && by->width == 16)
+            four_heads(4, n, by, first, count, x, node, h, lanes, out);
+        else
+            for (isize e = 0; e < count; e++) {
+                const real *row = row_at(by, neighbor(n, first + e), h), *own = row_at(x, node, h);
+                v4 dots = splat(0);
+                for (isize r = 0; r < heads; r++)
+                    dots[r] = dot(row + r * by->head_step, own + r * x->head_step, by->width);
+                STORE(out + e * lanes + h, dots);
+            }
+    }
+}
+
+/* exp of as many at once as are worth their code. */
+INL void exp_some(const int count, const real *t, v4 *x) {
+#if WIDE >= 4
+    exp_vectors(count, t, x);
+#else
+    for (int i = 0; i < count; i++) x[i] = exp_small(t, x[i]);
+#endif
+}
+
+void softmax_heads(real *scores, isize count, isize lanes, real *inverse) {
+    const real *t = exp_table();
+    v4 zero = splat(0);
+    for (isize h = 0; h < lanes; h += 4) {
+        v4 peak = splat(MINUS_INFINITY), sum = zero;
+        for (isize e = 0; e < count; e++) peak = vmax(peak, LOAD(scores + e * lanes + h));
+        peak = select((m4)(peak == splat(MINUS_INFINITY)), zero, peak);
+        isize e = 0;
+        for (; FULL && e + 4 <= count; e += 4) {
+            v4 x[4];
+            for (int i = 0; i < 4; i++) x[i] = LOAD(scores + (e + i) * lanes + h) - peak;
+            exp_some(4, t, x);
+            for (int i = 0; i < 4; i++) STORE(scores + (e + i) * lanes + h, x[i]), sum += x[i];
+        }
+        for (; e < count; e++) {
+            v4 x = LOAD(scores + e * lanes + h) - peak;
+            exp_some(1, t, &x);
+            STORE(scores + e * lanes + h, x), sum += x;
+        }
+        STORE(inverse + h, select((m4)(sum == zero), zero, splat(1) / sum));
+    }
 }
 
 void softmax_gradient(const real *weights, isize step, isize count, int plain, real *w, real *ds) {

@@ -111,6 +111,30 @@ static inline int side_by_side(const ByHead *by) {
     return by->width % 4 == 0 && (by->heads == 1 || by->head_step == by->width);
 }
 
+/* `edge_dots` of all heads of a node's row of x: out[e * lanes + head], up to a multiple of four
+ * heads. */
+#define edge_dots_heads K(edge_dots_heads)
+void edge_dots_heads(const Neighbors *n, const ByHead *rows, isize first, isize count,
+                     const ByHead *x, isize node, isize lanes, real *out);
+
+/* Scores with the heads side by side become exp(score - peak of the head), and `inverse` one over
+ * the heads' sums, 0 for a sum of 0. */
+#define softmax_heads K(softmax_heads)
+void softmax_heads(real *scores, isize count, isize lanes, real *inverse);
+
+/* Four heads, or as many as there are; 0 in the others. */
+INL v4 load_heads(const real *from, isize count) {
+    if (count >= 4) return LOAD(from);
+    v4 x = splat(0);
+    for (isize r = 0; r < count; r++) x[r] = from[r];
+    return x;
+}
+INL void store_heads(v4 x, isize count, real *to) {
+    if (count >= 4) STORE(to, x);
+    else
+        for (isize r = 0; r < count; r++) to[r] = x[r];
+}
+
 /* ds, the gradients by the weights of a list (`step` apart), becomes that by its scores: w (ds -
  * sum of w ds), with `plain` without the first w. `w` and ds have edge_room(count) and are filled
  * up to there. */

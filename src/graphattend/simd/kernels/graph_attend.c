@@ -74,12 +74,52 @@ static void turned_edges(Turns *turns, const Neighbors *n, const ByHead *rows, i
     if (count) STOREW(out + count, splatw(out[count - 1]));
 }
 
+/* Narrow heads are worked on side by side, four in the lanes of a vector. */
+static int side_by_side_heads(const ByHead *k, const ByHead *v) {
+    return FULL && k->heads > 1 && k->width <= 16 && v->width <= 16 && side_by_side(k) &&
+        side_by_side(v);
+}
+
+/* Scores of one node's edges with all heads side by side: scale * product + bias. Adds to the test
+ * of what is finite before the bias. */
+static void head_scores(const Neighbors *n, const ByHead *q, const ByHead *k, isize node,
+                        isize first, isize degree, real scale, const ByEdge *bias, isize lanes,
+                        real *scores, v4 *bad) {
+    edge_dots_heads(n, k, first, degree, q, node, lanes, scores);
+    for (isize e = 0; e < degree; e++)
+        for (isize h = 0; h < q->heads; h += 4) {
+            v4 s = LOAD(scores + e * lanes + h) * splat(scale);
+            *bad = note_bad(*bad, s);
+            if (bias->data)
+                s += load_heads(bias->data + (first + e) * bias->edge_step + h, q->heads - h);
+            STORE(scores + e * lanes + h, s);
+        }
+}
+
+/* ds, the gradients by the weights of one node's edges with all heads side by side, becomes that by
+ * their scores. */
+static void head_gradients(const ByEdge *weights, isize first, isize degree, isize lanes, int plain,
+                           real *ds) {
+    for (isize h = 0; h < weights->heads; h += 4) {
+        isize some = weights->heads - h, step = weights->edge_step;
+        const real *w = weights->data + first * step + h;
+        v4 mean = splat(0);
+        for (isize e = 0; e < degree; e++)
+            mean = madd(load_heads(w + e * step, some), LOAD(ds + e * lanes + h), mean);
+        for (isize e = 0; e < degree; e++) {
+            v4 d = LOAD(ds + e * lanes + h) - mean;
+            STORE(ds + e * lanes + h, plain ? d : load_heads(w + e * step, some) * d);
+        }
+    }
+}
+
 Status KERNEL(graph_attend)(Call *call) {
     const Array *a = call->array;
     ByHead q = by_head(&a[graph_attend_q]), k = by_head(&a[graph_attend_k]),
            v = by_head(&a[graph_attend_v]);
     ByHead out = by_head(&a[graph_attend_out]);
-    ByEdge bias = by_edge(&a[graph_attend_bias]), weights = by_edge(&a[graph_attend_weights]);
+    ByEdge bias = by_edge(&a[graph_attend_bias]), weights = by_edge(&a[graph_attend_weights]),
+           gain = by_edge(&a[graph_attend_gain]);
     Neighbors n;
     if (!get_neighbors(&a[graph_attend_indptr], &a[graph_attend_indices], q.nodes, k.nodes, &n))
         return wrong(call, "graph_attend: indptr or indices do not fit");
@@ -89,12 +129,15 @@ Status KERNEL(graph_attend)(Call *call) {
         return wrong(call, "graph_attend: shapes differ");
     const Array *positions = &a[graph_attend_positions], *frequency = &a[graph_attend_frequency];
     int turning = given(positions), plain = call->number[graph_attend_plain] != 0;
-    if (!FULL && (turning || plain)) return DECLINED;
+    if (!FULL && (turning || plain || gain.data)) return DECLINED;
     if (FULL &&
         (turning != given(frequency) ||
          (turning && (positions->shape[0] != n.edges || frequency->shape[0] != q.width / 2))))
         return wrong(call, "graph_attend: the positions do not fit");
     if (FULL && plain && bias.data) return DECLINED;
+    int add = FULL && gain.data;
+    if (add && !edges_fit(&gain, q.nodes, q.heads))
+        return wrong(call, "graph_attend: the gain does not fit");
     const double *at = (const double *)positions->data;
     Turns turns;
     Status status = DONE;
@@ -103,15 +146,39 @@ Status KERNEL(graph_attend)(Call *call) {
                              call->number[graph_attend_interleaved] != 0, at, 1, n.edges);
         if (status != DONE) return status;
     }
+    int together = side_by_side_heads(&k, &v) && !turning && !plain;
+    isize heads = q.heads, lanes = together ? round_up(heads, 4) : 1;
     real scale = (real)call->number[graph_attend_scale], rest = 0,
-         *scores = workspace_get((usize)edge_room(n.longest) * sizeof(real));
+         *scores = workspace_get((usize)(edge_room(n.longest) * lanes + 2 * lanes) * sizeof(real)),
+         *inverses = scores + edge_room(n.longest) * lanes;
     vw bad = splatw(0);
+    v4 bad_heads = splat(0);
     if (!scores) status = NO_MEMORY;
     void *state = work_begin((double)n.edges * (double)q.heads * (double)(q.width + v.width));
     for (isize i = 0; i < q.nodes && status == DONE; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
-        for (isize h = 0; h < q.heads; h++) {
-            real *to = row_at(&out, i, h);
+        const real *shares = add ? gain.data + i * gain.edge_step : 0;
+        if (together) {
+            real *factors = inverses + lanes;
+            int none = add && !weights.data;
+            for (isize h = 0; h < heads && none; h++) none = shares[h] == 0;
+            if (none) continue;
+            head_scores(&n, &q, &k, i, first, degree, scale, &bias, lanes, scores, &bad_heads);
+            softmax_heads(scores, degree, lanes, inverses);
+            for (isize h = 0; h < heads; h++) factors[h] = (add ? shares[h] : 1) * inverses[h];
+            edge_sum_heads(&n, &v, first, degree, scores, lanes, factors, add, row_at(&out, i, 0),
+                           out.head_step);
+            for (isize h = 0; h < heads; h++) rest += note_row(row_at(&out, i, h), v.width);
+            if (weights.data)
+                for (isize e = 0; e < degree; e++)
+                    for (isize h = 0; h < heads; h += 4)
+                        store_heads(LOAD(scores + e * lanes + h) * LOAD(inverses + h), heads - h,
+                                    weights.data + (first + e) * weights.edge_step + h);
+            continue;
+        }
+        for (isize h = 0; h < heads; h++) {
+            real *to = row_at(&out, i, h), share = add ? shares[h] : 1;
+            if (add && share == 0 && !weights.data) continue;
             if (FULL && turning)
                 turned_edges(&turns, &n, &k, h, first, degree, row_at(&q, i, h), at, scores);
             else edge_dots(&n, &k, h, first, degree, row_at(&q, i, h), scores);
@@ -124,7 +191,7 @@ Status KERNEL(graph_attend)(Call *call) {
             }
             if (total < 0) status = DECLINED;
             real inverse = total == 0 ? 0 : 1 / total;
-            edge_sum(&n, &v, h, first, degree, scores, inverse, 0, to);
+            edge_sum(&n, &v, h, first, degree, scores, share * inverse, add, to);
             rest += note_row(to, v.width);
             if (weights.data)
                 for (isize e = 0; e < degree; e++)
@@ -134,7 +201,8 @@ Status KERNEL(graph_attend)(Call *call) {
     work_end(state);
     workspace_free(scores);
     if (FULL && turning) turns_end(&turns);
-    return status == DONE ? finished(rest + note_row((const real *)&bad, WIDE)) : status;
+    return status == DONE ? finished(rest + note_row((const real *)&bad, WIDE) + hsum(bad_heads))
+                          : status;
 }
 
 Status KERNEL(graph_attend_vjp)(Call *call) {
@@ -154,13 +222,27 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
         !is_like(&dq, grad.nodes, heads, k.width))
         return wrong(call, "graph_attend_vjp: shapes differ");
     int plain = FULL && call->number[graph_attend_vjp_plain] != 0;
-    real scale = (real)call->number[graph_attend_vjp_scale],
-         *ds = workspace_get((usize)(2 * edge_room(n.longest)) * sizeof(real));
+    real scale = (real)call->number[graph_attend_vjp_scale], *ds;
+    int together = side_by_side_heads(&k, &v);
+    isize lanes = together ? round_up(heads, 4) : 2;
+    ds = workspace_get((usize)(edge_room(n.longest) * lanes + lanes) * sizeof(real));
     if (!ds) return NO_MEMORY;
-    real *w = ds + edge_room(n.longest);
+    real *w = ds + edge_room(n.longest), *factors = ds + edge_room(n.longest) * lanes;
+    fill(factors, lanes, scale);
     void *state = work_begin((double)n.edges * (double)heads * (double)(k.width + v.width));
     for (isize i = 0; i < grad.nodes; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
+        if (together) {
+            edge_dots_heads(&n, &v, first, degree, &grad, i, lanes, ds);
+            head_gradients(&weights, first, degree, lanes, plain, ds);
+            for (isize e = 0; e < degree; e++)
+                for (isize h = 0; h < heads; h += 4)
+                    store_heads(LOAD(ds + e * lanes + h), heads - h,
+                                dscores.data + (first + e) * dscores.edge_step + h);
+            edge_sum_heads(&n, &k, first, degree, ds, lanes, factors, 0, row_at(&dq, i, 0),
+                           dq.head_step);
+            continue;
+        }
         for (isize h = 0; h < heads; h++) {
             real *to = dscores.data + first * dscores.edge_step + h;
             edge_dots(&n, &v, h, first, degree, row_at(&grad, i, h), ds);

@@ -55,10 +55,11 @@ int get_spaces(const Array *given, isize width, Spaces *spaces) {
 /* Returns 0 if the row is no point of the space. */
 static int row_fact(const Space *space, const real *row, Fact *fact) {
     const real *x = row + space->at;
-    *fact = (Fact){1, 1};
+    *fact = (Fact){1, 1, 1};
     if (space->kind == FLAT) return 1; /* its distances and means tell */
     if (space->kind == BALL) {
         fact->gap = ball_gap(x, space->width, space->c);
+        fact->lambda = 2 / fact->gap;
         return fact->gap >= space->least && fact->gap > LEAST_GAP;
     }
     real square = dot(x, x, space->width);
@@ -68,7 +69,7 @@ static int row_fact(const Space *space, const real *row, Fact *fact) {
         return length > SHORTEST && length < LONGEST;
     }
     real time = square_root(1 + space->c * square);
-    *fact = (Fact){1 / (1 + time), 2 / (1 + time)};
+    *fact = (Fact){1 / (1 + time), 2 / (1 + time), 1 + time};
     return fact->gap > SHEET_GAP && x[-1] * 0 == 0;
 }
 
@@ -198,23 +199,14 @@ static void hide(real *scores, isize n, const Mask *mask, isize row) {
     }
 }
 
-/* out += sum of w[e] times the rows of the list, in one space. */
+/* out = sum of w[e] times the rows of the list, in one space; it is added to out where the list is
+ * all rows. */
 static void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
-    isize d = points->spaces->space[s].width, e = 0;
-    if (!list->near) {
-        add_weighted(point_at(points, 0, s), points->step, list->count, w, d, out);
-        return;
-    }
-    const real *rows[4];
-    for (; e + 4 <= list->count; e += 4) {
-        if (s == 0) fetch(points, list, e);
-        for (int r = 0; r < 4; r++) rows[r] = point_at(points, member(list, e + r), s);
-        add_rows(4, rows, w + e, d, out);
-    }
-    for (; e < list->count; e++) {
-        rows[0] = point_at(points, member(list, e), s);
-        add_rows(1, rows, w + e, d, out);
-    }
+    const Space *space = &points->spaces->space[s];
+    if (list->near) {
+        ByHead rows = {(real *)points->data + space->at, 0, 1, space->width, points->step, 0};
+        edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
+    } else add_weighted(point_at(points, 0, s), points->step, list->count, w, space->width, out);
 }
 
 /* Where the plain sums cancel, from copies of the rows. `wide`: room for 2 d doubles, then n (d +
@@ -253,26 +245,38 @@ static void add_points(const Points *points, const List *list, const real *w, re
         }
         double mass = 0.0;
         real largest = totals[s].largest;
-        int round = space->kind != SPHERE;
         for (isize e = 0; e < list->count; e++) {
             Fact fact = fact_at(points, member(list, e), s);
-            real lambda = round ? 2 / fact.gap : 1;
-            c[e] = w[e] * lambda * fact.factor;
-            mass += (double)w[e] * ((double)lambda - 1.0);
-            if (w[e] > (real)1e-8 && lambda > largest) largest = lambda;
+            c[e] = w[e] * fact.lambda * fact.factor;
+            mass += (double)w[e] * ((double)fact.lambda - 1.0);
+            if (w[e] > (real)1e-8 && fact.lambda > largest) largest = fact.lambda;
         }
         totals[s].mass += mass, totals[s].largest = largest;
         list_sum(points, list, s, c, out + space->at);
     }
 }
 
+/* |x|^2 in float64 */
+static double square_of(const real *x, isize n) {
+    typedef double d2 __attribute__((vector_size(16)));
+    d2 a = {0.0, 0.0}, b = a;
+    isize k = 0;
+    for (; k + 4 <= n; k += 4) {
+        d2 first = {(double)x[k], (double)x[k + 1]}, second = {(double)x[k + 2], (double)x[k + 3]};
+        a += first * first, b += second * second;
+    }
+    a += b;
+    double sum = a[0] + a[1];
+    for (; k < n; k++) sum += (double)x[k] * (double)x[k];
+    return sum;
+}
+
 /* The midpoint in one space from the sum. */
 static void settle(const Points *points, const List *list, int s, const real *w, const Total *total,
                    real *out, double *wide) {
     const Space *space = &points->spaces->space[s];
-    double square = 0.0, mass = total->mass;
     if (space->kind == FLAT) return;
-    for (isize j = 0; j < space->width; j++) square += (double)out[j] * (double)out[j];
+    double square = square_of(out, space->width), mass = total->mass;
     if (space->kind == SPHERE) {
         if (square == 0.0)
             out[0] = 1, square = 1.0; /* as the mean of a point and its opposite is anything */
@@ -297,7 +301,7 @@ static int midpoint(const Points *points, const List *list, const real *w, real 
                     double *wide) {
     Total totals[MOST_SPACES];
     for (int s = 0; s < points->spaces->count; s++) totals[s] = (Total){0.0, 0};
-    fill(out, points->spaces->width, 0);
+    if (!list->near) fill(out, points->spaces->width, 0);
     if (!points->fresh) add_points(points, list, w, c, out, totals);
     else
         for (isize e = 0; e < list->count;
@@ -327,6 +331,7 @@ Status KERNEL(metric_attend)(Call *call) {
                 *weights = &call->array[metric_attend_weights];
     const Array *indptr = &call->array[metric_attend_indptr],
                 *indices = &call->array[metric_attend_indices];
+    ByEdge gain = by_edge(&call->array[metric_attend_gain]);
     int root = call->number[metric_attend_root] != 0.0;
     isize m = len(q, 2), n = len(k, 2), d = len(q, 1);
     Limits limits = {&call->array[metric_attend_mask], &(Array){.kind = ABSENT}, 0, 0, 0};
@@ -336,6 +341,7 @@ Status KERNEL(metric_attend)(Call *call) {
         return wrong(call, "metric_attend: no such spaces");
     if (given(indptr) != given(indices) || given(out) != given(v)) return DECLINED;
     if (!given(out) && !given(weights)) return DECLINED;
+    if (gain.data && (!given(indptr) || !given(out))) return DECLINED;
     if (given(indptr)) {
         if (q->ndim > 2 || k->ndim > 2 || given(limits.mask)) return DECLINED;
         if (!get_neighbors(indptr, indices, m, n, &lists))
@@ -344,7 +350,7 @@ Status KERNEL(metric_attend)(Call *call) {
     }
     if (len(k, 1) != d ||
         (given(v) && (len(v, 1) != d || len(v, 2) != n || len(out, 1) != d || len(out, 2) != m)) ||
-        !weights_fit(weights, near, m, n) ||
+        !weights_fit(weights, near, m, n) || !edges_fit(&gain, m, 1) ||
         (given(out) && given(weights) && !near && !same_batch(out, weights)))
         return wrong(call, "metric_attend: shapes differ");
     Batch batch;
@@ -363,15 +369,17 @@ Status KERNEL(metric_attend)(Call *call) {
         if (spaces.space[s].kind == BALL)
             copies = max_size(copies, most * (spaces.space[s].width + 2));
     double *wide = workspace_get((usize)(2 * d) * sizeof(double) +
-                                 (usize)(copies + 3 * most + d) * sizeof(real) +
+                                 (usize)(copies + 3 * most + 2 * d) * sizeof(real) +
                                  (usize)(2 * facts + spaces.count) * sizeof(Fact));
     if (!wide) return NO_MEMORY;
     real *scores = (real *)(wide + 2 * d) + copies, *factors = scores + most,
-         *here = factors + 2 * most, bad = 0;
+         *inner = factors + 2 * most, *point = inner + d, bad = 0;
     Room room = {scores, factors, factors + most}; /* the factors of the values come later */
-    Fact *own = (Fact *)(here + d), *key_facts = own + spaces.count,
+    Fact *found = (Fact *)(point + d), *key_facts = found + spaces.count,
          *value_facts = key_facts + facts;
-    int fine = 1;
+    int fine = 1, as_given = 1; /* the coordinates are the inner ones */
+    for (int s = 0; s < spaces.count; s++)
+        as_given = as_given && spaces.space[s].kind != SHEET && spaces.space[s].kind != SPHERE;
     void *state =
         work_begin((double)batch.count * (double)(near ? lists.edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
@@ -387,13 +395,17 @@ Status KERNEL(metric_attend)(Call *call) {
                 (Points){&spaces, (const real *)batch.at[at_v], step(v, 2), value_facts, fresh};
             fine = fine && (fresh || all_facts(&spaces, values.data, values.step, n, value_facts));
         }
+        int same = m == n && !fresh && batch.at[at_q] == batch.at[at_k] && step(q, 2) == step(k, 2);
         for (isize i = 0; i < m && fine; i++) {
-            const real *query = (const real *)batch.at[at_q] + i * step(q, 2);
+            const real *query = (const real *)batch.at[at_q] + i * step(q, 2), *here = query;
             real *to = given(out) ? (real *)batch.at[at_out] + i * step(out, 2) : 0;
+            real share = gain.data ? gain.data[i * gain.edge_step] : 1;
+            if (share == 0 && !given(weights)) continue;
             List list = list_of(near, i, n);
-            fine = all_facts(&spaces, query, 0, 1, own);
+            const Fact *own = same ? key_facts + i * spaces.count : found;
+            fine = same || all_facts(&spaces, query, 0, 1, found);
             if (!fine) break;
-            inner_row(&spaces, query, own, here);
+            if (!as_given) inner_row(&spaces, query, own, inner), here = inner;
             fine = row_scores(&keys, &list, here, own, root, &room);
             if (!fine) break;
             bad += note_row(scores, list.count);
@@ -407,8 +419,10 @@ Status KERNEL(metric_attend)(Call *call) {
                          near ? (real *)weights->data + list.first * step(weights, 1)
                               : (real *)batch.at[at_weights] + i * step(weights, 2));
             if (!to) continue;
-            if (total == 0) fill(to, d, 0);
-            else fine = midpoint(&values, &list, scores, factors, to, wide);
+            real *into = gain.data ? point : to;
+            if (total == 0) fill(into, d, 0);
+            else fine = midpoint(&values, &list, scores, factors, into, wide);
+            if (gain.data) add_rows(1, (const real *const *)&into, &share, d, to);
             bad += note_row(to, d);
         }
     }

@@ -23,9 +23,10 @@ typedef struct {
     isize width;
 } Spaces;
 
-/* Of one row in one space; gap = 1 - c|inner|^2 in the ball, else 1. */
+/* Of one row in one space; gap = 1 - c|inner|^2 in the ball, else 1; lambda = 2 / gap, on the
+ * sphere and in flat space 1. */
 typedef struct {
-    real factor, gap;
+    real factor, gap, lambda;
 } Fact;
 
 /* The keys of one query: some of a list, or (near = 0) all. */

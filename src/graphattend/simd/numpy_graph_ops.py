@@ -1,0 +1,115 @@
+"""The NumPy formulations of the kernels on neighbour lists, edge by edge: the definition that those are compared with.
+
+They hold a row for each edge. The arguments are those of `graph_ops`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import numpy_ops
+
+Array = np.ndarray
+Rotation = tuple[Array, Array, bool]
+
+
+def _targets(indptr: Array) -> Array:
+    """The row that every edge belongs to."""
+    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
+def _turned(x: Array, rotation: Rotation | None, *, back: bool = False) -> Array:
+    """Rows (K, D) of edges turned by their positions."""
+    if rotation is None:
+        return x
+    positions, frequency, interleaved = rotation
+    return numpy_ops.rotate(x, -positions if back else positions, frequency, interleaved)
+
+
+def graph_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    scale: float,
+    *,
+    bias: Array | None = None,
+    rotation: Rotation | None = None,
+    plain: bool = False,
+    gain: Array | None = None,
+) -> tuple[Array, Array]:
+    """Output and weights: softmax of scale · q·k + bias over every list; with `plain` the products over their sum."""
+    scores = np.einsum("k...d,k...d->k...", q[_targets(indptr)], _turned(k[indices], rotation)) * q.dtype.type(scale)
+    if plain:
+        total = numpy_ops.segment_sum(scores, indptr)
+        weights = scores / np.repeat(total, np.diff(indptr), axis=0)
+    else:
+        weights = numpy_ops.segment_softmax(scores if bias is None else scores + bias, indptr)
+    out = numpy_ops.segment_sum(weights[..., None] * v[indices], indptr)
+    return out if gain is None else out * gain[..., None], weights
+
+
+def graph_attention_vjp(
+    q: Array,
+    k: Array,
+    v: Array,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    grad: Array,
+    scale: float,
+    *,
+    grad_weights: Array | None = None,
+    rotation: Rotation | None = None,
+    plain: bool = False,
+) -> tuple[Array, Array, Array, Array]:
+    """Gradients of `graph_attention` by q, k, v and the scores, or with a rotation by its positions.
+
+    With `plain` the queries are those divided by the sums of their products, which makes the products the weights.
+    """
+    rows = _targets(indptr)
+    gw = np.einsum("k...d,k...d->k...", grad[rows], v[indices])
+    if grad_weights is not None:
+        gw += grad_weights
+    mean = numpy_ops.segment_sum(weights * gw, indptr)[rows]
+    gs = gw - mean if plain else weights * (gw - mean)
+    scaled = (gs * grad.dtype.type(scale))[..., None]
+    turned = _turned(k[indices], rotation)
+    dk, dv = np.zeros(k.shape, grad.dtype), np.zeros(v.shape, grad.dtype)
+    numpy_ops.scatter_add(dk, indices, _turned(scaled * q[rows], rotation, back=True))
+    numpy_ops.scatter_add(dv, indices, weights[..., None] * grad[rows])
+    by_scores = gs if rotation is None else scaled[:, 0] * _slopes(q[rows], turned, rotation)
+    return numpy_ops.segment_sum(scaled * turned, indptr), dk, dv, by_scores
+
+
+def graph_turn(
+    x: Array,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    rotation: Rotation,
+    *,
+    y: Array | None = None,
+    order: Array | None = None,
+    back: bool = False,
+    scale: float = 1.0,
+) -> tuple[Array, Array | None]:
+    """Sums over every list of its rows of x, weighted and turned; their products with y, derived by the positions."""
+    at = np.arange(len(indices)) if order is None else order
+    positions, frequency, interleaved = rotation
+    own = positions[at], frequency, interleaved
+    turned = _turned(x[indices], own, back=back)
+    factors = weights[at] * x.dtype.type(scale)
+    slopes = None
+    if y is not None:
+        slopes = np.zeros(len(weights), x.dtype)
+        slopes[at] = factors * _slopes(y[_targets(indptr)], turned, own)
+    return numpy_ops.segment_sum(factors[:, None] * turned, indptr), slopes
+
+
+def _slopes(y: Array, turned: Array, rotation: Rotation) -> Array:
+    """The products of rows with turned rows (K, D), derived by the positions: (K,)."""
+    first, second = numpy_ops.pairs(y.shape[1], rotation[2])
+    terms = y[:, second] * turned[:, first] - y[:, first] * turned[:, second]
+    return np.asarray(terms @ rotation[1].astype(y.dtype))
