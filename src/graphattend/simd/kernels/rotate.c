@@ -179,12 +179,13 @@ Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
     t->rows = rows * 2 <= (double)count && rows <= MOST_ROWS ? (isize)rows : 0;
     isize rows_room = t->rows ? t->rows : 1;
     double *memory = workspace_get((usize)t->room *
-                                   (sizeof(double) + (usize)(5 + 2 * rows_room) * sizeof(real)));
+                                   (sizeof(double) + (usize)(5 + 4 * rows_room) * sizeof(real)));
     t->frequency = memory;
     if (!memory) return NO_MEMORY;
     t->rates = (real *)(memory + t->room), t->first = t->rates + t->room,
     t->second = t->first + t->room;
     t->sums = t->second + t->room, t->table = t->sums + 2 * t->room;
+    t->ahead = t->table + 2 * rows_room * t->room;
     t->last_sum = 0;
     fill(t->sums, 2 * t->room, 0);
     for (isize i = 0; i < t->room; i++) {
@@ -244,13 +245,16 @@ INL void load_turn(const Turns *t, const real *row, isize i, vw rest, vw *cosine
 }
 
 /* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
- * sin. */
-INL real turned(const int interleaved, const Turns *t, const real *x, const real *row, vw rest) {
+ * sin. With `ahead` the row is q itself, turned back by all but the rest. */
+INL real turned(const int interleaved, const int ahead, const Turns *t, const real *x,
+                const real *row, vw rest) {
+    const real *first = ahead ? row : t->first, *second = ahead ? row + t->room : t->second;
     vw sum = splatw(0), other = sum;
     for (isize i = 0; i < t->pairs; i += WIDE) {
-        vw a, b, cosine, sine, p = LOADW(t->first + i), s = LOADW(t->second + i);
+        vw a, b, cosine, sine, p = LOADW(first + i), s = LOADW(second + i);
         load_pairs(interleaved, t, x, i, &a, &b);
-        load_turn(t, row, i, rest, &cosine, &sine);
+        if (ahead) short_turn(LOADW(t->rates + i) * rest, &sine, &cosine);
+        else load_turn(t, row, i, rest, &cosine, &sine);
         sum = maddw(maddw(p, a, s * b), cosine, sum);
         other = maddw(s * a - p * b, sine, other);
     }
@@ -290,7 +294,39 @@ static const real *nearest(const Turns *t, double position, real *rest) {
 real turned_dot(const Turns *t, const real *x, double position) {
     real rest;
     const real *row = nearest(t, position, &rest);
-    return t->interleaved ? turned(1, t, x, row, splatw(rest)) : turned(0, t, x, row, splatw(rest));
+    return t->interleaved ? turned(1, 0, t, x, row, splatw(rest))
+                          : turned(0, 0, t, x, row, splatw(rest));
+}
+
+/* The query turned back by the position of each row of the table: a row of it is then the same work
+ * for every key near it, and not done again for each. */
+static void turn_ahead(Turns *t) {
+    for (isize r = 0; r < t->rows; r++) {
+        const real *row = t->table + 2 * r * t->room;
+        real *to = t->ahead + 2 * r * t->room;
+        for (isize i = 0; i < t->room; i += WIDE) {
+            vw p = LOADW(t->first + i), s = LOADW(t->second + i), cosine = LOADW(row + i),
+               sine = LOADW(row + t->room + i);
+            STOREW(to + i, maddw(p, cosine, s * sine));
+            STOREW(to + t->room + i, s * cosine - p * sine);
+        }
+    }
+}
+
+void turned_dots(Turns *t, const real *q, const real *x, isize stride, const double *positions,
+                 isize position_step, isize n, real *out) {
+    turns_query(t, q);
+    if (t->rows) turn_ahead(t);
+    for (isize i = 0; i < n; i++, x += stride, positions += position_step) {
+        if (!t->rows) {
+            out[i] = turned_dot(t, x, *positions);
+            continue;
+        }
+        real rest;
+        const real *row = nearest(t, *positions, &rest) + (t->ahead - t->table);
+        out[i] = t->interleaved ? turned(1, 1, t, x, row, splatw(rest))
+                                : turned(0, 1, t, x, row, splatw(rest));
+    }
 }
 
 real turned_sum(Turns *t, const real *x, double position, int back, real w) {
