@@ -17,14 +17,14 @@ def softmax64(s):
     return e / e.sum(-1, keepdims=True)
 
 
-def multi_head64(q, k, v, p, heads):
+def multi_head64(q, k, v, p, heads, gain=1):
     p = {name: x.astype(float) for name, x in p.items()}
     width = p["w_q"].shape[1] // heads
     split = lambda x: x.reshape(len(x), heads, width).transpose(1, 0, 2)  # noqa: E731
     qh = split(q.astype(float) @ p["w_q"] + p.get("b_q", 0))
     kh = split(k.astype(float) @ p["w_k"] + p.get("b_k", 0))
     vh = split(v.astype(float) @ p["w_v"] + p.get("b_v", 0))
-    out = softmax64(qh @ kh.transpose(0, 2, 1) / np.sqrt(width)) @ vh
+    out = softmax64(qh @ kh.transpose(0, 2, 1) / np.sqrt(width)) @ vh * gain
     return out.transpose(1, 0, 2).reshape(len(q), -1) @ p["w_o"] + p.get("b_o", 0)
 
 
@@ -46,10 +46,18 @@ def test_folded_heads(heads, queries, bias, n):
     out, finite = kernel_ops.multi_head_single(q, k, v, p, heads)
     assert finite
     close(out, expected, 3e-6)
+    m = queries or 1
+    for on in (rng.random((m, heads)) < 0.5, np.zeros((m, heads))):
+        gain = normal(rng, m, heads) * on.astype(numbers.REAL)
+        expected = multi_head64(np.atleast_2d(q), k, v, p, heads, gain.T[..., None])
+        gated, finite = kernel_ops.multi_head_single(q, k, v, p, heads, gain=gain)
+        assert finite
+        close(np.atleast_2d(gated), expected, 3e-6)
     for which in range(3):
         spoiled = [q.copy(), k.copy(), v.copy()]
         spoiled[which].reshape(-1)[-1] = np.inf
         assert not kernel_ops.multi_head_single(*spoiled, p, heads)[1]
+        assert not kernel_ops.multi_head_single(*spoiled, p, heads, gain=gain)[1]
 
 
 def ball(rng, n, d, c, largest):

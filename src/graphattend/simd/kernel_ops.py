@@ -315,6 +315,7 @@ def multi_head_single(
     num_heads: int,
     scale: float | None = None,
     weights: Array | None = None,
+    gain: Array | None = None,
 ) -> tuple[Array, bool] | None:
     """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
 
@@ -328,6 +329,7 @@ def multi_head_single(
         num_heads: Head h owns columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
         weights: Where to put the weights, (H, N) or (M·H, N), if they are wanted.
+        gain: What the heads are multiplied with, (M, H).
 
     Returns:
         Output (Do,) or (M, Do), and whether q, k and v were finite.
@@ -339,7 +341,8 @@ def multi_head_single(
     out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), q.dtype)
     finite = _k.heads(
         q[None] if q.ndim == 1 else q,
-        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, weights, num_heads, scale),
+        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), gain),
+        *(out, weights, num_heads, scale),
     )
     if finite is None:
         return None
