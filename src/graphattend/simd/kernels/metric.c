@@ -52,15 +52,27 @@ int get_spaces(const Array *given, isize width, Spaces *spaces) {
     return at == width;
 }
 
-/* Returns 0 if the row is no point of the space. */
+/* Returns 0 if one of the first `count` rows, of at most four, is no point of the ball. */
+static int ball_facts(const Space *space, const real *first, isize step, isize count, Fact *facts,
+                      int apart) {
+    const real *rows[4];
+    int fine = 1;
+    for (isize r = 0; r < 4; r++) rows[r] = first + space->at + min_size(r, count - 1) * step;
+    v4 squares = apart4(0, rows, 0, 0, space->width);
+    for (isize r = 0; r < min_size(4, count); r++) {
+        real gap = 1 - space->c * squares[r];
+        if (!(gap >= NEAR_BOUNDARY)) gap = ball_gap(rows[r], space->width, space->c);
+        facts[r * apart] = (Fact){1, gap};
+        fine = fine && gap >= space->least && gap > LEAST_GAP;
+    }
+    return fine;
+}
+
+/* Returns 0 if the row is no point of the space, which is not a ball. */
 static int row_fact(const Space *space, const real *row, Fact *fact) {
     const real *x = row + space->at;
     *fact = (Fact){1, 1};
     if (space->kind == FLAT) return 1; /* its distances and means tell */
-    if (space->kind == BALL) {
-        fact->gap = ball_gap(x, space->width, space->c);
-        return fact->gap >= space->least && fact->gap > LEAST_GAP;
-    }
     real square = dot(x, x, space->width);
     if (space->kind == SPHERE) {
         real length = square_root(square);
@@ -73,10 +85,17 @@ static int row_fact(const Space *space, const real *row, Fact *fact) {
 }
 
 int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, Fact *facts) {
-    for (isize i = 0; i < count; i++)
-        for (int s = 0; s < spaces->count; s++)
-            if (!row_fact(&spaces->space[s], rows + i * step, facts + i * spaces->count + s))
+    for (int s = 0; s < spaces->count; s++) {
+        const Space *space = &spaces->space[s];
+        isize each = space->kind == BALL ? 4 : 1;
+        for (isize i = 0; i < count; i += each) {
+            const real *first = rows + i * step;
+            Fact *found = facts + i * spaces->count + s;
+            if (!(each == 4 ? ball_facts(space, first, step, count - i, found, spaces->count)
+                            : row_fact(space, first, found)))
                 return 0;
+        }
+    }
     return 1;
 }
 
