@@ -161,6 +161,28 @@ static void tabulate(const Turns *t, double position, real *row) {
         sines_cosines(position, t->frequency + j, row + t->room + j, row + j);
 }
 
+/* A row from two others: of the angles that are the sums of theirs. */
+static void add_angles(const Turns *t, const real *a, const real *b, real *row) {
+    for (isize j = 0; j < t->room; j += WIDE) {
+        vw ca = LOADW(a + j), sa = LOADW(a + t->room + j), cb = LOADW(b + j),
+           sb = LOADW(b + t->room + j);
+        STOREW(row + j, ca * cb - sa * sb);
+        STOREW(row + t->room + j, maddw(sa, cb, ca * sb));
+    }
+}
+
+/* The angles of whole steps, and of parts of a step; the others are sums of two of them. */
+static void fill_table(Turns *t, isize rows) {
+    isize row = 2 * t->room;
+    real *parts = t->ahead; /* not yet in use, and as large as the table */
+    for (isize r = 1; r < min_size(rows, GRID); r++) tabulate(t, (double)r / GRID, parts + r * row);
+    for (isize r = 0; r < rows; r++) {
+        real *here = t->table + r * row;
+        if (r % GRID == 0) tabulate(t, t->start + (double)r / GRID, here);
+        else add_angles(t, here - r % GRID * row, parts + r % GRID * row, here);
+    }
+}
+
 Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
                    const double *positions, isize position_step, isize count) {
     t->frequency = 0;
@@ -192,8 +214,7 @@ Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
         memory[i] = i < t->pairs ? frequency[i] : 0.0;
         t->rates[i] = (real)memory[i], t->first[i] = t->second[i] = 0;
     }
-    for (isize r = 0; r < rows_room; r++)
-        tabulate(t, low + (double)r / GRID, t->table + 2 * r * t->room);
+    fill_table(t, rows_room);
     return DONE;
 }
 
