@@ -10,7 +10,6 @@ Contradictory shapes raise ValueError; the validation before them should have re
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import math
 from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
@@ -70,13 +69,11 @@ def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
 
     Where several are freed one by one, malloc gives pages back that the next call must ask for again.
     """
-    line = 64 // dtype.itemsize
-    sizes = [0 if shape is None else -(-math.prod(shape) // line) * line for shape in shapes]
-    whole, starts = _empty(sum(sizes), dtype), itertools.accumulate(sizes, initial=0)
-    return [
-        None if shape is None else whole[at : at + math.prod(shape)].reshape(shape)
-        for shape, at in zip(shapes, starts, strict=False)
-    ]
+    item, ends = dtype.itemsize, [0]
+    for shape in shapes:
+        ends.append(ends[-1] if shape is None else ends[-1] + (-(-math.prod(shape) * item // 64) * 64))
+    whole = _empty(ends[-1], np.uint8)
+    return [None if s is None else np.ndarray(s, dtype, whole, at) for s, at in zip(shapes, ends, strict=False)]
 
 
 def matmul(a: Array, b: Array) -> Array | None:
@@ -104,7 +101,10 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
             return None
         out = _empty((m, n), a.dtype)
     else:
-        out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), a.dtype)
+        lead = a.shape[:-2]
+        if b.shape[:-2] != lead:
+            lead = np.broadcast_shapes(lead, b.shape[:-2])
+        out = _empty((*lead, m, n), a.dtype)
     # A transposed view has its contiguous axis elsewhere; say so instead of copying it.
     if a.strides[-1] != a.itemsize and a.strides[-2] == a.itemsize:
         a, transposes = a.swapaxes(-1, -2), transposes ^ 1

@@ -142,8 +142,11 @@ INL void sum_rows(const int count, const real *rows, const real *next, isize str
     const real *row[ROWS], *end = out + (d & ~(isize)(TWO - 1));
     vec weight[ROWS];
     for (int i = 0; i < count; i++) row[i] = rows + i * stride, weight[i] = splatv(w[i]);
-    for (isize j = d & ~(isize)(TWO - 1); j < d; j++)
-        for (int i = 0; i < count; i++) out[j] += w[i] * row[i][j];
+    for (isize j = d & ~(isize)(TWO - 1); j < d; j++) {
+        real sum = 0; /* not in memory, where each term would wait for the one before */
+        for (int i = 0; i < count; i++) sum += w[i] * row[i][j];
+        out[j] += sum;
+    }
 #pragma GCC unroll 1
     while (out != end) {
         HIDE(out);
