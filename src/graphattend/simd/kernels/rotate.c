@@ -241,14 +241,14 @@ void turns_query(Turns *t, const real *q) {
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #endif
 
-/* The pairs of x from the i-th on, WIDE of them, and where a row of the table has their cosines and
- * sines, turned by what is left. */
-INL void load_pairs(const int interleaved, const Turns *t, const real *x, isize i, vw *first,
-                    vw *second) {
+/* The pairs of x from the i-th on, WIDE of them (there are fewer, unless `whole`), and where a row
+ * of the table has their cosines and sines, turned by what is left. */
+INL void load_pairs(const int interleaved, const int whole, const Turns *t, const real *x, isize i,
+                    vw *first, vw *second) {
     real end[2 * WIDE];
     const real *from = interleaved ? x + 2 * i : x + i;
     isize apart = interleaved ? WIDE : t->pairs;
-    if (i + WIDE > t->pairs) { /* nothing beyond the row is read */
+    if (!whole && i + WIDE > t->pairs) { /* nothing beyond the row is read */
         isize left = t->pairs - i;
         fill(end, 2 * WIDE, 0);
         if (interleaved) copy_row(from, 2 * left, end);
@@ -267,18 +267,23 @@ INL void load_turn(const Turns *t, const real *row, isize i, vw rest, vw *cosine
 
 /* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
  * sin. With `ahead` the row is q itself, turned back by all but the rest. */
+INL void turned_pairs(const int interleaved, const int ahead, const int whole, const Turns *t,
+                      const real *x, const real *row, vw rest, isize i, vw *sum, vw *other) {
+    const real *first = ahead ? row : t->first, *second = ahead ? row + t->room : t->second;
+    vw a, b, cosine, sine, p = LOADW(first + i), s = LOADW(second + i);
+    load_pairs(interleaved, whole, t, x, i, &a, &b);
+    if (ahead) short_turn(LOADW(t->rates + i) * rest, &sine, &cosine);
+    else load_turn(t, row, i, rest, &cosine, &sine);
+    *sum = maddw(maddw(p, a, s * b), cosine, *sum);
+    *other = maddw(s * a - p * b, sine, *other);
+}
 INL real turned(const int interleaved, const int ahead, const Turns *t, const real *x,
                 const real *row, vw rest) {
-    const real *first = ahead ? row : t->first, *second = ahead ? row + t->room : t->second;
     vw sum = splatw(0), other = sum;
-    for (isize i = 0; i < t->pairs; i += WIDE) {
-        vw a, b, cosine, sine, p = LOADW(first + i), s = LOADW(second + i);
-        load_pairs(interleaved, t, x, i, &a, &b);
-        if (ahead) short_turn(LOADW(t->rates + i) * rest, &sine, &cosine);
-        else load_turn(t, row, i, rest, &cosine, &sine);
-        sum = maddw(maddw(p, a, s * b), cosine, sum);
-        other = maddw(s * a - p * b, sine, other);
-    }
+    isize i = 0;
+    for (; i + WIDE <= t->pairs; i += WIDE)
+        turned_pairs(interleaved, ahead, 1, t, x, row, rest, i, &sum, &other);
+    if (i < t->pairs) turned_pairs(interleaved, ahead, 0, t, x, row, rest, i, &sum, &other);
     return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
 }
 
@@ -288,7 +293,7 @@ INL real add_turned(const int interleaved, Turns *t, const real *x, const real *
     vw slope = splatw(0);
     for (isize i = 0; i < t->pairs; i += WIDE) {
         vw a, b, cosine, sine;
-        load_pairs(interleaved, t, x, i, &a, &b);
+        load_pairs(interleaved, 0, t, x, i, &a, &b);
         load_turn(t, row, i, rest, &cosine, &sine);
         sine *= side;
         vw left = a * cosine - b * sine, right = maddw(a, sine, b * cosine);
