@@ -431,26 +431,6 @@ def ref_gat_vjp(grad, hidden, query, key, indptr, indices, added, w, dscores, dq
     return [ds, total]
 
 
-def make_poincare(rng):
-    m, n, d = size(rng, 4), size(rng, 40), size(rng, 20)
-    q, k, v = (0.2 * normal(rng, rows, d) / np.sqrt(REAL.type(d)) for rows in (m, n, n))
-    out, distances, weights = (o if rng.random() < 0.6 else None for o in (output(m, d), output(m, n), output(m, n)))
-    return [q, k, v, out, distances, weights, 0.8, 0.5]
-
-
-def ref_poincare(q, k, v, out, distances, weights, c, temperature):
-    q, k = q.astype(float), k.astype(float)
-    gap = lambda x: 1 - c * (x * x).sum(-1)  # noqa: E731
-    apart = np.linalg.norm(q[:, None] - k, axis=-1)
-    d = 2 / np.sqrt(c) * np.arcsinh(np.sqrt(c) * apart / np.sqrt(gap(q)[:, None] * gap(k)))
-    w = softmax64(-d / temperature)
-    if out is None:
-        return [None, d, w]
-    factor = 2 / gap(v.astype(float))
-    mean = (w * factor) @ v / (w * (factor - 1)).sum(-1, keepdims=True)
-    return [mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True))), d, w]
-
-
 # --- spaces: the formulas are those of the geometry, which has tests with 60 digits of its own ------------------------------
 
 
@@ -745,7 +725,6 @@ CASES = {
     "graph_sum": Case(make_graph_sum, ref_graph_sum, extra=1),
     "gat": Case(make_gat, ref_gat),
     "gat_vjp": Case(make_gat_vjp, ref_gat_vjp),
-    "poincare": Case(make_poincare, ref_poincare),
     "metric_attend": Case(make_metric, ref_metric),
     "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),
     "frechet": Case(make_frechet, ref_frechet),

@@ -12,7 +12,6 @@ export const ENTRIES = {
   graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
   gat: ["x", "w", "a_query", "a_key", "indptr", "indices", "added?", "hidden", "out", "weights?", "slope"],
-  poincare: ["q", "k", "v?", "out?", "distances?", "weights?", "c", "temperature"],
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
   rotate: ["x", "positions", "frequency", "interleaved", "out"],
   finite: ["x"],
@@ -23,4 +22,5 @@ export const ENTRIES = {
   accumulate: ["x", "out"],
   edge_scores: ["left", "right", "indptr", "indices", "edge?", "a", "slope", "out"],
   edge_scores_vjp: ["left", "right", "indptr", "indices", "edge?", "a", "slope", "g", "by_left", "by_right", "by_edge?", "by_a"],
+  poincare: ["q", "k", "v", "out", "weights?", "c", "temperature"],
 } as const;

@@ -349,33 +349,6 @@ def multi_head_single(
     return (out[0] if q.ndim == 1 else out), finite
 
 
-def poincare_attention(
-    q: Array, k: Array, v: Array, curvature: float, temperature: float, *, need_weights: bool = False
-) -> tuple[Array, Array | None] | None:
-    """Attention in the Poincaré ball: weights softmax(−distance / temperature), values averaged by the gyromidpoint.
-
-    Args:
-        q: Queries (D,) or (M, D) inside the ball of radius 1/√−curvature.
-        k: Keys (N, D) inside the ball.
-        v: Values (N, D) inside the ball.
-        curvature: Negative.
-        temperature: Positive.
-        need_weights: Return the weights, too.
-
-    Returns:
-        Output (D,) or (M, D) and weights (N,) or (M, N) or None. The result itself is None also where a point is not
-        finite or not inside the ball.
-    """
-    rows = q[None] if q.ndim == 1 else q
-    out = _empty((rows.shape[0], v.shape[-1]), q.dtype)
-    weights = _empty((rows.shape[0], k.shape[0]), q.dtype) if need_weights else None
-    if not _k.poincare(rows, k, v, out, None, weights, -curvature, temperature):
-        return None
-    if q.ndim == 1:
-        return out[0], weights if weights is None else weights[0]
-    return out, weights
-
-
 def finite(x: Array) -> bool | None:
     """Whether x holds neither NaN nor infinity."""
     answer: bool | None = _k.finite(x)

@@ -1,7 +1,7 @@
 /* Attention by distance in a product of spaces (metric.h): scores, softmax and the midpoint in each
  * space in one pass, over all keys or over the neighbour lists of a graph. The midpoint of the
  * hyperboloid is the normalised sum of its points, that of the ball the same in its coordinates
- * (poincare.c), that of the sphere the normalised sum. */
+ * (ball.h), that of the sphere the normalised sum. */
 #include "metric.h"
 #include "kernels.h"
 #include "rows.h"
