@@ -86,7 +86,7 @@ INL void add_and_outer(const int rows, const real *x, isize ldx, const real *y, 
 }
 
 /* The largest size of a number, or NaN if one is not finite. */
-static real largest(const real *x, isize n) {
+NOINLINE real largest(const real *x, isize n) {
     vw top = splatw(0);
     isize i = 0;
     for (; i + WIDE <= n; i += WIDE) top = vmaxw(top, vmaxw(LOADW(x + i), -LOADW(x + i)));

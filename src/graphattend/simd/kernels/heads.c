@@ -104,7 +104,7 @@ static const real *data(const Heads *h, int which) { return (const real *)h->a[w
 static isize ld(const Heads *h, int which) { return step(&h->a[which], 2); }
 
 /* y = x W + b for one row, columns `from` to `to` of W */
-static void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
+NOINLINE void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
                     real *y) {
     if (given(&h->a[bias])) copy_row(data(h, bias) + from, to - from, y + from);
     else fill(y + from, to - from, 0);

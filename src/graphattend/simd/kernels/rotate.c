@@ -156,7 +156,7 @@ INL void short_turn(vw x, vw *sine, vw *cosine) {
 #endif
 }
 
-static void tabulate(const Turns *t, double position, real *row) {
+NOINLINE void tabulate(const Turns *t, double position, real *row) {
     for (isize j = 0; j < t->room; j += ANGLES)
         sines_cosines(position, t->frequency + j, row + t->room + j, row + j);
 }
