@@ -20,7 +20,7 @@ import numpy as np
 
 import graphattend as ga
 from graphattend import mechanisms, simd
-from graphattend.simd import graph_ops, kernel_ops
+from graphattend.simd import graph_ops, kernel_ops, metric_ops
 
 Array = np.ndarray
 Call = Callable[[], Any]
@@ -223,7 +223,8 @@ def hyperbolic() -> Workload:
     q, k, v = call["query"], call["keys"], call["values"]
     calls: dict[str, Call] = {"graphattend": lambda: attn.forward(q, k, v)}
     if has_kernels():
-        calls["kernel"] = lambda: kernel_ops.poincare_attention(q, k, v, -1.0, 1.0)
+        space = metric_ops.metric([("poincare", DIM, -1.0)], [1.0], 1e-6)
+        calls["kernel"] = lambda: metric_ops.attention(q[None], k, v, space)
     sizes = {"n": 1000, "d": DIM}
     return Workload(calls, 0.0, "hyperbolic", {"q": q, "k": k, "v": v}, sizes, calls["graphattend"]())
 

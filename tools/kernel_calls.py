@@ -205,6 +205,11 @@ def other_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str
         {"query": n.ball(2, 4, 3), "keys": points, "values": n.ball(2, 9, 3)},
         {"curvature": -1.1},
     )
+    many = {"query": n.ball(2, 17), "keys": n.ball(70, 17), "values": n.ball(70, 17)}
+    yield "hyperbolic_attention", "many keys", many, {"curvature": -0.4, "need_weights": True}
+    near = np.array([[0.999, 0, 0, 0], [0, 0.9, 0, 0]], np.float32)
+    alone = {"query": near, "keys": near, "values": near}
+    yield "hyperbolic_attention", "a point near the rim", alone, {"temperature": 0.01, "need_weights": True}
     # Keys outside would come to lie on the rim, where the last digit decides how far away they are.
     outside = {"query": centre * 3, "keys": points, "values": _with(points, 2, 0.9)}
     yield "hyperbolic_attention", "points outside", outside, {"need_weights": True}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workloads import PEAK, prepared
-from graphattend.simd import backends, graph_ops, kernel_ops
+from graphattend.simd import backends, graph_ops, kernel_ops, metric_ops
 
 Workload = tuple[str, float, Callable[[], Any]]
 
@@ -102,7 +102,8 @@ def workloads() -> Iterator[Workload]:
     )
 
     ball = 0.5 * k1 / np.linalg.norm(k1, axis=1, keepdims=True)
-    yield "Poincare n=1000", 8.0 * 1000 * 128, lambda: kernel_ops.poincare_attention(ball[0], ball, ball, -1.0, 1.0)
+    space = metric_ops.metric([("poincare", 128, -1.0)], [1.0], 1e-6)
+    yield "Poincare n=1000", 8.0 * 1000 * 128, lambda: metric_ops.attention(ball[:1], ball, ball, space)
 
 
 def main(only: str = "") -> None:

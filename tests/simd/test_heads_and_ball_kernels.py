@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from kernel_numbers import close, normal
 
-from graphattend.simd import kernel_ops
+from graphattend.geometry.poincare import project_eps
+from graphattend.simd import kernel_ops, metric_ops
 
 pytestmark = pytest.mark.usefixtures("kernels", "real")
 
@@ -17,14 +18,14 @@ def softmax64(s):
     return e / e.sum(-1, keepdims=True)
 
 
-def multi_head64(q, k, v, p, heads):
+def multi_head64(q, k, v, p, heads, gain=1):
     p = {name: x.astype(float) for name, x in p.items()}
     width = p["w_q"].shape[1] // heads
     split = lambda x: x.reshape(len(x), heads, width).transpose(1, 0, 2)  # noqa: E731
     qh = split(q.astype(float) @ p["w_q"] + p.get("b_q", 0))
     kh = split(k.astype(float) @ p["w_k"] + p.get("b_k", 0))
     vh = split(v.astype(float) @ p["w_v"] + p.get("b_v", 0))
-    out = softmax64(qh @ kh.transpose(0, 2, 1) / np.sqrt(width)) @ vh
+    out = softmax64(qh @ kh.transpose(0, 2, 1) / np.sqrt(width)) @ vh * gain
     return out.transpose(1, 0, 2).reshape(len(q), -1) @ p["w_o"] + p.get("b_o", 0)
 
 
@@ -46,10 +47,18 @@ def test_folded_heads(heads, queries, bias, n):
     out, finite = kernel_ops.multi_head_single(q, k, v, p, heads)
     assert finite
     close(out, expected, 3e-6)
+    m = queries or 1
+    for on in (rng.random((m, heads)) < 0.5, np.zeros((m, heads))):
+        gain = normal(rng, m, heads) * on.astype(numbers.REAL)
+        expected = multi_head64(np.atleast_2d(q), k, v, p, heads, gain.T[..., None])
+        gated, finite = kernel_ops.multi_head_single(q, k, v, p, heads, gain=gain)
+        assert finite
+        close(np.atleast_2d(gated), expected, 3e-6)
     for which in range(3):
         spoiled = [q.copy(), k.copy(), v.copy()]
         spoiled[which].reshape(-1)[-1] = np.inf
         assert not kernel_ops.multi_head_single(*spoiled, p, heads)[1]
+        assert not kernel_ops.multi_head_single(*spoiled, p, heads, gain=gain)[1]
 
 
 def ball(rng, n, d, c, largest):
@@ -58,7 +67,7 @@ def ball(rng, n, d, c, largest):
     return (x / np.linalg.norm(x, axis=1, keepdims=True) * radius).astype(numbers.REAL)
 
 
-def poincare64(q, k, v, c, temperature):
+def attention64(q, k, v, c, temperature):
     q, k, v = q.astype(float), k.astype(float), v.astype(float)
     difference = np.linalg.norm(q[:, None] - k, axis=-1)
     gap = lambda x: 1 - c * (x * x).sum(-1)  # noqa: E731
@@ -66,36 +75,35 @@ def poincare64(q, k, v, c, temperature):
     weights = softmax64(-distance / temperature)
     factor = 2 / gap(v)
     mean = (weights * factor) @ v / (weights * (factor - 1)).sum(-1, keepdims=True)
-    return distance, weights, mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True)))
+    return mean / (1 + np.sqrt(1 - c * (mean * mean).sum(-1, keepdims=True))), weights
 
 
-def distances(kernels, q, k, c):
-    """Distances (M, N) in the ball of curvature -c."""
-    out = np.empty((len(q), len(k)), numbers.REAL)
-    assert kernels.poincare(q, k, None, None, out, None, c, 1.0)
-    return out
+def in_ball(q, k, v, c, temperature):
+    """Output and weights of attention in the ball of curvature -c, or None."""
+    name = "poincare", q.shape[-1], -c
+    space = metric_ops.metric([name], [1 / temperature], project_eps(np.dtype(numbers.REAL)))
+    found = metric_ops.attention(q, k, v, space, need_weights=True)
+    return found and found[:2]
 
 
 @pytest.mark.parametrize("c", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("largest", [0.1, 0.9, 0.999])
 @pytest.mark.parametrize(("m", "n", "d"), [(1, 1, 1), (1, 9, 3), (4, 130, 17), (2, 50, 128)])
-def test_poincare(kernels, c, largest, m, n, d):
+def test_attention_in_the_ball(c, largest, m, n, d):
     rng = np.random.default_rng(n)
     q, k, v = ball(rng, m, d, c, largest), ball(rng, n, d, c, largest), ball(rng, n, d, c, largest)
-    distance, weights, out = poincare64(q, k, v, c, 0.7)
-    close(distances(kernels, q, k, c), distance, 2e-6)
-    mine, my_weights = kernel_ops.poincare_attention(q, k, v, -c, 0.7, need_weights=True)
-    close(my_weights, weights, 5e-6)
-    close(mine, out, 5e-6)
-    close(kernel_ops.poincare_attention(q[0], k, k, -c, 0.7)[0], poincare64(q[:1], k, k, c, 0.7)[2][0], 5e-6)
+    expected = attention64(q, k, v, c, 0.7)
+    for mine, exact in zip(in_ball(q, k, v, c, 0.7), expected, strict=True):
+        close(mine, exact, 5e-6)
+    close(in_ball(q[:1], k, k, c, 0.7)[0], attention64(q[:1], k, k, c, 0.7)[0], 5e-6)
 
 
-def test_a_point_near_the_boundary_is_its_own_midpoint(kernels):
+def test_a_point_near_the_boundary_is_its_own_midpoint():
     y = np.zeros((2, 16), numbers.REAL)
-    y[0, 0], y[1, 3] = 1 - 1e-6, 0.999
-    out, _ = kernel_ops.poincare_attention(y, y, y, -1.0, 0.01)
+    y[0, 0], y[1, 3] = 1 - 2e-6, 0.999
+    out, weights = in_ball(y, y, y, 1.0, 0.01)
     np.testing.assert_allclose(out, y, rtol=0, atol=2e-7)
-    assert distances(kernels, y, y, 1.0)[0, 0] == 0
+    np.testing.assert_array_equal(weights, np.eye(2))
 
 
 @pytest.mark.parametrize("value", [1.0, 1.5, np.nan, np.inf])
@@ -103,4 +111,4 @@ def test_a_point_near_the_boundary_is_its_own_midpoint(kernels):
 def test_points_outside_the_ball_are_declined(value, which):
     arrays = [np.zeros((1, 4), numbers.REAL), np.zeros((6, 4), numbers.REAL), np.zeros((6, 4), numbers.REAL)]
     arrays[which][-1, 2] = value
-    assert kernel_ops.poincare_attention(*arrays, -1.0, 1.0) is None
+    assert in_ball(*arrays, 1.0, 1.0) is None

@@ -317,6 +317,7 @@ function folded(memory: Memory, { x: { q, k, v }, p, heads }: Call): Block | nul
     p.bQ ?? null,
     p.bV ?? null,
     p.bO ?? null,
+    null,
     out,
     null,
     heads,

@@ -74,11 +74,7 @@ export function hyperbolic(
       o.attnMask === undefined ? null : fitMask(memory, check.mask(memory, o.attnMask), [...lead, m, n], single);
     const out = memory.room([...lead, m, dim]);
     const weights = needWeights || mask !== null || lead.length > 0 ? memory.room([...lead, m, n]) : null;
-    if (
-      lead.length > 0 ||
-      mask !== null ||
-      memory.call("poincare", q, k, v, out, null, weights, c, temperature) !== true
-    ) {
+    if (lead.length > 0 || mask !== null || memory.call("poincare", q, k, v, out, weights, c, temperature) !== true) {
       refuseNonFinite(memory, all);
       exact(memory, { q, k, v, mask, out, weights, lead, c, temperature });
     }

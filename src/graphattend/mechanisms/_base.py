@@ -17,7 +17,7 @@ from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import GraphMetadata, NeighborGraph
 from . import _one_query
 from ._attend import attend, attend_into, defaulted
-from ._boundary import PLAIN, Call, Inputs, check_inputs, cotangent, no_gradients, restore
+from ._boundary import PLAIN, WITH_PULLBACK, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
 from ._gradients import Gradients, VjpResult
 from ._hidden import apart, visible_nodes, without_rubbish
@@ -269,7 +269,9 @@ class Attention(Mechanism):
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``.
         """
-        call = Call.checked(False, training, rng)._replace(differentiate=True)
+        call = WITH_PULLBACK
+        if training is not False or rng is not None:
+            call = Call.checked(False, training, rng)._replace(differentiate=True)
         out, _, pullback = self._vjp(query, keys, values, attn_mask, metadata, call)
         return out, pullback
 

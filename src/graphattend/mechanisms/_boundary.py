@@ -123,8 +123,8 @@ class Call(NamedTuple):
         return cls(need_weights, training, None if rng is None else as_rng(rng))
 
 
-#: A forward pass without weights and dropout.
-PLAIN = Call()
+#: A forward pass without weights and dropout, and the same where the pullback will be called.
+PLAIN, WITH_PULLBACK = Call(), Call(differentiate=True)
 
 
 class Context(NamedTuple):

@@ -217,9 +217,11 @@ class CrossSpaceAttention(DotProduct):
         v = k if v is None else v
         if type(v) is not np.ndarray or v.shape[-1:] != (self.dim,):
             return None
-        latent = simd.single(np.stack([query, graph]), k, v, self.dim, self.factor, True)
-        if latent is None:
+        # With their weights, for which each block of keys is read once for both.
+        found = simd.single_weights(np.concatenate((query, graph)).reshape(2, -1), k, v, self.dim, self.factor)
+        if found is None:
             return None
+        latent: Any = found[0]
         parts = graph[None], latent[:1], latent[1:]
         return self._fuse(parts, self._params(query.dtype))[0][0]
 

@@ -73,17 +73,19 @@ class DynamicHeadAttention(MultiHeadAttention):
         self, q: np.ndarray, p: Params, logits: np.ndarray | None = None
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
         """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
-        shrink = q.dtype.type(1 / self.gate_temperature)
-        z = (linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits) * shrink
-        gate = (0.5 * (1 + np.tanh(0.5 * z))).astype(q.dtype, copy=False)  # the sigmoid, without overflow
+        shrink, half = q.dtype.type(1 / self.gate_temperature), q.dtype.type(0.5)
+        z = linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits
+        gate = np.tanh(z * (half * shrink))  # the sigmoid, without overflow
+        gate *= half
+        gate += half
         active = gate >= self.threshold
         active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
+        gate = np.where(active, gate, q.dtype.type(0))
 
         def pull(g: np.ndarray) -> tuple[Any, ...]:
-            gz = g * active * gate * (1 - gate) * shrink
-            return linear_pullback(q, p["w_gate"], gz)
+            return linear_pullback(q, p["w_gate"], g * gate * (1 - gate) * shrink)
 
-        return np.where(active, gate, q.dtype.type(0)), pull
+        return gate, pull
 
     def head_gates(self, query: ArrayLike) -> np.ndarray:
         """The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H).
@@ -120,13 +122,12 @@ class DynamicHeadAttention(MultiHeadAttention):
             return None
         p = self._params(query.dtype)
         with silence():
-            gated = self._gated(query, p)
-        return simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, self.check_finite)
+            gain = self._gain(query, p)
+        options = self.num_heads, self._factor, self.check_finite
+        return simd.multi_head_single(query, keys, values, p, *options, gain=gain)
 
-    def _gated(self, query: np.ndarray, p: Params) -> Params:
-        # The gates multiply the heads, and so what the output makes of them.
-        gate = np.repeat(self._gate(query[None], p)[0][0], self.width)
-        return {**p, "w_o": p["w_o"] * gate[:, None]}
+    def _gain(self, query: np.ndarray, p: Params) -> np.ndarray:
+        return self._gate(query[None], p)[0]
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
         return None  # the output, too, depends on the query

@@ -229,7 +229,9 @@ class EdgeFeaturedAttention(Attention):
             features = metadata.edge_features
             if features.shape != (len(keys), self.edge_dim) or features.dtype != w.dtype or not all_finite(features):
                 return None
-            bias = bias + simd.matmul_nt(by_edge, features)
+            by_edges = simd.matmul_nt(by_edge, features)
+            by_edges += bias
+            bias = by_edges
         elif metadata is not None:
             return None
         return by_key, {"scale": 1.0, "bias": bias, "slope": self.negative_slope}
@@ -271,11 +273,11 @@ class EdgeFeaturedAttention(Attention):
     ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
         # Σ w (W v) = W Σ w v
         p = self._params(average.dtype)
-        out, pull = self._finish(np.matmul(average[:, None], p["w"]), p)
+        out, pull = self._finish(simd.matmul(average[:, None], p["w"]), p)
 
         def pullback(g: np.ndarray) -> tuple[np.ndarray, Grads]:
             g_mixed, gp = pull(g)
-            g_average = np.matmul(g_mixed, p["w"].swapaxes(-1, -2))[:, 0]
+            g_average = simd.matmul_nt(g_mixed, p["w"])[:, 0]
             return g_average, gp | {"w": average[..., None] * g_mixed}
 
         return out, pullback

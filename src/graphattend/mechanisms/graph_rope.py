@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import ArrayLike, all_finite
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata, NeighborGraph
@@ -90,7 +90,7 @@ class GraphRoPEAttention(DotProduct):
         if type(metadata) is not GraphMetadata or type(metadata.distances) is not np.ndarray:
             return None
         at = metadata.distances
-        if at.shape != (len(keys),) or at.dtype != query.dtype or not all_finite(at):
+        if at.shape != (len(keys),) or at.dtype != query.dtype:  # the kernel declines what is not finite
             return None
         rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
         return query, {"scale": self.factor, "rotation": rotation}

@@ -119,8 +119,8 @@ class MultiHeadAttention(Attention):
                 rows, _ = fold_query(query[None], p, self.num_heads)
                 return simd.single_with_weights(rows, keys, None, {"scale": self._factor})
             weights = np.empty((self.num_heads, len(keys)), query.dtype)
-            gated = self._gated(query, p)
-            out = simd.multi_head_single(query, keys, values, gated, self.num_heads, self._factor, True, weights)
+            options, gain = (self.num_heads, self._factor, True), self._gain(query, p)
+            out = simd.multi_head_single(query, keys, values, p, *options, weights, gain)
         return None if out is None else (out, weights)
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
@@ -148,9 +148,9 @@ class MultiHeadAttention(Attention):
 
         return out, pull
 
-    def _gated(self, query: np.ndarray, p: Params) -> Params:
-        """The parameters with what multiplies the heads of a query (D,), here nothing."""
-        return p
+    def _gain(self, query: np.ndarray, p: Params) -> np.ndarray | None:
+        """What the heads of a query (D,) are multiplied with, (1, H); here nothing."""
+        return None
 
     def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
         """What the heads of queries (..., M, D) are multiplied with, (..., H, M, 1), and the pullback; here nothing."""

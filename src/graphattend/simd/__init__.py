@@ -243,12 +243,16 @@ def multi_head_single(
     scale: float,
     check_finite: bool,
     weights: np.ndarray | None = None,
+    gain: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Folded multi-head attention of one query in one kernel call, or None; it fills `weights` (H, N) if given."""
+    """Folded multi-head attention of one query in one kernel call, or None.
+
+    It fills `weights` (H, N) if given; `gain` (1, H) multiplies the heads.
+    """
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights)
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights, gain)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):

@@ -10,7 +10,6 @@ Contradictory shapes raise ValueError; the validation before them should have re
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import math
 from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
@@ -70,13 +69,11 @@ def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
 
     Where several are freed one by one, malloc gives pages back that the next call must ask for again.
     """
-    line = 64 // dtype.itemsize
-    sizes = [0 if shape is None else -(-math.prod(shape) // line) * line for shape in shapes]
-    whole, starts = _empty(sum(sizes), dtype), itertools.accumulate(sizes, initial=0)
-    return [
-        None if shape is None else whole[at : at + math.prod(shape)].reshape(shape)
-        for shape, at in zip(shapes, starts, strict=False)
-    ]
+    item, ends = dtype.itemsize, [0]
+    for shape in shapes:
+        ends.append(ends[-1] if shape is None else ends[-1] + (-(-math.prod(shape) * item // 64) * 64))
+    whole = _empty(ends[-1], np.uint8)
+    return [None if s is None else np.ndarray(s, dtype, whole, at) for s, at in zip(shapes, ends, strict=False)]
 
 
 def matmul(a: Array, b: Array) -> Array | None:
@@ -104,7 +101,10 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
             return None
         out = _empty((m, n), a.dtype)
     else:
-        out = _empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n), a.dtype)
+        lead = a.shape[:-2]
+        if b.shape[:-2] != lead:
+            lead = np.broadcast_shapes(lead, b.shape[:-2])
+        out = _empty((*lead, m, n), a.dtype)
     # A transposed view has its contiguous axis elsewhere; say so instead of copying it.
     if a.strides[-1] != a.itemsize and a.strides[-2] == a.itemsize:
         a, transposes = a.swapaxes(-1, -2), transposes ^ 1
@@ -315,6 +315,7 @@ def multi_head_single(
     num_heads: int,
     scale: float | None = None,
     weights: Array | None = None,
+    gain: Array | None = None,
 ) -> tuple[Array, bool] | None:
     """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
 
@@ -328,6 +329,7 @@ def multi_head_single(
         num_heads: Head h owns columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
         weights: Where to put the weights, (H, N) or (M·H, N), if they are wanted.
+        gain: What the heads are multiplied with, (M, H).
 
     Returns:
         Output (Do,) or (M, Do), and whether q, k and v were finite.
@@ -339,38 +341,12 @@ def multi_head_single(
     out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), q.dtype)
     finite = _k.heads(
         q[None] if q.ndim == 1 else q,
-        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), out, weights, num_heads, scale),
+        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), gain),
+        *(out, weights, num_heads, scale),
     )
     if finite is None:
         return None
     return (out[0] if q.ndim == 1 else out), finite
-
-
-def poincare_attention(
-    q: Array, k: Array, v: Array, curvature: float, temperature: float, *, need_weights: bool = False
-) -> tuple[Array, Array | None] | None:
-    """Attention in the Poincaré ball: weights softmax(−distance / temperature), values averaged by the gyromidpoint.
-
-    Args:
-        q: Queries (D,) or (M, D) inside the ball of radius 1/√−curvature.
-        k: Keys (N, D) inside the ball.
-        v: Values (N, D) inside the ball.
-        curvature: Negative.
-        temperature: Positive.
-        need_weights: Return the weights, too.
-
-    Returns:
-        Output (D,) or (M, D) and weights (N,) or (M, N) or None. The result itself is None also where a point is not
-        finite or not inside the ball.
-    """
-    rows = q[None] if q.ndim == 1 else q
-    out = _empty((rows.shape[0], v.shape[-1]), q.dtype)
-    weights = _empty((rows.shape[0], k.shape[0]), q.dtype) if need_weights else None
-    if not _k.poincare(rows, k, v, out, None, weights, -curvature, temperature):
-        return None
-    if q.ndim == 1:
-        return out[0], weights if weights is None else weights[0]
-    return out, weights
 
 
 def finite(x: Array) -> bool | None:

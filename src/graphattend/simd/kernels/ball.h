@@ -1,5 +1,6 @@
-/* The Poincare ball of curvature -c, as far as several kernels need it; see poincare.c for the
- * formulas. */
+/* The Poincare ball of curvature -c. With lambda = 2 / (1 - c|y|^2) the midpoint is the normalised
+ * sum of the points (lambda - 1, lambda y) of the hyperboloid (Ungar, Analytic Hyperbolic Geometry,
+ * 2008; Shimizu et al., arXiv:2006.08210, equation 9). */
 #ifndef GA_BALL_H
 #define GA_BALL_H
 

@@ -74,10 +74,21 @@ INL const real *exp_table(void) {
         to[i] = value;                                                                             \
         if (count > 1) KEEP(to[i]);                                                                \
     }
-/* p = r + r^2 times the polynomial. float64's is long, and longer where a multiply-add is two
- * operations: there its odd and even powers are two chains side by side. With fused ones that costs
- * more registers than it saves time. */
-#if defined(F64) && !defined(__wasm_relaxed_simd__)
+/* p = 1 + r + r^2 times the polynomial. Where a multiply-add is rounded once, it is one chain of
+ * them. Else r is kept apart, as its product would be rounded; and float64's polynomial, which is
+ * long, goes by odd and even powers side by side. */
+#ifdef __wasm_relaxed_simd__
+#define EXP_SUM(v, all, add)                                                                       \
+    v term = all(t[EXP_POLYNOMIAL]), one = all(t[EXP_ONE]);                                        \
+    factor = all(t[EXP_POLYNOMIAL + 1]);                                                           \
+    STEP(p, add(term, r[i], factor))                                                               \
+    for (int k = 2; k < EXP_TERMS; k++) {                                                          \
+        term = all(t[EXP_POLYNOMIAL + k]);                                                         \
+        STEP(p, add(p[i], r[i], term))                                                             \
+    }                                                                                              \
+    STEP(p, add(p[i], r[i], one))                                                                  \
+    STEP(p, add(p[i], r[i], one))
+#elif defined(F64)
 #define EXP_SUM(v, all, add)                                                                       \
     v odd[4], square[4], term;                                                                     \
     STEP(square, r[i] * r[i])                                                                      \
@@ -91,7 +102,9 @@ INL const real *exp_table(void) {
         STEP(p, add(p[i], square[i], term))                                                        \
     }                                                                                              \
     STEP(p, add(odd[i], r[i], p[i]))                                                               \
-    STEP(p, add(p[i], square[i], r[i]))
+    STEP(p, add(p[i], square[i], r[i]))                                                            \
+    factor = all(t[EXP_ONE]);                                                                      \
+    STEP(p, p[i] + factor)
 #else
 #define EXP_SUM(v, all, add)                                                                       \
     factor = all(t[EXP_POLYNOMIAL]);                                                               \
@@ -101,7 +114,9 @@ INL const real *exp_table(void) {
         term = all(t[EXP_POLYNOMIAL + k]);                                                         \
         STEP(p, add(p[i], r[i], term))                                                             \
     }                                                                                              \
-    STEP(p, add(p[i], r[i] * r[i], r[i]))
+    STEP(p, add(p[i], r[i] * r[i], r[i]))                                                          \
+    factor = all(t[EXP_ONE]);                                                                      \
+    STEP(p, p[i] + factor)
 #endif
 #define EXPONENTIAL(name, parts, v, u, all, add)                                                   \
     INL void parts(const int count, const real *t, const v *x, v *p, v *shifted) {                 \
@@ -114,8 +129,6 @@ INL const real *exp_table(void) {
         factor = all(t[EXP_LN2_LOW]);                                                              \
         STEP(r, add(p[i], factor, r[i]))                                                           \
         EXP_SUM(v, all, add)                                                                       \
-        factor = all(t[EXP_ONE]);                                                                  \
-        STEP(p, p[i] + factor)                                                                     \
     }                                                                                              \
     INL void name(const int count, const real *t, v *x) {                                          \
         v lowest = all(t[EXP_LOW]), p[4], shifted[4];                                              \

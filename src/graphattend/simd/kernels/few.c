@@ -77,18 +77,16 @@ static real finish_scores(const Few *f, isize query, real *s, real *bad) {
 /* `turns` where there are positions. Returns the test of everything read. */
 static real attend_few(const Few *f, Turns *turns) {
     real bad = 0;
-    for (isize first = 0; first < f->keys; first += BLOCK) {
+    for (isize r = 0; f->positions && r < f->queries; r++)
+        turned_dots(turns, f->q + r * f->ldq, f->K, f->ldk, f->positions, f->position_step, f->keys,
+                    f->weights + r * f->ldw);
+    for (isize first = 0; !f->positions && first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
         const real *K = f->K + first * f->ldk;
         for (isize r = 0; r < f->queries; r++) {
             const real *q = f->q + r * f->ldq;
             real *s = f->weights + r * f->ldw + first;
-            if (f->positions) {
-                turns_query(turns, q);
-                for (isize i = 0; i < n; i++)
-                    s[i] = turned_dot(turns, K + i * f->ldk,
-                                      f->positions[(first + i) * f->position_step]);
-            } else if (f->squares) row_products(K, f->ldk, n, q, f->d, s);
+            if (f->squares) row_products(K, f->ldk, n, q, f->d, s);
             else row_dots(K, f->ldk, n, q, f->d, s);
         }
     }

@@ -27,8 +27,8 @@ INL void sum_of_rows(const int vectors, const real *w, isize ldw, const real *x,
 }
 
 /* out[i] = factor times the sum over the queries of w[r][i] x[r]. */
-INL void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize queries, isize n,
-                    isize d, real factor, real *out, isize ldo) {
+static void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize queries, isize n,
+                       isize d, real factor, real *out, isize ldo) {
     for (isize i = 0; i < n; i++, w++, out += ldo) {
         isize j = 0;
         for (; j + 4 * WIDE <= d; j += 4 * WIDE)
@@ -42,14 +42,51 @@ INL void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize qu
     }
 }
 
-static void outer_products(const real *w, isize ldw, const real *x, isize ldx, isize queries,
-                           isize n, isize d, real factor, real *out, isize ldo) {
-    if (queries == 1) outer_rows(w, ldw, x, ldx, 1, n, d, factor, out, ldo);
-    else outer_rows(w, ldw, x, ldx, queries, n, d, factor, out, ldo);
+/* Of one query, while each row is in a register or on its way to memory: its product with y, and
+ * out[i] = w[i] y. */
+static void dots_and_outer(const real *x, isize ldx, const real *y, const real *w, isize n, isize d,
+                           real *dots, real *out, isize ldo) {
+    for (isize i = 0; i < n; i++, x += ldx, out += ldo) {
+        vw sum[4], weight = splatw(w[i]);
+        real rest = 0;
+        isize k = 0;
+        for (int j = 0; j < 4; j++) sum[j] = splatw(0);
+        for (; k + 4 * WIDE <= d; k += 4 * WIDE)
+            for (int j = 0; j < 4; j++) {
+                vw g = LOADW(y + k + j * WIDE);
+                sum[j] = maddw(LOADW(x + k + j * WIDE), g, sum[j]);
+                STOREW(out + k + j * WIDE, g * weight);
+            }
+        for (; k + WIDE <= d; k += WIDE) {
+            sum[0] = maddw(LOADW(x + k), LOADW(y + k), sum[0]);
+            STOREW(out + k, LOADW(y + k) * weight);
+        }
+        for (; k < d; k++) rest += x[k] * y[k], out[k] = w[i] * y[k];
+        dots[i] = hsum(fold((sum[0] + sum[1]) + (sum[2] + sum[3]))) + rest;
+    }
+}
+
+/* Likewise of `rows` rows: sum += sum of w[i] x[i], and out[i] = w[i] factor y. */
+INL void add_and_outer(const int rows, const real *x, isize ldx, const real *y, const real *w,
+                       real factor, isize d, real *sum, real *out, isize ldo) {
+    vw weight[4], scaled[4];
+    isize k = 0;
+    for (int i = 0; i < rows; i++) weight[i] = splatw(w[i]), scaled[i] = splatw(w[i] * factor);
+    for (; k + WIDE <= d; k += WIDE) {
+        vw total = LOADW(sum + k), q = LOADW(y + k);
+        for (int i = 0; i < rows; i++) {
+            total = maddw(LOADW(x + i * ldx + k), weight[i], total);
+            STOREW(out + i * ldo + k, q * scaled[i]);
+        }
+        STOREW(sum + k, total);
+    }
+    for (; k < d; k++)
+        for (int i = 0; i < rows; i++)
+            sum[k] += w[i] * x[i * ldx + k], out[i * ldo + k] = w[i] * factor * y[k];
 }
 
 /* The largest size of a number, or NaN if one is not finite. */
-static real largest(const real *x, isize n) {
+NOINLINE real largest(const real *x, isize n) {
     vw top = splatw(0);
     isize i = 0;
     for (; i + WIDE <= n; i += WIDE) top = vmaxw(top, vmaxw(LOADW(x + i), -LOADW(x + i)));
@@ -91,26 +128,37 @@ static void score_gradients(const real *w, const real *dweights, const real *slo
  * than the product of the largest numbers. */
 static real few_vjp(const FewVjp *f) {
     real bad = 0, most = 0;
-    for (isize first = 0; first < f->keys; first += BLOCK) {
+    int one = f->queries == 1;
+    if (one)
+        dots_and_outer(f->V, f->ldv, f->grad, f->weights, f->keys, f->e, f->dscores, f->dv,
+                       f->lddv);
+    for (isize first = 0; !one && first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
         for (isize r = 0; r < f->queries; r++)
             row_dots(f->V + first * f->ldv, f->ldv, n, f->grad + r * f->ldg, f->e,
                      f->dscores + r * f->ldds + first);
-        outer_products(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1,
-                       f->dv + first * f->lddv, f->lddv);
+        outer_rows(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1,
+                   f->dv + first * f->lddv, f->lddv);
     }
     for (isize r = 0; r < f->queries; r++) {
         score_gradients(f->weights + r * f->ldw, f->dweights ? f->dweights + r * f->lddw : 0,
                         f->slopes ? f->slopes + r * f->lds : 0, f->keys, f->dscores + r * f->ldds);
         fill(f->dq + r * f->lddq, f->d, 0);
     }
-    for (isize first = 0; first < f->keys; first += BLOCK) {
+    for (isize i = 0, rows; one && i < f->keys; i += rows) {
+        const real *x = f->K + i * f->ldk, *w = f->dscores + i;
+        real *out = f->dk + i * f->lddk;
+        rows = f->keys - i < 4 ? 1 : 4;
+        if (rows == 4) add_and_outer(4, x, f->ldk, f->q, w, f->scale, f->d, f->dq, out, f->lddk);
+        else add_and_outer(1, x, f->ldk, f->q, w, f->scale, f->d, f->dq, out, f->lddk);
+    }
+    for (isize first = 0; !one && first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
         for (isize r = 0; r < f->queries; r++)
             add_weighted(f->K + first * f->ldk, f->ldk, n, f->dscores + r * f->ldds + first, f->d,
                          f->dq + r * f->lddq);
-        outer_products(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale,
-                       f->dk + first * f->lddk, f->lddk);
+        outer_rows(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale,
+                   f->dk + first * f->lddk, f->lddk);
     }
     for (isize r = 0; r < f->queries; r++) {
         most += largest(f->weights + r * f->ldw, f->keys) * largest(f->grad + r * f->ldg, f->e);

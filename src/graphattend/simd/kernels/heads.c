@@ -97,13 +97,14 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
 typedef struct {
     const Array *a;                    /* the arrays of the call, by heads_q, ... */
     isize queries, keys, heads, width; /* width = D / H */
+    int every;                         /* whether heads with gain 0 are computed, too */
 } Heads;
 
 static const real *data(const Heads *h, int which) { return (const real *)h->a[which].data; }
 static isize ld(const Heads *h, int which) { return step(&h->a[which], 2); }
 
 /* y = x W + b for one row, columns `from` to `to` of W */
-static void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
+NOINLINE void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
                     real *y) {
     if (given(&h->a[bias])) copy_row(data(h, bias) + from, to - from, y + from);
     else fill(y + from, to - from, 0);
@@ -111,36 +112,41 @@ static void project(const Heads *h, const real *x, int weight, int bias, isize f
                  y + from);
 }
 
-static real run(const Heads *h, real scale, real *workspace) {
-    isize dk = len(&h->a[heads_k], 1), dv = len(&h->a[heads_v], 1), d = h->heads * h->width,
-          rows = h->queries * h->heads;
-    isize padded = round_up(rows, QUAD);
-    real *folded = workspace, *average = folded + padded * dk, *row = average + padded * dv,
-         *rest = row + d;
-    for (isize i = 0; i < h->queries; i++) {
-        project(h, data(h, heads_q) + i * ld(h, heads_q), heads_w_q, heads_b_q, 0, d, row);
-        scale_row(row, d, scale);
-        for (isize j = 0; j < h->heads; j++)
-            row_dots(data(h, heads_w_k) + j * h->width, ld(h, heads_w_k), dk, row + j * h->width,
-                     h->width, folded + (i * h->heads + j) * dk);
-    }
-    fill(folded + rows * dk, (padded - rows) * dk, 0);
+static real gain(const Heads *h, isize i, isize j) {
+    if (!FULL || !given(&h->a[heads_gain])) return 1;
+    return data(h, heads_gain)[i * ld(h, heads_gain) + j];
+}
+
+/* Whether head j of query i is computed: nothing is made of one with gain 0 but its weights. */
+static int counts(const Heads *h, isize i, isize j) {
+    return !FULL || h->every || gain(h, i, j) != 0;
+}
+
+/* The heads that count, of which there are `rows`: their queries U taken to the keys, and the
+ * averages of the values. */
+static real attend_heads(const Heads *h, const real *U, isize rows, real *average, real *rest) {
     const real *k = data(h, heads_k), *v = data(h, heads_v);
+    isize ldk = ld(h, heads_k), ldv = ld(h, heads_v), dk = len(&h->a[heads_k], 1),
+          dv = len(&h->a[heads_v], 1);
     real bad = 0, *weights = (real *)h->a[heads_weights].data;
     int some = FULL && given(&h->a[heads_weights]);
-    if (some || rows <= QUAD) {
+    Visible all = {{0, 0, 0, 0}, 0, 0, 0, h->keys};
+    if (FULL && !some && rows < QUAD - 1) {
+        for (isize r = 0; r < rows; r++)
+            bad += attend_one(U + r * dk, k, ldk, v, ldv, h->keys, dk, dv, 1, all.mask,
+                              average + r * dv, 0);
+    } else if (some || rows <= QUAD) {
         isize ldw = some ? ld(h, heads_weights) : 0;
         for (isize r = 0; r < rows; r += QUAD)
-            bad += attend_quad(folded + r * dk, k, ld(h, heads_k), v, ld(h, heads_v), h->keys, dk,
-                               dv, average + r * dv, (int)min_size(QUAD, rows - r),
-                               some ? weights + r * ldw : 0, ldw);
+            bad += attend_quad(U + r * dk, k, ldk, v, ldv, h->keys, dk, dv, average + r * dv,
+                               (int)min_size(QUAD, rows - r), some ? weights + r * ldw : 0, ldw);
     } else {
-        Attention a = {.q = folded,
+        Attention a = {.q = U,
                        .K = k,
                        .V = v,
                        .ldq = dk,
-                       .ldk = ld(h, heads_k),
-                       .ldv = ld(h, heads_v),
+                       .ldk = ldk,
+                       .ldv = ldv,
                        .ldo = dv,
                        .queries = rows,
                        .keys = h->keys,
@@ -149,13 +155,40 @@ static real run(const Heads *h, real scale, real *workspace) {
                        .scale = 1,
                        .out = average,
                        .stats = 0};
-        Visible all = {{0, 0, 0, 0}, 0, 0, 0, h->keys};
         bad = attend_many(&a, &all, rest);
     }
+    return bad;
+}
+
+static real run(Heads *h, real scale, real *workspace) {
+    isize dk = len(&h->a[heads_k], 1), dv = len(&h->a[heads_v], 1), d = h->heads * h->width,
+          rows = 0;
+    for (isize i = 0; FULL && i < h->queries; i++)
+        for (isize j = 0; j < h->heads; j++) rows += counts(h, i, j);
+    if (!rows) h->every = 1, rows = h->queries * h->heads; /* to see what is not finite */
+    isize padded = round_up(rows, QUAD), r = 0;
+    real *folded = workspace, *average = folded + padded * dk, *row = average + padded * dv;
     for (isize i = 0; i < h->queries; i++) {
+        project(h, data(h, heads_q) + i * ld(h, heads_q), heads_w_q, heads_b_q, 0, d, row);
+        scale_row(row, d, scale);
         for (isize j = 0; j < h->heads; j++)
-            project(h, average + (i * h->heads + j) * dv, heads_w_v, heads_b_v, j * h->width,
-                    (j + 1) * h->width, row);
+            if (counts(h, i, j))
+                row_dots(data(h, heads_w_k) + j * h->width, ld(h, heads_w_k), dk,
+                         row + j * h->width, h->width, folded + r++ * dk);
+    }
+    fill(folded + rows * dk, (padded - rows) * dk, 0);
+    real bad = attend_heads(h, folded, rows, average, row + d);
+    for (isize i = 0; i < h->queries; i++) {
+        for (isize j = 0; j < h->heads; j++) {
+            real *part = row + j * h->width;
+            if (!counts(h, i, j)) {
+                fill(part, h->width, 0);
+                continue;
+            }
+            project(h, average, heads_w_v, heads_b_v, j * h->width, (j + 1) * h->width, row);
+            if (FULL) scale_row(part, h->width, gain(h, i, j));
+            average += dv;
+        }
         project(h, row, heads_w_o, heads_b_o, 0, len(&h->a[heads_w_o], 1),
                 (real *)h->a[heads_out].data + i * ld(h, heads_out));
     }
@@ -171,9 +204,13 @@ Status KERNEL(heads)(Call *call) {
     const Array *a = call->array;
     isize d = len(&a[heads_w_q], 1), dk = len(&a[heads_k], 1), dv = len(&a[heads_v], 1),
           out = len(&a[heads_w_o], 1);
-    Heads h = {a, len(&a[heads_q], 2), len(&a[heads_k], 2), call->size[heads_heads], 0};
-    if (h.heads < 1 || d % h.heads)
-        return wrong(call, "heads: the width is not divisible by the number of heads");
+    Heads h = {a,
+               len(&a[heads_q], 2),
+               len(&a[heads_k], 2),
+               call->size[heads_heads],
+               0,
+               !FULL || given(&a[heads_weights]) || !given(&a[heads_gain])};
+    if (h.heads < 1 || d % h.heads) return wrong(call, "heads: shapes differ");
     h.width = d / h.heads;
     if (!is_matrix(&a[heads_w_q], len(&a[heads_q], 1), d) || !is_matrix(&a[heads_w_k], dk, d) ||
         !is_matrix(&a[heads_w_v], dv, d) || !is_matrix(&a[heads_w_o], d, out) ||
@@ -181,9 +218,11 @@ Status KERNEL(heads)(Call *call) {
         !is_bias(&a[heads_b_q], d) || !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
-    if (!FULL && given(&a[heads_weights])) return DECLINED;
-    if (FULL && given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys))
-        return wrong(call, "heads: the weights do not fit");
+    if (!FULL && (given(&a[heads_weights]) || given(&a[heads_gain]))) return DECLINED;
+    if (FULL &&
+        ((given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys)) ||
+         (given(&a[heads_gain]) && !is_matrix(&a[heads_gain], h.queries, h.heads))))
+        return wrong(call, "heads: the weights or the gain do not fit");
     isize size =
         round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     real *workspace = workspace_get((usize)size * sizeof(real));

@@ -1,7 +1,7 @@
 /* Attention by distance in a product of spaces (metric.h): scores, softmax and the midpoint in each
  * space in one pass, over all keys or over the neighbour lists of a graph. The midpoint of the
  * hyperboloid is the normalised sum of its points, that of the ball the same in its coordinates
- * (poincare.c), that of the sphere the normalised sum. */
+ * (ball.h), that of the sphere the normalised sum. */
 #include "metric.h"
 #include "kernels.h"
 #include "rows.h"
@@ -52,32 +52,43 @@ int get_spaces(const Array *given, isize width, Spaces *spaces) {
     return at == width;
 }
 
-/* Returns 0 if the row is no point of the space. */
-static int row_fact(const Space *space, const real *row, Fact *fact) {
-    const real *x = row + space->at;
-    *fact = (Fact){1, 1, 1};
-    if (space->kind == FLAT) return 1; /* its distances and means tell */
-    if (space->kind == BALL) {
-        fact->gap = ball_gap(x, space->width, space->c);
-        fact->lambda = 2 / fact->gap;
-        return fact->gap >= space->least && fact->gap > LEAST_GAP;
+/* Of four rows, of which the first `count` are asked for; returns 0 if one of those is no point of
+ * the space, which is not flat. */
+static int four_facts(const Space *space, const real *first, isize step, isize count, Fact *facts,
+                      int apart) {
+    const real *rows[4];
+    for (isize r = 0; r < 4; r++) rows[r] = first + space->at + min_size(r, count - 1) * step;
+    v4 one = splat(1), square = apart4(0, rows, 0, 0, space->width), c = splat(space->c),
+       length = vsqrt(space->kind == SHEET ? madd(c, square, one) : square);
+    v4 factor = one / (space->kind == SHEET ? one + length : length), gap = one - c * square;
+    int fine = 1;
+    for (isize r = 0; r < min_size(4, count); r++) {
+        Fact fact = {factor[r], 1, 1};
+        if (space->kind == BALL) {
+            fact = (Fact){1, gap[r], 0};
+            if (!(fact.gap >= NEAR_BOUNDARY)) fact.gap = ball_gap(rows[r], space->width, space->c);
+            fact.lambda = 2 / fact.gap;
+            fine = fine && fact.gap >= space->least && fact.gap > LEAST_GAP;
+        } else if (space->kind == SHEET) {
+            fact.gap = 2 * fact.factor, fact.lambda = 1 + length[r];
+            fine = fine && fact.gap > SHEET_GAP && rows[r][-1] * 0 == 0;
+        } else fine = fine && length[r] > SHORTEST && length[r] < LONGEST;
+        facts[r * apart] = fact;
     }
-    real square = dot(x, x, space->width);
-    if (space->kind == SPHERE) {
-        real length = square_root(square);
-        fact->factor = 1 / length;
-        return length > SHORTEST && length < LONGEST;
-    }
-    real time = square_root(1 + space->c * square);
-    *fact = (Fact){1 / (1 + time), 2 / (1 + time), 1 + time};
-    return fact->gap > SHEET_GAP && x[-1] * 0 == 0;
+    return fine;
 }
 
 int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, Fact *facts) {
-    for (isize i = 0; i < count; i++)
-        for (int s = 0; s < spaces->count; s++)
-            if (!row_fact(&spaces->space[s], rows + i * step, facts + i * spaces->count + s))
+    for (int s = 0; s < spaces->count; s++) {
+        const Space *space = &spaces->space[s];
+        int flat = space->kind == FLAT; /* its distances and means tell what is no point */
+        for (isize i = 0; i < count; i += flat ? 1 : 4) {
+            Fact *found = facts + i * spaces->count + s;
+            if (flat) *found = (Fact){1, 1, 1};
+            else if (!four_facts(space, rows + i * step, step, count - i, found, spaces->count))
                 return 0;
+        }
+    }
     return 1;
 }
 

@@ -78,7 +78,7 @@ void stay_inside(const Space *space, real *x);
 #define outer_gradient K(outer_gradient)
 void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, real *grad);
 
-/* |factor[r] rows[r] - q|^2 of four rows. */
+/* |factor[r] rows[r] - q|^2 of four rows; without q, its square. */
 INL v4 apart4(const int scaled, const real *const *rows, const real *factor, const real *q,
               isize d) {
     vec sum[4];
@@ -89,7 +89,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     vw wide[4];
     for (int r = 0; r < 4; r++) wide[r] = splatw(0);
     for (; k + WIDE <= d; k += WIDE) {
-        vw x = LOADW(q + k);
+        vw x = q ? LOADW(q + k) : splatw(0);
         for (int r = 0; r < 4; r++) {
             vw row = LOADW(rows[r] + k), y = (scaled ? row * splatw(factor[r]) : row) - x;
             wide[r] = maddw(y, y, wide[r]);
@@ -98,7 +98,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (int r = 0; r < 4; r++) sum[r] = fold(wide[r]);
 #endif
     for (; k + LANES <= d; k += LANES) {
-        vec x = LOADV(q + k);
+        vec x = q ? LOADV(q + k) : splatv(0);
         for (int r = 0; r < 4; r++) {
             vec row = LOADV(rows[r] + k), y = (scaled ? row * splatv(factor[r]) : row) - x;
             sum[r] = maddv(y, y, sum[r]);
@@ -106,7 +106,7 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     }
     for (; k < d; k++)
         for (int r = 0; r < 4; r++) {
-            real y = (scaled ? rows[r][k] * factor[r] : rows[r][k]) - q[k];
+            real y = (scaled ? rows[r][k] * factor[r] : rows[r][k]) - (q ? q[k] : 0);
             tail[r] += y * y;
         }
     return vec_sum4(sum[0], sum[1], sum[2], sum[3]) + (v4){tail[0], tail[1], tail[2], tail[3]};

@@ -156,9 +156,31 @@ INL void short_turn(vw x, vw *sine, vw *cosine) {
 #endif
 }
 
-static void tabulate(const Turns *t, double position, real *row) {
+NOINLINE void tabulate(const Turns *t, double position, real *row) {
     for (isize j = 0; j < t->room; j += ANGLES)
         sines_cosines(position, t->frequency + j, row + t->room + j, row + j);
+}
+
+/* A row from two others: of the angles that are the sums of theirs. */
+static void add_angles(const Turns *t, const real *a, const real *b, real *row) {
+    for (isize j = 0; j < t->room; j += WIDE) {
+        vw ca = LOADW(a + j), sa = LOADW(a + t->room + j), cb = LOADW(b + j),
+           sb = LOADW(b + t->room + j);
+        STOREW(row + j, ca * cb - sa * sb);
+        STOREW(row + t->room + j, maddw(sa, cb, ca * sb));
+    }
+}
+
+/* The angles of whole steps, and of parts of a step; the others are sums of two of them. */
+static void fill_table(Turns *t, isize rows) {
+    isize row = 2 * t->room;
+    real *parts = t->ahead; /* not yet in use, and as large as the table */
+    for (isize r = 1; r < min_size(rows, GRID); r++) tabulate(t, (double)r / GRID, parts + r * row);
+    for (isize r = 0; r < rows; r++) {
+        real *here = t->table + r * row;
+        if (r % GRID == 0) tabulate(t, t->start + (double)r / GRID, here);
+        else add_angles(t, here - r % GRID * row, parts + r % GRID * row, here);
+    }
 }
 
 Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
@@ -179,20 +201,20 @@ Status turns_start(Turns *t, const double *frequency, isize d, int interleaved,
     t->rows = rows * 2 <= (double)count && rows <= MOST_ROWS ? (isize)rows : 0;
     isize rows_room = t->rows ? t->rows : 1;
     double *memory = workspace_get((usize)t->room *
-                                   (sizeof(double) + (usize)(5 + 2 * rows_room) * sizeof(real)));
+                                   (sizeof(double) + (usize)(5 + 4 * rows_room) * sizeof(real)));
     t->frequency = memory;
     if (!memory) return NO_MEMORY;
     t->rates = (real *)(memory + t->room), t->first = t->rates + t->room,
     t->second = t->first + t->room;
     t->sums = t->second + t->room, t->table = t->sums + 2 * t->room;
+    t->ahead = t->table + 2 * rows_room * t->room;
     t->last_sum = 0;
     fill(t->sums, 2 * t->room, 0);
     for (isize i = 0; i < t->room; i++) {
         memory[i] = i < t->pairs ? frequency[i] : 0.0;
         t->rates[i] = (real)memory[i], t->first[i] = t->second[i] = 0;
     }
-    for (isize r = 0; r < rows_room; r++)
-        tabulate(t, low + (double)r / GRID, t->table + 2 * r * t->room);
+    fill_table(t, rows_room);
     return DONE;
 }
 
@@ -219,14 +241,14 @@ void turns_query(Turns *t, const real *q) {
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #endif
 
-/* The pairs of x from the i-th on, WIDE of them, and where a row of the table has their cosines and
- * sines, turned by what is left. */
-INL void load_pairs(const int interleaved, const Turns *t, const real *x, isize i, vw *first,
-                    vw *second) {
+/* The pairs of x from the i-th on, WIDE of them (there are fewer, unless `whole`), and where a row
+ * of the table has their cosines and sines, turned by what is left. */
+INL void load_pairs(const int interleaved, const int whole, const Turns *t, const real *x, isize i,
+                    vw *first, vw *second) {
     real end[2 * WIDE];
     const real *from = interleaved ? x + 2 * i : x + i;
     isize apart = interleaved ? WIDE : t->pairs;
-    if (i + WIDE > t->pairs) { /* nothing beyond the row is read */
+    if (!whole && i + WIDE > t->pairs) { /* nothing beyond the row is read */
         isize left = t->pairs - i;
         fill(end, 2 * WIDE, 0);
         if (interleaved) copy_row(from, 2 * left, end);
@@ -244,16 +266,24 @@ INL void load_turn(const Turns *t, const real *row, isize i, vw rest, vw *cosine
 }
 
 /* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
- * sin. */
-INL real turned(const int interleaved, const Turns *t, const real *x, const real *row, vw rest) {
+ * sin. With `ahead` the row is q itself, turned back by all but the rest. */
+INL void turned_pairs(const int interleaved, const int ahead, const int whole, const Turns *t,
+                      const real *x, const real *row, vw rest, isize i, vw *sum, vw *other) {
+    const real *first = ahead ? row : t->first, *second = ahead ? row + t->room : t->second;
+    vw a, b, cosine, sine, p = LOADW(first + i), s = LOADW(second + i);
+    load_pairs(interleaved, whole, t, x, i, &a, &b);
+    if (ahead) short_turn(LOADW(t->rates + i) * rest, &sine, &cosine);
+    else load_turn(t, row, i, rest, &cosine, &sine);
+    *sum = maddw(maddw(p, a, s * b), cosine, *sum);
+    *other = maddw(s * a - p * b, sine, *other);
+}
+INL real turned(const int interleaved, const int ahead, const Turns *t, const real *x,
+                const real *row, vw rest) {
     vw sum = splatw(0), other = sum;
-    for (isize i = 0; i < t->pairs; i += WIDE) {
-        vw a, b, cosine, sine, p = LOADW(t->first + i), s = LOADW(t->second + i);
-        load_pairs(interleaved, t, x, i, &a, &b);
-        load_turn(t, row, i, rest, &cosine, &sine);
-        sum = maddw(maddw(p, a, s * b), cosine, sum);
-        other = maddw(s * a - p * b, sine, other);
-    }
+    isize i = 0;
+    for (; i + WIDE <= t->pairs; i += WIDE)
+        turned_pairs(interleaved, ahead, 1, t, x, row, rest, i, &sum, &other);
+    if (i < t->pairs) turned_pairs(interleaved, ahead, 0, t, x, row, rest, i, &sum, &other);
     return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
 }
 
@@ -263,7 +293,7 @@ INL real add_turned(const int interleaved, Turns *t, const real *x, const real *
     vw slope = splatw(0);
     for (isize i = 0; i < t->pairs; i += WIDE) {
         vw a, b, cosine, sine;
-        load_pairs(interleaved, t, x, i, &a, &b);
+        load_pairs(interleaved, 0, t, x, i, &a, &b);
         load_turn(t, row, i, rest, &cosine, &sine);
         sine *= side;
         vw left = a * cosine - b * sine, right = maddw(a, sine, b * cosine);
@@ -290,7 +320,39 @@ static const real *nearest(const Turns *t, double position, real *rest) {
 real turned_dot(const Turns *t, const real *x, double position) {
     real rest;
     const real *row = nearest(t, position, &rest);
-    return t->interleaved ? turned(1, t, x, row, splatw(rest)) : turned(0, t, x, row, splatw(rest));
+    return t->interleaved ? turned(1, 0, t, x, row, splatw(rest))
+                          : turned(0, 0, t, x, row, splatw(rest));
+}
+
+/* The query turned back by the position of each row of the table: a row of it is then the same work
+ * for every key near it, and not done again for each. */
+static void turn_ahead(Turns *t) {
+    for (isize r = 0; r < t->rows; r++) {
+        const real *row = t->table + 2 * r * t->room;
+        real *to = t->ahead + 2 * r * t->room;
+        for (isize i = 0; i < t->room; i += WIDE) {
+            vw p = LOADW(t->first + i), s = LOADW(t->second + i), cosine = LOADW(row + i),
+               sine = LOADW(row + t->room + i);
+            STOREW(to + i, maddw(p, cosine, s * sine));
+            STOREW(to + t->room + i, s * cosine - p * sine);
+        }
+    }
+}
+
+void turned_dots(Turns *t, const real *q, const real *x, isize stride, const double *positions,
+                 isize position_step, isize n, real *out) {
+    turns_query(t, q);
+    if (t->rows) turn_ahead(t);
+    for (isize i = 0; i < n; i++, x += stride, positions += position_step) {
+        if (!t->rows) {
+            out[i] = turned_dot(t, x, *positions);
+            continue;
+        }
+        real rest;
+        const real *row = nearest(t, *positions, &rest) + (t->ahead - t->table);
+        out[i] = t->interleaved ? turned(1, 1, t, x, row, splatw(rest))
+                                : turned(0, 1, t, x, row, splatw(rest));
+    }
 }
 
 real turned_sum(Turns *t, const real *x, double position, int back, real w) {

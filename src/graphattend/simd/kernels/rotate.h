@@ -7,8 +7,8 @@
 typedef struct {
     double *frequency; /* the memory of all that follows, in whole vectors */
     /* The query's pairs and odd coordinate; sums of pairs and of odd coordinates; cosines and sines
-     * of each row. */
-    real *rates, *first, *second, last, *sums, last_sum, *table;
+     * of each row; the query turned back by each. */
+    real *rates, *first, *second, last, *sums, last_sum, *table, *ahead;
     isize pairs, room, d, rows; /* 0 rows: the positions lie too far apart for a table */
     double start;
     int interleaved;
@@ -25,6 +25,10 @@ void turns_query(Turns *turns, const real *q);
 /* The query's product with x (d,) turned by one of the positions. */
 #define turned_dot K(turned_dot)
 real turned_dot(const Turns *turns, const real *x, double position);
+/* The products of a query with n rows of x, each turned by its position. */
+#define turned_dots K(turned_dots)
+void turned_dots(Turns *turns, const real *q, const real *x, isize stride, const double *positions,
+                 isize position_step, isize n, real *out);
 /* Adds w times x turned (or turned `back`) to the sums; returns the query's product with the
  * derivative of x turned. */
 #define turned_sum K(turned_sum)

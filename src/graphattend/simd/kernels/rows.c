@@ -142,8 +142,12 @@ INL void sum_rows(const int count, const real *rows, const real *next, isize str
     const real *row[ROWS], *end = out + (d & ~(isize)(TWO - 1));
     vec weight[ROWS];
     for (int i = 0; i < count; i++) row[i] = rows + i * stride, weight[i] = splatv(w[i]);
-    for (isize j = d & ~(isize)(TWO - 1); j < d; j++)
-        for (int i = 0; i < count; i++) out[j] += w[i] * row[i][j];
+    for (isize j = d & ~(isize)(TWO - 1); j < d; j++) {
+        real sum = out[j]; /* in memory each term would wait for the one before to be written */
+#pragma GCC unroll 1
+        for (int i = 0; i < count; i++) sum += w[i] * rows[i * stride + j];
+        out[j] = sum;
+    }
 #pragma GCC unroll 1
     while (out != end) {
         HIDE(out);

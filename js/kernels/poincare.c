@@ -1,4 +1,5 @@
-/* Attention in the Poincare ball of curvature -c: weights softmax(-distance / temperature), values
+/* Attention in the Poincare ball of curvature -c, what metric.c does for products of spaces in a
+ * fraction of its size: weights softmax(-distance / temperature), values
  * averaged by the gyromidpoint.
  *
  *   distance(x, y) = 2/sqrt(c) asinh( sqrt(c) |x - y| / sqrt((1 - c|x|^2)(1 - c|y|^2)) )
@@ -8,10 +9,13 @@
  * normalised sum of the points (lambda - 1, lambda y) of the hyperboloid, with lambda = 2 / (1 -
  * c|y|^2) (Ungar, Analytic Hyperbolic Geometry, 2008; Shimizu et al., arXiv:2006.08210, equation
  * 9). */
-#include "ball.h"
-#include "kernels.h"
-#include "rows.h"
-#include "softmax.h"
+#include "host.h"
+
+#include "../../src/graphattend/simd/kernels/ball.h"
+#include "../../src/graphattend/simd/kernels/rows.h"
+#include "../../src/graphattend/simd/kernels/softmax.h"
+
+Status KERNEL(poincare)(Call *call);
 
 /* |q - K[i]|^2 for up to four rows at once. */
 INL v4 rows_against(const int rows, const real *K, isize ldk, isize d, const real *q) {
@@ -68,22 +72,20 @@ static void weights_from_distances(const real *distance, real *w, isize n, real 
 static real *row_of(const Array *a, isize i) { return (real *)(a->data + i * a->strides[0]); }
 
 static int is_matrix(const Array *a, isize rows, isize columns) {
-    return !given(a) || (a->shape[0] == rows && a->shape[1] == columns);
+    return a->shape[0] == rows && a->shape[1] == columns;
 }
 
 Status KERNEL(poincare)(Call *call) {
     const Array *q = &call->array[poincare_q], *k = &call->array[poincare_k],
                 *v = &call->array[poincare_v];
-    const Array *out = &call->array[poincare_out], *distances = &call->array[poincare_distances];
-    const Array *weights = &call->array[poincare_weights];
+    const Array *out = &call->array[poincare_out], *weights = &call->array[poincare_weights];
     real c = (real)call->number[poincare_c], temperature = (real)call->number[poincare_temperature];
     if (!(c > 0) || !(temperature > 0)) return DECLINED;
     isize m = q->shape[0], n = k->shape[0], d = q->shape[1];
     if (!is_matrix(k, n, d) || !is_matrix(v, n, d) || !is_matrix(out, m, d) ||
-        !is_matrix(distances, m, n) || !is_matrix(weights, m, n))
+        (given(weights) && !is_matrix(weights, m, n)))
         return wrong(call, "poincare: shapes differ");
-    if (given(out) && !given(v)) return DECLINED;
-    int same = given(v) && v->data == k->data && step(v, 2) == step(k, 2);
+    int same = v->data == k->data && step(v, 2) == step(k, 2);
     isize row = round_up(n, 4);
     double *wide = workspace_get((usize)(2 * d) * sizeof(double) + (usize)(4 * row) * sizeof(real));
     if (!wide) return NO_MEMORY;
@@ -91,7 +93,7 @@ Status KERNEL(poincare)(Call *call) {
          *w = distance + row;
     void *state = work_begin((double)(m + 1) * (double)n * (double)d);
     all_gaps((const real *)k->data, step(k, 2), n, d, c, key_gaps);
-    if (given(v) && !same) {
+    if (!same) {
         value_gaps = key_gaps + row;
         all_gaps((const real *)v->data, step(v, 2), n, d, c, value_gaps);
     }
@@ -103,13 +105,10 @@ Status KERNEL(poincare)(Call *call) {
         if (!fine) break;
         all_distances(query, query_gap, (const real *)k->data, step(k, 2), key_gaps, n, d, c,
                       distance);
-        if (given(distances)) copy_row(distance, n, row_of(distances, i));
-        if (!given(out) && !given(weights)) continue;
         weights_from_distances(distance, w, n, temperature);
         if (given(weights)) copy_row(w, n, row_of(weights, i));
-        if (given(out))
-            ball_midpoint(w, value_gaps, (const real *)v->data, step(v, 2), n, d, c, row_of(out, i),
-                          wide);
+        ball_midpoint(w, value_gaps, (const real *)v->data, step(v, 2), n, d, c, row_of(out, i),
+                      wide);
     }
     work_end(state);
     workspace_free(wide);
