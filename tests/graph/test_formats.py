@@ -329,6 +329,7 @@ def test_much_of_nothing_takes_no_time():
     assert edges(read("# a\n" + blank + NEWMAN + blank + "# b", "g.gml")) == edges(read(NEWMAN, "g.gml"))
     for text, name in (
         (blank + "?", "g.gml"),
+        ("graph [ a " + "1" * 200_000 + "x ]", "g.gml"),
         ("#\n" * 100_000 + "?", "g.gml"),
         (blank + "x", "g.net"),
         (blank, "g.csv"),

@@ -34,8 +34,8 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
         known = Nodes(range(len(nodes)))
     columns, weight = value_or_weight(columns)
     return EdgeTable(
-        sources=[known.number(key, f"links[{k}], source") for k, key in enumerate(sources)],
-        targets=[known.number(key, f"links[{k}], target") for k, key in enumerate(targets)],
+        sources=known.all(sources, lambda k: f"links[{k}], source"),
+        targets=known.all(targets, lambda k: f"links[{k}], target"),
         num_nodes=len(nodes),
         names=_names(nodes),
         directed=directed_of(content),
