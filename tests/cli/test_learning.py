@@ -73,6 +73,10 @@ def test_analyze_a_model(graph, tmp_path, capsys):
     assert [r["key"] for r in found["results"]] == ["model.npz", "flash"]
     _, weights = ga.load(out).attend(ga.NeighborGraph.read(graph), np.load(latents).astype(float), need_weights=True)
     np.testing.assert_allclose(found["results"][0]["weights"], weights, rtol=1e-12)
+    assert main([*call[:-1], "--embeddings", str(latents)]) == 0
+    header, row = capsys.readouterr().out.splitlines()[2:4]
+    entropy = row.split()[1]
+    assert row.index(entropy) + len(entropy) == header.index("entropy") + len("entropy")
     for words, said in (([], "embeddings"), (["--embeddings", graph], "graph.csv"), (["--model", graph], "graph.csv")):
         assert main([*call, *words]) == 2
         assert said in capsys.readouterr().err

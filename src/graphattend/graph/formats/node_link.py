@@ -111,7 +111,7 @@ def write(graph: NeighborGraph) -> bytes:
     for field, values in (("name", graph.names), ("layer", None if graph.layers is None else graph.layers.tolist())):
         for node, value in zip(nodes, values or (), strict=False):
             node[field] = value
-    kept = once(graph)
+    kept = once(graph, ordered=True)
     sources, targets = graph.to_edge_index() if kept is None else graph.to_edge_index()[::-1, kept]
     data = edge_attributes(graph)
     places = range(graph.num_edges) if kept is None else kept.tolist()
