@@ -263,7 +263,7 @@ def main() -> None:
     nodes = int(given.middle) // DEGREE
     apart("generate", folder, nodes)
     overhead = apart("overhead", folder, given.repeats)
-    apart("partition", folder, nodes, 8)
+    apart("partition", folder, nodes, parts_of(nodes))
     processes = apart("processes", folder, given.repeats)
     shutil.rmtree(folder)
     top = int(given.edges)

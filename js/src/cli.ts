@@ -20,6 +20,8 @@ const READS = ["--graph", "--embeddings", "--labels", "--model"];
 const WRITES = ["--plot", "--out", "--latents"];
 /** Options of Python's command line that need a folder, which a start of Pyodide does not keep. */
 const FOLDERS = ["--cache"];
+/** Commands of Python's command line that work on folders. */
+const IN_FOLDERS = ["partition", "attend"];
 
 class UsageError extends Error {}
 
@@ -30,6 +32,9 @@ async function standardInput(): Promise<Uint8Array> {
 }
 
 async function python(args: string[]): Promise<number> {
+  const [command = ""] = args;
+  if (IN_FOLDERS.includes(command))
+    throw new UsageError(`${command}: only the Python command line keeps graphs in folders`);
   const files = [...READS, ...WRITES, ...FOLDERS];
   const argv = args.flatMap((word) => {
     const [name = "", ...rest] = word.split("=");

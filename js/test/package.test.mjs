@@ -225,6 +225,8 @@ describe("command line", () => {
     );
     const refused = cli("evaluate", "--graph", "graph.json", "--task", "links", "--cache", "runs");
     assert.deepEqual([refused.status, /--cache/.test(refused.stderr)], [2, true]);
+    const parts = cli("partition", "--graph", "graph.json", "--parts", "2", "--out", "parts");
+    assert.deepEqual([parts.status, /^graphattend: partition: .*folders\n$/.test(parts.stderr)], [2, true]);
   });
 
   it("convert takes the standard input and writes a file", () => {

@@ -371,7 +371,7 @@ def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int
         f"{described(graph, analysis.directed)}, latent vectors of {analysis.latents.shape[1]} coordinates",
         "",
     ]
-    wide = max(len(r.key) for r in analysis.results)
+    wide = max(len("mechanism"), *(len(r.key) for r in analysis.results))
     lines.append(f"{'mechanism':<{wide}}  entropy  attends to   ms/call  closest to")
     for i, r in enumerate(analysis.results):
         others = analysis.agreement[i].copy()

@@ -92,25 +92,32 @@ def check_finite_arrays(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def parse_json(text: bytes, what: str) -> dict[str, Any]:
-    """A JSON object: strict UTF-8, no NaN, no repeated keys, bounded depth and numbers."""
+    """A JSON object, parsed as `parse_json_value` does."""
+    value = parse_json_value(text, what)
+    if not isinstance(value, dict):
+        raise Refused(f"{what} is not a JSON object")
+    return value
+
+
+def parse_json_value(text: bytes, what: str) -> Any:
+    """A JSON value: strict UTF-8, no NaN, no repeated keys, bounded depth and numbers."""
     depth = 0
     for token in _STRUCTURE.finditer(text):
         depth += _DEPTH_STEPS.get(token[0], 0)
         if depth > MAX_DEPTH:
             raise Refused(f"{what} is nested more than {MAX_DEPTH} deep")
     try:
-        value = json.loads(
+        return json.loads(
             text.decode("utf-8"),
             parse_int=_parse_int,
             parse_float=_parse_float,
             parse_constant=_parse_constant,
             object_pairs_hook=_unique_keys,
         )
+    except json.JSONDecodeError as error:
+        raise Refused(f"{what} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except (ValueError, RecursionError):
         raise Refused(f"{what} is not valid JSON") from None
-    if not isinstance(value, dict):
-        raise Refused(f"{what} is not a JSON object")
-    return value
 
 
 def _parse_int(digits: str) -> int:

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 
 import graphattend as ga
 from graphattend.cli import main
+from graphattend.cli._learning import read_labels
 
 FAST = ["--epochs", "4", "--hidden", "8"]
 
@@ -41,15 +43,33 @@ def test_evaluate(graph, tmp_path, capsys):
     assert 0 <= float(rows[0]["roc_auc_mean"]) <= 1
 
 
-@pytest.mark.parametrize("form", ["by name", "in order"])
+@pytest.mark.parametrize("form", ["{},{}", "{}\t{}", "{};{}", "{} {}", '"{}","{}"', "{1}"])
 def test_labels(graph, tmp_path, capsys, form):
     path = tmp_path / "labels.txt"
-    own = names(graph)
-    lines = [f"{n},{'ab'[i % 2]}" for i, n in enumerate(own)] if form == "by name" else ["ab"[i % 2] for i in range(30)]
-    path.write_text(("node,label\n" if form == "by name" else "") + "\n".join(lines) + "\n")
+    lines = [form.format(name, "ab"[i % 2]) for i, name in enumerate(names(graph))]
+    path.write_text(("" if form == "{1}" else form.format("node", "label") + "\n") + "\n".join(lines) + "\n")
+    found = read_labels(str(path), ga.NeighborGraph.read(graph))
+    assert found.tolist() == ["ab"[i % 2] for i in range(30)]
     call = ["evaluate", "--graph", graph, "--task", "labels", "--labels", str(path), "--seeds", "1", *FAST]
     assert main([*call, "--mechanism", "flash", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["metrics"] == ["accuracy", "macro_f1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\nb\n", "2 labels for 30 nodes; expected one a line, or NODE,LABEL with nodes such as"),
+        ("".join(f"none{i},a\n" for i in range(30)), "all lines differ"),
+        ("{0},a\n{1},b,c\n", "line 2: expected NODE,LABEL, got 3 fields"),
+        ("{0},a\nnone,b\n", "line 2: no node 'none' in the graph; expected NODE,LABEL with nodes such as"),
+        ("{0},\0\n", "line 1: a zero byte"),
+    ],
+)
+def test_bad_labels(graph, tmp_path, text, said):
+    path = tmp_path / "labels.csv"
+    path.write_text(text.format(*names(graph)))
+    with pytest.raises(ga.LoadError, match=re.escape(said)):
+        read_labels(str(path), ga.NeighborGraph.read(graph))
 
 
 def test_train_writes_what_analyze_and_load_read(graph, tmp_path, capsys):
@@ -73,6 +93,10 @@ def test_analyze_a_model(graph, tmp_path, capsys):
     assert [r["key"] for r in found["results"]] == ["model.npz", "flash"]
     _, weights = ga.load(out).attend(ga.NeighborGraph.read(graph), np.load(latents).astype(float), need_weights=True)
     np.testing.assert_allclose(found["results"][0]["weights"], weights, rtol=1e-12)
+    assert main([*call[:-1], "--embeddings", str(latents)]) == 0
+    header, row = capsys.readouterr().out.splitlines()[2:4]
+    entropy = row.split()[1]
+    assert row.index(entropy) + len(entropy) == header.index("entropy") + len("entropy")
     for words, said in (([], "embeddings"), (["--embeddings", graph], "graph.csv"), (["--model", graph], "graph.csv")):
         assert main([*call, *words]) == 2
         assert said in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_partition_in_words_and_from_standard_input(run, place, monkeypatch):
     status, out, _ = run("partition", "--graph", folder / "g.txt", "--weights", "weight", *words)
     assert status == 2  # the file has no such column
     status, out, _ = run("partition", "--graph", folder / "g.txt", *words)
-    assert out.startswith("40 nodes, 300 edges in 2 parts (range); halo: ")
+    assert out.startswith("40 nodes with 300 neighbours in 2 parts (range); halo: ")
     data = (folder / "g.txt").read_bytes()
     monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": io.BytesIO(data)})())
     assert run("partition", "--graph", "-", *words)[1] == out

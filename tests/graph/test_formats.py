@@ -329,6 +329,7 @@ def test_much_of_nothing_takes_no_time():
     assert edges(read("# a\n" + blank + NEWMAN + blank + "# b", "g.gml")) == edges(read(NEWMAN, "g.gml"))
     for text, name in (
         (blank + "?", "g.gml"),
+        ("graph [ a " + "1" * 200_000 + "x ]", "g.gml"),
         ("#\n" * 100_000 + "?", "g.gml"),
         (blank + "x", "g.net"),
         (blank, "g.csv"),
@@ -369,6 +370,54 @@ def test_cytoscape(caplog):
 
 def test_d3():
     assert edges(read(json.dumps(D3), "miserables.json")) == both(("Napoleon", "Myriel", 8.0))
+
+
+def test_gephis_json_writes_numbers_as_text():
+    data = {"nodes": [{"id": "7", "label": "Ann"}, {"id": "8", "label": "Bob"}]}
+    data["edges"] = [{"source": "8", "target": "7", "id": "0", "attributes": {"Weight": "2.0"}}]
+    assert edges(read(json.dumps(data), "g.json")) == both(("8", "7", 2.0))
+
+
+def test_a_list_of_edges_in_json():
+    table = [{"source": 35, "target": 4, "weight": 2}, {"source": 4, "target": 35, "weight": 1}]
+    found = read(json.dumps(table), "dependencies.json")
+    assert edges(found) == [("35", "4", 2.0), ("4", "35", 1.0)]
+    assert found.directed is True
+    assert edges(read(json.dumps([{"data": {"id": "a"}}, {"data": {"source": "a", "target": "a"}}]), "g.json"))
+    for text, said in (
+        ('[{"id": 1, "parent": 2}]', "keys source and target, or from and to, got 'id', 'parent'"),
+        ('[{"source": 1, "target": 2}, {"source": 1}]', r"\[1\], target: expected an id"),
+        ("[1]", "list of objects"),
+        ("7", "neither a JSON object nor a list"),
+        ('{"nodes": [],\n "links": }', "line 2, column 11: Expecting value"),
+    ):
+        with pytest.raises(errors.LoadError, match=said):
+            read(text, "g.json")
+
+
+def test_names_beside_numbers_of_the_ends():
+    text = "Airline,Source,SourceID,Destination,DestinationID,Stops\n2B,AER,2965,KZN,2990,0\n2B,ASF,2966,KZN,2990,1\n"
+    found = read(text, "routes.csv")
+    assert found.graph.names == ("AER", "KZN", "ASF")
+    assert found.graph.edge_features.ravel().tolist() == [0, 1]
+
+
+def test_a_table_without_a_header():
+    assert edges(read("kangaroo\tmarsupial\nkangaroo\tmammal\n", "h.tsv")) == [
+        ("kangaroo", "mammal", None),
+        ("kangaroo", "marsupial", None),
+    ]
+    with pytest.raises(errors.LoadError, match=r"expected a header.*format txt"):
+        read("person\tfriend\nann\tbob\n", "h.tsv")
+
+
+def test_infomaps_pajek():
+    text = '# a comment\n*Vertices\n1 "a"\n2 "b"\n*Edges\n1 2 0.5\n'
+    assert edges(read(text, "g.net")) == both(("a", "b", 0.5))
+    with pytest.raises(
+        errors.LoadError, match=r"line 1: expected .Vertices, got '1 2'; read lists of edges as format txt"
+    ):
+        read("1 2\n", "g.net")
 
 
 # -- indexes -----------------------------------------------------------------------------------------------------------
@@ -589,7 +638,7 @@ BAD = {
     "weights.graph": ("2 1 1\n2\n1\n", "line 2: expected whole numbers, 2 for every neighbour"),
     "far.graph": ("2 1\n3\n1\n", "line 2: expected other nodes from 1 to 2, got 3"),
     "empty.adjlist": ("# nothing\n", "no nodes"),
-    "end.json": ('{"nodes": [{"id": 0}], "links": [{"source": 0, "target": {}}]}', "links: expected an id"),
+    "end.json": ('{"nodes": [{"id": 0}], "links": [{"source": 0, "target": {}}]}', "links[0], target: expected an id"),
     "keys.json": ('{"graph": 1}', "expected the keys"),
     "adjacency.json": ('{"nodes": [{"id": 0}], "adjacency": []}', "a list for every node"),
     "listed.json": ('{"nodes": [{"id": 0}, {"id": 1}], "adjacency": [[{"id": 1}], []]}', "not listed equally often"),

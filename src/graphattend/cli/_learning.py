@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import contextlib
 from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidConfigError, LoadError
+from ..errors import InvalidConfigError
 from ..graph import NeighborGraph
+from ..graph.files import content_of, suffixes_of
+from ..graph.formats._text import SEPARATORS, Row, decode, split
+from ..storage import load_errors
+from ..storage_checks import Refused
 from ._common import MAX_BYTES
 
 #: Values of the command line by argument of `ga.evaluate`.
@@ -46,30 +50,41 @@ def read_labels(path: str | None, graph: NeighborGraph) -> np.ndarray | None:
     """The class of every node as text; "" (a line without one) means unknown."""
     if path is None:
         return None
-    try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise LoadError(f"{path}: larger than {MAX_BYTES >> 20} MB", argument="--labels")
-        lines = Path(path).read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LoadError(f"{path}: cannot be read ({error})"[:200], argument="--labels") from None
-    rows = [line.replace("\t", ",").split(",") for line in lines if line.strip()]
-    if all(len(row) == 1 for row in rows):
-        found = [row[0].strip() for row in rows]
-        if len(found) != graph.num_nodes:
-            raise LoadError(f"{path}: {len(found)} labels for {graph.num_nodes} nodes", argument="--labels")
-        return np.array(found)
-    names = [str(i) for i in range(graph.num_nodes)] if graph.names is None else [str(n) for n in graph.names]
-    place = {name: i for i, name in enumerate(names)}
-    labels = np.full(graph.num_nodes, "", object)
-    for number, row in enumerate(rows, 1):
-        if len(row) != 2:
-            raise LoadError(f"{path}, line {number}: expected NODE,LABEL, got {len(row)} fields", argument="--labels")
-        node, label = (part.strip() for part in row)
-        if node in place:
-            labels[place[node]] = label
-        elif number > 1:  # the first line may name the columns
-            raise LoadError(f"{path}, line {number}: no node {node!r:.60} in the graph", argument="--labels")
-    return labels.astype(str)
+    with load_errors(path):
+        compression = suffixes_of(path)[1]
+        lines = decode(content_of(path, compression, MAX_BYTES)).splitlines()
+        names = [str(i) for i in range(graph.num_nodes)] if graph.names is None else list(graph.names)
+        rows = _rows(lines, set(names))
+        such = f"NODE,LABEL with nodes such as {names[0]!r:.40}"
+        if not rows:
+            found = [line.strip() for line in lines if line.strip()]
+            if len(found) != graph.num_nodes:
+                raise Refused(f"{len(found)} labels for {graph.num_nodes} nodes; expected one a line, or {such}")
+            if len(set(found)) == len(found) > 2:
+                raise Refused(f"all lines differ, so there are no classes; expected {such}, or labels that repeat")
+            return np.array(found)
+        places = {name: i for i, name in enumerate(names)}
+        labels = np.full(graph.num_nodes, "", object)
+        for k, (line, cells) in enumerate(rows):
+            if len(cells) != 2:
+                raise Refused(f"line {line}: expected NODE,LABEL, got {len(cells)} fields")
+            if cells[0] in places:
+                labels[places[cells[0]]] = cells[1]
+            elif k:  # the first line may name the columns
+                raise Refused(f"line {line}: no node {cells[0]!r:.60} in the graph; expected {such}")
+        return labels.astype(str)
+
+
+def _rows(lines: list[str], names: set[str]) -> list[Row]:
+    """Nodes and their labels, cut at the separator that leaves a node in front of most lines; none where none does."""
+    best: list[Row] = []
+    most = 0
+    for separator in SEPARATORS:
+        with contextlib.suppress(Refused):  # quotes that are not meant as such
+            rows = list(split(lines, separator))
+            found = sum(len(row.cells) > 1 and row.cells[0] in names for row in rows)
+            best, most = (rows, found) if found > most else (best, most)
+    return best
 
 
 def check_task(arguments: argparse.Namespace) -> None:

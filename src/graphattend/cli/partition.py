@@ -68,6 +68,6 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(found))
     else:
         print(
-            f"{layout.num_nodes} nodes, {layout.num_edges} edges in {layout.num_parts} parts ({layout.method}); "
-            f"halo: {layout.halo_share:.3g} nodes per node"
+            f"{layout.num_nodes} nodes with {layout.num_edges} neighbours in {layout.num_parts} parts"
+            f" ({layout.method}); halo: {layout.halo_share:.3g} nodes per node"
         )

@@ -18,8 +18,15 @@ import numpy as np
 from .. import _tasks
 from .._parallel import parallel
 from .._sharing import file_of
-from .._validate import ArrayLike
-from ..errors import CancelledError, DimensionMismatchError, InvalidConfigError, LoadError, UnsupportedError
+from .._validate import ArrayLike, as_float
+from ..errors import (
+    CancelledError,
+    DimensionMismatchError,
+    InvalidConfigError,
+    LoadError,
+    NumericalInstabilityError,
+    UnsupportedError,
+)
 from ..graph import NeighborGraph
 from ..graph.blocks import EDGE_FIELDS, Block, block_graph
 from ..graph.conversions import need
@@ -215,8 +222,12 @@ def attend_part(common: dict[str, Any], number: int) -> None:
         place = part.start + row if row < size else halo[row - size]
         return int(place if order is None else order[place])
 
-    x = floats(x, "features", node, attn.check_finite)
-    out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
+    x = as_float(x, "features")
+    try:
+        out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
+    except NumericalInstabilityError:
+        floats(x, "features", node, attn.check_finite)  # names the node, if that is the cause
+        raise
     _write(here, own, out[:size], layout.num_nodes)
     Path(_mark(here, number)).write_text(_checksum(out[:size]))
 
@@ -234,7 +245,9 @@ def _write(here: str, own: slice | np.ndarray, rows: np.ndarray, num_nodes: int)
 
 def _checksum(rows: np.ndarray) -> str:
     """A number that changes if a page of the rows never reached the disk, as after a loss of power."""
-    return str(int(np.ascontiguousarray(rows).view(np.uint32).sum(dtype=np.uint64)))
+    rows = np.ascontiguousarray(rows)
+    wide = np.uint64 if rows.nbytes % 8 == 0 else np.uint32
+    return str(int(rows.reshape(-1).view(wide).sum(dtype=np.uint64)))
 
 
 def _is_whole(here: str, number: int, layout: Layout) -> bool:

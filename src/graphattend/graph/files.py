@@ -152,7 +152,8 @@ def _told(table: EdgeTable, wanted: Wanted) -> Told:
 
 def _format(suffix: str) -> Format:
     if suffix not in FORMATS:
-        raise Refused(f"expected a name ending in {', '.join(FORMATS)} (and maybe {', '.join(COMPRESSIONS)})")
+        known, packed = ", ".join(FORMATS), ", ".join(COMPRESSIONS)
+        raise Refused(f"expected a name ending in {known} (and maybe {packed}), or the format as an argument")
     return FORMATS[suffix]
 
 

@@ -17,7 +17,10 @@ ENDS = (
     ("fromid", "toid"),
     ("fromnode", "tonode"),
     ("fromnodeid", "tonodeid"),
+    ("source", "destination"),
+    ("sourceid", "destinationid"),
     ("src", "dst"),
+    ("src", "dest"),
     ("srcid", "dstid"),
     ("node1", "node2"),
     ("id1", "id2"),
@@ -66,6 +69,9 @@ def roles(header: Sequence[str]) -> Roles | None:
     pairs = [pair for pair in ENDS if pair[0] in names and pair[1] in names]
     if not pairs:
         return None
+    beside = (f"{pairs[0][0]}id", f"{pairs[0][1]}id")  # the nodes' numbers beside their names
+    numbers = (*_NUMBERS, *(beside if beside in pairs else ()))
+    pairs = [pair for pair in pairs if pair != beside]
     if len(pairs) > 1:
         raise Refused(f"line 1: {' and '.join('/'.join(pair) for pair in pairs)} may both be source and target")
     double = next((name for i, name in enumerate(names) if name in names[:i]), None)
@@ -75,5 +81,5 @@ def roles(header: Sequence[str]) -> Roles | None:
     rows = tuple(i for i, name in enumerate(names) if name in _INDEX)
     data = {header[i]: i for i in range(len(names)) if i not in (source, target, *rows)}
     kind = next((name for name in data if plain(name) == "type"), None)
-    ids = tuple(name for name in data if plain(name) in _NUMBERS)
+    ids = tuple(name for name in data if plain(name) in numbers)
     return Roles(source, target, data, kind, ids, rows, pairs[0] != _SHORT)

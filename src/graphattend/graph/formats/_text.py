@@ -37,12 +37,17 @@ def decode(data: bytes) -> str:
             return data.decode("utf-16")
         except UnicodeDecodeError as error:
             raise Refused(f"is not UTF-16 text (byte {error.start})") from None
-    if b"\0" in data:
-        raise Refused("is not a text file")
+    if (zero := data.find(b"\0")) >= 0:
+        raise Refused(f"line {_line_of(data, zero)}: a zero byte; is not a text file, or UTF-16: save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Refused(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        line = _line_of(data, error.start)
+        raise Refused(f"line {line}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+
+
+def _line_of(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
 
 
 def shown(text: str) -> str:

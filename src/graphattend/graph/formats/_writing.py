@@ -59,17 +59,19 @@ def edges_of(graph: NeighborGraph) -> tuple[list[int], list[int], dict[str, list
     return sources.tolist(), targets.tolist(), columns, directed
 
 
-def once(graph: NeighborGraph) -> np.ndarray | None:
-    """The edges that stand for the whole of an undirected graph, or None if it is directed or reads back otherwise."""
+def once(graph: NeighborGraph, *, ordered: bool = False) -> np.ndarray | None:
+    """The edges that stand for the whole of an undirected graph, or None if it is directed or reads back otherwise.
+
+    `ordered`: also the neighbours in every row have to come back in their order.
+    """
     if not graph.num_edges or not is_undirected(graph):
         return None
     kept = np.flatnonzero(graph.indices >= graph.targets)
     columns = {name: edge_data(graph, kept).get(name) for name in ("edge_features", "edge_weights", "distances")}
     back = from_pairs(graph.targets[kept], graph.indices[kept], graph.num_nodes, False, columns)
-    same = all(
-        np.array_equal(a, edge_data(back, slice(None))[name]) for name, a in edge_data(graph, slice(None)).items()
-    )
-    return kept if same and np.array_equal(back.indices, graph.indices) else None
+    arrays = _edges if ordered else _sorted
+    a, b = arrays(graph), arrays(back)
+    return kept if all(np.array_equal(a[name], b[name]) for name in b) else None
 
 
 def same(graph: NeighborGraph, back: NeighborGraph) -> bool:
@@ -85,10 +87,16 @@ def same(graph: NeighborGraph, back: NeighborGraph) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
+def _edges(graph: NeighborGraph) -> dict[str, np.ndarray]:
+    """Edges and their data."""
+    data = edge_data(graph, slice(None)) if graph.num_edges else {}
+    return {"sources": graph.indices, "targets": graph.targets, **data}
+
+
 def _sorted(graph: NeighborGraph) -> dict[str, np.ndarray]:
     """Edges and their data in an order of their own, and the layers."""
-    data = edge_data(graph, slice(None)) if graph.num_edges else {}
-    keys = [column for a in data.values() for column in (a.T if a.ndim == 2 else [a])]
+    edges = _edges(graph)
+    keys = [column for a in list(edges.values())[2:] for column in (a.T if a.ndim == 2 else [a])]
     order = np.lexsort((*keys, graph.indices, graph.targets))
-    found = {name: a[order] for name, a in {"sources": graph.indices, "targets": graph.targets, **data}.items()}
+    found = {name: a[order] for name, a in edges.items()}
     return found if graph.layers is None else {**found, "layers": graph.layers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
@@ -12,7 +12,7 @@ MAX_DEPTH = 64
 
 
 class Element:
-    """An element: its name without a namespace, attributes, children, text and line."""
+    """An element: its name without a namespace, attributes, children, line, and the text of one without children."""
 
     __slots__ = ("attributes", "children", "line", "name", "text")
 
@@ -46,32 +46,40 @@ class Element:
         return self.attributes[attribute]
 
 
-def parse(data: bytes, root: str) -> Element:
-    """The tree of a document whose outermost element has this name."""
+def parse(data: bytes, root: str, each: Mapping[str, Callable[[Element], None]]) -> Element:
+    """The tree of a document whose outermost element has this name.
+
+    An element below it that is named in `each` is given to its function when it ends, and is no part of the tree: a
+    document of a million edges needs no million elements.
+    """
     parser = expat.ParserCreate()
     parser.buffer_text = True
     top = Element("", {}, 0)
-    path, pieces = [top], [[""]]
+    path: list[Element] = [top]
+    pieces: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if len(path) > MAX_DEPTH:
             raise Refused(f"line {parser.CurrentLineNumber}: nested more than {MAX_DEPTH} deep")
-        plain = {key.rpartition(":")[2]: value for key, value in attributes.items()}
-        element = Element(name.rpartition(":")[2], plain, parser.CurrentLineNumber)
-        path[-1].children.append(element)
-        path.append(element)
-        pieces.append([])
+        if ":" in "".join(attributes):
+            attributes = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+        path.append(Element(name.rpartition(":")[2], attributes, parser.CurrentLineNumber))
+        pieces.clear()
 
-    def end(name: str) -> None:
-        path.pop().text = "".join(pieces.pop())
-
-    def text(data: str) -> None:
-        pieces[-1].append(data)
+    def end(_: str) -> None:
+        element = path.pop()
+        if not element.children:
+            element.text = "".join(pieces)
+        pieces.clear()
+        if element.name in each and len(path) > 1:
+            each[element.name](element)
+        else:
+            path[-1].children.append(element)
 
     def refuse(*_: object) -> int:
         raise Refused(f"line {parser.CurrentLineNumber}: has a document type or entities, which are not supported")
 
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, pieces.append
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     try:
         parser.Parse(data, True)

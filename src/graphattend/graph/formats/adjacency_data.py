@@ -33,7 +33,7 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
         num_nodes=len(nodes),
         names=names_of(ids),
         directed=directed,
-        columns={name: values for name, values in columns_of(entries).items() if name not in ("id", "key")},
+        columns=columns_of(entries, without=("id", "key")),
         twice=not directed,
         where=Places("adjacency[", "]", [i for i, _ in pairs]),
     )

@@ -23,19 +23,14 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
     nodes, edges = _elements(content.get("elements"))
     ids = [str(node.get("id")) for node in nodes]
     known = Nodes(ids)
-    columns = columns_of(edges)
-    ends = [[str(edge.get(end)) for edge in edges] for end in ("source", "target")]
-    sources, targets = (
-        [known.number(key, f"edges[{k}], {end}") for k, key in enumerate(keys)]
-        for keys, end in zip(ends, ("source", "target"), strict=True)
-    )
+    sources, targets = ([str(edge.get(end)) for edge in edges] for end in ("source", "target"))
     return EdgeTable(
-        sources=sources,
-        targets=targets,
+        sources=known.all(sources, lambda k: f"edges[{k}], source"),
+        targets=known.all(targets, lambda k: f"edges[{k}], target"),
         num_nodes=len(nodes),
         names=names_of(ids, [node.get("name") for node in nodes]),
         directed=directed_of(content),
-        columns={name: values for name, values in columns.items() if name not in ("source", "target")},
+        columns=columns_of(edges, without=("source", "target")),
         ids=_IDS,
         where=Places("edges[", "]"),
     )

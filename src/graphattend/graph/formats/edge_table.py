@@ -265,9 +265,9 @@ def check_count(text: str, what: str, most: int = MAX_NODES) -> int:
     return int(text)
 
 
-def columns_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Columns of the records' entries."""
-    names = dict.fromkeys(name for record in records for name in record)
+def columns_of(records: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """Columns of the records' entries, but for some names."""
+    names = dict.fromkeys(name for record in records for name in record if name not in without)
     return {str(name): [record.get(name, MISSING) for record in records] for name in names}
 
 
@@ -308,6 +308,14 @@ class Nodes:
         found = self.numbers.get(key)
         if found is None:
             raise Refused(f"{where}: {ascii(key)[:60]} is no {self.what} of the file")
+        return found
+
+    def all(self, keys: Sequence[object], where: Callable[[int], str]) -> list[int]:
+        """The numbers of the nodes with these keys; `where` tells the place of key k."""
+        found = [self.numbers.get(key, -1) for key in keys]
+        if -1 in found:
+            k = found.index(-1)
+            self.number(keys[k], where(k))
         return found
 
 

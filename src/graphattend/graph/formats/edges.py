@@ -179,8 +179,11 @@ def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
     found = roles(first)
     if found is None:
         numbers = all(is_number(cell) for cell in first[:2])
-        if is_table and not numbers:
-            raise Refused(f"line {rows[0].line}: expected a header source,target[,weight,...], got {_joined(first)}")
+        if is_table and not numbers and not _occur(first[:2], rest):
+            expected = "expected a header source,target[,weight,...]"
+            raise Refused(
+                f"line {rows[0].line}: {expected}, got {_joined(first)}; read edges without one as format txt"
+            )
         if not numbers and rest and all(WHOLE.fullmatch(cell) for row in rest for cell in row.cells[:2]):
             raise Refused(f"line {rows[0].line}: {_joined(first)} seems to be a header, without source and target")
         return None
@@ -195,6 +198,11 @@ def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
     if rest and all(WHOLE.fullmatch(row.cells[i]) for row in rest for i in ends):
         return found
     raise Refused(f"line {rows[0].line}: {_joined(first)} may be a header or an edge")
+
+
+def _occur(names: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether a node of the first edge is the end of another one, as names of columns are not."""
+    return not {cell for row in rows for cell in row.cells[:2]}.isdisjoint(names)
 
 
 def _joined(cells: Sequence[str]) -> str:

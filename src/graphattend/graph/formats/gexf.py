@@ -2,83 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from ...storage_checks import Refused
 from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._writing import edges_of, nodes_of, refuse
 from ._xml import Element, parse, quoted
-from .edge_table import EdgeTable, Nodes, Places, columns_of, names_of, number_or_text
+from ._xml_edges import Declared, Edges
+from .edge_table import WEIGHT, EdgeTable, names_of
 
 _NUMBERS = ("integer", "float", "double", "long", "short", "byte", "bigdecimal", "biginteger")
 _KINDS = {"directed": True, "undirected": False, "mutual": False}
+#: What an edge has without a declaration.
+_OWN = (Declared(WEIGHT, True), Declared("label", False))
 
 
 def read(data: bytes) -> EdgeTable:
     """Nodes (also inside others) and edges with their weights and attributes; times of a dynamic graph are refused."""
-    graph = parse(data, "gexf").only("graph")
+    edges = Edges()
+
+    def edge(element: Element) -> None:
+        edges.add(element, "type")
+        for own in _OWN:
+            if own.name in element.attributes:
+                edges.put(own, element.attributes[own.name], element.line)
+        for value in element.only("attvalues").children:
+            key = value.attributes.get("for", value.attributes.get("id", ""))
+            edges.put(key, value.required("value"), value.line)
+
+    graph = parse(data, "gexf", {"edge": edge}).only("graph")
     if graph.attributes.get("mode", "static") != "static":
         raise Refused(f"line {graph.line}: is a dynamic graph; export it for one time")
     declared = {
-        attribute.required("id"): attribute
+        attribute.required("id"): _declared(attribute)
         for group in graph.each("attributes")
         if group.attributes.get("class") == "edge"
         for attribute in group.each("attribute")
     }
-    nodes, edges = list(graph.inside("node")), list(graph.inside("edge"))
+    nodes = list(graph.inside("node"))
     ids = [node.required("id") for node in nodes]
-    known = Nodes(ids)
     default = graph.attributes.get("defaultedgetype", "undirected")
-    directed = [_is_directed(edge, default) for edge in edges]
-    sources, targets = (
-        [known.number(edge.required(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
-    )
-    return EdgeTable(
-        sources=sources,
-        targets=targets,
-        num_nodes=len(ids),
+    return edges.table(
+        ids,
+        [_is_directed(kind or default, line) for kind, line in zip(edges.kinds, edges.lines, strict=True)],
+        default == "directed",
         names=names_of(ids, [node.attributes.get("label") for node in nodes]),
-        directed=np.array(directed) if len(set(directed)) > 1 else directed[0] if directed else default == "directed",
-        columns=columns_of([_attributes(edge, declared) for edge in edges]),
+        columns=edges.columns(declared, "attribute"),
         ids=("id",),
-        where=Places("line ", numbers=[edge.line for edge in edges]),
     )
 
 
-def _is_directed(edge: Element, default: str) -> bool:
-    kind = edge.attributes.get("type", default).lower()
-    if kind not in _KINDS:
-        raise Refused(f"line {edge.line}: expected one of the types {', '.join(_KINDS)}, got {kind!r:.40}")
-    return _KINDS[kind]
-
-
-def _attributes(edge: Element, declared: dict[str, Element]) -> dict[str, Any]:
-    """Weight, label and the declared attributes; their defaults where the edge has none."""
-    found: dict[str, Any] = {}
-    for attribute in declared.values():
-        if (default := attribute.only("default").text) != "":
-            found[_title(attribute)] = _value(attribute, default)
-    if "weight" in edge.attributes:
-        found["weight"] = number_or_text(edge.attributes["weight"])
-    if edge.attributes.get("label"):
-        found["label"] = edge.attributes["label"]
-    for value in edge.only("attvalues").each("attvalue"):
-        key = value.attributes.get("for", value.attributes.get("id", ""))
-        if key not in declared:
-            raise Refused(f"line {value.line}: no attribute {key!r:.60} is declared")
-        found[_title(declared[key])] = _value(declared[key], value.required("value"))
+def _is_directed(kind: str, line: int) -> bool:
+    found = _KINDS.get(kind.lower())
+    if found is None:
+        raise Refused(f"line {line}: expected one of the types {', '.join(_KINDS)}, got {kind!r:.40}")
     return found
 
 
-def _title(attribute: Element) -> str:
-    return attribute.attributes.get("title", attribute.attributes["id"])
-
-
-def _value(attribute: Element, text: str) -> Any:
-    return number_or_text(text) if attribute.attributes.get("type") in _NUMBERS else text
+def _declared(attribute: Element) -> Declared:
+    title = attribute.attributes.get("title", attribute.attributes["id"])
+    return Declared(title, attribute.attributes.get("type") in _NUMBERS, attribute.only("default").text)
 
 
 def write(graph: NeighborGraph) -> bytes:

@@ -13,14 +13,18 @@ from ._text import decode
 from ._writing import edges_of, nodes_of
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, names_of, value_or_weight
 
-# Blanks and comments are possessive: hostile text cannot make it go back over them.
+# All parts are possessive: hostile text cannot make the parser go back over them.
+_KEY = r"[A-Za-z_][\w.:-]*+"
+_NUMBER = r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+"
+_TEXT = r'"[^"]*+"'
 _TOKEN = re.compile(
-    r"""\s*+(?:\#[^\n]*+\s*+)*+(?:(?P<key>[A-Za-z_][\w.:-]*+)"""
-    r"""|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?=[\s\]\[]|\Z)"""
-    r"""|(?P<open>\[)|(?P<close>\])|"(?P<text>[^"]*+)"|(?P<end>\Z))"""
+    rf"""\s*+(?:\#[^\n]*+\s*+)*+(?:(?P<key>{_KEY})|(?P<number>{_NUMBER})(?=[\s\]\[]|\Z)"""
+    rf"""|(?P<open>\[)|(?P<close>\])|(?P<text>{_TEXT})|(?P<end>\Z))"""
 )
-_INTEGER = re.compile(r"[+-]?\d+")
-_MAX_DEPTH = 32
+#: The inside of a list without lists and comments, as most nodes and edges are: it is read in one step.
+_FLAT = re.compile(rf"((?:\s*+{_KEY}\s++(?:{_NUMBER}(?=[\s\]])|{_TEXT}|{_KEY}))*+)\s*+\]")
+_PAIR = re.compile(rf"({_KEY})\s++({_NUMBER}(?=\s|\Z)|{_TEXT}|{_KEY})")
+_MAX_DEPTH, _MAX_DIGITS = 32, 40
 
 
 class _Entry(NamedTuple):
@@ -37,36 +41,29 @@ def read(data: bytes) -> EdgeTable:
     if len(graphs) != 1:
         raise Refused(f"expected one graph [ … ], found {len(graphs)}")
     graph: list[_Entry] = graphs[0].value
-    nodes, edges = ([e for e in graph if e.key == key and isinstance(e.value, list)] for key in ("node", "edge"))
-    about, links = ([_record(e) for e in entries] for entries in (nodes, edges))
-    ids = [_whole(record, "id", entry.at, text) for record, entry in zip(about, nodes, strict=True)]
+    nodes, edges = ([e for e in graph if e.key == key and isinstance(e.value, dict)] for key in ("node", "edge"))
+
+    def where(k: int) -> str:
+        return _line(text, edges[k].at)
+
+    ids = [_whole(node, "id", text) for node in nodes]
+    sources, targets = ([_whole(edge, end, text) for edge in edges] for end in ("source", "target"))
     known = Nodes(ids)
-    ends = [
-        [_whole(record, end, entry.at, text) for record, entry in zip(links, edges, strict=True)]
-        for end in ("source", "target")
-    ]
-    for keys, end in zip(ends, ("source", "target"), strict=True):
-        k = next((k for k, key in enumerate(keys) if key not in known.numbers), None)
-        if k is not None:
-            known.number(keys[k], f"{_line(text, edges[k].at)}, {end}")
-    sources, targets = ([known.numbers[key] for key in keys] for keys in ends)
-    columns, weight = value_or_weight(
-        columns_of([{k: v for k, v in record.items() if k not in _NOT_DATA} for record in links])
-    )
-    flags = {e.value for e in graph if e.key == "directed"}
-    if not flags <= {0, 1}:
+    columns, weight = value_or_weight(columns_of([edge.value for edge in edges], without=_NOT_DATA))
+    flags = [e.value for e in graph if e.key == "directed"]
+    if any(flag not in (0, 1) for flag in flags):
         raise Refused("directed: expected 0 or 1")
     return EdgeTable(
-        sources=sources,
-        targets=targets,
+        sources=known.all(sources, lambda k: f"{where(k)}, source"),
+        targets=known.all(targets, lambda k: f"{where(k)}, target"),
         num_nodes=len(ids),
-        names=names_of(ids, [node.get("label", node.get("name")) for node in about]),
+        names=names_of(ids, [node.value.get("label", node.value.get("name")) for node in nodes]),
         directed=1 in flags,
         columns=columns,
         weight=weight,
         ids=("id", "key"),
-        layers=layers_of([node.get("layer", MISSING) for node in about]),
-        where=lambda k: _line(text, edges[k].at),
+        layers=layers_of([node.value.get("layer", MISSING) for node in nodes]),
+        where=where,
     )
 
 
@@ -78,25 +75,20 @@ def _line(text: str, at: int) -> str:
 _NOT_DATA = ("source", "target", "graphics", "LabelGraphics")
 
 
-def _whole(record: dict[str, Any], key: str, at: int, text: str) -> int:
-    value = record.get(key)
+def _whole(entry: _Entry, key: str, text: str) -> int:
+    value = entry.value.get(key)
     if not isinstance(value, int):
-        raise Refused(f"{_line(text, at)}: expected a whole number as {key!r}, got {ascii(value)[:40]}")
+        raise Refused(f"{_line(text, entry.at)}: expected a whole number as {key!r}, got {ascii(value)[:40]}")
     return value
 
 
-def _record(entry: _Entry) -> dict[str, Any]:
-    """The entries by key; those that are repeated as lists."""
-    found: dict[str, list[Any]] = {}
-    for key, value, _ in entry.value:
-        found.setdefault(key, []).append(value)
-    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
-
-
 def _parse(text: str) -> list[_Entry]:
-    """Parse keys with numbers, strings or lists as values; nothing is evaluated."""
+    """Parse keys with numbers, strings or lists as values; nothing is evaluated.
+
+    The value of a graph is the list of its entries, and of any other list its record.
+    """
     top: list[_Entry] = []
-    path, key, start, at = [top], "", 0, 0
+    path, opened, key, start, at = [top], [("", 0)], "", 0, 0
     while True:
         match = _TOKEN.match(text, at)
         if match is None:
@@ -106,17 +98,24 @@ def _parse(text: str) -> list[_Entry]:
         kind, at = match.lastgroup, match.end()
         if kind == "key" and key == "":
             key, start = match["key"], match.start("key")
-        elif kind == "close" and key == "" and len(path) > 1:
-            path.pop()
         elif kind == "open" and key != "":
             if len(path) > _MAX_DEPTH:
                 raise Refused(f"{_line(text, at)}: nested more than {_MAX_DEPTH} deep")
-            inside: list[_Entry] = []
-            path[-1].append(_Entry(key, inside, start))
-            path.append(inside)
+            flat = None if key == "graph" else _FLAT.match(text, at)
+            if flat is not None:
+                record = _record([(name, _scalar(value)) for name, value in _PAIR.findall(flat[1])])
+                path[-1].append(_Entry(key, record, start))
+                at = flat.end()
+            else:
+                path.append([])
+                opened.append((key, start))
             key = ""
+        elif kind == "close" and key == "" and len(path) > 1:
+            entries, (name, begun) = path.pop(), opened.pop()
+            inside = entries if name == "graph" else _record([entry[:2] for entry in entries])
+            path[-1].append(_Entry(name, inside, begun))
         elif kind in ("number", "text", "key") and key != "":
-            path[-1].append(_Entry(key, _scalar(match), start))
+            path[-1].append(_Entry(key, _scalar(match[kind]), start))
             key = ""
         elif kind == "end" and key == "" and len(path) == 1:
             return top
@@ -126,14 +125,26 @@ def _parse(text: str) -> list[_Entry]:
             raise Refused(f"{_line(text, match.start(kind or 0))}: unexpected {match[0].strip()!a:.40}")
 
 
-def _scalar(match: re.Match[str]) -> Any:
-    if match["text"] is not None:
-        return html.unescape(match["text"])
-    if (number := match["number"]) is None:  # networkx's NAN and INF are no numbers here
-        return match["key"]
-    if len(number) > 40:
-        raise Refused(f"a number of {len(number)} characters: {number[:20]}…")
-    return int(number) if _INTEGER.fullmatch(number) else float(number)
+def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by key; those of a key that is repeated as a list."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        lists: dict[str, list[Any]] = {}
+        for key, value in pairs:
+            lists.setdefault(key, []).append(value)
+        found = {key: values[0] if len(values) == 1 else values for key, values in lists.items()}
+    return found
+
+
+def _scalar(token: str) -> Any:
+    """The value of a quoted text, a number or a word; networkx's NAN and INF are no numbers here."""
+    if token[0] == '"':
+        return html.unescape(token[1:-1])
+    if token[0].isalpha() or token[0] == "_":
+        return token
+    if len(token) > _MAX_DIGITS:
+        raise Refused(f"a number of {len(token)} characters: {token[:20]}…")
+    return float(token) if "." in token or "e" in token.lower() else int(token)
 
 
 def write(graph: NeighborGraph) -> bytes:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ...storage_checks import Refused
 from ..neighbor_graph import NeighborGraph
 from . import Format
 from ._writing import edges_of, nodes_of
 from ._xml import Element, parse, quoted
-from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, names_of, number_or_text
+from ._xml_edges import Declared, Edges
+from .edge_table import MISSING, EdgeTable, layers_of, names_of
 
 _NUMBERS = ("int", "integer", "long", "float", "double")
 
 
 def read(data: bytes) -> EdgeTable:
     """One graph with its nodes and edges; attributes are those that ``<key>`` declares."""
-    document = parse(data, "graphml")
+    edges = Edges()
+
+    def edge(element: Element) -> None:
+        edges.add(element, "directed")
+        for child in element.children:
+            if child.name == "data":
+                edges.put(child.required("key"), child.text, child.line)
+
+    document = parse(data, "graphml", {"edge": edge})
     graphs = list(document.inside("graph"))
     if len(graphs) != 1:
         raise Refused(f"expected one graph, found {len(graphs)}")
@@ -27,50 +34,41 @@ def read(data: bytes) -> EdgeTable:
     if odd is not None:
         raise Refused(f"line {odd.line}: hyperedges are not supported")
     keys = {key.required("id"): key for key in document.each("key")}
-    nodes, edges = graph.each("node"), graph.each("edge")
+    nodes = graph.each("node")
     ids = [node.required("id") for node in nodes]
-    about = [_attributes(node, keys) for node in nodes]
-    known = Nodes(ids)
-    default = graph.attributes.get("edgedefault", "undirected") == "directed"
-    directed = [edge.attributes.get("directed", str(default)).lower() in ("true", "1") for edge in edges]
-    ends = (
-        [known.number(edge.required(end), f"line {edge.line}, {end}") for edge in edges] for end in ("source", "target")
-    )
-    sources, targets = ends
-    return EdgeTable(
-        sources=sources,
-        targets=targets,
-        num_nodes=len(ids),
+    declared = _declared(keys, "node")
+    about = [_attributes(node, declared) for node in nodes]
+    default = graph.attributes.get("edgedefault", "undirected")
+    return edges.table(
+        ids,
+        [(kind or str(default == "directed")).lower() in ("true", "1") for kind in edges.kinds],
+        default == "directed",
         names=names_of(ids, [node.get("label", node.get("name")) for node in about]),
-        directed=directed[0] if len(set(directed)) == 1 else np.array(directed, dtype=bool) if directed else default,
-        columns=columns_of([_attributes(edge, keys) for edge in edges]),
+        columns=edges.columns(_declared(keys, "edge"), "key"),
         ids=("id", "key", "Edge Label", "edgelabel"),
         layers=layers_of([node.get("layer", MISSING) for node in about]),
-        where=Places("line ", numbers=[edge.line for edge in edges]),
     )
 
 
-def _attributes(element: Element, keys: dict[str, Element]) -> dict[str, Any]:
-    """The values of ``<data>`` by the names of the keys, with defaults for missing values."""
-    found: dict[str, Any] = {}
-    for key in keys.values():
-        default = key.each("default")
-        if default and key.attributes.get("for", "all") in (element.name, "all"):
-            found[_name(key)] = _value(key, default[0].text)
-    for data in element.each("data"):
-        if data.required("key") not in keys:
-            raise Refused(f"line {data.line}: no key {data.attributes['key']!r:.60} is declared")
-        key = keys[data.attributes["key"]]
-        found[_name(key)] = _value(key, data.text)
+def _declared(keys: dict[str, Element], kind: str) -> dict[str, Declared]:
+    """What the keys declare; defaults count for elements of this kind alone."""
+    found = {}
+    for name, key in keys.items():
+        default = key.only("default").text if key.attributes.get("for", "all") in (kind, "all") else ""
+        is_number = key.attributes.get("attr.type") in _NUMBERS
+        found[name] = Declared(key.attributes.get("attr.name", name), is_number, default)
     return found
 
 
-def _name(key: Element) -> str:
-    return key.attributes.get("attr.name", key.attributes["id"])
-
-
-def _value(key: Element, text: str) -> Any:
-    return number_or_text(text) if key.attributes.get("attr.type") in _NUMBERS else text.strip()
+def _attributes(element: Element, declared: dict[str, Declared]) -> dict[str, Any]:
+    """The values of ``<data>`` by name, with defaults for missing values."""
+    found = {d.name: d.value(d.default) for d in declared.values() if d.default}
+    for data in element.each("data"):
+        key = declared.get(data.required("key"))
+        if key is None:
+            raise Refused(f"line {data.line}: no key {data.attributes['key']!r:.60} is declared")
+        found[key.name] = key.value(data.text)
+    return found
 
 
 def write(graph: NeighborGraph) -> bytes:

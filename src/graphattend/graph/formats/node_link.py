@@ -9,7 +9,7 @@ from ...storage_checks import Refused
 from ..conversions import edge_attributes
 from ..neighbor_graph import NeighborGraph
 from ._writing import once
-from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, value_or_weight
+from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, number_or_text, value_or_weight
 
 #: Keys of the ends of a link; the second pair is used by vis.js.
 _ENDS = (("source", "target"), ("from", "to"))
@@ -24,18 +24,21 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
         raise Refused("nodes: expected at least one node")
     ids = [as_key(node.get("id", node.get("key", i)), f"nodes[{i}]") for i, node in enumerate(nodes)]
     known = Nodes(ids)
-    columns = columns_of([link | more if isinstance(more := link.get("attributes"), dict) else link for link in links])
-    columns.pop("attributes", None)
+    columns = columns_of([link | _attributes(link) for link in links], without=("attributes",))
     pairs = [pair for pair in _ENDS if pair[0] in columns and pair[1] in columns]
     if links and not pairs:
         raise Refused("links: expected a source and a target")
-    sources, targets = ([_end(k) for k in columns.pop(end)] for end in pairs[0]) if links else ([], [])
+    sources, targets = (
+        ([_end(key, f"links[{k}], {end}") for k, key in enumerate(columns.pop(end))] for end in pairs[0])
+        if links
+        else ([], [])
+    )
     if _are_positions(sources + targets, known.numbers):
         known = Nodes(range(len(nodes)))
     columns, weight = value_or_weight(columns)
     return EdgeTable(
-        sources=[known.number(key, f"links[{k}], source") for k, key in enumerate(sources)],
-        targets=[known.number(key, f"links[{k}], target") for k, key in enumerate(targets)],
+        sources=known.all(sources, lambda k: f"links[{k}], source"),
+        targets=known.all(targets, lambda k: f"links[{k}], target"),
         num_nodes=len(nodes),
         names=_names(nodes),
         directed=directed_of(content),
@@ -72,11 +75,19 @@ def as_key(value: object, where: str) -> Any:
     return value
 
 
-def _end(value: object) -> Any:
+def _end(value: object, where: str) -> Any:
     """An end's key; d3's simulation puts the nodes themselves there."""
     if isinstance(value, dict):
         value = value.get("id", value.get("index"))
-    return as_key(value, "links")
+    return as_key(value, where)
+
+
+def _attributes(link: dict[str, Any]) -> dict[str, Any]:
+    """What Gephi's and graphology's exporters put into an object of its own; Gephi writes numbers as text."""
+    found = link.get("attributes")
+    if not isinstance(found, dict):
+        return {}
+    return {name: number_or_text(value) if isinstance(value, str) else value for name, value in found.items()}
 
 
 def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
@@ -100,7 +111,7 @@ def write(graph: NeighborGraph) -> bytes:
     for field, values in (("name", graph.names), ("layer", None if graph.layers is None else graph.layers.tolist())):
         for node, value in zip(nodes, values or (), strict=False):
             node[field] = value
-    kept = once(graph)
+    kept = once(graph, ordered=True)
     sources, targets = graph.to_edge_index() if kept is None else graph.to_edge_index()[::-1, kept]
     data = edge_attributes(graph)
     places = range(graph.num_edges) if kept is None else kept.tolist()

@@ -63,12 +63,14 @@ def _sections(text: str) -> Iterator[tuple[str, list[str], list[Line]]]:
     current: tuple[str, list[str], list[Line]] | None = None
     for number, line in enumerate(_LINE_END.split(text), 1):
         words = [quoted or plain for quoted, plain in _WORDS.findall(line)] if line.strip() else []
-        if not words or words[0].startswith(("%", "/*")):
+        if not words or words[0].startswith(("%", "#", "/*")):
             continue
         first = words[0].lower()
         if not first.startswith("*"):
             if current is None:
-                raise Refused(f"line {number}: expected *Vertices, got {shown(line)}")
+                raise Refused(
+                    f"line {number}: expected *Vertices, got {shown(line)}; read lists of edges as format txt"
+                )
             current[2].append((number, words))
         elif first == "*network":
             continue
@@ -84,7 +86,8 @@ def _sections(text: str) -> Iterator[tuple[str, list[str], list[Line]]]:
 
 
 def _names(header: Sequence[str], rows: Sequence[Line]) -> list[str]:
-    size = check_count(header[1] if len(header) > 1 else "", f"line {header[0]}, *Vertices", len(rows) + _MAX_UNLISTED)
+    said = header[1] if len(header) > 1 else str(len(rows))
+    size = check_count(said, f"line {header[0]}, *Vertices", len(rows) + _MAX_UNLISTED)
     if size == 0:
         raise Refused(f"line {header[0]}: holds no vertices")
     names = [str(i + 1) for i in range(size)]
