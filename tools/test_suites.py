@@ -21,6 +21,7 @@ import chromium
 import firefox
 import form
 import pyodide_dist
+import webkit
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--no-header", "--durations=10", "--durations-min=5"]
@@ -176,6 +177,12 @@ def in_firefox() -> list[list[str]]:
     ]
 
 
+def in_webkit() -> list[list[str]]:
+    """The tests of graphattend/kernels that need a browser, in WebKit."""
+    os.environ["WEBKIT"] = webkit.find()
+    return [[sys.executable, "tools/build_js.py"], ["node", "js/test/run.mjs", "kernels-browser"]]
+
+
 def demo() -> list[list[str]]:
     """Playwright's tests of the demo."""
     return [[*PYTEST, "tests/browser"]] if (ROOT / "tests" / "browser").exists() else []
@@ -186,6 +193,7 @@ def stages() -> list[list[list[Suite]]]:
     node, chrome = ({"GRAPHATTEND_TEST_BACKENDS": BACKENDS[runtime]} for runtime in ("node", "chrome"))
     in_node = pyodide("--rt", "node")
     in_chromium = pyodide("--runner", "playwright", "--rt", "chrome")
+    webkit_suite = Suite("webkit", "WebKit", in_webkit, environment={"GRAPHATTEND_BROWSER": "webkit"})
     return [
         [[Suite("lint", "Style and types", lint, count_commands=True)]],
         [[Suite("native", "Native", native)]],
@@ -198,6 +206,7 @@ def stages() -> list[list[list[Suite]]]:
         ],
         [[Suite("javascript", "JavaScript", javascript)]],
         [[Suite("firefox", "Firefox", in_firefox, environment={"GRAPHATTEND_BROWSER": "firefox"})]],
+        *([[[webkit_suite]]] if os.environ.get("GRAPHATTEND_ALL") else []),
     ]
 
 
