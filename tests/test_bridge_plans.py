@@ -232,3 +232,39 @@ def test_every_mechanism_repeats_as_it_answered(key):
     finally:
         bridge.free(ID, KEYS, VALUES)
         bridge.reserve(0)
+
+
+class Changing:
+    """Gives other results each time."""
+
+    def __init__(self, *results):
+        self.results = iter(results)
+
+    def __call__(self):
+        return next(self.results)
+
+
+@pytest.mark.parametrize("later", [(np.ones(3), np.ones(3)), np.ones(4)])
+def test_results_that_are_not_what_they_were_are_asked_for_in_full(later):
+    out = np.zeros(3)
+    plan = plans.Plan(Changing(np.ones(3), later), {}, (out,), frozenset())
+    assert plan.run() is True
+    assert out.tolist() == [1, 1, 1]
+    assert plan.run() is False
+
+
+def test_prepared_keys_are_bound_for_their_own_mechanism_alone():
+    attn, other = ga.create("multi_head", D, num_heads=2), ga.create("multi_head", D, num_heads=2, seed=1)
+    rng = np.random.default_rng(0)
+    query, keys, values = (rng.standard_normal(shape).astype(np.float32) for shape in ((D,), (N, D), (N, D)))
+    prepared, out = attn.prepare(keys, values), np.empty(D, np.float32)
+
+    def bound(of, **arguments):
+        return plans.bound_call(of.forward, {"query": query, "keys": prepared, **arguments}, (out,), (query,))
+
+    assert bound(other) is None
+    assert bound(attn, values=values) is None
+    assert bound(attn, attn_mask=np.ones(N, bool)) is None
+    if (found := bound(attn)) is not None:  # where kernels are
+        del found
+    np.testing.assert_allclose(attn.forward(query, prepared), attn.forward(query, keys, values), rtol=1e-5)

@@ -145,3 +145,28 @@ def test_a_function_is_asked_by_a_request_alone():
     bridge.call(json.dumps({"op": "info", "args": []}))
     with pytest.raises(Asked):
         JavaScriptFunction(1)(np.ones(2))
+
+
+def test_a_manifold_of_functions_has_its_own_origin(client):
+    functions = {
+        "expmap": client.function(lambda x, v: x + v),
+        "logmap": client.function(lambda x, y: y - x),
+        "origin": client.function(lambda dim: np.full(dim, 2.0)),
+    }
+    space, _ = client.keep("manifold", {"manifold": functions})
+    np.testing.assert_array_equal(
+        client.ok("method", space, "expmap0", [client.put(np.ones(3))], None), np.full(3, 3.0)
+    )
+
+
+def test_a_gradient_for_every_argument(client):
+    functions = {name: client.function(lambda x, y: x + y) for name in ("expmap", "logmap")}
+    functions |= {
+        "dist": client.function(lambda x, y: np.abs(x - y).sum(axis=-1)),
+        "gradients": {"dist": client.function(lambda x, y, g: [x])},
+    }
+    space, _ = client.keep("manifold", {"manifold": functions})
+    points = [client.put(np.ones((2, 3))), client.put(np.zeros((2, 3)))]
+    pull, _ = client.keep("function_vjp", space, "dist", points, {})
+    error = client.error("method", pull, "apply", [client.put(np.ones(2))], None)
+    assert (error["code"], error["argument"]) == ("dimension_mismatch", "manifold.gradients.dist")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from graphattend import storage, storage_safetensors
+from graphattend import errors, storage, storage_safetensors
 from graphattend.errors import InvalidConfigError, LoadError
 
 FORMATS = ("npz", "safetensors")
@@ -264,3 +264,22 @@ def test_members_of_the_npz_are_plain_and_dated_alike():
     with zipfile.ZipFile(io.BytesIO(storage.dumps(ARRAYS, CONFIG))) as archive:
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert archive.testzip() is None
+
+
+def test_limits_of_what_is_stored(monkeypatch):
+    arrays = {"a": np.ones(4), "b": np.ones(4)}
+    monkeypatch.setattr(storage.storage_npz, "MAX_NPZ_BYTES", 63)
+    with pytest.raises(errors.InvalidConfigError, match=r"do not fit into \.npz, use \.safetensors"):
+        storage.dumps(arrays, {"kind": "note"}, "npz")
+    assert storage.dumps(arrays, {"kind": "note"}, "safetensors")
+    monkeypatch.setattr(storage, "MAX_ARRAYS", 1)
+    with pytest.raises(errors.InvalidConfigError, match="arrays: expected at most 1, got 2"):
+        storage.dumps(arrays, {"kind": "note"}, "safetensors")
+
+
+def test_memory_that_ends_while_a_file_is_read():
+    with (
+        pytest.raises(errors.LoadError, match=r"model\.npz: does not fit into memory"),
+        storage.load_errors("model.npz"),
+    ):
+        raise MemoryError

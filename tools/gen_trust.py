@@ -2,16 +2,21 @@
 
     .venv/bin/python tools/gen_trust.py            # write the page
     .venv/bin/python tools/gen_trust.py --count    # count laws, arguments and files first
+    .venv/bin/python tools/gen_trust.py --coverage build/coverage.xml    # take the figures of a native run
+    .venv/bin/python tools/gen_trust.py --engine "WebKitGTK 2.50" kernels-browser 13 0    # tests passed and failed there
     .venv/bin/python tools/gen_trust.py --check    # fail if the page is stale
 
-The figures are in tests/trust/: results.json, where `tools/run_soak.py --record` and `--count` write them, mutants.json
+The figures are in tests/trust/: results.json, where `tools/run_soak.py --record` and these options write them, mutants.json
 (`tools/mutate.py`) and versions.json (`tools/test_versions.py`).
 """
 
 import ast
+import datetime
 import json
+import subprocess
 import sys
 import tomllib
+import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +56,7 @@ def count() -> dict[str, Any]:
     """What the tests go through."""
     sys.path.insert(0, str(TRUST))
     import good_calls
+    import test_absurd_sizes
     import test_bad_arguments
     from soak.corpus import FILES
 
@@ -59,8 +65,62 @@ def count() -> dict[str, Any]:
         "functions": len(good_calls.CALLS),
         "arguments": len(test_bad_arguments.CASES),
         "values": len(test_bad_arguments.BAD),
+        "sizes": len(test_absurd_sizes.CASES),
         "files": len(FILES),
     }
+
+
+def now() -> dict[str, str]:
+    """Date and commit of a run that ends here."""
+    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"), "commit": commit.stdout.strip()}
+
+
+def measured(path: Path) -> dict[str, Any]:
+    """Lines, branches and `raise` statements of a coverage report, and those that no test reached."""
+    root = xml.etree.ElementTree.parse(path).getroot()
+    raises, missed = 0, []
+    for found in root.iter("class"):
+        file = found.get("filename", "")
+        text = (ROOT / file).read_text("utf-8")
+        hits = {int(line.get("number", 0)): line.get("hits") for line in found.iter("line")}
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Raise) and node.lineno in hits:
+                raises += 1
+                if hits[node.lineno] == "0":
+                    missed.append(
+                        f"{file.removeprefix('src/graphattend/')}: {text.splitlines()[node.lineno - 1].strip()}"
+                    )
+    numbers = {
+        name: [int(root.get(f"{name}-covered", 0)), int(root.get(f"{name}-valid", 0))] for name in ("lines", "branches")
+    }
+    return numbers | {"raises": [raises - len(missed), raises], "missed": sorted(missed)} | now()
+
+
+def coverage(found: dict[str, Any] | None) -> str:
+    """What the native suite reaches."""
+    if found is None:
+        return "Not measured."
+    shares = ", ".join(
+        f"{100 * found[name][0] / found[name][1]:.1f} % of {found[name][1]:,} {word}"
+        for name, word in (("lines", "lines"), ("branches", "branches"), ("raises", "`raise` statements"))
+    )
+    text = f"The native suite reaches {shares} ({found['date']}, `{found['commit']}`; targets: 98 %, 96 %, all)."
+    return (
+        "\n".join([text, "", "Not reached:", "", *(f"- `{line}`" for line in found["missed"])])
+        if found["missed"]
+        else text
+    )
+
+
+def engines(runs: dict[str, Any]) -> str:
+    """A row for each engine beside those of `make test`."""
+    rows = ["| engine | tests | passed | failed | date | commit |", "| --- " * 6 + "|"]
+    for name, run in sorted(runs.items()):
+        rows.append(
+            f"| {name} | `{run['tests']}` | {run['passed']} | {run['failed']} | {run['date']} | `{run['commit']}` |"
+        )
+    return "\n".join(rows)
 
 
 def soak(runs: list[dict[str, Any]]) -> str:
@@ -175,6 +235,13 @@ control characters or a change of direction are shown escaped.
 In JavaScript, 53 values stand for each argument and option of every function of `graphattend/kernels`: an error is of the
 package's class, names the argument, and leaves the other arguments and the module's memory as they were.
 
+10¹² rows, columns or numbers stand for each of the {counts["sizes"]} arguments that have a size: views of few bytes that repeat a
+number, whole numbers, ranges. They are refused at once, and no call takes more than 32 MB for one.
+
+## Coverage
+
+{coverage(results.get("coverage"))}
+
 ## Changed sources
 
 What tests are worth shows when the sources are wrong. `tools/mutate.py` changes one place of the sources (a comparison, an
@@ -189,6 +256,13 @@ UndefinedBehaviorSanitizer. What a table lacks has not been run.
 `tools/test_versions.py` installs the wheel beside each version and runs the native tests.
 
 {versions()}
+
+## Engines
+
+Chromium, Firefox and Node.js run in every `make test`. `make test-all` adds WebKit: `tools/webkit.py` finds Debian's WebKitGTK and
+drives it by WebDriver.
+
+{engines(results.get("engines", {}))}
 
 ## Sanitizers
 
@@ -215,6 +289,13 @@ def main() -> None:
     results = json.loads(RESULTS.read_text("utf-8"))
     if "--count" in sys.argv:
         results["counts"] = count()
+    if "--coverage" in sys.argv:
+        results["coverage"] = measured(Path(sys.argv[-1]))
+    if "--engine" in sys.argv:
+        name, tests, passed, failed = sys.argv[-4:]
+        run = {"tests": tests, "passed": int(passed), "failed": int(failed)} | now()
+        results["engines"] = results.get("engines", {}) | {name: run}
+    if {"--count", "--coverage", "--engine"} & set(sys.argv):
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
     if "--check" in sys.argv:
         if PAGE.read_text("utf-8") != page(results):

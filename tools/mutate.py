@@ -262,8 +262,8 @@ def forked(tests: list[str], shadow: Path) -> int | None:
     return None
 
 
-def python_run(count: int, seed: int, covered: list[Path], minutes: float) -> None:
-    """Make the changes of the Python sources."""
+def python_run(count: int, seed: int, covered: list[Path], minutes: float, parts: list[str]) -> None:
+    """Make the changes of these parts of the Python sources."""
     shadow = SHADOW / "python"
     shutil.rmtree(shadow, ignore_errors=True)
     shutil.copytree(ROOT / "src", shadow / "src", ignore=shutil.ignore_patterns("kernels"))
@@ -275,7 +275,7 @@ def python_run(count: int, seed: int, covered: list[Path], minutes: float) -> No
     rng, done, begin = random.Random(seed), Done("python", seed), time.monotonic()
     for mutant in chosen(count, seed):
         tests = coverage.tests(mutant, rng)
-        if mutant.name in done.results or time.monotonic() - begin > 60 * minutes:
+        if mutant.part not in parts or mutant.name in done.results or time.monotonic() - begin > 60 * minutes:
             continue
         done.add(mutant, run_python(mutant, tests, shadow), tests)
 
@@ -383,6 +383,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="begin none after so long")
     parser.add_argument("--covered", type=Path, nargs="+", default=[], help="files of coverage with contexts")
+    parser.add_argument("--parts", nargs="+", choices=TARGETS, default=list(TARGETS), help="of the sources; all")
     parser.add_argument("--kernels", action="store_true", help="the checks in the kernels instead")
     parser.add_argument("--rounds", type=int, default=12, help="of the fuzz test")
     options = parser.parse_args()
@@ -390,7 +391,8 @@ def main() -> None:
     if options.kernels:
         kernel_run(options.minutes, options.rounds)
     else:
-        python_run(options.count, options.seed, [path.resolve() for path in options.covered], options.minutes)
+        covered = [path.resolve() for path in options.covered]
+        python_run(options.count, options.seed, covered, options.minutes, options.parts)
     print(summary("kernels" if options.kernels else "python"))
 
 

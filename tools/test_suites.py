@@ -21,6 +21,7 @@ import chromium
 import firefox
 import form
 import pyodide_dist
+import webkit
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--no-header", "--durations=10", "--durations-min=5"]
@@ -185,6 +186,12 @@ def in_firefox() -> list[list[str]]:
     ]
 
 
+def in_webkit() -> list[list[str]]:
+    """The tests of graphattend/kernels that need a browser, in WebKit."""
+    os.environ["WEBKIT"] = webkit.find()
+    return [[sys.executable, "tools/build_js.py"], ["node", "js/test/run.mjs", "kernels-browser"]]
+
+
 def demo() -> list[list[str]]:
     """Playwright's tests of the demo."""
     return [[*PYTEST, "tests/browser"]] if (ROOT / "tests" / "browser").exists() else []
@@ -195,6 +202,7 @@ def stages() -> list[list[list[Suite]]]:
     node, chrome = ({"GRAPHATTEND_TEST_BACKENDS": BACKENDS[runtime]} for runtime in ("node", "chrome"))
     in_node = pyodide("--rt", "node")
     in_chromium = pyodide("--runner", "playwright", "--rt", "chrome")
+    webkit_suite = Suite("webkit", "WebKit", in_webkit, environment={"GRAPHATTEND_BROWSER": "webkit"})
     return [
         [[Suite("lint", "Style and types", lint, count_commands=True)]],
         [[Suite("native", "Native", native)]],
@@ -209,6 +217,7 @@ def stages() -> list[list[list[Suite]]]:
             ],
         ],
         [[Suite("javascript", "JavaScript", javascript)]],
+        *([[[webkit_suite]]] if ALL else []),
     ]
 
 

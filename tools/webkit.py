@@ -1,11 +1,87 @@
-"""Print the path of a WebKit to test with: that of the WEBKIT environment variable, or the one that Playwright downloaded."""
+"""Print the path of a WebKit to test with: Playwright's, or a WebKitWebDriver, which is WebKitGTK's.
+
+Order: the WEBKIT environment variable, the browser that Playwright downloaded, a driver on the machine, Debian's packages,
+unpacked into the machine's cache. WebKitGTK's paths are compiled into it, so the packages and all that they need are a root of
+their own, in which the driver is started; this needs Linux' namespaces (`unshare`), and no rights.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import browsers
+import debian
+import downloads
+import pyodide_dist
+
+SUITE = "bookworm"
+PACKAGES = ["webkit2gtk-driver", "xvfb", "dash", "coreutils", "fontconfig-config", "fonts-dejavu-core"]
+
+#: What the packages' scripts would do: schemas, types of files and readers of pictures for GTK.
+PREPARED = [
+    "glib-2.0/glib-compile-schemas /usr/share/glib-2.0/schemas",
+    "gdk-pixbuf-2.0/gdk-pixbuf-query-loaders --update-cache",
+]
+LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+
+#: Starts the driver in its root, with a screen that nobody sees; what it starts ends with it.
+START = """#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+exec unshare --map-root-user --mount --pid --fork --kill-child sh -c '
+root=$1; shift
+for folder in dev sys tmp; do mkdir -p "$root/$folder"; mount --rbind "/$folder" "$root/$folder"; done
+mkdir -p "$root/proc"; mount -t proc proc "$root/proc"
+told=$(mktemp)
+chroot "$root" Xvfb -displayfd 3 -nolisten tcp 3>"$told" 2>/dev/null &
+while [ ! -s "$told" ]; do sleep 0.1; done
+exec chroot "$root" env -i PATH=/usr/bin HOME=/tmp LANG=C.UTF-8 DISPLAY=":$(cat "$told")" GDK_BACKEND=x11 \
+    LIBGL_ALWAYS_SOFTWARE=1 NO_AT_BRIDGE=1 WebKitWebDriver "$@"' sh "$root" "$@"
+"""
+
+
+def prepare(root: Path) -> None:
+    """Make what GTK looks things up in."""
+    commands = [*(f"{LIBRARIES}/{command}" for command in PREPARED), "/usr/bin/update-mime-database /usr/share/mime"]
+    for command in commands:
+        inside = ["unshare", "--map-root-user", "chroot", str(root), *command.split()]
+        done = subprocess.run(inside, capture_output=True, text=True)
+        if done.returncode:
+            raise debian.DebianError(f"{command}: {done.stderr.strip()[-300:]}")
+
+
+def unpacked() -> str:
+    """Path of the start script in the cache."""
+    cache = pyodide_dist.cache_folder() / "webkit"
+    start = cache / "newest" / "WebKitWebDriver"
+    with downloads.only_one(cache / "lock"):
+        if not start.exists():
+            with pyodide_dist.new_folder(cache / "newest") as temporary:
+                apt = debian.Apt(temporary / "apt", SUITE, f"{SUITE}-security")
+                print("Fetching Debian's WebKit and all that it needs (once)", file=sys.stderr, flush=True)
+                apt.get("update")
+                apt.get("--download-only", "install", *PACKAGES)
+                debian.unpack(apt.archives, temporary / "root")
+                prepare(temporary / "root")
+                shutil.rmtree(temporary / "apt")
+                (temporary / "WebKitWebDriver").write_text(START)
+                (temporary / "WebKitWebDriver").chmod(0o755)
+    return str(start)
+
+
+def fetched() -> str | None:
+    """Path of Debian's driver in the cache, or None if it could not be fetched, with the reason on stderr."""
+    try:
+        return unpacked()
+    except (debian.DebianError, OSError) as error:
+        print(error, file=sys.stderr)
+        return None
 
 
 def find() -> str:
-    """Path of a WebKit; there is none to install but Playwright's, which `playwright install webkit` fetches."""
-    return browsers.find("webkit", lambda: browsers.playwrights_own("webkit"))
+    """Path of a WebKit, fetching one when the machine has none."""
+    own, installed = lambda: browsers.playwrights_own("webkit"), lambda: browsers.on_machine("WebKitWebDriver")
+    return browsers.find("webkit", own, installed, fetched)
 
 
 if __name__ == "__main__":

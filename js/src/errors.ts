@@ -104,7 +104,7 @@ export function checkCall({
 /** What went wrong, in one line. */
 export function reason(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error);
+    return String(error instanceof Error ? error.message : error).replace(/\n.*/s, ""); // WebKit has more lines
   } catch {
     return "unknown error";
   }

@@ -1,9 +1,10 @@
 // The browser for the tests: Chromium, or the one that GRAPHATTEND_BROWSER names, as tools/ finds and starts it.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import * as playwright from "playwright";
 import { lastLine, python3, root } from "./setup.mjs";
+import * as webdriver from "./webdriver.mjs";
 
 const ENGINES = { chromium: "Chromium", firefox: "Firefox", webkit: "WebKit" };
 const name = process.env.GRAPHATTEND_BROWSER || "chromium";
@@ -19,6 +20,7 @@ const options = JSON.parse(readFileSync(join(tools, "browsers.json"), "utf8"));
 export function launch(which = engine) {
   const name = which.toLowerCase();
   const executablePath = lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
+  if (basename(executablePath) === "WebKitWebDriver") return webdriver.launch(executablePath);
   return playwright[name].launch({ executablePath, ...options[name] });
 }
 

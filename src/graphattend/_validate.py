@@ -28,6 +28,10 @@ else:
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _F4, _F8 = FLOATS
 _INDEX = np.dtype(np.intp)
+#: No array that memory holds has more numbers; a view that repeats one number may.
+MOST = 1 << 36
+#: Entries of a list that is gone through one by one.
+LONGEST = 1 << 12
 
 
 def _kind_error(argument: str, actual: str) -> InvalidConfigError:
@@ -38,17 +42,27 @@ def _kind_error(argument: str, actual: str) -> InvalidConfigError:
 def as_array(x: object, argument: str) -> np.ndarray:
     """`np.asarray` whose failures are typed errors; masked arrays and matrices come back as plain arrays."""
     if type(x) is np.ndarray:
+        check_count(x, argument)
         return x
     if isinstance(x, (str, bytes, dict, set)) or x is None:
         raise _kind_error(argument, type(x).__name__)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise _kind_error(argument, "a masked array with masked entries")
     try:
-        return np.asarray(x)
+        a = np.asarray(x)
     except DimensionMismatchError:
         raise
     except Exception as error:  # ragged lists, objects with a broken __array__, out-of-range integers
         raise _kind_error(argument, f"{type(x).__name__} ({error})") from None
+    check_count(a, argument)
+    return a
+
+
+def check_count(x: np.ndarray, argument: str) -> None:
+    """Refuse more numbers than can be worked on: a view of few bytes may have any shape."""
+    if x.size > MOST:
+        text = f"at most {MOST} numbers"
+        raise DimensionMismatchError.of(argument, MOST, x.size, text=text, got=f"shape {x.shape}")
 
 
 def as_float(x: object, argument: str, *, beside: np.dtype[Any] | None = None) -> np.ndarray:
@@ -78,7 +92,7 @@ def _beyond_float32(whole: np.ndarray) -> bool:
 def as_floats(names: Iterable[str], *arrays: object) -> list[np.ndarray]:
     """Arrays that are data of one kind, each by `as_float`; whole numbers take the precision of the others."""
     for x in arrays:
-        if type(x) is not np.ndarray or not (x.dtype == _F4 or x.dtype == _F8):
+        if type(x) is not np.ndarray or not (x.dtype == _F4 or x.dtype == _F8) or x.size > MOST:
             break
     else:
         return cast("list[np.ndarray]", list(arrays))
@@ -116,6 +130,8 @@ def all_finite(*arrays: np.ndarray) -> bool:
     """Whether there is no NaN and no infinity in any of the arrays."""
     for x in arrays:
         answer = None if _finite_test is None else _finite_test(x)
+        if answer is None and x.size > MOST:
+            return False  # nobody will look at them all
         if answer is None and x.size > _FEW and x.flags.c_contiguous:
             # A sum of squares is finite only if every term is. It may overflow: one that is not is looked at closely.
             flat = x.reshape(-1)
@@ -130,6 +146,7 @@ def check_finite(x: np.ndarray, argument: str) -> None:
     """Refuse NaN and infinity."""
     if all_finite(x):
         return
+    check_count(x, argument)
     bad = ~np.isfinite(x)
     where = tuple(int(i) for i in np.argwhere(bad)[0])
     value = float(x[where])
@@ -340,7 +357,10 @@ def no_such_option(name: str, names: Iterable[str], owner: str) -> InvalidConfig
 def as_list(value: object, argument: str, expected: str) -> list[Any]:
     """The entries of a list, a tuple, a range or an array; what only promises to have some is refused."""
     if isinstance(value, (list, tuple, range, np.ndarray)) and not (isinstance(value, np.ndarray) and not value.ndim):
-        return list(value)
+        found = list(value[: LONGEST + 1])  # a range may be endless, for all that memory holds
+        if len(found) <= LONGEST:
+            return found
+        raise InvalidConfigError.of(argument, f"at most {LONGEST} {expected}", "more")
     raise InvalidConfigError.of(argument, expected, type(value).__name__)
 
 

@@ -50,15 +50,14 @@ def build_array(raw: memoryview, dtype: np.dtype[Any], shape: Sequence[int], ord
     if len(shape) > _MAX_AXES or any(n < 0 for n in shape):
         raise Refused(f"array {name!r} has a bad shape")
     itemsize = dtype.itemsize
-    if math.prod(shape) * itemsize != raw.nbytes or math.prod(n or 1 for n in shape) * itemsize >= 1 << 62:
+    # A length of zero may stand beside one beyond this machine's address space.
+    most = np.iinfo(np.intp).max
+    if math.prod(shape) * itemsize != raw.nbytes or math.prod(n or 1 for n in shape) * itemsize > most:
         raise Refused(f"array {name!r} declares a shape that does not fit its {raw.nbytes} bytes")
     flat = np.frombuffer(raw, dtype=np.uint8 if dtype.kind == "b" else dtype)
     if dtype.kind == "b" and flat.size and flat.max() > 1:
         raise Refused(f"array {name!r} holds booleans other than 0 and 1")
-    try:
-        shaped = flat.reshape(tuple(shape), order=cast("Any", order))
-    except (ValueError, OverflowError):  # a zero-length axis beside one beyond this machine's address space
-        raise Refused(f"array {name!r} has a bad shape") from None
+    shaped = flat.reshape(tuple(shape), order=cast("Any", order))
     return np.array(shaped, dtype=dtype.newbyteorder("="), order="C")
 
 

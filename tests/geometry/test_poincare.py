@@ -1,5 +1,6 @@
 """The Poincaré ball against 60-digit values, its laws and its gradients."""
 
+import inspect
 import math
 
 import numpy as np
@@ -291,3 +292,28 @@ def test_midpoint_ignores_the_scale_of_the_weights_and_shares_points():
     np.testing.assert_allclose(ball.midpoint(points, 1e-5 * weights), m, rtol=1e-13)
     np.testing.assert_allclose(ball.midpoint(points[None, None], weights), m, rtol=1e-13)
     np.testing.assert_allclose(ball.midpoint(points, weights[1, 2]), m[1, 2], rtol=1e-13)
+
+
+#: What stands after the arrays.
+OPTIONS = {"c": 0.7, "eps": 1e-3, "tolerance": 1e-12, "max_iterations": 50}
+
+
+@pytest.mark.parametrize("name", [n for n in poincare.__all__ if f"{n}_vjp" in poincare.__all__])
+def test_a_function_gives_what_its_rule_gives(name):
+    rng = np.random.default_rng(4)
+    x, y, v = 0.3 * rng.standard_normal((3, 5, 4))
+    given = {
+        "x": x,
+        "y": y,
+        "q": x,
+        "k": y,
+        "v": v,
+        "points": x,
+        "weights": rng.random(5),
+        "r": rng.random(5),
+    } | OPTIONS
+    if name == "midpoints":
+        given["weights"] = rng.random((2, 5))
+    names = inspect.signature(getattr(poincare, f"{name}_vjp")).parameters
+    arrays = [given[n] for n, parameter in names.items() if n in given and parameter.kind is not parameter.KEYWORD_ONLY]
+    np.testing.assert_array_equal(getattr(poincare, name)(*arrays), getattr(poincare, f"{name}_vjp")(*arrays)[0])

@@ -236,3 +236,40 @@ def test_manifold_of_the_users_own():
         space.to_config()
     with pytest.raises(ga.UnsupportedError, match="transport"):
         own.transport(points, points, points)
+
+
+class Plain(ManifoldBase):
+    """Flat space by its two maps alone: everything else is inherited."""
+
+    def expmap(self, x, v):
+        return np.asarray(x) + v
+
+    def logmap(self, x, y):
+        return np.asarray(y) - x
+
+
+def test_what_is_inherited_is_right_for_flat_space():
+    rng = np.random.default_rng(1)
+    x, y, v = rng.standard_normal((3, 5, 4))
+    flat = Plain()
+    np.testing.assert_allclose(flat.dist(x, y), np.linalg.norm(x - y, axis=-1), rtol=1e-14)
+    np.testing.assert_array_equal(flat.project_tangent(x, v), v)
+    np.testing.assert_array_equal(flat.egrad2rgrad(x, v), v)
+    np.testing.assert_array_equal(flat.random(3, (2, 4)), np.random.default_rng(3).standard_normal((2, 4)))
+    beside = Product([(Plain(), 4), (Sphere(), 3)])
+    points = np.concatenate([x, beside.factors[1][0].random(2, (5, 3))], axis=-1)
+    moved = beside.project(points)
+    np.testing.assert_allclose(moved, points, rtol=1e-14)
+
+
+def test_what_a_manifold_lacks_is_named():
+    class Bare(ManifoldBase):
+        pass
+
+    for name in ("expmap", "logmap"):
+        with pytest.raises(ga.UnsupportedError, match=f"{name}: Bare has none"):
+            getattr(Bare(), name)(np.zeros(2), np.zeros(2))
+    out, pull = ga.vjp(Plain().pairwise, np.zeros((2, 3)), np.ones((4, 3)))
+    np.testing.assert_allclose(out, np.full((2, 4), np.sqrt(3)))
+    with pytest.raises(ga.UnsupportedError, match=r"ManifoldBase\.dist has no gradient rule"):
+        pull(np.ones((2, 4)))

@@ -242,8 +242,7 @@ def ask(method: Callable[..., Any], *arrays: Array, **options: object) -> Rule:
         return out, pull
 
     def pullback(g: Array) -> tuple[Array, ...]:
-        vjp(method, *arrays, **options)  # raises, and names the method
-        raise UnsupportedError("no gradient rule")
+        return vjp(method, *arrays, **options)[1](g)  # raises, and names the method
 
     return method(*arrays, **options), pullback
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -216,9 +215,6 @@ class Poincare(CheckedManifold):
             return gr.reshape(r.shape), gx
 
         return out, pullback
-
-    def _resolution(self, m: Array) -> Array:
-        return 32.0 * np.finfo(np.float64).eps * 2.0 / (math.sqrt(self._c) * gap(m, self._c))
 
     def to_config(self) -> dict[str, Any]:
         """``{"type": "poincare", "curvature": ...}``."""

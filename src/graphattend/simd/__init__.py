@@ -140,7 +140,9 @@ def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
     if _kernels is None or type(query) is not np.ndarray or type(keys) is not np.ndarray or query.shape != (dim,):
         return False
     dtype = query.dtype
-    if dtype not in _kernels.DTYPES or keys.dtype != dtype or keys.ndim != 2 or keys.shape[1] != dim or not len(keys):
+    if dtype not in _kernels.DTYPES or keys.dtype != dtype or keys.ndim != 2 or keys.shape[1] != dim:
+        return False
+    if not 0 < len(keys) <= _validate.LARGEST:
         return False
     if values is None:
         return True

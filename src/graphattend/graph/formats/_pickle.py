@@ -60,6 +60,8 @@ class _Unpickler(pickle._Unpickler):
             return lambda *_: {}
         if module in ("builtins", "__builtin__") and name in ("list", "dict"):
             return lambda *_: [] if name == "list" else {}
+        if module in ("builtins", "__builtin__") and name == "bytes":  # no bytes at all, in Python 2's protocols
+            return lambda *_: b""
         if module == "numpy" and name in ("ndarray", "dtype"):
             return lambda *arguments: _Record(name, *arguments)
         if module in _ARRAYS and name == "_reconstruct":

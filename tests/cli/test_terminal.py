@@ -1,0 +1,111 @@
+"""The commands on a terminal: how far they are, what they wrote, tables that fit; an interrupt; labels that do not fit."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from graphattend.cli import info, main
+from graphattend.cli._common import print_rows, progress
+
+EDGES = "source,target\n" + "".join(f"n{i},n{(i + 1) % 12}\n" for i in range(12))
+
+
+@pytest.fixture
+def graph(tmp_path):
+    path = tmp_path / "graph.csv"
+    path.write_text(EDGES)
+    return str(path)
+
+
+@pytest.fixture
+def terminal(monkeypatch, capsys):
+    """Standard output and error are a terminal; what was printed there."""
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    return capsys.readouterr
+
+
+def test_progress_is_a_line_that_is_cleared(graph, terminal):
+    assert main(["benchmark", "--graph", graph, "--mechanism", "flash", "--dim", "8", "--seconds", "0.01"]) == 0
+    lines = terminal().err.split("\r\x1b[K")
+    assert lines[1].startswith("[" + " " * 24 + "] 0/1 flash")
+    assert lines[-1] == ""
+
+
+def test_the_time_that_is_left(terminal):
+    show = progress()
+    show(1, 2, "flash")
+    assert re.search(r"\[#{12} {12}\] 1/2 flash, 0:00 left$", terminal().err)
+
+
+def test_no_progress_in_a_pipe():
+    assert progress() is None
+
+
+def test_what_was_written_is_named(graph, terminal, tmp_path):
+    out = str(tmp_path / "model.npz")
+    call = ["train", "--graph", graph, "--task", "links", "--mechanism", "flash", "--epochs", "2", "--hidden", "8"]
+    assert main([*call, "--out", out]) == 0
+    assert terminal().err.endswith(f"{out}\n")
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_tables_hold_every_cell(terminal, monkeypatch, rich):
+    if rich:
+        pytest.importorskip("rich")
+    else:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+
+    class Plain:
+        json = csv = False
+
+    print_rows(("name", "value"), [("[bold]a[/bold]", 0.5), ("b", 2)], Plain, None)
+    out = terminal().out
+    for cell in ("name", "value", "[bold]a[/bold]", "0.5", "b", "2"):
+        assert cell in out
+
+
+def test_a_recommendation_in_words(graph, capsys):
+    assert main(["recommend", "--graph", graph, "--dim", "4"]) == 0
+    first, *reasons = capsys.readouterr().out.splitlines()
+    assert first.split()[0] in first
+    assert reasons
+    assert all(line.startswith("  ") for line in reasons)
+
+
+def test_an_interrupt_has_its_status(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "run", interrupted)
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "graphattend: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a\nb\n", "2 labels for 12 nodes"),
+        (b"n0,a,b\nn1,a\n", "line 1: expected NODE,LABEL, got 3 fields"),
+        (b"node,label\nn0,a\nn99,b\n", "line 3: no node 'n99' in the graph"),
+        (b"\xff\xfe\xff\n", "cannot be read"),
+        (b"#" * (1 << 24), "larger than"),
+    ],
+    ids=["too few", "three fields", "no node", "no text", "too large"],
+)
+def test_labels_that_do_not_fit(graph, tmp_path, monkeypatch, capsys, content, says):
+    monkeypatch.setattr("graphattend.cli._learning.MAX_BYTES", 1 << 20)
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    assert main(["evaluate", "--graph", graph, "--task", "labels", "--labels", str(path)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_numbers_are_names_where_a_graph_has_none(tmp_path, capsys):
+    edges, labels = tmp_path / "graph.txt", tmp_path / "labels.txt"
+    edges.write_text("".join(f"{i} {(i + 1) % 12}\n" for i in range(12)))
+    labels.write_text("".join(f"{i},{'ab'[i % 2]}\n" for i in range(12)))
+    call = ["evaluate", "--graph", str(edges), "--task", "labels", "--labels", str(labels), "--mechanism", "flash"]
+    assert main([*call, "--seeds", "1", "--epochs", "2", "--hidden", "8", "--json"]) == 0
+    assert np.char.find(capsys.readouterr().out, '"best"') >= 0

@@ -1,0 +1,140 @@
+"""Ways through the mechanisms that few calls take: arguments that default, dropout's gradient, own classes that lack parts."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from graph_cases import case
+
+import graphattend as ga
+from graphattend.mechanisms import mechanism_class
+from graphattend.testing import check_mechanism
+
+DROPPING = [key for key in ga.list_mechanisms() if "dropout" in ga.schema(key)["properties"]]
+
+
+@pytest.mark.parametrize("key", ga.list_mechanisms())
+def test_keys_that_default_to_queries_add_their_gradient(key, rng):
+    attn, graph, x = case(key, rng)
+    values = x[::-1].copy()
+    out, pull = attn.attend_vjp(graph, x, values=values)
+    explicit, pull_explicit = attn.attend_vjp(graph, x, x, values)
+    np.testing.assert_allclose(out, explicit, rtol=1e-12, atol=1e-14)
+    g = rng.standard_normal(np.shape(out))
+    defaulted, each = pull(g), pull_explicit(g)
+    scale = np.abs(each.query).max() + np.abs(each.keys).max()
+    np.testing.assert_allclose(defaulted.query, each.query + each.keys, rtol=1e-9, atol=1e-12 * scale)
+    np.testing.assert_allclose(defaulted.values, each.values, rtol=1e-9, atol=1e-12 * np.abs(each.values).max())
+
+
+@pytest.mark.parametrize("key", DROPPING)
+def test_the_gradient_through_dropout_is_that_of_the_seed(key, rng):
+    example, inputs = mechanism_class(key).example(rng, 6)
+    config = example.to_config()
+    attn = ga.from_config(config | {"options": config["options"] | {"dropout": 0.4}})
+    attn = attn.with_parameters(example.parameters())
+    given = {name: x for name, x in inputs.items() if name != "values"} | {"training": True, "rng": 3}
+    values = np.asarray(inputs["values"], float)
+    out, pull = attn.vjp(values=values, **given)
+    g, step = rng.standard_normal(np.shape(out)), rng.standard_normal(values.shape)
+    h = 1e-6
+    ahead, behind = (attn.forward(values=values + sign * h * step, **given) for sign in (1, -1))
+    slope = ((ahead - behind) * g).sum() / (2 * h)
+    assert (pull(g).values * step).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+    assert not np.allclose(out, attn.forward(values=values, **{n: x for n, x in given.items() if n != "training"}))
+
+
+@pytest.mark.parametrize("key", DROPPING)
+def test_dropout_over_a_graph_repeats_by_its_seed(key, rng):
+    example, graph, x = case(key, rng)
+    config = example.to_config()
+    attn = ga.from_config(config | {"options": config["options"] | {"dropout": 0.5}})
+    first, again, other = (attn.attend(graph, x, training=True, rng=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, attn.attend(graph, x))
+
+
+def test_latent_values_that_default_to_latent_keys_add_their_gradient(rng):
+    attn, inputs = mechanism_class("cross_space").example(rng, 5)
+    latents = rng.standard_normal((4, attn.dim))
+    given = {name: x for name, x in inputs.items() if name != "metadata"}
+    found = []
+    for fields in ({"latent_keys": latents}, {"latent_keys": latents, "latent_values": latents}):
+        out, pull = attn.vjp(**given, metadata=ga.GraphMetadata(**fields))
+        found.append((out, pull(np.ones(np.shape(out))).metadata))
+    (out, defaulted), (explicit, each) = found
+    np.testing.assert_allclose(out, explicit, rtol=1e-12)
+    np.testing.assert_allclose(defaulted["latent_keys"], each["latent_keys"] + each["latent_values"], rtol=1e-9)
+
+
+def test_nodes_of_a_wrong_shape_are_named_also_where_nan_is_allowed():
+    attn = ga.create("scaled_dot_product", 4, check_finite=False)
+    graph = ga.NeighborGraph([0, 1, 2], [1, 0])
+    with pytest.raises(ga.DimensionMismatchError, match="queries"):
+        attn.attend(graph, np.full((3, 4), np.nan))
+
+
+def test_rubbish_that_every_row_sees_goes_on():
+    attn = ga.create("scaled_dot_product", 4, check_finite=False)
+    keys = np.ones((3, 4))
+    keys[1, 0] = np.nan
+    out = attn.forward(np.ones((2, 4)), keys, np.ones((3, 4)), attn_mask=np.ones((2, 3), bool))
+    assert np.isnan(out).all()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scoreless(ga.Attention):
+    """A class whose author forgot the scores."""
+
+    key: ClassVar[str] = "scoreless"
+    family: ClassVar[str] = "core"
+    complexity: ClassVar[str] = "O(1)"
+
+
+def test_a_class_without_scores_says_so():
+    with pytest.raises(ga.UnsupportedError, match="Scoreless: has no scores"):
+        Scoreless(4).forward(np.ones(4), np.ones((3, 4)), np.ones((3, 4)))
+
+
+class Careless(ga.ScaledDotProductAttention):
+    """A class that takes everything."""
+
+    def forward(self, *arrays: Any, **options: Any) -> Any:
+        return np.zeros(self.dim)
+
+
+class Forgetful(ga.EdgeFeaturedAttention):
+    """A class that does without the metadata it needs."""
+
+    def forward(self, *arrays: Any, metadata: Any = None, **options: Any) -> Any:
+        return np.zeros(self.dim) if metadata is None else super().forward(*arrays, metadata=metadata, **options)
+
+
+@pytest.mark.parametrize(("cls", "says"), [(Careless, "accepted bad query"), (Forgetful, "accepted missing metadata")])
+def test_the_laws_find_a_class_that_takes_bad_input(cls, says):
+    with pytest.raises(AssertionError, match=says):
+        check_mechanism(cls, laws=["bad_input"])
+
+
+def test_a_manifold_without_a_config_cannot_be_saved():
+    class Flat(ga.geometry.ManifoldBase):
+        to_config = None
+
+        def expmap(self, x, v):
+            return x + v
+
+        def logmap(self, x, y):
+            return y - x
+
+    del Flat.to_config
+    with pytest.raises(ga.UnsupportedError, match="to_config"):
+        ga.ManifoldAttention(3, manifold=Flat()).to_config()
+
+
+def test_a_builder_has_no_private_names():
+    builder = ga.MultiHeadAttention.builder(4)
+    assert not hasattr(builder, "_anything")
+    with pytest.raises(ga.InvalidConfigError, match="num_head"):
+        builder.num_head(2)
