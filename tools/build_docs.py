@@ -29,6 +29,8 @@ INLINE = re.compile(r"<script>\s*document\.body\.dataset\.theme = .*?</script>",
 SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
 LIST = re.compile(r"<(/?)(dl|dd)>")
 HEADING = re.compile(r"<h1>.*?<a ")
+#: What scrolls has to be reached by keys.
+SCROLLING = re.compile(r'<(pre|div class="table-wrapper colwidths-auto[^"]*")>')
 
 
 def generated() -> dict[str, str]:
@@ -82,7 +84,8 @@ def finish(site: Path, live: bool) -> None:
         text = text.replace('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">')
         text = HEADING.sub(lambda match: re.sub(r"(?<=\w)[./](?=\w)", r"\g<0><wbr>", match[0]), text)
         text = SIGNATURE.sub(lambda match: LIST.sub(as_span, match[0]), text)
-        text = text.replace("<pre>", '<pre tabindex="0">')  # what scrolls has to be reached by keys
+        text = text.replace('<th class="head"><p></p></th>', "<td></td>")
+        text = SCROLLING.sub(r'<\1 tabindex="0">', text)
         text = re.sub(r'data-live="\w+"', f'data-live="{"yes" if live else "no"}"', text)
         page.write_text(text, encoding="utf-8")
 
