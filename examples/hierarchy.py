@@ -1,9 +1,9 @@
 """Hyperbolic embeddings of a hierarchy, from a CSV of "is a" pairs.
 
 A tree fits into the Poincaré disk because there is as much room towards its boundary as a tree has leaves. Points are
-moved so that linked words come nearer to each other than to words drawn at random (Nickel & Kiela 2017). How far in
-two dimensions: `mean rank` of a word's true neighbours among all words, 1 is perfect. The same for WordNet's 1 182
-mammals: benchmarks/poincare_mammals.py.
+moved so that linked words come nearer to each other than to words drawn at random (Nickel & Kiela 2017). The score is
+the mean rank of a word's true neighbours among all words, by distance; 1 is perfect. benchmarks/poincare_mammals.py
+does the same for WordNet's 1 182 mammals.
 """
 
 from pathlib import Path

@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import graphattend as ga
-from graphattend.mechanisms import REGISTRY
-from graphattend.mechanisms._options import option
+from graphattend.mechanisms import REGISTRY, option
 from graphattend.testing import check_mechanism
 
 

@@ -111,6 +111,7 @@ def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
         "mechanisms/hyperbolic.html",
         "move.html",
         "api/python/graphattend.functional.html",
+        "benchmarks.html",
     ],
 )
 def test_axe_finds_nothing_serious(browser: Browser, docs: str, name: str, scheme: str) -> None:

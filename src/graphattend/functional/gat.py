@@ -348,7 +348,9 @@ def gat_attention(
         weights). Under `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
-        DimensionMismatchError, EmptyInputError, InvalidConfigError.
+        DimensionMismatchError: Shapes that do not fit each other.
+        EmptyInputError: No keys.
+        InvalidConfigError: A parameter is missing, the variant is unknown, or a mask is of the wrong kind.
 
     Source:
         Veličković et al. 2018, "Graph Attention Networks", eq. 1-6; Brody et al. 2022, "How Attentive are Graph

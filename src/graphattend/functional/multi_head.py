@@ -337,7 +337,9 @@ def multi_head_attention(
         `ga.vjp`, the gradient of `parameters` is a mapping.
 
     Raises:
-        DimensionMismatchError, EmptyInputError, InvalidConfigError.
+        DimensionMismatchError: Shapes that do not fit each other.
+        EmptyInputError: No keys.
+        InvalidConfigError: A parameter is missing, `num_heads` does not divide D, or a mask is of the wrong kind.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.

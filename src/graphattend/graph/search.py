@@ -40,8 +40,8 @@ class Navigation:
     indices: np.ndarray
     distances: np.ndarray
     work: float
-    visited: np.ndarray
-    visited_at: np.ndarray
+    visited: np.ndarray = dataclasses.field(repr=False)
+    visited_at: np.ndarray = dataclasses.field(repr=False)
 
 
 class _Log:

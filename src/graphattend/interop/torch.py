@@ -21,7 +21,7 @@ def torch_function(function: Any) -> Callable[..., Any]:
         function: A differentiable function (`ga.functional.*`, a loss, a manifold's `dist` …), or a mechanism.
 
     Returns:
-        A function with the same arguments; positional tensors are differentiated. Of a mechanism: of
+        A function with the same arguments; positional tensors are differentiated. A mechanism becomes a function of
         ``(query, keys, values, parameters=None, **options)``, and the tensors in `parameters` are differentiated,
         too.
 

@@ -10,6 +10,7 @@ from ..registry import Registry
 
 if TYPE_CHECKING:
     from ._base import Attention
+    from ._options import option as option
 
 #: Adding a mechanism is its module and one line here.
 REGISTRY: Registry[type[Attention]] = Registry(
@@ -34,6 +35,14 @@ REGISTRY: Registry[type[Attention]] = Registry(
         "dynamic_heads": "graphattend.mechanisms.dynamic_heads:DynamicHeadAttention",
     },
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name != "option":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._options import option  # not with the package, for it needs dataclasses
+
+    return option
 
 
 def mechanism_class(key: object) -> type[Attention]:

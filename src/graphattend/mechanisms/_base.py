@@ -150,7 +150,10 @@ class Attention(Mechanism):
             The output, (..., M, E), or (E,) for a single query; with `need_weights` the pair (output, weights).
 
         Raises:
-            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
+            DimensionMismatchError: Shapes that do not fit each other or `dim`.
+            EmptyInputError: No keys.
+            NumericalInstabilityError: NaN or infinity in an argument.
+            InvalidConfigError: An argument of the wrong kind.
         """
         if threads is not None:
             options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
@@ -200,7 +203,10 @@ class Attention(Mechanism):
             ``attn.forward(query, prepared)``. It holds copies, so later changes to the arrays have no effect.
 
         Raises:
-            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
+            DimensionMismatchError: Shapes that do not fit each other or `dim`.
+            EmptyInputError: No keys.
+            NumericalInstabilityError: NaN or infinity in an argument.
+            InvalidConfigError: An argument of the wrong kind.
 
         Example:
             >>> import numpy as np, graphattend as ga

@@ -75,7 +75,29 @@ class Option:
 
 
 def option(kind: str, default: object, help: str, **rules: Any) -> Any:
-    """A dataclass field for an option; see `Option` for the rules."""
+    """A field of a mechanism that is checked, and that the schema, the command line and JavaScript know.
+
+    Args:
+        kind: "int", "float", "bool", "str", or "any" for what the mechanism checks itself.
+        default: The value where none is given.
+        help: One line for people.
+        **rules: Bounds (`minimum` and `maximum`, or `above` and `below` which are not allowed themselves), `choices`
+            of a "str", `nullable` if None is allowed.
+
+    Returns:
+        The field.
+
+    Example:
+        >>> import dataclasses
+        >>> import graphattend as ga
+        >>> from graphattend.mechanisms import option
+        >>> @dataclasses.dataclass(frozen=True, eq=False)
+        ... class Halved(ga.ScaledDotProductAttention):
+        ...     factor: float = option("float", 0.5, "multiplies the values", above=0.0)
+        >>> Halved(4, factor=0)
+        Traceback (most recent call last):
+        graphattend.errors.InvalidConfigError: factor: expected a finite number > 0, got 0
+    """
     return dataclasses.field(default=default, metadata={"option": Option(kind, help, **rules)})
 
 

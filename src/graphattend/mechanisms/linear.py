@@ -69,7 +69,10 @@ class PreparedState(Prepared):
             The state of old and new keys. It does not hold the keys, so masks and weights are refused.
 
         Raises:
-            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError.
+            DimensionMismatchError: Shapes that do not fit each other or `dim`.
+            EmptyInputError: No keys.
+            NumericalInstabilityError: NaN or infinity in an argument.
+            InvalidConfigError: An argument of the wrong kind.
         """
         x = check_keys(self.attn, keys, values)
         assert x.v is not None

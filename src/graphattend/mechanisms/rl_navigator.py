@@ -264,7 +264,8 @@ class RLNavigator(Biased, Attention):
         Raises:
             OutOfBoundsError: No such entry.
             InvalidConfigError: A recall that was not calibrated for, or never reached; a recall beside a budget.
-            DimensionMismatchError, NumericalInstabilityError.
+            DimensionMismatchError: Vectors or a query of another width than `dim`.
+            NumericalInstabilityError: NaN or infinity in them.
         """
         x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
         if codes is not None and (not isinstance(codes, np.ndarray) or codes.shape != (len(x), self.width)):
@@ -315,7 +316,9 @@ class RLNavigator(Biased, Attention):
 
         Raises:
             OutOfBoundsError: No such entry.
-            DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.
+            DimensionMismatchError: Vectors or queries of another width than `dim`.
+            NumericalInstabilityError: NaN or infinity in them.
+            InvalidConfigError: A graph, a count or a budget that is not allowed.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -405,7 +408,9 @@ class RLNavigator(Biased, Attention):
             The trained navigator; after a cancellation, that of the last step.
 
         Raises:
-            DimensionMismatchError, NumericalInstabilityError, InvalidConfigError.
+            DimensionMismatchError: Vectors or queries of another width than `dim`.
+            NumericalInstabilityError: NaN or infinity in them.
+            InvalidConfigError: A graph, a count or a budget that is not allowed.
 
         Example:
             >>> import numpy as np, graphattend as ga
