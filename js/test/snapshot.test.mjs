@@ -6,10 +6,10 @@ import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
 import { distribution } from "./setup.mjs";
 import { engine } from "./browsers.mjs";
-import { checkPage, native, pages, start as startIn, stateOf, vendored } from "./snapshots.mjs";
+import { checkPage, native, ownFolder, pages, start as startIn, stateOf } from "./snapshots.mjs";
 import { checks } from "./suite.mjs";
 
-const folder = vendored("--no-snapshot");
+const folder = ownFolder({ snapshot: false });
 const lock = join(folder, "pyodide-lock.json");
 const kept = () => readdirSync(folder).filter((name) => /^graphattend-snapshots-[\da-f]+-[\da-f]+$/.test(name));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
