@@ -131,22 +131,34 @@ const kept = async () => {
 };
 
 const versions = {};
-async function inBrowser(engine) {
+
+/** Visits of somebody new, in a browser of its own. */
+async function visits(engine, i, worker) {
   const browser = await launch(engine);
-  versions[engine] = browser.version();
-  for (let i = 0; i < names.length; i++) {
-    for (const worker of [false, true]) {
-      const context = await browser.newContext();
-      for (const when of ["first", "later", "later"]) {
-        const { page, ms } = await visit(context, i, worker);
-        note(names[i], worker ? "worker" : "main", engine, when, ms);
-        if (names[i] === "graphattend") await page.evaluate(kept);
-        await page.close();
-      }
-      await context.close();
+  try {
+    versions[engine] = browser.version();
+    const context = await browser.newContext();
+    for (const when of ["first", "later", "later"]) {
+      const { page, ms } = await visit(context, i, worker);
+      note(names[i], worker ? "worker" : "main", engine, when, ms);
+      if (names[i] === "graphattend") await page.evaluate(kept);
+      await page.close();
     }
+  } finally {
+    await browser.close();
   }
-  await browser.close();
+}
+
+/** Every contender's; one whose browser dies is tried once more, and the others have their turn. */
+async function inBrowser(engine) {
+  for (let i = 0; i < names.length; i++)
+    for (const worker of [false, true])
+      await visits(engine, i, worker)
+        .catch(() => visits(engine, i, worker))
+        .catch((error) => {
+          console.error(`${names[i]}, ${worker ? "worker" : "main"}, ${engine}: ${error.message.split("\n", 1)[0]}`);
+          process.exitCode = 1;
+        });
 }
 
 /** A process of its own; without what an earlier one has left for a first start. */

@@ -31,6 +31,16 @@ const CHANGES: readonly [from: string, to: string][] = [
       "{name:libName,memoryBase,tableBase,tableSize:metadata.tableSize,handle:handle||0});",
   ],
   [
+    "moduleExports=relocateExports(instance.exports,memoryBase);updateGOT(moduleExports);",
+    "moduleExports=relocateExports(instance.exports,memoryBase);if(!replay)updateGOT(moduleExports);",
+  ],
+  [
+    // Functions of JavaScript that the table takes: one module for all of a signature.
+    "var module=new WebAssembly.Module(bytes);var instance=new WebAssembly.Instance(module,{e:{f:func}});",
+    "var module=(Module.wrappers??={})[sig]??=new WebAssembly.Module(bytes);" +
+      "var instance=new WebAssembly.Instance(module,{e:{f:func}});",
+  ],
+  [
     'var applyRelocs=moduleExports["__wasm_apply_data_relocs"];',
     "if(replay)return moduleExports;" + 'var applyRelocs=moduleExports["__wasm_apply_data_relocs"];',
   ],
@@ -40,7 +50,7 @@ const CHANGES: readonly [from: string, to: string][] = [
 const KNOWN: Readonly<Record<string, string>> = {
   // Pyodide 314.0.3
   "1a9775427ef6e8abaa7db88ece0515422d1886915ae5c9093776410c865dfd8d":
-    "f53c7215bf6f2e384934d573bc6aa39ec232df7fed6dfeb79fdd28cf30743ac0",
+    "f8b50f3ccc0bb969ca84e329e11fdfc87b7bde42600bcc96aae71177eac93316",
 };
 
 /** The loader that can be replayed; undefined if this one is not known. */

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { it } from "node:test";
 import { launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
-import { distribution, js } from "./setup.mjs";
+import { js, vendored } from "./setup.mjs";
 
 it("train, save and load in the browser", { timeout: 180_000 }, async () => {
   const text = readFileSync(join(js, "..", "docs", "browser.md"), "utf8");
   const page = text.match(/^```html\n(.*?)^```/ms)[1];
-  const folders = { "/node_modules/graphattend/dist/": join(js, "dist"), "/pyodide/": distribution() };
+  const folders = { "/node_modules/graphattend/dist/": join(js, "dist"), "/pyodide/": vendored() };
   const server = await serve(folders, { "/page.html": page });
   const browser = await launch();
   try {

@@ -10,13 +10,13 @@ import { promisify } from "node:util";
 import { engine, launch, open } from "./browsers.mjs";
 import { environment, versionOf } from "./record.mjs";
 import { serve } from "./server.mjs";
-import { distribution, js } from "./setup.mjs";
+import { distribution, js, vendored } from "./setup.mjs";
 
 const run = promisify(execFile);
 const all = Boolean(process.env.GRAPHATTEND_ALL);
 const work = mkdtempSync(join(tmpdir(), "graphattend-environments-"));
 const installed = join(work, "node_modules", "graphattend");
-const python = join(work, "python");
+const python = vendored();
 
 /** What every environment is to answer: attention to a single key is its value. */
 const task = (options) => `async () => {
@@ -52,14 +52,13 @@ async function answers(command, args) {
   return /\d[\d.]+/.exec((await run(command, ["--version"])).stdout)[0];
 }
 
-before(async () => {
+before(() => {
   mkdirSync(installed, { recursive: true });
   const printed = execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", work], {
     cwd: js,
     encoding: "utf8",
   });
   execFileSync("tar", ["-xzf", join(work, printed.trim().split("\n").at(-1)), "-C", installed, "--strip-components=1"]);
-  await run(process.execPath, [join(installed, "dist", "cli.js"), "vendor", python, "--from", distribution()]);
   writeFileSync(
     join(work, "package.json"),
     '{ "type": "module", "private": true, "dependencies": { "graphattend": "*" } }',

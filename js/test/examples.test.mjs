@@ -9,11 +9,11 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { launch, open } from "./browsers.mjs";
 import { serve } from "./server.mjs";
-import { distribution, js, python3, root } from "./setup.mjs";
+import { js, python3, root, vendored } from "./setup.mjs";
 
 const run = promisify(execFile);
 const work = mkdtempSync(join(tmpdir(), "graphattend-examples-"));
-const env = { ...process.env, PYODIDE: distribution(), PYTHONPATH: join(root, "src"), NODE_NO_WARNINGS: "1" };
+const env = { ...process.env, PYODIDE: vendored(), PYTHONPATH: join(root, "src"), NODE_NO_WARNINGS: "1" };
 const blocks = (page, language) =>
   [
     ...readFileSync(join(root, "docs", "start", page), "utf8").matchAll(
@@ -76,7 +76,7 @@ describe("in Chromium", () => {
   before(async () => {
     const [kernels, python] = blocks("web-page.md", "html");
     const demo = readFileSync(join(root, "examples", "attention_demo.html"), "utf8");
-    const folders = { "/node_modules/graphattend/dist/": join(js, "dist"), "/pyodide/": distribution() };
+    const folders = { "/node_modules/graphattend/dist/": join(js, "dist"), "/pyodide/": vendored() };
     server = await serve(folders, { "/kernels.html": kernels, "/python.html": python, "/demo.html": demo });
     browser = await launch();
   });

@@ -8,7 +8,7 @@ import { after, before, it } from "node:test";
 import { build } from "esbuild";
 import { launch } from "./browsers.mjs";
 import { serve } from "./server.mjs";
-import { distribution, js, root } from "./setup.mjs";
+import { js, root, vendored } from "./setup.mjs";
 
 const timeout = 180_000;
 const work = mkdtempSync(join(tmpdir(), "graphattend-hnsw-"));
@@ -50,12 +50,12 @@ before(() => {
 after(() => rmSync(work, { recursive: true, force: true }));
 
 it("Node.js", { timeout }, async () => {
-  const file = join(await bundled("node", distribution()), "main.js");
+  const file = join(await bundled("node", vendored()), "main.js");
   check(execFileSync(process.execPath, ["--no-warnings", file], { encoding: "utf8" }).trim().split("\n"));
 });
 
 it("a page", { timeout }, async () => {
-  const folders = { "/app/": await bundled("browser", "/pyodide/"), "/pyodide/": distribution() };
+  const folders = { "/app/": await bundled("browser", "/pyodide/"), "/pyodide/": vendored() };
   const server = await serve(folders, {
     "/page.html": '<!doctype html><script type="module" src="/app/main.js"></script>',
   });

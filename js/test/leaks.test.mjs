@@ -4,7 +4,7 @@ import { it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { connect } from "graphattend";
-import { distribution } from "./setup.mjs";
+import { vendored } from "./setup.mjs";
 
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
@@ -62,7 +62,7 @@ async function measure(ga) {
 for (const [name, options] of Object.entries({ "main thread": {}, worker: { worker: true } })) {
   it(`${CALLS} calls, ${name}: memory stays flat`, { timeout: 300_000 }, async () => {
     memories.length = 0;
-    const ga = await connect({ indexURL: distribution(), ...options });
+    const ga = await connect({ indexURL: vendored(), ...options });
     await calls(ga, CALLS / 5);
     const measured = [await measure(ga)];
     for (let round = 0; round < 3; round++) {

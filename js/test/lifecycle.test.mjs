@@ -5,9 +5,9 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { connect } from "graphattend";
-import { distribution, js } from "./setup.mjs";
+import { js, vendored } from "./setup.mjs";
 
-const indexURL = distribution();
+const indexURL = vendored();
 const run = promisify(execFile);
 /** What `await using` does, which Node.js 20 cannot parse. */
 async function using(options, body) {

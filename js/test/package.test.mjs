@@ -11,9 +11,10 @@ import { connect } from "graphattend";
 import { engine, launch, open } from "./browsers.mjs";
 import { environment, versionOf } from "./record.mjs";
 import { serve } from "./server.mjs";
-import { distribution, js, python3, root } from "./setup.mjs";
+import { distribution, js, python3, root, vendored } from "./setup.mjs";
 
 const indexURL = distribution();
+const python = vendored();
 const work = mkdtempSync(join(tmpdir(), "graphattend-package-"));
 const app = join(work, "app");
 const installed = join(app, "node_modules", "graphattend");
@@ -22,7 +23,7 @@ const cli = (...args) =>
   spawnSync(process.execPath, [join(installed, "dist", "cli.js"), ...args], {
     cwd: work,
     encoding: "utf8",
-    env: { ...process.env, GRAPHATTEND_DIST: indexURL },
+    env: { ...process.env, GRAPHATTEND_DIST: python },
   });
 
 let tarball;
@@ -142,19 +143,20 @@ describe("command line", () => {
   });
 
   it("vendor removes only what it wrote", () => {
+    const vendor = (folder) => cli("vendor", folder, "--no-snapshot", "--from", indexURL);
     const listing = (folder) => readdirSync(folder).sort();
     const folder = join(work, "shared");
     mkdirSync(folder);
     writeFileSync(join(folder, "index.html"), "mine");
     for (const name of [folder, ".", join(folder, "index.html")]) {
       const before = listing(work);
-      const { status, stderr } = cli("vendor", name, "--from", indexURL);
+      const { status, stderr } = vendor(name);
       assert.deepEqual([status, stderr.trim().split("\n").length], [2, 1], stderr);
       assert.deepEqual(listing(work), before);
     }
     assert.equal(readFileSync(join(folder, "index.html"), "utf8"), "mine");
     rmSync(join(folder, "index.html"));
-    assert.equal(cli("vendor", folder, "--from", indexURL).status, 0, "an empty folder is filled");
+    assert.equal(vendor(folder).status, 0, "an empty folder is filled");
     // A folder of an earlier version, with a file that is no longer needed and one of the user's.
     const files = listing(folder);
     const manifest = join(folder, "sha256.json");
@@ -162,11 +164,11 @@ describe("command line", () => {
     writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, "utf8")), "old.whl": stale }));
     writeFileSync(join(folder, "old.whl"), "old");
     writeFileSync(join(folder, "index.html"), "mine");
-    const again = cli("vendor", folder, "--from", indexURL);
+    const again = vendor(folder);
     assert.equal(again.status, 0, again.stderr);
     assert.deepEqual(listing(folder), [...files, "index.html"].sort());
     writeFileSync(join(folder, "worker.js"), "changed by hand");
-    const refused = cli("vendor", folder, "--from", indexURL);
+    const refused = vendor(folder);
     assert.deepEqual([refused.status, /worker\.js: has changed/.test(refused.stderr)], [2, true], refused.stderr);
     assert.equal(readFileSync(join(folder, "worker.js"), "utf8"), "changed by hand");
     assert.deepEqual(
@@ -234,7 +236,7 @@ describe("command line", () => {
       cwd: work,
       encoding: "utf8",
       input: "a b\nb c\n",
-      env: { ...process.env, GRAPHATTEND_DIST: indexURL },
+      env: { ...process.env, GRAPHATTEND_DIST: python },
     });
     assert.deepEqual([made.status, made.stdout], [0, "3 nodes, 2 edges, directed\n"], made.stderr);
     assert.equal(readFileSync(join(work, "made.csv"), "utf8"), "source,target\na,b\nb,c\n");
@@ -325,7 +327,7 @@ describe("pages in Chromium", () => {
     });
     mkdirSync(join(work, "plain"));
     writeFileSync(join(work, "plain", "app.js"), source.replace('"graphattend"', '"/package/dist/index.js"'));
-    const folders = { "/pyodide/": indexURL, "/package/": installed };
+    const folders = { "/pyodide/": python, "/package/": installed };
     const pages = {};
     const headers = {};
     const policies = {

@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { it } from "node:test";
-import { distribution, js } from "./setup.mjs";
+import { js, vendored } from "./setup.mjs";
 
 it("the examples of the README print what they say", () => {
   const text = readFileSync(join(js, "README.md"), "utf8");
@@ -12,7 +12,7 @@ it("the examples of the README print what they say", () => {
   const expected = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map((m) => m[1]);
   assert.ok(expected.length > 12);
   const file = join(js, "test", ".readme.mjs");
-  writeFileSync(file, code.replace("connect({", `connect({ indexURL: ${JSON.stringify(distribution())},`));
+  writeFileSync(file, code.replace("connect({", `connect({ indexURL: ${JSON.stringify(vendored())},`));
   try {
     const printed = execFileSync(process.execPath, ["--no-warnings", file], { encoding: "utf8", timeout: 120_000 });
     assert.deepEqual(printed.trim().split("\n"), expected);

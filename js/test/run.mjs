@@ -1,7 +1,7 @@
 // Runs every suite: builds the package first if it is not there.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { distribution, js } from "./setup.mjs";
+import { distribution, js, nativeAnswers, vendored } from "./setup.mjs";
 
 process.chdir(js);
 distribution();
@@ -13,6 +13,7 @@ const named = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const files = readdirSync("test").filter(
   (f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))),
 );
+if (named.length === 0) [nativeAnswers, vendored].forEach((make) => make()); // for all files
 // Those that measure time or memory run one after the other, the others two at a time.
 const alone = files.filter((f) => /^(faults|leaks|lifecycle|start)/.test(f));
 const groups = [

@@ -1,12 +1,15 @@
 // The shared suite on the runtimes of Node.js.
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
-import { distribution, nativeAnswers } from "./setup.mjs";
+import { distribution, nativeAnswers, vendored } from "./setup.mjs";
 import { checks } from "./suite.mjs";
 
-const indexURL = distribution();
 const native = nativeAnswers();
-const runtimes = { "main thread": {}, worker: { worker: true }, "pool of 2": { workers: 2 } };
+const runtimes = {
+  "main thread": { indexURL: distribution() },
+  worker: { indexURL: vendored(), worker: true },
+  "pool of 2": { indexURL: vendored(), workers: 2 },
+};
 const wanted = process.env.GRAPHATTEND_RUNTIMES?.split(",") ?? Object.keys(runtimes);
 console.log(`Running on ${process.version}`);
 
@@ -14,7 +17,7 @@ for (const [name, options] of Object.entries(runtimes).filter(([name]) => wanted
   describe(`Node.js, ${name}`, () => {
     let ga;
     before(async () => {
-      ga = await connect({ indexURL, ...options });
+      ga = await connect(options);
     });
     after(async () => {
       await ga?.close();

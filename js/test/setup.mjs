@@ -1,6 +1,8 @@
-// What the tests share: the local Pyodide distribution, the native answers, connections.
+// What the tests share: the local Pyodide distribution, a folder that `vendor` wrote, the native answers.
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -33,13 +35,33 @@ export function numpySimd() {
   return lastLine(`\n${execFileSync(python(), command, { encoding: "utf8" })}`);
 }
 
-export function nativeAnswers() {
-  const text = execFileSync(python(), [`${js}test/native.py`], {
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-    env: { ...process.env, PYTHONPATH: `${root}src`, OPENBLAS_NUM_THREADS: "1" },
-  });
-  return JSON.parse(text);
+export const python3 = python;
+
+/** What takes long to make and is only read. */
+const PARTS = {
+  "native.json": (path) => {
+    const env = { ...process.env, PYTHONPATH: `${root}src`, OPENBLAS_NUM_THREADS: "1" };
+    writeFileSync(path, execFileSync(python(), [`${js}test/native.py`], { maxBuffer: 1 << 28, env }));
+  },
+  python: (path) => {
+    const command = [`${js}dist/cli.js`, "vendor", path, "--from", distribution()];
+    execFileSync(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
+  },
+};
+
+/** Such a part: `run.mjs` makes them once for all files, and a file that runs alone makes those it needs. */
+function part(name) {
+  if (process.env.GRAPHATTEND_SHARED === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "graphattend-tests-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    process.env.GRAPHATTEND_SHARED = folder;
+  }
+  const path = join(process.env.GRAPHATTEND_SHARED, name);
+  if (!existsSync(path)) PARTS[name](path);
+  return path;
 }
 
-export const python3 = python;
+export const nativeAnswers = () => JSON.parse(readFileSync(part("native.json"), "utf8"));
+
+/** A folder that `vendor` wrote, from which Python starts sooner than from the distribution; a test that writes needs its own. */
+export const vendored = () => part("python");

@@ -1,15 +1,16 @@
 // Starts from a snapshot: made, used, thrown away, and a plain start wherever it cannot be; everything works on one.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
-import { distribution } from "./setup.mjs";
+import { distribution, js } from "./setup.mjs";
 import { engine } from "./browsers.mjs";
-import { checkPage, native, pages, start as startIn, stateOf, vendored } from "./snapshots.mjs";
+import { checkPage, native, ownFolder, pages, start as startIn, stateOf } from "./snapshots.mjs";
 import { checks } from "./suite.mjs";
 
-const folder = vendored("--no-snapshot");
+const folder = ownFolder({ snapshot: false });
 const lock = join(folder, "pyodide-lock.json");
 const kept = () => readdirSync(folder).filter((name) => /^graphattend-snapshots-[\da-f]+-[\da-f]+$/.test(name));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -52,6 +53,17 @@ describe("Node.js", () => {
     await until(() => kept().length === 1, "a snapshot");
     assert.equal(await nodeState(), "used");
     assert.equal(await nodeState({ worker: true }), "used");
+  });
+
+  it("a flag of V8, which workers are not told of", () => {
+    const script = `import { connect } from "graphattend";
+      let state;
+      const onProgress = (progress) => (state = progress.snapshot);
+      const ga = await connect({ indexURL: ${JSON.stringify(folder)}, snapshot: true, onProgress });
+      await ga.close();
+      console.log(state);`;
+    const flags = ["--no-warnings", "--wasm-max-mem-pages=65536", "--input-type=module"];
+    assert.equal(execFileSync(process.execPath, [...flags, "-e", script], { cwd: js, encoding: "utf8" }), "used\n");
   });
 
   it("an option of the start that is not in the snapshot", async () => {

@@ -1,27 +1,27 @@
 // What the tests of snapshots share: a folder that vendor wrote, starts from it in Node.js and in pages.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
 import { launch } from "./browsers.mjs";
 import { serve } from "./server.mjs";
-import { distribution, js, nativeAnswers } from "./setup.mjs";
+import { distribution, js, nativeAnswers, vendored } from "./setup.mjs";
 import { checks } from "./suite.mjs";
 
 export const native = nativeAnswers();
 
-/** A folder that is there while the tests run. */
-export function vendored(...options) {
+/** A folder to write in that is there while the tests run: with vendor's snapshot, or without one. */
+export function ownFolder({ snapshot }) {
   const work = mkdtempSync(join(tmpdir(), "graphattend-vendored-"));
   const folder = join(work, "python");
-  before(() =>
-    execFileSync(process.execPath, [join(js, "dist/cli.js"), "vendor", folder, ...options, "--from", distribution()], {
-      stdio: "ignore",
-    }),
-  );
+  const command = [join(js, "dist/cli.js"), "vendor", folder, "--no-snapshot", "--from", distribution()];
+  before(() => {
+    if (snapshot) cpSync(vendored(), folder, { recursive: true });
+    else execFileSync(process.execPath, command, { stdio: "ignore" });
+  });
   after(() => rmSync(work, { recursive: true, force: true }));
   return folder;
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { after, before, describe, it } from "node:test";
 import { transformSync } from "esbuild";
-import { distribution, js, root } from "./setup.mjs";
+import { js, root, vendored } from "./setup.mjs";
 
 const folder = join(js, "test", "typescript");
 const work = mkdtempSync(join(tmpdir(), "graphattend-types-"));
@@ -124,7 +124,7 @@ describe("types", () => {
     const names = /^export const FUNCTIONS = (.*);$/m.exec(
       readFileSync(join(js, "src", "mechanisms.gen.ts"), "utf8"),
     )[1];
-    assert.deepEqual(await run({ indexURL: distribution() }, JSON.parse(names)), [], "every function is called");
+    assert.deepEqual(await run({ indexURL: vendored() }, JSON.parse(names)), [], "every function is called");
   });
 
   it("nothing is left open", () => {

@@ -4,9 +4,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { engine } from "./browsers.mjs";
-import { checkPage, pages, stateOf, vendored } from "./snapshots.mjs";
+import { checkPage, ownFolder, pages, stateOf } from "./snapshots.mjs";
 
-const folder = vendored();
+const folder = ownFolder({ snapshot: true });
 
 describe(engine, () => {
   const { site, open: openIn } = pages(folder);

@@ -128,6 +128,46 @@ def test_why_by_hovering_an_edge_and_by_the_heat_map(page: Page) -> None:
     assert value == drawn(page)["Marius", "Cosette"]
 
 
+@pytest.mark.parametrize("key", ["scaled_dot_product", "hyperbolic"])
+def test_coordinates_are_added_up(page: Page, key: str) -> None:
+    go(page, f"mechanism={key}&node=Marius&to=Cosette")
+    graph, x, data = graph_of("les_miserables")
+    z = scaled_latents(make(key, graph, x.shape[1], {}, 0), x)
+    q, k = (z[data["nodes"].index(name)] for name in ("Marius", "Cosette"))
+    what, terms = ("q·k", q * k) if key == "scaled_dot_product" else ("|q − k|²", (q - k) ** 2)
+    said, slider = page.locator("#why .sum output"), page.locator("#why .sum input")
+
+    def read(before: str) -> float:
+        text = said.inner_text()
+        assert before in text
+        return float(text.split(before)[1].replace("−", "-"))
+
+    assert read(f"{what} = ") == pytest.approx(terms.sum(), rel=1e-3)
+    slider.fill("5")
+    assert read("; sum of 5: ") == pytest.approx(terms[:5].sum(), rel=1e-3)
+    assert page.locator("#why .vectors .rest").count() == 3 * (len(q) - 5)
+    page.keyboard.press("ArrowLeft")
+    assert read("; sum of 4: ") == pytest.approx(terms[:4].sum(), rel=1e-3)
+    strip = page.locator("#why .vectors svg").first
+    strip.hover(position={"x": strip.bounding_box()["width"] * 2.5 / len(q), "y": 9})
+    assert read("; sum of 3: ") == pytest.approx(terms[:3].sum(), rel=1e-3)
+    page.locator("#why .sum button").click()  # the pointer leaves, and they are added up one after the other
+    expect(said).to_contain_text("; sum of ")
+    expect(said).to_contain_text(f"{what} = ")
+
+
+def test_an_edge_that_is_pointed_at_elsewhere_is_seen_in_the_graph(page: Page) -> None:
+    peeked = page.locator(".edge.peeked")
+    page.locator("#heat .cell[data-row=Marius][data-column=Cosette]").hover()
+    expect(peeked).to_have_attribute("data-from", "Marius")
+    expect(peeked).to_have_attribute("data-to", "Cosette")
+    page.locator("#neighbours").get_by_role("button", name="Javert", exact=True).focus()
+    expect(peeked).to_have_attribute("data-from", "Valjean")
+    expect(peeked).to_have_attribute("data-to", "Javert")
+    page.locator("#mechanism").focus()
+    expect(peeked).to_have_count(0)
+
+
 def test_a_mechanism_that_is_not_taken_apart_says_so(page: Page) -> None:
     after(page, lambda: page.get_by_label("Mechanism", exact=True).select_option("structural"))
     expect(page.locator("#why")).to_contain_text("not its steps")

@@ -76,9 +76,18 @@ export function row(graph: Graph, weights: ArrayLike<number>, node: number): Edg
   return out;
 }
 
-export function degrees({ indptr }: Graph): number[] {
-  return indptr.slice(1).map((end, i) => end - indptr[i]!);
+/** What is found of an array is found once, and kept as long as the array is; what else it takes is always the same. */
+function once<K extends object, R extends unknown[], T>(find: (of: K, ...rest: R) => T): (of: K, ...rest: R) => T {
+  const known = new WeakMap<K, T>();
+  return (of, ...rest) => {
+    let found = known.get(of);
+    if (found === undefined) known.set(of, (found = find(of, ...rest)));
+    return found;
+  };
 }
+
+const steps = once((indptr: readonly number[]) => indptr.slice(1).map((end, i) => end - indptr[i]!));
+export const degrees = ({ indptr }: Graph): readonly number[] => steps(indptr);
 
 /** Attention that every node receives. */
 export function received(graph: Graph, weights: ArrayLike<number>): number[] {
@@ -114,15 +123,22 @@ export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, co
   return [...total.values()].sort((a, b) => b.weight - a.weight || a.to - b.to).slice(0, count);
 }
 
-/** Entropy of every node's weights in nats; nodes without neighbours have none. */
-export function entropies(graph: Graph, weights: ArrayLike<number>): (number | undefined)[] {
-  return graph.nodes.map((_, node) => {
-    const edges = row(graph, weights, node);
-    return edges.length === 0
-      ? undefined
-      : Math.max(0, -edges.reduce((sum, { weight: w }) => sum + (w > 0 ? w * Math.log(w) : 0), 0));
-  });
+/** Entropy of one node's weights in nats; undefined where it has no neighbours. */
+export function entropy({ indptr }: Graph, weights: ArrayLike<number>, node: number): number | undefined {
+  const [from, end] = [indptr[node]!, indptr[node + 1]!];
+  let sum = 0;
+  for (let at = from; at < end; at++) {
+    const w = weights[at]!;
+    if (w > 0) sum -= w * Math.log(w);
+  }
+  return from === end ? undefined : Math.max(0, sum);
 }
+
+/** Means over the nodes that have neighbours: the entropy of their weights, and its exponential. */
+export const spreadOf = once((weights: ArrayLike<number>, graph: Graph) => {
+  const found = graph.nodes.map((_, node) => entropy(graph, weights, node));
+  return { entropy: mean(found), effective: mean(found.map((h) => (h === undefined ? undefined : Math.exp(h)))) };
+});
 
 export function mean(values: readonly (number | undefined)[]): number {
   const known = values.filter((v) => v !== undefined);
@@ -130,11 +146,14 @@ export function mean(values: readonly (number | undefined)[]): number {
 }
 
 /** How much weight two mechanisms share: the mean over nodes of Σ min(p, q). */
-export function agreement(graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): number {
-  let sum = 0;
-  for (let e = 0; e < graph.indices.length; e++) sum += Math.min(p[e]!, q[e]!);
-  return sum / Math.max(degrees(graph).filter((d) => d > 0).length, 1);
-}
+export const agreement = (graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): number => sharedWith(p, graph)(q);
+const sharedWith = once((p: ArrayLike<number>, graph: Graph) =>
+  once((q: ArrayLike<number>) => {
+    let sum = 0;
+    for (let e = 0; e < graph.indices.length; e++) sum += Math.min(p[e]!, q[e]!);
+    return sum / Math.max(degrees(graph).filter((d) => d > 0).length, 1);
+  }),
+);
 
 /** The attention that two mechanisms share at every node, Σ min(p, q); nodes without neighbours have none. */
 export function sharedAt(graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): (number | undefined)[] {

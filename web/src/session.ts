@@ -20,6 +20,8 @@ const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indi
 /** Changes of the address at once, and milliseconds for one more: Safari refuses more than 100 in 30 seconds. */
 const MOST_WRITES = 20,
   WRITE_EVERY = 400;
+/** While a slider moves, the kernels' answers are enough: Python is asked when it has rested for so many milliseconds. */
+const REST = 150;
 const KEPT = "graphattend.graph";
 
 type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
@@ -49,11 +51,14 @@ export class Session {
   busy = true;
   /** There is nothing to show of the state as it is. */
   waiting = true;
+  /** The edge that is pointed at elsewhere than in the graph's picture. */
+  peek: { from: string; to: string } | undefined;
   /** Counts what was drawn. */
   revision = 0;
   /** Counts changes of options from elsewhere than their controls. */
   hand = 0;
   private asked = 0;
+  private computed = 0;
   private draw: () => void = () => undefined;
   private lists: { of: string; lists: Lists; graph: Graph } | undefined;
   /** How often the address may be written now, when that was reckoned, and a writing that waits. */
@@ -79,6 +84,13 @@ export class Session {
 
   tell(): void {
     this.revision++;
+    this.draw();
+  }
+
+  /** Show an edge in the graph's picture as long as it is pointed at. */
+  point(from: string, to: string, on: boolean): void {
+    if (!on && (this.peek?.from !== from || this.peek.to !== to)) return;
+    this.peek = on ? { from, to } : undefined;
     this.draw();
   }
 
@@ -319,12 +331,14 @@ export class Session {
         : asks.filter(([slot]) => slot === "chosen" || this.state.view === "compare");
     this.busy = exact.length > 0 || quick === undefined;
     this.tell();
-    if (python !== undefined && exact.length > 0)
-      void this.settle(
-        ticket,
-        lists,
-        exact.map(([slot]) => slot),
-      );
+    const moved = performance.now();
+    const rest = quick !== undefined && moved - this.computed < REST ? REST : 0;
+    this.computed = moved;
+    if (exact.length === 0) return;
+    const slots = exact.map(([slot]) => slot);
+    setTimeout(() => {
+      if (ticket === this.asked) void this.settle(ticket, lists, slots);
+    }, rest);
   }
 
   private async settle(ticket: number, lists: Lists, slots: ("chosen" | "other")[]): Promise<void> {

@@ -10,7 +10,7 @@ const MOST = 6000,
 interface Packed {
   title: string;
   nodes: string[];
-  degrees: number[];
+  degrees: readonly number[];
   indices: number[];
   weights: number[] | null;
   edges: number;

@@ -5,12 +5,12 @@ import { useMemo } from "preact/hooks";
 import {
   agreement,
   degrees,
-  entropies,
+  entropy as entropyOf,
   largest,
-  mean,
   nodeOf,
   row,
   size,
+  spreadOf,
   topOf,
   treeLikeness,
   weightMatrix,
@@ -112,7 +112,7 @@ function Neighbours({ session, graph, chosen, node }: OfNode): JSX.Element {
     name = graph.nodes[node]!,
     degree = degrees(graph)[node]!;
   const list = topOf(graph, chosen.weights, node, state.top);
-  const entropy = entropies(graph, chosen.weights)[node];
+  const entropy = entropyOf(graph, chosen.weights, node);
   const best = state.to === "" ? graph.nodes[list[0]?.to ?? -1] : state.to;
   return (
     <section id="neighbours" class="card" aria-label="Neighbours">
@@ -128,6 +128,7 @@ function Neighbours({ session, graph, chosen, node }: OfNode): JSX.Element {
         caption="Neighbours"
         current={best ?? ""}
         pick={(to) => session.change({ to })}
+        point={(to, on) => session.point(name, to, on)}
         rows={list.map((e) => ({ name: graph.nodes[e.to]!, weight: e.weight }))}
       />
       {best === undefined || degree === 0 ? null : (
@@ -180,15 +181,11 @@ function Compare({ session, graph, chosen }: Seen & { chosen: Result }): JSX.Ele
   const results = resultsOf(session);
   const rows = useMemo(
     () =>
-      results.map((r) => {
-        const entropy = entropies(graph, r.weights);
-        return {
-          key: r.key,
-          effective: mean(entropy.map((h) => (h === undefined ? undefined : Math.exp(h)))),
-          entropy: mean(entropy),
-          alike: agreement(graph, r.weights, chosen.weights),
-        };
-      }),
+      results.map((r) => ({
+        key: r.key,
+        ...spreadOf(r.weights, graph),
+        alike: agreement(graph, r.weights, chosen.weights),
+      })),
     [graph, chosen, results.length, session.results],
   );
   const left = Object.keys(session.schemas).length - session.results.size - Object.keys(session.skipped).length;
@@ -272,6 +269,7 @@ function Heat({ session, graph, chosen, node }: OfNode): JSX.Element {
           names={names}
           marked={nodes.indexOf(node)}
           cell={[nodes.indexOf(node), names.indexOf(session.state.to)]}
+          point={(i, j, on) => session.point(names[i]!, names[j]!, on)}
           pick={(i, j) =>
             session.change(
               j === undefined || values[i]![j] === 0 ? { node: names[i]! } : { node: names[i]!, to: names[j]! },

@@ -1,7 +1,7 @@
 // Small parts that several views share.
 
 import type { ComponentChildren, JSX, TargetedEvent } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type { Graph, Result } from "../graph.js";
 import type { Session } from "../session.js";
 import { percent, reworded, title } from "../words.js";
@@ -109,15 +109,21 @@ export function Select<T extends string>({
   choices: readonly Choice<T>[];
   pick: (value: T) => void;
 }): JSX.Element {
+  // A list of a thousand nodes is not compared with itself at every step of a slider.
+  const options = useMemo(
+    () =>
+      choices.map((c) => (
+        <option value={c.value} selected={c.value === value} disabled={c.off === true} title={c.why}>
+          {c.name}
+        </option>
+      )),
+    [choices, value],
+  );
   return (
     <div>
       <label for={id}>{label}</label>
       <select id={id} value={value} onChange={(e) => pick(e.currentTarget.value as T)}>
-        {choices.map((c) => (
-          <option value={c.value} selected={c.value === value} disabled={c.off === true} title={c.why}>
-            {c.name}
-          </option>
-        ))}
+        {options}
       </select>
     </div>
   );
@@ -275,12 +281,15 @@ export function Slider({
 export function Rows({
   rows,
   pick,
+  point,
   caption,
   current,
   head = ["Neighbour", "Attention"],
 }: {
   rows: readonly { name: string; weight: number; note?: string }[];
   pick: (name: string) => void;
+  /** A row is pointed at, or not any more. */
+  point?: (name: string, on: boolean) => void;
   caption: string;
   current?: string;
   head?: readonly string[];
@@ -301,7 +310,13 @@ export function Rows({
       </thead>
       <tbody>
         {rows.map((r) => (
-          <tr aria-current={r.name === current ? "true" : undefined}>
+          <tr
+            aria-current={r.name === current ? "true" : undefined}
+            onPointerEnter={() => point?.(r.name, true)}
+            onPointerLeave={() => point?.(r.name, false)}
+            onFocusIn={() => point?.(r.name, true)}
+            onFocusOut={() => point?.(r.name, false)}
+          >
             <th scope="row">
               <button type="button" class="link" onClick={() => pick(r.name)}>
                 {r.name}

@@ -1,11 +1,12 @@
 // Two mechanisms on one picture: a slider goes from one to the other, and the places where they differ most are listed.
 
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { agreement, largest, nodeOf, row, sharedAt, sources, type Graph, type Result } from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, sameByDefinition, title } from "../words.js";
 import { Behind, Card, MechanismSelect, Rows, Slider, type Seen } from "./bits.js";
+import { useGlide } from "./glide.js";
 import { Picture } from "./picture.js";
 
 const LISTED = 8,
@@ -87,21 +88,8 @@ function Morph({
   a: string;
   b: string;
 }): JSX.Element {
-  const request = useRef(0);
-  useEffect(() => () => cancelAnimationFrame(request.current), []);
-  const run = (): void => {
-    const to = share < 0.5 ? 1 : 0;
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return set(to);
-    const from = share,
-      begin = performance.now();
-    const step = (now: number): void => {
-      const t = Math.min(1, (now - begin) / 900);
-      set(Number((from + (to - from) * t * t * (3 - 2 * t)).toFixed(4)));
-      if (t < 1) request.current = requestAnimationFrame(step);
-    };
-    cancelAnimationFrame(request.current);
-    request.current = requestAnimationFrame(step);
-  };
+  const { glide, stop } = useGlide();
+  const run = (): void => glide(share, share < 0.5 ? 1 : 0, 900, (x) => set(Number(x.toFixed(4))));
   return (
     <div class="morph">
       <Slider
@@ -111,7 +99,7 @@ function Morph({
         low={0}
         high={1}
         set={(x) => {
-          cancelAnimationFrame(request.current);
+          stop();
           set(x);
         }}
       />

@@ -47,6 +47,7 @@ export function Folding({ session, graph, chosen, node }: OfNode): JSX.Element {
         node={here}
         to={fold === undefined ? state.to : ""}
         masked={fold === undefined ? state.masked : []}
+        peek={session.peek}
         label={`${group ?? name}: attention under ${title(chosen.key)}`}
         pick={pick}
         explain={(to) => {

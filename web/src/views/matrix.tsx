@@ -9,6 +9,7 @@ export function Matrix({
   marked,
   cell: [row, column],
   pick,
+  point,
 }: {
   about: string;
   values: number[][];
@@ -16,6 +17,8 @@ export function Matrix({
   marked: number;
   cell: readonly [number, number];
   pick: (row: number, column?: number) => void;
+  /** A cell is pointed at, or not any more. */
+  point?: (row: number, column: number, on: boolean) => void;
 }): JSX.Element {
   const cut = (name: string): string => (name.length > 22 ? `${name.slice(0, 21)}…` : name);
   const longest = names.reduce((m, n) => Math.max(m, cut(n).length), 0);
@@ -60,6 +63,8 @@ export function Matrix({
                   data-value={value}
                   fill-opacity={Math.sqrt(value / most).toFixed(3)}
                   onClick={() => pick(i, j)}
+                  onPointerEnter={() => point?.(i, j, true)}
+                  onPointerLeave={() => point?.(i, j, false)}
                 >
                   <title>{`${names[i]} → ${names[j]}: ${value.toFixed(3)}`}</title>
                 </rect>,

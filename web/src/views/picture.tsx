@@ -27,6 +27,8 @@ export interface PictureProps {
   /** Name of the neighbour that is explained. */
   to: string;
   masked: readonly string[];
+  /** The edge that is pointed at elsewhere. */
+  peek?: { from: string; to: string } | undefined;
   label: string;
   pick: (name: string) => void;
   explain: (name: string) => void;
@@ -160,6 +162,7 @@ function Lines({
   beside,
   node,
   to: marked,
+  peek,
   shown,
   at,
   large,
@@ -173,17 +176,19 @@ function Lines({
     for (const i of large ? [] : shown)
       all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
     if (large) all.push(...topOf(graph, weights, node, MOST_AROUND).filter(({ from, to }) => from !== to));
-    return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.weight - b.weight);
+    return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.at - b.at); // a line stays where it was
   }, [graph, weights, node, within]);
   return (
     <g>
       {edges.map(({ from, to, at: e, weight }) => {
         const mine = from === node,
-          shift = beside === undefined ? 0 : weight - beside[e]!;
+          shift = beside === undefined ? 0 : weight - beside[e]!,
+          peeked = peek !== undefined && graph.nodes[from] === peek.from && graph.nodes[to] === peek.to;
         const tone = beside === undefined || !mine ? "" : shift > 0.005 ? " more" : shift < -0.005 ? " less" : " same";
         return (
           <path
-            class={`edge${mine ? " mine" : ""}${tone}${mine && graph.nodes[to] === marked ? " marked" : ""}`}
+            key={e}
+            class={`edge${mine ? " mine" : ""}${tone}${mine && graph.nodes[to] === marked ? " marked" : ""}${peeked ? " peeked" : ""}`}
             d={curve(at(from), at(to))}
             data-from={graph.nodes[from]}
             data-to={graph.nodes[to]}

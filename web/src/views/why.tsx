@@ -6,6 +6,7 @@ import { explain, type Explained } from "../formulas.js";
 import { largest, nodeOf, row, topOf, type Graph } from "../graph.js";
 import { digits, percent, title } from "../words.js";
 import { Card, Scroll, type OfNode, type Seen } from "./bits.js";
+import { Vectors } from "./vectors.js";
 
 const MOST_ROWS = 8;
 
@@ -125,69 +126,6 @@ function reason(graph: Graph, found: Explained, head: Explained["heads"][number]
     return `${much} Their vectors ${cosine > 0.5 ? "point the same way" : cosine < -0.2 ? "point apart" : "stand nearly at right angles"} (cosine ${digits(cosine, 2)}), and ${to}'s is ${digits(length(key) / Math.max(mean, 1e-12), 2)} times as long as the neighbours' mean: long vectors that point the same way get more.`;
   }
   return `${much} The score adds what the query brings, which is the same for every neighbour, to what the key brings: number ${rank(head.steps[1]!.values, at, false)} of ${count} in ${head.name}.`;
-}
-
-/** Two vectors, coordinate by coordinate, and what they make together. */
-function Vectors({
-  query,
-  keyVector,
-  of,
-  name,
-  pairs,
-}: {
-  query: number[];
-  keyVector: number[];
-  of: string;
-  name: string;
-  pairs: string;
-}): JSX.Element {
-  const third =
-    pairs === "product"
-      ? query.map((x, i) => x * keyVector[i]!)
-      : pairs === "difference"
-        ? query.map((x, i) => x - keyVector[i]!)
-        : undefined;
-  const most = [...query, ...keyVector].reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9);
-  return (
-    <table class="vectors" aria-label="Vectors">
-      <tbody>
-        <Strip name={`q: ${of}`} values={query} most={most} />
-        <Strip name={`k: ${name}`} values={keyVector} most={most} />
-        {third === undefined ? null : (
-          <Strip
-            name={pairs === "product" ? "qᵢ kᵢ" : "qᵢ − kᵢ"}
-            values={third}
-            most={third.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9)}
-          />
-        )}
-      </tbody>
-    </table>
-  );
-}
-
-function Strip({ name, values, most }: { name: string; values: number[]; most: number }): JSX.Element {
-  const text = values.map((x) => digits(x, 3)).join(", "),
-    step = 240 / values.length;
-  return (
-    <tr>
-      <th scope="row">{name}</th>
-      <td>
-        <svg viewBox="0 0 240 24" role="img" aria-label={text}>
-          <title>{text}</title>
-          <line class="axis" x1={0} x2={240} y1={12} y2={12} />
-          {values.map((x, i) => (
-            <rect
-              class={x < 0 ? "minus" : "plus"}
-              x={i * step + 1}
-              width={step - 2}
-              y={x < 0 ? 12 : 12 - (12 * x) / most}
-              height={Math.abs((12 * x) / most)}
-            />
-          ))}
-        </svg>
-      </td>
-    </tr>
-  );
 }
 
 /** The whole row, step by step. */

@@ -1,0 +1,27 @@
+// Numbers that go from one value to another before the reader's eyes.
+
+import { useEffect, useRef } from "preact/hooks";
+
+interface Glide {
+  /** Give `set` the numbers from one to another, slower at both ends; the last one alone to who wants little motion. */
+  glide: (from: number, to: number, milliseconds: number, set: (x: number) => void) => void;
+  stop: () => void;
+}
+
+export function useGlide(): Glide {
+  const request = useRef(0);
+  const stop = (): void => cancelAnimationFrame(request.current);
+  useEffect(() => stop, []);
+  const glide: Glide["glide"] = (from, to, milliseconds, set) => {
+    stop();
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return set(to);
+    const begin = performance.now();
+    const step = (now: number): void => {
+      const t = Math.min(1, Math.max(0, now - begin) / milliseconds);
+      set(from + (to - from) * t * t * (3 - 2 * t));
+      if (t < 1) request.current = requestAnimationFrame(step);
+    };
+    request.current = requestAnimationFrame(step);
+  };
+  return { glide, stop };
+}
