@@ -396,9 +396,9 @@ def test_a_list_of_edges_in_json():
 
 
 def test_names_beside_numbers_of_the_ends():
-    text = "Airline,Source,SourceID,Destination,DestinationID,Stops\n2B,AER,2965,KZN,2990,0\n2B,ASF,2966,KZN,2990,1\n"
+    text = "Airline,Source,SourceID,Destination,DestinationID,Stops\n2B,DME,2965,KZN,2990,0\n2B,ASF,2966,KZN,2990,1\n"
     found = read(text, "routes.csv")
-    assert found.graph.names == ("AER", "KZN", "ASF")
+    assert found.graph.names == ("DME", "KZN", "ASF")
     assert found.graph.edge_features.ravel().tolist() == [0, 1]
 
 

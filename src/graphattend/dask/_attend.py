@@ -246,8 +246,8 @@ def _write(here: str, own: slice | np.ndarray, rows: np.ndarray, num_nodes: int)
 def _checksum(rows: np.ndarray) -> str:
     """A number that changes if a page of the rows never reached the disk, as after a loss of power."""
     rows = np.ascontiguousarray(rows)
-    wide = np.uint64 if rows.nbytes % 8 == 0 else np.uint32
-    return str(int(rows.reshape(-1).view(wide).sum(dtype=np.uint64)))
+    words = rows.reshape(-1).view("u8" if rows.nbytes % 8 == 0 else "u4")
+    return str(int(words.sum(dtype=np.uint64)))
 
 
 def _is_whole(here: str, number: int, layout: Layout) -> bool:

@@ -105,7 +105,7 @@ static isize ld(const Heads *h, int which) { return step(&h->a[which], 2); }
 
 /* y = x W + b for one row, columns `from` to `to` of W */
 NOINLINE void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
-                    real *y) {
+                      real *y) {
     if (given(&h->a[bias])) copy_row(data(h, bias) + from, to - from, y + from);
     else fill(y + from, to - from, 0);
     add_weighted(data(h, weight) + from, ld(h, weight), len(&h->a[weight], 2), x, to - from,
