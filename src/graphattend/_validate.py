@@ -42,7 +42,8 @@ def _kind_error(argument: str, actual: str) -> InvalidConfigError:
 def as_array(x: object, argument: str) -> np.ndarray:
     """`np.asarray` whose failures are typed errors; masked arrays and matrices come back as plain arrays."""
     if type(x) is np.ndarray:
-        check_count(x, argument)
+        if x.size > MOST:
+            check_count(x, argument)
         return x
     if isinstance(x, (str, bytes, dict, set)) or x is None:
         raise _kind_error(argument, type(x).__name__)

@@ -158,7 +158,7 @@ BAD_FILES = {
     "dict.edgelist": "0 1 {'weight': __import__('os')}\n",
     "gap.edges": "a,,1\n",
     "empty.csv": "",
-    "headless.csv": "a,b\nb,c\n",
+    "headless.csv": "a,b\nc,d\n",
     "header.csv": "source,target\n",
     "twice.csv": "source,target,weight,weight\n0,1,2,3\n",
     "ragged.csv": "source,target\n0,1\n1\n",

@@ -89,7 +89,8 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     vw wide[4];
     for (int r = 0; r < 4; r++) wide[r] = splatw(0);
     for (; k + WIDE <= d; k += WIDE) {
-        vw x = q ? LOADW(q + k) : splatw(0);
+        vw x = splatw(0);
+        if (q) x = LOADW(q + k);
         for (int r = 0; r < 4; r++) {
             vw row = LOADW(rows[r] + k), y = (scaled ? row * splatw(factor[r]) : row) - x;
             wide[r] = maddw(y, y, wide[r]);
@@ -98,7 +99,8 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     for (int r = 0; r < 4; r++) sum[r] = fold(wide[r]);
 #endif
     for (; k + LANES <= d; k += LANES) {
-        vec x = q ? LOADV(q + k) : splatv(0);
+        vec x = splatv(0);
+        if (q) x = LOADV(q + k);
         for (int r = 0; r < 4; r++) {
             vec row = LOADV(rows[r] + k), y = (scaled ? row * splatv(factor[r]) : row) - x;
             sum[r] = maddv(y, y, sum[r]);
