@@ -11,7 +11,8 @@
 #define KERNEL_END(kernel)                                                                         \
     kernel##_operands                                                                              \
     }                                                                                              \
-    ;
+    ;                                                                                              \
+    _Static_assert(kernel##_operands <= MAX_OPERANDS, "more operands than a call holds");
 #include "steps.def"
 #undef KERNEL_BEGIN
 #undef OPERAND

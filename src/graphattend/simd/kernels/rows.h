@@ -91,7 +91,7 @@ INL void copy_row(const real *from, isize n, real *to) {
     for (isize i = 0; i < n; i++) to[i] = from[i];
 }
 
-INL void scale_row(real *x, isize n, real factor) {
+SHARED void scale_row(real *x, isize n, real factor) {
     isize i = 0;
     for (; i + 4 * WIDE <= n; i += 4 * WIDE) {
         vw a = LOADW(x + i), b = LOADW(x + i + WIDE), c = LOADW(x + i + 2 * WIDE),
@@ -103,7 +103,7 @@ INL void scale_row(real *x, isize n, real factor) {
     for (; i < n; i++) x[i] *= factor;
 }
 
-INL real row_max(const real *x, isize n) {
+SHARED real row_max(const real *x, isize n) {
     vw p = splatw(MINUS_INFINITY), q = p, r = p, s = p;
     isize i = 0;
     for (; i + 4 * WIDE <= n; i += 4 * WIDE) {
@@ -122,7 +122,7 @@ INL real row_max(const real *x, isize n) {
 }
 
 /* 0 unless some entry is infinite or NaN (see note_bad). */
-INL real note_row(const real *x, isize n) {
+SHARED real note_row(const real *x, isize n) {
     vw wide = splatw(0), other = wide;
     vec last = splatv(0);
     real rest = 0;

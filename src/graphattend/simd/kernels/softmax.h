@@ -8,7 +8,7 @@
 #define exp_blocks K(exp_blocks)
 real exp_blocks(const real *x, real *y, isize n, real peak);
 
-static inline real exp_and_sum(const real *x, real *y, isize n, real peak) {
+SHARED real exp_and_sum(const real *x, real *y, isize n, real peak) {
     const real *t = exp_table();
     isize i = n & ~(isize)(4 * LANES - 1);
     real sum = i ? exp_blocks(x, y, i, peak) : 0;

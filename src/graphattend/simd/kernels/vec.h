@@ -62,6 +62,8 @@ VECTOR(vw, vwu, mw, mwu, uw, WIDE)
 
 #define INL static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
+/* Compiled once in each file that calls it, as its calls cost less than copies of it. */
+#define SHARED static __attribute__((noinline, unused))
 
 #define LOAD(p) (*(const v4u *)(p))
 #define STORE(p, v) (*(v4u *)(p) = (v))

@@ -64,7 +64,8 @@ int item_size(Kind kind);
 #define KERNEL_END(kernel)                                                                         \
     kernel##_operands                                                                              \
     }                                                                                              \
-    ;
+    ;                                                                                              \
+    _Static_assert(kernel##_operands <= MAX_OPERANDS, "more operands than a call holds");
 #include "../kernels.def"
 #undef KERNEL_BEGIN
 #undef OPERAND
