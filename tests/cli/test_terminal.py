@@ -89,7 +89,7 @@ def test_an_interrupt_has_its_status(monkeypatch, capsys):
         (b"a\nb\n", "2 labels for 12 nodes"),
         (b"n0,a,b\nn1,a\n", "line 1: expected NODE,LABEL, got 3 fields"),
         (b"node,label\nn0,a\nn99,b\n", "line 3: no node 'n99' in the graph"),
-        (b"\xff\xfe\xff\n", "cannot be read"),
+        (b"\x80\x81\n", "is not UTF-8 text"),
         (b"#" * (1 << 24), "larger than"),
     ],
     ids=["too few", "three fields", "no node", "no text", "too large"],
