@@ -29,6 +29,7 @@ INLINE = re.compile(r"<script>\s*document\.body\.dataset\.theme = .*?</script>",
 SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
 LIST = re.compile(r"<(/?)(dl|dd)>")
 HEADING = re.compile(r"<h1>.*?<a ")
+EMPTY = re.compile(r'<th class="head[^"]*"><p></p></th>')
 #: What scrolls has to be reached by keys.
 SCROLLING = re.compile(r'<(pre|div class="table-wrapper colwidths-auto[^"]*")>')
 
@@ -75,7 +76,8 @@ def as_span(tag: re.Match[str]) -> str:
 
 def finish(site: Path, live: bool) -> None:
     """Mend what the theme writes: a script in every page, which strict policies forbid; headings without a level; lists
-    of nothing but definitions in signatures; two regions of one name. Long names in headings may break at their dots."""
+    of nothing but definitions in signatures; two regions of one name; headers of columns
+    without a word. Long names in headings may break at their dots."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         up = "../" * len(page.relative_to(site).parents[:-1])
@@ -84,7 +86,7 @@ def finish(site: Path, live: bool) -> None:
         text = text.replace('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">')
         text = HEADING.sub(lambda match: re.sub(r"(?<=\w)[./](?=\w)", r"\g<0><wbr>", match[0]), text)
         text = SIGNATURE.sub(lambda match: LIST.sub(as_span, match[0]), text)
-        text = text.replace('<th class="head"><p></p></th>', "<td></td>")
+        text = EMPTY.sub("<td></td>", text)
         text = SCROLLING.sub(r'<\1 tabindex="0">', text)
         text = re.sub(r'data-live="\w+"', f'data-live="{"yes" if live else "no"}"', text)
         page.write_text(text, encoding="utf-8")
