@@ -19,7 +19,7 @@ def precompile(source, target, prefix, optimize):
         r"|_ios_support|_android_support|_apple_support|_aix_support|_osx_support|webbrowser|socketserver|cgi|cgitb)(/|\\.py$)"
     )
     made = set()
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as new:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for info in old.infolist():
             name = info.filename
             if unneeded.search(name) or (optimize and standard.search(name)) or (name.endswith("/RECORD") and ".dist-info/" in name):

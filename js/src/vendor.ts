@@ -127,7 +127,7 @@ export async function vendor(
     if (snapshot && SNAPSHOTS in sizes) {
       log("starting Python once for all");
       await writeFile(join(draft, LOCK), JSON.stringify(lock));
-      await put(VENDORED, new Uint8Array(gzipSync(await recordSnapshot(draft), { level: 9 })));
+      await put(VENDORED, new Uint8Array(gzipSync(await recordSnapshot(draft))));
     }
     lock["files"] = Object.fromEntries(
       [...RUNTIME, SNAPSHOTS, VENDORED].flatMap((name) => (name in sizes ? [[name, sizes[name]]] : [])),

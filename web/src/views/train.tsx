@@ -3,7 +3,7 @@
 import type { AttentionFor } from "graphattend";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { nodeOf, type Graph } from "../graph.js";
+import { nodeOf, sources, type Graph } from "../graph.js";
 import { HEADS, WIDTH, type GatLayer } from "../train/gat.js";
 import { Labels, Links, PoincareEmbedding, type Epoch, type Task, type TaskName } from "../train/tasks.js";
 import { digits, message, percent } from "../words.js";
@@ -14,6 +14,7 @@ const SIDE = 420,
   MOST_EPOCHS = 200,
   SEED = 2,
   MOST_RUNS = 4,
+  MOST_JOINS = 6000,
   MOST_BYTES = 16 << 20;
 const ABOUT: Record<TaskName, string> = {
   labels:
@@ -244,16 +245,26 @@ function Places({
       ]),
     [task, epochs, graph, graph.positions],
   );
+  const at = (i: number): [string, string] => {
+    const [x, y] = places[i]!;
+    return [(SIDE / 2 + x * (SIDE / 2 - 10)).toFixed(1), (SIDE / 2 + y * (SIDE / 2 - 10)).toFixed(1)];
+  };
+  const joins = useMemo(() => {
+    if (graph.indices.length > MOST_JOINS) return "";
+    const from = sources(graph);
+    return graph.indices.map((to, e) => `M${at(from[e]!).join(" ")}L${at(to).join(" ")}`).join("");
+  }, [places, graph]);
   const groups = useMemo(() => [...new Set(graph.labels ?? [])], [graph]);
   const told = task instanceof Labels ? task.told : undefined;
   return (
     <svg data-picture="" class="chart" viewBox={`0 0 ${SIDE} ${SIDE}`} role="img" aria-label="Where the nodes are">
       {disk ? <circle class="space" cx={SIDE / 2} cy={SIDE / 2} r={SIDE / 2 - 10} /> : null}
-      {places.map(([x, y], i) => (
+      <path class="joins" d={joins} />
+      {places.map((_, i) => (
         <circle
           class={`dot${i === node ? " mine" : ""}${graph.labels === null ? "" : ` group-${groups.indexOf(graph.labels[i]!) % 8}`}${told?.has(i) === true ? " near" : ""}`}
-          cx={(SIDE / 2 + x * (SIDE / 2 - 10)).toFixed(1)}
-          cy={(SIDE / 2 + y * (SIDE / 2 - 10)).toFixed(1)}
+          cx={at(i)[0]}
+          cy={at(i)[1]}
           r={told?.has(i) === true ? 7 : 4.5}
         >
           <title>{graph.nodes[i]}</title>

@@ -114,6 +114,7 @@ function Strip({
       <td>
         <svg
           viewBox="0 0 240 24"
+          preserveAspectRatio="none"
           role="img"
           aria-label={text}
           onPointerMove={(e) => {
