@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +70,17 @@ class Edges:
                 column[k] = of.value(text)
         return found
 
-    def table(self, nodes: list[str], directed: list[bool], default: bool, **more: Any) -> EdgeTable:
+    def table(
+        self,
+        nodes: list[str],
+        directed: list[bool],
+        default: bool,
+        *,
+        names: Sequence[str] | None,
+        columns: Mapping[str, list[Any]],
+        ids: tuple[str, ...],
+        layers: np.ndarray | None = None,
+    ) -> EdgeTable:
         """The table of these edges between nodes with these ids; `default` is the direction if there are no edges."""
         known = Nodes(nodes)
         where = Places("line ", numbers=self.lines)
@@ -79,6 +89,9 @@ class Edges:
             targets=known.all(self.targets, lambda k: f"{where(k)}, target"),
             num_nodes=len(nodes),
             directed=np.array(directed) if len(set(directed)) > 1 else directed[0] if directed else default,
+            names=names,
+            columns=columns,
+            ids=ids,
+            layers=layers,
             where=where,
-            **more,
         )
