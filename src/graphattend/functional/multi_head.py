@@ -103,17 +103,16 @@ def project_together(
     `extra`, weights (D, H) and biases (H,), appends one more coordinate to the queries. The bias of the keys adds
     the same to all scores of a query and is left out.
     """
-    width = p["w_q"].shape[1]
+    width, none = p["w_q"].shape[1], np.zeros(p["w_q"].shape[1], x.dtype)
     w_q = p["w_q"].reshape(-1, heads, width // heads)
-    b_q = p["b_q"].reshape(heads, -1) if "b_q" in p else np.zeros((heads, width // heads), x.dtype)
+    b_q, b_v = (p.get(name, none) for name in ("b_q", "b_v"))
+    b_q = b_q.reshape(heads, -1)
     if extra is not None:
         w_q, b_q = (np.concatenate(parts, axis=-1) for parts in ((w_q, extra[0][..., None]), (b_q, extra[1][:, None])))
     columns = w_q.shape[1] * w_q.shape[2]
-    y = simd.matmul(x, np.concatenate([w_q.reshape(len(w_q), columns), p["w_k"], p["w_v"]], axis=1))
+    w = np.concatenate([w_q.reshape(len(w_q), columns), p["w_k"], p["w_v"]], axis=1)
+    y = linear(x, w, np.concatenate([b_q.reshape(-1), none, b_v]))
     q, k, v = y[:, :columns], y[:, columns : columns + width], y[:, columns + width :]
-    q += b_q.reshape(-1)
-    if "b_v" in p:
-        v += p["b_v"]
     return split_heads(q, heads), split_heads(k, heads), split_heads(v, heads)
 
 

@@ -211,7 +211,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
     isize n = f->count, d = f->space->width;
     real *total = f->step, *g = f->direction, c = f->space->c;
     int ball = f->space->kind == BALL || f->space->kind == SHEET;
-    double mass = 0.0, square = 0.0;
+    double mass = 0.0;
     real largest = 0;
     for (isize e = 0; e < n; e++) {
         real lambda = ball ? 2 / f->gaps[e] : 1;
@@ -221,7 +221,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
     }
     fill(total, d, 0);
     add_weighted(f->points, d, n, f->dots, d, total);
-    for (isize k = 0; k < d; k++) square += (double)total[k] * (double)total[k];
+    double square = square_of(total, d);
     real by_mass = 0;
     if (f->space->kind == FLAT) copy_row(grad, d, g);
     else if (f->space->kind == SPHERE) {
@@ -237,8 +237,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
         real by_divisor = (real)(-(double)dot(grad, total, d) / (divisor * divisor));
         real by_root = (real)((double)by_divisor / (root == 0.0 ? 1.0 : root));
         by_mass = (real)((double)by_divisor + (double)by_root * mass);
-        for (isize k = 0; k < d; k++)
-            g[k] = (real)((double)grad[k] / divisor) - by_root * c * total[k];
+        combine((real)(1.0 / divisor), grad, -by_root * c, total, d, g);
     }
     row_dots(f->points, d, n, g, d, f->dots);
     for (isize e = 0; e < n; e++) {
@@ -359,7 +358,7 @@ Status KERNEL(mean_vjp)(Call *call) {
                 const real *g = line_at(&m.batch, m.at_out, grad, i) + space->at;
                 if (exact)
                     unsettle(space, line_at(&m.batch, at_means, means, i) + space->at, f.mean);
-                else if (space->kind != FLAT) guess(&f);
+                else if (space->kind == SHEET || space->kind == SPHERE) guess(&f);
                 inner_gradient(space, f.mean, g, inner);
                 if (exact && space->kind != FLAT)
                     fine = frechet_gradient(&f, inner, rows, by_weights);

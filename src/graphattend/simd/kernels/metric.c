@@ -267,21 +267,6 @@ static void add_points(const Points *points, const List *list, const real *w, re
     }
 }
 
-/* |x|^2 in float64 */
-static double square_of(const real *x, isize n) {
-    typedef double d2 __attribute__((vector_size(16)));
-    d2 a = {0.0, 0.0}, b = a;
-    isize k = 0;
-    for (; k + 4 <= n; k += 4) {
-        d2 first = {(double)x[k], (double)x[k + 1]}, second = {(double)x[k + 2], (double)x[k + 3]};
-        a += first * first, b += second * second;
-    }
-    a += b;
-    double sum = a[0] + a[1];
-    for (; k < n; k++) sum += (double)x[k] * (double)x[k];
-    return sum;
-}
-
 /* The midpoint in one space from the sum. */
 static void settle(const Points *points, const List *list, int s, const real *w, const Total *total,
                    real *out, double *wide) {

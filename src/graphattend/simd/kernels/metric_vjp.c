@@ -48,6 +48,7 @@ typedef struct {
 static void query_gradient(const Slopes *job, const List *list, const real *q, const Fact *own,
                            const real *gs, real *dq) {
     const Spaces *spaces = job->keys.spaces;
+    real bent[MOST_SPACES] = {0};
     fill(dq, spaces->width, 0);
     for (isize e = 0; e < list->count; e += 4) {
         isize at[4];
@@ -77,7 +78,6 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
             for (int r = 0; r < 4; r++) gap_of_k[r] = fact_at(&job->keys, at[r], s).gap;
             slopes(space, &sight[s], &own[s].gap, &gap_of_k, &beta, &gamma_q, &gamma_k);
             beta *= by_distance, gamma_q *= by_distance, gamma_k *= by_distance;
-            real bent = 0;
             isize d = space->width;
             const real *x = q + space->at;
             real *to = dq + space->at;
@@ -85,7 +85,7 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
                 const real *row = point_at(&job->keys, at[r], s);
                 real f = fact_at(&job->keys, at[r], s).factor,
                      *by_key = job->dk + at[r] * job->dk_step + space->at;
-                bent += gamma_q[r];
+                bent[s] += gamma_q[r];
                 job->dshare[s] -= (double)g[r] * (double)(job->root ? whole[r] : distance[s][r]);
                 isize k = 0;
 #if WIDE > 4
@@ -107,8 +107,11 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
                     to[k] += w, by_key[k] += gamma_k[r] * y - w;
                 }
             }
-            for (isize k = 0; k < d; k++) to[k] += bent * x[k];
         }
+    }
+    for (int s = 0; s < spaces->count; s++) {
+        const real *x = q + spaces->space[s].at;
+        add_rows(1, &x, bent + s, spaces->space[s].width, dq + spaces->space[s].at);
     }
 }
 
