@@ -283,3 +283,18 @@ def test_memory_that_ends_while_a_file_is_read():
         storage.load_errors("model.npz"),
     ):
         raise MemoryError
+
+
+def test_an_archive_whose_array_ends_before_its_size():
+    out = io.BytesIO()
+    whole = zipfile.ZipFile(io.BytesIO(storage.dumps({"a": np.ones(4)}, {"kind": "note"}, "npz")))
+    with whole, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name))
+        info = archive.getinfo("a.npy")
+    sizes = np.array([info.CRC, info.compress_size, info.file_size], "<u4")
+    longer = sizes + np.array([0, 0, 1], "<u4")
+    data = out.getvalue().replace(sizes.tobytes(), longer.tobytes())
+    assert data != out.getvalue()
+    with pytest.raises(LoadError, match="array 'a' is truncated"):
+        storage.loads(data, kind="note")

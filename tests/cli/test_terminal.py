@@ -83,6 +83,14 @@ def test_an_interrupt_has_its_status(monkeypatch, capsys):
     assert capsys.readouterr().err == "graphattend: interrupted\n"
 
 
+def test_a_training_that_is_cancelled_writes_nothing(graph, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("graphattend.evaluation.fit", lambda *arguments, **options: None)
+    out = tmp_path / "model.npz"
+    assert main(["train", "--graph", graph, "--task", "links", "--mechanism", "flash", "--out", str(out)]) == 2
+    assert "a run that is not cancelled" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

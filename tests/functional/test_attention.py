@@ -225,3 +225,9 @@ def test_bad_input(args, options, error, argument):
         F.scaled_dot_product_attention(*args, **options)
     assert info.value.argument == argument
     assert str(info.value).startswith(argument)
+
+
+def test_scores_that_a_function_makes_more_of():
+    x = np.ones((3, 4))
+    with pytest.raises(ga.DimensionMismatchError, match="score_mod: expected scores of shape"):
+        ga.functional.scaled_dot_product_attention(x, x, x, score_mod=lambda s, *_: np.stack([s, s]))

@@ -9,6 +9,7 @@ from graph_cases import case
 
 import graphattend as ga
 from graphattend.mechanisms import mechanism_class
+from graphattend.mechanisms._biased import Biased
 from graphattend.testing import check_mechanism
 
 DROPPING = [key for key in ga.list_mechanisms() if "dropout" in ga.schema(key)["properties"]]
@@ -96,6 +97,20 @@ class Scoreless(ga.Attention):
 def test_a_class_without_scores_says_so():
     with pytest.raises(ga.UnsupportedError, match="Scoreless: has no scores"):
         Scoreless(4).forward(np.ones(4), np.ones((3, 4)), np.ones((3, 4)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pairless(Biased, ga.Attention):
+    """The same for a class of products and a bias."""
+
+    key: ClassVar[str] = "pairless"
+    family: ClassVar[str] = "core"
+    complexity: ClassVar[str] = "O(1)"
+
+
+def test_a_class_without_scores_of_pairs_says_so():
+    with pytest.raises(ga.UnsupportedError, match="Pairless: has no scores"):
+        Pairless(4).forward(np.ones((2, 4)), np.ones((3, 4)), np.ones((3, 4)))
 
 
 class Careless(ga.ScaledDotProductAttention):
