@@ -268,10 +268,11 @@ def by_head(rng, nodes, heads, width):
     return normal(rng, nodes, width) if heads is None else normal(rng, nodes, heads, width)
 
 
-def zeros(*shape):
-    """An output that a kernel adds to if it is given a gain."""
+def output_with(gain, *shape):
+    """An output, of zeros if there is a gain: then a kernel adds to it."""
     out = output(*shape)
-    out[...] = 0
+    if gain is not None:
+        out[...] = 0
     return out
 
 
@@ -294,7 +295,8 @@ def make_graph(rng):
         q, k = (np.abs(x) + REAL.type(0.1) for x in (q, k))
     elif rng.random() < 0.5:
         positions, frequency = rng.standard_normal(len(indices)) * 10 ** rng.uniform(-1, 3), rng.random(d // 2)
-    gain, out = gain_of(rng, *q.shape[:-1]), zeros(*q.shape[:-1], e)
+    gain = gain_of(rng, *q.shape[:-1])
+    out = output_with(gain, *q.shape[:-1], e)
     given = bias, positions, frequency, gain, out, weights, 0.5, bool(rng.random() < 0.5), plain
     return [q, k, v, indptr, indices, *given]
 
@@ -404,8 +406,9 @@ def make_gat(rng):
     arrays = [normal(rng, nodes, d), normal(rng, heads, d, width), normal(rng, heads, width), normal(rng, heads, width)]
     added = None if rng.random() < 0.5 else normal(rng, len(indices), heads)
     weights = None if rng.random() < 0.5 else output(len(indices), heads)
-    gain, out = gain_of(rng, nodes), zeros(nodes, heads, width)
-    return [*arrays, indptr, indices, added, gain, output(nodes, heads * width), out, weights, 0.2]
+    gain = gain_of(rng, nodes)
+    hidden, out = output(nodes, heads * width), output_with(gain, nodes, heads, width)
+    return [*arrays, indptr, indices, added, gain, hidden, out, weights, 0.2]
 
 
 def ref_gat(x, w, a_query, a_key, indptr, indices, added, gain, hidden, out, weights, slope):
@@ -493,7 +496,8 @@ def make_metric(rng):
     mask = rng.random((*b, m, n)) < 0.7 if indices is None and rng.random() < 0.4 else None
     weights = output(*((*b, m, n) if indices is None else indices.shape)) if rng.random() < 0.6 else None
     q, k, v = points_of(rng, table, *b, m), points_of(rng, table, n), points_of(rng, table, *b, n)
-    gain, out = None if indices is None else gain_of(rng, m), zeros(*b, m, d)
+    gain = None if indices is None else gain_of(rng, m)
+    out = output_with(gain, *b, m, d)
     return [q, k, v, table, indptr, indices, mask, gain, out, weights, bool(rng.random() < 0.5)]
 
 
