@@ -15,7 +15,7 @@ M, N, D, E = 9, 7, 6, 5
 def lists(rng):
     degree = rng.integers(0, 5, M)
     degree[2] = 0
-    indptr = np.concatenate([[0], np.cumsum(degree)])
+    indptr = np.concatenate([[0], np.cumsum(degree)]).astype(np.intp)
     return indptr, rng.integers(0, N, indptr[-1])
 
 

@@ -55,6 +55,7 @@ def pages() -> dict[str, list[str]]:
                 page = "graphattend.mechanisms"
             full = f"graphattend.{path}.{name}" if path else f"graphattend.{name}"
             found.setdefault(page, []).append(full)
+    found["graphattend.mechanisms"].append("graphattend.mechanisms.option")  # for people who write one
     return {page: names for page, names in found.items() if names}
 
 
