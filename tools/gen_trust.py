@@ -79,18 +79,17 @@ def now() -> dict[str, str]:
 def measured(path: Path) -> dict[str, Any]:
     """Lines, branches and `raise` statements of a coverage report, and those that no test reached."""
     root = xml.etree.ElementTree.parse(path).getroot()
+    source = Path(root.findtext("sources/source", "src/graphattend"))
     raises, missed = 0, []
     for found in root.iter("class"):
         file = found.get("filename", "")
-        text = (ROOT / file).read_text("utf-8")
+        text = (ROOT / source / file).read_text("utf-8")
         hits = {int(line.get("number", 0)): line.get("hits") for line in found.iter("line")}
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Raise) and node.lineno in hits:
                 raises += 1
                 if hits[node.lineno] == "0":
-                    missed.append(
-                        f"{file.removeprefix('src/graphattend/')}: {text.splitlines()[node.lineno - 1].strip()}"
-                    )
+                    missed.append(f"{file}: {text.splitlines()[node.lineno - 1].strip()}")
     numbers = {
         name: [int(root.get(f"{name}-covered", 0)), int(root.get(f"{name}-valid", 0))] for name in ("lines", "branches")
     }
