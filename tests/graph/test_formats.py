@@ -587,6 +587,10 @@ BAD = {
         '<graphml><graph><node id="a"/>\n<edge source="a"/></graph></graphml>',
         "line 2: <edge> lacks 'target'",
     ),
+    "node.graphml": (
+        '<graphml><graph><node id="a">\n<data key="x">1</data></node></graph></graphml>',
+        "line 2: no key 'x' is declared",
+    ),
     "key.graphml": (GRAPHML.replace('key="weight"', 'key="w"'), "line 10: no key 'w'"),
     "word.graphml": (
         GRAPHML.replace("2.5", "heavy"),

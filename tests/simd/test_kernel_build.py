@@ -82,3 +82,17 @@ def test_building_again_does_nothing(emcc, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     emcc.build(tmp_path / "out")
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_platform_that_nobody_builds_for_is_refused(builder):
+    with pytest.raises(RuntimeError, match="no platform 'sun-sparc'"):
+        builder.build_native("sun-sparc")
+    with pytest.raises(RuntimeError, match="no native kernels for this Python"):
+        builder.build_native(None)
+
+
+def test_another_platform_needs_zig(builder, monkeypatch):
+    monkeypatch.setattr(builder, "has_zig", lambda: False)
+    other = next(name for name in builder.PLATFORMS if name != builder.host())
+    with pytest.raises(RuntimeError, match=f"no compiler for {other}: ziglang is not installed"):
+        builder.build_native(other)
