@@ -18,7 +18,7 @@ from .._validate import ArrayLike, as_float, check_finite, check_length, check_n
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
 from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
-from ._gradients import Gradients, Grads, add_grads
+from ._gradients import Arrays, Gradients, Grads, add_grads
 from ._mechanism import EdgeScores, GraphData, Mechanism, unprojected
 
 #: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
@@ -186,22 +186,14 @@ class _Fused(NamedTuple):
     scores: EdgeScores
 
 
-def attend_into(
-    attn: Mechanism,
-    graph: NeighborGraph,
-    q: np.ndarray,
-    k: np.ndarray,
-    v: np.ndarray,
-    out: np.ndarray,
-    gain: np.ndarray,
-) -> bool | None:
+def attend_into(attn: Mechanism, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
     """The shared implementation of `Attention._attend_into`."""
     finishes = type(attn)._finish is not Mechanism._finish
-    if finishes or attn.is_causal or not graph.indices.size or not simd.has_kernels(q.dtype):
+    if finishes or attn.is_causal or not graph.indices.size or not simd.has_kernels(out.dtype):
         return False
-    p = attn._params(q.dtype)
-    metadata = graph_metadata(attn, graph, q.dtype)
-    projected = attn._project_edges(q, k, v, p)
+    p = attn._params(out.dtype)
+    metadata = graph_metadata(attn, graph, out.dtype)
+    projected = attn._project_edges(*qkv, p)
     if projected is None:
         return False
     job = _Job(attn, graph.indices, *projected[0], metadata, None, p)

@@ -19,7 +19,7 @@ from . import _one_query
 from ._attend import attend, attend_into, defaulted
 from ._boundary import PLAIN, WITH_PULLBACK, Call, Inputs, check_inputs, cotangent, no_gradients, restore
 from ._builder import Builder
-from ._gradients import Gradients, VjpResult
+from ._gradients import Arrays, Gradients, VjpResult
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
 from ._prepared import Prepared, prepare
@@ -397,20 +397,12 @@ class Attention(Mechanism):
         """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
         return attend(self, graph, queries, keys, values, call)
 
-    def _attend_into(
-        self,
-        graph: NeighborGraph,
-        q: np.ndarray,
-        k: np.ndarray,
-        v: np.ndarray,
-        out: np.ndarray,
-        gain: np.ndarray,
-    ) -> bool | None:
+    def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
         """Add the output over a graph, each row times its gain (V,), to out, without the rows whose gain is 0.
 
         False where there is no kernel that does, and out is as it was; None where the kernel stopped halfway.
         """
-        return type(self)._attend is Attention._attend and attend_into(self, graph, q, k, v, out, gain)
+        return type(self)._attend is Attention._attend and attend_into(self, graph, qkv, out, gain)
 
     def _attend_steady(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call

@@ -21,7 +21,7 @@ from ..simd.metric_ops import Lists, Metric
 from ._attend import check_nodes, defaulted
 from ._base import Attention
 from ._boundary import Call, Inputs, cotangent
-from ._gradients import CoreGradients, Gradients, Grads, Params, add_grads
+from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, add_grads
 
 
 class Pass(NamedTuple):
@@ -193,15 +193,8 @@ class ByDistance(Attention):
 
     # -- whole graphs ----------------------------------------------------------------------------------------------
 
-    def _attend_into(
-        self,
-        graph: NeighborGraph,
-        q: np.ndarray,
-        k: np.ndarray,
-        v: np.ndarray,
-        out: np.ndarray,
-        gain: np.ndarray,
-    ) -> bool | None:
+    def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
+        q, k, v = qkv
         metric = self._metric(q.dtype)
         if metric is None or self._mean != "midpoint" or not graph.num_edges or not simd.has_kernels(q.dtype):
             return False

@@ -11,6 +11,8 @@ from .._vjp import add_grads as add_grads
 
 Params = Mapping[str, np.ndarray]
 Grads = dict[str, np.ndarray]
+#: Queries, keys and values.
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Gradients(NamedTuple):

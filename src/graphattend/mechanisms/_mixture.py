@@ -22,7 +22,7 @@ from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes
 from ._base import Attention
 from ._boundary import PLAIN, Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
-from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, no_pullback
+from ._gradients import Arrays, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, no_pullback
 from ._row_subsets import RowSubset, subsets
 from ._size_limit import reserve
 
@@ -395,7 +395,7 @@ class Routed(Attention):
     def _attend_added(
         self,
         graph: NeighborGraph,
-        inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
+        inputs: Arrays,
         members: list[Attention],
         gates: Gates,
     ) -> np.ndarray | None:
@@ -406,7 +406,7 @@ class Routed(Attention):
             chosen = share != 0
             if not chosen.any():
                 continue
-            done = member._attend_into(graph, q, k, v, out, share)
+            done = member._attend_into(graph, inputs, out, share)
             if done is None:
                 return None
             if not done:

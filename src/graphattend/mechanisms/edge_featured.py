@@ -15,7 +15,7 @@ from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention
 from ._boundary import Call, Inputs
-from ._gradients import Gradients, Grads, Params, add_grads
+from ._gradients import Arrays, Gradients, Grads, Params, add_grads
 from ._mechanism import SingleScores
 from ._options import divide_heads, option
 from ._size_limit import reserve
@@ -178,15 +178,8 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
-    def _attend_into(
-        self,
-        graph: NeighborGraph,
-        q: np.ndarray,
-        k: np.ndarray,
-        v: np.ndarray,
-        out: np.ndarray,
-        gain: np.ndarray,
-    ) -> bool | None:
+    def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
+        q, k, v = qkv
         if self.variant != "gat" or not self.concat or self.num_heads * self.width != self.dim or not q is k is v:
             return False
         return _edge_segments.attend_into(self, self.negative_slope, self._attended_graph(graph), q, out, gain)
