@@ -393,11 +393,7 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend_added(
-        self,
-        graph: NeighborGraph,
-        inputs: Arrays,
-        members: list[Attention],
-        gates: Gates,
+        self, graph: NeighborGraph, inputs: Arrays, members: list[Attention], gates: Gates
     ) -> np.ndarray | None:
         """The output alone, to which every expert adds its part at once; None where a kernel stopped halfway."""
         q, k, v = inputs
