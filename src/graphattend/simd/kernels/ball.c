@@ -67,17 +67,7 @@ static void careful_midpoint(const real *w, const real *gaps, const real *V, isi
 #else
 /* 1 - c|x|^2 in float64 */
 static real careful_gap(const real *x, isize d, real c) {
-    typedef double d2 __attribute__((vector_size(16)));
-    d2 a = {0.0, 0.0}, b = a;
-    isize k = 0;
-    for (; k + 4 <= d; k += 4) {
-        d2 first = {(double)x[k], (double)x[k + 1]}, second = {(double)x[k + 2], (double)x[k + 3]};
-        a += first * first, b += second * second;
-    }
-    a += b;
-    double sum = a[0] + a[1];
-    for (; k < d; k++) sum += (double)x[k] * (double)x[k];
-    return (real)(1.0 - (double)c * sum);
+    return (real)(1.0 - (double)c * square_of(x, d));
 }
 /* The same; `wide` (d doubles) is the rest. */
 static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n,

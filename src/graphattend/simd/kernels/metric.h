@@ -167,21 +167,6 @@ static inline real sum_square(const real *row, real factor, const real *q, isize
     return sum;
 }
 
-/* |x|^2 in float64 */
-static inline double square_of(const real *x, isize n) {
-    typedef double d2 __attribute__((vector_size(16)));
-    d2 a = {0.0, 0.0}, b = a;
-    isize k = 0;
-    for (; k + 4 <= n; k += 4) {
-        d2 first = {(double)x[k], (double)x[k + 1]}, second = {(double)x[k + 2], (double)x[k + 3]};
-        a += first * first, b += second * second;
-    }
-    a += b;
-    double sum = a[0] + a[1];
-    for (; k < n; k++) sum += (double)x[k] * (double)x[k];
-    return sum;
-}
-
 /* Four points seen from q (inner coordinates, gap): the squares of the differences and, on the
  * sphere, of the sums. */
 typedef struct {
