@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import hashlib
 import http.server
 import subprocess
 import sys
@@ -13,17 +14,32 @@ import pyodide_dist
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"
+DIST = WEB / "dist"
+STAMP = DIST / ".graphattend-stamp"
 PYODIDE = "/pyodide/"
+
+
+def fingerprint() -> str:
+    """Hash of what the page is built from."""
+    digest = hashlib.sha256(build_js.fingerprint().encode())
+    sources = [path for path in (WEB / "src").rglob("*") if path.is_file()]
+    names = ["package-lock.json", "build.mjs"]
+    for path in [Path(demo_data.__file__), ROOT / "pyproject.toml", *(WEB / name for name in names), *sorted(sources)]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.cache
 def build() -> Path:
-    """Build web/dist, once, and return its path."""
-    build_js.build()
-    command = ["node", "build.mjs", str(demo_data.export())]
-    if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
-        sys.exit("Building web/ failed.")
-    return WEB / "dist"
+    """Build web/dist, if anything changed, and return its path: another process may be serving what is there."""
+    wanted = fingerprint()
+    if not (demo_data.OUT.exists() and STAMP.exists() and STAMP.read_text() == wanted):
+        build_js.build()
+        command = ["node", "build.mjs", str(demo_data.export())]
+        if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
+            sys.exit("Building web/ failed.")
+        STAMP.write_text(wanted)
+    return DIST
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

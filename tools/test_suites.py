@@ -21,6 +21,7 @@ import chromium
 import firefox
 import form
 import pyodide_dist
+import serve
 import webkit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,19 +204,16 @@ def stages() -> list[list[list[Suite]]]:
     in_node = pyodide("--rt", "node")
     in_chromium = pyodide("--runner", "playwright", "--rt", "chrome")
     webkit_suite = Suite("webkit", "WebKit", in_webkit, environment={"GRAPHATTEND_BROWSER": "webkit"})
+    firefox_suite = Suite("firefox", "Firefox", in_firefox, environment={"GRAPHATTEND_BROWSER": "firefox"})
+    lanes = [
+        [Suite("node", "Pyodide in Node.js", in_node, environment=node), Suite("demo", "Demo", demo)],
+        [Suite("chromium", "Pyodide in Chromium", in_chromium, environment=chrome)],
+    ]
+    lanes[0 if ALL else 1].append(firefox_suite)  # with ALL it builds the documentation as the demo's tests do
     return [
         [[Suite("lint", "Style and types", lint, count_commands=True)]],
         [[Suite("native", "Native", native)]],
-        [
-            [
-                Suite("node", "Pyodide in Node.js", in_node, environment=node),
-                Suite("demo", "Demo", demo),
-            ],
-            [
-                Suite("chromium", "Pyodide in Chromium", in_chromium, environment=chrome),
-                Suite("firefox", "Firefox", in_firefox, environment={"GRAPHATTEND_BROWSER": "firefox"}),
-            ],
-        ],
+        lanes,
         [[Suite("javascript", "JavaScript", javascript)]],
         *([[[webkit_suite]]] if ALL else []),
     ]
@@ -268,7 +266,10 @@ def main() -> None:
     suites = [suite for stage in chosen for lane in stage for suite in lane]
     if {"chromium", "javascript", "demo"} & {suite.name for suite in suites}:
         os.environ["CHROMIUM"] = chromium.find()
-    build_js.build()  # once, and the wheel with it, before suites that run side by side ask for them
+    # Once, before suites that run side by side ask for them: the package, the wheel with it, and the page.
+    build_js.build()
+    if {"demo", "firefox"} & {suite.name for suite in suites}:
+        serve.build()
     for stage in filter(None, chosen):
         run_stage(stage)
     summary(suites)
