@@ -382,6 +382,7 @@ from graphattend import simd
 from graphattend.simd import kernel_ops, numpy_ops
 import build_js_kernels
 import test_fuzz
+from fuzz_cases import dense
 
 kernels, module = Path(kernel_ops.__file__).parent / "kernels", kernel_ops.load(Path(sys.argv[1]))
 kernel_ops.use(module)
@@ -399,7 +400,7 @@ with pytest.raises(ValueError, match="square: x and out differ in size"):
 test_fuzz.CASES = {"exp": test_fuzz.CASES["exp"]}
 with pytest.raises(AssertionError):
     test_fuzz.test_every_entry_point_is_fuzzed(module)
-test_fuzz.CASES["square"] = test_fuzz.Case(test_fuzz.make_elementwise, lambda x, out: [x.astype(float) ** 2])
+test_fuzz.CASES["square"] = dense.Case(dense.make_elementwise, lambda x, out: [x.astype(float) ** 2])
 test_fuzz.test_every_entry_point_is_fuzzed(module)
 for seed, kind in enumerate(("f4", "f8")):
     assert test_fuzz.fuzz(module, seed, 8, kind)["square"][0] == 8

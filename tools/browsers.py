@@ -8,6 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import debian
+import downloads
+import pyodide_dist
+
 #: Options of Playwright's `launch`, under their names in JavaScript. Chromium runs without its sandbox, which needs more
 #: rights than root has in a container. Firefox is one as Mozilla or Debian build it, driven over WebDriver BiDi. Neither
 #: talks to the network on its own.
@@ -29,6 +33,26 @@ def playwrights_own(name: str) -> str | None:
     asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
     path = asked.stdout.strip()
     return path if path and Path(path).exists() else None
+
+
+def from_debian(start: Path, script: str, suites: list[str], fill: Callable[[debian.Apt, Path], None]) -> str | None:
+    """Path of a start script in the machine's cache, beside a root that `fill` makes of Debian's packages, once.
+
+    None if they cannot be had, with the reason on stderr.
+    """
+    try:
+        with downloads.only_one(start.parent.parent / "lock"):
+            if not start.exists():
+                with pyodide_dist.new_folder(start.parent) as temporary:
+                    apt = debian.Apt(temporary / "apt", *suites)
+                    fill(apt, temporary / "root")
+                    shutil.rmtree(temporary / "apt")
+                    (temporary / start.name).write_text(script)
+                    (temporary / start.name).chmod(0o755)
+    except (debian.DebianError, OSError) as error:
+        print(error, file=sys.stderr)
+        return None
+    return str(start)
 
 
 def find(name: str, *searches: Callable[[], str | None]) -> str:

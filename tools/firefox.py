@@ -10,7 +10,6 @@ the place, as signed by Debian, and that is said; `--relock` writes the lock fil
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,6 @@ from pathlib import Path
 
 import browsers
 import debian
-import downloads
 import pyodide_dist
 
 LOCK = Path(__file__).with_name("firefox.lock")
@@ -64,8 +62,9 @@ def relock() -> None:
         debian.write_lock(LOCK, found)
 
 
-def fetch(apt: debian.Apt, pinned: dict[str, str]) -> None:
-    """Download the pinned packages, or what has come in their place."""
+def fill(apt: debian.Apt, root: Path) -> None:
+    """Download the pinned packages, or what has come in their place, and unpack them."""
+    pinned = debian.read_lock(LOCK)
     print(f"Fetching Debian's Firefox and its libraries ({len(pinned)} packages, once)", file=sys.stderr, flush=True)
     apt.get("update")
     try:
@@ -75,32 +74,13 @@ def fetch(apt: debian.Apt, pinned: dict[str, str]) -> None:
         apt.get("download", *(name.split("_")[0] for name in pinned), folder=apt.archives)
     else:
         debian.compare(apt.hashes(), pinned, LOCK)
-
-
-def unpacked() -> str:
-    """Path of the start script in the cache, where the packages are unpacked once per content of the lock file."""
-    cache = pyodide_dist.cache_folder() / "firefox"
-    key = hashlib.sha256(LOCK.read_bytes() + START.encode()).hexdigest()[:16]
-    start = cache / key / "firefox"
-    with downloads.only_one(cache / "lock"):
-        if not start.exists():
-            with pyodide_dist.new_folder(cache / key) as temporary:
-                apt = debian.Apt(temporary / "apt", *SUITES)
-                fetch(apt, debian.read_lock(LOCK))
-                debian.unpack(apt.archives, temporary / "root")
-                shutil.rmtree(temporary / "apt")
-                (temporary / "firefox").write_text(START)
-                (temporary / "firefox").chmod(0o755)
-    return str(start)
+    debian.unpack(apt.archives, root)
 
 
 def fetched() -> str | None:
-    """Path of Debian's Firefox in the cache, or None if it could not be fetched, with the reason on stderr."""
-    try:
-        return unpacked()
-    except (debian.DebianError, OSError) as error:
-        print(error, file=sys.stderr)
-        return None
+    """Path of Debian's Firefox in the cache, unpacked once per content of the lock file; None if it cannot be had."""
+    key = hashlib.sha256(LOCK.read_bytes() + START.encode()).hexdigest()[:16]
+    return browsers.from_debian(pyodide_dist.cache_folder() / "firefox" / key / "firefox", START, SUITES, fill)
 
 
 def find() -> str:

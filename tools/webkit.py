@@ -5,14 +5,12 @@ unpacked into the machine's cache. WebKitGTK's paths are compiled into it, so th
 their own, in which the driver is started; this needs Linux' namespaces (`unshare`), and no rights.
 """
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import browsers
 import debian
-import downloads
 import pyodide_dist
 
 SUITE = "bookworm"
@@ -50,32 +48,19 @@ def prepare(root: Path) -> None:
             raise debian.DebianError(f"{command}: {done.stderr.strip()[-300:]}")
 
 
-def unpacked() -> str:
-    """Path of the start script in the cache."""
-    cache = pyodide_dist.cache_folder() / "webkit"
-    start = cache / "newest" / "WebKitWebDriver"
-    with downloads.only_one(cache / "lock"):
-        if not start.exists():
-            with pyodide_dist.new_folder(cache / "newest") as temporary:
-                apt = debian.Apt(temporary / "apt", SUITE, f"{SUITE}-security")
-                print("Fetching Debian's WebKit and all that it needs (once)", file=sys.stderr, flush=True)
-                apt.get("update")
-                apt.get("--download-only", "install", *PACKAGES)
-                debian.unpack(apt.archives, temporary / "root")
-                prepare(temporary / "root")
-                shutil.rmtree(temporary / "apt")
-                (temporary / "WebKitWebDriver").write_text(START)
-                (temporary / "WebKitWebDriver").chmod(0o755)
-    return str(start)
+def fill(apt: debian.Apt, root: Path) -> None:
+    """Make a root of the packages and of all that they need."""
+    print("Fetching Debian's WebKit and all that it needs (once)", file=sys.stderr, flush=True)
+    apt.get("update")
+    apt.get("--download-only", "install", *PACKAGES)
+    debian.unpack(apt.archives, root)
+    prepare(root)
 
 
 def fetched() -> str | None:
-    """Path of Debian's driver in the cache, or None if it could not be fetched, with the reason on stderr."""
-    try:
-        return unpacked()
-    except (debian.DebianError, OSError) as error:
-        print(error, file=sys.stderr)
-        return None
+    """Path of Debian's driver in the cache, or None if it cannot be had."""
+    start = pyodide_dist.cache_folder() / "webkit" / "newest" / "WebKitWebDriver"
+    return browsers.from_debian(start, START, [SUITE, f"{SUITE}-security"], fill)
 
 
 def find() -> str:

@@ -1,0 +1,82 @@
+"""What the cases are made of: random arrays of the dtype under test, outputs with guards, and the softmax in float64."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+#: The dtype under test and how closely its results must agree with the formulas, which compute in float64.
+REAL: Any = np.dtype(np.float32)
+TOLERANCES = {"float32": 2e-5, "float64": 1e-12}
+GUARD = 64
+
+
+class Case(NamedTuple):
+    """An entry point: how to call it, and what it should write where."""
+
+    make: Callable[[np.random.Generator], list[Any]]
+    reference: Callable[..., list[Any]]  # the outputs in the order of their declaration
+    extra: int = 0  # trailing arguments that are for the formula only
+    renew: Callable[[list[Any]], None] | None = None  # makes what follows from other arguments anew after they changed
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(REAL)
+
+
+def size(rng, most=12):
+    return int(rng.integers(1, most))
+
+
+def output(*shape):
+    """An array with untouched memory around it, to be looked at afterwards."""
+    count = int(np.prod(shape))
+    whole = np.full(count + 2 * GUARD, 7.25, REAL)
+    return whole[GUARD : GUARD + count].reshape(shape)
+
+
+def softmax64(s):
+    s = np.asarray(s, float)
+    top = s.max(-1, keepdims=True)
+    e = np.exp(s - np.where(np.isfinite(top), top, 0))
+    total = e.sum(-1, keepdims=True)
+    return e / np.where(total == 0, 1, total)
+
+
+def lead(rng):
+    return tuple(rng.integers(1, 3, int(rng.integers(0, 3))))
+
+
+def indptr_of(rng, rows, most=5):
+    return np.concatenate([[0], np.cumsum(rng.integers(0, most, rows))]).astype(np.int64)
+
+
+def graph_of(rng, rows, targets):
+    indptr = indptr_of(rng, rows)
+    kind = np.int64 if rng.random() < 0.5 else np.int32
+    return indptr, rng.integers(0, targets, int(indptr[-1])).astype(kind)
+
+
+def output_with(gain, *shape):
+    """An output, of zeros if there is a gain: then a kernel adds to it."""
+    out = output(*shape)
+    if gain is not None:
+        out[...] = 0
+    return out
+
+
+def gain_of(rng, *shape):
+    """Factors, some of which are 0, or none."""
+    return None if rng.random() < 0.6 else normal(rng, *shape) * (rng.random(shape) < 0.7).astype(REAL)
+
+
+def close(actual, expected):
+    actual, expected = np.asarray(actual, float), np.asarray(expected, float)
+    if actual.size == expected.size:
+        expected = expected.reshape(actual.shape)
+    else:  # an output with more leading axes than needed is filled by broadcasting
+        expected = np.broadcast_to(expected, actual.shape)
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), 1)
+    with np.errstate(invalid="ignore"):
+        return bool((same | (np.abs(actual - expected) <= TOLERANCES[REAL.name] * scale)).all())

@@ -1,0 +1,245 @@
+"""Kernels over spaces: the formulas are those of the geometry, which has tests with 60 digits of its own."""
+
+import contextlib
+from itertools import pairwise
+
+import numpy as np
+
+from graphattend import geometry
+from graphattend.geometry._unchecked import distances, means, project
+
+from . import draw
+from .draw import Case, close, gain_of, graph_of, lead, normal, output, output_with, size, softmax64
+
+
+def spaces_of(rng):
+    """A table of one to three spaces, and the number of coordinates."""
+    rows = []
+    for _ in range(int(rng.integers(1, 4))):
+        kind = int(rng.integers(4))
+        width = int(rng.integers(2, 9))
+        inside = 1e-6 if draw.REAL.name == "float32" else 1e-12
+        rows.append([kind, width, 0.0 if kind == 0 else rng.uniform(0.5, 2), rng.uniform(0.3, 1), inside])
+    return np.array(rows), int(sum(row[1] for row in rows))
+
+
+def factors(table):
+    """The manifolds, and where their coordinates stand."""
+    found, start = [], 0
+    for kind, width, c, *_ in table:
+        kinds = (lambda _: geometry.Euclidean(), lambda c: geometry.Poincare(-c), lambda c: geometry.Lorentz(-c))
+        manifold = (*kinds, geometry.Sphere)[int(kind)](c)
+        found.append((manifold, slice(start, start + int(width))))
+        start += int(width)
+    return found
+
+
+def points_of(rng, table, *shape):
+    """Points of the spaces, on the sphere on one side of it."""
+    parts = []
+    for manifold, at in factors(table):
+        x = 0.2 * rng.standard_normal((*shape, at.stop - at.start))
+        if isinstance(manifold, geometry.Sphere):
+            x[..., 0] += 1
+        parts.append(manifold.project(x * 0.9**0.5))
+    return np.concatenate(parts, axis=-1).astype(draw.REAL)
+
+
+def lists_or_not(rng, m, n):
+    return graph_of(rng, m, n) if rng.random() < 0.5 else (None, None)
+
+
+def make_metric(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = lists_or_not(rng, m, n)
+    b = lead(rng) if indices is None else ()
+    mask = rng.random((*b, m, n)) < 0.7 if indices is None and rng.random() < 0.4 else None
+    weights = output(*((*b, m, n) if indices is None else indices.shape)) if rng.random() < 0.6 else None
+    q, k, v = points_of(rng, table, *b, m), points_of(rng, table, n), points_of(rng, table, *b, n)
+    gain = None if indices is None else gain_of(rng, m)
+    out = output_with(gain, *b, m, d)
+    return [q, k, v, table, indptr, indices, mask, gain, out, weights, bool(rng.random() < 0.5)]
+
+
+def rows_of(indptr, indices, m, n):
+    """The keys of every row."""
+    if indices is None:
+        return [slice(None)] * m
+    return [np.asarray(indices[a:b], np.intp) for a, b in pairwise(indptr)]
+
+
+def entries(*arrays):
+    """The entries of a batch of matrices."""
+    shape = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
+    for at in np.ndindex(shape):
+        yield at, [np.broadcast_to(a, (*shape, *a.shape[-2:]))[at].astype(float) for a in arrays]
+
+
+def distances64(table, q, k, root):
+    """The combined distance and its pullback to q, k and the factors."""
+    parts = []
+    for manifold, at in factors(table):
+        (x, pull_x), (y, pull_y) = project(manifold, q[:, at]), project(manifold, k[:, at])
+        parts.append((*distances(manifold, x, y), pull_x, pull_y))
+    d, share = np.stack([p[0] for p in parts]), table[:, 3]
+    whole = np.sqrt((d * d).sum(0))
+    score = share[0] * whole if root else np.tensordot(share, d, 1)
+
+    def pull(g):
+        gq, gk, gs = [], [], []
+        for s, (d_s, pull_d, pull_x, pull_y) in zip(share, parts, strict=True):
+            by = g * (share[0] * d_s / np.where(whole == 0, 1, whole) if root else s)
+            a, b = pull_d(by)
+            gq.append(pull_x(a)[0])
+            gk.append(pull_y(b)[0])
+            gs.append((g * (whole if root else d_s)).sum())
+        return np.concatenate(gq, -1), np.concatenate(gk, -1), np.array(gs)
+
+    return score, pull
+
+
+def means64(table, kind, w, v):
+    """Means and their pullback to v and w."""
+    parts = []
+    for manifold, at in factors(table):
+        x, pull_x = project(manifold, v[:, at])
+        parts.append((*means(manifold, kind, x, w), pull_x, at))
+
+    def pull(g):
+        found = [(pull_m(g[:, at]), pull_x) for _, pull_m, pull_x, at in parts]
+        return np.concatenate([pull_x(gv)[0] for (gv, _), pull_x in found], -1), sum(gw for (_, gw), _ in found)
+
+    return np.concatenate([p[0] for p in parts], -1), pull
+
+
+def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, root):
+    v = np.zeros_like(k) if v is None else v
+    arrays = [q, k, v] + ([] if mask is None else [np.broadcast_to(mask, (*mask.shape[:-2], q.shape[-2], k.shape[-2]))])
+    lead = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
+    expected, w_all = np.zeros((*lead, q.shape[-2], q.shape[-1])), []
+    for at, (x, y, z, *seen) in entries(*arrays):
+        for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
+            s = -distances64(table, x[i : i + 1], y[keys], root)[0]
+            if seen:
+                s = np.where(seen[0][i], s, -np.inf) if mask.dtype == bool else s + seen[0][i]
+            w = softmax64(s) if s.size else s
+            w_all.append(w[0])
+            if w.any():
+                expected[(*at, i)] = means64(table, "midpoint", w, z[keys])[0][0]
+    w = (
+        None
+        if weights is None
+        else np.concatenate(w_all).reshape(weights.shape if indices is not None else (*lead, *weights.shape[-2:]))
+    )
+    if gain is not None:
+        expected *= gain[:, None]
+    return [None if out is None else expected, w]
+
+
+def make_metric_vjp(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = lists_or_not(rng, m, n)
+    b = lead(rng) if indices is None else ()
+    shape = (*b, m, n) if indices is None else indices.shape
+    w, g = rng.random(shape).astype(draw.REAL), normal(rng, *shape)
+    outputs = [output(*b, m, d), output(*b, n, d), np.zeros(len(table))]
+    q, k = points_of(rng, table, *b, m), points_of(rng, table, n)
+    return [q, k, w, g, table, indptr, indices, *outputs, bool(rng.random() < 0.5)]
+
+
+def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
+    lists, arrays = indices is not None, [q, k]
+    if not lists:
+        arrays += [w, g]
+    lead = dq.shape[:-2]
+    if lists:  # spoilt ones may have further axes
+        w, g = w.reshape(-1), g.reshape(-1)
+    gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(len(table))
+    for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
+        for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
+            part = slice(indptr[i], indptr[i + 1]) if lists else i
+            weight, by = (a[part].astype(float) for a in ((w, g) if lists else rest[:2]))
+            gs = weight * (by - (weight * by).sum())
+            a, b, s = distances64(table, x[i : i + 1], y[keys], root)[1](-gs[None])
+            gq[(*at, i)] += a[0]
+            np.add.at(gk[at], keys, b)
+            shares += s
+    return [gq, gk, shares]
+
+
+def make_frechet(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = lists_or_not(rng, m, n)
+    b = lead(rng) if indices is None else ()
+    w = rng.random((*b, m, n) if indices is None else indices.shape).astype(draw.REAL)
+    return [points_of(rng, table, n), w, table, indptr, indices, output(*b, m, d)]
+
+
+def ref_frechet(v, w, table, indptr, indices, out):
+    expected = np.zeros(out.shape)
+    lists = indices is not None
+    for at, (x, *rest) in entries(*([v] if lists else [v, w]), np.zeros((*out.shape[:-2], 1, 1))):
+        for i, keys in enumerate(rows_of(indptr, indices, out.shape[-2], len(x))):
+            weight = (w[indptr[i] : indptr[i + 1]] if lists else rest[0][i]).astype(float)
+            if weight.any():
+                expected[(*at, i)] = means64(table, "frechet", weight[None], x[keys])[0][0]
+    return [expected]
+
+
+def make_mean_vjp(rng):
+    v, w, table, indptr, indices, out = make_frechet(rng)
+    means = ref_frechet(v, w, table, indptr, indices, out)[0].astype(draw.REAL) if rng.random() < 0.5 else None
+    return [
+        v,
+        w,
+        normal(rng, *out.shape),
+        means,
+        table,
+        indptr,
+        indices,
+        output(*out.shape[:-2], *v.shape[-2:]),
+        output(*w.shape),
+    ]
+
+
+def renew_means(args):
+    """The means of the spoilt points and weights: gradients at any other point belong to nothing."""
+    v, w, _, means, table, indptr, indices = args[:7]
+    if not isinstance(means, np.ndarray) or means.dtype != draw.REAL:
+        return
+    with contextlib.suppress(Exception):  # what has no means is for the kernel to refuse
+        right = ref_frechet(v, w, table, indptr, indices, np.zeros(args[2].shape))[0].astype(draw.REAL)
+        args[3] = means if means.shape == right.shape and close(means, right) else right
+
+
+def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
+    gv, gw = np.zeros(dv.shape), np.zeros(dw.shape)
+    lists = indices is not None
+    for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
+        for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
+            part = slice(indptr[i], indptr[i + 1]) if lists else i
+            weight = (w[part] if lists else rest[0][i]).astype(float)
+            if not weight.any():
+                continue
+            weight /= weight.sum()
+            by_points, by_weights = means64(table, "midpoint" if given is None else "frechet", weight[None], x[keys])[
+                1
+            ](g[i : i + 1])
+            np.add.at(gv[at], keys, by_points)
+            # Up to what is the same for all weights, which the softmax takes out.
+            by_weights = by_weights[0]
+            found = dw[part] if lists else dw[(*at, i)]
+            shift = weight @ (found.astype(float) - by_weights)
+            gw[part if lists else (*at, i)] = by_weights + shift
+    return [gv, gw]
+
+
+CASES = {
+    "metric_attend": Case(make_metric, ref_metric),
+    "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),
+    "frechet": Case(make_frechet, ref_frechet),
+    "mean_vjp": Case(make_mean_vjp, ref_mean_vjp, renew=renew_means),
+}
