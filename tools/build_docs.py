@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import downloads
 from docsite import (
     command_pages,
     example_pages,
@@ -104,15 +105,16 @@ def add_python(site: Path) -> None:
 
 
 def build(site: Path = SITE, *, live: bool = False) -> Path:
-    """The site's first page. Warnings are errors."""
-    stage()
-    trees = ROOT / "build" / "doctrees"
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2", "-d", str(trees)]
-    subprocess.run([*command, str(STAGE), str(site)], check=True, cwd=ROOT)
-    finish(site, live)
-    shutil.rmtree(site / "_sources", ignore_errors=True)
-    if live:
-        add_python(site)
+    """The site's first page. Warnings are errors. One process builds at a time."""
+    with downloads.only_one(ROOT / ".cache" / "docs.lock"):
+        stage()
+        trees = ROOT / "build" / "doctrees"
+        command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2"]
+        subprocess.run([*command, "-d", str(trees), str(STAGE), str(site)], check=True, cwd=ROOT)
+        finish(site, live)
+        shutil.rmtree(site / "_sources", ignore_errors=True)
+        if live:
+            add_python(site)
     return site / "index.html"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import build_js_kernels
 import build_wheel
+import downloads
 
 ROOT = Path(__file__).resolve().parent.parent
 JS = ROOT / "js"
@@ -24,17 +25,18 @@ def fingerprint() -> str:
 
 
 def build() -> None:
-    """Build, if anything changed."""
-    wanted = fingerprint()
-    if STAMP.exists() and STAMP.read_text() == wanted:
-        return
-    wheel = build_wheel.build()
-    kernels = build_js_kernels.build()[0].parent
-    environment = os.environ | {"GRAPHATTEND_WHEEL": str(wheel), "GRAPHATTEND_KERNELS": str(kernels)}
-    result = subprocess.run(["npm", "run", "--silent", "build"], cwd=JS, env=environment)
-    if result.returncode:
-        sys.exit("Building js/ failed.")
-    STAMP.write_text(wanted)
+    """Build, if anything changed; one process at a time."""
+    with downloads.only_one(ROOT / ".cache" / "js.lock"):
+        wanted = fingerprint()
+        if STAMP.exists() and STAMP.read_text() == wanted:
+            return
+        wheel = build_wheel.build()
+        kernels = build_js_kernels.build()[0].parent
+        environment = os.environ | {"GRAPHATTEND_WHEEL": str(wheel), "GRAPHATTEND_KERNELS": str(kernels)}
+        result = subprocess.run(["npm", "run", "--silent", "build"], cwd=JS, env=environment)
+        if result.returncode:
+            sys.exit("Building js/ failed.")
+        STAMP.write_text(wanted)
 
 
 if __name__ == "__main__":

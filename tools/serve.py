@@ -10,6 +10,7 @@ from pathlib import Path
 
 import build_js
 import demo_data
+import downloads
 import pyodide_dist
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,13 +33,14 @@ def fingerprint() -> str:
 @functools.cache
 def build() -> Path:
     """Build web/dist, if anything changed, and return its path: another process may be serving what is there."""
-    wanted = fingerprint()
-    if not (demo_data.OUT.exists() and STAMP.exists() and STAMP.read_text() == wanted):
-        build_js.build()
-        command = ["node", "build.mjs", str(demo_data.export())]
-        if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
-            sys.exit("Building web/ failed.")
-        STAMP.write_text(wanted)
+    with downloads.only_one(ROOT / ".cache" / "web.lock"):
+        wanted = fingerprint()
+        if not (demo_data.OUT.exists() and STAMP.exists() and STAMP.read_text() == wanted):
+            build_js.build()
+            command = ["node", "build.mjs", str(demo_data.export())]
+            if subprocess.run(command, cwd=WEB, stdin=subprocess.DEVNULL).returncode:
+                sys.exit("Building web/ failed.")
+            STAMP.write_text(wanted)
     return DIST
 
 

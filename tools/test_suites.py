@@ -207,11 +207,13 @@ def stages() -> list[list[list[Suite]]]:
     firefox_suite = Suite("firefox", "Firefox", in_firefox, environment={"GRAPHATTEND_BROWSER": "firefox"})
     lanes = [
         [Suite("node", "Pyodide in Node.js", in_node, environment=node), Suite("demo", "Demo", demo)],
-        [Suite("chromium", "Pyodide in Chromium", in_chromium, environment=chrome)],
+        [
+            Suite("lint", "Style and types", lint, count_commands=True),
+            Suite("chromium", "Pyodide in Chromium", in_chromium, environment=chrome),
+        ],
     ]
     lanes[0 if ALL else 1].append(firefox_suite)  # with ALL it builds the documentation as the demo's tests do
     return [
-        [[Suite("lint", "Style and types", lint, count_commands=True)]],
         [[Suite("native", "Native", native)]],
         lanes,
         [[Suite("javascript", "JavaScript", javascript)]],

@@ -5,6 +5,7 @@ Run by tools/test_suites.py; by hand, with DIST as `make dist-path` prints it:
 """
 
 import collections
+import itertools
 import os
 import subprocess
 import sys
@@ -27,7 +28,8 @@ import distribution  # noqa: E402
 
 TESTS = ROOT / "tests"
 PACKAGES = ["graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd"]
-TIMEOUT = 900  # seconds for one test file
+TIMEOUT = 900  # seconds for one call
+BATCH = 8  # files of a folder for one call: pytest itself takes half a second to begin and to end
 
 #: Tests whose results come out of the backend in use; on others than the best one, only these run, and all of them with
 #: `make test-all` alone. The kernels' own tests go through every variant by themselves.
@@ -70,6 +72,14 @@ def mirrored_files(backend: str) -> list[str]:
     return sorted(path for path in mirror if backend == "auto" or path.startswith(ARITHMETIC))
 
 
+def batches(backend: str) -> Iterator[Any]:
+    """The files in groups, each named by its folder and files."""
+    for folder, paths in itertools.groupby(mirrored_files(backend), os.path.dirname):
+        for batch in itertools.batched(paths, BATCH):
+            names = "+".join(Path(path).stem.removeprefix("test_") for path in batch)
+            yield pytest.param(backend, batch, id=f"{backend}-{folder}/{names}")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the tests of NumPy's WASM-SIMD wheel where `make numpy-simd` has not built it."""
     if collection_path.name == "test_numpy_simd.py":
@@ -82,9 +92,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" not in metafunc.fixturenames:
         return
     backends = os.environ.get("GRAPHATTEND_TEST_BACKENDS", "auto").split(",")
-    if "path" in metafunc.fixturenames:
-        cases = [(backend, path) for backend in backends for path in mirrored_files(backend)]
-        metafunc.parametrize(("backend", "path"), cases, indirect=["backend"], scope="module")
+    if "paths" in metafunc.fixturenames:
+        cases = [case for backend in backends for case in batches(backend)]
+        metafunc.parametrize(("backend", "paths"), cases, indirect=["backend"], scope="module")
     else:
         metafunc.parametrize("backend", ["auto"] if "auto" in backends else backends, indirect=True, scope="module")
 

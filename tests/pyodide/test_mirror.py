@@ -27,9 +27,9 @@ def run_inside(machine: Any, backend: str, *arguments: str) -> None:
         pytest.fail(result["output"], pytrace=False)
 
 
-def test_file(inside: Any, backend: str, path: str) -> None:
-    """One file of the suite."""
-    run_inside(inside, backend, path)
+def test_files(inside: Any, backend: str, paths: tuple[str, ...]) -> None:
+    """Some files of the suite."""
+    run_inside(inside, backend, *paths)
 
 
 def test_docstrings(inside: Any, backend: str) -> None:
