@@ -87,6 +87,7 @@ describe("the package", () => {
 describe("command line", () => {
   it("vendor writes a folder that works, and refuses damaged files", async () => {
     const folder = join(work, "vendored");
+    mkdirSync(folder); // an empty one is filled
     const done = cli("vendor", folder, "--from", indexURL);
     assert.equal(done.status, 0, done.stderr);
     const hashes = JSON.parse(readFileSync(join(folder, "sha256.json"), "utf8"));
@@ -155,18 +156,17 @@ describe("command line", () => {
       assert.deepEqual(listing(work), before);
     }
     assert.equal(readFileSync(join(folder, "index.html"), "utf8"), "mine");
-    rmSync(join(folder, "index.html"));
-    assert.equal(vendor(folder).status, 0, "an empty folder is filled");
-    // A folder of an earlier version, with a file that is no longer needed and one of the user's.
-    const files = listing(folder);
+    // A folder of an earlier version, with a file that is no longer needed, the snapshot, and one of the user's.
     const manifest = join(folder, "sha256.json");
+    const hashes = JSON.parse(readFileSync(join(python, "sha256.json"), "utf8"));
+    for (const name of Object.keys(hashes)) cpSync(join(python, name), join(folder, name));
     const stale = createHash("sha256").update("old").digest("hex");
-    writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, "utf8")), "old.whl": stale }));
+    writeFileSync(manifest, JSON.stringify({ ...hashes, "old.whl": stale }));
     writeFileSync(join(folder, "old.whl"), "old");
-    writeFileSync(join(folder, "index.html"), "mine");
     const again = vendor(folder);
     assert.equal(again.status, 0, again.stderr);
-    assert.deepEqual(listing(folder), [...files, "index.html"].sort());
+    const kept = Object.keys(hashes).filter((name) => name !== "snapshot.bin");
+    assert.deepEqual(listing(folder), [...kept, "sha256.json", "index.html"].sort());
     writeFileSync(join(folder, "worker.js"), "changed by hand");
     const refused = vendor(folder);
     assert.deepEqual([refused.status, /worker\.js: has changed/.test(refused.stderr)], [2, true], refused.stderr);
