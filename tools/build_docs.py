@@ -5,6 +5,7 @@ The sources are put together in build/docs, the site in build/site. `--live` add
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -46,6 +47,7 @@ def generated() -> dict[str, str]:
         **moving.pages(),
         "cli.md": command_line,
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "_static/data.json": json.dumps(example_pages.data()),
     }
 
 
