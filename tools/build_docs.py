@@ -20,6 +20,7 @@ from docsite import (
     moving,
     printed,
     python_reference,
+    start_pictures,
     typescript_reference,
 )
 
@@ -45,6 +46,7 @@ def generated() -> dict[str, str]:
         **mechanism_pages.pages(),
         **example_pages.pages(),
         **moving.pages(),
+        **start_pictures.pages(),
         "cli.md": command_line,
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "_static/data.json": json.dumps(example_pages.data()),
