@@ -3,7 +3,7 @@
 ``python -m benchmarks.pages`` builds the site, serves it as a static host does (gzip), and opens each start page in a Chromium
 with an empty cache, on this machine and over Lighthouse's slow connection (150 ms there and back, 1.6 Mbit/s). Then it runs every
 block of every page. It prints the figures, and writes ``benchmarks/results/pages.json`` and the table in
-``docs/decisions.md``. ``--pages NAME …`` runs the blocks of these pages alone and writes nothing.
+``docs/decisions.md``. With names of pages, only these are measured anew.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ ROUNDS = 5
 WITHIN = 1500  # ms, for the answer of a block once Python has started
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-LIVE = "live-example"
 #: Runs every block in turn: milliseconds, and what it said if it failed.
 RUN = """async () => { const out = [];
   for (const block of document.querySelectorAll('live-example')) {
@@ -106,38 +105,43 @@ def start_page(browser: Browser, address: str) -> dict[str, float]:
     return {"paint_ms": here[0], "slow_paint_ms": slow[0], "kilobytes": max(here[1], slow[1]) / 1000}
 
 
-def run_blocks(browser: Browser, address: str, names: list[str]) -> dict[str, list[tuple[float, str]]]:
-    """What the blocks of each page did, by page."""
-    found = {}
-    for name in names:
-        page = browser.new_page()
-        page.set_default_timeout(300_000)
-        page.goto(f"{address}{name}.html")
-        if page.locator(LIVE).count():
-            found[name] = page.evaluate(RUN)
-            failed = [said for _, said in found[name] if said]
-            print(
-                f"{name}: {len(found[name])} blocks, slowest {max(ms for ms, _ in found[name])} ms", *failed, sep="\n  "
-            )
-        page.close()
-    return found
+def run_blocks(browser: Browser, address: str) -> dict[str, Any] | None:
+    """What the blocks of a page did, or None without blocks."""
+    page = browser.new_page()
+    page.set_default_timeout(300_000)
+    page.goto(address)
+    answers = page.evaluate(RUN)
+    page.context.close()
+    if not answers:
+        return None
+    failed = [said for _, said in answers if said]
+    print(
+        f"{address}: {len(answers)} blocks, slowest {max(ms for ms, _ in answers)} ms", *failed, sep="\n  ", flush=True
+    )
+    return {
+        "run": len(answers),
+        "failed": len(failed),
+        "within": sum(ms < WITHIN for ms, _ in answers),
+        "slowest_ms": max(ms for ms, _ in answers),
+    }
 
 
 def table(results: dict[str, Any]) -> str:
     """The figures as a table, and what the blocks did."""
     lines = ["| page | first paint | on a slow connection | before the first run |", "| --- | ---: | ---: | ---: |"]
-    for name, found in results["starts"].items():
+    for name, found in sorted(results["starts"].items()):
         paint, slow = (f"{found[key] / 1000:.2f} s" for key in ("paint_ms", "slow_paint_ms"))
         lines.append(f"| [{name}]({name}.md) | {paint} | {slow} | {found['kilobytes']:.0f} kB |")
-    blocks = results["blocks"]
+    pages = results["blocks"].values()
+    run, failed, within = (sum(page[key] for page in pages) for key in ("run", "failed", "within"))
+    slowest = max(page["slowest_ms"] for page in pages) / 1000
     return "\n".join(
         [
             *lines,
             "",
-            f"{results['browser']}, an empty cache, the least of {ROUNDS} rounds, {results['date']}. Of the {blocks['run']} blocks of Python in "
-            f"{blocks['pages']} pages,",
-            f"{blocks['run'] - blocks['failed']} run, and {blocks['within']} answer within {WITHIN / 1000:g} s once Python has started; the slowest takes "
-            f"{blocks['slowest_ms'] / 1000:.1f} s.",
+            f"{results['browser']}, an empty cache, the least of {ROUNDS} rounds, {results['date']}. Of the {run} blocks of Python in",
+            f"{len(pages)} pages, {run - failed} run, and {within} answer within {WITHIN / 1000:g} s once Python has started; the slowest",
+            f"takes {slowest:.1f} s.",
         ]
     )
 
@@ -145,32 +149,25 @@ def table(results: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pages", nargs="*", help="only run the blocks of these pages")
-    only = parser.parse_args().pages
-    site = build_docs.build(live=True).parent
+    parser.add_argument("names", nargs="*", help="pages, such as start/python; default: all")
+    parser.add_argument("--built", action="store_true", help="take the site as it was built last")
+    given = parser.parse_args()
+    site = build_docs.SITE if given.built else build_docs.build(live=True).parent
     every = [path.relative_to(site).with_suffix("").as_posix() for path in sorted(site.rglob("*.html"))]
+    results: dict[str, Any] = {"starts": {}, "blocks": {}}
+    if given.names:
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
     with served(site) as address, sync_playwright() as playwright:
         browser = launch(playwright)
-        if only is not None:
-            run_blocks(browser, address, only)
-            return
-        starts = {name: start_page(browser, f"{address}{name}.html") for name in STARTS}
-        ran = run_blocks(browser, address, every)
-        answers = [answer for found in ran.values() for answer in found]
-        results = {
-            "date": datetime.now(UTC).date().isoformat(),
-            "browser": f"Chromium {browser.version}",
-            "starts": starts,
-            "blocks": {
-                "pages": len(ran),
-                "run": len(answers),
-                "failed": sum(bool(said) for _, said in answers),
-                "within": sum(ms < WITHIN for ms, _ in answers),
-                "slowest_ms": max(ms for ms, _ in answers),
-            },
-        }
+        results |= {"date": datetime.now(UTC).date().isoformat(), "browser": f"Chromium {browser.version}"}
+        for name in given.names or every:
+            page = f"{address}{name}.html"
+            if name in STARTS:
+                results["starts"][name] = start_page(browser, page)
+            if (found := run_blocks(browser, page)) is not None:
+                results["blocks"][name] = found
         browser.close()
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(table(results))
     report.insert(PAGE, table(results))
 
