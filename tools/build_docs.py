@@ -5,6 +5,7 @@ The sources are put together in build/docs, the site in build/site. `--live` add
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from docsite import (
     moving,
     printed,
     python_reference,
+    start_pictures,
     typescript_reference,
 )
 
@@ -44,8 +46,10 @@ def generated() -> dict[str, str]:
         **mechanism_pages.pages(),
         **example_pages.pages(),
         **moving.pages(),
+        **start_pictures.pages(),
         "cli.md": command_line,
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "_static/data.json": json.dumps(example_pages.data()),
     }
 
 

@@ -6,7 +6,8 @@ os.chdir(tempfile.mkdtemp())
 sessions = {}
 
 def run(code, session):
-    names = sessions.setdefault(session, {"__name__": "__main__"}) if session else {"__name__": "__main__"}
+    fresh = {"__name__": "__main__", "__file__": os.path.abspath("example.py")}
+    names = sessions.setdefault(session, fresh) if session else fresh
     out = io.StringIO()
     failed = False
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -14,6 +15,9 @@ def run(code, session):
             tree = ast.parse(code, "<example>")
             for statement in tree.body:
                 exec(compile(ast.Interactive([statement]), "<example>", "single"), names)
+        except ModuleNotFoundError as error:
+            failed = True
+            print(f"This block needs {error.name}, which is not in this page. Run it in a Python that has it.")
         except BaseException as error:
             failed = True
             shown = traceback.format_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
@@ -30,6 +34,9 @@ async function start(base) {
   const pyodide = await loadPyodide({ indexURL });
   await pyodide.loadPackage(["numpy", "graphattend"], { messageCallback: () => undefined });
   const run = pyodide.runPython(PRELUDE);
+  const data = await (await fetch(new URL("data.json", base))).json(); // what the examples read
+  pyodide.FS.mkdir("data");
+  for (const [name, text] of Object.entries(data)) pyodide.FS.writeFile(`data/${name}`, text);
   pyodide.runPython("import numpy, graphattend");
   return run;
 }

@@ -92,7 +92,7 @@ class LiveExample extends HTMLElement {
 addEventListener("DOMContentLoaded", () => {
   if (!available) return;
   for (const block of document.querySelectorAll(
-    "div.highlight-python, div.highlight-pycon, div.highlight-default:has(.gp)",
+    "div.highlight-python:not(.not-live), div.highlight-pycon, div.highlight-default:has(.gp)",
   )) {
     const live = document.createElement("live-example");
     block.replaceWith(live);

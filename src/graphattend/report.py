@@ -221,7 +221,8 @@ def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> 
 def _attention_svg(analysis: Analysis) -> str:
     drawn = _drawn(analysis, MAX_DRAWN)
     sub = analysis.graph.subgraph(drawn)
-    return graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=720)
+    size = min(720, 240 + 20 * drawn.size)  # the names of a few nodes would be lost in a large picture
+    return graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=size)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The documentation site in Chromium: examples that run, a strict policy, no request to elsewhere, search from disk, axe."""
 
 import gzip
+import io
 import re
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import build_docs
+import numpy as np
 import pytest
 from demo_pages import opened
 from docsite import moving
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -24,7 +27,8 @@ POLICY = (
 BLOCKING = """() => [...document.querySelectorAll('link[rel=stylesheet], script[src]:not([defer], [async], [type=module])')]
   .map(e => e.href ?? e.src)"""
 #: What a reader opens first.
-START = "start/python.html"
+STARTS = ["start/python.html", "start/web-page.html", "start/nodejs.html"]
+START = STARTS[0]
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -87,6 +91,21 @@ def test_examples_of_the_reference_run(page: Page, docs: str) -> None:
     expect(block.locator(".live-output")).to_have_text("array([0.136, 0.864])", timeout=90_000)
 
 
+def test_examples_find_their_data_and_say_what_a_page_lacks(page: Page, docs: str) -> None:
+    page.goto(f"{docs}examples/karate_club.html")
+    block = page.locator("live-example")
+    block.locator("button").click()
+    output = block.locator(".live-output")
+    expect(output).to_contain_text("in their party", timeout=90_000)
+    block.locator("pre").evaluate("e => { e.textContent = 'import torch' }")
+    block.locator("button").click()
+    expect(output).to_have_text("This block needs torch, which is not in this page. Run it in a Python that has it.")
+    page.goto(f"{docs}examples/cora.html")
+    expect(page.locator("article")).to_contain_text("does not run in this page")
+    assert page.locator("div.highlight-python").count() == 1
+    assert page.locator("live-example").count() == 0
+
+
 def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
     complaints: list[str] = []
     page = opened(browser, "file:", complaints)
@@ -104,7 +123,7 @@ def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
     "name",
     [
         "index.html",
-        START,
+        *STARTS,
         "attention.html",
         "geometry.html",
         "mechanisms/index.html",
@@ -138,7 +157,35 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, docs: str) -> None:
     page.context.close()
 
 
-def test_the_start_page_is_light(page: Page, docs: str) -> None:
+def shadows(page: Page, selector: str, scrolled: float) -> tuple[bool, bool]:
+    """Whether the left and the right edge of what scrolls are shaded, at a share of its way; cells are made invisible."""
+    part = page.locator(selector).first
+    part.evaluate("(e, share) => { e.scrollLeft = share * (e.scrollWidth - e.clientWidth) }", scrolled)
+    page.add_style_tag(content=f"{selector} *, {selector} *::before {{ visibility: hidden !important }}")
+    pixels = np.asarray(Image.open(io.BytesIO(part.screenshot())).convert("L"), float)
+    middle = pixels[:, pixels.shape[1] // 2].mean()
+    left, right = (abs(pixels[:, side].mean() - middle) > 5 for side in (2, -3))
+    return bool(left), bool(right)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_can_be_scrolled_is_shaded_where_there_is_more(browser: Browser, docs: str, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    page.goto(f"{docs}errors.html")
+    wide = ".table-wrapper:has(td:nth-child(4))"
+    assert [shadows(page, wide, share) for share in (0, 0.5, 1)] == [(False, True), (True, True), (True, False)]
+    page.locator(wide).first.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "e => e.scrollLeft < e.scrollWidth - e.clientWidth - 1", arg=page.locator(wide).first.element_handle()
+    )
+    page.set_viewport_size({"width": 2400, "height": 800})
+    assert shadows(page, wide, 0) == (False, False)
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_start_page_is_light(page: Page, docs: str, name: str) -> None:
     """At most 200 kB before the first run; on a slow mobile connection the first paint comes within a second.
 
     The connection is Lighthouse's: 150 ms there and back, 1.6 Mbit/s. Three ways are waited for (connection, page, what the
@@ -146,12 +193,12 @@ def test_the_start_page_is_light(page: Page, docs: str) -> None:
     """
     bodies: dict[str, bytes] = {}
     page.on("response", lambda response: bodies.update({response.url: response.body()}))
-    page.goto(f"{docs}{START}")
+    page.goto(f"{docs}{name}")
     page.wait_for_load_state("networkidle")
     assert sum(map(len, bodies.values())) <= 200_000
     blocking = page.evaluate(BLOCKING)
     assert len(blocking) >= 3
-    needed = sum(len(gzip.compress(bodies[url])) for url in [f"{docs}{START}", *blocking])
+    needed = sum(len(gzip.compress(bodies[url])) for url in [f"{docs}{name}", *blocking])
     assert 3 * 0.150 + 8 * needed / 1.6e6 < 1
 
 

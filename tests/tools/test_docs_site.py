@@ -22,6 +22,7 @@ from docsite import (
     mechanism_pages,
     moving,
     python_reference,
+    start_pictures,
     typescript_reference,
 )
 
@@ -138,6 +139,24 @@ def test_the_pictures_of_the_primer_are_computed() -> None:
     columns = np.array(heights, float).reshape(4, -1)
     np.testing.assert_allclose(columns.sum(0), 1, atol=2e-3)
     assert all("prefers-reduced-motion" in picture for picture in drawn.values())
+
+
+def test_the_pictures_of_the_start_pages_show_what_the_pages_say() -> None:
+    """Distances by the logarithm of the cross ratio; the widest line is the bridge, which parts the picture in two."""
+    drawn = start_pictures.pages()
+    square = re.compile(r'x="(\d+)" y="(\d+)".*? fill-opacity="([\d.]+)"')
+    cells = np.array([float(share) for *_, share in square.findall(drawn["start/heat.svg"])]).reshape(7, 7)
+    points = np.array([0, -0.6, 0.6, -0.8 + 0.3j, -0.8 - 0.3j, 0.8 + 0.3j, 0.8 - 0.3j])
+    ratio = abs((points[:, None] - points) / (1 - points[:, None].conj() * points))
+    scores = np.exp(-2 * np.arctanh(ratio) / 1.5)
+    np.testing.assert_allclose(cells, scores / scores.sum(1, keepdims=True), atol=6e-4)
+    edge = re.compile(r'<line class="edge" x1="(\S+)" y1="(\S+)" x2="(\S+)" y2="(\S+)" stroke-width="(\S+)"')
+    wide: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    for x1, y1, x2, y2, width in edge.findall(drawn["start/friends.svg"]):
+        wide.setdefault((x1, y1), {})[x2, y2] = float(width)
+    cid, dan = (place for place, lines in wide.items() if len(lines) == 3)
+    for one, other in ((cid, dan), (dan, cid)):
+        assert wide[one].pop(other) > 4 * max(wide[one].values())
 
 
 def test_pictures_show_weights_that_sum_to_one() -> None:

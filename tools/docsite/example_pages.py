@@ -30,7 +30,7 @@ ORDER = [
     "serve.mjs",
     "attention_demo.html",
 ]
-#: Scripts that want an argument; the others print something as they stand.
+#: Scripts that want an argument, which a page cannot give; the others print something as they stand.
 WITH_ARGUMENT = {"cora.py", "load_trained.py"}
 LANGUAGES = {".py": "python", ".mjs": "javascript", ".html": "html"}
 
@@ -54,6 +54,11 @@ def told(name: str) -> tuple[str, str, str]:
     return first.rstrip("."), rest.strip(), code.lstrip("\n")
 
 
+def data() -> dict[str, str]:
+    """The files that the examples read, by name: pages give them to the examples that run in them."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted((EXAMPLES / "data").iterdir())}
+
+
 def printed(name: str) -> str:
     """What an example prints."""
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +79,11 @@ def printed(name: str) -> str:
 def page(name: str, output: str) -> str:
     """The page of one example."""
     title, text, code = told(name)
-    shown = f"```{LANGUAGES[Path(name).suffix]}\n{code.rstrip()}\n```\n"
+    language = LANGUAGES[Path(name).suffix]
+    fence = f"{{code-block}} {language}\n:class: not-live\n" if name in WITH_ARGUMENT else language
+    shown = f"```{fence}\n{code.rstrip()}\n```\n"
+    if name in WITH_ARGUMENT:
+        shown = f"It takes a file, so it does not run in this page.\n\n{shown}"
     result = f"\n## What it prints\n\n```text\n{output}\n```\n" if output else ""
     return f"# {title}\n\n{text}\n\nThe file is `examples/{name}`.\n\n{shown}{result}"
 

@@ -210,12 +210,13 @@ def disk(body: str, title: str, motion: str = "", words: str = "") -> str:
 
 
 def geodesic() -> str:
-    """A point that walks the shortest way between two points near the rim, and the straight line beside it."""
+    """A point that walks the shortest way between two points near the rim, and the way by the centre beside it."""
     a, b = np.array([-0.86, -0.2]), np.array([0.55, -0.75])
     way = on_disk(np.array([BALL.expmap(a, t * BALL.logmap(a, b)) for t in np.linspace(0, 1, 25)]))
     straight = BALL.dist(a, np.zeros(2)) + BALL.dist(np.zeros(2), b)
     body = (
-        line(on_disk(a), on_disk(b), "straight")
+        line(on_disk(a), CENTRE, "straight")
+        + line(CENTRE, on_disk(b), "straight")
         + curve(way, "path")
         + dot(way[0], 5, "focus")
         + dot(way[-1], 5, "focus")
