@@ -180,3 +180,16 @@ def test_a_false_alarm_changes_nothing(dtype, monkeypatch, rng):
 
 def _alarming_method(method):
     return lambda self, *args: _alarming(method)(self, *args)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e37])
+def test_projections_that_overflow(scale):
+    eye = np.eye(8, dtype=np.float32)
+    attn = ga.MultiHeadAttention(8).with_parameters({"w_q": 100 * eye, "w_k": eye, "w_v": eye, "w_o": 10 * eye})
+    query, keys = np.full(8, scale, np.float32), np.ones((3, 8), np.float32)
+    for given in ((keys, keys), (attn.prepare(keys, keys),)):
+        np.testing.assert_allclose(attn.forward(query, *given), 10, rtol=1e-6)
+    values = np.full((3, 8), 1e38, np.float32)
+    for given in ((keys, values), (attn.prepare(keys, values),)):
+        with pytest.raises(ga.NumericalInstabilityError, match="expected a finite result"):
+            attn.forward(query, *given)

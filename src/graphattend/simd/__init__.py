@@ -268,16 +268,17 @@ def multi_head_projected(
     """Multi-head attention of one query (D,) over projected keys and values (H, N, E), or None."""
     if not has_kernels(query.dtype) or k.ndim != 3:
         return None
-    q = matmul(query[None], p["w_q"])
-    if "b_q" in p:
-        q += p["b_q"]
-    found = _kernels.attention(q.reshape(len(k), 1, -1), k, v, scale=scale)
-    if found is None or (check_finite and not found[2]):
-        return None
-    out: np.ndarray = matmul(found[0].reshape(1, -1), p["w_o"])[0]
-    if "b_o" in p:
-        out += p["b_o"]
-    return out
+    with _float64_fallback.silence():
+        q = matmul(query[None], p["w_q"])
+        if "b_q" in p:
+            q += p["b_q"]
+        found = _kernels.attention(q.reshape(len(k), 1, -1), k, v, scale=scale)
+        if found is None or (check_finite and not found[2]):
+            return None
+        out: np.ndarray = matmul(found[0].reshape(1, -1), p["w_o"])[0]
+        if "b_o" in p:
+            out += p["b_o"]
+    return None if check_finite and not _kernels.finite(out) else out
 
 
 def graph_attention(
