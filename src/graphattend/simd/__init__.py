@@ -153,6 +153,8 @@ def single_with_weights(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
 ) -> tuple[Any, np.ndarray] | None:
     """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
+    if options.get("bias") is not None and _kernels.finite(options["bias"]) is False:  # an overflow; masks are apart
+        return None
     found = _kernels.attend_few(rows, keys, values, **options)
     return found[:2] if found is not None and found[2] else None
 
