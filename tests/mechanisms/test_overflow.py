@@ -180,3 +180,26 @@ def test_a_false_alarm_changes_nothing(dtype, monkeypatch, rng):
 
 def _alarming_method(method):
     return lambda self, *args: _alarming(method)(self, *args)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e37])
+def test_projections_that_overflow(scale):
+    eye = np.eye(8, dtype=np.float32)
+    attn = ga.MultiHeadAttention(8).with_parameters({"w_q": 100 * eye, "w_k": eye, "w_v": eye, "w_o": 10 * eye})
+    query, keys = np.full(8, scale, np.float32), np.ones((3, 8), np.float32)
+    for given in ((keys, keys), (attn.prepare(keys, keys),)):
+        np.testing.assert_allclose(attn.forward(query, *given), 10, rtol=1e-6)
+    values = np.full((3, 8), 1e38, np.float32)
+    for given in ((keys, values), (attn.prepare(keys, values),)):
+        with pytest.raises(ga.NumericalInstabilityError, match="expected a finite result"):
+            attn.forward(query, *given)
+
+
+@pytest.mark.parametrize(("key", "name"), [("structural", "structural_features"), ("edge_featured", "edge_features")])
+def test_biases_of_a_single_query_that_overflow(key, name):
+    attn, inputs = mechanism_class(key).example(np.random.default_rng(1), 7)
+    fields = {n: x.astype(np.float32) for n, x in vars(inputs["metadata"]).items() if x is not None}
+    query, keys = np.full(attn.dim, 1e37, np.float32), np.ones((7, attn.dim), np.float32)
+    metadata = ga.GraphMetadata(**fields | {name: fields[name] * np.float32(1e37)})
+    expected = attn.attention_weights(query.astype(np.float64), keys.astype(np.float64), metadata=metadata)
+    np.testing.assert_allclose(attn.attention_weights(query, keys, metadata=metadata), expected, rtol=1e-3, atol=1e-6)

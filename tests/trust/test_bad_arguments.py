@@ -148,7 +148,8 @@ def others_fault(error, call, text):
     if isinstance(error, ga.NumericalInstabilityError) or error.argument == "parameters":
         return True  # a number that overflows beside the others; a size that is too large beside the others
     named = str(error.argument).partition("[")[0]
-    return named in call.parameters or named.startswith(("w_", "dim", "backend"))
+    inside = [*call.parameters, *call.arguments.get("parameters", ())]
+    return named in inside or named.startswith(("w_", "dim", "backend"))
 
 
 def outcome(name, parameter, kind):

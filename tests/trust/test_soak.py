@@ -84,7 +84,7 @@ def _changes(x):
     ],
 )
 def test_the_watch_sees(function, message):
-    with pytest.raises(Broken, match=message):
+    with warnings.catch_warnings(action="error"), pytest.raises(Broken, match=message):
         Watch()("it", function, np.zeros(3))
 
 

@@ -153,6 +153,8 @@ def single_with_weights(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
 ) -> tuple[Any, np.ndarray] | None:
     """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
+    if options.get("bias") is not None and _kernels.finite(options["bias"]) is False:  # an overflow; masks are apart
+        return None
     found = _kernels.attend_few(rows, keys, values, **options)
     return found[:2] if found is not None and found[2] else None
 
@@ -268,16 +270,17 @@ def multi_head_projected(
     """Multi-head attention of one query (D,) over projected keys and values (H, N, E), or None."""
     if not has_kernels(query.dtype) or k.ndim != 3:
         return None
-    q = matmul(query[None], p["w_q"])
-    if "b_q" in p:
-        q += p["b_q"]
-    found = _kernels.attention(q.reshape(len(k), 1, -1), k, v, scale=scale)
-    if found is None or (check_finite and not found[2]):
-        return None
-    out: np.ndarray = matmul(found[0].reshape(1, -1), p["w_o"])[0]
-    if "b_o" in p:
-        out += p["b_o"]
-    return out
+    with _float64_fallback.silence():
+        q = matmul(query[None], p["w_q"])
+        if "b_q" in p:
+            q += p["b_q"]
+        found = _kernels.attention(q.reshape(len(k), 1, -1), k, v, scale=scale)
+        if found is None or (check_finite and not found[2]):
+            return None
+        out: np.ndarray = matmul(found[0].reshape(1, -1), p["w_o"])[0]
+        if "b_o" in p:
+            out += p["b_o"]
+    return None if check_finite and not _kernels.finite(out) else out
 
 
 def graph_attention(

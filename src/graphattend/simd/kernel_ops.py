@@ -332,7 +332,7 @@ def multi_head_single(
         gain: What the heads are multiplied with, (M, H).
 
     Returns:
-        Output (Do,) or (M, Do), and whether q, k and v were finite.
+        Output (Do,) or (M, Do), and whether it, q, k and v are finite.
     """
     p = parameters
     w_q, w_o = p["w_q"], p["w_o"]

@@ -14,6 +14,7 @@ SCALES = {
     F4: (1e-45, 1e-38, 1e-20, 1e-3, 1.0, 1.0, 30.0, 1e2, 1e4, 1e18, 3e37),
     F8: (5e-324, 1e-310, 1e-150, 1e-3, 1.0, 1.0, 30.0, 1e2, 1e4, 1e150, 1e300),
 }
+LIMITS = {dtype: float(np.finfo(dtype).max) for dtype in SCALES}
 #: Lengths of rows, for what lives in a unit ball.
 NORMS = (0.999, 1 - 1e-6, 1 - 1e-9, 1 - 1e-12, 1.0, 1 + 1e-9, 1.001, 0.5)
 OFFSET = -5e11
@@ -60,18 +61,25 @@ class Draw:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
+        self._left: list[float] = []
+
+    def _next(self) -> float:
+        """A number in [0, 1). They are drawn by the block: one by one costs ten times as much."""
+        if not self._left:
+            self._left = self.rng.random(32).tolist()
+        return self._left.pop()
 
     def pick(self, options: Sequence[T]) -> T:
         """One of them."""
-        return options[int(self.rng.integers(len(options)))]
+        return options[int(self._next() * len(options))]
 
     def chance(self, p: float) -> bool:
         """True with probability p."""
-        return bool(self.rng.random() < p)
+        return self._next() < p
 
     def number(self, stop: int) -> int:
         """0 … stop - 1."""
-        return int(self.rng.integers(stop))
+        return int(self._next() * stop)
 
     def dtype(self) -> np.dtype[Any]:
         """float32 or float64."""
@@ -79,9 +87,8 @@ class Draw:
 
     def array(self, *shape: int, dtype: np.dtype[Any] = F8) -> np.ndarray:
         """Hostile, finite numbers; now and then in an unusual layout."""
-        pattern = self.pick(PATTERNS)
-        limit = float(np.finfo(dtype).max)
-        x = np.clip(pattern(self, shape, dtype), -limit, limit).astype(dtype)
+        pattern, limit = self.pick(PATTERNS), LIMITS[dtype]
+        x = np.minimum(np.maximum(pattern(self, shape, dtype), -limit), limit).astype(dtype)
         layout = self.number(12)
         if layout == 0 and x.ndim:
             return np.repeat(x, 2, axis=-1)[..., ::2]

@@ -22,7 +22,8 @@ from .watch import REFUSED, Watch
 
 #: Longest time for one file. In WebAssembly there is only the clock, whatever else the machine does.
 SECONDS = 10.0 if sys.platform == "emscripten" else 1.0
-_FOLDER = tempfile.TemporaryDirectory()
+#: In memory where the system has a folder there: on a disk, to open a file takes as long as many calls.
+_FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 
 
 def _by_path(read: Callable[[Any], Any]) -> Callable[[bytes, str], Any]:

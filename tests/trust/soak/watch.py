@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+import types
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,24 +19,37 @@ class Broken(AssertionError):
     """A call did what none may do."""
 
 
-def arrays(value: Any) -> Iterator[np.ndarray]:
+def arrays(value: Any) -> list[np.ndarray]:
     """Every array inside arguments or results."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, np.generic):
-        yield np.asarray(value)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from arrays(part)
+    found: list[np.ndarray] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[np.ndarray]) -> None:
+    kind = type(value)
+    if kind is np.ndarray:
+        found.append(value)
+    elif kind in _WITHOUT:  # asked before the classes: most values are of these
+        return
     elif isinstance(value, (tuple, list)):
         for part in value:
-            yield from arrays(part)
+            _collect(part, found)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            _collect(part, found)
+    elif isinstance(value, (np.ndarray, np.generic)):
+        found.append(np.asarray(value))
     elif isinstance(value, (ga.GraphMetadata, ga.NeighborGraph)):
-        yield from arrays([getattr(value, field.name) for field in dataclasses.fields(value)])
+        for field in dataclasses.fields(value):
+            _collect(getattr(value, field.name), found)
+
+
+_WITHOUT = {type(None), bool, int, float, str, bytes, types.FunctionType, types.MethodType}
 
 
 class Watch:
-    """Makes calls and counts them.
+    """Makes calls and counts them. Warnings have to be errors where it does (`run` sees to that).
 
     Args:
         trail: Print every call, to look at one case.
@@ -72,9 +85,7 @@ class Watch:
             print(f"{what}: {', '.join(shown)}")
         self.calls += 1
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                result = function(*args, **options)
+            result = function(*args, **options)
         except may as error:
             if isinstance(error, ga.InternalError) or "\n" in str(error):
                 raise Broken(f"{what}: {type(error).__name__}: {error}") from error

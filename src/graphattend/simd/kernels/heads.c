@@ -189,8 +189,10 @@ static real run(Heads *h, real scale, real *workspace) {
             if (FULL) scale_row(part, h->width, gain(h, i, j));
             average += dv;
         }
-        project(h, row, heads_w_o, heads_b_o, 0, len(&h->a[heads_w_o], 1),
-                (real *)h->a[heads_out].data + i * ld(h, heads_out));
+        real *out = (real *)h->a[heads_out].data + i * ld(h, heads_out);
+        isize columns = len(&h->a[heads_w_o], 1);
+        project(h, row, heads_w_o, heads_b_o, 0, columns, out);
+        bad += note_row(out, columns);
     }
     return bad;
 }
