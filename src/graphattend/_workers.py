@@ -118,6 +118,11 @@ class OnExecutor(Workers):
             self._own.shutdown(wait=True, cancel_futures=True)
             self._own = None
 
+    def _end(self) -> None:
+        """End processes that were started here: who interrupts a call does not wait for a whole training."""
+        for process in list((getattr(self._own, "_processes", None) or {}).values()):
+            process.terminate()
+
     def run(
         self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Control, done: Done
     ) -> None:
@@ -148,6 +153,9 @@ class OnExecutor(Workers):
                     left.discard(i)
                     done(i, result)
                 pool.check()
+        except KeyboardInterrupt:
+            self._end()
+            raise
         finally:
             # Nobody may write into a folder that is being removed.
             wait([future for future in running if not future.cancel()])
