@@ -10,14 +10,13 @@ import pytest
 
 import graphattend as ga
 from graphattend.analysis import Analysis, analyze
-from graphattend.drawing import check_plot_path
+from graphattend.drawing import check_plot_path, layout
 from graphattend.report import (
     agreement_svg,
     entropy_svg,
     graph_svg,
     heat_svg,
     html_report,
-    layout,
     write_plot,
 )
 

@@ -10,8 +10,8 @@ import numpy as np
 
 import graphattend as ga
 from graphattend.analysis import analyze, latents
+from graphattend.drawing import layout
 from graphattend.graph.properties import count_edges
-from graphattend.report import layout
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "gallery"
 

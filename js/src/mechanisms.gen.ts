@@ -680,8 +680,12 @@ export interface Evaluation extends Remote {
   readonly fields: Readonly<{ best: string; best_baseline: string | null; complete: boolean; primary: string; task: string }>;
   get(name: "metrics", options?: CallOptions): Promise<string[]>;
   get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
+  /** How often predictions of each probability were right in the test parts of all seeds. */
+  calibration<D extends Dtype = "float32">(name: string, options?: CallOptions<D>): Promise<Numbers<D> | null>;
   /** Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits. */
   disagreement<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<[string[], Numbers<D>]>;
+  /** How much the learned attentions of all mechanisms differ at each node. */
+  disagreementByNode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   /** How training changed what each mechanism attends to. */
   learned(options?: CallOptions): Promise<Record<string, Matrix | number>[]>;
   /** Write quality against cost as a picture: .html, .svg or .png (needs matplotlib). */
@@ -1618,6 +1622,11 @@ export interface Functions {
   accuracy(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
   /** Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest. */
   averagePrecision(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
+  /** How often predictions of each probability are right, in intervals of equal width. */
+  calibration<D extends Dtype = "float32">(labels: Data, probabilities: Data, options?: {
+    /** Number B of intervals. @default 10 */
+    bins?: number;
+  } & CallOptions<D>): Promise<Numbers<D>>;
   /** Train every mechanism on the same task, and measure it on what training did not see. */
   evaluate(graph: GraphData, task: string, options?: {
     /** Registry keys, or mechanisms of width `hidden`; all that apply to the graph by default. */
@@ -1723,4 +1732,4 @@ export interface Functions {
   };
 }
 
-export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "laplacianRegularization", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};
+export const FUNCTIONS = {"functional": ["favorFeatures", "fromTorchMask", "gatAttention", "linearAttention", "loadBalanceLoss", "matmul", "multiHeadAttention", "orthogonalProjection", "quantizedAttention", "rotary", "scaledDotProductAttention", "segmentSoftmax", "softmax", "topKGating"], "geometry": ["Euclidean", "Lorentz", "Poincare", "Product", "Sphere", "fromConfig"], "training": ["Adam", "AdamW", "CurriculumScheduler", "LossBalancer", "Neighborhoods", "Nodes", "Pairs", "RMSprop", "RiemannianAdam", "RiemannianSGD", "Rows", "SGD", "Stage", "adjacencyReconstruction", "clipByNorm", "clipByValue", "crossEntropy", "globalNorm", "infoNce", "laplacian", "laplacianRegularization", "localContrastive", "normPenalty", "orthogonality", "reconstruction", "sampleHardNegatives", "triplet"], "training.schedules": ["chain", "constant", "cosine", "step", "warmup"], "compression": ["Hierarchical", "LowRank", "Quantizer", "SparseStorage", "Tucker"], "graph": ["deltaHyperbolicity", "density", "isUndirected", "spectralEmbedding"], "analysis": ["analyze", "analyzeFile", "textTable"], "evaluation": ["accuracy", "averagePrecision", "calibration", "evaluate", "evaluateFile", "fit", "hitsAt", "jensenShannon", "macroF1", "meanReciprocalRank", "rocAuc", "signFlipTest", "topOverlap"]};

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,14 +40,23 @@ class Control(Protocol):
 def call(shared: bytes, task: object) -> bytes:
     """Run one task in a worker; what it returns travels as the arguments do."""
     path, function, common = _sharing.loads_once(shared)
-    with _tasks.using(None):
-        result = function(common, task)
-    return _sharing.Store(path).dumps(result)
+    return _sharing.Store(path).dumps(_here(function, common, task))
 
 
 def _here(function: Callable[[Any, Any], Any], common: object, task: object) -> Any:
+    _keep_freed_memory()
     with _tasks.using(None):
         return function(common, task)
+
+
+@lru_cache(maxsize=1)
+def _keep_freed_memory() -> None:
+    """Let a task have the memory that the one before it freed, which the system would have to clear again.
+
+    glibc keeps twice the size of the largest block that was freed before, if that has at most 32 MB (`mallopt(3)`).
+    """
+    if sys.platform == "linux":
+        np.empty(31 << 20, np.uint8)
 
 
 class Workers:
@@ -108,6 +118,11 @@ class OnExecutor(Workers):
             self._own.shutdown(wait=True, cancel_futures=True)
             self._own = None
 
+    def _end(self) -> None:
+        """End processes that were started here: who interrupts a call does not wait for a whole training."""
+        for process in list((getattr(self._own, "_processes", None) or {}).values()):
+            process.terminate()
+
     def run(
         self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Control, done: Done
     ) -> None:
@@ -138,6 +153,9 @@ class OnExecutor(Workers):
                     left.discard(i)
                     done(i, result)
                 pool.check()
+        except KeyboardInterrupt:
+            self._end()
+            raise
         finally:
             # Nobody may write into a folder that is being removed.
             wait([future for future in running if not future.cancel()])

@@ -428,8 +428,9 @@ def analyze_file(
         >>> found["analysis"]["nodes"]
         ['a', 'b']
     """
+    from .drawing import layout
     from .graph.files import parse
-    from .report import html_report, layout
+    from .report import html_report
 
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):

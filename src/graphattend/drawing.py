@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import numpy as np
 
 from ._printable import escaped
 from .errors import InvalidConfigError, UnsupportedError
+from .graph import NeighborGraph
 from .storage import load_errors, same_file, write_atomically
 
 SUFFIXES = (".html", ".svg", ".png")
+#: Most nodes in the picture of a graph: the best connected ones.
+MAX_DRAWN = 150
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--ink:#1b1d22;--soft:#6b7079;--line:#dcdee2;--hot:#b3431e;--cool:#2a6f97}
@@ -26,9 +29,14 @@ background:var(--bg);color:var(--ink)}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}p{color:var(--soft);margin:.3rem 0 1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.86rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600}td.n,th.n{text-align:right}svg{max-width:100%;height:auto;display:block}
-.wide{overflow-x:auto}text{fill:var(--ink);font:10px system-ui,sans-serif}.soft{fill:var(--soft)}
-.edge{stroke:var(--hot);fill:none}.quiet{stroke:var(--line)}.node{fill:var(--cool);stroke:var(--bg)}.bar{fill:var(--cool)}
+th{font-weight:600}td.n,th.n{text-align:right;padding-left:.3rem;white-space:nowrap}ul{color:var(--soft)}
+svg{max-width:100%;height:auto;display:block}
+.wide{overflow-x:auto}.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}
+text{fill:var(--ink);font:10px system-ui,sans-serif}.soft{fill:var(--soft)}
+.edge{stroke:var(--hot);fill:none}
+.line{stroke:var(--cool);fill:none}
+.edge.dot{fill:var(--hot)}.line.dot{fill:var(--cool)}h3{font-size:1rem;margin:.4rem 0}
+.quiet{stroke:var(--line)}.node{fill:var(--cool);stroke:var(--bg)}.bar{fill:var(--cool)}
 .cell{fill:var(--hot)}.frame{fill:none;stroke:var(--line)}.whisker{stroke:var(--soft);stroke-width:1.5}
 """
 
@@ -81,6 +89,104 @@ def svg_element(width: int, height: int, title: str, parts: list[str]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{escaped(title)}"><title>{escaped(title)}</title>{"".join(parts)}</svg>'
     )
+
+
+def layout(indptr: np.ndarray, indices: np.ndarray, *, iterations: int = 150, seed: int = 0) -> np.ndarray:
+    """Positions of the nodes in the unit square, by a force-directed layout.
+
+    Args:
+        indptr: Row starts (V+1,).
+        indices: Neighbours (K,); directions do not matter.
+        iterations: Steps.
+        seed: Seed of the start.
+
+    Returns:
+        (V, 2), the same for the same input.
+
+    Source:
+        Fruchterman & Reingold 1991, "Graph Drawing by Force-Directed Placement".
+
+    Example:
+        >>> import numpy as np
+        >>> from graphattend.drawing import layout
+        >>> layout(np.array([0, 1, 2]), np.array([1, 0])).shape
+        (2, 2)
+    """
+    v = indptr.size - 1
+    a = np.zeros((v, v), bool)
+    a[np.repeat(np.arange(v), np.diff(indptr)), indices] = True
+    a |= a.T
+    pos = np.random.default_rng(seed).random((v, 2))
+    k = 1 / np.sqrt(max(v, 1))
+    for step in range(iterations):
+        delta = pos[:, None] - pos[None]
+        distance = np.maximum(np.hypot(delta[..., 0], delta[..., 1]), 1e-3)
+        force = k * k / distance**2 - a * distance / k
+        move = np.einsum("ij,ijd->id", force, delta)
+        # A pull to the middle keeps parts that are not connected in the picture.
+        move -= 0.6 * (pos - 0.5)
+        length = np.maximum(np.hypot(*move.T), 1e-9)
+        heat = 0.12 * (1 - step / iterations) + 0.002
+        pos = pos + move * (np.minimum(length, heat) / length)[:, None]
+    low, high = pos.min(axis=0), pos.max(axis=0)
+    return np.asarray((pos - low) / np.maximum(high - low, 1e-9))
+
+
+def best_connected(graph: NeighborGraph) -> np.ndarray:
+    """The nodes that a picture of the graph shows, in order."""
+    return np.sort(np.argsort(-graph.degree(), kind="stable")[:MAX_DRAWN])
+
+
+def attention_svg(
+    graph: NeighborGraph,
+    weights: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    positions: np.ndarray,
+    nodes: np.ndarray,
+    size: int = 520,
+) -> str:
+    """A graph with the weights (K,) of its edges: the stronger an edge, the heavier its line.
+
+    Args:
+        graph: The graph.
+        weights: One weight per edge; those of a node sum to 1.
+        names: Names of all nodes.
+        title: What the picture shows.
+        positions: Places in the unit square of the nodes that are drawn.
+        nodes: Numbers of these nodes, rising.
+        size: Width and height.
+
+    Returns:
+        The SVG element.
+    """
+    at = np.full(graph.num_nodes, -1)
+    at[nodes] = np.arange(nodes.size)
+    xy = 36 + positions * (size - 72)
+    received = np.bincount(graph.indices, weights, graph.num_nodes)
+    parts = []
+    order = np.argsort(weights, kind="stable")
+    shown = order[(at[graph.targets[order]] >= 0) & (at[graph.indices[order]] >= 0)]
+    for e in shown:
+        i, j, w = at[graph.targets[e]], at[graph.indices[e]], float(weights[e])
+        if i != j:
+            (x1, y1), (x2, y2) = xy[i], xy[j]
+            parts.append(
+                f'<line class="edge" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+                f'stroke-width="{0.3 + 3.2 * w:.2f}" opacity="{0.08 + 0.8 * w:.2f}"/>'
+            )
+    most = max(float(received[nodes].max()), 1e-9)
+    labelled = set(nodes[np.argsort(-received[nodes], kind="stable")[:22]])
+    for n, (x, y) in zip(nodes, xy, strict=True):
+        radius = 2.5 + 9 * np.sqrt(received[n] / most)
+        name = escaped(names[n])
+        parts.append(
+            f'<circle class="node" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{name}: receives '
+            f"{received[n]:.2f}</title></circle>"
+        )
+        if n in labelled:
+            parts.append(f'<text x="{x:.1f}" y="{y - radius - 2:.1f}" text-anchor="middle">{name}</text>')
+    return svg_element(size, size, title, parts)
 
 
 def check_plot_path(path: str, *inputs: str | None) -> None:

@@ -10,89 +10,17 @@ import numpy as np
 from ._printable import escaped
 from ._validate import as_choice
 from .analysis import Analysis
-from .drawing import bars_svg, matrix_svg, page_head, svg_element, write_picture
+from .drawing import attention_svg, bars_svg, best_connected, layout, matrix_svg, page_head, write_picture
 from .graph.properties import described
 
-#: Most nodes that the graph's picture and the heat map show: the best connected ones.
-MAX_DRAWN, MAX_HEAT = 150, 24
-
-
-def layout(indptr: np.ndarray, indices: np.ndarray, *, iterations: int = 150, seed: int = 0) -> np.ndarray:
-    """Positions of the nodes in the unit square, by a force-directed layout.
-
-    Args:
-        indptr: Row starts (V+1,).
-        indices: Neighbours (K,); directions do not matter.
-        iterations: Steps.
-        seed: Seed of the start.
-
-    Returns:
-        (V, 2), the same for the same input.
-
-    Source:
-        Fruchterman & Reingold 1991, "Graph Drawing by Force-Directed Placement".
-
-    Example:
-        >>> import numpy as np
-        >>> from graphattend.report import layout
-        >>> layout(np.array([0, 1, 2]), np.array([1, 0])).shape
-        (2, 2)
-    """
-    v = indptr.size - 1
-    a = np.zeros((v, v), bool)
-    a[np.repeat(np.arange(v), np.diff(indptr)), indices] = True
-    a |= a.T
-    pos = np.random.default_rng(seed).random((v, 2))
-    k = 1 / np.sqrt(max(v, 1))
-    for step in range(iterations):
-        delta = pos[:, None] - pos[None]
-        distance = np.maximum(np.hypot(delta[..., 0], delta[..., 1]), 1e-3)
-        force = k * k / distance**2 - a * distance / k
-        move = np.einsum("ij,ijd->id", force, delta)
-        # A pull to the middle keeps parts that are not connected in the picture.
-        move -= 0.6 * (pos - 0.5)
-        length = np.maximum(np.hypot(*move.T), 1e-9)
-        heat = 0.12 * (1 - step / iterations) + 0.002
-        pos = pos + move * (np.minimum(length, heat) / length)[:, None]
-    low, high = pos.min(axis=0), pos.max(axis=0)
-    return np.asarray((pos - low) / np.maximum(high - low, 1e-9))
-
-
-def _drawn(analysis: Analysis, most: int) -> np.ndarray:
-    return np.sort(np.argsort(-analysis.graph.degree(), kind="stable")[:most])
+#: Most nodes that the heat map shows: the best connected ones.
+MAX_HEAT = 24
 
 
 def graph_svg(analysis: Analysis, result: int, positions: np.ndarray, nodes: np.ndarray, *, size: int = 520) -> str:
     """The graph with the attention of one mechanism: the stronger an edge, the heavier its line."""
-    graph, names = analysis.graph, analysis.names
     r = analysis.results[result]
-    at = np.full(graph.num_nodes, -1)
-    at[nodes] = np.arange(nodes.size)
-    xy = 36 + positions * (size - 72)
-    received = np.bincount(graph.indices, r.weights, graph.num_nodes)
-    parts = []
-    order = np.argsort(r.weights, kind="stable")
-    shown = order[(at[graph.targets[order]] >= 0) & (at[graph.indices[order]] >= 0)]
-    for e in shown:
-        i, j, w = at[graph.targets[e]], at[graph.indices[e]], float(r.weights[e])
-        if i != j:
-            (x1, y1), (x2, y2) = xy[i], xy[j]
-            parts.append(
-                f'<line class="edge" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-                f'stroke-width="{0.3 + 3.2 * w:.2f}" opacity="{0.08 + 0.8 * w:.2f}"/>'
-            )
-    most = max(float(received[nodes].max()), 1e-9)
-    labelled = set(nodes[np.argsort(-received[nodes], kind="stable")[:22]])
-    for n, (x, y) in zip(nodes, xy, strict=True):
-        radius = 2.5 + 9 * np.sqrt(received[n] / most)
-        name = escaped(names[n])
-        parts.append(
-            f'<circle class="node" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{name}: receives '
-            f"{received[n]:.2f}</title></circle>"
-        )
-        if n in labelled:
-            parts.append(f'<text x="{x:.1f}" y="{y - radius - 2:.1f}" text-anchor="middle">{name}</text>')
-    return svg_element(size, size, f"Attention under {r.key}", parts)
+    return attention_svg(analysis.graph, r.weights, analysis.names, f"Attention under {r.key}", positions, nodes, size)
 
 
 def heat_svg(analysis: Analysis, result: int) -> str:
@@ -144,7 +72,7 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
         True
     """
     graph = analysis.graph
-    drawn = _drawn(analysis, MAX_DRAWN)
+    drawn = best_connected(analysis.graph)
     sub = graph.subgraph(drawn)
     positions = layout(sub.indptr, sub.indices)
     heading = escaped(title)
@@ -219,7 +147,7 @@ def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> 
 
 
 def _attention_svg(analysis: Analysis) -> str:
-    drawn = _drawn(analysis, MAX_DRAWN)
+    drawn = best_connected(analysis.graph)
     sub = analysis.graph.subgraph(drawn)
     size = min(720, 240 + 20 * drawn.size)  # the names of a few nodes would be lost in a large picture
     return graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=size)
@@ -233,7 +161,7 @@ class _Attention:
 
     def __call__(self, axes: Any) -> None:
         analysis = self.analysis
-        drawn = _drawn(analysis, MAX_DRAWN)
+        drawn = best_connected(analysis.graph)
         sub = analysis.graph.subgraph(drawn)
         xy = layout(sub.indptr, sub.indices)
         r = analysis.results[0]

@@ -93,6 +93,7 @@ COMPLETED = {
     "analyze --gr": ["--graph"],
     "analyze --seed ": [],
     "train --task ": ["links", "labels"],
+    "compress --codec low": ["low_rank"],
     "info --graph gra": ["graph.csv"],
     "convert gra": ["graph.csv"],
     "--print-completion t": ["tcsh"],
@@ -117,7 +118,14 @@ def test_completion_of_the_other_shells(run: Run) -> None:
     assert tcsh.startswith("complete graphattend 'p/1/(list info analyze ")
     assert "'n/--task/(links labels)/'" in tcsh
     assert "'n/--graph/f/'" in tcsh
-    refused(run("--print-completion", "fish"), "fish")
+    fish = run("--print-completion", "fish")[1].splitlines()
+    assert f"complete -c graphattend -n __fish_use_subcommand -a list -d '{COMMANDS['list'].HELP}'" in fish
+    (task,) = [line for line in fish if "__fish_seen_subcommand_from train'" in line and "-l task " in line]
+    assert "-x -a 'links labels'" in task
+    (graph,) = [line for line in fish if "__fish_seen_subcommand_from train'" in line and "-l graph " in line]
+    assert "-r -F" in graph
+    assert "complete -c graphattend -n '__fish_seen_subcommand_from convert' -F" in fish
+    refused(run("--print-completion", "powershell"), "powershell")
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".edges", ".edgelist", ".csv", ".tsv", ".json", ".npz"])

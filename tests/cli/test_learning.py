@@ -33,7 +33,9 @@ def test_evaluate(graph, tmp_path, capsys):
     plot = tmp_path / "e.html"
     call = ["evaluate", "--graph", graph, "--task", "links", "--mechanism", "flash", "--seeds", "1", *FAST]
     assert main([*call, "--plot", str(plot)]) == 0
-    assert capsys.readouterr().out.split()[0] == "mechanism"
+    first, _, header, *_ = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"30 nodes, \d+ edges, .*", first)
+    assert header.split()[0] == "mechanism"
     assert "roc_auc" in plot.read_text()
     assert main([*call, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["best"] == "flash"

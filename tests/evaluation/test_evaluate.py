@@ -1,12 +1,14 @@
 """`evaluate` as its user sees it: rows, spread, progress, cancelling, cache, pictures, errors."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 import graphattend as ga
 from graphattend.evaluation import fit
+from graphattend.evaluation.tasks import labels as make_labels
 
 from .test_tasks import small_world
 
@@ -55,6 +57,77 @@ def test_attention_before_and_after(found):
     top = found.top(found.best, node, 2)
     assert len(top) == 2
     assert top[0][1] >= top[1][1]
+
+
+def test_calibration_of_all_seeds(found):
+    for entry in found.entries:
+        curve, (row,) = found.calibration(entry.name), [r for r in found.rows if r["mechanism"] == entry.name]
+        if not entry.parameters:
+            assert curve is None
+            assert row["calibration_error"] is None
+            continue
+        runs = np.array([run.calibration for run in entry.runs])
+        np.testing.assert_allclose(curve[:, 0], runs[:, :, 0].sum(axis=0))
+        # Half of the pairs are links, whatever was predicted.
+        assert (curve[:, 0] * curve[:, 2]).sum() == pytest.approx(curve[:, 0].sum() / 2)
+        miss = sum(n * abs(p - y) for n, p, y in curve) / curve[:, 0].sum()
+        assert row["calibration_error"] == pytest.approx(miss)
+
+
+def test_probabilities_of_labels_are_those_of_the_predicted_class():
+    rng = np.random.default_rng(0)
+    task = make_labels(GRAPH, np.arange(40) % 3, None, 0)
+    output = rng.standard_normal((40, 3)).astype(np.float32)
+    right, chances = task.probabilities(output, "test")
+    wanted = np.exp(output[task.test]) / np.exp(output[task.test]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(chances, wanted.max(axis=1), rtol=1e-6)
+    assert right.mean() == pytest.approx(task.measure(output, "test")["accuracy"])
+
+
+def test_nodes_on_which_mechanisms_disagree(found):
+    names, matrix = found.disagreement()
+    by_node = found.disagreement_by_node()
+    linked = found.graph.degree() > 0
+    assert by_node.shape == (40,)
+    assert not by_node[~linked].any()
+    assert len(names) == 2
+    assert by_node[linked].mean() == pytest.approx(matrix[0, 1])  # of two mechanisms it is their divergence
+    node = int(by_node.argmax())
+    row = slice(*found.graph.indptr[node : node + 2])
+    one, other = (found[name].attended.after[row] for name in names)
+    middle = (one + other) / 2
+    wanted = sum((p[p > 0] * np.log2(p[p > 0] / middle[p > 0])).sum() for p in (one, other)) / 2
+    assert by_node[node] == pytest.approx(wanted)
+
+
+def test_the_page_shows_what_was_learned(found, tmp_path):
+    path = tmp_path / "page.html"
+    found.plot(str(path))
+    page = path.read_text()
+    for heading in ("Calibration", f"What {found.best} attends to", "Where the learned mechanisms disagree"):
+        assert f"<h2>{heading}</h2>" in page
+    before, after = page[page.index("<h3>Before") : page.index("<h3>After")], page[page.index("<h3>After") :]
+    attended = found[found.best].attended
+    for part, weights in ((before, attended.before), (after, attended.after)):
+        widths = [float(w) for w in re.findall(r'stroke-width="([\d.]+)"', part)]
+        np.testing.assert_allclose(np.sort(widths), np.sort(0.3 + 3.2 * weights), atol=6e-3)
+    alone = ga.evaluate(GRAPH, "links", mechanisms=["flash"], seeds=1, epochs=1, hidden=8, baselines=False)
+    alone.plot(str(path))
+    assert "disagree" not in path.read_text()  # there is nobody to disagree with
+    assert "closest to" in alone.table()
+
+
+def test_the_text_names_what_the_best_attends_to(found):
+    text = found.table()
+    assert f"{found.best} attends to, before → after training" in text
+    node = int(found.graph.degree().argmax())
+    (line,) = [x for x in text.splitlines() if x.startswith(f"{node} ")]
+    for before in (True, False):
+        assert ", ".join(f"{j} {w:.2f}" for j, w in found.top(found.best, node, before=before)) in line
+    first, second = CALL["mechanisms"]
+    bits = found.disagreement()[1][0, 1]
+    assert f"{second} ({bits:.3f}," in text
+    assert f"{first} ({bits:.3f}," in text
 
 
 def test_json_table_and_pictures(found, tmp_path):

@@ -36,6 +36,35 @@ def test_average_precision_adds_precision_over_the_thresholds(rows):
     assert ev.average_precision(np.array(labels, int), scores) == pytest.approx(wanted, abs=1e-12)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=20), st.integers(1, 7))
+def test_calibration_counts_and_averages_each_interval(rows, bins):
+    labels, chances = (np.array(x, float) for x in zip(*rows, strict=True))
+    found = ev.calibration(labels, chances, bins)
+    assert found.shape == (bins, 3)
+    for b, (count, predicted, true) in enumerate(found):
+        own = [(y, p) for y, p in rows if min(int(p * bins), bins - 1) == b]
+        assert count == len(own)
+        wanted = np.mean(np.array(own, float), axis=0) if own else (0, 0)
+        assert (true, predicted) == pytest.approx(tuple(wanted), abs=1e-12)
+
+
+def test_calibration_agrees_with_scikit_learn(rng):
+    reference = pytest.importorskip("sklearn.calibration")
+    labels, chances = rng.integers(0, 2, 500), rng.random(500)
+    found = ev.calibration(labels, chances)
+    true, predicted = reference.calibration_curve(labels, chances, n_bins=10)
+    np.testing.assert_allclose(found[:, 1:], np.stack([predicted, true], 1), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "chances", "argument"),
+    [([0, 2], [0.5, 0.5], "labels"), ([0, 1], [0.5, 1.5], "probabilities"), ([0, 1], [-0.1, 0.5], "probabilities")],
+)
+def test_calibration_refuses_what_is_no_probability(labels, chances, argument):
+    with pytest.raises(ga.InvalidConfigError, match=argument):
+        ev.calibration(labels, chances)
+
+
 def test_ranks_count_a_tie_one_half():
     positive, negatives = [2.0, 1.0, 0.0], [[1.0, 0.0], [1.0, 0.0], [1.0, 2.0]]
     assert ev.mean_reciprocal_rank(positive, negatives) == pytest.approx((1 + 1 / 1.5 + 1 / 3) / 3)

@@ -90,7 +90,9 @@ def test_weights_and_features_are_the_columns_that_are_named(read, caplog):
         graph = read(TABLE)
     assert graph.edge_weights.tolist() == [2, 3]
     assert graph.edge_features.tolist() == [[7], [8]]
-    assert [r.getMessage() for r in caplog.records] == ["left out, for they are not a number on every edge: line, cost"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "columns left out, because they do not have a number on every edge: line, cost"
+    ]
     caplog.clear()
     graph = read(TABLE, weights="Trips", edge_features=["weight", "trips"])
     assert graph.edge_weights.tolist() == [7, 8]

@@ -36,7 +36,9 @@ def test_attributes_of_networkx(read, caplog):
     assert edges(graph) == {("0", "1")}
     assert graph.edge_weights.tolist() == [2.0]
     assert graph.edge_features is None
-    assert [r.getMessage() for r in caplog.records] == ["left out, for they are not a number on every edge: color"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "columns left out, because they do not have a number on every edge: color"
+    ]
     graph = read("0 1 {'x': 1, 'weight': 2, 'distance': 5}\n1 2 {'x': 4.5, 'distance': 3}\n")
     assert sorted(graph.edge_weights.tolist()) == [1.0, 2.0]
     assert sorted(graph.distances.tolist()) == [3.0, 5.0]

@@ -261,6 +261,7 @@ def _compression() -> Iterator[tuple[str, Call]]:
 def _evaluation() -> Iterator[tuple[str, Call]]:
     yes, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.2, 0.3, 0.4])
     yield "evaluation.roc_auc", Call(E.roc_auc, {"labels": yes, "scores": scores})
+    yield "evaluation.calibration", Call(E.calibration, {"labels": yes, "probabilities": scores, "bins": 2})
     yield "evaluation.average_precision", Call(E.average_precision, {"labels": yes, "scores": scores})
     yield (
         "evaluation.mean_reciprocal_rank",

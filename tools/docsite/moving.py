@@ -13,7 +13,7 @@ import numpy as np
 
 import graphattend as ga
 from graphattend.analysis import analyze
-from graphattend.report import layout
+from graphattend.drawing import layout
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "examples" / "data"

@@ -9,7 +9,7 @@ from typing import Any
 
 #: Metavars of arguments that are files.
 FILES = ("FILE", "FOLDER", "FROM", "TO")
-SHELLS = ("bash", "zsh", "tcsh")  # zsh runs the script for bash
+SHELLS = ("bash", "zsh", "fish", "tcsh")  # zsh runs the script for bash
 
 #: `case` tells by the command and the word before what comes: names of files, or some words.
 BASH = """_graphattend() {{
@@ -34,7 +34,8 @@ class PrintCompletion(argparse.Action):
         self, parser: argparse.ArgumentParser, _namespace: object, values: Any, _option: object = None
     ) -> None:
         """Print it."""
-        print(_tcsh(parser) if values == "tcsh" else _bash(parser, values), end="")
+        scripts = {"tcsh": _tcsh, "fish": _fish}
+        print(scripts[values](parser) if values in scripts else _bash(parser, values), end="")
         parser.exit()
 
 
@@ -53,6 +54,29 @@ def _bash(parser: argparse.ArgumentParser, shell: str) -> str:
                 cases.append(f"    {patterns}) {what} ;;")
     first = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
     return first + BASH.format(cases="\n".join(cases), commands="\n".join(commands))
+
+
+def _fish(parser: argparse.ArgumentParser) -> str:
+    lines = ["complete -c graphattend -f"]
+    for name, command in _commands(parser).items():
+        told = f"-a {name} -d {shlex.quote(command.description or '')}"
+        lines.append(f"complete -c graphattend -n __fish_use_subcommand {told}")
+    for name, command in {"": parser, **_commands(parser)}.items():
+        when = shlex.quote(f"__fish_seen_subcommand_from {name}" if name else "__fish_use_subcommand")
+        for action in command._actions:
+            flags = " ".join(f"-l {o[2:]}" if o.startswith("--") else f"-s {o[1:]}" for o in action.option_strings)
+            offered = _words(action)
+            if action.metavar == "COMMAND":
+                continue
+            if not action.option_strings:
+                what = "-F" if offered is None else f"-a {shlex.quote(' '.join(offered))}"
+            elif action.nargs == 0:
+                what = ""
+            else:
+                what = "-r -F" if offered is None else f"-x -a {shlex.quote(' '.join(offered))}"
+            told = "" if not action.help or not flags else f"-d {shlex.quote(action.help)}"
+            lines.append(" ".join(part for part in ("complete -c graphattend -n", when, flags, what, told) if part))
+    return "\n".join(lines) + "\n"
 
 
 def _tcsh(parser: argparse.ArgumentParser) -> str:
@@ -85,4 +109,8 @@ def _words(action: argparse.Action) -> list[str] | None:
         from ..mechanisms import list_mechanisms
 
         return list_mechanisms()
+    if action.metavar == "KEY" and "--codec" in action.option_strings:
+        from ..compression import CODECS
+
+        return list(CODECS)
     return [str(choice) for choice in action.choices or ()]

@@ -77,6 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
     finally:
         end_progress()
     found = dataclasses.replace(found, directed=directed)
+    if arguments.plot is not None:
+        write_plot(found, arguments.plot)
+        told(arguments.plot)
     if arguments.json:
         print(json.dumps(found.to_dict(), allow_nan=False))
     elif arguments.csv:
@@ -89,6 +92,3 @@ def run(arguments: argparse.Namespace) -> None:
         print_rows(("mechanism", "node", "neighbour", "weight"), rows, arguments, None)
     else:
         print(text_table(found, nodes=arguments.nodes))
-    if arguments.plot is not None:
-        write_plot(found, arguments.plot)
-        told(arguments.plot)

@@ -70,6 +70,9 @@ def run(arguments: argparse.Namespace) -> None:
             )
     finally:
         end_progress()
+    if arguments.plot is not None:
+        write_plot(found, arguments.plot, picture="agreement")
+        told(arguments.plot)
     keys = [r.key for r in found.results]
     rows = [(key, *(round(float(a), 3) for a in row)) for key, row in zip(keys, found.agreement, strict=True)]
     data = {"mechanisms": keys, "agreement": found.agreement.tolist()}
@@ -77,6 +80,3 @@ def run(arguments: argparse.Namespace) -> None:
     if not (arguments.csv or arguments.json):  # names as columns would not fit a terminal
         rows = [(f"{i + 1} {row[0]}", *row[1:]) for i, row in enumerate(rows)]
     print_rows(("mechanism", *(keys if arguments.csv else numbers)), rows, arguments, data)
-    if arguments.plot is not None:
-        write_plot(found, arguments.plot, picture="agreement")
-        told(arguments.plot)

@@ -45,11 +45,12 @@ def run(arguments: argparse.Namespace) -> None:
     from ..drawing import check_plot_path
     from ..evaluation import evaluate
     from ..evaluation.results import sorted_rows
+    from ..graph.properties import described
 
     check_task(arguments)
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings, arguments.labels)
-    graph = read_graph(arguments).graph
+    graph, directed = read_graph(arguments)
     try:
         with workers(arguments):
             found = evaluate(
@@ -64,18 +65,18 @@ def run(arguments: argparse.Namespace) -> None:
             )
     finally:
         end_progress()
+    if arguments.plot is not None:
+        found.plot(arguments.plot)
+        told(arguments.plot)
     if arguments.json:
         print(json.dumps(found.to_dict(), allow_nan=False))
     elif arguments.csv:
         header = ["mechanism", *(f"{m}_{part}" for m in found.metrics for part in ("mean", "sd"))]
-        header += ["p_value", "seconds_per_epoch", "epochs", "parameters", "memory", "baseline"]
+        header += ["p_value", "calibration_error", "seconds_per_epoch", "epochs", "parameters", "memory", "baseline"]
         rows = [
-            [row["mechanism"], *(x for m in found.metrics for x in row[m]), *(row[name] for name in header[-6:])]
+            [row["mechanism"], *(x for m in found.metrics for x in row[m]), *(row[name] for name in header[-7:])]
             for row in sorted_rows(found)
         ]
         print_rows(header, rows, arguments, None)
     else:
-        print(found.table())
-    if arguments.plot is not None:
-        found.plot(arguments.plot)
-        told(arguments.plot)
+        print(f"{described(graph, directed)}\n\n{found.table()}")

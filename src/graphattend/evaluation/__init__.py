@@ -5,6 +5,7 @@ from .files import evaluate_file
 from .metrics import (
     accuracy,
     average_precision,
+    calibration,
     hits_at,
     jensen_shannon,
     macro_f1,
@@ -25,6 +26,7 @@ __all__ = [
     "Run",
     "accuracy",
     "average_precision",
+    "calibration",
     "evaluate",
     "evaluate_file",
     "fit",

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._float64_fallback import silence
 from ..training import Adam, Trainer
+from .metrics import calibration
 from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
 from .tasks import Links, Task
 
@@ -85,6 +86,7 @@ def trained(
     output = model.apply(chosen)[0]
     run = {
         "metrics": task.measure(output, "test"),
+        "calibration": calibration(*task.probabilities(output, "test")).tolist(),
         "validation": task.measure(output, "validation")[task.primary],
         "epochs": len(result.losses),
         "seconds_per_epoch": float(np.median(times)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._validate import (
@@ -193,6 +195,43 @@ def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:
     return float(np.mean(own))
 
 
+def calibration(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> np.ndarray:
+    """How often predictions of each probability are right, in intervals of equal width.
+
+    Args:
+        labels: (K,) zeros and ones: what was true.
+        probabilities: (K,) in 0 … 1: what was predicted.
+        bins: Number B of intervals.
+
+    Returns:
+        (B, 3): in each interval the number of predictions, their mean probability, and the share that was true; zeros
+        where there is none. Of a calibrated prediction the last two are equal.
+
+    Raises:
+        InvalidConfigError: Labels other than zeros and ones, or probabilities outside 0 … 1.
+
+    Source:
+        Niculescu-Mizil & Caruana 2005, "Predicting good probabilities with supervised learning".
+
+    Example:
+        >>> from graphattend.evaluation import calibration
+        >>> calibration([0, 0, 1, 1], [0.25, 0.25, 0.25, 1.0], bins=2).tolist()
+        [[3.0, 0.25, 0.3333333333333333], [1.0, 1.0, 1.0]]
+    """
+    p = _scores(probabilities, "probabilities")
+    y = as_array(labels, "labels")
+    check_shape(y, "labels", p.shape)
+    if not np.isin(y, (0, 1)).all():
+        raise InvalidConfigError.of("labels", "zeros and ones", np.unique(y)[:5].tolist())
+    if p.min() < 0 or p.max() > 1:
+        raise InvalidConfigError.of("probabilities", "numbers in 0 … 1", [float(p.min()), float(p.max())])
+    bins = as_int(bins, "bins", minimum=1, maximum=1_000_000)
+    place = np.minimum((p * bins).astype(np.intp), bins - 1)
+    sums = np.stack([np.bincount(place, weights, bins) for weights in (np.ones(p.size), p, y.astype(np.float64))], 1)
+    sums[:, 1:] /= np.maximum(sums[:, :1], 1)
+    return sums
+
+
 def sign_flip_test(differences: ArrayLike, *, samples: int = 10_000, seed: int = 0) -> float:
     """Two-sided p-value of paired differences: how often random signs give a mean at least as large.
 
@@ -256,15 +295,16 @@ def jensen_shannon(graph: NeighborGraph, first: ArrayLike, second: ArrayLike) ->
         >>> jensen_shannon(star, [1.0, 0.0], [0.0, 1.0])
         1.0
     """
-    p, q = _attentions(graph, first, second)
-    middle = (p + q) / 2
-    terms = sum(_times_log(x, middle) for x in (p, q)) / 2
-    return float(np.sum(terms) / max(int((graph.degree() > 0).sum()), 1))
+    by_node = divergence_by_node(graph, _attentions(graph, first, second))
+    return float(by_node.sum() / max(int((graph.degree() > 0).sum()), 1))
 
 
-def _times_log(x: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    ratio = np.divide(x, middle, out=np.ones_like(x), where=x > 0)
-    return np.asarray(x * np.log2(ratio))
+def divergence_by_node(graph: NeighborGraph, attentions: Sequence[np.ndarray]) -> np.ndarray:
+    """Jensen–Shannon divergence of any number R of attentions (K,) at each node: (V,) bits, at most log2 R."""
+    middle = np.mean(attentions, axis=0)
+    ratios = (np.divide(x, middle, out=np.ones_like(x), where=x > 0) for x in attentions)
+    terms = sum(x * np.log2(ratio) for x, ratio in zip(attentions, ratios, strict=True))
+    return np.asarray(np.bincount(graph.targets, terms, graph.num_nodes) / len(attentions))
 
 
 def top_overlap(graph: NeighborGraph, first: ArrayLike, second: ArrayLike, k: int = 3) -> float:

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..graph import NeighborGraph
-from .metrics import jensen_shannon, sign_flip_test, top_overlap
+from .metrics import divergence_by_node, jensen_shannon, sign_flip_test, top_overlap
+
+#: How many nodes the text lists with what they attend to.
+_LISTED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Run:
         validation: The primary metric in validation.
         epochs: Epochs until the run ended.
         seconds_per_epoch: Median time of an epoch; 0 for what is not trained.
+        calibration: Ten rows of `evaluation.calibration` on the test part; None for scores that are no probabilities.
 
     Example:
         >>> from graphattend.evaluation import Run
@@ -35,6 +39,7 @@ class Run:
     validation: float
     epochs: int
     seconds_per_epoch: float
+    calibration: list[list[float]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,8 +156,8 @@ class Evaluation:
         """One dictionary per mechanism and baseline, in the order of the call.
 
         ``mechanism``, each metric as (mean, standard deviation over the seeds), ``p_value`` of the paired difference
-        to the best entry (None for itself), ``seconds_per_epoch``, ``epochs``, ``parameters``, ``memory`` (bytes) and
-        ``baseline``.
+        to the best entry (None for itself), ``calibration_error`` (None for scores that are no probabilities),
+        ``seconds_per_epoch``, ``epochs``, ``parameters``, ``memory`` (bytes) and ``baseline``.
         """
         top = max(self.entries, key=self._mean)
         return [self._row(entry, top) for entry in self.entries]
@@ -165,6 +170,7 @@ class Evaluation:
         difference = top.values(self.primary)[: len(entry.runs)] - entry.values(self.primary)[: len(top.runs)]
         return row | {
             "p_value": None if entry is top else sign_flip_test(difference),
+            "calibration_error": self._calibration_error(entry.name),
             "seconds_per_epoch": float(np.median([r.seconds_per_epoch for r in entry.runs])),
             "epochs": float(np.mean([r.epochs for r in entry.runs])),
             "parameters": entry.parameters,
@@ -172,11 +178,33 @@ class Evaluation:
             "baseline": entry.baseline,
         }
 
+    def calibration(self, name: str) -> np.ndarray | None:
+        """How often predictions of each probability were right in the test parts of all seeds.
+
+        For links the probability is that of a link, among as many linked pairs as others; for labels that of the
+        predicted class.
+
+        Returns:
+            (10, 3) as `evaluation.calibration`; None for baselines whose scores are no probabilities.
+        """
+        runs = [run.calibration for run in self[name].runs if run.calibration is not None]
+        if not runs:
+            return None
+        count, *means = np.moveaxis(np.array(runs), 2, 0)
+        total = count.sum(axis=0)
+        return np.stack([total, *((count * mean).sum(axis=0) / np.maximum(total, 1) for mean in means)], axis=1)
+
+    def _calibration_error(self, name: str) -> float | None:
+        """Expected calibration error: Guo et al. 2017, "On Calibration of Modern Neural Networks"."""
+        found = self.calibration(name)
+        if found is None:
+            return None
+        count, predicted, true = found.T
+        return float((count * np.abs(predicted - true)).sum() / count.sum())
+
     def top(self, name: str, node: int, count: int = 3, *, before: bool = False) -> list[tuple[int, float]]:
         """The neighbours that `node` attends to most after (or before) training, with their weights."""
-        attended = self[name].attended
-        assert attended is not None
-        weights = attended.before if before else attended.after
+        weights = attended(self, name).before if before else attended(self, name).after
         row = slice(int(self.graph.indptr[node]), int(self.graph.indptr[node + 1]))
         order = np.argsort(-weights[row], kind="stable")[:count]
         return [(int(self.graph.indices[row][i]), float(weights[row][i])) for i in order]
@@ -206,9 +234,17 @@ class Evaluation:
 
     def disagreement(self) -> tuple[list[str], np.ndarray]:
         """Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits."""
-        own = [(e.name, e.attended.after) for e in self.entries if e.attended is not None]
-        matrix = np.array([[jensen_shannon(self.graph, a, b) for _, b in own] for _, a in own])
-        return [name for name, _ in own], matrix
+        own = [e.name for e in self.entries if e.attended is not None]
+        after = [attended(self, name).after for name in own]
+        return own, np.array([[jensen_shannon(self.graph, a, b) for b in after] for a in after])
+
+    def disagreement_by_node(self) -> np.ndarray:
+        """How much the learned attentions of all mechanisms differ at each node.
+
+        Returns:
+            (V,) their Jensen–Shannon divergence in bits: 0 where all agree.
+        """
+        return divergence_by_node(self.graph, [e.attended.after for e in self.entries if e.attended is not None])
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values."""
@@ -247,6 +283,30 @@ class Evaluation:
         write_chart(self, path)
 
 
+def names_of(graph: NeighborGraph) -> list[str]:
+    """Names of the nodes; their numbers where there are none."""
+    return [str(n) for n in (range(graph.num_nodes) if graph.names is None else graph.names)]
+
+
+def best_connected_first(graph: NeighborGraph, count: int) -> list[int]:
+    """The nodes with most neighbours."""
+    return [int(n) for n in np.argsort(-graph.degree(), kind="stable")[:count]]
+
+
+def attended(found: Evaluation, name: str) -> Attended:
+    """The attention of a mechanism, before and after training."""
+    own = found[name].attended
+    if own is None:
+        raise KeyError(name)
+    return own
+
+
+def top_text(found: Evaluation, name: str, node: int, count: int = 3, *, before: bool = False) -> str:
+    """`Evaluation.top` as text: names of the neighbours with their weights."""
+    names = names_of(found.graph)
+    return ", ".join(f"{names[j]} {w:.2f}" for j, w in found.top(name, node, count, before=before))
+
+
 def sorted_rows(found: Evaluation) -> list[dict[str, Any]]:
     """The rows, the highest mean of the primary metric first."""
     return sorted(found.rows, key=lambda row: -row[found.primary][0])
@@ -275,11 +335,36 @@ def text_table(found: Evaluation) -> str:
             " → ".join(f"{x:.2f}" for x in row["entropy"]),
             f"{row['divergence']:.3f}",
             f"{100 * row['overlap']:.0f} %",
+            closest,
         ]
-        for row in found.learned()
+        for row, closest in zip(found.learned(), _closest(found), strict=True)
     ]
     if learned:
-        lines += _aligned(["mechanism", "entropy", "change (bits)", "same top 3"], learned)
+        lines += _aligned(["mechanism", "entropy", "change (bits)", "same top 3", "closest to"], learned)
+        lines += ["", "(before → after training; closest: bits between the two, and the share of the top 3 in common)"]
+        lines += ["", f"{found.best} attends to, before → after training"]
+        nodes = best_connected_first(found.graph, _LISTED)
+        lines += _aligned(
+            ["node", "before", "after"],
+            [
+                [names_of(found.graph)[n], *(top_text(found, found.best, n, before=b) for b in (True, False))]
+                for n in nodes
+            ],
+        )
     for name, reason in found.skipped.items():
         lines += ["", f"skipped {name}: {reason}"[:100]]
     return "\n".join(lines)
+
+
+def _closest(found: Evaluation) -> list[str]:
+    """For each mechanism the other whose learned attention differs least: bits, and strongest edges in common."""
+    names, matrix = found.disagreement()
+    np.fill_diagonal(matrix, np.inf)
+    if len(names) < 2:
+        return [""] * len(names)
+    told = []
+    for name, row in zip(names, matrix, strict=True):
+        other = names[int(row.argmin())]
+        overlap = top_overlap(found.graph, attended(found, name).after, attended(found, other).after)
+        told.append(f"{other} ({row.min():.3f}, {100 * overlap:.0f} %)")
+    return told

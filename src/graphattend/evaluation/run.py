@@ -43,7 +43,7 @@ from .tasks import links as make_links
 #: Coordinates of the spectral embedding that stands in for features.
 SPECTRAL = 16
 #: Of what a cached run means; raised when the same call would give other numbers.
-VERSION = 2
+VERSION = 3
 
 
 def evaluate(
@@ -284,6 +284,7 @@ class _Plan:
             runs[tasks[i]] = run
             return report.say(tasks[i][0], len(runs) * self.settings.epochs)
 
+        report.say(names[0], 0)
         with contextlib.suppress(CancelledError):
             pool.map(one_run, (self, made), tasks, on_done=keep)
         return {n: [runs[n, i] for i in range(len(self.settings.seeds)) if (n, i) in runs] for n in names}

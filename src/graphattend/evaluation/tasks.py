@@ -11,7 +11,9 @@ import numpy as np
 from .._validate import as_array, as_index, as_number, check_length, check_nonempty, check_shape
 from .._vjp import vjp
 from ..errors import InvalidConfigError
+from ..functional import softmax
 from ..graph import NeighborGraph
+from ..training._reduce import sigmoid
 from ..training.batches import Nodes, PairBatch, Pairs
 from ..training.supervised import adjacency_reconstruction, cross_entropy
 from .metrics import accuracy, average_precision, hits_at, macro_f1, mean_reciprocal_rank, roc_auc
@@ -86,6 +88,13 @@ class Links:
         found += (mean_reciprocal_rank(positive, negative), hits_at(positive, negative, 10))
         return dict(zip(self.metrics, found, strict=True))
 
+    def probabilities(self, output: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Whether pairs of a held-out part are linked, as many linked as not, and with which probability."""
+        held: Held = getattr(self, part)
+        negative = np.stack([held.pairs[0], held.negatives[:, 0]])
+        scores = dot_product(output)(np.concatenate([held.pairs, negative], axis=1))
+        return np.repeat([1, 0], held.pairs.shape[1]), sigmoid(scores.astype(np.float64) - UNLINKED)
+
 
 def dot_product(output: np.ndarray) -> PairScores:
     """Scores of pairs by the dot product of their nodes' vectors (V, E)."""
@@ -128,6 +137,12 @@ class Labels:
         nodes = getattr(self, part)
         truth, predicted = self.labels[nodes], output[nodes].argmax(axis=1)
         return {"accuracy": accuracy(truth, predicted), "macro_f1": macro_f1(truth, predicted)}
+
+    def probabilities(self, output: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the predicted class of each node of a part is the right one, and with which probability."""
+        nodes = getattr(self, part)
+        chances = softmax(output[nodes].astype(np.float64))
+        return self.labels[nodes] == chances.argmax(axis=1), chances.max(axis=1)
 
 
 Task = Links | Labels

@@ -190,7 +190,7 @@ class EdgeTable:
             else:
                 left.append(name)
         if left:
-            _log.warning("left out, for they are not a number on every edge: %s", ", ".join(left)[:200])
+            _log.warning("columns left out, because they do not have a number on every edge: %s", ", ".join(left)[:200])
         return kept
 
     def _numbers(self, name: str, missing: float | None) -> np.ndarray:
