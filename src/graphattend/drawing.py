@@ -53,7 +53,7 @@ def matrix_svg(matrix: np.ndarray, labels: list[str], title: str) -> str:
     """A square matrix as a heat map, rows and columns with the same labels."""
     cell, margin = 18, 130
     top = max(float(matrix.max()), 1e-9)
-    parts = []
+    parts = [f'<text x="6" y="14">{escaped(title)}</text>']
     for i, label in enumerate(labels):
         y, name = margin + i * cell, escaped(label)
         parts.append(f'<text x="{margin - 6}" y="{y + 13}" text-anchor="end">{name}</text>')
@@ -74,13 +74,13 @@ def matrix_svg(matrix: np.ndarray, labels: list[str], title: str) -> str:
 def bars_svg(title: str, bars: Mapping[str, float], *, at_least: float = 0.0) -> str:
     """Numbers by name as horizontal bars; the scale reaches to `at_least`."""
     top = max([*bars.values(), at_least, 1e-9])
-    parts = []
+    parts = [f'<text x="148" y="14">{escaped(title)}</text>']
     for i, (name, value) in enumerate(bars.items()):
-        y = 8 + i * 20
+        y = 26 + i * 20
         parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{escaped(name)}</text>')
         parts.append(f'<rect class="bar" x="148" y="{y}" width="{380 * value / top:.1f}" height="15" rx="2"/>')
         parts.append(f'<text class="soft" x="{154 + 380 * value / top:.1f}" y="{y + 12}">{value:,.2f}</text>')
-    return svg_element(600, 16 + 20 * len(bars), title, parts)
+    return svg_element(600, 34 + 20 * len(bars), title, parts)
 
 
 def svg_element(width: int, height: int, title: str, parts: list[str]) -> str:

@@ -297,7 +297,9 @@ def test_compare(run: Run, graph: Path) -> None:
     rows = list(csv.reader(io.StringIO(run(*words, "--csv")[1])))
     assert rows[0] == ["mechanism", "flash", "linear", "hyperbolic"]
     np.testing.assert_allclose(np.array([r[1:] for r in rows[1:]], float), found["agreement"], atol=6e-4)
-    assert len(run(*words)[1].splitlines()) == 4
+    first, _, *table = run(*words)[1].splitlines()
+    assert first == "4 nodes, 5 edges, directed"
+    assert len(table) == 4
 
 
 def test_benchmark(run: Run) -> None:

@@ -12,6 +12,7 @@ from graphattend.cli import main
 from graphattend.cli._learning import read_labels
 
 FAST = ["--epochs", "4", "--hidden", "8"]
+FIRST_LINE = re.compile(r"30 nodes, \d+ edges, (un)?directed")
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_evaluate(graph, tmp_path, capsys):
     call = ["evaluate", "--graph", graph, "--task", "links", "--mechanism", "flash", "--seeds", "1", *FAST]
     assert main([*call, "--plot", str(plot)]) == 0
     first, _, header, *_ = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"30 nodes, \d+ edges, .*", first)
+    assert FIRST_LINE.fullmatch(first)
     assert header.split()[0] == "mechanism"
     assert "roc_auc" in plot.read_text()
     assert main([*call, "--json"]) == 0
@@ -88,7 +89,7 @@ def test_analyze_a_model(graph, tmp_path, capsys):
     train = ["train", "--graph", graph, "--task", "links", "--mechanism", "rl_navigator", "--epochs", "4"]
     train += ["--hidden", "6"]
     assert main([*train, "--out", str(out), "--latents", str(latents)]) == 0
-    capsys.readouterr()
+    assert FIRST_LINE.match(capsys.readouterr().out)
     call = ["analyze", "--graph", graph, "--model", str(out), "--json"]
     assert main([*call, "--embeddings", str(latents), "--mechanism", "flash"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -117,6 +118,7 @@ def test_compare_by_a_task_is_evaluate(graph, capsys):
 def test_embed(graph, tmp_path, capsys):
     out = tmp_path / "e.csv"
     assert main(["embed", "--graph", graph, "--dim", "3", "--out", str(out)]) == 0
+    assert FIRST_LINE.match(capsys.readouterr().out)
     rows = list(csv.reader(out.read_text().splitlines()))
     assert [row[0] for row in rows[1:]] == names(graph)
     found = np.array([row[1:] for row in rows[1:]], float)

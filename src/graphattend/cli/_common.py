@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InvalidConfigError
 from ..graph import NeighborGraph, embeddings
 from ..graph.files import Told, parse, read
+from ..graph.properties import described
 
 #: Most bytes that are taken from the standard input.
 MAX_BYTES = 1 << 30
@@ -142,6 +143,12 @@ def end_progress() -> None:
     """Clear the progress line."""
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def print_graph(told: Told, arguments: argparse.Namespace) -> None:
+    """The first lines of a text for people: how many edges were read, and whether they are directed."""
+    if not (arguments.json or arguments.csv):
+        print(f"{described(*told)}\n")
 
 
 def print_rows(

@@ -14,6 +14,7 @@ from ._common import (
     add_plot,
     end_progress,
     options,
+    print_graph,
     print_rows,
     progress,
     read_embeddings,
@@ -56,7 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings)
-    graph = read_graph(arguments).graph
+    read = read_graph(arguments)
+    graph = read.graph
     embeddings = read_embeddings(arguments.embeddings, graph)
     try:
         with workers(arguments):
@@ -79,4 +81,5 @@ def run(arguments: argparse.Namespace) -> None:
     numbers = [str(i + 1) for i in range(len(keys))]
     if not (arguments.csv or arguments.json):  # names as columns would not fit a terminal
         rows = [(f"{i + 1} {row[0]}", *row[1:]) for i, row in enumerate(rows)]
+    print_graph(read, arguments)
     print_rows(("mechanism", *(keys if arguments.csv else numbers)), rows, arguments, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._common import add_graph, add_output, end_progress, print_rows, progress, read_graph, told
+from ._common import add_graph, add_output, end_progress, print_graph, print_rows, progress, read_graph, told
 from ._learning import add_settings, settings
 from ._writing import check_out, write_matrix
 
@@ -31,7 +31,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Embed and write."""
     check_out(arguments.out, "--out", (".npy", ".npz", ".csv"), arguments.graph)
-    graph = read_graph(arguments).graph
+    read = read_graph(arguments)
+    graph = read.graph
     metrics = {}
     if arguments.mechanism is None:
         from ..graph import spectral_embedding
@@ -51,4 +52,5 @@ def run(arguments: argparse.Namespace) -> None:
     told(arguments.out)
     data = {"nodes": len(found), "dim": found.shape[1], "out": arguments.out, "metrics": metrics}
     rows = [("nodes", len(found)), ("coordinates", found.shape[1]), *metrics.items()]
+    print_graph(read, arguments)
     print_rows(("what", "value"), rows, arguments, data)

@@ -10,6 +10,7 @@ from ._common import (
     add_output,
     add_plot,
     end_progress,
+    print_graph,
     print_rows,
     progress,
     read_embeddings,
@@ -45,12 +46,12 @@ def run(arguments: argparse.Namespace) -> None:
     from ..drawing import check_plot_path
     from ..evaluation import evaluate
     from ..evaluation.results import sorted_rows
-    from ..graph.properties import described
 
     check_task(arguments)
     if arguments.plot is not None:
         check_plot_path(arguments.plot, arguments.graph, arguments.embeddings, arguments.labels)
-    graph, directed = read_graph(arguments)
+    read = read_graph(arguments)
+    graph = read.graph
     try:
         with workers(arguments):
             found = evaluate(
@@ -68,6 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None:
         found.plot(arguments.plot)
         told(arguments.plot)
+    print_graph(read, arguments)
     if arguments.json:
         print(json.dumps(found.to_dict(), allow_nan=False))
     elif arguments.csv:
@@ -79,4 +81,4 @@ def run(arguments: argparse.Namespace) -> None:
         ]
         print_rows(header, rows, arguments, None)
     else:
-        print(f"{described(graph, directed)}\n\n{found.table()}")
+        print(found.table())

@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 
 from ..errors import InvalidConfigError
-from ._common import add_graph, add_output, end_progress, print_rows, progress, read_embeddings, read_graph, told
+from ._common import (
+    add_graph,
+    add_output,
+    end_progress,
+    print_graph,
+    print_rows,
+    progress,
+    read_embeddings,
+    read_graph,
+    told,
+)
 from ._learning import add_settings, add_task, check_task, read_labels, settings
 from ._writing import check_out, write_matrix
 
@@ -38,7 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
     check_out(arguments.out, "--out", (".npz", ".safetensors"), *inputs)
     if arguments.latents is not None:
         check_out(arguments.latents, "--latents", (".npy", ".npz", ".csv"), *inputs, arguments.out)
-    graph = read_graph(arguments).graph
+    read = read_graph(arguments)
+    graph = read.graph
     try:
         found = fit(
             graph,
@@ -60,4 +71,5 @@ def run(arguments: argparse.Namespace) -> None:
         write_matrix(arguments.latents, found.latents, graph)
         told(arguments.latents)
     data = {"mechanism": found.attention.key, "metrics": found.metrics, "epochs": found.epochs, "out": arguments.out}
+    print_graph(read, arguments)
     print_rows(("metric", "value"), list(found.metrics.items()), arguments, data)

@@ -250,7 +250,8 @@ def _draw(found: Evaluation) -> Any:
         colors = ["#b3431e" if row["baseline"] else "#2a6f97" for row in rows]
         axes.errorbar(mean, np.arange(len(rows)), xerr=spread, fmt="none", ecolor="#9aa0aa")
         axes.scatter(mean, np.arange(len(rows)), c=colors, zorder=3)
-        names = [f"{row['mechanism']}, {1e3 * row['seconds_per_epoch']:.2g} ms" for row in rows]
+        cost = [f", {1e3 * row['seconds_per_epoch']:.2g} ms" if row["epochs"] else "" for row in rows]
+        names = [row["mechanism"] + ms for row, ms in zip(rows, cost, strict=True)]
         axes.set_yticks(np.arange(len(rows)), names)
         axes.set_xlabel(f"{found.primary}, mean ± standard deviation (red: baselines); ms: one epoch")
 
