@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -364,6 +366,36 @@ def test_whole_numbers_of_0_and_1_are_a_mask_and_others_are_added(given, wanted)
     found = _bridge_arguments.mask(given)
     assert found.dtype == np.asarray(wanted).dtype
     assert found.tolist() == np.asarray(wanted).tolist()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "args", "argument"),
+    [
+        ("functional", "scaledDotProductAttention", [[[1.0]]] * 3 + [{"dropoutP": "a"}], "dropoutP"),
+        ("training", "Pairs", [[[0], [1]], "a", {}], "numNodes"),
+        ("training", "Pairs", [[[0], [1]], 3, {"numNegatives": -1}], "numNegatives"),
+        ("training.schedules", "warmup", [0.1, -1, {}], "warmupSteps"),
+    ],
+)
+def test_errors_spell_arguments_as_javascript_does(module, name, args, argument):
+    error = json.loads(bridge.call(json.dumps({"op": "function", "args": [module, name, args[:-1], args[-1]]})))[
+        "error"
+    ]
+    assert error["argument"] == argument
+    assert error["message"].startswith(f"{argument}: ")
+
+
+def test_names_are_known_as_soon_as_they_are_in_their_module(monkeypatch):
+    module = types.ModuleType("graphattend.functional")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert _bridge_names.spelled("of_no_other: a") == "of_no_other: a"
+
+    def late(of_no_other):
+        """As one that is imported when it is first asked for."""
+
+    late.__module__ = module.__name__
+    module.late = late
+    assert _bridge_names.spelled("of_no_other: a") == "ofNoOther: a"
 
 
 def test_names_of_parameters_are_spelled_as_in_javascript_and_other_words_are_not():

@@ -88,6 +88,8 @@ export const typeOf = (x: TypedArray): (typeof TYPES)[string] => TYPES[CODES.get
 
 const ALIGNMENT = 64;
 const MAX_DEPTH = 24;
+/** Numbers that fit into WebAssembly's memory of 4 GB. */
+const MOST = 2 ** 30;
 const tagOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
   Symbol.toStringTag,
@@ -143,7 +145,7 @@ class Encoder {
     if (ArrayBuffer.isView(x)) return this.typed(x, path);
     if (Array.isArray(x)) return this.array(x, path, depth);
     if (x instanceof Plain) return this.plain(x.value, path, depth);
-    if (x instanceof Args) return x.values.map((v, i) => this.value(v, x.names[i] ?? `argument ${i + 1}`, depth + 1));
+    if (x instanceof Args) return x.values.map((v, i) => this.named(v, x.names[i] ?? `argument ${i + 1}`, depth + 1));
     const id = (x as { [ID]?: () => number })[ID];
     if (typeof id === "function") {
       const n = id.call(x);
@@ -159,9 +161,14 @@ class Encoder {
     for (const name of Object.keys(x)) {
       if (name.startsWith("$")) throw invalid(path, `unexpected name ${name.slice(0, 60)}`);
       const entry = (x as Record<string, unknown>)[name];
-      if (entry !== undefined) out[name] = this.value(entry, (path && `${path}.`) + name.slice(0, 60), depth + 1);
+      if (entry !== undefined) out[name] = this.named(entry, (path && `${path}.`) + name.slice(0, 60), depth + 1);
     }
     return out;
+  }
+
+  /** A value whose errors name it, also those that looking at it throws. */
+  private named(x: unknown, path: string, depth: number): unknown {
+    return look(() => this.value(x, path, depth), path);
   }
 
   private plain(x: unknown, path: string, depth: number): unknown {
@@ -193,8 +200,8 @@ class Encoder {
 
   private shaped(x: { data: unknown; shape: unknown }, path: string): unknown {
     const { data, shape } = x;
-    if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) {
-      throw invalid(path, "expected shape to be whole numbers >= 0", { actual: shape });
+    if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && (n as number) >= 0 && n < 2 ** 31)) {
+      throw invalid(path, "expected shape to be whole numbers >= 0 and < 2147483648", { actual: shape });
     }
     const dims = Array.from(shape as number[]);
     const size = dims.reduce((a, b) => a * b, 1);
@@ -242,6 +249,11 @@ class Encoder {
 
   private numbers(x: unknown, shape: number[], path: string, kind: string, boolean: boolean): unknown {
     const size = shape.reduce((a, b) => a * b, 1);
+    // Rows may be the same row many times: what no memory holds is refused before any is taken.
+    if (size > MOST) {
+      const message = `${path}: expected at most ${MOST} numbers, got ${size}`;
+      throw new AttentionError("out_of_memory", message, { argument: path, expected: MOST, actual: size });
+    }
     const out = new (boolean ? Uint8Array : this.double ? Float64Array : Float32Array)(size);
     fill(out, x, shape, 0, 0, path, kind === "boolean" ? kind : "number");
     return this.push(out, boolean ? "b1" : this.double ? "n8" : "n4", shape);

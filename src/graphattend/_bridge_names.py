@@ -90,8 +90,8 @@ def methods(cls: type) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _known(modules: int) -> frozenset[str]:
-    """Names of parameters, options and metadata with an underscore, of what is imported so far."""
+def _known(names: int) -> frozenset[str]:
+    """Names of parameters, options and metadata with an underscore, of what is imported so far: that many names."""
     found: set[str] = set()
     for module in [m for m in sys.modules if m.startswith(f"{__package__}.")]:
         name, own = module.partition(".")[2], vars(sys.modules[module]).values()
@@ -105,7 +105,9 @@ def _known(modules: int) -> frozenset[str]:
 
 def _parameters(thing: object) -> Iterable[str]:
     """Names of the parameters of a function, or of the public methods of a class."""
-    functions = [f for n, f in vars(thing).items() if n[0] != "_"] if inspect.isclass(thing) else [thing]
+    functions = [thing]
+    if inspect.isclass(thing):
+        functions = [f for n, f in vars(thing).items() if n[0] != "_" or n == "__init__"]
     for function in filter(inspect.isfunction, functions):
         code = inspect.unwrap(function).__code__
         yield from code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -118,5 +120,7 @@ _WORD = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
 
 def spelled(text: str) -> str:
     """A text with names of parameters and options in JavaScript's spelling; other words stay as they are."""
-    known = _known(sum(m.startswith(__package__ or "graphattend") for m in sys.modules))
+    # Names come into a module when they are first asked for.
+    ours = [vars(m) for n, m in list(sys.modules.items()) if n.startswith(__package__ or "graphattend")]
+    known = _known(sum(map(len, ours)))
     return _WORD.sub(lambda found: camel(found[0]) if found[0] in known else found[0], text)
