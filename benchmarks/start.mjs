@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { launch } from "../js/test/browsers.mjs";
+import { launchIn } from "../js/test/browsers.mjs";
 import { serve } from "../js/test/server.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
@@ -132,12 +132,12 @@ const kept = async () => {
 
 const versions = {};
 
-/** Visits of somebody new, in a browser of its own. */
+/** Visits of somebody new, in a browser of its own, which keeps on disk what it is told to keep. */
 async function visits(engine, i, worker) {
-  const browser = await launch(engine);
+  const profile = mkdtempSync(join(tmpdir(), "graphattend-profile-"));
+  const context = await launchIn(profile, engine);
   try {
-    versions[engine] = browser.version();
-    const context = await browser.newContext();
+    versions[engine] = context.browser().version();
     for (const when of ["first", "later", "later"]) {
       const { page, ms } = await visit(context, i, worker);
       note(names[i], worker ? "worker" : "main", engine, when, ms);
@@ -145,7 +145,8 @@ async function visits(engine, i, worker) {
       await page.close();
     }
   } finally {
-    await browser.close();
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
   }
 }
 

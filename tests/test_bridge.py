@@ -2,7 +2,9 @@
 
 import json
 import math
+import random
 import sys
+import tempfile
 import types
 
 import numpy as np
@@ -33,6 +35,26 @@ def test_start_and_info_report_the_runtime(client):
         assert info["backend"] == ga.backend_info()["backend"]
         # The official NumPy for WebAssembly has no SIMD, so `start` gives it ours, unless kernels are off.
         assert info["accelerated"]["active"] is info["backend"].startswith("wasm")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_interpreters_from_one_snapshot_draw_numbers_of_their_own(elsewhere):
+    backend = ga.backend_info()["backend"]
+    old, shared = random.getstate(), np.random.get_state()  # noqa: NPY002
+    drawn = []
+    try:
+        for _ in range(2):
+            random.seed(1)
+            np.random.seed(1)  # noqa: NPY002
+            tempfile._name_sequence = iter(["again"])
+            bridge.restored(elsewhere)
+            drawn.append((random.random(), np.random.random(), next(tempfile._get_candidate_names())))  # noqa: NPY002
+    finally:
+        random.setstate(old)
+        np.random.set_state(shared)  # noqa: NPY002
+        tempfile._name_sequence = None
+        ga.use_backend(backend)
+    assert all(first != second for first, second in zip(*drawn, strict=True))
 
 
 def test_forward_equals_python(client):

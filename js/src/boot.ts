@@ -17,6 +17,8 @@ export interface Parts {
 export interface Boot extends Omit<Parts, "stdlib"> {
   /** Not needed where files are restored. */
   stdlib?: Uint8Array;
+  /** Where the functions that Python's libraries share lie in a snapshot's table. */
+  addresses?: Record<string, number>;
   /** Whether a snapshot will be taken. */
   recording?: boolean;
   /** Puts a snapshot into the module; what the interpreter needs then. */
@@ -115,6 +117,7 @@ export async function boot({
   stdlib,
   lock,
   indexURL,
+  addresses,
   recording = false,
   restore,
 }: Boot): Promise<Pyodide> {
@@ -165,6 +168,7 @@ export async function boot({
       preRun: [installStdlib],
       noInitialRun: restore !== undefined,
       arguments: [],
+      addresses,
       API: api,
       printErr: (line: string) => noise.push(line),
       onAbort: fail,

@@ -7,6 +7,7 @@ import { VERSION } from "./version.js";
 type Snapshots = typeof import("./snapshot.js");
 type Store = Awaited<ReturnType<Snapshots["Store"]["open"]>>;
 type Engine = Pick<Parts, "factory" | "wasm">;
+type Snapshot = Awaited<ReturnType<Snapshots["parse"]>>;
 type Wheels = readonly Uint8Array[];
 
 /** Where a folder's snapshots are kept, and the module in it that reads and writes them. */
@@ -32,9 +33,25 @@ export async function unpack(data: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Whether there may be a snapshot: where not, there is no need to look before the other files are fetched. */
-export async function maybe(): Promise<boolean> {
-  return isNode || (await globalThis.caches?.has("graphattend-snapshots").catch(() => false)) === true;
+/** A folder's snapshot of an earlier visit, on its way; by its name the lock file tells whether it fits. */
+export interface Ahead {
+  name: string;
+  data: Promise<Uint8Array>;
+}
+
+const CACHE = "graphattend-snapshots";
+
+/** Begin to read what an earlier visit has left, while the lock file and the engine come: it is the largest part. */
+export async function lookAhead(indexURL: string): Promise<Ahead | undefined> {
+  if (isNode || (await globalThis.caches?.has(CACHE)) !== true) return undefined;
+  const cache = await caches.open(CACHE);
+  const found = (await cache.keys()).find(({ url }) => url.startsWith(`${indexURL}${CACHE}-`));
+  const response = found && (await cache.match(found));
+  if (response === undefined) return undefined;
+  void snapshotsOf(indexURL).catch(() => undefined); // which reads it
+  const data = response.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+  data.catch(() => undefined); // reported where it is awaited
+  return { name: found!.url, data };
 }
 
 /** The module beside Pyodide. */
@@ -58,8 +75,9 @@ export async function revive(
   engine: Promise<Engine>,
   parts: Omit<Boot, keyof Engine>,
   vendored: () => Promise<Uint8Array | undefined>,
+  ahead: Ahead | undefined,
 ): Promise<Revived> {
-  const own = await store.load();
+  const own = await (ahead?.name === store.name ? ahead.data : store.load());
   const data = own ?? (await vendored());
   if (data === undefined) return { state: "none" };
   const head = new TextDecoder().decode(data.subarray(0, 500));
@@ -71,11 +89,8 @@ export async function revive(
   try {
     const snapshot = await reading;
     remove = false;
-    const python = await boot({ ...parts, factory, wasm, restore: (module) => snapshots.restore(module, snapshot) });
-    python.runPython(snapshots.REFRESH);
-    if (own !== undefined) return { python, state: "used" };
-    python.runPython(snapshots.ADAPT);
-    return { python, state: "vendored" };
+    const python = await restored(snapshots, { ...parts, factory, wasm }, snapshot, own === undefined);
+    return { python, state: own === undefined ? "vendored" : "used" };
   } catch (error) {
     if (own === undefined) return { state: "none" };
     // What is damaged can be made again; what cannot be put back is not tried again.
@@ -83,6 +98,20 @@ export async function revive(
     await (remove ? store.remove(true) : store.save(state)).catch(() => undefined);
     return { state: remove ? "none" : state };
   }
+}
+
+/** An interpreter from a snapshot; `elsewhere` where another engine took it. */
+async function restored(snapshots: Snapshots, parts: Boot, snapshot: Snapshot, elsewhere: boolean): Promise<Pyodide> {
+  const python = await boot({
+    ...parts,
+    addresses: snapshot.globals,
+    restore: (module) => snapshots.restore(module, snapshot),
+  });
+  // Not by `runPython`, for which the engine would have to compile Python's own compiler.
+  const bridge = python.pyimport("graphattend._bridge");
+  (bridge["restored"] as (elsewhere: boolean) => void)(elsewhere);
+  bridge.destroy();
+  return python;
 }
 
 /** Make a snapshot in an interpreter of its own, so that no data of the user's is in it. */
@@ -100,8 +129,7 @@ export async function record(snapshots: Snapshots, parts: Parts, wheels: Wheels)
   python.runPython(snapshots.PREPARE);
   const result = snapshots.take(python._module as never);
   const snapshot = await snapshots.parse(result);
-  const again = await boot({ ...parts, restore: (module) => snapshots.restore(module, snapshot) });
-  again.runPython(snapshots.REFRESH);
+  const again = await restored(snapshots, parts, snapshot, false);
   const [expected, found] = [python.runPython(snapshots.CHECK), again.runPython(snapshots.CHECK)];
   if (found !== expected) throw new Error(`a restored interpreter answers ${String(found)}, not ${String(expected)}`);
   return result;

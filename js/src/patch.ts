@@ -36,9 +36,33 @@ const CHANGES: readonly [from: string, to: string][] = [
   ],
   [
     // Functions of JavaScript that the table takes: one module for all of a signature.
-    "var module=new WebAssembly.Module(bytes);var instance=new WebAssembly.Instance(module,{e:{f:func}});",
-    "var module=(Module.wrappers??={})[sig]??=new WebAssembly.Module(bytes);" +
-      "var instance=new WebAssembly.Instance(module,{e:{f:func}});",
+    "var convertJsFunctionToWasm=(func,sig)=>{var bytes=",
+    "var convertJsFunctionToWasm=(func,sig)=>{var module=(Module.wrappers??={})[sig]??=wrapperOf(sig);" +
+      "var instance=new WebAssembly.Instance(module,{e:{f:func}});return instance.exports.f};" +
+      "var wrapperOf=sig=>{var bytes=",
+  ],
+  [
+    "var module=new WebAssembly.Module(bytes);var instance=new WebAssembly.Instance(module,{e:{f:func}});" +
+      'var wrappedFunc=instance.exports["f"];return wrappedFunc};',
+    "return new WebAssembly.Module(bytes)};",
+  ],
+  [
+    // Where a snapshot says at which place of the table a function lies, it is not looked for among all others.
+    "var updateGOT=",
+    "var placed=(name,func,sig)=>{var at=Module.addresses?.[name];if(at===undefined)return addFunction(func,sig);" +
+      "wasmTableMirror.length||=wasmTable.length;Module.ownFunctions??=wasmTable.length;" +
+      "if(at>=wasmTable.length)wasmTable.grow(at+1-wasmTable.length);" +
+      "if(at>=Module.ownFunctions&&!wasmTableMirror[at])" +
+      "setWasmTableEntry(at,sig?convertJsFunctionToWasm(func,sig):func);return at};var updateGOT=",
+  ],
+  ["newValue=addFunction(value)}", "newValue=placed(symName,value)}"],
+  ["entry.value=addFunction(value,value.sig)", "entry.value=placed(symName,value,value.sig)"],
+  [
+    // Shared memory is made only where one waits: browsers have much to say about it on pages that are not isolated.
+    "var oo=new Int32Array(new WebAssembly.Memory({shared:!0,initial:1,maximum:1}).buffer);" +
+      "function ao(t){try{return Atomics.wait(oo,0,0,t),!0}",
+    "var oo;function ao(t){try{return Atomics.wait(" +
+      "oo??=new Int32Array(new WebAssembly.Memory({shared:!0,initial:1,maximum:1}).buffer),0,0,t),!0}",
   ],
   [
     'var applyRelocs=moduleExports["__wasm_apply_data_relocs"];',
@@ -50,7 +74,7 @@ const CHANGES: readonly [from: string, to: string][] = [
 const KNOWN: Readonly<Record<string, string>> = {
   // Pyodide 314.0.3
   "1a9775427ef6e8abaa7db88ece0515422d1886915ae5c9093776410c865dfd8d":
-    "f8b50f3ccc0bb969ca84e329e11fdfc87b7bde42600bcc96aae71177eac93316",
+    "5f6a61a4852229eaaea9764893e40b7818924c5e6f1d1638dcbcb7b0d4ad45fb",
 };
 
 /** The loader that can be replayed; undefined if this one is not known. */

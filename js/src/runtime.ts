@@ -1,7 +1,18 @@
 import { boot, install, type Lock, type LockedPackage, type Parts } from "./boot.js";
 import { AttentionError, reason } from "./errors.js";
 import { fileError, Files, isURL, SERVE } from "./files.js";
-import { make, maybe, openKeeper, record, revive, snapshotsOf, unpack, VENDORED, type Keeper } from "./keep.js";
+import {
+  lookAhead,
+  make,
+  openKeeper,
+  record,
+  revive,
+  snapshotsOf,
+  unpack,
+  VENDORED,
+  type Ahead,
+  type Keeper,
+} from "./keep.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
@@ -47,7 +58,7 @@ export async function loadRuntime(options: RuntimeOptions, report: Report): Prom
 async function fromSnapshot(
   files: Files,
   indexURL: string,
-  { lock, engine }: Given,
+  { lock, engine, ahead }: Given,
   options: RuntimeOptions,
 ): Promise<Pyodide | undefined> {
   try {
@@ -60,12 +71,13 @@ async function fromSnapshot(
             .then(unpack)
             .catch(() => undefined);
     // At a first visit there is no other.
-    const early = (await maybe()) ? undefined : take();
+    const early = isNode || ahead !== undefined ? undefined : take();
     const { python, state } = await revive(
       await keeperOf(indexURL, lock, options),
       engine,
       { lock, indexURL },
       async () => early ?? take(),
+      ahead,
     );
     files.snapshot = state;
     for (const phase of python === undefined ? [] : (["packages", "graphattend"] as const)) {
@@ -144,6 +156,7 @@ async function load<T>(
 interface Given {
   lock: Lock;
   engine: Promise<Pick<Parts, "factory" | "wasm">>;
+  ahead: Ahead | undefined;
   /** What a snapshot has in it. */
   rest(): Promise<{ stdlib: Uint8Array; wheels: [file: string, data: Uint8Array][] }>;
 }
@@ -165,6 +178,7 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
     "graphattend-0-py3-none-any.whl",
     await files.bytes(isNode || isURL(url) ? url : new URL(url, globalThis.location.href).href, { kind: "zip" }),
   ];
+  const looking = options.snapshot === true ? lookAhead(indexURL).catch(() => undefined) : undefined;
   const explicit = options.wheelURL === undefined ? undefined : quiet(wheelOf(options.wheelURL));
   const reading = quiet(files.bytes(lockURL, { kind: "json" }).then((data) => parseLock(lockURL, data)));
   // What the lock file says of Pyodide's own files, where vendor wrote it.
@@ -200,10 +214,12 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
     const [stdlib, wheels] = await Promise.all([early ?? library(), Promise.all(all), engine]);
     return { stdlib, wheels };
   };
-  const hasSnapshot = options.snapshot === true && (lock.files?.[VENDORED] !== undefined || (await maybe()));
-  if (hasSnapshot) return { lock, engine, rest };
+  const ahead = await looking;
+  const hasSnapshot =
+    options.snapshot === true && (isNode || lock.files?.[VENDORED] !== undefined || ahead !== undefined);
+  if (hasSnapshot) return { lock, engine, ahead, rest };
   const given = quiet(rest());
-  return { lock, engine, rest: () => given };
+  return { lock, engine, ahead, rest: () => given };
 }
 
 async function lockedWheel(

@@ -109,17 +109,6 @@ json.dumps([
 ])
 `;
 
-/** What must not be the same after every start. */
-export const REFRESH = `
-import graphattend.simd, random, tempfile, numpy.random
-random.seed()
-numpy.random.seed()
-tempfile._name_sequence = None
-`;
-
-/** After a snapshot that another engine made: what this one runs fastest. */
-export const ADAPT = "graphattend.simd.choose_again()";
-
 function sideModules(module: SnapshotModule): SideModules {
   if (module.sideModules === undefined) throw new Error("this Pyodide's loader is not the one that vendor writes");
   return module.sideModules;

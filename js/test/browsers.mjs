@@ -17,9 +17,17 @@ export const engine = ENGINES[name];
 const tools = join(root, "tools");
 const options = JSON.parse(readFileSync(join(tools, "browsers.json"), "utf8"));
 
+const find = (name) => lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
+
+/** A browser with its files in a folder, as people have one: without it, caches are small and code is compiled each time. */
+export function launchIn(folder, which = engine) {
+  const name = which.toLowerCase();
+  return playwright[name].launchPersistentContext(folder, { executablePath: find(name), ...options[name] });
+}
+
 export function launch(which = engine) {
   const name = which.toLowerCase();
-  const executablePath = lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
+  const executablePath = find(name);
   if (basename(executablePath) === "WebKitWebDriver") return webdriver.launch(executablePath);
   return playwright[name].launch({ executablePath, ...options[name] });
 }

@@ -1,5 +1,5 @@
 // More of the shared checks: what graphs and files can be made of, and what comes back.
-import { equal, ok, rejects, twoPairs } from "./suite.mjs";
+import { equal, ok, rejects, twoPairs } from "./suite-assert.mjs";
 
 /** A mask in every form that says who attends. */
 const forms = (mask) => {

@@ -1,5 +1,5 @@
 // More of the shared checks: functions of the caller's that Python asks in the middle of a call.
-import { close, equal, ok, rejects, twoPairs } from "./suite.mjs";
+import { close, equal, ok, rejects, twoPairs } from "./suite-assert.mjs";
 
 const rows = [
   [1, 0],
@@ -91,10 +91,26 @@ export const functionChecks = {
       await rejects(attn.save(), "unsupported", { argument: "manifold" });
       equal(attn.config.options.aggregation, aggregation);
     }
-    ok(
-      seen.some((call) => /^dist (4|8|12),2 \1,2$/.test(call.join(" "))) && // a pool may share out the rows
-        seen.some((call) => /^midpoint ([1-3]),4,2 \1,4$/.test(call.join(" "))),
-      `rows, and lists with weights: ${seen.slice(0, 4).join("; ")}`,
+    // Each interpreter that has started asks for the rows that it was given: together they are all of them, once.
+    const attending = await ga.create("manifold", { dim: 2, manifold: stretched(seen), aggregation: "midpoint" });
+    seen.length = 0;
+    await attending.forward(rows, points, points);
+    const asked = (name, shapes) =>
+      seen.reduce((sum, [called, ...given]) => {
+        if (called !== name) return sum;
+        const count = Number.parseInt(given[0]);
+        equal(given, shapes(count), `what ${name} is given`);
+        return sum + count;
+      }, 0);
+    equal(
+      asked("dist", (n) => [`${n},2`, `${n},2`]),
+      12,
+      "pairs",
+    );
+    equal(
+      asked("midpoint", (n) => [`${n},4,2`, `${n},4`]),
+      3,
+      "lists with weights",
     );
     const attn = await ga.create("manifold", { dim: 2, manifold: stretched(), aggregation: "midpoint" });
     const inputs = [rows, points, points].map((x) => ({ data: Float64Array.from(x.flat()), shape: [x.length, 2] }));

@@ -1,5 +1,5 @@
 // More of the shared checks: calls that come again, which may need no Python, and results that are views.
-import { equal, ok, rejects } from "./suite.mjs";
+import { equal, ok, rejects } from "./suite-assert.mjs";
 
 const numbers = (count, seed) => Float32Array.from({ length: count }, (_x, i) => 0.3 * Math.sin(i * seed + seed));
 const equalBits = (actual, expected) => actual.data.every((x, i) => Object.is(x, expected.data[i]));

@@ -20,7 +20,9 @@ from __future__ import annotations
 import functools
 import json
 import math
+import random
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -33,6 +35,7 @@ from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, bound_ca
 from ._bridge_questions import Asked, JavaScriptFunction, Waiting, answers
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
 from .mechanisms._base import Attention
+from .simd import choose_again
 from .simd.bound import address
 
 #: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n4" and "n8" plain numbers.
@@ -49,6 +52,19 @@ _waiting: dict[int, Waiting] = {}
 _plans = Plans()
 #: Repeat a request by the number that its first answer gave: True, or False if it is to be sent in full.
 again = _plans.run
+
+
+def restored(elsewhere: bool) -> None:
+    """Renew what must not be the same after every start from a snapshot.
+
+    Args:
+        elsewhere: Whether another engine took the snapshot, so that this one may run faster kernels.
+    """
+    random.seed()
+    np.random.seed()  # noqa: NPY002 (programs that share the old generator are to start apart, too)
+    tempfile._name_sequence = None  # type: ignore[attr-defined]
+    if elsewhere:
+        choose_again()
 
 
 def reserve(nbytes: int) -> np.ndarray:

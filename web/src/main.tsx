@@ -30,6 +30,8 @@ async function start(): Promise<void> {
   addEventListener("hashchange", () => session.goTo(location.hash));
   dropsOpen(session);
   await session.begin(kernels);
+  await kernels.catch(() => undefined); // without them Python answers
+  await drawn();
   try {
     const { Python } = await import("./compute/python.js");
     await session.started(
@@ -46,6 +48,13 @@ async function start(): Promise<void> {
   if ("serviceWorker" in navigator && document.documentElement.dataset["offline"] !== undefined)
     void navigator.serviceWorker.register("sw.js").catch(() => undefined);
 }
+
+/** When the first answer is on the screen. A hidden page draws nothing, so half a second is the longest. */
+const drawn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 500);
+    requestAnimationFrame(() => setTimeout(resolve));
+  });
 
 /** Files may be dropped anywhere, and graphs pasted. */
 function dropsOpen(session: Session): void {
