@@ -48,6 +48,23 @@ def test_same_bits_over_a_graph(always, rng, dtype, count):
 
 @native
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("key", ["multi_head", "edge_featured", "dynamic_heads"])
+def test_same_bits_with_projections_by_pieces(always, rng, key, dtype):
+    g, attn = graph(3000, 5, rng), ga.create(key, 16)
+    x = rng.standard_normal((3000, 16)).astype(dtype)
+    for given in ([x], [x, x[::-1].copy(), x[:, ::-1].copy()]):
+        results = []
+        for count in (1, 2, 5):
+            out, pullback = attn.attend_vjp(g, *given, threads=count)
+            found = pullback(np.ones_like(out))
+            results.append([out, *found[:3], *found.parameters.values()])
+        for other in results[1:]:
+            for a, b in zip(results[0], other, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@native
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("key", ["hyperbolic", "mixed_curvature", "manifold"])
 def test_same_bits_by_distance(always, rng, key, dtype):
     g, attn = graph(700, 9, rng), ga.create(key, 16)
