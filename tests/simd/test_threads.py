@@ -53,13 +53,9 @@ def test_same_bits_with_projections_by_pieces(always, rng, key, dtype):
     g, attn = graph(3000, 5, rng), ga.create(key, 16)
     x = rng.standard_normal((3000, 16)).astype(dtype)
     for given in ([x], [x, x[::-1].copy(), x[:, ::-1].copy()]):
-        results = []
-        for count in (1, 2, 5):
-            out, pullback = attn.attend_vjp(g, *given, threads=count)
-            found = pullback(np.ones_like(out))
-            results.append([out, *found[:3], *found.parameters.values()])
-        for other in results[1:]:
-            for a, b in zip(results[0], other, strict=True):
+        one = gradients(attn, g, given, 1)
+        for count in (2, 5):
+            for a, b in zip(one, gradients(attn, g, given, count), strict=True):
                 np.testing.assert_array_equal(a, b)
 
 
@@ -73,6 +69,16 @@ def test_same_bits_by_distance(always, rng, key, dtype):
         one, more = (attn.attend(g, x, need_weights=need_weights, threads=n) for n in (1, 3))
         for a, b in zip(one, more, strict=True):
             np.testing.assert_array_equal(a, b)
+    one, more = (gradients(attn, g, [x], n) for n in (1, 3))
+    for a, b in zip(one, more, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def gradients(attn, g, given, count):
+    """The output and all gradients."""
+    out, pullback = attn.attend_vjp(g, *given, threads=count)
+    found = pullback(np.ones_like(out))
+    return [out, *found[:3], *found.parameters.values()]
 
 
 def run(attn, g, x, count):

@@ -59,7 +59,7 @@ def graph_attention(
     positions, frequency, interleaved = rotation or (None, None, False)
 
     def attend(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
         lists = own, indices[edges]
         share = None if gain is None else gain[rows]
@@ -113,7 +113,7 @@ def graph_attention_vjp(
     starts = as_int64(indptr)
 
     def by_row(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         done: bool | None = current().graph_attend_vjp(
             grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
         )
@@ -164,7 +164,7 @@ def graph_sum(
     result = _empty((len(starts) - 1, *x.shape[1:]), x.dtype) if out is None else out
 
     def total(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         done: bool | None = current().graph_sum(
             x, own, indices[edges], None if order is None else order[edges], weights, result[rows], scale, add
         )
@@ -208,7 +208,7 @@ def graph_turn(
     slopes = _empty(0 if y is None else len(weights), x.dtype)
 
     def total(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         mine = edges if order is None else slice(None)
         some = (None if y is None else y[rows], own, indices[edges], None if order is None else order[edges])
         by_edge = weights[mine], positions[mine], frequency
@@ -224,7 +224,7 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any], gain: Array | None) -> A
     return _empty(shape, dtype) if gain is None else np.zeros(shape, dtype)
 
 
-def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:
+def part_of(starts: Array, rows: slice) -> tuple[Array, slice]:
     """The starts of some lists, counted from their own first entry, and where their entries stand."""
     if rows.start == 0:
         return starts[: rows.stop + 1], slice(0, int(starts[rows.stop]))
@@ -278,7 +278,7 @@ def gat_layer(
     starts = as_int64(indptr)
 
     def attend(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         more, some = (None if x is None else x[edges] for x in (edge_scores, weights))
         share = None if gain is None else gain[rows]
         found: bool | None = current().gat(
@@ -355,7 +355,7 @@ def gat_vjp(
     starts = as_int64(indptr)
 
     def by_row(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         more = None if edge_scores is None else edge_scores[edges]
         done: bool | None = current().gat_vjp(
             *(grad[rows], hidden, query[rows], key, own, indices[edges], more, weights[edges]),

@@ -71,7 +71,9 @@ static real run(const Layer *l, real *weights) {
                                 l->weights.data + (first + e) * l->weights.edge_step + h);
         if (FULL && l->gain.data) scale_row(inverse, lanes, share);
         weighted_sum(l, first, degree, weights, inverse, row_at(&l->out, i, 0));
-        for (isize h = 0; h < heads; h++) bad += note_row(row_at(&l->out, i, h), l->out.width);
+        isize joined = l->out.head_step == l->out.width ? heads : 1; /* heads that are one row */
+        for (isize h = 0; h < heads; h += joined)
+            bad += note_row(row_at(&l->out, i, h), joined * l->out.width);
     }
     return bad;
 }
