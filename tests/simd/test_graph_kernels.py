@@ -166,12 +166,14 @@ def test_gat_layer(heads, width, with_edges):
     x, w = normal(rng, 25, 10), normal(rng, heads, 10, width)
     a_query, a_key = normal(rng, heads, width), normal(rng, heads, width)
     added = normal(rng, len(indices), heads) if with_edges else None
-    out, weights, hidden, finite = graph_ops.gat_layer(
+    out, weights, projection, finite = graph_ops.gat_layer(
         x, w, a_query, a_key, indptr, indices, edge_scores=added, need_weights=True
     )
     assert finite
     h = np.einsum("vd,hde->vhe", x.astype(float), w.astype(float))
-    close(hidden, h.reshape(25, -1))
+    close(projection.hidden, h)
+    close(projection.query, (h * a_query).sum(-1))
+    close(projection.key, (h * a_key).sum(-1))
     source = np.repeat(np.arange(25), np.diff(indptr).astype(np.intp))
     scores = (h * a_query).sum(-1)[source] + (h * a_key).sum(-1)[indices]
     if added is not None:

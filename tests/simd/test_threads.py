@@ -48,6 +48,19 @@ def test_same_bits_over_a_graph(always, rng, dtype, count):
 
 @native
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("key", ["multi_head", "edge_featured", "dynamic_heads"])
+def test_same_bits_with_projections_by_pieces(always, rng, key, dtype):
+    g, attn = graph(3000, 5, rng), ga.create(key, 16)
+    x = rng.standard_normal((3000, 16)).astype(dtype)
+    for given in ([x], [x, x[::-1].copy(), x[:, ::-1].copy()]):
+        one = gradients(attn, g, given, 1)
+        for count in (2, 5):
+            for a, b in zip(one, gradients(attn, g, given, count), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@native
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("key", ["hyperbolic", "mixed_curvature", "manifold"])
 def test_same_bits_by_distance(always, rng, key, dtype):
     g, attn = graph(700, 9, rng), ga.create(key, 16)
@@ -56,6 +69,16 @@ def test_same_bits_by_distance(always, rng, key, dtype):
         one, more = (attn.attend(g, x, need_weights=need_weights, threads=n) for n in (1, 3))
         for a, b in zip(one, more, strict=True):
             np.testing.assert_array_equal(a, b)
+    one, more = (gradients(attn, g, [x], n) for n in (1, 3))
+    for a, b in zip(one, more, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def gradients(attn, g, given, count):
+    """The output and all gradients."""
+    out, pullback = attn.attend_vjp(g, *given, threads=count)
+    found = pullback(np.ones_like(out))
+    return [out, *found[:3], *found.parameters.values()]
 
 
 def run(attn, g, x, count):

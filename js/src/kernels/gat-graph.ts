@@ -15,7 +15,6 @@ import {
   type Variant,
 } from "./gat-parameters.js";
 import { listsOf, rememberGraph, transposed, type Csr, type Graph, type Lists } from "./graph.js";
-import { splitHeads } from "./heads.js";
 import type { Block, Memory } from "./memory.js";
 import * as check from "./operands.js";
 import type { Attended, Data, Output, Vjp } from "./types.js";
@@ -83,31 +82,6 @@ function projectPullback(memory: Memory, x: Block, w: Block, g: Block): Pulled {
   return { x: gx, w: gw };
 }
 
-/** Numbers (N, H) by head, (H, N, 1). */
-const columns = (memory: Memory, x: Block): Block => {
-  const [rows, heads] = x.shape as [number, number];
-  return memory.view(x, [heads, rows, 1], [1, heads, 1]);
-};
-
-/** a · h of each head: h (N, H·E), a (H, E), to (N, H). */
-function headDots(memory: Memory, h: Block, a: Block): Block {
-  const [heads, width] = a.shape as [number, number];
-  const out = memory.room([h.shape[0]!, heads]);
-  const vectors = memory.view(a, [heads, width, 1]);
-  memory.must("matmul", splitHeads(memory, h, heads), vectors, columns(memory, out), 0);
-  return out;
-}
-
-/** Adds what `headDots` gives back to the gradient of h, and returns that of a. */
-function headDotsPullback(memory: Memory, h: Block, a: Block, g: Block, gh: Block): Block {
-  const [heads, width] = a.shape as [number, number];
-  const [by, ga, each] = [columns(memory, g), memory.room(a.shape), memory.room(h.shape)];
-  memory.must("matmul", by, splitHeads(memory, h, heads), memory.view(ga, [heads, 1, width]), 1);
-  memory.must("matmul", by, memory.view(a, [heads, 1, width]), splitHeads(memory, each, heads), 0);
-  memory.must("accumulate", each, gh);
-  return ga;
-}
-
 /**
  * What the scores of edges are made of: a · LeakyReLU(left of the row's node + right of the neighbour + edge), C numbers for
  * each head. GAT has taken the products with its vectors before; there C = 1 and a = 1.
@@ -138,8 +112,8 @@ function partsOf(memory: Memory, { x, features, p, variant, heads, index }: Call
   const a = memory.room([heads, 1]);
   memory.f32.fill(1, a.data >> 2, (a.data >> 2) + heads);
   return {
-    left: headDots(memory, values, p["aQuery"]!),
-    right: headDots(memory, values, p["aKey"]!),
+    left: edgeScores(memory, x, p["w"]!, p["aQuery"]!),
+    right: edgeScores(memory, x, p["w"]!, p["aKey"]!),
     a,
     values,
     edge: edges && edgeScores(memory, edges, p["wE"]!, p["aEdge"]!),
@@ -179,27 +153,13 @@ function forward(memory: Memory, call: Call, wantWeights: boolean): { out: Block
   let out: Block;
   let weights: Block | null = null;
   let finite: boolean;
+  const parts = partsOf(memory, call);
   if (variant === "gat") {
     out = memory.room([n, heads * width]);
-    const added = features && edgeScores(memory, features, p["wE"]!, p["aEdge"]!);
     if (wantWeights) weights = memory.room([index.size, heads]);
-    finite = memory.must(
-      "gat",
-      x,
-      p["w"]!,
-      p["aQuery"]!,
-      p["aKey"]!,
-      start,
-      index,
-      added,
-      null,
-      memory.room([n, heads * width]),
-      memory.view(out, [n, heads, width]),
-      weights,
-      slope,
-    );
+    const [rows, mixed] = [byHead(memory, parts.values, heads), byHead(memory, out, heads)];
+    finite = memory.must("gat", rows, parts.left, parts.right, start, index, parts.edge, null, mixed, weights, slope);
   } else {
-    const parts = partsOf(memory, call);
     weights = weightsOf(memory, call, parts);
     out = average(memory, call, weights, parts.values);
     finite = isFinite(memory, weights, out, parts.left, parts.right);
@@ -286,10 +246,17 @@ function backward(memory: Memory, call: Call, parameters: object, gradient: unkn
   const by = edgesPullback(memory, call, parts, concat ? g : shareHeads(memory, g, heads));
   let gx: Block;
   if (variant === "gat") {
-    found["aQuery"] = headDotsPullback(memory, parts.values, p["aQuery"]!, by.left, by.values);
-    found["aKey"] = headDotsPullback(memory, parts.values, p["aKey"]!, by.right, by.values);
     const back = projectPullback(memory, x, p["w"]!, by.values);
     [found["w"], gx] = [back.w, back.x];
+    for (const [name, g] of [
+      ["aQuery", by.left],
+      ["aKey", by.right],
+    ] as const) {
+      const scores = edgeScoresPullback(memory, x, p["w"]!, g, p[name]!);
+      memory.must("accumulate", scores.w, back.w);
+      memory.must("accumulate", scores.x, back.x);
+      found[name] = scores.a!;
+    }
   } else {
     memory.must("accumulate", by.right, by.values); // keys are values, too
     found["a"] = by.a;

@@ -167,7 +167,7 @@ export function scoreVector(memory: Memory, w: Block, a: Block): Block {
   return out;
 }
 
-/** Score of each edge before LeakyReLU from its features: features · (w_e a_edge), (rows, H). */
+/** What nodes or edges add to scores before LeakyReLU by their features: features · (w a), (rows, H). */
 export function edgeScores(memory: Memory, features: Block, wE: Block, aEdge: Block): Block {
   const [heads, width] = [wE.shape[0]!, wE.shape[1]!];
   check.checkLength(features, "edge_features", -1, width, "the rows of w_e");

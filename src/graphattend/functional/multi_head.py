@@ -84,15 +84,20 @@ def project(
         for x, w, b in zip(inputs, WEIGHTS, BIASES, strict=False)
     )
 
-    def pull(*grads: np.ndarray) -> tuple[Any, ...]:
-        gx: list[np.ndarray] = []
-        gp: _Grads = {}
-        for x, g, w, b in zip(inputs, grads, WEIGHTS, BIASES, strict=False):
-            by_x, gp[w], gp[b] = linear_pullback(x, p[w], join_heads(g))  # type: ignore[arg-type]
-            gx.append(by_x)
-        return *gx, {name: gp[name] for name in gp if name in p}
+    return (out[0], out[1], out[2]), lambda *grads: project_pullback(inputs, p, grads)
 
-    return (out[0], out[1], out[2]), pull
+
+def project_pullback(
+    inputs: tuple[np.ndarray | None, ...], p: _Params, grads: tuple[np.ndarray, ...]
+) -> tuple[Any, ...]:
+    """The gradients of `project` by its inputs and parameters."""
+    gx: list[np.ndarray] = []
+    gp: _Grads = {}
+    for x, g, w, b in zip(inputs, grads, WEIGHTS, BIASES, strict=False):
+        assert x is not None
+        by_x, gp[w], gp[b] = linear_pullback(x, p[w], join_heads(g))
+        gx.append(by_x)
+    return *gx, {name: gp[name] for name in gp if name in p}
 
 
 def project_together(

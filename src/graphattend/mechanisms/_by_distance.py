@@ -199,7 +199,7 @@ class ByDistance(Attention):
         if metric is None or self._mean != "midpoint" or not graph.num_edges or not simd.has_kernels(q.dtype):
             return False
         self._check_points(q, k, v)
-        found = metric_ops.attention(q, k, v, metric, lists=Lists(graph.indptr, graph.indices), gain=gain, out=out)
+        found = metric_ops.attention(q, k, v, metric, lists=graph, gain=gain, out=out)
         if found is None and q is k:  # which the kernel has looked at before it began
             return False
         return True if found is not None and found[2] else None
@@ -215,7 +215,7 @@ class ByDistance(Attention):
         if not graph.num_edges or not simd.has_kernels(dtype):
             return general(graph, queries, keys, values, call)
         self._check_points(*inputs)
-        found = self._through(inputs, call.need_weights or call.differentiate, lists=Lists(graph.indptr, graph.indices))
+        found = self._through(inputs, call.need_weights or call.differentiate, lists=graph)
         if found is None:
             return general(graph, queries, keys, values, call)
         out, weights, pull = found

@@ -127,25 +127,22 @@ def _fused(
     )
     if found is None:
         return None
-    mixed, weights, hidden = found
+    mixed, weights, projection = found
     out, pull_f = attn._finish(mixed.swapaxes(0, 1), p)
     if weights is None or not call.differentiate:
         return out, weights, no_pullback
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g_mixed, gp = pull_f(cotangent(grad_output, "grad_output", out.shape, x.dtype))
-        heads, joined = len(p["w"]), _joined(p)
-        scores = simd.matmul(x, np.ascontiguousarray(joined[:, -2 * heads :]))
-        nodes = np.ascontiguousarray(g_mixed.swapaxes(0, 1)), hidden.reshape(mixed.shape)
-        edges = None
+        by_row, edges = np.ascontiguousarray(g_mixed.swapaxes(0, 1)), None
         if grad_weights is None:
-            edges = simd.gat_vjp(*nodes, scores[:, :heads], scores[:, heads:], graph, weights, **options)
+            edges = simd.gat_vjp(by_row, projection, graph, weights, **options)
         if edges is None:
             whole = attend(attn, negative_slope, graph, x, None, None, call, fused=False)
             whole = whole or in_chunks(attn, graph, x, None, None, call)
             return whole[2](grad_output, grad_weights)
         gm, gp_e = _edge_gradients(edges[0], per_edge, features, p)
-        gx, gp_x = _joined_pullback(x, p, joined, *edges[1:])
+        gx, gp_x = _joined_pullback(x, p, _joined(p), edges[1])
         gp = add_grads(gp, gp_e, gp_x)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
         return Gradients(gx, np.zeros(x.shape, x.dtype), np.zeros(x.shape, x.dtype), parameters, gm)
@@ -189,33 +186,27 @@ def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray,
 
 def _project_alone(x: np.ndarray, p: Params) -> Project:
     """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
-    heads, _, width = p["w"].shape
-    inner, joined = heads * width, _joined(p)
-    y = simd.matmul(x, joined)
+    joined = _joined(p)
+    v, q, k = simd.gat_projection(simd.matmul(x, joined), len(p["w"]))
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
-        gx, gp = _joined_pullback(x, p, joined, gq, gk, gv)
+        g = np.concatenate([gv.reshape(len(x), -1), gq, gk], axis=1)
+        gx, gp = _joined_pullback(x, p, joined, g)
         nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, it costs no memory until it is written to
         return gx, nothing, nothing, gp
 
-    v = np.ascontiguousarray(y[:, :inner]).reshape(len(x), heads, width)
-    return (y[:, inner : inner + heads], y[:, inner + heads :], v), pullback
+    return (q, k, v), pullback
 
 
 def _joined(p: Params) -> np.ndarray:
-    """What nodes are multiplied with: the projections (D, H·E), and their products with a_query and a_key (D, H)."""
-    w = p["w"]
-    u_q, u_k = (np.einsum("hdc,hc->dh", w, p[a]) for a in ("a_query", "a_key"))
-    return np.concatenate([w.swapaxes(0, 1).reshape(w.shape[1], -1), u_q, u_k], axis=1)
+    """What nodes are multiplied with for their rows and for both of their scores, (D, H·E + 2·H)."""
+    return simd.gat_factor(p["w"], p["a_query"], p["a_key"])
 
 
-def _joined_pullback(
-    x: np.ndarray, p: Params, joined: np.ndarray, gq: np.ndarray, gk: np.ndarray, gv: np.ndarray
-) -> tuple[np.ndarray, Grads]:
-    """Gradients of nodes and parameters from those of both scores (V, H) and of the projection (V, H, E)."""
+def _joined_pullback(x: np.ndarray, p: Params, joined: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, Grads]:
+    """Gradients of nodes and parameters from that of x @ joined."""
     heads, _, width = p["w"].shape
     inner = heads * width
-    g = np.concatenate([gv.reshape(len(x), inner), gq, gk], axis=1)
     g_joined = simd.matmul_tn(x, g)
     g_w = g_joined[:, :inner].reshape(-1, heads, width).swapaxes(0, 1)
     gp: Grads = {}

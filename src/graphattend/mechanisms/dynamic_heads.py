@@ -12,7 +12,7 @@ from .. import simd
 from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
-from ..functional.multi_head import linear, linear_pullback, project_together
+from ..functional.multi_head import linear, linear_pullback, project_pullback, project_together
 from ..graph import GraphMetadata, NeighborGraph
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
@@ -159,17 +159,19 @@ class DynamicHeadAttention(MultiHeadAttention):
     def _project(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        (h_q, h_k, h_v), pull_p = super()._project(q, k, v, p)
+        (h_q, h_k, h_v), pull = super()._project(q, k, v, p)
         gate, pull_g = self._gate(q, p)
         # The gate travels as one more coordinate of the query, because it is one number per head and row.
         column = gate.swapaxes(-1, -2)[..., None]
+        return (np.concatenate([h_q, column], axis=-1), h_k, h_v), lambda *g: self._pull_gated(pull, pull_g, *g)
 
-        def pull(g_q: np.ndarray, g_k: np.ndarray, g_v: object) -> tuple[Any, ...]:
-            *grads, gp = pull_p(g_q[..., :-1], g_k, g_v)
-            gx, gw, gb = pull_g(g_q[..., -1].swapaxes(-1, -2))
-            return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})
-
-        return (np.concatenate([h_q, column], axis=-1), h_k, h_v), pull
+    def _pull_gated(
+        self, pull: Callable[..., Any], pull_g: Callable[..., Any], g_q: np.ndarray, g_k: np.ndarray, g_v: object
+    ) -> tuple[Any, ...]:
+        """The pullback of projections whose queries carry their gates."""
+        *grads, gp = pull(g_q[..., :-1], g_k, g_v)
+        gx, gw, gb = pull_g(g_q[..., -1].swapaxes(-1, -2))
+        return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})
 
     def _project_edges(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
@@ -177,8 +179,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         if not q is k is v:
             return self._project(q, k, v, p)
         h_q, h_k, h_v = project_together(q, p, self.num_heads, (p["w_gate"], p["b_gate"]))
-        h_q[..., -1] = self._gate(q, p, h_q[..., -1].T)[0].T
-        return (h_q, h_k, h_v), lambda *g: self._project(q, k, v, p)[1](*g)
+        gate, pull_g = self._gate(q, p, h_q[..., -1].T)
+        h_q[..., -1] = gate.T
+        return (h_q, h_k, h_v), lambda *g: self._pull_gated(lambda *by: project_pullback((q, k, v), p, by), pull_g, *g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         gate = q[..., -1:]

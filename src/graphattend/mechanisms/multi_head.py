@@ -15,7 +15,7 @@ from .._validate import ArrayLike, as_int
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
 from ..functional.folding import attend_one, fold_query, unfold_values
-from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project, project_together
+from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project, project_pullback, project_together
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
@@ -197,7 +197,7 @@ class MultiHeadAttention(Attention):
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
         if not q is k is v:
             return self._project(q, k, v, p)
-        return project_together(q, p, self.num_heads), lambda *g: self._project(q, k, v, p)[1](*g)
+        return project_together(q, p, self.num_heads), lambda *g: project_pullback((q, k, v), p, g)
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         return dot_product_core(q, k, v, context, scale=self._factor)

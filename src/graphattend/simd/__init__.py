@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from .. import _float64_fallback, _validate
-from . import backends, graph_ops, numpy_graph_ops, numpy_ops
+from . import backends, graph_ops, numpy_graph_ops, numpy_ops, products
+from .graph_ops import GatProjection as GatProjection
+from .graph_ops import gat_factor as gat_factor
+from .graph_ops import gat_projection as gat_projection
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads
 from .threads import set_num_threads as set_num_threads
@@ -54,7 +57,7 @@ def _op(reference: F) -> F:
 
 
 if MATMUL_IN_BLAS:
-    matmul, matmul_nt, matmul_tn = numpy_ops.matmul, numpy_ops.matmul_nt, numpy_ops.matmul_tn
+    matmul, matmul_nt, matmul_tn = products.matmul, products.matmul_nt, products.matmul_tn
 else:
     matmul, matmul_nt, matmul_tn = (_op(f) for f in (numpy_ops.matmul, numpy_ops.matmul_nt, numpy_ops.matmul_tn))
 exp = _op(numpy_ops.exp)
@@ -347,8 +350,8 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | None:
-    """A whole graph attention layer in one kernel call: output (V, H, E), weights (K, H), projection (V, H·E)."""
+def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, GatProjection] | None:
+    """A whole graph attention layer: output (V, H, E), weights (K, H), and what it reads of the nodes."""
     if _kernels is None:
         return None
     found = graph_ops.gat_layer(*arrays, **options)
@@ -356,19 +359,13 @@ def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarr
 
 
 def gat_vjp(
-    grad: np.ndarray,
-    hidden: np.ndarray,
-    query: np.ndarray,
-    key: np.ndarray,
-    graph: Any,
-    weights: np.ndarray,
-    **options: Any,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Gradients of `gat_layer` by scores before LeakyReLU, `query`, `key` and values; None without such a kernel."""
+    grad: np.ndarray, projection: GatProjection, graph: Any, weights: np.ndarray, **options: Any
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Gradients of `gat_layer` by scores before LeakyReLU and by its whole projection; None without such a kernel."""
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
-    return cast("Any", graph_ops.gat_vjp(grad, hidden, query, key, *lists, weights, **options))
+    return graph_ops.gat_vjp(grad, *projection, *lists, weights, **options)
 
 
 def backend_info() -> dict[str, Any]:

@@ -6,12 +6,13 @@ As in `kernel_ops`, every function returns None where its kernel does not apply.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import threads
-from .kernel_ops import as_int64, block, current
+from . import products, threads
+from .kernel_ops import as_int64, block, current, matmul
+from .thresholds import MATMUL_IN_BLAS
 
 Array = np.ndarray
 _empty = np.empty
@@ -58,7 +59,7 @@ def graph_attention(
     positions, frequency, interleaved = rotation or (None, None, False)
 
     def attend(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
         lists = own, indices[edges]
         share = None if gain is None else gain[rows]
@@ -112,7 +113,7 @@ def graph_attention_vjp(
     starts = as_int64(indptr)
 
     def by_row(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         done: bool | None = current().graph_attend_vjp(
             grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
         )
@@ -163,7 +164,7 @@ def graph_sum(
     result = _empty((len(starts) - 1, *x.shape[1:]), x.dtype) if out is None else out
 
     def total(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         done: bool | None = current().graph_sum(
             x, own, indices[edges], None if order is None else order[edges], weights, result[rows], scale, add
         )
@@ -207,7 +208,7 @@ def graph_turn(
     slopes = _empty(0 if y is None else len(weights), x.dtype)
 
     def total(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         mine = edges if order is None else slice(None)
         some = (None if y is None else y[rows], own, indices[edges], None if order is None else order[edges])
         by_edge = weights[mine], positions[mine], frequency
@@ -223,7 +224,7 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any], gain: Array | None) -> A
     return _empty(shape, dtype) if gain is None else np.zeros(shape, dtype)
 
 
-def _lists(starts: Array, rows: slice) -> tuple[Array, slice]:
+def part_of(starts: Array, rows: slice) -> tuple[Array, slice]:
     """The starts of some lists, counted from their own first entry, and where their entries stand."""
     if rows.start == 0:
         return starts[: rows.stop + 1], slice(0, int(starts[rows.stop]))
@@ -249,8 +250,8 @@ def gat_layer(
     gain: Array | None = None,
     out: Array | None = None,
     need_weights: bool = False,
-) -> tuple[Array, Array | None, Array, bool] | None:
-    """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum in one call.
+) -> tuple[Array, Array | None, GatProjection, bool] | None:
+    """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum.
 
     Args:
         x: Node features (V, D).
@@ -266,17 +267,53 @@ def gat_layer(
         need_weights: Return the weights, too.
 
     Returns:
-        Output (V, H, E), weights (K, H) or None, the projection (V, H·E), and whether x was finite.
+        Output (V, H, E), weights (K, H) or None, the projection (`GatProjection`), and whether the output is finite.
     """
     heads, _, width = w.shape
-    hidden = _empty((x.shape[0], heads * width), x.dtype)
+    projection = gat_projection(_product(x, gat_factor(w, a_query, a_key)), heads)
     if out is None:
         out = _room((x.shape[0], heads, width), x.dtype, gain)
     weights = _empty((indices.shape[0], heads), x.dtype) if need_weights else None
-    finite = current().gat(
-        x, w, a_query, a_key, as_int64(indptr), indices, edge_scores, gain, hidden, out, weights, float(negative_slope)
-    )
-    return None if finite is None else (out, weights, hidden, finite)
+    hidden, query, key = projection
+    starts = as_int64(indptr)
+
+    def attend(rows: slice) -> bool | None:
+        own, edges = part_of(starts, rows)
+        more, some = (None if x is None else x[edges] for x in (edge_scores, weights))
+        share = None if gain is None else gain[rows]
+        found: bool | None = current().gat(
+            hidden, query[rows], key, own, indices[edges], more, share, out[rows], some, float(negative_slope)
+        )
+        return found
+
+    done = threads.run(attend, _row_parts(starts, hidden))
+    return None if None in done else (out, weights, projection, all(done))
+
+
+class GatProjection(NamedTuple):
+    """What a graph attention layer reads of nodes: rows (V, H, E), and what these add to scores (V, H)."""
+
+    hidden: Array
+    query: Array
+    key: Array
+
+
+def gat_factor(w: Array, a_query: Array, a_key: Array) -> Array:
+    """What nodes are multiplied with, (D, H·E + 2·H): the projections, and their products with a_query and a_key."""
+    u_q, u_k = (np.einsum("hdc,hc->dh", w, a) for a in (a_query, a_key))
+    return np.concatenate([w.swapaxes(0, 1).reshape(w.shape[1], -1), u_q, u_k], axis=1)
+
+
+def gat_projection(y: Array, heads: int) -> GatProjection:
+    """The parts of the product (V, H·E + 2·H) of nodes and `gat_factor`."""
+    inner = y.shape[1] - 2 * heads
+    query, key = (np.ascontiguousarray(y[:, at : at + heads]) for at in (inner, inner + heads))
+    return GatProjection(y[:, :inner].reshape(len(y), heads, -1), query, key)
+
+
+def _product(a: Array, b: Array) -> Array:
+    found = None if MATMUL_IN_BLAS else matmul(a, b)
+    return products.matmul(a, b) if found is None else found
 
 
 def gat_vjp(
@@ -291,7 +328,7 @@ def gat_vjp(
     *,
     negative_slope: float = 0.2,
     edge_scores: Array | None = None,
-) -> tuple[Array, Array, Array, Array] | None:
+) -> tuple[Array, Array] | None:
     """Gradients of `gat_layer` by its scores and its projection.
 
     Args:
@@ -307,14 +344,18 @@ def gat_vjp(
         edge_scores: What each edge adds to its scores before LeakyReLU, (K, H).
 
     Returns:
-        Gradients by the scores of the edges before LeakyReLU (K, H), by `query` (V, H), by `key` (V, H), and, as far as
-        it comes from the weighted sum, by `hidden` (V, H, E).
+        Gradients by the scores of the edges before LeakyReLU (K, H), and by what `gat_projection` took apart
+        (V, H·E + 2·H), by `hidden` as far as it comes from the weighted sum.
     """
-    by_value, by_query, by_key, dscores = block(grad.dtype, hidden.shape, query.shape, key.shape, weights.shape)
+    nodes, heads, width = hidden.shape
+    inner = heads * width
+    whole, dscores = block(grad.dtype, (nodes, inner + 2 * heads), weights.shape)
+    by_value = whole[:, :inner].reshape(hidden.shape)
+    by_query, by_key = whole[:, inner : inner + heads], whole[:, inner + heads :]
     starts = as_int64(indptr)
 
     def by_row(rows: slice) -> bool | None:
-        own, edges = _lists(starts, rows)
+        own, edges = part_of(starts, rows)
         more = None if edge_scores is None else edge_scores[edges]
         done: bool | None = current().gat_vjp(
             *(grad[rows], hidden, query[rows], key, own, indices[edges], more, weights[edges]),
@@ -327,4 +368,4 @@ def gat_vjp(
     if graph_sum(grad, *transposed, weights, by_value) is None:
         return None
     columns, _, order = transposed
-    return None if graph_sum(dscores, columns, order, out=by_key) is None else (dscores, by_query, by_key, by_value)
+    return None if graph_sum(dscores, columns, order, out=by_key) is None else (dscores, whole)

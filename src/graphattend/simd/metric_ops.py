@@ -7,11 +7,13 @@ its edge. To be called while kernels are in use. The NumPy formulations are in `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from . import kernel_ops, threads
+from .graph_ops import part_of
+from .kernel_ops import as_int64
 
 Array = np.ndarray
 #: The number of each kind of space.
@@ -32,11 +34,20 @@ class Metric(NamedTuple):
     root: bool = False
 
 
-class Lists(NamedTuple):
-    """The keys of every row, as compressed rows."""
+class Lists(Protocol):
+    """The keys of every row as compressed rows, and the rows of every key: those of a `NeighborGraph`."""
 
-    indptr: Array
-    indices: Array
+    @property
+    def indptr(self) -> Array:
+        """Starts of the rows (M+1,)."""
+
+    @property
+    def indices(self) -> Array:
+        """Keys (K,)."""
+
+    @property
+    def _transposed(self) -> tuple[Array, Array, Array]:
+        """Starts (N+1,), rows (K,), and where these entries stand in the rows (K,)."""
 
 
 def metric(
@@ -53,6 +64,11 @@ def metric(
     )
     table[:, 3] = shares
     return Metric(table, root)
+
+
+def _row_parts(indptr: Array, x: Array) -> list[slice]:
+    """One block of rows per thread."""
+    return threads.blocks(indptr, 2.0 * float(indptr[-1]) * x.shape[-1], align=1)
 
 
 def _split(lists: Lists | None) -> tuple[Array | None, Array | None]:
@@ -99,9 +115,7 @@ def attention(
     weights = None
     if need_weights:
         weights = np.empty((*lead, rows, k.shape[-2]) if indices is None else indices.shape, q.dtype)
-    parts = [slice(0, rows)]
-    if indptr is not None and indices is not None:
-        parts = threads.blocks(indptr, 2 * indices.size * q.shape[-1])
+    parts = [slice(0, rows)] if indptr is None else _row_parts(indptr, q)
     if len(parts) == 1:
         done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, gain, out, weights, metric.root)
         return None if done is None else (out, weights, done)
@@ -109,8 +123,7 @@ def attention(
     def attend(part: slice) -> bool | None:
         assert indptr is not None
         assert indices is not None
-        edges = slice(indptr[part.start], indptr[part.stop])
-        own = indptr[part.start : part.stop + 1] - indptr[part.start]
+        own, edges = part_of(indptr, part)
         some = None if weights is None else weights[edges]
         to, share = (None if x is None else x[part] for x in (out, gain))
         found: bool | None = kernel.metric_attend(
@@ -126,11 +139,26 @@ def attention_vjp(
     q: Array, k: Array, weights: Array, grad: Array, metric: Metric, lists: Lists | None = None
 ) -> tuple[Array, Array, Array] | None:
     """Gradients for q, k (with the batch's leading axes) and the factors (S,), from the weights and their gradient."""
+    kernel, spaces, root = kernel_ops.current(), metric.spaces, metric.root
     lead = () if lists is not None else grad.shape[:-2]
-    dq, dk = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((*lead, *k.shape[-2:]), q.dtype)
-    shares = np.empty(len(metric.spaces))
-    arguments = (q, k, weights, grad, metric.spaces, *_split(lists), dq, dk, shares, metric.root)
-    return (dq, dk, shares) if kernel_ops.current().metric_vjp(*arguments) else None
+    dq, shares = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((q.shape[-2], len(spaces)))
+    if lists is None:
+        dk = np.empty((*lead, *k.shape[-2:]), q.dtype)
+        arguments = q, k, weights, grad, spaces, None, None, dq, dk, None, None, shares, root
+        return (dq, dk, shares.sum(axis=0)) if kernel.metric_vjp(*arguments) else None
+    slopes, inner = kernel_ops.block(q.dtype, (len(weights), len(spaces), 2), q.shape)
+    indptr = as_int64(lists.indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = part_of(indptr, rows)
+        mine = q[rows], k, weights[edges], grad[edges], spaces, own, lists.indices[edges]
+        done: bool | None = kernel.metric_vjp(*mine, dq[rows], None, slopes[edges], inner[rows], shares[rows], root)
+        return done
+
+    if None in threads.run(by_row, _row_parts(indptr, q)):
+        return None
+    by_key = _by_key(k, inner, slopes, spaces, lists, apart=True)
+    return None if by_key is None else (dq, by_key, shares.sum(axis=0))
 
 
 def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None = None) -> Array | None:
@@ -148,8 +176,37 @@ def means_vjp(
     v: Array, weights: Array, grad: Array, means: Array | None, metric: Metric, lists: Lists | None = None
 ) -> tuple[Array, Array] | None:
     """Gradients for v (with the batch's leading axes) and weights, of the Fréchet means given, or of midpoints."""
+    kernel, spaces = kernel_ops.current(), metric.spaces
     lead = grad.shape[:-2]
-    dv = np.empty((*lead, *v.shape[-2:]), v.dtype)
     dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
-    arguments = (v, weights, grad, means, metric.spaces, *_split(lists), dv, dw)
-    return (dv, dw) if kernel_ops.current().mean_vjp(*arguments) else None
+    if lists is None or means is not None:
+        dv = np.empty((*lead, *v.shape[-2:]), v.dtype)
+        arguments = v, weights, grad, means, spaces, *_split(lists), dv, None, None, dw
+        return (dv, dw) if kernel.mean_vjp(*arguments) else None
+    slopes, inner = kernel_ops.block(v.dtype, (len(weights), len(spaces), 2), grad.shape)
+    indptr = as_int64(lists.indptr)
+
+    def by_row(rows: slice) -> bool | None:
+        own, edges = part_of(indptr, rows)
+        mine = v, weights[edges], grad[rows], None, spaces, own, lists.indices[edges]
+        done: bool | None = kernel.mean_vjp(*mine, None, slopes[edges], inner[rows], dw[edges])
+        return done
+
+    if None in threads.run(by_row, _row_parts(indptr, v)):
+        return None
+    by_key = _by_key(v, inner, slopes, spaces, lists, apart=False)
+    return None if by_key is None else (by_key, dw)
+
+
+def _by_key(k: Array, rows: Array, slopes: Array, spaces: Array, lists: Lists, *, apart: bool) -> Array | None:
+    """Gradients of keys from what a kernel by row left for `metric_keys`."""
+    starts, indices, order = lists._transposed
+    starts, out = as_int64(starts), np.empty(k.shape, k.dtype)
+
+    def by_key(keys: slice) -> bool | None:
+        own, edges = part_of(starts, keys)
+        lists = own, indices[edges], order[edges]
+        done: bool | None = kernel_ops.current().metric_keys(k[keys], rows, slopes, spaces, *lists, out[keys], apart)
+        return done
+
+    return None if None in threads.run(by_key, _row_parts(starts, k)) else out

@@ -124,10 +124,16 @@ def blocks(weight: np.ndarray | int, work: float, align: int = ALIGN) -> list[sl
 
 
 def run(work: Callable[[slice], T], parts: list[slice]) -> list[T]:
-    """The results of `work` for each part, the first in this thread."""
+    """The results of `work` for each part, the first in this thread, all with its way to treat overflows."""
     if len(parts) == 1:
         return [work(parts[0])]
-    others = [_executor(len(parts) - 1).submit(work, part) for part in parts[1:]]
+    flags = np.geterr()
+
+    def elsewhere(part: slice) -> T:
+        with np.errstate(**flags):
+            return work(part)
+
+    others = [_executor(len(parts) - 1).submit(elsewhere, part) for part in parts[1:]]
     first = work(parts[0])
     return [first, *(future.result() for future in others)]
 

@@ -133,28 +133,26 @@ def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add, before):
 
 
 def make_gat(rng):
-    nodes, d, heads, width = size(rng), size(rng), size(rng, 7), size(rng, 9)
-    indptr, indices = graph_of(rng, nodes, nodes)
-    arrays = [normal(rng, nodes, d), normal(rng, heads, d, width), normal(rng, heads, width), normal(rng, heads, width)]
+    m, nodes, heads, width = size(rng), size(rng), size(rng, 7), size(rng, 9)
+    indptr, indices = graph_of(rng, m, nodes)
+    arrays = [normal(rng, nodes, heads, width), normal(rng, m, heads), normal(rng, nodes, heads)]
     added = None if rng.random() < 0.5 else normal(rng, len(indices), heads)
     weights = None if rng.random() < 0.5 else output(len(indices), heads)
-    gain = gain_of(rng, nodes)
-    hidden, out = output(nodes, heads * width), output_with(gain, nodes, heads, width)
-    return [*arrays, indptr, indices, added, gain, hidden, out, weights, 0.2]
+    gain = gain_of(rng, m)
+    return [*arrays, indptr, indices, added, gain, output_with(gain, m, heads, width), weights, 0.2]
 
 
-def ref_gat(x, w, a_query, a_key, indptr, indices, added, gain, hidden, out, weights, slope):
-    h = np.einsum("vd,hde->vhe", x.astype(float), w.astype(float))
-    source = np.repeat(np.arange(len(x)), np.diff(indptr).astype(np.intp))
-    s = (h * a_query).sum(-1)[source] + (h * a_key).sum(-1)[indices]
+def ref_gat(hidden, query, key, indptr, indices, added, gain, out, weights, slope):
+    source = np.repeat(np.arange(len(query)), np.diff(indptr).astype(np.intp))
+    s = query.astype(float)[source] + key[indices]
     if added is not None:
         s = s + added.reshape(s.shape)
     p = ref_segments(np.where(s < 0, slope * s, s), indptr, None)[0]
-    expected = np.zeros(h.shape)
-    np.add.at(expected, source, p[..., None] * h[indices])
+    expected = np.zeros(out.shape)
+    np.add.at(expected, source, p[..., None] * hidden[indices])
     if gain is not None:
         expected *= gain[:, None, None]
-    return [h.reshape(hidden.shape), expected, None if weights is None else p.reshape(weights.shape)]
+    return [expected, None if weights is None else p.reshape(weights.shape)]
 
 
 def make_gat_vjp(rng):

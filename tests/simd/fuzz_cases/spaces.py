@@ -144,19 +144,82 @@ def make_metric_vjp(rng):
     b = lead(rng) if indices is None else ()
     shape = (*b, m, n) if indices is None else indices.shape
     w, g = rng.random(shape).astype(draw.REAL), normal(rng, *shape)
-    outputs = [output(*b, m, d), output(*b, n, d), np.zeros(len(table))]
+    outputs = [output(*b, m, d), *by_keys(table, indices, (*b, n, d), m, d), np.zeros((m, len(table)))]
     q, k = points_of(rng, table, *b, m), points_of(rng, table, n)
     return [q, k, w, g, table, indptr, indices, *outputs, bool(rng.random() < 0.5)]
 
 
-def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
+def by_keys(table, indices, shape, m, d):
+    """Room for gradients by the keys, or over a graph for the slopes and rows that `metric_keys` makes them from."""
+    if indices is None:
+        return output(*shape), None, None
+    return None, output(len(indices), len(table), 2), output(m, d)
+
+
+def inner64(table, x):
+    """Inner coordinates (see metric.h) and the pullback to x."""
+    parts = []
+    for (kind, _, c, *_), (_, at) in zip(table, factors(table), strict=True):
+        y = x[:, at]
+        time, length = (
+            np.sqrt(1 + c * (y[:, 1:] ** 2).sum(-1, keepdims=True)),
+            np.linalg.norm(y, axis=-1, keepdims=True),
+        )
+        zero = np.zeros((len(y), 1))
+        if kind == 2:
+            s = y[:, 1:]
+            parts.append((at, np.concatenate([zero, s / (1 + time)], -1), s, 1 + time, c / time / (1 + time) ** 2))
+        elif kind == 3:
+            parts.append((at, y / length, y, length, length**-3))
+        else:
+            parts.append((at, y, y, zero + 1, zero))
+
+    def pull(g):
+        found = np.zeros(x.shape)
+        for at, inner, s, divisor, along in parts:
+            own = slice(inner.shape[1] - s.shape[1], None)
+            by = g[:, at][:, own]
+            found[:, at][:, own] = by / divisor - s * (s * by).sum(-1, keepdims=True) * along
+        return found
+
+    return np.concatenate([part[1] for part in parts], -1), pull
+
+
+def ref_metric_keys(k, rows, slopes, table, indptr, indices, order, out, apart):
+    inner, pull = inner64(table, k.astype(float))
+    by_inner, key = np.zeros(inner.shape), np.repeat(np.arange(len(k)), np.diff(indptr).astype(np.intp))
+    for s, (_, at) in enumerate(factors(table)):
+        toward = rows[:, at].astype(float)[indices] - (inner[key, at] if apart else 0)
+        slope = slopes[:, s].astype(float)[order]
+        np.add.at(by_inner[:, at], key, slope[:, :1] * toward + slope[:, 1:] * inner[key, at])
+    return [pull(by_inner)]
+
+
+def make_metric_keys(rng):
+    table, d = spaces_of(rng)
+    n, m = size(rng, 20), size(rng, 6)
+    indptr, indices = graph_of(rng, n, m)
+    slopes, order = normal(rng, len(indices) + 3, len(table), 2), rng.integers(0, len(indices) + 3, len(indices))
+    arrays = points_of(rng, table, n), normal(rng, m, d), slopes, table
+    return [*arrays, indptr, indices, order, output(n, d), bool(rng.random() < 0.5)]
+
+
+def keys_from(k, rows, slopes, table, indptr, indices, apart):
+    """What `metric_keys` makes of the results of a kernel by row."""
+    order = np.argsort(indices, kind="stable")
+    source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))[order]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(indices, minlength=len(k)))])
+    return ref_metric_keys(k, rows, slopes, table, starts, source, order, None, apart)[0]
+
+
+def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, slopes, inner, dshare, root):
     lists, arrays = indices is not None, [q, k]
     if not lists:
         arrays += [w, g]
     lead = dq.shape[:-2]
     if lists:  # spoilt ones may have further axes
         w, g = w.reshape(-1), g.reshape(-1)
-    gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(len(table))
+    gq, gk, shares = np.zeros(dq.shape), np.zeros((*lead, *k.shape[-2:])), np.zeros(dshare.shape)
     for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
             part = slice(indptr[i], indptr[i + 1]) if lists else i
@@ -165,8 +228,11 @@ def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, dshare, root):
             a, b, s = distances64(table, x[i : i + 1], y[keys], root)[1](-gs[None])
             gq[(*at, i)] += a[0]
             np.add.at(gk[at], keys, b)
-            shares += s
-    return [gq, gk, shares]
+            shares[i] += s
+    if not lists:
+        return [gq, gk, None, None, shares]
+    assert close(keys_from(k, inner, slopes, table, indptr, indices, True), gk)
+    return [gq, None, None, inner64(table, q.astype(float))[0], shares]
 
 
 def make_frechet(rng):
@@ -200,7 +266,7 @@ def make_mean_vjp(rng):
         table,
         indptr,
         indices,
-        output(*out.shape[:-2], *v.shape[-2:]),
+        *by_keys(table, None if means is not None else indices, (*out.shape[:-2], *v.shape[-2:]), *out.shape[-2:]),
         output(*w.shape),
     ]
 
@@ -215,10 +281,10 @@ def renew_means(args):
         args[3] = means if means.shape == right.shape and close(means, right) else right
 
 
-def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
-    gv, gw = np.zeros(dv.shape), np.zeros(dw.shape)
+def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, slopes, inner, dw):
+    gv, gw = np.zeros((*grad.shape[:-2], *v.shape[-2:])), np.zeros(dw.shape)
     lists = indices is not None
-    for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*dv.shape[:-2], 1, 1))):
+    for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*gv.shape[:-2], 1, 1))):
         for i, keys in enumerate(rows_of(indptr, indices, len(g), len(x))):
             part = slice(indptr[i], indptr[i + 1]) if lists else i
             weight = (w[part] if lists else rest[0][i]).astype(float)
@@ -234,12 +300,15 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
             found = dw[part] if lists else dw[(*at, i)]
             shift = weight @ (found.astype(float) - by_weights)
             gw[part if lists else (*at, i)] = by_weights + shift
-    return [gv, gw]
+    if dv is None:
+        assert close(keys_from(v, inner, slopes, table, indptr, indices, False), gv)
+    return [None if dv is None else gv, None, None, gw]
 
 
 CASES = {
     "metric_attend": Case(make_metric, ref_metric),
     "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),
+    "metric_keys": Case(make_metric_keys, ref_metric_keys),
     "frechet": Case(make_frechet, ref_frechet),
     "mean_vjp": Case(make_mean_vjp, ref_mean_vjp, renew=renew_means),
 }

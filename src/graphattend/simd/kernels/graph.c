@@ -102,6 +102,47 @@ void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isi
     }
 }
 
+/* Some columns of edge_pull. */
+#define PULL_COLUMNS(name, v, lanes, all, load, store, multiply_add)                               \
+    INL void name(const int vectors, const Neighbors *n, const real *base, isize node_step,        \
+                  isize first, isize count, const real *pull, isize step, const real *scale,       \
+                  const real *from, real *out) {                                                   \
+        v sum[4], own[4];                                                                          \
+        for (int i = 0; i < vectors; i++) sum[i] = all(0), own[i] = load(from + lanes * i);        \
+        for (isize e = 0; e < count; e++) {                                                        \
+            fetch_row(n, base, node_step, vectors * lanes, first + e);                             \
+            const real *row = base + neighbor(n, first + e) * node_step;                           \
+            v w = all(pull[e * step]), f = all(scale ? scale[e] : 1);                              \
+            for (int i = 0; i < vectors; i++)                                                      \
+                sum[i] = multiply_add(w, load(row + lanes * i) * f - own[i], sum[i]);              \
+        }                                                                                          \
+        for (int i = 0; i < vectors; i++) store(out + lanes * i, load(out + lanes * i) + sum[i]);  \
+    }
+PULL_COLUMNS(pull_wides, vw, WIDE, splatw, LOADW, STOREW, maddw)
+#if WIDE > 4
+PULL_COLUMNS(pull_fours, v4, 4, splat, LOAD, STORE, madd)
+#endif
+
+void edge_pull(const Neighbors *n, const ByHead *by, isize first, isize count, const real *pull,
+               isize step, const real *scale, const real *from, real *out) {
+    isize j = 0;
+#define PULL(some, vectors, lanes)                                                                 \
+    for (; j + vectors * lanes <= by->width; j += vectors * lanes)                                 \
+        some(vectors, n, by->data + j, by->node_step, first, count, pull, step, scale, from + j,   \
+             out + j);
+    PULL(pull_wides, 4, WIDE)
+    PULL(pull_wides, 1, WIDE)
+#if WIDE > 4
+    PULL(pull_fours, 1, 4)
+#endif
+#undef PULL
+    for (; j < by->width; j++)
+        for (isize e = 0; e < count; e++) {
+            real row = row_at(by, neighbor(n, first + e), 0)[j];
+            out[j] += pull[e * step] * (row * (scale ? scale[e] : 1) - from[j]);
+        }
+}
+
 INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isize first,
                    isize count, const real *weights, isize lanes, const real *factor, int add,
                    isize column, real *out, isize head_step) {

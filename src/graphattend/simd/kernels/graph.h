@@ -100,9 +100,15 @@ void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, 
 void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count,
               const real *weights, real factor, int add, real *out);
 
-/* The same for all heads in one pass, of a width divisible by four and side by side (see
- * side_by_side): weights[e * lanes + head], factor[head]; `out` has heads `head_step` apart. For
- * narrow heads, over whose lists one would run once for each. */
+/* out += the sum over e of pull[e * step] (scale[e] rows[neighbor(first + e)] - from); without
+ * `scale` as if that were 1. */
+#define edge_pull K(edge_pull)
+void edge_pull(const Neighbors *n, const ByHead *rows, isize first, isize count, const real *pull,
+               isize step, const real *scale, const real *from, real *out);
+
+/* The same as edge_sum for all heads in one pass, of a width divisible by four and side by side
+ * (see side_by_side): weights[e * lanes + head], factor[head]; `out` has heads `head_step` apart.
+ * For narrow heads, over whose lists one would run once for each. */
 #define edge_sum_heads K(edge_sum_heads)
 void edge_sum_heads(const Neighbors *n, const ByHead *rows, isize first, isize count,
                     const real *weights, isize lanes, const real *factor, int add, real *out,

@@ -205,9 +205,11 @@ Status KERNEL(frechet)(Call *call) {
     return fine ? finished(bad) : DECLINED;
 }
 
-/* Gradients of one midpoint in inner coordinates: `rows` receives those by the points, `by_weights`
- * is added to; 0 where sums cancel. */
-static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, real *by_weights) {
+/* Gradients of one midpoint in inner coordinates: that by point e is slopes[e * apart] times
+ * f->direction and slopes[e * apart + 1] times the point, `by_weights` is added to; 0 where sums
+ * cancel. */
+static int midpoint_gradient(const Frechet *f, const real *grad, real *slopes, isize apart,
+                             real *by_weights) {
     isize n = f->count, d = f->space->width;
     real *total = f->step, *g = f->direction, c = f->space->c;
     int ball = f->space->kind == BALL || f->space->kind == SHEET;
@@ -244,9 +246,8 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *rows, rea
         real w = f->weights[e], lambda = ball ? 2 / f->gaps[e] : 1, mixed = f->dots[e];
         by_weights[e] += mixed * lambda + by_mass * (lambda - 1);
         /* lambda = 2 / gap and gap = 1 - c|p|^2 */
-        real more = ball ? c * lambda * lambda * w * (mixed + by_mass) : 0, *row = rows + e * d;
-        const real *p = f->points + e * d;
-        combine(more, p, w * lambda, g, d, row);
+        slopes[e * apart] = w * lambda;
+        slopes[e * apart + 1] = ball ? c * lambda * lambda * w * (mixed + by_mass) : 0;
     }
     return 1;
 }
@@ -311,30 +312,38 @@ static int frechet_gradient(Frechet *f, const real *grad, real *rows, real *by_w
 Status KERNEL(mean_vjp)(Call *call) {
     const Array *a = call->array, *grad = &a[mean_vjp_grad], *dv = &a[mean_vjp_dv],
                 *dw = &a[mean_vjp_dweights];
-    const Array *means = &a[mean_vjp_means];
-    int exact = given(means);
+    const Array *means = &a[mean_vjp_means], *slopes = &a[mean_vjp_slopes],
+                *outer = &a[mean_vjp_inner];
+    int exact = given(means), apart = given(slopes); /* whether points are left to metric_keys */
     Means m;
     Status status = get_means(&m, &a[mean_vjp_v], &a[mean_vjp_weights], &a[mean_vjp_spaces],
                               &a[mean_vjp_indptr], &a[mean_vjp_indices], grad);
     if (status == WRONG) return wrong(call, "mean_vjp: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count, core = m.near ? 1 : 2;
-    if (!same_batch(dv, grad) || (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) ||
-        len(dv, 1) != d || len(dv, 2) != m.keys || dw->ndim < core ||
+    if (apart != (m.near && !exact) || apart != given(outer) || apart == given(dv) ||
+        (apart && !slopes->contiguous))
+        return DECLINED;
+    if ((!apart && (!same_batch(dv, grad) || len(dv, 1) != d || len(dv, 2) != m.keys)) ||
+        (apart &&
+         (slopes->shape[0] != m.edges || slopes->shape[1] != m.spaces.count ||
+          slopes->shape[2] != 2 || outer->shape[0] != m.rows || outer->shape[1] != d)) ||
+        (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) || dw->ndim < core ||
         len(dw, 1) != len(m.weights, 1) || (core == 2 && len(dw, 2) != m.rows) ||
         (exact && (len(means, 1) != d || len(means, 2) != m.rows)))
         return wrong(call, "mean_vjp: shapes differ");
-    int at_dv = batch_add(&m.batch, dv, 2), at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
+    int at_dv = apart ? 0 : batch_add(&m.batch, dv, 2),
+        at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
     int at_means = exact ? batch_add(&m.batch, means, 2) : 0;
     if (at_dv < 0 || at_dw < 0 || at_means < 0)
         return wrong(call, "mean_vjp: leading axes do not broadcast");
     real *points =
-        workspace_get((usize)(n * (2 * d + 2) + frechet_room(n, d) + d + 16) * sizeof(real) +
+        workspace_get((usize)(n * (2 * d + 4) + frechet_room(n, d) + d + 16) * sizeof(real) +
                       (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
     const Neighbors *near = m.near;
     real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n,
-         *frechet = inner + d;
+         *own_slopes = inner + d, *frechet = own_slopes + 2 * n;
     Fact *all = (Fact *)(frechet + frechet_room(n, d) + 8);
     Room room = {points, gaps, weights, frechet};
     int fine = 1;
@@ -343,10 +352,14 @@ Status KERNEL(mean_vjp)(Call *call) {
         Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) &&
             (!exact || far_from_boundary(&m.spaces, all, m.keys));
-        for (isize j = 0; j < m.keys; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
+        for (isize j = 0; j < m.keys && !apart; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
         for (isize i = 0; i < m.rows && fine; i++) {
             List list = list_of(m.near, i, m.keys);
             fill(edges_at(dw, m.near, &m.batch, at_dw, &list, i), list.count, 0);
+            if (!apart) continue;
+            isize by_edge = 2 * m.spaces.count;
+            fill((real *)slopes->data + list.first * by_edge, list.count * by_edge, 0);
+            fill((real *)outer->data + i * step(outer, 2), d, 0);
         }
         for (int s = 0; s < m.spaces.count && fine; s++)
             for (isize i = 0; i < m.rows && fine; i++) {
@@ -360,9 +373,21 @@ Status KERNEL(mean_vjp)(Call *call) {
                     unsettle(space, line_at(&m.batch, at_means, means, i) + space->at, f.mean);
                 else if (space->kind == SHEET || space->kind == SPHERE) guess(&f);
                 inner_gradient(space, f.mean, g, inner);
+                if (apart) {
+                    real *to = (real *)slopes->data + 2 * (list.first * m.spaces.count + s);
+                    fine = midpoint_gradient(&f, inner, to, 2 * m.spaces.count, by_weights);
+                    copy_row(f.direction, space->width,
+                             (real *)outer->data + i * step(outer, 2) + space->at);
+                    continue;
+                }
                 if (exact && space->kind != FLAT)
                     fine = frechet_gradient(&f, inner, rows, by_weights);
-                else fine = midpoint_gradient(&f, inner, rows, by_weights);
+                else {
+                    fine = midpoint_gradient(&f, inner, own_slopes, 2, by_weights);
+                    for (isize e = 0; e < list.count; e++)
+                        combine(own_slopes[2 * e], f.direction, own_slopes[2 * e + 1],
+                                f.points + e * space->width, space->width, rows + e * space->width);
+                }
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
                     if (near)
@@ -372,7 +397,7 @@ Status KERNEL(mean_vjp)(Call *call) {
                     add_scaled(to, from, 1, space->width);
                 }
             }
-        for (isize j = 0; j < m.keys && fine; j++)
+        for (isize j = 0; j < m.keys && fine && !apart; j++)
             outer_gradient(&m.spaces, values.data + j * values.step, all + j * m.spaces.count,
                            line_at(&m.batch, at_dv, dv, j));
     }

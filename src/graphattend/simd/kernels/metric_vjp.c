@@ -38,15 +38,15 @@ static void slopes(const Space *space, const Sight *sight, const real *gap_of_q,
 typedef struct {
     Points keys;
     int root;
-    real *dk; /* (keys, width), in inner coordinates until the end */
+    real *dk; /* (keys, width), in inner coordinates until the end; none over a graph */
     isize dk_step;
-    double *dshare;
+    real *slopes; /* there instead (edges, spaces, 2): what metric_keys makes it from */
 } Slopes;
 
-/* One query: adds to dk and dshare; dq in inner coordinates. gs: gradients of the scores, a
- * multiple of four long. */
+/* One query: adds to dk, or writes its slopes, and adds to dshare; dq in inner coordinates. gs:
+ * gradients of the scores, a multiple of four long, which are overwritten. */
 static void query_gradient(const Slopes *job, const List *list, const real *q, const Fact *own,
-                           const real *gs, real *dq) {
+                           real *gs, real *dq, double *dshare) {
     const Spaces *spaces = job->keys.spaces;
     real bent[MOST_SPACES] = {0};
     fill(dq, spaces->width, 0);
@@ -56,11 +56,9 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         v4 distance[MOST_SPACES], total = splat(0), g = LOAD(gs + e);
         four(list, e, at);
         if (list->near)
-            for (isize r = 0; r < 4; r++) {
+            for (isize r = 0; r < 4; r++)
                 fetch_row(list->near, job->keys.data, job->keys.step, spaces->width,
                           list->first + e + r);
-                fetch_row(list->near, job->dk, job->dk_step, spaces->width, list->first + e + r);
-            }
         for (int s = 0; s < spaces->count; s++) {
             sight[s] = sight4(&job->keys, s, at, q, own[s].gap);
             distance[s] = distance4(&spaces->space[s], &sight[s]);
@@ -86,7 +84,12 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
                 real f = fact_at(&job->keys, at[r], s).factor,
                      *by_key = job->dk + at[r] * job->dk_step + space->at;
                 bent[s] += gamma_q[r];
-                job->dshare[s] -= (double)g[r] * (double)(job->root ? whole[r] : distance[s][r]);
+                dshare[s] -= (double)g[r] * (double)(job->root ? whole[r] : distance[s][r]);
+                if (list->near) {
+                    real *slope = job->slopes + 2 * ((list->first + e + r) * spaces->count + s);
+                    slope[0] = beta[r], slope[1] = gamma_k[r];
+                    continue;
+                }
                 isize k = 0;
 #if WIDE > 4
                 vw fw = splatw(f), bw = splatw(beta[r]), gw = splatw(gamma_k[r]);
@@ -110,8 +113,17 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
         }
     }
     for (int s = 0; s < spaces->count; s++) {
-        const real *x = q + spaces->space[s].at;
-        add_rows(1, &x, bent + s, spaces->space[s].width, dq + spaces->space[s].at);
+        const Space *space = &spaces->space[s];
+        const real *x = q + space->at;
+        add_rows(1, &x, bent + s, space->width, dq + space->at);
+        if (!list->near) continue;
+        ByHead rows = {(real *)job->keys.data + space->at, 0, 1, space->width, job->keys.step, 0};
+        int scaled = space->kind == SHEET || space->kind == SPHERE;
+        for (isize e = 0; scaled && e < list->count; e++)
+            gs[e] = fact_at(&job->keys, member(list, e), s).factor;
+        edge_pull(list->near, &rows, list->first, list->count,
+                  job->slopes + 2 * (list->first * spaces->count + s), 2 * spaces->count,
+                  scaled ? gs : 0, x, dq + space->at);
     }
 }
 
@@ -119,30 +131,37 @@ Status KERNEL(metric_vjp)(Call *call) {
     const Array *a = call->array, *q = &a[metric_vjp_q], *k = &a[metric_vjp_k],
                 *weights = &a[metric_vjp_weights];
     const Array *grad = &a[metric_vjp_dweights], *dq = &a[metric_vjp_dq], *dk = &a[metric_vjp_dk],
-                *dshare = &a[metric_vjp_dshare];
+                *dshare = &a[metric_vjp_dshare], *slopes = &a[metric_vjp_slopes],
+                *inner = &a[metric_vjp_inner];
     const Array *indptr = &a[metric_vjp_indptr], *indices = &a[metric_vjp_indices];
     isize m = len(q, 2), n = len(k, 2), d = len(q, 1);
     Neighbors lists, *near = 0;
     Spaces spaces;
     if (!get_spaces(&a[metric_vjp_spaces], d, &spaces))
         return wrong(call, "metric_vjp: no such spaces");
-    if (given(indptr) != given(indices)) return DECLINED;
+    if (given(indptr) != given(indices) || given(dk) == given(indptr) ||
+        given(slopes) != given(indptr) || given(inner) != given(indptr))
+        return DECLINED;
     if (given(indptr)) {
+        if (!slopes->contiguous) return DECLINED;
         if (q->ndim > 2 || k->ndim > 2 || weights->ndim != 1 || grad->ndim != 1) return DECLINED;
         if (!get_neighbors(indptr, indices, m, n, &lists))
             return wrong(call, "metric_vjp: indptr or indices do not fit");
         near = &lists;
     }
     isize edges = near ? lists.edges : n, core = near ? 1 : 2;
-    if (len(k, 1) != d || !same_batch(dq, dk) || len(dq, 1) != d || len(dk, 1) != d ||
-        len(dq, 2) != m || len(dk, 2) != n || weights->ndim < core || grad->ndim < core ||
-        len(weights, 1) != edges || len(grad, 1) != edges ||
+    if (len(k, 1) != d || len(dq, 1) != d || len(dq, 2) != m || weights->ndim < core ||
+        grad->ndim < core || len(weights, 1) != edges || len(grad, 1) != edges ||
         (core == 2 && (len(weights, 2) != m || len(grad, 2) != m)) ||
-        dshare->shape[0] != spaces.count)
+        (!near && (!same_batch(dq, dk) || len(dk, 1) != d || len(dk, 2) != n)) ||
+        (near &&
+         (dq->ndim > 2 || slopes->shape[0] != edges || slopes->shape[1] != spaces.count ||
+          slopes->shape[2] != 2 || inner->shape[0] != m || inner->shape[1] != d)) ||
+        dshare->shape[0] != m || dshare->shape[1] != spaces.count)
         return wrong(call, "metric_vjp: shapes differ");
     Batch batch;
     batch_start(&batch, dq, 2);
-    int at_dq = batch_add(&batch, dq, 2), at_dk = batch_add(&batch, dk, 2),
+    int at_dq = batch_add(&batch, dq, 2), at_dk = near ? 0 : batch_add(&batch, dk, 2),
         at_q = batch_add(&batch, q, 2), at_k = batch_add(&batch, k, 2);
     int at_w = near ? 0 : batch_add(&batch, weights, 2),
         at_g = near ? 0 : batch_add(&batch, grad, 2);
@@ -154,8 +173,9 @@ Status KERNEL(metric_vjp)(Call *call) {
     if (!gs) return NO_MEMORY;
     real *here = gs + most;
     Fact *own = (Fact *)(here + round_up(d, 8)), *key_facts = own + spaces.count;
-    double *shares = (double *)dshare->data;
-    for (int s = 0; s < spaces.count; s++) shares[s] = 0.0;
+    for (isize i = 0; i < m; i++)
+        for (int s = 0; s < spaces.count; s++)
+            *(double *)(dshare->data + i * dshare->strides[0] + s * (isize)sizeof(double)) = 0.0;
     int fine = 1;
     void *state =
         work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
@@ -163,11 +183,11 @@ Status KERNEL(metric_vjp)(Call *call) {
         const real *rows = (const real *)batch.at[at_k];
         Slopes job = {{&spaces, rows, step(k, 2), key_facts, 0},
                       call->number[metric_vjp_root] != 0.0,
-                      (real *)batch.at[at_dk],
-                      step(dk, 2),
-                      shares};
+                      near ? 0 : (real *)batch.at[at_dk],
+                      near ? 0 : step(dk, 2),
+                      (real *)slopes->data};
         fine = all_facts(&spaces, rows, step(k, 2), n, key_facts);
-        for (isize j = 0; j < n; j++) fill(job.dk + j * job.dk_step, d, 0);
+        for (isize j = 0; j < n && !near; j++) fill(job.dk + j * job.dk_step, d, 0);
         for (isize i = 0; i < m && fine; i++) {
             const real *query = (const real *)batch.at[at_q] + i * step(q, 2);
             List list = list_of(near, i, n);
@@ -181,11 +201,13 @@ Status KERNEL(metric_vjp)(Call *call) {
             for (isize e = 0; e < list.count; e++) mean += w[e] == 0 ? 0 : w[e] * g[e];
             for (isize e = 0; e < list.count; e++) gs[e] = w[e] == 0 ? 0 : w[e] * (g[e] - mean);
             for (isize e = list.count; e < round_up(list.count, 4); e++) gs[e] = 0;
+            if (near) here = (real *)inner->data + i * step(inner, 2);
+            double *shares = (double *)(dshare->data + i * dshare->strides[0]);
             inner_row(&spaces, query, own, here);
-            query_gradient(&job, &list, here, own, gs, to);
+            query_gradient(&job, &list, here, own, gs, to, shares);
             outer_gradient(&spaces, query, own, to);
         }
-        for (isize j = 0; j < n && fine; j++)
+        for (isize j = 0; j < n && fine && !near; j++)
             outer_gradient(&spaces, rows + j * step(k, 2), key_facts + j * spaces.count,
                            job.dk + j * job.dk_step);
     }

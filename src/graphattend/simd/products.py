@@ -1,0 +1,59 @@
+"""Products of matrices in BLAS, whose many rows several threads share.
+
+A BLAS may round a row differently in a product of another number of rows. So the rows are always cut at the same
+places, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import numpy_ops, threads
+
+Array = np.ndarray
+#: Rows of a piece; fewer than two pieces are one product.
+PIECE = 1024
+#: Sums over rows are cut into at most this many, each of which needs room for a result.
+MOST_SUMS = 32
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """``a (..., M, K) @ b (..., K, N)``."""
+    return _by_rows(a, b) if _many_rows(a, b) else numpy_ops.matmul(a, b)
+
+
+def matmul_nt(a: Array, b: Array) -> Array:
+    """``a (..., M, K) @ b (..., N, K)ᵀ``."""
+    return _by_rows(a, b.T) if _many_rows(a, b) else numpy_ops.matmul_nt(a, b)
+
+
+def matmul_tn(a: Array, b: Array) -> Array:
+    """``a (..., K, M)ᵀ @ b (..., K, N)``."""
+    if not _many_rows(a, b):
+        return numpy_ops.matmul_tn(a, b)
+    piece = PIECE * -(-len(a) // (PIECE * MOST_SUMS))
+    sums = np.empty((-(-len(a) // piece), a.shape[1], b.shape[1]), np.result_type(a, b))
+
+    def add(rows: slice) -> None:
+        for start in range(rows.start, rows.stop, piece):
+            own = slice(start, min(start + piece, rows.stop))
+            np.matmul(a[own].T, b[own], out=sums[start // piece])
+
+    threads.run(add, threads.blocks(len(a), float(a.size) * b.shape[1], align=piece))
+    return np.asarray(np.add.reduce(sums, axis=0))
+
+
+def _many_rows(a: Array, b: Array) -> bool:
+    return a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE
+
+
+def _by_rows(a: Array, b: Array) -> Array:
+    out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+
+    def multiply(rows: slice) -> None:
+        for start in range(rows.start, rows.stop, PIECE):
+            own = slice(start, min(start + PIECE, rows.stop))
+            np.matmul(a[own], b, out=out[own])
+
+    threads.run(multiply, threads.blocks(len(a), float(a.size) * b.shape[1], align=PIECE))
+    return out
