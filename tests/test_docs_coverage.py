@@ -1,8 +1,12 @@
 """Every public name is documented, with an example that the doctests run."""
 
+import ast
+import builtins
+import doctest
 import inspect
 import re
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +55,36 @@ def test_docstring_with_summary_and_example(name: str) -> None:
     assert text.partition("\n")[0].strip(), f"{name} has no docstring"
     if not (inspect.isclass(OBJECTS[name]) and issubclass(OBJECTS[name], Exception)):  # their base class shows how
         assert ">>> " in text, f"{name} has no example"
+
+
+def undefined(text: str) -> set[str]:
+    """Names that the example in a docstring uses and does not define: a reader who copies it would miss them."""
+    code = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
+    used: set[str] = set()
+    known = set(vars(builtins))
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                used.add(name)
+            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                known.add(name)
+            case ast.alias(name=name, asname=other):
+                known.add(other or name.partition(".")[0])
+            case ast.ExceptHandler(name=str(name)):
+                known.add(name)
+    return used - known
+
+
+def test_examples_define_what_they_use() -> None:
+    assert undefined(">>> import numpy as np, math\n>>> f(np.pi, math.pi)\n") == {"f"}
+    found = {
+        f"{path.name}: {getattr(node, 'name', 'module')}": undefined(ast.get_docstring(node) or "")
+        for path in Path(graphattend.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    }
+    assert len(found) > 1000
+    assert {name: names for name, names in found.items() if names} == {}
 
 
 def test_errors_are_shown_once() -> None:

@@ -158,6 +158,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             InvalidConfigError: Indices that are not whole numbers, a negative ``num_nodes``.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> graph = NeighborGraph.from_edge_index([[1, 0, 2], [0, 1, 0]], 3, edge_weights=[1.0, 2.0, 3.0])
             >>> graph.indices, graph.edge_weights
             (array([1, 2, 0]), array([1., 3., 2.]))
@@ -189,6 +190,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             EmptyInputError: A graph without nodes.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> import networkx as nx
             >>> NeighborGraph.from_networkx(nx.path_graph(3)).to_edge_index().tolist()
             [[1, 0, 2, 1], [0, 1, 1, 2]]
@@ -214,6 +216,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             EmptyInputError: Shape (0, 0).
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> import numpy as np, scipy.sparse
             >>> NeighborGraph.from_scipy(scipy.sparse.coo_array(np.array([[0.0, 2.0], [0.0, 0.0]]))).indices
             array([1])
@@ -263,6 +266,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             NumericalInstabilityError: NaN or infinity in ``x`` or among the distances.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> graph = NeighborGraph.knn([[0.0], [1.0], [3.0]], 1)
             >>> graph.indices.tolist(), graph.distances.tolist()
             ([1, 0, 1], [1.0, 1.0, 2.0])
@@ -307,6 +311,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             InvalidConfigError: An option of the wrong kind, or an unknown format.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> import pathlib, tempfile
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     path = pathlib.Path(folder, "graph.csv")
@@ -333,6 +338,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             LoadError: The file cannot be written.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> import pathlib, tempfile
             >>> graph = NeighborGraph([0, 1, 1], [1], names=["ann", "bob"])
             >>> with tempfile.TemporaryDirectory() as folder:
@@ -364,6 +370,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             Whole numbers, (2, K).
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> NeighborGraph([0, 1, 1], [1]).to_edge_index().tolist()
             [[1], [0]]
         """
@@ -382,6 +389,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             UnsupportedError: networkx is not installed.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> NeighborGraph([0, 1, 1], [1], names=["ann", "bob"]).to_networkx().edges
             OutEdgeView([('bob', 'ann')])
         """
@@ -399,6 +407,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             UnsupportedError: SciPy is not installed.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> NeighborGraph([0, 1, 1], [1]).to_scipy().toarray().tolist()
             [[0.0, 1.0], [0.0, 0.0]]
         """
@@ -413,6 +422,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             The graph, every row sorted by index.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> NeighborGraph([0, 1, 1], [1]).transpose().to_edge_index().tolist()
             [[0], [1]]
         """
@@ -435,6 +445,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             EmptyInputError: No nodes.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> graph = NeighborGraph.from_edge_index([[0, 1, 2], [1, 2, 0]], 3)
             >>> graph.subgraph([2, 0]).to_edge_index().tolist()
             [[0], [1]]
@@ -457,6 +468,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             InvalidConfigError: Another ``fill_value``.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> graph = NeighborGraph.from_edge_index([[1, 2], [0, 0]], 3, edge_features=[[1.0], [3.0]])
             >>> looped = graph.with_self_loops()
             >>> looped.indices.tolist(), looped.edge_features.ravel().tolist()
@@ -480,6 +492,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             InvalidConfigError: ``node`` is not a whole number.
 
         Example:
+            >>> from graphattend import NeighborGraph
             >>> graph = NeighborGraph([0, 2, 3, 3], [1, 2, 0], distances=[1.0, 2.0, 1.0], layers=[0, 1, 2])
             >>> found = graph.metadata(0)
             >>> found.distances.tolist(), found.hnsw_layers.tolist(), found.query_layer

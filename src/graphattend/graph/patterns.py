@@ -146,6 +146,7 @@ def sliding_window(num_queries: int, num_keys: int | None = None, *, window: int
         InvalidConfigError: A number that is not whole or out of range.
 
     Example:
+        >>> from graphattend.graph.patterns import sliding_window
         >>> sliding_window(3, window=1).as_mask().astype(int).tolist()
         [[1, 1, 0], [1, 1, 1], [0, 1, 1]]
     """
@@ -168,6 +169,7 @@ def dilated(num_queries: int, num_keys: int | None = None, *, window: int, dilat
         InvalidConfigError: A number that is not whole or out of range.
 
     Example:
+        >>> from graphattend.graph.patterns import dilated
         >>> dilated(5, window=1, dilation=2).as_mask()[2].astype(int).tolist()
         [1, 0, 1, 0, 1]
     """
@@ -192,6 +194,7 @@ def strided(num_queries: int, num_keys: int | None = None, *, stride: int) -> Pa
         InvalidConfigError: A number that is not whole or out of range.
 
     Example:
+        >>> from graphattend.graph.patterns import strided
         >>> strided(4, stride=2).as_mask()[1].astype(int).tolist()
         [0, 1, 0, 1]
     """
@@ -214,6 +217,7 @@ def block(num_queries: int, num_keys: int | None = None, *, block_size: int) -> 
         InvalidConfigError: A number that is not whole or out of range.
 
     Example:
+        >>> from graphattend.graph.patterns import block
         >>> block(3, block_size=2).as_mask().astype(int).tolist()
         [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     """
@@ -242,6 +246,7 @@ def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Array
         InvalidConfigError: Positions that are not whole numbers.
 
     Example:
+        >>> from graphattend.graph.patterns import global_tokens
         >>> global_tokens(3, nodes=[1]).as_mask().astype(int).tolist()
         [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
     """
@@ -272,6 +277,7 @@ def random(num_queries: int, num_keys: int | None = None, *, num_random: int, se
     Source: Zaheer et al., "Big Bird" (2020); Floyd's sampling in Bentley, "A sample of brilliance" (1987).
 
     Example:
+        >>> from graphattend.graph.patterns import random
         >>> random(100, num_random=3, seed=0).as_mask().sum(axis=1).tolist() == [3] * 100
         True
     """
@@ -302,6 +308,8 @@ def from_graph(graph: NeighborGraph) -> Pattern:
         InvalidConfigError: Not a `NeighborGraph`.
 
     Example:
+        >>> from graphattend import NeighborGraph
+        >>> from graphattend.graph.patterns import from_graph
         >>> from_graph(NeighborGraph([0, 1, 1], [1])).as_mask().tolist()
         [[False, True], [False, False]]
     """

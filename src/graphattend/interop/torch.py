@@ -32,8 +32,10 @@ def torch_function(function: Any) -> Callable[..., Any]:
     Example:
         With ``graphattend[torch]`` installed:
 
-        >>> info_nce = torch_function(ga.training.info_nce)  # doctest: +SKIP
-        >>> info_nce(anchor, positives, negatives, temperature=0.1).backward()  # doctest: +SKIP
+        >>> import graphattend as ga, torch  # doctest: +SKIP
+        >>> triplet = ga.interop.torch_function(ga.training.triplet)  # doctest: +SKIP
+        >>> anchor = torch.zeros(2, requires_grad=True)  # doctest: +SKIP
+        >>> triplet(anchor, torch.ones(2), -torch.ones(2)).backward()  # doctest: +SKIP
     """
     check_function(function)
     torch = optional_module("torch", "torch")

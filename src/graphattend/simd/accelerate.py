@@ -122,6 +122,8 @@ class Acceleration:
         reason: Why nothing was replaced; None if something was.
 
     Example:
+        >>> import numpy as np
+        >>> from graphattend.simd import accelerate_numpy
         >>> with accelerate_numpy() as acceleration:
         ...     product = np.ones((2, 3)) @ np.ones((3, 2))
         >>> product
@@ -169,6 +171,8 @@ def accelerate_numpy() -> Acceleration:
         NumPy C-API, ``PyUFunc_ReplaceLoopBySignature``; the functions follow S. Moshier's Cephes library.
 
     Example:
+        >>> import numpy as np
+        >>> from graphattend.simd import accelerate_numpy
         >>> acceleration = accelerate_numpy()
         >>> bool(np.sqrt(np.float32([4.0]))[0] == 2.0)
         True
@@ -186,6 +190,7 @@ def accelerated() -> dict[str, Any]:
         ``"exp:float32"``).
 
     Example:
+        >>> from graphattend.simd import accelerated
         >>> sorted(accelerated())
         ['active', 'backend', 'loops']
     """
