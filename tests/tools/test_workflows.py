@@ -55,6 +55,12 @@ def test_what_the_steps_run_exists() -> None:
     assert [name for name in scripts if not (ROOT / name).exists() and name != "js/dist"] == []
 
 
+def test_npm_publishes_a_file() -> None:
+    """`npm publish folder/name.tgz` would look for a repository of that name on GitHub."""
+    (published,) = [step["run"].split()[-1] for step in steps() if "npm publish" in step.get("run", "")]
+    assert published.startswith("./")
+
+
 def test_every_suite_is_run() -> None:
     known = {suite.name for suite in test_suites.all_suites()}
     assert set(read(GITHUB / "workflows" / "test.yml")["jobs"]["suites"]["strategy"]["matrix"]["suite"]) == known
