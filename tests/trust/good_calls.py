@@ -295,6 +295,7 @@ def _evaluation() -> Iterator[tuple[str, Call]]:
     yield "evaluate", Call(ga.evaluate, quick)
     ready = ga.evaluate(**quick)
     yield "Evaluation.top", Call(ready.top, {"name": "scaled_dot_product", "node": 1, "count": 2, "before": False})
+    yield "Evaluation.calibration", Call(ready.calibration, {"name": "scaled_dot_product"})
     yield "Evaluation.plot", Call(lambda path: ready.plot(path), {"path": "a.svg"})
     analysis = ga.analysis.analyze(GRAPH, keys=["flash"], dim=4)
     yield "Analysis.top", Call(analysis.top, {"key": "flash", "node": 1, "count": 2})

@@ -188,6 +188,7 @@ class Evaluation:
         Returns:
             (10, 3) as `evaluation.calibration`; None for baselines whose scores are no probabilities.
         """
+        name = as_choice(name, "name", [entry.name for entry in self.entries])
         runs = [run.calibration for run in self[name].runs if run.calibration is not None]
         if not runs:
             return None
