@@ -207,7 +207,7 @@ represented; it may not warn, and not change what it is given. Damaged files (`r
 
 "Memory" is the most that a process had. Every failure is mended where its kind comes from, with a test, and its case passes
 since: gradients and sums beyond float32 that were infinite in silence, compressed files and pickles of a few hundred bytes
-that took gigabytes. `make soak` makes ten million calls on two processes, shows its progress and goes
+that took gigabytes, and outputs and weights of a single query that were infinite or NaN. `make soak` makes ten million calls on two processes, shows its progress and goes
 on where it was stopped; `make soak SOAK="--case 4711"` makes one case again, call by call. `make test` makes 100 000, and a
 share inside of Pyodide.
 
@@ -232,10 +232,12 @@ archives. Bombs (gzip, bzip2, xz, entities, depth, announced sizes) are refused 
 control characters or a change of direction are shown escaped.
 
 In JavaScript, 53 values stand for each argument and option of every function of `graphattend/kernels`: an error is of the
-package's class, names the argument, and leaves the other arguments and the module's memory as they were.
+package's class, names the argument, and leaves the other arguments and the module's memory as they were. Ten of these values (all of
+them in `make test-all`) stand for each argument of the functions and methods that go to Python, which answers afterwards.
 
 10¹² rows, columns or numbers stand for each of the {counts["sizes"]} arguments that have a size: views of few bytes that repeat a
-number, whole numbers, ranges. They are refused at once, and no call takes more than 32 MB for one.
+number, whole numbers, ranges. They are refused at once, and no call takes more than 32 MB for one. In JavaScript, arrays of arrays that declare
+more than 2³⁰ numbers and axes from 2³¹ on are refused before memory is taken.
 
 ## Coverage
 

@@ -254,7 +254,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return Attention.make<K>(
       this.backend,
       keep,
-      (await this.#pass("with_parameters", [parameters], call, keep)) as Described,
+      (await this.#pass("with_parameters", [parameters], call, keep, ["parameters"])) as Described,
     );
   }
 

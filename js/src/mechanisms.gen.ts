@@ -688,8 +688,6 @@ export interface Evaluation extends Remote {
   disagreementByNode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   /** How training changed what each mechanism attends to. */
   learned(options?: CallOptions): Promise<Record<string, Matrix | number>[]>;
-  /** Write quality against cost as a picture: .html, .svg or .png (needs matplotlib). */
-  plot(path: string, options?: CallOptions): Promise<null>;
   /** The rows as text for a terminal, the best first, and what training did to the attention. */
   table(options?: CallOptions): Promise<string>;
   /** The evaluation as JSON values. */
@@ -965,7 +963,7 @@ export interface Product extends Remote {
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
-  /** The factors' origins. */
+  /** The factors' origins; `dim` can only be the number of coordinates. */
   origin<D extends Dtype = "float32">(options?: {
     dim?: number | null;
   } & CallOptions<D>): Promise<Numbers<D>>;

@@ -308,6 +308,9 @@ export interface RequestOptions {
 
 /** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
 export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
+  const { dtype } = options;
+  if (dtype !== undefined && dtype !== "float32" && dtype !== "float64")
+    throw invalid("dtype", 'expected "float32" or "float64"', { actual: typeof dtype });
   const encoder = new Encoder(options.double === true || options.dtype === "float64");
   const tree = look(() => args.map((x) => encoder.value(x, "", 0)));
   const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });

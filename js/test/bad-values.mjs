@@ -132,8 +132,8 @@ export async function outcome(call, good, argument, kind, names, isTyped) {
   return others.some((x, i) => bytes(x) !== before[i]) ? "changed another argument" : "";
 }
 
-export const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
-export const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
+const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
 
 /** From kernel-cases.json, a call of each function with each set of arguments, and the options that any case of it has. */
 export function callsOf(table) {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._bridge_graphs import from_fields, from_file, from_links
-from ._bridge_names import snake, snake_names, unknown
+from ._bridge_names import LONGEST, snake, snake_names, unknown
 from ._bridge_questions import JavaScriptFunction, score_mod
 from ._validate import ArrayLike, as_floats, as_int
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError
@@ -131,7 +131,7 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
     if isinstance(given.get("metadata"), dict):
         given["metadata"] = metadata(given["metadata"], dim, n)
     if given.get("rng") is not None:
-        given["rng"] = np.random.default_rng(given["rng"])
+        given["rng"] = adapted("rng", given["rng"])
 
 
 def bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, Any]) -> Any:
@@ -161,7 +161,7 @@ def last_is_data(function: Callable[..., Any], args: list[Any], options: object)
     required = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     if len(args) >= len(required) or {snake(n) for n in options} & {p.name for p in parameters}:
         return args, options
-    return [*args, {int(n) if n.isdigit() else n: x for n, x in options.items()}], None
+    return [*args, options], None
 
 
 def mask(value: object) -> Any:
@@ -187,6 +187,8 @@ def adapted(name: str, value: object) -> Any:
         and any(isinstance(x, JavaScriptFunction) for x in value.values())
     ):
         return of_functions(value)
+    if name == "codecs" and isinstance(value, dict):
+        return {int(n) if n.isdigit() and len(n) < LONGEST else n: x for n, x in value.items()}
     if name == "rng" and isinstance(value, int) and not isinstance(value, bool):
         return np.random.default_rng(as_int(value, "rng", minimum=0))
     return value

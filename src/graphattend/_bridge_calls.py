@@ -182,7 +182,11 @@ def attention_method(
     function = getattr(attn, python_name)
     if isinstance(options, dict) and not any(snake(n) in names for n in options):
         args, options = last_is_data(function, args, options)
-    if python_name in ("forward", "attention_weights") and isinstance(options, dict) and options.get("topK"):
+    if (
+        python_name in ("forward", "attention_weights")
+        and isinstance(options, dict)
+        and options.get("topK") is not None
+    ):
         options = dict(options)
         function = functools.partial(_strongest, function, python_name, options.pop("topK"))
     return function, attention_arguments(attn, names, args, options)

@@ -23,7 +23,7 @@ _PATHS, _PYTHON = (
 _BASE, _MADE = "a base for classes in Python", "made by other calls, never by hand"
 _TRAIN = "ga.train does this, a few steps at a time"
 WITHHELD: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("save", "load", "read", "write"), _PATHS)
+    dict.fromkeys(("save", "load", "read", "write", "plot"), _PATHS)
     | dict.fromkeys(("from_networkx", "from_scipy", "from_faiss_hnsw", "to_networkx", "to_scipy"), _PYTHON)
     | dict.fromkeys(("ManifoldBase", "Manifold", "Codec", "Schedule", "differentiable"), _BASE)
     | dict.fromkeys(("Compressed", "QuantizedArray", "Hyperbolicity", "Analysis", "MechanismResult"), _MADE)

@@ -385,6 +385,13 @@ def check_size(shape: Iterable[int], argument: str) -> None:
         raise InvalidConfigError.of(argument, LARGEST, shown, text=f"at most {LARGEST} numbers")
 
 
+def as_count(value: object, argument: str, *, minimum: int = 1) -> int:
+    """A whole number of entries of an array that is about to be made."""
+    count = as_int(value, argument, minimum=minimum)
+    check_size([count], argument)
+    return count
+
+
 def as_mapping(value: object, argument: str) -> Mapping[str, Any]:
     """A mapping of names to arrays."""
     if isinstance(value, Mapping):

@@ -12,8 +12,10 @@ import numpy as np
 from . import mechanisms
 from ._validate import (
     ArrayLike,
+    as_choice,
     as_float,
     as_function,
+    as_index,
     as_int,
     check_finite,
     check_length,
@@ -107,6 +109,8 @@ class Analysis:
             >>> analyze(star, keys=["scaled_dot_product"]).top("scaled_dot_product", 1)
             [(0, 1.0)]
         """
+        key = as_choice(key, "key", [r.key for r in self.results])
+        node, count = int(as_index(node, "node", self.graph.num_nodes, ndim=0)), as_int(count, "count", minimum=0)
         weights = next(r.weights for r in self.results if r.key == key)
         row = slice(int(self.graph.indptr[node]), int(self.graph.indptr[node + 1]))
         neighbours, inverse = np.unique(self.graph.indices[row], return_inverse=True)
@@ -366,6 +370,10 @@ def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int
         >>> print(text_table(analyze(pair, keys=["flash"])).splitlines()[0])
         2 nodes, 1 edges, undirected, latent vectors of 4 coordinates
     """
+    if not isinstance(analysis, Analysis):
+        raise InvalidConfigError.of("analysis", "what analyze returned", type(analysis).__name__)
+    nodes, count = as_int(nodes, "nodes", minimum=0), as_int(count, "count", minimum=0)
+    width = as_int(width, "width", minimum=1)
     names, graph = analysis.names, analysis.graph
     lines = [
         f"{described(graph, analysis.directed)}, latent vectors of {analysis.latents.shape[1]} coordinates",

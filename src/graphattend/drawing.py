@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,19 +190,22 @@ def attention_svg(
     return svg_element(size, size, title, parts)
 
 
-def check_plot_path(path: str, *inputs: str | None) -> None:
+def check_plot_path(path: str, *inputs: str | None, argument: str = "--plot") -> None:
     """Raise before the work starts if a plot cannot be written or would overwrite an input."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidConfigError.of(argument, "the name of a file", type(path).__name__)
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InvalidConfigError(
-            f"--plot: expected a name ending in {', '.join(SUFFIXES)}, got {path!r:.80}", argument="--plot"
+            f"{argument}: expected a name ending in {', '.join(SUFFIXES)}, got {path!r:.80}", argument=argument
         )
     if not Path(path).resolve().parent.is_dir():
-        raise InvalidConfigError(f"--plot: no such folder: {Path(path).parent}", argument="--plot")
+        raise InvalidConfigError(f"{argument}: no such folder: {Path(path).parent}", argument=argument)
     if any(name is not None and same_file(path, name) for name in inputs):
-        raise InvalidConfigError(f"--plot: {path!r:.80} is an input, which it would replace", argument="--plot")
+        raise InvalidConfigError(f"{argument}: {path!r:.80} is an input, which it would replace", argument=argument)
     if suffix == ".png" and importlib.util.find_spec("matplotlib") is None:
-        raise UnsupportedError("--plot: .png needs matplotlib (pip install 'graphattend[plot]')", argument="--plot")
+        remedy = ".png needs matplotlib (pip install 'graphattend[plot]')"
+        raise UnsupportedError(f"{argument}: {remedy}", argument=argument)
 
 
 def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:
@@ -223,9 +227,11 @@ def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:
     write_picture(path, lambda: bars_svg(title, bars), page, _Bars(title, bars))
 
 
-def write_picture(path: str, svg: Callable[[], str], page: Callable[[], str], draw: Callable[[Any], None]) -> None:
+def write_picture(
+    path: str, svg: Callable[[], str], page: Callable[[], str], draw: Callable[[Any], None], argument: str = "--plot"
+) -> None:
     """Write what the suffix of `path` asks for: styled SVG, an HTML page, or what `draw` does to matplotlib's axes."""
-    check_plot_path(path)
+    check_plot_path(path, argument=argument)
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
         data = _png(draw)

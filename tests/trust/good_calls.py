@@ -68,6 +68,7 @@ def _manifolds() -> Iterator[tuple[str, Call]]:
         given |= dict.fromkeys("uvg", np.full((4, width), 0.1))
         for method, needed in methods(name).items():
             yield f"geometry.{name}.{method}", Call(getattr(m, method), {n: given[n] for n in needed})
+        yield f"geometry.{name}.origin", Call(m.origin, {"dim": width})
         yield f"geometry.{name}.random", Call(m.random, {"rng": 0, "shape": (2, width)})
     yield "geometry.Product", Call(G.Product, {"factors": [(G.Euclidean(), 2)]})
     for cls in (G.Poincare, G.Lorentz, G.Sphere):
@@ -100,6 +101,10 @@ def _mechanisms() -> Iterator[tuple[str, Call]]:
         "MoE.get_routing",
         Call(ga.MoEAttention.builder(4).add_local_expert().top_k(1).build().get_routing, {"query": X[0]}),
     )
+    yield "LocalGlobal.row_pattern", Call(ga.LocalGlobalAttention(4).row_pattern, {"rows": 2, "n_keys": 4})
+    steps = {"steps": 2, "rollouts": 1, "discount": 0.5, "epochs": 1, "batch_size": 2, "lr": 0.01, "seed": 0}
+    walks = {"graph": GRAPH, "vectors": X, "queries": X[:2]}
+    yield "RLNavigator.train", Call(ga.RLNavigator(4).train, {**walks, **steps})
     yield "create", Call(ga.create, {"key": "flash", "dim": 4, "is_causal": True})
     yield "from_config", Call(ga.from_config, {"config": attn.to_config()})
     yield "schema", Call(ga.schema, {"key": "flash"})
@@ -213,6 +218,13 @@ def _training() -> Iterator[tuple[str, Call]]:
     yield "training.Pairs", Call(T.Pairs, {"pairs": EDGES, "num_nodes": 5, "num_negatives": 1})
     yield "training.Neighborhoods", Call(T.Neighborhoods, {"graph": GRAPH, "nodes": [0], "fanout": 2})
     yield "training.Rows", Call(lambda arrays: T.Rows(arrays), {"arrays": X})
+    pairs = T.Pairs(EDGES, 5, num_negatives=1)
+    for source in (T.Nodes(5), pairs, T.Neighborhoods(GRAPH, fanout=1), T.Rows(X)):
+        yield (
+            f"training.{type(source).__name__}.batch",
+            Call(source.batch, {"index": [0, 2], "rng": np.random.default_rng(0)}),
+        )
+    yield "training.Pairs.contains", Call(pairs.contains, {"source": [0, 1], "other": [2, 3]})
     yield "training.Stage", Call(T.Stage, {"steps": 3, "difficulty": 0.5, "weights": {"a": 1.0}})
     scheduler = T.CurriculumScheduler([T.Stage(3), T.Stage(4)])
     yield "training.CurriculumScheduler", Call(T.CurriculumScheduler, {"stages": [T.Stage(3)], "mode": "step"})
@@ -281,6 +293,14 @@ def _evaluation() -> Iterator[tuple[str, Call]]:
     quick |= {"seeds": 1, "baselines": False, "epochs": 1, "patience": 1, "hidden": 2, "lr": 0.01}
     quick["split"] = {"train": [0, 1], "validation": [2], "test": [3, 4]}
     yield "evaluate", Call(ga.evaluate, quick)
+    ready = ga.evaluate(**quick)
+    yield "Evaluation.top", Call(ready.top, {"name": "scaled_dot_product", "node": 1, "count": 2, "before": False})
+    yield "Evaluation.calibration", Call(ready.calibration, {"name": "scaled_dot_product"})
+    yield "Evaluation.plot", Call(lambda path: ready.plot(path), {"path": "a.svg"})
+    analysis = ga.analysis.analyze(GRAPH, keys=["flash"], dim=4)
+    yield "Analysis.top", Call(analysis.top, {"key": "flash", "node": 1, "count": 2})
+    shown = {"analysis": analysis, "nodes": 2, "count": 2, "width": 80}
+    yield "analysis.text_table", Call(ga.analysis.text_table, shown)
     yield "analysis.analyze", Call(ga.analysis.analyze, {"graph": GRAPH, "keys": ["flash"], "dim": 4, "seed": 0})
     yield "testing.check_mechanism", Call(ga.testing.check_mechanism, {"target": ga.FlashAttention, "laws": ["shapes"]})
 

@@ -260,4 +260,4 @@ def _draw(found: Evaluation) -> Any:
 
 def write_chart(found: Evaluation, path: str) -> None:
     """Write what the suffix asks for; see `Evaluation.plot`."""
-    write_picture(path, lambda: quality_svg(found), lambda: page(found), _draw(found))
+    write_picture(path, lambda: quality_svg(found), lambda: page(found), _draw(found), "path")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._validate import as_bool, as_choice, as_index, as_int
 from ..graph import NeighborGraph
 from .metrics import divergence_by_node, jensen_shannon, sign_flip_test, top_overlap
 
@@ -187,6 +188,7 @@ class Evaluation:
         Returns:
             (10, 3) as `evaluation.calibration`; None for baselines whose scores are no probabilities.
         """
+        name = as_choice(name, "name", [entry.name for entry in self.entries])
         runs = [run.calibration for run in self[name].runs if run.calibration is not None]
         if not runs:
             return None
@@ -204,7 +206,9 @@ class Evaluation:
 
     def top(self, name: str, node: int, count: int = 3, *, before: bool = False) -> list[tuple[int, float]]:
         """The neighbours that `node` attends to most after (or before) training, with their weights."""
-        weights = attended(self, name).before if before else attended(self, name).after
+        name = as_choice(name, "name", [entry.name for entry in self.entries if entry.attended is not None])
+        node, count = int(as_index(node, "node", self.graph.num_nodes, ndim=0)), as_int(count, "count", minimum=0)
+        weights = attended(self, name).before if as_bool(before, "before") else attended(self, name).after
         row = slice(int(self.graph.indptr[node]), int(self.graph.indptr[node + 1]))
         order = np.argsort(-weights[row], kind="stable")[:count]
         return [(int(self.graph.indices[row][i]), float(weights[row][i])) for i in order]

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validate import (
     ArrayLike,
+    as_count,
     as_float,
     as_floats,
     as_int,
@@ -115,7 +116,7 @@ class ManifoldBase:
 
     def origin(self, dim: int) -> Array:
         """The base point of `expmap0` and `logmap0`: (D,)."""
-        return np.zeros(as_int(dim, "dim", minimum=1))
+        return np.zeros(as_count(dim, "dim"))
 
     def dist(self, x: Array, y: Array) -> Any:
         """Geodesic distance, (..., D) and (..., D) -> (...); by default the length of `logmap`."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import as_int, as_number
+from .._validate import as_count, as_number
 from ._checked_manifold import CheckedManifold
 from ._hyperboloid import FrameSpace, expmap, from_frame, log_frame, meet, rotate, start, time, to_frame, transport
 from ._manifold import Rule
@@ -62,7 +62,7 @@ class Lorentz(CheckedManifold):
 
     def origin(self, dim: int) -> Array:
         """The point (1/√c, 0, …), of `dim` coordinates."""
-        point = np.zeros(as_int(dim, "dim", minimum=2))
+        point = np.zeros(as_count(dim, "dim", minimum=2))
         point[0] = 1.0 / math.sqrt(self._c)
         return point
 

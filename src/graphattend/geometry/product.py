@@ -80,7 +80,9 @@ class Product(CheckedManifold):
             raise DimensionMismatchError.of(argument, self.dim, dim, text=f"{self.dim} coordinates")
 
     def origin(self, dim: int | None = None) -> Array:
-        """The factors' origins."""
+        """The factors' origins; `dim` can only be the number of coordinates."""
+        if dim is not None and as_int(dim, "dim") != self.dim:
+            raise DimensionMismatchError.of("dim", self.dim, dim)
         return np.concatenate([m.origin(n) for m, n in self.factors])
 
     def split(self, x: ArrayLike) -> list[Array]:

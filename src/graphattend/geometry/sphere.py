@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._validate import as_int, as_number, as_rng
+from .._validate import as_count, as_number, as_rng
 from ._checked_manifold import CheckedManifold
 from ._manifold import Rule, as_shape
 from ._mean import NewtonSpace, adjoint, frechet_mean, normalized
@@ -148,7 +148,7 @@ class Sphere(CheckedManifold):
 
     def origin(self, dim: int) -> Array:
         """The point (radius, 0, …), of `dim` coordinates."""
-        point = np.zeros(as_int(dim, "dim", minimum=2))
+        point = np.zeros(as_count(dim, "dim", minimum=2))
         point[0] = self._radius
         return point
 

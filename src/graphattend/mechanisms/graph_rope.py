@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import ArrayLike
+from .._validate import ArrayLike, as_float, check_ndim, check_nonempty
 from .._vjp import unbroadcast
 from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata, NeighborGraph
@@ -82,6 +82,10 @@ class GraphRoPEAttention(DotProduct):
             >>> ga.GraphRoPEAttention(2).apply_rotation(np.array([1.0, 0.0]), 0.0)
             array([1., 0.])
         """
+        given = as_float(embedding, "embedding")
+        check_ndim(given, "embedding", 1)
+        check_nonempty(given, "embedding")
+        as_float(distance, "distance")
         return rotary(embedding, distance, base=self.base, interleaved=self.interleaved)
 
     def _single_scores(

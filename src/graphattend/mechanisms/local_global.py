@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike, all_finite, as_index, as_int
+from .._validate import ArrayLike, all_finite, as_count, as_index, as_int, check_size
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError, OutOfBoundsError
 from ..graph import GraphMetadata, NeighborGraph
@@ -188,9 +188,10 @@ class LocalGlobalAttention(DotProduct):
             >>> ga.LocalGlobalAttention(4, window=1).row_pattern(2, 4)[1]
             array([0, 1, 0, 1, 2])
         """
-        rows, n_keys = as_int(rows, "rows", minimum=0), as_int(n_keys, "n_keys", minimum=1)
+        rows, n_keys = as_count(rows, "rows", minimum=0), as_count(n_keys, "n_keys")
         nodes = self._globals(n_keys)
         if self.window is None:
+            check_size([rows, n_keys], "n_keys")
             indices = np.tile(np.arange(n_keys), rows)
             return np.arange(rows + 1) * n_keys, indices
         i = np.arange(rows)

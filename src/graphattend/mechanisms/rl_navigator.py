@@ -12,6 +12,7 @@ import numpy as np
 from .. import simd
 from .._validate import (
     ArrayLike,
+    as_count,
     as_float,
     as_index,
     as_int,
@@ -429,8 +430,8 @@ class RLNavigator(Biased, Attention):
             graph,
             x,
             targets,
-            steps=as_int(steps, "steps", minimum=1),
-            rollouts=as_int(rollouts, "rollouts", minimum=1),
+            steps=as_count(steps, "steps"),
+            rollouts=as_count(rollouts, "rollouts"),
             discount=as_number(discount, "discount", minimum=0, maximum=1),
         )
         trainer = Trainer(loss, Adam(lr=lr), epochs=epochs, batch_size=batch_size, seed=seed)

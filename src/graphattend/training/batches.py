@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from .._arguments import TypedArguments
-from .._validate import ArrayLike, as_array, as_index, as_int, check_length, check_nonempty, check_size
+from .._validate import ArrayLike, as_array, as_index, as_int, as_rng, check_length, check_nonempty, check_size
 from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
 
@@ -51,7 +51,8 @@ class Nodes(metaclass=TypedArguments):
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The nodes at the positions `index` (B,)."""
-        return np.asarray(self.nodes[index])
+        as_rng(rng)
+        return np.asarray(self.nodes[_positions(index, self)])
 
 
 class PairBatch(NamedTuple):
@@ -110,21 +111,27 @@ class Pairs(metaclass=TypedArguments):
 
     def contains(self, source: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Whether each source (K,) is paired with, or the same as, the other node (K,)."""
+        source, other = (as_index(x, n, self.num_nodes) for x, n in ((source, "source"), (other, "other")))
+        if source.shape != other.shape:
+            raise DimensionMismatchError.of("other", source.shape, other.shape)
+        return self._contains(source, other)
+
+    def _contains(self, source: np.ndarray, other: np.ndarray) -> np.ndarray:
         code = source * self.num_nodes + other
         place = np.minimum(np.searchsorted(self._taken, code), len(self._taken) - 1)
         return np.asarray(self._taken[place] == code)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> PairBatch:
         """The pairs at the positions `index` (B,), with new negatives."""
-        source, target = self.pairs[:, index]
+        rng, (source, target) = as_rng(rng), self.pairs[:, _positions(index, self)]
         wide = np.repeat(source, self.num_negatives)
         drawn = rng.integers(self.num_nodes, size=wide.size)
-        again = np.flatnonzero(self.contains(wide, drawn))
+        again = np.flatnonzero(self._contains(wide, drawn))
         for _ in range(20):
             if not again.size:
                 break
             drawn[again] = rng.integers(self.num_nodes, size=again.size)
-            again = again[self.contains(wide[again], drawn[again])]
+            again = again[self._contains(wide[again], drawn[again])]
         for i in again:  # nodes paired with nearly all others: list what is left
             row = self._taken[self._taken // self.num_nodes == wide[i]] % self.num_nodes
             drawn[i] = rng.choice(np.setdiff1d(np.arange(self.num_nodes), row))
@@ -181,7 +188,7 @@ class Neighborhoods(metaclass=TypedArguments):
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> NeighborhoodBatch:
         """The nodes at the positions `index` (B,) with their neighbours, in the order of the graph."""
-        nodes = self.nodes[index]
+        rng, nodes = as_rng(rng), self.nodes[_positions(index, self)]
         start = self.indptr[nodes]
         degree = self.indptr[nodes + 1] - start
         # NumPy repeats by its index type only, and that has 32 bits in WASM.
@@ -227,7 +234,14 @@ class Rows(metaclass=TypedArguments):
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """The rows `index` (B,) of each array."""
+        as_rng(rng)
+        index = _positions(index, self)
         return tuple(a[index] for a in self.arrays)
+
+
+def _positions(index: object, data: Data) -> np.ndarray:
+    """Positions (B,) of samples."""
+    return as_index(index, "index", len(data), ndim=1)
 
 
 def as_data(data: Any) -> Data:

@@ -1,0 +1,93 @@
+// Bad values for every argument of every function that goes to Python: a typed error that names it, and nothing changed.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { AttentionError, connect } from "graphattend";
+import { BAD, outcome } from "./bad-values.mjs";
+import { FUNCTIONS, METHODS, objects, resolved } from "./python-calls.mjs";
+import { vendored } from "./setup.mjs";
+
+let ga, made;
+before(async () => {
+  ga = await connect({ indexURL: vendored(), snapshot: false });
+  made = await objects(ga);
+});
+after(() => ga.close());
+
+/** What is tried in every run; with GRAPHATTEND_ALL everything. */
+const KINDS = process.env.GRAPHATTEND_ALL
+  ? Object.keys(BAD)
+  : ["a map", "one that breaks", "text", "-1", "10^12", "10^12 rows of nothing", "an empty array", "a half"].concat(
+      "an object of objects",
+      "a large bigint",
+    );
+const CODES = ["invalid_config", "dimension_mismatch", "empty_input", "numerical_instability", "out_of_bounds"].concat(
+  "unsupported",
+  "load_error",
+  "out_of_memory",
+);
+const isTyped = (error) => error instanceof AttentionError && CODES.includes(error.code);
+/** What errors name that stands inside of an argument (`w` and `a` in an object of objects), or beside it. */
+const INSIDE = [
+  "w",
+  "a",
+  "dim",
+  "indptr",
+  "indices",
+  "names",
+  "parameters",
+  "config",
+  "type",
+  "parts",
+  "path",
+  "key",
+].concat("positions", "temperature");
+/** Long work, which is allowed. */
+const LONG = { epochs: ["10^12", "2^53"] };
+/** Methods of every object: they take names of methods, or nothing. */
+const ELSEWHERE = ["constructor", "free", "call", "get", "save", "toConfig"];
+
+/** Checks of each entry: functions that `find` gives, with positional arguments and options. */
+function checks(entries, find) {
+  for (const [name, [args, options = {}]] of Object.entries(entries))
+    it(name, async () => {
+      const positions = Object.keys(args);
+      const good = resolved({ ...args, ...options }, made);
+      const call = (all) =>
+        find()[name](
+          ...positions.map((argument) => all[argument]),
+          Object.fromEntries(Object.keys(options).map((option) => [option, all[option]])),
+        );
+      await call(good);
+      const wrong = [];
+      for (const argument of Object.keys(good))
+        for (const kind of KINDS) {
+          if (LONG[argument]?.includes(kind)) continue;
+          // Positions have no names before Python is asked.
+          const own = (all) =>
+            call(all).catch((error) => {
+              if (!String(error.argument).startsWith(`argument ${positions.indexOf(argument) + 1}`)) throw error;
+              throw new AttentionError(error.code, error.message, { argument });
+            });
+          const why = await outcome(own, good, argument, kind, [...Object.keys(good), ...INSIDE], isTyped);
+          if (why !== "") wrong.push(`${argument} = ${kind}: ${why}`);
+        }
+      assert.deepEqual(wrong, []);
+      assert.equal((await ga.functional.softmax([0, 0])).data.join(), "0.5,0.5", "it answers afterwards");
+    });
+}
+
+const space = (name) => name.split(".").reduce((found, part) => found[part], ga);
+for (const [name, entries] of Object.entries(FUNCTIONS)) describe(name, () => checks(entries, () => space(name)));
+for (const [name, entries] of Object.entries(METHODS)) describe(name, () => checks(entries, () => made[name]));
+
+it("no function is left out", () => {
+  const missing = [];
+  for (const [name, entries] of Object.entries(FUNCTIONS))
+    for (const each of Object.keys(space(name)))
+      if (typeof space(name)[each] === "function" && !(each in entries)) missing.push(`${name}.${each}`);
+  for (const [name, entries] of Object.entries(METHODS))
+    for (const each of Object.getOwnPropertyNames(made[name]))
+      if (typeof made[name][each] === "function" && !ELSEWHERE.includes(each) && !(each in entries))
+        missing.push(`${name}.${each}`);
+  assert.deepEqual(missing, []);
+});
