@@ -80,20 +80,20 @@ class Figure:
 
 
 def first(browser: Browser, address: str) -> Iterator[Figure]:
-    """First paint and the first answer of the kernels, with an empty cache and a full one."""
+    """First paint and the first answer of the kernels, with an empty cache and a full one, each in a new tab."""
     times: dict[str, list[list[float]]] = {"cold": [], "warm": []}
     for _ in range(ROUNDS):
-        page = opened(browser, address, [])
-        page.add_init_script(ANSWERED)
-        for cache, found in times.items():
-            page.goto(f"{address}#mechanism=hyperbolic&option.temperature=0.5" if cache == "cold" else "about:blank")
-            if cache == "warm":
-                page.goto(f"{address}#mechanism=hyperbolic&option.temperature=0.5")
+        context = browser.new_context(service_workers="block")
+        context.add_init_script(ANSWERED)
+        for found in times.values():
+            page = context.new_page()
+            page.goto(f"{address}#mechanism=hyperbolic&option.temperature=0.5")
             page.wait_for_function("() => window.answered")
             found.append(
                 page.evaluate("[performance.getEntriesByName('first-contentful-paint')[0].startTime, answered]")
             )
-        page.context.close()
+            page.close()
+        context.close()
     for cache, found in times.items():
         paint, answer = (statistics.median(column) for column in zip(*found, strict=True))
         yield Figure(f"first paint, {cache} cache", paint, "ms", 300)

@@ -19,7 +19,7 @@ import {
 } from "../graph.js";
 import type { Session } from "../session.js";
 import { digits, percent, reworded, title } from "../words.js";
-import { Bar, Behind, Card, Input, Rows, Scroll, type OfNode, type Seen } from "./bits.js";
+import { Bar, Behind, Below, Card, Input, Rows, Scroll, type OfNode, type Seen } from "./bits.js";
 import { Folding } from "./folding.js";
 import { Matrix } from "./matrix.js";
 import { isLarge, Picture } from "./picture.js";
@@ -67,10 +67,12 @@ export function AttentionView({ session, graph }: Seen): JSX.Element {
             <Neighbours session={session} graph={graph} chosen={chosen} node={node} />
             <Why session={session} graph={graph} />
           </div>
-          <div class="pair">
-            <Heat session={session} graph={graph} chosen={chosen} node={node} />
-            <Agreement session={session} graph={graph} chosen={chosen} />
-          </div>
+          <Below>
+            <div class="pair">
+              <Heat session={session} graph={graph} chosen={chosen} node={node} />
+              <Agreement session={session} graph={graph} chosen={chosen} />
+            </div>
+          </Below>
           <Advice session={session} graph={graph} />
         </>
       )}

@@ -1,7 +1,7 @@
 // Small parts that several views share.
 
 import type { ComponentChildren, JSX, TargetedEvent } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Graph, Result } from "../graph.js";
 import type { Session } from "../session.js";
 import { percent, reworded, title } from "../words.js";
@@ -16,6 +16,13 @@ export interface OfNode extends Seen {
   node: number;
 }
 type Kids = { children?: ComponentChildren };
+
+/** What lies further down: drawn when all that is seen first is on the screen. */
+export function Below({ children }: Kids): JSX.Element | null {
+  const [on, set] = useState(false);
+  useEffect(() => set(true), []);
+  return on ? <>{children}</> : null;
+}
 
 /** A part of the page with a heading and a few sentences. */
 export function Card({
