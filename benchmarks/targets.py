@@ -84,12 +84,34 @@ MEMORY_BOUND = {"softmax": 1.1, "query-10000": 1.1}
 GROWTH = (100, 1_000, 10_000, 100_000)
 
 
+def _shared(percent: int) -> str:
+    """Why two threads do not halve the time."""
+    most = 1 / (1 - percent / 200)
+    return f"{percent} % of the time is shared: {most:.2f}× at most. The rest, above all the search for NaN and overflows, is not"
+
+
 #: What is known about misses, by the beginning of the target's name; nothing that was not looked into.
 REASONS = {
     "1 query, N = 10 000": "of 0.24 ms, 0.14 to 0.18 go into reading one number of each cache line, whoever does it",
     "1 query, N = 1 000, against": "of 27 µs, 12 go into reading one number of each cache line; Python's call adds 2 to 3",
     "mechanisms forward, backward": "to copy 1 000 keys and values, as their gradients are written, takes twice as long as"
     " a forward pass of dot products",
+    "float64 against float32, scaled dot product": "keys and values are 2 MB then, as large as the second-level cache, and are"
+    " read at 45 GB/s; in float32 at 60",
+    "float64 against float32, flash": "as for scaled dot products, whose kernel it is",
+    "growth from N": "1 MB of keys and values (N = 1 000) is read from the second-level cache at 60 GB/s, 10 MB at 32,"
+    " 102 MB at 12",
+    "mechanisms over a graph, with weights": "the experts of `moe` that give weights run on graphs of their own rows, which"
+    " are cut out first",
+    "attend, scaled dot product: two threads": _shared(83),
+    "attend, scaled dot product: gradients, two threads": _shared(83),
+    "attend, multi-head: two threads": _shared(78),
+    "attend, multi-head: gradients, two threads": _shared(82),
+    "attend, graph attention layer: two threads": _shared(74),
+    "attend, graph attention layer: gradients, two threads": _shared(75),
+    "attend, hyperbolic: two threads": _shared(88),
+    "attend, hyperbolic: gradients, two threads": _shared(88),
+    "kernel payload": "the kernels of float64 are half of it",
     "accelerate_numpy(): add": "touching each cache line of the three arrays (12 MB) takes as long as adding them",
 }
 

@@ -116,8 +116,11 @@ def project_together(
         w_q, b_q = (np.concatenate(parts, axis=-1) for parts in ((w_q, extra[0][..., None]), (b_q, extra[1][:, None])))
     columns = w_q.shape[1] * w_q.shape[2]
     w = np.concatenate([w_q.reshape(len(w_q), columns), p["w_k"], p["w_v"]], axis=1)
-    y = linear(x, w, np.concatenate([b_q.reshape(-1), none, b_v]))
+    y = simd.matmul(x, w)
     q, k, v = y[:, :columns], y[:, columns : columns + width], y[:, columns + width :]
+    for part, b in ((q, b_q.reshape(-1)), (v, b_v)):
+        if b.any():
+            part += b
     return split_heads(q, heads), split_heads(k, heads), split_heads(v, heads)
 
 
