@@ -12,8 +12,8 @@ from .._validate import as_array, as_index, as_number, check_length, check_nonem
 from .._vjp import vjp
 from ..errors import InvalidConfigError
 from ..functional import softmax
+from ..functional.gating import sigmoid
 from ..graph import NeighborGraph
-from ..training._reduce import sigmoid
 from ..training.batches import Nodes, PairBatch, Pairs
 from ..training.supervised import adjacency_reconstruction, cross_entropy
 from .metrics import accuracy, average_precision, hits_at, macro_f1, mean_reciprocal_rank, roc_auc

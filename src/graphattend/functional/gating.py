@@ -1,4 +1,4 @@
-"""Choosing experts: top-k gating and the loss that keeps their load even."""
+"""Gates: the sigmoid, top-k gating of experts and the loss that keeps their load even."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from .._float64_fallback import float64_fallback
 from .._validate import ArrayLike, as_float, as_int, check_ndim, check_nonempty
 from .._vjp import WithPullback, with_vjp
 from .softmax import softmax_pullback
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-z), without overflow, accurate at both ends."""
+    return np.asarray(np.exp(-np.logaddexp(z.dtype.type(0), -z)))
 
 
 def top_k(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

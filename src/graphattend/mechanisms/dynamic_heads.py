@@ -12,6 +12,7 @@ from .. import simd
 from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
+from ..functional.gating import sigmoid
 from ..functional.multi_head import linear, linear_pullback, project_pullback, project_together
 from ..graph import GraphMetadata, NeighborGraph
 from ._boundary import Call, Context, Inputs
@@ -73,11 +74,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         self, q: np.ndarray, p: Params, logits: np.ndarray | None = None
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
         """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
-        shrink, half = q.dtype.type(1 / self.gate_temperature), q.dtype.type(0.5)
+        shrink = q.dtype.type(1 / self.gate_temperature)
         z = linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits
-        gate = np.tanh(z * (half * shrink))  # the sigmoid, without overflow
-        gate *= half
-        gate += half
+        gate = sigmoid(z * shrink)
         active = gate >= self.threshold
         active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
         gate = np.where(active, gate, q.dtype.type(0))

@@ -49,8 +49,3 @@ def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
 def softplus(z: np.ndarray) -> np.ndarray:
     """log(1 + e^z), exact at both ends."""
     return np.asarray(np.logaddexp(z.dtype.type(0), z))
-
-
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-z), without overflow."""
-    return np.asarray(np.exp(-np.logaddexp(z.dtype.type(0), -z)))

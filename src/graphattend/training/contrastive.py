@@ -20,7 +20,8 @@ from .._validate import (
 )
 from .._vjp import Pullback, WithPullback, with_vjp
 from ..errors import InvalidConfigError
-from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
+from ..functional.gating import sigmoid
+from ._reduce import Reduction, loss_data, reduced, softplus
 from ._registries import LOSSES
 from ._similarity import dot_rows, unit_rows
 

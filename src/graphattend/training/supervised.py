@@ -21,7 +21,8 @@ from .._validate import (
 )
 from .._vjp import WithPullback, with_vjp
 from ..errors import InvalidConfigError
-from ._reduce import Reduction, loss_data, reduced, sigmoid, softplus
+from ..functional.gating import sigmoid
+from ._reduce import Reduction, loss_data, reduced, softplus
 from ._registries import LOSSES
 from .regularizers import checked_pairs, scatter_rows
 
