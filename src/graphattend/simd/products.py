@@ -19,17 +19,22 @@ MOST_SUMS = 32
 
 def matmul(a: Array, b: Array) -> Array:
     """``a (..., M, K) @ b (..., K, N)``."""
-    return _by_rows(a, b) if _many_rows(a, b) else numpy_ops.matmul(a, b)
+    # Most products are small and this function is all that they cost: so it calls nothing else.
+    if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE:
+        return _by_rows(a, b)
+    return np.matmul(a, b)
 
 
 def matmul_nt(a: Array, b: Array) -> Array:
     """``a (..., M, K) @ b (..., N, K)ᵀ``."""
-    return _by_rows(a, b.T) if _many_rows(a, b) else numpy_ops.matmul_nt(a, b)
+    if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE:
+        return _by_rows(a, b.T)
+    return np.matmul(a, b.swapaxes(-1, -2))
 
 
 def matmul_tn(a: Array, b: Array) -> Array:
     """``a (..., K, M)ᵀ @ b (..., K, N)``."""
-    if not _many_rows(a, b):
+    if not (a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE):
         return numpy_ops.matmul_tn(a, b)
     piece = PIECE * -(-len(a) // (PIECE * MOST_SUMS))
     sums = np.empty((-(-len(a) // piece), a.shape[1], b.shape[1]), np.result_type(a, b))
@@ -41,10 +46,6 @@ def matmul_tn(a: Array, b: Array) -> Array:
 
     threads.run(add, threads.blocks(len(a), float(a.size) * b.shape[1], align=piece))
     return np.asarray(np.add.reduce(sums, axis=0))
-
-
-def _many_rows(a: Array, b: Array) -> bool:
-    return a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE
 
 
 def _by_rows(a: Array, b: Array) -> Array:
