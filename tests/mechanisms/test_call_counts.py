@@ -13,7 +13,9 @@ pytestmark = pytest.mark.native
 
 SOURCE = str(Path(ga.__file__).parent)
 #: Where array operations are: a product, a softmax, a kernel.
-OPERATIONS = tuple(str(Path(SOURCE, "simd", name)) for name in ("numpy_ops.py", "kernel_ops.py", "graph_ops.py"))
+OPERATIONS = tuple(
+    str(Path(SOURCE, "simd", name)) for name in ("numpy_ops.py", "products.py", "kernel_ops.py", "graph_ops.py")
+)
 #: Calls over 16 keys of the class's own example without kernels, at most: before the first array operation (of geometry,
 #: whose formulas are written with NumPy itself, before the first product or softmax), and of the whole forward pass.
 LIMITS = {

@@ -189,9 +189,14 @@ class LocalGlobalAttention(DotProduct):
             array([0, 1, 0, 1, 2])
         """
         rows, n_keys = as_count(rows, "rows", minimum=0), as_count(n_keys, "n_keys")
-        nodes = self._globals(n_keys)
         if self.window is None:
             check_size([rows, n_keys], "n_keys")
+        return self._row_pattern(rows, n_keys)
+
+    def _row_pattern(self, rows: int, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
+        """`row_pattern` of numbers that were checked."""
+        nodes = self._globals(n_keys)
+        if self.window is None:
             indices = np.tile(np.arange(n_keys), rows)
             return np.arange(rows + 1) * n_keys, indices
         i = np.arange(rows)
@@ -264,7 +269,7 @@ class LocalGlobalAttention(DotProduct):
             self._globals(k.shape[-2])
             return super()._core(q, k, v, context)
         rows, n_keys = q.shape[-2], k.shape[-2]
-        indptr, indices = self.row_pattern(rows, n_keys)
+        indptr, indices = self._row_pattern(rows, n_keys)
         batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], () if v is None else v.shape[:-2])
         parts = []
         out = None if v is None else np.zeros((*batch, rows, v.shape[-1]), q.dtype)

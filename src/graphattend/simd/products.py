@@ -19,12 +19,17 @@ MOST_SUMS = 32
 
 def matmul(a: Array, b: Array) -> Array:
     """``a (..., M, K) @ b (..., K, N)``."""
-    return _by_rows(a, b) if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE else np.matmul(a, b)
+    # Most products are small and this function is all that they cost: so it calls nothing else.
+    if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE:
+        return _by_rows(a, b)
+    return np.matmul(a, b)
 
 
 def matmul_nt(a: Array, b: Array) -> Array:
     """``a (..., M, K) @ b (..., N, K)ᵀ``."""
-    return _by_rows(a, b.T) if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE else np.matmul(a, b.swapaxes(-1, -2))
+    if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE:
+        return _by_rows(a, b.T)
+    return np.matmul(a, b.swapaxes(-1, -2))
 
 
 def matmul_tn(a: Array, b: Array) -> Array:
