@@ -35,7 +35,7 @@ LIMITS = {
     "moe": (25, 127),
     "learned_routing": (13, 109),
     "rl_navigator": (13, 29),
-    "dynamic_heads": (15, 42),
+    "dynamic_heads": (15, 43),
 }
 
 

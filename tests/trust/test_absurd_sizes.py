@@ -30,11 +30,13 @@ def absurd(good):
         yield np.broadcast_to(a[..., :1], (*a.shape[:-1], HUGE))
 
 
+#: How often something is done: a time, which `cancel` ends, not a size.
+REPETITIONS = {("RLNavigator.train", "epochs"), ("RLNavigator.train", "steps")}
 CASES = [
     (name, parameter)
     for name, call in CALLS.items()
     for parameter, good in call.arguments.items()
-    if parameter not in CALLED and (name, parameter) not in HANDED_ON and any(True for _ in absurd(good))
+    if parameter not in CALLED and (name, parameter) not in HANDED_ON | REPETITIONS and any(True for _ in absurd(good))
 ]
 
 

@@ -200,7 +200,7 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
             out, _, finite = _kernels.attention(query, keys, values, scale=scale) or (query, None, None)
         else:
             return None
-    except ValueError:
+    except (ValueError, MemoryError):
         return None
     return out if finite or (finite is False and not check_finite) else None
 
