@@ -3,7 +3,7 @@
 //
 //   node build.mjs GALLERY
 import { createHash } from "node:crypto";
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -22,11 +22,10 @@ const common = {
   jsx: "automatic",
   jsxImportSource: "preact",
 };
-const { metafile } = await build({
+await build({
   ...common,
   entryPoints: ["src/main.tsx"],
   splitting: true,
-  metafile: true,
   chunkNames: "part-[hash]",
   define: { LINKS: JSON.stringify(links()) },
 });
@@ -39,18 +38,11 @@ await build({
     style: "src/style.css",
   },
 });
-writeFileSync("dist/index.html", readFileSync("src/index.html", "utf8").replace(/.*modulepreload.*\n/, preloads));
+cpSync("src/index.html", "dist/index.html");
 cpSync("src/icon.svg", "dist/icon.svg");
 cpSync(gallery, "dist/gallery", { recursive: true });
 // The package looks for these two beside the script that it is bundled into.
 for (const file of ["worker.js", "graphattend.whl"]) cpSync(`../js/dist/${file}`, `dist/${file}`);
-/** A link for every script that the page begins with, so that the browser asks for all of them at once. */
-function preloads(link) {
-  const found = new Set(["dist/main.js"]);
-  for (const file of found)
-    for (const { kind, path } of metafile.outputs[file].imports) if (kind === "import-statement") found.add(path);
-  return [...found].map((path) => link.replace("main.js", path.slice("dist/".length))).join("");
-}
 /** Where the project is found: what the packages say of themselves, and their pages. */
 function links() {
   const { repository, homepage } = JSON.parse(readFileSync("../js/package.json", "utf8"));

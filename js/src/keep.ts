@@ -7,7 +7,6 @@ import { VERSION } from "./version.js";
 type Snapshots = typeof import("./snapshot.js");
 type Store = Awaited<ReturnType<Snapshots["Store"]["open"]>>;
 type Engine = Pick<Parts, "factory" | "wasm">;
-type Snapshot = Awaited<ReturnType<Snapshots["parse"]>>;
 type Wheels = readonly Uint8Array[];
 
 /** Where a folder's snapshots are kept, and the module in it that reads and writes them. */
@@ -43,15 +42,14 @@ const CACHE = "graphattend-snapshots";
 
 /** Begin to read what an earlier visit has left, while the lock file and the engine come: it is the largest part. */
 export async function lookAhead(indexURL: string): Promise<Ahead | undefined> {
-  if (isNode || (await globalThis.caches?.has(CACHE)) !== true) return undefined;
+  if (isNode || !(await caches.has(CACHE))) return undefined;
   const cache = await caches.open(CACHE);
   const found = (await cache.keys()).find(({ url }) => url.startsWith(`${indexURL}${CACHE}-`));
-  const response = found && (await cache.match(found));
-  if (response === undefined) return undefined;
+  if (found === undefined) return undefined;
   void snapshotsOf(indexURL).catch(() => undefined); // which reads it
-  const data = response.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+  const data = cache.match(found).then(async (response) => new Uint8Array(await response!.arrayBuffer()));
   data.catch(() => undefined); // reported where it is awaited
-  return { name: found!.url, data };
+  return { name: found.url, data };
 }
 
 /** The module beside Pyodide. */
@@ -80,8 +78,8 @@ export async function revive(
   const own = await (ahead?.name === store.name ? ahead.data : store.load());
   const data = own ?? (await vendored());
   if (data === undefined) return { state: "none" };
-  const head = new TextDecoder().decode(data.subarray(0, 500));
-  if (head.startsWith(snapshots.REFUSED)) return { state: head.slice(snapshots.REFUSED.length) };
+  const refusal = snapshots.refusal(data);
+  if (refusal !== undefined) return { state: refusal };
   const reading = snapshots.parse(data);
   reading.catch(() => undefined); // reported where it is awaited
   const { factory, wasm } = await engine;
@@ -89,7 +87,7 @@ export async function revive(
   try {
     const snapshot = await reading;
     remove = false;
-    const python = await restored(snapshots, { ...parts, factory, wasm }, snapshot, own === undefined);
+    const python = await snapshots.start(boot, { ...parts, factory, wasm }, snapshot, own === undefined);
     return { python, state: own === undefined ? "vendored" : "used" };
   } catch (error) {
     if (own === undefined) return { state: "none" };
@@ -98,20 +96,6 @@ export async function revive(
     await (remove ? store.remove(true) : store.save(state)).catch(() => undefined);
     return { state: remove ? "none" : state };
   }
-}
-
-/** An interpreter from a snapshot; `elsewhere` where another engine took it. */
-async function restored(snapshots: Snapshots, parts: Boot, snapshot: Snapshot, elsewhere: boolean): Promise<Pyodide> {
-  const python = await boot({
-    ...parts,
-    addresses: snapshot.globals,
-    restore: (module) => snapshots.restore(module, snapshot),
-  });
-  // Not by `runPython`, for which the engine would have to compile Python's own compiler.
-  const bridge = python.pyimport("graphattend._bridge");
-  (bridge["restored"] as (elsewhere: boolean) => void)(elsewhere);
-  bridge.destroy();
-  return python;
 }
 
 /** Make a snapshot in an interpreter of its own, so that no data of the user's is in it. */
@@ -129,8 +113,8 @@ export async function record(snapshots: Snapshots, parts: Parts, wheels: Wheels)
   python.runPython(snapshots.PREPARE);
   const result = snapshots.take(python._module as never);
   const snapshot = await snapshots.parse(result);
-  const again = await restored(snapshots, parts, snapshot, false);
-  const [expected, found] = [python.runPython(snapshots.CHECK), again.runPython(snapshots.CHECK)];
-  if (found !== expected) throw new Error(`a restored interpreter answers ${String(found)}, not ${String(expected)}`);
+  const again = await snapshots.start(boot, parts, snapshot, false);
+  const [expected, found] = [python, again].map((one) => one.runPython(snapshots.CHECK) as string);
+  if (found !== expected) throw new Error(`a restored interpreter answers ${found}, not ${expected}`);
   return result;
 }

@@ -2,7 +2,9 @@
  * A started interpreter as bytes: Python, NumPy, graphattend and its kernels. `graphattend vendor` puts this module beside a
  * Pyodide whose loader tells where side modules lie, and can put them there again; see `patch.ts`.
  */
+import type { Boot } from "./boot.js";
 import { isNode, nodeModule } from "./platform.js";
+import type { Pyodide } from "./runtime.js";
 
 /** What of Emscripten's module is needed. */
 export interface SnapshotModule {
@@ -108,6 +110,31 @@ json.dumps([
     graphattend.backend_info()["backend"],
 ])
 `;
+
+/** Why there can be no snapshot, where that is what was kept. */
+export function refusal(data: Uint8Array): string | undefined {
+  const head = new TextDecoder().decode(data.subarray(0, 500));
+  return head.startsWith(REFUSED) ? head.slice(REFUSED.length) : undefined;
+}
+
+/** An interpreter from a snapshot; `elsewhere` where another engine took it, so that this one may run faster kernels. */
+export async function start(
+  boot: (parts: Boot) => Promise<Pyodide>,
+  parts: Boot,
+  snapshot: Snapshot,
+  elsewhere: boolean,
+): Promise<Pyodide> {
+  const python = await boot({
+    ...parts,
+    addresses: snapshot.globals,
+    restore: (module) => restore(module, snapshot),
+  });
+  // Not by `runPython`, for which the engine would have to compile Python's own compiler.
+  const bridge = python.pyimport("graphattend._bridge");
+  (bridge["restored"] as (elsewhere: boolean) => void)(elsewhere);
+  bridge.destroy();
+  return python;
+}
 
 function sideModules(module: SnapshotModule): SideModules {
   if (module.sideModules === undefined) throw new Error("this Pyodide's loader is not the one that vendor writes");
@@ -383,4 +410,4 @@ export class Store {
   }
 }
 
-export const REFUSED = "graphattend has no snapshot: ";
+const REFUSED = "graphattend has no snapshot: ";

@@ -200,8 +200,8 @@ class Encoder {
 
   private shaped(x: { data: unknown; shape: unknown }, path: string): unknown {
     const { data, shape } = x;
-    if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && (n as number) >= 0 && n < 2 ** 31)) {
-      throw invalid(path, "expected shape to be whole numbers >= 0 and < 2147483648", { actual: shape });
+    if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 31)) {
+      throw invalid(path, "expected a shape of numbers from 0 to 2**31 - 1", { actual: shape });
     }
     const dims = Array.from(shape as number[]);
     const size = dims.reduce((a, b) => a * b, 1);
@@ -252,7 +252,7 @@ class Encoder {
     // Rows may be the same row many times: what no memory holds is refused before any is taken.
     if (size > MOST) {
       const message = `${path}: expected at most ${MOST} numbers, got ${size}`;
-      throw new AttentionError("out_of_memory", message, { argument: path, expected: MOST, actual: size });
+      throw new AttentionError("out_of_memory", message, { argument: path, actual: size });
     }
     const out = new (boolean ? Uint8Array : this.double ? Float64Array : Float32Array)(size);
     fill(out, x, shape, 0, 0, path, kind === "boolean" ? kind : "number");
@@ -309,7 +309,7 @@ export interface RequestOptions {
 /** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
 export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
   const { dtype } = options;
-  if (dtype !== undefined && dtype !== "float32" && dtype !== "float64")
+  if (![undefined, "float32", "float64"].includes(dtype))
     throw invalid("dtype", 'expected "float32" or "float64"', { actual: typeof dtype });
   const encoder = new Encoder(options.double === true || options.dtype === "float64");
   const tree = look(() => args.map((x) => encoder.value(x, "", 0)));

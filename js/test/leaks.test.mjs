@@ -10,13 +10,14 @@ setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
 const CALLS = 10_000;
 
-/** WebAssembly's memories of this thread. */
+/** Python's memories in this thread: what the engine's instances export. */
 const memories = [];
-WebAssembly.Memory = class extends WebAssembly.Memory {
-  constructor(options) {
-    super(options);
-    memories.push(this);
-  }
+const { instantiate } = WebAssembly;
+WebAssembly.instantiate = async (...given) => {
+  const made = await instantiate(...given);
+  const { exports } = made.instance ?? made;
+  memories.push(...Object.values(exports).filter((value) => value instanceof WebAssembly.Memory));
+  return made;
 };
 
 /** Calls of every kind until `count` requests went to Python. */

@@ -356,6 +356,7 @@ async function evaluation({ evaluation: e }: GraphAttend): Promise<void> {
     e.signFlipTest([0.1, 0.2, -0.1]),
   ])
     number(await measure);
+  either(await e.calibration(labels, scores));
   const graph = {
     edges: [
       [0, 1],
