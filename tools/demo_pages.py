@@ -81,7 +81,8 @@ def after(page: Page, action: Callable[[], Any]) -> None:
 
 def typed(field: Locator, text: str) -> None:
     """Type into a field in place of what is there, then Enter, as a person does."""
-    field.click(click_count=3)
+    field.click()
+    field.press("ControlOrMeta+a")
     field.press_sequentially(text)
     field.press("Enter")
 
