@@ -13,11 +13,17 @@ def by_head(rng, nodes, heads, width):
     return normal(rng, nodes, width) if heads is None else normal(rng, nodes, heads, width)
 
 
-def make_graph(rng):
-    m, n, d, e = size(rng), size(rng), size(rng, 70), size(rng, 70)
+def layer_of(rng):
+    """Rows, targets and widths; heads or none; the lists; and the shape of what edges have."""
+    sizes = size(rng), size(rng), size(rng, 70), size(rng, 70)
     heads = None if rng.random() < 0.5 else size(rng, 4)
-    indptr, indices = graph_of(rng, m, n)
-    edge = (len(indices),) if heads is None else (len(indices), heads)
+    lists = graph_of(rng, *sizes[:2])
+    count = len(lists[1])
+    return sizes, heads, lists, (count,) if heads is None else (count, heads)
+
+
+def make_graph(rng):
+    (m, n, d, e), heads, (indptr, indices), edge = layer_of(rng)
     q, k, v = by_head(rng, m, heads, d), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
     bias = None if rng.random() < 0.5 else normal(rng, *edge)
     weights = None if rng.random() < 0.5 else output(*edge)
@@ -58,10 +64,7 @@ def ref_graph(q, k, v, indptr, indices, bias, positions, frequency, gain, out, w
 
 
 def make_graph_vjp(rng):
-    m, n, d, e = size(rng), size(rng), size(rng, 70), size(rng, 70)
-    heads = None if rng.random() < 0.5 else size(rng, 4)
-    indptr, indices = graph_of(rng, m, n)
-    edge = (len(indices),) if heads is None else (len(indices), heads)
+    (m, n, d, e), heads, (indptr, indices), edge = layer_of(rng)
     grad, k, v = by_head(rng, m, heads, e), by_head(rng, n, heads, d), by_head(rng, n, heads, e)
     dq = output(*grad.shape[:-1], d)
     return [grad, k, v, indptr, indices, normal(rng, *edge), output(*edge), dq, 0.5, bool(rng.random() < 0.5)]
