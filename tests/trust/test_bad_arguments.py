@@ -90,7 +90,8 @@ SPEAK = {"config", "metadata", "manifold", "mechanisms", "keys", "options", "exp
 #: Arguments that are called: any function is good, and what it raises is its own.
 CALLED = {"score_mod", "on_progress", "objective", "validate", "loss", "lr", "parts", "function", "cancel"}
 #: Values that are allowed but mean long work.
-LONG = {("recommend", "measure", "True")} | {("RLNavigator.train", "epochs", n) for n in ("10^12", "2^63", "10^400")}
+LONG = {("recommend", "measure", "True"), ("evaluate", "mechanisms", "None")}
+LONG |= {("RLNavigator.train", "epochs", n) for n in ("10^12", "2^63", "10^400")}
 #: Arguments that are handed on to somebody else's object, which looks at them when it is called.
 HANDED_ON = {("training.graph_objective", "graph"), ("training.graph_objective", "queries")}
 #: Public names without a call of their own, and why.
