@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from . import _validate
 from ._validate import FLOATS, all_finite
 from ._vjp import WithPullback
 from .errors import NumericalInstabilityError
@@ -47,20 +48,22 @@ def set_kernels(in_use: bool) -> None:
     _flags_reliable = FLAGS and not in_use
 
 
-#: Where NumPy never warns, entering a context would only cost time, more than much of the arithmetic.
+#: Where NumPy warns only of numbers beyond float32, entering a context costs more time than much of the arithmetic.
 _NOTHING: AbstractContextManager[Any] | None = None if FLAGS else nullcontext()
 
 
 def trap(divide: Any = "raise") -> AbstractContextManager[Any]:
     """A context in which an overflow raises FloatingPointError where that is possible, and nothing warns."""
-    if not FLAGS:
+    if not (FLAGS or _validate.beyond_float32):
         return silence()
     return np.errstate(over="raise", invalid="raise", divide=divide)
 
 
 def silence() -> AbstractContextManager[Any]:
     """A context in which nothing warns."""
-    return _NOTHING or np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    if _NOTHING is not None and not _validate.beyond_float32:
+        return _NOTHING
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 # -- what an overflow looks like ---------------------------------------------------------------------------------------
@@ -105,6 +108,9 @@ def _large(x: np.ndarray) -> bool:
 
 # -- the second attempt ------------------------------------------------------------------------------------------------
 
+#: What Python's arithmetic raises where float32 rounds a scalar parameter to zero or infinity.
+_SCALAR_ERRORS = (ZeroDivisionError, OverflowError)
+
 
 def overflow_error(argument: str, too_large: str = "the inputs (or 1 / temperature)") -> NumericalInstabilityError:
     """What is raised where a result cannot be represented."""
@@ -142,22 +148,21 @@ def steady(
         NumericalInstabilityError: A refusal.
     """
     result: R | None = None
-    # A ZeroDivisionError is a scalar parameter that float32 rounds to zero.
     try:
         with trap(divide):
             result = compute(given, *options)
         first = _first_array(result)
         if first is None or not may_hide_overflow(first, inputs, finite):
             return result
-    except (FloatingPointError, ZeroDivisionError):
+    except (FloatingPointError, *_SCALAR_ERRORS):
         # From here on results decide, not flags: some BLAS libraries raise them where nothing overflows.
-        with suppress(ZeroDivisionError), silence():
+        with suppress(*_SCALAR_ERRORS), silence():
             result = compute(given, *options)
             if _is_sound(result, inputs, finite):
                 return result
     if dtype == _SINGLE or (dtype is None and all(_single(a) for a in given)):
         result = None
-        with suppress(ZeroDivisionError), silence():
+        with suppress(*_SCALAR_ERRORS), silence():
             given = in_dtype(given, _DOUBLE)
             result = in_dtype(compute(given, *options), _SINGLE)
     if result is None or not _is_acceptable(result, given, inputs, finite):
@@ -219,6 +224,10 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
             lost = _lost_statistics(output)
             return lost if lost.size else first, output, pull, given is not arrays
 
+        if not FLAGS:  # before a context is entered
+            for x in (*arrays, *options.values()):
+                if isinstance(x, (int, float)):
+                    _validate.notice_width(x)
         _, output, pull, widened = steady(
             compute,
             arrays,

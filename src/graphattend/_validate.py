@@ -27,6 +27,10 @@ else:
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _F4, _F8 = FLOATS
+_F4_MAX = float(np.finfo(np.float32).max)
+#: Whether a number that float32 cannot hold has been given as an option: NumPy warns of its conversion, even where it
+#: warns of no overflow of its arithmetic (WebAssembly).
+beyond_float32 = False
 _INDEX = np.dtype(np.intp)
 #: No array that memory holds has more numbers; a view that repeats one number may.
 MOST = 1 << 36
@@ -259,12 +263,7 @@ def cast_data(x: np.ndarray, dtype: np.dtype[Any], argument: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         out = x.astype(dtype)
     if dtype != _F8 and not all_finite(out):
-        raise NumericalInstabilityError.of(
-            argument,
-            f"numbers that {dtype} can hold",
-            "larger ones",
-            text=f"numbers that {dtype} can hold, as the query is",
-        )
+        raise NumericalInstabilityError.of(argument, f"numbers that {dtype} can hold", "larger ones")
     return out
 
 
@@ -319,7 +318,15 @@ def as_number(
     ok = ok and (above is None or number > above) and (below is None or number < below)
     if not ok:
         raise _number_error(argument, expected, value)
+    notice_width(number)
     return number
+
+
+def notice_width(number: float) -> None:
+    """Look whether float32 can hold a number that is about to be used."""
+    global beyond_float32
+    if not -_F4_MAX <= number <= _F4_MAX:
+        beyond_float32 = True
 
 
 def as_bool(value: object, argument: str) -> bool:

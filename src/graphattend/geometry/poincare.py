@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._validate import ArrayLike, as_float, as_number, broadcast_shapes, check_nonempty
+from .._validate import ArrayLike, as_float, as_number, broadcast_shapes, cast_data, check_nonempty
 from .._vjp import WithPullback, with_vjp
 from . import _ball, _ball_point_sets
 from ._ball import (
@@ -198,7 +198,9 @@ class Poincare(CheckedManifold):
             Points (..., D).
         """
         (x,) = self._points(x=x)
-        r = np.asarray(as_number(r, "r"), x.dtype) if isinstance(r, numbers.Real) else as_float(r, "r", beside=x.dtype)
+        if isinstance(r, numbers.Real):
+            r = cast_data(np.asarray(as_number(r, "r")), x.dtype, "r")
+        r = as_float(r, "r", beside=x.dtype)
         check_nonempty(r, "r")
         # Per point, (...) or, as geoopt has it, (..., 1).
         factors = r[..., 0] if r.ndim == x.ndim and r.shape[-1] == 1 else r
