@@ -221,8 +221,11 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
         def compute(given: tuple[Any, ...]) -> tuple[Any, ...]:
             output, pull = rule(*given, **options)
             first = np.asarray(output[0] if isinstance(output, tuple) else output)
-            lost = _lost_statistics(output)
-            return lost if lost.size else first, output, pull, given is not arrays
+            widened = given is not arrays
+            lost = _lost_statistics(output, widened)
+            if widened and lost.size and _finite(arrays):
+                raise overflow_error(name, "the arguments")
+            return lost if lost.size else first, output, pull, widened
 
         if not FLAGS:  # before a context is entered
             for x in (*arrays, *options.values()):
@@ -238,8 +241,6 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
             too_large="the arguments",
             divide="ignore",
         )
-        if widened and _lost_statistics(output).size and _finite(arrays):
-            raise overflow_error(name, "the arguments")
 
         def pullback(g: object) -> tuple[Any, ...]:
             with silence():
@@ -260,11 +261,18 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
     return wrapped
 
 
-def _lost_statistics(output: object) -> np.ndarray:
-    """Numbers that are not finite among those of rows (the logarithms of their sums), where the row has a result."""
-    if not isinstance(output, tuple) or output[-1].shape != output[0].shape[:-1] or all_finite(output[-1]):
+def _lost_statistics(output: object, widened: bool) -> np.ndarray:
+    """Numbers that are not finite among those of rows (the logarithms of their sums), where the row has a result.
+
+    If they were computed in float64, those that float32 cannot hold.
+    """
+    if not isinstance(output, tuple) or output[-1].shape != output[0].shape[:-1]:
         return np.empty(0)
-    return np.asarray(output[-1][output[0].any(axis=-1) & ~np.isfinite(output[-1])])
+    found = output[-1]
+    kept = in_dtype(found, _SINGLE) if widened else found
+    if all_finite(kept):
+        return np.empty(0)
+    return np.asarray(kept[~np.isfinite(kept) & (np.isfinite(found) | output[0].any(axis=-1))])
 
 
 def steady_gradients(

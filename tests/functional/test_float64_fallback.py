@@ -52,6 +52,18 @@ def test_gradients_come_back_in_float32(rng):
     np.testing.assert_allclose(gradients[2], reference[2], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("values", [0.0, 1.0])
+def test_statistics_beyond_float32_are_refused(values):
+    q, k = np.full((2, 1), -5e11, np.float32), np.full((3, 1), 3e37, np.float32)
+    v = np.full((3, 1), values, np.float32)
+    with pytest.raises(ga.NumericalInstabilityError, match=r"^scaled_dot_product_attention: .*overflow"):
+        F.scaled_dot_product_attention(q, k, v, return_lse=True)
+    hidden = np.zeros((2, 3), bool)
+    out, lse = F.scaled_dot_product_attention(q, k, v, hidden, return_lse=True)  # the logarithm of no number
+    assert not out.any()
+    assert (lse == -np.inf).all()
+
+
 @pytest.mark.parametrize("scale", [1e300, -1e300])
 def test_float64_that_overflows_is_refused(scale, rng):
     x = rng.standard_normal((5, 4)) * scale

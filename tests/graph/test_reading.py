@@ -85,6 +85,12 @@ def test_xz_may_not_ask_for_much_memory():
         parse(bytes(data), "graph.csv.xz")
 
 
+def test_names_that_steer_a_terminal_are_logged_as_escapes(read, caplog):
+    with caplog.at_level(logging.WARNING):
+        read("source,target,\x1b[31m\u202e\na,b,red\n")
+    assert caplog.records[0].getMessage().endswith(": \\x1b[31m\\u202e")
+
+
 def test_weights_and_features_are_the_columns_that_are_named(read, caplog):
     with caplog.at_level(logging.WARNING):
         graph = read(TABLE)

@@ -129,7 +129,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
 
 
 @float64_fallback
-def _sdpa_vjp(
+def _scaled_dot_product_attention_vjp(
     query: ArrayLike,
     key: ArrayLike,
     value: ArrayLike,
@@ -267,7 +267,7 @@ def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, scale: Any)
     return simd.single(query, key, value, dim, scale, True)
 
 
-@differentiable(_sdpa_vjp)
+@differentiable(_scaled_dot_product_attention_vjp)
 def scaled_dot_product_attention(
     query: ArrayLike,
     key: ArrayLike,
@@ -331,7 +331,7 @@ def scaled_dot_product_attention(
             fast = _in_one_call(query, key, value, scale)
         if fast is not None:
             return fast
-    return _sdpa_vjp(
+    return _scaled_dot_product_attention_vjp(
         query,
         key,
         value,

@@ -196,7 +196,7 @@ def _check_parameters(
 
 
 @float64_fallback
-def _multi_head(
+def _multi_head_attention(
     query: ArrayLike,
     key: ArrayLike,
     value: ArrayLike,
@@ -255,7 +255,7 @@ def _multi_head(
 
 
 def _multi_head_vjp(*arrays: Any, **options: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
-    return _multi_head(*arrays, **options, differentiate=True)
+    return _multi_head_attention(*arrays, **options, differentiate=True)
 
 
 def _results(out: np.ndarray, w: Any, need_weights: bool, single: bool) -> Any:
@@ -362,7 +362,7 @@ def multi_head_attention(
         fast = _in_one_call(query, key, value, parameters, num_heads)
         if fast is not None:
             return fast
-    return _multi_head(
+    return _multi_head_attention(
         query,
         key,
         value,

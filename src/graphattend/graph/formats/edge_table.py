@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..._printable import printable
 from ...storage_checks import Refused
 from ..constructors import from_pairs
 from ..neighbor_graph import NeighborGraph
@@ -190,7 +191,8 @@ class EdgeTable:
             else:
                 left.append(name)
         if left:
-            _log.warning("columns left out, because they do not have a number on every edge: %s", ", ".join(left)[:200])
+            names = printable(", ".join(left)[:200])
+            _log.warning("columns left out, because they do not have a number on every edge: %s", names)
         return kept
 
     def _numbers(self, name: str, missing: float | None) -> np.ndarray:
