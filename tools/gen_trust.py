@@ -207,10 +207,9 @@ represented; it may not warn, and not change what it is given. Damaged files (`r
 
 "Memory" is the most that a process had. Every failure is mended where its kind comes from, with a test, and its case passes
 since: gradients and sums beyond float32 that were infinite in silence, compressed files and pickles of a few hundred bytes
-that took gigabytes, and outputs and weights of a single query that were infinite or NaN. One is open: case 1648028, where the
-log-sum-exp of scores below float32's range is -inf instead of refused. `make soak` makes ten million calls on two processes, shows its progress and goes
-on where it was stopped; `make soak SOAK="--case 4711"` makes one case again, call by call. `make test` makes 100 000, and a
-share inside of Pyodide.
+that took gigabytes, outputs and weights of a single query that were infinite or NaN, and the log-sum-exp of scores below float32's
+range. `make soak` makes ten million calls on two processes, shows its progress and goes on where it was stopped; `make soak
+SOAK="--case 4711"` makes one case again, call by call. `make test` makes 100 000, and a share inside of Pyodide.
 
 ## Laws
 
