@@ -11,6 +11,7 @@ export const ENTRIES = {
   graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "positions?", "frequency?", "gain?", "out", "weights?", "scale", "interleaved", "plain"],
   graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
+  head_dots: ["x", "a", "out"],
   gat: ["hidden", "query", "key", "indptr", "indices", "added?", "gain?", "out", "weights?", "slope"],
   int8_scores: ["x", "codes", "scale", "zero", "group?", "out"],
   rotate: ["x", "positions", "frequency", "interleaved", "out"],

@@ -109,15 +109,23 @@ function partsOf(memory: Memory, { x, features, p, variant, heads, index }: Call
     };
   }
   const values = project(memory, x, p["w"]!);
+  const rows = byHead(memory, values, heads);
   const a = memory.room([heads, 1]);
   memory.f32.fill(1, a.data >> 2, (a.data >> 2) + heads);
   return {
-    left: edgeScores(memory, x, p["w"]!, p["aQuery"]!),
-    right: edgeScores(memory, x, p["w"]!, p["aKey"]!),
+    left: headDots(memory, rows, p["aQuery"]!),
+    right: headDots(memory, rows, p["aKey"]!),
     a,
     values,
     edge: edges && edgeScores(memory, edges, p["wE"]!, p["aEdge"]!),
   };
+}
+
+/** What rows (N, H, E) add to the scores of edges: their products with a (H, E). */
+function headDots(memory: Memory, rows: Block, a: Block): Block {
+  const out = memory.room([rows.shape[0]!, a.shape[0]!]);
+  memory.must("head_dots", rows, a, out);
+  return out;
 }
 
 /** A block (N, H·C) by head. */

@@ -142,7 +142,7 @@ def _fused(
             whole = whole or in_chunks(attn, graph, x, None, None, call)
             return whole[2](grad_output, grad_weights)
         gm, gp_e = _edge_gradients(edges[0], per_edge, features, p)
-        gx, gp_x = _joined_pullback(x, p, _joined(p), edges[1])
+        gx, gp_x = _joined_pullback(x, p, edges[1])
         gp = add_grads(gp, gp_e, gp_x)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
         return Gradients(gx, np.zeros(x.shape, x.dtype), np.zeros(x.shape, x.dtype), parameters, gm)
@@ -186,25 +186,21 @@ def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray,
 
 def _project_alone(x: np.ndarray, p: Params) -> Project:
     """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
-    joined = _joined(p)
-    v, q, k = simd.gat_projection(simd.matmul(x, joined), len(p["w"]))
+    v, q, k = simd.gat_projection(simd.matmul(x, simd.gat_columns(p["w"])), p["a_query"], p["a_key"])
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
         g = np.concatenate([gv.reshape(len(x), -1), gq, gk], axis=1)
-        gx, gp = _joined_pullback(x, p, joined, g)
+        gx, gp = _joined_pullback(x, p, g)
         nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, it costs no memory until it is written to
         return gx, nothing, nothing, gp
 
     return (q, k, v), pullback
 
 
-def _joined(p: Params) -> np.ndarray:
-    """What nodes are multiplied with for their rows and for both of their scores, (D, H·E + 2·H)."""
-    return simd.gat_factor(p["w"], p["a_query"], p["a_key"])
-
-
-def _joined_pullback(x: np.ndarray, p: Params, joined: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, Grads]:
-    """Gradients of nodes and parameters from that of x @ joined."""
+def _joined_pullback(x: np.ndarray, p: Params, g: np.ndarray) -> tuple[np.ndarray, Grads]:
+    """Gradients of nodes and parameters from those of rows and of both of their scores, side by side (V, H·E + 2·H)."""
+    vectors = (np.einsum("hdc,hc->dh", p["w"], p[name]) for name in ("a_query", "a_key"))
+    joined = np.concatenate([simd.gat_columns(p["w"]), *vectors], axis=1)
     heads, _, width = p["w"].shape
     inner = heads * width
     g_joined = simd.matmul_tn(x, g)

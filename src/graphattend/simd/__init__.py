@@ -17,7 +17,7 @@ import numpy as np
 from .. import _float64_fallback, _validate
 from . import backends, graph_ops, numpy_graph_ops, numpy_ops, products
 from .graph_ops import GatProjection as GatProjection
-from .graph_ops import gat_factor as gat_factor
+from .graph_ops import gat_columns as gat_columns
 from .graph_ops import gat_projection as gat_projection
 from .threads import get_num_threads as get_num_threads
 from .threads import num_threads as num_threads

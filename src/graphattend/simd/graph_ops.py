@@ -270,7 +270,7 @@ def gat_layer(
         Output (V, H, E), weights (K, H) or None, the projection (`GatProjection`), and whether the output is finite.
     """
     heads, _, width = w.shape
-    projection = gat_projection(_product(x, gat_factor(w, a_query, a_key)), heads)
+    projection = gat_projection(_product(x, gat_columns(w)), a_query, a_key)
     if out is None:
         out = _room((x.shape[0], heads, width), x.dtype, gain)
     weights = _empty((indices.shape[0], heads), x.dtype) if need_weights else None
@@ -298,17 +298,27 @@ class GatProjection(NamedTuple):
     key: Array
 
 
-def gat_factor(w: Array, a_query: Array, a_key: Array) -> Array:
-    """What nodes are multiplied with, (D, H·E + 2·H): the projections, and their products with a_query and a_key."""
-    u_q, u_k = (np.einsum("hdc,hc->dh", w, a) for a in (a_query, a_key))
-    return np.concatenate([w.swapaxes(0, 1).reshape(w.shape[1], -1), u_q, u_k], axis=1)
+def gat_columns(w: Array) -> Array:
+    """Projections (H, D, E) as one matrix (D, H·E)."""
+    return w.swapaxes(0, 1).reshape(w.shape[1], -1)
 
 
-def gat_projection(y: Array, heads: int) -> GatProjection:
-    """The parts of the product (V, H·E + 2·H) of nodes and `gat_factor`."""
-    inner = y.shape[1] - 2 * heads
-    query, key = (np.ascontiguousarray(y[:, at : at + heads]) for at in (inner, inner + heads))
-    return GatProjection(y[:, :inner].reshape(len(y), heads, -1), query, key)
+def gat_projection(y: Array, a_query: Array, a_key: Array) -> GatProjection:
+    """What a graph attention layer reads of nodes, from the product y (V, H·E) of these and `gat_columns`."""
+    hidden = y.reshape(len(y), *a_query.shape)
+    return GatProjection(hidden, head_dots(hidden, a_query), head_dots(hidden, a_key))
+
+
+def head_dots(x: Array, a: Array) -> Array:
+    """The products of rows (V, H, E) and vectors (H, E), head by head: (V, H)."""
+    out = _empty(x.shape[:2], x.dtype)
+
+    def dots(rows: slice) -> bool | None:
+        done: bool | None = current().head_dots(x[rows], a, out[rows])
+        return done
+
+    done = threads.run(dots, threads.blocks(len(x), float(x.size), align=1)) if current() else [None]
+    return np.einsum("vhe,he->vh", x, a) if None in done else out
 
 
 def _product(a: Array, b: Array) -> Array:

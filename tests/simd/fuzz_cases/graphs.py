@@ -135,6 +135,15 @@ def ref_graph_sum(x, indptr, indices, order, weights, out, scale, add, before):
     return [expected + (before.reshape(expected.shape) if add else 0)]
 
 
+def make_head_dots(rng):
+    nodes, heads, width = size(rng), size(rng, 9), size(rng, 20)
+    return [normal(rng, nodes, heads, width), normal(rng, heads, width), output(nodes, heads)]
+
+
+def ref_head_dots(x, a, out):
+    return [(x.astype(float) * a).sum(-1)]
+
+
 def make_gat(rng):
     m, nodes, heads, width = size(rng), size(rng), size(rng, 7), size(rng, 9)
     indptr, indices = graph_of(rng, m, nodes)
@@ -186,6 +195,7 @@ CASES = {
     "graph_attend_vjp": Case(make_graph_vjp, ref_graph_vjp),
     "graph_turn": Case(make_graph_turn, ref_graph_turn),
     "graph_sum": Case(make_graph_sum, ref_graph_sum, extra=1),
+    "head_dots": Case(make_head_dots, ref_head_dots),
     "gat": Case(make_gat, ref_gat),
     "gat_vjp": Case(make_gat_vjp, ref_gat_vjp),
 }
