@@ -1,5 +1,7 @@
-import { access, readFile, writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { access, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
 import { connect } from "./index.js";
 import { vendor } from "./vendor.js";
 
@@ -24,6 +26,19 @@ const FOLDERS = ["--cache"];
 const IN_FOLDERS = ["partition", "attend"];
 
 class UsageError extends Error {}
+
+/** Where Python runs, so that an interrupt is heard meanwhile. */
+let worker: Worker | undefined;
+const makeWorker = (): Worker => (worker = new Worker(new URL("./worker.js", import.meta.url), { execArgv: [] }));
+let interrupted = false;
+
+/** End in one line; after it, nothing more is printed. */
+async function interrupt(): Promise<void> {
+  interrupted = true;
+  await worker?.terminate();
+  process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}graphattend: interrupted\n`);
+  process.exit(130);
+}
 
 async function standardInput(): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
@@ -69,12 +84,13 @@ async function python(args: string[]): Promise<number> {
     if (file !== undefined && (WRITES.includes(option) || (converts && i === 2))) outputs.push(file);
   }
   const indexURL = process.env["GRAPHATTEND_DIST"];
-  const ga = await connect(indexURL === undefined ? {} : { indexURL });
+  const ga = await connect({ worker: makeWorker, ...(indexURL === undefined ? {} : { indexURL }) });
   try {
-    const result = await ga.commandLine(argv, inputs, outputs);
+    const result = await ga.commandLine(argv, inputs, outputs, {}, process.stderr.isTTY);
+    // Before the output names them, and without a moment in which an interrupt is heard.
+    for (const [name, data] of Object.entries(result.files)) writeFileSync(name, data);
     process.stdout.write(result.stdout);
     process.stderr.write(result.stderr);
-    for (const [name, data] of Object.entries(result.files)) await writeFile(name, data);
     return result.status;
   } finally {
     await ga.close();
@@ -146,11 +162,14 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
+process.once("SIGINT", () => void interrupt());
+
 main(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status;
   },
   (error: unknown) => {
+    if (interrupted) return;
     console.error(`graphattend: ${error instanceof Error ? error.message.split("\n", 1)[0] : String(error)}`);
     const { name, code } = error as { name?: string; code?: string };
     const usage = error instanceof UsageError || name === "AttentionError" || code?.startsWith("ERR_PARSE_ARGS");

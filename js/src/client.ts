@@ -241,9 +241,11 @@ export class GraphAttend {
     files: Readonly<Record<string, Uint8Array>> = {},
     outputs: readonly string[] = [],
     call: CallOptions = {},
+    /** @internal Whether the process's standard error is a terminal, which shows the progress. */
+    terminal = false,
   ): Promise<{ status: number; stdout: string; stderr: string; files: Record<string, Uint8Array> }> {
     const given = new Args([new Args([...Object.keys(files)]), new Args(Object.values(files)), new Args([...outputs])]);
-    const reply = await this.backend.request(encode("command_line", [new Args([...args]), given]), call);
+    const reply = await this.backend.request(encode("command_line", [new Args([...args]), given, terminal]), call);
     const result = decode(reply) as {
       status: number;
       stdout: string;

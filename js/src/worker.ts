@@ -13,6 +13,9 @@ interface Endpoint {
 
 async function endpoint(): Promise<Endpoint> {
   if (isNode) {
+    // Pyodide prints to these numbers, which the streams of worker threads do not have.
+    Object.assign(process.stdout, { fd: 1 });
+    Object.assign(process.stderr, { fd: 2 });
     const port = (await nodeModule("node:worker_threads")).parentPort!;
     return {
       post: (message, transfer) => port.postMessage(message, transfer),

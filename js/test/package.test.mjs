@@ -231,6 +231,21 @@ describe("command line", () => {
     assert.deepEqual([parts.status, /^graphattend: partition: .*folders\n$/.test(parts.stderr)], [2, true]);
   });
 
+  it("shows the time that is left on a terminal, and Ctrl-C ends it with one line and no file", () => {
+    const endless = ["--epochs", "1000000", "--patience", "1000000", "--plot", "never.html"];
+    const command = [process.execPath, join(installed, "dist", "cli.js"), "compare", "--graph", "graph.json"];
+    const printed = execFileSync(
+      python3(),
+      [join(js, "test", "terminal.py"), " left", ...command, "--task", "links", ...endless],
+      { cwd: work, encoding: "utf8", env: { ...process.env, GRAPHATTEND_DIST: python } },
+    );
+    const { status, output } = JSON.parse(printed);
+    const lines = output.split("\r\x1b[K");
+    assert.match(lines[2], /^\[ {24}\] 1\/\d{7,} \w+, \d+:\d\d left/);
+    assert.deepEqual([status, lines.at(-1)], [130, "graphattend: interrupted\r\n"]);
+    assert.ok(!existsSync(join(work, "never.html")));
+  });
+
   it("convert takes the standard input and writes a file", () => {
     const made = spawnSync(process.execPath, [join(installed, "dist", "cli.js"), "convert", "-", "made.csv"], {
       cwd: work,

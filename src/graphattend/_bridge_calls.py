@@ -321,12 +321,16 @@ def train_result(run: Training) -> dict[str, Any]:
     return run.result()
 
 
-def command_line(args: list[str], files: list[list[Any]]) -> dict[str, Any]:
-    """Run the command line in a folder that holds the given files; those asked for come back. ``-`` is its input."""
+def command_line(args: list[str], files: list[list[Any]], terminal: bool = False) -> dict[str, Any]:
+    """Run the command line in a folder that holds the given files; those asked for come back. ``-`` is its input.
+
+    On a `terminal` the standard error of the process shows the progress.
+    """
     from .cli import main
+    from .cli._common import Terminal
 
     names, contents, outputs = files
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.StringIO(), Terminal() if terminal else io.StringIO()
     given = {name: data.tobytes() for name, data in zip(names, contents, strict=True)}
     before = sys.stdin
     with tempfile.TemporaryDirectory() as folder:

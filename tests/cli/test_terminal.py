@@ -1,5 +1,6 @@
 """The commands on a terminal: how far they are, what they wrote, tables that fit; an interrupt; labels that do not fit."""
 
+import io
 import re
 import sys
 
@@ -37,6 +38,18 @@ def test_the_time_that_is_left(terminal):
     show = progress()
     show(1, 2, "flash")
     assert re.search(r"\[#{12} {12}\] 1/2 flash, 0:00 left$", terminal().err)
+
+
+def test_progress_through_javascript_is_shown_at_once(graph, monkeypatch):
+    from graphattend._bridge_calls import command_line
+
+    call = ["benchmark", "--graph", graph, "--mechanism", "flash", "--dim", "8", "--seconds", "0.01"]
+    for terminal in (True, False):
+        monkeypatch.setattr(sys, "__stderr__", io.StringIO())
+        found = command_line(call, [[], [], []], terminal)
+        assert found["status"] == 0
+        assert found["stderr"] == ""
+        assert ("0/1 flash" in sys.__stderr__.getvalue()) == terminal
 
 
 def test_no_progress_in_a_pipe():

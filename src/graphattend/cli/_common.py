@@ -18,6 +18,8 @@ from ..graph import NeighborGraph, embeddings
 from ..graph.files import Told, parse, read
 from ..graph.properties import described
 
+#: Goes back to the start of a terminal's line and clears it.
+CLEAR = "\r\x1b[K"
 #: Most bytes that are taken from the standard input.
 MAX_BYTES = 1 << 30
 
@@ -134,15 +136,32 @@ def progress() -> Callable[[int, int, str], None] | None:
         bar = "#" * (width * done // max(total, 1))
         left = (time.monotonic() - start) * (total - done) / done if done else None
         told = "" if left is None else f", {int(left) // 60}:{int(left) % 60:02} left"
-        print(f"\r\x1b[K[{bar:<{width}}] {done}/{total} {what}{told}", end="", file=sys.stderr, flush=True)
+        print(f"{CLEAR}[{bar:<{width}}] {done}/{total} {what}{told}", end="", file=sys.stderr, flush=True)
 
     return show
+
+
+class Terminal(io.StringIO):
+    """Text of a terminal that is collected, but for the line of progress, which is shown at once."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Show or collect."""
+        if not text.startswith(CLEAR):
+            return super().write(text)
+        assert sys.__stderr__ is not None
+        sys.__stderr__.write(text)
+        sys.__stderr__.flush()
+        return len(text)
 
 
 def end_progress() -> None:
     """Clear the progress line."""
     if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        print(CLEAR, end="", file=sys.stderr, flush=True)
 
 
 def print_graph(told: Told, arguments: argparse.Namespace) -> None:
