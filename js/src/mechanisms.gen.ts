@@ -1647,6 +1647,8 @@ export interface Functions {
     hidden?: number;
     /** Learning rate. @default 0.01 */
     lr?: number;
+    /** 1 or 2: how many layers the network has. The second attends over the outputs of the first; it is the same mechanism with parameters of its own. The attention that is reported is that of the last. @default 1 */
+    layers?: number;
     /** Folder that keeps every run under a hash of all that decides it; runs found there are not repeated. */
     cache?: string | null;
   } & CallOptions): Promise<Evaluation>;
@@ -1680,6 +1682,8 @@ export interface Functions {
     hidden?: number;
     /** Learning rate. @default 0.01 */
     lr?: number;
+    /** Layers of the network, 1 or 2. @default 1 */
+    layers?: number;
     /** Folder of finished runs. */
     cache?: string | null;
   } & CallOptions): Promise<Record<string, Matrix | number>>;
@@ -1701,6 +1705,8 @@ export interface Functions {
     hidden?: number;
     /** Learning rate. @default 0.01 */
     lr?: number;
+    /** 1 or 2; what is given back is the last layer. @default 1 */
+    layers?: number;
   } & CallOptions): Promise<Fit | null>;
   /** Share of the positives that rank among the first k beside their own negatives. */
   hitsAt(positive: Data, negatives: Data, options?: {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.cli import main
+from graphattend.cli import main, parser
 from graphattend.cli._learning import read_labels
 
 FAST = ["--epochs", "4", "--hidden", "8"]
@@ -44,6 +44,23 @@ def test_evaluate(graph, tmp_path, capsys):
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert {row["mechanism"] for row in rows} == {"flash", *ga.evaluation.BASELINES}
     assert 0 <= float(rows[0]["roc_auc_mean"]) <= 1
+
+
+def test_layers(graph, tmp_path, capsys):
+    call = ["--graph", graph, "--task", "links", "--mechanism", "flash", *FAST]
+    for words in (["evaluate", *call, "--seeds", "1"], ["compare", *call, "--seeds", "1"]):
+        assert main([*words, "--layers", "2", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["settings"]["layers"] == 2
+        assert found["rows"][0]["parameters"] == 16 * 8 + 8 + 2 * (8 * 8 + 1) + 1
+    attended = []
+    for count in "12":
+        out = [str(tmp_path / f"{count}-{name}") for name in ("model.npz", "latents.npy")]
+        assert main(["train", *call, "--out", out[0], "--latents", out[1], "--layers", count]) == 0
+        attended.append(ga.load(out[0]).attend(ga.NeighborGraph.read(graph), np.load(out[1])))
+    assert not np.allclose(*attended)
+    with pytest.raises(SystemExit):
+        parser().parse_args(["evaluate", *call, "--layers", "3"])
 
 
 @pytest.mark.parametrize("form", ["{},{}", "{}\t{}", "{};{}", "{} {}", '"{}","{}"', "{1}"])

@@ -191,6 +191,27 @@ def test_finished_runs_are_kept(tmp_path, found):
     assert len(list(tmp_path.iterdir())) == 24
 
 
+def test_two_layers(tmp_path, found):
+    """Their own weights and parameters, another cached run, the last layer's attention."""
+    call = CALL | {"layers": 2, "cache": tmp_path}
+    ga.evaluate(GRAPH, "links", **(call | {"layers": 1}))
+    one = set(tmp_path.iterdir())
+    two = ga.evaluate(GRAPH, "links", **call)
+    assert len(set(tmp_path.iterdir()) - one) == len(one)
+    assert two.settings["layers"] == 2
+    for name, layer in (("scaled_dot_product", 8 * 8 + 1), ("gcn", 8 * 8)):
+        assert two[name].parameters == found[name].parameters + layer
+        assert two[name].runs[0].metrics != found[name].runs[0].metrics
+    trained = fit(GRAPH, "links", "edge_featured", epochs=8, hidden=8, layers=2)
+    weights = trained.attention.attend(trained.graph, trained.latents, need_weights=True)[1]
+    averaged = np.asarray(weights, np.float64).reshape(trained.graph.num_edges, -1).mean(axis=1)
+    np.testing.assert_allclose(two["edge_featured"].attended.after, averaged, atol=1e-6)
+    assert "attention of the second layer" in two.table()
+    assert "attention of the second layer" not in found.table()
+    two.plot(str(tmp_path / "page.html"))
+    assert "two layers" in (tmp_path / "page.html").read_text()
+
+
 def test_fit_gives_the_trained_mechanism():
     found = fit(GRAPH, "links", "hyperbolic", epochs=8, hidden=8)
     assert found.attention.key == "hyperbolic"
@@ -218,6 +239,7 @@ def test_fit_gives_the_trained_mechanism():
         ("seeds", lambda: ga.evaluate(GRAPH, "links", seeds=[1, 1])),
         ("epochs", lambda: ga.evaluate(GRAPH, "links", epochs=0)),
         ("lr", lambda: ga.evaluate(GRAPH, "links", lr=0)),
+        ("layers", lambda: ga.evaluate(GRAPH, "links", layers=3)),
         ("cache", lambda: ga.evaluate(GRAPH, "links", cache="no/such/folder")),
         ("on_progress", lambda: ga.evaluate(GRAPH, "links", on_progress=3)),
     ],

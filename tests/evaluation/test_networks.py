@@ -26,10 +26,10 @@ def layers():
     yield pytest.param(networks.GCNLayer(GRAPH, 8), id="gcn")
 
 
-@pytest.mark.parametrize("classes", [None, 3])
+@pytest.mark.parametrize(("classes", "count"), [(None, 1), (3, 1), (None, 2)])
 @pytest.mark.parametrize("layer", layers())
-def test_gradients_by_finite_differences(layer, classes):
-    network = networks.LayerNetwork(X, layer, 8, classes, 0.0)
+def test_gradients_by_finite_differences(layer, classes, count):
+    network = networks.LayerNetwork(X, layer, 8, classes, 0.0, count)
     rng = np.random.default_rng(3)
     params = {n: a.astype(np.float64) for n, a in network.init(0).items()}
     output, pullback = network.apply(params)
@@ -45,10 +45,11 @@ def test_gradients_by_finite_differences(layer, classes):
         assert (grads[name] * direction).sum() == pytest.approx(slope, rel=2e-5, abs=2e-6), name
 
 
-def test_scores_start_with_a_standard_deviation_of_one():
+@pytest.mark.parametrize("count", [1, 2])
+def test_scores_start_with_a_standard_deviation_of_one(count):
     layer = networks.AttentionLayer(ga.create("scaled_dot_product", 8), GRAPH)
-    network = networks.LayerNetwork(X, layer, 8, None, 0.0)
-    z = network.latents(network.init(0))
+    network = networks.LayerNetwork(X, layer, 8, None, 0.0, count)
+    z = network.last(network.init(0))[1]
     scores = (z[GRAPH.targets] * z[GRAPH.indices]).sum(axis=1) / np.sqrt(8)
     of_rows = [scores[a:b] for a, b in zip(GRAPH.indptr[:-1], GRAPH.indptr[1:], strict=True) if b > a]
     squares = sum(((row - row.mean()) ** 2).sum() for row in of_rows)
@@ -58,8 +59,29 @@ def test_scores_start_with_a_standard_deviation_of_one():
 @pytest.mark.parametrize("layer", layers())
 def test_attention_starts_alike_whatever_the_unit_of_the_features(layer):
     large, small = (networks.LayerNetwork(unit * X, layer, 8, None, 0.0) for unit in (1, 2**-10))
-    z = large.latents(large.init(0))
-    np.testing.assert_allclose(small.latents(small.init(0)) / z, 2**-10 if layer.scale(z) == {} else 1, rtol=1e-5)
+    z = large.last(large.init(0))[1]
+    np.testing.assert_allclose(small.last(small.init(0))[1] / z, 2**-10 if layer.scale(z) == {} else 1, rtol=1e-5)
+
+
+def test_two_layers_see_the_neighbours_of_neighbours():
+    """On a path where node i attends to i - 1 alone, layers are products with shifts."""
+    i = np.arange(1, 24)
+    path = ga.NeighborGraph.from_edge_index([i - 1, i], 24)
+    layer = networks.AttentionLayer(ga.create("scaled_dot_product", 8), path)
+    one, two = (networks.LayerNetwork(X, layer, 8, 3, 0.0, count) for count in (1, 2))
+    params = {n: a.astype(np.float64) for n, a in two.init(0).items()}
+    back = np.eye(24, k=-1)
+    h, w = X @ params["w_in"] + params["b_in"], (params["0/w_out"], params["1/w_out"])
+
+    def decoded(h):
+        return np.maximum(h, 0) @ params["w_class"] + params["b_class"]
+
+    np.testing.assert_allclose(one.apply(params)[0], decoded(h + back @ h @ w[0]), rtol=1e-12)
+    wanted = h + back @ h @ (w[0] + w[1]) + back @ back @ h @ w[0] @ w[1]
+    np.testing.assert_allclose(two.apply(params)[0], decoded(wanted), rtol=1e-12)
+    own, latents = two.last(params)
+    assert own == {}
+    np.testing.assert_allclose(latents, (h + back @ h @ w[0]) * np.exp(params["1/log_scale"]), rtol=1e-12)
 
 
 def test_the_space_keeps_its_curvature_and_temperatures_their_sign():
@@ -105,6 +127,6 @@ def test_neighbourhood_scores_are_networkx():
     pairs = np.stack([task.test.pairs[0], task.test.negatives[:, 0]])
     both = [tuple(map(int, p)) for p in pairs.T]
     wanted = [p for _, _, p in nx.adamic_adar_index(graph, both)]
-    np.testing.assert_allclose(baselines.adamic_adar(task, X, 8)(pairs), wanted)
+    np.testing.assert_allclose(baselines.adamic_adar(task, X, None)(pairs), wanted)
     common = [len(list(nx.common_neighbors(graph, u, v))) for u, v in both]
-    np.testing.assert_array_equal(baselines.common_neighbors(task, X, 8)(pairs), common)
+    np.testing.assert_array_equal(baselines.common_neighbors(task, X, None)(pairs), common)

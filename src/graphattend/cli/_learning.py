@@ -17,7 +17,7 @@ from ..storage_checks import Refused
 from ._common import MAX_BYTES
 
 #: Values of the command line by argument of `ga.evaluate`.
-SETTINGS = ("seeds", "epochs", "patience", "hidden", "lr")
+SETTINGS = ("seeds", "epochs", "patience", "hidden", "lr", "layers")
 
 
 def add_task(command: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -34,6 +34,7 @@ def add_settings(command: argparse.ArgumentParser, *, seeds: bool = True, hidden
         command.add_argument("--seeds", type=int, default=3, help="number of random splits and initialisations (3)")
     if hidden:
         command.add_argument("--hidden", type=int, default=32, help="width of the mechanisms (32)")
+    command.add_argument("--layers", type=int, choices=(1, 2), default=1, help="attention layers of the network (1)")
     command.add_argument("--epochs", type=int, default=200, help="maximum number of epochs per run (200)")
     command.add_argument(
         "--patience", type=int, default=30, help="stop after this many epochs without improvement (30)"

@@ -13,7 +13,7 @@ import numpy as np
 from .._float64_fallback import silence
 from ..training import Adam, Trainer
 from .metrics import calibration
-from .networks import AttentionLayer, LayerNetwork, LinearNetwork, Network
+from .networks import AttentionLayer, Layer, LayerNetwork, LinearNetwork, Network
 from .tasks import Links, Task
 
 WEIGHT_DECAY = 5e-4
@@ -30,6 +30,12 @@ class Settings:
     patience: int
     hidden: int
     lr: float
+    layers: int
+
+
+def network(layer: Layer, task: Task, x: np.ndarray, settings: Settings) -> LayerNetwork:
+    """The network for a task with this layer in it."""
+    return LayerNetwork(x, layer, settings.hidden, task.out_dim, task.dropout, settings.layers)
 
 
 def scored(task: Links, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
@@ -109,7 +115,8 @@ def _peak(step: Callable[[], Any]) -> int:
 
 
 def edge_weights(model: LayerNetwork, params: dict[str, np.ndarray]) -> np.ndarray:
-    """One weight per edge, heads averaged, (K,)."""
+    """One weight per edge in the last layer, heads averaged, (K,)."""
     layer = model.layer
     assert isinstance(layer, AttentionLayer)
-    return layer.weights(layer.with_parameters(model.own(params)), model.latents(params))
+    own, latents = model.last(params)
+    return layer.weights(layer.with_parameters(own), latents)

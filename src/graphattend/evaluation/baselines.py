@@ -9,11 +9,12 @@ import numpy as np
 
 from ..graph import NeighborGraph
 from ..registry import Registry
-from .networks import GCNLayer, LayerNetwork, LinearNetwork, Network
+from ._runs import Settings, network
+from .networks import GCNLayer, LinearNetwork, Network
 from .tasks import Labels, Links, PairScores, Task, dot_product, undirected_pairs
 
-#: ``baseline(task, x, hidden)``: a network to train, a function that scores pairs, or None where it does not apply.
-Baseline = Callable[[Task, np.ndarray, int], Network | PairScores | None]
+#: ``baseline(task, x, settings)``: a network to train, a function that scores pairs, or None where it does not apply.
+Baseline = Callable[[Task, np.ndarray, Settings], Network | PairScores | None]
 #: Baselines by the names that results give them.
 BASELINES: Registry[Baseline] = Registry("baseline")
 
@@ -37,13 +38,13 @@ def _common(graph: NeighborGraph, weight: np.ndarray) -> PairScores:
 
 
 @BASELINES.register("common_neighbors")
-def common_neighbors(task: Task, x: np.ndarray, hidden: int) -> PairScores | None:
+def common_neighbors(task: Task, x: np.ndarray, settings: Settings) -> PairScores | None:
     """How many neighbours two nodes share: Liben-Nowell & Kleinberg 2007, table 1."""
     return _common(task.graph, np.ones(task.graph.num_nodes)) if isinstance(task, Links) else None
 
 
 @BASELINES.register("adamic_adar")
-def adamic_adar(task: Task, x: np.ndarray, hidden: int) -> PairScores | None:
+def adamic_adar(task: Task, x: np.ndarray, settings: Settings) -> PairScores | None:
     """Σ 1 / log(degree) over the neighbours two nodes share: Adamic & Adar 2003."""
     if not isinstance(task, Links):
         return None
@@ -52,7 +53,7 @@ def adamic_adar(task: Task, x: np.ndarray, hidden: int) -> PairScores | None:
 
 
 @BASELINES.register("features")
-def features(task: Task, x: np.ndarray, hidden: int) -> Network | PairScores:
+def features(task: Task, x: np.ndarray, settings: Settings) -> Network | PairScores:
     """The features alone: their cosine for a pair, logistic regression for a class."""
     if isinstance(task, Labels):
         return LinearNetwork(x, task.out_dim)
@@ -61,12 +62,12 @@ def features(task: Task, x: np.ndarray, hidden: int) -> Network | PairScores:
 
 
 @BASELINES.register("gcn")
-def gcn(task: Task, x: np.ndarray, hidden: int) -> Network:
-    """One graph convolution in the place of attention: Kipf & Welling 2017."""
-    return LayerNetwork(x, GCNLayer(task.graph, hidden), hidden, task.out_dim, task.dropout)
+def gcn(task: Task, x: np.ndarray, settings: Settings) -> Network:
+    """Graph convolutions in the place of attention: Kipf & Welling 2017."""
+    return network(GCNLayer(task.graph, settings.hidden), task, x, settings)
 
 
-def applicable(task: Task, x: np.ndarray, hidden: int) -> dict[str, Any]:
+def applicable(task: Task, x: np.ndarray, settings: Settings) -> dict[str, Any]:
     """The baselines of a task, by name."""
-    made = {name: make(task, x, hidden) for name, make in BASELINES.items()}
+    made = {name: make(task, x, settings) for name, make in BASELINES.items()}
     return {name: found for name, found in made.items() if found is not None}

@@ -221,8 +221,11 @@ def page(found: Evaluation) -> str:
         for row in found.learned()
     ]
     seeds = len(found.settings["seeds"])
+    trained = f"{seeds} seed{'s' * (seeds > 1)}"
+    if found.settings["layers"] == 2:
+        trained += "; two layers, of which the second's attention is shown"
     body = [
-        f"<h1>{title}</h1><p>{described(found.graph)} to learn from; {seeds} seed{'s' * (seeds > 1)}. {best}.</p>",
+        f"<h1>{title}</h1><p>{described(found.graph)} to learn from; {trained}. {best}.</p>",
         f'<div class="wide">{quality_svg(found)}</div>',
         f"<h2>Numbers</h2>{_quality_table(found)}<ul>",
         *(f"<li>{term}: {told}.</li>" for term, told in _TOLD.items() if term in found.metrics or term in _ALWAYS),

@@ -29,6 +29,7 @@ def evaluate_file(
     patience: int = 30,
     hidden: int = 32,
     lr: float = 0.01,
+    layers: int = 1,
     cache: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate mechanisms on the graph in a file's text.
@@ -49,6 +50,7 @@ def evaluate_file(
         patience: Epochs without a better validation.
         hidden: Width D.
         lr: Learning rate.
+        layers: Layers of the network, 1 or 2.
         cache: Folder of finished runs.
 
     Returns:
@@ -81,6 +83,7 @@ def evaluate_file(
         patience=patience,
         hidden=hidden,
         lr=lr,
+        layers=layers,
         cache=cache,
     )
     return {"evaluation": found.to_dict(), "table": found.table(), "report": page(found) if report else None}

@@ -1,12 +1,12 @@
-"""The small networks that are compared: one input projection, one layer, one decoder; only the layer differs.
+"""The small networks that are compared: an input projection, one or two layers, a decoder; only the layers differ.
 
-    z = x W + b            then h = z + layer(γ z) W_o / γ
+    h = x W + b            then for each layer h ← h + layer(γ h) W_o / γ
     labels                 relu(h) W_c + b_c
     links                  h √τ / √(|h|² + s), s the mean of all |h|²
 
-γ and τ are numbers that are trained, too. γ lets the scores of attention differ from the first epoch on (see
-`AttentionLayer.scale`), while z stays as small as training from few links needs it. The output for links lies between
-h, whose dot products favour nodes with long h, and unit vectors, which do not.
+Each layer has its own W_o, γ and parameters. γ and τ are numbers that are trained, too. γ lets the scores of attention
+differ from the first epoch on (see `AttentionLayer.scale`), while h stays as small as training from few links needs it.
+The output for links lies between h, whose dot products favour nodes with long h, and unit vectors, which do not.
 
 Every part returns its output with a pullback from the output's gradient to the gradients of the parameters.
 """
@@ -213,7 +213,7 @@ class GCNLayer:
 
 @dataclasses.dataclass(frozen=True)
 class LayerNetwork:
-    """x (V, F) → projection → layer with a residual → decoder.
+    """x (V, F) → projection → layers, each with a residual → decoder.
 
     Args:
         x: Features of the nodes.
@@ -221,6 +221,7 @@ class LayerNetwork:
         hidden: Width D.
         classes: Width of the decoder for labels; None for links.
         dropout: Share of the decoder's inputs that is dropped in training.
+        layers: How often the layer is applied, each time with parameters of its own.
     """
 
     x: np.ndarray
@@ -228,53 +229,67 @@ class LayerNetwork:
     hidden: int
     classes: int | None
     dropout: float
+    layers: int = 1
 
     def init(self, seed: int) -> Arrays:
         """Glorot's uniform numbers, zero biases, and the layer's own parameters."""
         rng = np.random.default_rng([seed, 2])
-        params = {
-            "w_in": glorot(rng, self.x.shape[1], self.hidden),
-            "b_in": np.zeros(self.hidden, np.float32),
-            "w_out": glorot(rng, self.layer.width, self.hidden),
-        }
+        params = {"w_in": glorot(rng, self.x.shape[1], self.hidden), "b_in": np.zeros(self.hidden, np.float32)}
+        h = self._projected(params)
+        for i in range(self.layers):
+            part = {"w_out": glorot(rng, self.layer.width, self.hidden)} | self.layer.scale(h)
+            part |= {f"own/{n}": a.astype(np.float32) for n, a in self.layer.init().items()}
+            h = self._added(part, h, None)[0]
+            params |= _named(i, part)
         if self.classes is None:
             params["log_sharpness"] = np.asarray(np.log(SHARPNESS), np.float32)
         else:
             params |= {"w_class": glorot(rng, self.hidden, self.classes), "b_class": np.zeros(self.classes, np.float32)}
-        params |= self.layer.scale(self.projected(params))
-        return params | {f"layer/{n}": a.astype(np.float32) for n, a in self.layer.init().items()}
+        return params
 
-    def own(self, params: Arrays) -> Arrays:
-        """The layer's parameters among all."""
-        return {n.removeprefix("layer/"): a for n, a in params.items() if n.startswith("layer/")}
+    def last(self, params: Arrays) -> tuple[Arrays, np.ndarray]:
+        """The parameters of the last layer, and what it is given: γ h, (V, D)."""
+        h = self._projected(params)
+        for i in range(self.layers - 1):
+            h = self._added(_part(params, f"{i}/"), h, None)[0]
+        part = _part(params, f"{self.layers - 1}/")
+        return _part(part, "own/"), h * _scale(part)
 
-    def projected(self, params: Arrays) -> np.ndarray:
-        """The projected features, z = x W + b, (V, D)."""
+    def _projected(self, params: Arrays) -> np.ndarray:
         return np.asarray(self.x @ params["w_in"] + params["b_in"])
-
-    def latents(self, params: Arrays) -> np.ndarray:
-        """What the layer is given: γ z, (V, D)."""
-        return self.projected(params) * _scale(params)
 
     def apply(self, params: Arrays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, ParameterPullback]:
         """Outputs of all nodes."""
         drop = self.dropout if rng is not None else 0.0
-        z, scale = self.projected(params), _scale(params)
-        mixed, pull_layer = self.layer.apply(self.own(params), scale * z, rng)
-        added = mixed @ params["w_out"] / scale
-        h = z + added
+        h, pulls = self._projected(params), []
+        for i in range(self.layers):
+            h, pull = self._added(_part(params, f"{i}/"), h, rng)
+            pulls.append(pull)
         out, decoder = _embedded(h, params) if self.classes is None else self._decoded(h, params, drop, rng)
 
         def pullback(g: np.ndarray) -> Arrays:
             g, grads = decoder(g)
-            gz, own = pull_layer(g @ params["w_out"].T / scale)
-            if "log_scale" in params:
-                grads["log_scale"] = np.asarray(scale * (gz * z).sum() - (added * g).sum())
-            gz = scale * gz + g
-            grads |= {"w_in": self.x.T @ gz, "b_in": gz.sum(axis=0), "w_out": mixed.T @ g / scale}
-            return grads | {f"layer/{n}": a for n, a in own.items()}
+            for i in reversed(range(self.layers)):
+                g, part = pulls[i](g)
+                grads |= _named(i, part)
+            return grads | {"w_in": self.x.T @ g, "b_in": g.sum(axis=0)}
 
         return out, pullback
+
+    def _added(self, part: Arrays, h: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, Any]:
+        """One layer with its residual: h + layer(γ h) W_o / γ."""
+        scale = _scale(part)
+        mixed, pull_layer = self.layer.apply(_part(part, "own/"), scale * h, rng)
+        added = mixed @ part["w_out"] / scale
+
+        def pullback(g: np.ndarray) -> tuple[np.ndarray, Arrays]:
+            gh, own = pull_layer(g @ part["w_out"].T / scale)
+            grads = {"w_out": mixed.T @ g / scale} | {f"own/{n}": a for n, a in own.items()}
+            if "log_scale" in part:
+                grads["log_scale"] = np.asarray(scale * (gh * h).sum() - (added * g).sum())
+            return scale * gh + g, grads
+
+        return h + added, pullback
 
     def _decoded(
         self, h: np.ndarray, params: Arrays, drop: float, rng: np.random.Generator | int | None
@@ -305,9 +320,19 @@ def _embedded(h: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
     return out, pullback
 
 
-def _scale(params: Arrays) -> Any:
+def _scale(part: Arrays) -> Any:
     """γ; 1 where there is none."""
-    return np.exp(params["log_scale"]) if "log_scale" in params else np.float32(1)
+    return np.exp(part["log_scale"]) if "log_scale" in part else np.float32(1)
+
+
+def _named(place: int, part: Arrays) -> Arrays:
+    """The parameters of one layer by their names in the network."""
+    return {f"{place}/{n}": a for n, a in part.items()}
+
+
+def _part(params: Arrays, prefix: str) -> Arrays:
+    """The parameters whose names begin with `prefix`, by the rest of the name."""
+    return {n.removeprefix(prefix): a for n, a in params.items() if n.startswith(prefix)}
 
 
 @dataclasses.dataclass(frozen=True)

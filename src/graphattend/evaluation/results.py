@@ -45,7 +45,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Attended:
-    """The attention of one mechanism over the graph it was trained on, with the first seed.
+    """The attention of one mechanism over the graph it was trained on, with the first seed; of two layers the last.
 
     Args:
         before: (K,) one weight per edge with the initial parameters, heads averaged.
@@ -104,7 +104,7 @@ class Evaluation:
         entries: One per mechanism and baseline.
         skipped: Mechanisms that do not apply to the graph, with the reason.
         graph: The graph that was attended over with the first seed.
-        settings: What decides the numbers: seeds, epochs, patience, hidden, lr.
+        settings: What decides the numbers: seeds, epochs, patience, hidden, lr, layers.
         complete: Whether all runs were made; False after a cancellation.
 
     Example:
@@ -345,7 +345,9 @@ def text_table(found: Evaluation) -> str:
     ]
     if learned:
         lines += _aligned(["mechanism", "entropy", "change (bits)", "same top 3", "closest to"], learned)
-        lines += ["", "(before → after training; closest: bits between the two, and the share of the top 3 in common)"]
+        what = "attention of the second layer, " if found.settings["layers"] == 2 else ""
+        told = "before → after training; closest: bits between the two, and the share of the top 3 in common"
+        lines += ["", f"({what}{told})"]
         lines += ["", f"{found.best} attends to, before → after training"]
         nodes = best_connected_first(found.graph, _LISTED)
         lines += _aligned(

@@ -31,10 +31,10 @@ from ..analysis import make, with_distances
 from ..errors import AttentionError, CancelledError, InvalidConfigError
 from ..graph import NeighborGraph, spectral_embedding
 from ..mechanisms._base import Attention
-from ._runs import Settings, edge_weights, scored, trained
+from ._runs import Settings, edge_weights, network, scored, trained
 from .baselines import applicable
 from .cache import Cache, arrays, digest
-from .networks import AttentionLayer, LayerNetwork
+from .networks import AttentionLayer
 from .results import Attended, Entry, Evaluation, Run
 from .tasks import Task
 from .tasks import labels as make_labels
@@ -60,15 +60,16 @@ def evaluate(
     patience: int = 30,
     hidden: int = 32,
     lr: float = 0.01,
+    layers: int = 1,
     cache: str | Path | None = None,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Evaluation:
     """Train every mechanism on the same task, and measure it on what training did not see.
 
-    Each mechanism is the one layer that differs in the same small network: features are projected to `hidden`
-    coordinates, attended over the graph, added to what went in, and decoded: dot products for links, a linear layer for
-    labels. Adam trains it with early stopping on the validation part. Split, parameters and negatives depend on the
-    seed, so that all mechanisms are compared on the same splits.
+    The small network around each mechanism is the same: features are projected to `hidden` coordinates, attended over
+    the graph once or twice, added to what went in, and decoded: dot products for links, a linear layer for labels. Adam
+    trains it with early stopping on the validation part. Split, parameters and negatives depend on the seed, so that
+    all mechanisms are compared on the same splits.
 
     Links are held out and taken from the graph before anyone attends over it. ROC-AUC and average precision use one
     uniform negative per held-out link; MRR and hits@10 rank a link among 50, half of them two steps from its source.
@@ -91,6 +92,8 @@ def evaluate(
         patience: A run ends after so many epochs without a better validation.
         hidden: Width D of the mechanisms.
         lr: Learning rate.
+        layers: 1 or 2: how many layers the network has. The second attends over the outputs of the first; it is the
+            same mechanism with parameters of its own. The attention that is reported is that of the last.
         cache: Folder that keeps every run under a hash of all that decides it; runs found there are not repeated.
         on_progress: Called as ``on_progress(done, total, name)``, in epochs; returning False cancels, and what is
             finished is returned.
@@ -114,10 +117,10 @@ def evaluate(
         ('scaled_dot_product', 2)
     """
     baselines = as_bool(baselines, "baselines")
-    settings = Settings(_seeds(seeds), epochs, patience, hidden, lr)
+    settings = Settings(_seeds(seeds), epochs, patience, hidden, lr, layers)
     plan, made, skipped = _planned(graph, task, mechanisms, x, labels, split, settings, cache)
     settings = plan.settings
-    names = list(made) + (list(applicable(plan.tasks[0], plan.x[0], plan.settings.hidden)) if baselines else [])
+    names = list(made) + (list(applicable(plan.tasks[0], plan.x[0], plan.settings)) if baselines else [])
     report = _Report(as_function(on_progress, "on_progress"), settings.epochs * len(settings.seeds), names)
     pool = _tasks.pool()
     found = plan.in_turn(names, made, report) if pool is None else plan.on_pool(pool, names, made, report)
@@ -153,8 +156,8 @@ def _planned(
     if (task == "labels") != (labels is not None):
         expected = "classes of the nodes for task 'labels', and only for it"
         raise InvalidConfigError.of("labels", expected, type(labels).__name__)
-    for name in ("epochs", "patience", "hidden"):
-        as_int(getattr(settings, name), name, minimum=1, maximum=2**31 - 1)
+    for name in ("epochs", "patience", "hidden", "layers"):
+        as_int(getattr(settings, name), name, minimum=1, maximum=2 if name == "layers" else 2**31 - 1)
     settings = dataclasses.replace(settings, lr=as_number(settings.lr, "lr", above=0))
     if cache is not None and not isinstance(cache, (str, os.PathLike)):
         raise InvalidConfigError.of("cache", "a folder", type(cache).__name__)
@@ -300,9 +303,7 @@ class _Plan:
     def model(self, attn: Attention, i: int) -> Any:
         """The network with this mechanism in it, for the task of one seed."""
         task = self.tasks[i]
-        return LayerNetwork(
-            self.x[i], AttentionLayer(attn, task.graph), self.settings.hidden, task.out_dim, task.dropout
-        )
+        return network(AttentionLayer(attn, task.graph), task, self.x[i], self.settings)
 
     def run(self, name: str, attn: Attention | None, i: int, going: Callable[[int], bool]) -> dict[str, Any] | None:
         """One mechanism or baseline with one seed; None if cancelled."""
@@ -314,7 +315,7 @@ class _Plan:
         key = digest(decided, settings.seeds[i], i == 0, x, *arrays(task), *own)
         if (kept := self.cache.find(key)) is not None:
             return kept
-        model: Any = applicable(task, x, settings.hidden)[name] if attn is None else self.model(attn, i)
+        model: Any = applicable(task, x, settings)[name] if attn is None else self.model(attn, i)
         found = (
             trained(task, model, settings, settings.seeds[i], going) if hasattr(model, "apply") else scored(task, model)
         )
@@ -341,8 +342,9 @@ class Fit:
     """One mechanism trained on a task.
 
     Args:
-        attention: The mechanism with its learned parameters.
-        latents: (V, D) projected features that it attends with; points of its manifold if it has one.
+        attention: The mechanism with its learned parameters; of two layers the last.
+        latents: (V, D) what it attends with: projected features, or of two layers the outputs of the first; points of
+            its manifold if it has one.
         output: (V, E) outputs of the network: node embeddings for "links", class scores for "labels".
         graph: The graph it was trained on, without the held-out links.
         metrics: Test metrics by name.
@@ -377,6 +379,7 @@ def fit(
     patience: int = 30,
     hidden: int = 32,
     lr: float = 0.01,
+    layers: int = 1,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Fit | None:
     """Train one mechanism as `evaluate` does, and give back what it has learned.
@@ -393,6 +396,7 @@ def fit(
         patience: Epochs without a better validation.
         hidden: Width D.
         lr: Learning rate.
+        layers: 1 or 2; what is given back is the last layer.
         on_progress: As for `evaluate`.
 
     Returns:
@@ -408,7 +412,7 @@ def fit(
         ['average_precision', 'hits@10', 'mrr', 'roc_auc']
     """
     plan, made, _ = _planned(
-        graph, task, [mechanism], x, labels, split, Settings(_seeds([seed]), epochs, patience, hidden, lr), None
+        graph, task, [mechanism], x, labels, split, Settings(_seeds([seed]), epochs, patience, hidden, lr, layers), None
     )
     ((name, attn),) = made.items()
     report = _Report(as_function(on_progress, "on_progress"), plan.settings.epochs, [name])
@@ -417,7 +421,7 @@ def fit(
     if found is None:
         return None
     params = found["params"]
-    latents = model.layer.points(model.latents(params))
-    learned = model.layer.with_parameters(model.own(params))
+    own, latents = model.last(params)
+    learned, points = model.layer.with_parameters(own), model.layer.points(latents)
     output = model.apply(params)[0]
-    return Fit(learned, latents, output, plan.tasks[0].graph, found["run"]["metrics"], found["run"]["epochs"])
+    return Fit(learned, points, output, plan.tasks[0].graph, found["run"]["metrics"], found["run"]["epochs"])
