@@ -63,6 +63,25 @@ def test_what_was_written_is_named(graph, terminal, tmp_path):
     assert terminal().err.endswith(f"{out}\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze", "--mechanism", "flash"],
+        ["compare", "--mechanism", "flash"],
+        ["evaluate", "--task", "links", "--mechanism", "flash", "--seeds", "1", "--epochs", "2", "--hidden", "8"],
+        ["benchmark", "--mechanism", "flash", "--dim", "8", "--seconds", "0.01"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_picture_is_there_before_the_output(graph, tmp_path, monkeypatch, words):
+    picture = tmp_path / "picture.svg"
+    seen = []
+    monkeypatch.setattr("builtins.print", lambda *text, **how: seen.append(picture.read_text()))
+    assert main([*words, "--graph", graph, "--plot", str(picture)]) == 0
+    assert seen
+    assert all(text == picture.read_text() for text in seen)
+
+
 @pytest.mark.parametrize("rich", [True, False])
 def test_tables_hold_every_cell(terminal, monkeypatch, rich):
     if rich:

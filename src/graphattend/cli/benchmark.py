@@ -86,11 +86,11 @@ def run(arguments: argparse.Namespace) -> None:
                     raise  # else: it does not apply to this graph
     finally:
         end_progress()
-    header = ("mechanism", "ms_p50", "ms_p95", "ops_per_second")
-    print_rows(header, rows, arguments, [dict(zip(header, row, strict=True)) for row in rows])
     if arguments.plot is not None:
         write_bars(arguments.plot, "Calls per second", {row[0]: row[3] for row in rows})
         told(arguments.plot)
+    header = ("mechanism", "ms_p50", "ms_p95", "ops_per_second")
+    print_rows(header, rows, arguments, [dict(zip(header, row, strict=True)) for row in rows])
 
 
 def _over_keys(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
