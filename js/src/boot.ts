@@ -22,7 +22,7 @@ export interface Boot extends Omit<Parts, "stdlib"> {
   /** Whether a snapshot will be taken. */
   recording?: boolean;
   /** Puts a snapshot into the module; what the interpreter needs then. */
-  restore?(module: never): object;
+  restore?(module: never): Promise<object>;
 }
 
 export interface LockedPackage {
@@ -194,7 +194,7 @@ export async function boot({
             "make the folder anew with `npx graphattend vendor`",
           );
         }
-        const python = inside.finalizeBootstrap(restore?.(module as never));
+        const python = inside.finalizeBootstrap(await restore?.(module as never));
         inside.sys.path.insert(0, "");
         inside._pyodide.set_excepthook();
         await inside.packageIndexReady;

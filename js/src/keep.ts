@@ -1,24 +1,16 @@
-import { boot, install, type Boot, type Lock, type Parts } from "./boot.js";
+import { boot, install, type Lock, type Parts } from "./boot.js";
 import { reason } from "./errors.js";
 import { isNode, nodeModule } from "./platform.js";
-import type { Pyodide } from "./runtime.js";
 import { VERSION } from "./version.js";
 
 type Snapshots = typeof import("./snapshot.js");
 type Store = Awaited<ReturnType<Snapshots["Store"]["open"]>>;
-type Engine = Pick<Parts, "factory" | "wasm">;
 type Wheels = readonly Uint8Array[];
 
 /** Where a folder's snapshots are kept, and the module in it that reads and writes them. */
 export interface Keeper {
   snapshots: Snapshots;
   store: Store;
-}
-
-/** How a start with snapshots ended: "used", "vendored" (made by vendor), "none" (yet), or why there can be none. */
-export interface Revived {
-  python?: Pyodide;
-  state: string;
 }
 
 /** The module is in the folders that vendor writes, beside the loader that it needs. */
@@ -35,7 +27,7 @@ export async function unpack(data: Uint8Array): Promise<Uint8Array> {
 /** A folder's snapshot of an earlier visit, on its way; by its name the lock file tells whether it fits. */
 export interface Ahead {
   name: string;
-  data: Promise<Uint8Array>;
+  found: Promise<Response | undefined>;
 }
 
 const CACHE = "graphattend-snapshots";
@@ -47,9 +39,7 @@ export async function lookAhead(indexURL: string): Promise<Ahead | undefined> {
   const found = (await cache.keys()).find(({ url }) => url.startsWith(`${indexURL}${CACHE}-`));
   if (found === undefined) return undefined;
   void snapshotsOf(indexURL).catch(() => undefined); // which reads it
-  const data = cache.match(found).then(async (response) => new Uint8Array(await response!.arrayBuffer()));
-  data.catch(() => undefined); // reported where it is awaited
-  return { name: found.url, data };
+  return { name: found.url, found: cache.match(found) };
 }
 
 /** The module beside Pyodide. */
@@ -67,37 +57,6 @@ export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> 
   return { snapshots, store: await snapshots.Store.open(indexURL, VERSION + JSON.stringify(lock)) };
 }
 
-/** Start from the snapshot that this engine left, else from vendor's, if there is one that works. */
-export async function revive(
-  { snapshots, store }: Keeper,
-  engine: Promise<Engine>,
-  parts: Omit<Boot, keyof Engine>,
-  vendored: () => Promise<Uint8Array | undefined>,
-  ahead: Ahead | undefined,
-): Promise<Revived> {
-  const own = await (ahead?.name === store.name ? ahead.data : store.load());
-  const data = own ?? (await vendored());
-  if (data === undefined) return { state: "none" };
-  const refusal = snapshots.refusal(data);
-  if (refusal !== undefined) return { state: refusal };
-  const reading = snapshots.parse(data);
-  reading.catch(() => undefined); // reported where it is awaited
-  const { factory, wasm } = await engine;
-  let remove = true;
-  try {
-    const snapshot = await reading;
-    remove = false;
-    const python = await snapshots.start(boot, { ...parts, factory, wasm }, snapshot, own === undefined);
-    return { python, state: own === undefined ? "vendored" : "used" };
-  } catch (error) {
-    if (own === undefined) return { state: "none" };
-    // What is damaged can be made again; what cannot be put back is not tried again.
-    const state = reason(error);
-    await (remove ? store.remove(true) : store.save(state)).catch(() => undefined);
-    return { state: remove ? "none" : state };
-  }
-}
-
 /** Make a snapshot in an interpreter of its own, so that no data of the user's is in it. */
 export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: Wheels): Promise<void> {
   await store.alone(async () => {
@@ -112,8 +71,7 @@ export async function record(snapshots: Snapshots, parts: Parts, wheels: Wheels)
   for (const wheel of wheels) install(python, wheel);
   python.runPython(snapshots.PREPARE);
   const result = snapshots.take(python._module as never);
-  const snapshot = await snapshots.parse(result);
-  const again = await snapshots.start(boot, parts, snapshot, false);
+  const again = await snapshots.start(boot, parts, snapshots.read(result), false);
   const [expected, found] = [python, again].map((one) => one.runPython(snapshots.CHECK) as string);
   if (found !== expected) throw new Error(`a restored interpreter answers ${found}, not ${expected}`);
   return result;

@@ -1,18 +1,7 @@
 import { boot, install, type Lock, type LockedPackage, type Parts } from "./boot.js";
 import { AttentionError, reason } from "./errors.js";
 import { fileError, Files, isURL, SERVE } from "./files.js";
-import {
-  lookAhead,
-  make,
-  openKeeper,
-  record,
-  revive,
-  snapshotsOf,
-  unpack,
-  VENDORED,
-  type Ahead,
-  type Keeper,
-} from "./keep.js";
+import { lookAhead, make, openKeeper, record, snapshotsOf, unpack, VENDORED, type Ahead, type Keeper } from "./keep.js";
 import { filePath, isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
@@ -72,8 +61,10 @@ async function fromSnapshot(
             .catch(() => undefined);
     // At a first visit there is no other.
     const early = isNode || ahead !== undefined ? undefined : take();
-    const { python, state } = await revive(
-      await keeperOf(indexURL, lock, options),
+    const { snapshots, store } = await keeperOf(indexURL, lock, options);
+    const { python, state } = await snapshots.revive(
+      store,
+      boot,
       engine,
       { lock, indexURL },
       async () => early ?? take(),
