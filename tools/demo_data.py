@@ -187,6 +187,7 @@ def content(entry: Entry, keys: list[str] | None) -> dict[str, Any]:
         "positions": shortened(places, 5),
         "results": {r.key: shortened(r.weights) for r in found.results},
         "skipped": found.skipped,
+        "advice": dataclasses.asdict(ga.recommend(entry.graph)),
         "parameters": parameters(x.shape[1]),
         **entry.more,
     }

@@ -208,5 +208,8 @@ def test_is_your_own_graph_tree_like(page: Page) -> None:
     advice = page.locator("#advice")
     expect(advice).to_contain_text("It is a tree")
     expect(advice).to_contain_text("Recommended: hyperbolic")
+    expect(advice).to_be_in_viewport()
+    expect(advice).to_contain_text(re.compile(r"It would move \d+\.\d % of the attention"))
     after(page, lambda: advice.get_by_role("button", name="hyperbolic").click())  # 2
     assert page.get_by_label("Mechanism", exact=True).input_value() == "hyperbolic"
+    expect(advice).to_contain_text("It is what you see.")

@@ -378,6 +378,19 @@ def test_teachers_hide_and_lock(page: Page) -> None:
     expect(page.get_by_label("Mechanism", exact=True)).to_be_disabled()
 
 
+def test_what_suits_a_graph_is_there_before_python(young: Page) -> None:
+    graph, x, _ = graph_of("karate")
+    best = ga.recommend(graph)
+    go(young, "graph=karate")
+    advice = young.locator("#advice")
+    expect(advice).to_contain_text(f"Recommended: {best.key}, because {best.reasons[-1]}.")
+    usual, suited = (r.weights for r in analyze(graph, x, ["scaled_dot_product", best.key]).results)
+    moved = 1 - np.minimum(usual, suited).sum() / graph.num_nodes
+    expect(advice).to_contain_text(f"It would move {100 * moved:.1f} % of the attention")
+    advice.get_by_role("button", name="see both").click()
+    expect(young.get_by_label("Beside it")).to_have_value(best.key)
+
+
 @pytest.mark.parametrize("name", ["karate", "animals", "digits", "hnsw"])
 def test_gallery(page: Page, name: str) -> None:
     after(page, lambda: page.locator("#graph-choice").select_option(name))

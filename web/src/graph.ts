@@ -34,10 +34,17 @@ export interface Graph {
   /** Weights that were found beforehand, by mechanism with its default options. */
   results: Record<string, number[]>;
   skipped: Record<string, string>;
+  advice?: Advice;
   parameters: Record<string, Parameters>;
   /** Whether the latent vectors are not those that the graph alone gives. */
   ownLatents?: boolean;
   search?: { layers: Layer[]; entry: number; points: number[] };
+}
+
+/** The mechanism that suits a graph; the last reason decided. */
+export interface Advice {
+  key: string;
+  reasons: string[];
 }
 
 /** What one mechanism did with the graph. */

@@ -8,7 +8,7 @@ import { projected } from "./compute/projection.js";
 import { MOST_BYTES } from "./compute/formats.js";
 import type { Python } from "./compute/python.js";
 import { fromGallery, GALLERY } from "./gallery.js";
-import { nodeOf, size, sources, without, type Graph, type Result } from "./graph.js";
+import { nodeOf, size, sources, without, type Advice, type Graph, type Result } from "./graph.js";
 import { shared } from "./schema.js";
 import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, onGraph, START, toHash, type Options, type State } from "./state.js";
 import { message, reworded } from "./words.js";
@@ -46,7 +46,7 @@ export class Session {
   problem = "";
   notice = "";
   work: Work | undefined;
-  advice: { key: string; reasons: string[] } | undefined;
+  advice: Advice | undefined;
   /** Python works on the state as it is. */
   busy = true;
   /** There is nothing to show of the state as it is. */
@@ -202,7 +202,7 @@ export class Session {
     const known = this.known.get(graph) ?? {
       results: new Map(brought),
       skipped: { ...graph.skipped },
-      advice: undefined,
+      advice: graph.advice,
     };
     this.known.set(graph, known);
     ({ results: this.results, skipped: this.skipped, advice: this.advice } = known);
@@ -242,8 +242,8 @@ export class Session {
         if (this.graph === graph) this.compute();
       }
       if (this.graph === graph && small(graph)) {
-        await this.computeAll();
         if (this.advice === undefined) await this.advise();
+        await this.computeAll();
       }
     } catch (error) {
       if (this.graph !== graph) return;

@@ -2,7 +2,7 @@
 
 import { connect, type GraphAttend, type Progress } from "graphattend";
 import type { AttentionFor, Graph as Handle, Navigation } from "graphattend";
-import { scaled, size, type Graph, type Parameters } from "../graph.js";
+import { scaled, size, type Advice, type Graph, type Parameters } from "../graph.js";
 import type { Options } from "../state.js";
 import { MOST_BYTES } from "./formats.js";
 
@@ -193,7 +193,7 @@ export class Python {
     };
   }
 
-  async recommend(graph: Graph): Promise<{ key: string; reasons: string[] }> {
+  async recommend(graph: Graph): Promise<Advice> {
     return this.ga.recommend(await this.handle(graph, graph));
   }
 }

@@ -12,7 +12,6 @@ import {
   size,
   spreadOf,
   topOf,
-  treeLikeness,
   weightMatrix,
   type Graph,
   type Result,
@@ -73,7 +72,6 @@ export function AttentionView({ session, graph }: Seen): JSX.Element {
               <Agreement session={session} graph={graph} chosen={chosen} />
             </div>
           </Below>
-          <Advice session={session} graph={graph} />
         </>
       )}
     </>
@@ -329,48 +327,6 @@ function Agreement({ session, graph, chosen }: Seen & { chosen: Result }): JSX.E
         head={["Mechanism", "Other", "Shared"]}
         rows={() => keys.flatMap((a, i) => keys.map((b, j) => [title(a), title(b), percent(values[i]![j]!)]))}
       />
-    </Card>
-  );
-}
-
-/** Whether the graph is like a tree, and what suits it. */
-function Advice({ session, graph }: Seen): JSX.Element {
-  const tree = useMemo(() => treeLikeness(graph), [graph]);
-  const { advice } = session,
-    share = tree.edges === 0 ? 0 : 1 - tree.extra / tree.edges;
-  return (
-    <Card id="advice" heading="What suits this graph">
-      <p>
-        {tree.extra === 0
-          ? "It is a tree"
-          : share > 0.8
-            ? "It is nearly a tree"
-            : share > 0.5
-              ? "It is partly like a tree"
-              : "It is not like a tree"}
-        {`: ${tree.edges} edges join ${size(graph)} nodes in ${tree.parts} ${tree.parts === 1 ? "part" : "parts"}; ${tree.extra} of them close cycles.`}
-      </p>
-      {advice === undefined ? (
-        <p class="help">
-          {session.python === undefined ? (
-            "A recommendation comes with Python."
-          ) : session.work !== undefined ? (
-            "Python looks at the graph when it is done with the mechanisms."
-          ) : (
-            <button type="button" class="quiet" onClick={() => void session.advise()}>
-              Ask Python what suits it
-            </button>
-          )}
-        </p>
-      ) : (
-        <p>
-          Recommended:{" "}
-          <button type="button" class="link" onClick={() => session.change({ mechanism: advice.key })}>
-            {title(advice.key)}
-          </button>
-          . {advice.reasons.join("; ")}.
-        </p>
-      )}
     </Card>
   );
 }

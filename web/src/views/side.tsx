@@ -10,6 +10,7 @@ import { controls, withOption, type Control } from "../schema.js";
 import type { Session } from "../session.js";
 import { DEFAULT_GRAPH, onGraph, type Value, type View } from "../state.js";
 import { message, title, WITH_PARTS } from "../words.js";
+import { Advice } from "./advice.js";
 import { Input, MechanismSelect, Select, Slider } from "./bits.js";
 
 /** A large graph's list of nodes is a field with suggestions. */
@@ -105,6 +106,9 @@ function Files({ session }: { session: Session }): JSX.Element {
         {graph === undefined ? "" : ` · ${size(graph)} nodes, ${graph.edges} edges`}
       </p>
       {graph?.about ? <p class="help">{graph.about}</p> : null}
+      {graph === undefined || !CHOICES[state.view].includes("mechanism") ? null : (
+        <Advice session={session} graph={graph} />
+      )}
       <div class="row wrap">
         <label class="button">
           Open a graph file
