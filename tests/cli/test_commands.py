@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -435,6 +436,9 @@ def test_benchmark_over_a_graph(run: Run, tmp_path: Path, graph: Path) -> None:
     status, out, _ = run(*words)
     assert status == 0
     found = [row["mechanism"] for row in json.loads(out)]
+    first, _, header = run(*words[:-1], "--mechanism", "flash")[1].splitlines()[:3]
+    assert re.fullmatch(r"\d+ nodes, \d+ edges, (un)?directed", first)
+    assert header.split()[0] == "mechanism"
     assert "flash" in found
     assert "hnsw_aware" not in found  # the graph has no layers
     refused(run(*words, "--mechanism", "hnsw_aware"), "layers")

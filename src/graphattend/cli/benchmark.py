@@ -14,6 +14,7 @@ from .. import mechanisms
 from .._validate import as_int, as_number
 from ..analysis import check_options, latents, make, option_names, scaled_latents, with_distances
 from ..errors import AttentionError, InvalidConfigError
+from ..graph import NeighborGraph
 from ..mechanisms._base import Attention
 from ._common import (
     add_graph,
@@ -22,6 +23,7 @@ from ._common import (
     add_plot,
     end_progress,
     options,
+    print_graph,
     print_rows,
     progress,
     read_embeddings,
@@ -72,7 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
     keys = arguments.mechanism or mechanisms.list_mechanisms()
     given = options(arguments.option)
     check_options(keys, given)
-    call_of = _over_graph(arguments, given) if arguments.graph else _over_keys(arguments, given)
+    read = read_graph(arguments) if arguments.graph else None
+    call_of = _over_keys(arguments, given) if read is None else _over_graph(read.graph, arguments, given)
     show = progress()
     rows = []
     try:
@@ -89,6 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None:
         write_bars(arguments.plot, "Calls per second", {row[0]: row[3] for row in rows})
         told(arguments.plot)
+    if read is not None:
+        print_graph(read, arguments)
     header = ("mechanism", "ms_p50", "ms_p95", "ops_per_second")
     print_rows(header, rows, arguments, [dict(zip(header, row, strict=True)) for row in rows])
 
@@ -104,8 +109,10 @@ def _over_keys(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable
     return call_of
 
 
-def _over_graph(arguments: argparse.Namespace, given: dict[str, Any]) -> Callable[[str], Callable[[], Any]]:
-    graph = with_distances(read_graph(arguments).graph)
+def _over_graph(
+    graph: NeighborGraph, arguments: argparse.Namespace, given: dict[str, Any]
+) -> Callable[[str], Callable[[], Any]]:
+    graph = with_distances(graph)
     x = latents(graph, read_embeddings(arguments.embeddings, graph), arguments.dim)
 
     def call_of(key: str) -> Callable[[], Any]:
