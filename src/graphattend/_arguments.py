@@ -1,4 +1,4 @@
-"""Constructors whose wrong, missing or superfluous arguments are typed errors rather than TypeError."""
+"""Constructors that raise a typed error instead of TypeError for wrong, missing or extra arguments."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .errors import InvalidConfigError
 
 
 class TypedArguments(ABCMeta):
-    """Metaclass of classes that people configure: options by name, checked against the constructor's signature."""
+    """Metaclass of configurable classes; it checks the arguments against the constructor's signature."""
 
     def __call__(cls, /, *args: Any, **options: Any) -> Any:
         try:
             return super().__call__(*args, **options)
         except TypeError:
             error = _mismatch(cls, args, options)
-            if error is None:  # the arguments are the constructor's: the fault is elsewhere
+            if error is None:  # the arguments fit the signature: the fault is elsewhere
                 raise
         raise error
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """That of the constructor, for `inspect` and `help`."""
+        """The constructor's signature without ``self``, for `inspect` and `help`."""
         signature = inspect.signature(cls.__init__)  # type: ignore[misc]
         return signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=cls)
 

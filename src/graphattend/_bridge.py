@@ -1,18 +1,19 @@
-"""The single door for JavaScript: JSON and flat buffers in, JSON and flat arrays out, never a proxy.
+"""JavaScript's only interface to Python: JSON and flat buffers in, JSON and flat arrays out, no proxies.
 
-JavaScript writes the numbers of its typed arrays into the arena, one NumPy-owned block of bytes, and calls `call`
-with a request as JSON text, in which an array is ``{"$a": [dtype, count, offset, shape]}``, an object that lives
-on this side is ``{"$h": id}`` and a number JSON lacks is ``{"$f": "nan"}``. The answer is ``{"ok": value}`` or
-``{"error": {...}}`` as JSON, where an array is ``{"$a": [index, shape]}``; a second line tells dtype, address
-and count of each, for JavaScript to copy out at once: they stay alive until the next call. Where the same request can
-be repeated with other numbers in the same places, a third line has the number to call `again` with, and where the
-results will then be; if that is one kernel call, a fourth line has the address of a bound call (`simd.bound`).
+JavaScript writes the numbers of its typed arrays into the arena, one block of bytes that NumPy owns, and passes a
+request as JSON text to `call`. In a request an array is ``{"$a": [dtype, count, offset, shape]}``, an object on
+Python's side is ``{"$h": id}`` and a number that JSON lacks is ``{"$f": "nan"}``. The answer is ``{"ok": value}`` or
+``{"error": {...}}`` as JSON, in which an array is ``{"$a": [index, shape]}``. A second line gives the dtype, address
+and count of each array. JavaScript copies the arrays at once, because they live only until the next call. If the
+request can be repeated with other numbers in the same places, a third line gives the number to pass to `again` and
+the places of the results. If the request is one kernel call, a fourth line gives the address of a bound call
+(`simd.bound`).
 
-What can be called is discovered, not listed: public functions and classes of a few modules, and public methods of
-the objects those make.
+No list says what can be called: these are the public functions and classes of a few modules, and the public methods
+of the objects that they create.
 
-A function of JavaScript is ``{"$c": number}``. Where one is called, the answer is ``{"ask": {...}}``; the request
-``answer`` tells what it gave (see `_bridge_questions`).
+A JavaScript function is ``{"$c": number}``. When Python calls one, the answer is ``{"ask": {...}}``. JavaScript sends
+the result with the request ``answer`` (see `_bridge_questions`).
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ from .mechanisms._base import Attention
 from .simd import choose_again
 from .simd.bound import address
 
-#: What JavaScript's typed arrays hold, by the code both sides use; "b1" are booleans, "n4" and "n8" plain numbers.
+#: dtypes of JavaScript's typed arrays by code; "b1" are booleans, "n4" and "n8" are plain numbers.
 DTYPES = {c: np.dtype(c) for c in ("f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
 DTYPES |= {"b1": np.dtype("u1"), "n4": np.dtype("f4"), "n8": np.dtype("f8")}
-#: Longest request text worth remembering, and longest text in an error.
+#: Length of the longest request text that is cached, and of the longest text in an error.
 CACHED, SHOWN = 4096, 400
 
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -50,31 +51,31 @@ _objects: dict[int, Any] = {}
 _alive: list[np.ndarray] = []
 _waiting: dict[int, Waiting] = {}
 _plans = Plans()
-#: Repeat a request by the number that its first answer gave: True, or False if it is to be sent in full.
+#: Repeat the request with this plan number; returns False if JavaScript has to send the whole request.
 again = _plans.run
 
 
 def restored(elsewhere: bool) -> None:
-    """Renew what must not be the same after every start from a snapshot.
+    """Reset the state that must differ between two starts from the same snapshot.
 
     Args:
-        elsewhere: Whether another engine took the snapshot, so that this one may run faster kernels.
+        elsewhere: Whether another engine took the snapshot; this engine may then run faster kernels.
     """
     random.seed()
-    np.random.seed()  # noqa: NPY002 (programs that share the old generator are to start apart, too)
+    np.random.seed()  # noqa: NPY002 (programs may use the old generator, too)
     tempfile._name_sequence = None  # type: ignore[attr-defined]
     if elsewhere:
         choose_again()
 
 
 def reserve(nbytes: int) -> np.ndarray:
-    """A new arena; the old one is dropped.
+    """Allocate a new arena and drop the old one.
 
     Args:
-        nbytes: Bytes to hold.
+        nbytes: Size in bytes.
 
     Returns:
-        (nbytes,) of uint8, starting at a multiple of ALIGNMENT.
+        (nbytes,) of uint8, aligned to ALIGNMENT bytes.
     """
     global _arena
     _plans.forget()
@@ -86,7 +87,7 @@ def reserve(nbytes: int) -> np.ndarray:
 
 
 def reserve_at(nbytes: int) -> str:
-    """`reserve` for JavaScript: the arena's address, and that of the count of dropped plans."""
+    """Call `reserve` and return the addresses of the arena and of the count of dropped plans, for JavaScript."""
     reserve(nbytes)
     return f"{address(_arena)},{address(_plans.dropped)}"
 
@@ -95,13 +96,13 @@ def call(text: str) -> str:
     """Answer one request.
 
     Args:
-        text: JSON with ``op`` and ``args``, and as needed ``keep`` (the id under which the object it makes is kept)
+        text: JSON with ``op`` and ``args``, and optionally ``keep`` (the id under which the new object is kept)
             and ``dtype`` ("float64" keeps double precision in the answer).
 
     Returns:
-        The answer's JSON, a newline, and ``dtype,address,count`` of each array, separated by semicolons. If the request
-        came before and can be repeated: another newline, the number of its plan, and where the results will be. If that
-        is one kernel call: another newline, and the call's address.
+        The answer as JSON, a newline, and ``dtype,address,count`` of each array, separated by semicolons. If the same
+        request came before and can be repeated, another newline, the number of its plan and the places of the results.
+        If the plan is one kernel call, another newline and the address of the bound call.
     """
     _alive.clear()
     waiting: Waiting | None = None
@@ -117,7 +118,7 @@ def call(text: str) -> str:
         result = OPERATIONS[request["op"]](*arguments)
         encoder = _Encoder(_DOUBLE if request.get("dtype") == "float64" else _OUT, keep)
         encoded = encoder.encode(result)
-        if type(result) is np.ndarray and result.ndim:  # what most answers are, without the general encoder's cost
+        if type(result) is np.ndarray and result.ndim:  # the usual answer, without the cost of the general encoder
             body = f'{{"ok":{{"$a":[0,{list(result.shape)}]}}}}'
         else:
             body = _to_json({"ok": encoded})
@@ -135,7 +136,7 @@ def call(text: str) -> str:
 
 
 def free(*ids: int) -> None:
-    """Forget objects, and by its negative number a request that waits for an answer; unknown ones are ignored."""
+    """Forget objects by id, and waiting requests by their negative number; unknown numbers are ignored."""
     for id in ids:
         _objects.pop(id, None)
         _waiting.pop(-id, None)
@@ -143,7 +144,7 @@ def free(*ids: int) -> None:
 
 
 def _info() -> dict[str, Any]:
-    """What does the arithmetic, how many objects are kept here, and how many blocks of memory Python holds."""
+    """Return `info` with the number of kept objects and the number of memory blocks that Python has allocated."""
     return info() | {"objects": len(_objects), "blocks": sys.getallocatedblocks()}
 
 
@@ -151,7 +152,7 @@ OPERATIONS["info"] = _info
 
 
 def _answered(number: int, given: list[Any]) -> Waiting:
-    """The request that asked, with one answer more."""
+    """Return the request that asked, with the new answers added."""
     waiting = _waiting.pop(number, None)
     if waiting is None:
         raise InvalidConfigError("nothing waits for this answer", argument="answer", actual=number)
@@ -160,7 +161,7 @@ def _answered(number: int, given: list[Any]) -> Waiting:
 
 
 def _question(asked: Asked, waiting: Waiting) -> str:
-    """The text by which JavaScript is asked; arrays go out in their own precision."""
+    """Return the question for JavaScript as text; arrays keep their precision."""
     _alive.clear()
     _waiting[waiting.number] = waiting
     given = _Encoder(_OWN, None).encode(list(asked.arguments))
@@ -174,7 +175,7 @@ def _refusal(error: dict[str, Any]) -> str:
 
 
 def describe_error(error: Exception) -> dict[str, Any]:
-    """An error as JSON types: code, message, argument, expected, actual, traceback."""
+    """Return an error as JSON types: code, message, argument, expected, actual, traceback."""
     if isinstance(error, MemoryError) or (isinstance(error, ValueError) and "array is too big" in str(error)):
         out: dict[str, Any] = {"code": "out_of_memory", "message": f"out of memory {error}".strip()}
     elif isinstance(error, AttentionError):
@@ -182,7 +183,7 @@ def describe_error(error: Exception) -> dict[str, Any]:
         out |= {"argument": _plain(error.argument), "expected": _plain(error.expected), "actual": _plain(error.actual)}
         out |= {name: _spelled(value) for name, value in out.items() if name in ("argument", "expected")}
         name = error.actual
-        if isinstance(name, str) and str(error.argument).rpartition(".")[2] == name:  # a name that does not exist
+        if isinstance(name, str) and str(error.argument).rpartition(".")[2] == name:  # an unknown name
             out |= {"argument": camel(out["argument"]), "actual": camel(out["actual"])}
             out["message"] = out["message"].replace(_plain(name), out["actual"])
         if isinstance(error, OutOfBoundsError):
@@ -199,7 +200,7 @@ def _spelled(value: object) -> Any:
 
 
 def _plain(value: object) -> Any:
-    """JSON types for what an error carries, cut to a length that can be shown."""
+    """Return a field of an error as JSON types, with long lists and texts cut."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
@@ -218,7 +219,7 @@ def _parse(text: str) -> dict[str, Any]:
     return request
 
 
-#: Requests repeat: same shapes, same objects. What is parsed is only read, never changed.
+#: Requests with the same shapes and objects repeat. Nothing changes a parsed request.
 _parse_cached = functools.lru_cache(maxsize=256)(_parse)
 
 
@@ -242,7 +243,7 @@ def _tagged(entry: dict[str, Any]) -> Any:
 
 
 def _decode(value: Any, copy: bool) -> Any:
-    """Arguments with arrays and objects in the place of references; arrays are copied if they are to be kept."""
+    """Replace references by the arrays and objects they refer to; `copy` copies the arrays."""
     kind = type(value)
     if kind is ArrayRef:
         return _array(value, copy)
@@ -264,26 +265,26 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
     if ref.code == "b1":
         return x != 0
     if ref.code[0] == "n" and np.isfinite(x).all() and (x == np.floor(x)).all():
-        return x.astype(np.intp)  # JavaScript knows one kind of number: whole ones may be indices
+        return x.astype(np.intp)  # JavaScript has one number type: whole numbers may be indices
     return x.copy() if copy else x
 
 
 # -- out -----------------------------------------------------------------------------------------------------------
 
-#: dtypes as JavaScript gets them; float64 is narrowed unless it was asked for.
+#: dtype of an answer by dtype of the result; float64 becomes float32 by default.
 _OUT = {"f8": "f4", "f2": "f4", "i8": "i4", "u8": "i4", "b1": "u1"}
-#: The same where double precision was asked for.
+#: The same if the request asks for double precision.
 _DOUBLE = _OUT | {"f8": "f8", "f4": "f8", "f2": "f8"}
-#: The same for arguments of functions of JavaScript.
+#: The same for arguments of JavaScript functions.
 _OWN = _OUT | {"f8": "f8"}
 
 
-#: Names of dtypes as in DTYPES; looked up, because NumPy makes the text anew every time.
+#: The code of a dtype as in DTYPES; cached, because NumPy builds the string anew every time.
 _code = functools.lru_cache(maxsize=64)(lambda dtype: dtype.str[1:])
 
 
 class _Encoder:
-    """A result as JSON types; arrays go to `_alive`, at most one object is kept."""
+    """Encodes a result as JSON types; appends arrays to `_alive` and keeps at most one object."""
 
     def __init__(self, codes: Mapping[str, str], keep: int | None) -> None:
         self.codes = codes
@@ -335,7 +336,7 @@ def _where(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _plan(request: dict[str, Any], result: object) -> str:
-    """The line about repeating a request whose result is in `_alive`; nothing where that cannot be."""
+    """Return the lines for repeating a request whose results are in `_alive`, or "" if it cannot be repeated."""
     if request["op"] != "method":
         return ""
     target, _name, args, options = request["args"]
@@ -344,7 +345,7 @@ def _plan(request: dict[str, Any], result: object) -> str:
         return ""
     results = result if type(result) is tuple else (result,)
     if len(results) != len(_alive) or not all(isinstance(x, np.ndarray) for x in results):
-        return ""  # a mapping of arrays, say: Plan.run copies arrays only
+        return ""  # for example a mapping of arrays: Plan.run copies only arrays
     entries = [target, *args, *(options or {}).values()]
     end = max((x.stop for x in entries if isinstance(x, ArrayRef)), default=0)
     outputs = places(_arena, end, _alive)

@@ -1,4 +1,4 @@
-"""Arguments as JavaScript gives them, in the forms that Python's functions take."""
+"""Conversion of JavaScript's arguments to the forms that the Python functions take."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .graph import GraphMetadata, NeighborGraph
 from .mechanisms import from_config
 from .mechanisms._base import Attention
 
-#: Arguments that need no adapting beyond their shape.
+#: Arguments that need no conversion except of their shape.
 ROWS = frozenset({"query", "keys", "values"})
-#: Lists of numbers in options up to this length stay lists (such as the betas of Adam).
+#: Number lists in options stay lists up to this length (such as the betas of Adam).
 SHORT = 16
 
 
-#: Reading a signature costs more than many a function.
+#: Cached, because reading a signature costs more than many of the calls.
 _signature = functools.lru_cache(maxsize=512)(lambda function: tuple(inspect.signature(function).parameters.values()))
 
 
 def signature_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
-    """The parameters of a function or class, or of a bound method without its object."""
+    """Return the parameters of a function, class or bound method (without ``self``)."""
     plain = getattr(function, "__func__", None)
     found: tuple[inspect.Parameter, ...] = _signature(function) if plain is None else _signature(plain)[1:]
     return found
@@ -41,7 +41,7 @@ def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def rows(x: ArrayLike, name: str, dim: int, single: bool = False) -> Any:
-    """A flat array as rows of `dim`; a single row stays flat where that means one query."""
+    """Reshape a flat array (N·dim,) to (N, dim); with `single`, one row stays flat and means one query."""
     if not isinstance(x, np.ndarray) or x.ndim != 1 or (single and x.size == dim):
         return x
     if x.size % dim:
@@ -50,14 +50,14 @@ def rows(x: ArrayLike, name: str, dim: int, single: bool = False) -> Any:
 
 
 def _per_key(x: object, name: str, n: int) -> Any:
-    """A flat array with as many rows as there are keys."""
+    """Reshape a flat array to one row per key, (n, width)."""
     if isinstance(x, np.ndarray) and x.ndim == 1 and n and x.size % n == 0:
         return x.reshape(n, -1)
     return x
 
 
 def metadata(value: object, dim: int, n: int | None) -> Any:
-    """A `GraphMetadata` from names and arrays."""
+    """Create a `GraphMetadata` from names and arrays."""
     fields = snake_names(value, "metadata")
     known = GraphMetadata.__dataclass_fields__
     for name in fields:
@@ -73,7 +73,7 @@ def metadata(value: object, dim: int, n: int | None) -> Any:
 
 
 def graph(value: object, options: object = None) -> Any:
-    """A `NeighborGraph` from its fields, from edges, from nodes and links, or from the text or bytes of a file."""
+    """Create a `NeighborGraph` from its fields, edges, nodes and links, or the text or bytes of a file."""
     directed = snake_names(options, "options").get("directed")
     if isinstance(value, str):
         return from_file(value.encode(), directed)
@@ -87,12 +87,12 @@ def graph(value: object, options: object = None) -> Any:
 
 
 def knn(embeddings: ArrayLike, k: int, options: object = None) -> Any:
-    """The graph in which every point attends to its k nearest others."""
+    """Create the graph in which every point attends to its k nearest neighbours."""
     return bound(NeighborGraph.knn, (embeddings, k), function_options(options))
 
 
 def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: object) -> dict[str, Any]:
-    """Arguments of a mechanism's method by name, flat arrays in the shapes they stand for."""
+    """Return the arguments of a mechanism's method by name, with flat arrays reshaped."""
     if len(args) > len(names):
         raise InvalidConfigError(f"expected at most {len(names)} arguments, got {len(args)}", argument="arguments")
     given = dict(zip(names, args, strict=False))
@@ -100,7 +100,7 @@ def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any]
         if name not in names or name in given:
             raise unknown(name, set(names) - set(given), "option")
         given[name] = value
-    # Plain numbers that are whole come as whole numbers. As floats they are computed in the same way as other floats.
+    # Plain numbers without fractions arrive as integers; attention needs them as floats.
     data = {name: given[name] for name in ("query", "queries", *ROWS) if isinstance(given.get(name), np.ndarray)}
     if any(x.dtype.kind in "iu" for x in data.values()):
         given |= dict(zip(data, as_floats(data, *data.values()), strict=True))
@@ -135,7 +135,7 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
 
 
 def bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, Any]) -> Any:
-    """Call; arguments that do not fit the signature are a typed error."""
+    """Call `function`; raise a typed error if the arguments do not fit its signature."""
     args = list(args)
     try:
         return function(*args, **options)
@@ -154,7 +154,7 @@ def bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, 
 
 
 def last_is_data(function: Callable[..., Any], args: list[Any], options: object) -> tuple[list[Any], Any]:
-    """A mapping in the place of an argument that is required is that argument, as in ``init({"w": w})``."""
+    """Move `options` to the positional arguments if a required one is missing, as in ``init({"w": w})``."""
     if not isinstance(options, dict):
         return args, options
     parameters = signature_of(function)
@@ -165,7 +165,7 @@ def last_is_data(function: Callable[..., Any], args: list[Any], options: object)
 
 
 def mask(value: object) -> Any:
-    """A mask: booleans, bytes, and whole numbers of only 0 and 1 say who attends; others are added to the scores."""
+    """Return a mask: booleans, bytes and integers 0 and 1 become boolean; other numbers are added to the scores."""
     if not isinstance(value, np.ndarray) or value.dtype.kind in "fb":
         return value
     if value.dtype == np.uint8 or ((value == 0) | (value == 1)).all():
@@ -174,7 +174,7 @@ def mask(value: object) -> Any:
 
 
 def adapted(name: str, value: object) -> Any:
-    """An argument that Python wants in a form that JavaScript does not have."""
+    """Convert an argument to a type that JavaScript does not have."""
     if name.endswith("mask"):
         return mask(value)
     if name == "graph" and isinstance(value, (dict, list)):
@@ -195,7 +195,7 @@ def adapted(name: str, value: object) -> Any:
 
 
 def of_functions(value: object) -> ManifoldBase:
-    """A manifold of functions of JavaScript by their names."""
+    """Create a manifold from JavaScript functions by name."""
     from ._bridge_manifold import manifold
 
     functions = snake_names(value or {}, "manifold")
@@ -205,7 +205,7 @@ def of_functions(value: object) -> ManifoldBase:
 
 
 def function_options(options: object) -> dict[str, Any]:
-    """Options of a function: a seed becomes a generator, a short list of numbers stays a list."""
+    """Return the options of a function with Python's names; a seed becomes a generator, a short array a list."""
     named = snake_names(options, "options")
     for name, value in named.items():
         named[name] = value = adapted(name, value)
@@ -215,7 +215,7 @@ def function_options(options: object) -> dict[str, Any]:
 
 
 def nested(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with the mechanisms inside made from their configs, whose names are in JavaScript's spelling, too."""
+    """Return the options with inner mechanisms created from their configs, whose names are in camel case, too."""
     out = {name: adapted(name, x) if name == "manifold" else x for name, x in options.items()}
     for name in ("experts", "mechanisms"):
         if isinstance(found := out.get(name), list):
@@ -224,7 +224,7 @@ def nested(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inner(config: dict[str, Any], path: str) -> Attention:
-    """A mechanism inside another; errors name the way to their argument."""
+    """Create an inner mechanism; its errors name the full path of the argument."""
     try:
         options = nested(snake_names(config.get("options"), "options"))
         return from_config(config | {"options": options})

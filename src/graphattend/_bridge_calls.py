@@ -1,4 +1,4 @@
-"""What JavaScript can ask for: the operations behind `_bridge.call`, each with plain arguments."""
+"""The operations of `_bridge.call`; their arguments are plain Python values."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from .simd.accelerate import Acceleration, accelerate_numpy, accelerated
 
 
 class Pullback:
-    """The second half of a vector-Jacobian product, kept until JavaScript frees it."""
+    """A pullback that is kept until JavaScript frees it."""
 
     def __init__(self, function: Callable[..., Any], shape: tuple[int, ...]) -> None:
         self._function = function
         self._shape = shape
 
     def apply(self, grad_output: ArrayLike, grad_weights: np.ndarray | None = None) -> Any:
-        """Gradients for a gradient of the output, which may be flat."""
+        """Return the gradients for a gradient of the output, which may be flat."""
         if isinstance(grad_output, np.ndarray) and grad_output.ndim == 1 and grad_output.size == np.prod(self._shape):
             grad_output = grad_output.reshape(self._shape)
         if grad_weights is None:
@@ -58,7 +58,7 @@ class Pullback:
 
 
 def describe_object(value: object) -> dict[str, Any]:
-    """What JavaScript is told about an object it gets a handle of."""
+    """Return the description of an object that JavaScript gets with its handle."""
     cls: Any = type(value)
     if not cls.__module__.startswith(__package__ or "graphattend"):
         raise UnsupportedError(f"{cls.__name__}: cannot be handed to JavaScript")
@@ -89,7 +89,7 @@ def _describe_mechanism(attn: Attention) -> dict[str, Any]:
 
 
 def _config(attn: Attention) -> dict[str, Any]:
-    """Its config, without options that hold functions of JavaScript."""
+    """Return the mechanism's config without options that contain JavaScript functions."""
     try:
         return attn.to_config()
     except UnsupportedError:
@@ -108,9 +108,9 @@ _accelerations: list[Acceleration] = []
 
 
 def start(accelerate: bool) -> dict[str, Any]:
-    """Prepare this interpreter, which is ours: NumPy's loops in SIMD where there are some.
+    """Prepare the interpreter, which runs only graphattend: replace NumPy's loops by SIMD loops if asked.
 
-    One that comes from a snapshot was prepared before.
+    An interpreter restored from a snapshot is prepared already.
     """
     if accelerate and not _accelerations:
         _accelerations.append(accelerate_numpy())
@@ -121,19 +121,19 @@ def start(accelerate: bool) -> dict[str, Any]:
 
 
 def info() -> dict[str, Any]:
-    """What does the arithmetic."""
+    """Return the backend, the version and the NumPy functions that run in SIMD."""
     return simd.backend_info() | {"version": __version__, "accelerated": accelerated()}
 
 
 def create(key: object, options: object) -> Attention:
-    """A mechanism by key and options."""
+    """Create a mechanism by key and options."""
     named = snake_names(options, "options")
     dim = named.pop("dim", None)
     return from_config({"key": key, "dim": dim, "options": nested(named)})
 
 
 def save(value: Any, format: str) -> bytes:
-    """An object as the bytes of a file."""
+    """Return an object as the bytes of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"saved.{format}")
         value.save(path)
@@ -141,7 +141,7 @@ def save(value: Any, format: str) -> bytes:
 
 
 def load(data: np.ndarray, format: str) -> Any:
-    """Whatever `save` wrote: a mechanism, a compressed array or a graph."""
+    """Read the bytes that `save` wrote: a mechanism, a compressed array or a graph."""
     from .compression import Compressed
     from .mechanisms._files import load as load_mechanism
 
@@ -166,7 +166,7 @@ def _method_name(value: object, name: str) -> str:
 
 
 def method(value: object, name: str, args: list[Any], options: object) -> Any:
-    """A public method of an object."""
+    """Call a public method of an object."""
     if isinstance(value, Attention):
         function, arguments = attention_method(value, name, args, options)
         return _pullbacks(bound(function, (), arguments))
@@ -176,7 +176,7 @@ def method(value: object, name: str, args: list[Any], options: object) -> Any:
 def attention_method(
     attn: Attention, name: str, args: list[Any], options: object
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """A public method of a mechanism, and its arguments by name."""
+    """Return a public method of a mechanism, and its arguments by name."""
     python_name = _method_name(attn, name)
     names = parameters_of(getattr(type(attn), python_name))[1:]
     function = getattr(attn, python_name)
@@ -193,7 +193,7 @@ def attention_method(
 
 
 def _strongest(function: Callable[..., Any], name: str, k: object, **arguments: object) -> Any:
-    """Positions and sizes of the k largest weights of each row, by falling weight; after the output of `forward`."""
+    """Return indices and values of the k largest weights per row in descending order, after `forward`'s output."""
     output: list[Any] = []
     if name == "forward":
         *output, weights = function(**arguments | {"need_weights": True})
@@ -211,7 +211,7 @@ def _pullbacks(result: object) -> Any:
 
 
 def attribute(value: object, name: str) -> Any:
-    """A public attribute of an object."""
+    """Return a public attribute of an object."""
     python_name = snake(name)
     if python_name.startswith("_") or python_name in WITHHELD or not hasattr(value, python_name):
         raise unknown(python_name, (), f"attribute of {type(value).__name__}")
@@ -222,17 +222,17 @@ def attribute(value: object, name: str) -> Any:
 
 
 def function(module: str, name: str, args: list[Any], options: object) -> Any:
-    """A public function or class of one of MODULES."""
+    """Call a public function or class of one of MODULES."""
     return _called(_public(module, name), args, options)
 
 
 def manifold(given: dict[str, Any]) -> Any:
-    """A manifold of functions of JavaScript."""
+    """Create a manifold from JavaScript functions."""
     return of_functions(given.get("manifold"))
 
 
 def _called(function: Callable[..., Any], args: list[Any], options: object) -> Any:
-    """Call a function or make an object of a class."""
+    """Call a function or class with converted arguments."""
     parameters = signature_of(function)
     args, options = last_is_data(function, args, options)
     given = [
@@ -243,7 +243,7 @@ def _called(function: Callable[..., Any], args: list[Any], options: object) -> A
 
 
 def function_vjp(module: object, name: str, args: list[Any], options: object) -> Any:
-    """`graphattend.vjp` of a public function of a module, or of a public method of an object."""
+    """Call `graphattend.vjp` on a public function of a module or a public method of an object."""
     from ._vjp import vjp
 
     found = _public(module, name) if isinstance(module, str) else getattr(module, _method_name(module, name))
@@ -262,14 +262,14 @@ def _public(module: str, name: str) -> Any:
 
 
 class Kept:
-    """Wraps an array that is to stay on this side."""
+    """An array that stays on Python's side."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
 
 
 def tensor(x: ArrayLike) -> Kept:
-    """An array to keep, read-only because several calls share it."""
+    """Return an array to keep; it is read-only because several calls share it."""
     if not isinstance(x, np.ndarray):
         raise InvalidConfigError(f"data: expected an array of numbers, got a {type(x).__name__}", argument="data")
     array = x
@@ -280,12 +280,12 @@ def tensor(x: ArrayLike) -> Kept:
 
 
 def read(x: ArrayLike) -> Any:
-    """A kept array, handed out."""
+    """Return a kept array."""
     return x
 
 
 def recommend(value: object, options: object) -> Any:
-    """A mechanism that fits a graph, and why."""
+    """Return the recommended mechanism for a graph, with options and reasons."""
     package = importlib.import_module(__package__ or "graphattend")
     found = bound(package.recommend, (graph(value),), snake_names(options, "options"))
     return {"key": found.key, "options": dict(found.options), "reasons": list(found.reasons)}
@@ -301,30 +301,30 @@ def train(
     options: Any,
     arrays: Any = None,
 ) -> Training:
-    """A training run of a mechanism over a graph; options that are arrays come apart."""
+    """Create a training run of a mechanism over a graph; `arrays` are the options that are arrays."""
     options = {**options, **{n: x for n, x in (arrays or {}).items() if x is not None}}
     return Training(attn, graph(over), rows(features, "features", attn.dim), labels, targets, nodes, options)
 
 
 def train_steps(run: Training) -> dict[str, Any] | None:
-    """Some steps of a run: its progress, or None at the end."""
+    """Run some steps and return the progress, or None at the end."""
     return run.steps()
 
 
 def train_cancel(run: Training) -> None:
-    """End a run early; its result is what it has learned."""
+    """End a run early; the parameters trained so far are its result."""
     run.cancel()
 
 
 def train_result(run: Training) -> dict[str, Any]:
-    """What a run gave."""
+    """Return the result of a run."""
     return run.result()
 
 
 def command_line(args: list[str], files: list[list[Any]], terminal: bool = False) -> dict[str, Any]:
-    """Run the command line in a folder that holds the given files; those asked for come back. ``-`` is its input.
+    """Run the command line on copies of the given files and return the output files; ``-`` is standard input.
 
-    On a `terminal` the standard error of the process shows the progress.
+    With `terminal`, it shows the progress on the standard error of the process, which is a terminal.
     """
     from .cli import main
     from .cli._common import Terminal
@@ -335,7 +335,7 @@ def command_line(args: list[str], files: list[list[Any]], terminal: bool = False
     before = sys.stdin
     with tempfile.TemporaryDirectory() as folder:
         paths = [name for name in (*names, *outputs) if name != "-"]
-        # A folder for each: two may have the same name, which the output shows.
+        # One folder per file, because two files may have the same name.
         inside = {name: str(Path(folder, str(i), Path(name).name)) for i, name in enumerate(paths)}
         for path in inside.values():
             Path(path).parent.mkdir()

@@ -1,4 +1,4 @@
-"""Graphs from what people have in JavaScript: fields, edges, d3's nodes and links, the text or the bytes of a file."""
+"""Graphs from JavaScript's data: fields, edges, d3's nodes and links, the text or bytes of a file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .errors import DimensionMismatchError, InvalidConfigError, LoadError
 from .graph import NeighborGraph
 from .graph.files import parse
 
-#: A constructor with positional arguments and options, errors in its signature typed.
+#: Calls a function with positional arguments and options; raises typed errors if they do not fit its signature.
 Bound = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
 
 
 def from_file(data: bytes, directed: bool | None) -> NeighborGraph:
-    """A graph from the content of a file, whose first bytes say the format.
+    """Create a graph from the content of a file; its first bytes determine the format.
 
     Args:
-        data: The content, maybe compressed.
+        data: The content, possibly compressed.
         directed: As in `NeighborGraph.read`.
 
     Raises:
-        LoadError: It is of no known format, or damaged.
+        LoadError: The format is unknown or the content is damaged.
     """
     try:
         return parse(data, "graph", directed=directed).graph
@@ -33,12 +33,12 @@ def from_file(data: bytes, directed: bool | None) -> NeighborGraph:
 
 
 def from_links(value: dict[str, Any], directed: bool | None) -> NeighborGraph:
-    """A graph from d3's or node-link's nodes and links.
+    """Create a graph from nodes and links as in d3 or node-link JSON.
 
     Args:
         value: ``nodes`` (objects with an ``id``, or ids) and ``links`` or ``edges`` (objects with ``source`` and
-            ``target``: ids, or the nodes themselves as d3 leaves them).
-        directed: Whether a link goes one way; None: as `value` says, else both ways.
+            ``target``: ids, or the node objects, which d3 puts in their place).
+        directed: Whether links are directed. None: as ``value["directed"]`` says, undirected by default.
     """
     nodes = [n if isinstance(n, dict) else {"id": n} for n in value["nodes"]]
     ids = [n.get("id", i) for i, n in enumerate(nodes)]
@@ -63,7 +63,7 @@ def from_links(value: dict[str, Any], directed: bool | None) -> NeighborGraph:
 
 
 def from_fields(fields: dict[str, Any], directed: bool | None, bound: Bound) -> NeighborGraph:
-    """A graph from ``edges`` (source, target; numbers or names) or ``edge_index``, or from its fields."""
+    """Create a graph from ``edges`` (pairs of numbers or names), ``edge_index``, or the fields of `NeighborGraph`."""
     if "edge_index" in fields:
         pairs = fields.pop("edge_index")
         if isinstance(pairs, np.ndarray) and pairs.ndim == 1 and pairs.size % 2 == 0:

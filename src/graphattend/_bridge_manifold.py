@@ -1,4 +1,4 @@
-"""Manifolds whose methods are functions of JavaScript."""
+"""Manifolds whose methods are JavaScript functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import DimensionMismatchError, InvalidConfigError, UnsupportedError
 from .geometry import ManifoldBase
 from .geometry._manifold import check_points, check_weighted
 
-#: Methods that work point by point, with their arguments.
+#: Pointwise methods and their arguments.
 _BY_POINT = {
     "dist": ("x", "y"),
     "expmap": ("x", "v"),
@@ -28,7 +28,7 @@ _BY_POINT = {
     "norm": ("x", "v"),
     "egrad2rgrad": ("x", "g"),
 }
-#: Those that give a number for each point.
+#: Methods that return one number per point.
 _NUMBERS = frozenset({"dist", "inner", "norm"})
 _MEANS = dict.fromkeys(("midpoint", "frechet_mean"), ("points", "weights"))
 _METHODS = _BY_POINT | _MEANS
@@ -36,10 +36,10 @@ _NEEDED = ("expmap", "logmap")
 
 
 class _Flat(NamedTuple):
-    """Arguments of a method in the form that its function takes."""
+    """Arguments of a method, flattened for its JavaScript function."""
 
     arrays: list[np.ndarray]
-    #: The shapes before they were made flat, given and broadcast; that of the result; its dtype.
+    #: Shapes of the arguments as given and after broadcasting, shape of the result, dtype of the result.
     given: list[tuple[int, ...]]
     broadcast: list[tuple[int, ...]]
     result: tuple[int, ...]
@@ -48,17 +48,17 @@ class _Flat(NamedTuple):
 
 class _OfFunctions(ManifoldBase):
     def to_config(self) -> dict[str, Any]:
-        """Refused: functions are not data."""
+        """Raise UnsupportedError: functions cannot be saved."""
         raise UnsupportedError("manifold: functions of JavaScript cannot be saved", argument="manifold")
 
 
 def manifold(functions: dict[str, Any]) -> ManifoldBase:
-    """A manifold of functions.
+    """Create a manifold from JavaScript functions.
 
     Args:
-        functions: By Python's names. They get points as rows (P, D) in double precision, each with its partner, however
-            the method was called; means get points (B, N, D) and weights (B, N); ``origin`` gets D. ``gradients`` holds
-            functions that also get the gradient of the result, and give a list of those of the arguments.
+        functions: Functions by the Python names of the methods. They get points as float64 arrays (P, D), broadcast
+            against each other. Means get points (B, N, D) and weights (B, N); ``origin`` gets D. The functions in
+            ``gradients`` also get the gradient of the result and return a list of gradients of the arguments.
     """
     gradients = functions.get("gradients") or {}
     if not isinstance(gradients, dict):
@@ -114,7 +114,7 @@ def _method(name: str, function: JavaScriptFunction, gradient: JavaScriptFunctio
 
 
 def _flat(name: str, arrays: tuple[Any, ...]) -> _Flat:
-    """Points (..., D) as (P, D), lists of points (..., N, D) and weights (..., N) as (B, N, D) and (B, N)."""
+    """Flatten points (..., D) to (P, D), sets of points (..., N, D) to (B, N, D) and weights (..., N) to (B, N)."""
     names = _METHODS[name]
     if len(arrays) != len(names):
         raise InvalidConfigError(

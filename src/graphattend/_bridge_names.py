@@ -1,4 +1,4 @@
-"""Names on both sides: which of Python's JavaScript has, and how each side spells them."""
+"""The Python names that JavaScript can use, and their spelling in both languages."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ WITHHELD: Mapping[str, str] = MappingProxyType(
         "patterns": "combined with Python's operators",
     }
 )
-#: Longest name that can mean anything.
+#: Length of the longest name that is looked up.
 LONGEST = 100
 
 
 @functools.lru_cache(maxsize=1024)
 def snake(name: str) -> str:
-    """JavaScript's spelling of a name to Python's: numHeads to num_heads."""
+    """Convert a name from camel case to snake case: numHeads to num_heads."""
     return "".join("_" + c.lower() if c.isupper() else c for c in name) if not name[:1].isupper() else name
 
 
 def snake_names(options: object, argument: str) -> dict[str, Any]:
-    """Names of options in Python's spelling; the same one twice is refused."""
+    """Return the options with names in snake case; raise if two names become the same."""
     if options is None:
         return {}
     if not isinstance(options, Mapping):
@@ -78,20 +78,23 @@ def unknown(name: str, known: Iterable[str], what: str) -> InvalidConfigError:
 
 @functools.lru_cache(maxsize=1024)
 def camel(name: str) -> str:
-    """Python's spelling of a name to JavaScript's, also along a path, as in metadata.edge_features."""
+    """Convert a name or a dotted path from snake case to camel case: metadata.edge_features."""
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
 @functools.lru_cache(maxsize=512)
 def methods(cls: type) -> tuple[str, ...]:
-    """Public methods of a class of this package."""
+    """Return the names of the public methods of a class of this package."""
     names = (n for n in dir(cls) if not n.startswith("_") and n not in WITHHELD)
     return tuple(n for n in names if inspect.isfunction(inspect.getattr_static(cls, n)))
 
 
 @functools.lru_cache(maxsize=8)
 def _known(names: int) -> frozenset[str]:
-    """Names of parameters, options and metadata with an underscore, of what is imported so far: that many names."""
+    """Return the names with an underscore of parameters, options and metadata in the modules imported so far.
+
+    `names`, the number of their attributes, is only the key of the cache: it changes when a module is imported.
+    """
     found: set[str] = set()
     for module in [m for m in sys.modules if m.startswith(f"{__package__}.")]:
         name, own = module.partition(".")[2], vars(sys.modules[module]).values()
@@ -104,7 +107,7 @@ def _known(names: int) -> frozenset[str]:
 
 
 def _parameters(thing: object) -> Iterable[str]:
-    """Names of the parameters of a function, or of the public methods of a class."""
+    """Yield the parameter names of a function, or of the public methods of a class."""
     functions = [thing]
     if inspect.isclass(thing):
         functions = [f for n, f in vars(thing).items() if n[0] != "_" or n == "__init__"]
@@ -113,14 +116,14 @@ def _parameters(thing: object) -> Iterable[str]:
         yield from code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-#: Modules whose classes JavaScript has objects of, beside MODULES.
+#: Modules besides MODULES whose classes JavaScript has handles of.
 _OBJECTS = ("graph.neighbor_graph", "graph.metadata", "mechanisms.")
 _WORD = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
 
 
 def spelled(text: str) -> str:
-    """A text with names of parameters and options in JavaScript's spelling; other words stay as they are."""
-    # Names come into a module when they are first asked for.
+    """Return the text with names of parameters and options in camel case; other words stay as they are."""
+    # Lazy imports add names to a module.
     ours = [vars(m) for n, m in list(sys.modules.items()) if n.startswith(__package__ or "graphattend")]
     known = _known(sum(map(len, ours)))
     return _WORD.sub(lambda found: camel(found[0]) if found[0] in known else found[0], text)

@@ -1,8 +1,8 @@
-"""Requests that come again: what to call with which arrays is remembered, and so is where the answer goes.
+"""Plans for repeated requests: the function, its arguments and the places of the results.
 
-A loop in JavaScript asks the same of the same objects over and over, only with other numbers in the arena. Reading such
-a request costs more than one query's attention; repeating it costs a call of a function and a copy of its results.
-Where that function is one kernel call, JavaScript repeats it without Python, until `Plans.dropped` counts another plan.
+A loop in JavaScript sends the same request again and again, with other numbers in the arena. Parsing such a request
+costs more than the attention of one query; running its plan costs one function call and a copy of the results.
+If the function is one kernel call, JavaScript repeats it without Python until `Plans.dropped` changes.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .mechanisms._base import Attention
 from .mechanisms._prepared import Prepared
 from .simd.bound import Bound, bind
 
-#: Plans, and requests seen once, kept at most; beyond that all are forgotten and made anew.
+#: Maximum number of plans, and of requests seen once; when it is reached, all are forgotten.
 MOST = 256
-#: Results start at multiples of this.
+#: Alignment of the results in bytes.
 ALIGNMENT = 64
 _ids = itertools.count(1)
 
 
 class ArrayRef(NamedTuple):
-    """Where an argument lies in the arena."""
+    """The place of an array argument in the arena."""
 
     start: int
     stop: int
@@ -36,12 +36,12 @@ class ArrayRef(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the numbers are used as they lie there: masks and plain numbers are converted first."""
+        """Whether the array is used in place; masks and plain numbers are converted first."""
         return self.code[0] in "fiu"
 
 
 class ObjectRef(NamedTuple):
-    """An object that lives on this side."""
+    """A kept object, by id."""
 
     id: int
 
@@ -49,7 +49,7 @@ class ObjectRef(NamedTuple):
 class Plan(NamedTuple):
     """A call whose arguments are views of the arena and kept objects; its results are copied to `outputs`.
 
-    `bound` is the same as one kernel call, where it is one.
+    `bound` is the equivalent kernel call, or None if there is none.
     """
 
     function: Callable[..., Any]
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     bound: Bound | None = None
 
     def run(self) -> bool:
-        """Call, and copy the results; False if they are not what they were."""
+        """Call the function and copy the results; return False if their number or shapes have changed."""
         result = self.function(**self.arguments)
         results = result if type(result) is tuple else (result,)
         if len(results) != len(self.outputs):
@@ -72,16 +72,16 @@ class Plan(NamedTuple):
 
 
 class Plans:
-    """The plans by number, as JavaScript knows them."""
+    """The plans by number."""
 
     def __init__(self) -> None:
         self._plans: dict[int, Plan] = {}
         self._seen: set[str] = set()
-        #: (1,) how often plans were dropped: what is bound is alive as long as this number stays.
+        #: (1,) count of dropped plans; bound calls stay valid while it does not change.
         self.dropped = np.zeros(1, np.int32)
 
     def is_due(self, text: str) -> bool:
-        """Whether a request came before: one that comes once is not worth a plan."""
+        """Return whether the request came before; only then is it worth a plan."""
         if text in self._seen:
             return True
         if len(self._seen) >= MOST:
@@ -90,7 +90,7 @@ class Plans:
         return False
 
     def add(self, plan: Plan) -> int:
-        """A number for this plan, never given twice."""
+        """Store the plan and return its number, which is never used again."""
         if len(self._plans) >= MOST:
             self.forget()
         number = next(_ids)
@@ -98,7 +98,7 @@ class Plans:
         return number
 
     def run(self, number: int) -> bool:
-        """Repeat a call. False if it is to be asked for in full: it is unknown, or it fails and is to say why."""
+        """Run a plan; return False if it is unknown or fails, so that JavaScript sends the whole request."""
         plan = self._plans.get(number)
         try:
             return plan is not None and plan.run()
@@ -106,14 +106,14 @@ class Plans:
             return False
 
     def forget(self, objects: Iterable[int] | None = None) -> None:
-        """Drop the plans that use any of these objects, or all."""
+        """Drop the plans that use any of these objects, or all plans."""
         gone = None if objects is None else frozenset(objects)
         for number in [n for n, plan in self._plans.items() if gone is None or not gone.isdisjoint(plan.objects)]:
             del self._plans[number]
             self.dropped += 1
 
 
-#: Arguments of `forward` with which a mechanism may be one kernel call, if the others are not given.
+#: `forward` may be one kernel call if no other arguments than these are given.
 _PLAIN = frozenset({"query", "keys", "values"})
 
 
@@ -123,13 +123,13 @@ def bound_call(
     outputs: tuple[np.ndarray, ...],
     given: tuple[np.ndarray, ...],
 ) -> Bound | None:
-    """A mechanism's forward pass as one kernel call, or None where it is something else.
+    """Return a mechanism's forward pass as one kernel call, or None if it is not one.
 
     Args:
         function: A method of a mechanism.
         arguments: Its arguments by name.
-        outputs: Where the results go.
-        given: The arrays whose numbers will change.
+        outputs: The arrays for the results.
+        given: The input arrays, whose numbers will change.
     """
     attn = getattr(function, "__self__", None)
     if len(outputs) != 1 or not isinstance(attn, Attention) or function.__name__ != "forward":
@@ -145,12 +145,12 @@ def bound_call(
 
 
 def repeatable(args: Iterable[Any], options: Mapping[str, Any] | None) -> bool:
-    """Whether each part of a request, as parsed, means the same the next time.
+    """Return whether a parsed request has the same meaning when it is repeated.
 
     Args:
-        args: Numbers, references to arrays and to objects.
-        options: The same by name; arrays among them may be converted or looked into, a seed becomes a generator, which
-            changes with each call.
+        args: Positional arguments: numbers, references to arrays and to objects.
+        options: Arguments by name. Arrays among them may be converted or inspected, and a seed becomes a generator,
+            whose state changes with each call; neither can be repeated.
     """
     named = options or {}
     if "rng" in named or any(isinstance(x, (ArrayRef, JavaScriptFunction, dict, list)) for x in named.values()):
@@ -159,7 +159,7 @@ def repeatable(args: Iterable[Any], options: Mapping[str, Any] | None) -> bool:
 
 
 def places(arena: np.ndarray, start: int, like: Iterable[np.ndarray]) -> tuple[np.ndarray, ...] | None:
-    """Room for arrays of these shapes and dtypes in the arena from `start` on, or None where there is not enough."""
+    """Return views of the arena after `start` with the shapes and dtypes of `like`, or None if they do not fit."""
     found = []
     for x in like:
         start = math.ceil(start / ALIGNMENT) * ALIGNMENT

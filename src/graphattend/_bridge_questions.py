@@ -1,8 +1,8 @@
-"""Functions of JavaScript in the middle of a request, which is answered with a question and made again with the answer.
+"""Calls of JavaScript functions during a request.
 
-Python cannot wait for JavaScript, which may run in another thread. A function that is called where no answer is known
-ends the request by `Asked`. The request comes back with one answer more, is made again from its start and gets further.
-Each function has to give the same for the same arguments.
+Python cannot wait for JavaScript, which may run in another thread. A call whose result is not known yet raises `Asked`
+and ends the request with a question. JavaScript sends the answer, and the request runs again from its start with one
+more known answer. Each function therefore has to return the same result for the same arguments.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .errors import DimensionMismatchError, InvalidConfigError
 
 
 class Asked(Exception):
-    """Ends a request that needs an answer: of which function, for which arguments, and whether it is a list."""
+    """Ends a request that needs an answer: the function, its arguments, and whether the answer is a list."""
 
     def __init__(self, function: int, arguments: tuple[Any, ...], many: bool) -> None:
         super().__init__("a function of JavaScript can be called by a request alone")
@@ -25,30 +25,30 @@ class Asked(Exception):
 
 
 class Answers:
-    """What the functions have answered so far in the request that runs, in their order."""
+    """The answers of JavaScript functions to the current request, in the order of the calls."""
 
     def __init__(self) -> None:
         self._known: list[Any] = []
         self._used = 0
 
     def begin(self, known: list[Any]) -> None:
-        """Make a request, perhaps once more: these are known."""
+        """Start a request, perhaps again, with the answers known so far."""
         self._known, self._used = known, 0
 
     @property
     def used(self) -> bool:
-        """Whether the request has used one."""
+        """Whether the request has used an answer."""
         return self._used > 0
 
     def ask(self, function: int, arguments: tuple[Any, ...], many: bool) -> Any:
-        """The next answer, or a question."""
+        """Return the next answer, or raise `Asked` if it is not known."""
         if self._used == len(self._known):
             raise Asked(function, arguments, many)
         self._used += 1
         return self._known[self._used - 1]
 
     def settle(self) -> bool:
-        """Say that what was asked so far will not be asked again, and whether there was anything."""
+        """Forget the answers used so far, which will not be needed again; return whether there were any."""
         had = self.used
         del self._known[: self._used]
         self._used = 0
@@ -59,18 +59,18 @@ answers = Answers()
 
 
 class JavaScriptFunction:
-    """A function of JavaScript, by the number that it has there."""
+    """A JavaScript function, by its number in JavaScript."""
 
     def __init__(self, number: int) -> None:
         self._number = number
 
     def __call__(self, *arguments: object, many: bool = False) -> Any:
-        """Its answer for these arguments; `many` if that is a list of arrays."""
+        """Return its answer for these arguments; with `many`, a list of arrays."""
         return answers.ask(self._number, arguments, many)
 
 
 class Waiting:
-    """A request that waits for an answer: what it was, and the answers so far."""
+    """A request that waits for an answer, with its arguments and the answers so far."""
 
     _numbers = itertools.count(1)
 
@@ -81,7 +81,7 @@ class Waiting:
 
 
 def numbers(answer: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """An answer as float64 of this shape, which may have come flat."""
+    """Return an answer, which may be flat, as a float64 array of this shape."""
     found = np.asarray(answer) if isinstance(answer, (np.ndarray, int, float)) else None
     if found is None or found.dtype.kind not in "iuf":
         raise InvalidConfigError.of(name, "numbers", type(answer).__name__)
@@ -92,7 +92,7 @@ def numbers(answer: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def score_mod(function: JavaScriptFunction) -> Callable[..., np.ndarray]:
-    """A function of the scores as attention takes it; asked in double precision, in which it is differentiated."""
+    """Return a ``score_mod`` for attention; JavaScript gets float64 scores, in which it is differentiated."""
 
     def modify(scores: np.ndarray, *_indices: object) -> np.ndarray:
         return numbers(function(scores.astype(np.float64)), "score_mod", scores.shape)

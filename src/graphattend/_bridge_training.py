@@ -1,4 +1,4 @@
-"""Training for JavaScript: a run over a whole graph, driven a few steps at a time by its event loop."""
+"""Training for JavaScript: a full-graph run, driven a few steps at a time by JavaScript's event loop."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .errors import DimensionMismatchError, InvalidConfigError
 from .graph import NeighborGraph
 from .mechanisms._base import Attention
 
-#: Seconds of steps per request: long enough that requests cost little, short enough for smooth progress.
+#: Seconds of training per request: long enough that requests cost little, short enough for smooth progress.
 SLICE = 0.05
 
 
-#: Options of `Trainer` that are numbers and words, beside those that are made here.
+#: Options that are passed to `Trainer` as they are.
 PLAIN = frozenset(
     {"epochs", "batch_size", "seed", "shuffle", "validate_every", "mode", "patience", "min_delta", "clip_norm"}
     | {"clip_value", "checkpoint_every"}
@@ -31,18 +31,18 @@ PLAIN = frozenset(
 
 
 class Training:
-    """One run.
+    """One training run.
 
     Args:
         attn: The mechanism.
         graph: A `NeighborGraph` with V nodes.
-        features: (V, D).
-        labels: (V,) classes, for cross entropy unless another loss is named; or None.
-        targets: (V, E) wanted outputs, for the mean squared error unless another loss is named; or None.
-        nodes: Nodes that count, None for all.
-        options: ``loss`` (a name, or a function of JavaScript), ``optimizer`` (a name or an object), ``lr``,
+        features: Node features (V, D).
+        labels: Classes (V,), or None; the default loss is cross entropy.
+        targets: Target outputs (V, E), or None; the default loss is the mean squared error.
+        nodes: Indices of the training nodes, None for all.
+        options: ``loss`` (a name or a JavaScript function), ``optimizer`` (a name or an object), ``lr``,
             ``validationNodes`` and ``metric`` ("loss" or "accuracy"), ``resume`` (bytes of a checkpoint),
-            ``checkpoints`` (whether they are asked for) and options of `Trainer`.
+            ``checkpoints`` (whether to return them) and options of `Trainer`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Training:
         self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
 
     def steps(self) -> dict[str, Any] | None:
-        """Steps for about SLICE seconds; the progress after the last one, None when there are no more."""
+        """Train for about SLICE seconds; return the progress after the last step, or None if no step is left."""
         end = time.perf_counter() + SLICE
         progress = None
         while True:
@@ -110,17 +110,17 @@ class Training:
             progress = vars(found) | {"epochLoss": found.epoch_loss}
             if self._wants_checkpoints and found.epoch_loss is not None:
                 progress["checkpoint"] = self._file.read_bytes()
-            # A step that is made is not made again: what it asked is settled, and whoever answers has a turn.
+            # A finished step never runs again: forget its answers. JavaScript gets a turn after each question.
             if answers.settle() or time.perf_counter() >= end:
                 break
         return progress
 
     def cancel(self) -> None:
-        """End the run; what was learned stays."""
+        """End the run; the parameters trained so far stay."""
         self._session.cancel()
 
     def result(self) -> dict[str, Any]:
-        """The trained mechanism, the losses and why the run ended."""
+        """Return the trained mechanism, the losses and the reason why the run ended."""
         found = self._session.result()
         if self._folder is not None:
             self._folder.cleanup()
@@ -136,7 +136,7 @@ class Training:
 
 
 def _asking(loss: JavaScriptFunction) -> Callable[[np.ndarray, Any], tuple[float, Any]]:
-    """A loss that JavaScript computes."""
+    """Return a loss that a JavaScript function computes."""
 
     def asked(output: np.ndarray, nodes: object) -> tuple[float, Any]:
         given = loss(output.astype(np.float32, copy=False), nodes)
@@ -152,7 +152,7 @@ def _asking(loss: JavaScriptFunction) -> Callable[[np.ndarray, Any], tuple[float
 
 
 class _Remembering:
-    """A mechanism whose pass over the graph is made once when a step is made twice, before and after a question."""
+    """A mechanism that remembers its last pass, because a step that asks JavaScript runs again after the answer."""
 
     def __init__(self, attn: Attention) -> None:
         self._attn = attn
@@ -163,20 +163,20 @@ class _Remembering:
         return getattr(self._attn, name)
 
     def with_parameters(self, params: dict[str, np.ndarray]) -> _Remembering:
-        """The same for other parameters."""
+        """Set the parameters; forget the last pass if they have changed."""
         if self._params is None or any(params[n] is not x for n, x in self._params.items()):
             self._params, self._made = params, None
         return self
 
     def attend_vjp(self, graph: NeighborGraph, queries: ArrayLike, **options: Any) -> Any:
-        """As the mechanism's."""
+        """Return the mechanism's `attend_vjp` for the current parameters, computed once."""
         if self._made is None:
             self._made = self._attn.with_parameters(self._params).attend_vjp(graph, queries, **options)
         return self._made
 
 
 def _optimizer(given: object, lr: object) -> Any:
-    """An optimizer from its name and rate, or as it is."""
+    """Return the optimizer, created from its name and learning rate if it is a name."""
     from . import training
     from .training.schedules import Schedule
 
@@ -191,7 +191,7 @@ def _optimizer(given: object, lr: object) -> Any:
 
 
 def _loss(labels: object, targets: object, loss: object, size: int) -> Any:
-    """The loss of the nodes' output: `loss` by name, or the usual one for labels or for targets."""
+    """Return the loss of the node outputs by name; the default depends on whether there are labels."""
     from .training import LOSSES
 
     if labels is not None:
