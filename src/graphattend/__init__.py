@@ -1,6 +1,6 @@
 """Attention mechanisms for graph latent spaces, the same in CPython, in the browser and in Node.js.
 
-Loading this package loads NumPy and little else; everything heavier comes when it is first used.
+Importing the package imports NumPy and little else; heavier modules are imported on first use.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Public names that are imported when first used, and where they come from.
+#: Public names that are imported on first use, and their modules.
 _LAZY = {
     "Attention": ".mechanisms._base",
     "Evaluation": ".evaluation",

@@ -1,6 +1,7 @@
-"""Finite numbers whose products leave float32: computed again in float64, or refused; never wrong, never a warning.
+"""Repeat a computation in float64 if it overflows in float32; raise if that overflows, too. Nothing warns.
 
-NumPy's floating-point flags tell of an overflow; where there are none (WebAssembly, compiled kernels) the result does.
+NumPy's floating-point flags signal an overflow. WebAssembly and compiled kernels set no flags; there the result is
+inspected.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ def _has_flags() -> bool:
     return False
 
 
-#: Whether NumPy notices overflows at all.
+#: Whether NumPy detects overflows on this platform.
 FLAGS = _has_flags()
 _flags_reliable = FLAGS
 
 
 def set_kernels(in_use: bool) -> None:
-    """Say whether kernels compute, at whose flags NumPy does not look."""
+    """Record whether kernels run; they do not set NumPy's floating-point flags."""
     global _flags_reliable
     _flags_reliable = FLAGS and not in_use
 
@@ -53,24 +54,24 @@ _NOTHING: AbstractContextManager[Any] | None = None if FLAGS else nullcontext()
 
 
 def trap(divide: Any = "raise") -> AbstractContextManager[Any]:
-    """A context in which an overflow raises FloatingPointError where that is possible, and nothing warns."""
+    """Return a context in which nothing warns and an overflow raises FloatingPointError, if the platform allows it."""
     if not (FLAGS or _validate.beyond_float32):
         return silence()
     return np.errstate(over="raise", invalid="raise", divide=divide)
 
 
 def silence() -> AbstractContextManager[Any]:
-    """A context in which nothing warns."""
+    """Return a context in which nothing warns."""
     if _NOTHING is not None and not _validate.beyond_float32:
         return _NOTHING
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-# -- what an overflow looks like ---------------------------------------------------------------------------------------
+# -- detecting an overflow ---------------------------------------------------------------------------------------------
 
 
 def may_hide_overflow(result: np.ndarray, inputs: tuple[Any, ...], finite: bool | None) -> bool:
-    """Whether a result shows an overflow that no flag told of; `finite` as for `steady`."""
+    """Return whether a result shows an overflow that no flag signalled; `finite` as for `steady`."""
     if not all_finite(result):
         if finite is not False and (finite or _finite(inputs)):
             return True
@@ -79,10 +80,10 @@ def may_hide_overflow(result: np.ndarray, inputs: tuple[Any, ...], finite: bool 
 
 
 def looks_like_overflow(result: np.ndarray, inputs: Iterable[Any]) -> bool:
-    """Whether a result is not finite, or has rows of zeros (all scores were -inf), and the inputs are large enough to
-    be the cause.
+    """Return whether a result has non-finite numbers or rows of zeros (all scores were -inf) and the inputs are large
+    enough to be the cause.
 
-    A flag alone is no proof: some BLAS libraries raise flags where nothing overflows.
+    A flag alone is no proof, because some BLAS libraries raise flags when nothing overflows.
     """
     return not (all_finite(result) and not _has_zero_row(result)) and _any_large(inputs)
 
@@ -92,7 +93,7 @@ def _has_zero_row(x: np.ndarray) -> bool:
         return False
     if not x.ndim or x.size == x.shape[-1]:  # a single row
         return x.item(0) == 0 and not x.any()
-    first = x[..., 0]  # nearly always free of zeros, which settles it
+    first = x[..., 0]  # usually has no zeros, so that no row can be zero
     return bool(np.count_nonzero(first) < first.size and not x.any(axis=-1).all())
 
 
@@ -101,7 +102,7 @@ def _any_large(inputs: Iterable[Any]) -> bool:
 
 
 def _large(x: np.ndarray) -> bool:
-    # Not max(|x|), which needs a second array of x's size; a NaN makes both comparisons false.
+    # max(|x|) would allocate a second array; a NaN makes both comparisons false.
     with silence():
         return bool(1e-4 * np.sqrt(np.finfo(x.dtype).max) < max(x.max(), -x.min()) < np.inf)
 
@@ -113,7 +114,7 @@ _SCALAR_ERRORS = (ZeroDivisionError, OverflowError)
 
 
 def overflow_error(argument: str, too_large: str = "the inputs (or 1 / temperature)") -> NumericalInstabilityError:
-    """What is raised where a result cannot be represented."""
+    """Return the error for a result that overflows in float64, too."""
     got = f"an overflow: {too_large} are too large"
     return NumericalInstabilityError.of(argument, "a finite result", "overflow", got=got)
 
@@ -129,23 +130,23 @@ def steady(
     too_large: str = "the inputs (or 1 / temperature)",
     divide: str = "raise",
 ) -> R:
-    """The result of ``compute(given, *options)``; where that overflows in float32, of the same in float64.
+    """Return ``compute(given, *options)``, computed in float64 if it overflows in float32.
 
     Args:
-        compute: Returns a tuple whose first array shows an overflow: the output shows what happened to the weights,
-            the gradient for the query what happened to the scores.
-        given: The arrays that it computes on, see `in_dtype`.
-        *options: Passed on as they are.
-        dtype: That of the inputs, in which the arrays of the result are returned; None if `given` is a tuple of
-            arguments that tell.
+        compute: Returns a tuple whose first array shows any overflow: the output shows an overflow of the weights,
+            the gradient with respect to the query one of the scores.
+        given: The arrays to compute on, see `in_dtype`.
+        *options: Passed on unchanged.
+        dtype: dtype of the inputs and of the arrays of the result; None if `given` is a tuple of arguments from which
+            it follows.
         inputs: The arrays whose products may overflow.
-        finite: Whether a result that is not finite is refused; None if only where all inputs are finite.
-        argument: What the error names.
-        too_large: What the error calls too large.
-        divide: What to do where something is divided by zero: "raise", which is a sign of an overflow, or "ignore".
+        finite: Whether a non-finite result is an error. None: only if all inputs are finite.
+        argument: Argument that the error names.
+        too_large: Words of the error for the numbers that are too large.
+        divide: Treatment of a division by zero: "raise" takes it for an overflow, "ignore" allows it.
 
     Raises:
-        NumericalInstabilityError: A refusal.
+        NumericalInstabilityError: The result overflows in float64, too.
     """
     result: R | None = None
     try:
@@ -155,7 +156,7 @@ def steady(
         if first is None or not may_hide_overflow(first, inputs, finite):
             return result
     except (FloatingPointError, *_SCALAR_ERRORS):
-        # From here on results decide, not flags: some BLAS libraries raise them where nothing overflows.
+        # From here on only the results decide: some BLAS libraries raise flags when nothing overflows.
         with suppress(*_SCALAR_ERRORS), silence():
             result = compute(given, *options)
             if _is_sound(result, inputs, finite):
@@ -178,7 +179,7 @@ def _first_array(result: tuple[Any, ...]) -> np.ndarray | None:
 
 
 def _is_sound(result: tuple[Any, ...], inputs: tuple[Any, ...], finite: bool | None) -> bool:
-    """Whether a result shows no overflow."""
+    """Return whether a result shows no overflow."""
     first = _first_array(result)
     if first is not None and finite is not False and not all_finite(first) and (finite or _finite(inputs)):
         return False
@@ -186,7 +187,7 @@ def _is_sound(result: tuple[Any, ...], inputs: tuple[Any, ...], finite: bool | N
 
 
 def _is_acceptable(result: tuple[Any, ...], given: Iterable[Any], inputs: tuple[Any, ...], finite: bool | None) -> bool:
-    """Whether a result that can be computed in no better way may be given."""
+    """Return whether the final result may be returned, as it cannot be computed in higher precision."""
     first = _first_array(result)
     if first is None or finite is False:
         return True
@@ -196,7 +197,7 @@ def _is_acceptable(result: tuple[Any, ...], given: Iterable[Any], inputs: tuple[
 
 
 def _finite(x: object) -> bool:
-    """Whether all numbers among the arguments are finite."""
+    """Return whether all numbers in `x`, also in nested containers, are finite."""
     if isinstance(x, np.ndarray):
         return x.dtype.kind != "f" or all_finite(x)
     if isinstance(x, Mapping):
@@ -210,9 +211,9 @@ def _finite(x: object) -> bool:
 
 
 def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, WithPullback[Output]]:
-    """A gradient rule (and its function) without NumPy's warnings: in float64 where float32 overflows.
+    """Decorator that lets a gradient rule (and its function) use float64 if float32 overflows, without warnings.
 
-    Infinity and NaN in the arguments pass, as everywhere in the functional layer.
+    Infinity and NaN in the arguments are allowed, as everywhere in the functional layer.
     """
     name = rule.__name__.removeprefix("_").removesuffix("_vjp")
 
@@ -248,7 +249,7 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
                 gradients = tuple(in_dtype(gradients, _SINGLE)) if widened else gradients
                 if _finite(gradients) or not (_finite(g) and _finite(arrays)):
                     return gradients
-                # Dropout would be drawn anew.
+                # With a generator, the repeated call would draw another dropout mask.
                 if not widened and options.get("rng") is None and all(_single(a) for a in arrays):
                     wide = rule(*in_dtype(arrays, _DOUBLE), **options)[1]
                     gradients = tuple(in_dtype(wide(g), _SINGLE))
@@ -278,13 +279,13 @@ def _lost_statistics(output: object, widened: bool) -> np.ndarray:
 def steady_gradients(
     compute: Callable[[], G], dtype: np.dtype[Any], *, finite: bool, again: Callable[[], G] | None = None
 ) -> G:
-    """The gradients that a pullback computes, in this dtype; an overflow is an error if `finite`, and passes if not.
+    """Return the gradients that ``compute()`` returns, in this dtype; with `finite`, an overflow is an error.
 
     Args:
-        compute: The pullback's work.
-        dtype: That of the result.
-        finite: Whether gradients that are not finite are refused.
-        again: The same in float64, from the inputs on, where `compute` is float32's.
+        compute: Computes the gradients.
+        dtype: dtype of the result.
+        finite: Whether non-finite gradients are an error.
+        again: Computes the gradients in float64 from the original inputs, if `compute` uses float32.
     """
     try:
         with trap():
@@ -302,7 +303,7 @@ def steady_gradients(
 
 
 def in_dtype(x: object, dtype: np.dtype[Any]) -> Any:
-    """`x` with every float array in it in another dtype, through tuples and mappings."""
+    """Return `x` with all its float arrays cast to `dtype`, also in tuples and mappings."""
     if isinstance(x, (np.ndarray, np.generic)):
         return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
     if isinstance(x, tuple):
@@ -314,7 +315,7 @@ def in_dtype(x: object, dtype: np.dtype[Any]) -> Any:
 
 
 def _single(x: object) -> bool:
-    """Whether an argument leaves the result in float32."""
+    """Return whether an argument has no float64 numbers, so that the result may be float32."""
     if isinstance(x, Mapping):
         return all(_single(a) for a in x.values())
     if isinstance(x, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Values whose arrays and mappings nobody can change, copies and pickles included."""
+"""Dataclasses whose arrays and mappings are read-only, also after copying and pickling."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 
 class Frozen:
-    """Base of frozen dataclasses: their arrays are made read-only views, their dicts read-only mappings.
+    """Base of frozen dataclasses: arrays become read-only views, dicts become read-only mappings.
 
-    NumPy copies and unpickles every array writeable, and Python does neither with a read-only mapping: so the state
-    travels with plain dicts, and is locked again where it arrives.
+    NumPy makes copied and unpickled arrays writeable, and Python cannot copy or pickle a read-only mapping. The state
+    is therefore stored with plain dicts and locked again when it is restored.
     """
 
     def __post_init__(self) -> None:
         self.__setstate__(vars(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        """The attributes, with plain dicts."""
+        """Return the attributes with plain dicts."""
         return {name: dict(a) if isinstance(a, MappingProxyType) else a for name, a in vars(self).items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """The attributes, locked."""
+        """Set the attributes, made read-only."""
         vars(self).update({name: _locked(value) for name, value in state.items()})
 
 

@@ -1,6 +1,6 @@
-"""`ga.parallel`: calls that can be cut into tasks, on processes, threads or a cluster.
+"""`ga.parallel`: run calls as tasks on processes, threads or a cluster.
 
-The module has an underscore because importing it would hide the function of the same name.
+The module's name has an underscore, because importing ``graphattend.parallel`` would hide the function.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .errors import AttentionError, CancelledError, InvalidConfigError, WorkerLo
 from .graph import NeighborGraph
 from .graph.blocks import EDGE_FIELDS, block_graph, cut, ranges
 
-#: Neighbours × width of one task, about (floats), and the most tasks of one call. Neither depends on the workers, so
-#: that the result does not, either.
+#: Approximate size of a task (neighbours × width, in floats), and the maximum number of tasks of one call. Neither
+#: depends on the workers, so the result does not, either.
 TASK_ELEMENTS, MOST_TASKS = 1_000_000, 64
-#: What executors raise when a worker died, beside `BrokenExecutor`.
+#: Errors besides `BrokenExecutor` that executors raise when a worker dies.
 _LOST = ("KilledWorker", "TerminatedWorkerError", "WorkerCrashedError")
 
 
@@ -37,40 +37,41 @@ def parallel(
     cancel: object = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Iterator[Pool]:
-    """Let `attend`, `evaluate` and `graphattend.dask` in this block run as tasks on several workers.
+    """Run `attend`, `evaluate` and `graphattend.dask` in this block as tasks on several workers.
 
-    Like ``joblib.parallel_config`` in scikit-learn it is a context manager: the calls inside it do not change. `attend`
-    is cut into ranges of nodes, `evaluate` into seeds × mechanisms,
-    `graphattend.dask` into parts. Tasks depend on the data alone: the result has the same bits on any executor, with
-    any number of workers, also after some of them died. Large arrays are not copied to the workers: they lie in shared
-    memory, and those that are memory maps of a file (`np.load(..., mmap_mode="r")`) are opened there.
+    It is a context manager, like ``joblib.parallel_config`` in scikit-learn: the calls inside it do not change. A task
+    is a range of nodes for `attend`, one seed and mechanism for `evaluate`, and a partition for `graphattend.dask`.
+    The tasks depend only on the data. The result therefore has the same bits on any executor with any number of
+    workers, even if some of them die. Large arrays are not copied to the workers but put in shared memory; arrays that
+    are memory maps of a file (`np.load(..., mmap_mode="r")`) are mapped by the workers.
 
-    Where kernels compute, the range of a node does not matter, and `attend` gives the bits that it gives outside the
-    block. In NumPy's formulations, and where BLAS projects the nodes, sums may be taken in another order: the result
-    then differs by rounding from the one outside, but not between executors. Mechanisms that look beyond the neighbours
-    (`sees_all_nodes`, `adds_edges`) and calls with dropout run as one task, here. Processes pay for mechanisms that
-    compute much per edge; for dot products ``threads=`` costs less.
+    With kernels, `attend` returns the same bits as outside the block. NumPy's formulations, and BLAS where it projects
+    the nodes, may sum in another order: the result then differs from that outside the block by rounding, but not
+    between executors. Mechanisms that read more than the neighbours (`sees_all_nodes`, `adds_edges`) and calls with
+    dropout run as one task in this process. Processes pay off for mechanisms that compute much per edge; for dot
+    products ``threads=`` costs less.
 
-    Processes are started anew, not forked: a script needs ``if __name__ == "__main__":`` around the block.
+    Processes are not forked: a script needs ``if __name__ == "__main__":`` around the block.
 
     Args:
-        executor: A number of processes (1: none, in turn; -1: one per processor); any `concurrent.futures.Executor`;
-            a function that makes one; a ``dask.distributed.Client``; or a backend of joblib by name: "loky",
-            "threading", "multiprocessing", "dask", "ray", or "joblib" for the one that ``joblib.parallel_config`` set.
-        retries: How many lost workers (or broken pools) are made good before `WorkerLostError`.
-        on_progress: Called as ``on_progress(done, total)`` with tasks, after each; returning False cancels.
-        cancel: Object with `is_set()` (as threading.Event), or a function; true cancels.
-        folder: Where shared arrays go: for workers on other machines a folder that all of them see. By default memory
-            that the processes of this machine share.
+        executor: A number of processes (1: none, the tasks run one after another in this process; -1: one per
+            processor); any `concurrent.futures.Executor`; a function that creates one; a ``dask.distributed.Client``;
+            or the name of a joblib backend: "loky", "threading", "multiprocessing", "dask", "ray", or "joblib" for the
+            one set by ``joblib.parallel_config``.
+        retries: Number of lost workers (or broken pools) that are replaced before `WorkerLostError` is raised.
+        on_progress: Called as ``on_progress(done, total)`` after each task; returning False cancels.
+        cancel: An object with `is_set()` (such as threading.Event), or a function; a true result cancels.
+        folder: Folder for shared arrays; workers on other machines need one that all of them see. By default the
+            shared memory of this machine.
 
     Returns:
-        A block; it gives the `Pool`, whose `map` runs other functions.
+        A context manager that yields the `Pool`, whose `map` runs other functions.
 
     Raises:
-        InvalidConfigError: Something else as `executor`.
+        InvalidConfigError: `executor` is none of these.
         UnsupportedError: Processes or threads in WebAssembly; joblib is not installed.
-        WorkerLostError: Inside the block: workers died more often than `retries`.
-        CancelledError: Inside the block: `cancel` or `on_progress` said so.
+        WorkerLostError: Inside the block: more workers died than `retries`.
+        CancelledError: Inside the block: `cancel` or `on_progress` cancelled.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -106,7 +107,7 @@ def _signal(cancel: object) -> Callable[[], Any]:
 
 
 class Pool:
-    """What the block of `ga.parallel` gives."""
+    """The pool that ``with ga.parallel(...) as pool`` yields."""
 
     def __init__(
         self,
@@ -121,17 +122,17 @@ class Pool:
         self.folder = folder
 
     def check(self) -> None:
-        """Stop if the caller has cancelled."""
+        """Raise `CancelledError` if the caller has cancelled."""
         if self._cancelled():
             raise CancelledError("cancel: the caller stopped the work", argument="cancel")
 
     def cancelled_by(self, cancel: object) -> Pool:
-        """The same pool, which also stops when this says so."""
+        """Return the same pool, which `cancel` cancels, too."""
         before, more = self._cancelled, _signal(cancel)
         return Pool(self._workers, self._retries, self._on_progress, lambda: before() or more(), self.folder)
 
     def close(self) -> None:
-        """Shut down what was started here."""
+        """Shut down the workers that were started here."""
         self._workers.close()
 
     def map(
@@ -143,14 +144,14 @@ class Pool:
         on_done: Done | None = None,
         folder: str | None = None,
     ) -> list[Any]:
-        """``function(common, task)`` for every task.
+        """Compute ``function(common, task)`` for every task.
 
         Args:
-            function: Importable by the workers: at the top of a module.
-            common: What all tasks need; its large arrays are shared, and read-only.
+            function: A function that the workers can import: defined at the top level of a module.
+            common: Data for all tasks; its large arrays are shared and read-only.
             tasks: Small values.
             on_done: Called as ``on_done(i, result)`` when task i is finished; returning False cancels.
-            folder: Where shared arrays go, unless the pool has a folder.
+            folder: Folder for shared arrays, unless the pool has a folder.
 
         Returns:
             The results, in the order of the tasks. Large arrays among them may be read-only.
@@ -208,12 +209,12 @@ class Pool:
         need_weights: bool,
         threads: int | None,
     ) -> Any:
-        """`Attention.attend`, ranges of nodes as tasks."""
+        """Compute `Attention.attend` with ranges of nodes as tasks."""
         named = {"queries": queries, "keys": keys, "values": values}
         given = {name: x for name, x in named.items() if x is not None or name == "queries"}
         nodes = dict(zip(given, as_floats(given, *given.values()), strict=True))
         if not _can_be_cut(attn, graph, nodes):
-            with _tasks.using(None):  # says what is wrong, if anything is
+            with _tasks.using(None):  # raises if the arguments are wrong
                 return attn.attend(graph, queries, keys, values, need_weights=need_weights, threads=threads)
         read = {*attn.needed, *attn.used}
         structural = {"structural_features", "query_structural"} & read
@@ -245,7 +246,7 @@ class Pool:
 
 
 def _can_be_cut(attn: Any, graph: object, nodes: dict[str, np.ndarray]) -> bool:
-    """Whether nodes can attend in ranges. What is wrong with the arguments is left to the ordinary pass to say."""
+    """Return whether ranges of nodes can attend separately. Wrong arguments return False: the ordinary call raises."""
     if attn.sees_all_nodes or attn.adds_edges or not isinstance(graph, NeighborGraph):
         return False
     for name, a in nodes.items():
@@ -256,7 +257,7 @@ def _can_be_cut(attn: Any, graph: object, nodes: dict[str, np.ndarray]) -> bool:
 
 
 def attend_rows(common: dict[str, Any], rows: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Output, and weights if asked for, of a range of nodes: a task of `Pool.attend`."""
+    """Return the output and the weights (None unless ``need_weights``) of a range of nodes: a task of `Pool.attend`."""
     start, stop = rows
     block = cut(common["indptr"], common["indices"], start, stop)
     edges = slice(int(common["indptr"][start]), int(common["indptr"][stop]))
@@ -271,5 +272,5 @@ def attend_rows(common: dict[str, Any], rows: tuple[int, int]) -> tuple[np.ndarr
     if not options["need_weights"]:
         return found[: stop - start], None
     out, weights = found
-    own = int(attn._attended_graph(graph).indptr[stop - start])  # with the edges that the mechanism adds
+    own = int(attn._attended_graph(graph).indptr[stop - start])  # counts the edges that the mechanism adds
     return out[: stop - start], weights[:own]

@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe to show."""
+"""Make text of unknown origin safe to show."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import html
 
 
 def printable(text: str) -> str:
-    """The text with whatever steers a terminal or turns the direction of writing as escapes."""
+    """Return the text with control characters of terminals and writing direction escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def escaped(text: str) -> str:
-    """The text for a page or a picture: printable, and without markup."""
+    """Return the text escaped for HTML and SVG, with non-printable characters escaped, too."""
     return html.escape(printable(text))

@@ -9,15 +9,15 @@ from .mechanisms import list_mechanisms, mechanism_class
 
 
 def schema(key: str | None = None) -> dict[str, Any]:
-    """JSON schema of the options of one mechanism, or of all by key.
+    """Return the JSON schema of the options of one mechanism, or of all mechanisms by key.
 
     Args:
         key: A registry key; None for all.
 
     Returns:
-        A JSON schema object with ``properties`` (type, default, bounds, description), ``required`` and,
-        beyond the standard, ``x-key``, ``x-class``, ``x-family``, ``x-complexity``, ``x-needs`` and ``x-uses``
-        (metadata fields). Without a key: a dict of these by key.
+        A JSON schema object with ``properties`` (type, default, bounds, description), ``required`` and the extensions
+        ``x-key``, ``x-class``, ``x-family``, ``x-complexity``, ``x-needs`` and ``x-uses`` (metadata fields). Without a
+        key: a dict of schemas by key.
 
     Raises:
         InvalidConfigError: Unknown key.

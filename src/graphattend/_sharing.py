@@ -1,7 +1,7 @@
-"""Values for other processes: large arrays as files that every process maps, the rest pickled.
+"""Send values to other processes: large arrays as files that every process maps, the rest pickled.
 
-An array that already lies in a file (`np.memmap`) travels as its path. Others are written once, into a folder in
-shared memory where the system has one. What is read back is mapped read-only; nothing is copied.
+An array that is a memory map (`np.memmap`) is sent as the path of its file. Other arrays are written once, to a folder
+in shared memory if the system has it. Processes map the files read-only; nothing is copied.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 
 from .errors import LoadError
 
-#: Arrays below this many bytes are pickled like everything else.
+#: Arrays smaller than this (in bytes) are pickled.
 LARGE = 1 << 16
-#: Where Linux keeps files in memory.
+#: Linux's folder of files in memory.
 _MEMORY = "/dev/shm"
 
 
@@ -30,7 +30,7 @@ class Store:
     """A folder of arrays.
 
     Args:
-        path: The folder, see `made`.
+        path: The folder, which exists (see `made`).
     """
 
     def __init__(self, path: str) -> None:
@@ -39,18 +39,18 @@ class Store:
 
     @classmethod
     def made(cls, folder: str | None = None, expected: int = 0) -> Store:
-        """A new folder: in `folder`, else in memory if that has room for so many bytes, else among temporary files."""
+        """Create a folder: in `folder`, or in memory if `expected` bytes fit there, or among the temporary files."""
         return cls(tempfile.mkdtemp(prefix="graphattend-", dir=folder or _memory(expected)))
 
     def dumps(self, value: object) -> bytes:
-        """A value as bytes that `loads` reads in any process that sees the folder."""
+        """Return a value as bytes, which `loads` reads in any process that sees the folder."""
         out = io.BytesIO()
         _Pickler(out, self).dump(value)
         return out.getvalue()
 
     def keep(self, array: np.ndarray) -> tuple[Any, ...]:
-        """Where an array lies: path, dtype, shape, offset, order. It is written if it has no file."""
-        if id(array) not in self._kept:  # arrays are held, so that no other gets the same id
+        """Return path, dtype, shape, offset and order of an array's file; write the file if there is none."""
+        if id(array) not in self._kept:  # keeps the array alive, so that no other gets its id
             self._kept[id(array)] = (array, _place(array) or self._written(array))
         return self._kept[id(array)][1]
 
@@ -61,11 +61,11 @@ class Store:
         return path, array.dtype.str, array.shape, 0, "C"
 
     def take(self, data: bytes) -> Any:
-        """What another process gave to `dumps` of the same folder; its files go, and what is mapped stays."""
+        """Load a value that another process dumped to the same folder, and remove its files; their maps stay valid."""
         return _Unpickler(io.BytesIO(data), self.path).load()
 
     def close(self) -> None:
-        """Remove the folder; who has mapped a file keeps what is in it."""
+        """Remove the folder; processes that mapped a file keep its content."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -78,7 +78,7 @@ def _memory(needed: int) -> str | None:
 
 
 def _place(array: np.ndarray) -> tuple[Any, ...] | None:
-    """Where a whole memory map lies; None for anything else, also for a part of one, whose offset NumPy forgets."""
+    """Return the place of a whole memory map; None for other arrays and for views, whose offset NumPy does not keep."""
     if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap) or array.filename is None:
         return None
     order = "C" if array.flags.c_contiguous else "F"
@@ -86,7 +86,7 @@ def _place(array: np.ndarray) -> tuple[Any, ...] | None:
 
 
 def file_of(value: object) -> str | None:
-    """The file that a whole memory map lies in, or None."""
+    """Return the file of a whole memory map, or None."""
     place = _place(value) if isinstance(value, np.ndarray) else None
     return None if place is None else place[0]
 
@@ -97,7 +97,7 @@ class _Pickler(pickle.Pickler):
         self._store = store
 
     def persistent_id(self, value: Any) -> Any:
-        """The place of a large array, None for everything else."""
+        """Return the place of a large array, None for everything else."""
         large = type(value) in (np.ndarray, np.memmap) and value.nbytes >= LARGE and value.dtype.kind in "fiub"
         return self._store.keep(value) if large else None
 
@@ -108,7 +108,7 @@ class _Unpickler(pickle.Unpickler):
         self._taken = taken
 
     def persistent_load(self, place: tuple[Any, ...]) -> np.ndarray:
-        """The array at a place, mapped."""
+        """Return a memory map of the array at a place."""
         path, dtype, shape, offset, order = place
         try:
             array = np.asarray(np.memmap(path, np.dtype(dtype), "r", offset, tuple(shape), order))
@@ -117,17 +117,17 @@ class _Unpickler(pickle.Unpickler):
                 f"{path}: a worker cannot map it ({error}); workers on other machines need a folder they share"
             ) from None
         if os.path.dirname(path) == self._taken:
-            with contextlib.suppress(OSError):  # Windows keeps what is mapped
+            with contextlib.suppress(OSError):  # Windows cannot remove a mapped file
                 os.unlink(path)
         return array
 
 
 def loads(data: bytes) -> Any:
-    """What `Store.dumps` was given; its large arrays are read-only maps."""
+    """Load the value that `Store.dumps` was given; its large arrays are read-only memory maps."""
     return _Unpickler(io.BytesIO(data)).load()
 
 
-@lru_cache(maxsize=1)  # what it holds stays in memory
+@lru_cache(maxsize=1)  # the cached value stays in memory
 def loads_once(data: bytes) -> Any:
-    """`loads`, remembered: the tasks of one call share all but their numbers."""
+    """Return `loads(data)`, cached: the tasks of one call share everything except the task itself."""
     return loads(data)

@@ -1,7 +1,7 @@
-"""Where work that can be cut into tasks runs: in this thread, unless a block of `ga.parallel` says otherwise.
+"""The pool that runs tasks: none (this thread), unless the call is inside a block of `ga.parallel`.
 
-This module only knows what such a pool can do, so that the mechanisms and `evaluate` may ask for it; the pools
-themselves are above them.
+This module contains only the protocol of a pool. Mechanisms and `evaluate` import it; `_parallel`, which implements
+it, imports them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ._validate import ArrayLike
 
 
 class Pool(Protocol):
-    """What `ga.parallel` gives."""
+    """The protocol of the pool that `ga.parallel` yields."""
 
     def map(
         self,
@@ -26,10 +26,10 @@ class Pool(Protocol):
         on_done: Callable[[int, Any], Any] | None = None,
         folder: str | None = None,
     ) -> list[Any]:
-        """``function(common, task)`` for every task, in the order of the tasks."""
+        """Compute ``function(common, task)`` for every task, in the order of the tasks."""
 
     def cancelled_by(self, cancel: object) -> Pool:
-        """The same pool, which also stops when this says so."""
+        """Return the same pool, which `cancel` cancels, too."""
 
     def attend(
         self,
@@ -41,20 +41,20 @@ class Pool(Protocol):
         need_weights: bool,
         threads: int | None,
     ) -> Any:
-        """`Attention.attend`, ranges of nodes as tasks."""
+        """Compute `Attention.attend` with ranges of nodes as tasks."""
 
 
 _current: ContextVar[Pool | None] = ContextVar("graphattend_pool", default=None)
 
 
 def pool() -> Pool | None:
-    """The pool of the innermost block, if there is one."""
+    """Return the pool of the innermost block, or None."""
     return _current.get()
 
 
 @contextlib.contextmanager
 def using(pool: Pool | None) -> Iterator[None]:
-    """Let this block's work run there; None: in this thread."""
+    """Run the tasks of this block on `pool`; None: in this thread."""
     token = _current.set(pool)
     try:
         yield

@@ -1,6 +1,6 @@
-"""The boundary: whatever a caller hands in becomes a checked value here, or a typed error.
+"""Checks of arguments: each function returns a checked value or raises a typed error.
 
-Functions behind this boundary take what they get and check nothing again. Inputs are never modified.
+Functions behind this boundary do not check their arguments again. Inputs are never modified.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .errors import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike as ArrayLike
 else:
-    ArrayLike = np.ndarray  # what annotations say at run time, from which TypeScript's types are made
+    ArrayLike = np.ndarray  # at run time, for the generator of TypeScript's types
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _F4, _F8 = FLOATS
@@ -32,9 +32,9 @@ _F4_MAX = float(np.finfo(np.float32).max)
 #: warns of no overflow of its arithmetic (WebAssembly).
 beyond_float32 = False
 _INDEX = np.dtype(np.intp)
-#: No array that memory holds has more numbers; a view that repeats one number may.
+#: Maximum size of an array. No array in memory is larger, only a view that repeats numbers.
 MOST = 1 << 36
-#: Entries of a list that is gone through one by one.
+#: Maximum length of a list that is read entry by entry.
 LONGEST = 1 << 12
 
 
@@ -44,7 +44,7 @@ def _kind_error(argument: str, actual: str) -> InvalidConfigError:
 
 
 def as_array(x: object, argument: str) -> np.ndarray:
-    """`np.asarray` whose failures are typed errors; masked arrays and matrices come back as plain arrays."""
+    """Return `np.asarray(x)` or raise a typed error; masked arrays and matrices become plain arrays."""
     if type(x) is np.ndarray:
         if x.size > MOST:
             check_count(x, argument)
@@ -65,17 +65,17 @@ def as_array(x: object, argument: str) -> np.ndarray:
 
 
 def check_count(x: np.ndarray, argument: str) -> None:
-    """Refuse more numbers than can be worked on: a view of few bytes may have any shape."""
+    """Raise if the array has more than `MOST` numbers; a view of few bytes may have any shape."""
     if x.size > MOST:
         text = f"at most {MOST} numbers"
         raise DimensionMismatchError.of(argument, MOST, x.size, text=text, got=f"shape {x.shape}")
 
 
 def as_float(x: object, argument: str, *, beside: np.dtype[Any] | None = None) -> np.ndarray:
-    """A float32 or float64 array: those are kept, float16 and integers become float32, the rest is refused.
+    """Return a float32 or float64 array; float16 and integers become float32, other dtypes raise.
 
-    Whole numbers that belong to other data (positions, distances, weights, times) take their precision, the dtype
-    `beside`; those beyond 2^24, which float32 cannot count, become float64 in any case.
+    `beside` is the dtype of the data that `x` belongs to, such as positions, distances, weights or times. Integers are
+    then cast to that dtype, or to float64 if any exceeds 2^24, beyond which float32 does not represent all integers.
     """
     a = as_array(x, argument)
     if a.dtype == _F4 or a.dtype == _F8:
@@ -96,7 +96,7 @@ def _beyond_float32(whole: np.ndarray) -> bool:
 
 
 def as_floats(names: Iterable[str], *arrays: object) -> list[np.ndarray]:
-    """Arrays that are data of one kind, each by `as_float`; whole numbers take the precision of the others."""
+    """Apply `as_float` to arrays that belong together; integers get the precision of the other arrays."""
     for x in arrays:
         if type(x) is not np.ndarray or not (x.dtype == _F4 or x.dtype == _F8) or x.size > MOST:
             break
@@ -106,13 +106,13 @@ def as_floats(names: Iterable[str], *arrays: object) -> list[np.ndarray]:
     found = [
         None if a.dtype.kind in "iu" else as_float(x, name) for a, x, name in zip(given, arrays, names, strict=True)
     ]
-    # Whole numbers among float64 data keep their digits; alone, or beside float32, they become float32.
+    # Integers become float64 if any other array is float64, else float32.
     wide = _F8 if any(f is not None and f.dtype == _F8 for f in found) else _F4
     return [a.astype(wide) if f is None else f for a, f in zip(given, found, strict=True)]
 
 
 def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The arrays in their widest dtype."""
+    """Return the arrays in their widest dtype."""
     first = arrays[0].dtype
     for a in arrays:
         if a.dtype != first:
@@ -120,26 +120,26 @@ def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     return arrays
 
 
-#: Up to so many numbers, `np.isfinite` costs less than a context in which a sum of squares may overflow.
+#: Up to this size `np.isfinite` costs less than a sum of squares, which needs a context because it may overflow.
 _FEW = 2048
 
 _finite_test: Callable[[np.ndarray], bool | None] | None = None
 
 
 def set_finite_test(test: Callable[[np.ndarray], bool | None] | None) -> None:
-    """Try a faster test in `all_finite` first; it answers None where it does not apply. None: only NumPy's."""
+    """Set a faster test for `all_finite`, which returns None if it does not apply. None: use only NumPy."""
     global _finite_test
     _finite_test = test
 
 
 def all_finite(*arrays: np.ndarray) -> bool:
-    """Whether there is no NaN and no infinity in any of the arrays."""
+    """Return whether all numbers of all arrays are finite."""
     for x in arrays:
         answer = None if _finite_test is None else _finite_test(x)
         if answer is None and x.size > MOST:
-            return False  # nobody will look at them all
+            return False  # too many to test
         if answer is None and x.size > _FEW and x.flags.c_contiguous:
-            # A sum of squares is finite only if every term is. It may overflow: one that is not is looked at closely.
+            # A finite sum of squares has only finite terms. If it is not finite it may have overflowed: test each term.
             flat = x.reshape(-1)
             with np.errstate(over="ignore", invalid="ignore"):
                 answer = math.isfinite(flat.dot(flat)) or None
@@ -149,7 +149,7 @@ def all_finite(*arrays: np.ndarray) -> bool:
 
 
 def check_finite(x: np.ndarray, argument: str) -> None:
-    """Refuse NaN and infinity."""
+    """Raise if the array contains NaN or infinity."""
     if all_finite(x):
         return
     check_count(x, argument)
@@ -160,7 +160,7 @@ def check_finite(x: np.ndarray, argument: str) -> None:
 
 
 def check_ndim(x: np.ndarray, argument: str, minimum: int, maximum: int | None = None) -> None:
-    """The number of axes must lie in the given range."""
+    """Raise unless the number of axes is in the given range."""
     if x.ndim < minimum or (maximum is not None and x.ndim > maximum):
         if maximum == minimum:
             expected = f"{minimum} axes"
@@ -172,13 +172,13 @@ def check_ndim(x: np.ndarray, argument: str, minimum: int, maximum: int | None =
 
 
 def check_nonempty(x: np.ndarray, argument: str) -> None:
-    """No axis may have length zero."""
+    """Raise if an axis has length zero."""
     if x.size == 0:
         raise EmptyInputError.of(argument, "at least one entry", x.shape, got=f"shape {x.shape}")
 
 
 def check_length(x: np.ndarray, argument: str, axis: int, expected: int, why: str = "") -> None:
-    """`x` must have `expected` entries along `axis`."""
+    """Raise unless `x` has `expected` entries along `axis`."""
     if x.shape[axis] != expected:
         tail = f" ({why})" if why else ""
         raise DimensionMismatchError.of(
@@ -187,13 +187,13 @@ def check_length(x: np.ndarray, argument: str, axis: int, expected: int, why: st
 
 
 def check_shape(x: np.ndarray, argument: str, expected: tuple[int, ...]) -> None:
-    """`x` must have exactly this shape."""
+    """Raise unless `x` has this shape."""
     if x.shape != expected:
         raise DimensionMismatchError.of(argument, expected, x.shape, text=f"shape {expected}")
 
 
 def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """`np.broadcast_shapes` with a typed error."""
+    """Return `np.broadcast_shapes(*shapes)` or raise a typed error."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -202,7 +202,7 @@ def broadcast_shapes(argument: str, *shapes: tuple[int, ...]) -> tuple[int, ...]
 
 
 def as_index(x: object, argument: str, length: int | None = None, *, ndim: int | None = None) -> np.ndarray:
-    """An array of indices (np.intp, the platform's own width), each in 0 <= index < length."""
+    """Return an array of indices (np.intp), each in 0 <= index < length."""
     a = as_array(x, argument)
     if a.dtype.kind not in "iu":
         if a.size == 0 and a.dtype.kind == "f":  # np.asarray([]) is a float array
@@ -222,7 +222,7 @@ def as_index(x: object, argument: str, length: int | None = None, *, ndim: int |
                 argument=argument,
             )
     if a.size and a.dtype.itemsize >= _INDEX.itemsize and a.dtype != _INDEX:
-        extreme = max(int(a.max()), -int(a.min()) - 1)  # 32 bits in WebAssembly: never wrap around in silence
+        extreme = max(int(a.max()), -int(a.min()) - 1)  # np.intp has 32 bits in WebAssembly and would wrap around
         if extreme > np.iinfo(_INDEX).max:
             raise OutOfBoundsError(
                 f"{argument}: expected indices of {8 * _INDEX.itemsize} bits, got {extreme}",
@@ -234,7 +234,7 @@ def as_index(x: object, argument: str, length: int | None = None, *, ndim: int |
 
 
 def as_mask(mask: object, argument: str = "attn_mask") -> np.ndarray:
-    """A boolean (True = attend) or float (added to the scores) mask; -inf is allowed, NaN and +inf are not."""
+    """Return a boolean (True = attend) or float mask (added to the scores); -inf is allowed, NaN and +inf are not."""
     a = as_array(mask, argument)
     if a.dtype == np.bool_:
         return a
@@ -248,7 +248,7 @@ def as_mask(mask: object, argument: str = "attn_mask") -> np.ndarray:
 
 
 def cast_mask(mask: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """A float mask in the scores' dtype: what float32 cannot hold becomes its extreme, for only -inf means hidden."""
+    """Cast a float mask to the dtype of the scores; finite numbers are clipped, because only -inf hides an entry."""
     if mask.dtype == dtype or mask.dtype == np.bool_ or dtype == _F8:
         return mask.astype(dtype, copy=False) if mask.dtype != np.bool_ else mask
     limits = np.finfo(dtype)
@@ -257,7 +257,7 @@ def cast_mask(mask: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def cast_data(x: np.ndarray, dtype: np.dtype[Any], argument: str) -> np.ndarray:
-    """Checked finite numbers in another dtype, which must be able to hold them."""
+    """Cast finite data to another dtype; raise if a number overflows."""
     if x.dtype == dtype:
         return x
     with np.errstate(over="ignore"):
@@ -275,7 +275,7 @@ def _number_error(argument: str, expected: str, value: object) -> InvalidConfigE
 
 
 def as_int(value: object, argument: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
-    """A whole number (bool refused) in the given range."""
+    """Return an integer in the given range; bool raises."""
     expected = "a whole number"
     if minimum is not None:
         expected += f" >= {minimum}"
@@ -298,7 +298,7 @@ def as_number(
     above: float | None = None,
     below: float | None = None,
 ) -> float:
-    """A finite real number; `minimum`/`maximum` are inclusive, `above`/`below` exclusive."""
+    """Return a finite real number; `minimum` and `maximum` are inclusive, `above` and `below` exclusive."""
     parts = [
         f"{sign} {bound:g}"
         for sign, bound in ((">=", minimum), (">", above), ("<=", maximum), ("<", below))
@@ -330,14 +330,14 @@ def notice_width(number: float) -> None:
 
 
 def as_bool(value: object, argument: str) -> bool:
-    """True or False, nothing that merely looks like it."""
+    """Return True or False; other types raise, also 0 and 1."""
     if not isinstance(value, (bool, np.bool_)):
         raise _number_error(argument, "True or False", value)
     return bool(value)
 
 
 def as_choice(value: object, argument: str, choices: Iterable[str]) -> str:
-    """One of the given words; the error names the nearest one."""
+    """Return one of the given words; the error suggests the closest one."""
     names = list(choices)
     if isinstance(value, str) and value in names:
         return value
@@ -346,17 +346,17 @@ def as_choice(value: object, argument: str, choices: Iterable[str]) -> str:
 
 
 def near_miss(name: object, names: Iterable[str]) -> str:
-    """``" (did you mean 'x'?)"`` for the closest of `names`, or an empty string."""
+    """Return ``" (did you mean 'x'?)"`` for the closest of `names`, or an empty string."""
     if not isinstance(name, str):
         return ""
-    import difflib  # only errors need it
+    import difflib  # only for errors
 
     close = difflib.get_close_matches(name[:100], list(names), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def no_such_option(name: str, names: Iterable[str], owner: str) -> InvalidConfigError:
-    """The error for an option that `owner` does not have."""
+    """Return the error for an option that `owner` does not have."""
     known = list(names)
     return InvalidConfigError(
         f"{name}: no such option of {owner}{near_miss(name, known)}", argument=name, expected=known, actual=name
@@ -364,9 +364,9 @@ def no_such_option(name: str, names: Iterable[str], owner: str) -> InvalidConfig
 
 
 def as_list(value: object, argument: str, expected: str) -> list[Any]:
-    """The entries of a list, a tuple, a range or an array; what only promises to have some is refused."""
+    """Return the entries of a list, tuple, range or array; other iterables raise."""
     if isinstance(value, (list, tuple, range, np.ndarray)) and not (isinstance(value, np.ndarray) and not value.ndim):
-        found = list(value[: LONGEST + 1])  # a range may be endless, for all that memory holds
+        found = list(value[: LONGEST + 1])  # a range may be longer than memory
         if len(found) <= LONGEST:
             return found
         raise InvalidConfigError.of(argument, f"at most {LONGEST} {expected}", "more")
@@ -374,18 +374,18 @@ def as_list(value: object, argument: str, expected: str) -> list[Any]:
 
 
 def as_function(value: object, argument: str) -> Any:
-    """A function, or None."""
+    """Return a function or None."""
     if value is None or callable(value):
         return value
     raise InvalidConfigError.of(argument, "a function", type(value).__name__)
 
 
-#: Numbers that an array may hold whose size somebody writes down: 16 GB in float64.
+#: Maximum size of an array whose size is an argument: 16 GB in float64.
 LARGEST = 1 << 31
 
 
 def check_size(shape: Iterable[int], argument: str) -> None:
-    """Refuse an array of this shape, about to be made, if it is absurdly large."""
+    """Raise before an array of this shape is allocated if it is absurdly large."""
     sizes = list(shape)
     if math.prod(sizes) > LARGEST:
         shown = " × ".join(f"{n:.3g}" if n < 1e300 else "…" for n in sizes)
@@ -393,14 +393,14 @@ def check_size(shape: Iterable[int], argument: str) -> None:
 
 
 def as_count(value: object, argument: str, *, minimum: int = 1) -> int:
-    """A whole number of entries of an array that is about to be made."""
+    """Return an integer that is the length of a new array."""
     count = as_int(value, argument, minimum=minimum)
     check_size([count], argument)
     return count
 
 
 def as_mapping(value: object, argument: str) -> Mapping[str, Any]:
-    """A mapping of names to arrays."""
+    """Return a mapping of names to arrays."""
     if isinstance(value, Mapping):
         return value
     given = type(value).__name__
@@ -408,7 +408,7 @@ def as_mapping(value: object, argument: str) -> Mapping[str, Any]:
 
 
 def as_rng(rng: np.random.Generator | int | None, argument: str = "rng") -> np.random.Generator:
-    """An explicit random generator, or a seed for one."""
+    """Return a random generator, created if `rng` is a seed."""
     if isinstance(rng, np.random.Generator):
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:

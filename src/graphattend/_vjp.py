@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of plain functions: a rule lives beside its function and is found here."""
+"""Vector-Jacobian products of functions; the gradient rule of a function is attached to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What a rule returns: the output and a function from the output's cotangent to one gradient per array.
+#: A function from the cotangent of the output to one gradient per array.
 Pullback = Callable[..., tuple[Any, ...]]
 
 
@@ -24,17 +24,16 @@ WithPullback = tuple[R, Pullback]
 
 
 class Rule(Protocol):
-    """``rule(*arrays, **options) -> (output, pullback)``, the same signature as its function."""
+    """``rule(*arrays, **options) -> (output, pullback)``, with the signature of its function."""
 
     def __call__(self, *arrays: object, **options: object) -> tuple[Any, Pullback]: ...
 
 
 def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F]:
-    """Attach `rule` to the function it differentiates, so that `ga.vjp` finds it.
+    """Decorator that attaches a gradient rule to a function, so that `ga.vjp` finds it.
 
-    The rule has the function's own signature and returns ``(output, pullback)``; the pullback gives one
-    gradient per positional array (None for those that are not real numbers). For a method, the rule
-    takes ``self`` first, too.
+    The rule has the signature of the function and returns ``(output, pullback)``. The pullback returns one gradient per
+    positional array (None for arrays that are not real numbers). The rule of a method takes ``self`` first, too.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -56,7 +55,7 @@ def differentiable(rule: Callable[..., tuple[Any, Pullback]]) -> Callable[[F], F
 
 
 def with_vjp(rule: Callable[P, WithPullback[R]]) -> Callable[P, R]:
-    """Decorator that makes a function of its gradient rule: the function returns the output alone.
+    """Decorator that turns a gradient rule into its function, which returns only the output.
 
     The rule has the signature and the documentation of the function, and returns ``(output, pullback)``.
     """
@@ -75,17 +74,17 @@ def with_vjp(rule: Callable[P, WithPullback[R]]) -> Callable[P, R]:
 
 
 def vjp(function: Callable[..., Any], *arrays: object, **options: object) -> tuple[Any, Pullback]:
-    """Evaluate a graphattend function together with its vector-Jacobian product.
+    """Evaluate a graphattend function and return its output and its vector-Jacobian product.
 
     Args:
         function: Any differentiable function of graphattend: `ga.functional.*`, the losses of
             `ga.training`, a manifold's ``dist``, ...
-        *arrays: Its positional arrays; these are differentiated. Boolean and integer ones get None.
+        *arrays: Its positional arrays, which are differentiated. The gradient of boolean and integer arrays is None.
         **options: Its keyword arguments, held constant.
 
     Returns:
-        ``(output, pullback)``. ``pullback(g)`` takes a cotangent shaped like the output (a tuple for
-        several outputs, None meaning zero) and gives a tuple with one gradient per array.
+        ``(output, pullback)``. ``pullback(g)`` takes a cotangent of the shape of the output (a tuple for several
+        outputs, in which None means zero) and returns a tuple of one gradient per array.
 
     Raises:
         UnsupportedError: The function has no gradient rule.
@@ -107,7 +106,7 @@ def vjp(function: Callable[..., Any], *arrays: object, **options: object) -> tup
 
     def pullback(cotangent: object) -> tuple[Any, ...]:
         cotangent = _check_cotangent(output, cotangent)
-        # A rule may know gradients of arguments that were passed by keyword: those are held constant.
+        # A rule may return gradients of keyword arguments, too; those are held constant.
         gradients = pull(cotangent)[: len(arrays)]
         return gradients + (None,) * (len(arrays) - len(gradients))
 
@@ -115,7 +114,7 @@ def vjp(function: Callable[..., Any], *arrays: object, **options: object) -> tup
 
 
 def _check_cotangent(output: ArrayLike, cotangent: object) -> Any:
-    """The cotangent with the shapes of the output, or a typed error."""
+    """Return the cotangent as arrays of the output's shapes, or raise a typed error."""
     if not isinstance(output, tuple):
         g = as_float(cotangent, "grad_output", beside=np.asarray(output).dtype)
         check_shape(g, "grad_output", np.shape(output))
@@ -140,7 +139,7 @@ def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def add_grads(*parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The sum of several dictionaries of gradients."""
+    """Return the sum of several dictionaries of gradients."""
     out: dict[str, np.ndarray] = {}
     for part in parts:
         for name, g in part.items():

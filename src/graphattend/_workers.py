@@ -1,4 +1,4 @@
-"""What runs the tasks of `ga.parallel`: this thread, an executor, a client of a cluster, or a backend of joblib."""
+"""Workers that run the tasks of `ga.parallel`: this thread, an executor, a cluster's client, or a joblib backend."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from . import _sharing, _tasks
 from .errors import InvalidConfigError, UnsupportedError
 from .graph.conversions import need
 
-#: Tasks that wait in the executor, per worker: enough to keep it busy, few enough to cancel.
+#: Submitted tasks per worker: enough to keep it busy, few enough to cancel.
 QUEUED = 2
-#: Seconds between looks at `cancel` while nothing is finished.
+#: Seconds between checks of `cancel` while no task finishes.
 PATIENCE = 0.1
-#: joblib's backends by name; "joblib" is the one that `joblib.parallel_config` has set.
+#: Names of joblib backends; "joblib" is the one set by `joblib.parallel_config`.
 JOBLIB = ("joblib", "loky", "threading", "multiprocessing", "dask", "ray")
 
 Done = Callable[[int, Any], Any]
@@ -29,16 +29,16 @@ Work = Callable[[Any, Any], Any]
 
 
 class Control(Protocol):
-    """What workers are told by the block they run for."""
+    """The part of a pool that workers use."""
 
-    folder: str | None  #: where large arrays lie, None for shared memory
+    folder: str | None  #: folder of large arrays, None for shared memory
 
     def check(self) -> None:
         """Raise `CancelledError` once the caller has cancelled."""
 
 
 def call(shared: bytes, task: object) -> bytes:
-    """Run one task in a worker; what it returns travels as the arguments do."""
+    """Run one task in a worker; the result is returned as `_sharing.Store` dumps it, like the arguments."""
     path, function, common = _sharing.loads_once(shared)
     return _sharing.Store(path).dumps(_here(function, common, task))
 
@@ -51,24 +51,24 @@ def _here(function: Callable[[Any, Any], Any], common: object, task: object) -> 
 
 @lru_cache(maxsize=1)
 def _keep_freed_memory() -> None:
-    """Let a task have the memory that the one before it freed, which the system would have to clear again.
+    """Make glibc keep freed memory for the next task, because the system would have to clear new memory.
 
-    glibc keeps twice the size of the largest block that was freed before, if that has at most 32 MB (`mallopt(3)`).
+    glibc keeps twice the size of the largest block freed before, if that has at most 32 MB (`mallopt(3)`).
     """
     if sys.platform == "linux":
         np.empty(31 << 20, np.uint8)
 
 
 class Workers:
-    """Runs tasks in turn, in this thread; the base of what runs them elsewhere."""
+    """Runs tasks one after another in this thread; the base of other workers."""
 
     def run(
         self, function: Work, common: object, tasks: Sequence[Any], left: set[int], pool: Control, done: Done
     ) -> None:
-        """Run the tasks that are `left`, and say of each what it gave; one that is done leaves the set.
+        """Run the tasks `left`; remove each finished task from the set and call ``done(i, result)``.
 
         Raises:
-            BrokenExecutor: A worker died; those that are left can be tried again.
+            BrokenExecutor: A worker died; the tasks that are left can be run again.
         """
         for i in sorted(left):
             pool.check()
@@ -77,18 +77,18 @@ class Workers:
             done(i, result)
 
     def renew(self) -> None:
-        """Make good what has broken."""
+        """Replace broken workers."""
 
     def close(self) -> None:
-        """Give back what was made here."""
+        """Release the resources that were created here."""
 
 
 class OnExecutor(Workers):
-    """Tasks on an executor, made here or by the caller.
+    """Runs tasks on an executor, created here or by the caller.
 
     Args:
-        executor: The caller's, or None to make one.
-        make: Makes one, and another where it breaks; None if that cannot be done.
+        executor: The caller's executor, or None to create one.
+        make: Creates an executor, at first and when one breaks; None if a broken executor cannot be replaced.
     """
 
     def __init__(self, executor: Executor | None, make: Callable[[], Executor] | None) -> None:
@@ -107,19 +107,19 @@ class OnExecutor(Workers):
         return self._own
 
     def renew(self) -> None:
-        """Take another executor where one can be made; clusters and joblib's replace their workers themselves."""
+        """Replace the executor if `make` is given; clusters replace their workers themselves."""
         if self._make is not None:
             self._given = None
             self.close()
 
     def close(self) -> None:
-        """Shut down an executor that was made here."""
+        """Shut down the executor if it was created here."""
         if self._own is not None:
             self._own.shutdown(wait=True, cancel_futures=True)
             self._own = None
 
     def _end(self) -> None:
-        """End processes that were started here: who interrupts a call does not wait for a whole training."""
+        """Terminate the processes started here, so that an interrupted call does not wait for its tasks."""
         for process in list((getattr(self._own, "_processes", None) or {}).values()):
             process.terminate()
 
@@ -128,7 +128,7 @@ class OnExecutor(Workers):
     ) -> None:
         """As `Workers.run`."""
         executor = self._executor()
-        if isinstance(executor, ThreadPoolExecutor):  # shares our memory
+        if isinstance(executor, ThreadPoolExecutor):  # shares this process's memory
             self._all(lambda i: executor.submit(_here, function, common, tasks[i]), left, pool, done)
             return
         with contextlib.closing(_sharing.Store.made(pool.folder, _sharing_size(common))) as store:
@@ -157,21 +157,21 @@ class OnExecutor(Workers):
             self._end()
             raise
         finally:
-            # Nobody may write into a folder that is being removed.
+            # Wait for running tasks, because they may write to the folder that is removed next.
             wait([future for future in running if not future.cancel()])
 
 
 class OnJoblib(Workers):
-    """Tasks on one of joblib's backends."""
+    """Runs tasks on a joblib backend."""
 
     def __init__(self, name: str) -> None:
         self._joblib, self._name = need("joblib", "joblib"), name
         with self._configured() as run:
-            del run  # what cannot be had is said at once
+            del run  # raises at once if the backend is missing
 
     @contextlib.contextmanager
     def _configured(self) -> Iterator[Any]:
-        """Joblib's `Parallel` on the backend."""
+        """Yield joblib's `Parallel` on the backend."""
         with contextlib.ExitStack() as stack:
             try:
                 if self._name != "joblib":
@@ -204,7 +204,7 @@ def _numbered(shared: bytes, i: int, task: object) -> tuple[int, bytes]:
 
 
 def _sharing_size(common: object) -> int:
-    """Bytes of the arrays that have no file of their own."""
+    """Return the number of bytes of the arrays that are not memory maps."""
     parts = common.values() if isinstance(common, dict) else [common]
     return sum(a.nbytes for a in parts if isinstance(a, np.ndarray) and _sharing.file_of(a) is None)
 
@@ -213,18 +213,18 @@ def processes(count: int) -> Executor:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    # Forking a process that has threads (BLAS has) may lock up the child.
+    # Forking a process with threads (such as those of BLAS) may deadlock the child.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     return ProcessPoolExecutor(count, multiprocessing.get_context(method), _ignore_interrupts)
 
 
 def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that waits for the workers ends them."""
+    """Ignore Ctrl-C, which reaches all processes of a terminal; the main process terminates the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def workers_of(executor: Any) -> Workers:
-    """What runs tasks, from what the caller calls it."""
+    """Return the workers for the `executor` argument of `ga.parallel`."""
     if isinstance(executor, str):
         if executor not in JOBLIB:
             raise _wrong(executor)
@@ -246,7 +246,7 @@ def workers_of(executor: Any) -> Workers:
         name = type(executor).__name__
         if name in ("ThreadPoolExecutor", "ProcessPoolExecutor"):
             _refuse_wasm(f"a {name}")
-        if name == "ProcessPoolExecutor":  # cannot be mended; the caller's is left alone
+        if name == "ProcessPoolExecutor":  # a broken one is replaced by ours; the caller's is left alone
             size = int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
             return OnExecutor(executor, lambda: processes(size))
         return OnExecutor(executor, None)
