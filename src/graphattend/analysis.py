@@ -1,4 +1,4 @@
-"""Attention over a graph under every applicable mechanism, side by side."""
+"""Compare the attention of several mechanisms over one graph."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from .mechanisms._base import Attention
 
 __all__ = ["Analysis", "MechanismResult", "analyze", "analyze_file", "text_table"]
 
-#: Share of the ball's radius that the longest latent vector gets in hyperbolic mechanisms.
+#: Length of the longest latent vector in hyperbolic mechanisms, as a share of the ball's radius.
 REACH = 0.9
-#: The layout of a drawing takes time and memory that grow with the square of the nodes.
+#: Maximum number of nodes of a layout, whose time and memory grow with its square.
 MOST_LAID_OUT = 600
 
 
@@ -43,10 +43,10 @@ class MechanismResult:
 
     Args:
         key: Registry key, or the name of a model.
-        options: The mechanism's options, JSON types.
+        options: The mechanism's options as JSON types.
         weights: One weight per edge of the graph, (K,) in CSR order, heads averaged.
-        entropy: Entropy of every node's weights in nats, (V,).
-        effective: How many neighbours a node attends to, exp(entropy), (V,); 0 without neighbours.
+        entropy: Entropy of each node's weights in nats, (V,).
+        effective: Effective number of neighbours of each node, exp(entropy), (V,); 0 without neighbours.
         seconds: Time of one call over the whole graph.
 
     Example:
@@ -73,9 +73,9 @@ class Analysis:
         graph: The graph.
         latents: The latent vectors (V, D).
         results: One entry per mechanism that applied.
-        skipped: Key and reason of those that did not.
-        agreement: (R, R), mean over nodes of Σ min(p, q) of two mechanisms' weights; 1 = they agree.
-        directed: Whether edges that run both ways count as two; None: unless all of them do.
+        skipped: Reason by key for each mechanism that did not apply.
+        agreement: Mean over nodes of Σ min(p, q) of two mechanisms' weights, (R, R); 1 means that they agree.
+        directed: Whether the two directions of an edge count as two edges. None: unless every edge has both directions.
 
     Example:
         >>> import graphattend as ga
@@ -95,12 +95,12 @@ class Analysis:
 
     @property
     def names(self) -> list[str]:
-        """A name for every node: the graph's, else its number."""
+        """The names of the nodes; their numbers if the graph has no names."""
         names = self.graph.names
         return [str(i) for i in range(self.graph.num_nodes)] if names is None else [str(n) for n in names]
 
     def top(self, key: str, node: int, count: int = 3) -> list[tuple[int, float]]:
-        """The neighbours that `node` attends to most, with their weights; parallel edges are added up.
+        """Return the neighbours with the largest weights of `node`; the weights of parallel edges are summed.
 
         Example:
             >>> import graphattend as ga
@@ -119,7 +119,7 @@ class Analysis:
         return [(int(neighbours[i]), float(total[i])) for i in order]
 
     def to_dict(self) -> dict[str, Any]:
-        """The analysis in JSON types.
+        """Return the analysis as JSON types.
 
         Example:
             >>> import graphattend as ga
@@ -161,25 +161,25 @@ def analyze(
     models: Mapping[str, Attention] | None = None,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Analysis:
-    """Let every node attend to its neighbours under several mechanisms, and compare them.
+    """Compute the attention of every node to its neighbours under several mechanisms, and compare the mechanisms.
 
     Args:
-        graph: The graph. Without `distances`, an edge's distance is 1 / weight (or 1).
+        graph: The graph. If it has no `distances`, the distance of an edge is 1 / weight (or 1).
         embeddings: Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for
-            each mechanism: mean length √D for dot products, into the ball for hyperbolic ones.
-        keys: Registry keys; by default all that apply to the graph, or none beside ``models``.
-        options: Options, given to every mechanism that has one of that name.
-        dim: Coordinates of the spectral embedding (at most V - 1 are used, rounded to a multiple of 4 by zeros).
+            each mechanism: to mean length √D for dot products, into the ball for hyperbolic mechanisms.
+        keys: Registry keys; by default all mechanisms that apply to the graph, or none if ``models`` are given.
+        options: Options by name; each mechanism gets those that it has.
+        dim: Coordinates of the spectral embedding (at most V - 1 are used, padded with zeros to a multiple of 4).
         seed: Seed of the mechanisms' parameters.
-        models: Mechanisms by the name they get in the results, such as trained ones. They attend with ``embeddings``
-            as they are.
-        on_progress: Called before each mechanism with (number done, number in all, key); returning False cancels.
+        models: More mechanisms, such as trained ones, by their name in the results. They get ``embeddings`` without
+            scaling.
+        on_progress: Called before each mechanism with (number done, total number, key); returning False cancels.
 
     Returns:
-        The results, by mechanism.
+        The results by mechanism.
 
     Raises:
-        InvalidConfigError: An unknown mechanism, an option that no mechanism has, or no mechanism that applies.
+        InvalidConfigError: Unknown mechanism, an option that no mechanism has, or no mechanism that applies.
 
     Example:
         >>> import graphattend as ga
@@ -219,7 +219,7 @@ def analyze(
 
 
 def with_distances(graph: NeighborGraph) -> NeighborGraph:
-    """The graph with distances: where it has none, 1 / weight (or 1)."""
+    """Return the graph with distances; by default 1 / weight (or 1)."""
     if graph.distances is not None:
         return graph
     weights = graph.edge_weights
@@ -228,7 +228,7 @@ def with_distances(graph: NeighborGraph) -> NeighborGraph:
 
 
 def _checked_models(models: object, embeddings: object) -> dict[str, Attention]:
-    """Mechanisms under names that are no registry keys, beside vectors for them."""
+    """Return the checked models; their names must not be registry keys, and they need embeddings."""
     expected = "mechanisms by names that are not registry keys"
     if models is None:
         return {}
@@ -257,12 +257,12 @@ def _mapping_of_options(options: object) -> dict[str, Any]:
 
 
 def option_names(key: str) -> set[str]:
-    """Names of the options of one mechanism."""
+    """Return the names of the options of one mechanism."""
     return {f.name for f in dataclasses.fields(mechanisms.mechanism_class(key)) if f.init}
 
 
 def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Raise if none of the mechanisms has an option."""
+    """Raise if there is an option that none of the mechanisms has."""
     names = {name for key in keys for name in option_names(key)}
     for name in options:
         if name not in names:
@@ -274,7 +274,7 @@ def check_options(keys: Sequence[str], options: Mapping[str, Any]) -> None:
 
 
 def latents(graph: NeighborGraph, embeddings: object, dim: int) -> np.ndarray:
-    """Checked latent vectors of the nodes, or a spectral embedding, (V, D) with D a multiple of 4."""
+    """Return the checked latent vectors of the nodes, or a spectral embedding, (V, D) with D a multiple of 4."""
     check_nonempty(np.empty(graph.num_nodes), "graph")
     if embeddings is None:
         wanted = min(dim, graph.num_nodes - 1)
@@ -285,12 +285,12 @@ def latents(graph: NeighborGraph, embeddings: object, dim: int) -> np.ndarray:
         check_nonempty(x, "embeddings")
         check_length(x, "embeddings", 0, graph.num_nodes, "one row per node")
         check_finite(x, "embeddings")
-    # Zero coordinates change neither dot products nor distances, and heads need a width that they divide.
+    # The number of heads has to divide the width; zero coordinates change neither dot products nor distances.
     return np.pad(x, [(0, 0), (0, -x.shape[1] % 4)])
 
 
 def make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], seed: int) -> Attention:
-    """Create a mechanism for a graph, with those of the options that it has."""
+    """Create a mechanism for a graph; `options` that it does not have are ignored."""
     names = option_names(key)
     chosen = {name: value for name, value in options.items() if name in names}
     cls = mechanisms.mechanism_class(key)
@@ -298,8 +298,8 @@ def make(key: str, graph: NeighborGraph, dim: int, options: Mapping[str, Any], s
 
 
 def scaled_latents(attn: Attention, x: np.ndarray) -> np.ndarray:
-    """Latent vectors in the range a mechanism is made for: inside its ball, on its manifold, or of mean length √D."""
-    # Mixed mechanisms share their latents. Outside the ball of one of them, rounding would decide its weights.
+    """Scale latent vectors for a mechanism: into its ball, onto its manifold, or to mean length √D."""
+    # Mixed mechanisms share their latents. A point outside the ball would get its weights from rounding errors.
     curved = next((space for space in attn.input_manifolds if not isinstance(space, Euclidean)), None)
     if curved is None:
         mean = np.sqrt((x * x).sum(axis=1)).mean()
@@ -318,7 +318,7 @@ def _run(name: str, attn: Attention, graph: NeighborGraph, x: np.ndarray) -> Mec
     if weights.ndim == 2:
         weights = weights.mean(axis=1)
     if weights.size != graph.num_edges:
-        # Loops or global edges were added; show the given edges, sharing the row among them.
+        # The mechanism added self-loops or global edges: keep the given edges and normalize their weights.
         weights = on_given_edges(attn, graph, weights)
     entropy, effective = _entropy(graph, weights)
     config = attn.to_config()["options"]
@@ -352,16 +352,16 @@ def _agreement(graph: NeighborGraph, results: Sequence[MechanismResult]) -> np.n
 
 
 def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int = 100) -> str:
-    """The analysis as text for a terminal.
+    """Format the analysis as text for a terminal.
 
     Args:
-        analysis: From `analyze`.
-        nodes: How many of the best connected nodes to list.
-        count: How many neighbours of each.
-        width: Most characters of a line.
+        analysis: Result of `analyze`.
+        nodes: Number of nodes to list, those of highest degree.
+        count: Number of neighbours to list per node.
+        width: Maximum number of characters per line.
 
     Returns:
-        Several tables: mechanisms, their agreement, and the top neighbours.
+        Tables of the mechanisms, their agreement and the top neighbours.
 
     Example:
         >>> import graphattend as ga
@@ -410,25 +410,25 @@ def analyze_file(
     report: bool = False,
     drawing: bool = True,
 ) -> dict[str, Any]:
-    """Analyse the text of a graph file, with everything that a page or a script shows.
+    """Analyse the text of a graph file, and return the results in the forms that a page or a script shows.
 
     Args:
-        content: The file's text.
-        suffix: That of its format, such as ".json", ".csv", ".edges" or ".graphml".
-        keys: As for `analyze`, like all others.
-        options: Options of the mechanisms.
-        embeddings: Latent vectors (V, D).
-        seed: Seed.
-        name: What the report calls the graph.
-        report: Also make the HTML report.
-        drawing: Also lay the graph out, if it has at most `MOST_LAID_OUT` nodes.
+        content: Text of the file.
+        suffix: Suffix of its format, such as ".json", ".csv", ".edges" or ".graphml".
+        keys: Registry keys, as for `analyze`.
+        options: Options of the mechanisms, as for `analyze`.
+        embeddings: Latent vectors (V, D), as for `analyze`.
+        seed: Seed, as for `analyze`.
+        name: Name of the graph in the report.
+        report: Whether to create the HTML report.
+        drawing: Whether to compute a layout; graphs of more than `MOST_LAID_OUT` nodes get none.
 
     Returns:
-        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of a drawing (V, 2) or None, and
+        ``analysis`` (as `Analysis.to_dict`), ``table`` (text), ``positions`` of the layout (V, 2) or None, and
         ``report`` (HTML) or None.
 
     Raises:
-        LoadError: The text cannot be read as a graph.
+        LoadError: The text is not a graph in this format.
 
     Example:
         >>> from graphattend.analysis import analyze_file

@@ -1,4 +1,4 @@
-"""Pictures without a library: SVG from numbers, pages around them, and files of the kind that their name asks for."""
+"""Pictures without a plotting library: SVG, HTML pages that contain it, and picture files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .graph import NeighborGraph
 from .storage import load_errors, same_file, write_atomically
 
 SUFFIXES = (".html", ".svg", ".png")
-#: Most nodes in the picture of a graph: the best connected ones.
+#: Maximum number of nodes in the picture of a graph; those of highest degree are drawn.
 MAX_DRAWN = 150
 
 STYLE = """
@@ -43,7 +43,7 @@ text{fill:var(--ink);font:10px system-ui,sans-serif}.soft{fill:var(--soft)}
 
 
 def page_head(heading: str) -> str:
-    """The start of a page, up to its body; `heading` is HTML."""
+    """Return the start of a page up to its body; `heading` is HTML."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{heading}</title><style>{STYLE}</style><body>"
@@ -51,7 +51,7 @@ def page_head(heading: str) -> str:
 
 
 def matrix_svg(matrix: np.ndarray, labels: list[str], title: str) -> str:
-    """A square matrix as a heat map, rows and columns with the same labels."""
+    """Draw a square matrix as a heat map; rows and columns have the same labels."""
     cell, margin = 18, 130
     top = max(float(matrix.max()), 1e-9)
     parts = [f'<text x="6" y="14">{escaped(title)}</text>']
@@ -73,7 +73,7 @@ def matrix_svg(matrix: np.ndarray, labels: list[str], title: str) -> str:
 
 
 def bars_svg(title: str, bars: Mapping[str, float], *, at_least: float = 0.0) -> str:
-    """Numbers by name as horizontal bars; the scale reaches to `at_least`."""
+    """Draw numbers by name as horizontal bars; the scale reaches at least to `at_least`."""
     top = max([*bars.values(), at_least, 1e-9])
     parts = [f'<text x="148" y="14">{escaped(title)}</text>']
     for i, (name, value) in enumerate(bars.items()):
@@ -85,7 +85,7 @@ def bars_svg(title: str, bars: Mapping[str, float], *, at_least: float = 0.0) ->
 
 
 def svg_element(width: int, height: int, title: str, parts: list[str]) -> str:
-    """An SVG picture of the parts, with a title for those who cannot see it."""
+    """Return an SVG element of the parts, with a title for screen readers."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{escaped(title)}"><title>{escaped(title)}</title>{"".join(parts)}</svg>'
@@ -93,16 +93,16 @@ def svg_element(width: int, height: int, title: str, parts: list[str]) -> str:
 
 
 def layout(indptr: np.ndarray, indices: np.ndarray, *, iterations: int = 150, seed: int = 0) -> np.ndarray:
-    """Positions of the nodes in the unit square, by a force-directed layout.
+    """Compute positions of the nodes in the unit square by a force-directed layout.
 
     Args:
         indptr: Row starts (V+1,).
-        indices: Neighbours (K,); directions do not matter.
-        iterations: Steps.
-        seed: Seed of the start.
+        indices: Neighbours (K,); directions are ignored.
+        iterations: Number of steps.
+        seed: Seed of the initial positions.
 
     Returns:
-        (V, 2), the same for the same input.
+        (V, 2), the same for the same arguments.
 
     Source:
         Fruchterman & Reingold 1991, "Graph Drawing by Force-Directed Placement".
@@ -124,7 +124,7 @@ def layout(indptr: np.ndarray, indices: np.ndarray, *, iterations: int = 150, se
         distance = np.maximum(np.hypot(delta[..., 0], delta[..., 1]), 1e-3)
         force = k * k / distance**2 - a * distance / k
         move = np.einsum("ij,ijd->id", force, delta)
-        # A pull to the middle keeps parts that are not connected in the picture.
+        # A pull to the centre keeps disconnected components in the picture.
         move -= 0.6 * (pos - 0.5)
         length = np.maximum(np.hypot(*move.T), 1e-9)
         heat = 0.12 * (1 - step / iterations) + 0.002
@@ -134,7 +134,7 @@ def layout(indptr: np.ndarray, indices: np.ndarray, *, iterations: int = 150, se
 
 
 def best_connected(graph: NeighborGraph) -> np.ndarray:
-    """The nodes that a picture of the graph shows, in order."""
+    """Return the nodes that a picture of the graph shows, those of highest degree, in ascending order."""
     return np.sort(np.argsort(-graph.degree(), kind="stable")[:MAX_DRAWN])
 
 
@@ -147,15 +147,15 @@ def attention_svg(
     nodes: np.ndarray,
     size: int = 520,
 ) -> str:
-    """A graph with the weights (K,) of its edges: the stronger an edge, the heavier its line.
+    """Draw a graph with its attention weights as line widths.
 
     Args:
         graph: The graph.
-        weights: One weight per edge; those of a node sum to 1.
+        weights: One weight per edge (K,); the weights of a node sum to 1.
         names: Names of all nodes.
-        title: What the picture shows.
-        positions: Places in the unit square of the nodes that are drawn.
-        nodes: Numbers of these nodes, rising.
+        title: Title of the picture.
+        positions: Positions of the drawn nodes in the unit square (N, 2).
+        nodes: Indices of the drawn nodes (N,), ascending.
         size: Width and height.
 
     Returns:
@@ -191,7 +191,7 @@ def attention_svg(
 
 
 def check_plot_path(path: str, *inputs: str | None, argument: str = "--plot") -> None:
-    """Raise before the work starts if a plot cannot be written or would overwrite an input."""
+    """Raise if a plot cannot be written to `path` or would overwrite an input; called before the work starts."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidConfigError.of(argument, "the name of a file", type(path).__name__)
     suffix = Path(path).suffix.lower()
@@ -209,12 +209,12 @@ def check_plot_path(path: str, *inputs: str | None, argument: str = "--plot") ->
 
 
 def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:
-    """Write numbers by name as bars: a page (.html) or a picture (.svg, .png).
+    """Write a bar chart as a page (.html) or a picture (.svg, .png).
 
     Args:
-        path: Where to.
-        title: What the numbers are.
-        bars: The numbers, none below zero.
+        path: File to write.
+        title: Title of the chart.
+        bars: Numbers >= 0 by name.
 
     Raises:
         InvalidConfigError: Another suffix, or no such folder; UnsupportedError: .png without matplotlib.
@@ -230,7 +230,7 @@ def write_bars(path: str, title: str, bars: Mapping[str, float]) -> None:
 def write_picture(
     path: str, svg: Callable[[], str], page: Callable[[], str], draw: Callable[[Any], None], argument: str = "--plot"
 ) -> None:
-    """Write what the suffix of `path` asks for: styled SVG, an HTML page, or what `draw` does to matplotlib's axes."""
+    """Write styled SVG, an HTML page, or a PNG that `draw` draws on matplotlib's axes, by the suffix of `path`."""
     check_plot_path(path, argument=argument)
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
@@ -258,7 +258,7 @@ def _png(draw: Callable[[Any], None]) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class _Bars:
-    """Draws numbers by name."""
+    """Draws a bar chart on matplotlib's axes."""
 
     title: str
     bars: Mapping[str, float]

@@ -1,7 +1,7 @@
-"""The errors of graphattend: every bad input ends in exactly one of these.
+"""The errors of graphattend; every bad input raises one of them.
 
-Each carries a short machine-readable ``code`` (the same string in JavaScript) and, where it is known,
-the ``argument`` at fault, what was ``expected`` and what was the ``actual`` value.
+Each error has a short machine-readable ``code`` (the same string in JavaScript) and, if known, the ``argument`` at
+fault, the ``expected`` and the ``actual`` value.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class AttentionError(Exception):
     """Base of all errors raised by graphattend.
 
     Args:
-        message: One line for people: the argument, what was expected, what came.
-        argument: Name of the argument at fault, if there is one.
-        expected: What was expected (a number, a shape, or words).
-        actual: What came instead.
+        message: One line of text: the argument, the expected and the actual value.
+        argument: Name of the argument at fault, or None.
+        expected: The expected value (a number, a shape, or words).
+        actual: The actual value.
 
     Example:
         >>> import graphattend as ga
@@ -40,9 +40,9 @@ class AttentionError(Exception):
         expected: object = None,
         actual: object = None,
     ) -> None:
-        if "\n" in message:  # an array that is shown has several lines
+        if "\n" in message:  # a printed array has several lines
             message = " ".join(message.split())
-        message = _printable(message)  # a name out of a file may hold what steers a terminal
+        message = _printable(message)  # a name from a file may contain control characters
         super().__init__(message)
         self.message = message
         self.argument = argument
@@ -53,17 +53,17 @@ class AttentionError(Exception):
     def of(
         cls, argument: str, expected: object, actual: object, *, text: str | None = None, got: str | None = None
     ) -> Self:
-        """The error whose message is ``"argument: expected …, got …"``.
+        """Create the error whose message is ``"argument: expected …, got …"``.
 
         Args:
             argument: Name of the argument at fault.
-            expected: What was expected.
-            actual: What came instead.
-            text: Words for `expected` in the message, where the value itself says too little.
-            got: Words for `actual` in the message.
+            expected: The expected value.
+            actual: The actual value.
+            text: Words for `expected` in the message; by default the value.
+            got: Words for `actual` in the message; by default the value.
 
         Returns:
-            The error, to be raised.
+            The error.
 
         Example:
             >>> from graphattend.errors import DimensionMismatchError
@@ -78,7 +78,7 @@ class AttentionError(Exception):
 
 
 class DimensionMismatchError(AttentionError, ValueError):
-    """An array has the wrong number of axes or the wrong length along one; see ``expected`` and ``actual``."""
+    """An array has the wrong number of axes, or an axis has the wrong length."""
 
     code = "dimension_mismatch"
 
@@ -90,24 +90,24 @@ class EmptyInputError(AttentionError, ValueError):
 
 
 class NumericalInstabilityError(AttentionError, ArithmeticError):
-    """NaN or infinity in data, or an iteration that did not converge."""
+    """Data contain NaN or infinity, a result overflows, or an iteration did not converge."""
 
     code = "numerical_instability"
 
 
 class InvalidConfigError(AttentionError, ValueError):
-    """An option, name or kind of data that is not allowed (also: text, objects or complex numbers as data)."""
+    """An option, a name or a type of data is not allowed (for example text, objects or complex numbers as data)."""
 
     code = "invalid_config"
 
 
 class OutOfBoundsError(AttentionError, IndexError):
-    """An index outside its range.
+    """An index is out of range.
 
     Args:
-        message: One sentence for people.
-        index: The index that was asked for.
-        length: The number of entries there are.
+        message: One line of text.
+        index: The index.
+        length: The number of entries.
         argument: Name of the argument at fault.
     """
 
@@ -119,35 +119,35 @@ class OutOfBoundsError(AttentionError, IndexError):
         self.length = length
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What copies (also those that a process pool sends back) are made from."""
+        """Return the function and arguments that copy and unpickle the error, as in a process pool."""
         return functools.partial(type(self), index=self.index, length=self.length), self.args, self.__dict__
 
 
 class UnsupportedError(AttentionError, NotImplementedError):
-    """Something this build, backend or mechanism cannot do."""
+    """This build, backend or mechanism does not support the operation."""
 
     code = "unsupported"
 
 
 class LoadError(AttentionError, OSError):
-    """A file that is missing, damaged, hostile or of an unknown version; the message names it."""
+    """A file is missing, damaged, hostile or of an unknown version; the message names it."""
 
     code = "load_error"
 
 
 class CancelledError(AttentionError, RuntimeError):
-    """Work that its caller stopped before there was a result."""
+    """The caller cancelled the work before there was a result."""
 
     code = "cancelled"
 
 
 class WorkerLostError(AttentionError, RuntimeError):
-    """Processes that worked for a call died more often than it may make good."""
+    """More worker processes of a call died than it may replace."""
 
     code = "worker_lost"
 
 
 class InternalError(AttentionError, RuntimeError):
-    """A fault of graphattend itself: please report it."""
+    """A bug of graphattend: please report it."""
 
     code = "internal_error"

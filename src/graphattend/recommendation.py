@@ -14,30 +14,30 @@ from .graph import NeighborGraph, delta_hyperbolicity, density
 from .graph.properties import described
 from .mechanisms import mechanism_class
 
-#: From here on all pairs of nodes are too many to score.
+#: From this number of nodes on, scoring all pairs costs too much.
 MANY_NODES = 4096
-#: From here on a graph gets global nodes that carry information across it.
+#: From this number of nodes on, a graph gets global nodes that carry information across it.
 HUGE_NODES = 100_000
-#: Share of all possible edges from which the neighbourhoods are nearly everything.
+#: Share of all possible edges from which almost every node is a neighbour of every other.
 DENSE = 0.25
 #: 2δ / diameter up to which a graph counts as tree-like (0 for a tree, 1 for a ring).
 TREE_LIKE = 0.25
 #: Mean clustering coefficient up to which a graph can be tree-like, and from which it has communities.
 FEW_TRIANGLES, MANY_TRIANGLES = 0.1, 0.3
-#: Pairs of neighbours that are looked at for the clustering coefficient.
+#: Maximum number of pairs of neighbours for which the clustering coefficient is computed.
 MAX_WEDGES = 20_000_000
-#: Largest graph whose centralities are worth their O(V·K) time.
+#: Maximum number of nodes for which centralities are worth their O(V·K) time.
 MAX_CENTRALITY_NODES = 5000
 
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """A mechanism for a graph: ``ga.create(key, dim, **options)`` makes it.
+    """A mechanism for a graph; ``ga.create(key, dim, **options)`` creates it.
 
     Args:
         key: Registry key of the mechanism.
-        options: Options that differ from the defaults because of the graph.
-        reasons: What was measured and what follows from it, in words; the last one decided.
+        options: Options that the graph determines and that differ from the defaults.
+        reasons: Measurements and conclusions in words; the last one decided.
 
     Example:
         >>> import graphattend as ga
@@ -59,18 +59,19 @@ def recommend(
 ) -> Recommendation:
     """Choose a mechanism from the data and the structure of a graph. The choice is deterministic.
 
-    The first that holds decides: edge features (edge_featured), HNSW layers (hnsw_aware), lengths of edges
-    (graph_rope), closeness to a tree by δ-hyperbolicity and few triangles (hyperbolic), no edges or nearly all of them
-    (scaled_dot_product, linear when large), size (local_global around the best connected nodes), many triangles
-    (structural), none of these (multi_head). Only what is needed up to there is measured.
+    The first property that holds decides: edge features (edge_featured), HNSW layers (hnsw_aware), edge lengths
+    (graph_rope), similarity to a tree by δ-hyperbolicity and few triangles (hyperbolic), no edges or nearly all of them
+    (scaled_dot_product; linear for many nodes), a huge number of nodes (local_global with the nodes of highest degree
+    as global nodes), many triangles (structural), none of these (multi_head). The remaining properties are not
+    measured.
 
     Args:
         graph: A `NeighborGraph`.
-        dim: Width D the mechanism will have, to choose a number of heads that divides it; options for None fit
-            every width.
-        measure: Train every mechanism that applies on held-out links of the graph (see `evaluate`), and recommend the
-            one that predicts them best; the reasons are then what was measured.
-        on_progress: As for `evaluate`, with `measure`.
+        dim: Width D of the mechanism, to choose a number of heads that divides it; the options for None fit every
+            width.
+        measure: Train every mechanism that applies, and recommend the one that best predicts held-out links of the
+            graph (see `evaluate`); the reasons are then the measurements.
+        on_progress: With `measure`, as for `evaluate`.
 
     Returns:
         Key, options and reasons.
@@ -109,7 +110,7 @@ Choice = tuple[str, dict[str, Any], str]
 def _measured(
     graph: NeighborGraph, dim: int | None, on_progress: Callable[[int, int, str], Any] | None
 ) -> Recommendation:
-    """By training: the mechanism with the best held-out links, and what speaks for and against it."""
+    """Recommend the mechanism that best predicts held-out links after training; the reasons compare the next best."""
     from .evaluation import evaluate
 
     found = evaluate(graph, "links", hidden=dim or 32, on_progress=on_progress)
@@ -136,12 +137,12 @@ def _measured(
 
 
 def _heads(dim: int | None) -> int:
-    """The most heads up to 8 that divide the width; one fits every width."""
+    """Return the largest number of heads, 8, 4, 2 or 1, that divides the width; 1 for None."""
     return 1 if dim is None else next(h for h in (8, 4, 2, 1) if dim % h == 0)
 
 
 def _by_data(graph: NeighborGraph, dim: int | None) -> Choice | None:
-    """Rules by the data that the graph has."""
+    """Choose by the data of the graph: edge features, layers or distances."""
     features, layers = graph.edge_features, graph.layers
     if features is not None and graph.num_edges:
         width = features.shape[1]
@@ -156,7 +157,7 @@ def _by_data(graph: NeighborGraph, dim: int | None) -> Choice | None:
 
 
 def _if_tree(graph: NeighborGraph, triangles: float | None) -> Choice | None:
-    """Few triangles and distances as in a tree."""
+    """Choose hyperbolic attention if there are few triangles and the distances are those of a tree."""
     if triangles is None or triangles > FEW_TRIANGLES:
         return None
     found = delta_hyperbolicity(graph)
@@ -167,7 +168,7 @@ def _if_tree(graph: NeighborGraph, triangles: float | None) -> Choice | None:
 
 
 def _if_dense(graph: NeighborGraph, dense: float) -> Choice | None:
-    """No edges, or nearly all: every node could attend to every other."""
+    """Choose attention to all nodes if there are no edges or nearly all."""
     if graph.num_edges and dense < DENSE:
         return None
     words = "almost every node is a neighbour of every other" if graph.num_edges else "without edges all nodes count"
@@ -177,7 +178,7 @@ def _if_dense(graph: NeighborGraph, dense: float) -> Choice | None:
 
 
 def _by_size(graph: NeighborGraph, triangles: float | None, dim: int | None) -> Choice:
-    """Fallback: sparse graphs that are not trees."""
+    """Choose for a sparse graph that is not like a tree."""
     if graph.num_nodes >= HUGE_NODES:
         hubs = np.argsort(-np.bincount(graph.indices, minlength=graph.num_nodes), kind="stable")[:8]
         return (
@@ -191,7 +192,7 @@ def _by_size(graph: NeighborGraph, triangles: float | None, dim: int | None) -> 
 
 
 def _mean_clustering(graph: NeighborGraph) -> float | None:
-    """Mean clustering coefficient, or None where counting triangles would take too long."""
+    """Return the mean clustering coefficient, or None if counting triangles would take too long."""
     degree = graph.degree() + np.bincount(graph.indices, minlength=graph.num_nodes)
     if float(np.square(degree.astype(np.float64)).sum()) > MAX_WEDGES:
         return None

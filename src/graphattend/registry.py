@@ -1,12 +1,12 @@
 """Registries of mechanisms, manifolds, codecs, losses, optimizers, schedules and commands.
 
-A registry is a mapping from a name to a class, a function or a module. An entry is registered where it is defined::
+A registry maps a name to a class, a function or a module. An entry is registered where it is defined::
 
     @CODECS.register("quantizer")
     class Quantizer(Codec): ...
 
-Where importing all of them would cost time (mechanisms, commands), the registry is made with locations instead, and a
-module is imported when its name is first looked up.
+If importing all entries would cost time (mechanisms, commands), the registry gets their locations instead, and imports
+a module when its name is first looked up.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ S = TypeVar("S")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Things of one kind, by name, in the order in which they were registered.
+    """Entries of one kind by name, in the order of their registration.
 
     Args:
-        kind: The word for one of them, such as "codec".
-        locations: From a name to ``"package.module:attribute"``, or ``"package.module"`` for the module itself.
+        kind: Word for an entry, such as "codec".
+        locations: ``"package.module:attribute"`` by name, or ``"package.module"`` for the module itself.
 
     Example:
         >>> from graphattend.registry import Registry
@@ -48,13 +48,13 @@ class Registry(Mapping[str, T], Generic[T]):
         """Decorator that registers a class or a function.
 
         Args:
-            name: Its name, which must be free.
+            name: Name of the entry, which must be free.
 
         Returns:
-            A decorator that returns what it is given.
+            A decorator that returns its argument.
 
         Raises:
-            InvalidConfigError: The name is not text, or taken.
+            InvalidConfigError: The name is not text, or is taken.
 
         Example:
             >>> from graphattend.registry import Registry
@@ -76,14 +76,14 @@ class Registry(Mapping[str, T], Generic[T]):
         return decorator
 
     def find(self, name: object, argument: str = "key") -> T:
-        """What is registered under `name`.
+        """Return the entry registered under `name`.
 
         Args:
-            name: The name.
-            argument: How the error calls it.
+            name: Name of the entry.
+            argument: Name of the argument in the error.
 
         Raises:
-            InvalidConfigError: There is no such name; the error suggests the nearest one.
+            InvalidConfigError: Unknown name; the error suggests the closest one.
 
         Example:
             >>> import graphattend as ga
@@ -93,7 +93,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return self[as_choice(name, argument, self)]
 
     def attributes(self) -> dict[str, str]:
-        """The module of every attribute among the locations."""
+        """Return the module of every attribute among the locations."""
         split = (place.partition(":") for place in self._locations.values())
         return {attribute: module for module, _, attribute in split}
 
@@ -118,11 +118,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def export(namespace: dict[str, Any], *modules: str) -> None:
-    """Make public what a package imports: set its ``__all__``, so that a new part is one import line and no more.
+    """Set the ``__all__`` of a package to the names it imports, so that an import makes a name public.
 
     Args:
         namespace: The package's ``globals()``. Names with an underscore, `export` itself and modules are left out.
-        *modules: Modules that are public nevertheless.
+        *modules: Names of modules that are public, too.
     """
     found = {n for n, thing in namespace.items() if n[0] != "_" and n != "export" and not isinstance(thing, ModuleType)}
     namespace["__all__"] = sorted({*found, *modules})

@@ -1,4 +1,4 @@
-"""A report of an analysis as one self-contained HTML page, and its pictures as SVG or PNG."""
+"""Reports of an analysis as a self-contained HTML page, and its pictures as SVG or PNG."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .analysis import Analysis
 from .drawing import attention_svg, bars_svg, best_connected, layout, matrix_svg, page_head, write_picture
 from .graph.properties import described
 
-#: Most nodes that the heat map shows: the best connected ones.
+#: Maximum number of nodes in the heat map; those of highest degree are shown.
 MAX_HEAT = 24
 
 
 def graph_svg(analysis: Analysis, result: int, positions: np.ndarray, nodes: np.ndarray, *, size: int = 520) -> str:
-    """The graph with the attention of one mechanism: the stronger an edge, the heavier its line."""
+    """Draw the graph with the attention weights of one mechanism as line widths."""
     r = analysis.results[result]
     return attention_svg(analysis.graph, r.weights, analysis.names, f"Attention under {r.key}", positions, nodes, size)
 
 
 def heat_svg(analysis: Analysis, result: int) -> str:
-    """Who (row) attends to whom (column) among the best connected nodes."""
+    """Draw the attention of nodes (rows) to nodes (columns) of highest degree as a heat map."""
     graph, names = analysis.graph, analysis.names
     nodes = np.argsort(-graph.degree(), kind="stable")[:MAX_HEAT]
     at = np.full(graph.num_nodes, -1)
@@ -38,12 +38,12 @@ def heat_svg(analysis: Analysis, result: int) -> str:
 
 
 def agreement_svg(analysis: Analysis) -> str:
-    """Agreement of two mechanisms: the weight they share, averaged over the nodes."""
+    """Draw the agreement of all pairs of mechanisms as a heat map."""
     return matrix_svg(analysis.agreement, [r.key for r in analysis.results], "Agreement of the mechanisms")
 
 
 def entropy_svg(analysis: Analysis) -> str:
-    """How many neighbours a node attends to, exp(entropy), on average."""
+    """Draw the mean effective number of neighbours, exp(entropy), of each mechanism as bars."""
     graph = analysis.graph
     linked = graph.degree() > 0
     means = [float(r.effective[linked].mean()) if linked.any() else 0.0 for r in analysis.results]
@@ -53,12 +53,12 @@ def entropy_svg(analysis: Analysis) -> str:
 
 
 def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes: int = 12) -> str:
-    """The whole report as one HTML page without any outside resource.
+    """Return the report as one HTML page without external resources.
 
     Args:
-        analysis: From `graphattend.analysis.analyze`.
+        analysis: Result of `graphattend.analysis.analyze`.
         title: Heading of the page.
-        nodes: How many nodes the table lists, the best connected first.
+        nodes: Number of nodes in the table, in descending order of degree.
 
     Returns:
         The page.
@@ -129,11 +129,11 @@ def _top_table(analysis: Analysis, count: int) -> str:
 
 
 def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> None:
-    """Write the report (.html), or one picture (.svg, .png).
+    """Write the report (.html) or one picture (.svg, .png).
 
     Args:
-        analysis: From `graphattend.analysis.analyze`.
-        path: Where to.
+        analysis: Result of `graphattend.analysis.analyze`.
+        path: File to write.
         picture: "attention" of the first mechanism over the graph, or the "agreement" of all mechanisms.
 
     Raises:
@@ -149,13 +149,13 @@ def write_plot(analysis: Analysis, path: str, *, picture: str = "attention") -> 
 def _attention_svg(analysis: Analysis) -> str:
     drawn = best_connected(analysis.graph)
     sub = analysis.graph.subgraph(drawn)
-    size = min(720, 240 + 20 * drawn.size)  # the names of a few nodes would be lost in a large picture
+    size = min(720, 240 + 20 * drawn.size)  # the names of few nodes would be too small in a large picture
     return graph_svg(analysis, 0, layout(sub.indptr, sub.indices), drawn, size=size)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Attention:
-    """Draws the attention of the first mechanism."""
+    """Draws the attention of the first mechanism on matplotlib's axes."""
 
     analysis: Analysis
 
@@ -182,7 +182,7 @@ class _Attention:
 
 @dataclasses.dataclass(frozen=True)
 class _Agreement:
-    """Draws the agreement of all mechanisms."""
+    """Draws the agreement of all mechanisms on matplotlib's axes."""
 
     analysis: Analysis
 

@@ -1,7 +1,7 @@
-"""Named arrays and a JSON config in one file: .npz or .safetensors, written atomically, read as untrusted input.
+"""Files of named arrays and a JSON config (.npz, .safetensors), written atomically and read as untrusted input.
 
-Reading never runs anything from the file: no pickle, no eval. Whatever is wrong with it ends in a
-`LoadError` of one line that names the file.
+Reading never executes code from the file: no pickle, no eval. Any fault of the file raises a `LoadError` of one line
+that names the file.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from .storage_checks import (
 
 Format = Literal["npz", "safetensors"]
 
-#: Version of the layout that this release writes and reads.
+#: Version of the file layout that this release writes and reads.
 VERSION = 1
-#: Most bytes of arrays that are read unless the caller says otherwise.
+#: Default maximum of the bytes of all arrays in a file.
 MAX_BYTES = 4 << 30
 
 _FORMATS = ("npz", "safetensors")
@@ -46,13 +46,13 @@ _NAMES = "arrays"
 
 
 def dumps(arrays: Mapping[str, Any], config: Mapping[str, Any], format: Format = "npz") -> bytes:
-    """Named arrays and a config as the bytes of a file.
+    """Return named arrays and a config as the bytes of a file.
 
     Args:
         arrays: Arrays of booleans, integers or floats by name. Names are relative, like ``"w_q"`` or
             ``"experts/0/w_q"``.
-        config: JSON types only; ``config["kind"]`` says what the file is. A ``version`` is added, and as ``arrays``
-            the names of the arrays, so that one that is lost later is missed.
+        config: JSON types only; ``config["kind"]`` is the kind of the file. The entries ``version`` and ``arrays``
+            (the names of the arrays, so that `loads` detects a lost array) are added.
         format: ``"npz"`` or ``"safetensors"``.
 
     Returns:
@@ -88,18 +88,18 @@ def loads(
     allow_nonfinite: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Config and arrays from the bytes of a file.
+    """Read config and arrays from the bytes of a file.
 
     Args:
-        data: What `dumps` made, or a file's content.
-        kind: The ``config["kind"]`` to insist on.
-        name: What error messages call the data.
-        format: The format to insist on; None tells them apart by their first bytes.
-        allow_nonfinite: Let NaN and infinity pass.
-        max_bytes: Most bytes of arrays to accept.
+        data: The result of `dumps`, or the content of a file.
+        kind: The required ``config["kind"]``.
+        name: Name of the data in error messages.
+        format: The required format; None: determined by the first bytes.
+        allow_nonfinite: Whether to accept NaN and infinity.
+        max_bytes: Maximum number of bytes of the arrays.
 
     Returns:
-        ``(config, arrays)``; the arrays are fresh, writable and in native byte order.
+        ``(config, arrays)``; the arrays are new, writable and in native byte order.
 
     Raises:
         LoadError: The data are damaged, hostile, of another kind or of an unknown version.
@@ -114,7 +114,7 @@ def loads(
         text, arrays = module.unpack(view, max_bytes)
         config = parse_json(text, "config")
         _check_config(config, kind)
-        if _NAMES in config:  # files of before it was written lack it
+        if _NAMES in config:  # files of early versions lack it
             check_names(arrays, config.pop(_NAMES))
         if not allow_nonfinite:
             check_finite_arrays(arrays)
@@ -122,16 +122,16 @@ def loads(
 
 
 def write_archive(path: str | os.PathLike[str], arrays: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Write named arrays and a config; the file appears whole or not at all.
+    """Write named arrays and a config to a file; the file appears whole or not at all.
 
     Args:
-        path: Where to; the suffix ``.npz`` or ``.safetensors`` chooses the format.
+        path: File to write; the suffix ``.npz`` or ``.safetensors`` determines the format.
         arrays: As for `dumps`.
         config: As for `dumps`.
 
     Raises:
         InvalidConfigError: The suffix, a name, an element type or the config is not allowed.
-        LoadError: The file cannot be written; an older one is left as it was.
+        LoadError: The file cannot be written; an existing file is unchanged.
 
     Example:
         >>> import numpy as np, tempfile, os
@@ -164,10 +164,10 @@ def read_archive(
     """Read a file written by `write_archive`, as untrusted input.
 
     Args:
-        path: The file; its suffix says the format.
-        kind: The ``config["kind"]`` to insist on.
-        allow_nonfinite: Let NaN and infinity pass.
-        max_bytes: Most bytes of file and of arrays to accept.
+        path: File to read; its suffix determines the format.
+        kind: The required ``config["kind"]``.
+        allow_nonfinite: Whether to accept NaN and infinity.
+        max_bytes: Maximum number of bytes of the file, and of the arrays.
 
     Returns:
         ``(config, arrays)``.
@@ -186,10 +186,10 @@ def read_archive(
 
 @contextlib.contextmanager
 def load_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn whatever goes wrong while a file's content is taken in into a one-line `LoadError` naming the file.
+    """Context manager that turns errors while a file is read into a one-line `LoadError` that names the file.
 
     Args:
-        path: The file (or what to call the data).
+        path: The file, or a name for the data.
 
     Example:
         >>> from graphattend.errors import InvalidConfigError
@@ -210,14 +210,14 @@ def load_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def same_file(one: str, other: str) -> bool:
-    """Whether both names lead to one file that exists."""
+    """Return whether both names are of the same existing file."""
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Write beside the target, flush to the disk, then rename; on failure nothing is left behind.
+    """Write to a temporary file beside the target, flush it to the disk, then rename it; a failure leaves no file.
 
-    A file that is there keeps its permissions. What is read-only, or no regular file, is not replaced.
+    An existing file keeps its permissions. It is not replaced if it is read-only or not a regular file.
     """
     target = os.path.realpath(path)
     mode = None
@@ -327,6 +327,6 @@ def _shown(path: str | os.PathLike[str]) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The reason in one line."""
+    """Return the reason of an error in one line."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join(text.split())[:300]

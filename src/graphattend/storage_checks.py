@@ -1,4 +1,4 @@
-"""Checks of both archive formats: limits, names, shapes, element types and JSON."""
+"""Checks for both archive formats: limits, names, shapes, element types and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-#: Largest config in bytes of UTF-8 JSON, its deepest nesting, and how many arrays a file may hold.
+#: Maximum size of the config in bytes of UTF-8 JSON, its maximum depth, and the maximum number of arrays in a file.
 MAX_CONFIG_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_ARRAYS = 10_000
@@ -18,24 +18,24 @@ _MAX_AXES = 32
 _MAX_NAME = 255
 _MAX_INT_DIGITS = 20
 
-#: Name of the npz member, and of the safetensors header entry, that is not an array of the caller's.
+#: Names of the npz member and of the safetensors header entry that hold the config.
 RESERVED = frozenset({"__config__", "__metadata__"})
 
 #: Element types that are written and read, always little-endian in the file.
 DTYPES = {name: np.dtype("<" + name) for name in ("f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8")}
 DTYPES |= {name: np.dtype(name) for name in ("i1", "u1", "b1")}
 
-# A bracket, or a string up to its closing quote or the end of the text (possessive: hostile text cannot backtrack).
+# A bracket, or a string up to its closing quote or the end of the text. Possessive: no backtracking on hostile text.
 _STRUCTURE = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _DEPTH_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 class Refused(Exception):
-    """A file's content is not acceptable; becomes a LoadError once the file's name is known."""
+    """A file's content is not acceptable; `storage.load_errors` turns it into a LoadError with the file's name."""
 
 
 def check_name(name: object) -> str:
-    """A printable relative name without empty, ``.`` or ``..`` parts."""
+    """Return the name if it is printable, relative and without empty, ``.`` or ``..`` parts; else raise."""
     shown = ascii(name)[:60]
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
         raise Refused(f"bad array name {shown}")
@@ -45,12 +45,12 @@ def check_name(name: object) -> str:
 
 
 def build_array(raw: memoryview, dtype: np.dtype[Any], shape: Sequence[int], order: str, name: str) -> np.ndarray:
-    """A fresh native array from exactly the bytes that `shape` asks for."""
-    # Checked with Python's unlimited integers, before NumPy sees any of it.
+    """Return a new array in native byte order; raise unless `raw` has exactly the bytes of `shape`."""
+    # Python's integers cannot overflow, NumPy's could.
     if len(shape) > _MAX_AXES or any(n < 0 for n in shape):
         raise Refused(f"array {name!r} has a bad shape")
     itemsize = dtype.itemsize
-    # A length of zero may stand beside one beyond this machine's address space.
+    # An empty array may have an axis that is longer than the address space.
     most = np.iinfo(np.intp).max
     if math.prod(shape) * itemsize != raw.nbytes or math.prod(n or 1 for n in shape) * itemsize > most:
         raise Refused(f"array {name!r} declares a shape that does not fit its {raw.nbytes} bytes")
@@ -62,7 +62,7 @@ def build_array(raw: memoryview, dtype: np.dtype[Any], shape: Sequence[int], ord
 
 
 def check_names(arrays: Mapping[str, np.ndarray], expected: object) -> None:
-    """Exactly the expected arrays, none missing and none too many."""
+    """Raise unless the arrays have exactly the expected names."""
     if not isinstance(expected, list) or not all(isinstance(name, str) for name in expected):
         raise Refused("the list of arrays is not one")
     missing, unknown = set(expected) - set(arrays), set(arrays) - set(expected)
@@ -73,7 +73,7 @@ def check_names(arrays: Mapping[str, np.ndarray], expected: object) -> None:
 
 
 def check_like(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
-    """Arrays of floating-point numbers, with exactly the expected names and shapes."""
+    """Raise unless the arrays are floating-point and have exactly the expected names and shapes."""
     check_names(arrays, list(expected))
     for name, array in arrays.items():
         if array.dtype.kind != "f" or array.shape != expected[name].shape:
@@ -84,14 +84,14 @@ def check_like(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarr
 
 
 def check_finite_arrays(arrays: Mapping[str, np.ndarray]) -> None:
-    """No NaN or infinity in any float array."""
+    """Raise if a float array contains NaN or infinity."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise Refused(f"array {name!r} holds NaN or infinity")
 
 
 def parse_json(text: bytes, what: str) -> dict[str, Any]:
-    """A JSON object, parsed as `parse_json_value` does."""
+    """Parse a JSON object as `parse_json_value` does."""
     value = parse_json_value(text, what)
     if not isinstance(value, dict):
         raise Refused(f"{what} is not a JSON object")
@@ -99,7 +99,7 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
 
 
 def parse_json_value(text: bytes, what: str) -> Any:
-    """A JSON value: strict UTF-8, no NaN, no repeated keys, bounded depth and numbers."""
+    """Parse a JSON value: strict UTF-8, no NaN, no repeated keys, bounded depth and numbers."""
     depth = 0
     for token in _STRUCTURE.finditer(text):
         depth += _DEPTH_STEPS.get(token[0], 0)

@@ -1,4 +1,4 @@
-"""NumPy's .npz: a zip of .npy files that plain `np.load` opens; the config is the uint8 array ``__config__``."""
+"""NumPy's .npz format: a zip of .npy files that `np.load` opens; the config is the uint8 array ``__config__``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 from .storage_checks import DTYPES, MAX_ARRAYS, MAX_CONFIG_BYTES, Refused, build_array, check_name
 
 MAGIC = b"PK\x03\x04"
-#: zip without its 64-bit extension; larger sets of arrays go to .safetensors.
+#: Limit of zip without its 64-bit extension; larger data need .safetensors.
 MAX_NPZ_BYTES = (1 << 31) - (64 << 20)
 
 _CONFIG = "__config__"
 _DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal content gives equal bytes
 _END = struct.Struct("<4s4H2LH")  # end of central directory
 _MAX_DIRECTORY = 8 << 20
-# Deflate reaches 1032:1; real arrays do not. Small files may, as long as they stay small.
+# Maximum compression ratio. Deflate reaches 1032:1, but only on artificial data. Small results are allowed in any case.
 _MAX_INFLATION = 100
 _ALWAYS_ALLOWED = 64 << 20
 _HEADER = re.compile(
@@ -32,7 +32,7 @@ _MAX_HEADER = 4096
 
 
 def pack(arrays: Mapping[str, np.ndarray], config: bytes) -> bytes:
-    """The archive as bytes; the zip comment holds a checksum of everything before it."""
+    """Return the archive as bytes; the zip comment is a checksum of everything before it."""
     out = io.BytesIO()
     members = {_CONFIG: np.frombuffer(config, dtype=np.uint8), **arrays}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -48,12 +48,12 @@ def pack(arrays: Mapping[str, np.ndarray], config: bytes) -> bytes:
 
 
 def _comment(before: bytes | bytearray | memoryview) -> bytes:
-    """Checksum of the archive up to the field that holds the comment's length."""
+    """Return the checksum of the archive up to the field of the comment's length."""
     return b"crc32:%08x" % zlib.crc32(before[:-2])
 
 
 def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarray]]:
-    """The config's JSON text and the arrays."""
+    """Return the config as JSON text, and the arrays."""
     members = read_members(data, max_bytes)
     if _CONFIG not in members:
         raise Refused("no __config__ entry")
@@ -64,7 +64,7 @@ def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarra
 
 
 def read_members(data: memoryview, max_bytes: int, *, text: bool = False) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file, whoever wrote it; those of text only where it is asked for."""
+    """Return all arrays of any .npz file; arrays of text only with `text`."""
     entries = _check_end(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -74,7 +74,7 @@ def read_members(data: memoryview, max_bytes: int, *, text: bool = False) -> dic
 
 
 def _check_end(data: memoryview) -> int:
-    """The number of entries; the directory must be small and where it should be before zipfile reads it."""
+    """Return the number of entries, after checking size and place of the directory before zipfile reads it."""
     if data[:4] != MAGIC:
         raise Refused("not an .npz file (wrong magic)")
     tail_start = max(0, len(data) - _END.size - 0xFFFF)
@@ -100,7 +100,7 @@ def _read_members(
     archive: zipfile.ZipFile, entries: int, file_bytes: int, max_bytes: int, text: bool
 ) -> dict[str, np.ndarray]:
     infos = archive.infolist()
-    if len(infos) != entries:  # an entry whose comment swallows the next, or more of them than admitted
+    if len(infos) != entries:  # an entry's comment hides the next entry, or there are more than declared
         raise Refused("damaged zip (directory)")
     declared = sum(info.file_size for info in infos)
     if declared > min(max_bytes, max(_ALWAYS_ALLOWED, _MAX_INFLATION * file_bytes)):
@@ -117,7 +117,7 @@ def _read_members(
         if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
             raise Refused(f"array {name!r} has contradicting sizes")
         with archive.open(info) as member:
-            # Asking for a length keeps zipfile from inflating beyond it; the second read makes it check the CRC.
+            # With a length, zipfile does not inflate more; the second read makes it check the CRC.
             raw = member.read(info.file_size)
             if len(raw) != info.file_size or member.read(1):
                 raise Refused(f"array {name!r} is truncated")
@@ -126,7 +126,7 @@ def _read_members(
 
 
 def parse_npy(raw: memoryview, name: str, *, text: bool = False) -> np.ndarray:
-    """One .npy file. The header is matched, never evaluated, so object arrays and pickles cannot pass."""
+    """Parse an .npy file. The header is matched, never evaluated, so object arrays and pickles are refused."""
     if bytes(raw[:6]) != b"\x93NUMPY" or len(raw) < 12:
         raise Refused(f"array {name!r} is not in .npy format")
     version = (raw[6], raw[7])

@@ -1,6 +1,6 @@
 """The safetensors format: 8 bytes of header length, a JSON header, the raw arrays.
 
-Written here because the reference package has no wheel for Pyodide; the tests hold the bytes against that package's.
+It is implemented here because the reference package has no wheel for Pyodide. The tests compare the bytes of both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from .storage_checks import DTYPES, MAX_ARRAYS, MAX_CONFIG_BYTES, Refused, build_array, check_name, parse_json
 
-# Rank = the reference writer's order of the arrays: wider elements first, so that all stay aligned.
+# In the order of the reference implementation: wider elements first, so that all arrays are aligned.
 _NAMES = {
     "u8": "U64", "i8": "I64", "f8": "F64", "f4": "F32", "u4": "U32", "i4": "I32",
     "f2": "F16", "u2": "U16", "i2": "I16", "i1": "I8", "u1": "U8", "b1": "BOOL",
@@ -25,18 +25,18 @@ _MAX_HEADER_BYTES = 4 * MAX_CONFIG_BYTES
 
 
 def plausible(head: bytes) -> bool:
-    """Whether the first 9 bytes can begin a safetensors file."""
+    """Return whether a safetensors file can start with these 9 bytes."""
     return len(head) >= 9 and struct.unpack_from("<Q", head)[0] <= _MAX_HEADER_BYTES and head[8:9] == b"{"
 
 
 def pack(arrays: Mapping[str, np.ndarray], config: bytes) -> bytes:
-    """The file as bytes; the metadata holds the config and a checksum of all the content."""
+    """Return the file as bytes; the metadata contain the config and a checksum of config and arrays."""
     text = config.decode("utf-8")
     return pack_plain(arrays, {"config": text, "crc32": f"{_checksum(arrays, config):08x}"})
 
 
 def pack_plain(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The bytes that the reference implementation writes for these arrays and this metadata."""
+    """Return the bytes that the reference implementation writes for these arrays and metadata."""
     ranks = list(_DTYPES)
     named = [(_NAMES[array.dtype.str[1:]], name, array) for name, array in arrays.items()]
     named.sort(key=lambda entry: (ranks.index(entry[0]), entry[1].encode()))
@@ -55,7 +55,7 @@ def _raw(array: np.ndarray) -> bytes:
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], config: bytes) -> int:
-    """CRC-32 of config, names, types, shapes and data, in the order of the names."""
+    """Return the CRC-32 of config, names, types, shapes and data, sorted by name."""
     crc = zlib.crc32(config)
     for name in sorted(arrays):
         array = arrays[name]
@@ -65,7 +65,7 @@ def _checksum(arrays: Mapping[str, np.ndarray], config: bytes) -> int:
 
 
 def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarray]]:
-    """The config's JSON text and the arrays."""
+    """Return the config as JSON text, and the arrays."""
     if not plausible(bytes(data[:9])):
         raise Refused("not a .safetensors file (wrong magic)")
     if len(data) > max_bytes:
@@ -74,7 +74,7 @@ def unpack(data: memoryview, max_bytes: int) -> tuple[bytes, dict[str, np.ndarra
     if start > len(data):
         raise Refused("truncated header")
     text = bytes(data[8:start])
-    if text.count(b'"data_offsets"') > MAX_ARRAYS:  # before they become objects; quotes in strings are escaped
+    if text.count(b'"data_offsets"') > MAX_ARRAYS:  # before parsing; quotes inside strings are escaped
         raise Refused(f"more than {MAX_ARRAYS} arrays")
     header = parse_json(text, "header")
     metadata = header.pop("__metadata__", None)
@@ -96,7 +96,7 @@ def _read_arrays(header: Mapping[str, Any], body: memoryview) -> dict[str, np.nd
     spans = {name: _parse_entry(name, entry) for name, entry in header.items()}
     arrays = {}
     position = 0
-    # Without holes or overlaps, as the format demands: the file is exactly as long as what it declares.
+    # The format allows neither gaps nor overlaps, and the file must have exactly the declared length.
     for name, (dtype, shape, begin, end) in sorted(spans.items(), key=lambda item: item[1][2:]):
         if begin != position or end < begin or end > len(body):
             raise Refused(f"array {name!r} has bad offsets (truncated?)")
