@@ -1,4 +1,4 @@
-"""Manifolds: distances, maps, transport, midpoints and means that stay accurate near the boundary."""
+"""Manifolds: distances, exponential and logarithmic maps, parallel transport and means, accurate near the boundary."""
 
 from .._vjp import differentiable as differentiable
 from ..registry import export

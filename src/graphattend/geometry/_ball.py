@@ -1,11 +1,11 @@
 """Formulas of the Poincaré ball: hyperbolic space inside a ball of radius 1/sqrt(c).
 
-Pure formulas in float64 with the explicit argument ``c = -curvature > 0``, each with its vector-Jacobian
-product, whose pullback ends with the gradient with respect to c. They take points inside the ball and do not
-clip results: `project` does.
+Pure formulas in float64 with the explicit argument ``c = -curvature > 0``, each with its vector-Jacobian product. The
+last gradient of every pullback is the one with respect to c. The formulas take points inside the ball and do not clip
+their results; `project` does.
 
-All rest on three numbers that do not cancel: a = 1 - c|x|^2 and b = 1 - c|y|^2 (compensated) and w = y - x.
-With them |-x (+) y|^2 = |w|^2 / (a b + c|w|^2) and the direction of the geodesic from x to y is a w - c|w|^2 x.
+They are written in terms of a = 1 - c|x|^2 and b = 1 - c|y|^2 (compensated) and w = y - x, which do not cancel:
+|-x (+) y|^2 = |w|^2 / (a b + c|w|^2), and the direction of the geodesic from x to y is a w - c|w|^2 x.
 
 Source: Ganea, Becigneul, Hofmann, "Hyperbolic neural networks" (2018); Ungar, "A gyrovector space
 approach to hyperbolic geometry" (2008).
@@ -39,7 +39,7 @@ from ._stable_math import (
 def distance_vjp(x: Array, y: Array, c: float) -> tuple[Array, Pull]:
     """Geodesic distance, (..., D) and (..., D) -> (...): (2/√c) asinh(√c |x - y| / √(a b)).
 
-    The pullback gives (gx, gy, gc); a pair of coincident points gets zero.
+    The pullback returns (gx, gy, gc); the gradients of coincident points are zero.
     """
     w = y - x
     a, b = gap(x, c), gap(y, c)
@@ -62,7 +62,7 @@ def distance_vjp(x: Array, y: Array, c: float) -> tuple[Array, Pull]:
 
 
 def distance_slope(g: Array, t: Array, d: Array, x_part: Array, y_part: Array, c: float) -> Array:
-    """Gradient of the distance d with respect to c, from t, d and |x|^2 / a, |y|^2 / b."""
+    """Gradient of the distance d with respect to c, from t, d, |x|^2 / a and |y|^2 / b."""
     quotient = t / np.sqrt(1.0 + t * t)
     slope = asinh_excess(t, quotient, 0.5 * math.sqrt(c) * d) / c + quotient * (x_part + y_part)
     return np.asarray((g * slope).sum() / math.sqrt(c))
@@ -88,7 +88,7 @@ def mobius_add_vjp(x: Array, y: Array, c: float) -> tuple[Array, Pull]:
 
 
 def _add_vjp(x: Array, y: Array, a: Array, b: Array, c: float) -> tuple[Array, Pull]:
-    """Möbius addition where a and b are arguments of their own; pullback (gx, gy, ga, gb, gc), not unbroadcast."""
+    """Möbius addition with a and b as separate arguments. Pullback: (gx, gy, ga, gb, gc), not unbroadcast."""
     w = x + y
     square = dot(w, w)
     divisor = a * b + c * square
@@ -150,10 +150,10 @@ def logmap0(y: Array, c: float) -> Array:
 
 
 def _expmap(x: Array, v: Array, c: float) -> Array:
-    """Exponential map, computed along x and across it so that a way back towards the origin does not cancel.
+    """Exponential map, split into parts along and across x so that a geodesic towards the origin does not cancel.
 
-    With E = exp(-2 √c|v|/a), `along` and `divisor` are those of the Möbius sum x (+) tanh(√c|v|/a) v / (√c|v|),
-    times 4E cosh^2.
+    `along` and `divisor` are those of the Möbius sum x (+) tanh(√c|v|/a) v / (√c|v|) times 4E cosh^2, with
+    E = exp(-2 √c|v|/a).
     """
     root = math.sqrt(c)
     a, length, speed = gap(x, c), norm(x), norm(v)
@@ -165,7 +165,7 @@ def _expmap(x: Array, v: Array, c: float) -> Array:
     rim = a / (1.0 + radius)  # 1 - √c|x|
     decay = np.exp(-2.0 * root * speed / a)
     s, k = -np.expm1(-2.0 * root * speed / a), 1.0 + decay
-    left = np.where(radius < 0.5, radius * k - s, 2.0 * decay - rim * k)  # what of x the step leaves
+    left = np.where(radius < 0.5, radius * k - s, 2.0 * decay - rim * k)  # radius * k - s without cancellation
     divisor = 4.0 * a * decay + left * left + 2.0 * k * s * radius * opening
     along = left * (rim * k + 2.0 * radius * decay) + s * k * opening * (1.0 + radius * radius)
     forward, sideways = along / (divisor * nonzero(radius)), a * k * s / (root * safe * divisor)
@@ -251,21 +251,21 @@ def mobius_scalar_mul(r: Array, x: Array, c: float) -> Array:
 
 
 def project_vjp(x: Array, c: float, eps: float, beyond: float | None = None) -> tuple[Array, Pull]:
-    """Points beyond (1 - eps)/√c moved radially there, the others as they are. Pullback: (gx, gc).
+    """Move points of length greater than (1 - eps)/√c radially to that length. Pullback: (gx, gc).
 
     Args:
         x: Points (..., D), of any length.
         c: Minus the curvature.
-        eps: Distance kept from the boundary, relative to the radius; also the least that the later rounding
-            to float32 (eps = 1e-6) or in float64 (1e-12) may use up.
-        beyond: Move only the points beyond (1 - beyond)/√c; eps by default.
+        eps: Distance kept from the boundary, relative to the radius. It has to exceed the later rounding to float32
+            (eps = 1e-6) or in float64 (1e-12).
+        beyond: Move only points of length greater than (1 - beyond)/√c; eps by default.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        # Not "<": where the square overflows, the gap is NaN.
+        # Not "<", because the gap is NaN if the square overflows.
         outside = ~(gap(x, c) >= (eps if beyond is None else beyond) * (2.0 - eps))
     if not outside.any():
         return x, lambda g: (g, np.zeros(()))
-    # A hair below the limit, so that rounding does not lead out again: rounding to float32 costs 6e-8 at most.
+    # Slightly below the limit, so that rounding does not exceed it: rounding to float32 costs at most 6e-8.
     limit = (1.0 - eps) * (1.0 - (6e-8 if eps > 1e-9 else 5e-16)) / math.sqrt(c)
     biggest = np.maximum(np.abs(x).max(axis=-1, keepdims=True), np.finfo(x.dtype).tiny)
     direction = x / biggest  # squares of huge coordinates would overflow
@@ -283,15 +283,15 @@ def project_vjp(x: Array, c: float, eps: float, beyond: float | None = None) -> 
 
 
 def project(x: Array, c: float, eps: float) -> Array:
-    """Points (..., D) moved into the ball; see `project_vjp`."""
+    """Move points (..., D) into the ball; see `project_vjp`."""
     return project_vjp(x, c, eps)[0]
 
 
 def transport(x: Array, y: Array, v: Array, c: float) -> Array:
     """Parallel transport of v (..., D) from x to y along the geodesic.
 
-    It is b/a times the rotation that turns the geodesic's direction at x into the one at y. Their bisector
-    is y - x, so the rotation is a reflection across the direction at x, then one across y - x.
+    It is b/a times the rotation that maps the geodesic's direction at x to its direction at y. Their bisector is y - x,
+    so the rotation is a reflection across the direction at x, followed by a reflection across y - x.
     """
     w = y - x
     a, b, square = gap(x, c), gap(y, c), dot(w, w)

@@ -1,4 +1,4 @@
-"""Formulas of the Poincaré ball for sets of points: all pairs of distances, weighted midpoints. See `_ball`."""
+"""Formulas of the Poincaré ball for sets of points: pairwise distances, weighted midpoints and means. See `_ball`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._stable_math import Array, Pull, asinh, column, dot, gap, nonzero, norm, p
 
 
 def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
-    """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N). Pullback: (gq, gk, gc)."""
+    """Pairwise distances, (..., M, D) and (..., N, D) -> (..., M, N). Pullback: (gq, gk, gc)."""
     square = c * pairwise_squares(q, k)
     a, b = gap(q, c), gap(k, c)
     gaps = column(a) * b[..., None, :]
@@ -37,23 +37,24 @@ def pairwise_distance_vjp(q: Array, k: Array, c: float) -> tuple[Array, Pull]:
 
 
 def pairwise_distance(q: Array, k: Array, c: float) -> Array:
-    """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N); see `pairwise_distance_vjp`."""
+    """Pairwise distances, (..., M, D) and (..., N, D) -> (..., M, N); see `pairwise_distance_vjp`."""
     return pairwise_distance_vjp(q, k, c)[0]
 
 
 def _excess(points: Array, gaps: Array, weights: Array, total: Array, c: float) -> Array:
-    """Σ w (λ - 1) - √c |Σ w λ x| as a sum of positive terms, w c|e - x|^2 / a, e = the sum's direction on the rim.
+    """Compute Σ w (λ - 1) - √c |Σ w λ x| as a sum of positive terms, Σ w c|e - x|^2 / a.
 
-    points (..., N, D), gaps (..., N), weights (..., M, N), total (..., M, D) -> (..., M).
+    e is the point of the boundary in the direction of Σ w λ x. Shapes: points (..., N, D), gaps (..., N), weights
+    (..., M, N), total (..., M, D) -> (..., M).
     """
     first = np.zeros(total.shape[-1])
     first[0] = 1.0
     length = column(norm(total))
     rim = np.where(length == 0.0, first, total / nonzero(length)) / math.sqrt(c)
-    rest = column(gap(rim, c) / 2.0) * rim  # rim + rest has length 1/√c to twice the precision
+    rest = column(gap(rim, c) / 2.0) * rim  # the length of rim + rest is 1/√c to double the precision
     excess = np.empty(total.shape[:-1])
     gaps, points = gaps[..., None, :], points[..., None, :, :]
-    rows = max(1, 2**18 // (points.shape[-2] * points.shape[-1]))  # of (M, N, D) a part at a time
+    rows = max(1, 2**18 // (points.shape[-2] * points.shape[-1]))  # tiles bound the memory of (M, N, D)
     for m in range(0, total.shape[-2], rows):
         part = slice(m, m + rows)
         away = (rim[..., part, None, :] - points) + rest[..., part, None, :]
@@ -63,9 +64,9 @@ def _excess(points: Array, gaps: Array, weights: Array, total: Array, c: float) 
 
 @scale_free
 def midpoints_vjp(points: Array, weights: Array, c: float) -> tuple[Array, Pull]:
-    """Gyromidpoints, points (..., N, D), weights (..., M, N) >= 0 -> (..., M, D), as `matmul` pairs the axes.
+    """Gyromidpoints, points (..., N, D), weights (..., M, N) >= 0 -> (..., M, D); axes broadcast as in `matmul`.
 
-    S = Σ w λ x, T = Σ w (λ - 1), m = S / (T + √(T^2 - c|S|^2)); the origin where all weights are zero.
+    S = Σ w λ x, T = Σ w (λ - 1), m = S / (T + √(T^2 - c|S|^2)); the origin if all weights are zero.
     Pullback: (g_points, g_weights, gc).
 
     Source: Ungar (2008); Shimizu, Mukuta, Harada, "Hyperbolic neural networks++" (2021).
@@ -130,7 +131,7 @@ def midpoint(points: Array, weights: Array, c: float) -> Array:
 
 
 class _BallSpace(NewtonSpace):
-    """Adapter from the ball to `_mean.frechet_mean`."""
+    """The ball as a space for `_mean.frechet_mean`."""
 
     def __init__(self, points: Array, weights: Array, c: float) -> None:
         super().__init__(points, weights)
@@ -159,8 +160,8 @@ def frechet_mean_vjp(
 ) -> tuple[Array, Pull]:
     """Fréchet mean, points (..., N, D), weights (..., N) >= 0 -> (..., D). Pullback: (g_points, g_weights, gc).
 
-    Newton's method from the gyromidpoint; the derivative is implicit, see `_mean.adjoint`. The origin where all
-    weights are zero.
+    Newton's method starts at the gyromidpoint; the derivative is implicit, see `_mean.adjoint`. The mean is the origin
+    if all weights are zero.
     """
     shares, empty = normalized(weights)
     space = _BallSpace(points, shares, c)

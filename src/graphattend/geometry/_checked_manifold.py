@@ -1,4 +1,4 @@
-"""The public methods of our manifolds: they check and convert the input and round the result of the formulas."""
+"""The public methods of the built-in manifolds, which check the input and round the results of the formulas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ._stable_math import Array, dot
 
 
 def _check_range(results: tuple[Array, ...], inputs: list[Array], argument: str) -> None:
-    """Raise if finite input gave NaN or infinity. NaN and infinity in the input are passed through."""
+    """Raise if the results of finite inputs are not finite; NaN and infinity in the inputs are allowed."""
     if all(all_finite(np.asarray(a)) for a in results) or not all(all_finite(a) for a in inputs):
         return
     raise NumericalInstabilityError.of(
@@ -48,17 +48,16 @@ def _itself(g: Array) -> tuple[Array, ...]:
 
 
 class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
-    """Base of our manifolds: checks the input once, computes in float64 and rounds to the input's dtype.
+    """Base of the built-in manifolds: checks the input once, computes in float64 and rounds to the input's dtype.
 
-    A manifold gives the hooks below on float64 arrays, without checks; those that return a `Rule` give the value
-    and its pullback.
+    Subclasses implement the hooks below for float64 arrays, without checks. A `Rule` is the value and its pullback.
     """
 
     curvature: float
-    #: Whether `_pairs` makes an array (..., M, N, D).
+    #: Whether `_pairs` allocates an array (..., M, N, D).
     _pairs_by_difference: ClassVar[bool] = True
     _least_dim: ClassVar[int] = 1
-    #: Length of the tangent vector at the origin that reaches one radius of curvature.
+    #: Euclidean length of the tangent vectors at the origin of Riemannian length 1, for curvature ±1.
     _spread: ClassVar[float] = 1.0
 
     # Hooks.
@@ -78,7 +77,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         raise NotImplementedError
 
     def _rows(self, aggregation: str, points: Array, weights: Array) -> Rule:
-        """A mean for each row of weights, (..., N, D) and (..., M, N) -> (..., M, D)."""
+        """Compute one mean per row of weights, (..., N, D) and (..., M, N) -> (..., M, D)."""
         shared = points[..., None, :, :]
         if aggregation == "midpoint":
             out, pull = self._middle(shared, weights)
@@ -98,15 +97,15 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return dot(*np.broadcast_arrays(u, v))
 
     def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        """Any vector onto the manifold, so that rounding to `dtype` stays there."""
+        """Project any vector onto the manifold, so that it stays there when rounded to `dtype`."""
         return x, _itself
 
     def _admit(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        """Project a point argument in `dtype` that may lie off the manifold."""
+        """Project a point argument of `dtype`, which may lie off the manifold."""
         return x, _itself
 
     def _settle(self, x: Array, dtype: np.dtype[Any]) -> Rule:
-        """A resulting point, made safe against rounding to `dtype`."""
+        """Move a resulting point so that it stays on the manifold when rounded to `dtype`."""
         return x, _itself
 
     def _exp0(self, v: Array) -> Rule:
@@ -117,11 +116,11 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         out, pull = self._log(self.origin(y.shape[-1]), y)
         return out, lambda g: pull(g)[1:]
 
-    # The unchecked inner face: hooks between arrays of the caller's dtype.
+    # Unchecked methods: hooks applied to arrays of the caller's dtype.
     def _rounded(self, hook: Callable[..., Rule], *arrays: Array, is_point: bool, admitted: int = 0) -> Rule:
-        """Run `hook` in float64 and round its result; a resulting point stays on the manifold.
+        """Run `hook` in float64 and round its result; with `is_point`, the rounded result is on the manifold.
 
-        The first `admitted` arrays are points that may lie off it.
+        The first `admitted` arrays are points, which may lie off the manifold.
         """
         dtype = arrays[0].dtype
         for x in arrays:
@@ -149,9 +148,9 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
         return result, pullback
 
-    # The one door of the public face.
+    # All public methods call this.
     def _through(self, hook: Callable[..., Rule], arrays: list[Array], points: int, *, is_point: bool) -> Rule:
-        """`_rounded` for arrays whose first `points` are points that may lie off the manifold; results are checked."""
+        """Call `_rounded` and check its results; the first `points` arrays are points, maybe off the manifold."""
         result, pull = self._rounded(hook, *arrays, is_point=is_point, admitted=points)
         _check_range((result,), arrays, "points")
 
@@ -162,7 +161,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
             _check_range(gradients, [*arrays, g], "grad_output")
             return gradients
 
-        return result[()], pullback  # a scalar, as NumPy has it, for a single distance
+        return result[()], pullback  # a single distance is a NumPy scalar
 
     def _points(self, **named: object) -> list[Array]:
         arrays = check_points(named)
@@ -192,7 +191,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return self._through(self._dist, self._points(x=x, y=y), 2, is_point=False)
 
     def _pairs(self, x: Array, y: Array) -> Rule:
-        """Distances of all pairs; where a matrix product serves, override this."""
+        """Compute pairwise distances; override it if a matrix product can be used."""
         out, pull = self._dist(x[..., :, None, :], y[..., None, :, :])
 
         def pullback(g: Array) -> tuple[Array, ...]:
@@ -204,7 +203,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     @with_vjp
     def pairwise(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
-        """Distances of all pairs.
+        """Pairwise distances.
 
         Args:
             x: Points (..., M, D).
@@ -225,12 +224,12 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     @with_vjp
     def expmap(self, x: ArrayLike, v: ArrayLike) -> WithPullback[Array]:
-        """Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D)."""
+        """Exponential map: the point at time 1 of the geodesic from x (..., D) with velocity v (..., D)."""
         return self._through(self._exp, self._points(x=x, v=v), 1, is_point=True)
 
     @with_vjp
     def logmap(self, x: ArrayLike, y: ArrayLike) -> WithPullback[Array]:
-        """Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one."""
+        """Logarithmic map: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time 1."""
         return self._through(self._log, self._points(x=x, y=y), 2, is_point=False)
 
     @with_vjp
@@ -240,7 +239,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
 
     @with_vjp
     def logmap0(self, y: ArrayLike) -> WithPullback[Array]:
-        """Logarithm at the origin, (..., D) -> (..., D)."""
+        """Logarithmic map at the origin, (..., D) -> (..., D)."""
         return self._through(self._log0, self._points(y=y), 1, is_point=False)
 
     @with_vjp
@@ -264,7 +263,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return self._plain(lambda p, u: np.sqrt(np.maximum(self._metric(p, u, u), 0.0)), arrays, 1)
 
     def project_tangent(self, x: ArrayLike, v: ArrayLike) -> Array:
-        """The part of v (..., D) that is tangent at x (..., D)."""
+        """Project v (..., D) onto the tangent space at x (..., D)."""
         return self._plain(self._tangent, self._points(x=x, v=v), 1)
 
     def egrad2rgrad(self, x: ArrayLike, g: np.ndarray) -> Array:
@@ -275,7 +274,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         return np.asarray(v + np.zeros_like(x))
 
     def _raise(self, x: Array, g: Array) -> Array:
-        """The gradient as a tangent vector: the metric's inverse applied to it."""
+        """Convert a Euclidean gradient to a tangent vector by the inverse of the metric."""
         return self._tangent(x, g)
 
     def _plain(self, hook: Callable[..., Array], arrays: list[Array], points: int) -> Array:
@@ -295,7 +294,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
             weights: (..., N) >= 0; only their ratios matter. Leading axes broadcast with those of `points`.
 
         Returns:
-            Midpoints (..., D); the origin where all weights are zero.
+            Midpoints (..., D); the origin if all weights are zero.
 
         Raises:
             InvalidConfigError: A weight is negative.
@@ -311,20 +310,20 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
         tolerance: float = TOLERANCE,
         max_iterations: int = MAX_ITERATIONS,
     ) -> WithPullback[Array]:
-        """Weighted Fréchet mean: the point with the least Σ w d(m, x)^2.
+        """Weighted Fréchet mean: the point m that minimises Σ w d(m, x)^2.
 
         Args:
             points: (..., N, D).
             weights: (..., N) >= 0; only their ratios matter. Leading axes broadcast with those of `points`.
-            tolerance: The iteration ends when its step is at most this long (Riemannian), plus what rounding of
-                the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor).
-            max_iterations: Limit on the number of Newton steps.
+            tolerance: The iteration ends when the Riemannian length of a step is at most this, plus the rounding
+                error of the coordinates (near the boundary of the ball, 1e-16 times the conformal factor).
+            max_iterations: Maximum number of Newton steps.
 
         Returns:
-            Means (..., D); the origin where all weights are zero.
+            Means (..., D); the origin if all weights are zero.
 
         Raises:
-            NumericalInstabilityError: It did not converge.
+            NumericalInstabilityError: The iteration did not converge.
             InvalidConfigError: A weight is negative.
         """
         tolerance = as_number(tolerance, "tolerance", above=0.0)
@@ -343,7 +342,7 @@ class CheckedManifold(ManifoldBase, metaclass=TypedArguments):
             shape: Shape of the result; its last entry is D.
 
         Returns:
-            Points whose distance from the origin is about one radius of curvature (flat space: one).
+            Points at a distance of about one radius of curvature (flat space: 1) from the origin.
         """
         sizes = as_shape(shape)
         self._check_dim(sizes[-1], "shape")

@@ -1,9 +1,9 @@
-"""Formulas of the hyperboloid, on the space-like coordinates of its points alone; x0 = sqrt(1/c + |x|^2) follows.
+"""Formulas of the hyperboloid, computed from the space-like coordinates x only; x0 = sqrt(1/c + |x|^2).
 
-The first coordinate of a far point is known only to its rounding, so nothing here is computed from it. Vectors at x
-are handled in a frame: the tangent vector with space-like part v is the vector of R^D that equals v across x and v
-divided by sqrt(1 + c|x|^2) along x. In it the metric is Euclidean. Parts along and across x are split with
-compensated arithmetic, because far from the origin the small one decides.
+The time-like coordinate x0 is not used, because far from the origin its rounding error is too large. Tangent vectors at
+x are expressed in a frame: the frame vector of a tangent vector with space-like part v equals v across x and
+v / sqrt(1 + c|x|^2) along x. In the frame the metric is Euclidean. Vectors are split into parts along and across x with
+compensated arithmetic, because far from the origin the smaller part determines the result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ._stable_math import Array, arc, column, difference, dot, nonzero, norm, pe
 
 
 class Meeting(NamedTuple):
-    """The point y relative to x: y - x = beta x + across, s = sinh^2(√c d / 2), and both times in units of 1/√c."""
+    """The point y relative to x: y - x = beta x + across, s = sinh^2(√c d / 2), x0 and y0 in units of 1/√c."""
 
     s: Array
     beta: Array
@@ -28,12 +28,12 @@ class Meeting(NamedTuple):
 
 
 def time(x: Array, c: float) -> Array:
-    """sqrt(1 + c|x|^2), (..., D) -> (...)."""
+    """x0 in units of 1/√c, sqrt(1 + c|x|^2), (..., D) -> (...)."""
     return np.sqrt(1.0 + c * dot(x, x))
 
 
 def meet(x: Array, y: Array, c: float) -> Meeting:
-    """The quantities all pair formulas are made of, without cancellation.
+    """Compute, without cancellation, the quantities that all formulas of two points use.
 
     With w = y - x: s = (|w|^2 + |x ∧ w|^2) / (2 (1 + x0 y0 + x·y)) in units of 1/√c.
     """
@@ -51,32 +51,32 @@ def meet(x: Array, y: Array, c: float) -> Meeting:
 
 
 def to_frame(x: Array, v: Array, c: float) -> Array:
-    """Space-like part of a tangent vector at x -> frame; also: a covector in the frame -> gradient by x."""
+    """Convert the space-like part v of a tangent vector at x to the frame, or a frame covector to a gradient by x."""
     beta, across = perpendicular(v, x)
     return np.asarray(across + column(beta / time(x, c)) * x)
 
 
 def from_frame(x: Array, u: Array, c: float) -> Array:
-    """Frame -> space-like part of the tangent vector at x."""
+    """Convert a frame vector to the space-like part of a tangent vector at x."""
     beta, across = perpendicular(u, x)
     return np.asarray(across + column(beta * time(x, c)) * x)
 
 
 def start(x: Array, at: Meeting) -> Array:
-    """Direction at x of the geodesic, in the frame; its length is sinh(√c d) / √c."""
+    """Direction of the geodesic at x in the frame, of length sinh(√c d) / √c."""
     return np.asarray(at.across + column((at.beta - 2.0 * at.s) / at.x_time) * x)
 
 
 def log_frame(x: Array, y: Array, c: float) -> Array:
-    """Logarithm in the frame at x, (..., D)."""
+    """Logarithmic map in the frame at x, (..., D)."""
     at = meet(x, y, c)
     return np.asarray(column(arc(at.s)) * start(x, at))
 
 
 def advance(x: Array, beta: Array, across: Array, c: float) -> Array:
-    """Exponential map of the vector beta x + across in the frame.
+    """Exponential map of the frame vector beta x + across.
 
-    Distances beyond 350/√c, where coordinates would overflow, are cut there.
+    Distances are limited to 350/√c, beyond which coordinates would overflow.
     """
     root = math.sqrt(c)
     length = norm(x)
@@ -85,7 +85,7 @@ def advance(x: Array, beta: Array, across: Array, c: float) -> Array:
     cut = np.minimum(1.0, 350.0 / np.maximum(theta, 350.0))
     theta, inward, across = cut * theta, cut * inward, column(cut) * across
     speed = nonzero(theta / root)
-    # Towards the origin: sinh(rho - theta) and one plus the cosine of the angle, instead of a difference.
+    # Towards the origin, sinh(rho - theta) and 1 + cos(angle) avoid a difference that cancels.
     opening = dot(across, across) / nonzero(speed * nonzero(speed - np.minimum(inward, 0.0)))
     x_time = time(x, c)
     towards = (np.sinh(np.arcsinh(root * length) - theta) + x_time * np.sinh(theta) * opening) / nonzero(root * length)
@@ -99,17 +99,17 @@ def exp_frame(x: Array, u: Array, c: float) -> Array:
 
 
 def expmap(x: Array, v: Array, c: float) -> Array:
-    """Exponential map of the tangent vector with space-like part v; the frame would round its small part away."""
+    """Exponential map of a tangent vector by its space-like part v; in the frame rounding would lose a small part."""
     beta, across = perpendicular(v, x)
     return advance(x, beta / time(x, c), across, c)
 
 
 def rotate(x: Array, y: Array, u: Array, c: float) -> Array:
-    """Parallel transport from the frame at x to the frame at y: two reflections, as in the Poincaré ball."""
+    """Parallel transport from the frame at x to the frame at y by two reflections, as in the Poincaré ball."""
     at = meet(x, y, c)
     first = start(x, at)
     times = at.x_time + at.y_time
-    # The difference of the two points' images in the Poincaré ball, up to a factor.
+    # The difference of the points' images in the Poincaré ball, up to a factor.
     forward = (at.beta * (times + 2.0 + 2.0 * at.s) - c * dot(at.across, at.across)) / times
     second = column(1.0 + at.x_time) * at.across + column(forward) * x
     u = u - column(2.0 * dot(first, u) / nonzero(dot(first, first))) * first
@@ -117,10 +117,10 @@ def rotate(x: Array, y: Array, u: Array, c: float) -> Array:
 
 
 def transport(x: Array, y: Array, v: Array, c: float) -> Array:
-    """Space-like part of the tangent vector v, moved from x to y along the geodesic.
+    """Parallel transport of v from x to y along the geodesic; v and the result are space-like parts.
 
-    The textbook form v + <y, v> (x + y) c / (1 + cosh) is exact where little changes but cancels on the way from a far
-    point towards the origin; there the two reflections are used.
+    The textbook formula v + <y, v> (x + y) c / (1 + cosh) is accurate if v changes little, but cancels from a far point
+    towards the origin. In that case the two reflections of `rotate` are used.
     """
     at = meet(x, y, c)
     beta, across = perpendicular(v, x)
@@ -132,11 +132,11 @@ def transport(x: Array, y: Array, v: Array, c: float) -> Array:
 
 
 class FrameSpace(NewtonSpace):
-    """Adapter from the hyperboloid to `_mean.frechet_mean`, in frames.
+    """The hyperboloid, in frames, as a space for `_mean.frechet_mean`.
 
     Args:
         points: Space-like coordinates (..., N, D).
-        weights: (..., N), sum one.
+        weights: (..., N), with sum 1.
         c: Minus the curvature.
     """
 

@@ -33,11 +33,11 @@ Rule = tuple[Array, Pull]
 
 @runtime_checkable
 class Manifold(Protocol):
-    """Interface of a manifold. Points lie along the last axis of an array.
+    """Interface of a manifold. The last axis of an array holds the coordinates of a point.
 
-    Ours are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. For a manifold of your own, derive from
-    `ManifoldBase` and write ``dist``, ``expmap`` and ``logmap``; for gradients give each a rule by
-    `graphattend.geometry.differentiable`.
+    The built-in manifolds are `Euclidean`, `Poincare`, `Lorentz`, `Sphere` and `Product`. To define your own, derive a
+    class from `ManifoldBase` and implement ``dist``, ``expmap`` and ``logmap``. For gradients, give each of them a rule
+    with `graphattend.geometry.differentiable`.
 
     Example:
         >>> from graphattend.geometry import Manifold, Sphere
@@ -49,13 +49,13 @@ class Manifold(Protocol):
         """Geodesic distance, (..., D) and (..., D) -> (...)."""
 
     def expmap(self, x: Array, v: Array) -> Any:
-        """Exponential map: end of the geodesic from x with velocity v, (..., D) and (..., D) -> (..., D)."""
+        """Exponential map: end point of the geodesic from x with velocity v, (..., D) and (..., D) -> (..., D)."""
 
     def logmap(self, x: Array, y: Array) -> Any:
         """Logarithmic map: velocity at x of the geodesic from x to y, (..., D) and (..., D) -> (..., D)."""
 
     def pairwise(self, x: Array, y: Array) -> Any:
-        """`dist` of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
+        """Pairwise distances, (..., M, D) and (..., N, D) -> (..., M, N)."""
 
     def expmap0(self, v: Array) -> Any:
         """`expmap` at the origin, (..., D) -> (..., D)."""
@@ -64,19 +64,19 @@ class Manifold(Protocol):
         """`logmap` at the origin, (..., D) -> (..., D)."""
 
     def project(self, x: Array) -> Any:
-        """Any vectors moved onto the manifold, (..., D) -> (..., D); points on it stay."""
+        """Project vectors onto the manifold, (..., D) -> (..., D); points on it are unchanged."""
 
     def project_tangent(self, x: Array, v: Array) -> Any:
-        """The part of v that is tangent at x, (..., D) and (..., D) -> (..., D)."""
+        """Project v onto the tangent space at x, (..., D) and (..., D) -> (..., D)."""
 
     def transport(self, x: Array, y: Array, v: Array) -> Any:
-        """Parallel transport of v from x to y along the geodesic, three times (..., D) -> (..., D)."""
+        """Parallel transport of v from x to y along the geodesic, all (..., D) -> (..., D)."""
 
     def midpoint(self, points: Array, weights: Array) -> Any:
         """Weighted midpoint in closed form, (..., N, D) and (..., N) -> (..., D)."""
 
     def frechet_mean(self, points: Array, weights: Array) -> Any:
-        """Weighted mean: the point with the least sum of squared distances, (..., N, D) and (..., N) -> (..., D)."""
+        """Weighted mean: the point of least weighted squared distances, (..., N, D) and (..., N) -> (..., D)."""
 
     def inner(self, x: Array, u: Array, v: Array) -> Any:
         """Riemannian inner product of the tangent vectors u and v at x, (..., D) -> (...)."""
@@ -88,14 +88,14 @@ class Manifold(Protocol):
         """Riemannian gradient from the Euclidean gradient g at x, (..., D) and (..., D) -> (..., D)."""
 
     def random(self, rng: np.random.Generator | int, shape: object) -> Any:
-        """Random points; the last entry of `shape` is the point's length."""
+        """Random points; the last entry of `shape` is the number of coordinates D."""
 
 
 class ManifoldBase:
-    """Base class for your own manifolds: write ``dist``, ``expmap`` and ``logmap``, inherit the rest.
+    """Base class for your own manifolds: implement ``dist``, ``expmap`` and ``logmap``, and inherit the rest.
 
-    The defaults are right for a manifold that fills R^D with the origin at zero and the Euclidean inner product in
-    every tangent space; override what differs (``origin``, ``inner``, ``project`` ...).
+    The defaults suit a manifold that fills R^D, with the origin at zero and the Euclidean inner product in every
+    tangent space. Override the methods that differ (``origin``, ``inner``, ``project`` ...).
 
     Example:
         >>> import numpy as np
@@ -115,7 +115,7 @@ class ManifoldBase:
     """
 
     def origin(self, dim: int) -> Array:
-        """The base point of `expmap0` and `logmap0`: (D,)."""
+        """The base point of `expmap0` and `logmap0`, (D,)."""
         return np.zeros(as_count(dim, "dim"))
 
     def dist(self, x: Array, y: Array) -> Any:
@@ -124,7 +124,7 @@ class ManifoldBase:
 
     @with_vjp
     def pairwise(self, x: Array, y: Array) -> WithPullback[Array]:
-        """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N)."""
+        """Pairwise distances, (..., M, D) and (..., N, D) -> (..., M, N)."""
         x, y = as_floats(("x", "y"), x, y)
         check_ndim(x, "x", 2)
         check_ndim(y, "y", 2)
@@ -141,7 +141,7 @@ class ManifoldBase:
         raise UnsupportedError(f"expmap: {type(self).__name__} has none", argument="expmap")
 
     def logmap(self, x: Array, y: Array) -> Any:
-        """Logarithm, (..., D) and (..., D) -> (..., D); you write it."""
+        """Logarithmic map, (..., D) and (..., D) -> (..., D). Subclasses implement it."""
         raise UnsupportedError(f"logmap: {type(self).__name__} has none", argument="logmap")
 
     def expmap0(self, v: Array) -> Any:
@@ -157,15 +157,15 @@ class ManifoldBase:
         return self.logmap(self.origin(y.shape[-1]).astype(y.dtype), y)
 
     def project(self, x: Array) -> Any:
-        """The points (..., D) as they are."""
+        """Return the points (..., D) unchanged."""
         return as_float(x, "x")
 
     def project_tangent(self, x: Array, v: Array) -> Any:
-        """The vectors v (..., D) at x (..., D) as they are."""
+        """Return the vectors v (..., D) at x (..., D) unchanged."""
         return as_float(v, "v")
 
     def transport(self, x: Array, y: Array, v: Array) -> Any:
-        """Parallel transport of v from x to y, all (..., D); you write it if you need it (Riemannian momentum)."""
+        """Parallel transport of v from x to y, all (..., D). Optional; Riemannian momentum needs it."""
         raise UnsupportedError(f"transport: {type(self).__name__} has none", argument="transport")
 
     def inner(self, x: Array, u: Array, v: Array) -> Any:
@@ -190,7 +190,7 @@ class ManifoldBase:
         """Weighted Fréchet mean by gradient steps, (..., N, D) and (..., N) -> (..., D); see `Manifold`.
 
         Raises:
-            NumericalInstabilityError: It did not converge.
+            NumericalInstabilityError: The iteration did not converge.
         """
         points, weights = check_weighted(points, weights)
         return self._mean(points, weights, tolerance=tolerance, max_iterations=max_iterations)
@@ -203,25 +203,25 @@ class ManifoldBase:
         return np.where(column(empty), self.origin(points.shape[-1]).astype(mean.dtype), mean)
 
     def _resolution(self, m: Array) -> Array:
-        """Riemannian length that rounding m amounts to."""
+        """Riemannian length of the rounding error of m."""
         return np.asarray(16.0 * np.finfo(m.dtype).eps * (1.0 + self.norm(m, m)))
 
     def to_config(self) -> dict[str, Any]:
-        """Type and options as JSON values. Implement it to save the manifold."""
+        """Return type and options as JSON values. Implement it to save the manifold."""
         raise UnsupportedError(f"to_config: {type(self).__name__} has none", argument="to_config")
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
-        """The manifold that `to_config` described, from its options without the ``type``."""
+        """Create a manifold from the options of `to_config`, without the ``type``."""
         return cls(**options)
 
     def random(self, rng: np.random.Generator | int, shape: object) -> Any:
-        """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is the point's length."""
+        """Random points: `expmap0` of standard normal vectors; the last entry of `shape` is D."""
         return self.expmap0(as_rng(rng).standard_normal(as_shape(shape)))
 
 
 class _GradientSteps:
-    """Adapter from a user's manifold to `_mean.frechet_mean`."""
+    """A user's manifold as a space for `_mean.frechet_mean`, with gradient steps."""
 
     def __init__(self, manifold: ManifoldBase, points: Array, weights: Array) -> None:
         self.points, self.weights = points, weights
@@ -230,14 +230,14 @@ class _GradientSteps:
 
     def logs(self, m: Array) -> tuple[Array, Array]:
         logs = np.asarray(self._logmap(m[..., None, :], self.points))
-        return logs, np.zeros(logs.shape[:-1])  # lengths serve the Hessian, of which nothing is known
+        return logs, np.zeros(logs.shape[:-1])  # only a Hessian needs lengths
 
     def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array:
         return gradient
 
 
 def ask(method: Callable[..., Any], *arrays: Array, **options: object) -> Rule:
-    """A manifold's method with its pullback; one of the user's own may have none, which shows when it is used."""
+    """Call a manifold's method and return its result and pullback; without a gradient rule, the pullback raises."""
     if hasattr(method, "vjp_rule"):
         out, pull = vjp(method, *arrays, **options)
         return out, pull
@@ -249,7 +249,7 @@ def ask(method: Callable[..., Any], *arrays: Array, **options: object) -> Rule:
 
 
 def as_shape(shape: object) -> tuple[int, ...]:
-    """A shape with at least one axis, none empty."""
+    """Return a shape with at least one axis and no axis of length zero."""
     sizes = [shape] if isinstance(shape, Integral) else as_list(shape, "shape", "whole numbers")
     if not sizes:
         raise DimensionMismatchError.of("shape", "at least 1 axes", 0, got="()")
@@ -259,7 +259,7 @@ def as_shape(shape: object) -> tuple[int, ...]:
 
 
 def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
-    """Arrays (..., D) that share D (`dim`, if given) and broadcast."""
+    """Return arrays (..., D) that have the same D (`dim`, if given) and broadcast."""
     arrays = as_floats(named, *named.values())
     for name, x in zip(named, arrays, strict=True):
         check_ndim(x, name, 1)
@@ -270,7 +270,7 @@ def check_points(named: dict[str, Any], dim: int | None = None) -> list[Array]:
 
 
 def check_weighted(points: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Points (..., N, D) and weights (..., N) >= 0 whose leading axes broadcast."""
+    """Return points (..., N, D) and weights (..., N) >= 0 whose leading axes broadcast."""
     points = as_float(points, "points")
     weights = as_float(weights, "weights", beside=points.dtype)
     check_ndim(points, "points", 2)

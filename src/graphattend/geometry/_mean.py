@@ -14,10 +14,10 @@ from ._stable_math import Array, balance, column, dot, nonzero, norm
 
 
 def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Array, Any]]:
-    """A mean ``rule(points, weights, ...)`` with its pullback, for weights of any scale.
+    """Decorator that scales the weights of a mean ``rule(points, weights, ...)`` so that products do not overflow.
 
-    Products of very small or large weights would leave the range of float64. A mean is the same for s·w, and its
-    gradient by w is s times the one by s·w; a power of two costs no digit.
+    The mean of s·w equals that of w, and its gradient with respect to w is s times the gradient with respect to s·w.
+    Scaling by a power of two is exact.
     """
 
     @functools.wraps(rule)
@@ -38,7 +38,7 @@ def scale_free(rule: Callable[..., tuple[Array, Any]]) -> Callable[..., tuple[Ar
 
 
 def normalized(weights: Array) -> tuple[Array, Array]:
-    """Weights with sum one along the last axis (uniform where all are zero), and where all are zero."""
+    """Return weights with sum 1 along the last axis (uniform if all are zero), and whether all are zero."""
     weights, _ = balance(weights, weights.max(axis=-1, keepdims=True))
     total = weights.sum(axis=-1, keepdims=True)
     empty = total == 0.0
@@ -46,59 +46,60 @@ def normalized(weights: Array) -> tuple[Array, Array]:
 
 
 def hyperbolic_stretch(d: Array, c: float) -> Array:
-    """D coth d in hyperbolic space of curvature -c: see `hessian_parts`."""
+    """The stretch √c d coth(√c d) of hyperbolic space; see `hessian_parts`."""
     angle = math.sqrt(c) * d
     return np.where(angle == 0.0, 1.0, angle / np.tanh(nonzero(angle)))
 
 
 def hessian(logs: Array, across: Array, bend: Array) -> Array:
-    """The matrix (..., D, D) that `hessian_parts` describes."""
+    """Return the matrix (..., D, D) that `hessian_parts` describes."""
     matrix = (np.swapaxes(logs, -1, -2) * bend[..., None, :]) @ logs
     return np.asarray(matrix + across[..., None, None] * np.eye(logs.shape[-1]))
 
 
 def hessian_parts(lengths: Array, h: Array, weights: Array) -> tuple[Array, Array]:
-    """The Hessian of Σ w d^2/2 is across·I + Σ bend · log logᵀ, where the metric is a multiple of the Euclidean one.
+    """Return ``across`` and ``bend`` of the Hessian of Σ w d^2/2, which is across·I + Σ bend · log logᵀ.
 
-    It is Σ w (h I + (1 - h) u uᵀ) with u = log/|log|. The stretch h is the second derivative of d^2/2 across the
-    geodesic (along it, it is one): d coth d, d cot d. Lengths |log|, h and weights (..., N) -> (...) and (..., N).
+    The metric has to be a multiple of the Euclidean one. The Hessian is Σ w (h I + (1 - h) u uᵀ) with u = log/|log|.
+    The stretch h is the second derivative of d^2/2 across the geodesic: d coth d or d cot d; along it, it is 1.
+    Lengths |log|, h and weights (..., N) -> (...) and (..., N).
     """
     squares = lengths * lengths
     return (weights * h).sum(axis=-1), weights * (1.0 - h) / (squares + (squares == 0.0))
 
 
-#: Where the iteration for a mean ends if nothing else is asked for.
+#: Default limits of the iteration for a mean.
 TOLERANCE = 1e-12
 MAX_ITERATIONS = 100
-#: Up to this many coordinates the Hessian is formed and solved; beyond, its N·D² multiply-adds cost the most.
+#: Up to this number of coordinates the Hessian is formed and solved; beyond, its N·D² multiply-adds would cost most.
 DIRECT_MAX_DIM = 16
 
 
 class NewtonSpace:
-    """Interface that `frechet_mean` needs of a manifold whose tangent metric is a multiple of the Euclidean one.
+    """Base of spaces for `frechet_mean` whose metric is a multiple of the Euclidean one.
 
     Args:
         points: (..., N, D).
-        weights: (..., N), sum one.
+        weights: (..., N), with sum 1.
     """
 
     def __init__(self, points: Array, weights: Array) -> None:
         self.points, self.weights = points, weights
 
     def logs(self, m: Array) -> tuple[Array, Array]:
-        """Tangent vectors at m (..., D) that reach the points, (..., N, D), and their Euclidean lengths (..., N)."""
+        """Logarithmic map at m (..., D) of the points, (..., N, D), and the Euclidean lengths (..., N)."""
         raise NotImplementedError
 
     def move(self, m: Array, v: Array) -> Array:
-        """The point at time one of the geodesic from m with velocity v (..., D)."""
+        """Exponential map at m of v (..., D)."""
         raise NotImplementedError
 
     def resolution(self, m: Array) -> Array | float:
-        """Riemannian length that rounding the coordinates of m (..., D) amounts to."""
+        """Riemannian length of the rounding error of the coordinates of m (..., D)."""
         raise NotImplementedError
 
     def stretch(self, m: Array, lengths: Array) -> Array:
-        """Curvature's part of the Hessian, see `hessian_parts`, from the Euclidean lengths (..., N) of vectors at m."""
+        """The stretch of `hessian_parts` from the Euclidean lengths (..., N) of vectors at m."""
         raise NotImplementedError
 
     def norm(self, m: Array, v: Array) -> Array:
@@ -106,7 +107,7 @@ class NewtonSpace:
         return np.sqrt(np.einsum("...d,...d->...", v, v))
 
     def step(self, m: Array, logs: Array, lengths: Array, gradient: Array) -> Array:
-        """The inverse of the Hessian times the gradient, to the precision that Newton's method needs."""
+        """Return the inverse of the Hessian times the gradient, as precisely as Newton's method needs."""
         across, bend = hessian_parts(lengths, self.stretch(m, lengths), self.weights)
         if logs.shape[-1] <= DIRECT_MAX_DIM:
             return np.asarray(np.linalg.solve(hessian(logs, across, bend), gradient[..., None])[..., 0])
@@ -119,7 +120,7 @@ class NewtonSpace:
 
 
 def conjugate_gradients(times: Callable[[Array], Array], vector: Array, scale: Array) -> Array:
-    """Solve ``times(z) = vector`` (..., D) for a positive matrix near ``scale``·I, to 1e-6 of the vector's length."""
+    """Solve ``times(z) = vector`` (..., D) for a positive definite matrix near ``scale``·I, to 1e-6 of the length."""
     z = vector / scale
     residual = vector - times(z)
     direction, size = residual, dot(residual, residual)
@@ -153,19 +154,19 @@ class Space(Protocol):
 
 
 def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations: int) -> Array:
-    """Minimise Σ w d(m, x)^2 from `start`, all rows at once.
+    """Minimise Σ w d(m, x)^2 over m, all rows at once.
 
     Args:
-        space: Points and weights, and the geometry around a guess.
-        start: First guess (..., D).
-        tolerance: Riemannian length of the last step.
-        max_iterations: Limit on the number of steps.
+        space: Points, weights and geometry.
+        start: Initial guess (..., D).
+        tolerance: Maximum Riemannian length of the last step.
+        max_iterations: Maximum number of steps.
 
     Returns:
         Means (..., D).
 
     Raises:
-        NumericalInstabilityError: It did not converge.
+        NumericalInstabilityError: The iteration did not converge.
     """
     weights = space.weights[..., None, :]
     m = start
@@ -178,7 +179,7 @@ def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations
         step = space.step(m, logs, lengths, gradient)
         longest = space.norm(m, step)
         limit = tolerance + space.resolution(m)
-        if np.all((longest <= limit) | np.isnan(longest)):  # NaN passes, and does not hold up the others
+        if np.all((longest <= limit) | np.isnan(longest)):  # rows with NaN count as converged
             return m
         trial = space.move(m, length[..., None] * step)
         trial_logs, trial_lengths = space.logs(trial)
@@ -203,8 +204,8 @@ def frechet_mean(space: Space, start: Array, *, tolerance: float, max_iterations
 def adjoint(logs: Array, h: Array, weights: Array, total: Array, g: Array) -> tuple[Array, Array]:
     """Implicit derivative of the mean: cotangents of the logarithms and gradients of the weights.
 
-    At the mean Σ w log_m(x) = 0, and its derivative with respect to m is minus the Hessian H. With z = H⁻¹ g the
-    cotangent of log_m(x_i) is w_i z and the gradient of the raw weight i is log_i · z / Σ raw weights.
+    At the mean, Σ w log_m(x) = 0. Its derivative with respect to m is minus the Hessian H. With z = H⁻¹ g, the
+    cotangent of log_m(x_i) is w_i z, and the gradient of the unnormalised weight i is log_i · z / `total`.
 
     Returns:
         ``(cotangents (..., N, D), weight gradients (..., N))``.

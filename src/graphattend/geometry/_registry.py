@@ -1,4 +1,4 @@
-"""The registry of manifolds, and manifolds from their JSON description."""
+"""The registry of manifolds, and their creation from a config."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from ..errors import InvalidConfigError
 from ..registry import Registry
 from ._manifold import ManifoldBase
 
-#: Manifolds by the ``type`` in their description.
+#: Manifolds by the ``type`` in their config.
 MANIFOLDS: Registry[type[ManifoldBase]] = Registry("manifold")
 
 
 def from_config(config: object) -> ManifoldBase:
-    """Make a manifold from the dictionary that its `to_config` returned.
+    """Create a manifold from the dictionary that its `to_config` returned.
 
     Args:
-        config: Such as ``{"type": "poincare", "curvature": -1.0}``.
+        config: A dictionary such as ``{"type": "poincare", "curvature": -1.0}``.
 
     Raises:
         InvalidConfigError: Unknown type, or wrong options.

@@ -1,4 +1,4 @@
-"""Scalar helpers that do not cancel: all in float64, along the last axis, without checks."""
+"""Numerically stable functions in float64, along the last axis, without checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from .._validate import ArrayLike
 
 Array = np.ndarray
-#: From the output's cotangent to one gradient per argument.
+#: A function from the cotangent of the output to one gradient per argument.
 Pull = Callable[[Array], tuple[Array, ...]]
 _SPLITTER = 134217729.0  # 2**27 + 1, Dekker's constant for float64
 
@@ -22,9 +22,9 @@ def dot(x: Array, y: Array) -> Array:
 
 
 def balance(x: Array, size: Array) -> tuple[Array, Array]:
-    """`x` times the power of two that brings `size` >= 0 between a half and one, and the factor, like `size`.
+    """Return `x` times the power of two that brings `size` >= 0 between 1/2 and 1, and the factors, shaped like `size`.
 
-    Where `size` is zero or not finite the factor is one; the least numbers there are stay a little smaller.
+    The factor is 1 if `size` is zero or not finite. The smallest subnormal numbers stay somewhat below 1/2.
     """
     exponent = np.where(np.isfinite(size), np.frexp(size)[1], 0)
     reach = np.finfo(x.dtype).maxexp
@@ -32,12 +32,12 @@ def balance(x: Array, size: Array) -> tuple[Array, Array]:
     return x * factor, factor
 
 
-#: Sums of squares within these bounds have lost nothing to overflow or underflow.
+#: No term of a sum of squares between these bounds was lost to overflow or underflow.
 _SAFE_SQUARE = (1e-250, 1e300)
 
 
 def norm(x: Array) -> Array:
-    """Euclidean length along the last axis, (..., D) -> (...), over the whole range of float64."""
+    """Euclidean length along the last axis, (..., D) -> (...), for the whole range of float64."""
     square = np.asarray(np.einsum("...d,...d->...", x, x))
     if x.dtype != np.float64 or not square.size:
         return np.sqrt(square)
@@ -48,17 +48,17 @@ def norm(x: Array) -> Array:
 
 
 def nonzero(x: Array) -> Array:
-    """`x` with zeros replaced by one: a safe divisor where the numerator vanishes, too."""
+    """Return `x` with zeros replaced by 1, as a divisor where the numerator is zero, too."""
     return np.where(x == 0.0, 1.0, x)
 
 
 def column(x: ArrayLike) -> Array:
-    """One value per point, (...) -> (..., 1), to scale coordinates with."""
+    """Reshape one value per point, (...) -> (..., 1), to scale coordinates."""
     return np.asarray(x)[..., None]
 
 
 def product_error(x: np.ndarray | float, y: np.ndarray | float, product: np.ndarray | float) -> Any:
-    """What rounding took from `product` = x * y, exactly.
+    """Return the exact rounding error of `product` = x * y.
 
     Source: Dekker, "A floating-point technique for extending the available precision" (1971).
     """
@@ -71,11 +71,11 @@ def product_error(x: np.ndarray | float, y: np.ndarray | float, product: np.ndar
 
 
 def gap(x: Array, c: float) -> Array:
-    """1 - c |x|^2 to nearly full relative precision also where it is tiny, (..., D) -> (...).
+    """Compute 1 - c |x|^2 to nearly full relative precision even if it is tiny, (..., D) -> (...).
 
-    Far from the boundary the plain formula is enough. Near it each coordinate is cut at two fixed-point grids, so
-    coarse that the sums of the heads' squares and of head · middle are exact in float64; what follows the middle is
-    2^-40 smaller, so its rounding does not matter (error about 1e-28).
+    Far from the boundary the plain formula is accurate. Near it, each coordinate is split at two fixed-point grids into
+    head, middle and rest. The grids are so coarse that the sums of head² and of head · middle are exact in float64. The
+    rest is smaller by 2^-40, so its rounding does not matter (error about 1e-28).
     """
     plain = 1.0 - c * dot(x, x)
     if plain.size and plain.min() > 0.1:
@@ -93,17 +93,17 @@ def gap(x: Array, c: float) -> Array:
 
 
 def _on_grid(x: Array, exponent: int) -> Array:
-    """The nearest multiples of 2^exponent, of which x has at most 2^50."""
+    """Round x to the nearest multiples of 2^exponent; |x| is at most 2^50 such steps."""
     anchor = 1.5 * 2.0 ** (exponent + 52)
     return (x + anchor) - anchor
 
 
 def perpendicular(v: Array, x: Array) -> tuple[Array, Array]:
-    """Split v = beta x + r with r orthogonal to x; r keeps its relative precision even where it is tiny.
+    """Split v = beta x + r with r orthogonal to x; r keeps its relative precision even if it is tiny.
 
     Args:
         v: Vectors (..., D).
-        x: Directions (..., D); where x is zero, r = v.
+        x: Directions (..., D); r = v if x is zero.
 
     Returns:
         ``(beta (...), r (..., D))``.
@@ -117,7 +117,7 @@ def perpendicular(v: Array, x: Array) -> tuple[Array, Array]:
 
 
 def arc(tau: Array) -> Array:
-    """G(t) = asinh(sqrt(t)) / sqrt(t (1 + t)), t >= 0; one at zero. For t = sinh^2(d/2) it is d / sinh d."""
+    """G(t) = asinh(sqrt(t)) / sqrt(t (1 + t)) for t >= 0; 1 at zero. For t = sinh^2(d/2) it is d / sinh d."""
     root = np.sqrt(nonzero(tau))
     return np.where(tau == 0.0, 1.0, np.arcsinh(root) / (root * np.sqrt(1.0 + tau)))
 
@@ -130,7 +130,7 @@ _ARC_SLOPE = [n * a for n, a in enumerate(_ARC)][1:]
 
 
 def polynomial(coefficients: list[float], x: Array) -> Array:
-    """Horner's scheme, coefficients from the constant term up."""
+    """Evaluate a polynomial by Horner's scheme; the first coefficient is the constant term."""
     total = np.full_like(x, coefficients[-1])
     for a in coefficients[-2::-1]:
         total = total * x + a
@@ -138,7 +138,7 @@ def polynomial(coefficients: list[float], x: Array) -> Array:
 
 
 def arc_slope(tau: Array, value: Array) -> Array:
-    """Derivative of `arc` (or of its continuation to -1 < t < 0) whose value is given."""
+    """Derivative of `arc` (or of its continuation to -1 < t < 0), from its value."""
     near = np.abs(tau) < 0.05
     safe = np.where(near, 1.0, tau)
     far = (1.0 - (1.0 + 2.0 * safe) * value) / (2.0 * safe * (1.0 + safe))
@@ -146,7 +146,7 @@ def arc_slope(tau: Array, value: Array) -> Array:
 
 
 def tanhc(tau: Array) -> Array:
-    """tanh(sqrt(t)) / sqrt(t) for t >= 0; one at zero."""
+    """tanh(sqrt(t)) / sqrt(t) for t >= 0; 1 at zero."""
     root = np.sqrt(nonzero(tau))
     return np.where(tau == 0.0, 1.0, np.tanh(root) / root)
 
@@ -155,7 +155,7 @@ _TANHC_SLOPE = [-1.0 / 3.0, 4.0 / 15.0, -51.0 / 315.0, 248.0 / 2835.0, -6910.0 /
 
 
 def tanhc_slope(tau: Array, value: Array) -> Array:
-    """Derivative of `tanhc` whose value is given."""
+    """Derivative of `tanhc`, from its value."""
     near = tau < 1e-3
     safe = np.where(near, 1.0, tau)
     far = (1.0 - safe * value * value - value) / (2.0 * safe)  # sech^2 = 1 - tanh^2
@@ -163,9 +163,9 @@ def tanhc_slope(tau: Array, value: Array) -> Array:
 
 
 def asinh(t: Array) -> Array:
-    """The inverse of sinh for 0 <= t < 1e150, to 3e-16; by `np.log` three times faster than `np.arcsinh`.
+    """Compute the inverse of sinh for 0 <= t < 1e150 to 3e-16 by `np.log`, three times as fast as `np.arcsinh`.
 
-    It is log(1 + z) with z = t + t^2 / (1 + sqrt(1 + t^2)), and log(1 + z) = z log(u) / (u - 1) where u = 1 + z is
+    It is log(1 + z) with z = t + t^2 / (1 + sqrt(1 + t^2)), and log(1 + z) = z log(u) / (u - 1) with u = 1 + z
     rounded.
 
     Source: Goldberg, "What every computer scientist should know about floating-point arithmetic" (1991), theorem 4.
@@ -182,7 +182,7 @@ _EXCESS = [-1.0 / 3.0, 3.0 / 10.0, -15.0 / 56.0, 35.0 / 144.0, -315.0 / 1408.0, 
 
 
 def asinh_excess(t: Array, quotient: Array, value: Array) -> Array:
-    """Difference t / sqrt(1 + t^2) - asinh(t), given both, t >= 0; without cancellation at small t."""
+    """Compute t / sqrt(1 + t^2) - asinh(t) for t >= 0 from both terms, without cancellation for small t."""
     excess = np.asarray(quotient - value)
     near = t < 0.1
     if near.any():
@@ -193,35 +193,35 @@ def asinh_excess(t: Array, quotient: Array, value: Array) -> Array:
 
 
 def difference(y: Array, x: Array) -> tuple[Array, Array]:
-    """Rounded y - x and what rounding took from it, exactly."""
+    """Return the rounded difference y - x and its exact rounding error."""
     w = y - x
     back = w - y
     return w, (y - (w - back)) - (x + back)
 
 
 def sinhc(theta: Array) -> Array:
-    """sinh(t) / t; one at zero."""
+    """sinh(t) / t; 1 at zero."""
     safe = nonzero(theta)
     return np.where(theta == 0.0, 1.0, np.sinh(safe) / safe)
 
 
 def sinc(theta: Array) -> Array:
-    """sin(t) / t; one at zero."""
+    """sin(t) / t; 1 at zero."""
     safe = nonzero(theta)
     return np.where(theta == 0.0, 1.0, np.sin(safe) / safe)
 
 
 def sinc_slope(tau: Array, cosine: Array, quotient: Array) -> Array:
-    """Derivative by tau of `sinhc` at sqrt(tau) (of `sinc`, negated, at sqrt(-tau)) from cosh (cos) and its value."""
+    """Derivative of sinhc(sqrt(tau)) with respect to tau, from cosh and its value (tau < 0: sinc(sqrt(-tau)), cos)."""
     near = np.abs(tau) < 1e-3
     series = polynomial([1.0 / 6.0, 1.0 / 60.0, 1.0 / 1680.0, 1.0 / 90720.0], np.where(near, tau, 0.0))
     return np.where(near, series, (cosine - quotient) / (2.0 * np.where(near, 1.0, tau)))
 
 
 def pairwise_squares(q: Array, k: Array) -> Array:
-    """|q - k|^2 for all pairs, (..., M, D), (..., N, D) -> (..., M, N), to full relative precision.
+    """Compute |q - k|^2 of all pairs, (..., M, D), (..., N, D) -> (..., M, N), to full relative precision.
 
-    The matrix product cancels for pairs that are close; those are computed again from the differences.
+    The matrix product cancels for close pairs, which are recomputed from their differences.
     """
     qq, kk = column(dot(q, q)), dot(k, k)[..., None, :]
     squares = qq + kk - 2.0 * (q @ np.swapaxes(k, -1, -2))

@@ -1,6 +1,7 @@
-"""Unchecked methods of manifolds, for code that has checked its arrays; a user's manifold uses its public ones.
+"""Unchecked methods of manifolds, for callers that have checked their arrays. For a user's manifold they call its
+public methods.
 
-Each function gives a value and its pullback. Points are taken as they are: they must lie on the manifold.
+Each function returns a value and its pullback. Points must lie on the manifold; they are not projected.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from ._checked_manifold import CheckedManifold
 from ._manifold import Rule, ask
 from ._stable_math import Array
 
-#: Coordinates that the differences of a tile of queries and all keys may hold.
+#: Maximum number of coordinates of the differences between a tile of queries and all keys.
 TILE_ELEMENTS = 4_000_000
 
 
 @cache
 def _is_ours(cls: type, *methods: str) -> bool:
-    """Whether these methods are inherited from `CheckedManifold`, so that its hooks compute the same."""
+    """Return whether a class inherits these methods from `CheckedManifold`, so that its hooks can replace them."""
     return issubclass(cls, CheckedManifold) and all(
         getattr(cls, name) is getattr(CheckedManifold, name) for name in methods
     )
@@ -33,15 +34,15 @@ def project(manifold: Any, x: Array) -> Rule:
     if _is_ours(manifold.__class__, "project"):
         return manifold._rounded(partial(manifold._onto, dtype=x.dtype), x, is_point=False)
     y, pull = ask(manifold.project, x)
-    # A manifold of the user may leave points alone and have no rule for that. Where there is one it counts, also for
-    # points that are on the manifold already: whether they stay the same bit for bit is chance.
+    # A user's manifold may not change points and have no gradient rule for that. A rule is used even if the points are
+    # on the manifold already, because it is chance whether they stay the same bit for bit.
     if not hasattr(manifold.project, "vjp_rule") and np.array_equal(y, x):
         return x, lambda g: (g,)
     return np.asarray(y), pull
 
 
 def distances(manifold: Any, x: Array, y: Array) -> Rule:
-    """Distances of all pairs, (..., M, D) and (..., N, D) -> (..., M, N), in bounded memory."""
+    """Compute pairwise distances, (..., M, D) and (..., N, D) -> (..., M, N), in bounded memory."""
     if _is_ours(manifold.__class__, "dist", "pairwise"):
         if not manifold._pairs_by_difference:
             return manifold._rounded(manifold._pairs, x, y, is_point=False)
@@ -71,7 +72,7 @@ def _tiled(pairs: Callable[[Array], Rule], x: Array, y: Array) -> Rule:
 
     def pullback(g: Array) -> tuple[Array, Array]:
         gx, gy = np.zeros_like(x), np.zeros_like(y)
-        for rows in tiles:  # computed again: what all tiles hold together would not be bounded
+        for rows in tiles:  # recomputed, because storing the results of all tiles would not be bounded
             by_x, by_y = pairs(x[..., rows, :])[1](g[..., rows, :])
             gx[..., rows, :] = by_x
             gy += by_y
@@ -81,9 +82,9 @@ def _tiled(pairs: Callable[[Array], Rule], x: Array, y: Array) -> Rule:
 
 
 def means(manifold: Any, aggregation: str, points: Array, weights: Array) -> Rule:
-    """A weighted mean ("midpoint" or "frechet") for each row of weights, (..., N, D) and (..., M, N) -> (..., M, D).
+    """Compute one mean ("midpoint" or "frechet") per row of weights, (..., N, D) and (..., M, N) -> (..., M, D).
 
-    A row without any weight gives zeros, as everywhere, even where zeros are not a point of the manifold.
+    The mean of a row whose weights are all zero is zeros, even if that is no point of the manifold.
     """
     alive = weights.any(axis=-1, keepdims=True)
     method = "midpoint" if aggregation == "midpoint" else "frechet_mean"

@@ -1,4 +1,4 @@
-"""Flat space."""
+"""Euclidean space."""
 
 from __future__ import annotations
 

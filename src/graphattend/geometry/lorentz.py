@@ -18,7 +18,7 @@ from ._stable_math import Array, arc, arc_slope, column, dot, nonzero, norm, per
 
 
 def _pad(g: Array) -> Array:
-    """Gradient of the space-like coordinates, zero for the first."""
+    """Prepend a zero gradient for x₀ to the gradient of the space-like coordinates."""
     return np.concatenate([np.zeros((*g.shape[:-1], 1)), g], axis=-1)
 
 
@@ -27,8 +27,8 @@ def _pad(g: Array) -> Array:
 class Lorentz(CheckedManifold):
     """Hyperbolic space as the upper sheet of −x₀² + x₁² + … = 1/curvature.
 
-    A point has one coordinate more than the space has dimensions, the first being x₀. Of a point (or tangent vector)
-    given, only the space-like coordinates are read, since x₀ follows from them; the gradient by x₀ is zero.
+    A point has one coordinate more than the space has dimensions; x₀ is the first. Methods read only the other,
+    space-like coordinates of a point or tangent vector, which determine x₀. The gradient with respect to x₀ is zero.
 
     Args:
         curvature: Negative.
@@ -61,7 +61,7 @@ class Lorentz(CheckedManifold):
         return -self.curvature
 
     def origin(self, dim: int) -> Array:
-        """The point (1/√c, 0, …), of `dim` coordinates."""
+        """Return the point (1/√c, 0, …) with `dim` coordinates."""
         point = np.zeros(as_count(dim, "dim", minimum=2))
         point[0] = 1.0 / math.sqrt(self._c)
         return point
@@ -70,11 +70,11 @@ class Lorentz(CheckedManifold):
         return np.concatenate([column(time(s, self._c) / math.sqrt(self._c)), s], axis=-1)
 
     def _drop(self, g: Array, s: Array) -> Array:
-        """Pullback of `_lift`: the gradient by the space-like coordinates."""
+        """Pullback of `_lift`: return the gradient with respect to the space-like coordinates."""
         return np.asarray(g[..., 1:] + column(g[..., 0] * math.sqrt(self._c) / time(s, self._c)) * s)
 
     def _as_vector(self, x: Array, v: Array) -> Array:
-        """A tangent vector from its space-like part."""
+        """Return a tangent vector from its space-like part."""
         return np.concatenate([column(dot(x, v) * math.sqrt(self._c) / time(x, self._c)), v], axis=-1)
 
     def _onto(self, x: Array, dtype: np.dtype[Any]) -> Rule:
@@ -181,7 +181,7 @@ class Lorentz(CheckedManifold):
             distances = norm(logs)
             total = weights.sum(axis=-1, keepdims=True)
             cotangents, gw = adjoint(logs, space.stretch(m, distances), shares, total, from_frame(m, g, c))
-            # The derivative of the logarithm by its end is parallel transport, across the geodesic times d / sinh d.
+            # The derivative of log_m(x) with respect to x is parallel transport; across the geodesic times d / sinh d.
             u = logs / column(nonzero(distances))
             along = column(dot(cotangents, u)) * u
             shrunk = along + column(1.0 / nonzero(sinhc(math.sqrt(c) * distances))) * (cotangents - along)

@@ -86,8 +86,8 @@ def project_eps(dtype: np.dtype[Any] | type[np.floating[Any]]) -> float:
 class Poincare(CheckedManifold):
     """Hyperbolic space as a ball of radius 1/√−curvature.
 
-    Points outside the ball are moved radially inside first; results keep `project`'s distance from the boundary.
-    Float32 input is computed in float64 and rounded.
+    Points outside the ball are first moved radially into it. Results keep the distance of `project` from the boundary.
+    For float32 inputs the results are computed in float64 and rounded.
 
     Args:
         curvature: Negative.
@@ -120,7 +120,7 @@ class Poincare(CheckedManifold):
         return -self.curvature
 
     def _rule(self, rule: tuple[Array, Any]) -> Rule:
-        """Without the gradient of the curvature."""
+        """Drop the gradient of the curvature from a pullback."""
         out, pull = rule
         return out, lambda g: pull(g)[:-1]
 
@@ -188,10 +188,10 @@ class Poincare(CheckedManifold):
 
     @with_vjp
     def mobius_scalar_mul(self, r: ArrayLike, x: ArrayLike) -> WithPullback[Array]:
-        """Möbius scalar multiplication: the point on the same ray at r times the distance from the origin.
+        """Möbius scalar multiplication: the point on the ray of x at r times its distance from the origin.
 
         Args:
-            r: A number, or one per point: (...) or (..., 1).
+            r: A number, or one number per point, (...) or (..., 1).
             x: Points (..., D).
 
         Returns:
@@ -202,7 +202,7 @@ class Poincare(CheckedManifold):
             r = cast_data(np.asarray(as_number(r, "r")), x.dtype, "r")
         r = as_float(r, "r", beside=x.dtype)
         check_nonempty(r, "r")
-        # Per point, (...) or, as geoopt has it, (..., 1).
+        # One number per point, (...), or (..., 1) as in geoopt.
         factors = r[..., 0] if r.ndim == x.ndim and r.shape[-1] == 1 else r
         broadcast_shapes("r and x", factors.shape, x.shape[:-1])
 

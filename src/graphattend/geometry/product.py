@@ -19,13 +19,13 @@ from ._stable_math import Array, nonzero
 @MANIFOLDS.register("product")
 @dataclass(frozen=True)
 class Product(CheckedManifold):
-    """Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ².
+    """Product of manifolds. A point is the concatenation of the factors' coordinates; the distance is √Σ dᵢ².
 
     Args:
         factors: Pairs (manifold, number of stored coordinates); the numbers add up to D.
 
     Raises:
-        InvalidConfigError: A factor is not such a pair.
+        InvalidConfigError: A factor is not a pair (manifold, number of coordinates).
         EmptyInputError: There are no factors.
 
     Source: Gu, Sala, Gunel, Re, "Learning mixed-curvature representations in product spaces" (2019).
@@ -61,7 +61,7 @@ class Product(CheckedManifold):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Product:
-        """The product that `to_config` described, its factors as pairs [config, number of coordinates]."""
+        """Create a product from the options of `to_config`; its factors are pairs [config, number of coordinates]."""
         factors = options.get("factors")
         if not isinstance(factors, list | tuple) or any(
             not isinstance(f, list | tuple) or len(f) != 2 for f in factors
@@ -80,13 +80,13 @@ class Product(CheckedManifold):
             raise DimensionMismatchError.of(argument, self.dim, dim, text=f"{self.dim} coordinates")
 
     def origin(self, dim: int | None = None) -> Array:
-        """The factors' origins; `dim` can only be the number of coordinates."""
+        """Return the origins of the factors, (D,); `dim`, if given, must be D."""
         if dim is not None and as_int(dim, "dim") != self.dim:
             raise DimensionMismatchError.of("dim", self.dim, dim)
         return np.concatenate([m.origin(n) for m, n in self.factors])
 
     def split(self, x: ArrayLike) -> list[Array]:
-        """Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]."""
+        """Return views of the coordinates of each factor, (..., D) -> [(..., D_1), ...]."""
         return self._split(self._points(x=x)[0])
 
     def _split(self, x: Array) -> list[Array]:
@@ -98,7 +98,7 @@ class Product(CheckedManifold):
         return [ask(getattr(m, name), *xs) for (m, _), xs in zip(self.factors, parts, strict=True)]
 
     def _side_by_side(self, rules: list[Rule]) -> Rule:
-        """Factor results next to each other, arguments that are split alike."""
+        """Concatenate the results of the factors; the pullback splits its cotangent in the same way."""
 
         def pullback(g: Array) -> tuple[Array, ...]:
             gradients = [pull(part) for (_, pull), part in zip(rules, self._split(g), strict=True)]
@@ -107,9 +107,9 @@ class Product(CheckedManifold):
         return np.concatenate([out for out, _ in rules], axis=-1), pullback
 
     def _root(self, rules: list[Rule]) -> Rule:
-        """√Σ dᵢ² of the factors' distances."""
+        """Compute √Σ dᵢ² from the distances of the factors."""
         parts = np.stack([d for d, _ in rules])
-        largest = nonzero(parts.max(axis=0))  # squares of tiny distances would vanish
+        largest = nonzero(parts.max(axis=0))  # scaling, because squares of tiny distances underflow
         d = largest * np.sqrt(((parts / largest) ** 2).sum(axis=0))
 
         def pullback(g: Array) -> tuple[Array, ...]:
@@ -184,7 +184,7 @@ class Product(CheckedManifold):
         return self._side_by_side(self._each("egrad2rgrad", x, g))[0]
 
     def random(self, rng: np.random.Generator | int | None, shape: object) -> Array:
-        """Random points of every factor (float64).
+        """Random points: the concatenation of random points of the factors (float64).
 
         Args:
             rng: A `numpy.random.Generator` or a seed.

@@ -18,7 +18,7 @@ from ._stable_math import Array, arc_slope, balance, column, dot, nonzero, norm,
 
 
 def _unit(z: Array) -> tuple[Array, Array]:
-    """Vectors of length one, the first axis for zero, and the lengths (..., 1)."""
+    """Return vectors normalised to length 1 (the first axis for zero vectors), and their lengths (..., 1)."""
     length = norm(z)[..., None]
     if length.all():
         return z / length, length
@@ -29,7 +29,7 @@ _DOUBLE = np.dtype(np.float64)
 
 
 class _Arc(NamedTuple):
-    """Angle between x and y, unit vectors towards the middle of the arc and from x to y, both lengths."""
+    """The arc from x to y: its angle, the unit vectors to its middle and from x to y, and the lengths of x and y."""
 
     angle: Array
     middle: Array
@@ -39,7 +39,7 @@ class _Arc(NamedTuple):
 
 
 def _tame(x: Array) -> tuple[Array, Array | float]:
-    """Vectors so long or short that their products leave the range of float64, brought to about one; the factors."""
+    """Scale vectors whose products would overflow or underflow to length about 1; return them and their factors."""
     size = np.abs(x).max(axis=-1, keepdims=True)
     extreme = ~((size > 1e-100) & (size < 1e100))
     if not extreme.any():
@@ -49,10 +49,10 @@ def _tame(x: Array) -> tuple[Array, Array | float]:
 
 
 def _between(x: Array, y: Array) -> _Arc:
-    """The arc from x to y, without cancellation for near and for antipodal points.
+    """Compute the arc from x to y, without cancellation for close and for antipodal points.
 
-    Rounding leaves |x| and |y| a little different, which would show in a small y - x or x + y; the part of each along
-    the other that stems from it is taken out. For antipodal points some middle is chosen.
+    Rounding makes |x| and |y| slightly different, which would change a small y - x or x + y. This part of each, which
+    lies along the other, is removed. For antipodal points one of the possible middles is chosen.
     """
     (x, x_factor), (y, y_factor) = _tame(x), _tame(y)
     w, p = y - x, y + x
@@ -64,7 +64,7 @@ def _between(x: Array, y: Array) -> _Arc:
 
 
 def _unit_arc(x: Array, w: Array, p: Array) -> tuple[Array, Array, Array]:
-    """Angle, middle and chord of `_Arc` from the difference w and the sum p of the two ends, of which one is x."""
+    """Return angle, middle and chord of `_Arc` from the difference w and the sum p of the two ends; x is one end."""
     w_length, p_length = norm(w), norm(p)
     angle = 2.0 * np.arctan2(w_length, p_length)
     if not p_length.all():
@@ -76,7 +76,7 @@ def _unit_arc(x: Array, w: Array, p: Array) -> tuple[Array, Array, Array]:
 
 
 def _towards(angle: Array, middle: Array, chord: Array, sign: float) -> Array:
-    """Unit tangent of the arc at its start (sign 1) or end (sign -1), both in the direction from x to y."""
+    """Return the unit tangent of the arc at its start (sign 1) or end (sign -1), in the direction from x to y."""
     half = (0.5 * angle)[..., None]
     return np.asarray(sign * np.sin(half) * middle + np.cos(half) * chord)
 
@@ -85,7 +85,7 @@ _COT = [1.0, -1.0 / 3.0, -1.0 / 45.0, -2.0 / 945.0]
 
 
 def _angle_cot(angle: Array) -> Array:
-    """T cot t on 0 <= t < pi, one at zero."""
+    """t cot(t) for 0 <= t < pi; 1 at zero."""
     near = angle < 0.02
     if not near.any():
         return np.asarray(angle / np.tan(angle))
@@ -94,7 +94,7 @@ def _angle_cot(angle: Array) -> Array:
 
 
 class _UnitSphere(NewtonSpace):
-    """Adapter from the unit sphere to `_mean.frechet_mean`."""
+    """The unit sphere as a space for `_mean.frechet_mean`."""
 
     def logs(self, m: Array) -> tuple[Array, Array]:
         x = m[..., None, :]
@@ -106,7 +106,7 @@ class _UnitSphere(NewtonSpace):
         return _unit(np.cos(angle) * m + np.sinc(angle / np.pi) * v)[0]
 
     def stretch(self, m: Array, lengths: Array) -> Array:
-        # Beyond a quarter turn the problem is not convex; a positive value keeps the step downhill.
+        # The problem is not convex beyond an angle of pi/2; a positive value makes the step a descent step.
         return np.maximum(_angle_cot(lengths), 0.05)
 
     def resolution(self, m: Array) -> float:
@@ -118,8 +118,8 @@ class _UnitSphere(NewtonSpace):
 class Sphere(CheckedManifold):
     """The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …).
 
-    Distances are angles times the radius, so a point's length does not matter. Antipodal points are joined by one
-    of the geodesics between them.
+    A distance is the angle times the radius, so the length of a point does not matter. For antipodal points one of the
+    geodesics between them is used.
 
     Args:
         curvature: Positive.
@@ -147,7 +147,7 @@ class Sphere(CheckedManifold):
         return 1.0 / math.sqrt(self.curvature)
 
     def origin(self, dim: int) -> Array:
-        """The point (radius, 0, …), of `dim` coordinates."""
+        """Return the point (radius, 0, …) with `dim` coordinates."""
         point = np.zeros(as_count(dim, "dim", minimum=2))
         point[0] = self._radius
         return point
@@ -203,7 +203,7 @@ class Sphere(CheckedManifold):
         def pullback(g: Array) -> tuple[Array, ...]:
             # With unit vectors: v = radius G(s) (w + 2 s x), w = y - x, s = sin^2(angle / 2), G = angle / sin(angle).
             xu, yu = x / column(nonzero(arc.x_length)), y / column(nonzero(arc.y_length))
-            angle = np.minimum(arc.angle, math.pi - 1e-7)  # at antipodal points the derivative is infinite
+            angle = np.minimum(arc.angle, math.pi - 1e-7)  # the derivative is infinite at antipodal points
             s, factor = np.sin(angle / 2.0) ** 2, 1.0 / sinc(angle)
             w = yu - xu
             g = radius * g
