@@ -1,4 +1,4 @@
-"""Codecs for embeddings: one ``encode(x) -> Compressed`` / ``decode(c) -> array`` pair each, with guaranteed errors."""
+"""Codecs for embeddings with guaranteed error bounds: ``encode(x) -> Compressed`` and ``decode(c) -> array``."""
 
 from ..registry import export
 from ._codec import CODECS as CODECS

@@ -1,4 +1,4 @@
-"""Base of the codecs: the compressed array, its file, and the encode/decode pair."""
+"""Base classes of codecs and of compressed arrays."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ KIND = "compressed"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Compressed(Frozen):
-    """An array in compressed form, with the codec that made it.
+    """A compressed array, with the codec that encoded it.
 
     Attributes:
-        codec: The codec and its options.
+        codec: The codec with its options.
         shape: Shape of the decoded array.
-        dtype: Its element type, float32 or float64.
-        arrays: What is stored, by name, in the shapes that the codec needs; read-only.
-        error_bound: Largest possible absolute difference between any element and its decoded value, the
-            rounding of the decoder included.
+        dtype: dtype of the decoded array, float32 or float64.
+        arrays: The stored arrays by name; read-only.
+        error_bound: Largest possible absolute difference between an element and its decoded value, including the
+            rounding of the decoder.
 
     Example:
         >>> import numpy as np
@@ -57,26 +57,23 @@ class Compressed(Frozen):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all stored arrays, the indices and offsets of sparse ones included.
-
-        Lists of no entries count as one byte, which says that there are none.
-        """
+        """Number of bytes of all stored arrays, including indices and offsets of sparse arrays; at least 1."""
         return max(1, sum(array.nbytes for array in self.arrays.values()))
 
     @property
     def ratio(self) -> float:
-        """Bytes of the decoded array per stored byte."""
+        """Compression ratio: bytes of the decoded array per stored byte."""
         return math.prod(self.shape) * self.dtype.itemsize / self.nbytes
 
     def decode(self) -> np.ndarray:
-        """The decoded array, by the codec that made it."""
+        """Decode the array by its codec."""
         return self.codec.decode(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .npz or .safetensors file, atomically.
 
         Args:
-            path: Where to; the suffix chooses the format.
+            path: File to write; the suffix determines the format.
 
         Raises:
             InvalidConfigError: Another suffix.
@@ -86,10 +83,10 @@ class Compressed(Frozen):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Compressed:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Args:
-            path: The file.
+            path: File to read.
 
         Returns:
             The compressed array, bit for bit.
@@ -102,7 +99,7 @@ class Compressed(Frozen):
             return _restore(config, arrays)
 
     def to_bytes(self, format: storage.Format = "npz") -> bytes:
-        """The content of the file that `save` would write.
+        """Return the content of the file that `save` would write.
 
         Args:
             format: ``"npz"`` or ``"safetensors"``.
@@ -114,7 +111,7 @@ class Compressed(Frozen):
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray | memoryview) -> Compressed:
-        """Read what `to_bytes` made.
+        """Read the bytes that `to_bytes` returned.
 
         Args:
             data: The bytes.
@@ -142,7 +139,7 @@ class Compressed(Frozen):
 
 @dataclass(frozen=True)
 class Codec(metaclass=TypedArguments):
-    """Base of the codecs: a frozen object with the options, and the pair ``encode(x)`` / ``decode(c)``.
+    """Base of the codecs: a frozen object with the options and the methods ``encode(x)`` and ``decode(c)``.
 
     Example:
         >>> import numpy as np
@@ -157,16 +154,16 @@ class Codec(metaclass=TypedArguments):
     key: ClassVar[str]
 
     def decode(self, compressed: Compressed) -> np.ndarray:
-        """Decode an array; each element is within ``compressed.error_bound``.
+        """Decode an array; the error of each element is at most ``compressed.error_bound``.
 
         Args:
-            compressed: What a codec of this class encoded.
+            compressed: An array encoded by a codec of this class.
 
         Returns:
             A new array of the original shape and dtype.
 
         Raises:
-            InvalidConfigError: Not a compressed array, or one of another codec.
+            InvalidConfigError: Not a compressed array, or encoded by another codec.
         """
         if not isinstance(compressed, Compressed) or type(compressed.codec) is not type(self):
             came = compressed.codec if isinstance(compressed, Compressed) else type(compressed).__name__
@@ -176,18 +173,18 @@ class Codec(metaclass=TypedArguments):
             )
         with np.errstate(over="ignore", under="ignore"):
             x = compressed.codec._decode(compressed.shape, compressed.dtype, compressed.arrays)
-        # Where the original is near the largest number, the decoder's rounding may leave the range.
+        # If the original is near the largest number, the decoder's rounding may overflow.
         limit = np.finfo(x.dtype).max
         return x if np.isfinite(x).all() else np.clip(x, -limit, limit)
 
     def to_config(self) -> dict[str, Any]:
-        """Key and options as JSON types."""
+        """Return key and options as JSON types."""
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {"key": self.key, "options": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}}
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Codec:
-        """The codec with the options of `to_config`."""
+        """Create a codec from the options of `to_config`."""
         names = {f.name for f in dataclasses.fields(cls)}
         unknown = set(options) - names
         if unknown:
@@ -197,30 +194,30 @@ class Codec(metaclass=TypedArguments):
     def _compressed(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], arrays: Mapping[str, np.ndarray], error_bound: float
     ) -> Compressed:
-        """The result of `encode`."""
+        """Return the result of `encode`."""
         return Compressed(self, shape, dtype, arrays, error_bound)
 
     @abstractmethod
     def _decode(self, shape: tuple[int, ...], dtype: np.dtype[Any], arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The decoded array."""
+        """Return the decoded array."""
 
     @abstractmethod
     def _check(self, shape: tuple[int, ...], dtype: np.dtype[Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Raise InvalidConfigError unless the arrays of a file can be decoded safely."""
 
 
-#: Codecs by the ``key`` that files name.
+#: Codecs by their ``key`` in files.
 CODECS: Registry[type[Codec]] = Registry("codec")
 
 
 def set_options(codec: Codec, **options: object) -> None:
-    """Store checked options (plain Python numbers, whatever kind the caller gave) in a frozen codec."""
+    """Set checked options, as plain Python numbers, in a frozen codec."""
     for name, value in options.items():
         object.__setattr__(codec, name, value)
 
 
 def as_data(x: object, minimum_ndim: int, maximum_ndim: int | None = None) -> np.ndarray:
-    """Check an array to encode."""
+    """Return a checked array to encode."""
     a = as_float(x, "x")
     check_ndim(a, "x", minimum_ndim, maximum_ndim)
     check_nonempty(a, "x")
@@ -229,7 +226,7 @@ def as_data(x: object, minimum_ndim: int, maximum_ndim: int | None = None) -> np
 
 
 def require(condition: bool, what: str) -> None:
-    """Raise unless a file's arrays and options fit each other."""
+    """Raise unless the condition holds, which a file's arrays, options and shape have to meet."""
     if not condition:
         raise InvalidConfigError(f"{what} does not fit the options or the shape")
 
@@ -237,7 +234,7 @@ def require(condition: bool, what: str) -> None:
 def require_array(
     arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], *dtypes: str | type[np.generic] | np.dtype[Any]
 ) -> np.ndarray:
-    """The array of that name, of that shape and of one of those element types."""
+    """Return the array of this name; raise unless it has this shape and one of these dtypes."""
     require(name in arrays, f"missing array {name!r}")
     array = arrays[name]
     require(array.shape == shape and array.dtype in [np.dtype(d) for d in dtypes], f"array {name!r}")
@@ -245,16 +242,16 @@ def require_array(
 
 
 def measured_bound(x: np.ndarray, decoded: np.ndarray, slack: float) -> float:
-    """Largest error seen, plus what another order of summation (another BLAS) could add."""
+    """Return the largest measured error plus `slack` for another order of summation (another BLAS)."""
     wide = np.longdouble if x.dtype == np.float64 else np.float64
     with np.errstate(over="ignore"):
         seen = float(np.max(np.abs(x.astype(wide) - decoded.astype(wide))))
-    # Rounded up by an ulp or two; not to infinity, which JSON could not hold.
+    # Rounded up by an ulp or two, but not to infinity, which JSON lacks.
     return min(seen * (1 + 2**-51) + slack, sys.float_info.max)
 
 
 def codec_from_config(config: Mapping[str, Any]) -> Codec:
-    """The codec of a `to_config` dictionary."""
+    """Create a codec from the dictionary that `to_config` returned."""
     require(isinstance(config, Mapping) and isinstance(config.get("options"), Mapping), "codec")
     return CODECS.find(config.get("key")).from_options(config["options"])
 
@@ -273,5 +270,5 @@ def _restore(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Com
 
 
 def smallest_index_type(largest: int) -> np.dtype[Any]:
-    """The narrowest unsigned type that holds `largest`."""
+    """Return the smallest unsigned integer dtype that holds `largest`."""
     return next(np.dtype(d) for d in (np.uint8, np.uint16, np.uint32, np.uint64) if largest <= np.iinfo(d).max)

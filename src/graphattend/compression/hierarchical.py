@@ -28,10 +28,10 @@ from ._codec import (
 @CODECS.register("hierarchical")
 @dataclass(frozen=True)
 class Hierarchical(Frozen, Codec):
-    """Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below.
+    """Encodes each row by the codec of its node's HNSW layer: finely for the few upper nodes, coarsely below.
 
     Args:
-        codecs: Codec by layer. A node uses the entry of its own layer, or else of the next lower one given.
+        codecs: Codecs by layer. A node uses the codec of its layer, or of the next lower layer that has one.
 
     Raises:
         InvalidConfigError: Not a mapping from whole numbers >= 0 to codecs.
@@ -69,15 +69,15 @@ class Hierarchical(Frozen, Codec):
 
         Args:
             x: (V, D), one row per node.
-            layers: (V,) whole numbers, the highest HNSW layer of each node.
+            layers: (V,) integers, the highest HNSW layer of each node.
 
         Returns:
-            The parts, as ``<layer>/<array>``, and the layer that each row's codec belongs to.
+            The arrays of each part as ``<layer>/<array>``, and ``layers``, the layer of each row's codec.
 
         Raises:
-            DimensionMismatchError: Not a matrix, or another number of layers than rows; InvalidConfigError: a layer
-                without a codec, or what the layer's codec refuses; EmptyInputError; NumericalInstabilityError: NaN or
-                infinity.
+            DimensionMismatchError: Not a matrix, or the numbers of layers and rows differ; InvalidConfigError: a layer
+                without a codec, or data that the layer's codec refuses; EmptyInputError; NumericalInstabilityError:
+                NaN or infinity.
         """
         x = as_data(x, 2, 2)
         used = self._codec_layers(layers, x.shape[0])
@@ -94,7 +94,7 @@ class Hierarchical(Frozen, Codec):
         return self._compressed(x.shape, x.dtype, arrays, bound)
 
     def _codec_layers(self, layers: object, count: int) -> np.ndarray:
-        """For each row the layer whose codec it uses."""
+        """Return for each row the layer whose codec it uses, (V,)."""
         given = as_array(layers, "layers")
         if given.dtype.kind not in "iu":
             raise InvalidConfigError.of("layers", "whole numbers", str(given.dtype), got=f"dtype {given.dtype}")
@@ -113,7 +113,7 @@ class Hierarchical(Frozen, Codec):
         return known[position].astype(smallest_index_type(int(known[-1])))
 
     def to_config(self) -> dict[str, Any]:
-        """Key and options as JSON types."""
+        """Return key and options as JSON types."""
         return {
             "key": self.key,
             "options": {"codecs": {str(layer): codec.to_config() for layer, codec in self.codecs.items()}},
@@ -121,7 +121,7 @@ class Hierarchical(Frozen, Codec):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Codec:
-        """The codec with the options of `to_config`."""
+        """Create a codec from the options of `to_config`."""
         codecs = options.get("codecs")
         require(set(options) == {"codecs"} and isinstance(codecs, Mapping), "codecs")
         checked = {}
@@ -134,7 +134,7 @@ class Hierarchical(Frozen, Codec):
     def _parts(
         self, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]
     ) -> list[tuple[np.ndarray, Codec, tuple[int, ...], dict[str, np.ndarray]]]:
-        """Rows, codec, shape and arrays of each part."""
+        """Return rows, codec, shape and arrays of each part."""
         parts: list[tuple[np.ndarray, Codec, tuple[int, ...], dict[str, np.ndarray]]] = []
         for layer in np.unique(arrays["layers"]).tolist():
             rows = np.flatnonzero(arrays["layers"] == layer)

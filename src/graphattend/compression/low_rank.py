@@ -22,10 +22,10 @@ class LowRank(Codec):
 
     Args:
         rank: Number of singular values to keep.
-        energy: Keep as few as hold this share (0 < energy <= 1) of the squared Frobenius norm.
+        energy: Keep the fewest singular values that have this share (0 < energy <= 1) of the squared Frobenius norm.
 
     Raises:
-        InvalidConfigError: An option that is not allowed, or not exactly one of them.
+        InvalidConfigError: An option is not allowed, or not exactly one is given.
 
     Source:
         Eckart, Young 1936, "The approximation of one matrix by another of lower rank".
@@ -59,10 +59,11 @@ class LowRank(Codec):
             x: (N, D).
 
         Returns:
-            ``left (N, rank)`` and ``right (rank, D)``, of a matrix scaled to largest element 1, and that ``scale``.
+            The factors ``left (N, rank)`` and ``right (rank, D)`` of the matrix divided by its largest magnitude, and
+            this ``scale``.
 
         Raises:
-            DimensionMismatchError: Not a matrix; InvalidConfigError: `rank` is larger than its sides, or not real
+            DimensionMismatchError: Not a matrix; InvalidConfigError: `rank` is larger than N or D, or not real
                 numbers; EmptyInputError; NumericalInstabilityError: NaN or infinity.
         """
         x = as_data(x, 2, 2)
@@ -78,7 +79,7 @@ class LowRank(Codec):
             "right": np.ascontiguousarray((vt[:rank] * root[:, None]).astype(x.dtype)),
             "scale": scale,
         }
-        # |left|·|right| bounds the sums of products, whatever their order (Higham 2002, eq. 3.5).
+        # |left|·|right| bounds the sums of products in any order (Higham 2002, eq. 3.5).
         size = np.linalg.norm(arrays["left"], axis=1).max() * np.linalg.norm(arrays["right"], axis=0).max()
         slack = rounding_slack(scale, size, rank + 2)
         return self._compressed(x.shape, x.dtype, arrays, measured_bound(x, self._decoded(x, arrays), slack))
@@ -102,7 +103,7 @@ class LowRank(Codec):
 
 
 def svd(x: np.ndarray, *, full: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`np.linalg.svd` with a typed error."""
+    """Return `np.linalg.svd` or raise a typed error."""
     try:
         u, s, vt = np.linalg.svd(x, full_matrices=full)
     except np.linalg.LinAlgError as error:
@@ -111,19 +112,19 @@ def svd(x: np.ndarray, *, full: bool = False) -> tuple[np.ndarray, np.ndarray, n
 
 
 def unit_scale(x: np.ndarray) -> np.ndarray:
-    """The largest magnitude (1 for all zeros): dividing by it keeps squares and products in range."""
+    """Return the largest magnitude (1 if all are zero); squares and products of `x` divided by it do not overflow."""
     top = np.abs(x).max()
     return np.asarray(top if top > 0 else 1, dtype=x.dtype)
 
 
 def rounding_slack(scale: np.ndarray, size: float, terms: int) -> float:
-    """Twice the most that two orders of summing `terms` products of total magnitude `size` can differ."""
+    """Return twice the largest difference between two orders of summing `terms` products of total magnitude `size`."""
     info = np.finfo(scale.dtype)
     return float(2 * terms * info.eps * float(size) * float(scale) + float(info.smallest_subnormal))
 
 
 def _rank_for(singular: np.ndarray, energy: float) -> int:
-    """The fewest values whose squares sum to at least `energy` of all."""
+    """Return the smallest number of singular values with at least the share `energy` of the sum of squares."""
     total = np.cumsum(singular**2)
     enough = total >= energy * total[-1]
     return int(np.argmax(enough)) + 1

@@ -16,7 +16,7 @@ from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizedArray(Compressed):
-    """A compressed array of whole-number codes: ``x ≈ (codes − zero_point) · scale``.
+    """A compressed array of integer codes: ``x ≈ (codes − zero_point) · scale``.
 
     Example:
         >>> from graphattend.compression import Quantizer
@@ -29,47 +29,47 @@ class QuantizedArray(Compressed):
 
     @property
     def data(self) -> np.ndarray:
-        """The codes as stored: int8 of the array's shape, or INT4 packed two per byte, the first in the low half."""
+        """The stored codes: int8 of the array's shape, or 4-bit codes, two per byte, the first in the low half."""
         return self.arrays["data"]
 
     @property
     def codes(self) -> np.ndarray:
-        """The codes as int8, one per element (unpacked from `data` if need be)."""
+        """The codes as int8, one per element."""
         return _unpack(self.data, self.shape) if self.codec.bits == 4 else self.data
 
     @property
     def scale(self) -> np.ndarray:
-        """Step between neighbouring codes: shape () per tensor, (rows,) per row, (rows, groups) per group."""
+        """The step between codes, of shape () per tensor, (rows,) per row, (rows, groups) per group."""
         return self.arrays["scale"]
 
     @property
     def zero_point(self) -> np.ndarray:
-        """The code of zero, int8, shaped like `scale`; a single 0 for symmetric codes."""
+        """The code of zero, int8, with the shape of `scale`; a single 0 for symmetric codes."""
         return self.arrays["zero_point"]
 
     @property
     def group_size(self) -> int | None:
-        """Coordinates that share a scale within a row; None where the scale is per row or tensor."""
+        """Number of coordinates of a row that share a scale; None if the scale is per row or tensor."""
         return self.codec.group_size
 
 
 @CODECS.register("quantizer")
 @dataclass(frozen=True)
 class Quantizer(Codec):
-    """Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly.
+    """Linear quantisation to 8- or 4-bit integers with one scale per tensor, row or group; zero stays exact.
 
-    Symmetric: scale = max|x| / (2^(bits−1) − 1), codes within ±(2^(bits−1) − 1). Affine: [min(x, 0), max(x, 0)]
-    is mapped to −2^(bits−1) … 2^(bits−1) − 1. Rounding is half to even. A row of zeros has scale 0.
+    Symmetric: scale = max|x| / (2^(bits−1) − 1), codes within ±(2^(bits−1) − 1). Affine: [min(x, 0), max(x, 0)] is
+    mapped to −2^(bits−1) … 2^(bits−1) − 1. Halves are rounded to even. A row of zeros has scale 0.
 
     Args:
         bits: 8 or 4.
         symmetric: Whether zero has code 0.
         granularity: ``"tensor"`` (one scale), ``"row"`` (one per vector along the last axis) or ``"group"``
             (one per `group_size` consecutive coordinates of a vector; the last group may be shorter).
-        group_size: Coordinates per group; needed for, and only for, groups.
+        group_size: Coordinates per group; required for ``"group"``, otherwise not allowed.
 
     Raises:
-        InvalidConfigError: An option that is not allowed.
+        InvalidConfigError: An option is not allowed.
 
     Source:
         Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
@@ -131,7 +131,7 @@ class Quantizer(Codec):
             Codes, scales and zero points.
 
         Raises:
-            DimensionMismatchError: `x` has no axis; EmptyInputError: it is empty; NumericalInstabilityError: NaN or
+            DimensionMismatchError: `x` has no axis; EmptyInputError: `x` is empty; NumericalInstabilityError: NaN or
                 infinity; InvalidConfigError: not real numbers.
         """
         x = as_data(x, 1)
@@ -155,7 +155,7 @@ class Quantizer(Codec):
         return self._compressed(x.shape, x.dtype, arrays, self._bound(low, high, scale))
 
     def _blocks(self, x: np.ndarray) -> np.ndarray:
-        """The array with what shares a scale along the last axis; short groups are filled up with zeros."""
+        """Reshape the array so that the last axis shares a scale; the last group is padded with zeros."""
         if self.granularity == "tensor":
             return x.reshape(-1)
         if self.group_size is None:
@@ -171,12 +171,12 @@ class Quantizer(Codec):
         info = np.finfo(scale.dtype)
         bound = s / 2
         if not self.symmetric:
-            # The rounded scale may cover a little less than the range: what sticks out is clipped.
+            # The rounded scale may cover slightly less than the range; the excess is clipped.
             bound += np.maximum(high / 4 - low / 4 - (top - bottom) * (s / 4), 0) * 4
-        # The decoder's product is rounded once: half a unit in the last place of the largest result.
+        # The decoder rounds its product once: half a unit in the last place of the largest result.
         _, exponent = np.frexp(np.minimum(np.maximum(-low, high), float(info.max) - s) + s)
         bound += np.where(s > 0, np.ldexp(1.0, exponent - info.nmant - 2), 0)
-        # Quotients in float64 are rounded, too.
+        # The float64 quotients are rounded, too.
         bound += s * 2.0**-44
         return float(np.max(bound))
 
@@ -212,7 +212,7 @@ class Quantizer(Codec):
 
 
 def _step(high: np.ndarray, low: np.ndarray | float, levels: int, dtype: np.dtype[Any]) -> np.ndarray:
-    """(high − low) / levels in the data's type; where that loses too many bits (subnormal), rounded up."""
+    """Compute (high − low) / levels in the dtype of the data, rounded up if it is subnormal and too small."""
     with np.errstate(over="ignore", under="ignore"):
         span = high - low
         exact = np.where(np.isfinite(span), span / levels, high / levels - low / levels)
@@ -222,12 +222,12 @@ def _step(high: np.ndarray, low: np.ndarray | float, levels: int, dtype: np.dtyp
 
 
 def _nonzero(scale: np.ndarray) -> np.ndarray:
-    """The scale in float64 with 1 for 0, for division."""
+    """Return the scale in float64 with 0 replaced by 1, as a divisor."""
     return np.where(scale > 0, scale, 1).astype(np.float64)
 
 
 def _pack(codes: np.ndarray) -> np.ndarray:
-    """Two codes of 4 bits per byte, the first in the low half; a last odd one gets a neighbour 0."""
+    """Pack two 4-bit codes per byte, the first in the low half; an odd number of codes is padded with 0."""
     flat = codes.reshape(-1).view(np.uint8) & 0xF
     if flat.size % 2:
         flat = np.append(flat, np.uint8(0))
@@ -235,9 +235,9 @@ def _pack(codes: np.ndarray) -> np.ndarray:
 
 
 def _unpack(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The codes of `_pack` as int8."""
+    """Unpack the codes of `_pack` to int8."""
     flat = np.empty((data.size, 2), np.int8)
-    # Moving the nibble to the top and back again extends its sign.
+    # Shifting the nibble to the top and back extends its sign.
     flat[:, 0] = (data << 4).view(np.int8) >> 4
     flat[:, 1] = data.view(np.int8) >> 4
     return flat.reshape(-1)[: math.prod(shape)].reshape(shape)

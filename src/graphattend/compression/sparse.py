@@ -18,9 +18,9 @@ from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, 
 @CODECS.register("sparse")
 @dataclass(frozen=True)
 class SparseStorage(Codec):
-    """Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero.
+    """Sparse rows: the largest entries of each row, the entries from a threshold on, or all nonzero entries.
 
-    With both options, an entry must satisfy both. What is kept is kept exactly; ties go to the lower column.
+    With both options, an entry must satisfy both. The kept entries are exact. Ties are broken by the lower column.
 
     Args:
         top_k: Keep this many entries of each row (vector along the last axis), the largest in magnitude.
@@ -28,7 +28,7 @@ class SparseStorage(Codec):
         format: ``"csr"`` (compressed rows) or ``"coo"`` (row and column of each entry).
 
     Raises:
-        InvalidConfigError: An option that is not allowed.
+        InvalidConfigError: An option is not allowed.
 
     Example:
         >>> import numpy as np
@@ -55,16 +55,16 @@ class SparseStorage(Codec):
         as_choice(self.format, "format", ("csr", "coo"))
 
     def encode(self, x: ArrayLike) -> Compressed:
-        """Keep the entries that the options ask for.
+        """Encode an array as the entries that the options select.
 
         Args:
             x: (..., D), or a SciPy sparse matrix or array.
 
         Returns:
-            ``data`` with ``indices, indptr`` (CSR) or ``row, col`` (COO), rows in order.
+            ``data`` with ``indices, indptr`` (CSR) or ``row, col`` (COO), sorted by row.
 
         Raises:
-            DimensionMismatchError: `x` has no axis; EmptyInputError: it is empty; NumericalInstabilityError: NaN or
+            DimensionMismatchError: `x` has no axis; EmptyInputError: `x` is empty; NumericalInstabilityError: NaN or
                 infinity; InvalidConfigError: not real numbers.
         """
         shape, rows, cols, values = _entries(x)
@@ -84,10 +84,10 @@ class SparseStorage(Codec):
         return self._compressed(shape, values.dtype, arrays, error)
 
     def to_scipy(self, compressed: Compressed) -> Any:
-        """The compressed array as SciPy's type, without making it dense.
+        """Convert the compressed array to a SciPy sparse array, without making it dense.
 
         Args:
-            compressed: What `encode` made of a matrix or vector.
+            compressed: A matrix or vector that `encode` compressed.
 
         Returns:
             A ``scipy.sparse.csr_array`` or ``coo_array``.
@@ -143,13 +143,13 @@ class SparseStorage(Codec):
 
 
 def _rank_in_row(rows: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
-    """Place of each entry among those of its row, the largest first; entries come row by row."""
-    starts = np.searchsorted(rows, rows)  # where each entry's row begins
+    """Return the rank of each entry in its row, 0 for the largest; the entries are sorted by row."""
+    starts = np.searchsorted(rows, rows)  # start of each entry's row
     place = np.arange(rows.size) - starts
     if rows.size == 0:
         return place
     height, width = int(rows[-1]) + 1, int(place.max()) + 1
-    if height * width <= 4 * rows.size:  # rows of about equal length: one sort along the axis of a table
+    if height * width <= 4 * rows.size:  # rows of similar length: one sort along an axis of a padded table
         table = np.zeros((height, width), magnitude.dtype)
         table[rows, place] = -magnitude
         order = np.argsort(table, axis=1, kind="stable")
@@ -163,8 +163,8 @@ def _rank_in_row(rows: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
 
 
 def _entries(x: Any) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """Shape, and row, column and value of all entries that are not zero, in the order of rows and columns."""
-    scipy_sparse = sys.modules.get("scipy.sparse")  # whoever holds such a matrix has imported it
+    """Return the shape, and row, column and value of all nonzero entries, sorted by row and column."""
+    scipy_sparse = sys.modules.get("scipy.sparse")  # a caller with a SciPy matrix has imported it
     if scipy_sparse is None or not scipy_sparse.issparse(x):
         dense = as_data(x, 1)
         flat = dense.reshape(-1, dense.shape[-1])

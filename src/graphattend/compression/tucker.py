@@ -27,7 +27,7 @@ class Tucker(Codec):
         ranks: Size of the core along each of the three axes.
 
     Raises:
-        InvalidConfigError: Not three whole numbers >= 1.
+        InvalidConfigError: Not three integers >= 1.
 
     Source:
         De Lathauwer, De Moor, Vandewalle 2000, "A multilinear singular value decomposition" (HOSVD) and "On the
@@ -60,10 +60,10 @@ class Tucker(Codec):
             x: (I, J, K).
 
         Returns:
-            ``core`` and ``factor_0 … factor_2`` of an array scaled to largest element 1, and that ``scale``.
+            ``core`` and ``factor_0 … factor_2`` of the array divided by its largest magnitude, and this ``scale``.
 
         Raises:
-            DimensionMismatchError: Not three axes; InvalidConfigError: a rank larger than its axis, or not real
+            DimensionMismatchError: Not three axes; InvalidConfigError: a rank is larger than its axis, or not real
                 numbers; EmptyInputError; NumericalInstabilityError: NaN or infinity.
         """
         x = as_data(x, _AXES, _AXES)
@@ -96,19 +96,19 @@ class Tucker(Codec):
 
 
 def _multiply(x: np.ndarray, matrix: np.ndarray, axis: int) -> np.ndarray:
-    """Mode product: the axis of `x` contracted with the second axis of `matrix`."""
+    """Mode product: contract `axis` of `x` with the second axis of `matrix`."""
     return np.moveaxis(np.tensordot(matrix, x, axes=(1, axis)), 0, axis)
 
 
 def _leading(x: np.ndarray, axis: int, rank: int) -> np.ndarray:
-    """The first left singular vectors of the unfolding of `x` along `axis`."""
+    """Return the first `rank` left singular vectors of the unfolding of `x` along `axis`."""
     unfolded = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
-    # An unfolding with fewer columns than asked for needs the completed basis.
+    # An unfolding with fewer columns than `rank` needs the complete basis.
     return svd(unfolded, full=unfolded.shape[1] < rank)[0][:, :rank]
 
 
 def _hooi(x: np.ndarray, ranks: tuple[int, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Core and orthonormal factors; each sweep can only raise the norm of the core."""
+    """Return the core and orthonormal factors by HOOI; each sweep increases the norm of the core or keeps it."""
     factors = [_leading(x, axis, rank) for axis, rank in enumerate(ranks)]
     before = 0.0
     core = x

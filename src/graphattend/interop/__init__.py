@@ -1,4 +1,4 @@
-"""Our functions inside other frameworks; each needs its extra (`graphattend[autograd]`, `graphattend[torch]`)."""
+"""Use graphattend's functions in HIPS autograd and PyTorch (extras `graphattend[autograd]`, `graphattend[torch]`)."""
 
 from .autograd import autograd_primitive
 from .torch import torch_function

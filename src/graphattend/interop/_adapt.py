@@ -1,4 +1,4 @@
-"""One shape for everything that can be differentiated: flat arrays in, output and flat gradients out."""
+"""A common interface to functions and mechanisms: flat arrays in, output and flat gradients out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..errors import InvalidConfigError, UnsupportedError
 
 
 def is_mechanism(function: Callable[..., Any]) -> bool:
-    """Whether it is a mechanism, with parameters and a `vjp` of its own."""
+    """Return whether `function` is a mechanism, with parameters and a method `vjp`."""
     return all(callable(getattr(function, name, None)) for name in ("vjp", "parameters", "with_parameters"))
 
 
 def check_function(function: Callable[..., Any]) -> None:
-    """A function with a gradient rule, or a mechanism."""
+    """Raise unless `function` has a gradient rule or is a mechanism."""
     if is_mechanism(function) or getattr(function, "vjp_rule", None) is not None:
         return
     raise InvalidConfigError.of(
@@ -27,7 +27,7 @@ def check_function(function: Callable[..., Any]) -> None:
 
 
 def check_parameters(function: Callable[..., Any], parameters: Mapping[str, np.ndarray]) -> None:
-    """Parameters go with mechanisms only, by name."""
+    """Raise unless the parameters are None, or a mapping and `function` is a mechanism."""
     if parameters is None:
         return
     if not is_mechanism(function) or not isinstance(parameters, Mapping):
@@ -40,7 +40,7 @@ def check_parameters(function: Callable[..., Any], parameters: Mapping[str, np.n
 
 
 def evaluate(function: Any, names: Sequence[str], arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
-    """``(output, flat pullback)``; the last arrays are the parameters `names` of a mechanism."""
+    """Return ``(output, flat pullback)``; the last arrays are the parameters `names` of a mechanism."""
     if not is_mechanism(function):
         return vjp(function, *arrays, **options)
     count = len(arrays) - len(names)
@@ -56,7 +56,7 @@ def evaluate(function: Any, names: Sequence[str], arrays: Sequence[Any], options
 
 
 def optional_module(name: str, extra: str) -> Any:
-    """The module, or an error that says how to get it."""
+    """Return the module; if it is missing, the error says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

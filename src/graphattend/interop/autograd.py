@@ -1,4 +1,4 @@
-"""Our functions as primitives of HIPS autograd, so that they take part in functions it differentiates."""
+"""graphattend's functions as primitives of HIPS autograd."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from ._adapt import check_function, check_parameters, evaluate, optional_module
 
 
 def autograd_primitive(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A HIPS autograd primitive with our gradient.
+    """Convert a graphattend function to a HIPS autograd primitive with its gradient.
 
     Args:
         function: A differentiable function (`ga.functional.*`, a loss, a manifold's `dist` …), or a mechanism.
 
     Returns:
-        A function with the same arguments, differentiable by the positional ones. For a mechanism its arguments are
-        ``(query, keys, values, parameters=None, **options)``, and it is differentiable by `parameters`, too.
+        A function with the same arguments, differentiable with respect to the positional ones. For a mechanism its
+        arguments are ``(query, keys, values, parameters=None, **options)``, and it is differentiable with respect to
+        `parameters`, too.
 
     Raises:
         InvalidConfigError: `function` has no gradient.
@@ -32,7 +33,7 @@ def autograd_primitive(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     check_function(function)
     extend = optional_module("autograd.extend", "autograd")
-    optional_module("autograd.numpy", "autograd")  # registers what autograd needs to know of arrays
+    optional_module("autograd.numpy", "autograd")  # registers arrays with autograd
 
     def plain(names: tuple[str, ...], options: dict[str, Any], *arrays: object) -> Any:
         return evaluate(function, names, arrays, options)[0]

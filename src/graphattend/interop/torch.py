@@ -1,4 +1,4 @@
-"""Our functions on PyTorch tensors, as nodes of its autograd graph."""
+"""graphattend's functions on PyTorch tensors, as nodes of its autograd graph."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from ._adapt import check_function, check_parameters, evaluate, optional_module
 
 
 def torch_function(function: Any) -> Callable[..., Any]:
-    """A function of PyTorch tensors with our gradient.
+    """Convert a graphattend function to a function of PyTorch tensors with its gradient.
 
-    The arithmetic runs in NumPy on the CPU; results go back to the device of the first tensor. Second derivatives
-    are not available.
+    The function runs in NumPy on the CPU; its results are moved to the device of the first tensor. Second derivatives
+    are not supported.
 
     Args:
         function: A differentiable function (`ga.functional.*`, a loss, a manifold's `dist` …), or a mechanism.
 
     Returns:
-        A function with the same arguments; positional tensors are differentiated. A mechanism becomes a function of
-        ``(query, keys, values, parameters=None, **options)``, and the tensors in `parameters` are differentiated,
-        too.
+        A function with the same arguments; positional tensors are differentiated. For a mechanism its arguments are
+        ``(query, keys, values, parameters=None, **options)``, and the tensors in `parameters` are differentiated, too.
 
     Raises:
         InvalidConfigError: `function` has no gradient.
@@ -61,7 +60,7 @@ def _as_numpy(torch: Any, value: Any) -> Any:
 
 @functools.cache
 def _node(torch: Any) -> Any:
-    """The autograd node; made when PyTorch is first used, because its base class lives there."""
+    """Create the class of the autograd node on first use, because its base class is PyTorch's."""
 
     class Node(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod

@@ -1,7 +1,7 @@
-"""Checks for people who write their own mechanism or differentiable function.
+"""Checks for your own mechanisms and differentiable functions.
 
-`check_vjp` compares a gradient with finite differences; `check_mechanism` runs every law that all mechanisms of
-graphattend keep. Both raise AssertionError that says what was compared.
+`check_vjp` compares a gradient with finite differences. `check_mechanism` checks the laws that all mechanisms of
+graphattend obey. Both raise an AssertionError that says what was compared.
 """
 
 from ..registry import export

@@ -1,4 +1,4 @@
-"""Laws of a mechanism's outputs and weights, its files and its errors."""
+"""Laws of a mechanism's outputs, weights, files and errors."""
 
 from __future__ import annotations
 

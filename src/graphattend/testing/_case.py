@@ -1,4 +1,4 @@
-"""A mechanism with its example inputs, as the laws take it."""
+"""A mechanism with its example inputs, the argument of the laws."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Case:
         kind = target if isinstance(target, type) else type(target)
         attn, inputs = kind.example(rng, n)
         attn = attn if isinstance(target, type) else target
-        if attn.unread and "metadata" in inputs:  # with its options it must not be given them
+        if attn.unread and "metadata" in inputs:  # its options do not allow these fields
             inputs = inputs | {"metadata": dataclasses.replace(inputs["metadata"], **dict.fromkeys(attn.unread))}
         return cls(attn, inputs, seed)
 
@@ -37,12 +37,12 @@ class Case:
         return (attn or self.attn).forward(x.pop("query"), x.pop("keys"), x.pop("values"), **x)
 
     def queries(self, m: int = 3) -> np.ndarray:
-        """Several queries like the example's; none equals a key, where some distances have no derivative."""
+        """Return m queries like the example's, (m, D); none equals a key, where some distances have no derivative."""
         others = (type(self.attn).example(np.random.default_rng([self.seed, i]), 1)[1] for i in range(1, m))
         return np.stack([self.inputs["query"], *(x["query"] for x in others)])
 
     def batched(self, b: int = 2) -> dict[str, Any]:
-        """The example with a leading axis: entry 1 has the keys in reverse order."""
+        """Return the example with a leading batch axis of length 2; the second entry has the keys in reverse order."""
         x = dict(self.inputs)
         x["query"] = np.stack([self.queries(3), self.queries(3)[::-1]])
         for name in ("keys", "values"):
@@ -53,7 +53,7 @@ class Case:
 
 
 def map_metadata(metadata: GraphMetadata, f: Callable[[np.ndarray], np.ndarray]) -> GraphMetadata:
-    """Change the fields that have one row per key (or per latent key)."""
+    """Apply `f` to the fields that have one row per key (or per latent key)."""
     fields = {}
     for field in dataclasses.fields(metadata):
         value = getattr(metadata, field.name)

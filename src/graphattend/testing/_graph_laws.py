@@ -13,7 +13,7 @@ from .finite_differences import compare, tangent
 
 
 def _example_graph(case_inputs: dict[str, Any], rng: np.random.Generator) -> NeighborGraph:
-    """A small directed graph over the example's rows, with an isolated node and every kind of edge data it needs."""
+    """Return a small directed graph over the example's rows, with an isolated node and the edge data it needs."""
     n = case_inputs["keys"].shape[0] + 1
     pairs = [(j, i) for i in range(n - 1) for j in range(n) if j != i and rng.random() < 0.4 + 0.1 * (i % 3)]
     pairs += [(1, 0)] if not pairs else []
@@ -42,7 +42,7 @@ def attend_is_loop(case: Case) -> None:
     x = _nodes(case)
     values = np.concatenate([case.inputs["values"][:1], case.inputs["values"]])
     out, weights = case.attn.attend(graph, x, x, values, need_weights=True)
-    if case.attn.rows_are_positions:  # a node alone would stand at position 0
+    if case.attn.rows_are_positions:  # in the loop every node would have position 0
         return
     loop_out, loop_weights = _attend_loop(case.attn, graph, x, x, values)
     close(out, loop_out, 1e-9, "attend against a loop over nodes")
@@ -52,13 +52,13 @@ def attend_is_loop(case: Case) -> None:
 def _attend_loop(
     attn: Attention, graph: NeighborGraph, queries: np.ndarray, keys: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`attend` as its definition reads: one `forward` per node over that node's neighbours."""
+    """Compute `attend` by its definition: one `forward` per node over its neighbours."""
     outputs: list[np.ndarray] = []
     weights: list[np.ndarray] = []
     busy = int(np.argmax(np.diff(graph.indptr)))
     for i in range(graph.num_nodes):
         empty = graph.indptr[i] == graph.indptr[i + 1]
-        source = busy if empty else i  # a node without neighbours is one whose keys are all masked
+        source = busy if empty else i  # a node without neighbours attends to masked keys only
         row = graph.indices[graph.indptr[source] : graph.indptr[source + 1]]
         metadata = attn._node_metadata(graph, i, source, keys, values)
         mask = np.zeros(row.size, bool) if empty else None

@@ -1,4 +1,4 @@
-"""Every law that mechanisms keep, on one mechanism."""
+"""Check a mechanism against the laws of all mechanisms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..mechanisms._base import Attention
 from . import _call_laws, _gradient_laws, _graph_laws
 from ._case import Case
 
-#: Name → (law, whether a class must declare it).
+#: Law by name, and whether it applies only to classes that declare it.
 LAWS: dict[str, tuple[Callable[[Case], None], bool]] = {
     "shapes": (_call_laws.shapes, False),
     "dtype": (_call_laws.dtype, False),
@@ -35,19 +35,19 @@ LAWS: dict[str, tuple[Callable[[Case], None], bool]] = {
 def check_mechanism(
     target: type[Attention] | Attention, *, seed: int = 0, laws: Sequence[str] | None = None
 ) -> list[str]:
-    """Run every law that all mechanisms keep, and those its class declares, on one mechanism.
+    """Check a mechanism against the laws of all mechanisms, and those that its class declares.
 
     Args:
-        target: A mechanism class (its `example` is used) or a mechanism with its class's `example` inputs.
+        target: A mechanism class or a mechanism; the inputs come from the `example` of the class.
         seed: Seed of the inputs.
-        laws: Names of the laws to run; all by default.
+        laws: Names of the laws to check; all by default.
 
     Returns:
-        The names of the laws that ran.
+        The names of the checked laws.
 
     Raises:
-        AssertionError: A law is broken; the message names it.
-        InvalidConfigError: Something else than a mechanism, or no law of this name.
+        AssertionError: The mechanism breaks a law; the message names it.
+        InvalidConfigError: `target` is no mechanism, or there is no law of this name.
 
     Example:
         >>> import graphattend as ga

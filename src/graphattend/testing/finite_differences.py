@@ -1,4 +1,4 @@
-"""Gradients against finite differences."""
+"""Compare gradients with finite differences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _STEP = 1e-5
 
 
 def tangent(f: Callable[[Any], Any]) -> Any:
-    """The derivative at 0 by a fourth-order central difference."""
+    """Approximate the derivative at 0 by a fourth-order central difference."""
     return (8 * (f(_STEP) - f(-_STEP)) - (f(2 * _STEP) - f(-2 * _STEP))) / (12 * _STEP)
 
 
 def compare(value: float, reference: float, rtol: float, scale: float, what: str) -> None:
-    """Fail where a gradient differs from its finite difference; `scale` is what small ones are measured by."""
+    """Raise if a gradient differs from its finite difference, relative to the larger of `reference` and `scale`."""
     error = abs(value - reference) / max(abs(reference), scale, 1e-12)
     assert error <= rtol, f"{what}: gradient {value:.12g}, finite difference {reference:.12g} (relative {error:.1e})"
 
@@ -35,8 +35,8 @@ def check_vjp(
 
     Args:
         function: A function with a gradient rule.
-        *arrays: Its positional arrays; float64 ones are varied.
-        rtol: Largest relative difference, against the size of the derivative.
+        *arrays: Its positional arrays; float64 arrays are checked.
+        rtol: Maximum difference, relative to the derivative.
         directions: Number of random directions per array.
         seed: Seed of the directions and the cotangent.
         **options: Keyword arguments, held constant.
