@@ -575,9 +575,9 @@ export interface Analysis extends Remote {
   get<D extends Dtype = "float32">(name: "latents", options?: CallOptions<D>): Promise<Numbers<D>>;
   get(name: "names", options?: CallOptions): Promise<string[]>;
   get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
-  /** The analysis in JSON types. */
+  /** Return the analysis as JSON types. */
   toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
-  /** The neighbours that `node` attends to most, with their weights; parallel edges are added up. */
+  /** Return the neighbours with the largest weights of `node`; the weights of parallel edges are summed. */
   top(key: string, node: number, options?: {
     /** @default 3 */
     count?: number;
@@ -590,14 +590,14 @@ export interface Chain extends Remote {
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
-/** An array in compressed form, with the codec that made it. */
+/** A compressed array, with the codec that encoded it. */
 export interface Compressed extends Remote {
   readonly fields: Readonly<{ error_bound: number; nbytes: number; ratio: number }>;
   get<D extends Dtype = "float32">(name: "arrays", options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
   get(name: "shape", options?: CallOptions): Promise<number[]>;
-  /** The decoded array, by the codec that made it. */
+  /** Decode the array by its codec. */
   decode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The content of the file that `save` would write. */
+  /** Return the content of the file that `save` would write. */
   toBytes(options?: {
     /** `"npz"` or `"safetensors"`. @default "npz" */
     format?: "npz" | "safetensors";
@@ -638,34 +638,34 @@ export interface Euclidean extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
+  /** Exponential map: the point at time 1 of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  /** Weighted Fréchet mean: the point m that minimises Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
+    /** The iteration ends when the Riemannian length of a step is at most this, plus the rounding error of the coordinates (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
-    /** Limit on the number of Newton steps. @default 100 */
+    /** Maximum number of Newton steps. @default 100 */
     maxIterations?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
   inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  /** Logarithmic map: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time 1. */
   logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
+  /** Logarithmic map at the origin, (..., D) -> (..., D). */
   logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted midpoint in closed form. */
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
-  /** The base point of `expmap0` and `logmap0`: (D,). */
+  /** The base point of `expmap0` and `logmap0`, (D,). */
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Distances of all pairs. */
+  /** Pairwise distances. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
+  /** Project v (..., D) onto the tangent space at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Random points (float64) around the origin. */
   random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -776,14 +776,14 @@ export interface Graph extends Remote {
   } & CallOptions): Promise<Graph>;
 }
 
-/** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
+/** Encodes each row by the codec of its node's HNSW layer: finely for the few upper nodes, coarsely below. */
 export interface Hierarchical extends Remote {
   readonly fields: Readonly<{ key: string }>;
-  /** Decode an array; each element is within `compressed.error_bound`. */
+  /** Decode an array; the error of each element is at most `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Encode the rows of a matrix by layer. */
   encode(x: Data, layers: Data, options?: CallOptions): Promise<Compressed>;
-  /** Key and options as JSON types. */
+  /** Return key and options as JSON types. */
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
 
@@ -794,34 +794,34 @@ export interface Lorentz extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
+  /** Exponential map: the point at time 1 of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  /** Weighted Fréchet mean: the point m that minimises Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
+    /** The iteration ends when the Riemannian length of a step is at most this, plus the rounding error of the coordinates (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
-    /** Limit on the number of Newton steps. @default 100 */
+    /** Maximum number of Newton steps. @default 100 */
     maxIterations?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
   inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  /** Logarithmic map: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time 1. */
   logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
+  /** Logarithmic map at the origin, (..., D) -> (..., D). */
   logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted midpoint in closed form. */
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
-  /** The point (1/√c, 0, …), of `dim` coordinates. */
+  /** Return the point (1/√c, 0, …) with `dim` coordinates. */
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Distances of all pairs. */
+  /** Pairwise distances. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
+  /** Project v (..., D) onto the tangent space at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Random points (float64) around the origin. */
   random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -848,11 +848,11 @@ export interface LossBalancer extends Remote {
 /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
 export interface LowRank extends Remote {
   readonly fields: Readonly<{ energy: number | null; key: string; rank: number | null }>;
-  /** Decode an array; each element is within `compressed.error_bound`. */
+  /** Decode an array; the error of each element is at most `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a matrix. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
-  /** Key and options as JSON types. */
+  /** Return key and options as JSON types. */
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
 
@@ -892,40 +892,40 @@ export interface Poincare extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
+  /** Exponential map: the point at time 1 of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  /** Weighted Fréchet mean: the point m that minimises Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
+    /** The iteration ends when the Riemannian length of a step is at most this, plus the rounding error of the coordinates (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
-    /** Limit on the number of Newton steps. @default 100 */
+    /** Maximum number of Newton steps. @default 100 */
     maxIterations?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
   inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
   /** Conformal factor 2 / (1 + curvature |x|^2), (..., D) -> (...). */
   lambdaX<X extends Data, D extends Dtype = "float32">(x: X, options?: CallOptions<D>): Promise<Reduced<X, D>>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  /** Logarithmic map: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time 1. */
   logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
+  /** Logarithmic map at the origin, (..., D) -> (..., D). */
   logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted midpoint in closed form. */
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Möbius addition x (+) y, (..., D) and (..., D) -> (..., D). */
   mobiusAdd<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Möbius scalar multiplication: the point on the same ray at r times the distance from the origin. */
+  /** Möbius scalar multiplication: the point on the ray of x at r times its distance from the origin. */
   mobiusScalarMul<D extends Dtype = "float32">(r: Data | number, x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
-  /** The base point of `expmap0` and `logmap0`: (D,). */
+  /** The base point of `expmap0` and `logmap0`, (D,). */
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Distances of all pairs. */
+  /** Pairwise distances. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
+  /** Project v (..., D) onto the tangent space at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Random points (float64) around the origin. */
   random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -935,47 +935,47 @@ export interface Poincare extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ². */
+/** Product of manifolds. A point is the concatenation of the factors' coordinates; the distance is √Σ dᵢ². */
 export interface Product extends Remote {
   readonly fields: Readonly<{ curvature: number; dim: number }>;
   /** Geodesic distance. */
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
+  /** Exponential map: the point at time 1 of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  /** Weighted Fréchet mean: the point m that minimises Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
+    /** The iteration ends when the Riemannian length of a step is at most this, plus the rounding error of the coordinates (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
-    /** Limit on the number of Newton steps. @default 100 */
+    /** Maximum number of Newton steps. @default 100 */
     maxIterations?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
   inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  /** Logarithmic map: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time 1. */
   logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
+  /** Logarithmic map at the origin, (..., D) -> (..., D). */
   logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted midpoint in closed form. */
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
-  /** The factors' origins; `dim` can only be the number of coordinates. */
+  /** Return the origins of the factors, (D,); `dim`, if given, must be D. */
   origin<D extends Dtype = "float32">(options?: {
     dim?: number | null;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Distances of all pairs. */
+  /** Pairwise distances. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
+  /** Project v (..., D) onto the tangent space at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Random points of every factor (float64). */
+  /** Random points: the concatenation of random points of the factors (float64). */
   random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Views of the factors' coordinates: (..., D) -> [(..., D_1), ...]. */
+  /** Return views of the coordinates of each factor, (..., D) -> [(..., D_1), ...]. */
   split<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>[]>;
   /** `{"type": "product", "factors": [[factor's config, coordinates], ...]}`. */
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
@@ -983,7 +983,7 @@ export interface Product extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** A compressed array of whole-number codes: `x ≈ (codes − zero_point) · scale`. */
+/** A compressed array of integer codes: `x ≈ (codes − zero_point) · scale`. */
 export interface QuantizedArray extends Remote {
   readonly fields: Readonly<{ error_bound: number; group_size: number | null; nbytes: number; ratio: number }>;
   get<D extends Dtype = "float32">(name: "arrays", options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
@@ -992,23 +992,23 @@ export interface QuantizedArray extends Remote {
   get(name: "scale", options?: CallOptions): Promise<Matrix | number>;
   get(name: "shape", options?: CallOptions): Promise<number[]>;
   get(name: "zeroPoint", options?: CallOptions): Promise<Matrix<Int8Array> | number>;
-  /** The decoded array, by the codec that made it. */
+  /** Decode the array by its codec. */
   decode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The content of the file that `save` would write. */
+  /** Return the content of the file that `save` would write. */
   toBytes(options?: {
     /** `"npz"` or `"safetensors"`. @default "npz" */
     format?: "npz" | "safetensors";
   } & CallOptions): Promise<Matrix<Uint8Array>>;
 }
 
-/** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
+/** Linear quantisation to 8- or 4-bit integers with one scale per tensor, row or group; zero stays exact. */
 export interface Quantizer extends Remote {
   readonly fields: Readonly<{ bits: 4 | 8; granularity: "tensor" | "row" | "group"; group_size: number | null; key: string; symmetric: boolean }>;
-  /** Decode an array; each element is within `compressed.error_bound`. */
+  /** Decode an array; the error of each element is at most `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Quantise an array. */
   encode(x: Data, options?: CallOptions): Promise<QuantizedArray>;
-  /** Key and options as JSON types. */
+  /** Return key and options as JSON types. */
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
 
@@ -1059,14 +1059,14 @@ export interface SGD extends Remote {
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
-/** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
+/** Sparse rows: the largest entries of each row, the entries from a threshold on, or all nonzero entries. */
 export interface SparseStorage extends Remote {
   readonly fields: Readonly<{ format: "csr" | "coo"; key: string; threshold: number | null; top_k: number | null }>;
-  /** Decode an array; each element is within `compressed.error_bound`. */
+  /** Decode an array; the error of each element is at most `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Keep the entries that the options ask for. */
+  /** Encode an array as the entries that the options select. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
-  /** Key and options as JSON types. */
+  /** Return key and options as JSON types. */
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
 
@@ -1077,34 +1077,34 @@ export interface Sphere extends Remote {
   dist<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, y: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
   /** Riemannian gradient from the Euclidean gradient g (..., D) at x (..., D). */
   egrad2rgrad<D extends Dtype = "float32">(x: Data, g: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Exponential map: the point at time one of the geodesic from x (..., D) with velocity v (..., D). */
+  /** Exponential map: the point at time 1 of the geodesic from x (..., D) with velocity v (..., D). */
   expmap<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Exponential map at the origin, (..., D) -> (..., D). */
   expmap0<D extends Dtype = "float32">(v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Weighted Fréchet mean: the point with the least Σ w d(m, x)^2. */
+  /** Weighted Fréchet mean: the point m that minimises Σ w d(m, x)^2. */
   frechetMean<D extends Dtype = "float32">(points: Data, weights: Data, options?: {
-    /** The iteration ends when its step is at most this long (Riemannian), plus what rounding of the coordinates amounts to there (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
+    /** The iteration ends when the Riemannian length of a step is at most this, plus the rounding error of the coordinates (near the boundary of the ball, 1e-16 times the conformal factor). @default 1e-12 */
     tolerance?: number;
-    /** Limit on the number of Newton steps. @default 100 */
+    /** Maximum number of Newton steps. @default 100 */
     maxIterations?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian inner product of tangent vectors u and v at x, (..., D) -> (...). */
   inner<X extends Data, Y extends Data, Z extends Data, D extends Dtype = "float32">(x: X, u: Y, v: Z, options?: CallOptions<D>): Promise<Reduced<X | Y | Z, D>>;
-  /** Logarithm: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time one. */
+  /** Logarithmic map: the velocity at x (..., D) of the geodesic that reaches y (..., D) at time 1. */
   logmap<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Logarithm at the origin, (..., D) -> (..., D). */
+  /** Logarithmic map at the origin, (..., D) -> (..., D). */
   logmap0<D extends Dtype = "float32">(y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Weighted midpoint in closed form. */
   midpoint<D extends Dtype = "float32">(points: Data, weights: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Riemannian length of the tangent vector v at x, (..., D) -> (...). */
   norm<X extends Data, Y extends Data, D extends Dtype = "float32">(x: X, v: Y, options?: CallOptions<D>): Promise<Reduced<X | Y, D>>;
-  /** The point (radius, 0, …), of `dim` coordinates. */
+  /** Return the point (radius, 0, …) with `dim` coordinates. */
   origin<D extends Dtype = "float32">(dim: number, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Distances of all pairs. */
+  /** Pairwise distances. */
   pairwise<D extends Dtype = "float32">(x: Data, y: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Project vectors (..., D) onto the manifold; points on it are unchanged. */
   project<D extends Dtype = "float32">(x: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The part of v (..., D) that is tangent at x (..., D). */
+  /** Project v (..., D) onto the tangent space at x (..., D). */
   projectTangent<D extends Dtype = "float32">(x: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Uniformly distributed points (float64). */
   random<D extends Dtype = "float32">(rng: number, shape: readonly number[], options?: CallOptions<D>): Promise<Numbers<D>>;
@@ -1131,11 +1131,11 @@ export interface Step extends Remote {
 export interface Tucker extends Remote {
   readonly fields: Readonly<{ key: string }>;
   get(name: "ranks", options?: CallOptions): Promise<number[]>;
-  /** Decode an array; each element is within `compressed.error_bound`. */
+  /** Decode an array; the error of each element is at most `compressed.error_bound`. */
   decode<D extends Dtype = "float32">(compressed: Compressed, options?: CallOptions<D>): Promise<Numbers<D>>;
   /** Decompose a three-way array. */
   encode(x: Data, options?: CallOptions): Promise<Compressed>;
-  /** Key and options as JSON types. */
+  /** Return key and options as JSON types. */
   toConfig(options?: CallOptions): Promise<{ [name: string]: Json }>;
 }
 
@@ -1255,14 +1255,14 @@ export interface Functions {
     /** Negative. @default -1.0 */
     curvature?: number;
   } & CallOptions): Promise<Poincare>;
-  /** Product of manifolds: the factors' coordinates concatenated, with distance √Σ dᵢ². */
+  /** Product of manifolds. A point is the concatenation of the factors' coordinates; the distance is √Σ dᵢ². */
   Product(factors: readonly (readonly [Manifold, number])[], options?: CallOptions): Promise<Product>;
   /** The sphere of radius 1/√curvature in R^D; its origin is (radius, 0, …). */
   Sphere(options?: {
     /** Positive. @default 1.0 */
     curvature?: number;
   } & CallOptions): Promise<Sphere>;
-  /** Make a manifold from the dictionary that its `to_config` returned. */
+  /** Create a manifold from the dictionary that its `to_config` returned. */
   fromConfig(config: ManifoldConfig, options?: CallOptions): Promise<Manifold>;
   };
   "training": {
@@ -1520,16 +1520,16 @@ export interface Functions {
   warmup(lr: number, warmupSteps: number, options?: CallOptions): Promise<Warmup>;
   };
   "compression": {
-  /** Each node's row is encoded by the codec of its HNSW layer: fine for the few upper nodes, coarse below. */
+  /** Encodes each row by the codec of its node's HNSW layer: finely for the few upper nodes, coarsely below. */
   Hierarchical(codecs: Readonly<Record<number, Codec>>, options?: CallOptions): Promise<Hierarchical>;
   /** Truncated singular value decomposition, the best approximation of a given rank (Eckart-Young). */
   LowRank(options?: {
     /** Number of singular values to keep. */
     rank?: number | null;
-    /** Keep as few as hold this share (0 < energy <= 1) of the squared Frobenius norm. */
+    /** Keep the fewest singular values that have this share (0 < energy <= 1) of the squared Frobenius norm. */
     energy?: number | null;
   } & CallOptions): Promise<LowRank>;
-  /** Whole numbers of 8 or 4 bits with one scale per tensor, row or group; zero is kept exactly. */
+  /** Linear quantisation to 8- or 4-bit integers with one scale per tensor, row or group; zero stays exact. */
   Quantizer(options?: {
     /** 8 or 4. @default 8 */
     bits?: 4 | 8;
@@ -1537,10 +1537,10 @@ export interface Functions {
     symmetric?: boolean;
     /** `"tensor"` (one scale), `"row"` (one per vector along the last axis) or `"group"` (one per `group_size` consecutive coordinates of a vector; the last group may be shorter). @default "tensor" */
     granularity?: "tensor" | "row" | "group";
-    /** Coordinates per group; needed for, and only for, groups. */
+    /** Coordinates per group; required for `"group"`, otherwise not allowed. */
     groupSize?: number | null;
   } & CallOptions): Promise<Quantizer>;
-  /** Sparse rows: the largest entries of each row, the entries above a threshold, or all that are not zero. */
+  /** Sparse rows: the largest entries of each row, the entries from a threshold on, or all nonzero entries. */
   SparseStorage(options?: {
     /** Keep this many entries of each row (vector along the last axis), the largest in magnitude. */
     topK?: number | null;
@@ -1571,47 +1571,47 @@ export interface Functions {
   } & CallOptions<D>): Promise<Numbers<D>>;
   };
   "analysis": {
-  /** Let every node attend to its neighbours under several mechanisms, and compare them. */
+  /** Compute the attention of every node to its neighbours under several mechanisms, and compare the mechanisms. */
   analyze(graph: GraphData, options?: {
-    /** Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for each mechanism: mean length √D for dot products, into the ball for hyperbolic ones. */
+    /** Latent vectors (V, D); by default a spectral embedding with `dim` coordinates. They are scaled for each mechanism: to mean length √D for dot products, into the ball for hyperbolic mechanisms. */
     embeddings?: Data | null;
-    /** Registry keys; by default all that apply to the graph, or none beside `models`. */
+    /** Registry keys; by default all mechanisms that apply to the graph, or none if `models` are given. */
     keys?: readonly string[] | null;
-    /** Options, given to every mechanism that has one of that name. */
+    /** Options by name; each mechanism gets those that it has. */
     options?: Readonly<Record<string, Data | number>> | null;
-    /** Coordinates of the spectral embedding (at most V - 1 are used, rounded to a multiple of 4 by zeros). @default 16 */
+    /** Coordinates of the spectral embedding (at most V - 1 are used, padded with zeros to a multiple of 4). @default 16 */
     dim?: number;
     /** Seed of the mechanisms' parameters. @default 0 */
     seed?: number;
-    /** Mechanisms by the name they get in the results, such as trained ones. They attend with `embeddings` as they are. */
+    /** More mechanisms, such as trained ones, by their name in the results. They get `embeddings` without scaling. */
     models?: Readonly<Record<string, Attention>> | null;
   } & CallOptions): Promise<Analysis>;
-  /** Analyse the text of a graph file, with everything that a page or a script shows. */
+  /** Analyse the text of a graph file, and return the results in the forms that a page or a script shows. */
   analyzeFile(content: string, options?: {
-    /** That of its format, such as ".json", ".csv", ".edges" or ".graphml". @default ".json" */
+    /** Suffix of its format, such as ".json", ".csv", ".edges" or ".graphml". @default ".json" */
     suffix?: string;
-    /** As for `analyze`, like all others. */
+    /** Registry keys, as for `analyze`. */
     keys?: readonly string[] | null;
-    /** Options of the mechanisms. */
+    /** Options of the mechanisms, as for `analyze`. */
     options?: Readonly<Record<string, Data | number>> | null;
-    /** Latent vectors (V, D). */
+    /** Latent vectors (V, D), as for `analyze`. */
     embeddings?: Data | null;
-    /** Seed. @default 0 */
+    /** Seed, as for `analyze`. @default 0 */
     seed?: number;
-    /** What the report calls the graph. @default "graph" */
+    /** Name of the graph in the report. @default "graph" */
     name?: string;
-    /** Also make the HTML report. @default false */
+    /** Whether to create the HTML report. @default false */
     report?: boolean;
-    /** Also lay the graph out, if it has at most `MOST_LAID_OUT` nodes. @default true */
+    /** Whether to compute a layout; graphs of more than `MOST_LAID_OUT` nodes get none. @default true */
     drawing?: boolean;
   } & CallOptions): Promise<{ [name: string]: Json }>;
-  /** The analysis as text for a terminal. */
+  /** Format the analysis as text for a terminal. */
   textTable(analysis: Analysis, options?: {
-    /** How many of the best connected nodes to list. @default 5 */
+    /** Number of nodes to list, those of highest degree. @default 5 */
     nodes?: Data | number;
-    /** How many neighbours of each. @default 3 */
+    /** Number of neighbours to list per node. @default 3 */
     count?: number;
-    /** Most characters of a line. @default 100 */
+    /** Maximum number of characters per line. @default 100 */
     width?: number;
   } & CallOptions): Promise<string>;
   };

@@ -85,7 +85,7 @@ _COT = [1.0, -1.0 / 3.0, -1.0 / 45.0, -2.0 / 945.0]
 
 
 def _angle_cot(angle: Array) -> Array:
-    """t cot(t) for 0 <= t < pi; 1 at zero."""
+    """Compute t cot(t) for 0 <= t < pi; 1 at zero."""
     near = angle < 0.02
     if not near.any():
         return np.asarray(angle / np.tan(angle))
