@@ -31,7 +31,7 @@ class Compressed(Frozen):
         codec: The codec with its options.
         shape: Shape of the decoded array.
         dtype: dtype of the decoded array, float32 or float64.
-        arrays: The stored arrays by name; read-only.
+        arrays: The stored arrays by name, with the shapes that the codec defines; read-only.
         error_bound: Largest possible absolute difference between an element and its decoded value, including the
             rounding of the decoder.
 
