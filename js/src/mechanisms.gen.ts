@@ -983,7 +983,7 @@ export interface Product extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** A compressed array of integer codes: `x ≈ (codes − zero_point) · scale`. */
+/** A compressed array of integer codes, one per number: `x ≈ (codes − zero_point) · scale`. */
 export interface QuantizedArray extends Remote {
   readonly fields: Readonly<{ error_bound: number; group_size: number | null; nbytes: number; ratio: number }>;
   get<D extends Dtype = "float32">(name: "arrays", options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;

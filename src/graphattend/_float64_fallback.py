@@ -49,7 +49,7 @@ def set_kernels(in_use: bool) -> None:
     _flags_reliable = FLAGS and not in_use
 
 
-#: Where NumPy warns only of numbers beyond float32, entering a context costs more time than much of the arithmetic.
+#: If NumPy detects no overflows, an empty context is cheaper than `np.errstate`, which costs more than small arrays.
 _NOTHING: AbstractContextManager[Any] | None = None if FLAGS else nullcontext()
 
 
@@ -109,7 +109,7 @@ def _large(x: np.ndarray) -> bool:
 
 # -- the second attempt ------------------------------------------------------------------------------------------------
 
-#: What Python's arithmetic raises where float32 rounds a scalar parameter to zero or infinity.
+#: Errors of Python's arithmetic if float32 rounds a scalar parameter to zero or infinity.
 _SCALAR_ERRORS = (ZeroDivisionError, OverflowError)
 
 
@@ -263,9 +263,9 @@ def float64_fallback(rule: Callable[P, WithPullback[Output]]) -> Callable[P, Wit
 
 
 def _lost_statistics(output: object, widened: bool) -> np.ndarray:
-    """Numbers that are not finite among those of rows (the logarithms of their sums), where the row has a result.
+    """Return the non-finite log-sum-exp values of the rows whose output is not zero.
 
-    If they were computed in float64, those that float32 cannot hold.
+    If they were computed in float64 (`widened`), return also those that overflow in float32.
     """
     if not isinstance(output, tuple) or output[-1].shape != output[0].shape[:-1]:
         return np.empty(0)

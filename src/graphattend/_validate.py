@@ -28,8 +28,8 @@ else:
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _F4, _F8 = FLOATS
 _F4_MAX = float(np.finfo(np.float32).max)
-#: Whether a number that float32 cannot hold has been given as an option: NumPy warns of its conversion, even where it
-#: warns of no overflow of its arithmetic (WebAssembly).
+#: Whether an option was a number beyond float32. NumPy warns when it converts such a number, even in WebAssembly, where
+#: it does not detect overflows of its arithmetic.
 beyond_float32 = False
 _INDEX = np.dtype(np.intp)
 #: Maximum size of an array. No array in memory is larger, only a view that repeats numbers.
@@ -323,7 +323,7 @@ def as_number(
 
 
 def notice_width(number: float) -> None:
-    """Look whether float32 can hold a number that is about to be used."""
+    """Set `beyond_float32` if float32 cannot hold the number."""
     global beyond_float32
     if not -_F4_MAX <= number <= _F4_MAX:
         beyond_float32 = True

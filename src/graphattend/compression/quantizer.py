@@ -16,7 +16,7 @@ from ._codec import CODECS, Codec, Compressed, as_data, require, require_array, 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizedArray(Compressed):
-    """A compressed array of integer codes: ``x ≈ (codes − zero_point) · scale``.
+    """A compressed array of integer codes, one per number: ``x ≈ (codes − zero_point) · scale``.
 
     Example:
         >>> from graphattend.compression import Quantizer
