@@ -1,9 +1,9 @@
 import type { Args, Callback, encode, read, Reply, Wire } from "./wire.js";
 
-/** What Python asks a function of the caller. */
+/** A call of one of the caller's functions by Python. */
 interface Question {
   function: number;
-  /** The request that waits for the answer. */
+  /** Number of the request that waits for the answer. */
   of: number;
   /** Whether a list of arrays is expected. */
   many: boolean;
@@ -11,20 +11,20 @@ interface Question {
 }
 
 export interface Answer {
-  /** The request that tells Python. */
+  /** The request with the answer. */
   wire: Wire;
-  /** By this number Python forgets the question, should nobody want to know any more. */
+  /** Python forgets the waiting request when this id is freed. */
   id: number;
 }
 
-/** What this file needs of wire.ts, which is loaded already: a part that comes later imports nothing of its own. */
+/** Functions of wire.ts, passed as an argument because this file is loaded later and imports nothing itself. */
 export interface WireTools {
   Args: typeof Args;
   encode: typeof encode;
   read: typeof read;
 }
 
-/** Ask the function that a reply names. */
+/** Call the function that a reply names and return its answer. */
 export async function answerTo(
   reply: Reply,
   find: (id: number) => Callback | undefined,

@@ -30,7 +30,7 @@ import type {
 } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
-/** A mechanism's options, as Python's `to_config` gives them. */
+/** The config of a mechanism, as Python's `to_config` returns it. */
 export interface Config {
   key: string;
   dim: number;
@@ -45,14 +45,14 @@ type MetadataFor<K extends MechanismKey> = [Needs<K>] extends [never]
 
 interface PassOptions<D extends Dtype> extends CallOptions<D> {
   attnMask?: Mask | null | undefined;
-  /** Whether dropout is on; then `rng` is needed. */
+  /** Whether dropout is on, which needs `rng`. */
   training?: boolean | undefined;
   /** Seed of the dropout. */
   rng?: number | undefined;
 }
 
 interface Strongest<T> {
-  /** Give only the largest weights of each row, by falling weight, and their positions. */
+  /** Return only the k largest weights of each row, in descending order, and the indices of their keys. */
   topK?: T | undefined;
 }
 type Count = number | undefined;
@@ -76,22 +76,22 @@ export interface AttendOptions<W extends boolean = boolean, D extends Dtype = Dt
   rng?: number | undefined;
 }
 
-/** Options are required where the mechanism needs metadata. */
+/** Options are required if the mechanism needs metadata. */
 type Rest<K extends MechanismKey, O> = [Needs<K>] extends [never] ? [options?: O | null] : [options: O];
-/** What a pass gives with `needWeights` W, `topK` T and `dtype` D. */
+/** The result of a forward pass with `needWeights` W, `topK` T and `dtype` D. */
 export interface Result<W extends boolean = false, T extends Count = undefined, D extends Dtype = "float32"> {
   output: Numbers<D>;
   weights: T extends number ? Numbers<D> : W extends true ? Numbers<D> : undefined;
-  /** Positions of the keys that `topK` gives the weights of. */
+  /** With `topK`: the indices of the keys with the largest weights. */
   indices: T extends number ? Matrix<Int32Array> : undefined;
 }
 
-/** Weights, or with `topK` the largest and their positions. */
+/** The weights, or with `topK` the largest weights and the indices of their keys. */
 export type Weights<T extends Count = undefined, D extends Dtype = "float32"> = T extends number
   ? { indices: Matrix<Int32Array>; weights: Numbers<D> }
   : Numbers<D>;
 
-/** Gradients of everything that went in. */
+/** Gradients of inputs, parameters and metadata. */
 export interface Gradients<D extends Dtype = "float32"> {
   query: Numbers<D>;
   keys: Numbers<D>;
@@ -100,17 +100,17 @@ export interface Gradients<D extends Dtype = "float32"> {
   metadata: Record<string, Numbers<D>>;
 }
 
-/** Keys and values that `prepare` checked and projected; for the mechanism that made it. */
+/** Keys and values that `prepare` has checked and projected, for use with the same mechanism. */
 export type Prepared = Remote;
 
-/** Linear attention's keys and values as a state of fixed size, to which more can be added as they come. */
+/** Keys and values of linear attention as a state of fixed size, which can be extended by more of them. */
 export interface LinearState extends Remote {
-  /** The state after more rows of keys and values; this one stays as it is. */
+  /** Return a new state extended by rows of keys and values. */
   extended(keys: Data, values: Data, call?: CallOptions): Promise<LinearState>;
 }
 type PreparedFor<K extends MechanismKey> = [K] extends ["linear"] ? LinearState : Prepared;
 
-/** A mechanism with the methods of its own. */
+/** A mechanism with its additional methods. */
 export type AttentionFor<K extends MechanismKey> = Attention<K> & MechanismMethods[K];
 
 /** An attention mechanism that lives in Python. */
@@ -141,7 +141,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return new Attention<K>(backend, id, described) as AttentionFor<K>;
   }
 
-  /** Attend from each query to the keys and mix their values; what `prepare` gave stands for both, with null as values. */
+  /** Compute the attention output. With keys from `prepare`, `values` is null. */
   async forward<W extends boolean = false, T extends Count = undefined, D extends Dtype = "float32">(
     query: Data,
     keys: Data | Prepared,
@@ -153,7 +153,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
       return { output: again, weights: undefined, indices: undefined } as unknown as Result<W, T, D>;
     const results = await this.#rows("forward", query, [keys, values], options);
     const parts = Array.isArray(results) ? (results as Matrix[]) : [results as Matrix];
-    // With topK there are positions between output and weights.
+    // With topK the indices are between output and weights.
     return {
       output: parts[0],
       weights: parts.length > 1 ? parts.at(-1) : undefined,
@@ -161,7 +161,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     } as Result<W, T, D>;
   }
 
-  /** The weights alone: (M, N), with heads (H, M, N); without the M axis for a single query. */
+  /** Compute only the weights: (M, N), with heads (H, M, N); without the axis M for a single query. */
   async attentionWeights<T extends Count = undefined, D extends Dtype = "float32">(
     query: Data,
     keys: Data | Prepared,
@@ -174,7 +174,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     >;
   }
 
-  /** Check and project keys and values that stay the same between calls, once. */
+  /** Check and project keys and values once, for many calls. */
   async prepare(keys: Data, values: Data, call: CallOptions = {}): Promise<PreparedFor<K>> {
     const keep = this.backend.nextId();
     return Remote.make(
@@ -184,7 +184,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     ) as PreparedFor<K>;
   }
 
-  /** The output, and a pullback from its gradient to those of inputs, parameters and metadata. */
+  /** Compute the output and its pullback, which returns the gradients of inputs, parameters and metadata. */
   async vjp<D extends Dtype = "float32">(
     query: Data,
     keys: Data,
@@ -196,7 +196,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return vjpResult(this.backend, keep, await this.#pass("vjp", [query, keys, values], options, keep), call);
   }
 
-  /** Every node attends over its own neighbours; weights are in the order of the graph's rows. */
+  /** Compute the attention of every node to its neighbours; the weights are in the order of the graph's rows. */
   async attend<W extends boolean = false, D extends Dtype = "float32">(
     graph: GraphData,
     queries: Data,
@@ -204,7 +204,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     values?: Data | null | AttendOptions<W, D>,
     options?: AttendOptions<W, D>,
   ): Promise<Result<W, undefined, D>> {
-    // attend(graph, x, { needWeights }) is what most people write.
+    // The options may take the place of keys or values, as in attend(graph, x, { needWeights }).
     const given: unknown[] = [keys, values];
     const at = options === undefined ? look(() => given.findIndex(isOptions)) : -1;
     if (at >= 0)
@@ -224,7 +224,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return { output, weights } as Result<W, undefined, D>;
   }
 
-  /** `attend` with a pullback, for training over whole graphs. */
+  /** Compute `attend` and its pullback, for training over whole graphs. */
   async attendVjp<D extends Dtype = "float32">(
     graph: GraphData,
     queries: Data,
@@ -243,12 +243,12 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     );
   }
 
-  /** Copies of the learnable arrays, by name. */
+  /** Return copies of the learnable parameters by name. */
   async parameters(call: CallOptions = {}): Promise<Record<string, Matrix | number>> {
     return (await this.#pass("parameters", [], call)) as Record<string, Matrix | number>;
   }
 
-  /** A new mechanism with some or all parameters replaced; this one stays as it is. */
+  /** Return a new mechanism with some or all parameters replaced. */
   async withParameters(parameters: Record<string, Data | number>, call: CallOptions = {}): Promise<AttentionFor<K>> {
     const keep = this.backend.nextId();
     return Attention.make<K>(
@@ -258,7 +258,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     );
   }
 
-  /** Options and parameters as the bytes of a file that `load`, also in Python, reads. */
+  /** Return options and parameters as the bytes of a file, which `load` reads, also in Python. */
   async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Fresh<Uint8Array>> {
     return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
   }
@@ -268,7 +268,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return callMethod(this.backend, this, name, args);
   }
 
-  /** A call whose query rows can be shared out among several interpreters. */
+  /** Make a call whose query rows can be split among several interpreters. */
   async #rows(
     method: string,
     query: Data,
@@ -281,7 +281,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return join(await Promise.all(parts.map((part) => this.#pass(method, [part, ...others], options))));
   }
 
-  /** A forward pass that came before with other numbers and is one kernel call, when nothing waits that was asked earlier. */
+  /** Repeat a forward pass that is one kernel call with other numbers; undefined if it is not one or earlier calls wait. */
   #again(values: unknown[], options: object | null | undefined): { data: unknown; shape: number[] } | undefined {
     this[ID]();
     return look(() => {
@@ -308,7 +308,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   }
 }
 
-/** Whether nothing is asked for that changes what is computed. */
+/** Whether no option changes the computation. */
 const isPlain = (options: object | null | undefined): boolean =>
   options === undefined ||
   options === null ||

@@ -2,7 +2,7 @@ import type { Runner, SendOptions } from "./runner.js";
 import { checkCall } from "./errors.js";
 import { own, type Reply, type Wire } from "./wire.js";
 
-/** Where requests go: one interpreter, or several that hold the same objects. */
+/** Sends requests to one interpreter, or to several that have the same objects. */
 export class Backend {
   private lastId = 0;
   private closed = false;
@@ -14,17 +14,17 @@ export class Backend {
     this.runners = [...runners];
   }
 
-  /** How many interpreters have started. */
+  /** Number of interpreters that have started. */
   get size(): number {
     return this.runners.filter((runner) => runner.isOpen).length;
   }
 
-  /** Whether a call may overtake nothing: there is one interpreter, and it is at rest. */
+  /** Whether there is one interpreter and it is idle, so that a direct call cannot overtake another. */
   get isIdle(): boolean {
     return this.runners.length === 1 && this.runners[0]!.isIdle;
   }
 
-  /** Start the interpreters behind the first, one after the other: Firefox hangs when several start at once. */
+  /** Start the other interpreters one after the other, because Firefox hangs if several start at once. */
   async openRest(signal: AbortSignal | undefined): Promise<void> {
     for (const runner of this.runners.slice(1)) {
       if (this.closed || !this.runners.includes(runner)) continue;
@@ -32,7 +32,7 @@ export class Backend {
     }
   }
 
-  /** Go on with the others. */
+  /** Close an interpreter and go on with the others. */
   private remove(runner: Runner): void {
     const at = this.runners.indexOf(runner);
     if (at > 0) this.runners.splice(at, 1);
@@ -43,7 +43,7 @@ export class Backend {
     return ++this.lastId;
   }
 
-  /** Free an object when its owner is collected without having been freed. */
+  /** Free an object if its owner is garbage-collected without `free`. */
   watch(owner: object, id: number): void {
     this.registry.register(owner, id, owner);
   }
@@ -60,7 +60,7 @@ export class Backend {
       const waiting = options.latest ? this.runners.find((runner) => runner.hasWaiting(wire.kind)) : undefined;
       return (waiting ?? this.idlest()).request(wire, options);
     }
-    // An object has to exist everywhere, made from one copy of its data. Those that have not started yet make it later.
+    // Every interpreter creates the object from one copy of its data; those that have not started yet create it later.
     const shared = { ...own(wire, options.transfer ?? false), shared: true };
     const needed =
       this.size > 0

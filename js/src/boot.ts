@@ -5,7 +5,7 @@ import type { Pyodide } from "./runtime.js";
 
 /** Everything Pyodide needs, fetched and checked. */
 export interface Parts {
-  /** Makes the interpreter's module: the default export of `pyodide.asm.mjs`. */
+  /** Creates the interpreter's module: the default export of `pyodide.asm.mjs`. */
   factory: (settings: object) => Promise<Emscripten>;
   wasm: WebAssembly.Module;
   stdlib: Uint8Array;
@@ -13,15 +13,15 @@ export interface Parts {
   indexURL: string;
 }
 
-/** How Python starts. */
+/** Options of a start of Python. */
 export interface Boot extends Omit<Parts, "stdlib"> {
-  /** Not needed where files are restored. */
+  /** Not needed if a snapshot restores the files. */
   stdlib?: Uint8Array;
-  /** Where the functions that Python's libraries share lie in a snapshot's table. */
+  /** Indices, in a snapshot's table, of the functions that Python's libraries share. */
   addresses?: Record<string, number>;
   /** Whether a snapshot will be taken. */
   recording?: boolean;
-  /** Puts a snapshot into the module; what the interpreter needs then. */
+  /** Restores a snapshot into the module; resolves to the object that the interpreter needs to continue. */
   restore?(module: never): Promise<object>;
 }
 
@@ -38,11 +38,11 @@ export interface LockedPackage {
 export interface Lock {
   info: { python: string; abi_version: string; [more: string]: unknown };
   packages: Record<string, LockedPackage>;
-  /** Written by `graphattend vendor`: what the other files are. */
+  /** Hashes and sizes of the other files, written by `graphattend vendor`. */
   files?: Record<string, { sha256: string; size: number }>;
 }
 
-/** The little of Emscripten's module, and of Pyodide's inside, that a start needs. */
+/** The members of Emscripten's module and of Pyodide's internal API that a start needs. */
 interface Emscripten {
   FS: {
     mkdirTree(path: string): void;
@@ -68,7 +68,7 @@ interface PyodideInside {
   [more: string]: unknown;
 }
 
-/** The two functions that Pyodide's C code imports to tell errors of JavaScript from values; as in `pyodide.mjs`. */
+/** The two functions by which Pyodide's C code distinguishes JavaScript errors from values; as in `pyodide.mjs`. */
 const ERROR_MARKER =
   "AGFzbQEAAAABDANfAGAAAW9gAW8BfwMDAgECBygCE0pzdl9HZXRFcnJvcl9pbXBvcnQAAA5Kc3ZFcnJvcl9DaGVjawABChMCBwD7AQD7GwsJACAA+xr7FAAL";
 
@@ -108,8 +108,8 @@ function runtimeEnvironment(): object {
 }
 
 /**
- * Start Python. This is what Pyodide's own `loadPyodide` does, with files that are here already: that one fetches them
- * itself, and never ends when one of them is missing or WebAssembly is refused.
+ * Start Python as Pyodide's `loadPyodide` does, but from files that are fetched already. `loadPyodide` fetches them itself
+ * and never settles if a file is missing or WebAssembly is blocked.
  */
 export async function boot({
   factory,
@@ -206,8 +206,8 @@ export async function boot({
 }
 
 /**
- * Put a wheel into the interpreter's site-packages. Its libraries are compiled when they are imported, most never. Python sees
- * by the folder's time that it has changed; `invalidate_caches` would make it read the standard library's directory again.
+ * Unpack a wheel into the interpreter's site-packages. Its libraries are compiled on import, most of them never. Python notices
+ * the change by the folder's time; `invalidate_caches` would make it read the standard library's directory again.
  */
 export function install(python: Pyodide, wheel: Uint8Array): void {
   const inside = (python as unknown as { _api: PyodideInside })._api;

@@ -3,15 +3,15 @@ import { isNode, nodeModule } from "./platform.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 import { buffersOf, type Reply, type TypedArray, type Wire } from "./wire.js";
 
-/** A running interpreter that answers one request at a time. A promise that rejects means it is gone. */
+/** A running interpreter that answers one request at a time. A rejected promise means that it has ended. */
 export interface Channel {
-  /** What the interpreter said when it had started, as JSON. */
+  /** The interpreter's answer to its start, as JSON. */
   readonly started: string;
   send(wire: Wire, transfer: boolean): Promise<Reply>;
   free(ids: number[]): void;
-  /** Interrupt the running request; false if this channel cannot. */
+  /** Interrupt the running request; returns false if this channel cannot. */
   interrupt(): boolean;
-  /** Keep Node.js alive, or not, while this channel exists. */
+  /** Set whether the channel keeps Node.js alive. */
   hold(on: boolean): void;
   kill(): void;
 }
@@ -33,7 +33,7 @@ export type FromWorker =
   | { type: "reply"; id: number; text: string; arrays: TypedArray[] }
   | { type: "crash"; message: string };
 
-/** The interpreter in this very thread. What it is made of is not loaded where it runs in a worker. */
+/** Run the interpreter in this thread. Its code is loaded only here, not if it runs in a worker. */
 export function inThread(options: RuntimeOptions): Spawn {
   return async (report, signal) => {
     const loading = import("./host.js").catch((error: unknown) => {
@@ -49,7 +49,7 @@ export function inThread(options: RuntimeOptions): Spawn {
       // eslint-disable-next-line @typescript-eslint/require-await -- a throw is to become a rejection
       send: async (wire) => host.call(wire),
       free: (ids) => host.free(ids),
-      interrupt: () => true, // a call has always ended when others can run
+      interrupt: () => true, // no other code runs in this thread during a call
       hold: () => undefined,
       kill: () => host.close(),
     };
@@ -66,7 +66,7 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
   });
 }
 
-/** What browsers' and Node.js' workers have in common. */
+/** The common interface of workers in browsers and Node.js. */
 export interface Port {
   postMessage(message: ToWorker, transfer: ArrayBuffer[]): void;
   listen(message: (data: unknown) => void, failure: (message: string) => void): void;
@@ -77,7 +77,7 @@ export interface Port {
 /** Something that makes the worker: `graphattend/worker` as a module worker. */
 export type MakeWorker = () => unknown;
 
-/** An interpreter in a worker of its own. */
+/** Run the interpreter in a worker. */
 export function inWorker(options: RuntimeOptions, make: MakeWorker | undefined): Spawn {
   return async (report, signal) => {
     if (signal?.aborted) throw aborted(signal);
@@ -86,7 +86,7 @@ export function inWorker(options: RuntimeOptions, make: MakeWorker | undefined):
     const stop = (): void => channel.fail(aborted(signal));
     signal?.addEventListener("abort", stop, { once: true });
     try {
-      if (signal?.aborted) throw aborted(signal); // while the worker was made
+      if (signal?.aborted) throw aborted(signal); // while the worker was created
       await channel.start(options);
       return channel;
     } catch (error) {
@@ -110,7 +110,7 @@ class WorkerChannel implements Channel {
   private waiting: Waiting | undefined;
   private starting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   private lastId = 0;
-  /** Browsers do not tell when a worker dies from outside; a lock that only it holds is free then. */
+  /** Name of a lock that the worker holds. It becomes free when the worker dies, which browsers do not report. */
   private readonly life =
     !isNode && globalThis.isSecureContext && "locks" in navigator ? `graphattend-${crypto.randomUUID()}` : undefined;
   private readonly watching = new AbortController();
@@ -163,7 +163,7 @@ class WorkerChannel implements Channel {
     this.port.kill();
   }
 
-  /** End everything that waits; the first reason counts. */
+  /** Reject everything that waits; the first error is kept. */
   fail(error: Error): void {
     this.dead ??= error;
     this.starting?.reject(this.dead);
@@ -181,7 +181,7 @@ class WorkerChannel implements Channel {
     try {
       this.port.postMessage(message, transfer);
     } catch (error) {
-      // Nothing was sent, so the worker is fine: only this request cannot be.
+      // Nothing was sent: only this request fails, the worker goes on.
       const failure = new AttentionError(
         "invalid_config",
         `the data could not be sent to the worker: ${String(error)}`,
@@ -213,7 +213,7 @@ class WorkerChannel implements Channel {
       case "crash":
         return this.fail(new Crash(message.message));
       case "reply": {
-        // Late, repeated and foreign answers have another number.
+        // Ignore late, repeated and foreign answers, which have another number.
         if (message.id !== this.waiting?.id) return;
         const { resolve } = this.waiting;
         if (typeof message.text !== "string" || !Array.isArray(message.arrays)) {
@@ -226,15 +226,15 @@ class WorkerChannel implements Channel {
   }
 }
 
-/** A byte that both threads see, where that is allowed (in browsers: on cross-origin isolated pages). */
+/** A byte shared by both threads, or undefined if that is not allowed (in browsers: without cross-origin isolation). */
 function sharedByte(): Uint8Array | undefined {
   if (typeof SharedArrayBuffer !== "function" || (!isNode && !globalThis.crossOriginIsolated)) return undefined;
   return new Uint8Array(new SharedArrayBuffer(1));
 }
 
 /**
- * The worker's file, which needs no bundling. Not written inside `new Worker(…)`: webpack would then make a classic
- * worker of it, where Pyodide does not run; so it is copied as it is.
+ * The address of the worker's file, which needs no bundling. It is not written inside `new Worker(…)`, because webpack would
+ * then build a classic worker, in which Pyodide does not run. In this form webpack copies the file.
  */
 function workerURL(folder = ""): URL | string {
   if (import.meta.url) return new URL("./worker.js", import.meta.url);

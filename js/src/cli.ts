@@ -17,22 +17,22 @@ const HELP = `Usage:
   graphattend list | info | compare | benchmark [options]
 PYODIDE is a folder (default: the environment's GRAPHATTEND_DIST, else npm's pyodide).`;
 
-/** Options of Python's command line whose value is a file to read, and those to write. */
+/** Options of Python's command line whose value is a file to read or to write. */
 const READS = ["--graph", "--embeddings", "--labels", "--model"];
 const WRITES = ["--plot", "--out", "--latents"];
-/** Options of Python's command line that need a folder, which a start of Pyodide does not keep. */
+/** Options of Python's command line that need a folder, which Pyodide does not keep between starts. */
 const FOLDERS = ["--cache"];
 /** Commands of Python's command line that work on folders. */
 const IN_FOLDERS = ["partition", "attend"];
 
 class UsageError extends Error {}
 
-/** Where Python runs, so that an interrupt is heard meanwhile. */
+/** The worker in which Python runs, so that this thread can handle interrupts. */
 let worker: Worker | undefined;
 const makeWorker = (): Worker => (worker = new Worker(new URL("./worker.js", import.meta.url), { execArgv: [] }));
 let interrupted = false;
 
-/** End in one line; after it, nothing more is printed. */
+/** Print one line and exit. */
 async function interrupt(): Promise<void> {
   interrupted = true;
   await worker?.terminate();
@@ -87,7 +87,7 @@ async function python(args: string[]): Promise<number> {
   const ga = await connect({ worker: makeWorker, ...(indexURL === undefined ? {} : { indexURL }) });
   try {
     const result = await ga.commandLine(argv, inputs, outputs, {}, process.stderr.isTTY);
-    // Before the output names them, and without a moment in which an interrupt is heard.
+    // Written synchronously, so that no interrupt comes between, and before the output names them.
     for (const [name, data] of Object.entries(result.files)) writeFileSync(name, data);
     process.stdout.write(result.stdout);
     process.stderr.write(result.stderr);
@@ -97,7 +97,7 @@ async function python(args: string[]): Promise<number> {
   }
 }
 
-/** Start from a folder; what is missing is in the error. */
+/** Start from a folder; the error names a missing file. */
 async function doctor(args: string[]): Promise<number> {
   if (args.includes("--help") || args.includes("-h")) {
     console.log(HELP);

@@ -36,7 +36,7 @@ import type {
 } from "./types.js";
 import { Args, decode, encode, Plain } from "./wire.js";
 
-/** What does the arithmetic; see `graphattend.backend_info` in Python. */
+/** The backend that computes; see `graphattend.backend_info` in Python. */
 export interface BackendInfo {
   backend: "wasm-relaxed-simd" | "wasm-simd128" | "numpy";
   available: string[];
@@ -44,16 +44,16 @@ export interface BackendInfo {
   platform: string;
   numpy: string;
   version: string;
-  /** NumPy's BLAS, and the instruction sets it was built for; the official one for Pyodide has neither. */
+  /** NumPy's BLAS and the instruction sets it was built for; Pyodide's official NumPy has neither. */
   numpy_build: { blas: string | null; simd: string[] };
-  /** Whether NumPy's own loops were replaced by SIMD ones, and which. */
+  /** Whether NumPy's loops are replaced by SIMD loops, and which. */
   accelerated: { active: boolean; backend: string; loops: string[] };
-  /** Objects that Python keeps for JavaScript, and blocks of memory it holds. */
+  /** Number of objects that Python keeps for JavaScript, and of memory blocks that it has allocated. */
   objects: number;
   blocks: number;
 }
 
-/** A mechanism that fits a graph, and why. */
+/** A recommended mechanism for a graph, with options and reasons. */
 export type Recommendation = {
   [K in MechanismKey]: {
     key: K;
@@ -62,14 +62,14 @@ export type Recommendation = {
   };
 }[MechanismKey];
 
-/** A connection to Python: everything starts here. */
+/** A connection to Python, the object that `connect` returns. */
 export class GraphAttend {
-  /** Functions of `graphattend.functional`, by JavaScript's spelling of their names. */
+  /** Functions of `graphattend.functional` with names in camel case. */
   readonly functional: Functions["functional"];
   readonly geometry: Functions["geometry"];
   readonly training: Functions["training"] & { readonly schedules: Functions["training.schedules"] };
   readonly compression: Functions["compression"];
-  /** Measures of whole graphs; those of nodes are methods of a graph. */
+  /** Functions of whole graphs; functions of nodes are methods of a graph. */
   readonly graphs: Functions["graph"];
   readonly analysis: Functions["analysis"];
   readonly evaluation: Functions["evaluation"];
@@ -98,7 +98,7 @@ export class GraphAttend {
     this.evaluation = Object.freeze(space("evaluation"));
   }
 
-  /** A mechanism by its key. */
+  /** Create a mechanism by its key. */
   async create<K extends MechanismKey>(
     key: K,
     options: CreateOptions<K>,
@@ -111,7 +111,7 @@ export class GraphAttend {
     return Attention.make<K>(this.backend, keep, decode(reply) as Described);
   }
 
-  /** Whatever `save` wrote, from its bytes: a mechanism, or `load<Compressed>(…)`, `load<Graph>(…)`. */
+  /** Load the bytes that `save` returned: a mechanism, or `load<Compressed>(…)`, `load<Graph>(…)`. */
   async load<R = AttentionFor<MechanismKey>>(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<R> {
     const data = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
     if (!(data instanceof Uint8Array)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
@@ -122,7 +122,7 @@ export class GraphAttend {
     return kept(this.backend, keep, found) as R;
   }
 
-  /** Put a matrix into Python's memory, to use it in many calls without copying it again. */
+  /** Copy a matrix to Python's memory once, to use it in many calls. */
   async tensor(data: Data, shape?: readonly number[], call: CallOptions = {}): Promise<Tensor> {
     const keep = this.backend.nextId();
     const source = shape === undefined ? data : { data, shape };
@@ -131,15 +131,15 @@ export class GraphAttend {
   }
 
   /**
-   * Put a graph into Python's memory: rows, edges between numbers or names, d3's nodes and links, or the text or bytes
-   * of a file. `directed` says whether an edge goes one way; by default as the kind of graph has it.
+   * Create a graph in Python's memory from CSR rows, edges between numbers or names, d3's nodes and links, or the text or bytes
+   * of a file. `directed` says whether edges are directed; the default depends on the kind of graph.
    */
   async graph(graph: GraphInput, options: CallOptions & { directed?: boolean } = {}): Promise<Graph> {
     const linked = look(() => typeof graph === "object" && graph !== null && "nodes" in graph);
     return this.made("graph", [linked ? new Plain(graph) : graph], options);
   }
 
-  /** The graph in which every row attends to its k nearest others. */
+  /** Create the graph in which every row attends to its k nearest neighbours. */
   async knn(
     embeddings: Data,
     k: number,
@@ -149,8 +149,8 @@ export class GraphAttend {
   }
 
   /**
-   * A manifold of your own functions, for `create("manifold", { dim, manifold })`, `knn` and optimizers, with the methods of
-   * the others. `create` and `knn` take the functions as they are, too.
+   * Create a manifold from your own functions, for `create("manifold", { dim, manifold })`, `knn` and optimizers. It has the
+   * methods of the built-in manifolds. `create` and `knn` also accept the functions themselves.
    */
   async manifold(functions: ManifoldFunctions, call: CallOptions = {}): Promise<Manifold> {
     const keep = this.backend.nextId();
@@ -168,7 +168,7 @@ export class GraphAttend {
     ) as Graph;
   }
 
-  /** JSON schema of a mechanism's options, or of all by key. */
+  /** Return the JSON schema of a mechanism's options, or of all mechanisms by key. */
   schema(): Record<MechanismKey, Schema>;
   schema(key: MechanismKey): Schema;
   schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
@@ -183,17 +183,17 @@ export class GraphAttend {
     return all[key];
   }
 
-  /** What does the arithmetic. */
+  /** Return the backend that computes, and its versions. */
   async backendInfo(call: CallOptions = {}): Promise<BackendInfo> {
     return decode(await this.backend.request(encode("info", []), call)) as BackendInfo;
   }
 
-  /** A mechanism that fits a graph, with reasons. */
+  /** Recommend a mechanism for a graph, with reasons. */
   async recommend(graph: GraphData, options: { dim?: number } = {}, call: CallOptions = {}): Promise<Recommendation> {
     return decode(await this.backend.request(encode("recommend", [graph, options]), call)) as never;
   }
 
-  /** Any public function or class of graphattend, for example `call("functional.softmax", x, { axis: -1 })`. */
+  /** Call any public function or class of graphattend, for example `call("functional.softmax", x, { axis: -1 })`. */
   async call(name: string, ...args: readonly Input[]): Promise<Value> {
     const [values, options, call] = splitOptions(args);
     const [module, member] = splitName(name);
@@ -211,8 +211,8 @@ export class GraphAttend {
   }
 
   /**
-   * Output and pullback of a public function, or of a method of an object: `vjp("training.infoNce", [a, p, n])`,
-   * `vjp([ball, "dist"], [x, y])`. The pullback gives one gradient per array.
+   * Compute output and pullback of a public function or of a method of an object: `vjp("training.infoNce", [a, p, n])`,
+   * `vjp([ball, "dist"], [x, y])`. The pullback returns one gradient per array.
    */
   async vjp(
     target: string | readonly [Remote, string],
@@ -230,12 +230,12 @@ export class GraphAttend {
     return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
   }
 
-  /** Train a mechanism over a graph, with progress and cancel. */
+  /** Train a mechanism over a graph, with progress and cancellation. */
   async train<K extends MechanismKey>(attention: Attention<K>, options: TrainOptions): Promise<TrainResult<K>> {
     return train(this.backend, attention, options);
   }
 
-  /** Run Python's command line on files given by name; those named in `outputs` come back. */
+  /** Run Python's command line on files by name; returns the files named in `outputs`. */
   async commandLine(
     args: readonly string[],
     files: Readonly<Record<string, Uint8Array>> = {},
@@ -255,7 +255,7 @@ export class GraphAttend {
     return { ...result, files: Object.fromEntries(Object.entries(result.files).map(([name, m]) => [name, m.data])) };
   }
 
-  /** End the interpreter and free everything. Calls that still wait reject. */
+  /** End the interpreter and free everything. Waiting calls reject. */
   async close(): Promise<void> {
     this.backend.close();
     return Promise.resolve();

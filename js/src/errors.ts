@@ -1,4 +1,4 @@
-/** Codes of the Python side, and those that only exist here. */
+/** Error codes: those of Python, and those that exist only in JavaScript. */
 export type ErrorCode =
   | "attention_error"
   | "dimension_mismatch"
@@ -20,24 +20,24 @@ export type ErrorCode =
   | "startup_failed";
 
 export interface ErrorDetails {
-  /** The argument at fault, with the way to it: `metadata.edgeFeatures`. */
+  /** Path of the argument at fault: `metadata.edgeFeatures`. */
   argument?: string | null;
   expected?: unknown;
   actual?: unknown;
   index?: number;
   length?: number;
-  /** The Python traceback, where the error was raised by Python. */
+  /** The Python traceback, if Python raised the error. */
   traceback?: string;
   cause?: unknown;
 }
 
 const BRAND: unique symbol = Symbol.for("graphattend.AttentionError") as never;
 
-/** The one kind of error this package rejects and throws with. */
+/** The class of all errors that this package throws and rejects with. */
 export class AttentionError extends Error {
-  /** Its name also where names of classes were shortened. */
+  /** The name, also if a minifier has shortened the name of the class. */
   static override readonly name: string = "AttentionError";
-  /** @internal The package's files each have this class; an error of one is an error for the others, too. */
+  /** @internal Each file of the package has this class; the brand lets `instanceof` work between them. */
   readonly [BRAND] = true;
   readonly code: ErrorCode;
   readonly argument: string | undefined;
@@ -66,10 +66,10 @@ export class AttentionError extends Error {
   }
 }
 
-/** The interpreter is gone and cannot answer again. */
+/** The interpreter has ended and cannot answer. */
 export class Crash extends Error {}
 
-/** A bad option, name or kind of data. */
+/** An error for an invalid option, name or type of data. */
 export const invalid = (argument: string, message: string, details: ErrorDetails = {}): AttentionError =>
   new AttentionError("invalid_config", `${argument}: ${message}`, { argument, ...details });
 
@@ -78,7 +78,7 @@ export const aborted = (signal?: AbortSignal): AttentionError =>
     ? signal.reason
     : new AttentionError("aborted", "the call was aborted", { cause: signal?.reason });
 
-/** A signal and a timeout that can be acted on; null stands for none. */
+/** Check the options of a call; null stands for none. */
 export function checkCall({
   signal,
   timeout,
@@ -101,7 +101,7 @@ export function checkCall({
   }
 }
 
-/** What went wrong, in one line. */
+/** The message of an error in one line. */
 export function reason(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error).replace(/\n.*/s, ""); // WebKit has more lines
@@ -110,7 +110,7 @@ export function reason(error: unknown): string {
   }
 }
 
-/** Look at data of a caller, who may have put anything there: getters and proxies that throw end in a typed error. */
+/** Read the caller's data; getters and proxies that throw cause a typed error. */
 export function look<T>(read: () => T, argument = "arguments"): T {
   try {
     return read();

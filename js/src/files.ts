@@ -4,12 +4,12 @@ import type { Progress } from "./types.js";
 
 type Report = (progress: Progress) => void;
 
-/** A start that failed because of one file: its address, what came, and what to do. */
+/** The error of a start that failed because of one file: its address, the fault and the remedy. */
 export function fileError(address: string, what: string, remedy: string, cause?: unknown): AttentionError {
   return new AttentionError("startup_failed", `${address}: ${what}; ${remedy}`, { cause });
 }
 
-/** What a file has to begin with. */
+/** Kinds of files, and the bytes they begin with. */
 const KINDS = {
   wasm: { magic: [0, 0x61, 0x73, 0x6d], name: "WebAssembly" },
   zip: { magic: [0x50, 0x4b], name: "a zip archive" },
@@ -20,15 +20,15 @@ export type Kind = keyof typeof KINDS;
 
 export interface Expected {
   kind: Kind;
-  /** The sha256 in hexadecimal digits, where it is known. */
+  /** The sha256 in hexadecimal digits, if known. */
   sha256?: string | undefined | Promise<string | undefined>;
-  /** The bytes of the file, where they are known. */
+  /** The size of the file in bytes, if known. */
   size?: number | undefined;
 }
 
 export const SERVE = "serve the folder that `npx graphattend vendor` writes, and give its address as indexURL";
 
-/** Fetches the files of one start, checks each and tells how far they have come. */
+/** Fetches and checks the files of one start, and reports the progress. */
 export class Files {
   phase: Progress["phase"] = "runtime";
   snapshot: string | undefined;
@@ -40,7 +40,7 @@ export class Files {
     private readonly signal: AbortSignal | undefined,
   ) {}
 
-  /** Report the state as it is now. */
+  /** Report the progress. */
   tell(file?: string): void {
     let total: number | undefined = 0;
     for (const size of this.sizes.values())
@@ -54,14 +54,14 @@ export class Files {
     });
   }
 
-  /** The bytes at an address, or in Node.js also a path, after all checks. */
+  /** Return the checked bytes at an address (in Node.js also at a path). */
   async bytes(address: string, expected: Expected): Promise<Uint8Array> {
     const data = await this.read(address, expected.size);
     await check(address, data, expected);
     return data;
   }
 
-  /** A compiled module. It is compiled while it comes wherever the server names its type. */
+  /** Return a compiled module; it is compiled while it is fetched if the server sends the content type. */
   async module(address: string, expected: Expected): Promise<WebAssembly.Module> {
     let data: Uint8Array;
     if (isNode && !isURL(address)) {
@@ -97,7 +97,7 @@ export class Files {
     }
   }
 
-  /** Why a script could not be imported: browsers do not say. */
+  /** Return an error with the reason why a script could not be imported, which browsers do not report. */
   async diagnose(address: string, cause: unknown): Promise<AttentionError> {
     if (isNode)
       return fileError(address, "no such file", "give indexURL a folder made by `npx graphattend vendor`", cause);
@@ -117,7 +117,7 @@ export class Files {
   private async read(address: string, size: number | undefined): Promise<Uint8Array> {
     if (isNode && !isURL(address)) {
       try {
-        // A view of our own: Pyodide does not take Node's Buffer.
+        // A Uint8Array, because Pyodide does not accept Node's Buffer.
         return new Uint8Array(await (await nodeModule("node:fs/promises")).readFile(await filePath(address)));
       } catch (error) {
         throw fileError(
@@ -152,7 +152,7 @@ export class Files {
   private async body(address: string, response: Response, size: number | undefined): Promise<Uint8Array> {
     const name = address.slice(address.lastIndexOf("/") + 1);
     const { headers } = response;
-    // With a content encoding the length is that of the packed bytes, which are not seen here.
+    // With a content encoding, content-length counts the encoded bytes, which are not visible here.
     const length = Number(headers.get("content-length") ?? NaN);
     const known = size ?? (headers.has("content-encoding") || !Number.isFinite(length) ? undefined : length);
     this.sizes.set(address, known);
@@ -194,7 +194,7 @@ async function check(address: string, data: Uint8Array, { kind, sha256: known, s
   }
   if (size !== undefined && data.length !== size)
     throw fileError(address, `expected ${size} bytes, got ${data.length}`, "fetch the file again");
-  // Pages that are not secure contexts cannot hash.
+  // `subtle` exists only in secure contexts.
   const { subtle } = globalThis.crypto ?? {};
   const sha256 = await known;
   if (sha256 === undefined || subtle === undefined) return;

@@ -4,13 +4,13 @@ import { loadRuntime, type Proxy, type Pyodide } from "./runtime.js";
 import type { Progress, RuntimeOptions } from "./types.js";
 
 const INITIAL_BYTES = 1 << 20;
-/** An arena beyond this size is given back after the call that needed it. */
+/** An arena larger than this is released after the call that needed it. */
 const KEPT_BYTES = 1 << 26;
 
-/** Requests whose plans are remembered at most, as many as Python keeps. */
+/** Maximum number of plans, the same as in Python. */
 const MOST_PLANS = 256;
 
-/** Where an array lies in Python's memory; the view is made anew when the memory has grown. */
+/** The place of an array in Python's memory; the view is created anew when the memory has grown. */
 interface Place {
   type: (typeof TYPES)[string];
   address: number;
@@ -18,18 +18,18 @@ interface Place {
   view?: TypedArray;
 }
 
-/** A request that Python can repeat by number: its answer is the same but for the numbers in its arrays. */
+/** A request that Python can repeat by number; only the numbers in the arrays of its answer change. */
 interface Plan {
   number: number;
   text: string;
   places: Place[];
-  /** Where it is one kernel call: the same without Python. */
+  /** If it is one kernel call: the call without Python. */
   direct: Direct | undefined;
-  /** How many plans Python had dropped when this one was known to be alive. */
+  /** Python's count of dropped plans when this plan was last known to be valid. */
   dropped: number;
 }
 
-/** What of Emscripten's module is needed. */
+/** The members of Emscripten's module that are needed. */
 interface Memory {
   HEAPU8: Uint8Array;
   HEAP32: Int32Array;
@@ -37,20 +37,20 @@ interface Memory {
   wasmTable: WebAssembly.Table;
 }
 
-/** What a kernel returns when it has done its work. */
+/** Return value of a kernel that has succeeded. */
 const DONE = 1;
 
-/** Whether a call was interrupted, also while Pyodide converted what it was given. */
+/** Whether a call was interrupted, also while Pyodide converted its arguments. */
 const isInterrupt = (error: unknown): boolean => {
   const { type } = error as { type?: string };
   return type === "KeyboardInterrupt" || (type === "ConversionError" && reason(error).includes("KeyboardInterrupt"));
 };
 
-/** A Python interpreter with graphattend, in this thread. Requests in, answers out, one at a time. */
+/** A Python interpreter with graphattend in this thread, which answers one request at a time. */
 export class Host {
   private arena = 0;
   private capacity = 0;
-  /** Where Python counts the plans that it has dropped. */
+  /** Index into HEAP32 of Python's count of dropped plans. */
   private dropped = 0;
   private fault: string | undefined;
   private interrupt: Uint8Array | undefined;
@@ -114,12 +114,12 @@ export class Host {
       this.fault = reason(error);
       throw new Crash(this.fault);
     } finally {
-      // Views that were asked for stay until the next call.
+      // Views stay valid until the next call.
       if (this.capacity > KEPT_BYTES && this.fault === undefined && wire.view !== true) this.reserve(INITIAL_BYTES);
     }
   }
 
-  /** Forget objects. What was written to interrupt a call that has ended by now does not interrupt this. */
+  /** Free objects; an interrupt that was meant for a call that has ended is ignored. */
   free(ids: number[]): void {
     if (this.fault !== undefined) return;
     this.python.setInterruptBuffer(undefined);
@@ -149,7 +149,7 @@ export class Host {
     }
   }
 
-  /** The answer to a request seen before, unless Python wants it in full. */
+  /** Repeat a request by its plan; undefined if there is none or Python needs the whole request. */
   private repeat({ text, view }: Wire): Reply | undefined {
     const plan = this.plans.get(text);
     if (plan === undefined) return undefined;
@@ -188,7 +188,7 @@ export class Host {
     return reply;
   }
 
-  /** A plan that is one kernel call, without Python. */
+  /** Return a function that runs a plan of one kernel call without Python. */
   private direct(plan: Plan, bound: number, { arrays, offsets }: Wire): Direct {
     const kernel = this.module.wasmTable.get(this.module.HEAPU32[bound >>> 2]!) as (call: number) => number;
     const call = bound + 8;
@@ -203,7 +203,7 @@ export class Host {
       try {
         return kernel(call) === DONE ? this.read(plan.places, view) : undefined;
       } catch (error) {
-        this.fault = reason(error); // a trap, of which the next call tells
+        this.fault = reason(error); // a trap; the next call reports it
         return undefined;
       }
     };

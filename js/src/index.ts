@@ -9,30 +9,30 @@ import type { Progress, RuntimeOptions } from "./types.js";
 import { decode } from "./wire.js";
 
 export interface ConnectOptions extends RuntimeOptions {
-  /** Run Python in a worker of its own; a function makes that worker from `graphattend/worker`. Default: this thread. */
+  /** Run Python in a worker; a function may create the worker from `graphattend/worker`. Default: this thread. */
   worker?: boolean | MakeWorker;
-  /** Run this many workers and share out the rows of queries. */
+  /** Number of workers, among which the rows of queries are split. */
   workers?: number;
-  /** Tells how far the start has come. */
+  /** Called with the progress of the start. */
   onProgress?: (progress: Progress) => void;
-  /** Ends the start. */
+  /** Aborts the start. */
   signal?: AbortSignal;
-  /** Milliseconds until the start, or a call that does not say otherwise, is given up (calls: needs a worker). Default: never. */
+  /** Timeout in milliseconds of the start, and of calls without one of their own (which needs a worker). Default: none. */
   timeout?: number;
 }
 
-/** Where snapshots are made unasked: there every test has run on one. */
+/** Whether snapshots are the default: on desktop Chromium, where all tests have run with them. */
 const isDesktopChromium = (): boolean =>
   !isNode &&
   (globalThis.navigator as { userAgentData?: { mobile: boolean } } | undefined)?.userAgentData?.mobile === false;
 
-/** How long a page is left alone after its start before a snapshot is made. */
+/** Milliseconds between the start and the making of a snapshot. */
 const IDLE_MS = 1000;
 
 /** Start Python with graphattend. */
 export async function connect(options: ConnectOptions = {}): Promise<GraphAttend> {
   const { worker, workers, onProgress, signal, timeout, ...given } = options;
-  // In a classic script or a CommonJS bundle there is nothing beside: then the vendored folder has all.
+  // A classic script or a CommonJS bundle has no files beside it; then the vendored folder has all files.
   const beside = import.meta.url ? { bundledWheelURL: new URL("./graphattend.whl", import.meta.url).href } : {};
   const runtime = { ...given, snapshot: given.snapshot ?? isDesktopChromium(), ...beside };
   if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
@@ -65,7 +65,7 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
       schemas: string;
     };
     const backend = new Backend(runners);
-    // The first answers already while the others start.
+    // The first interpreter answers while the others start.
     void backend.openRest(signal ?? undefined).then(() => {
       if (snapshot === "none" || snapshot === "vendored") return prepare(inWorker({ ...runtime, make: true }, maker));
     });
@@ -80,7 +80,7 @@ export async function connect(options: ConnectOptions = {}): Promise<GraphAttend
   }
 }
 
-/** Make a snapshot for the next start, in a worker and when there is nothing better to do. */
+/** Make a snapshot for the next start, in a worker and when the page is idle. */
 async function prepare(spawn: Spawn): Promise<void> {
   const quiet = (): void => undefined;
   if (!isNode) {
@@ -90,7 +90,7 @@ async function prepare(spawn: Spawn): Promise<void> {
   await spawn(quiet, undefined).then((channel) => channel.kill(), quiet);
 }
 
-/** A signal that also fires when the time is over. */
+/** A signal that also aborts after the timeout. */
 function deadline(
   signal: AbortSignal | undefined,
   timeout: number | undefined,

@@ -7,16 +7,16 @@ type Snapshots = typeof import("./snapshot.js");
 type Store = Awaited<ReturnType<Snapshots["Store"]["open"]>>;
 type Wheels = readonly Uint8Array[];
 
-/** Where a folder's snapshots are kept, and the module in it that reads and writes them. */
+/** The store of a folder's snapshots, and the module in the folder that reads and writes them. */
 export interface Keeper {
   snapshots: Snapshots;
   store: Store;
 }
 
-/** The module is in the folders that vendor writes, beside the loader that it needs. */
+/** Name of the module in the folders that vendor writes, beside the loader that it needs. */
 export const SNAPSHOTS = "snapshot.mjs";
 
-/** The snapshot that vendor made, compressed. Not named .gz: some servers would say that it is encoded, and it came unpacked. */
+/** The compressed snapshot that vendor made. It is not named .gz, because some servers would send it with a content encoding. */
 export const VENDORED = "snapshot.bin";
 
 export async function unpack(data: Uint8Array): Promise<Uint8Array> {
@@ -24,7 +24,7 @@ export async function unpack(data: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** A folder's snapshot of an earlier visit, on its way; by its name the lock file tells whether it fits. */
+/** A folder's snapshot of an earlier visit, which is being read; its name shows whether it fits the lock file. */
 export interface Ahead {
   name: string;
   found: Promise<Response | undefined>;
@@ -32,17 +32,17 @@ export interface Ahead {
 
 const CACHE = "graphattend-snapshots";
 
-/** Begin to read what an earlier visit has left, while the lock file and the engine come: it is the largest part. */
+/** Begin to read the snapshot of an earlier visit, the largest part, while the lock file and the engine are fetched. */
 export async function lookAhead(indexURL: string): Promise<Ahead | undefined> {
   if (isNode || !(await caches.has(CACHE))) return undefined;
   const cache = await caches.open(CACHE);
   const found = (await cache.keys()).find(({ url }) => url.startsWith(`${indexURL}${CACHE}-`));
   if (found === undefined) return undefined;
-  void snapshotsOf(indexURL).catch(() => undefined); // which reads it
+  void snapshotsOf(indexURL).catch(() => undefined); // the module that reads it
   return { name: found.url, found: cache.match(found) };
 }
 
-/** The module beside Pyodide. */
+/** Import the snapshot module from Pyodide's folder. */
 export async function snapshotsOf(indexURL: string): Promise<Snapshots> {
   const address = indexURL + SNAPSHOTS;
   const entry = isNode ? (await nodeModule("node:url")).pathToFileURL(address).href : address;
@@ -57,7 +57,7 @@ export async function openKeeper(indexURL: string, lock: Lock): Promise<Keeper> 
   return { snapshots, store: await snapshots.Store.open(indexURL, VERSION + JSON.stringify(lock)) };
 }
 
-/** Make a snapshot in an interpreter of its own, so that no data of the user's is in it. */
+/** Make a snapshot with a new interpreter, so that it contains no data of the user. */
 export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: Wheels): Promise<void> {
   await store.alone(async () => {
     if ((await store.load()) !== undefined) return;
@@ -65,7 +65,7 @@ export async function make({ snapshots, store }: Keeper, parts: Parts, wheels: W
   });
 }
 
-/** A snapshot of a new interpreter; only one that answers as that does. */
+/** Return a snapshot of a new interpreter; throws unless the restored interpreter gives the same answers. */
 export async function record(snapshots: Snapshots, parts: Parts, wheels: Wheels): Promise<Uint8Array> {
   const python = await boot({ ...parts, recording: true });
   for (const wheel of wheels) install(python, wheel);

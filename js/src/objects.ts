@@ -3,7 +3,7 @@ import { AttentionError, invalid, look } from "./errors.js";
 import type { CallOptions, Data, Dtype, Fresh, Input, Matrix, Numbers, Scalar, TensorLike, Value } from "./types.js";
 import { Args, decode, encode, ID } from "./wire.js";
 
-/** @internal What Python tells about an object it keeps. */
+/** @internal Python's description of an object that it keeps. */
 export interface Described {
   $h: number;
   type: string;
@@ -18,7 +18,7 @@ export abstract class Owned {
   declare protected readonly backend: Backend;
 
   constructor(backend: Backend, id: number) {
-    // Not enumerable: an object that is printed or copied shows its data, not its connection.
+    // Not enumerable, so that printing or copying an object leaves its connection out.
     Object.defineProperty(this, "backend", { value: backend });
     this.#id = id;
     backend.watch(this, id);
@@ -30,7 +30,7 @@ export abstract class Owned {
     return this.#id;
   }
 
-  /** Forget the object in Python; further calls with it reject. */
+  /** Free the object in Python; further calls with it reject. */
   async free(): Promise<void> {
     if (this.#id === undefined) return Promise.resolve();
     this.backend.unwatch(this);
@@ -54,17 +54,17 @@ export class Tensor extends Owned implements TensorLike {
     this.shape = described.shape;
   }
 
-  /** Its numbers. */
+  /** Return its numbers. */
   async read<D extends Dtype = "float32">(call: CallOptions<D> = {}): Promise<Numbers<D>> {
     return decode(await this.backend.request(encode("read", [this], { dtype: call.dtype }), call)) as Numbers<D>;
   }
 }
 
-/** Anything else that Python made: a manifold, a graph, a codec … with Python's methods. */
+/** Any other object in Python: a manifold, a graph, a codec … with its Python methods. */
 export class Remote extends Owned {
   /** Name of the class in Python. */
   readonly type: string;
-  /** Its plain attributes, by Python's names. */
+  /** Its plain attributes by their Python names. */
   readonly fields: Readonly<Record<string, Scalar>>;
 
   private constructor(backend: Backend, id: number, described: Described) {
@@ -89,19 +89,19 @@ export class Remote extends Owned {
     return decode(await this.backend.request(encode("attribute", [this, name], { dtype: call.dtype }), call)) as Value;
   }
 
-  /** The bytes of a file that holds it. */
+  /** Return the object as the bytes of a file. */
   async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Fresh<Uint8Array>> {
     return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
   }
 }
 
-/** @internal What stands for objects of Python here: mechanisms have a class of their own, which registers itself. */
+/** @internal The class of mechanisms, which attention.ts sets; other objects are `Remote`. */
 export const classes = { mechanism: Remote.make as (backend: Backend, id: number, described: Described) => Owned };
 /** @internal */
 export const kept = (backend: Backend, id: number, described: Described): Owned =>
   (described["config"] === undefined ? Remote : { make: classes.mechanism }).make(backend, id, described);
 
-/** @internal Any public method; what it returns is data, or one object. */
+/** @internal Call a public method; it returns data or one object. */
 export async function callMethod(
   backend: Backend,
   target: Owned,
@@ -118,7 +118,7 @@ export async function callMethod(
   return result as Value;
 }
 
-/** @internal Methods of an object that its class here does not have, under JavaScript's spelling. */
+/** @internal Add the Python methods that the class lacks, with names in camel case. */
 export function addMethods(
   target: object,
   names: string[],
@@ -135,7 +135,7 @@ export const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_ma
 
 const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest", "view"] as const;
 
-/** @internal Options of the call itself apart from those for Python. */
+/** @internal Split options into those for Python and those of the call. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
   if (typeof options !== "object" || Array.isArray(options)) throw invalid("options", "expected an object");
@@ -154,7 +154,7 @@ export function splitCall(options: object | null | undefined): [object | null, C
   return [rest, call];
 }
 
-/** @internal Arguments whose last one may be an object with options. */
+/** @internal Split the options off arguments whose last one may be an object with options. */
 export function splitOptions(args: readonly unknown[]): [readonly unknown[], object | null, CallOptions] {
   const last = args.at(-1);
   if (!look(() => isOptions(last))) return [args, null, {}];
@@ -167,10 +167,10 @@ function isOptions(x: unknown): x is object {
   return !("data" in x && "shape" in x);
 }
 
-/** A pullback: from a gradient of the output (and of the weights) to those of everything that went in. */
+/** Computes the gradients of all inputs from a gradient of the output (and of the weights). */
 export interface Pullback<G> {
   (gradOutput: Data | number, gradWeights?: Data): Promise<G>;
-  /** Forget what the forward pass left in Python; done by itself when the pullback is collected. */
+  /** Free the state of the forward pass in Python; also happens when the pullback is garbage-collected. */
   free(): Promise<void>;
 }
 
@@ -193,6 +193,6 @@ export function vjpResult<G, O>(backend: Backend, id: number, result: unknown, c
   return { output: (result as { output: O }).output, pullback };
 }
 
-/** The format of a saved file: zip archives are .npz. */
+/** The format of a saved file; a zip archive is .npz. */
 export const loadFormat = (data: Uint8Array): "npz" | "safetensors" =>
   data[0] === 0x50 && data[1] === 0x4b ? "npz" : "safetensors";

@@ -1,6 +1,6 @@
 /**
- * Small changes to Pyodide's loader, by which a started interpreter can be kept and put back: it notes where side modules
- * lie, and can put them there again. Each place has to be found exactly once.
+ * Small changes to Pyodide's loader that allow to save and restore a started interpreter: the loader records the places of
+ * side modules and can load them there again. Each text has to occur exactly once.
  */
 const CHANGES: readonly [from: string, to: string][] = [
   [
@@ -13,7 +13,7 @@ const CHANGES: readonly [from: string, to: string][] = [
   [
     "var memoryBase=metadata.memorySize?alignMemory(",
     "var replay=Module.sideModules.replay;" +
-      // The same place in every engine, whatever it put into the table before.
+      // The same index in every engine, whatever it put into the table before.
       "if(!replay&&!Module.sideModules.loaded.length)wasmTable.grow(-wasmTable.length&511);" +
       "var memoryBase=replay?replay.memoryBase:metadata.memorySize?alignMemory(",
   ],
@@ -47,7 +47,7 @@ const CHANGES: readonly [from: string, to: string][] = [
     "return new WebAssembly.Module(bytes)};",
   ],
   [
-    // Where a snapshot says at which place of the table a function lies, it is not looked for among all others.
+    // A snapshot gives a function's index in the table, which then need not be searched.
     "var updateGOT=",
     "var placed=(name,func,sig)=>{var at=Module.addresses?.[name];if(at===undefined)return addFunction(func,sig);" +
       "wasmTableMirror.length||=wasmTable.length;Module.ownFunctions??=wasmTable.length;" +
@@ -58,7 +58,7 @@ const CHANGES: readonly [from: string, to: string][] = [
   ["newValue=addFunction(value)}", "newValue=placed(symName,value)}"],
   ["entry.value=addFunction(value,value.sig)", "entry.value=placed(symName,value,value.sig)"],
   [
-    // Shared memory is made only where one waits: browsers have much to say about it on pages that are not isolated.
+    // Shared memory is created only for a wait, because browsers warn of it on pages that are not isolated.
     "var oo=new Int32Array(new WebAssembly.Memory({shared:!0,initial:1,maximum:1}).buffer);" +
       "function ao(t){try{return Atomics.wait(oo,0,0,t),!0}",
     "var oo;function ao(t){try{return Atomics.wait(" +
@@ -70,14 +70,14 @@ const CHANGES: readonly [from: string, to: string][] = [
   ],
 ];
 
-/** sha256 of the loaders that the changes are known to fit, and of what they become. */
+/** sha256 of the known loaders, and of the changed loaders. */
 const KNOWN: Readonly<Record<string, string>> = {
   // Pyodide 314.0.3
   "1a9775427ef6e8abaa7db88ece0515422d1886915ae5c9093776410c865dfd8d":
     "5f6a61a4852229eaaea9764893e40b7818924c5e6f1d1638dcbcb7b0d4ad45fb",
 };
 
-/** The loader that can be replayed; undefined if this one is not known. */
+/** Return the changed loader, or undefined if the loader is not known. */
 export function patchLoader(loader: Uint8Array, sha256: (data: Uint8Array) => string): Uint8Array | undefined {
   const hash = sha256(loader);
   if (Object.values(KNOWN).includes(hash)) return loader;

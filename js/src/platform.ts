@@ -1,4 +1,4 @@
-/** What differs between Node.js and browsers, in one place. */
+/** Whether this is Node.js, not a browser. */
 export const isNode =
   typeof process === "object" &&
   process !== null &&
@@ -12,12 +12,12 @@ interface NodeModules {
   "node:worker_threads": typeof import("node:worker_threads");
 }
 
-/** A module of Node.js; the name is not a literal at the import, so that bundlers for browsers leave it alone. */
+/** Import a module of Node.js; the name is not a literal, so that bundlers for browsers ignore the import. */
 export async function nodeModule<K extends keyof NodeModules>(name: K): Promise<NodeModules[K]> {
   return (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as NodeModules[K];
 }
 
-/** A path from a path or file: URL. */
+/** Return the path of a path or a file: URL. */
 export async function filePath(url: string): Promise<string> {
   return url.startsWith("file:") ? (await nodeModule("node:url")).fileURLToPath(url) : url;
 }

@@ -1,8 +1,8 @@
 import { loadRuntime, type Pyodide } from "./runtime.js";
 
 /**
- * Half of a start is Python compiling its own files. Here it does so once: each `.py` of an archive becomes a `.pyc`
- * that is never compared with its source, and what is only for building and testing is left out.
+ * Half of the time of a start, Python compiles its own files. This program does so once: each `.py` of an archive becomes a
+ * `.pyc` that is not compared with its source. Files that are only for building and testing are left out.
  */
 const PROGRAM = `
 def precompile(source, target, prefix, optimize):
@@ -39,7 +39,7 @@ interface Files {
   readFile(path: string): Uint8Array;
 }
 
-/** Compile the Python files of archives, with the Pyodide that will run them. */
+/** Compile the Python files of archives with the Pyodide that will run them. */
 export async function precompile(
   indexURL: string,
   archives: Record<string, Uint8Array>,

@@ -2,7 +2,7 @@ import { ID, type Direct, type TypedArray } from "./wire.js";
 
 type Floats = Float32Array | Float64Array;
 
-/** What an argument has to be again: an object in Python, so many numbers of a type, or nothing. */
+/** An argument of a repeated call: an object in Python, an array of the same type and length, or nothing. */
 type Known = number | null | { type: unknown; length: number; shape: readonly number[] | undefined };
 
 interface Repeat {
@@ -11,21 +11,21 @@ interface Repeat {
   shape: readonly number[];
 }
 
-/** How many are remembered. */
+/** Maximum number of remembered calls. */
 const MOST = 8;
 
-/** Calls that need no Python when they come again with other numbers. */
+/** Calls that can be repeated with other numbers without Python. */
 export class Repeats {
   private found: readonly Repeat[] = [];
 
-  /** Remember a call that was answered with an array of this shape. */
+  /** Remember a call whose result is an array of this shape. */
   learn(args: readonly unknown[], direct: Direct, shape: readonly number[]): void {
     const known = args.map(describe);
     if (!known.includes(undefined))
       this.found = [{ known: known as Known[], direct, shape }, ...this.found.slice(0, MOST - 1)];
   }
 
-  /** The answer, or undefined if Python has to be asked. */
+  /** Repeat a call; undefined if it needs Python. */
   call(args: readonly unknown[], view: boolean): { data: TypedArray; shape: number[] } | undefined {
     for (const repeat of this.found) {
       const arrays = match(repeat.known, args);
@@ -52,7 +52,7 @@ function describe(x: unknown): Known | undefined {
     : undefined;
 }
 
-/** The arrays among the arguments, if these are as they were. */
+/** Return the arrays among the arguments if types and shapes are those of the remembered call, else undefined. */
 function match(known: readonly Known[], args: readonly unknown[]): TypedArray[] | undefined {
   const arrays: TypedArray[] = [];
   for (let i = 0; i < known.length; i++) {

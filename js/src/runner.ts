@@ -6,11 +6,11 @@ import { Args, encode, isQuestion, own, read, type Callback, type Reply, type Wi
 
 export interface SendOptions {
   signal?: AbortSignal | undefined;
-  /** Milliseconds until the call is given up. */
+  /** Timeout in milliseconds. */
   timeout?: number | undefined;
-  /** Give the arrays' buffers away instead of copying them. */
+  /** Transfer the buffers of the arrays instead of copying them. */
   transfer?: boolean | undefined;
-  /** Of the calls of one kind that wait, only the newest stays. */
+  /** Of the waiting calls of one kind, keep only the newest. */
   latest?: boolean | undefined;
   /** Results may be views of Python's memory. */
   view?: boolean | undefined;
@@ -21,41 +21,41 @@ interface Job {
   transfer: boolean;
   latest: boolean;
   settled: boolean;
-  /** The same with its data copied, if it makes an object. */
+  /** The request with copied data, if it creates an object. */
   recipe?: Recipe;
-  /** What the interpreter is told, when it asked a function of the caller. */
+  /** The request with the answer of the caller's function that the interpreter asked for. */
   answer?: Wire;
-  /** Objects to forget when it has ended: those freed after it was asked for. */
+  /** Objects to free when the job has ended: those freed after the request. */
   frees: number[];
   resolve(reply: Reply): void;
   reject(error: Error): void;
 }
 
-/** How an object in Python is made again after a crash. */
+/** The request that creates an object in Python again after a crash. */
 interface Recipe {
   wire: Wire;
   live: boolean;
 }
 
-/** How long an interrupted call may take to stop before its thread is ended. */
+/** Time in which an interrupted call may stop before its worker is ended. */
 const GRACE_MS = 150;
-/** Where a call cannot be interrupted it may go on for about as long as a new start would take, at least this. */
+/** A call that cannot be interrupted may go on for as long as a new start takes, and at least this long. */
 const LEAST_RESTART_MS = 500;
 
 /**
- * Sends requests to an interpreter one after the other. If it crashes, hangs or must be stopped, another is started,
- * the objects that are still in use are made again, and the requests that were waiting go on.
+ * Sends requests to an interpreter one after the other. If the interpreter crashes, hangs or has to be stopped, the runner
+ * starts another one, creates the objects that are still in use again, and continues with the waiting requests.
  */
 export class Runner {
   private channel: Channel | undefined;
   private starting: Promise<void> | undefined;
   private readonly queue: Job[] = [];
   private current: Job | undefined;
-  /** Requests for which a function of the caller is asked. */
+  /** Requests that wait for a function of the caller. */
   private readonly asking = new Set<Job>();
   private readonly recipes = new Map<number, Recipe>();
   private closed = false;
-  /** How long a start takes. */
+  /** Duration of the last start. */
   private startMs = LEAST_RESTART_MS;
 
   constructor(
@@ -64,10 +64,10 @@ export class Runner {
     private readonly timeout: number | undefined,
   ) {}
 
-  /** Start the first interpreter; what it said is in `started`. */
+  /** Start the first interpreter and return its `started`. */
   async open(signal: AbortSignal | undefined): Promise<string> {
     const opening = this.spawnChannel(this.report, signal);
-    // What is asked for meanwhile waits.
+    // Requests wait until it has started.
     this.starting = opening
       .then(
         () => undefined,
@@ -93,22 +93,22 @@ export class Runner {
     return channel;
   }
 
-  /** Whether the first interpreter is there. */
+  /** Whether an interpreter has started. */
   get isOpen(): boolean {
     return this.channel !== undefined;
   }
 
-  /** Whether nothing runs and nothing waits. */
+  /** Whether no request is running or waiting. */
   get isIdle(): boolean {
     return this.channel !== undefined && this.current === undefined && this.queue.length === 0;
   }
 
-  /** Whether a call waits that a newer one of its kind may replace. */
+  /** Whether a call of this kind is waiting that a newer one may replace. */
   hasWaiting(kind: string): boolean {
     return this.queue.some((job) => job.latest && !job.settled && job.wire.kind === kind);
   }
 
-  /** Requests that are waiting or running. */
+  /** Number of requests that are waiting or running. */
   get load(): number {
     return this.queue.length + (this.current === undefined ? 0 : 1);
   }
@@ -152,7 +152,7 @@ export class Runner {
       this.queue.push(job);
       this.pump();
       if (this.current !== job && !job.settled) {
-        // It has to wait, and what the caller does to the data meanwhile must not matter.
+        // The request has to wait: copy its data, because the caller may change them meanwhile.
         try {
           job.wire = own(wire, transfer);
         } catch (error) {
@@ -163,7 +163,7 @@ export class Runner {
     });
   }
 
-  /** Forget objects, after the requests that wait: they may need them. */
+  /** Free objects after the waiting requests, which may need them. */
   free(ids: number[]): void {
     const last = this.queue.at(-1) ?? [...this.asking].at(-1);
     if (last === undefined) this.release(ids);
@@ -202,7 +202,7 @@ export class Runner {
   private async run(channel: Channel, job: Job): Promise<void> {
     this.current = job;
     channel.hold(true);
-    // The data of an object that is kept are kept here too, to make it again.
+    // Keep the data of an object, to create it again.
     if (job.wire.keep !== undefined)
       job.recipe ??= { wire: job.wire.shared ? job.wire : own(job.wire, job.transfer), live: true };
     const { recipe, answer } = job;
@@ -216,7 +216,7 @@ export class Runner {
       if (asked) return void this.ask(channel, job, reply);
       if (recipe !== undefined && !reply.text.startsWith('{"error"')) {
         this.recipes.set(job.wire.keep!, recipe);
-        if (job.settled) this.free([job.wire.keep!]); // nobody will ever own it
+        if (job.settled) this.free([job.wire.keep!]); // it has no owner
       }
       job.resolve(reply);
     } catch (error) {
@@ -235,7 +235,7 @@ export class Runner {
     }
   }
 
-  /** Ask a function of the caller, and go on with its answer; others have their turn meanwhile. */
+  /** Call a function of the caller and continue the request with its answer; other requests run meanwhile. */
   private async ask(channel: Channel, job: Job, reply: Reply): Promise<void> {
     this.asking.add(job);
     try {
@@ -261,7 +261,7 @@ export class Runner {
     return (await import("./asking.js")).answerTo(reply, find, { Args, encode, read });
   }
 
-  /** Settle a job early. If it is the one that runs, see to it that the next one can. */
+  /** Reject a job early. If it is running, interrupt it or end the interpreter. */
   private giveUp(job: Job, error: AttentionError): void {
     job.reject(error);
     if (this.asking.delete(job)) this.release(job.frees);
@@ -316,7 +316,7 @@ export class Runner {
     }
   }
 
-  /** Drop recipes of objects that are neither in use nor needed to make one that is. */
+  /** Drop recipes of objects that are neither in use nor needed to create one that is. */
   private prune(): void {
     const needed = new Set<number>();
     const visit = (id: number): void => {

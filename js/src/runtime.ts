@@ -9,7 +9,7 @@ export const PYODIDE_VERSION = "314.0.3";
 const LOCK = "pyodide-lock.json";
 export const CDN = `https://cdn.jsdelivr.net/pyodide/v${PYODIDE_VERSION}/full/`;
 
-/** The little of Pyodide's interface that is used here. */
+/** The part of Pyodide's interface that is used. */
 export interface Proxy {
   destroy(): void;
   [name: string]: unknown;
@@ -24,14 +24,14 @@ export interface Pyodide {
 
 type Report = (progress: Progress) => void;
 
-/** Load Pyodide, NumPy and graphattend: everything is fetched at once, and installed as it comes. */
+/** Load Pyodide, NumPy and graphattend. All files are fetched at once. */
 export async function loadRuntime(options: RuntimeOptions, report: Report): Promise<Pyodide> {
   return load(options, report, async (files, indexURL, given) => {
     const { lock, engine } = given;
     const snapshot = options.snapshot === true ? await fromSnapshot(files, indexURL, given, options) : undefined;
     if (snapshot !== undefined) return snapshot;
     const { stdlib, wheels } = await given.rest();
-    // Python boots without telling anything, so a timer does where it can.
+    // Python boots without reporting any progress.
     const python = await boot({ ...(await engine), stdlib, lock, indexURL });
     files.phase = "packages";
     files.tell();
@@ -59,7 +59,7 @@ async function fromSnapshot(
             .bytes(indexURL + VENDORED, { kind: "gzip", sha256 })
             .then(unpack)
             .catch(() => undefined);
-    // At a first visit there is no other.
+    // A first visit has no other snapshot.
     const early = isNode || ahead !== undefined ? undefined : take();
     const { snapshots, store } = await keeperOf(indexURL, lock, options);
     const { python, state } = await snapshots.revive(
@@ -77,13 +77,13 @@ async function fromSnapshot(
     }
     return python;
   } catch (error) {
-    await engine; // whose failure is the start's
+    await engine; // if the engine has failed, so has the start
     files.snapshot = reason(error);
     return undefined;
   }
 }
 
-/** Whether somebody wants little to be fetched: the snapshot is larger than what it stands for. */
+/** Whether the user wants to save data; the snapshot is larger than the files it replaces. */
 const savesData = (): boolean =>
   (globalThis.navigator as { connection?: { saveData?: boolean } } | undefined)?.connection?.saveData === true;
 
@@ -108,7 +108,7 @@ export async function makeSnapshot(options: RuntimeOptions): Promise<void> {
   );
 }
 
-/** A snapshot of what is in a folder. */
+/** Make a snapshot of the contents of a folder. */
 export async function recordSnapshot(folder: string): Promise<Uint8Array> {
   return load(
     { indexURL: folder },
@@ -143,12 +143,12 @@ async function load<T>(
   }
 }
 
-/** What a start is made of, on its way. */
+/** The files of a start, which are being fetched. */
 interface Given {
   lock: Lock;
   engine: Promise<Pick<Parts, "factory" | "wasm">>;
   ahead: Ahead | undefined;
-  /** What a snapshot has in it. */
+  /** Fetch the files that a snapshot replaces. */
   rest(): Promise<{ stdlib: Uint8Array; wheels: [file: string, data: Uint8Array][] }>;
 }
 
@@ -157,7 +157,7 @@ const quiet = <T>(promise: Promise<T>): Promise<T> => {
   return promise;
 };
 
-/** Ask for all files at once; for those that a snapshot has only if there is none. */
+/** Begin to fetch all files at once; if there is a snapshot, without the files that it replaces. */
 async function gather(files: Files, indexURL: string, options: RuntimeOptions): Promise<Given> {
   const lockURL =
     options.lockFileURL === undefined
@@ -172,7 +172,7 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
   const looking = options.snapshot === true ? lookAhead(indexURL).catch(() => undefined) : undefined;
   const explicit = options.wheelURL === undefined ? undefined : quiet(wheelOf(options.wheelURL));
   const reading = quiet(files.bytes(lockURL, { kind: "json" }).then((data) => parseLock(lockURL, data)));
-  // What the lock file says of Pyodide's own files, where vendor wrote it.
+  // The hashes of Pyodide's files, if vendor wrote the lock file.
   const expected = async (name: string): Promise<string | undefined> => (await reading).files?.[name]?.sha256;
   const parts = [
     loadFactory(files, indexURL),
@@ -201,7 +201,7 @@ async function gather(files: Files, indexURL: string, options: RuntimeOptions): 
       ...dependencies(lock, "numpy", lockURL).map(locked),
       explicit ?? (own === undefined ? wheelOf(options.bundledWheelURL!) : locked(own)),
     ];
-    // One that is missing ends the start, before Python boots in vain.
+    // A missing file ends the start before Python boots.
     const [stdlib, wheels] = await Promise.all([early ?? library(), Promise.all(all), engine]);
     return { stdlib, wheels };
   };
@@ -224,7 +224,7 @@ async function lockedWheel(
   } catch (error) {
     if (!isNode || isURL(address) || (error as { cause?: { code?: string } }).cause?.code !== "ENOENT") throw error;
   }
-  // npm's pyodide has no packages: they are fetched once and kept beside it, where that is allowed.
+  // npm's pyodide has no packages: they are fetched once and saved in its folder if it is writable.
   const cdn = CDN.replace(PYODIDE_VERSION, await versionIn(base));
   const data = await files.bytes(cdn + file_name, { kind: "zip", sha256 }).catch((error: unknown) => {
     throw fileError(
@@ -238,7 +238,7 @@ async function lockedWheel(
   return data;
 }
 
-/** The version of npm's pyodide in a folder. */
+/** Return the version of npm's pyodide in a folder. */
 export async function versionIn(folder: string): Promise<string> {
   const text = await (await nodeModule("node:fs/promises")).readFile(`${folder}package.json`, "utf8").catch(() => "{}");
   return (JSON.parse(text) as { version?: string }).version ?? PYODIDE_VERSION;
@@ -254,7 +254,7 @@ function parseLock(address: string, data: Uint8Array): Lock {
   }
 }
 
-/** A package and what it needs, those first. */
+/** Return a package and its dependencies; dependencies come first. */
 function dependencies(lock: Lock, name: string, address: string, found: LockedPackage[] = []): LockedPackage[] {
   const entry = lock.packages[name];
   if (entry === undefined) throw fileError(address, `the lock file does not know ${name}`, SERVE);
@@ -276,7 +276,7 @@ async function loadFactory(files: Files, indexURL: string): Promise<Parts["facto
   }
 }
 
-/** Without WebAssembly Pyodide's start hangs silently, so it is tried first. */
+/** Throw if WebAssembly is blocked, because Pyodide's start would hang silently. */
 function probe(): void {
   try {
     new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
@@ -316,7 +316,7 @@ async function findIndex(given: string | undefined): Promise<string> {
   return path.replace(/[\\/]?$/, "/");
 }
 
-/** The folder of npm's pyodide. Not by `import.meta.resolve`, which bundlers for browsers would follow. */
+/** Return the folder of npm's pyodide, without `import.meta.resolve`, which bundlers for browsers would follow. */
 export async function npmPyodide(): Promise<string> {
   const path = (await nodeModule("node:module"))
     .createRequire(import.meta.url ?? `${process.cwd()}/`)

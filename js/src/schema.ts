@@ -12,10 +12,10 @@ type Snake<S extends string> = S extends `${infer Head}${infer Tail}`
   : "";
 type Spelled<T> = { [N in keyof T as Snake<N & string>]: T[N] };
 
-/** Options of a mechanism, in JavaScript's spelling (`numHeads`) or in Python's (`num_heads`). */
+/** Options of a mechanism, with names in camel case (`numHeads`) or as in Python (`num_heads`). */
 export type CreateOptions<K extends MechanismKey> = MechanismOptions[K] | Spelled<MechanismOptions[K]>;
 
-/** A mechanism inside another: an expert of a mixture, for example. */
+/** The config of a mechanism inside another, for example of an expert of a mixture. */
 export type MechanismConfig = {
   [K in MechanismKey]: {
     key: K;

@@ -1,14 +1,14 @@
 import type { CallOptions, Data, Matrix } from "./types.js";
 import type { TypedArray } from "./wire.js";
 
-/** What matters here of the options of a call. */
+/** The options of a call that matter for splitting it. */
 export type SplitOptions = (CallOptions & { metadata?: object | undefined }) | null | undefined;
 
-/** Options whose data may have one row per query; calls with these are not split. */
+/** Options whose data may have one row per query; calls with them are not split. */
 const PER_QUERY = ["attnMask", "attn_mask", "training"];
 const PER_QUERY_METADATA = ["queryLayer", "queryStructural", "query_layer", "query_structural"];
 
-/** Parts of the query for `count` interpreters, or undefined if the call is not worth or not capable of being split. */
+/** Split the query for `count` interpreters; undefined if the call cannot be split or is too small. */
 export function shards(query: Data, dim: number, options: SplitOptions, count: number): Data[] | undefined {
   const rows = queryRows(query, dim);
   if (rows === undefined || rows.length < count || !splittable(options)) return undefined;
@@ -21,7 +21,7 @@ interface Rows {
   slice(start: number, stop: number): Data;
 }
 
-/** A query as rows, if it is a matrix that lies in this thread. */
+/** Return the query as rows if it is a matrix in JavaScript's memory, else undefined. */
 function queryRows(query: Data, dim: number): Rows | undefined {
   if (Array.isArray(query)) {
     const whole = query.every(
@@ -64,7 +64,7 @@ function splittable(options: SplitOptions): boolean {
   );
 }
 
-/** Outputs (M, E) and weights ([H,] M, N) of all parts, along the axis of the rows. */
+/** Concatenate outputs (M, E) and weights ([H,] M, N) of all parts along the axis of the rows. */
 export function join(results: unknown[]): unknown {
   if (!Array.isArray(results[0])) return concat(results as Matrix[]);
   return (results[0] as unknown[]).map((_x, i) => concat(results.map((r) => (r as Matrix[])[i]!)));

@@ -5,72 +5,72 @@ import type { LossName, MechanismKey, Optimizer, OptimizerName, Schedule } from 
 import type { Data, Fresh, GraphData, Matrix } from "./types.js";
 import { decode, encode, Plain } from "./wire.js";
 
-/** How far a training run has come. */
+/** The progress of a training run. */
 export interface TrainProgress {
   epoch: number;
   epochs: number;
-  /** Of the epoch's batches. */
+  /** Number of the batch in its epoch. */
   batch: number;
   batches: number;
   step: number;
-  /** Of the last step. */
+  /** Loss of the last step. */
   loss: number;
-  /** Mean loss of the epoch, at its end. */
+  /** Mean loss of the epoch; null before its end. */
   epochLoss: number | null;
-  /** Metric of a validation, and the best so far. */
+  /** Metric of the last validation, and the best so far. */
   metric: number | null;
   best: number | null;
-  /** Share of the whole that is done, 0 … 1. */
+  /** Finished share of the run, 0 … 1. */
   fraction: number;
 }
 
 export interface TrainOptions {
   /** Row i lists the nodes that node i attends to. */
   graph: GraphData;
-  /** (V, D) features of the nodes. */
+  /** Features of the nodes (V, D). */
   features: Data;
-  /** (V,) class of each node: trains by cross entropy of the outputs. */
+  /** Class of each node (V,); the default loss is the cross entropy. */
   labels?: Data;
-  /** (V, E) what the outputs should be: trains by mean squared error. */
+  /** Target outputs (V, E); the default loss is the mean squared error. */
   targets?: Data;
-  /** Nodes whose loss counts; all by default. */
+  /** Indices of the training nodes; all by default. */
   nodes?: Data;
   /**
-   * A loss of `training` by its Python name, or a function of the outputs and the nodes of a batch that gives the loss and
-   * its gradient by the outputs. Default: cross_entropy with labels, reconstruction with targets.
+   * A loss of `training` by its Python name, or a function of the outputs and the nodes of a batch that returns the loss and
+   * its gradient with respect to the outputs. Default: cross_entropy with labels, reconstruction with targets.
    */
   loss?: LossName | LossFunction;
-  /** By name, or made by `training.Adam({ … })` and the like. Default: Adam. */
+  /** An optimizer by name, or created by `training.Adam({ … })` and similar functions. Default: Adam. */
   optimizer?: Exclude<OptimizerName, `Riemannian${string}`> | Optimizer;
-  /** A rate or one of `training.schedules`; default: the optimizer's. */
+  /** Learning rate, or one of `training.schedules`. Default: that of the optimizer. */
   lr?: number | Schedule;
   epochs?: number;
   batchSize?: number;
   seed?: number;
   shuffle?: boolean;
-  /** Nodes that are held out: the best parameters are those that are best for them. */
+  /** Indices of the validation nodes; the result has the parameters with the best metric on them. */
   validationNodes?: Data;
-  /** What is measured there. Default: the loss. */
+  /** Metric of the validation nodes. Default: the loss. */
   metric?: "loss" | "accuracy";
   /** Epochs between validations. */
   validateEvery?: number;
-  /** Validations (epochs, without `validationNodes`) in a row without a better value until the run ends. */
+  /** Number of validations (epochs, without `validationNodes`) in a row without a better value that ends the run. */
   patience?: number;
   minDelta?: number;
-  /** Limits of the norm of all gradients together, and of each entry. */
+  /** Maximum norm of all gradients together, and maximum magnitude of each entry. */
   clipNorm?: number;
   clipValue?: number;
   /** Called after every few steps. */
   onProgress?: (progress: TrainProgress) => void;
-  /** Called with the bytes of a file after every `checkpointEvery` epochs at most; `resume` goes on from them. */
+  /** Called with the bytes of a checkpoint at most every `checkpointEvery` epochs; `resume` continues from them. */
   onCheckpoint?: (bytes: Fresh<Uint8Array>) => void;
   checkpointEvery?: number;
   resume?: Uint8Array;
-  /** Ends the run after the steps that are running; the result is what was learned so far. */
+  /** Ends the run after the current steps; the result has the parameters trained so far. */
   signal?: AbortSignal;
 }
 
-/** The loss of the nodes of a batch, and its gradient by all outputs (V, E). */
+/** Computes the loss of the nodes of a batch, and its gradient with respect to all outputs (V, E). */
 export type LossFunction = (output: Matrix, nodes: Matrix<Int32Array>) => LossAnswer | Promise<LossAnswer>;
 export interface LossAnswer {
   loss: number;
@@ -78,13 +78,13 @@ export interface LossAnswer {
 }
 
 export interface TrainResult<K extends MechanismKey> {
-  /** A new mechanism with the best parameters; the one that was given stays as it is. */
+  /** A new mechanism with the best parameters. */
   attention: AttentionFor<K>;
-  /** Mean loss of every epoch. */
+  /** Mean loss of each epoch. */
   losses: number[];
-  /** Epoch and value of every validation. */
+  /** Epoch and metric of each validation. */
   metrics: [number, number][];
-  /** The best value, and the epoch it comes from. */
+  /** The best metric and its epoch. */
   best: number | null;
   bestEpoch: number | null;
   steps: number;
@@ -95,7 +95,7 @@ class Run extends Owned {}
 
 type Step = (TrainProgress & { checkpoint?: Matrix<Uint8Array> }) | null;
 
-/** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop have their turn. */
+/** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop can run in between. */
 export async function train<K extends MechanismKey>(
   backend: Backend,
   attention: Attention<K>,
@@ -136,7 +136,7 @@ export async function train<K extends MechanismKey>(
       const { checkpoint, ...progress } = found;
       if (checkpoint !== undefined) onCheckpoint?.(checkpoint.data);
       onProgress?.(progress);
-      // Let the page draw and signals arrive, also where Python runs in this thread.
+      // Let the page draw and signals arrive, also if Python runs in this thread.
       await new Promise((resolve) => setTimeout(resolve));
     }
     const id = backend.nextId();

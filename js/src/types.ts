@@ -3,42 +3,42 @@ import type { Owned } from "./objects.js";
 
 declare global {
   interface SymbolConstructor {
-    /** For `await using`; also where TypeScript's library does not have it yet. */
+    /** For `await using`; declared here for older libraries of TypeScript. */
     readonly asyncDispose: unique symbol;
   }
 }
 
-/** How far the start of Python has come. */
+/** The progress of Python's start. */
 export interface Progress {
   phase: "runtime" | "packages" | "graphattend" | "ready";
-  /** Bytes fetched so far, over all files; 0 in Node.js, which reads from disk. */
+  /** Bytes of all files fetched so far; 0 in Node.js, which reads from disk. */
   loaded: number;
-  /** Bytes of the files known so far, where the server tells. */
+  /** Size in bytes of the files known so far; undefined if the server does not send it. */
   total: number | undefined;
-  /** The file the last bytes belong to. */
+  /** The file of the last bytes. */
   file?: string;
-  /** "used", "vendored" (the folder's; this engine's own is made after the start), "none" (likewise), or why there can be none; undefined where none was looked for. */
+  /** "used", "vendored" (the folder's; this engine's own is made after the start), "none" (likewise), or the reason why there can be none; undefined without `snapshot`. */
   snapshot?: string;
 }
 
-/** Where Python comes from. */
+/** Options of Python's start. */
 export interface RuntimeOptions {
-  /** Folder with Pyodide: a URL in browsers (default: Pyodide's CDN), a path in Node.js (default: npm's `pyodide`). */
+  /** Folder of Pyodide: a URL in browsers (default: Pyodide's CDN), a path in Node.js (default: npm's `pyodide`). */
   indexURL?: string;
   /** Pyodide's lock file, if it is not in `indexURL`. */
   lockFileURL?: string;
-  /** graphattend's wheel (default: the lock file's, else the one in this package). */
+  /** graphattend's wheel. Default: that of the lock file, else that of this package. */
   wheelURL?: string;
-  /** Whether NumPy's own loops are replaced by SIMD ones; on by default, because this interpreter is ours. */
+  /** Whether NumPy's loops are replaced by SIMD loops. Default: true, because the interpreter runs only graphattend. */
   accelerate?: boolean;
   /**
-   * Start from a snapshot that an earlier start left behind, and leave one where there is none; needs an `indexURL` that
-   * `npx graphattend vendor` wrote. Default: in Chromium on desktops.
+   * Start from the snapshot of an earlier start, or make one if there is none. Needs an `indexURL` that `npx graphattend vendor`
+   * wrote. Default: true in desktop Chromium.
    */
   snapshot?: boolean;
   /**
-   * "simd": refuse an `indexURL` whose NumPy is not the WASM-SIMD build, which
-   * `npx graphattend vendor DIR --numpy-simd WHEEL` takes.
+   * "simd": reject an `indexURL` whose NumPy is not the WASM-SIMD build, which `npx graphattend vendor DIR --numpy-simd WHEEL`
+   * puts there.
    */
   numpy?: "simd";
   /** @internal Only make the snapshot. */
@@ -58,16 +58,16 @@ export type NumberArray =
   | Uint32Array
   | readonly number[];
 
-/** Numbers with a shape, row by row. */
+/** Numbers in row-major order, with a shape. */
 export interface Shaped<T = NumberArray> {
   data: T;
   shape: readonly number[];
 }
 
-/** An array with memory of its own, never shared: `Float32Array<ArrayBuffer>` where TypeScript tells them apart. */
+/** An array with a buffer of its own: `Float32Array<ArrayBuffer>` if this version of TypeScript distinguishes them. */
 export type Fresh<T> = T extends { slice(): infer S } ? S : T;
 
-/** A result: always fresh arrays, never anything that must be freed. */
+/** A result: a new array, which need not be freed. */
 export interface Matrix<T extends ArrayLike<number> = Float32Array> {
   data: Fresh<T>;
   shape: number[];
@@ -76,12 +76,12 @@ export interface Matrix<T extends ArrayLike<number> = Float32Array> {
 /** Rows of these, or rows of rows. */
 export type Nested<T> = readonly T[] | readonly Nested<T>[];
 
-/** Anything a matrix can be given as; a flat array is one row, or rows of the mechanism's `dim`. */
+/** The types that a matrix can be given as; a flat array is one row, or rows of the mechanism's `dim`. */
 export type Data = NumberArray | Shaped | Nested<number> | Nested<Float32Array> | Nested<Float64Array> | TensorLike;
 
 /**
- * Who attends to whom: booleans, whole numbers that are all 0 or 1, or bytes (nonzero = attend). Other plain numbers, float
- * arrays and tensors of numbers are added to the scores; -Infinity hides.
+ * An attention mask: booleans, integers that are all 0 or 1, or bytes (nonzero = attend). Other plain numbers, float arrays and
+ * tensors of numbers are added to the scores; -Infinity hides a key.
  */
 export type Mask = Data | Nested<boolean> | Shaped<readonly boolean[]>;
 
@@ -91,7 +91,7 @@ export interface TensorLike {
   free(): Promise<void>;
 }
 
-/** Anything that can be handed to Python: data, numbers, text, objects in Python, lists and mappings of such. */
+/** The types that can be passed to Python: data, numbers, text, objects in Python, lists and mappings of these. */
 export type Input =
   | Data
   | Mask
@@ -105,13 +105,13 @@ export type Input =
   | readonly Input[]
   | { readonly [name: string]: Input };
 
-/** What JSON can hold. */
+/** A JSON value. */
 export type Json = number | string | boolean | null | Json[] | { [name: string]: Json };
 
-/** Plain attributes of objects. */
+/** A plain attribute of an object. */
 export type Scalar = number | string | boolean | null;
 
-/** Anything that comes back from Python. */
+/** A value that Python returns. */
 export type Value = Scalar | Owned | Matrix<Results> | Value[] | { [name: string]: Value };
 type Results =
   Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
@@ -119,10 +119,10 @@ type Results =
 /** Precision of results. */
 export type Dtype = "float32" | "float64";
 
-/** Floating-point results in the precision that was asked for. */
+/** Floating-point results in the requested precision. */
 export type Numbers<D extends Dtype = "float32"> = Matrix<D extends "float64" ? Float64Array : Float32Array>;
 
-/** What is summed over the last axis: a number for flat arrays, which are one point, an array for rows of them. */
+/** A result reduced over the last axis: a number for a flat array, which is one point, an array for rows of points. */
 export type Reduced<
   X,
   D extends Dtype,
@@ -133,49 +133,49 @@ export type Reduced<
     ? Matrix<T> | number
     : Matrix<T>;
 
-/** Index and weight of every choice, by falling weight; for rows of queries one list each. */
+/** Index and weight of each choice in descending order of weight; for rows of queries one list per row. */
 export type Ranked<X> =
   X extends Nested<NumberArray> ? [number, number][][] : [number, number][] | [number, number][][];
 
 /**
- * Changes the scores (…, M, N) before their softmax, each by itself; gives as many numbers in the same order. Its derivative is
- * taken by central differences, for which it is called again.
+ * Modifies each score of (…, M, N) before the softmax; returns as many numbers in the same order. Its derivative is computed by
+ * central differences, for which it is called again.
  */
 export type ScoreMod = (scores: Matrix<Float64Array>) => Answer<Numeric>;
 
 type Answer<T> = T | Promise<T>;
 type Numeric = ArrayLike<number> & NumberArray;
 
-/** Rows of points or vectors (P, D), or lists of points (B, N, D) with weights (B, N), in double precision. */
+/** Rows of points or vectors (P, D), or sets of points (B, N, D) with weights (B, N), in double precision. */
 type Doubles = Matrix<Float64Array>;
 
 /**
- * A manifold of functions over typed arrays. Arguments that belong together have the same number of rows, however the method was
- * called. Each gives as many numbers as it has rows, or as many points as it has rows or lists. What is left out is as in flat
- * space, or follows from the others: means by gradient steps, with many calls of `expmap` and `logmap`.
+ * The functions of a manifold over typed arrays. All arguments of a call have the same number of rows, after broadcasting. Each
+ * function returns one number or one point per row or set. The defaults are those of flat space, or follow from the other
+ * functions: means are computed by gradient steps, with many calls of `expmap` and `logmap`.
  */
 export interface ManifoldFunctions {
-  /** Where the geodesic from x with velocity v ends. */
+  /** The end point of the geodesic from x with velocity v. */
   expmap(x: Doubles, v: Doubles): Answer<Numeric>;
   /** The velocity at x of the geodesic from x to y. */
   logmap(x: Doubles, y: Doubles): Answer<Numeric>;
-  /** One number for each row. Default: the length of `logmap`. */
+  /** Distance of each row. Default: the length of `logmap`. */
   dist?(x: Doubles, y: Doubles): Answer<Numeric>;
   expmap0?(v: Doubles): Answer<Numeric>;
   logmap0?(y: Doubles): Answer<Numeric>;
-  /** Any vectors moved onto the manifold. Default: as they are. */
+  /** Project vectors onto the manifold. Default: unchanged. */
   project?(x: Doubles): Answer<Numeric>;
   projectTangent?(x: Doubles, v: Doubles): Answer<Numeric>;
   transport?(x: Doubles, y: Doubles, v: Doubles): Answer<Numeric>;
-  /** One number for each row: Riemannian product of u and v at x. Default: Euclidean. */
+  /** Riemannian inner product of u and v at x, one number per row. Default: Euclidean. */
   inner?(x: Doubles, u: Doubles, v: Doubles): Answer<Numeric>;
   norm?(x: Doubles, v: Doubles): Answer<Numeric>;
   egrad2rgrad?(x: Doubles, g: Doubles): Answer<Numeric>;
   midpoint?(points: Doubles, weights: Doubles): Answer<Numeric>;
   frechetMean?(points: Doubles, weights: Doubles): Answer<Numeric>;
-  /** The point from which `expmap0` and `logmap0` start. Default: zeros. */
+  /** The base point of `expmap0` and `logmap0`. Default: zeros. */
   origin?(dim: number): Answer<Numeric>;
-  /** Gradients: the same arguments and the gradient of the result, to the gradients of the arguments. */
+  /** Gradient functions: from the same arguments and the gradient of the result to the gradients of the arguments. */
   gradients?: {
     [Name in Exclude<keyof ManifoldFunctions, "origin" | "gradients">]?: (
       ...args: [...Parameters<NonNullable<ManifoldFunctions[Name]>>, Doubles]
@@ -183,10 +183,10 @@ export interface ManifoldFunctions {
   };
 }
 
-/** Whether losses of samples are averaged, added or left as they are. */
+/** The reduction of the losses of samples: their mean, their sum or none. */
 export type Reduction = "mean" | "sum" | "none";
 
-/** What a mechanism may need to know about the keys: one row per key. */
+/** Data about the keys that a mechanism may need, one row per key. */
 export interface Metadata {
   edgeFeatures?: Data;
   edgeWeights?: Data;
@@ -225,7 +225,7 @@ interface EdgeGraphParts {
   names?: readonly string[];
 }
 
-/** d3's graph: links may name the ids of nodes, or be the nodes themselves; `value` or `weight` weighs them. */
+/** d3's graph: source and target are ids of nodes or the nodes themselves; `value` or `weight` is the weight. */
 export interface LinkedGraph {
   nodes: readonly ({ id?: string | number } | string | number)[];
   links: readonly LinkLike[];
@@ -247,20 +247,20 @@ export interface NamedEdges extends Omit<EdgeGraphParts, "numNodes"> {
 /** A graph as an argument. */
 export type GraphData = CsrGraph | EdgeGraph | Graph;
 
-/** Everything a graph can be made of; text and bytes are those of a file, whose start tells its format. */
+/** The types that a graph can be created from; text and bytes are those of a file, whose first bytes determine its format. */
 export type GraphInput = CsrGraph | EdgeGraph | NamedEdges | LinkedGraph | string | Uint8Array;
 
 export interface CallOptions<D extends Dtype = Dtype> {
   signal?: AbortSignal | undefined;
-  /** Milliseconds until the call is given up. */
+  /** Timeout in milliseconds. */
   timeout?: number | undefined;
-  /** Give the buffers of the given arrays away to the worker instead of copying them. */
+  /** Transfer the buffers of the given arrays to the worker instead of copying them. */
   transfer?: boolean | undefined;
-  /** For drags and keystrokes: of such calls of the same method that wait, only the newest stays; the others reject as aborted. */
+  /** For drags and keystrokes: of the waiting calls of the same method, keep only the newest; the others reject as aborted. */
   latest?: boolean | undefined;
   /**
-   * Without a worker: give results as views of Python's memory instead of copies. They hold until the next call of any kind; large
-   * ones come sooner that way.
+   * Without a worker: return results as views of Python's memory instead of copies, which is faster for large results. The views
+   * are valid until the next call of any kind.
    */
   view?: boolean | undefined;
   /** "float64" keeps double precision in the results. */

@@ -9,11 +9,11 @@ import { patchLoader } from "./patch.js";
 import { precompile } from "./precompile.js";
 import { VERSION } from "./version.js";
 
-/** The parts of Pyodide that are needed; its consoles, maps and types are not. */
+/** The files of Pyodide that are needed, without its consoles, source maps and types. */
 const LOADER = "pyodide.asm.mjs";
 const RUNTIME = ["pyodide.mjs", LOADER, "pyodide.asm.wasm", "python_stdlib.zip"];
 const LOCK = "pyodide-lock.json";
-/** The hashes of a folder's files, by name: what says that a folder is ours, and which of its files. */
+/** File with the hashes of a folder's files by name; it identifies a folder that vendor wrote, and its files. */
 const MANIFEST = "sha256.json";
 
 type Hashes = Readonly<Record<string, string>>;
@@ -37,11 +37,11 @@ export interface VendorOptions {
   from: string | undefined;
   /** Whether to start Python once and keep the snapshot. */
   snapshot: boolean;
-  /** A wheel of NumPy in the place of Pyodide's, such as the WASM-SIMD build. */
+  /** A wheel of NumPy that replaces Pyodide's, such as the WASM-SIMD build. */
   numpy: string | undefined;
 }
 
-/** The lock file's entry of another wheel of NumPy; refused unless it is one for the same Pyodide. */
+/** Return the lock file's entry of another wheel of NumPy; throws unless it is for the same Pyodide. */
 async function otherNumpy(path: string, official: LockEntry): Promise<[LockEntry, Uint8Array]> {
   const file = basename(path);
   const data = new Uint8Array(
@@ -62,8 +62,8 @@ async function otherNumpy(path: string, official: LockEntry): Promise<[LockEntry
 }
 
 /**
- * Write a folder for `indexURL` with only what is needed; every package is checked against the lock file's hash.
- * In a folder that is there already, only files that an earlier call wrote are replaced or removed.
+ * Write a folder for `indexURL` with only the files that are needed; every package is checked against the lock file's hash.
+ * In an existing folder, only files that an earlier call wrote are replaced or removed.
  */
 export async function vendor(
   folder: string,
@@ -116,7 +116,7 @@ export async function vendor(
         unvendored_tests: false,
       },
     };
-    // Everything is there: Python starts from the folder, and compiles its own files once and for all.
+    // The folder is complete: Python starts from it and compiles its own files.
     await writeFile(join(draft, LOCK), JSON.stringify(lock));
     log("compiling Python's files");
     const archives: Record<string, Uint8Array> = {};
@@ -144,7 +144,7 @@ export async function vendor(
 
 const problem = (message: string): AttentionError => new AttentionError("load_error", message);
 
-/** What an earlier call wrote into the folder; undefined if nothing is there. Anything else is not ours to replace. */
+/** Return the hashes of the files that an earlier call wrote, or undefined for an empty folder; throws for other content. */
 async function written(target: string): Promise<Hashes | undefined> {
   const names = await readdir(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
@@ -167,7 +167,7 @@ async function written(target: string): Promise<Hashes | undefined> {
   throw problem(`${target}: is not empty, and not a folder that vendor wrote; name a new folder`);
 }
 
-/** Put the draft's files in place of those that an earlier call wrote. */
+/** Replace the files that an earlier call wrote by those of the draft. */
 async function install(draft: string, target: string, hashes: Hashes): Promise<void> {
   const old = await written(target);
   for (const name of new Set([...Object.keys(old ?? {}), ...Object.keys(hashes)])) {
@@ -175,14 +175,14 @@ async function install(draft: string, target: string, hashes: Hashes): Promise<v
       if (error.code === "ENOENT") return undefined;
       throw problem(`${join(target, name)}: ${error.message}`);
     });
-    // Files of this very version are there if an earlier call was interrupted.
+    // Files of this version are there if an earlier call was interrupted.
     if (data !== undefined && ![old?.[name], hashes[name]].includes(sha256(data))) {
       throw problem(`${join(target, name)}: has changed since vendor wrote it, or is not its file; move it away first`);
     }
   }
   await mkdir(target, { recursive: true });
   const files = Object.keys(hashes);
-  // An interruption leaves what the next call knows as its own: into an empty folder the manifest goes first.
+  // In an empty folder the manifest comes first, so that the next call recognises the files of an interrupted one.
   for (const name of old === undefined ? [MANIFEST, ...files] : files)
     await rename(join(draft, name), join(target, name));
   for (const name of Object.keys(old ?? {})) if (!(name in hashes)) await rm(join(target, name), { force: true });
@@ -197,7 +197,7 @@ async function installed(): Promise<string> {
   }
 }
 
-/** A file of the source folder, else of Pyodide's CDN; refused if its hash is another. */
+/** Read a file of the source folder, else of Pyodide's CDN; throws if its hash differs. */
 async function take(source: string, name: string, expected: string | undefined): Promise<Uint8Array> {
   let data: Uint8Array;
   try {

@@ -13,47 +13,47 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 
-/** A request as text and the arrays it refers to; `keep` is the id of the object it makes. */
+/** A request as text and the arrays it refers to; `keep` is the id of the object it creates. */
 export interface Wire {
   text: string;
   arrays: TypedArray[];
-  /** Where each array goes in the arena, and the bytes they need in all. */
+  /** The offset of each array in the arena, and the total number of bytes. */
   offsets: number[];
   bytes: number;
   keep: number | undefined;
   uses: number[];
-  /** What is asked of which object: calls that may replace each other have this in common. */
+  /** Operation and object; calls of the same kind may replace each other. */
   kind: string;
-  /** Whether its arrays are copies already, which nobody changes. */
+  /** Whether its arrays are copies, which do not change. */
   shared?: boolean;
   /** Whether results may be views of Python's memory. */
   view?: boolean;
-  /** Functions of the caller that Python may ask, by their numbers. */
+  /** Functions of the caller that Python may call, by number. */
   functions?: Map<number, Callback>;
 }
 
-/** A function of the caller, and what errors call its results. */
+/** A function of the caller, and the name of its results in errors. */
 export interface Callback {
   call: (...args: unknown[]) => unknown;
   name: string;
 }
 
-/** Where functions are taken. */
+/** Paths of arguments that may be functions. */
 const FUNCTION = /(^|\.)(loss|scoreMod|score_mod|manifold\.(gradients\.)?\w+)$/;
 let functions = 0;
 
-/** A request that is one kernel call, with the numbers of its arrays; undefined if Python has to be asked. */
+/** Runs a request that is one kernel call with these arrays; returns undefined if it needs Python. */
 export type Direct = (arrays: readonly TypedArray[], view: boolean | undefined) => TypedArray[] | undefined;
 
 /** An answer: JSON with references to arrays. */
 export interface Reply {
   text: string;
   arrays: TypedArray[];
-  /** In this thread: the same again, without Python. */
+  /** In this thread: repeats the request without Python. */
   direct?: Direct | undefined;
 }
 
-/** What a class has to have for its instances to be passed as arguments: the id of the object in Python. */
+/** The method that returns the id of the object in Python; instances of a class with it can be arguments. */
 export const ID = Symbol("graphattend.id");
 
 const CODES = new Map<string, string>([
@@ -83,22 +83,22 @@ export const TYPES: Record<string, new (buffer: ArrayBufferLike, offset: number,
   u4: Uint32Array,
 };
 
-/** The type of an array's numbers, in this realm. */
+/** The typed array class of this realm with an array's element type. */
 export const typeOf = (x: TypedArray): (typeof TYPES)[string] => TYPES[CODES.get(typedName(x)!)!]!;
 
 const ALIGNMENT = 64;
 const MAX_DEPTH = 24;
-/** Numbers that fit into WebAssembly's memory of 4 GB. */
+/** Maximum number of float32 numbers in WebAssembly's memory of 4 GB. */
 const MOST = 2 ** 30;
 const tagOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
   Symbol.toStringTag,
 )!.get!;
 
-/** The name of a typed array's class, whatever realm it comes from; undefined for anything else. */
+/** The name of a typed array's class, also if it is of another realm; undefined for other values. */
 const typedName = (x: unknown): string | undefined => tagOf.call(x) as string | undefined;
 
-/** Options that are JSON in Python too: their lists stay lists instead of becoming arrays. */
+/** Options whose lists stay lists in Python instead of becoming arrays. */
 export class Plain {
   constructor(readonly value: unknown) {}
 }
@@ -113,7 +113,7 @@ class Encoder {
   functions: Map<number, Callback> | undefined;
   bytes = 0;
 
-  /** Plain numbers travel in double precision where `double` is set. */
+  /** With `double`, plain numbers are sent in double precision. */
   constructor(private readonly double: boolean) {}
 
   value(x: unknown, path: string, depth: number): unknown {
@@ -166,7 +166,7 @@ class Encoder {
     return out;
   }
 
-  /** A value whose errors name it, also those that looking at it throws. */
+  /** Encode a value; errors, also those that reading it throws, name its path. */
   private named(x: unknown, path: string, depth: number): unknown {
     return look(() => this.value(x, path, depth), path);
   }
@@ -190,7 +190,7 @@ class Encoder {
   }
 
   private push(x: TypedArray, code: string, shape: number[] = [x.length]): unknown {
-    if (x.length === 0) void new Uint8Array(x.buffer); // throws where the buffer was given away
+    if (x.length === 0) void new Uint8Array(x.buffer); // throws if the buffer was transferred
     const offset = this.bytes;
     this.bytes = Math.ceil((offset + x.byteLength) / ALIGNMENT) * ALIGNMENT;
     this.arrays.push(x);
@@ -249,7 +249,7 @@ class Encoder {
 
   private numbers(x: unknown, shape: number[], path: string, kind: string, boolean: boolean): unknown {
     const size = shape.reduce((a, b) => a * b, 1);
-    // Rows may be the same row many times: what no memory holds is refused before any is taken.
+    // Rows may be one row many times: refuse sizes beyond the memory before allocating.
     if (size > MOST) {
       const message = `${path}: expected at most ${MOST} numbers, got ${size}`;
       throw new AttentionError("out_of_memory", message, { argument: path, actual: size });
@@ -260,7 +260,7 @@ class Encoder {
   }
 }
 
-/** Write nested rows into one flat array, checking every entry; returns the position after the last. */
+/** Write nested rows to one flat array and check every entry; returns the position after the last. */
 function fill(
   out: Uint8Array | Float32Array | Float64Array,
   x: unknown,
@@ -291,7 +291,7 @@ function fill(
   return at;
 }
 
-/** Positional arguments: never taken for a row of numbers, each with the name that errors call it by. */
+/** Positional arguments, which are not encoded as a row of numbers, with their names in errors. */
 export class Args {
   constructor(
     readonly values: readonly unknown[],
@@ -306,7 +306,7 @@ export interface RequestOptions {
   double?: boolean;
 }
 
-/** A request for operation `op`; data are referred to, not copied, so it is to be sent or copied at once. */
+/** Encode a request for operation `op`. Its data are not copied, so it has to be sent or copied at once. */
 export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
   const { dtype } = options;
   if (![undefined, "float32", "float64"].includes(dtype))
@@ -328,7 +328,7 @@ export function encode(op: string, args: unknown[], options: RequestOptions = {}
   };
 }
 
-/** The same request with its data copied, or taken over if the caller gave them away. */
+/** Return the request with its data copied, or transferred with `transfer`. */
 export function own(wire: Wire, transfer: boolean): Wire {
   if (wire.arrays.length === 0) return wire;
   const arrays = transfer
@@ -337,19 +337,19 @@ export function own(wire: Wire, transfer: boolean): Wire {
   return { ...wire, arrays };
 }
 
-/** The buffers of a request that can be transferred, each once. */
+/** Return the buffers of a request that can be transferred, each once. */
 export function buffersOf(wire: { arrays: TypedArray[] }): ArrayBuffer[] {
   const found = new Set<ArrayBufferLike>(wire.arrays.map((a) => a.buffer));
   return [...found].filter((b): b is ArrayBuffer => b instanceof ArrayBuffer);
 }
 
-/** Whether Python asks a function of the caller instead of answering. */
+/** Whether a reply is a call of a function of the caller instead of an answer. */
 export const isQuestion = (reply: Reply): boolean => reply.text.startsWith('{"ask"');
 
-/** All that is in an answer. */
+/** Return the whole content of an answer. */
 export const read = (reply: Reply): unknown => filled(parse(reply.text), reply.arrays);
 
-/** The value in an answer, or the typed error it carries. */
+/** Return the value of an answer, or throw its error. */
 export function decode(reply: Reply): unknown {
   const body = read(reply) as {
     ok?: unknown;
@@ -359,7 +359,7 @@ export function decode(reply: Reply): unknown {
   return body.ok;
 }
 
-/** Parsed JSON with arrays and numbers in the place of references; not a reviver, which is several times slower. */
+/** Replace the references in parsed JSON by arrays and numbers; a reviver would be several times slower. */
 function filled(value: unknown, arrays: TypedArray[]): unknown {
   if (typeof value !== "object" || value === null) return value;
   const entry = value as { $a?: [number, number[]]; $f?: string };

@@ -5,7 +5,7 @@ import type { FromWorker, ToWorker } from "./channel.js";
 import { makeSnapshot } from "./runtime.js";
 import { buffersOf } from "./wire.js";
 
-/** The worker's side: start the interpreter, answer requests one after the other. */
+/** The worker's end of the message channel. */
 interface Endpoint {
   post(message: FromWorker, transfer: ArrayBuffer[]): void;
   listen(receive: (message: ToWorker) => void): void;
@@ -13,7 +13,7 @@ interface Endpoint {
 
 async function endpoint(): Promise<Endpoint> {
   if (isNode) {
-    // Pyodide prints to these numbers, which the streams of worker threads do not have.
+    // Pyodide prints to these file descriptors, which the streams of worker threads lack.
     Object.assign(process.stdout, { fd: 1 });
     Object.assign(process.stderr, { fd: 2 });
     const port = (await nodeModule("node:worker_threads")).parentPort!;
@@ -29,14 +29,14 @@ async function endpoint(): Promise<Endpoint> {
   };
 }
 
-/** Messages that arrive before the endpoint listens would be lost in browsers, so listening comes first there. */
+/** Start the interpreter and answer requests one after the other. */
 function serve({ post, listen }: Endpoint): void {
   let host: Host | undefined;
   let interrupt: Uint8Array | undefined;
 
   async function start(message: ToWorker & { type: "start" }): Promise<void> {
     if (message.life !== undefined) {
-      // Held until this worker ends, whatever ends it.
+      // Held until this worker ends, for whatever reason.
       void navigator.locks.request(message.life, () => {
         post({ type: "alive" }, []);
         return new Promise<never>(() => undefined);
