@@ -1,6 +1,6 @@
 """Pure functions of arrays, each with its vector-Jacobian product (see `graphattend.vjp`).
 
-They check shapes and kinds, but do not scan for NaN; the classes do.
+The functions check shapes and dtypes but do not scan for NaN; the mechanism classes do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .rotary import rotary
     from .softmax import segment_softmax
 
-#: Where each function comes from; it is imported when first used.
+#: The module that defines each function. It is imported at first use.
 _LAZY = {
     "favor_features": "favor",
     "from_torch_mask": "multi_head",
@@ -34,7 +34,7 @@ _LAZY = {
     "top_k_gating": "gating",
 }
 
-# A function of the same name as its module cannot wait: importing the module would put that in its place.
+# A function named like its module is imported at once: a later import of the module would replace the function.
 from .matmul import matmul as matmul  # noqa: E402
 from .rotary import rotary as rotary  # noqa: E402
 from .softmax import softmax as softmax  # noqa: E402

@@ -88,9 +88,9 @@ def _gqa_groups(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> int:
 
 
 def fit_mask(mask: np.ndarray, shape: tuple[int, ...], single: bool) -> np.ndarray:
-    """The mask with axes so that it broadcasts to scores of `shape` (..., M, N), or a typed error.
+    """Return the mask with the axes it needs to broadcast to scores of `shape` (..., M, N), or raise an error.
 
-    With a single query (no M axis in the caller's eyes) a mask over (..., N) is accepted, too.
+    For a single query, which the caller passed without an M axis, a mask of shape (..., N) is also accepted.
     """
     for candidate in (mask, mask[..., None, :] if single and mask.ndim else mask):
         try:
@@ -102,7 +102,7 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, ...], single: bool) -> np.ndarr
 
 
 def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Modified scores and the pullback; the derivative of `score_mod` is taken by central differences."""
+    """Return the modified scores and their pullback, which differentiates `score_mod` by central differences."""
     m, n = s.shape[-2:]
     query_index, key_index = np.arange(m)[:, None], np.arange(n)[None, :]
     heads = s.shape[-3] if s.ndim >= 4 else 1
@@ -121,7 +121,7 @@ def _apply_score_mod(score_mod: ScoreMod, s: np.ndarray) -> tuple[np.ndarray, Ca
         x = s.astype(np.float64)
         step = 6e-6 * np.maximum(1.0, np.abs(x))
         high, low = x + step, x - step
-        with np.errstate(invalid="ignore"):  # where both are -inf the score is masked: no gradient
+        with np.errstate(invalid="ignore"):  # if both are -inf, the score is masked and has no gradient
             slope = (apply(high).astype(np.float64) - apply(low)) / (high - low)
         return np.asarray(g * np.where(np.isfinite(slope), slope, 0.0).astype(s.dtype))
 
@@ -204,7 +204,10 @@ def _with_scores(
     drop: np.ndarray | None,
     watched: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Pull]:
-    """Output, weights, log-sum-exp and ``pull(g, g_weights, g_lse) -> (gq, gk, gv, gs)`` step by step."""
+    """Compute attention step by step, forming the scores.
+
+    Returns the output, the weights, the log-sum-exp and ``pull(g, g_weights, g_lse) -> (gq, gk, gv, gs)``.
+    """
     mask = call.mask
     s, pull_scores = scaled_dot(call.q, call.k, scale, watched)
     changes: list[Callable[[np.ndarray], np.ndarray]] = []
@@ -256,7 +259,10 @@ def _logsumexp(s: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, scale: Any) -> np.ndarray | None:
-    """Attention of (D,) or (M, D) in one kernel call that checks its arguments, or None where it does not apply."""
+    """Compute attention for a query (D,) or (M, D) in one kernel call, which checks its arguments.
+
+    Returns None if the kernel does not support the arguments.
+    """
     if type(query) is not np.ndarray or not query.size or not query.ndim:
         return None
     dim = query.shape[-1]
@@ -294,7 +300,7 @@ def scaled_dot_product_attention(
         dropout_p: Probability of dropping a weight; needs `rng`.
         is_causal: Query i sees key j iff j <= i (aligned top left, also for M != N).
         scale: Factor of the scores; 1/√D by default.
-        enable_gqa: Grouped queries: query (..., H, M, D) over key (..., H_kv, N, D), head h using
+        enable_gqa: Grouped-query attention: query (..., H, M, D) over key (..., H_kv, N, D). Head h uses
             key head h // (H / H_kv).
         softcap: Squash scores to ±softcap by softcap · tanh(score / softcap).
         score_mod: ``score_mod(score, batch, head, query_index, key_index)`` returns modified scores, element by
@@ -305,7 +311,7 @@ def scaled_dot_product_attention(
         return_lse: Also return the log-sum-exp of the scores (..., M); -inf for a row that attends to nothing.
 
     Returns:
-        The output (..., M, E), or a tuple of the output, the weights and the log-sum-exp, as far as they are asked for.
+        The output (..., M, E), or a tuple of the output and the requested weights and log-sum-exp, in this order.
         A row that attends to nothing gives zeros.
 
     Raises:
@@ -326,7 +332,7 @@ def scaled_dot_product_attention(
     if plain and rng is None and is_causal is enable_gqa is return_weights is return_lse is False:
         fast = _in_one_call(query, key, value, scale)
         if fast is None and not all(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in (query, key, value)):
-            # Lists and integers take the same way, to the last bit, as the same numbers in floating point.
+            # Convert lists and integers first, so that they give the same bits as the equal floating-point arrays.
             query, key, value = as_floats(("query", "key", "value"), query, key, value)
             fast = _in_one_call(query, key, value, scale)
         if fast is not None:

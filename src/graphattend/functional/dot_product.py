@@ -1,4 +1,4 @@
-"""Scaled dot-product attention of checked arrays: the one implementation that functions and mechanisms share."""
+"""Scaled dot-product attention of checked arrays, the implementation that functions and mechanisms share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import InvalidConfigError
 from .hidden import sum_of_seen
 from .softmax import masked_softmax, softmax_pullback
 
-#: A pullback: gradients of the results to those of the arguments.
+#: A pullback: maps the gradients of the results to the gradients of the arguments.
 Pull = Callable[..., Any]
 
 
@@ -22,8 +22,8 @@ class Attended(NamedTuple):
 
     Args:
         output: (..., M, E), or None if there were no values.
-        weights: (..., M, N) after dropout, or None if they were not formed.
-        pull: ``pull(g_output, g_weights=None) -> (gq, gk, gv)``; the gradients may have the leading axes of the output.
+        weights: (..., M, N) after dropout, or None if they were not computed.
+        pull: ``pull(g_output, g_weights=None) -> (gq, gk, gv)``. The gradients may have the leading axes of the output.
     """
 
     output: Any
@@ -46,7 +46,7 @@ def dot_product_attention(
     bias: np.ndarray | None = None,
     squares: bool = False,
 ) -> Attended:
-    """softmax(scale · q·kᵀ + bias + mask) · v of checked arrays.
+    """Compute softmax(scale · q·kᵀ + bias + mask) · v for checked arrays.
 
     Args:
         q: (..., M, D).
@@ -56,12 +56,12 @@ def dot_product_attention(
         mask: Boolean (True = attend) or additive, broadcastable to (..., M, N), with at least one axis.
         causal: Query i sees key j iff j <= i.
         drop: Multiplier of the weights (..., M, N), see `dropout_multiplier`.
-        need_weights: Whether the weights are asked for. Without them, `drop` and `watched`, kernels work in tiles.
+        need_weights: Whether to return the weights. Kernels work in tiles without weights, `drop` and `watched`.
         watched: The seen pairs (..., M, N) if hidden keys are not finite, see `pairs_to_watch`.
-        block_size: Side of a tile; if given, the output is computed in tiles without kernels, too.
-        bias: Added to the scores, broadcastable to (..., M, N). If it is given, or `squares`, `pull` gives the scores'
-            gradient (..., M, N), too, after those of q, k and v.
-        squares: Whether the scores are scale · (q·k - |k|²). `pull` gives k the gradient of the first part alone.
+        block_size: Side of a tile. If given, the output is computed in tiles even without kernels.
+        bias: Added to the scores, broadcastable to (..., M, N). With a bias or `squares`, `pull` also returns the
+            gradient of the scores (..., M, N), after those of q, k and v.
+        squares: Whether the scores are scale · (q·k - |k|²). The gradient of k from `pull` omits the term |k|².
     """
     biased = bias is not None or squares
 
@@ -94,7 +94,7 @@ def dot_product_attention(
         return exact()
     kernels = simd._kernels is not None and q.dtype in simd._kernels.DTYPES
     one_by_one = few() if kernels and q.shape[-2] <= simd.FEW_ROWS else None
-    if one_by_one is not None:  # its pullback, too, is faster than that of tiles
+    if one_by_one is not None:  # for few rows its pullback is also faster than the tiled one
         return one_by_one
     if biased or need_weights or v is None or (block_size is None and not kernels):
         return exact()
@@ -117,9 +117,10 @@ def scaled_dot(
     bias: np.ndarray | None = None,
     squares: bool = False,
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Scores scale · q·kᵀ (..., M, N), zero for pairs that are not `watched`, and ``pull(gs) -> (gq, gk)``.
+    """Return the scores scale · q·kᵀ (..., M, N) and ``pull(gs) -> (gq, gk)``.
 
-    The bias and, with `squares`, -scale · |k|² are added; the pullback is that of the products alone.
+    The bias and, with `squares`, -scale · |k|² are added; the pullback ignores both. If `watched` is given, the scores
+    of all other pairs are zero.
     """
     f = q.dtype.type(scale)
     s = simd.matmul_nt(q, k)
@@ -148,7 +149,7 @@ def from_scores(
     watched: np.ndarray | None = None,
     aggregate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Pull]] | None = None,
 ) -> tuple[Any, np.ndarray, Pull]:
-    """Softmax of scores (..., M, N), dropout and aggregation of the values (..., N, E).
+    """Apply softmax and dropout to scores (..., M, N), then aggregate the values (..., N, E).
 
     `aggregate` maps weights and values to the output and ``pull(g) -> (gw, gv, ...)``; the default is `weighted_sum`.
     Returns the output (None without values), the weights, and ``pull(g, g_weights=None) -> (gs, gv, ...)``.
@@ -172,7 +173,7 @@ def from_scores(
 def weighted_sum(
     w: np.ndarray, v: np.ndarray, watched: np.ndarray | None = None
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Weights (..., M, N) times values (..., N, E), and ``pull(g) -> (gw, gv)``."""
+    """Return weights (..., M, N) times values (..., N, E), and ``pull(g) -> (gw, gv)``."""
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gw = simd.matmul_nt(g, v)
@@ -182,12 +183,12 @@ def weighted_sum(
 
 
 def causal_mask(rows: int, columns: int) -> np.ndarray:
-    """Boolean (M, N): query i sees key j iff j <= i."""
+    """Return the boolean mask (M, N) that is True where j <= i."""
     return np.arange(columns) <= np.arange(rows)[:, None]
 
 
 def and_causal(mask: np.ndarray | None, rows: int, columns: int) -> np.ndarray:
-    """The mask with later keys hidden as well."""
+    """Return the mask combined with the causal mask."""
     seen = causal_mask(rows, columns)
     if mask is None:
         return seen
@@ -199,7 +200,7 @@ def and_causal(mask: np.ndarray | None, rows: int, columns: int) -> np.ndarray:
 def dropout_multiplier(
     shape: tuple[int, ...], p: float, rng: np.random.Generator | int | None, dtype: np.dtype[Any]
 ) -> np.ndarray | None:
-    """Inverted dropout: 0 with probability `p`, else 1/(1-p); None for p = 0."""
+    """Draw inverted dropout: 0 with probability `p`, else 1/(1-p). Return None for p = 0."""
     if p == 0:
         return None
     if rng is None:

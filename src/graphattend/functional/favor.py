@@ -23,12 +23,12 @@ from .._validate import (
 )
 from .._vjp import WithPullback, with_vjp
 
-#: Up to this bound of the exponents float32 holds output and gradients to 1e-5: it rounds off less than 6e-8 of it.
+#: Largest exponent for which float32 gives output and gradients to 1e-5; its relative rounding error is below 6e-8.
 _SINGLE_REACH: Final = 72.0
 
 
 def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian rows, orthogonal within blocks of `dim`: (m, D)."""
+    """Draw Gaussian rows (m, D) that are orthogonal within blocks of `dim` rows."""
     blocks = []
     for start in range(0, num_features, dim):
         q, r = np.linalg.qr(rng.standard_normal((dim, dim)))
@@ -39,7 +39,7 @@ def draw_projection(num_features: int, dim: int, rng: np.random.Generator) -> np
 
 
 def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarray:
-    """Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector.
+    """Draw random directions for `favor_features`: Gaussian rows, orthogonal within blocks of D rows.
 
     Args:
         num_features: m, the number of rows.
@@ -65,7 +65,7 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
 
 
 class Directions(NamedTuple):
-    """Random directions (m, D) in both precisions, and the length of the longest."""
+    """Random directions (m, D) in both precisions, and the largest norm of a row."""
 
     wide: np.ndarray
     single: np.ndarray
@@ -73,13 +73,13 @@ class Directions(NamedTuple):
 
     @classmethod
     def of(cls, projection: np.ndarray) -> Directions:
-        """From an array of either precision."""
+        """Build the directions from an array of either precision."""
         wide = projection.astype(np.float64, copy=False)
         single = projection.astype(np.float32, copy=False)
         return cls(wide, single, float(np.sqrt(np.einsum("md,md->m", wide, wide).max())))
 
     def outreach(self, half: np.ndarray) -> bool:
-        """Whether the exponents of float32 rows with these |x|²/2 may be too large to be held to 1e-5."""
+        """Whether the exponents of float32 rows, given |x|²/2, may be too large for an accuracy of 1e-5."""
         top = float(half.max())
         return not (2 * top) ** 0.5 * self.longest + top <= _SINGLE_REACH
 
@@ -87,9 +87,9 @@ class Directions(NamedTuple):
 def exponents(
     x: np.ndarray, directions: Directions, sharpness: float = 1.0
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """The logarithms of the features of checked arrays, up to a constant, and the pullback to x and projection.
+    """Return the logarithms of the features, up to a constant, and the pullback to x and the projection.
 
-    s·x Wᵀ·D^(-1/4) - |s·x|²/(2√D) with s = `sharpness`; in float64 where float32 would not hold it to 1e-5. The
+    They are s·x Wᵀ·D^(-1/4) - |s·x|²/(2√D) with s = `sharpness`, in float64 if float32 is not accurate to 1e-5. The
     gradients have the precision of x.
     """
     factor, w = sharpness * x.shape[-1] ** -0.25, directions.wide
@@ -107,9 +107,9 @@ def exponents(
 def exponentials(
     x: np.ndarray, directions: Directions, sharpness: float, *, is_query: bool
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] | None:
-    """The exponentials of `exponents` less their maximum, and the pullback to x and projection with that held constant.
+    """Return exp(exponents - maximum), and the pullback to x and the projection with the maximum held constant.
 
-    The maximum is that of a row for queries, else of all; None where the exponents must be in float64.
+    For queries the maximum is taken over each row, for keys over all rows. Return None if the exponents need float64.
     """
     factor, w = sharpness * x.shape[-1] ** -0.25, directions.wide
     if x.dtype == np.float32:
@@ -125,7 +125,7 @@ def exponentials(
 def _narrowed(
     pull: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """A pullback of float64 arrays that stand for float32 ones."""
+    """Return a pullback of float64 arrays that converts its gradients to float32."""
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gx, gw = pull(g.astype(np.float64, copy=False))
@@ -142,7 +142,7 @@ def _exponents_pullback(x: np.ndarray, w: np.ndarray, gh: np.ndarray, factor: fl
 def features(
     x: np.ndarray, directions: Directions, is_query: bool, eps: float
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """FAVOR+ features of checked arrays and the pullback to x and projection; the stabiliser is held constant."""
+    """Return FAVOR+ features, and the pullback to x and the projection with the stabiliser held constant."""
     factor, w = x.shape[-1] ** -0.25, directions.wide
     if x.dtype == np.float32:
         if directions.outreach(0.5 * factor * factor * np.einsum("...d,...d->...", x, x)):
@@ -155,7 +155,7 @@ def features(
 
 
 def check_projection(x: np.ndarray, projection: ArrayLike) -> Directions:
-    """The directions that a caller gives beside x (..., D), checked."""
+    """Check a caller's projection (m, D) against x (..., D) and return its directions."""
     w = as_float(projection, "projection", beside=x.dtype)
     check_ndim(w, "projection", 2, 2)
     check_nonempty(w, "projection")
@@ -168,19 +168,19 @@ def check_projection(x: np.ndarray, projection: ArrayLike) -> Directions:
 def favor_features(
     x: ArrayLike, projection: ArrayLike, *, is_query: bool, eps: float = 0.0
 ) -> WithPullback[np.ndarray]:
-    """Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser.
+    """Compute positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser.
 
-    m^(-1/2) · (exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser) + eps); the stabiliser is the maximum of x Wᵀ·D^(-1/4),
-    for queries over their row, for keys one per leading index; it is a constant in gradients.
+    The features are m^(-1/2) · (exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser) + eps). The stabiliser is the maximum of
+    x Wᵀ·D^(-1/4): for queries of each row, for keys of each leading index. Gradients treat it as a constant.
 
     Args:
         x: (..., N, D) or (D,).
         projection: W, (m, D), from `orthogonal_projection`.
-        is_query: Whether the rows are queries, which decides the stabiliser.
-        eps: Added to every feature; with 0 linear attention does not depend on the stabiliser.
+        is_query: Whether the rows are queries; this selects the stabiliser.
+        eps: Added to every feature. With 0, linear attention does not depend on the stabiliser.
 
     Returns:
-        Features (..., N, m), not negative.
+        Non-negative features (..., N, m).
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", lemma 1 and eq. 5.

@@ -1,7 +1,7 @@
 """Multi-head attention of one query without projecting the keys and values.
 
-q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k, whose last term is the same for all keys: each head becomes a row.
-Σ w (v W_v + b_v) = (Σ w v) W_v + Σ w b_v: the values are averaged first and projected then.
+q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k: each head becomes one row q W_kᵀ. The last term is the same for all keys, so
+softmax ignores it. Σ w (v W_v + b_v) = (Σ w v) W_v + Σ w b_v: the values are averaged before they are projected.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def attend_one(
     scale: float,
     gate: np.ndarray | None = None,
 ) -> tuple[Any, np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray, Any, _Grads]]]:
-    """Multi-head attention of q (..., 1, Dq) over k (..., N, Dk) and v (..., N, Dv), checked.
+    """Compute multi-head attention of q (..., 1, Dq) over k (..., N, Dk) and v (..., N, Dv), all checked.
 
     Args:
         q: The query.
         k: Keys.
         v: Values, or None for the weights alone.
         mask: Broadcastable to (..., H, 1, N), or None.
-        p: ``w_q, w_k, w_v, w_o`` and, if wanted, their biases.
+        p: ``w_q, w_k, w_v, w_o`` and optionally their biases.
         heads: H.
         scale: Factor of the scores.
-        gate: What the heads are multiplied with, (..., H, 1, 1), or None.
+        gate: Factor of each head, (..., H, 1, 1), or None.
 
     Returns:
         Output (..., 1, D) or None, weights (..., H, 1, N), and ``pull(g, g_weights=None) -> (gq, gk, gv, g_gate, gp)``.
@@ -69,7 +69,7 @@ def attend_one(
 
 
 def _by_head(w: np.ndarray, heads: int) -> np.ndarray:
-    """(D, H·E) → (H, D, E)."""
+    """Reshape (D, H·E) to (H, D, E)."""
     return w.reshape(len(w), heads, -1).swapaxes(0, 1)
 
 
@@ -83,7 +83,7 @@ def _weight_gradient(x: np.ndarray, g: np.ndarray) -> np.ndarray:
 def fold_query(
     q: np.ndarray, p: _Params, heads: int
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
-    """The rows (..., H, Dk) whose dot products with the keys are the scores of the heads, up to a constant each."""
+    """Return rows (..., H, Dk) whose dot products with the keys are the heads' scores, up to a constant per head."""
     projected = linear(q, p["w_q"], p.get("b_q"))
     by_head = projected.reshape(*q.shape[:-2], heads, -1)
     w_k = _by_head(p["w_k"], heads)
@@ -106,12 +106,12 @@ def fold_query(
 def unfold_values(
     average: np.ndarray, w: np.ndarray, p: _Params, heads: int
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
-    """Heads (..., H, 1, E) from averages (..., H, Dv) of the values with weights (..., H, N)."""
+    """Project averages (..., H, Dv) of the values, taken with weights (..., H, N), to heads (..., H, 1, E)."""
     w_v = _by_head(p["w_v"], heads)
     out = simd.matmul(average[..., None, :], w_v)
     total = None
     if "b_v" in p:
-        total = np.add.reduce(w, axis=-1)[..., None, None]  # zero where nothing is seen
+        total = np.add.reduce(w, axis=-1)[..., None, None]  # zero for a query that sees no key
         out = out + total * p["b_v"].reshape(heads, 1, -1)
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:

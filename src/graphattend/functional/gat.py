@@ -35,7 +35,7 @@ from .dot_product import from_scores
 from .hidden import pairs_to_watch, without_unseen
 from .multi_head import join_heads, split_heads
 
-#: Scores × width that the GATv2 nonlinearity may hold at once (floats).
+#: Most elements (scores × width) that the GATv2 nonlinearity holds at once.
 TILE_ELEMENTS = 4_000_000
 
 _Params = Mapping[str, np.ndarray]
@@ -45,21 +45,22 @@ _Grads = dict[str, np.ndarray]
 def project(
     q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: _Params, variant: str
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray | None], Callable[..., Any]]:
-    """What the scores and the weighted sum need of each row.
+    """Project queries, keys and values for the scores and the weighted sum.
 
     Args:
         q: (..., M, D).
         k: (..., N, D).
-        v: (..., N, D), or None if no values are wanted.
+        v: (..., N, D), or None for the weights alone.
         p: Parameters with a leading head axis.
         variant: "gat" or "gatv2".
 
     Returns:
-        ``(q', k', v')`` and ``pull(gq', gk', gv') -> (gq, gk, gv, gp)``. For "gat" q' and k' are a_query·W h and
-        a_key·W h, (..., H, M, 1) and (..., H, N, 1); else the projections themselves, (..., H, N, E), as v' always is.
+        ``(q', k', v')`` and ``pull(gq', gk', gv') -> (gq, gk, gv, gp)``. v' is the projection (..., H, N, E). For
+        "gat" q' and k' are a_query·W h (..., H, M, 1) and a_key·W h (..., H, N, 1); for "gatv2" they are
+        projections (..., H, M, E) and (..., H, N, E).
     """
     if variant == "gat":
-        # a·(W h) = h·(W a): one column per head instead of a projection of every key.
+        # Because a·(W h) = h·(W a), one column per head replaces a projection of every key.
         u_q, u_k = (simd.matmul(p["w"], p[a][..., None]) for a in ("a_query", "a_key"))
         factors = (u_q, u_k, p["w"])
     else:
@@ -80,7 +81,7 @@ def project(
 def scores(
     q: np.ndarray, k: np.ndarray, features: np.ndarray | None, p: _Params, variant: str, negative_slope: float
 ) -> tuple[np.ndarray, Callable[..., Any]]:
-    """Scores (..., H, M, N) of what `project` gave.
+    """Compute scores (..., H, M, N) from the projections that `project` returns.
 
     Args:
         q: (..., H, M, 1) or (..., H, M, E).
@@ -109,7 +110,10 @@ def scores(
 
 
 def finish(out: np.ndarray, bias: np.ndarray | None, concat: bool) -> tuple[np.ndarray, Callable[..., Any]]:
-    """Heads (..., H, M, E) joined to (..., M, H·E) or averaged, with the bias; and ``pull(g) -> (g_out, gp)``."""
+    """Join heads (..., H, M, E) to (..., M, H·E) or average them, and add the bias.
+
+    Returns the output and ``pull(g) -> (g_out, gp)``.
+    """
     heads = out.shape[-3]
     y = join_heads(out) if concat else out.mean(axis=-3)
     if bias is not None:
@@ -126,7 +130,7 @@ def finish(out: np.ndarray, bias: np.ndarray | None, concat: bool) -> tuple[np.n
 
 
 def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) -> tuple[np.ndarray, Callable[..., Any]]:
-    """Keys with their edges' contribution added, and ``pull(g) -> (g_features, gp)``."""
+    """Add the projected edge features to the keys; return the sum and ``pull(g) -> (g_features, gp)``."""
     e = features[..., None, :, :]
     w_e = p["w_e"]
     gat = variant == "gat"
@@ -142,7 +146,7 @@ def _add_edges(k: np.ndarray, features: np.ndarray, p: _Params, variant: str) ->
 
 
 def vector_grads(u: np.ndarray, p: _Params, matrix: str, vector: str) -> _Grads:
-    """Gradients of W (H, D, E) and a (H, E) from u (H, D), that of their product W a."""
+    """Return the gradients of W (H, D, E) and a (H, E), given the gradient u (H, D) of their product W a."""
     return {matrix: u[..., None] * p[vector][:, None, :], vector: np.einsum("hd,hdc->hc", u, p[matrix])}
 
 
@@ -193,7 +197,7 @@ def _gatv2_scores(
 
 
 def _per_head(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """X (..., N, D) by w (H, D, E): (..., H, N, E), as one flat product."""
+    """Compute x (..., N, D) @ w (H, D, E), (..., H, N, E), as one flat product."""
     heads, d, width = w.shape
     flat = simd.matmul(x.reshape(-1, d), w.swapaxes(0, 1).reshape(d, heads * width))
     return split_heads(flat.reshape(*x.shape[:-1], heads * width), heads)
@@ -210,7 +214,7 @@ def _per_head_pullback(x: Any, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray
 def parameter_shapes(
     dim: int, heads: int, width: int, edge_dim: int, variant: str, concat: bool, bias: bool
 ) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter, by name.
+    """Return the shape of every parameter by name.
 
     Args:
         dim: Width D of queries and keys.
@@ -328,7 +332,7 @@ def gat_attention(
     attn_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> WithPullback[Any]:
-    """Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; the keys are also the values.
+    """Graph attention (GAT, GATv2) of queries over their neighbours, whose features are both keys and values.
 
     Args:
         query: (..., M, D), or (D,).
@@ -338,7 +342,7 @@ def gat_attention(
             optionally ``bias``. A single head may omit the head axis.
         edge_features: (..., N, e), or None.
         variant: "gat" or "gatv2".
-        concat: Join the heads; else average them.
+        concat: Concatenate the heads; otherwise average them.
         negative_slope: Slope of the LeakyReLU below zero.
         attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N).
         need_weights: Also return the weights, (..., H, M, N).

@@ -1,4 +1,4 @@
-"""Gates: the sigmoid, top-k gating of experts and the loss that keeps their load even."""
+"""Gates: the sigmoid, top-k gating of experts, and the load-balancing loss."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from .softmax import softmax_pullback
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-z), without overflow, accurate at both ends."""
+    """Compute 1 / (1 + e^-z) without overflow, accurately for large and small z."""
     return np.asarray(np.exp(-np.logaddexp(z.dtype.type(0), -z)))
 
 
 def top_k(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest of the last axis, falling, the first of equals first; and the softmax over them."""
+    """Return the indices of the k largest logits of the last axis, in decreasing order, and the softmax over them.
+
+    Ties are broken by index.
+    """
     chosen = (-logits).argsort(axis=-1, kind="stable")[..., :k]
     rows, columns = logits.reshape(-1, logits.shape[-1]), chosen.reshape(-1, k)
-    highest = rows[np.arange(len(rows))[:, None], columns]  # as `take_along_axis`, which costs three times as much
+    highest = rows[np.arange(len(rows))[:, None], columns]  # same as `take_along_axis`, in a third of the time
     return chosen, simd.softmax(highest.reshape(chosen.shape))
 
 
 def scatter(values: np.ndarray, chosen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Zeros of this shape (..., X) with the values (..., k) at the chosen places of the last axis."""
+    """Write values (..., k) at the chosen indices of the last axis into zeros of the given shape (..., X)."""
     out = np.zeros((values.size // values.shape[-1], shape[-1]), values.dtype)
     out[np.arange(len(out))[:, None], chosen.reshape(len(out), -1)] = values.reshape(len(out), -1)
     return out.reshape(shape)
@@ -41,14 +44,14 @@ def _check(logits: ArrayLike, k: object) -> tuple[np.ndarray, int]:
 @with_vjp
 @float64_fallback
 def top_k_gating(logits: ArrayLike, k: int) -> WithPullback[tuple[np.ndarray, np.ndarray]]:
-    """The k experts with the highest logits and the softmax over those.
+    """Select the k experts with the highest logits and take the softmax over their logits.
 
     Args:
         logits: (..., X), one per expert.
         k: 1 <= k <= X.
 
     Returns:
-        ``(indices, weights)``, both (..., k), in order of decreasing logit; the weights sum to one. Under `ga.vjp`,
+        ``(indices, weights)``, both (..., k), in order of decreasing logit. The weights sum to one. For `ga.vjp`,
         pass None as the gradient of the indices.
 
     Raises:
@@ -77,9 +80,9 @@ def top_k_gating(logits: ArrayLike, k: int) -> WithPullback[tuple[np.ndarray, np
 @with_vjp
 @float64_fallback
 def load_balance_loss(logits: ArrayLike, k: int) -> WithPullback[np.ndarray]:
-    """Load-balancing loss X · Σ_x f_x P_x: smallest, equal to k, when all experts are used equally.
+    """Load-balancing loss X · Σ_x f_x P_x, with its minimum, k, when all experts are used equally.
 
-    f_x is the fraction of rows that choose expert x (constant in gradients), P_x the mean probability of expert x.
+    f_x is the fraction of rows that choose expert x (constant in gradients) and P_x is its mean probability.
 
     Args:
         logits: (..., X), one row per token.

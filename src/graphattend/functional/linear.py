@@ -27,20 +27,20 @@ from .favor import Directions, check_projection, exponents, features
 from .hidden import holds_rubbish, rubbish
 from .softmax import masked_softmax, softmax_pullback
 
-#: Sums over keys and their pullback to fq (or hq), fk (or hk) and v.
+#: Sums over keys, and their pullback to fq (or hq), fk (or hk) and v.
 _Sums = tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
 def mix(fq: np.ndarray, fk: np.ndarray, v: np.ndarray, is_causal: bool) -> _Sums:
-    """Σ_j (fq·fk_j) v_j / Σ_j fq·fk_j without the M×N matrix, and the pullback to fq, fk, v.
+    """Compute Σ_j (fq·fk_j) v_j / Σ_j fq·fk_j without the M×N matrix, and the pullback to fq, fk, v.
 
-    Rows whose normaliser is zero give zeros.
+    A row whose normaliser is zero gives zeros.
     """
     return _ratio((_causal if is_causal else _full)(fq, fk, _with_ones(v)))
 
 
 def _ratio(sums: _Sums) -> _Sums:
-    """Sums of values with a column of ones, divided by that column."""
+    """Divide sums of values by their last column, the sum of the ones that `_with_ones` appended."""
     raw, pull_raw = sums
     out, inverse = _normalised(raw)
 
@@ -54,11 +54,12 @@ def _ratio(sums: _Sums) -> _Sums:
 
 
 def attend_exponents(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bool = False) -> _Sums:
-    """`mix` of features given by their logarithms, a key with -inf hidden; and the pullback to hq, hk, v.
+    """Compute `mix` from the logarithms of the features, and the pullback to hq, hk, v. A key of -inf is hidden.
 
-    The keys are shifted by their maximum in each feature, the queries by that and by their own maximum: the largest
-    term of a row is then 1. That costs one maximum over the keys and one over the features. Output and gradient have
-    the precision of `v`; the exponents may be in float64 where that is float32.
+    The maximum of each feature over the keys is subtracted from the keys and added to the queries. Each query's own
+    maximum is then subtracted, so that the largest term of a row is 1. This costs one maximum over the keys and one
+    over the features.
+    Output and gradients have the precision of `v`; the exponents may be float64 even if `v` is float32.
     """
     if not hq.dtype == hk.dtype == v.dtype:
         return _attend_widened(hq, hk, v, is_causal)
@@ -90,12 +91,12 @@ def _attend_widened(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bo
     return out.astype(v.dtype), pullback
 
 
-#: Products of features below which something may have been lost.
+#: Smaller products of features may have lost digits to underflow.
 _SMALLEST: Final = {np.dtype(np.float32): 1e-26, np.dtype(np.float64): 1e-260}
 
 
 def plain_average(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> np.ndarray | None:
-    """`mix` of one query's features (1, m) over few keys, (E,); None where a product is too small, or not finite."""
+    """Return `mix` (E,) of one query's features (1, m) over few keys, or None if a product is tiny or not finite."""
     a = simd.matmul_nt(fq, fk)
     total = np.add.reduce(a, axis=None)
     if not (np.minimum.reduce(a, axis=None) >= _SMALLEST[a.dtype] and total < np.inf):
@@ -105,25 +106,25 @@ def plain_average(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> np.ndarray |
     return out if all_finite(out) else None
 
 
-#: How far (in the exponent) what a causal row sees may lie below what it does not see, feature by feature: exp of it
-#: keeps all its digits, and so does what is e^-20 times smaller.
+#: How far, per feature, the exponents that a causal row sees may lie below those of later keys. Within this gap the
+#: exponentials keep all their digits, and so do terms that are e^-20 times smaller.
 _CAUSAL_GAP: Final = {np.dtype(np.float32): 60.0, np.dtype(np.float64): 600.0}
 
 
 def _shares_stabiliser(hk: np.ndarray) -> bool:
-    """Whether one stabiliser per feature serves every causal row: what the first key has left is far from underflow."""
+    """Whether one stabiliser per feature serves all causal rows: the first key's features stay far from underflow."""
     first = hk[..., 0, :]
     return bool(np.isfinite(first).all() and (hk.max(axis=-2) - first <= _CAUSAL_GAP[hk.dtype]).all())
 
 
 def log_kernel(hq: np.ndarray, hk: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, Any]]]:
-    """Log Σ_f exp(hq_if + hk_jf) for every pair (..., M, N), in float64, and the pullback to hq and hk."""
+    """Compute log Σ_f exp(hq_if + hk_jf) for every pair (..., M, N) in float64, and the pullback to hq and hk."""
     hq, hk = hq.astype(np.float64, copy=False), hk.astype(np.float64, copy=False)
     top_q, top_k = _finite_top(hq, -1), _finite_top(hk, -1)
     fq, fk = np.exp(hq - top_q), np.exp(hk - top_k)
     a = simd.matmul_nt(fq, fk)
     s = top_q + top_k.swapaxes(-1, -2)
-    # The few pairs whose large features are each other's small ones are summed one by one.
+    # In a few pairs the large features of one vector are the small ones of the other. Their sums are computed directly.
     rare = np.nonzero(a < 1e-280)
     batch = (*a.shape[:-2],)
     q_all, k_all = (np.broadcast_to(h, (*batch, *h.shape[-2:])) for h in (hq, hk))
@@ -152,9 +153,9 @@ def log_kernel(hq: np.ndarray, hk: np.ndarray) -> tuple[np.ndarray, Callable[[np
 def exact_weights(
     hq: np.ndarray, hk: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Weights (..., M, N) by the softmax of `log_kernel` over what each row sees, and the pullback to hq and hk.
+    """Return weights (..., M, N), the softmax of `log_kernel` over the keys a row sees, and the pullback to hq and hk.
 
-    In the precision of the exponents, in which the weights' gradient is expected, too.
+    The weights have the precision of the exponents, and so does the gradient passed to the pullback.
     """
     dtype = np.result_type(hq, hk)
     s, pull = log_kernel(hq, hk)
@@ -168,20 +169,20 @@ def exact_weights(
 
 
 def _finite_top(h: np.ndarray, axis: int) -> np.ndarray:
-    """The maximum, and 0 where there is nothing but -inf."""
+    """Return the maximum along the axis (kept), or 0 where all entries are -inf."""
     top: np.ndarray = np.maximum.reduce(h, axis=axis, keepdims=True)
     return top if all_finite(top) else np.where(np.isneginf(top), h.dtype.type(0), top)
 
 
 def _with_ones(v: np.ndarray) -> np.ndarray:
-    """Values with one more column, which becomes the normaliser."""
+    """Append a column of ones to the values; its sum becomes the normaliser."""
     out = np.empty((*v.shape[:-1], v.shape[-1] + 1), v.dtype)
     out[..., :-1], out[..., -1] = v, 1
     return out
 
 
 def _normalised(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All columns divided by the last one, and the factor; rows whose last entry is zero give zeros."""
+    """Divide all columns by the last; return them and 1 / last. A row whose last entry is zero gives zeros."""
     total = raw[..., -1:]
     alive = total > 0
     inverse = 1 / total if alive.all() else np.where(alive, 1 / np.where(alive, total, 1), 0).astype(raw.dtype)
@@ -189,9 +190,9 @@ def _normalised(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class KeyState(NamedTuple):
-    """All that linear attention needs to know about its keys and values: Σ_j e^(h_j - top) [v_j, 1] and top.
+    """The state of linear attention: the sums over keys that determine its output.
 
-    `total` is (..., m, E+1), `top` (..., 1, m), the largest exponent of each feature so far.
+    `total` (..., m, E+1) is Σ_j e^(h_j - top) [v_j, 1]; `top` (..., 1, m) is the largest exponent of each feature.
     """
 
     total: np.ndarray
@@ -199,19 +200,19 @@ class KeyState(NamedTuple):
 
     @classmethod
     def of(cls, k: np.ndarray, v: np.ndarray, directions: Directions, sharpness: float = 1.0) -> KeyState:
-        """The state of keys (..., N, D) and values (..., N, E)."""
+        """Compute the state of keys (..., N, D) and values (..., N, E)."""
         h, _ = exponents(k, directions, sharpness)
         top = h.max(axis=-2, keepdims=True)
         return cls(simd.matmul_tn(simd.exp(h - top), _with_ones(v.astype(h.dtype, copy=False))), top)
 
     def plus(self, other: KeyState) -> KeyState:
-        """The state of the keys of both."""
+        """Return the state of both sets of keys together."""
         top = np.maximum(self.top, other.top)
         shrink, shrink_other = (np.exp(x.top - top).swapaxes(-1, -2) for x in (self, other))
         return KeyState(self.total * shrink + other.total * shrink_other, top)
 
     def read(self, hq: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-        """What queries with exponents (..., M, m) see: (..., M, E)."""
+        """Return the output (..., M, E) of queries with exponents (..., M, m)."""
         seen = hq + self.top
         fq = simd.exp(seen - seen.max(axis=-1, keepdims=True))
         total = self.total.astype(fq.dtype, copy=False)
@@ -228,7 +229,7 @@ def _full(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> _Sums:
     return simd.matmul(fq, state), pull
 
 
-#: Rows per block of the causal form: within a block the masked product is made, between blocks a running state.
+#: Rows per block of the causal form. It computes masked products within blocks and a running state between them.
 _BLOCK = 64
 
 
@@ -275,7 +276,7 @@ def _causal(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> _Sums:
 
 
 def _square(fq: np.ndarray, fk: np.ndarray, v: np.ndarray) -> _Sums:
-    """`_full` by way of the products of queries and keys, which is less work for few of them."""
+    """Compute `_full` from the products of queries and keys, which costs less for few rows and keys."""
     a = simd.matmul_nt(fq, fk)
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -289,10 +290,10 @@ _View = Callable[[np.ndarray], np.ndarray]
 
 
 def _halves(m_rows: int, n_keys: int) -> Iterator[tuple[_View, _View]]:
-    """All pairs (i, j) with j <= i, as blocks whose rows all see all their keys: views of the rows and of the keys.
+    """Split the pairs (i, j) with j <= i into blocks in which every row sees every key; yield views of rows and keys.
 
-    These are each row with its own key, then the second half of every block of 2, 4, 8, … rows with the keys of the
-    first half, then the rows beyond the last key.
+    The blocks are: each row with its own key; the second half of every block of 2, 4, 8, … rows with the keys of its
+    first half; the rows beyond the last key with all keys.
     """
     n = min(m_rows, n_keys)
 
@@ -317,10 +318,10 @@ def _halves(m_rows: int, n_keys: int) -> Iterator[tuple[_View, _View]]:
 
 
 def _causal_apart(hq: np.ndarray, hk: np.ndarray, v: np.ndarray) -> _Sums:
-    """`_causal` of features given by their logarithms, each row measured against the largest term that it sees.
+    """Compute `_causal` from the logarithms of the features, with each row relative to the largest term that it sees.
 
-    Every block of `_halves` has stabilisers of its own, which its rows see, so that nothing overflows and nothing is
-    lost beside what a row does not see. Memory stays linear in the rows, time grows with N log N.
+    Every block of `_halves` has its own stabilisers, taken from keys that its rows see. Nothing overflows, and no term
+    underflows because of keys that a row does not see. Memory is linear in the rows; time grows as N log N.
     """
     m_rows, n_keys, width = hq.shape[-2], hk.shape[-2], hk.shape[-1]
     batch = np.broadcast_shapes(hq.shape[:-2], hk.shape[:-2], v.shape[:-2])
@@ -354,7 +355,7 @@ _Rule = tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, ...]]]
 
 
 def _linear(q: np.ndarray, k: np.ndarray, v: np.ndarray, is_causal: bool, directions: Directions, eps: float) -> _Rule:
-    """Linear attention of checked arrays, and the pullback to them and to the directions."""
+    """Compute linear attention of checked arrays, and the pullback to the arrays and the directions."""
     fq, pull_q = exponents(q, directions) if eps == 0 else features(q, directions, True, eps)
     fk, pull_k = exponents(k, directions) if eps == 0 else features(k, directions, False, eps)
     out, pull = (mix if eps else attend_exponents)(fq, fk, v, is_causal)
@@ -369,7 +370,7 @@ def _linear(q: np.ndarray, k: np.ndarray, v: np.ndarray, is_causal: bool, direct
 
 
 def _in_prefixes(run: Callable[..., _Rule], q: np.ndarray, k: np.ndarray, v: np.ndarray) -> _Rule:
-    """Causal rows up to each key that holds rubbish are computed without it and all that comes later."""
+    """Compute the causal rows before each key or value with `rubbish` without that key and all later ones."""
     m_rows = q.shape[-2]
     bad = np.unique(np.concatenate([np.nonzero(rubbish(x))[-1] for x in (k, v)]))
     ends = [int(i) for i in bad if 0 < i < m_rows] + [m_rows]
@@ -404,21 +405,21 @@ def linear_attention(
     is_causal: bool = False,
     eps: float = 0.0,
 ) -> WithPullback[np.ndarray]:
-    """Linear attention: estimates softmax attention with positive random features, in time linear in M and N.
+    """Linear attention: estimate softmax attention with positive random features, in time linear in M and N.
 
     Args:
         query: (..., M, D) or (D,).
         key: (..., N, D).
         value: (..., N, E).
-        projection: (m, D), from `orthogonal_projection`; the error falls with m, about as m^(-1/2).
-        is_causal: Query i sees key j iff j <= i, in linear time, too.
+        projection: (m, D), from `orthogonal_projection`; the error falls about as m^(-1/2).
+        is_causal: Query i sees key j iff j <= i; also in linear time.
         eps: Added to every feature. With 0, each row is stabilised over the keys that it sees. With eps > 0, `eps` is
             relative to the stabiliser of `favor_features`, which is the same for all keys.
 
     Returns:
-        The output (..., M, E). If float32 cannot hold the exponents to 1e-5 (long vectors), exponents and sums are
-        computed in float64. If the features of later keys exceed those of the first key by more than e^60 in float32 or
-        e^600 in float64, the causal form takes log₂(N) passes over the keys instead of one.
+        The output (..., M, E). Exponents and sums are computed in float64 if float32 is not accurate to 1e-5 (for
+        vectors of large norm). If the features of later keys exceed those of the first key by more than a factor of
+        e^60 in float32 or e^600 in float64, the causal form takes log₂(N) passes over the keys instead of one.
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.

@@ -1,4 +1,4 @@
-"""The product of matrices."""
+"""The matrix product."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._vjp import WithPullback, unbroadcast, with_vjp
 @with_vjp
 @float64_fallback
 def matmul(a: ArrayLike, b: ArrayLike) -> WithPullback[np.ndarray]:
-    """Product of two matrices, or of stacks of them.
+    """Multiply two matrices, or two stacks of matrices.
 
     Args:
         a: (..., M, K).
@@ -23,12 +23,12 @@ def matmul(a: ArrayLike, b: ArrayLike) -> WithPullback[np.ndarray]:
         (..., M, N).
 
     Raises:
-        DimensionMismatchError: a has another number of columns than b has rows, or leading axes do not broadcast.
-        EmptyInputError: One of them has no entries.
-        InvalidConfigError: They are not real.
+        DimensionMismatchError: The columns of `a` do not match the rows of `b`, or leading axes do not broadcast.
+        EmptyInputError: A matrix has no entries.
+        InvalidConfigError: A matrix is not real.
 
     Source:
-        Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", for the kernel's blocks.
+        Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication" (the kernel's blocking).
 
     Example:
         >>> import graphattend as ga

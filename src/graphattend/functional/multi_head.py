@@ -43,19 +43,19 @@ _Grads = dict[str, np.ndarray]
 
 
 def split_heads(x: np.ndarray, heads: int) -> np.ndarray:
-    """(..., N, H·E) → (..., H, N, E); head h owns columns h·E … (h+1)·E."""
+    """Reshape (..., N, H·E) to (..., H, N, E); head h takes columns h·E … (h+1)·E."""
     *lead, n, width = x.shape
     return x.reshape(*lead, n, heads, width // heads).swapaxes(-3, -2)
 
 
 def join_heads(x: np.ndarray) -> np.ndarray:
-    """(..., H, N, E) → (..., N, H·E), the inverse of `split_heads`."""
+    """Reshape (..., H, N, E) to (..., N, H·E), the inverse of `split_heads`."""
     *lead, heads, n, width = x.shape
     return x.swapaxes(-3, -2).reshape(*lead, n, heads * width)
 
 
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-    """``x @ w + b`` for x (..., N, Din), as one flat product."""
+    """Compute ``x @ w + b`` for x (..., N, Din) as one flat product."""
     if x.ndim != 2:
         return linear(x.reshape(-1, x.shape[-1]), w, b).reshape(*x.shape[:-1], w.shape[1])
     y = simd.matmul(x, w)
@@ -65,7 +65,7 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndar
 
 
 def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `linear` for x, w and b."""
+    """Return the gradients of x, w and b, given the gradient `g` of ``linear(x, w, b)``."""
     flat_x, flat_g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
     gx = simd.matmul_nt(flat_g, w).reshape(x.shape)
     return gx, simd.matmul_tn(flat_x, flat_g), flat_g.sum(axis=0)
@@ -74,9 +74,9 @@ def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.nda
 def project(
     q: np.ndarray, k: np.ndarray, v: np.ndarray | None, p: _Params, heads: int
 ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-    """Queries (..., M, Dq), keys (..., N, Dk) and values (..., N, Dv) by head, (..., H, M or N, E), None for no values.
+    """Project queries (..., M, Dq), keys (..., N, Dk) and values (..., N, Dv) or None, and split them into heads.
 
-    Returns the three and ``pull(gq, gk, gv) -> (gq, gk, gv, {parameter: gradient})``.
+    Returns the three, (..., H, M or N, E), and ``pull(gq, gk, gv) -> (gq, gk, gv, {parameter: gradient})``.
     """
     inputs = (q, k, v)
     out = tuple(
@@ -90,7 +90,7 @@ def project(
 def project_pullback(
     inputs: tuple[np.ndarray | None, ...], p: _Params, grads: tuple[np.ndarray, ...]
 ) -> tuple[Any, ...]:
-    """The gradients of `project` by its inputs and parameters."""
+    """Return the gradients of the inputs and parameters of `project`."""
     gx: list[np.ndarray] = []
     gp: _Grads = {}
     for x, g, w, b in zip(inputs, grads, WEIGHTS, BIASES, strict=False):
@@ -103,10 +103,10 @@ def project_pullback(
 def project_together(
     x: np.ndarray, p: _Params, heads: int, extra: tuple[np.ndarray, np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Queries, keys and values (H, N, E) of the same rows x (N, D), from one product, up to what softmax does not see.
+    """Project the rows x (N, D) to queries, keys and values (H, N, E) in one product.
 
-    `extra`, weights (D, H) and biases (H,), appends one more coordinate to the queries. The bias of the keys adds
-    the same to all scores of a query and is left out.
+    `extra`, weights (D, H) and biases (H,), appends one coordinate to the queries. The bias of the keys is left out: it
+    shifts all scores of a query equally, which softmax ignores.
     """
     width, none = p["w_q"].shape[1], np.zeros(p["w_q"].shape[1], x.dtype)
     w_q = p["w_q"].reshape(-1, heads, width // heads)
@@ -125,7 +125,10 @@ def project_together(
 
 
 def finish(out: np.ndarray, p: _Params) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
-    """Heads (..., H, M, E) joined and projected to (..., M, D), and ``pull(g) -> (g_out, {parameter: gradient})``."""
+    """Join heads (..., H, M, E) and project them to (..., M, D).
+
+    Returns the output and ``pull(g) -> (g_out, {parameter: gradient})``.
+    """
     mixed, heads = join_heads(out), out.shape[-3]
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
@@ -136,9 +139,9 @@ def finish(out: np.ndarray, p: _Params) -> tuple[np.ndarray, Callable[[np.ndarra
 
 
 def folds(rows: int, width: int) -> bool:
-    """Whether so few queries share the keys that folding W_k and W_v into them costs less than projecting the keys.
+    """Whether folding W_k and W_v into `rows` queries costs less than projecting the keys and values.
 
-    Projecting all keys and values costs 4·N·D·H·E multiply-adds, folding 4·M·N·D·H.
+    Projecting N keys and values costs 4·N·D·H·E multiply-adds; folding costs 4·M·N·D·H.
     """
     return rows < width
 
@@ -146,7 +149,7 @@ def folds(rows: int, width: int) -> bool:
 def folded(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, p: _Params, heads: int, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Output (..., M, D) and weights (..., H, M, N) with W_k folded into the queries and W_v applied after the sum.
+    """Return output (..., M, D) and weights (..., H, M, N), with W_k folded into the queries and W_v applied last.
 
     q·(k W_k + b_k) = (q W_kᵀ)·k + q·b_k, whose last term is the same for all keys;
     Σ w (v W_v + b_v) = (Σ w v) W_v + (Σ w) b_v.
@@ -208,7 +211,7 @@ def _multi_head_attention(
     need_weights: bool = False,
     differentiate: bool,
 ) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
-    """Output and pullback; the pullback serves only if `differentiate`."""
+    """Return the output and its pullback, which can be called only with `differentiate`."""
     heads = as_int(num_heads, "num_heads", minimum=1)
     need_weights = as_bool(need_weights, "need_weights")
     x_q, x_k, x_v = as_floats(("query", "key", "value"), query, key, value)
@@ -269,7 +272,10 @@ def _no_pullback(g: np.ndarray) -> tuple[Any, ...]:
 
 
 def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, parameters: Any, heads: Any) -> np.ndarray | None:
-    """The pass of a query (D,) in one kernel call that folds the projections, or None where it does not apply."""
+    """Compute the output for a query (D,) in one kernel call that folds the projections, or return None.
+
+    Returns None if the kernel does not support the arguments.
+    """
     if type(heads) is not int or heads < 1 or type(parameters) is not dict or type(query) is not np.ndarray:
         return None
     if not all(type(a) is np.ndarray and name in _NAMES for name, a in parameters.items()):
@@ -277,7 +283,7 @@ def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, parameters:
     w_q, b_k = parameters.get("w_q"), parameters.get("b_k")
     if w_q is None or w_q.ndim != 2 or not w_q.size or w_q.shape[1] % heads or not parameters.keys() >= _REQUIRED:
         return None
-    if b_k is not None and b_k.shape != w_q.shape[1:]:  # the same for all keys: the kernel does not read it
+    if b_k is not None and b_k.shape != w_q.shape[1:]:  # softmax ignores b_k, so the kernel does not check it
         return None
     return simd.multi_head_single(query, key, value, parameters, heads, (w_q.shape[1] // heads) ** -0.5, True)
 
@@ -323,7 +329,7 @@ def multi_head_attention(
     key_padding_mask: ArrayLike | None = None,
     need_weights: bool = False,
 ) -> Any:
-    """Multi-head attention: project the inputs, attend in H subspaces, join the heads and project the result.
+    """Multi-head attention: project the inputs, attend in H subspaces, concatenate the heads, project the result.
 
     A projection is y = x @ w + b; head h uses its columns h·D/H … (h+1)·D/H.
 
@@ -336,7 +342,7 @@ def multi_head_attention(
         num_heads: H, a divisor of D.
         attn_mask: Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); a mask
             (B, M, N) applies to every head.
-        key_padding_mask: (B, N), True = attend. `from_torch_mask` converts masks with PyTorch's opposite meaning.
+        key_padding_mask: (B, N), True = attend. `from_torch_mask` converts masks where True = ignore, as in PyTorch.
         need_weights: Also return the weights of every head, (..., H, M, N).
 
     Returns:
@@ -376,7 +382,7 @@ def multi_head_attention(
 
 
 def from_torch_mask(mask: ArrayLike) -> np.ndarray:
-    """Convert a mask of PyTorch's modules (True = ignore) to True = attend; a float mask is copied.
+    """Convert a mask of PyTorch's modules, where True = ignore, to True = attend. A float mask is copied.
 
     Args:
         mask: A boolean or float mask of any shape, as for `torch.nn.MultiheadAttention`.

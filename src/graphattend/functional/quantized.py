@@ -19,13 +19,13 @@ _PARTS = ("codes", "scale", "zero_point", "group_size")
 @with_vjp
 @float64_fallback
 def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPullback[np.ndarray]:
-    """Attention softmax(query · keysᵀ / √D) · values over INT8 keys, which are never decoded as a whole.
+    """Attention softmax(query · keysᵀ / √D) · values over INT8 keys, without decoding all keys at once.
 
     The result equals attention over the decoded keys up to rounding.
 
     Args:
         query: (..., M, D), or (D,) for a single query.
-        keys_q8: Keys (..., N, D) encoded by `Quantizer.encode`; INT4 codes are unpacked first.
+        keys_q8: Keys (..., N, D) encoded by `Quantizer.encode`. INT4 codes are unpacked first.
         values: (..., N, E), as an array or compressed.
 
     Returns:
@@ -45,7 +45,7 @@ def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPull
         >>> ga.functional.quantized_attention(np.array([1.0, 0.0]), keys, np.eye(2)).round(3)
         array([0.999, 0.001])
     """
-    # Told by its parts: the layers above (compression) are not known here.
+    # Recognise the encoding by its attributes: this layer must not import the codecs.
     if not all(hasattr(type(keys_q8), part) for part in _PARTS):
         expected = "keys compressed by a Quantizer"
         raise InvalidConfigError.of("keys_q8", expected, type(keys_q8).__name__)
@@ -64,7 +64,7 @@ def quantized_attention(query: ArrayLike, keys_q8: Any, values: Any) -> WithPull
         q = q[None]
     broadcast_shapes("query, keys_q8, values", q.shape[:-2], codes.shape[:-2], v.shape[:-2])
     q, v, scale = common_dtype(q, v, keys_q8.scale)
-    # The scale 1/√D goes to the query: the one thing that is small.
+    # Apply 1/√D to the query, the smallest array.
     factor = q.dtype.type(q.shape[-1] ** -0.5)
     keys = (codes, scale, keys_q8.zero_point, group_size)
     w = simd.softmax(simd.int8_scores(q * factor, *keys))

@@ -15,7 +15,7 @@ from ..simd import numpy_ops
 
 
 def frequencies(dim: int, base: float) -> np.ndarray:
-    """How far each pair of coordinates turns per unit of position, (D // 2,)."""
+    """Return the rotation angle (D // 2,) of each pair of coordinates per unit of position, in radians."""
     turns: np.ndarray = base ** (-2.0 * np.arange(dim // 2) / dim)
     return turns
 
@@ -23,7 +23,7 @@ def frequencies(dim: int, base: float) -> np.ndarray:
 def rotate(
     x: np.ndarray, positions: np.ndarray, base: float, interleaved: bool
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Rotate checked `x (..., D)` by `positions (...)`; the pullback gives both gradients, still broadcast."""
+    """Rotate checked `x (..., D)` by `positions (...)`. The pullback returns both gradients with broadcast shapes."""
     d = x.shape[-1]
     frequency = frequencies(d, base)
     first, second = numpy_ops.pairs(d, interleaved)
@@ -41,16 +41,16 @@ def rotate(
 def rotary(
     x: ArrayLike, positions: ArrayLike, *, base: float = 10000.0, interleaved: bool = True
 ) -> WithPullback[np.ndarray]:
-    """Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions.
+    """Rotate pair i of coordinates by position · base^(-2i/D). Dot products then depend on position differences.
 
     Args:
         x: (..., D). If D is odd, the last coordinate stays as it is.
         positions: Real numbers, broadcastable to x.shape[:-1]: token indices or distances in a graph.
         base: Ratio of the slowest to the fastest rotation.
-        interleaved: Pairs are (2i, 2i+1); else (i, i + D/2).
+        interleaved: Whether pairs are (2i, 2i+1); otherwise they are (i, i + D/2).
 
     Returns:
-        The rotated vectors, with the shape and the norms of `x`.
+        The rotated vectors, with the shape of `x` and the same norms.
 
     Raises:
         DimensionMismatchError: `positions` does not fit `x`.

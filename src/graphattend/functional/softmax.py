@@ -12,20 +12,20 @@ from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
 
 def masked_softmax(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Softmax over the last axis after a boolean (True = keep) or additive mask; empty rows give zeros."""
+    """Compute softmax over the last axis with a boolean (True = keep) or additive mask; hidden rows give zeros."""
     if mask is None:
         return simd.softmax(scores)
     if mask.dtype == np.bool_:
         return simd.softmax(np.where(mask, scores, scores.dtype.type(-np.inf)))
     total = (scores + mask).astype(scores.dtype, copy=False)
-    np.copyto(total, -np.inf, where=np.isneginf(mask))  # a score of infinity or NaN is hidden, too
+    np.copyto(total, -np.inf, where=np.isneginf(mask))  # also hides scores of infinity and NaN
     return simd.softmax(total)
 
 
 def softmax_pullback(w: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """Gradient of the scores, given the weights `w` and the gradient `g` of the weights.
+    """Return the gradient of the scores, given the weights `w` and the gradient `g` of the weights.
 
-    Where a weight is zero, its gradient does not count, even if it is infinity or NaN.
+    Where a weight is zero, its gradient is ignored, even if it is infinity or NaN.
     """
     gs: np.ndarray = w * g
     total = gs.sum(axis=-1, keepdims=True)
@@ -45,7 +45,7 @@ def _check_axis(x: np.ndarray, axis: object) -> int:
 
 @with_vjp
 def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
-    """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows.
+    """Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum to avoid overflow.
 
     A slice that holds only -inf gives zeros.
 
@@ -75,7 +75,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
         raise EmptyInputError.of(
             "x", "at least one entry", x.shape, text=f"at least one entry along axis {axis}", got=f"shape {x.shape}"
         )
-    with silence():  # a difference from the maximum that overflows is -inf, whose exponential is as right as a number's
+    with silence():  # a difference that overflows is -inf, and its exponential 0 is correct
         w = simd.softmax(np.moveaxis(x, axis, -1))
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray]:
@@ -87,7 +87,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> WithPullback[np.ndarray]:
 
 
 def check_indptr(indptr: ArrayLike, length: int, argument: str = "indptr") -> np.ndarray:
-    """CSR row starts: a non-decreasing array from 0 to `length`."""
+    """Check and return CSR row starts: a non-decreasing array from 0 to `length`."""
     ptr = as_index(indptr, argument, ndim=1)
     ok = ptr.size >= 1 and ptr[0] == 0 and ptr[-1] == length and (np.diff(ptr) >= 0).all()
     if not ok:
@@ -132,7 +132,7 @@ def segment_softmax(scores: ArrayLike, indptr: ArrayLike) -> WithPullback[np.nda
 
     def pullback(g: np.ndarray) -> tuple[np.ndarray, None]:
         gs = w * np.asarray(g, w.dtype)
-        if not all_finite(gs):  # where a weight is zero, its gradient does not count
+        if not all_finite(gs):  # ignore the gradient of zero weights
             gs = np.where(w == 0, w.dtype.type(0), gs)
         total = simd.segment_sum(gs, ptr)
         return gs - w * np.repeat(total, np.diff(ptr), axis=0), None
