@@ -1,4 +1,4 @@
-"""Training: losses, optimizers, schedules, hard negatives, curricula, loss balancing and a trainer."""
+"""Training: losses, optimizers, schedules, hard negative sampling, curricula, loss balancing and a trainer."""
 
 from ..registry import export
 from . import schedules as schedules

@@ -1,4 +1,4 @@
-"""The state of a training run, and its file."""
+"""The state of a training run, and its checkpoint file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ KIND = "training-checkpoint"
 
 @dataclasses.dataclass(frozen=True)
 class RunState:
-    """Where a run stands after a whole step; every step makes a new one, so an interrupted step leaves no trace.
+    """The state of a run after a complete step. Every step creates a new state, so an interrupted step changes nothing.
 
-    Random numbers are a function of the seed and the step, so these numbers are the generator's state, too.
+    Random numbers depend on the seed and the step only, so no generator state has to be stored.
     """
 
     params: Arrays
@@ -49,7 +49,7 @@ _LISTS = {"losses": np.float64, "metrics": np.float64, "metric_epochs": np.int64
 
 
 def check_target(path: str | os.PathLike[str] | None) -> None:
-    """Refuse to write over a file that is no training checkpoint; an empty one holds nothing."""
+    """Raise an error if the path is a non-empty file that is not a training checkpoint."""
     if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) and os.path.getsize(path):
         try:
             read_archive(path, kind=KIND)
@@ -58,7 +58,7 @@ def check_target(path: str | os.PathLike[str] | None) -> None:
 
 
 def save(path: str | os.PathLike[str], state: RunState, settings: dict[str, Any]) -> None:
-    """Write the state; names go into the config, because they may hold what archive names may not."""
+    """Write the state. Parameter names are stored in the config, because archive names allow fewer characters."""
     arrays: Arrays = {}
     config: dict[str, Any] = {"kind": KIND, "settings": settings, "balancer": state.balancer}
     config["run"] = {name: getattr(state, name) for name in _NUMBERS}
@@ -77,7 +77,7 @@ def save(path: str | os.PathLike[str], state: RunState, settings: dict[str, Any]
 
 
 def load(path: str | os.PathLike[str], settings: dict[str, Any], start: RunState) -> RunState:
-    """Read a state that continues `start`; settings that would change its course must be the same."""
+    """Read a state that continues `start`. Its parameters, its optimizer and all settings must match."""
     config, arrays = read_archive(path, kind=KIND)
     with load_errors(path):
         try:
@@ -124,7 +124,7 @@ def _parse(config: dict[str, Any], arrays: Arrays) -> tuple[RunState, dict[str, 
 
 
 def _shapes(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Shape and dtype by name; whole numbers are counts."""
+    """Return the shape and dtype of each array by name, and "count" for each whole number."""
     return {
         name: (value.shape, str(value.dtype)) if isinstance(value, np.ndarray) else "count"
         for name, value in entries.items()

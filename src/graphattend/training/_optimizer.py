@@ -1,4 +1,4 @@
-"""Base of the optimizers: checked parameters, per-parameter options, and a flat state that can be saved."""
+"""The base class of the optimizers: parameter checks, per-parameter options, and a flat state that can be saved."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .._arguments import TypedArguments
 from .._validate import all_finite, as_float, as_int, as_number, check_finite, check_shape, near_miss
 from ..errors import InvalidConfigError, NumericalInstabilityError
 
-#: A learning rate, or a schedule that gives one for step 0, 1, …
+#: A learning rate, or a schedule that returns the rate of step 0, 1, …
 Rate = float | Callable[[int], float]
 Arrays = dict[str, np.ndarray]
 State = dict[str, Any]
 
 
 def checked_parameters(params: Mapping[str, np.ndarray], argument: str = "params") -> Arrays:
-    """A mapping of names to finite float arrays."""
+    """Check that `params` maps names to finite float arrays, and return them."""
     if not isinstance(params, Mapping):
         raise InvalidConfigError.of(argument, "a mapping from names to arrays", type(params).__name__)
     out = {}
@@ -35,7 +35,7 @@ def checked_parameters(params: Mapping[str, np.ndarray], argument: str = "params
 
 
 def checked_gradients(grads: Mapping[str, np.ndarray], params: Arrays) -> Arrays:
-    """Gradients by name in their parameters' dtype; None and missing ones are left out."""
+    """Return the gradients by name in their parameters' dtype, without None and missing ones."""
     if isinstance(grads, Mapping):
         grads = {name: g for name, g in grads.items() if g is not None}
         grads = {
@@ -58,9 +58,9 @@ def checked_gradients(grads: Mapping[str, np.ndarray], params: Arrays) -> Arrays
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer(metaclass=TypedArguments):
-    """Base of the optimizers: options as fields, `init` and `update` as pure functions.
+    """Base class of the optimizers, with options as fields and pure functions `init` and `update`.
 
-    A subclass names its running averages in `slots` and states one step for one parameter in `_step`.
+    A subclass names its running averages in `slots` and computes the step of one parameter in `_step`.
     """
 
     lr: Rate = 1e-3
@@ -68,7 +68,7 @@ class Optimizer(metaclass=TypedArguments):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """Names of the arrays kept per parameter."""
+        """Names of the arrays stored per parameter."""
         return ()
 
     def __post_init__(self) -> None:
@@ -94,13 +94,13 @@ class Optimizer(metaclass=TypedArguments):
                         expected=fields,
                         actual=option,
                     )
-            self._for(pattern)  # the group's options are checked now, not at the first step
+            self._for(pattern)  # check the group's options now, not at the first step
 
     def _check_options(self) -> None:
-        """Check the subclass's own options."""
+        """Check the options that the subclass adds."""
 
     def _for(self, name: str) -> Self:
-        """The optimizer with the options of the group that `name` belongs to: its exact name, else the first match."""
+        """Return the optimizer with the options of the group of `name`: the exact name, else the first match."""
         if not self.groups:
             return self
         options = self.groups.get(name)
@@ -117,21 +117,21 @@ class Optimizer(metaclass=TypedArguments):
     def _step(
         self, name: str, param: np.ndarray, grad: np.ndarray, state: Arrays, count: int, lr: float
     ) -> tuple[np.ndarray, Arrays]:
-        """New value and new running averages of one parameter; `count` is 1 at its first step."""
+        """Return the new value and the new running averages of one parameter; `count` is 1 at its first step."""
         raise NotImplementedError
 
     def init(self, params: Mapping[str, Any]) -> State:
-        """The state before the first step.
+        """Return the state before the first step.
 
         Args:
             params: Parameters by name.
 
         Returns:
             A flat dict of arrays and whole numbers: ``"step"``, and per parameter ``"count/<name>"`` and
-            ``"<average>/<name>"``. It can be saved as .npz as it is.
+            ``"<average>/<name>"``. `numpy.savez` can save it.
 
         Raises:
-            InvalidConfigError: `params` is no mapping from names to float arrays.
+            InvalidConfigError: `params` is not a mapping from names to float arrays.
         """
         state: State = {"step": 0}
         for name, param in checked_parameters(params).items():
@@ -148,15 +148,15 @@ class Optimizer(metaclass=TypedArguments):
 
         Args:
             params: Parameters by name.
-            grads: Gradients by name; a parameter without one (or with None) stays as it is, with its averages.
-            state: What `init` or the previous `update` returned.
+            grads: Gradients by name. A parameter without a gradient (or with None) and its averages stay unchanged.
+            state: The state that `init` or the previous `update` returned.
 
         Returns:
             New parameters and new state.
 
         Raises:
-            InvalidConfigError: A gradient of an unknown name, or a state of other parameters.
-            DimensionMismatchError: A gradient that is not shaped like its parameter.
+            InvalidConfigError: A gradient has an unknown name, or the state belongs to other parameters.
+            DimensionMismatchError: The shape of a gradient differs from its parameter's.
             NumericalInstabilityError: NaN or infinity in parameters or gradients.
         """
         checked = checked_parameters(params)
@@ -173,7 +173,7 @@ class Optimizer(metaclass=TypedArguments):
             try:
                 with _float64_fallback.trap():
                     value, slots = own._step(name, param, grad, slots, count, rate)
-            except FloatingPointError:  # maybe a false alarm: the numbers decide
+            except FloatingPointError:  # maybe a false alarm: check the numbers
                 checked_step = False
                 with _float64_fallback.silence():
                     value, slots = own._step(name, param, grad, slots, count, rate)
@@ -194,12 +194,12 @@ class Optimizer(metaclass=TypedArguments):
         return new_params, new_state
 
     def _check_state_names(self, state: Mapping[str, Any], params: Arrays) -> None:
-        """The state is that of these parameters: nothing missing, nothing too many."""
+        """Check that the state has exactly the entries of these parameters."""
         expected = {"step"}
         for name in params:
             expected |= {f"{slot}/{name}" for slot in ("count", *self._for(name).slots)}
         if state.keys() != expected:
-            self._state_entry(state, min(expected - state.keys(), default="step"))  # raises where one is missing
+            self._state_entry(state, min(expected - state.keys(), default="step"))  # raises if an entry is missing
             unknown = min(state.keys() - expected)
             raise InvalidConfigError(
                 f"state: {unknown!r:.80} belongs to no parameter; use what init or update returned for these",

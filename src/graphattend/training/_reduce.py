@@ -12,12 +12,12 @@ from .._validate import ArrayLike, as_choice, as_float, check_finite, check_ndim
 Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS = ("mean", "sum", "none")
 
-#: From the cotangent of the reduced loss to the cotangent of each sample's loss.
+#: Maps the cotangent of the reduced loss to the cotangents of the per-sample losses.
 Spread = Callable[[Any], np.ndarray]
 
 
 def loss_data(x: ArrayLike, argument: str, minimum: int, maximum: int | None = None) -> np.ndarray:
-    """Data of a loss: finite floats, not empty, with the given number of axes."""
+    """Check that the data of a loss are finite, non-empty and have the given number of axes; return them as floats."""
     a = as_float(x, argument)
     check_ndim(a, argument, minimum, maximum)
     check_nonempty(a, argument)
@@ -26,7 +26,7 @@ def loss_data(x: ArrayLike, argument: str, minimum: int, maximum: int | None = N
 
 
 def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
-    """Reduce per-sample losses; returns the loss and its pullback."""
+    """Reduce per-sample losses; return the loss and its pullback."""
     as_choice(reduction, "reduction", REDUCTIONS)
     dtype, shape = values.dtype, values.shape
     if reduction == "none":
@@ -47,5 +47,5 @@ def reduced(values: np.ndarray, reduction: Reduction) -> tuple[Any, Spread]:
 
 
 def softplus(z: np.ndarray) -> np.ndarray:
-    """log(1 + e^z), exact at both ends."""
+    """Compute log(1 + e^z), accurately for large and small z."""
     return np.asarray(np.logaddexp(z.dtype.type(0), z))

@@ -1,4 +1,4 @@
-"""The registries of training; every loss, optimizer and schedule adds itself where it is defined."""
+"""The registries of losses, optimizers and schedules. Each entry is registered where it is defined."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..registry import Registry
 
-#: Losses by name. A loss takes what the model gave first, then its targets: ``loss(output, *targets, **options)``.
+#: Losses by name. A loss takes the model's output, then the targets: ``loss(output, *targets, **options)``.
 LOSSES: Registry[Callable[..., Any]] = Registry("loss")
 #: Optimizer classes by name.
 OPTIMIZERS: Registry[type[Any]] = Registry("optimizer")

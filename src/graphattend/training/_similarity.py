@@ -1,4 +1,4 @@
-"""Unit vectors and dot products of anchors with shared or own vectors, each with its pullback."""
+"""Unit vectors, and dot products of anchors with shared or per-anchor vectors, each with its pullback."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .._vjp import unbroadcast
 
 
 def row_norm(x: np.ndarray) -> np.ndarray:
-    """Euclidean norm over the last axis (kept), without overflow or underflow on the way."""
+    """Compute the Euclidean norm over the last axis (kept) without intermediate overflow or underflow."""
     peak = np.abs(x).max(axis=-1, keepdims=True, initial=0)
     scaled = x / np.where(peak == 0, peak.dtype.type(1), peak)
     return np.asarray(peak * np.sqrt(np.einsum("...d,...d->...", scaled, scaled))[..., None])
 
 
 def unit_rows(x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Rows divided by their norms; rows too short to have a direction become zero, with zero gradient."""
+    """Divide rows by their norms; return them and the pullback. Tiny rows become zero and have a zero gradient."""
     norm = row_norm(x)
-    # 1/norm must stay far from overflow, or a finite cotangent would give an infinite gradient.
+    # If 1/norm came near overflow, a finite cotangent could give an infinite gradient.
     short = norm < np.finfo(x.dtype).tiny * 1e6
     inverse = np.where(short, x.dtype.type(0), 1 / np.where(short, x.dtype.type(1), norm))
     unit = x * inverse
@@ -33,7 +33,7 @@ def unit_rows(x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndar
 
 
 def dot_rows(a: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Dot products of anchors a (B, D) with x, shared (N, D) or own (B, N, D): (B, N)."""
+    """Return the dot products (B, N) of anchors a (B, D) with x, shared (N, D) or per anchor (B, N, D)."""
     if x.ndim == 2:
 
         def shared(g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

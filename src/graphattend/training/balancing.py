@@ -1,4 +1,4 @@
-"""Balancing of several losses: their weights, and conflicting gradients."""
+"""Balancing several losses: their weights, and conflicting gradients."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..errors import InvalidConfigError
 from ._optimizer import Arrays, State, checked_parameters
 
 METHODS = ("fixed", "uncertainty", "gradnorm", "pcgrad")
-#: GradNorm's weights stay above this, so that no loss is lost for good.
+#: Lower bound of GradNorm's weights, so that every loss can recover.
 _LEAST_WEIGHT = 1e-6
 
 
 def _dot(a: Arrays, b: Arrays, names: Iterable[str] | None = None) -> float:
-    """Inner product of two sets of gradients taken as vectors; a missing one is zero."""
+    """Return the inner product of two sets of gradients, each taken as one vector. Missing gradients count as zero."""
     chosen = [name for name in (a if names is None else names) if name in a and name in b]
     return float(sum(np.vdot(a[n].astype(np.float64, copy=False), b[n].astype(np.float64, copy=False)) for n in chosen))
 
@@ -37,27 +37,27 @@ def _weighted_sum(gradients: Mapping[str, Arrays], weights: Mapping[str, float])
 
 @dataclasses.dataclass(frozen=True)
 class LossBalancer(metaclass=TypedArguments):
-    """Combines the losses of several objectives, and their gradients, into one step.
+    """Combine the losses of several objectives, and their gradients, into one step.
 
     - ``"fixed"``: Σ w·L with the given weights.
-    - ``"uncertainty"``: Σ ½e^(-s)·L + ½s, where s = log σ² of each loss is learned along with the model: a noisy
-      loss counts less.
-    - ``"gradnorm"``: learns the weights so that all losses train at similar rates: the norm of each weighted
-      gradient is drawn to (mean norm)·(relative training rate)^alpha; the weights keep their sum.
-    - ``"pcgrad"``: weights as with "fixed"; where two gradients conflict (negative inner product), each loses its
-      part along the other, in random order with `rng`, else in the order of the losses.
+    - ``"uncertainty"``: Σ ½e^(-s)·L + ½s, where s = log σ² of each loss is learned along with the model. Noisy losses
+      get smaller weights.
+    - ``"gradnorm"``: learns the weights so that all losses train at similar rates. Each weighted gradient's norm is
+      pulled towards (mean norm)·(relative training rate)^alpha; the sum of the weights stays constant.
+    - ``"pcgrad"``: weights as with "fixed". If two gradients conflict (negative inner product), each is projected onto
+      the normal plane of the other, in random order with `rng`, otherwise in the order of the losses.
 
-    `init` and `combine` are pure, the state is a flat dict of numbers.
+    `init` and `combine` are pure functions; the state is a flat dict of numbers.
 
     Args:
-        method: One of the four.
-        weights: First weight of each loss; 1 where none is given. Not used by "uncertainty".
+        method: One of the four methods above.
+        weights: Initial weight of each loss, 1 by default. "uncertainty" does not use it.
         lr: Learning rate of the learned weights ("uncertainty", "gradnorm").
-        alpha: GradNorm's restoring force.
+        alpha: Strength of GradNorm's restoring force.
         shared: Names or patterns of the parameters whose gradients GradNorm measures; all by default.
 
     Raises:
-        InvalidConfigError: An option out of range.
+        InvalidConfigError: An option is out of range.
 
     Source:
         Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses", eq. 7; Chen et al. 2018,
@@ -100,7 +100,7 @@ class LossBalancer(metaclass=TypedArguments):
             )
 
     def init(self, names: Sequence[str]) -> State:
-        """The state before the first step.
+        """Return the state before the first step.
 
         Args:
             names: Names of the losses.
@@ -110,7 +110,7 @@ class LossBalancer(metaclass=TypedArguments):
             ``"log_variance/<name>"``.
 
         Raises:
-            InvalidConfigError: No names, one twice, or a weight for a loss that is not there.
+            InvalidConfigError: There are no names, a name is repeated, or a weight belongs to no loss.
         """
         losses = list(names) if isinstance(names, (list, tuple, Mapping)) else []
         if not losses or not all(isinstance(name, str) for name in losses) or len(set(losses)) < len(losses):
@@ -143,16 +143,16 @@ class LossBalancer(metaclass=TypedArguments):
         Args:
             losses: Value of each loss.
             gradients: For each loss, the gradients of the parameters by name.
-            state: What `init` or the previous `combine` returned.
-            rng: Generator or seed for PCGrad's order.
+            state: The state that `init` or the previous `combine` returned.
+            rng: Generator or seed for the order of PCGrad's projections.
 
         Returns:
             ``(total, gradients by parameter, new state)``.
 
         Raises:
-            InvalidConfigError: Names that differ from those of `init`.
-            DimensionMismatchError: Gradients of one parameter with different shapes.
-            NumericalInstabilityError: NaN or infinity in a gradient.
+            InvalidConfigError: The names differ from those passed to `init`.
+            DimensionMismatchError: The gradients of a parameter have different shapes.
+            NumericalInstabilityError: A gradient contains NaN or infinity.
         """
         values, grads, weights = self._checked(losses, gradients, state)
         generator = None if rng is None else as_rng(rng)
@@ -211,7 +211,7 @@ class LossBalancer(metaclass=TypedArguments):
         moved = {}
         for name in values:
             relative = max(rates[name] / mean_rate, 0.0) if mean_rate > 0 else 1.0
-            # d/dw of |w‖g‖ - target|, the target held constant
+            # derivative of |w‖g‖ - target| by w, with the target held constant
             excess = weights[name] * norms[name] - mean_norm * relative**self.alpha
             moved[name] = max(weights[name] - self.lr * math.copysign(1, excess) * norms[name] * (excess != 0), 0.0)
             moved[name] = max(moved[name], _LEAST_WEIGHT)

@@ -1,4 +1,4 @@
-"""Sources of mini-batches: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
+"""Data sets for mini-batches: nodes, pairs of nodes with negatives, neighbourhoods, or rows of arrays."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 
 
 class Data(Protocol):
-    """Interface of a source of batches: a length, and the batch of given samples."""
+    """Interface of a data set: its length, and the batch of the given samples."""
 
     def __len__(self) -> int:
         """Number of samples."""
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> Any:
-        """The batch of the samples `index` (B,); `rng` draws what is new in every batch."""
+        """Return the batch of the samples `index` (B,); `rng` draws its random parts."""
 
 
 class Nodes(metaclass=TypedArguments):
     """Batches of nodes: arrays (b,) of node indices.
 
     Args:
-        nodes: The nodes, or how many there are.
+        nodes: The nodes, or their number.
 
     Raises:
-        InvalidConfigError: `nodes` is neither a whole number nor whole numbers.
-        EmptyInputError: No nodes.
+        InvalidConfigError: `nodes` is neither a whole number nor an array of whole numbers.
+        EmptyInputError: There are no nodes.
 
     Example:
         >>> import numpy as np
@@ -50,13 +50,13 @@ class Nodes(metaclass=TypedArguments):
         return len(self.nodes)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The nodes at the positions `index` (B,)."""
+        """Return the nodes at the positions `index` (B,)."""
         as_rng(rng)
         return np.asarray(self.nodes[_positions(index, self)])
 
 
 class PairBatch(NamedTuple):
-    """Pairs source (b,), target (b,), and negatives (b, n) that are not paired with their source."""
+    """Pairs as source (b,) and target (b,), and negatives (b, n), which are not paired with their source."""
 
     source: np.ndarray
     target: np.ndarray
@@ -64,17 +64,17 @@ class PairBatch(NamedTuple):
 
 
 class Pairs(metaclass=TypedArguments):
-    """Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with.
+    """Batches of node pairs with negatives, drawn uniformly from the nodes that are not paired with the source.
 
     Args:
-        pairs: (2, K) node indices, source over target.
+        pairs: (2, K) node indices: sources, then targets.
         num_nodes: Number of nodes.
         num_negatives: Negatives per pair, drawn with replacement; never the source itself.
 
     Raises:
-        OutOfBoundsError: A node out of range.
-        EmptyInputError: No pairs.
-        InvalidConfigError: Negatives are asked for, and a source is paired with every other node.
+        OutOfBoundsError: A node is out of range.
+        EmptyInputError: There are no pairs.
+        InvalidConfigError: `num_negatives` > 0, and a source is paired with every other node.
 
     Example:
         >>> import numpy as np
@@ -110,7 +110,7 @@ class Pairs(metaclass=TypedArguments):
         return int(self.pairs.shape[1])
 
     def contains(self, source: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Whether each source (K,) is paired with, or the same as, the other node (K,)."""
+        """Return whether each source (K,) is paired with, or equal to, the other node (K,)."""
         source, other = (as_index(x, n, self.num_nodes) for x, n in ((source, "source"), (other, "other")))
         if source.shape != other.shape:
             raise DimensionMismatchError.of("other", source.shape, other.shape)
@@ -122,7 +122,7 @@ class Pairs(metaclass=TypedArguments):
         return np.asarray(self._taken[place] == code)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> PairBatch:
-        """The pairs at the positions `index` (B,), with new negatives."""
+        """Return the pairs at the positions `index` (B,) with new negatives."""
         rng, (source, target) = as_rng(rng), self.pairs[:, _positions(index, self)]
         wide = np.repeat(source, self.num_negatives)
         drawn = rng.integers(self.num_nodes, size=wide.size)
@@ -132,14 +132,14 @@ class Pairs(metaclass=TypedArguments):
                 break
             drawn[again] = rng.integers(self.num_nodes, size=again.size)
             again = again[self._contains(wide[again], drawn[again])]
-        for i in again:  # nodes paired with nearly all others: list what is left
+        for i in again:  # sources paired with nearly all nodes: list the remaining nodes
             row = self._taken[self._taken // self.num_nodes == wide[i]] % self.num_nodes
             drawn[i] = rng.choice(np.setdiff1d(np.arange(self.num_nodes), row))
         return PairBatch(source, target, drawn.reshape(len(source), self.num_negatives))
 
 
 class NeighborhoodBatch(NamedTuple):
-    """Nodes (b,) and their neighbours: those of nodes[i] are neighbors[indptr[i]:indptr[i + 1]]."""
+    """Nodes (b,) and their neighbours: nodes[i] has neighbors[indptr[i]:indptr[i + 1]]."""
 
     nodes: np.ndarray
     indptr: np.ndarray
@@ -150,14 +150,14 @@ class Neighborhoods(metaclass=TypedArguments):
     """Batches of nodes, each with its neighbours in a graph, or with a sample of them.
 
     Args:
-        graph: A `NeighborGraph` (anything with `indptr` and `indices`).
+        graph: A `NeighborGraph`, or an object with `indptr` and `indices`.
         nodes: The nodes; all by default.
-        fanout: Most neighbours of a node, drawn without replacement; all by default.
+        fanout: Largest number of neighbours per node, drawn without replacement; all by default.
 
     Raises:
-        InvalidConfigError: No graph.
-        OutOfBoundsError: A node out of range.
-        EmptyInputError: No nodes.
+        InvalidConfigError: `graph` is not a graph.
+        OutOfBoundsError: A node is out of range.
+        EmptyInputError: There are no nodes.
 
     Source:
         Hamilton et al. 2017, "Inductive Representation Learning on Large Graphs", section 3.1.
@@ -187,11 +187,11 @@ class Neighborhoods(metaclass=TypedArguments):
         return len(self.nodes)
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> NeighborhoodBatch:
-        """The nodes at the positions `index` (B,) with their neighbours, in the order of the graph."""
+        """Return the nodes at the positions `index` (B,) and their neighbours, in the order of the graph."""
         rng, nodes = as_rng(rng), self.nodes[_positions(index, self)]
         start = self.indptr[nodes]
         degree = self.indptr[nodes + 1] - start
-        # NumPy repeats by its index type only, and that has 32 bits in WASM.
+        # np.repeat needs counts of NumPy's index type, which has 32 bits in WebAssembly.
         row = np.repeat(np.arange(len(nodes)), degree.astype(np.intp))
         first = np.cumsum(degree) - degree
         edge = np.arange(len(row)) - first[row] + start[row]
@@ -203,14 +203,14 @@ class Neighborhoods(metaclass=TypedArguments):
 
 
 class Rows(metaclass=TypedArguments):
-    """Batches of rows of arrays that have the same number of them: tuples of arrays.
+    """Batches of rows of several arrays: tuples of arrays.
 
     Args:
-        *arrays: Arrays of any kind with equal first axes.
+        *arrays: Arrays of any dtype with the same number of rows.
 
     Raises:
-        DimensionMismatchError: First axes differ.
-        EmptyInputError: No rows.
+        DimensionMismatchError: The numbers of rows differ.
+        EmptyInputError: There are no rows.
 
     Example:
         >>> import numpy as np
@@ -233,19 +233,19 @@ class Rows(metaclass=TypedArguments):
         return len(self.arrays[0])
 
     def batch(self, index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """The rows `index` (B,) of each array."""
+        """Return the rows `index` (B,) of each array."""
         as_rng(rng)
         index = _positions(index, self)
         return tuple(a[index] for a in self.arrays)
 
 
 def _positions(index: object, data: Data) -> np.ndarray:
-    """Positions (B,) of samples."""
+    """Check and return positions (B,) of samples."""
     return as_index(index, "index", len(data), ndim=1)
 
 
 def as_data(data: Any) -> Data:
-    """Data as it is; a number or an index array means nodes, a tuple means rows of arrays."""
+    """Return a data set unchanged, or convert a number or index array to `Nodes` and a tuple to `Rows`."""
     if callable(getattr(data, "batch", None)) and hasattr(type(data), "__len__"):
         if len(data) == 0:
             raise InvalidConfigError("data: expected at least one sample, got none", argument="data", expected=">= 1")

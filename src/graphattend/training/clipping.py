@@ -17,7 +17,7 @@ def _present(grads: Mapping[str, np.ndarray]) -> Any:
 
 
 def global_norm(grads: Mapping[str, Any]) -> float:
-    """Euclidean norm of all gradients taken as one vector.
+    """Compute the Euclidean norm of all gradients, taken as one vector.
 
     Args:
         grads: Gradients by name; None entries are ignored.
@@ -26,7 +26,7 @@ def global_norm(grads: Mapping[str, Any]) -> float:
         The norm.
 
     Raises:
-        InvalidConfigError: `grads` is no mapping from names to arrays.
+        InvalidConfigError: `grads` is not a mapping from names to arrays.
         NumericalInstabilityError: NaN or infinity in a gradient.
 
     Example:
@@ -44,7 +44,7 @@ def global_norm(grads: Mapping[str, Any]) -> float:
 
 
 def clip_by_norm(grads: Mapping[str, Any], max_norm: float) -> Arrays:
-    """Scale all gradients together so that their global norm is at most `max_norm`.
+    """Scale all gradients by one factor so that their global norm is at most `max_norm`.
 
     The factor is min(1, max_norm / (norm + 1e-6)), as in PyTorch.
 

@@ -29,7 +29,10 @@ from ._similarity import dot_rows, unit_rows
 def _checked_sets(
     names: tuple[str, str, str], *values: ArrayLike
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], bool]:
-    """Anchors and their two sets in one dtype, anchors with a batch axis; and whether anything was batched."""
+    """Check the anchors and their two sets; return them in one dtype, and whether any of them is batched.
+
+    The anchors get a batch axis.
+    """
     values = tuple(as_floats(names, *values))
     a = loss_data(values[0], names[0], 1, 2)
     sets = [loss_data(x, name, 1, 3) for x, name in zip(values[1:], names[1:], strict=True)]
@@ -54,18 +57,18 @@ def _checked_mask(mask: ArrayLike | None, argument: str, x: np.ndarray) -> np.nd
 
 
 def _mean_weights(mask: np.ndarray | None, x: np.ndarray) -> np.ndarray:
-    """Weights that average over the positives that count; all zero where none does."""
+    """Return weights that average over the positives in the mask; zeros if the mask has none."""
     if mask is None:
         return np.full(x.shape[-2], 1 / x.shape[-2], x.dtype)
     return np.asarray(mask / np.maximum(mask.sum(axis=-1, keepdims=True), 1), x.dtype)
 
 
 def _log_sum_exp(s: np.ndarray) -> np.ndarray:
-    """Log of the sum of exponentials over the last axis (kept); -inf for a row of -inf."""
+    """Compute the log-sum-exp over the last axis (kept); -inf for a row of -inf."""
     peak = s.max(axis=-1, keepdims=True)
     peak = np.where(np.isneginf(peak), s.dtype.type(0), peak)
     total = np.exp(s - peak).sum(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore"):  # log 0 = -inf is meant: nothing to contrast with
+    with np.errstate(divide="ignore"):  # log 0 = -inf is correct for a row without negatives
         return np.asarray(np.log(total) + peak)
 
 
@@ -77,7 +80,7 @@ def _contrast(
     normalize: bool,
     reduction: Reduction,
 ) -> tuple[Any, Pullback]:
-    """InfoNCE as softplus(logsumexp(negatives) - positive): no exponential of a large number anywhere."""
+    """Compute InfoNCE as softplus(logsumexp(negatives) - positive), which takes no exponential of a large number."""
     units = [unit_rows(x) if normalize else (x, lambda g: g) for x in arrays]
     (a, a_back), (p, p_back), (n, n_back) = units
     inverse = 1 / temperature
@@ -105,12 +108,12 @@ def _contrast(
 
 
 def _rows(grad: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Sum over the batch where the scores were shared by it."""
+    """Sum the gradient over the batch if the batch shared the scores."""
     return grad if len(grad) == len(like) else grad.sum(axis=0, keepdims=True)
 
 
 def _in_shape(pullback: Pullback, *inputs: ArrayLike) -> Pullback:
-    """Gradients in the shapes the caller's arrays had."""
+    """Return the pullback with its gradients reshaped like the caller's arrays."""
     shapes = [np.shape(x) for x in inputs]
 
     def shaped(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
@@ -133,15 +136,16 @@ def info_nce(
 ) -> WithPullback[Any]:
     """InfoNCE: classify each positive among the negatives.
 
-    The mean over positives p of -log(e^{a·p/τ} / (e^{a·p/τ} + Σ_n e^{a·n/τ})). Vectors are normalised first,
-    so that products are cosines; a zero vector has cosine 0 with everything, and a zero gradient.
+    The loss is the mean over positives p of -log(e^{a·p/τ} / (e^{a·p/τ} + Σ_n e^{a·n/τ})). Vectors are normalised
+    first, so the dot products are cosine similarities. A zero vector has similarity 0 to every vector and a zero
+    gradient.
 
     Args:
         anchor: (D,) or (B, D).
-        positives: (P, D), shared by all anchors, or (B, P, D); a single one may be (D,).
+        positives: (P, D), shared by all anchors, or (B, P, D). A single positive may be (D,).
         negatives: (N, D) or (B, N, D), likewise.
         temperature: τ > 0.
-        normalize: False takes plain dot products.
+        normalize: Whether to normalise the vectors; if False, the scores are plain dot products.
         reduction: "mean" or "sum" over the batch, or "none" for one loss per anchor.
 
     Returns:
@@ -149,7 +153,7 @@ def info_nce(
 
     Raises:
         DimensionMismatchError: Shapes do not fit.
-        EmptyInputError: There is no positive or no negative.
+        EmptyInputError: There are no positives or no negatives.
         NumericalInstabilityError: NaN or infinity in the data.
 
     Source:
@@ -181,17 +185,17 @@ def local_contrastive(
     non_neighbor_mask: ArrayLike | None = None,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """Graph-local InfoNCE: neighbours are the positives, other nodes the negatives.
+    """Graph-local InfoNCE: neighbours are the positives, other nodes are the negatives.
 
-    The same formula as `info_nce` with the neighbours as positives, for neighbourhoods of unequal size: pad
-    them and say with the masks which rows count. A node without neighbours (or non-neighbours) has loss 0.
+    The formula is that of `info_nce`. For neighbourhoods of unequal size, pad the arrays and mark the valid rows in the
+    masks. A node without neighbours (or without non-neighbours) has loss 0.
 
     Args:
         node: (D,) or (B, D).
         neighbors: (P, D) or (B, P, D).
         non_neighbors: (N, D) or (B, N, D).
         temperature: τ > 0.
-        neighbor_mask: Booleans (P,) or (B, P), True = counts; all by default.
+        neighbor_mask: Booleans (P,) or (B, P), True = valid; all by default.
         non_neighbor_mask: Booleans (N,) or (B, N), likewise.
         reduction: "mean" or "sum" over the batch, or "none" for one loss per node.
 
@@ -200,7 +204,7 @@ def local_contrastive(
 
     Raises:
         DimensionMismatchError: Shapes do not fit.
-        EmptyInputError: An array without entries.
+        EmptyInputError: An array has no entries.
         NumericalInstabilityError: NaN or infinity in the data.
 
     Source:

@@ -18,12 +18,12 @@ class Stage(metaclass=TypedArguments):
     """One stage of a curriculum.
 
     Args:
-        steps: How long it lasts.
-        difficulty: Share of the samples, easiest first, in use at its end (0 … 1).
-        weights: Weight of each loss at its end, by name.
+        steps: Number of steps.
+        difficulty: Fraction (0 … 1) of the samples, easiest first, that is used at the end of the stage.
+        weights: Weight of each loss, by name, at the end of the stage.
 
     Raises:
-        InvalidConfigError: A value out of range.
+        InvalidConfigError: A value is out of range.
 
     Example:
         >>> from graphattend.training import Stage
@@ -51,22 +51,22 @@ class Stage(metaclass=TypedArguments):
 
 @dataclasses.dataclass(frozen=True)
 class CurriculumScheduler(metaclass=TypedArguments):
-    """Stages one after the other; after the last one its values stay.
+    """A sequence of stages. The values of the last stage also apply to all later steps.
 
-    With ``mode="step"`` a stage's values hold throughout the stage. With ``"linear"`` they are reached at its end
-    in a straight line from the previous stage's (the first stage's values hold from the start); a loss that the
-    previous stage does not weigh comes from 0, one that the next does not weigh goes to 0.
+    With ``mode="step"`` a stage's values apply to the whole stage. With ``"linear"`` the values are interpolated from
+    the previous stage's values and reach the stage's own at its end; the first stage is constant. A loss that one of
+    the two stages does not list has weight 0 there.
 
     Args:
         stages: `Stage` objects, in order.
         mode: "step" or "linear".
 
     Raises:
-        InvalidConfigError: No stages, or something else among them.
+        InvalidConfigError: There are no stages, or an entry is not a `Stage`.
 
     Source:
-        Bengio et al. 2009, "Curriculum Learning"; the growing share of easy samples is Hacohen & Weinshall 2019's
-        "fixed exponential pacing" with free steps.
+        Bengio et al. 2009, "Curriculum Learning"; the growing fraction of easy samples is the "fixed exponential
+        pacing" of Hacohen & Weinshall 2019 with arbitrary steps.
 
     Example:
         >>> from graphattend.training import CurriculumScheduler, Stage
@@ -94,15 +94,15 @@ class CurriculumScheduler(metaclass=TypedArguments):
 
     @property
     def total_steps(self) -> int:
-        """Steps of all stages together."""
+        """Total number of steps of all stages."""
         return sum(stage.steps for stage in self.stages)
 
     def stage(self, t: int) -> int:
-        """Number (from 0) of the stage that step `t` falls in."""
+        """Return the index of the stage that contains step `t`."""
         return self._locate(t)[0]
 
     def _locate(self, t: int) -> tuple[int, float]:
-        """Stage of step `t`, and the share of it that is done after that step."""
+        """Return the index of the stage of step `t`, and the fraction of the stage that is complete after the step."""
         left = as_int(t, "t", minimum=0)
         for i, stage in enumerate(self.stages):
             if left < stage.steps:
@@ -117,30 +117,30 @@ class CurriculumScheduler(metaclass=TypedArguments):
         return self.stages[i - 1], self.stages[i], done
 
     def difficulty(self, t: int) -> float:
-        """Share of the samples, easiest first, that step `t` may use."""
+        """Return the fraction of the samples, easiest first, that step `t` uses."""
         old, new, done = self._between(t)
         return float(old.difficulty + (new.difficulty - old.difficulty) * done)
 
     def weights(self, t: int) -> dict[str, float]:
-        """Weight of each loss at step `t`."""
+        """Return the weight of each loss at step `t`."""
         old, new, done = self._between(t)
         names = list(dict.fromkeys([*old.weights, *new.weights]))
         a, b = old.weights, new.weights
         return {name: float(a.get(name, 0) + (b.get(name, 0) - a.get(name, 0)) * done) for name in names}
 
     def select(self, t: int, difficulties: ArrayLike) -> np.ndarray:
-        """Samples that step `t` may use: the easiest share, at least one.
+        """Select the easiest samples, at least one, that step `t` uses.
 
         Args:
             t: The step.
-            difficulties: (N,) one number per sample, small = easy.
+            difficulties: (N,) one number per sample; small numbers are easy.
 
         Returns:
-            Indices, easiest first; equal ones in their order.
+            Indices, easiest first; ties are broken by index.
 
         Raises:
-            DimensionMismatchError: Not one axis.
-            NumericalInstabilityError: NaN or infinity.
+            DimensionMismatchError: `difficulties` does not have one axis.
+            NumericalInstabilityError: `difficulties` contains NaN or infinity.
         """
         d = as_float(difficulties, "difficulties", beside=np.dtype(np.float64))
         check_ndim(d, "difficulties", 1, 1)

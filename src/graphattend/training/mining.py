@@ -26,12 +26,12 @@ from .._validate import (
 from ..errors import InvalidConfigError
 
 STRATEGIES = ("distance", "degree", "mixed", "semi_hard")
-#: Rows whose differences to the anchor are held at once.
+#: Number of rows whose differences from the anchor are in memory at once.
 _CHUNK = 16_384
 
 
 def _distances(anchor: np.ndarray, embeddings: np.ndarray, manifold: Any) -> np.ndarray:
-    """Distances (V,) from the anchor; only a chunk of differences exists at a time."""
+    """Compute the distances (V,) from the anchor in chunks of rows."""
     out = np.empty(len(embeddings))
     for start in range(0, len(embeddings), _CHUNK):
         rows = embeddings[start : start + _CHUNK]
@@ -44,7 +44,7 @@ def _distances(anchor: np.ndarray, embeddings: np.ndarray, manifold: Any) -> np.
 
 
 def _smallest(keys: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
-    """The k candidates with the smallest keys, smallest first; equal keys in the order of their indices."""
+    """Return the k candidates with the smallest keys, in increasing order; ties are broken by index."""
     if k < len(candidates):
         bound = np.partition(keys, k - 1)[k - 1]
         keep = keys <= bound
@@ -53,8 +53,11 @@ def _smallest(keys: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
 
 
 def _sampled(weights: np.ndarray, candidates: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """K different candidates, with probabilities in proportion to the weights while those last."""
-    # Gumbel top-k: the k largest of log w + Gumbel noise are such a sample; candidates of weight 0 come last.
+    """Draw k candidates without replacement, with probabilities proportional to the weights.
+
+    Candidates of weight 0 are drawn only after all others.
+    """
+    # Gumbel top-k trick: the k largest of log w + Gumbel noise are such a sample.
     with np.errstate(divide="ignore"):
         score = np.log(weights) + rng.gumbel(size=len(weights))
     order = np.lexsort((rng.random(len(weights)), -score))
@@ -93,34 +96,34 @@ def sample_hard_negatives(
     manifold: object = None,
     mix: float = 0.5,
 ) -> np.ndarray:
-    """Choose k hard negatives for an anchor; never a positive, never the same twice.
+    """Select k different hard negatives for an anchor. Positives are never selected.
 
-    - ``"distance"``: the k nearest to the anchor, nearest first. Exact.
-    - ``"degree"``: well-connected nodes: drawn without replacement with probability proportional to their degree
-      (with `rng`), or simply the k of highest degree (without).
-    - ``"mixed"``: the ``round(mix·k)`` nearest, then the rest by degree from what remains.
-    - ``"semi_hard"``: FaceNet's: farther from the anchor than its farthest positive, nearest of these first.
-      If fewer than k are that far, the rest are the farthest of the nearer ones, farthest (easiest) first.
+    - ``"distance"``: the k nodes nearest to the anchor, nearest first. The search is exact.
+    - ``"degree"``: nodes of high degree. With `rng`, they are drawn without replacement with probability proportional
+      to the degree; without it, the k nodes of highest degree are taken.
+    - ``"mixed"``: the ``round(mix·k)`` nearest nodes, then nodes by degree from the remaining ones.
+    - ``"semi_hard"``: as in FaceNet, nodes farther from the anchor than its farthest positive, nearest first.
+      If there are fewer than k, the farthest of the nearer nodes follow, farthest (easiest) first.
 
-    The anchor is excluded by listing its index among the positives.
+    To exclude the anchor itself, list its index among the positives.
 
     Args:
         anchor: (D,).
         embeddings: (V, D).
         positive_indices: (P,) indices into the embeddings; may be empty, except for "semi_hard".
-        k: How many, at least 1.
-        strategy: One of the four.
+        k: Number of negatives, at least 1.
+        strategy: One of the four strategies above.
         degrees: (V,) numbers ≥ 0, for "degree" and "mixed".
         rng: Generator or seed; without it every strategy is deterministic.
-        manifold: Measure with its `dist` instead of Euclidean distance.
-        mix: Share of "mixed" taken by distance.
+        manifold: Manifold whose `dist` replaces the Euclidean distance.
+        mix: Fraction of the negatives that "mixed" selects by distance.
 
     Returns:
         (k,) int64 indices into the embeddings.
 
     Raises:
-        InvalidConfigError: Fewer than k candidates, degrees missing, or an option out of range.
-        OutOfBoundsError: A positive index out of range.
+        InvalidConfigError: There are fewer than k candidates, degrees are missing, or an option is out of range.
+        OutOfBoundsError: A positive index is out of range.
         DimensionMismatchError: Shapes do not fit.
         NumericalInstabilityError: NaN or infinity in the data.
 

@@ -1,4 +1,4 @@
-"""Objectives for the trainer from a mechanism and a loss."""
+"""Objectives for the trainer, built from a mechanism and a loss."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Objective = Callable[[dict[str, np.ndarray], Any, np.random.Generator], tuple[An
 
 
 def graph_objective(model: Any, graph: object, queries: ArrayLike, loss: Callable[[np.ndarray, Any], Any]) -> Objective:
-    """Objective of a mechanism that attends over a whole graph, for `Trainer`.
+    """Build the objective for `Trainer` of a mechanism that attends over a whole graph.
 
     Each step computes the output of every node, (V, E), and the loss on the batch.
 
     Args:
-        model: Anything with `with_parameters` and `attend_vjp`; its dropout, if it has any, is on.
+        model: A mechanism, or an object with `with_parameters` and `attend_vjp`. Dropout is active.
         graph: The graph.
         queries: (V, D) features of the nodes.
-        loss: ``loss(output, batch)`` gives (value, pullback), as `ga.vjp` does:
+        loss: ``loss(output, batch)`` returns (value, pullback), like `ga.vjp`:
             ``lambda output, nodes: ga.vjp(cross_entropy, output, labels, index=nodes)``.
 
     Returns:
-        ``objective(params, batch, rng)`` that gives (loss, gradients by parameter).
+        ``objective(params, batch, rng)``, which returns (loss, gradients by parameter).
 
     Raises:
-        InvalidConfigError: `model` cannot be trained so, or `loss` is no function.
+        InvalidConfigError: `model` lacks these methods, or `loss` is not a function.
 
     Example:
         >>> import numpy as np, graphattend as ga

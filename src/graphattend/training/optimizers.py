@@ -14,7 +14,7 @@ from ._registries import OPTIMIZERS
 
 
 def check_betas(betas: object) -> None:
-    """Two numbers in 0 … 1, 1 excluded."""
+    """Check that `betas` is two numbers in [0, 1)."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         raise InvalidConfigError.of("betas", "two numbers", betas, got=f"{betas!r:.80}")
     for i, beta in enumerate(betas):
@@ -26,17 +26,17 @@ def check_betas(betas: object) -> None:
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (also Nesterov's).
 
-    b ← μ b + (1 - dampening) g (at the first step b = g), then p ← p - lr·b, or p - lr·(g + μ b) with Nesterov;
+    b ← μ b + (1 - dampening) g (at the first step b = g), then p ← p - lr·b, or p - lr·(g + μ b) with Nesterov.
     g includes weight_decay·p.
 
     Args:
         lr: Learning rate, or a schedule of it.
         momentum: μ ≥ 0.
-        dampening: Share of the gradient that does not enter the momentum.
+        dampening: Fraction of the gradient that does not enter the momentum.
         weight_decay: L2 penalty.
-        nesterov: Look ahead along the momentum; needs momentum and no dampening.
-        groups: Other options for some parameters: {name or pattern ("w_*"): {option: value}}; an exact name
-            wins, then the first pattern that matches.
+        nesterov: Use Nesterov momentum; requires momentum and no dampening.
+        groups: Other options for some parameters: {name or pattern ("w_*"): {option: value}}. An exact name
+            takes precedence, then the first matching pattern.
 
     Raises:
         InvalidConfigError: An option out of range.
@@ -157,7 +157,7 @@ class AdamW(Adam):
         lr: Learning rate, or a schedule of it.
         betas: Decay of the two averages.
         eps: Added to the root of the second.
-        weight_decay: Share of a parameter lost per step and unit of learning rate.
+        weight_decay: Fraction of a parameter that is removed per step and unit of learning rate.
         amsgrad: Use the largest second average so far.
         groups: Other options for some parameters, as in `SGD`.
 
@@ -190,10 +190,10 @@ class RMSprop(Optimizer):
     Args:
         lr: Learning rate, or a schedule of it.
         alpha: Decay of the average.
-        eps: Added to its root.
+        eps: Added to the root of the average.
         weight_decay: L2 penalty.
-        momentum: Of the scaled gradient.
-        centered: Subtract the squared average gradient (a running variance).
+        momentum: Momentum of the scaled gradient.
+        centered: Subtract the square of the average gradient, which gives a running variance.
         groups: Other options for some parameters, as in `SGD`.
 
     Raises:
@@ -240,7 +240,7 @@ class RMSprop(Optimizer):
         new, spread = {"square_avg": square}, square
         if self.centered:
             mean = new["grad_avg"] = state["grad_avg"] + (1 - self.alpha) * (grad - state["grad_avg"])
-            spread = np.maximum(square - mean * mean, 0)  # a variance; rounding may leave it just below 0
+            spread = np.maximum(square - mean * mean, 0)  # rounding may make the variance slightly negative
         direction = safe_ratio(grad, np.sqrt(spread) + self.eps)
         if self.momentum:
             direction = new["momentum_buffer"] = self.momentum * state["momentum_buffer"] + direction
@@ -248,7 +248,7 @@ class RMSprop(Optimizer):
 
 
 def safe_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The ratio, and 0 where the denominator is 0: with eps = 0, a gradient that was always 0 moves nothing."""
+    """Return the ratio, and 0 where the denominator is 0 (with eps = 0, if all gradients so far were 0)."""
     zero = denominator == 0
     one = np.asarray(denominator).dtype.type(1)
     return np.asarray(np.where(zero, 0, numerator / np.where(zero, one, denominator)))

@@ -1,4 +1,4 @@
-"""Regularisers of embeddings: smooth over edges, orthogonal columns, norms near a target."""
+"""Regularisers of embeddings: smoothness over edges, orthogonal columns, norms near a target."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ._similarity import row_norm
 
 
 def scatter_rows(rows: np.ndarray, index: np.ndarray, length: int) -> np.ndarray:
-    """Sum of the rows (K, D) that go to each index: (length, D)."""
+    """Sum the rows (K, D) by index into an array (length, D)."""
     out = np.zeros((length, rows.shape[-1]), rows.dtype)
     simd.scatter_add(out, index, rows)
     return out
 
 
 def checked_pairs(pairs: ArrayLike, argument: str, num_nodes: int) -> np.ndarray:
-    """Node pairs (2, K) as int64, each a row of the embeddings."""
+    """Check node pairs (2, K) against the number of nodes and return them as int64."""
     index = as_index(pairs, argument, num_nodes, ndim=2)
     check_length(index, argument, 0, 2, "sources, then targets")
     return index
@@ -37,20 +37,20 @@ def laplacian_regularization(
 ) -> WithPullback[Any]:
     """Laplacian regularization: nodes joined by an edge should have similar embeddings.
 
-    Σ over the listed edges of w‖x_i - x_j‖² = tr(Xᵀ L X), each undirected edge listed once. `NeighborGraph.laplacian`
-    is the matrix L. The older name `laplacian` is an alias of this function.
+    The loss is the sum over the edges of w‖x_i - x_j‖². It equals tr(Xᵀ L X) if each undirected edge is listed once;
+    `NeighborGraph.laplacian` returns the matrix L. The older name `laplacian` is an alias of this function.
 
     Args:
         embeddings: (V, D).
         edges: (2, K) node indices.
-        edge_weights: (K,), 1 by default; differentiable too.
+        edge_weights: (K,), 1 by default; differentiable.
         reduction: "sum" (default) or "mean" over the edges, or "none" for one term per edge.
 
     Returns:
         A scalar, or (K,) with "none"; 0 without edges.
 
     Raises:
-        OutOfBoundsError: An edge names a node that is not there.
+        OutOfBoundsError: An edge refers to a node that does not exist.
         DimensionMismatchError: Shapes do not fit.
         NumericalInstabilityError: NaN or infinity in the data.
 
@@ -73,7 +73,7 @@ def laplacian_regularization(
         x, w = common_dtype(x, w)
     difference = x[source] - x[target]
     squared = np.einsum("kd,kd->k", difference, difference)
-    # No edges: nothing to smooth, so the loss is 0 for every reduction.
+    # Without edges the loss is 0 for every reduction.
     values = squared if w is None else w * squared
     output, spread = reduced(values, reduction if values.size or reduction == "none" else "sum")
 
@@ -86,7 +86,7 @@ def laplacian_regularization(
     return output, pullback
 
 
-#: Alias of `laplacian_regularization`, the name under which this loss was first released.
+#: Alias of `laplacian_regularization`, under the name of its first release.
 laplacian = LOSSES.register("laplacian")(laplacian_regularization)
 
 
@@ -94,7 +94,7 @@ laplacian = LOSSES.register("laplacian")(laplacian_regularization)
 @with_vjp
 @float64_fallback
 def orthogonality(embeddings: ArrayLike, *, reduction: Reduction = "mean") -> WithPullback[Any]:
-    """Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F.
+    """Orthogonality penalty ‖XᵀX - I‖²_F: the columns should be orthonormal.
 
     Args:
         embeddings: (N, D), or (..., N, D) for several matrices.
@@ -132,18 +132,18 @@ def orthogonality(embeddings: ArrayLike, *, reduction: Reduction = "mean") -> Wi
 def norm_penalty(
     embeddings: ArrayLike, target_norm: ArrayLike = 1.0, *, reduction: Reduction = "mean"
 ) -> WithPullback[Any]:
-    """Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)².
+    """Norm penalty, the mean of (‖x‖ - target)²: every embedding should have a given norm.
 
     Args:
         embeddings: (D,) or (..., D).
-        target_norm: A number or (...), at least 0; differentiable too.
+        target_norm: A number or (...), at least 0; differentiable.
         reduction: "mean" or "sum" over the rows, or "none" for one loss per row.
 
     Returns:
         A scalar, or the leading shape with "none".
 
     Raises:
-        InvalidConfigError: `target_norm` is negative or no number.
+        InvalidConfigError: `target_norm` is negative or not a number.
         EmptyInputError: No entries.
         NumericalInstabilityError: NaN or infinity in the data.
 
@@ -160,7 +160,7 @@ def norm_penalty(
 
     def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         g = 2 * spread(grad_output)[..., None] * gap
-        # A zero vector has no direction to grow in: its gradient is 0.
+        # The norm is not differentiable at a zero vector; its gradient is taken as 0.
         return g * x / np.where(norm == 0, norm.dtype.type(1), norm), np.asarray(-g.sum())
 
     return output, pullback

@@ -1,4 +1,4 @@
-"""Optimizers for parameters on a manifold: steps along geodesics, averages carried by parallel transport."""
+"""Optimizers for parameters on a manifold: they step along geodesics and parallel-transport their averages."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _NEEDED = ("egrad2rgrad", "expmap", "inner", "project", "project_tangent", "tran
 
 
 class Manifold(Protocol):
-    """Interface that the optimizers need of a manifold. Points lie along the last axis."""
+    """The manifold interface that the optimizers use. Points lie along the last axis."""
 
     def egrad2rgrad(self, x: ArrayLike, grad: ArrayLike) -> np.ndarray:
-        """Riemannian gradient at x from the Euclidean one."""
+        """Convert the Euclidean gradient at x to the Riemannian gradient."""
 
     def expmap(self, x: ArrayLike, v: ArrayLike) -> np.ndarray:
-        """End of the geodesic that starts at x with velocity v."""
+        """Return the end point of the geodesic that starts at x with velocity v."""
 
     def inner(self, x: ArrayLike, u: ArrayLike, v: ArrayLike) -> np.ndarray:
-        """Inner product of tangent vectors at x, without the last axis."""
+        """Return the inner products of tangent vectors at x, without the last axis."""
 
     def project(self, x: ArrayLike) -> np.ndarray:
-        """Nearest valid point."""
+        """Return the nearest valid point."""
 
     def project_tangent(self, x: ArrayLike, v: ArrayLike) -> np.ndarray:
-        """Tangent part of v at x."""
+        """Project v onto the tangent space at x."""
 
     def transport(self, x: ArrayLike, y: ArrayLike, v: ArrayLike) -> np.ndarray:
-        """Parallel transport of v from x to y."""
+        """Transport v from x to y in parallel."""
 
 
 def _check_manifold(manifold: object) -> None:
@@ -56,7 +56,7 @@ def _check_manifold(manifold: object) -> None:
 
 
 def _manifold_of(manifold: object, name: str) -> Manifold | None:
-    """The manifold of a parameter: by exact name, else by the first pattern that matches, else none (flat)."""
+    """Return the manifold of a parameter by exact name, else by the first matching pattern, else None (Euclidean)."""
     if not isinstance(manifold, Mapping):
         return cast("Manifold", manifold)
     if name in manifold:
@@ -68,7 +68,7 @@ def _manifold_of(manifold: object, name: str) -> Manifold | None:
 def _walk(
     manifold: Manifold, x: np.ndarray, direction: np.ndarray, carried: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Follow the geodesic; bring `carried` along. Points with no direction stay exactly where they are."""
+    """Move points along geodesics and transport `carried` with them. Points with direction 0 stay bitwise unchanged."""
     moved = (direction != 0).any(axis=-1, keepdims=True)
     new = np.where(moved, manifold.project(manifold.expmap(x, direction)), x)
     if carried is None:
@@ -84,14 +84,14 @@ class RiemannianSGD(SGD):
 
     g = Riemannian gradient; b ← μ b + (1 - dampening) g (at the first step b = g); the point moves to
     exp_x(-lr·b), or exp_x(-lr·(g + μ b)) with Nesterov, and b is transported there. Parameters that a mapping
-    does not name are flat: plain `SGD`.
+    does not name are Euclidean and are updated as by `SGD`.
 
     Args:
         lr: Learning rate, or a schedule of it.
         momentum: μ ≥ 0.
-        dampening: Share of the gradient that does not enter the momentum.
+        dampening: Fraction of the gradient that does not enter the momentum.
         weight_decay: L2 penalty, part of the Euclidean gradient.
-        nesterov: Look ahead along the momentum; needs momentum and no dampening.
+        nesterov: Use Nesterov momentum; requires momentum and no dampening.
         manifold: One manifold for all parameters, or a mapping from parameter names (or patterns) to manifolds.
         groups: Other options for some parameters, as in `SGD`.
 
@@ -139,8 +139,8 @@ class RiemannianAdam(Adam):
     """Riemannian Adam: the second average is the squared Riemannian norm of the gradient, one number per point.
 
     m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂)⟨g, g⟩_x, both bias-corrected; the point moves to
-    exp_x(-lr·m / (√v + eps)) and m is transported there. Parameters that a mapping does not name are flat:
-    plain `Adam`.
+    exp_x(-lr·m / (√v + eps)) and m is transported there. Parameters that a mapping does not name are Euclidean and
+    are updated as by `Adam`.
 
     Args:
         lr: Learning rate, or a schedule of it.

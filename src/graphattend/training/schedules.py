@@ -15,14 +15,14 @@ __all__ = ["Schedule", "chain", "constant", "cosine", "step", "warmup"]
 
 
 class Schedule(metaclass=TypedArguments):
-    """A rate for every step."""
+    """A learning rate for every step."""
 
     def __call__(self, t: int) -> float:
         """The rate of step `t`."""
         raise NotImplementedError
 
     def at(self, t: int) -> float:
-        """The rate of step `t`, for callers that cannot call an object.
+        """Return the rate of step `t`, for callers that cannot call an object.
 
         Example:
             >>> from graphattend.training import schedules
@@ -67,7 +67,7 @@ class constant(Schedule):
 @SCHEDULES.register("step")
 @dataclasses.dataclass(frozen=True)
 class step(Schedule):
-    """The rate times `gamma` after every `step_size` steps.
+    """A rate that is multiplied by `gamma` after every `step_size` steps.
 
     Args:
         lr: The first rate.
@@ -103,8 +103,8 @@ class warmup(Schedule):
     """Linear warm-up: lr·(t+1)/warmup_steps, then lr.
 
     Args:
-        lr: The rate reached.
-        warmup_steps: Steps until then.
+        lr: The rate after the warm-up.
+        warmup_steps: Number of warm-up steps.
 
     Raises:
         InvalidConfigError: An option out of range.
@@ -131,12 +131,12 @@ class warmup(Schedule):
 @SCHEDULES.register("cosine")
 @dataclasses.dataclass(frozen=True)
 class cosine(Schedule):
-    """Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on.
+    """Cosine annealing from `lr` at step 0 to `min_lr` at `total_steps`, then `min_lr`.
 
     Args:
-        lr: The first rate.
-        total_steps: Steps until the last rate.
-        min_lr: The last rate.
+        lr: The initial rate.
+        total_steps: Number of steps until the final rate.
+        min_lr: The final rate.
 
     Raises:
         InvalidConfigError: An option out of range.
@@ -169,14 +169,15 @@ class cosine(Schedule):
 
 @SCHEDULES.register("chain")
 class chain(Schedule):
-    """Schedules one after the other, each counting from 0 when its turn comes.
+    """A sequence of schedules, each of which counts its steps from 0.
 
     Args:
-        *parts: ``(schedule, steps)`` pairs in order; the last is a bare schedule, or a pair after whose steps the
-            rate stays what it was. A bare `warmup` or `cosine` before the last takes its own number of steps.
+        *parts: ``(schedule, steps)`` pairs in order. The last part is a schedule, or a pair whose final rate also
+            applies to all later steps. A `warmup` or `cosine` that is not last may be given without `steps`; it then
+            lasts its own number of steps.
 
     Raises:
-        InvalidConfigError: No parts, or a part that is neither.
+        InvalidConfigError: There are no parts, or a part is neither a schedule nor a pair.
 
     Example:
         >>> from graphattend.training import schedules
@@ -186,7 +187,7 @@ class chain(Schedule):
     """
 
     def __init__(self, *parts: Callable[[int], float] | tuple[Callable[[int], float], int]) -> None:
-        """Check the parts and note where each begins."""
+        """Check the parts and compute the first step of each."""
         if not parts:
             raise InvalidConfigError("parts: expected at least one schedule", argument="parts", expected="schedules")
         self._parts: list[tuple[int, int | None, Callable[[int], float]]] = []

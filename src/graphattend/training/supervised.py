@@ -28,7 +28,7 @@ from .regularizers import checked_pairs, scatter_rows
 
 
 def _chosen_rows(index: ArrayLike, length: int) -> np.ndarray:
-    """Rows named by indices or by a boolean mask, as indices."""
+    """Convert row indices or a boolean mask to checked indices."""
     rows = as_array(index, "index")
     if rows.dtype == np.bool_:
         check_shape(rows, "index", (length,))
@@ -54,17 +54,17 @@ def cross_entropy(
     Args:
         logits: (V, C), or (C,) for one node.
         targets: (V,) integers in 0 … C-1, or one integer.
-        index: Rows that count, as indices or as a boolean mask (V,): the training nodes; all by default.
-        label_smoothing: Share of the target spread evenly over all classes, 0 … 1.
+        index: Rows to use (the training nodes), as indices or as a boolean mask (V,); all by default.
+        label_smoothing: Fraction of the target, 0 … 1, that is spread evenly over all classes.
         reduction: "mean" or "sum" over the chosen rows, or "none" for one loss per chosen row.
 
     Returns:
         A scalar, or one loss per chosen row with "none".
 
     Raises:
-        OutOfBoundsError: A target or an index out of range.
+        OutOfBoundsError: A target or an index is out of range.
         DimensionMismatchError: Shapes do not fit.
-        EmptyInputError: No rows, or none chosen.
+        EmptyInputError: There are no rows, or none is chosen.
         NumericalInstabilityError: NaN or infinity in the logits.
 
     Source:
@@ -89,7 +89,7 @@ def cross_entropy(
     shifted = z - z.max(axis=-1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     hit = (np.arange(len(z)), chosen)
-    # (1-s)·NLL + s·mean over classes; the second term only when asked for, so that s = 0 adds no rounding.
+    # (1-s)·NLL + s·mean over classes. The second term is omitted for s = 0, to add no rounding error.
     values = -log_p[hit] if smooth == 0 else -(1 - smooth) * log_p[hit] - smooth * log_p.mean(axis=-1)
     output, spread = reduced(values if full.ndim == 2 else values[0], reduction)
 
@@ -111,12 +111,12 @@ def cross_entropy(
 def reconstruction(
     prediction: ArrayLike, target: ArrayLike, *, index: ArrayLike | None = None, reduction: Reduction = "mean"
 ) -> WithPullback[Any]:
-    """Squared error of a reconstruction, element by element: (x - y)².
+    """Squared error (x - y)² of a reconstruction, element by element.
 
     Args:
         prediction: Any shape.
-        target: The same shape; differentiable too.
-        index: Rows that count, as indices (R,) or as a boolean mask (V,); all by default.
+        target: The same shape; differentiable.
+        index: Rows to use, as indices (R,) or as a boolean mask (V,); all by default.
         reduction: "mean" or "sum" over all elements, or "none".
 
     Returns:
@@ -162,26 +162,26 @@ def adjacency_reconstruction(
     bias: float = 0.0,
     reduction: Reduction = "mean",
 ) -> WithPullback[Any]:
-    """Inner-product decoder of a graph autoencoder: x_i·x_j + bias is the logit that i and j are joined.
+    """Inner-product decoder of a graph autoencoder: x_i·x_j + bias is the logit of an edge between i and j.
 
-    Binary cross-entropy over the listed pairs: all edges and some pairs that are none, or every pair.
+    The loss is the binary cross-entropy over the listed pairs: all edges and some non-edges, or every pair.
 
     Args:
         embeddings: (V, D).
         pairs: (2, K) node indices.
         labels: (K,) in 0 … 1: 1 where the pair is an edge.
-        pos_weight: Factor on the edges' terms, for few edges among many pairs.
-        bias: Added to every logit; below zero where most pairs are none.
+        pos_weight: Factor of the terms of edges, for few edges among many pairs.
+        bias: Added to every logit; negative if most pairs are not edges.
         reduction: "mean" or "sum" over the pairs, or "none" for one loss per pair.
 
     Returns:
         A scalar, or (K,) with "none".
 
     Raises:
-        OutOfBoundsError: A pair names a node that is not there.
-        InvalidConfigError: A label outside 0 … 1.
+        OutOfBoundsError: A pair refers to a node that does not exist.
+        InvalidConfigError: A label is outside 0 … 1.
         DimensionMismatchError: Shapes do not fit.
-        EmptyInputError: No pairs.
+        EmptyInputError: There are no pairs.
         NumericalInstabilityError: NaN or infinity in the data.
 
     Source:

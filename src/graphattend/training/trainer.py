@@ -24,19 +24,19 @@ from .objectives import Objective
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Progress of a run after a step. Holds numbers and None only, so that it can be passed to JavaScript.
+    """Progress of a run after a step. Its fields are numbers or None, so it can be passed to JavaScript.
 
     Args:
         epoch: Current epoch, from 0.
-        epochs: How many there will be at most.
-        batch: Batches done in this epoch.
-        batches: Batches of this epoch.
-        step: Steps done in all.
+        epochs: Largest number of epochs.
+        batch: Completed batches of this epoch.
+        batches: All batches of this epoch.
+        step: Completed steps of the run.
         loss: Loss of this batch.
-        epoch_loss: Mean loss of the epoch, at its end.
-        metric: Validation metric, at the end of an epoch that was validated.
+        epoch_loss: Mean loss of the epoch, at the end of the epoch.
+        metric: Validation metric, at the end of a validated epoch.
         best: Best metric (or epoch loss) so far.
-        fraction: Share of the whole that is done, 0 … 1.
+        fraction: Completed fraction of the run, 0 … 1.
 
     Example:
         >>> from graphattend.training import Progress
@@ -62,12 +62,12 @@ class FitResult:
 
     Args:
         params: Parameters after the last step.
-        best_params: Those of the best epoch; without one, the last.
+        best_params: Parameters of the best epoch; if no epoch was completed, the last parameters.
         best: Best metric, or best mean loss without validation.
-        best_epoch: When that was, from 0.
+        best_epoch: The best epoch, from 0.
         losses: Mean loss of each epoch.
         metrics: (epoch, metric) of each validation.
-        steps: Steps done in all, also before a resume.
+        steps: Completed steps, including those before a resume.
         reason: "finished", "early_stopping" or "cancelled".
         model: The model with `best_params`, if `fit` was given a model.
 
@@ -90,30 +90,31 @@ class FitResult:
 
 @dataclasses.dataclass(frozen=True)
 class Trainer(metaclass=TypedArguments):
-    """Trains parameters with mini-batches; the same seed gives the same bits, also across a resume.
+    """Train parameters with mini-batches. The same seed gives bitwise equal results, also after a resume.
 
     Args:
-        objective: ``objective(params, batch, rng)`` gives (loss, gradients by name). Several losses: a mapping of
-            losses and a mapping of gradients by loss. `rng` depends on the seed and the step only.
+        objective: ``objective(params, batch, rng)`` returns (loss, gradients by name). For several losses it returns
+            a mapping of losses and a mapping of gradients by loss. `rng` depends on the seed and the step only.
         optimizer: Any optimizer of this package.
         epochs: Passes over the data.
         batch_size: Samples per step; all by default.
-        seed: Seed of the order, of negatives and of whatever the objective draws.
-        shuffle: New order in every epoch.
-        validate: ``validate(params)`` gives a number, after every `validate_every` epochs.
+        seed: Seed of the order of the samples, of negatives and of the random numbers of the objective.
+        shuffle: Whether to shuffle the samples in every epoch.
+        validate: ``validate(params)`` returns the metric; called after every `validate_every` epochs.
         validate_every: Epochs between validations.
-        mode: Whether "min" or "max" of the metric is best (the training loss, without `validate`, is minimised).
-        patience: Stop after so many validations (epochs, without `validate`) in a row without a better value.
-        min_delta: What counts as better.
+        mode: Whether to minimise ("min") or maximise ("max") the metric. Without `validate`, the training loss is
+            minimised.
+        patience: Stop after this number of consecutive validations (epochs, without `validate`) without improvement.
+        min_delta: Smallest change that counts as an improvement.
         clip_norm: Limit on the global norm of the gradients.
-        clip_value: Limit on each entry, before that.
+        clip_value: Limit on each entry of the gradients, applied before `clip_norm`.
         balancer: Combines several losses; by default they are added.
-        curriculum: Its weights multiply several losses; its difficulty selects samples, if `difficulties` are given.
-        difficulties: (N,) one number per sample, small = easy.
+        curriculum: Its weights multiply the losses. Its difficulty selects samples if `difficulties` are given.
+        difficulties: (N,) one number per sample; small numbers are easy.
         checkpoint_every: Epochs between checkpoints.
 
     Raises:
-        InvalidConfigError: An option of the wrong kind or out of range.
+        InvalidConfigError: An option has the wrong type or is out of range.
 
     Example:
         >>> import numpy as np
@@ -183,25 +184,25 @@ class Trainer(metaclass=TypedArguments):
     ) -> FitResult:
         """Train until the last epoch, early stopping or cancellation.
 
-        KeyboardInterrupt (Ctrl-C) writes a checkpoint of the last complete step and is raised again.
+        On KeyboardInterrupt (Ctrl-C), a checkpoint of the last complete step is written and the exception is re-raised.
 
         Args:
             model: Parameters by name, or an object with `parameters()` and `with_parameters()`.
-            data: `Nodes`, `Pairs`, `Neighborhoods`, `Rows` or the like; a number or index array means nodes, a
-                tuple of arrays rows of them.
+            data: `Nodes`, `Pairs`, `Neighborhoods`, `Rows` or another object with batches. A number or an index array
+                means `Nodes`, a tuple of arrays means `Rows`.
             on_progress: Called after every step; returning False cancels.
-            checkpoint: File (.npz or .safetensors) to write at the start, after epochs, and at the end. It takes the
-                place of an older checkpoint, never of another file.
-            resume: True: continue from `checkpoint` if that file exists; or a file to continue from.
-            cancel: Object with `is_set()` (as threading.Event), or a function; true cancels after the step.
+            checkpoint: File (.npz or .safetensors) to write at the start, after epochs, and at the end. It replaces
+                an older checkpoint, but never another file.
+            resume: True to continue from `checkpoint` if that file exists, or the file to continue from.
+            cancel: Object with `is_set()`, such as threading.Event, or a function. A true value cancels after the step.
 
         Returns:
             A `FitResult`.
 
         Raises:
-            InvalidConfigError: Arguments of the wrong kind, or a checkpoint of another run.
+            InvalidConfigError: An argument has the wrong type, or the checkpoint belongs to another run.
             NumericalInstabilityError: The loss or a gradient is not finite.
-            LoadError: A checkpoint that cannot be read or written.
+            LoadError: A checkpoint cannot be read or written.
         """
         if on_progress is not None and not callable(on_progress):
             raise _wrong("on_progress", "a function", on_progress)
@@ -225,17 +226,20 @@ class Trainer(metaclass=TypedArguments):
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool | str | os.PathLike[str] | None = None,
     ) -> Session:
-        """The same run, step by step, for callers with an event loop of their own; arguments as for `fit`."""
+        """Return the same run as a `Session`, which callers with their own event loop drive step by step.
+
+        The arguments are those of `fit`.
+        """
         return Session(self, model, data, checkpoint, resume)
 
 
 class Session:
-    """One run of a `Trainer`, driven by its caller: `step` until it returns None.
+    """One run of a `Trainer`. The caller calls `step` until it returns None.
 
     Args:
         trainer: The options.
-        model: As for `Trainer.fit`, like the rest.
-        data: Samples.
+        model: As for `Trainer.fit`, as are the other arguments.
+        data: The samples.
         checkpoint: File to write.
         resume: True to continue from `checkpoint`, or the file to continue from.
 
@@ -295,7 +299,7 @@ class Session:
         self.save()
 
     def save(self) -> None:
-        """Write the checkpoint, if one was asked for."""
+        """Write the checkpoint if a file was given."""
         if self._checkpoint is not None:
             _checkpoint.save(self._checkpoint, self._state, self._settings)
 
@@ -304,10 +308,10 @@ class Session:
         self._cancelled = True
 
     def step(self) -> Progress | None:
-        """One step; None when the run is over.
+        """Take one step and return its progress, or None when the run is over.
 
         Raises:
-            NumericalInstabilityError: The loss or a gradient is not finite; the state stays as it was.
+            NumericalInstabilityError: The loss or a gradient is not finite. The state stays unchanged.
         """
         trainer, state = self._trainer, self._state
         if self._cancelled or state.epoch >= trainer.epochs or state.stopped_early:
@@ -321,7 +325,7 @@ class Session:
         metric = epoch_loss = None
         if ended:
             new, epoch_loss, metric = self._epoch_ended(new)
-        self._state = new  # from here on the step counts
+        self._state = new  # the step is complete from here on
         if ended and new.epoch % trainer.checkpoint_every == 0:
             self.save()
         return Progress(
@@ -338,7 +342,7 @@ class Session:
         )
 
     def result(self) -> FitResult:
-        """The result of the run so far."""
+        """Return the result of the run so far."""
         state = self._state
         best = state.best_params or state.params
         reason = "early_stopping" if state.stopped_early else "finished"
@@ -457,7 +461,7 @@ def _as_signal(cancel: object) -> Callable[[], bool]:
 
 
 def _check_path(path: str | os.PathLike[str] | None, argument: str) -> None:
-    """Refuse what cannot be the name of a checkpoint, unless there is none."""
+    """Raise an error if `path` is neither None nor a valid name of a checkpoint."""
     names = (".npz", ".safetensors")
     if path is not None and not (isinstance(path, (str, os.PathLike)) and str(os.fspath(path)).endswith(names)):
         raise _wrong(argument, "a path ending in .npz or .safetensors", path)

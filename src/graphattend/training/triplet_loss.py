@@ -20,9 +20,7 @@ from ._similarity import row_norm
 def triplet(
     anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> WithPullback[Any]:
-    """Triplet loss with a margin.
-
-    max(0, ‖a - p‖ - ‖a - n‖ + margin), row by row.
+    """Triplet loss max(0, ‖a - p‖ - ‖a - n‖ + margin), row by row.
 
     Args:
         anchor: (..., D).
@@ -40,7 +38,7 @@ def triplet(
         NumericalInstabilityError: NaN or infinity in the data.
 
     Source:
-        Schroff et al. 2015, "FaceNet", eq. 2, with distances in place of their squares.
+        Schroff et al. 2015, "FaceNet", eq. 2, with distances instead of squared distances.
 
     Example:
         >>> from graphattend.training import triplet
@@ -61,7 +59,7 @@ def triplet(
 
     def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, ...]:
         g = spread(grad_output)[..., None] * (gap > 0)
-        # The distance has no slope where it is 0: 0 is the subgradient taken there.
+        # The distance is not differentiable at 0; 0 is the subgradient used there.
         to_near = g * near / np.where(d_near == 0, d_near.dtype.type(1), d_near)
         to_far = g * far / np.where(d_far == 0, d_far.dtype.type(1), d_far)
         return to_near - to_far, -to_near, to_far
