@@ -11,7 +11,7 @@ _FLOAT32 = np.dtype(np.float32)
 
 
 def frozen(a: np.ndarray) -> np.ndarray:
-    """A read-only copy of an array."""
+    """Return a read-only copy of an array."""
     copy = np.array(a, order="C")
     copy.setflags(write=False)
     return copy
@@ -20,7 +20,7 @@ def frozen(a: np.ndarray) -> np.ndarray:
 def per_edge(x: object, argument: str, num_edges: int, ndim: int = 1) -> np.ndarray | None:
     if x is None:
         return None
-    a = check.as_float(x, argument, beside=_FLOAT32)  # whole numbers stay exact
+    a = check.as_float(x, argument, beside=_FLOAT32)  # integers stay exact
     check.check_ndim(a, argument, ndim, ndim)
     check.check_length(a, argument, 0, num_edges, "one entry per edge")
     if ndim == 2 and a.shape[1] == 0:

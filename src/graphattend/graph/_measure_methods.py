@@ -14,9 +14,9 @@ from ._checked_fields import frozen
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-#: Closeness and betweenness of every node cost O(V · K): in larger graphs `structural_features` estimates them …
+#: `structural_features` estimates closeness and betweenness in larger graphs, because exact values cost O(V · K).
 EXACT_NODES = 5_000
-#: … from this many pivots.
+#: Number of pivots of these estimates.
 PIVOTS = 256
 
 
@@ -28,7 +28,7 @@ class Measures:
         return cast("NeighborGraph", self)
 
     def degree(self) -> np.ndarray:
-        """Number of neighbours of each node: the length of its row.
+        """Number of neighbours of each node, which is the length of its row.
 
         Returns:
             Whole numbers, (V,).
@@ -44,15 +44,17 @@ class Measures:
         """Closeness centrality in hops, over incoming paths, with the Wasserman-Faust factor, as in networkx.
 
         Args:
-            samples: Estimate it from the distances to this many random nodes (pivots), O(samples · K) time. All nodes
-                if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both cases.
+            samples: Number of random nodes (pivots) to estimate the distances from, in O(samples · K) time. If None, or
+                if the graph has no more nodes, the result is exact and takes O(V · K) time. Memory is bounded in both
+                cases.
             seed: Seed of the choice of pivots.
 
         Returns:
             Numbers from 0 to 1, (V,).
 
             Error of the estimate: the mean distance of a node differs from the exact one by more than ε times the
-            diameter with probability at most 2 exp(-2 samples ε²); for 256 samples, 8.5 % of the diameter at 95 %.
+            diameter with probability at most 2 exp(-2 samples ε²). For 256 samples and a probability of 5 % this is
+            8.5 % of the diameter.
 
         Raises:
             InvalidConfigError: `samples` is not a whole number >= 1.
@@ -74,20 +76,20 @@ class Measures:
         """Betweenness centrality in hops, normalised, as in networkx.
 
         Args:
-            samples: Estimate it from the shortest paths out of this many random nodes (pivots), O(samples · K) time.
-                All nodes if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both
-                cases.
+            samples: Number of random nodes (pivots) whose outgoing shortest paths give the estimate, in O(samples · K)
+                time. If None, or if the graph has no more nodes, the result is exact and takes O(V · K) time. Memory is
+                bounded in both cases.
             seed: Seed of the choice of pivots.
 
         Returns:
             Numbers from 0 to 1, (V,). An estimate is unbiased and may exceed 1.
 
-            Error of the estimate: more than ε · V / (V - 1) with probability at most 2 exp(-2 samples ε²); for 256
-            samples, 0.085 at 95 %. The standard error of a node is the spread of its share over the pivots, divided by
-            √samples, and most often far smaller.
+            The error of the estimate exceeds ε · V / (V - 1) with probability at most 2 exp(-2 samples ε²). For 256
+            samples and a probability of 5 % this is 0.085. The standard error of a node is the standard deviation of
+            its contributions over the pivots divided by √samples, and usually far smaller.
 
         Raises:
-            NumericalInstabilityError: More shortest paths than float64 can count.
+            NumericalInstabilityError: There are more shortest paths than float64 can count.
             InvalidConfigError: `samples` is not a whole number >= 1.
 
         Source:
@@ -104,7 +106,7 @@ class Measures:
         return betweenness(self._graph, self._pivots(samples, seed))
 
     def _pivots(self, samples: int | None, seed: int) -> np.ndarray | None:
-        """Random nodes in rising order, or None for all."""
+        """Draw random nodes, in increasing order, or return None for all nodes."""
         size = self._graph.num_nodes
         seed = check.as_int(seed, "seed", minimum=0)
         if samples is None or check.as_int(samples, "samples", minimum=1) >= size:
@@ -158,16 +160,16 @@ class Measures:
 
         Args:
             sources: Nodes to start from, (S,) or one node; all if None.
-            cutoff: Longest length of interest, itself included.
+            cutoff: Largest length to compute, inclusive.
 
         Returns:
             float64, (S, V): entry (s, v) from ``sources[s]`` to v; inf where unreachable or beyond the cutoff.
 
         Raises:
-            OutOfBoundsError: A source that does not exist.
-            EmptyInputError: No sources.
-            InvalidConfigError: A negative cutoff, sources that are not whole numbers.
-            UnsupportedError: A result of more than 100 000 000 entries: ask for fewer sources at a time.
+            OutOfBoundsError: A source does not exist.
+            EmptyInputError: There are no sources.
+            InvalidConfigError: The cutoff is negative, or sources are not whole numbers.
+            UnsupportedError: The result has more than 100 000 000 entries; pass fewer sources at a time.
 
         Example:
             >>> from graphattend.graph import NeighborGraph
@@ -199,7 +201,7 @@ class Measures:
 
         Raises:
             UnsupportedError: More than 10 000 nodes (use `to_scipy`).
-            InvalidConfigError: ``normalized`` with weights of negative sum.
+            InvalidConfigError: ``normalized`` is True and the weights of a row have a negative sum.
 
         Source: Chung, "Spectral Graph Theory" (1997).
 
@@ -214,9 +216,9 @@ class Measures:
 
     @property
     def structural_samples(self) -> int | None:
-        """How many pivots `structural_features` estimates closeness and betweenness from; None: they are exact.
+        """Number of pivots from which `structural_features` estimates closeness and betweenness, or None if exact.
 
-        Graphs of up to 5 000 nodes are computed exactly, larger ones from 256 pivots.
+        They are exact in graphs of up to 5 000 nodes and estimated from 256 pivots in larger graphs.
 
         Example:
             >>> from graphattend.graph import NeighborGraph
@@ -230,13 +232,13 @@ class Measures:
 
         Args:
             samples: Pivots for closeness and betweenness: a number, None for the exact values, or "auto" for
-                `structural_samples`. The features for "auto" are computed once and kept.
+                `structural_samples`. The features for "auto" are cached.
 
         Returns:
             float64, (V, 5), read-only; columns in that order.
 
         Raises:
-            InvalidConfigError: A negative edge weight (PageRank), or other `samples`.
+            InvalidConfigError: An edge weight is negative (PageRank), or `samples` is invalid.
 
         Example:
             >>> from graphattend.graph import NeighborGraph

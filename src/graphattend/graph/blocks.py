@@ -1,7 +1,7 @@
-"""Pieces of a graph that attend by themselves: some rows, the nodes in them, and one hop of halo.
+"""Blocks of a graph that attend independently: a range of rows with one hop of halo.
 
-Attention of a node needs its row and the features of its neighbours, no more. A block numbers its own rows first
-(0 … n - 1) and then the halo: the neighbours that are not among them, by rising number, with empty rows.
+Attention of a node needs only its row and the features of its neighbours. A block numbers its own rows first
+(0 … n - 1), then the halo: the neighbours outside these rows, in increasing order, with empty rows.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 
 from .neighbor_graph import NeighborGraph
 
-#: Arrays per edge, as a `NeighborGraph` has them.
+#: Per-edge arrays of a `NeighborGraph`.
 EDGE_FIELDS = ("edge_features", "edge_weights", "distances")
 
 
 class Block(NamedTuple):
-    """Rows of a graph: local offsets and neighbours, and the numbers of the halo's nodes."""
+    """Rows of a graph: local offsets and neighbours, and the halo's nodes in global numbers."""
 
     indptr: np.ndarray
     indices: np.ndarray
@@ -25,12 +25,12 @@ class Block(NamedTuple):
 
 
 def localized(sources: np.ndarray, start: int, stop: int, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours of the rows start … stop - 1 in local numbers, and the halo.
+    """Convert the neighbours of the rows start … stop - 1 to local numbers, and find the halo.
 
     Args:
-        sources: Neighbours, (k,), numbers of the whole graph.
+        sources: Neighbours, (k,), in global numbers.
         start: First row.
-        stop: One more than the last.
+        stop: One more than the last row.
         num_nodes: Nodes of the whole graph.
 
     Returns:
@@ -60,18 +60,18 @@ def localized(sources: np.ndarray, start: int, stop: int, num_nodes: int) -> tup
 
 
 def cut(indptr: np.ndarray, indices: np.ndarray, start: int, stop: int) -> Block:
-    """The rows start … stop - 1 of a graph as a block."""
+    """Return the rows start … stop - 1 of a graph as a block."""
     edges = slice(int(indptr[start]), int(indptr[stop]))
     local, halo = localized(indices[edges], start, stop, len(indptr) - 1)
     return Block(indptr[start : stop + 1] - indptr[start], local, halo)
 
 
 def block_graph(block: Block, structural: np.ndarray | None = None, **data: object) -> NeighborGraph:
-    """The graph of a block, of own and halo nodes. Nothing is checked or copied: the arrays are right, and stay.
+    """Build the graph of a block's own and halo nodes. The arrays are neither checked nor copied.
 
     Args:
-        block: What `cut` or a folder of parts gave.
-        structural: Structural features of its nodes, which the whole graph decides.
+        block: A block from `cut` or from a partition folder.
+        structural: Structural features of its nodes, computed on the whole graph.
         **data: `edge_features`, `edge_weights`, `distances` of its edges, `layers` of its nodes.
 
     Returns:
@@ -90,14 +90,14 @@ def block_graph(block: Block, structural: np.ndarray | None = None, **data: obje
 
 
 def ranges(indptr: np.ndarray, count: int) -> np.ndarray:
-    """Ends of `count` ranges of rows with about equal work, (count + 1,): a row costs its neighbours and itself.
+    """Split the rows into `count` ranges of about equal work, where the work of a row is its number of neighbours + 1.
 
     Args:
         indptr: Row offsets, (V + 1,).
         count: Number of ranges, at most V.
 
     Returns:
-        Rising row numbers, from 0 to V; no range is empty.
+        Increasing row numbers from 0 to V, (count + 1,), that bound the ranges. No range is empty.
 
     Example:
         >>> from graphattend.graph.blocks import ranges
@@ -109,7 +109,7 @@ def ranges(indptr: np.ndarray, count: int) -> np.ndarray:
     cost = indptr + np.arange(rows + 1)
     ends = np.searchsorted(cost, np.linspace(0, float(cost[-1]), count + 1)[1:-1])
     least = np.arange(1, count)
-    # Each end leaves at least a row to every range before and after it.
+    # Move the bounds so that every range has at least one row.
     ends = np.maximum.accumulate(np.maximum(ends, least) - least) + least
     return np.concatenate([[0], np.minimum(ends, rows - count + least), [rows]]).astype(np.intp)
 

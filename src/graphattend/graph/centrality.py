@@ -1,4 +1,4 @@
-"""PageRank, clustering and the table of structural features. Nothing here checks its input."""
+"""PageRank, clustering and the table of structural features. Inputs are not validated."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-12
 _MAX_ITERATIONS = 10_000
-# Pairs of neighbours looked at together while triangles are counted: 16 MB per array of them.
+# Number of neighbour pairs that are tested for triangles at once: 16 MB per array.
 _WEDGES = 1 << 21
 
 
 def pagerank(graph: NeighborGraph, alpha: float) -> np.ndarray:
-    """Power iteration of p ← alpha (Pᵀp + dangling / V) + (1 - alpha) / V until it stands still."""
+    """Compute PageRank by power iteration of p ← alpha (Pᵀp + dangling / V) + (1 - alpha) / V until convergence."""
     size = graph.num_nodes
     weights = np.ones(graph.num_edges) if graph.edge_weights is None else graph.edge_weights.astype(np.float64)
     if weights.size and weights.min() < 0:
@@ -49,7 +49,7 @@ def pagerank(graph: NeighborGraph, alpha: float) -> np.ndarray:
 
 
 def clustering(graph: NeighborGraph) -> np.ndarray:
-    """Fagiolo's directed coefficient; for symmetric edges it is the undirected one."""
+    """Compute Fagiolo's directed clustering coefficient; for symmetric edges it equals the undirected one."""
     size = graph.num_nodes
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     rows = _csr.rows_of(indptr)
@@ -65,9 +65,9 @@ def clustering(graph: NeighborGraph) -> np.ndarray:
 
 
 def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
-    """Per node the sum over its triangles of the product of how many ways each side runs (1 or 2)."""
+    """Return for each node the sum over its triangles of the product of the sides' numbers of directions (1 or 2)."""
     a, b = _csr.parted(pairs, size)
-    # Every side points from its rarer end to its busier one, so no node starts more than √(2K) of them.
+    # Orient every side from its end of lower degree to the other: no node then starts more than √(2K) sides.
     order = np.lexsort((np.arange(size), np.bincount(a, minlength=size)))
     rank = np.empty(size, dtype=np.intp)
     rank[order] = np.arange(size)
@@ -77,8 +77,8 @@ def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
     keys, ways = keys[sort], both[up][sort]
     low, high = _csr.parted(keys, size)
     indptr = _csr.indptr_of(low, size)
-    # For the side low → high, the third corner is a later neighbour of low that high points to as well or is pointed
-    # to by; rows are sorted, so each pair of neighbours is met once, as (earlier, later).
+    # For the side low → high, the third corner is a later neighbour of low that is joined to high. Rows are sorted, so
+    # each pair of neighbours occurs once, as (earlier, later).
     later = indptr[low + 1] - np.arange(len(keys)) - 1
     total = np.zeros(size)
     for start, stop in batches(later, _WEDGES):
@@ -96,7 +96,7 @@ def _triangles(size: int, pairs: np.ndarray, both: np.ndarray) -> np.ndarray:
 
 
 def batches(costs: np.ndarray, budget: int) -> list[tuple[int, int]]:
-    """Consecutive ranges whose costs sum to about `budget` (one entry may exceed it alone)."""
+    """Return consecutive ranges whose costs sum to at most `budget`, unless a single entry exceeds it."""
     ends = np.cumsum(costs)
     found, start = [], 0
     while start < len(costs):
@@ -108,7 +108,10 @@ def batches(costs: np.ndarray, budget: int) -> list[tuple[int, int]]:
 
 
 def structural_features(graph: NeighborGraph, pivots: np.ndarray | None) -> np.ndarray:
-    """Columns degree, closeness, betweenness, pagerank, clustering; the second and third from the pivots."""
+    """Return the columns degree, closeness, betweenness, pagerank and clustering, (V, 5).
+
+    With pivots, closeness and betweenness are estimates.
+    """
     from .paths import betweenness, closeness, pivot_centralities
 
     paths = (closeness(graph), betweenness(graph)) if pivots is None else pivot_centralities(graph, pivots)

@@ -1,4 +1,4 @@
-"""Graphs from the forms other libraries keep them in."""
+"""Conversion of other libraries' graph representations to `NeighborGraph`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..errors import DimensionMismatchError, EmptyInputError, InvalidConfigError
 from . import _csr
 from .neighbor_graph import NeighborGraph
 
-# Beyond this the offsets alone would take a gigabyte.
+# Row offsets of a larger graph would take a gigabyte.
 MAX_NODES = 100_000_000
 
 
 def check_num_nodes(num_nodes: object, argument: str = "num_nodes") -> int:
-    """A usable number of nodes."""
+    """Check and return a number of nodes."""
     size = check.as_int(num_nodes, argument, minimum=0, maximum=MAX_NODES)
     if size == 0:
         raise EmptyInputError.of(argument, "at least one node", 0)
@@ -25,7 +25,7 @@ def check_num_nodes(num_nodes: object, argument: str = "num_nodes") -> int:
 
 
 def _ordered(x: object, argument: str, order: np.ndarray) -> np.ndarray | None:
-    """Per-edge data in row order; its shape and values are checked by the graph."""
+    """Return per-edge data in row order. The graph checks its shape and values."""
     if x is None:
         return None
     a = check.as_float(x, argument, beside=np.dtype(np.float32))
@@ -102,7 +102,7 @@ def from_pairs(
     layers: Any = None,
     names: Any = None,
 ) -> NeighborGraph:
-    """A graph from its edges; undirected edges, except loops, are stored in both directions with the same data."""
+    """Build a graph from edges. Undirected edges, except loops, are stored in both directions with the same data."""
     if not np.all(directed):
         back = np.flatnonzero((sources != targets) & ~np.asarray(directed))
         sources, targets = np.concatenate([sources, targets[back]]), np.concatenate([targets, sources[back]])
@@ -127,7 +127,7 @@ def _attribute(data: list[dict[str, Any]], name: str | None, argument: str) -> n
 
 
 def _column(values: list[Any], name: str) -> np.ndarray:
-    """Numbers as float64, so that large whole numbers stay exact; text and booleans are refused."""
+    """Convert numbers to float64, which keeps large integers exact. Text and booleans raise an error."""
     a = check.as_array(values, name)
     return a.astype(np.float64) if a.dtype.kind in "iu" else check.as_float(a, name)
 
@@ -141,6 +141,6 @@ def from_scipy(matrix: Any) -> NeighborGraph:
         raise DimensionMismatchError.of("matrix", "a square matrix", matrix.shape, got=f"shape {matrix.shape}")
     check_num_nodes(matrix.shape[0], "matrix")
     rows = matrix.tocsr().copy()
-    rows.sum_duplicates()  # and sorts each row
+    rows.sum_duplicates()  # also sorts each row
     weights = None if rows.dtype == np.bool_ else _column(rows.data, "matrix")
     return NeighborGraph(rows.indptr, rows.indices, edge_weights=weights)

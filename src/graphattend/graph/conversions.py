@@ -44,7 +44,7 @@ def to_networkx(graph: NeighborGraph) -> Any:
 
 
 def edge_attributes(graph: NeighborGraph) -> list[dict[str, Any]]:
-    """The attributes of each edge: weight, distance, features."""
+    """Return the attributes of each edge: weight, distance, features."""
     columns = {"weight": graph.edge_weights, "distance": graph.distances, "features": graph.edge_features}
     given = {name: a.tolist() for name, a in columns.items() if a is not None}
     return [{name: values[k] for name, values in given.items()} for k in range(graph.num_edges)]

@@ -1,4 +1,4 @@
-"""Latent vectors from files, matched to the nodes of a graph by their names."""
+"""Reading latent vectors from files and matching them to the nodes of a graph by name."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MAX_BYTES = 1 << 30
 def read_embeddings(
     path: str | os.PathLike[str], *, names: Sequence[str] | None = None, graph: NeighborGraph | None = None
 ) -> tuple[list[str] | None, np.ndarray]:
-    """Read latent vectors, one per node, from a file; the suffix determines the format.
+    """Read latent vectors, one per node, from a file. The suffix determines the format.
 
-    ``.npy``; ``.npz`` with one array; text (``.txt .csv .tsv .vec .emb .emd .glove``): rows of numbers, or of a name
-    and numbers as word2vec and GloVe write them, or a table with a header and a column of names (``id``, ``node``,
-    ``word``, …); word2vec's ``.bin``; Planetoid's ``ind.NAME.allx``; OGB's folder. ``.gz``, ``.bz2`` or ``.xz`` may
-    follow.
+    The formats are ``.npy``; ``.npz`` with one array; text (``.txt .csv .tsv .vec .emb .emd .glove``); word2vec's
+    ``.bin``; Planetoid's ``ind.NAME.allx``; OGB's folder. Text holds rows of numbers, rows of a name and numbers as
+    in word2vec and GloVe, or a table with a header and a column of names (``id``, ``node``, ``word``, …). A further
+    suffix ``.gz``, ``.bz2`` or ``.xz`` means compression.
 
     Args:
         path: The file.
@@ -36,10 +36,10 @@ def read_embeddings(
         graph: Return the vectors of its nodes, found by its `names`, or by node number if it has none.
 
     Returns:
-        The names of the rows, or None where neither the file nor the caller has any, and the vectors, (V, D).
+        The names of the rows, or None if neither the file nor the caller has names, and the vectors, (V, D).
 
     Raises:
-        LoadError: The file cannot be read, lacks a name, or has another number of rows than there are names.
+        LoadError: The file cannot be read, a name is missing, or the numbers of rows and names differ.
         InvalidConfigError: Both `names` and `graph` are given, or `names` is not a sequence of strings.
 
     Example:
@@ -92,7 +92,7 @@ def _read(name: str) -> tuple[list[str] | None, np.ndarray]:
 
 
 def _places(found: list[str] | None, wanted: list[str], rows: int) -> Any:
-    """The rows of the wanted names."""
+    """Return the rows of the wanted names."""
     if found is None:
         if rows != len(wanted):
             raise Refused(f"expected {len(wanted)} rows, one per node, or names in front of them; got {rows} rows")

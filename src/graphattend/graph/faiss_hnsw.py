@@ -20,7 +20,7 @@ def from_faiss_hnsw(index: object, layer: object) -> NeighborGraph:
     found: Any = index
     names: list[int] | None = None
     while isinstance(found, (faiss.IndexIDMap, faiss.IndexIDMap2, faiss.IndexPreTransform)):
-        if names is None and not isinstance(found, faiss.IndexPreTransform):  # a search returns these ids
+        if names is None and not isinstance(found, faiss.IndexPreTransform):  # the ids that a search returns
             names = faiss.vector_to_array(found.id_map).tolist()
         found = faiss.downcast_index(found.index)
     if not isinstance(found, faiss.IndexHNSW):
@@ -29,7 +29,7 @@ def from_faiss_hnsw(index: object, layer: object) -> NeighborGraph:
     layer = check.as_int(layer, "layer")
     size = check_num_nodes(int(found.ntotal), "index")
     hnsw = found.hnsw
-    levels = faiss.vector_to_array(hnsw.levels).astype(np.intp)  # number of layers each vector is on
+    levels = faiss.vector_to_array(hnsw.levels).astype(np.intp)  # number of layers that contain each vector
     if not 0 <= layer < levels.max():
         raise OutOfBoundsError(
             f"layer: expected 0 <= layer < {levels.max()}, got {layer}",
@@ -39,7 +39,7 @@ def from_faiss_hnsw(index: object, layer: object) -> NeighborGraph:
         )
     links = faiss.vector_to_array(hnsw.neighbors)
     starts = faiss.vector_to_array(hnsw.offsets).astype(np.intp)[:-1] + hnsw.cum_nb_neighbors(layer)
-    # Every vector has a run of this many places on the layer, the unused ones at its end hold -1.
+    # Every vector has this many link slots on the layer; unused slots at the end hold -1.
     width = hnsw.nb_neighbors(layer)
     counts = np.where(levels > layer, width, 0)
     places = links[_csr.ranges(starts, counts)].astype(np.intp)

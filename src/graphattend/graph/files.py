@@ -20,7 +20,7 @@ from .formats.edge_table import EdgeTable, Wanted
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-#: Patterns of a file's first bytes, which determine the format if no name is given.
+#: Patterns of a file's first bytes, which determine the format of content without a file name.
 _SIGNS = (
     (".npz", rb"PK\x03\x04"),
     (".json", rb"\s*\{"),
@@ -41,7 +41,7 @@ _COMPLETE = (".npz", ".json")
 
 
 class Told(NamedTuple):
-    """A graph, and whether its edges are directed; None if neither the caller nor the file specifies it."""
+    """A graph, and whether its edges are directed (None if neither the caller nor the file specifies it)."""
 
     graph: NeighborGraph
     directed: bool | None
@@ -83,7 +83,7 @@ def parse(
         name: Name of the file in error messages.
         suffix: Suffix of the file's name, which determines the format.
         format: Name of the format. If neither is given, the first bytes determine it.
-        directed: As in `NeighborGraph.read`, like the others.
+        directed: Whether an edge runs one way only, as in `NeighborGraph.read`.
         weights: Name of the column of weights.
         edge_features: Names of the columns of edge features.
     """
@@ -114,16 +114,16 @@ def as_wanted(directed: object, weights: object, edge_features: Sequence[str] | 
 
 
 def suffixes_of(name: str) -> tuple[str, str | None]:
-    """The suffix of the format, and that of the compression, if any."""
+    """Return the suffix of the format, and the suffix of the compression or None."""
     path = PurePath(name)
     last = path.suffix.lower()
-    if re.search(r"\bind\.[^.]+\.graph$", path.name):  # METIS's graphs have this suffix, too
+    if re.search(r"\bind\.[^.]+\.graph$", path.name):  # .graph is otherwise METIS
         return ".planetoid", None
     return (PurePath(path.stem).suffix.lower(), last) if last in COMPRESSIONS else (last, None)
 
 
 def content_of(name: str, compression: str | None, limit: int) -> bytes:
-    """The decompressed content of a file, at most `limit` bytes."""
+    """Return the decompressed content of a file of at most `limit` bytes."""
     if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe or device could block or never end
         raise Refused("is not a regular file")
     with open(name, "rb") as file:
@@ -158,7 +158,7 @@ def _format(suffix: str) -> Format:
 
 
 def _as_format(format: object) -> str:
-    """The suffix of a format's name, ``csv`` or ``.csv``."""
+    """Return the suffix of a format named ``csv`` or ``.csv``."""
     name = format if isinstance(format, str) else ""
     return "." + check.as_choice(name.removeprefix(".").lower(), "format", [s.removeprefix(".") for s in FORMATS])
 
@@ -195,7 +195,7 @@ def _comes_back(graph: NeighborGraph, data: bytes, form: Format) -> bool:
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
-    """The path as text."""
+    """Check a path and return it as text."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidConfigError.of("path", "a path", type(path).__name__)
     return os.fsdecode(path)

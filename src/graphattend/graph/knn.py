@@ -12,13 +12,13 @@ from .._validate import ArrayLike
 from ..errors import InvalidConfigError
 from .neighbor_graph import NeighborGraph
 
-# Distances held at once, and coordinates of pairs held at once.
+# Number of distances, and of coordinates of pairs, in memory at once.
 _DISTANCES = 1 << 19
 _COORDINATES = 1 << 21
-# Columns per neighbour in the sample that bounds the distance of the k-th neighbour.
+# Sampled columns per neighbour for the bound of the k-th neighbour's distance.
 _SAMPLE = 64
 
-# (rows start … stop) → distances to all points, to compare within; and how far they may be off.
+# Maps rows start … stop to their approximate distances to all points, and a bound of the error.
 Screen = Callable[[int, int], tuple[np.ndarray, Any]]
 
 
@@ -33,7 +33,7 @@ def knn(x: ArrayLike, k: object, manifold: object) -> NeighborGraph:
     if manifold is not None and not callable(getattr(manifold, "dist", None)):
         expected = "a manifold with a dist method"
         raise InvalidConfigError.of("manifold", expected, type(manifold).__name__)
-    with np.errstate(over="ignore"):  # a distance beyond the floats is refused by the graph
+    with np.errstate(over="ignore"):  # the graph rejects infinite distances
         if manifold is None:
             wide = points.astype(np.float64)
             found = _search(size, k, _DISTANCES // size, _euclidean_screen(wide), lambda i, j: _euclidean(wide, i, j))
@@ -47,7 +47,10 @@ def knn(x: ArrayLike, k: object, manifold: object) -> NeighborGraph:
 def _search(
     size: int, k: int, rows: int, screen: Screen, exact: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest neighbours of each point: screen for candidates, then sort them by exact distance and index."""
+    """Find the k nearest neighbours of each point: screen for candidates, then sort them by exact distance and index.
+
+    Returns the indices and distances, (size · k,).
+    """
     rows = max(1, rows)
     indices, distances = np.empty(size * k, dtype=np.intp), np.empty(size * k)
     for start in range(0, size, rows):
@@ -64,14 +67,14 @@ def _search(
 
 
 def _candidates(rough: np.ndarray, k: int, slack: object) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the entries that may be among the k smallest of their row, if entries are off by `slack`."""
+    """Return rows and columns of entries that may be among their row's k smallest, given errors up to `slack`."""
     rows, size = rough.shape
-    # The k-th smallest of some columns bounds that of all, and leaves few entries to sort.
+    # The k-th smallest entry of a sample of columns bounds that of all columns, which leaves few entries to sort.
     stride = size // (_SAMPLE * k)
     if stride >= 2:
         bound = np.partition(rough[:, ::stride], k - 1, axis=1)[:, k - 1 : k] + slack
         i, j = np.nonzero(rough <= bound)
-        if len(i) <= 4 * stride * k * rows:  # fails where the order of the points has a pattern
+        if len(i) <= 4 * stride * k * rows:  # not if the order of the points makes the sample unrepresentative
             d = rough[i, j]
             order = np.lexsort((d, i))
             limit = d[order][np.searchsorted(i, np.arange(rows)) + k - 1, None] + slack
@@ -82,13 +85,13 @@ def _candidates(rough: np.ndarray, k: int, slack: object) -> tuple[np.ndarray, n
 
 
 def _euclidean_screen(x: np.ndarray) -> Screen:
-    """Squared distances by one matrix product, returned with a bound of their rounding error."""
-    x = x / (np.abs(x).max() or 1.0)  # so that nothing overflows
+    """Return a screen that computes squared distances by one matrix product, with a bound of the rounding error."""
+    x = x / (np.abs(x).max() or 1.0)  # to avoid overflow
     centred = x - x.mean(axis=0)
     spread = np.abs(centred).max() or 1.0
     centred = centred / spread
     squares = np.einsum("nd,nd->n", centred, centred)
-    # The first term bounds the rounding of sums of D products, the second that of moving and scaling the points.
+    # The first term bounds the rounding error of sums of D products, the second that of centring and scaling.
     unit = 8 * np.finfo(np.float64).eps * (x.shape[1] + 4 + x.shape[1] * (1 / spread + 1))
 
     def screen(start: int, stop: int) -> tuple[np.ndarray, Any]:
@@ -99,7 +102,7 @@ def _euclidean_screen(x: np.ndarray) -> Screen:
 
 
 def _euclidean(x: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Distances of pairs, by their differences."""
+    """Compute the distances of the pairs (i, j) from their coordinate differences."""
     d = np.empty(len(i))
     step = max(1, _COORDINATES // x.shape[1])
     for start in range(0, len(i), step):

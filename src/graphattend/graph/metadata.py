@@ -13,10 +13,9 @@ from .._arguments import TypedArguments
 
 @dataclass(frozen=True, eq=False)
 class GraphMetadata(metaclass=TypedArguments):
-    """Side information for one call of a mechanism: one row per key.
+    """Side information for one call of a mechanism, with one row per key.
 
-    Leading axes are the keys' leading axes and broadcast like them. Fields are not validated here: the mechanism
-    that reads a field validates it.
+    Leading axes are the keys' leading axes and broadcast like them. The mechanism that reads a field validates it.
 
     Args:
         edge_features: Features of the edge from the query to each key, (..., N, e).
@@ -26,7 +25,7 @@ class GraphMetadata(metaclass=TypedArguments):
         query_layer: Layer of the query, a whole number (or one per query).
         structural_features: Structural features of each key, (..., N, F).
         query_structural: Structural features of the query, (..., F).
-        latent_keys: Keys in the latent space, (..., L, D), where they differ from the graph's neighbours.
+        latent_keys: Keys in the latent space, (..., L, D), if they differ from the graph's neighbours.
         latent_values: Values of the latent keys, (..., L, E).
 
     Example:
@@ -48,12 +47,12 @@ class GraphMetadata(metaclass=TypedArguments):
 
 
 class NodeMetadata(GraphMetadata):
-    """The metadata of one node of a graph, whose structural features are computed when they are first read.
+    """The metadata of one node of a graph. Its structural features are computed when they are first read.
 
-    They need the whole graph (betweenness visits all pairs of nodes), and few mechanisms ask for them.
+    They depend on the whole graph (betweenness visits all pairs of nodes), and few mechanisms read them.
 
     Args:
-        features: Gives the structural features of all nodes, (V, F).
+        features: Function that returns the structural features of all nodes, (V, F).
         node: The querying node.
         neighbors: The nodes it attends to, (N,).
         given: The other fields.
@@ -64,7 +63,7 @@ class NodeMetadata(GraphMetadata):
     ) -> None:
         super().__init__(**given)
         for name in ("structural_features", "query_structural"):
-            del self.__dict__[name]  # so that the properties below are found
+            del self.__dict__[name]  # would hide the properties below
         self.__dict__["_source"] = (features, node, neighbors)
 
     @cached_property

@@ -21,9 +21,9 @@ from .metadata import GraphMetadata, NodeMetadata
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
-    """A graph as compressed rows: row i lists the nodes that node i attends to.
+    """A graph in CSR form: row i lists the nodes that node i attends to.
 
-    An edge j → i (source j, target i) stands in row i: the target attends to the source. An undirected graph stores
+    An edge j → i (source j, target i) is stored in row i: the target attends to the source. An undirected graph stores
     both directions. Duplicate edges and loops are kept. All arrays are private and read-only.
 
     Args:
@@ -36,10 +36,10 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         names: One string per node.
 
     Raises:
-        DimensionMismatchError: Lengths that do not fit together.
-        EmptyInputError: A graph without nodes.
-        OutOfBoundsError: An index that names no node.
-        InvalidConfigError: Offsets that fall, negative distances or layers, data that is not numeric.
+        DimensionMismatchError: Lengths do not fit together.
+        EmptyInputError: The graph has no nodes.
+        OutOfBoundsError: An index refers to no node.
+        InvalidConfigError: Offsets decrease, distances or layers are negative, or data is not numeric.
         NumericalInstabilityError: NaN or infinity in the data.
 
     Example:
@@ -105,19 +105,19 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @property
     def num_edges(self) -> int:
-        """Number of stored neighbours K (an undirected edge counts twice)."""
+        """Number of stored edges K (an undirected edge counts twice)."""
         return len(self.indices)
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """The row of every edge, (K,): edge k lets ``targets[k]`` attend to ``indices[k]``."""
+        """The row of every edge, (K,): ``targets[k]`` attends to ``indices[k]``."""
         rows = _csr.rows_of(self.indptr)
         rows.setflags(write=False)
         return rows
 
     @cached_property
     def _transposed(self) -> _csr.Transposed:
-        """The transposed lists, for sums over the rows that read a node; 32-bit integers if they suffice."""
+        """The transposed CSR lists, for sums over the rows that contain a node, in 32-bit integers if they suffice."""
         found = _csr.transposed(self.indptr, self.indices)
         if self.num_edges <= np.iinfo(np.int32).max:
             found = found._replace(indices=found.indices.astype(np.int32), order=found.order.astype(np.int32))
@@ -137,12 +137,12 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         layers: ArrayLike | None = None,
         names: Sequence[str] | None = None,
     ) -> NeighborGraph:
-        """Build from columns (source j, target i), as PyTorch Geometric reads them: i attends to j.
+        """Build a graph from columns (source j, target i), as in PyTorch Geometric: i attends to j.
 
         Args:
             edge_index: Whole numbers, (2, K): row 0 the sources, row 1 the targets. Duplicates are kept.
             num_nodes: Number of nodes V; by default one more than the largest index.
-            edge_features: (K, e), in the order of the columns; reordered with them, as are the next two.
+            edge_features: (K, e), in the order of the columns. All per-edge data are reordered with the edges.
             edge_weights: (K,).
             distances: (K,), not negative.
             layers: (V,).
@@ -152,10 +152,10 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             The graph; within a row the order of the columns is kept.
 
         Raises:
-            DimensionMismatchError: Shapes that do not fit.
-            OutOfBoundsError: A node outside 0 … V - 1.
+            DimensionMismatchError: Shapes do not fit.
+            OutOfBoundsError: A node is outside 0 … V - 1.
             EmptyInputError: ``num_nodes`` is 0, or not given and there are no edges.
-            InvalidConfigError: Indices that are not whole numbers, a negative ``num_nodes``.
+            InvalidConfigError: Indices are not whole numbers, or ``num_nodes`` is negative.
 
         Example:
             >>> from graphattend import NeighborGraph
@@ -171,10 +171,10 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
     def from_networkx(
         cls, graph: object, *, weight: str = "weight", distance: str | None = None, edge_features: str | None = None
     ) -> NeighborGraph:
-        """Build from a networkx graph of any of its four classes.
+        """Build a graph from a networkx graph of any of the four classes.
 
-        Nodes keep their order. A directed edge u → v makes v attend to u (row v holds its predecessors); an undirected
-        one is stored both ways. Parallel edges are kept.
+        Nodes keep their order. A directed edge u → v makes v attend to u (row v holds its predecessors). An undirected
+        edge is stored in both directions. Parallel edges are kept.
 
         Args:
             graph: A networkx ``Graph``, ``DiGraph``, ``MultiGraph`` or ``MultiDiGraph``.
@@ -186,8 +186,8 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             The graph; `names` are the nodes as text, or None if the nodes are 0 … V - 1 in order.
 
         Raises:
-            InvalidConfigError: Not a networkx graph, a missing attribute, or one that is not numeric.
-            EmptyInputError: A graph without nodes.
+            InvalidConfigError: `graph` is not a networkx graph, or an attribute is missing or not numeric.
+            EmptyInputError: The graph has no nodes.
 
         Example:
             >>> from graphattend import NeighborGraph
@@ -201,7 +201,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @classmethod
     def from_scipy(cls, matrix: object) -> NeighborGraph:
-        """Build from a square SciPy sparse matrix or array: an entry (i, j) means that i attends to j.
+        """Build a graph from a square SciPy sparse matrix or array: an entry (i, j) means that i attends to j.
 
         Args:
             matrix: Any SciPy sparse format, (V, V). Duplicate entries are summed, as SciPy does; stored zeros are kept.
@@ -212,8 +212,8 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
         Raises:
             DimensionMismatchError: The matrix is not square.
-            InvalidConfigError: Not a SciPy sparse matrix, or its entries are not real numbers.
-            EmptyInputError: Shape (0, 0).
+            InvalidConfigError: `matrix` is not a SciPy sparse matrix, or its entries are not real numbers.
+            EmptyInputError: The shape is (0, 0).
 
         Example:
             >>> from graphattend import NeighborGraph
@@ -227,11 +227,11 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
 
     @classmethod
     def from_faiss_hnsw(cls, index: object, layer: int = 0) -> NeighborGraph:
-        """Build from the neighbour lists of one layer of a faiss HNSW index (package ``faiss-cpu``).
+        """Build a graph from the neighbour lists of one layer of a faiss HNSW index (package ``faiss-cpu``).
 
         Args:
-            index: A faiss ``IndexHNSW`` (also inside an ``IndexIDMap``, whose ids become the names, or
-                ``IndexPreTransform``).
+            index: A faiss ``IndexHNSW``, also inside an ``IndexPreTransform`` or an ``IndexIDMap``, whose ids become
+                the names.
             layer: The layer, from 0 (all vectors) up to the highest.
 
         Returns:
@@ -239,9 +239,9 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             the highest layer of each vector.
 
         Raises:
-            InvalidConfigError: Not an HNSW index, or ``layer`` is not a whole number.
+            InvalidConfigError: `index` is not an HNSW index, or ``layer`` is not a whole number.
             OutOfBoundsError: The index has no such layer.
-            EmptyInputError: An index without vectors.
+            EmptyInputError: The index has no vectors.
             UnsupportedError: faiss is not installed.
         """
         from .faiss_hnsw import from_faiss_hnsw
@@ -258,7 +258,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             manifold: A manifold of `graphattend.geometry`, whose ``dist`` is used; Euclidean if None.
 
         Returns:
-            The graph with `distances`; every row runs from near to far, equal distances by index.
+            The graph with `distances`. Every row is sorted by distance; ties are broken by index.
 
         Raises:
             DimensionMismatchError: ``x`` is not a matrix.
@@ -285,30 +285,30 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         edge_features: Sequence[str] | None = None,
         format: str | None = None,
     ) -> NeighborGraph:
-        """Read a graph from a file; the suffix determines the format.
+        """Read a graph from a file. The suffix determines the format.
 
-        Edge lists, tables (CSV), node-link JSON, GraphML, GEXF, GML, Pajek, Matrix Market and others, each also
-        compressed (``.gz .bz2 .xz``); the page "File formats" lists them and their contents. Nothing in a file is
-        ever executed. An ambiguous file (``Washington,DC Paris``) raises an error.
+        The formats are edge lists, tables (CSV), node-link JSON, GraphML, GEXF, GML, Pajek, Matrix Market and others,
+        each also compressed (``.gz .bz2 .xz``). The page "File formats" lists them and their contents. Nothing in a
+        file is executed. An ambiguous file (``Washington,DC Paris``) raises an error.
 
-        The column ``weight`` holds the weights, ``distance`` the distances; all other columns that have a number on
-        every edge become the edge features, in their order, and a notice names those that are left out. Where a file
-        does not list its nodes they are those that occur: by number if all are whole numbers without leading zeros,
-        else by name as they appear.
+        The column ``weight`` holds the weights, the column ``distance`` the distances. All other columns that have a
+        number on every edge become the edge features, in their order; a notice names the columns that are left out. If
+        a file does not list its nodes, they are the ends of its edges: in numeric order if all are whole numbers
+        without leading zeros, else in order of appearance.
 
         Args:
-            path: The file, or OGB's folder of one graph.
-            directed: Whether an edge runs one way only; None uses what the file specifies, or the format's default.
+            path: The file, or an OGB folder of one graph.
+            directed: Whether an edge runs one way only. None uses the direction in the file, or the format's default.
             weights: The column that holds the weights.
             edge_features: The columns that become the edge features, in this order; an empty list for none.
-            format: A suffix without its dot, such as ``"csv"``, where the file's name does not tell.
+            format: A suffix without its dot, such as ``"csv"``, for files whose name has no known suffix.
 
         Returns:
             The graph; `names` are the nodes' names, or None if they are 0 … V - 1.
 
         Raises:
             LoadError: The file cannot be read. The message names the file and the line, and suggests a correction.
-            InvalidConfigError: An option of the wrong kind, or an unknown format.
+            InvalidConfigError: An option has the wrong type, or the format is unknown.
 
         Example:
             >>> from graphattend import NeighborGraph
@@ -325,10 +325,11 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return read(path, directed, weights, edge_features, format).graph
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write the graph to a file atomically; the suffix determines the format.
+        """Write the graph to a file atomically. The suffix determines the format.
 
-        ``.npz`` and node-link ``.json`` hold everything. An error is raised if the format cannot store the whole graph
-        (an edge list cannot store a node without edges). A further ``.gz``, ``.bz2`` or ``.xz`` compresses.
+        ``.npz`` and node-link ``.json`` store every field. An error is raised if the format cannot store the whole
+        graph (an edge list cannot store a node without edges). A further suffix ``.gz``, ``.bz2`` or ``.xz``
+        compresses the file.
 
         Args:
             path: The file to write. Its folder must exist.
@@ -364,7 +365,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         self.write(path)
 
     def to_edge_index(self) -> np.ndarray:
-        """The edges as columns (source j, target i) in row order, the input of `from_edge_index`.
+        """Return the edges as columns (source j, target i) in row order, the input of `from_edge_index`.
 
         Returns:
             Whole numbers, (2, K).
@@ -377,15 +378,16 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return np.stack([self.indices, self.targets])
 
     def to_networkx(self) -> Any:
-        """A networkx ``MultiDiGraph`` (``DiGraph`` if no edge occurs twice) with an edge source → target per entry.
+        """Convert to a networkx ``MultiDiGraph`` (``DiGraph`` if no edge occurs twice) with edges source → target.
 
-        Edges have the attributes ``weight``, ``distance`` and ``features``, and nodes ``layer``, if the graph has them.
+        If the graph has these data, edges have the attributes ``weight``, ``distance`` and ``features``, and nodes the
+        attribute ``layer``.
 
         Returns:
             The networkx graph; its nodes are the names, or 0 … V - 1.
 
         Raises:
-            InvalidConfigError: Two nodes of one name.
+            InvalidConfigError: Two nodes have the same name.
             UnsupportedError: networkx is not installed.
 
         Example:
@@ -398,7 +400,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return to_networkx(self)
 
     def to_scipy(self) -> Any:
-        """A SciPy ``csr_array`` (V, V): entry (i, j) is the weight (or 1.0) with which i attends to j.
+        """Convert to a SciPy ``csr_array`` (V, V): entry (i, j) is the weight (or 1.0) with which i attends to j.
 
         Returns:
             The sparse array; duplicate edges stay separate entries.
@@ -416,7 +418,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return to_scipy(self)
 
     def transpose(self) -> NeighborGraph:
-        """The graph with all edges reversed; per-edge data stay with their edges.
+        """Return the graph with all edges reversed; per-edge data stay with their edges.
 
         Returns:
             The graph, every row sorted by index.
@@ -431,7 +433,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return transpose(self)
 
     def subgraph(self, nodes: ArrayLike) -> NeighborGraph:
-        """The given nodes and the edges between them.
+        """Return the subgraph of the given nodes and the edges between them.
 
         Args:
             nodes: (N,) distinct nodes; node ``nodes[k]`` becomes node k.
@@ -440,9 +442,9 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             The graph; rows keep their order.
 
         Raises:
-            OutOfBoundsError: A node that does not exist.
-            InvalidConfigError: A node given twice, or nodes that are not whole numbers.
-            EmptyInputError: No nodes.
+            OutOfBoundsError: A node does not exist.
+            InvalidConfigError: A node is repeated, or nodes are not whole numbers.
+            EmptyInputError: There are no nodes.
 
         Example:
             >>> from graphattend import NeighborGraph
@@ -465,7 +467,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             The graph with V loops.
 
         Raises:
-            InvalidConfigError: Another ``fill_value``.
+            InvalidConfigError: ``fill_value`` is neither ``"mean"`` nor a number.
 
         Example:
             >>> from graphattend import NeighborGraph
@@ -479,7 +481,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
         return with_self_loops(self, fill_value)
 
     def metadata(self, node: int) -> GraphMetadata:
-        """Metadata of one node's neighbourhood, for `Attention.forward`.
+        """Return the metadata of one node's neighbourhood, for `Attention.forward`.
 
         Args:
             node: The node, 0 … V - 1.
@@ -488,7 +490,7 @@ class NeighborGraph(Frozen, Measures, metaclass=TypedArguments):
             `GraphMetadata` with one entry per neighbour; structural features are computed on first access.
 
         Raises:
-            OutOfBoundsError: No such node.
+            OutOfBoundsError: The node does not exist.
             InvalidConfigError: ``node`` is not a whole number.
 
         Example:

@@ -1,6 +1,6 @@
 """Shortest paths, closeness and betweenness, for many sources at once. Inputs are not validated.
 
-A state is a pair (source s, node v), kept flat as s·V + v, so that a frontier of any shape is one index array.
+A state is a pair (source s, node v), encoded as the number s·V + v. A frontier is one array of states.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from . import _csr
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-# Sources are processed in batches of at most this many states and edges: about 100 MB.
+# Largest number of states and edges of a batch of sources: about 100 MB.
 _BUDGET = 1 << 21
 
 
 def batch_size(num_nodes: int, num_edges: int) -> int:
-    """How many sources to search from at once."""
+    """Return the number of sources per batch."""
     return max(1, _BUDGET // (num_nodes + num_edges))
 
 
 def _step(
     frontier: np.ndarray, size: int, indptr: np.ndarray, indices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All edges that leave the frontier: state they leave, state they reach, edge number."""
+    """Return all edges that leave the frontier: the states they leave, the states they reach, and the edge numbers."""
     nodes = frontier % size
     counts = indptr[nodes + 1] - indptr[nodes]
     edges = _csr.ranges(indptr[nodes], counts)
@@ -36,7 +36,7 @@ def _step(
 
 
 def _distinct(states: np.ndarray, scratch: np.ndarray) -> np.ndarray:
-    """The states without repeats, unsorted; `scratch` is any array over all states."""
+    """Return the states without duplicates, unsorted; `scratch` is an index array over all states."""
     mark = np.arange(len(states))
     scratch[states] = mark
     kept: np.ndarray = states[scratch[states] == mark]
@@ -44,7 +44,7 @@ def _distinct(states: np.ndarray, scratch: np.ndarray) -> np.ndarray:
 
 
 def hop_counts(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray, limit: float = np.inf) -> np.ndarray:
-    """Breadth-first search from each source along the rows: hops (S, V), -1 where unreached."""
+    """Search breadth-first from each source along the rows; return hops (S, V), -1 where unreached."""
     size = len(indptr) - 1
     hops = np.full(len(sources) * size, -1, dtype=np.intp)
     scratch = np.empty_like(hops)
@@ -63,7 +63,7 @@ def hop_counts(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray, lim
 def path_lengths(
     sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray, lengths: np.ndarray, limit: float = np.inf
 ) -> np.ndarray:
-    """Bellman-Ford over frontiers from each source along the rows: sums of `lengths` (S, V), inf where unreached."""
+    """Run Bellman-Ford over frontiers along the rows; return path lengths (S, V), inf where unreached."""
     size = len(indptr) - 1
     best = np.full(len(sources) * size, np.inf)
     scratch = np.empty(len(best), dtype=np.intp)
@@ -80,7 +80,7 @@ def path_lengths(
 
 
 def shortest_path_lengths(graph: NeighborGraph, sources: np.ndarray, cutoff: float | None) -> np.ndarray:
-    """Lengths (S, V) from each source, following source → target."""
+    """Return the path lengths (S, V) from each source along edges source → target."""
     size, limit = graph.num_nodes, np.inf if cutoff is None else cutoff
     indptr, indices, order = _csr.transposed(graph.indptr, graph.indices)
     lengths = None if graph.distances is None else graph.distances[order].astype(np.float64)
@@ -97,9 +97,9 @@ def shortest_path_lengths(graph: NeighborGraph, sources: np.ndarray, cutoff: flo
 
 
 def closeness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndarray:
-    """(r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached.
+    """Compute (r / Σ distances) · (r / (V - 1)) over the r nodes from which each node can be reached.
 
-    With pivots, over the r pivots from which it can be reached, in proportion.
+    With pivots, r counts the pivots from which the node can be reached, and V - 1 becomes the number of other pivots.
     """
     if pivots is not None:
         return _closeness_from(graph, pivots)
@@ -108,7 +108,7 @@ def closeness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndar
     result = np.zeros(size)
     step = batch_size(size, len(indices))
     for start in range(0, size, step):
-        # Row i holds i's sources: walking along rows goes backwards, and measures distances to i.
+        # Row i holds i's sources, so a search along rows follows edges backwards and finds distances to i.
         hops = hop_counts(np.arange(start, min(start + step, size)), indptr, indices)
         reached = np.count_nonzero(hops > 0, axis=1).astype(np.float64)
         total = np.where(hops > 0, hops, 0).sum(axis=1)
@@ -117,7 +117,7 @@ def closeness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndar
 
 
 def _closeness_from(graph: NeighborGraph, pivots: np.ndarray) -> np.ndarray:
-    """One search from each pivot instead of one to each node."""
+    """Estimate closeness by one search from each pivot."""
     size = graph.num_nodes
     indptr, indices = _forward(graph)
     reached, total = np.zeros(size), np.zeros(size)
@@ -130,13 +130,16 @@ def _closeness_from(graph: NeighborGraph, pivots: np.ndarray) -> np.ndarray:
 
 
 def _forward(graph: NeighborGraph) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that list where each node's edges lead, without loops and duplicates."""
+    """Return CSR rows of each node's targets, without loops and duplicates."""
     indptr, indices, _ = _csr.transposed(*_csr.simple(graph.indptr, graph.indices))
     return indptr, indices
 
 
 def _pivot_closeness(reached: np.ndarray, total: np.ndarray, pivots: np.ndarray) -> np.ndarray:
-    """From how many pivots each node is reached, and the sum of hops; a pivot is not compared with itself."""
+    """Compute closeness from the number of pivots that reach each node and the sum of their hops.
+
+    A pivot does not count as a source of itself.
+    """
     compared = len(pivots) - np.bincount(pivots, minlength=len(total))
     result = np.zeros(len(total))
     np.divide(reached * reached, total * np.maximum(compared, 1), out=result, where=total > 0)
@@ -144,7 +147,7 @@ def _pivot_closeness(reached: np.ndarray, total: np.ndarray, pivots: np.ndarray)
 
 
 def pivot_centralities(graph: NeighborGraph, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Closeness and betweenness from the same searches."""
+    """Estimate closeness and betweenness from the same searches."""
     size = graph.num_nodes
     indptr, indices = _forward(graph)
     found = np.zeros((3, size))
@@ -157,10 +160,13 @@ def pivot_centralities(graph: NeighborGraph, pivots: np.ndarray) -> tuple[np.nda
 
 
 def betweenness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.ndarray:
-    """Brandes' accumulation, level by level, normalised by (V - 1)(V - 2); from the pivots alone, times V / pivots."""
+    """Compute betweenness by Brandes' accumulation, level by level, normalised by (V - 1)(V - 2).
+
+    With pivots, only they are sources, and the sum is scaled by V / pivots.
+    """
     size = graph.num_nodes
     sources = np.arange(size) if pivots is None else pivots
-    # Reversing every edge reverses every shortest path, so the rows can be walked as they are.
+    # Reversing every edge reverses every shortest path, so the search can follow the rows without transposing.
     indptr, indices = _csr.simple(graph.indptr, graph.indices)
     total = np.zeros(size)
     step = batch_size(size, len(indices))
@@ -171,7 +177,7 @@ def betweenness(graph: NeighborGraph, pivots: np.ndarray | None = None) -> np.nd
 
 
 def _normalised(total: np.ndarray, searches: int) -> np.ndarray:
-    """Betweenness from the sum of the dependencies over so many sources."""
+    """Normalise the sum of the dependencies over this number of sources to betweenness."""
     size = len(total)
     if not np.isfinite(total).all():
         raise NumericalInstabilityError("betweenness: the number of shortest paths is beyond float64")
@@ -182,7 +188,7 @@ def _normalised(total: np.ndarray, searches: int) -> np.ndarray:
 
 
 def _dependencies(sources: np.ndarray, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Sums over the sources, (3, V): each node's share in the shortest paths, whether it is reached, and the hops."""
+    """Sum over the sources, (3, V): each node's dependency, whether the source reaches it, and the hops to it."""
     size = len(indptr) - 1
     states = len(sources) * size
     unseen = np.ones(states, dtype=bool)

@@ -1,7 +1,7 @@
-"""Sparse attention patterns, which combine with ``|`` and ``&``.
+"""Sparse attention patterns, which can be combined with ``|`` and ``&``.
 
-A pattern is stored as compressed rows, so its memory grows with the number of its pairs. Query i is at position
-i; by default there are as many keys as queries.
+A pattern stores only its pairs, so its memory grows with their number. Query i and key i are at position i. By
+default there are as many keys as queries.
 
 Source: Child et al., "Generating Long Sequences with Sparse Transformers" (2019); Beltagy et al., "Longformer" (2020);
 Zaheer et al., "Big Bird" (2020).
@@ -21,14 +21,14 @@ from . import _csr
 from .neighbor_graph import NeighborGraph
 from .properties import check_dense
 
-# Largest numbers of positions and of pairs, which keep arrays of them below two gigabytes.
+# Largest numbers of positions and of pairs. Their arrays stay below two gigabytes.
 _MAX_POSITIONS = 1 << 24
 _MAX_ENTRIES = 100_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pattern(Frozen):
-    """Pairs (query, key) that attend; made by the functions of this module.
+    """Pairs (query, key) that attend. The functions of this module create patterns.
 
     Args:
         shape: Numbers of queries and keys (M, N).
@@ -48,14 +48,14 @@ class Pattern(Frozen):
 
     @property
     def density(self) -> float:
-        """Share of all M · N pairs that attend."""
+        """Fraction of all M · N pairs that attend."""
         return len(self.pairs) / (self.shape[0] * self.shape[1])
 
     def as_mask(self) -> np.ndarray:
-        """The pattern as a boolean mask (M, N), True = attend.
+        """Convert to a boolean mask (M, N), True = attend.
 
         Raises:
-            UnsupportedError: More than 100 000 000 entries; use `as_csr`.
+            UnsupportedError: The mask has more than 100 000 000 entries; use `as_csr`.
         """
         check_dense(*self.shape, "as_mask")
         mask = np.zeros(self.shape[0] * self.shape[1], dtype=bool)
@@ -63,10 +63,10 @@ class Pattern(Frozen):
         return mask.reshape(self.shape)
 
     def as_csr(self) -> NeighborGraph:
-        """The pattern as a graph (queries and keys being the same nodes), rows sorted by key.
+        """Convert to a graph whose nodes are both queries and keys; rows are sorted by key.
 
         Raises:
-            UnsupportedError: Different numbers of queries and keys.
+            UnsupportedError: The numbers of queries and keys differ.
         """
         queries, keys = self.shape
         if queries != keys:
@@ -119,7 +119,7 @@ def _check_size(entries: int) -> None:
 
 
 def _steps(shape: tuple[int, int], step: int, reach: int) -> Pattern:
-    """Keys at i + step · t, |t| ≤ reach."""
+    """Return the pattern with keys at i + step · t, |t| ≤ reach."""
     queries, keys = shape
     reach = min(reach, -(-max(queries, keys) // step))
     rows = np.arange(queries)
@@ -132,12 +132,12 @@ def _steps(shape: tuple[int, int], step: int, reach: int) -> Pattern:
 
 
 def sliding_window(num_queries: int, num_keys: int | None = None, *, window: int) -> Pattern:
-    """Keys no further than the window: |i - j| ≤ window.
+    """Each query attends to the keys within a window: |i - j| ≤ window.
 
     Args:
         num_queries: M.
         num_keys: N; M if None.
-        window: Reach to either side, ≥ 0.
+        window: Largest distance to either side, ≥ 0.
 
     Returns:
         The pattern.
@@ -154,12 +154,12 @@ def sliding_window(num_queries: int, num_keys: int | None = None, *, window: int
 
 
 def dilated(num_queries: int, num_keys: int | None = None, *, window: int, dilation: int) -> Pattern:
-    """A window with gaps: j = i + dilation · t with |t| ≤ window.
+    """Each query attends to the keys of a window with gaps: j = i + dilation · t with |t| ≤ window.
 
     Args:
         num_queries: M.
         num_keys: N; M if None.
-        window: Steps to either side, ≥ 0.
+        window: Number of steps to either side, ≥ 0.
         dilation: Length of a step, ≥ 1.
 
     Returns:
@@ -180,7 +180,7 @@ def dilated(num_queries: int, num_keys: int | None = None, *, window: int, dilat
 
 
 def strided(num_queries: int, num_keys: int | None = None, *, stride: int) -> Pattern:
-    """Every stride-th key, counted from the query: (i - j) divisible by stride.
+    """Each query attends to every stride-th key, counted from the query: stride divides i - j.
 
     Args:
         num_queries: M.
@@ -203,7 +203,7 @@ def strided(num_queries: int, num_keys: int | None = None, *, stride: int) -> Pa
 
 
 def block(num_queries: int, num_keys: int | None = None, *, block_size: int) -> Pattern:
-    """Blocks on the diagonal: i and j fall into the same block.
+    """Each query attends to the keys in its block: i and j lie in the same block on the diagonal.
 
     Args:
         num_queries: M.
@@ -231,7 +231,7 @@ def block(num_queries: int, num_keys: int | None = None, *, block_size: int) -> 
 
 
 def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: ArrayLike) -> Pattern:
-    """Some positions see every key, and every query sees them.
+    """The queries at some positions attend to all keys, and all queries attend to the keys there.
 
     Args:
         num_queries: M.
@@ -242,8 +242,8 @@ def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Array
         The pattern.
 
     Raises:
-        OutOfBoundsError: A position that does not exist.
-        InvalidConfigError: Positions that are not whole numbers.
+        OutOfBoundsError: A position does not exist.
+        InvalidConfigError: Positions are not whole numbers.
 
     Example:
         >>> from graphattend.graph.patterns import global_tokens
@@ -260,13 +260,13 @@ def global_tokens(num_queries: int, num_keys: int | None = None, *, nodes: Array
 
 
 def random(num_queries: int, num_keys: int | None = None, *, num_random: int, seed: int) -> Pattern:
-    """Every query sees some keys drawn at random, without repeats.
+    """Each query attends to keys that are drawn at random, without replacement.
 
     Args:
         num_queries: M.
         num_keys: N; M if None.
         num_random: Keys per query, 0 … N.
-        seed: The same seed draws the same keys.
+        seed: Seed of the draw.
 
     Returns:
         The pattern.
@@ -287,7 +287,7 @@ def random(num_queries: int, num_keys: int | None = None, *, num_random: int, se
     _check_size(queries * count)
     drawn = np.empty((queries, count), dtype=np.intp)
     for t in range(count):
-        # Floyd: draw from the first n keys; a query that already has the drawn key takes the n-th.
+        # Floyd's method: draw from keys 0 … n; a query that already has the drawn key takes key n.
         n = keys - count + t
         draw = rng.integers(0, n + 1, queries)
         taken = (drawn[:, :t] == draw[:, None]).any(axis=1)
@@ -296,7 +296,7 @@ def random(num_queries: int, num_keys: int | None = None, *, num_random: int, se
 
 
 def from_graph(graph: NeighborGraph) -> Pattern:
-    """The neighbourhoods of a graph.
+    """Each node attends to its neighbours in a graph.
 
     Args:
         graph: The graph.
@@ -305,7 +305,7 @@ def from_graph(graph: NeighborGraph) -> Pattern:
         The pattern, (V, V).
 
     Raises:
-        InvalidConfigError: Not a `NeighborGraph`.
+        InvalidConfigError: `graph` is not a `NeighborGraph`.
 
     Example:
         >>> from graphattend import NeighborGraph

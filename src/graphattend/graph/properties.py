@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 #: Largest dense result, in entries: 800 MB of float64.
 MAX_DENSE = 10_000**2
-# Nodes between which quadruples are drawn, and the searches' total number of edge visits.
+# Largest number of nodes from which quadruples are drawn, and of edge visits of the searches.
 _MAX_LANDMARKS = 200
 _MAX_VISITS = 30_000_000
 
 
 def as_graph(graph: object, argument: str = "graph") -> NeighborGraph:
-    """A graph, or a typed error."""
+    """Return the graph, or raise an error if it is not a `NeighborGraph`."""
     from .neighbor_graph import NeighborGraph
 
     if not isinstance(graph, NeighborGraph):
@@ -31,7 +31,7 @@ def as_graph(graph: object, argument: str = "graph") -> NeighborGraph:
 
 
 def check_dense(rows: int, columns: int, argument: str) -> None:
-    """Raise an error for a dense result that would not fit into memory."""
+    """Raise an error if a dense result would have too many entries."""
     if rows * columns > MAX_DENSE:
         expected = f"at most {MAX_DENSE} entries"
         raise UnsupportedError(
@@ -62,13 +62,13 @@ def density(graph: NeighborGraph) -> float:
 
 
 def is_undirected(graph: NeighborGraph) -> bool:
-    """Whether every edge also exists in the other direction, equally often and with the same data.
+    """Return whether every edge also exists in the other direction, equally often and with the same data.
 
     Args:
         graph: The graph.
 
     Returns:
-        True for a graph read as undirected, and for one without edges.
+        True for a graph that was built as undirected, and for a graph without edges.
 
     Example:
         >>> from graphattend.graph import NeighborGraph, is_undirected
@@ -87,11 +87,11 @@ def is_undirected(graph: NeighborGraph) -> bool:
 
 
 def count_edges(graph: NeighborGraph, directed: bool | None = None) -> tuple[int, bool]:
-    """Number of edges, undirected edges counted once, and whether the edges are directed.
+    """Return the number of edges, with undirected edges counted once, and whether the edges are directed.
 
     Args:
         graph: The graph.
-        directed: Whether to count edges that run both ways as two; None: unless all of them do.
+        directed: Whether an edge in both directions counts as two. None means False if all edges run both ways.
     """
     if directed is None:
         directed = not is_undirected(graph)
@@ -100,7 +100,7 @@ def count_edges(graph: NeighborGraph, directed: bool | None = None) -> tuple[int
 
 
 def described(graph: NeighborGraph, directed: bool | None = None) -> str:
-    """A text with the numbers of nodes and edges."""
+    """Return a text with the numbers of nodes and edges."""
     count, directed = count_edges(graph, directed)
     word = "" if count == 0 else ", directed" if directed else ", undirected"
     return f"{graph.num_nodes} nodes, {count} edges{word}"
@@ -110,9 +110,9 @@ class Hyperbolicity(NamedTuple):
     """Sampled hyperbolicity of a graph, in hops.
 
     Args:
-        delta: The largest defect found: a lower bound of Gromov's δ. 0 for a tree.
-        mean: The average defect.
-        diameter: The largest distance between the nodes looked at; δ / diameter ≤ 1/2 compares graphs.
+        delta: The largest sampled defect, a lower bound of Gromov's δ. 0 for a tree.
+        mean: The mean defect.
+        diameter: The largest distance between the sampled nodes. δ / diameter ≤ 1/2 is comparable between graphs.
 
     Example:
         >>> from graphattend.graph import NeighborGraph, delta_hyperbolicity
@@ -129,10 +129,10 @@ class Hyperbolicity(NamedTuple):
 def delta_hyperbolicity(
     graph: NeighborGraph, *, samples: int = 10_000, rng: np.random.Generator | int | None = 0
 ) -> Hyperbolicity:
-    """Gromov's four-point condition on random quadruples of the largest component, ignoring directions.
+    """Estimate Gromov's δ by the four-point condition on random quadruples of the largest component.
 
     For nodes x, y, z, w the defect is half the difference between the two largest of d(x,y)+d(z,w), d(x,z)+d(y,w)
-    and d(x,w)+d(y,z); distances are hops.
+    and d(x,w)+d(y,z). Distances are hops; the directions of edges are ignored.
 
     Args:
         graph: The graph.
@@ -143,7 +143,7 @@ def delta_hyperbolicity(
         `Hyperbolicity`; all zero if no component has four nodes.
 
     Raises:
-        InvalidConfigError: ``samples`` is not a whole number ≥ 1, or ``rng`` is neither.
+        InvalidConfigError: ``samples`` is not a whole number ≥ 1, or ``rng`` is neither a generator nor a seed.
 
     Source: Gromov (1987); Chami et al., "Hyperbolic Graph Convolutional Neural Networks" (2019), for its use.
 
@@ -182,7 +182,7 @@ def delta_hyperbolicity(
 
 
 def _distinct_columns(draw: np.ndarray) -> np.ndarray:
-    """Four different numbers per row, from draws out of n, n - 1, n - 2 and n - 3 that remain."""
+    """Map each row of draws from 0 … n - 1, … n - 2, … n - 3 and … n - 4 to four different numbers below n."""
     for column in range(1, draw.shape[1]):
         taken = np.sort(draw[:, :column], axis=1)
         for k in range(column):
@@ -191,12 +191,12 @@ def _distinct_columns(draw: np.ndarray) -> np.ndarray:
 
 
 def components(size: int, rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Smallest node of each node's component (V,), for edges stored in both directions."""
+    """Return the smallest node of each node's component, (V,), for edges stored in both directions."""
     label = np.arange(size)
     while True:
         new = label.copy()
         np.minimum.at(new, rows, label[indices])
-        # A label is a node of the same component: hang the label's own label too, then follow the chain.
+        # A label is a node of the same component: lower the label's own label too, then follow the chains of labels.
         np.minimum.at(new, label, new)
         while not np.array_equal(jumped := new[new], new):
             new = jumped

@@ -1,4 +1,4 @@
-"""Nearest-neighbour search by walking a graph, with a count of distance evaluations. Inputs are not validated."""
+"""Nearest-neighbour search on a graph with a budget of distance evaluations. Inputs are not validated."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-#: How many coordinates `by_estimate` sums at a time, and the share of what lies beyond them that a child takes over.
+#: Number of coordinates that `by_estimate` sums at a time, and the fraction of the parent's residual that it adds.
 STEP, SHARE = 4, 0.3
-#: Bound, node, number of coordinates summed, share of the parent, the node's coordinates.
+#: A queue entry: lower bound, node, number of summed coordinates, inherited residual, the node's coordinates.
 _Place = tuple[float, int, int, float, list[float]]
 
 
@@ -23,12 +23,12 @@ class Navigation:
     """The result of a search and its cost.
 
     Args:
-        indices: The k nearest nodes that were visited (fewer if fewer were), near to far.
+        indices: The k nearest visited nodes (fewer if fewer were visited), nearest first.
         distances: Their Euclidean distances to the query.
         work: Cost of all scores and distances, in distance evaluations.
         visited: Every node whose distance was evaluated, in order.
-        visited_at: The work done up to and including each of them: of two searches of one kind, that with the smaller
-            budget is a prefix of the other.
+        visited_at: The work up to and including each visit. The visits of a search with a smaller budget are a prefix
+            of those with a larger budget.
 
     Example:
         >>> from graphattend.graph.search import Navigation
@@ -45,25 +45,25 @@ class Navigation:
 
 
 class _Log:
-    """Distances evaluated so far and the work done, counted in whole parts of an evaluation."""
+    """The distances evaluated so far, and the work, counted in integer parts of an evaluation."""
 
     def __init__(self, vectors: np.ndarray, query: np.ndarray, budget: float, parts: int = 1) -> None:
-        """One evaluation is `parts` parts."""
+        """Start a log in which one evaluation costs `parts` parts."""
         self._vectors, self._query = vectors, query
         self.parts, self.done = parts, 0
         nearest = round(budget * parts)
-        #: The most parts that do not exceed the budget.
+        #: Largest number of parts within the budget.
         self.most = nearest - (nearest / parts > budget)
         self._nodes: list[np.ndarray] = []
         self._squares: list[np.ndarray] = []
         self._at: list[np.ndarray] = []
 
     def open(self) -> bool:
-        """Whether the budget allows one more evaluation."""
+        """Return whether the budget allows one more evaluation."""
         return self.done + self.parts <= self.most
 
     def measure(self, nodes: np.ndarray) -> np.ndarray:
-        """Squared distances of the nodes, which cost one evaluation each."""
+        """Compute the squared distances of the nodes, at one evaluation each."""
         squares = np.square(self._vectors[nodes] - self._query).sum(axis=1)
         self._nodes.append(nodes)
         self._squares.append(squares)
@@ -72,7 +72,7 @@ class _Log:
         return squares
 
     def result(self, k: int) -> Navigation:
-        """The nearest of all that was measured, equal distances by index."""
+        """Return the k nearest measured nodes; ties are broken by index."""
         nodes, squares = np.concatenate(self._nodes), np.concatenate(self._squares)
         order = np.lexsort((nodes, squares))[:k]
         work = self.done / self.parts
@@ -82,7 +82,7 @@ class _Log:
 def best_first(
     graph: NeighborGraph, vectors: np.ndarray, query: np.ndarray, entry: int, k: int, budget: float
 ) -> Navigation:
-    """Greedy best-first search: expand the nearest known node by measuring all its neighbours.
+    """Greedy best-first search: repeatedly expand the nearest known node and measure its neighbours.
 
     Source:
         Malkov & Yashunin 2018, algorithm 2, stopped by a budget of distance evaluations.
@@ -111,12 +111,13 @@ def by_estimate(
 ) -> Navigation:
     """Best-first search by estimated distance: measure the node of smallest estimate, then estimate its neighbours.
 
-    The estimate is the squared distance between the r coordinates of node and query, plus a share of what the measured
-    distance of the node's parent (the node it was found from) has beyond these coordinates: neighbours lie alike.
-    The coordinates are summed a few at a time. A partial sum is a lower bound, so only the node of least bound needs
-    further ones, and the order of the visits is that of complete sums (as in A*: Hart, Nilsson & Raphael 1968).
+    The estimate is the squared distance between the r coordinates of node and query, plus a fraction of the parent's
+    residual. The parent is the node from which the node was found; its residual is its measured squared distance minus
+    that of its r coordinates, and neighbours have similar residuals. The coordinates are summed a few at a time. A
+    partial sum is a lower bound, so only the node of least bound needs more coordinates, and nodes are visited in the
+    order of complete sums (as in A*: Hart, Nilsson & Raphael 1968).
 
-    Work: r for the coordinates of the query, 1/D for each coordinate summed, 1 for each visit.
+    Work: r for the coordinates of the query, 1/D for each summed coordinate, 1 for each visit.
 
     Args:
         graph, vectors, query, entry, k, budget: As for `best_first`.
@@ -131,7 +132,7 @@ def by_estimate(
     queue: list[_Place] = []
 
     def sum_on(bound: float, node: int, done: int, parent: float, row: list[float]) -> _Place:
-        """The node's place in the queue after its next coordinates."""
+        """Return the node's queue entry after its next coordinates are summed."""
         more = min(done + STEP, rank)
         log.done += more - done
         part = math.dist(row[done:more], sought[done:more])
@@ -158,13 +159,13 @@ def by_estimate(
 
 
 def _unseen(graph: NeighborGraph, node: int, seen: np.ndarray) -> np.ndarray:
-    """Neighbours that were not seen before, without duplicates."""
+    """Return the node's unseen neighbours, sorted and without duplicates."""
     row = graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
     return np.unique(row[~seen[row]])
 
 
 def padded_rows(graph: NeighborGraph) -> np.ndarray:
-    """Neighbours of every node, (V, largest degree), filled up with -1."""
+    """Return the neighbours of every node, (V, largest degree), padded with -1."""
     degree = np.diff(graph.indptr)
     table = np.full((graph.num_nodes, max(1, int(degree.max()))), -1, dtype=np.intp)
     table[np.arange(table.shape[1]) < degree[:, None]] = graph.indices

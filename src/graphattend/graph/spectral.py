@@ -1,4 +1,4 @@
-"""The graph Laplacian and spectral embedding by its eigenvectors."""
+"""The graph Laplacian, and spectral embedding by its eigenvectors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .properties import as_graph, check_dense
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-#: Up to this many nodes the Laplacian is a dense matrix: 200 MB, and seconds for its eigenvectors.
+#: Largest number of nodes for a dense Laplacian, which takes 200 MB and seconds for its eigenvectors.
 DENSE_NODES = 5000
-# Eigenvalues closer than this count as one: their eigenvectors are any basis of a common space.
+# Eigenvalues closer than this are treated as equal; any basis of their eigenspace is valid.
 _SAME = 1e-8
 
 
 def adjacency(graph: NeighborGraph) -> np.ndarray:
-    """Dense A (V, V) in networkx's orientation, A[source, target] = summed weight."""
+    """Return the dense A (V, V) in networkx's orientation: A[source, target] is the summed weight."""
     size = graph.num_nodes
     check_dense(size, size, "num_nodes")
     flat = graph.indices * size + graph.targets
@@ -28,7 +28,7 @@ def adjacency(graph: NeighborGraph) -> np.ndarray:
 
 
 def laplacian(graph: NeighborGraph, normalized: bool) -> np.ndarray:
-    """D - A, or D^(-1/2) (D - A) D^(-1/2), with D the row sums of A."""
+    """Return D - A, or D^(-1/2) (D - A) D^(-1/2), where D holds the row sums of A."""
     a = adjacency(graph)
     degree = a.sum(axis=1)
     result = np.negative(a, out=a)
@@ -49,20 +49,20 @@ def laplacian(graph: NeighborGraph, normalized: bool) -> np.ndarray:
 
 
 def spectral_embedding(graph: NeighborGraph, dim: int, *, seed: int = 0) -> np.ndarray:
-    """Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions.
+    """Embed nodes by the smoothest eigenvectors of the normalized Laplacian, ignoring directions.
 
-    Eigenvectors 1 … dim of L = I - D^(-1/2) A D^(-1/2), A = (A + Aᵀ) / 2, each of length 1. Eigenvector 0, which is
-    D^(1/2) 1 in a connected graph, does not distinguish the nodes and is left out.
+    The coordinates are the unit eigenvectors 1 … dim of L = I - D^(-1/2) A D^(-1/2), where A = (A + Aᵀ) / 2.
+    Eigenvector 0, which is D^(1/2) 1 in a connected graph, does not distinguish the nodes and is left out.
 
-    Up to 5 000 nodes the eigenvectors are exact. Signs, and bases where eigenvalues coincide, are fixed by projecting
-    the same few vectors everywhere, so the result depends on the machine by rounding alone. Larger graphs are solved
-    by subspace iteration in float32, until ‖Lx - λx‖ <= 1e-4 for every eigenvector; isolated nodes stand at the origin.
-    The products are SciPy's where it is installed.
+    Up to 5 000 nodes the eigenvectors are exact. Signs, and the bases of equal eigenvalues, are fixed by projecting
+    fixed vectors, so results on different machines differ by rounding only. Larger graphs are solved by subspace
+    iteration in float32, until ‖Lx - λx‖ <= 1e-4 for every eigenvector; isolated nodes are at the origin. The products
+    use SciPy if it is installed.
 
     Args:
         graph: The graph; edge weights must not be negative.
         dim: Number of coordinates D, 1 … V - 1.
-        seed: Seed of the first guess for large graphs. It decides the basis where eigenvalues are close to each other.
+        seed: Seed of the initial vectors for large graphs. It affects the basis of eigenvalues that nearly coincide.
 
     Returns:
         Coordinates, (V, D), float64; float32 for more than 5 000 nodes.
@@ -108,7 +108,7 @@ def spectral_embedding(graph: NeighborGraph, dim: int, *, seed: int = 0) -> np.n
 
 
 def _canonical(values: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
-    """The first `count` eigenvectors, with one agreed basis per eigenvalue."""
+    """Return the first `count` eigenvectors, with a basis per eigenvalue that does not depend on the solver."""
     starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > _SAME)
     stops = np.append(starts[1:], len(values))
     probe = np.cos(np.arange(1.0, len(values) + 1)[:, None] * np.sqrt(2.0 + np.arange(len(values))))

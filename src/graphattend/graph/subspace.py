@@ -1,4 +1,4 @@
-"""Smoothest eigenvectors of the normalized Laplacian of a large graph. Nothing here checks its input."""
+"""Smoothest eigenvectors of the normalized Laplacian of a large graph. Inputs are not validated."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from . import _csr
 if TYPE_CHECKING:
     from .neighbor_graph import NeighborGraph
 
-#: ‖Lx - λx‖ of an eigenvector of length 1. Filters of a total degree of a few hundred reach it for any eigenvalues.
+#: Largest ‖Lx - λx‖ of a unit eigenvector. Filters with a total degree of a few hundred reach it for any spectrum.
 TOLERANCE = 1e-4
 _MAX_ROUNDS = 100
 _MAX_DEGREE = 40
-# How much more a filter may amplify the first eigenvector than the last: float32 must still hold both.
+# Largest ratio of a filter's amplification of the first eigenvector to that of the last; float32 must resolve both.
 _AMPLIFICATION = 1e3
-# Rows, and gathered numbers, worked on at a time.
+# Number of rows, and of gathered entries, per step.
 _ROWS = 1 << 16
 _GATHERED = 1 << 22
 
@@ -29,7 +29,7 @@ Product = Callable[[np.ndarray], np.ndarray]
 
 
 def smoothest(graph: NeighborGraph, dim: int, seed: int) -> np.ndarray:
-    """Eigenvectors of the largest eigenvalues of M = D^(-1/2) A D^(-1/2) but the trivial one, (V, dim) float32."""
+    """Return the non-trivial eigenvectors of the largest eigenvalues of M = D^(-1/2) A D^(-1/2), (V, dim) float32."""
     multiply, trivial = _normalized_adjacency(graph)
     size = len(trivial)
     width = min(dim + max(8, dim // 2), size - 1)
@@ -56,11 +56,11 @@ def smoothest(graph: NeighborGraph, dim: int, seed: int) -> np.ndarray:
 
 
 def _filtered(multiply: Product, x: np.ndarray, product: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A Chebyshev polynomial of M times x: small on [-1, least Ritz value], growing fast above."""
+    """Apply a Chebyshev polynomial of M to x that is small on [-1, least Ritz value] and grows fast above."""
     centre, half = (values[-1] - 1) / 2, max((values[-1] + 1) / 2, 1e-3)
     top = max((values[0] - centre) / half, 1 + 1e-12)
     degree = int(np.clip(math.acosh(_AMPLIFICATION) / math.acosh(top), 2, _MAX_DEGREE))
-    # Scaled so that the first eigenvector keeps its length.
+    # Scale the polynomial so that the first eigenvector keeps its norm.
     scale = first = 1 / top
     c, h = np.float32(centre), np.float32(half)
     before, now = x, (product - c * x) * np.float32(first / half)
@@ -75,7 +75,7 @@ def _filtered(multiply: Product, x: np.ndarray, product: np.ndarray, values: np.
 
 
 def _normalized_adjacency(graph: NeighborGraph) -> tuple[Product, np.ndarray]:
-    """X → M x, and the trivial eigenvector D^(1/2) 1 of length 1."""
+    """Return the function x → M x, and the trivial eigenvector D^(1/2) 1 with norm 1."""
     size = graph.num_nodes
     rows = np.concatenate([graph.targets, graph.indices])
     order = np.argsort(rows, kind="stable")
@@ -122,7 +122,7 @@ def _blocks(size: int) -> list[slice]:
 
 
 def _gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """xᵀ y in float64, symmetrized."""
+    """Compute xᵀ y in float64, symmetrized."""
     total = np.zeros((x.shape[1], y.shape[1]))
     for part in _blocks(len(x)):
         total += x[part].astype(np.float64).T @ y[part].astype(np.float64)
@@ -137,7 +137,7 @@ def _lengths(x: np.ndarray) -> np.ndarray:
 
 
 def _without(x: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """X minus its component along a vector of length 1."""
+    """Subtract from x, in place, its component along a unit vector."""
     shares = np.zeros(x.shape[1])
     for part in _blocks(len(x)):
         shares += direction[part] @ x[part].astype(np.float64)
@@ -147,7 +147,7 @@ def _without(x: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def _orthonormal(x: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the columns; a direction that is lost to rounding is left as zeros."""
+    """Return an orthonormal basis of the columns, with zeros for directions that are lost to rounding."""
     for _ in range(2):
         values, vectors = np.linalg.eigh(_gram(x, x))
         kept = values > 1e-12 * max(values[-1], 1e-300)

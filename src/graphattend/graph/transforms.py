@@ -1,4 +1,4 @@
-"""New graphs from old ones."""
+"""Transformations of graphs: transpose, subgraph, self-loops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EDGE_FIELDS = ("edge_features", "edge_weights", "distances")
 
 
 def edge_data(graph: NeighborGraph, edges: object) -> dict[str, np.ndarray]:
-    """The per-edge arrays that the graph has, at the given edges."""
+    """Return the per-edge arrays that the graph has, restricted to the given edges."""
     return {n: a[edges] for n in _EDGE_FIELDS if (a := getattr(graph, n)) is not None}
 
 
@@ -64,7 +64,7 @@ def with_self_loops(graph: NeighborGraph, fill_value: float | str) -> NeighborGr
     edges = np.flatnonzero(graph.indices != graph.targets)
     nodes = np.arange(size)
     rows = graph.targets[edges]
-    # Loops come after the edges, so a stable sort by row puts each at the end of its row.
+    # The loops follow the edges, so a stable sort by row puts each loop at the end of its row.
     order = np.argsort(np.concatenate([rows, nodes]), kind="stable")
     indptr = _csr.indptr_of(rows, size)
     data = {}
@@ -81,9 +81,9 @@ def with_self_loops(graph: NeighborGraph, fill_value: float | str) -> NeighborGr
 
 
 def _row_means(a: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """Mean over each row's entries, 0 for an empty row."""
+    """Return the mean of each row's entries, 0 for an empty row."""
     counts = np.diff(indptr)
-    padded = np.concatenate([a, np.zeros((1, *a.shape[1:]), a.dtype)])  # an empty last row must start somewhere
+    padded = np.concatenate([a, np.zeros((1, *a.shape[1:]), a.dtype)])  # an empty last row needs a valid start
     sums = np.add.reduceat(padded, indptr[:-1], axis=0)
     sums[counts == 0] = 0
     means: np.ndarray = sums / np.maximum(counts, 1).reshape(-1, *[1] * (a.ndim - 1)).astype(a.dtype)
