@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPRESSIONS", "FOLDERS", "FORMATS", "VECTORS", "Compression", "Format"]
 
-# A gigabyte of text would become ten of Python objects.
+# A gigabyte of text would become ten gigabytes of Python objects.
 _MAX_TEXT_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class Format:
-    """How files of one format are read and written.
+    """The reader and the writer of a file format.
 
     Args:
-        read: Function from the content of a file to its edges; raises `Refused` for invalid content.
-        write: Function from a graph to the content of a file; None if the format can only be read.
+        read: Function that converts the content of a file to its edges. It raises `Refused` for invalid content.
+        write: Function that converts a graph to the content of a file, or None if the format can only be read.
         max_bytes: Largest size of the content.
 
     Example:
@@ -43,11 +43,11 @@ class Format:
 
 @dataclass(frozen=True)
 class Compression:
-    """A compression, applicable to a file of any format.
+    """A compression for files of any format.
 
     Args:
-        magic: The first bytes.
-        expand: Function that decompresses content up to a limit; more bytes than the limit mean that it was exceeded.
+        magic: The first bytes of a compressed file.
+        expand: Function that decompresses content up to a limit. A longer result means that the limit was exceeded.
         compress: Function that compresses content.
     """
 
@@ -76,7 +76,7 @@ _PLACES = {
     ".hnsw .hnswlib .bin": "hnswlib_index:HNSWLIB",
 }
 
-#: Formats by suffix; a module is imported when a file of its format is first read or written.
+#: Formats by suffix. A module is imported when a file of its format is first read or written.
 FORMATS: Registry[Format] = Registry(
     "format",
     {suffix: f"{__name__}.{place}" for suffixes, place in _PLACES.items() for suffix in suffixes.split()},
@@ -99,13 +99,13 @@ _VECTORS = {
     ".x .tx .allx": "planetoid:read_features",
 }
 
-#: Readers of latent vectors by suffix: functions from the content to names (or None) and the vectors (V, D).
+#: Readers of latent vectors by suffix: functions that convert the content to names (or None) and vectors (V, D).
 VECTORS: Registry[Callable[[bytes], tuple[list[str] | None, np.ndarray]]] = Registry(
     "format of vectors",
     {suffix: f"{__name__}.{place}" for suffixes, place in _VECTORS.items() for suffix in suffixes.split()},
 )
 
-#: Readers of folders, by the name of a file or folder in them.
+#: Readers of folders, by the name of a file or folder that identifies the format.
 FOLDERS: Registry[Callable[[str], EdgeTable]] = Registry(
     "folder format",
     dict.fromkeys(("raw", "edge.csv.gz"), f"{__name__}.ogb:read_folder"),

@@ -1,4 +1,4 @@
-"""Roles of the columns of an edge table, found by their names."""
+"""The roles of an edge table's columns, determined by the column names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...storage_checks import Refused
 from .edge_table import plain
 
-#: Names of the two ends, compared without case, blanks, hyphens and underscores.
+#: Names of the endpoint columns, compared without case, blanks, hyphens and underscores.
 ENDS = (
     ("source", "target"),
     ("sourceid", "targetid"),
@@ -33,9 +33,9 @@ ENDS = (
     (":startid", ":endid"),
     ("u", "v"),
 )
-#: These may as well be the names of two nodes.
+#: These may also be the names of two nodes.
 _SHORT = ("u", "v")
-#: Numbers of rows: an edge's own number, and the index that pandas writes in front without a name.
+#: Columns that number the rows: edge ids, and the index that pandas writes first, without a name.
 _NUMBERS = ("id", "edgeid")
 _INDEX = ("", "unnamed:0", "index")
 
@@ -45,31 +45,31 @@ class Roles(NamedTuple):
 
     source: int
     target: int
-    #: Names of the columns beside the ends and their positions.
+    #: Names and positions of the columns other than the endpoints.
     data: dict[str, int]
-    #: Where Gephi says whether an edge is directed, or None.
+    #: Name of Gephi's column that tells whether an edge is directed, or None.
     kind: str | None = None
-    #: Columns that number the rows; the nameless ones have to count them.
+    #: Columns that number the rows: ids by name, and positions of nameless ones, which must count from 0 or 1.
     ids: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
-    #: Whether the names of the ends are no names of nodes.
+    #: Whether the endpoint names cannot be names of nodes.
     sure: bool = True
 
 
 def roles(header: Sequence[str]) -> Roles | None:
-    """Find the roles of the columns; None if no two columns are named source and target.
+    """Find the roles of the columns, or return None if no two columns are named source and target.
 
     Args:
         header: The columns' names.
 
     Raises:
-        Refused: Two columns have the same name, or two pairs of columns may be the ends.
+        Refused: Two columns have the same name, or two pairs of columns may be the endpoints.
     """
     names = [plain(name) for name in header]
     pairs = [pair for pair in ENDS if pair[0] in names and pair[1] in names]
     if not pairs:
         return None
-    beside = (f"{pairs[0][0]}id", f"{pairs[0][1]}id")  # the nodes' numbers beside their names
+    beside = (f"{pairs[0][0]}id", f"{pairs[0][1]}id")  # node numbers in addition to node names
     numbers = (*_NUMBERS, *(beside if beside in pairs else ()))
     pairs = [pair for pair in pairs if pair != beside]
     if len(pairs) > 1:

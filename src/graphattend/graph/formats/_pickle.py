@@ -1,7 +1,7 @@
 """A safe reader for the pickles in which some data sets are published.
 
-Nothing that a pickle names is imported or called: names that stand for lists, dictionaries, NumPy arrays and SciPy
-matrices become inert records, from which checked arrays are built; every other name is refused.
+Nothing that a pickle names is imported or called. Names of lists, dictionaries, NumPy arrays and SciPy matrices become
+inert records, from which checked arrays are built; every other name raises an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DTYPE = re.compile(r"([a-z]\d)")
 
 
 class Matrix(NamedTuple):
-    """A SciPy CSR matrix by its parts."""
+    """The parts of a SciPy CSR matrix."""
 
     data: np.ndarray
     indices: np.ndarray
@@ -30,7 +30,7 @@ class Matrix(NamedTuple):
 
 
 class _Record:
-    """Placeholder for an object of a pickle: it records arguments and state and executes nothing."""
+    """Placeholder for an object of a pickle. It records arguments and state and executes nothing."""
 
     def __init__(self, kind: str, *arguments: object) -> None:
         self.kind, self.arguments, self.state = kind, arguments, None
@@ -40,7 +40,7 @@ class _Record:
 
 
 def load(data: bytes) -> Any:
-    """The value of a pickle: lists, dictionaries, numbers, text, arrays and `Matrix`."""
+    """Return the value of a pickle: lists, dictionaries, numbers, text, arrays and `Matrix`."""
     try:
         return _value(_Unpickler(io.BytesIO(data), encoding="latin1").load())
     except Refused:
@@ -49,18 +49,18 @@ def load(data: bytes) -> Any:
         raise Refused(f"is a damaged pickle ({type(error).__name__})") from None
 
 
-# The Unpickler in Python: the one in C allocates as many values as the pickle announces.
+# Use the Python Unpickler: the C one allocates as many values as the pickle announces.
 class _Unpickler(pickle._Unpickler):
-    # So does this one for a mutable array of bytes, which no array of numbers needs.
+    # The Python one does so only for bytearrays, which no numeric array needs.
     dispatch: ClassVar = {op: read for op, read in pickle._Unpickler.dispatch.items() if op != pickle.BYTEARRAY8[0]}
 
     def find_class(self, module: str, name: str) -> Any:
-        """An inert stand-in, made for this pickle alone."""
+        """Return an inert placeholder that belongs to this pickle only."""
         if module == "collections" and name == "defaultdict":
             return lambda *_: {}
         if module in ("builtins", "__builtin__") and name in ("list", "dict"):
             return lambda *_: [] if name == "list" else {}
-        if module in ("builtins", "__builtin__") and name == "bytes":  # no bytes at all, in Python 2's protocols
+        if module in ("builtins", "__builtin__") and name == "bytes":  # empty bytes in Python 2's protocols
             return lambda *_: b""
         if module == "numpy" and name in ("ndarray", "dtype"):
             return lambda *arguments: _Record(name, *arguments)
@@ -78,7 +78,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 class _MatrixRecord(_Record):
-    kind, state = "matrix", None  # pickles make it without calling it
+    kind, state = "matrix", None  # pickles create it without a call
 
     def __init__(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Parsing of text tables: any line ending, comments, and detection of the separator, which must be unambiguous."""
+"""Parsing of text tables: line endings, comments, and detection of the separator, which must be unambiguous."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ...storage_checks import Refused
 
 
 class Row(NamedTuple):
-    """The cells of a line, and its number."""
+    """The number of a line, and its cells."""
 
     line: int
     cells: list[str]
 
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-#: A comment at the end of a line starts behind a blank: names such as C# stay whole.
+#: A comment at the end of a line follows a blank, so that names such as C# stay intact.
 _TRAILING_COMMENT = re.compile(r"\s#.*$")
 #: Names of the separators in messages, the most reliable first.
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
-#: Number of rows on which a separator is tested.
+#: Number of rows that are read to test a separator.
 _SAMPLE = 1000
 
 
 def decode(data: bytes) -> str:
-    """Decode UTF-8, or UTF-16 with a byte order mark (as Excel writes it); other content is refused."""
+    """Decode UTF-8, or UTF-16 with a byte order mark (as Excel writes it). Other content raises an error."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             return data.decode("utf-16")
@@ -51,12 +51,12 @@ def _line_of(data: bytes, at: int) -> int:
 
 
 def shown(text: str) -> str:
-    """The start of a line, for messages."""
+    """Return the start of a line for messages."""
     return ascii(text.strip()[:40])
 
 
 def as_number(text: str) -> float:
-    """The number that a cell holds, or NaN. Python's underscores are not part of numbers in files."""
+    """Return the number in a cell, or NaN. Underscores, which Python allows, are not part of a number in a file."""
     try:
         return math.nan if "_" in text else float(text)
     except ValueError:
@@ -64,16 +64,16 @@ def as_number(text: str) -> float:
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell holds a finite number."""
+    """Return whether a cell holds a finite number."""
     return math.isfinite(as_number(text))
 
 
 def lines_of(text: str, *, trailing: bool) -> tuple[list[str], dict[int, str]]:
-    """The lines, with comments replaced by empty lines, and the comments by line number from 1.
+    """Return the lines, with comments replaced by empty lines, and the comments by line number from 1.
 
     Args:
         text: The file's content.
-        trailing: Whether comments may also follow data on a line.
+        trailing: Whether a comment may also follow data on the same line.
     """
     lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
     comments: dict[int, str] = {}
@@ -88,7 +88,7 @@ def lines_of(text: str, *, trailing: bool) -> tuple[list[str], dict[int, str]]:
 
 
 def split(lines: Sequence[str], separator: str) -> Iterator[Row]:
-    """The rows of all lines that are not blank; quotes keep a separator (and a line end) inside a cell."""
+    """Yield the rows of all non-blank lines. A quoted cell may contain separators and line ends."""
     if separator == " ":
         for number, line in enumerate(lines, 1):
             cells = _quoted(line, number) if '"' in line else line.split()
@@ -121,16 +121,17 @@ def _csv(lines: Sequence[str], separator: str) -> Any:
 def separator_of(lines: Sequence[str], likely: str, is_header: Callable[[list[str]], bool]) -> str:
     """Detect the separator of the cells.
 
-    It cuts all lines into the same number of cells, two at least. Where several do, a header that is known by one of
-    them decides; a tab is no part of a name; a blank beside another separator is none.
+    The separator splits all lines into the same number of cells, at least two. If several separators do, one whose
+    first row is a known header is preferred. Tabs are never part of a name, and blanks are not the separator if
+    another separator leaves no blanks inside cells.
 
     Args:
         lines: The lines without comments.
-        likely: The separators that files of this kind have; the others count only where none of these does.
-        is_header: Whether cells are a header.
+        likely: The usual separators of this kind of file. The others are used only if none of these fits.
+        is_header: Function that tells whether cells are a header.
 
     Raises:
-        Refused: There is none, or it may be this one or that.
+        Refused: There is no separator, or it is ambiguous.
     """
     found: dict[str, list[Row]] = {}
     first: dict[str, list[Row]] = {}
@@ -150,7 +151,7 @@ def separator_of(lines: Sequence[str], likely: str, is_header: Callable[[list[st
         found = {s: rows for s, rows in found.items() if is_header(rows[0].cells)} or found
     if len(found) > 1 and "\t" in found:
         columns = " " in found and all(is_number(cell) for row in found[" "] for cell in row.cells)
-        return " " if columns else "\t"  # numbers in columns, some of them filled up by tabs
+        return " " if columns else "\t"  # columns of numbers, some of them padded with tabs
     if len(found) == 2 and " " in found:
         (other,) = set(found) - {" "}
         if not any(" " in cell for row in found[other] for cell in row.cells):
@@ -159,7 +160,7 @@ def separator_of(lines: Sequence[str], likely: str, is_header: Callable[[list[st
         words = " or at ".join(SEPARATORS[s] for s in found)
         row = next(iter(found.values()))[0]
         raise Refused(f"line {row.line}: {shown(lines[row.line - 1])} can be split at {words}; add a header")
-    if found or first:  # where lines differ in their number of cells, the reader will say which
+    if found or first:  # if lines differ in their number of cells, the reader reports which
         return next(iter(found or first))
     if failure is not None:
         raise failure

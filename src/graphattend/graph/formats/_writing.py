@@ -1,4 +1,4 @@
-"""Shared code of the writers: lists of nodes and edges, and errors for graphs that a format cannot store."""
+"""Code that the writers share: lists of nodes and edges, and errors for graphs that a format cannot store."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ _CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def cannot(format: str, what: str, instead: str = ".npz and .json can") -> InvalidConfigError:
-    """The error for a graph that a format cannot store."""
+    """Return the error for a graph that a format cannot store."""
     return InvalidConfigError(
         f"path: {format} cannot hold {what}; {instead}", argument="path", expected="another format"
     )
 
 
 def refuse(graph: NeighborGraph, format: str, *fields: str) -> None:
-    """Raise an error if a graph has one of these fields."""
+    """Raise an error if the graph has one of these fields."""
     for name in fields:
         if getattr(graph, name) is not None:
             raise cannot(format, name.replace("_", " "))
 
 
 def nodes_of(graph: NeighborGraph, format: str, *, distinct: bool) -> Sequence[str]:
-    """A name for every node; control characters and equal or empty names are refused where the format needs it."""
+    """Return a name for every node.
+
+    Control characters raise an error; with `distinct`, so do equal and empty names.
+    """
     if graph.names is None:
         return [str(i) for i in range(graph.num_nodes)]
     bad = next((name for name in graph.names if _CONTROL.search(name)), None)
@@ -44,10 +47,10 @@ def nodes_of(graph: NeighborGraph, format: str, *, distinct: bool) -> Sequence[s
 
 
 def edges_of(graph: NeighborGraph) -> tuple[list[int], list[int], dict[str, list[float]], bool]:
-    """Sources, targets, columns of data, and whether they are directed: an undirected edge is listed once."""
+    """Return sources, targets, data columns, and whether edges are directed. An undirected edge is listed once."""
     kept = once(graph)
     directed = kept is None
-    # From the smaller end: the reader then finds the edges in the order of the rows.
+    # List each edge at its smaller endpoint, so that a reader restores the order of the rows.
     sources, targets = (graph.indices, graph.targets) if kept is None else (graph.targets[kept], graph.indices[kept])
     data = edge_data(graph, slice(None) if kept is None else kept)
     columns: dict[str, list[float]] = {}
@@ -60,9 +63,9 @@ def edges_of(graph: NeighborGraph) -> tuple[list[int], list[int], dict[str, list
 
 
 def once(graph: NeighborGraph, *, ordered: bool = False) -> np.ndarray | None:
-    """The edges that stand for the whole of an undirected graph, or None if it is directed or reads back otherwise.
+    """Return one edge index per undirected edge, or None if the graph is directed or cannot be rebuilt from them.
 
-    `ordered`: also the neighbours in every row have to come back in their order.
+    With `ordered`, the neighbours in every row must also be rebuilt in their order.
     """
     if not graph.num_edges or not is_undirected(graph):
         return None
@@ -75,7 +78,7 @@ def once(graph: NeighborGraph, *, ordered: bool = False) -> np.ndarray | None:
 
 
 def same(graph: NeighborGraph, back: NeighborGraph) -> bool:
-    """Whether a graph came back from a file, up to the order of named nodes and of the neighbours in a row."""
+    """Return whether two graphs are equal up to the order of named nodes and of the neighbours in a row."""
     if graph.num_nodes != back.num_nodes or (graph.names is None) != (back.names is None):
         return False
     if graph.names is not None and graph.names != back.names:
@@ -88,13 +91,13 @@ def same(graph: NeighborGraph, back: NeighborGraph) -> bool:
 
 
 def _edges(graph: NeighborGraph) -> dict[str, np.ndarray]:
-    """Edges and their data."""
+    """Return the edges and their data."""
     data = edge_data(graph, slice(None)) if graph.num_edges else {}
     return {"sources": graph.indices, "targets": graph.targets, **data}
 
 
 def _sorted(graph: NeighborGraph) -> dict[str, np.ndarray]:
-    """Edges and their data in an order of their own, and the layers."""
+    """Return the edges and their data in a canonical order, and the layers."""
     edges = _edges(graph)
     keys = [column for a in list(edges.values())[2:] for column in (a.T if a.ndim == 2 else [a])]
     order = np.lexsort((*keys, graph.indices, graph.targets))

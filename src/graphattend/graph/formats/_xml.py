@@ -1,4 +1,4 @@
-"""A safe XML parser: document types, entities and external references are refused, and the depth is bounded."""
+"""A safe XML parser: it rejects document types, entities and external references, and limits the depth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_DEPTH = 64
 
 
 class Element:
-    """An element: its name without a namespace, attributes, children, line, and the text of one without children."""
+    """An XML element: its name without a namespace, attributes, children, line, and its text if it has no children."""
 
     __slots__ = ("attributes", "children", "line", "name", "text")
 
@@ -22,35 +22,35 @@ class Element:
         self.text = ""
 
     def each(self, name: str) -> list[Element]:
-        """Children of this name."""
+        """Return the children with this name."""
         return [child for child in self.children if child.name == name]
 
     def only(self, name: str) -> Element:
-        """The child of this name, or an element without anything; two are refused."""
+        """Return the child with this name, or an empty element. Two such children raise an error."""
         found = self.each(name)
         if len(found) > 1:
             raise Refused(f"line {found[1].line}: a second <{name}>")
         return found[0] if found else Element(name, {}, self.line)
 
     def inside(self, name: str) -> Iterator[Element]:
-        """Elements of this name at any depth."""
+        """Yield the elements with this name at any depth."""
         for child in self.children:
             if child.name == name:
                 yield child
             yield from child.inside(name)
 
     def required(self, attribute: str) -> str:
-        """An attribute that has to be there."""
+        """Return an attribute, or raise an error if it is missing."""
         if attribute not in self.attributes:
             raise Refused(f"line {self.line}: <{self.name}> lacks {attribute!r}")
         return self.attributes[attribute]
 
 
 def parse(data: bytes, root: str, each: Mapping[str, Callable[[Element], None]]) -> Element:
-    """The tree of a document whose outermost element has this name.
+    """Parse a document into a tree, whose root must have the name `root`.
 
-    An element below it that is named in `each` is given to its function when it ends, and is no part of the tree: a
-    document of a million edges needs no million elements.
+    An element named in `each` is passed to its function when it ends and is left out of the tree, so that a document
+    with a million edges does not need a million elements in memory.
     """
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -83,7 +83,7 @@ def parse(data: bytes, root: str, each: Mapping[str, Callable[[Element], None]])
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     try:
         parser.Parse(data, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:  # the latter for unknown encodings
+    except (expat.ExpatError, ValueError, LookupError) as error:  # an unknown encoding raises LookupError
         raise Refused(f"is not valid XML ({error})") from None
     (outer,) = top.children
     if outer.name != root:
@@ -92,5 +92,5 @@ def parse(data: bytes, root: str, each: Mapping[str, Callable[[Element], None]])
 
 
 def quoted(text: str) -> str:
-    """A text as the value of an attribute, quotes included."""
+    """Quote a text as the value of an attribute."""
     return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

@@ -1,4 +1,4 @@
-"""Edges of XML documents, gathered one by one, and the data that the documents declare for them."""
+"""Edges of XML documents, collected one by one, and the attributes that the documents declare for them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .edge_table import MISSING, EdgeTable, Nodes, Places, number_or_text
 
 
 class Declared(NamedTuple):
-    """Data that a document declares: their name, whether they are numbers, and their value where none is given."""
+    """An attribute that a document declares: its name, whether it is a number, and its default."""
 
     name: str
     is_number: bool
     default: str = ""
 
     def value(self, text: str) -> Any:
-        """What a text means."""
+        """Convert a text to the attribute's value."""
         return number_or_text(text) if self.is_number else text.strip()
 
 
 class _Cells(NamedTuple):
-    """A text for some edges, and the line of the first."""
+    """An attribute's edges and texts, and the line of the first one."""
 
     line: int
     edges: list[int]
@@ -33,7 +33,7 @@ class _Cells(NamedTuple):
 
 
 class Edges:
-    """Edges as they come: ends, lines, the word for their direction, and texts by the id of what declares them."""
+    """Collected edges: endpoints, lines, kinds of direction, and texts by the id of the declared attribute."""
 
     def __init__(self) -> None:
         self.sources: list[str] = []
@@ -43,14 +43,14 @@ class Edges:
         self._cells: dict[str | Declared, _Cells] = {}
 
     def add(self, edge: Element, kind: str) -> None:
-        """An edge, the attribute `kind` of which says whether it is directed."""
+        """Add an edge. Its attribute `kind` tells whether it is directed."""
         self.sources.append(edge.required("source"))
         self.targets.append(edge.required("target"))
         self.lines.append(edge.line)
         self.kinds.append(edge.attributes.get(kind))
 
     def put(self, key: str | Declared, text: str, line: int) -> None:
-        """A text of the edge that was added last."""
+        """Add an attribute's text to the edge that was added last."""
         cells = self._cells.get(key)
         if cells is None:
             cells = self._cells[key] = _Cells(line, [], [])
@@ -58,7 +58,7 @@ class Edges:
         cells.texts.append(text)
 
     def columns(self, declared: Mapping[str, Declared], what: str) -> dict[str, list[Any]]:
-        """The texts as columns, those with a default first."""
+        """Convert the texts to columns. Columns with a default come first."""
         size = len(self.lines)
         found = {d.name: [d.value(d.default)] * size for d in declared.values() if d.default}
         for key, (line, edges, texts) in self._cells.items():
@@ -81,7 +81,7 @@ class Edges:
         ids: tuple[str, ...],
         layers: np.ndarray | None = None,
     ) -> EdgeTable:
-        """The table of these edges between nodes with these ids; `default` is the direction if there are no edges."""
+        """Return the table of the edges between nodes with these ids. Without edges, `default` is the direction."""
         known = Nodes(nodes)
         where = Places("line ", numbers=self.lines)
         return EdgeTable(

@@ -12,7 +12,7 @@ from .node_link import as_key, directed_of, records
 
 
 def read_document(content: dict[str, Any]) -> EdgeTable:
-    """An object with ``nodes`` and ``adjacency``; an undirected edge stands in the lists of both its ends."""
+    """Read an object with ``nodes`` and ``adjacency``. An undirected edge is listed at both endpoints."""
     nodes, lists = records(content, "nodes"), content["adjacency"]
     if not isinstance(lists, list) or len(lists) != len(nodes):
         raise Refused("adjacency: expected a list for every node")

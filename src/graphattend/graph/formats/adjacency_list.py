@@ -1,4 +1,4 @@
-"""Adjacency lists as networkx writes them: a node, then its neighbours, on every line."""
+"""Adjacency lists in networkx's format: each line holds a node and its neighbours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .edge_table import EdgeTable, Places, needed, numbered
 
 
 def read(data: bytes) -> EdgeTable:
-    """Undirected as networkx reads them; edges that are listed at both ends are one, if all are."""
+    """Read an undirected graph, as networkx does. If any edge is listed at both endpoints, all must be."""
     lines, _ = lines_of(decode(data), trailing=True)
     rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
@@ -36,13 +36,13 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _is_twice(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether the ends of some edge list each other."""
+    """Return whether the endpoints of any edge list each other."""
     there = {(i, j) for i, j in zip(first.tolist(), second.tolist(), strict=True) if i != j}
     return any((j, i) in there for i, j in there)
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """A line per node with the neighbours that no line before has linked it to; loops and edges that repeat stay."""
+    """Write a line per node with the neighbours not listed on earlier lines, including loops and repeated edges."""
     format = "an adjacency list"
     refuse(graph, format, "edge_weights", "distances", "edge_features", "layers")
     names = nodes_of(graph, format, distinct=True)

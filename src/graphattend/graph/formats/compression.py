@@ -1,4 +1,4 @@
-"""Compression of files of any format. Decompression stops at a limit, whatever size the file announces."""
+"""Compression of files of any format. Decompression stops at a limit, regardless of the size that a file announces."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from ...storage_checks import Refused
 from ..conversions import need
 from . import Compression
 
-#: Most memory that a dictionary of .xz may take.
+#: Largest memory for the dictionary of a .xz file.
 _MAX_XZ_MEMORY = 1 << 27
-#: What compressed data may become: so many bytes, or so many times its size. Real files are a tenth to a half as large.
+#: Largest decompressed size: this number of bytes, or this multiple of the compressed size. Real files expand to two to
+#: ten times their size.
 _ALWAYS_ALLOWED = 4 << 20
 _MAX_INFLATION = 100
-#: Bytes taken in at a time, so that many short streams in one file stay cheap.
+#: Number of bytes per step, small so that many short streams in one file are cheap.
 _STEP = 1 << 14
 
 
 def _expand(data: bytes, limit: int, new: Callable[[], Any], wrong: type[Exception]) -> bytes:
-    """At most one byte more than `limit`, from one stream after the other."""
+    """Decompress consecutive streams and return at most `limit` + 1 bytes."""
     parts: list[bytes] = []
     size, at, rest, stream = 0, 0, b"", None
     allowed = max(_ALWAYS_ALLOWED, _MAX_INFLATION * len(data))
@@ -58,7 +59,7 @@ def _xz(data: bytes, limit: int) -> bytes:
 
 
 def _to_gzip(data: bytes) -> bytes:
-    stream = zlib.compressobj(wbits=31)  # without a time: equal content gives equal bytes
+    stream = zlib.compressobj(wbits=31)  # stores no time, so equal content gives equal bytes
     return stream.compress(data) + stream.flush()
 
 

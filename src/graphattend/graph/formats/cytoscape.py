@@ -1,4 +1,4 @@
-"""Cytoscape's and Cytoscape.js's JSON, also as `networkx.cytoscape_data` writes it."""
+"""The JSON of Cytoscape and Cytoscape.js, which `networkx.cytoscape_data` also writes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _IDS = ("id", "SUID", "key", "selected", "shared_name", "shared_interaction")
 
 
 def read(data: bytes) -> EdgeTable:
-    """A document with ``elements``."""
+    """Read a document with ``elements``."""
     return read_document(parse_json(data.removeprefix(b"\xef\xbb\xbf"), "the file"))
 
 
 def read_document(content: dict[str, Any]) -> EdgeTable:
-    """Elements as an object with ``nodes`` and ``edges``, or as one list; each has its ``data``."""
+    """Read elements from an object with ``nodes`` and ``edges``, or from one list; each element has its ``data``."""
     nodes, edges = _elements(content.get("elements"))
     ids = [str(node.get("id")) for node in nodes]
     known = Nodes(ids)

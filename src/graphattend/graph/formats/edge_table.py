@@ -1,4 +1,4 @@
-"""`EdgeTable`, the content of a graph file: edges with columns of data, and their conversion to a graph."""
+"""`EdgeTable`, the content of a graph file: edges with data columns, and their conversion to a graph."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..constructors import from_pairs
 from ..neighbor_graph import NeighborGraph
 from ..properties import is_undirected
 
-#: Columns with a meaning of their own, compared as `plain` names.
+#: Columns with a special meaning, compared by their `plain` names.
 WEIGHT, DISTANCE, FEATURES = "weight", "distance", "features"
-#: Whole numbers as they are written: with neither sign nor leading zeros, and no more digits than 64 bits hold.
+#: Whole numbers without a sign or leading zeros that fit into 64 bits.
 WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
-#: Nodes cost memory even without edges; a small file may not ask for more than this.
+#: Largest number of nodes that a file may announce, because nodes cost memory even without edges.
 MAX_NODES = 10_000_000
 
-#: Value of an edge in a column that the edge lacks.
+#: Placeholder in a column for an edge without a value.
 MISSING: Any = type("Missing", (), {"__slots__": (), "__repr__": lambda self: "nothing"})()
 
 _log = logging.getLogger("graphattend.graph.formats")
 
 
 class Cells(list[str]):
-    """A column of a text file: cells that spell a number are numbers, unlike strings in JSON."""
+    """A column of a text file. Unlike JSON strings, cells that spell a number are numbers."""
 
 
 class Wanted(NamedTuple):
@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """The place of each edge in the file, for messages: words around its number, which is k + `first` if not given."""
+    """The location of each edge in the file, for messages: text around `numbers[k]`, or k + `first` by default."""
 
     before: str
     after: str = ""
@@ -52,7 +52,7 @@ class Places:
     first: int = 0
 
     def __call__(self, k: int) -> str:
-        """The place of edge k."""
+        """Return the location of edge k."""
         return f"{self.before}{self.first + k if self.numbers is None else self.numbers[k]}{self.after}"
 
 
@@ -71,15 +71,15 @@ class EdgeTable:
         sources: Node numbers, (K,).
         targets: Node numbers, (K,).
         num_nodes: Number of nodes V.
-        names: V names; None where they are 0 … V - 1.
-        directed: Whether edges run one way: all of them, each by itself (K,), or None where the file does not say.
+        names: V names, or None if they are 0 … V - 1.
+        directed: Whether edges run one way: for all edges, per edge (K,), or None if the file does not specify it.
         columns: Data of the edges by name: an array (K,) or (K, e), `Cells`, or a list of numbers, lists of numbers,
             text, None or `MISSING`.
         weight: Name of the column of weights if the caller names none, normalised by `plain`.
         ids: Columns that identify edges; they do not become features.
-        twice: Whether an undirected edge is listed at both its ends.
+        twice: Whether an undirected edge is listed at both endpoints.
         layers: Layer of each node, (V,).
-        where: The place of edge k in the file, for messages.
+        where: Function that returns the location of edge k in the file, for messages.
 
     Example:
         >>> from graphattend.graph.formats.edge_table import EdgeTable, Wanted
@@ -102,7 +102,7 @@ class EdgeTable:
 
     @classmethod
     def of(cls, graph: NeighborGraph, **more: Any) -> EdgeTable:
-        """All of a graph."""
+        """Build the table of a whole graph."""
         columns = {WEIGHT: graph.edge_weights, DISTANCE: graph.distances, FEATURES: graph.edge_features}
         return cls(
             sources=graph.indices,
@@ -115,14 +115,14 @@ class EdgeTable:
         )
 
     def graph(self, wanted: Wanted) -> NeighborGraph:
-        """The graph, with those columns as weights and features that the caller names or that are known."""
+        """Build the graph, with weights and features from the columns that the caller names, or from known columns."""
         directed = self.directed if wanted.directed is None else wanted.directed
         if directed is False and self.twice:
             return self._once().graph(wanted)
         data = self._data(wanted)
         if directed is False and self.directed is not False:
             graph = self._build(data, True)
-            if is_undirected(graph):  # every edge is there both ways already
+            if is_undirected(graph):  # the file already has every edge in both directions
                 return graph
         return self._build(data, True if directed is None else directed)
 
@@ -131,7 +131,7 @@ class EdgeTable:
         return from_pairs(sources, targets, self.num_nodes, directed, data, layers=self.layers, names=self.names)
 
     def _once(self) -> EdgeTable:
-        """Each undirected edge once."""
+        """Return the table with each undirected edge once."""
         first, second = np.asarray(self.sources, dtype=np.intp), np.asarray(self.targets, dtype=np.intp)
         kept = _once(first, second, self.where)
         columns = {name: _at(values, kept) for name, values in self.columns.items()}
@@ -170,7 +170,7 @@ class EdgeTable:
         }
 
     def _name(self, asked: str) -> str:
-        """The column of exactly this name, or of the same name after `plain`."""
+        """Return the column with exactly this name, or the only one with the same `plain` name."""
         if asked in self.columns:
             return asked
         like = [name for name in self.columns if plain(name) == plain(asked)]
@@ -180,12 +180,12 @@ class EdgeTable:
         return like[0]
 
     def _numeric(self, names: Sequence[str]) -> list[str]:
-        """Those columns that hold a number on every edge; one notice names the others."""
+        """Return the columns that hold a number on every edge, and log a notice that names the others."""
         kept, left = [], []
         for name in names:
             values = self.columns[name]
             if not isinstance(values, np.ndarray) and all(v is None or v is MISSING or v == "" for v in values):
-                continue  # nothing in it
+                continue  # an empty column
             if plain(name) == FEATURES or (plain(name) != "label" and as_numbers(values) is not None):
                 kept.append(name)
             else:
@@ -196,7 +196,7 @@ class EdgeTable:
         return kept
 
     def _numbers(self, name: str, missing: float | None) -> np.ndarray:
-        """A column as float64; an error names the place of an entry that is not a number."""
+        """Convert a column to float64. An error gives the location of an entry that is not a number."""
         values = self.columns[name]
         if missing is not None and not isinstance(values, np.ndarray):
             values = type(values)(missing if v is MISSING else v for v in values)
@@ -216,9 +216,9 @@ def _at(values: Sequence[Any] | np.ndarray, places: np.ndarray) -> Any:
 
 
 def as_numbers(values: Any) -> np.ndarray | None:
-    """Numbers (K,) or equally long lists of them (K, e) as floats, or None if one is something else, NaN or infinite.
+    """Convert numbers (K,), or lists of numbers (K, e), to floats; return None if an entry is not a finite number.
 
-    Python's underscores are not part of numbers in files.
+    Underscores, which Python allows, are not part of a number in a file.
     """
     if isinstance(values, Cells):
         if any("_" in v for v in values):
@@ -235,14 +235,15 @@ def as_numbers(values: Any) -> np.ndarray | None:
 
 
 def plain(name: str) -> str:
-    """A column's name without case, blanks, hyphens and underscores."""
+    """Return a column's name in lower case, without blanks, hyphens and underscores."""
     return re.sub(r"[\s_-]+", "", name.lower())
 
 
 def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Node numbers (2, K) and names: in numeric order if all are whole numbers, else as they appear.
+    """Number the nodes; return the node numbers (2, K) of the edges and the names of the nodes.
 
-    Names with leading zeros are text: ``01`` and ``1`` are two nodes.
+    The nodes are in numeric order if all names are whole numbers, else in order of appearance. Names with leading
+    zeros are text: ``01`` and ``1`` are two nodes.
     """
     ends = sources + targets
     if all(map(WHOLE.fullmatch, set(ends))):
@@ -256,7 +257,7 @@ def numbered(sources: list[str], targets: list[str]) -> tuple[np.ndarray, list[s
 
 
 def needed(names: Sequence[str]) -> Sequence[str] | None:
-    """The names, or None if they equal the node numbers."""
+    """Return the names, or None if they equal the node numbers."""
     return None if all(name == str(i) for i, name in enumerate(names)) else names
 
 
@@ -268,13 +269,13 @@ def check_count(text: str, what: str, most: int = MAX_NODES) -> int:
 
 
 def columns_of(records: Sequence[Mapping[str, Any]], without: Sequence[str] = ()) -> dict[str, list[Any]]:
-    """Columns of the records' entries, but for some names."""
+    """Convert records to columns by name, except the names in `without`."""
     names = dict.fromkeys(name for record in records for name in record if name not in without)
     return {str(name): [record.get(name, MISSING) for record in records] for name in names}
 
 
 def value_or_weight(columns: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The columns, and the name of the weight column (``value`` in d3); if both exist, they must agree."""
+    """Return the columns, and the name of the weight column (``value`` in d3). If both exist, they must agree."""
     if WEIGHT in columns and "value" in columns:
         weight, value = ([1.0 if v is MISSING else v for v in columns[name]] for name in (WEIGHT, "value"))
         if weight != value:
@@ -284,7 +285,7 @@ def value_or_weight(columns: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def layers_of(values: Sequence[Any]) -> np.ndarray | None:
-    """Layers of the nodes, or None if no node has one."""
+    """Return the layers of the nodes, or None if no node has one."""
     if all(v is MISSING for v in values):
         return None
     layers = as_numbers(values)
@@ -294,7 +295,7 @@ def layers_of(values: Sequence[Any]) -> np.ndarray | None:
 
 
 class Nodes:
-    """The nodes that a file lists, by their ids; ends of edges are looked up among them."""
+    """The nodes that a file lists, by id, to look up the endpoints of edges."""
 
     def __init__(self, ids: Sequence[Any], what: str = "node") -> None:
         if not ids:
@@ -306,14 +307,14 @@ class Nodes:
             raise Refused(f"two nodes have the id {ascii(double)[:60]}")
 
     def number(self, key: object, where: str) -> int:
-        """The number of the node that is named at this place."""
+        """Return the number of the node with this key; `where` is the key's location, for messages."""
         found = self.numbers.get(key)
         if found is None:
             raise Refused(f"{where}: {ascii(key)[:60]} is no {self.what} of the file")
         return found
 
     def all(self, keys: Sequence[object], where: Callable[[int], str]) -> list[int]:
-        """The numbers of the nodes with these keys; `where` tells the place of key k."""
+        """Return the numbers of the nodes with these keys; `where` returns the location of key k, for messages."""
         found = [self.numbers.get(key, -1) for key in keys]
         if -1 in found:
             k = found.index(-1)
@@ -322,14 +323,14 @@ class Nodes:
 
 
 def names_of(ids: Sequence[Any], labels: Sequence[Any] = ()) -> Sequence[str] | None:
-    """The labels, if every node has one of its own, else the ids; None where these are 0 … V - 1."""
+    """Return the labels if they are distinct text for every node, else the ids, or None if these are 0 … V - 1."""
     if labels and all(isinstance(label, str) and label for label in labels) and len(set(labels)) == len(labels):
         return list(labels)
     return needed([str(i) for i in ids])
 
 
 def number_or_text(text: str) -> float | str:
-    """The value of a cell: a number if it spells one, else text."""
+    """Return the value of a cell: a number if it spells one, else the text."""
     try:
         return text if "_" in text else float(text)
     except ValueError:
@@ -337,7 +338,10 @@ def number_or_text(text: str) -> float | str:
 
 
 def _once(first: np.ndarray, second: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
-    """The entries, (E,), that stand for edges listed at both their ends: those at the smaller end, and loops."""
+    """Return one entry (E,) for each edge that is listed at both endpoints: the one at the smaller endpoint, or a loop.
+
+    An edge that is not listed equally often at both endpoints raises an error.
+    """
     up, down = first < second, first > second
     pairs = [np.stack([a, b], axis=1)[mask] for a, b, mask in ((first, second, up), (second, first, down))]
     there, back = (p[np.lexsort(p.T)] for p in pairs)

@@ -1,4 +1,4 @@
-"""Edge lists and tables: one edge per line, with or without a header, as networkx, pandas and Gephi write them."""
+"""Edge lists and tables: one edge per line, with or without a header, as in networkx, pandas and Gephi."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from ._text import Row, decode, is_number, lines_of, separator_of, shown, split
 from ._writing import cannot, edges_of, nodes_of, refuse
 from .edge_table import WEIGHT, WHOLE, Cells, EdgeTable, Places, columns_of, needed, numbered
 
-#: Names that stand between blanks as they are.
+#: Names that need no quotes between blanks.
 _SAFE = re.compile(r"[^\s\"',;#%{}/][^\s\"',;#{}]*")
-#: No edge's attributes are longer.
+#: Largest length of an edge's attributes.
 _MAX_ATTRIBUTES = 10_000
-#: Comments of SNAP and KONECT before the edges.
+#: Leading comments of SNAP and KONECT files.
 _SNAP = re.compile(r"#\s*(un)?directed graph\b", re.IGNORECASE)
 _KONECT = re.compile(r"%\s*(sym|asym|bip)\b")
 _KONECT_COLUMNS = (WEIGHT, "timestamp")
 
 
 def edge_list(data: bytes) -> EdgeTable:
-    """Lines ``source target [weight]`` or ``source target {attributes}``; a header may precede them."""
+    """Read lines ``source target [weight]`` or ``source target {attributes}``, optionally after a header."""
     return _read(data, is_table=False, likely="\t;, ")
 
 
 def table(data: bytes) -> EdgeTable:
-    """A header that names source and target, then a row per edge; or rows of numbers without a header."""
+    """Read a header that names source and target and a row per edge, or rows of numbers without a header."""
     return _read(data, is_table=True, likely="\t;,")
 
 
 def citations(data: bytes) -> EdgeTable:
-    """Lines ``cited citing`` as in the LINQS data sets: each link runs from right to left."""
+    """Read lines ``cited citing``, as in the LINQS data sets: each link runs from right to left."""
     found = _read(data, is_table=False, likely="\t;, ")
     return EdgeTable(**{**vars(found), "sources": found.targets, "targets": found.sources})
 
@@ -95,7 +95,7 @@ def _read(data: bytes, *, is_table: bool, likely: str) -> EdgeTable:
 
 
 def told_by_comments(comments: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
-    """Whether edges are directed, for comments in front may say that they are not; and the columns behind the ends."""
+    """Return whether edges are directed, and the names of the columns after the endpoints, given leading comments."""
     for line in comments:
         if (snap := _SNAP.match(line)) is not None:
             return snap[1] is None, (WEIGHT,)
@@ -107,9 +107,9 @@ def told_by_comments(comments: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
 
 
 def _cut_attributes(lines: list[str]) -> dict[int, dict[str, Any]] | None:
-    """Take networkx's dict off the end of every line that has one; by line number, or None if none has.
+    """Cut networkx's attribute dict off the end of every line; return the dicts by line number, or None.
 
-    The dict is read as Python's literals, which run nothing, from a bounded piece of text.
+    The dict is parsed as a Python literal of bounded length, which executes nothing.
     """
     found: dict[int, dict[str, Any]] = {}
     for i, line in enumerate(lines):
@@ -128,11 +128,11 @@ def _cut_attributes(lines: list[str]) -> dict[int, dict[str, Any]] | None:
 
 
 def _literal(text: str) -> Any:
-    """The Python literal, or None if it is none."""
+    """Parse a Python literal, or return None if the text is not one."""
     try:
         if "\\" not in text:
             return ast.literal_eval(text)
-        with warnings.catch_warnings():  # for invalid escape sequences
+        with warnings.catch_warnings():  # of invalid escape sequences
             warnings.simplefilter("ignore")
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -140,7 +140,7 @@ def _literal(text: str) -> Any:
 
 
 def _attribute_columns(found: list[dict[str, Any] | None], rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """Attributes of all edges as columns."""
+    """Convert the attributes of all edges to columns."""
     for attributes, row in zip(found, rows, strict=True):
         if attributes is None:
             raise Refused(f"line {row.line}: expected attributes in braces, as in the other lines")
@@ -148,7 +148,7 @@ def _attribute_columns(found: list[dict[str, Any] | None], rows: Sequence[Row]) 
 
 
 def _check_comments(comments: dict[int, str], first: Row, separator: str) -> None:
-    """A line ``#tag,other`` between edges may be one."""
+    """Raise an error for a comment such as ``#tag,other`` that may also be an edge."""
     for number, line in comments.items():
         if number > first.line and line.lstrip()[1:2].strip():
             cells = next((row.cells for row in split([line], separator)), [])
@@ -164,7 +164,7 @@ def _is_header(cells: list[str]) -> bool:
 
 
 def _commented_header(comments: Mapping[int, str], first: Row, separator: str) -> Roles | None:
-    """The columns' roles if the last comment before the rows names them and no header follows."""
+    """Return the columns' roles if the last comment before the rows names them and no header follows."""
     number = max((n for n in comments if n < first.line), default=0)
     if number == 0 or _is_header(first.cells):
         return None
@@ -174,7 +174,7 @@ def _commented_header(comments: Mapping[int, str], first: Row, separator: str) -
 
 
 def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
-    """The columns' roles if the first row is a header, None if it is an edge; a refusal where it may be both."""
+    """Return the columns' roles if the first row is a header, or None if it is an edge; raise if it may be both."""
     first, rest = rows[0].cells, rows[1:]
     found = roles(first)
     if found is None:
@@ -201,7 +201,7 @@ def _header(rows: Sequence[Row], is_table: bool) -> Roles | None:
 
 
 def _occur(names: Sequence[str], rows: Sequence[Row]) -> bool:
-    """Whether a node of the first edge is the end of another one, as names of columns are not."""
+    """Return whether one of the names is an endpoint in the rows, which column names are not."""
     return not {cell for row in rows for cell in row.cells[:2]}.isdisjoint(names)
 
 
@@ -210,7 +210,7 @@ def _joined(cells: Sequence[str]) -> str:
 
 
 def _columns(rows: Sequence[Row], found: Roles) -> dict[str, Cells]:
-    """The columns beside the ends; rows' numbers are checked and left out."""
+    """Return the columns other than the endpoints. Row numbers are checked and left out."""
     for i in found.rows:
         if [row.cells[i] for row in rows] not in (_count(0, len(rows)), _count(1, len(rows))):
             raise Refused(f"column {i + 1}: expected the rows' numbers in a column without a name")
@@ -222,7 +222,7 @@ def _count(start: int, size: int) -> list[str]:
 
 
 def _directed(columns: Mapping[str, Any], kind: str | None, numbers: Sequence[int]) -> np.ndarray | None:
-    """Gephi's word for every edge; None where a column ``type`` is something else."""
+    """Return the directions (K,) in Gephi's column ``Type``, or None if such a column means something else."""
     words = [word.lower() for word in columns[kind]] if kind is not None else []
     if not {"directed", "undirected"} & set(words):
         return None
@@ -233,7 +233,7 @@ def _directed(columns: Mapping[str, Any], kind: str | None, numbers: Sequence[in
 
 
 def write_list(graph: NeighborGraph) -> bytes:
-    """Lines ``source target [weight]``, or networkx's attributes where edges have more; undirected ones once."""
+    """Write lines ``source target [weight]``, or with networkx's attributes for more data; undirected edges once."""
     refuse(graph, "a list of edges", "layers")
     names = nodes_of(graph, "a list of edges", distinct=True)
     bad = next((name for name in names if not _SAFE.fullmatch(name)), None)
@@ -249,12 +249,12 @@ def write_list(graph: NeighborGraph) -> bytes:
 
 
 def _write_table(graph: NeighborGraph, separator: str) -> bytes:
-    """A header, then a row per edge; undirected ones once, with Gephi's ``Type``."""
+    """Write a header and a row per edge; undirected edges once, with Gephi's ``Type``."""
     refuse(graph, "a table of edges", "layers")
     names = nodes_of(graph, "a table of edges", distinct=True)
     sources, targets, columns, directed = edges_of(graph)
     out = io.StringIO()
-    marked = any(name.startswith(("#", "%", "//")) for name in names)  # else they would start comments
+    marked = any(name.startswith(("#", "%", "//")) for name in names)  # these would start a comment
     writer = csv.writer(
         out, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if marked else csv.QUOTE_MINIMAL
     )

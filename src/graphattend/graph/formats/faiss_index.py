@@ -1,4 +1,4 @@
-"""faiss's HNSW indexes (index_write.cpp): the links of layer 0, read from the bytes without faiss."""
+"""The links of layer 0 in faiss's HNSW index files (index_write.cpp), read without faiss."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from . import Format
 from .edge_table import MAX_NODES, EdgeTable, needed
 
 _MAX_BYTES = 1 << 30
-#: Four letters of the indexes: over flat, quantised (three kinds) vectors and over two levels.
+#: Four-letter codes of HNSW indexes over flat, product-quantised, scalar-quantised and two-level vectors.
 _GRAPHS = (b"IHNf", b"IHNp", b"IHNs", b"IHN2")
-#: An index with ids of its own around another; the ids stand at the end.
+#: Codes of an index that wraps another and stores ids at the end.
 _WITH_IDS = (b"IxMp", b"IxM2")
 
 
 class _Bytes:
-    """Bytes that are taken one piece after the other."""
+    """A cursor over bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
     def take(self, form: str) -> tuple[int, ...]:
-        """Numbers as `struct` has them."""
+        """Read numbers in a `struct` format."""
         size = struct.calcsize("<" + form)
         if self.at + size > len(self.data):
             raise Refused("is cut off")
@@ -34,7 +34,7 @@ class _Bytes:
         return found
 
     def vector(self, dtype: str) -> np.ndarray:
-        """A vector: its length, then its entries."""
+        """Read a vector: its length, then its entries."""
         (count,) = self.take("Q")
         if count * np.dtype(dtype).itemsize > len(self.data) - self.at:
             raise Refused(f"is cut off: a vector of {count} entries does not fit")
@@ -44,7 +44,7 @@ class _Bytes:
 
 
 def read(data: bytes) -> EdgeTable:
-    """A node per vector and its highest layer; i attends to those that it links to."""
+    """Read a node per vector, its highest layer and its links: node i attends to the nodes it links to."""
     content = _Bytes(data)
     ids = None
     name, count = _header(content)
@@ -79,7 +79,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _header(content: _Bytes) -> tuple[bytes, int]:
-    """The four letters and the number of vectors."""
+    """Read the four-letter code and the number of vectors."""
     name = bytes(content.take("4B"))
     _, count, _, _, _, metric = content.take("iqqqBi")
     if metric > 1:

@@ -12,12 +12,12 @@ from .edge_table import WEIGHT, EdgeTable, names_of
 
 _NUMBERS = ("integer", "float", "double", "long", "short", "byte", "bigdecimal", "biginteger")
 _KINDS = {"directed": True, "undirected": False, "mutual": False}
-#: What an edge has without a declaration.
+#: Edge attributes that need no declaration.
 _OWN = (Declared(WEIGHT, True), Declared("label", False))
 
 
 def read(data: bytes) -> EdgeTable:
-    """Nodes (also inside others) and edges with their weights and attributes; times of a dynamic graph are refused."""
+    """Read nodes (also nested ones) and edges with weights and attributes. A dynamic graph raises an error."""
     edges = Edges()
 
     def edge(element: Element) -> None:
@@ -64,7 +64,7 @@ def _declared(attribute: Element) -> Declared:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """Names as labels; every column of the edges but the weight as an attribute."""
+    """Write names as labels, and every edge column except the weight as an attribute."""
     refuse(graph, "GEXF", "layers")
     labels = nodes_of(graph, "GEXF", distinct=graph.names is not None)
     sources, targets, columns, directed = edges_of(graph)

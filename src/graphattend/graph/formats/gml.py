@@ -13,7 +13,7 @@ from ._text import decode
 from ._writing import edges_of, nodes_of
 from .edge_table import MISSING, EdgeTable, Nodes, columns_of, layers_of, names_of, value_or_weight
 
-# All parts are possessive: hostile text cannot make the parser go back over them.
+# All parts are possessive, so that hostile text cannot cause backtracking.
 _KEY = r"[A-Za-z_][\w.:-]*+"
 _NUMBER = r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?+"
 _TEXT = r'"[^"]*+"'
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     rf"""\s*+(?:\#[^\n]*+\s*+)*+(?:(?P<key>{_KEY})|(?P<number>{_NUMBER})(?=[\s\]\[]|\Z)"""
     rf"""|(?P<open>\[)|(?P<close>\])|(?P<text>{_TEXT})|(?P<end>\Z))"""
 )
-#: The inside of a list without lists and comments, as most nodes and edges are: it is read in one step.
+#: A list without nested lists and comments, such as most nodes and edges, which is read in one step.
 _FLAT = re.compile(rf"((?:\s*+{_KEY}\s++(?:{_NUMBER}(?=[\s\]])|{_TEXT}|{_KEY}))*+)\s*+\]")
 _PAIR = re.compile(rf"({_KEY})\s++({_NUMBER}(?=\s|\Z)|{_TEXT}|{_KEY})")
 _MAX_DEPTH, _MAX_DIGITS = 32, 40
@@ -30,12 +30,12 @@ _MAX_DEPTH, _MAX_DIGITS = 32, 40
 class _Entry(NamedTuple):
     key: str
     value: Any
-    #: Where in the text it starts.
+    #: Its start in the text.
     at: int
 
 
 def read(data: bytes) -> EdgeTable:
-    """``graph [ directed 0 node [ id 0 label "a" ] edge [ source 0 target 1 value 2 ] ]``."""
+    """Read ``graph [ directed 0 node [ id 0 label "a" ] edge [ source 0 target 1 value 2 ] ]``."""
     text = decode(data)
     graphs = [e for e in _parse(text) if e.key == "graph" and isinstance(e.value, list)]
     if len(graphs) != 1:
@@ -71,7 +71,7 @@ def _line(text: str, at: int) -> str:
     return f"line {text.count(chr(10), 0, at) + 1}"
 
 
-#: Entries of edges that are their ends, or how they are drawn.
+#: Entries of an edge that are endpoints or drawing options.
 _NOT_DATA = ("source", "target", "graphics", "LabelGraphics")
 
 
@@ -83,9 +83,9 @@ def _whole(entry: _Entry, key: str, text: str) -> int:
 
 
 def _parse(text: str) -> list[_Entry]:
-    """Parse keys with numbers, strings or lists as values; nothing is evaluated.
+    """Parse keys whose values are numbers, strings or lists. Nothing is evaluated.
 
-    The value of a graph is the list of its entries, and of any other list its record.
+    The value of a graph is the list of its entries; the value of any other list is its record.
     """
     top: list[_Entry] = []
     path, opened, key, start, at = [top], [("", 0)], "", 0, 0
@@ -126,7 +126,7 @@ def _parse(text: str) -> list[_Entry]:
 
 
 def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Values by key; those of a key that is repeated as a list."""
+    """Return values by key. The value of a repeated key is a list."""
     found = dict(pairs)
     if len(found) < len(pairs):
         lists: dict[str, list[Any]] = {}
@@ -137,7 +137,7 @@ def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _scalar(token: str) -> Any:
-    """The value of a quoted text, a number or a word; networkx's NAN and INF are no numbers here."""
+    """Return the value of a quoted text, a number or a word. networkx's NAN and INF are not numbers here."""
     if token[0] == '"':
         return html.unescape(token[1:-1])
     if token[0].isalpha() or token[0] == "_":
@@ -148,7 +148,7 @@ def _scalar(token: str) -> Any:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """Names as labels."""
+    """Write the graph with names as labels."""
     labels = nodes_of(graph, "GML", distinct=graph.names is not None)
     sources, targets, columns, directed = edges_of(graph)
     layers = None if graph.layers is None else graph.layers.tolist()

@@ -1,4 +1,4 @@
-"""GraphML, as networkx, igraph, yEd and Gephi write it (graphml.graphdrawing.org)."""
+"""GraphML, the format of networkx, igraph, yEd and Gephi (graphml.graphdrawing.org)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS = ("int", "integer", "long", "float", "double")
 
 
 def read(data: bytes) -> EdgeTable:
-    """One graph with its nodes and edges; attributes are those that ``<key>`` declares."""
+    """Read one graph with its nodes and edges, and the attributes that ``<key>`` declares."""
     edges = Edges()
 
     def edge(element: Element) -> None:
@@ -51,7 +51,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _declared(keys: dict[str, Element], kind: str) -> dict[str, Declared]:
-    """What the keys declare; defaults count for elements of this kind alone."""
+    """Return the attributes that the keys declare, with defaults only for elements of this kind."""
     found = {}
     for name, key in keys.items():
         default = key.only("default").text if key.attributes.get("for", "all") in (kind, "all") else ""
@@ -61,7 +61,7 @@ def _declared(keys: dict[str, Element], kind: str) -> dict[str, Declared]:
 
 
 def _attributes(element: Element, declared: dict[str, Declared]) -> dict[str, Any]:
-    """The values of ``<data>`` by name, with defaults for missing values."""
+    """Return the values of ``<data>`` by name, with defaults for missing values."""
     found = {d.name: d.value(d.default) for d in declared.values() if d.default}
     for data in element.each("data"):
         key = declared.get(data.required("key"))
@@ -72,7 +72,7 @@ def _attributes(element: Element, declared: dict[str, Declared]) -> dict[str, An
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """Names as ids, or numbers; every column of the edges as an attribute of type double."""
+    """Write names or numbers as ids, and every edge column as an attribute of type double."""
     ids = nodes_of(graph, "GraphML", distinct=True)
     sources, targets, columns, directed = edges_of(graph)
     kind = "directed" if directed else "undirected"

@@ -1,4 +1,4 @@
-"""hnswlib's indexes (hnswalg.h, saveIndex): the links of layer 0, read from the bytes without hnswlib."""
+"""The links of layer 0 in hnswlib's index files (hnswalg.h, saveIndex), read without hnswlib."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DELETED = 2
 
 
 def read(data: bytes) -> EdgeTable:
-    """A node per element, its label as name and its highest layer; i attends to those that it links to."""
+    """Read a node per element, named by its label, its highest layer and its links: node i attends to those."""
     if len(data) < _HEAD.size:
         raise Refused("is no hnswlib index: too short")
     start, most, count, width, label_at, vector_at, _, _, links_above, links, _, _, _ = _HEAD.unpack_from(data)
@@ -47,7 +47,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _layers(data: bytes, at: int, count: int, size: int) -> np.ndarray:
-    """The highest layer of every element, by the length of its links above layer 0."""
+    """Return the highest layer of every element, from the length of its links above layer 0."""
     layers = np.empty(count, dtype=np.intp)
     for i in range(count):
         if at + 4 > len(data):

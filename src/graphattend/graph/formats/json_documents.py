@@ -1,4 +1,4 @@
-"""JSON documents; the keys determine which of the JSON formats is read."""
+"""JSON documents, whose keys determine the JSON format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _read_list(content: list[Any]) -> EdgeTable:
-    """A list of Cytoscape's elements; or of edges, as pandas and Vega write tables, directed like those of .csv."""
+    """Read a list of Cytoscape's elements, or of edges as in tables of pandas and Vega, directed like .csv edges."""
     if not content or not all(isinstance(record, dict) for record in content):
         raise Refused("expected a list of objects, one for each edge")
     if all(isinstance(record.get("data"), dict) for record in content):

@@ -1,4 +1,4 @@
-"""Matrix Market's coordinate files, as written by SciPy and SuiteSparse: an entry (i, j) means that i attends to j."""
+"""Matrix Market's coordinate files, as in SciPy and SuiteSparse: an entry (i, j) means that i attends to j."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _SYMMETRIES = ("general", "symmetric", "skew-symmetric")
 
 
 def read(data: bytes) -> EdgeTable:
-    """Read a square matrix (real, integer or pattern); a symmetric matrix stores half of its entries."""
-    lines = decode(data).splitlines() or [""]  # a byte order mark alone
+    """Read a square matrix (real, integer or pattern). A symmetric matrix stores half of its entries."""
+    lines = decode(data).splitlines() or [""]  # the content may be only a byte order mark
     banner = lines[0].lower().split()
     if len(banner) != 5 or banner[:2] != ["%%matrixmarket", "matrix"]:
         raise Refused(f"line 1: expected %%MatrixMarket matrix coordinate …, got {shown(lines[0])}")
@@ -77,7 +77,7 @@ def _is_entry(line: str, width: int) -> bool:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """Write the matrix of the weights, or its pattern; symmetric if the graph is undirected."""
+    """Write the weight matrix, or the pattern of a graph without weights; symmetric if the graph is undirected."""
     refuse(graph, "Matrix Market", "distances", "edge_features", "layers", "names")
     kept = once(graph)
     rows, columns = (graph.targets, graph.indices) if kept is None else (graph.indices[kept], graph.targets[kept])

@@ -1,4 +1,4 @@
-"""METIS's graphs: a first line ``nodes edges [format]``, then a line of neighbours, from 1, for every node."""
+"""METIS's graph files: a line ``nodes edges [format]``, then a line per node with its neighbours, numbered from 1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("graphattend.graph.formats")
 
 
 def read(data: bytes) -> EdgeTable:
-    """An undirected graph; weights of its edges are read, those of its nodes left out with a notice."""
+    """Read an undirected graph with its edge weights. Node weights are left out with a notice."""
     rows = [(n, line.split()) for n, line in enumerate(decode(data).splitlines(), 1) if not line.startswith("%")]
     if not rows or not 2 <= len(rows[0][1]) <= 4:
         raise Refused("expected a first line: nodes edges [format [weights per node]]")
@@ -69,7 +69,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """An undirected graph without loops; weights are whole numbers from 1."""
+    """Write an undirected graph without loops, whose weights are whole numbers from 1."""
     refuse(graph, "METIS", "distances", "edge_features", "layers", "names")
     if not is_undirected(graph) or (graph.indices == graph.targets).any():
         raise cannot("METIS", "edges that run one way, or loops")

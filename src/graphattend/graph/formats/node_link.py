@@ -1,4 +1,4 @@
-"""networkx's node-link form, and d3's, which is the same without ids and calls the weight of a link its value."""
+"""networkx's node-link format, and d3's, which has no ids and names the weight of a link ``value``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..neighbor_graph import NeighborGraph
 from ._writing import once
 from .edge_table import MISSING, EdgeTable, Nodes, Places, columns_of, layers_of, number_or_text, value_or_weight
 
-#: Keys of the ends of a link; the second pair is used by vis.js.
+#: Keys of a link's endpoints; vis.js uses the second pair.
 _ENDS = (("source", "target"), ("from", "to"))
-#: Identifiers of links: networkx's key of parallel edges, d3's index, and ids.
+#: Identifiers of links: networkx's key of parallel edges, d3's index, and id.
 _IDS = ("key", "index", "id")
 
 
 def read_document(content: dict[str, Any]) -> EdgeTable:
-    """An object with ``nodes`` and ``links`` (or ``edges``), whose ends are ids or, as in d3, positions of nodes."""
+    """Read an object with ``nodes`` and ``links`` (or ``edges``), whose endpoints are ids or, in d3, node positions."""
     nodes, links = records(content, "nodes"), records(content, "links" if "links" in content else "edges")
     if not nodes:
         raise Refused("nodes: expected at least one node")
@@ -51,7 +51,7 @@ def read_document(content: dict[str, Any]) -> EdgeTable:
 
 
 def directed_of(content: dict[str, Any]) -> bool:
-    """Whether the document's edges are directed; networkx writes this, d3 does not."""
+    """Return whether the document's edges are directed. networkx writes this key, d3 does not."""
     directed = content.get("directed", False)
     if not isinstance(directed, bool):
         raise Refused("directed: expected true or false")
@@ -59,7 +59,7 @@ def directed_of(content: dict[str, Any]) -> bool:
 
 
 def records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of objects."""
+    """Check and return the list of objects with this name."""
     found = content.get(name)
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise Refused(f"expected node-link JSON: {name} must be a list of objects")
@@ -67,7 +67,7 @@ def records(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def as_key(value: object, where: str) -> Any:
-    """An id as a key: text, a number, or (as networkx writes tuples) a list of those."""
+    """Convert an id to a key: text, a number, or a list of these (networkx's form of tuples)."""
     if isinstance(value, list) and all(isinstance(part, (str, int, float)) for part in value):
         return tuple(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -76,14 +76,14 @@ def as_key(value: object, where: str) -> Any:
 
 
 def _end(value: object, where: str) -> Any:
-    """An end's key; d3's simulation puts the nodes themselves there."""
+    """Return the key of an endpoint. d3's simulation replaces keys by the node objects."""
     if isinstance(value, dict):
         value = value.get("id", value.get("index"))
     return as_key(value, where)
 
 
 def _attributes(link: dict[str, Any]) -> dict[str, Any]:
-    """What Gephi's and graphology's exporters put into an object of its own; Gephi writes numbers as text."""
+    """Return the ``attributes`` object that Gephi and graphology export; Gephi writes numbers as text."""
     found = link.get("attributes")
     if not isinstance(found, dict):
         return {}
@@ -91,12 +91,12 @@ def _attributes(link: dict[str, Any]) -> dict[str, Any]:
 
 
 def _are_positions(ends: list[Any], ids: dict[Any, int]) -> bool:
-    """Whether ends of links count the nodes from 0, for they are no ids but whole numbers in range."""
+    """Return whether the endpoints are node positions: not all are ids, and all are whole numbers in range."""
     return any(end not in ids for end in ends) and all(type(end) is int and 0 <= end < len(ids) for end in ends)
 
 
 def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
-    """The ``name`` of each node, else its id, else None."""
+    """Return the ``name`` of each node, else its id, else None."""
     if all(isinstance(node.get("name"), str) for node in nodes):
         return [node["name"] for node in nodes]
     ids = [node.get("id", node.get("key", i)) for i, node in enumerate(nodes)]
@@ -106,7 +106,7 @@ def _names(nodes: list[dict[str, Any]]) -> list[str] | None:
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """The graph as node-link JSON; undirected edges once."""
+    """Write the graph as node-link JSON, with undirected edges once."""
     nodes: list[dict[str, Any]] = [{"id": i} for i in range(graph.num_nodes)]
     for field, values in (("name", graph.names), ("layer", None if graph.layers is None else graph.layers.tolist())):
         for node, value in zip(nodes, values or (), strict=False):

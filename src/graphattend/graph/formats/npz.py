@@ -23,7 +23,7 @@ _MAX_BYTES = 1 << 30
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """The graph as an archive; names are the UTF-8 text of a JSON list."""
+    """Write the graph as an archive. The names are stored as a JSON list in UTF-8."""
     arrays = {name: getattr(graph, name) for name in ("indptr", "indices", *_OPTIONAL)}
     if graph.names is not None:
         arrays["names"] = np.frombuffer(json.dumps(graph.names, ensure_ascii=False).encode(), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""OGB's folders of one graph: ``raw/edge.csv.gz`` and the files beside it (Hu et al. 2020)."""
+"""OGB folders of one graph: ``raw/edge.csv.gz`` and the files beside it (Hu et al. 2020)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from . import COMPRESSIONS
 from ._text import decode, is_number, shown
 from .edge_table import FEATURES, MAX_NODES, EdgeTable, Places
 
-#: Larger than text elsewhere: rows of numbers go straight into arrays.
+#: Larger than for other text formats, because rows of numbers are read directly into arrays.
 _MAX_BYTES = 1 << 30
 
 
 def read_folder(name: str) -> EdgeTable:
-    """The folder of a data set, or its ``raw``."""
+    """Read the folder of a data set, or its subfolder ``raw``."""
     folder = Path(name, "raw") if Path(name, "raw").is_dir() else Path(name)
     edges = _numbers(folder, "edge", required=True)
     counts = {what: _numbers(folder, f"num-{what}-list") for what in ("node", "edge")}
@@ -46,7 +46,7 @@ def read_folder(name: str) -> EdgeTable:
 
 
 def node_features(name: str) -> np.ndarray:
-    """``node-feat.csv.gz``, a line per node."""
+    """Read ``node-feat.csv.gz``, which has a line per node."""
     folder = Path(name, "raw") if Path(name, "raw").is_dir() else Path(name)
     found = _numbers(folder, "node-feat", required=True)
     assert found is not None

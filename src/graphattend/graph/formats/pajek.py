@@ -17,18 +17,18 @@ from .edge_table import WEIGHT, WHOLE, EdgeTable, Places, check_count, columns_o
 
 _WORDS = re.compile(r'"([^"]*)"|(\S+)')
 _LINE_END = re.compile(r"\r\n|\r|\n")
-#: How edges are drawn; a word and its value each.
+#: Drawing options of edges; a value follows each.
 _DRAWN = re.compile("w|c|p|s|ap?|l|lp|lr|lphi|lc|la|[hak][12]|font|fos|ic|bc|bw|phi|r|q", re.IGNORECASE)
 _SECTIONS = ("*arcslist", "*edgeslist", "*arcs", "*edges", "*matrix")
 
-#: Vertices without a line of their own get names, which cost memory.
+#: Largest number of vertices without a line, because their names cost memory.
 _MAX_UNLISTED = 1_000_000
 
 Line = tuple[int, list[str]]
 
 
 def read(data: bytes) -> EdgeTable:
-    """One network. Vertices that are not listed have their number as name, edges without a weight weigh 1."""
+    """Read one network. The name of an unlisted vertex is its number; the default weight of an edge is 1."""
     sections = list(_sections(decode(data)))
     if not sections or sections[0][0] != "*vertices":
         raise Refused("expected a line *Vertices N before the edges")
@@ -59,7 +59,7 @@ def read(data: bytes) -> EdgeTable:
 
 
 def _sections(text: str) -> Iterator[tuple[str, list[str], list[Line]]]:
-    """The name, the words of the first line and the further lines of every section but the network's name."""
+    """Yield the name, the words of the first line and the other lines of every section except *Network."""
     current: tuple[str, list[str], list[Line]] | None = None
     for number, line in enumerate(_LINE_END.split(text), 1):
         words = [quoted or plain for quoted, plain in _WORDS.findall(line)] if line.strip() else []
@@ -133,7 +133,7 @@ def _matrix(rows: Sequence[Line], size: int) -> Iterator[tuple[int, int, int, di
 
 
 def write(graph: NeighborGraph) -> bytes:
-    """Vertices with their names; the weight is the only number that an edge has."""
+    """Write vertices with their names and edges with their weights. Other edge data cannot be stored."""
     refuse(graph, "Pajek", "distances", "edge_features", "layers")
     names = nodes_of(graph, "Pajek", distinct=False)
     if any('"' in name or "\n" in name or "\r" in name or not name for name in names):

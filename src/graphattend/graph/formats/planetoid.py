@@ -1,4 +1,4 @@
-"""Planetoid's raw files (Yang et al. 2016): ``ind.NAME.graph`` is the graph, ``.x .tx .allx`` are features of nodes."""
+"""Planetoid's raw files (Yang et al. 2016): ``ind.NAME.graph`` is the graph, ``.x .tx .allx`` are node features."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MAX_DENSE = 1 << 27
 
 
 def read(data: bytes) -> EdgeTable:
-    """A pickled dictionary from every node to its neighbours, loops and repetitions included."""
+    """Read a pickled dictionary from each node to its neighbours, including loops and duplicates."""
     found = load(data)
     if not isinstance(found, dict) or not found or not all(isinstance(listed, list) for listed in found.values()):
         raise Refused("expected a pickled dictionary of neighbours, as in ind.cora.graph")
-    if sum(map(len, found.values())) > len(data):  # a list may be there once and be named often
+    if sum(map(len, found.values())) > len(data):  # a pickle may refer to one list many times
         raise Refused("lists more edges than it has bytes")
     nodes = [*found, *(j for listed in found.values() for j in listed)]
     if not all(type(n) is int and 0 <= n < MAX_NODES for n in nodes):
@@ -29,13 +29,13 @@ def read(data: bytes) -> EdgeTable:
         sources=nodes[len(found) :],
         targets=targets,
         num_nodes=max(nodes) + 1,
-        directed=None,  # both ends list an edge
+        directed=None,  # both endpoints list an edge
         where=Places("the neighbours of node ", numbers=targets),
     )
 
 
 def read_features(data: bytes) -> tuple[None, np.ndarray]:
-    """A pickled matrix, dense."""
+    """Read a pickled matrix as a dense array."""
     found: Any = load(data)
     if isinstance(found, Matrix):
         if found.shape[0] * found.shape[1] > _MAX_DENSE:

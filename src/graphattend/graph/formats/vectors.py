@@ -1,4 +1,4 @@
-"""Vectors as text: rows of numbers, or of a name and numbers, as word2vec and GloVe write them."""
+"""Vectors as text: rows of numbers, or of a name and numbers as in word2vec and GloVe."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ...storage_checks import Refused
 from ._text import decode, is_number, separator_of, shown, split
 from .edge_table import plain
 
-#: Names of the column of names, compared as `plain` ones; the first are those of rows' numbers.
+#: Names, compared by `plain`, of a column of row numbers, and of a column of names.
 _INDEX = ("", "unnamed:0", "index")
 _IDS = (*_INDEX, "id", "node", "nodeid", "name", "nodename", "word", "token", "label", "key", "entity")
 _WHOLE = re.compile(r"[0-9]+")
 
 
 def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
-    """Names (or None) and the vectors (V, D) of a text.
+    """Return the names (or None) and the vectors (V, D) of a text.
 
-    The first column holds names if a line ``V D`` precedes (word2vec), or if an entry is no number (GloVe). Below a
-    header it is the column of words, or that of an id, wherever it stands. Whole numbers, each once, in front of
-    numbers with decimals may be names or coordinates, and are refused.
+    Without a header, the first column holds names if a line ``V D`` comes first (word2vec) or if one of its entries is
+    not a number (GloVe). With a header, the names are in the column of words or in the id column. Distinct whole
+    numbers before numbers with decimals may be names or coordinates and raise an error.
     """
     lines = [line.strip() for line in re.split(r"\r\n|\r|\n", decode(data))]
     rows = [(n, line) for n, line in enumerate(lines, 1) if line and line[0] != "#"]
@@ -40,7 +40,7 @@ def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
     if _is_header(cells[0][2], [row for _, _, row in cells[1:]]):
         return _below_header(cells[0][2], [(n, row) for n, _, row in cells[1:]])
     if named:
-        # Among words, one may start with #.
+        # A word may start with #.
         width = len(sizes)
         words = [(n, row) for n, line in enumerate(lines, 1) if line and len(row := _cut(line, separator)) == width]
         if width < 2 or len(words) < len(cells):
@@ -63,7 +63,7 @@ def vectors(data: bytes) -> tuple[list[str] | None, np.ndarray]:
 
 
 def _is_header(first: list[str], rest: list[list[str]]) -> bool:
-    """Whether the first row names columns: of an id and numbers from 0 or 1, or where only numbers stand below."""
+    """Return whether the first row is a header: an id and numbers from 0 or 1, or words above columns of numbers."""
     if not rest or any(len(row) != len(first) for row in rest) or len(first) < 2:
         return False
     counted = [name for name in first if plain(name) not in _IDS]
@@ -91,7 +91,7 @@ def _below_header(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple
 
 def _separator(lines: list[str]) -> str:
     if len(lines[0].split()) == 1 and not any(c in lines[0] for c in ",;\t"):
-        return " "  # one number a line
+        return " "  # one number per line
     return separator_of(lines, "\t;, ", lambda cells: False)
 
 
@@ -110,7 +110,7 @@ def _matrix(rows: list[tuple[int, list[str]]]) -> np.ndarray:
         raise Refused("holds names alone, and no numbers")
     text = "\n".join(" ".join(row) for _, row in rows)
     try:
-        if not text.strip():  # NumPy warns of it
+        if not text.strip():  # NumPy would warn of empty text
             raise ValueError
         return np.loadtxt(io.StringIO(text), ndmin=2, dtype=np.float64, comments=None).reshape(len(rows), width)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Vectors as NumPy and word2vec write them in binary."""
+"""Vectors in the binary formats of NumPy and word2vec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Vectors = tuple[list[str] | None, np.ndarray]
 
 
 def read_npy(data: bytes) -> Vectors:
-    """Read a file written by `np.save`; arrays of objects are refused."""
+    """Read a file written by `np.save`. Object arrays raise an error."""
     return None, parse_npy(memoryview(data), "vectors")
 
 
@@ -34,7 +34,7 @@ def read_npz(data: bytes) -> Vectors:
 
 
 def read_word2vec(data: bytes) -> Vectors:
-    """A line ``V D``, then V times a name, a blank and D numbers of 4 bytes, as word2vec and gensim write it."""
+    """Read word2vec's format: a line ``V D``, then V times a name, a blank and D numbers of 4 bytes."""
     sizes = _SIZES.match(data)
     if sizes is None:
         raise Refused("expected word2vec's line V D in front of the vectors")
@@ -44,7 +44,7 @@ def read_word2vec(data: bytes) -> Vectors:
         raise Refused(f"announces {count} vectors of {dim} numbers, which do not fit its {len(data)} bytes")
     names, starts, at = [], np.empty(count, dtype=np.intp), sizes.end()
     for k in range(count):
-        if data[at : at + 1] == b"\n":  # word2vec ends every vector with it, gensim none
+        if data[at : at + 1] == b"\n":  # word2vec ends every vector with a newline, gensim does not
             at += 1
         end = data.find(b" ", at, at + _MAX_WORD)
         if end < 0 or end + 1 + width > len(data):
