@@ -1,6 +1,6 @@
-"""Graphs larger than memory: cut into parts in a folder, attended, trained on and evaluated part by part.
+"""Graphs larger than memory: partitioned into a folder, then attended, trained on and evaluated part by part.
 
-It works alone, with the workers of `ga.parallel`, or on a cluster with a client of ``dask.distributed``.
+The work runs in one process, with the workers of `ga.parallel`, or on a cluster with a ``dask.distributed`` client.
 """
 
 from ._attend import attend

@@ -1,4 +1,4 @@
-"""Arrays of the nodes that memory does not hold: .npy memory maps, and zarr's."""
+"""Per-node arrays that do not fit into memory: .npy memory maps and zarr arrays."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..errors import DimensionMismatchError, InvalidConfigError, NumericalInstab
 from ..graph.conversions import need
 from ..storage import load_errors
 
-#: Rows that are copied at a time.
+#: Number of rows per copy.
 STEP = 1 << 18
-#: WebAssembly maps files to read them, but not to write them.
+#: WebAssembly can memory-map files for reading, but not for writing.
 _CAN_MAP = sys.platform != "emscripten"
 
 
 def created(path: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """A new file of zeros, for `changed`."""
+    """Create a file of zeros, which `changed` can open."""
     if _CAN_MAP and all(shape):
         np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     else:
@@ -34,7 +34,7 @@ def created(path: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
 
 @contextlib.contextmanager
 def changed(path: str) -> Iterator[np.ndarray]:
-    """The array of a file, to write into."""
+    """Open a file's array for writing."""
     if not _CAN_MAP:
         array = np.load(path)
         yield array
@@ -44,7 +44,7 @@ def changed(path: str) -> Iterator[np.ndarray]:
 
 
 def opened(x: object, argument: str) -> Any:
-    """The array that a path or an object stands for, not read yet: a map, zarr's array, or NumPy's."""
+    """Return the array of a path or an object without reading it: a memory map, a zarr array or a NumPy array."""
     if isinstance(x, (str, os.PathLike)):
         path = os.path.abspath(os.fsdecode(x))
         suffix = os.path.splitext(path)[1].lower()
@@ -62,12 +62,12 @@ def opened(x: object, argument: str) -> Any:
 
 
 def is_zarr(x: object) -> bool:
-    """Whether this is an array that is read by blocks, such as zarr's."""
+    """Return whether `x` is an array that is read in blocks, such as a zarr array."""
     return not isinstance(x, np.ndarray) and all(hasattr(x, name) for name in ("shape", "dtype", "oindex"))
 
 
 def check_rows(x: Any, argument: str, rows: int, width: int | None) -> None:
-    """One row per node, of real numbers."""
+    """Check that an array has one row of real numbers per node."""
     dtype = np.dtype(x.dtype)
     if dtype.kind not in "fiu":
         raise InvalidConfigError.of(argument, "an array of real numbers", str(dtype), got=f"dtype {dtype}")
@@ -81,14 +81,14 @@ def check_rows(x: Any, argument: str, rows: int, width: int | None) -> None:
 
 
 def rows_of(x: Any, index: slice | np.ndarray) -> np.ndarray:
-    """Some rows, in memory (or mapped, if they lie together)."""
+    """Return some rows in memory, or as a view of a memory map if `index` is a slice."""
     if isinstance(index, slice) or not is_zarr(x):
         return np.asarray(x[index])
     return np.asarray(x.oindex[index])
 
 
 def floats(x: np.ndarray, argument: str, nodes: Callable[[int], Any], finite: bool) -> np.ndarray:
-    """Rows as floats; NaN and infinity are refused by the number of the node."""
+    """Convert rows to floats. With `finite`, NaN or infinity raises an error that names the node."""
     a = as_float(x, argument)
     if finite and not np.isfinite(a).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(a))[0])
@@ -100,7 +100,7 @@ def floats(x: np.ndarray, argument: str, nodes: Callable[[int], Any], finite: bo
 
 
 def identity(x: Any) -> str:
-    """What tells whether an array is the one of last time: its file and time, or a hash of its content."""
+    """Return text that identifies an array between calls: its file and modification time, or a hash of its content."""
     path = file_of(x)
     if path is not None:
         found = os.stat(path)

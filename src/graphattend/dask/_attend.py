@@ -1,4 +1,4 @@
-"""Attention over a graph in parts: each part reads its own rows and its halo's, attends, and leaves its output."""
+"""Attention over a partitioned graph: each part reads its own and its halo's rows, attends, and writes its output."""
 
 from __future__ import annotations
 
@@ -47,35 +47,36 @@ def attend(
     on_progress: Callable[[int, int], Any] | None = None,
     cancel: object = None,
 ) -> Any:
-    """`Attention.attend` over a graph in parts, one part at a time and worker.
+    """Compute `Attention.attend` over a partitioned graph, with one part at a time in each worker.
 
-    With its row and one hop of halo the attention of a node is exact. Of several layers one is finished, its output is
-    what the next one reads, and so the parts exchange their halos. Outputs are written beside `out` (in
-    ``<out>.parts``), and a part that is whole is marked: a call with the same arguments after an interruption skips it.
-    `out` itself appears at the end. As with NumPy's files, when it reaches the disk is up to the system; marks hold a
-    checksum, so that what a loss of power took is computed again.
+    A part holds one hop of halo, so the attention of its nodes is exact. Each layer is completed for all parts before
+    the next layer reads its output. The outputs are written to ``<out>.parts``, and every complete part is marked there
+    with a checksum. A later call with the same arguments skips complete parts and recomputes parts whose checksum does
+    not match, for example after a loss of power. `out` is created at the end.
 
     Args:
-        attn: The mechanism, or a list of them: one layer after the other.
-        folder: What `partition` wrote.
-        features: (V, D), row i for node i of the graph that was cut: a .npy file, best as a path or memory map, a zarr
-            array or its folder (.zarr), or an array.
-        out: Where the output (V, E) goes: a path ending in .npy or .zarr, or an array of that shape to write into.
-        client: A client of ``dask.distributed``, or whatever `ga.parallel` takes. By default the workers of the block
-            of `ga.parallel` around the call; without one the parts are taken in turn. All workers must see the files.
+        attn: The mechanism, or a list of mechanisms that are applied in order as layers.
+        folder: The folder that `partition` wrote.
+        features: (V, D), row i for node i of the partitioned graph: a .npy file, preferably as a path or memory map, a
+            zarr array or its folder (.zarr), or an array.
+        out: Destination of the output (V, E): a path ending in .npy or .zarr, or an array of that shape.
+        client: A ``dask.distributed`` client, or any argument of `ga.parallel`. By default, the workers of the
+            enclosing `ga.parallel` block; outside such a block, the parts run one after the other. All workers need
+            access to the files.
         threads: As for `Attention.attend`, in each worker.
-        on_progress: Called as ``on_progress(done, total)`` with parts of all layers; returning False cancels.
-        cancel: Object with `is_set()`, or a function; true cancels.
+        on_progress: Called as ``on_progress(done, total)`` with the number of parts of all layers; returning False
+            cancels.
+        cancel: Object with `is_set()`, or a function. A true value cancels.
 
     Returns:
         The output: a read-only memory map for a path, else `out`.
 
     Raises:
-        LoadError: A folder or file that is missing, damaged or contradicts itself.
-        DimensionMismatchError: Features or an output that do not fit.
-        InvalidConfigError: What the mechanism needs is not in the folder; or arguments of the wrong kind.
-        UnsupportedError: A mechanism that looks beyond the neighbours.
-        CancelledError, WorkerLostError: As `ga.parallel`.
+        LoadError: A folder or file is missing, damaged or inconsistent.
+        DimensionMismatchError: The features or the output do not fit.
+        InvalidConfigError: The folder lacks data that the mechanism needs, or an argument has the wrong type.
+        UnsupportedError: The mechanism reads nodes other than the neighbours.
+        CancelledError, WorkerLostError: As for `ga.parallel`.
 
     Example:
         >>> import os, tempfile, numpy as np, graphattend as ga
@@ -119,7 +120,7 @@ def attend(
 
 @contextlib.contextmanager
 def workers(client: object, cancel: object = None) -> Iterator[_tasks.Pool]:
-    """The pool of a client, of the block around, or of this thread alone."""
+    """Yield the worker pool of a client, of the enclosing `ga.parallel` block, or of this thread alone."""
     around = _tasks.pool()
     if client is None and around is not None:
         yield around if cancel is None else around.cancelled_by(cancel)
@@ -136,7 +137,7 @@ class _Stage(NamedTuple):
     dtype: np.dtype[Any]
 
     def digest(self, layout: Layout, inputs: str) -> str:
-        """Hash of all that decides the output."""
+        """Return a hash of everything that determines the output."""
         found = blake2b(digest_size=16)
         for text in (json.dumps(self.attn.to_config(), sort_keys=True), layout.digest, inputs):
             found.update(text.encode())
@@ -146,7 +147,7 @@ class _Stage(NamedTuple):
 
 
 def _stages(attn: Any, layout: Layout, x: Any) -> list[_Stage]:
-    """The layers, each tried on a graph of one node, which tells the width of its output and what it lacks."""
+    """Check the layers by running each on a graph of one node, which gives the output's width and missing data."""
     layers = list(attn) if isinstance(attn, (list, tuple)) else [attn]
     if not layers:
         raise InvalidConfigError.of("attn", "a mechanism", "an empty list")
@@ -163,7 +164,7 @@ def _stages(attn: Any, layout: Layout, x: Any) -> list[_Stage]:
 
 
 def check_mechanism(attn: object, layout: Layout) -> None:
-    """Refuse what no part can do by itself."""
+    """Raise an error if the mechanism cannot run on a single part."""
     if not isinstance(attn, Attention):
         raise InvalidConfigError.of("attn", "a mechanism", type(attn).__name__)
     if attn.sees_all_nodes or attn.adds_edges:
@@ -181,12 +182,12 @@ def check_mechanism(attn: object, layout: Layout) -> None:
 
 
 def structural(attn: Attention) -> bool:
-    """Whether a mechanism reads what only the whole graph tells."""
+    """Return whether a mechanism reads structural features, which depend on the whole graph."""
     return bool({"structural_features", "query_structural"} & {*attn.needed, *attn.used})
 
 
 def probe(layout: Layout) -> NeighborGraph:
-    """One node that attends to itself, with data like those of the parts."""
+    """Return a graph of one node that attends to itself, with the same kinds of data as the parts."""
     arrays = layout.parts[0].arrays
     data = {name: np.ones((1, *a.shape[1:]), a.dtype) for name, a in arrays.items() if name in EDGE_FIELDS}
     block = Block(np.array([0, 1]), np.array([0]), np.zeros(0, np.intp))
@@ -196,7 +197,7 @@ def probe(layout: Layout) -> NeighborGraph:
 
 
 def part_graph(layout: Layout, part: Part, attn: Attention) -> NeighborGraph:
-    """The graph of a part, own nodes first, with what the mechanism reads of it."""
+    """Return the graph of a part, own nodes first, with the data that the mechanism reads."""
     read = {*attn.needed, *attn.used}
     data = {name: a for name, a in part.data.items() if name in read}
     layers = layout.node_array("layers")
@@ -209,7 +210,7 @@ def part_graph(layout: Layout, part: Part, attn: Attention) -> NeighborGraph:
 
 
 def attend_part(common: dict[str, Any], number: int) -> None:
-    """Compute and write the output of one part: a task."""
+    """Compute and write the output of one part. Runs as a task."""
     layout, attn, here = common["layout"], common["attn"], common["here"]
     part = layout.part(number)
     size, halo = part.stop - part.start, part.block.halo
@@ -227,32 +228,32 @@ def attend_part(common: dict[str, Any], number: int) -> None:
     try:
         out = attn.attend(part_graph(layout, part, attn), x, threads=common["threads"])
     except NumericalInstabilityError:
-        floats(x, "features", node, attn.check_finite)  # names the node, if that is the cause
+        floats(x, "features", node, attn.check_finite)  # if the features are the cause, name the node
         raise
     _write(here, own, out[:size], layout.num_nodes)
     Path(_mark(here, number)).write_text(_checksum(out[:size]))
 
 
 def _write(here: str, own: slice | np.ndarray, rows: np.ndarray, num_nodes: int) -> None:
-    """Write rows of the output."""
+    """Write the rows `own` of the output."""
     if not isinstance(own, slice):
         with changed(_output(here)) as whole:
             whole[own] = rows
         return
-    with open(_output(here), "r+b") as file:  # one piece of the file
+    with open(_output(here), "r+b") as file:  # the rows are contiguous in the file
         file.seek(-(num_nodes - own.start) * rows[0].nbytes, os.SEEK_END)
         np.ascontiguousarray(rows).tofile(file)
 
 
 def _checksum(rows: np.ndarray) -> str:
-    """A number that changes if a page of the rows never reached the disk, as after a loss of power."""
+    """Return a checksum that detects pages of the rows that were not written to disk, as after a loss of power."""
     rows = np.ascontiguousarray(rows)
     words = rows.reshape(-1).view("u8" if rows.nbytes % 8 == 0 else "u4")
     return str(int(words.sum(dtype=np.uint64)))
 
 
 def _is_whole(here: str, number: int, layout: Layout) -> bool:
-    """Whether an earlier call wrote the output of a part."""
+    """Return whether an earlier call completed the output of a part."""
     try:
         told = Path(_mark(here, number)).read_text()
     except OSError:
@@ -260,7 +261,7 @@ def _is_whole(here: str, number: int, layout: Layout) -> bool:
     return told == _checksum(rows_of(np.load(_output(here), mmap_mode="r"), layout.own(number)))
 
 
-# -- where the output goes ---------------------------------------------------------------------------------------------
+# -- the output --------------------------------------------------------------------------------------------------------
 
 
 def _output(here: str) -> str:
@@ -268,12 +269,12 @@ def _output(here: str) -> str:
 
 
 def _mark(here: str, number: int) -> str:
-    """The file that says that the output of a part is whole: it holds its checksum."""
+    """Return the path of the file that marks the output of a part as complete and holds its checksum."""
     return os.path.join(here, f"part-{number}.done")
 
 
 def _begin(here: str, digest: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
-    """The folder of a layer; what another call left in it goes."""
+    """Create the folder of a layer, or keep it if it belongs to the same run. Output of other runs is deleted."""
     run = os.path.join(here, "run.json")
     told = json.dumps({"kind": "graphattend-run", "digest": digest})
     if os.path.isdir(here):
@@ -288,14 +289,14 @@ def _begin(here: str, digest: str, shape: tuple[int, int], dtype: np.dtype[Any])
 
 @dataclass(frozen=True)
 class _Target:
-    """What the caller wants the output in: a file, a folder of zarr, or an array."""
+    """The destination of the output: a file, a zarr folder, or an array."""
 
     path: str | None
     array: Any
 
     @classmethod
     def of(cls, out: object, shape: tuple[int, int], x: object) -> _Target:
-        """A checked target."""
+        """Check the destination and return its target."""
         if isinstance(out, (str, os.PathLike)):
             path = os.path.abspath(os.fsdecode(out))
             suffix = os.path.splitext(path)[1].lower()
@@ -321,7 +322,7 @@ class _Target:
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[str]:
-        """Where the outputs of parts lie until all are there; beside the file, so that another call finds them."""
+        """Yield the folder for the outputs of parts, next to the output file so that a later call finds them."""
         path = self.path or (file_of(self.array) if isinstance(self.array, np.ndarray) else None)
         if path is None:
             with tempfile.TemporaryDirectory(prefix="graphattend-", ignore_cleanup_errors=True) as folder:
@@ -334,7 +335,7 @@ class _Target:
         shutil.rmtree(place, ignore_errors=True)
 
     def take(self, path: str) -> Any:
-        """Move the finished output to where it belongs."""
+        """Move the complete output to its destination and return it."""
         if self.path is not None and self.path.lower().endswith(".npy"):
             os.replace(path, self.path)
             return np.load(self.path, mmap_mode="r")

@@ -1,4 +1,4 @@
-"""Edge lists read in blocks: whole numbers in text or in a .npy file, for graphs that memory does not hold."""
+"""Reading edge lists in blocks, from text or .npy files of whole numbers, for graphs that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..graph.formats.edges import told_by_comments
 from ..storage import load_errors
 from ..storage_checks import Refused
 
-#: Bytes of text, and edges of an array, that are taken in at a time.
+#: Number of bytes of text, and of edges of an array, per block.
 BLOCK_BYTES, BLOCK_EDGES = 1 << 23, 1 << 21
-#: Suffixes of what is read in blocks: lines of source and target.
+#: Suffixes of text files that are read in blocks.
 TEXT = (".txt", ".edges", ".edgelist", ".el", ".csv", ".tsv")
-#: The start of a file that must hold its comments and a first edge.
+#: Number of bytes at the start of a file that must contain its comments and first edge.
 _HEAD = 1 << 16
 _COMMENTS = (b"#", b"%", b"//")
 _MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
@@ -47,7 +47,7 @@ class ArrayFile:
     path: str
     directed: bool
     weighted = False
-    #: Nodes are 0 … the largest number.
+    #: Nodes are all numbers from 0 to the largest.
     has_gaps = False
 
     def blocks(self) -> Iterator[Edges]:
@@ -70,7 +70,7 @@ class TextFile:
     Args:
         path: The file.
         directed: Whether its edges run one way.
-        compression: Suffix of the compression around it, or None.
+        compression: Suffix of its compression, or None.
         separator: Byte between the columns.
         width: Number of columns.
         source: Column of the sources.
@@ -88,7 +88,7 @@ class TextFile:
     target: int
     weight: int | None
     skip: int
-    #: Nodes are the numbers that occur.
+    #: Nodes are only the numbers that occur.
     has_gaps = True
 
     @property
@@ -129,7 +129,7 @@ class TextFile:
             raise Refused(self._fault(text, line))
         kind = np.int64 if self.weight is None else np.float64
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a number that is none
+            warnings.simplefilter("error")  # NumPy warns of invalid numbers
             try:
                 table = np.fromstring(text, kind, sep=" ").reshape(-1, self.width)
             except (DeprecationWarning, ValueError, OverflowError):
@@ -141,7 +141,7 @@ class TextFile:
         return Edges(ends[0], ends[1], weights)
 
     def _is_sound(self, text: np.ndarray) -> bool:
-        """Whether every line has all columns (or none), and the ends are whole numbers as they are written."""
+        """Return whether every line has all columns or is blank, and all endpoints are plain whole numbers."""
         blank = text <= 32
         begins = ~blank
         begins[1:] &= blank[:-1]
@@ -154,11 +154,11 @@ class TextFile:
         digit = (text >= 48) & (text <= 57)
         if (~blank & ~digit & end).any():
             return False
-        first = np.flatnonzero(begins & (text == 48) & end)  # 01 and 1 are not the same name
+        first = np.flatnonzero(begins & (text == 48) & end)  # 01 and 1 are different names
         if digit[first + 1].any():
             return False
         longest = np.diff(np.flatnonzero(blank), prepend=-1).max(initial=0) - 1
-        return bool(longest <= 15) or self.width > 2  # what a float64 holds; else the numbers below find it
+        return bool(longest <= 15) or self.width > 2  # float64 is exact for 15 digits
 
     def _fault(self, text: bytes, line: int) -> str:
         for i, row in enumerate(text.split(b"\n")):
@@ -191,7 +191,7 @@ def _opened(path: str, compression: str | None) -> BinaryIO:
 
 
 def edge_file(path: str | os.PathLike[str], directed: bool | None) -> ArrayFile | TextFile | None:
-    """The file as one that is read in blocks, or None if that is left to `NeighborGraph.read`."""
+    """Return a reader of the file in blocks, or None if only `NeighborGraph.read` can read the file."""
     name = os.fsdecode(path)
     stem, suffix = os.path.splitext(name)
     if suffix.lower() == ".npy":

@@ -1,15 +1,15 @@
-"""The folder of a graph in parts: what is in it, written and read without trust.
+"""The folder of a partitioned graph. Its files are checked when they are read.
 
-    graph.json          sizes, in the terms of DGL's `partition_graph`; written last, so that it means a whole folder
-    order.npy           (V,) the node of the graph that is node i of the parts; absent where the order is the same
-    ids.npy             (V,) the number of each node in the edge list, where those have gaps
+    graph.json          sizes, named as in DGL's `partition_graph`; written last, so it marks a complete folder
+    order.npy           (V,) the node of the graph that is node i of the parts; absent if the order is the same
+    ids.npy             (V,) the number of each node in the edge list, if these numbers have gaps
     layers.npy, structural_features.npy
     part-0/indptr.npy   (n + 1,) row offsets of the part's n nodes
     part-0/indices.npy  (k,) local numbers of the neighbours: own nodes first, then the halo
-    part-0/halo.npy     (h,) nodes of other parts that are neighbours here, rising
+    part-0/halo.npy     (h,) neighbours that belong to other parts, in increasing order
     part-0/edge_features.npy, edge_weights.npy, distances.npy
 
-Part p holds the nodes node_map[p][0] … node_map[p][1] - 1 in the order of the parts.
+Part p owns the nodes node_map[p][0] … node_map[p][1] - 1, in the order of the parts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..storage_checks import Refused, parse_json
 
 KIND, VERSION = "graphattend-partition", 1
 JSON = "graph.json"
-#: Says that a folder is being written, or was when that was interrupted.
+#: Marks a folder that is being written, or whose writing was interrupted.
 UNFINISHED = "graph.json.unfinished"
 METHODS = ("metis", "rcm", "range")
 NODE_ARRAYS = ("order", "ids", "layers", "structural_features")
@@ -41,7 +41,7 @@ PART_ARRAYS = ("indptr", "indices", "halo", *EDGE_FIELDS)
 
 
 class Shape(NamedTuple):
-    """What the JSON says of an array."""
+    """The dtype and shape of an array in the JSON."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -52,10 +52,10 @@ class PartSize:
     """Sizes of one part.
 
     Args:
-        num_nodes: Nodes of its own, n.
-        num_edges: Edges into them, k.
-        num_halo_nodes: Neighbours that other parts hold, h.
-        arrays: What its folder holds.
+        num_nodes: Number n of own nodes.
+        num_edges: Number k of edges into own nodes.
+        num_halo_nodes: Number h of neighbours that belong to other parts.
+        arrays: Shapes of the arrays in its folder.
     """
 
     num_nodes: int
@@ -75,15 +75,15 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """A graph in parts, as `partition` wrote it.
+    """A partitioned graph, as `partition` wrote it.
 
     Args:
         folder: Path of the folder.
-        num_nodes: Nodes V.
-        num_edges: Edges K.
+        num_nodes: Number of nodes V.
+        num_edges: Number of edges K.
         method: "metis", "rcm" or "range".
         parts: Sizes of the parts.
-        arrays: Arrays of the nodes.
+        arrays: Shapes of the per-node arrays.
         digest: Hash of the JSON.
 
     Example:
@@ -106,16 +106,16 @@ class Layout:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Layout:
-        """Read the sizes.
+        """Read the sizes of a partitioned graph.
 
         Args:
-            folder: What `partition` wrote.
+            folder: The folder that `partition` wrote.
 
         Returns:
-            The layout; its arrays are read, and checked, when a part is.
+            The layout. Arrays are read and checked when a part is opened.
 
         Raises:
-            LoadError: No such folder, an unfinished one, or sizes that contradict each other.
+            LoadError: The folder does not exist or is incomplete, or its sizes are inconsistent.
         """
         if not isinstance(folder, (str, os.PathLike)):
             raise InvalidConfigError.of("folder", "a path", type(folder).__name__)
@@ -140,20 +140,20 @@ class Layout:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """The first node of every part, and V: (P + 1,)."""
+        """The first node of every part, followed by V, (P + 1,)."""
         return np.concatenate([[0], np.cumsum([p.num_nodes for p in self.parts], dtype=np.int64)])
 
     @property
     def halo_share(self) -> float:
-        """Halo nodes of all parts, per node: how much of the features is read more than once."""
+        """Halo nodes of all parts per node: the fraction of the features that is read repeatedly."""
         return sum(p.num_halo_nodes for p in self.parts) / self.num_nodes
 
     def traffic(self, row_bytes: int, out_bytes: int | None = None) -> int:
-        """Bytes that one layer moves: rows of own and halo nodes, neighbours and offsets, and rows of the output.
+        """Return the bytes that one layer reads and writes: features of own and halo nodes, edges, and the output.
 
         Args:
             row_bytes: Bytes of a row of features.
-            out_bytes: Bytes of a row of the output; the same by default.
+            out_bytes: Bytes of a row of the output, `row_bytes` by default.
 
         Returns:
             The number of bytes.
@@ -164,24 +164,24 @@ class Layout:
         return rows * row_bytes + stored + self.num_nodes * (row_bytes if out_bytes is None else out_bytes)
 
     def node_array(self, name: str) -> np.ndarray | None:
-        """`order`, `ids`, `layers` or `structural_features`, mapped; None if the folder has none."""
+        """Return `order`, `ids`, `layers` or `structural_features` as a memory map, or None if the folder lacks it."""
         return _load(os.path.join(self.folder, f"{name}.npy"), self.arrays[name]) if name in self.arrays else None
 
     def own(self, number: int) -> Any:
-        """The nodes of a part, as an index into arrays of the graph's nodes.
+        """Return the nodes of a part, as an index into arrays of the graph's nodes.
 
         Args:
             number: 0 … P - 1.
 
         Returns:
-            A slice, or an array where the parts have an order of their own.
+            A slice, or an array if the parts reorder the nodes.
         """
         nodes = slice(int(self.starts[number]), int(self.starts[number + 1]))
         order = self.node_array("order")
         return nodes if order is None else order[nodes]
 
     def part(self, number: int) -> Part:
-        """The arrays of one part, mapped and checked.
+        """Map and check the arrays of one part.
 
         Args:
             number: 0 … P - 1.
@@ -190,8 +190,8 @@ class Layout:
             The part.
 
         Raises:
-            LoadError: A file is missing, cut off, of other sizes than the JSON says, or names nodes that are none.
-            OutOfBoundsError: No such part.
+            LoadError: A file is missing or truncated, its shape differs from the JSON, or it has invalid node numbers.
+            OutOfBoundsError: The part does not exist.
         """
         if not 0 <= number < self.num_parts:
             raise OutOfBoundsError(
@@ -223,18 +223,18 @@ def _part_once(folder: str, digest: str, number: int) -> Part:
 
 
 def part_once(layout: Layout, number: int) -> Part:
-    """`Layout.part`, checked once in a process: for many small reads."""
+    """Return `Layout.part`, cached so that many small reads in a process check a part once."""
     return _part_once(layout.folder, layout.digest, number)
 
 
 def part_folder(folder: str, number: int) -> str:
-    """Where a part lies."""
+    """Return the folder of a part."""
     return os.path.join(folder, f"part-{number}")
 
 
 def _load(path: str, expected: Shape) -> np.ndarray:
     with load_errors(path):
-        empty = not np.prod(expected.shape, dtype=np.int64)  # nothing cannot be mapped
+        empty = not np.prod(expected.shape, dtype=np.int64)  # empty arrays cannot be mapped
         array = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
         if (array.dtype.str, array.shape) != expected:
             found = f"{array.dtype.str} of shape {array.shape}"
@@ -243,7 +243,7 @@ def _load(path: str, expected: Shape) -> np.ndarray:
 
 
 def save(folder: str, name: str, array: np.ndarray) -> Shape:
-    """Write an array and say what it is."""
+    """Write an array and return its dtype and shape."""
     np.save(os.path.join(folder, f"{name}.npy"), array, allow_pickle=False)
     return Shape(array.dtype.str, array.shape)
 
@@ -252,7 +252,7 @@ def save(folder: str, name: str, array: np.ndarray) -> Shape:
 
 
 def write_json(folder: str, method: str, parts: list[PartSize], arrays: dict[str, Shape]) -> None:
-    """Finish a folder: its JSON appears whole."""
+    """Complete a folder by writing its JSON atomically."""
     nodes = np.concatenate([[0], np.cumsum([p.num_nodes for p in parts])]).tolist()
     edges = np.concatenate([[0], np.cumsum([p.num_edges for p in parts])]).tolist()
     content: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A graph cut into parts that lie in a folder."""
+"""Partitioning of a graph into a folder of parts."""
 
 from __future__ import annotations
 
@@ -32,38 +32,41 @@ def partition(
     structural_features: bool = False,
     on_progress: Callable[[int, int], Any] | None = None,
 ) -> Layout:
-    """Cut a graph into parts: contiguous ranges of nodes with one hop of halo, as memory maps in a folder.
+    """Partition a graph: contiguous ranges of nodes with one hop of halo, as memory maps in a folder.
 
-    The layout is that of DGL's ``partition_graph``; see the page "Growth". Parts have about equal work (edges into
-    their nodes, and the nodes).
+    The layout is that of DGL's ``partition_graph``; see the page "Growth". The parts have about equal work (the number
+    of their nodes and of the edges into them). The methods are:
 
-    - "metis": `pymetis`, fewest edges between parts.
-    - "rcm": ranges of the reverse Cuthill–McKee order (SciPy), which puts neighbours near each other.
-    - "range": ranges of the given order, for orders that keep neighbours together. Files read in blocks need it.
+    - "metis": minimises the number of edges between parts, with `pymetis`.
+    - "rcm": ranges of the reverse Cuthill–McKee order (SciPy), which places neighbours near each other.
+    - "range": ranges of the given order, for orders that keep neighbours together. Files that are read in blocks
+      need it.
 
-    A path to an edge list of whole numbers (``source target [weight]`` per line in .txt, .edges, .edgelist, .el, .csv
-    or .tsv, also compressed; or an ``edge_index`` (2, K) in .npy) is never read as a whole: three passes over it sort
-    its edges into pieces on the disk, with memory for some arrays per node and 8 M edges. Nodes are numbered as
-    `NeighborGraph.read` numbers them. Other files, and "metis" and "rcm" on files, are read into memory first.
+    An edge list of whole numbers (``source target [weight]`` per line in .txt, .edges, .edgelist, .el, .csv or .tsv,
+    also compressed; or an ``edge_index`` (2, K) in .npy) is never in memory as a whole. Three passes over the file sort
+    its edges into pieces on disk, with memory for a few arrays per node and 8 M edges. Nodes are numbered as by
+    `NeighborGraph.read`. Other files, and all files with "metis" and "rcm", are read into memory first.
 
     Args:
         graph_or_path: A `NeighborGraph` or a file.
-        folder: Where to; made if need be. It may hold an older partition, which is replaced, but nothing else.
+        folder: The destination, which is created if necessary. It must be empty or hold an older partition, which is
+            replaced.
         parts: Number of parts, 1 … V.
-        method: By default the first of the three that is installed; "range" for one part and for a stream. The JSON
-            says which it was.
+        method: By default, the first of the three whose library is installed; "range" for one part and for files that
+            are read in blocks. The JSON records the method.
         directed: As in `NeighborGraph.read`, for a file.
-        structural_features: Store them, for mechanisms that read them; the whole graph must fit into memory.
-        on_progress: Called as ``on_progress(done, total)`` with parts written; returning False cancels.
+        structural_features: Whether to store them, for mechanisms that read them. The whole graph must fit into memory.
+        on_progress: Called as ``on_progress(done, total)`` with the number of written parts; returning False cancels.
 
     Returns:
         The `Layout`.
 
     Raises:
-        InvalidConfigError: Arguments of the wrong kind, more parts than nodes, or a folder that holds something else.
-        LoadError: A file that cannot be read.
+        InvalidConfigError: An argument has the wrong type, there are more parts than nodes, or the folder has other
+            content.
+        LoadError: The file cannot be read.
         UnsupportedError: The library that `method` needs is not installed.
-        CancelledError: `on_progress` said so.
+        CancelledError: `on_progress` returned False.
 
     Source:
         Karypis & Kumar 1998, "A Fast and High Quality Multilevel Scheme for Partitioning Irregular Graphs"; Cuthill &
@@ -112,13 +115,13 @@ def partition(
 
 
 def check_parts(parts: int, num_nodes: int) -> None:
-    """Refuse more parts than nodes."""
+    """Raise an error if there are more parts than nodes."""
     if parts > num_nodes:
         raise InvalidConfigError.of("parts", f"at most {num_nodes}, the nodes", parts)
 
 
 def prepare(folder: str) -> None:
-    """An empty folder, marked as unfinished; an older partition in it goes."""
+    """Create an empty folder that is marked as incomplete. An older partition in it is deleted."""
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise InvalidConfigError.of("folder", "a folder", folder, got=f"the file {folder!r:.80}")
     os.makedirs(folder, exist_ok=True)
@@ -132,7 +135,7 @@ def prepare(folder: str) -> None:
             "folder", "an empty folder or an older partition", other, got=f"{other!r:.60} in it"
         )
     Path(folder, UNFINISHED).touch()
-    for entry in sorted(entries, key=lambda e: e != JSON):  # first what says that it is whole
+    for entry in sorted(entries, key=lambda e: e != JSON):  # first the JSON, which marks a complete folder
         path = os.path.join(folder, entry)
         if os.path.isdir(path):
             shutil.rmtree(path)
@@ -141,7 +144,7 @@ def prepare(folder: str) -> None:
 
 
 def index_dtype(num_nodes: int) -> np.dtype[Any]:
-    """The smallest dtype that numbers the nodes."""
+    """Return the integer dtype for node numbers: 32 bits if they suffice, else 64."""
     return np.dtype("<i4") if num_nodes < 1 << 31 else np.dtype("<i8")
 
 
@@ -184,7 +187,7 @@ def _write(graph: NeighborGraph, folder: str, count: int, method: str | None, wh
 
 
 def _ordered(graph: NeighborGraph, count: int, method: str | None) -> tuple[str, np.ndarray | None, np.ndarray]:
-    """The method, the order of the nodes (None: as they are), and the ends of the parts in it."""
+    """Return the method, the order of the nodes (None if unchanged), and the bounds of the parts in this order."""
     if method is None:
         libraries = {"metis": "pymetis", "rcm": "scipy"}
         found = [m for m, library in libraries.items() if count > 1 and importlib.util.find_spec(library) is not None]
@@ -205,7 +208,7 @@ def _ordered(graph: NeighborGraph, count: int, method: str | None) -> tuple[str,
     member = np.asarray(member, np.intp)
     order = np.argsort(member, kind="stable")
     sizes = np.bincount(member, minlength=count)
-    # METIS leaves parts of small graphs empty; then its order is cut.
+    # METIS may leave parts of small graphs empty. Then cut its order into ranges.
     ends = np.concatenate([[0], np.cumsum(sizes)]) if sizes.all() else _ends(graph, order, count)
     return method, order, ends
 

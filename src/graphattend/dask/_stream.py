@@ -1,8 +1,8 @@
-"""From an edge list that memory does not hold to parts: counted, sorted into pieces on the disk, and written.
+"""Partitioning an edge list that does not fit into memory: count its edges, sort them into pieces on disk, write parts.
 
-The passes over the file are one that counts the edges into every node, and one (two where edges run both ways) that
-appends every edge to the piece that its target lies in. A piece is then sorted in memory. Within a row edges keep the
-order of the file, as in `NeighborGraph.from_edge_index`.
+The first pass over the file counts the edges into every node. One more pass (two for undirected edges) appends every
+edge to the piece that contains its target. Each piece is then sorted in memory. Within a row, edges keep the order of
+the file, as in `NeighborGraph.from_edge_index`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ._partition import check_parts, index_dtype, prepare
 
 __all__ = ["edge_file", "stream"]
 
-#: Edges of a piece, and of a step over the edges of a part.
+#: Number of edges of a piece, and of a step over the edges of a part.
 PIECE = 1 << 23
-#: Numbers of nodes are indices of arrays.
+#: Upper bound of node numbers, which index arrays.
 MOST_NUMBER = 1 << 32
 
 
 @dataclass
 class _Counts:
-    """What the first pass finds, by number in the file."""
+    """The counts of the first pass, indexed by the node numbers of the file."""
 
     seen: np.ndarray
     into: np.ndarray
@@ -44,12 +44,12 @@ class _Counts:
 
 
 def stream(source: ArrayFile | TextFile, folder: str, count: int, say: Callable[[int, int], None]) -> None:
-    """Write the parts of a graph whose edges a file holds; the order of the nodes stays."""
+    """Write the parts of a graph from a file of edges, keeping the order of the nodes."""
     counts = _counted(source)
     size = len(counts.seen)
     if not size:
         raise LoadError(f"{source.path}: holds no edges", argument="graph_or_path")
-    # As in NeighborGraph.read: edges that are all there both ways already are not doubled.
+    # As in NeighborGraph.read, edges are not doubled if the file already has all of them in both directions.
     if counts.forth == counts.back and not source.directed:
         source = replace(source, directed=True)
     ids = number = None
@@ -66,7 +66,7 @@ def stream(source: ArrayFile | TextFile, folder: str, count: int, say: Callable[
     pieces = _pieces(indptr, ends)
     buckets = _sorted_into(_both_ways(source, number), os.path.join(folder, "buckets"), pieces, size, source.weighted)
     parts = []
-    local = np.empty(size, index_dtype(size))  # numbers within a part, by node; only those of the part are right
+    local = np.empty(size, index_dtype(size))  # local number of each node; valid only for nodes of the current part
     for i in range(count):
         say(i, count)
         parts.append(_write_part(folder, i, indptr, (int(ends[i]), int(ends[i + 1])), pieces, buckets, local))
@@ -111,7 +111,7 @@ def _add(counts: np.ndarray, nodes: np.ndarray) -> None:
 
 
 def _hash_sum(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None) -> int:
-    """The sum of a hash of every edge: equal for equal sets of edges, in whatever order."""
+    """Return the sum of a hash of every edge, which does not depend on the order of the edges."""
     x = _mixed(a.astype(np.uint64)) + b.astype(np.uint64)
     if weights is not None:
         x = _mixed(x) + weights.astype(np.float64).view(np.uint64)
@@ -119,7 +119,7 @@ def _hash_sum(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None) -> int:
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
-    """splitmix64's mixing of bits: Steele et al. 2014."""
+    """Mix the bits of x as in splitmix64 (Steele et al. 2014)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -127,7 +127,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 
 
 def _both_ways(source: ArrayFile | TextFile, number: np.ndarray | None) -> Iterator[Edges]:
-    """All edges, then, where they are undirected, all but the loops the other way."""
+    """Yield all edges; if they are undirected, then also yield their reverses, except for loops."""
     for turned in (False,) if source.directed else (False, True):
         for sources, targets, weights in source.blocks():
             if turned:
@@ -140,7 +140,7 @@ def _both_ways(source: ArrayFile | TextFile, number: np.ndarray | None) -> Itera
 
 
 def _pieces(indptr: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """First rows of the pieces, and V: ends of parts, and between them so that a piece has about `PIECE` edges."""
+    """Return the first rows of the pieces and V. Pieces end at the ends of parts and after about `PIECE` edges."""
     cuts = np.searchsorted(indptr, np.arange(PIECE, int(indptr[-1]), PIECE))
     return np.unique(np.concatenate([ends, cuts]))
 
@@ -156,7 +156,7 @@ class _Buckets:
         return os.path.join(self.folder, f"{piece}.edges")
 
     def read(self, piece: int) -> np.ndarray:
-        """The edges of a piece, stably sorted by target."""
+        """Return the edges of a piece, stably sorted by target."""
         if not os.path.exists(self.path(piece)):
             return np.zeros(0, self.dtype)
         edges = np.fromfile(self.path(piece), self.dtype)
@@ -164,7 +164,7 @@ class _Buckets:
 
 
 def _sorted_into(blocks: Iterator[Edges], folder: str, pieces: np.ndarray, size: int, weighted: bool) -> _Buckets:
-    """Append every edge to the file of the piece that its target lies in."""
+    """Append every edge to the file of the piece that contains its target."""
     os.makedirs(folder)
     node = index_dtype(size)
     fields = [("source", node), ("target", node)] + ([("weight", "<f8")] if weighted else [])
@@ -184,7 +184,7 @@ def _sorted_into(blocks: Iterator[Edges], folder: str, pieces: np.ndarray, size:
 
 
 class _Sources:
-    """The neighbours of a part: marked where they are many, else sorted, so that small parts cost little."""
+    """The set of a part's neighbours: a boolean array if the part has many edges, else sorted lists."""
 
     def __init__(self, start: int, stop: int, size: int, total: int) -> None:
         self._own = (start, stop)
@@ -192,14 +192,14 @@ class _Sources:
         self._found: list[np.ndarray] = []
 
     def add(self, sources: np.ndarray) -> None:
-        """Neighbours of some rows."""
+        """Add the neighbours of some rows."""
         if self._seen is not None:
             self._seen[sources] = True
         else:
             self._found.append(np.unique(sources))
 
     def halo(self) -> np.ndarray:
-        """Those outside the part, rising."""
+        """Return the neighbours outside the part, in increasing order."""
         start, stop = self._own
         if self._seen is not None:
             self._seen[start:stop] = False

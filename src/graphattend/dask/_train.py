@@ -1,4 +1,4 @@
-"""Training and evaluation on a graph in parts: mini-batches of neighbourhoods, cut by the part their nodes are in."""
+"""Training and evaluation on a partitioned graph: mini-batches of neighbourhoods, grouped by part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ._arrays import check_rows, floats, opened, rows_of
 from ._attend import check_mechanism, probe, structural, workers
 from ._layout import Layout, Part, part_once
 
-#: Nodes whose logits are computed at a time.
+#: Number of nodes whose logits are computed at once.
 ROWS = 1 << 14
 
 Arrays = dict[str, np.ndarray]
@@ -33,12 +33,12 @@ Arrays = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A mechanism and a linear layer behind it, as `train` leaves them.
+    """The result of `train`: a mechanism and a linear classifier on its output.
 
     Args:
         attention: The mechanism with its learned parameters.
-        weight: (E, C), from outputs to logits of the classes.
-        bias: (C,).
+        weight: (E, C), the weight of the classifier, which maps outputs to logits.
+        bias: (C,), the bias of the classifier.
         losses: Mean loss of each epoch.
         metrics: (epoch, accuracy on the validation nodes) of each validation.
         reason: "finished", "early_stopping" or "cancelled".
@@ -60,7 +60,7 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class _Setting:
-    """What all tasks share: graph, features and classes by node, and the layer, whose graph is another each time."""
+    """The data that all tasks share: graph, features and classes by node, and the layer, whose graph each task sets."""
 
     layout: Layout
     x: Any
@@ -89,30 +89,31 @@ def train(
     on_progress: Callable[[Any], Any] | None = None,
     cancel: object = None,
 ) -> Trained:
-    """Train a mechanism with a linear classifier behind it on a graph in parts.
+    """Train a mechanism and a linear classifier on its output, on a partitioned graph.
 
-    Each step takes a batch of nodes, draws neighbours for them, and moves along the mean gradient of the cross-entropy.
-    The nodes of a batch in one part are a task: what is computed depends on the seed and the parts alone, not on the
-    workers. On a curved space features are taken as tangent vectors at the origin, as `evaluate` does.
+    Each step takes a batch of nodes, samples their neighbours, and follows the mean gradient of the cross-entropy. The
+    nodes of a batch in one part form a task. The result depends on the seed and the parts, but not on the workers. For
+    mechanisms on a curved space, features are tangent vectors at the origin, as in `evaluate`.
 
     Args:
-        attn: The mechanism; its parameters are where training starts.
-        folder: What `partition` wrote.
+        attn: The mechanism. Training starts from its parameters.
+        folder: The folder that `partition` wrote.
         features: (V, D) as for `attend`.
-        labels: (V,) classes 0 … C - 1, -1 where none is known; an array or a .npy file.
-        nodes: (N,) nodes to train on; all that have a class by default.
-        validation: (N,) nodes whose accuracy decides which epoch is best; the training loss does if there are none.
+        labels: (V,) classes 0 … C - 1, or -1 for unknown; an array or a .npy file.
+        nodes: (N,) nodes to train on; by default all nodes with a class.
+        validation: (N,) nodes whose accuracy selects the best epoch. Without them, the training loss does.
         epochs: Passes over the nodes.
         batch_size: Nodes per step.
-        fanout: At most so many neighbours per node, drawn anew each time without replacement; all by default.
+        fanout: Largest number of neighbours per node, drawn in every step without replacement; all by default.
         optimizer: Any optimizer of `graphattend.training`; Adam with lr 0.01 by default.
-        patience: Stop after so many validations in a row without a better one.
+        patience: Stop after this number of consecutive validations without improvement.
         seed: Seed of the classifier, of the order of the nodes and of the neighbours drawn.
         client: As for `attend`.
         checkpoint: File to write after each epoch, see `Trainer.fit`.
-        resume: Whether, or from which file, to continue; the rest of the run is that of an uninterrupted one.
+        resume: True to continue from `checkpoint`, or the file to continue from. A resumed run gives the same result as
+            an uninterrupted one.
         on_progress: Called with a `Progress` after each step; returning False cancels.
-        cancel: Object with `is_set()`, or a function; true cancels.
+        cancel: Object with `is_set()`, or a function. A true value cancels.
 
     Returns:
         The `Trained` mechanism of the best epoch.
@@ -181,14 +182,14 @@ def evaluate(
     nodes: ArrayLike | None = None,
     client: object = None,
 ) -> dict[str, float]:
-    """How well a trained mechanism classifies nodes, each with all its neighbours.
+    """Measure how well a trained mechanism classifies nodes. Each node attends to all its neighbours.
 
     Args:
-        model: What `train` gave.
-        folder: As for `train`, like the rest.
+        model: The result of `train`.
+        folder: As for `train`, as are the other arguments.
         features: (V, D).
         labels: (V,).
-        nodes: (N,) nodes to measure; all that have a class by default.
+        nodes: (N,) nodes to evaluate; by default all nodes with a class.
         client: As for `attend`.
 
     Returns:
@@ -222,7 +223,7 @@ def evaluate(
 
 
 def gradients(setting: _Setting, task: tuple[int, np.ndarray, int, Arrays]) -> tuple[float, Arrays]:
-    """Sums over the nodes of a batch in one part: of the loss and its gradients. A task."""
+    """Return the loss and its gradients, summed over a batch's nodes in one part. Runs as a task."""
     number, nodes, seed, params = task
     rng = np.random.default_rng(seed)
     logits, labels, pull = _logits(setting, number, nodes, params, rng)
@@ -231,7 +232,7 @@ def gradients(setting: _Setting, task: tuple[int, np.ndarray, int, Arrays]) -> t
 
 
 def predictions(setting: _Setting, task: tuple[int, np.ndarray, Arrays]) -> tuple[float, np.ndarray]:
-    """The sum of the loss and the predicted classes of nodes in one part. A task."""
+    """Return the summed loss and the predicted classes of nodes in one part. Runs as a task."""
     number, nodes, params = task
     value, classes = 0.0, []
     for at in range(0, len(nodes), ROWS):
@@ -244,7 +245,7 @@ def predictions(setting: _Setting, task: tuple[int, np.ndarray, Arrays]) -> tupl
 def _logits(
     setting: _Setting, number: int, nodes: np.ndarray, params: Arrays, rng: np.random.Generator | None
 ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], Arrays]]:
-    """Logits (b, C) and classes of rising nodes of a part, and the pullback to the parameters."""
+    """Return the logits (b, C) and classes of a part's nodes, which are sorted, and the pullback to the parameters."""
     layout, order = setting.layout, setting.layout.node_array("order")
     part = part_once(layout, number)
     graph, rows, members = _neighborhoods(layout, part, nodes - part.start, setting, rng)
@@ -269,7 +270,7 @@ def _logits(
 def _neighborhoods(
     layout: Layout, part: Part, rows: np.ndarray, setting: _Setting, rng: np.random.Generator | None
 ) -> tuple[NeighborGraph, np.ndarray, np.ndarray]:
-    """Rising rows of a part with (a sample of) their neighbours: a graph, where the rows stand in it, and its nodes."""
+    """Return the graph of sorted rows of a part with (sampled) neighbours, the rows' positions in it, and its nodes."""
     indptr, indices, halo = part.block
     degree = np.asarray(indptr[rows + 1] - indptr[rows], np.intp)
     edges = _csr.ranges(np.asarray(indptr[rows], np.intp), degree)
@@ -299,7 +300,7 @@ def _neighborhoods(
     return graph, place[: len(rows)], members
 
 
-# -- around them -------------------------------------------------------------------------------------------------------
+# -- setup and results -------------------------------------------------------------------------------------------------
 
 
 def _setting(
@@ -327,7 +328,7 @@ def _nodes(given: object, argument: str, labels: np.ndarray) -> np.ndarray:
 
 
 def _numbers(layout: Layout) -> np.ndarray | None:
-    """The place of every node in the order of the parts; None where that is the same."""
+    """Return the position of every node in the order of the parts, or None if the order is unchanged."""
     order = layout.node_array("order")
     if order is None:
         return None
@@ -337,7 +338,7 @@ def _numbers(layout: Layout) -> np.ndarray | None:
 
 
 def _groups(layout: Layout, nodes: np.ndarray, number: np.ndarray | None) -> list[tuple[int, np.ndarray]]:
-    """Nodes by the part they are in, rising, as the parts number them."""
+    """Group nodes by part; return the parts with their nodes, sorted and numbered in the order of the parts."""
     placed = np.sort(nodes if number is None else number[nodes])
     cuts = np.searchsorted(placed, layout.starts)
     return [(i, placed[cuts[i] : cuts[i + 1]]) for i in range(layout.num_parts) if cuts[i] < cuts[i + 1]]
