@@ -551,7 +551,7 @@ export interface Adam extends Remote {
   readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number }>;
   get(name: "betas", options?: CallOptions): Promise<[number, number]>;
   get(name: "slots", options?: CallOptions): Promise<string[]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
@@ -562,7 +562,7 @@ export interface AdamW extends Remote {
   readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number }>;
   get(name: "betas", options?: CallOptions): Promise<[number, number]>;
   get(name: "slots", options?: CallOptions): Promise<string[]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
@@ -584,9 +584,9 @@ export interface Analysis extends Remote {
   } & CallOptions): Promise<[number, number][]>;
 }
 
-/** Schedules one after the other, each counting from 0 when its turn comes. */
+/** A sequence of schedules, each of which counts its steps from 0. */
 export interface Chain extends Remote {
-  /** The rate of step `t`, for callers that cannot call an object. */
+  /** Return the rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -607,27 +607,27 @@ export interface Compressed extends Remote {
 /** The same rate at every step. */
 export interface Constant extends Remote {
   readonly fields: Readonly<{ lr: number }>;
-  /** The rate of step `t`, for callers that cannot call an object. */
+  /** Return the rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
-/** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
+/** Cosine annealing from `lr` at step 0 to `min_lr` at `total_steps`, then `min_lr`. */
 export interface Cosine extends Remote {
   readonly fields: Readonly<{ lr: number; min_lr: number; total_steps: number }>;
-  /** The rate of step `t`, for callers that cannot call an object. */
+  /** Return the rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
-/** Stages one after the other; after the last one its values stay. */
+/** A sequence of stages. The values of the last stage also apply to all later steps. */
 export interface CurriculumScheduler extends Remote {
   readonly fields: Readonly<{ mode: "step" | "linear"; total_steps: number }>;
-  /** Share of the samples, easiest first, that step `t` may use. */
+  /** Return the fraction of the samples, easiest first, that step `t` uses. */
   difficulty(t: number, options?: CallOptions): Promise<number>;
-  /** Samples that step `t` may use: the easiest share, at least one. */
+  /** Select the easiest samples, at least one, that step `t` uses. */
   select(t: number, difficulties: Data, options?: CallOptions): Promise<Matrix<Int32Array>>;
-  /** Number (from 0) of the stage that step `t` falls in. */
+  /** Return the index of the stage that contains step `t`. */
   stage(t: number, options?: CallOptions): Promise<number>;
-  /** Weight of each loss at step `t`. */
+  /** Return the weight of each loss at step `t`. */
   weights(t: number, options?: CallOptions): Promise<Record<string, number>>;
 }
 
@@ -711,7 +711,7 @@ export interface Fit extends Remote {
   get<D extends Dtype = "float32">(name: "output", options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** A graph as compressed rows: row i lists the nodes that node i attends to. */
+/** A graph in CSR form: row i lists the nodes that node i attends to. */
 export interface Graph extends Remote {
   readonly fields: Readonly<{ num_edges: number; num_nodes: number; structural_samples: number | null }>;
   get<D extends Dtype = "float32">(name: "distances", options?: CallOptions<D>): Promise<Numbers<D> | null>;
@@ -723,28 +723,28 @@ export interface Graph extends Remote {
   get(name: "names", options?: CallOptions): Promise<string[] | null>;
   /** Betweenness centrality in hops, normalised, as in networkx. */
   betweenness<D extends Dtype = "float32">(options?: {
-    /** Estimate it from the shortest paths out of this many random nodes (pivots), O(samples · K) time. All nodes if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both cases. */
+    /** Number of random nodes (pivots) whose outgoing shortest paths give the estimate, in O(samples · K) time. If None, or if the graph has no more nodes, the result is exact and takes O(V · K) time. Memory is bounded in both cases. */
     samples?: number | null;
     /** Seed of the choice of pivots. @default 0 */
     seed?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Closeness centrality in hops, over incoming paths, with the Wasserman-Faust factor, as in networkx. */
   closeness<D extends Dtype = "float32">(options?: {
-    /** Estimate it from the distances to this many random nodes (pivots), O(samples · K) time. All nodes if None, or if there are no more than that: exact, O(V · K) time. Memory is bounded in both cases. */
+    /** Number of random nodes (pivots) to estimate the distances from, in O(samples · K) time. If None, or if the graph has no more nodes, the result is exact and takes O(V · K) time. Memory is bounded in both cases. */
     samples?: number | null;
     /** Seed of the choice of pivots. @default 0 */
     seed?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Clustering coefficient of each node, as in networkx; loops, duplicates and weights are ignored. */
   clustering<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Number of neighbours of each node: the length of its row. */
+  /** Number of neighbours of each node, which is the length of its row. */
   degree(options?: CallOptions): Promise<Matrix<Int32Array>>;
   /** The graph Laplacian D - A, as in networkx: A[source, target] is the weight, D holds the row sums of A. */
   laplacian<D extends Dtype = "float32">(options?: {
     /** Return D^(-1/2) (D - A) D^(-1/2) instead; nodes without outgoing edges get zeros. @default false */
     normalized?: boolean;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Metadata of one node's neighbourhood, for `Attention.forward`. */
+  /** Return the metadata of one node's neighbourhood, for `Attention.forward`. */
   metadata(node: number, options?: CallOptions): Promise<Remote>;
   /** PageRank over source → target, weighted by `edge_weights`, as in networkx, converged to 1e-12. */
   pagerank<D extends Dtype = "float32">(options?: {
@@ -755,19 +755,19 @@ export interface Graph extends Remote {
   shortestPathLengths<D extends Dtype = "float32">(options?: {
     /** Nodes to start from, (S,) or one node; all if None. */
     sources?: Data | number | null;
-    /** Longest length of interest, itself included. */
+    /** Largest length to compute, inclusive. */
     cutoff?: number | null;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Degree, closeness, betweenness, PageRank and clustering of every node. */
   structuralFeatures<D extends Dtype = "float32">(options?: {
-    /** Pivots for closeness and betweenness: a number, None for the exact values, or "auto" for `structural_samples`. The features for "auto" are computed once and kept. @default "auto" */
+    /** Pivots for closeness and betweenness: a number, None for the exact values, or "auto" for `structural_samples`. The features for "auto" are cached. @default "auto" */
     samples?: number | "auto" | null;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** The given nodes and the edges between them. */
+  /** Return the subgraph of the given nodes and the edges between them. */
   subgraph(nodes: Data | number, options?: CallOptions): Promise<Graph>;
-  /** The edges as columns (source j, target i) in row order, the input of `from_edge_index`. */
+  /** Return the edges as columns (source j, target i) in row order, the input of `from_edge_index`. */
   toEdgeIndex(options?: CallOptions): Promise<Matrix<Int32Array>>;
-  /** The graph with all edges reversed; per-edge data stay with their edges. */
+  /** Return the graph with all edges reversed; per-edge data stay with their edges. */
   transpose(options?: CallOptions): Promise<Graph>;
   /** Replace all self-loops by one self-loop per node, at the end of its row. */
   withSelfLoops(options?: {
@@ -831,17 +831,17 @@ export interface Lorentz extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** Combines the losses of several objectives, and their gradients, into one step. */
+/** Combine the losses of several objectives, and their gradients, into one step. */
 export interface LossBalancer extends Remote {
   readonly fields: Readonly<{ alpha: number; lr: number; method: "fixed" | "uncertainty" | "gradnorm" | "pcgrad" }>;
   get(name: "shared", options?: CallOptions): Promise<string[] | null>;
   get(name: "weights", options?: CallOptions): Promise<Record<string, number> | null>;
   /** Combine the losses and gradients of one step. Inputs are not modified. */
   combine<D extends Dtype = "float32">(losses: Readonly<Record<string, number>>, gradients: Readonly<Record<string, Readonly<Record<string, Data | number>>>>, state: Readonly<Record<string, Data | number>>, options?: {
-    /** Generator or seed for PCGrad's order. */
+    /** Generator or seed for the order of PCGrad's projections. */
     rng?: number | null;
   } & CallOptions<D>): Promise<[number, Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(names: readonly string[], options?: CallOptions): Promise<Record<string, Matrix | number>>;
 }
 
@@ -867,21 +867,21 @@ export interface Navigation extends Remote {
 
 /** Batches of nodes, each with its neighbours in a graph, or with a sample of them. */
 export interface Neighborhoods extends Remote {
-  /** The nodes at the positions `index` (B,) with their neighbours, in the order of the graph. */
+  /** Return the nodes at the positions `index` (B,) and their neighbours, in the order of the graph. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ nodes: Matrix<Int32Array>; indptr: Matrix<Int32Array>; neighbors: Matrix<Int32Array> }>;
 }
 
 /** Batches of nodes: arrays (b,) of node indices. */
 export interface Nodes extends Remote {
-  /** The nodes at the positions `index` (B,). */
+  /** Return the nodes at the positions `index` (B,). */
   batch(index: Data, rng: number, options?: CallOptions): Promise<Matrix<Int32Array>>;
 }
 
-/** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
+/** Batches of node pairs with negatives, drawn uniformly from the nodes that are not paired with the source. */
 export interface Pairs extends Remote {
-  /** The pairs at the positions `index` (B,), with new negatives. */
+  /** Return the pairs at the positions `index` (B,) with new negatives. */
   batch(index: Data, rng: number, options?: CallOptions): Promise<{ source: Matrix<Int32Array>; target: Matrix<Int32Array>; negatives: Matrix<Int32Array> }>;
-  /** Whether each source (K,) is paired with, or the same as, the other node (K,). */
+  /** Return whether each source (K,) is paired with, or equal to, the other node (K,). */
   contains<D extends Dtype = "float32">(source: Data, other: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
@@ -1016,7 +1016,7 @@ export interface Quantizer extends Remote {
 export interface RMSprop extends Remote {
   readonly fields: Readonly<{ alpha: number; centered: boolean; eps: number; momentum: number; weight_decay: number }>;
   get(name: "slots", options?: CallOptions): Promise<string[]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
@@ -1027,7 +1027,7 @@ export interface RiemannianAdam extends Remote {
   readonly fields: Readonly<{ amsgrad: boolean; eps: number; weight_decay: number }>;
   get(name: "betas", options?: CallOptions): Promise<[number, number]>;
   get(name: "slots", options?: CallOptions): Promise<string[]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
@@ -1037,15 +1037,15 @@ export interface RiemannianAdam extends Remote {
 export interface RiemannianSGD extends Remote {
   readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number }>;
   get(name: "slots", options?: CallOptions): Promise<string[]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
 }
 
-/** Batches of rows of arrays that have the same number of them: tuples of arrays. */
+/** Batches of rows of several arrays: tuples of arrays. */
 export interface Rows extends Remote {
-  /** The rows `index` (B,) of each array. */
+  /** Return the rows `index` (B,) of each array. */
   batch<D extends Dtype = "float32">(index: Data, rng: number, options?: CallOptions<D>): Promise<Numbers<D>[]>;
 }
 
@@ -1053,7 +1053,7 @@ export interface Rows extends Remote {
 export interface SGD extends Remote {
   readonly fields: Readonly<{ dampening: number; momentum: number; nesterov: boolean; weight_decay: number }>;
   get(name: "slots", options?: CallOptions): Promise<string[]>;
-  /** The state before the first step. */
+  /** Return the state before the first step. */
   init(params: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<Record<string, Matrix | number>>;
   /** Take one step. Inputs are not modified. */
   update<D extends Dtype = "float32">(params: Readonly<Record<string, Data | number>>, grads: Readonly<Record<string, Data | number>>, state: Readonly<Record<string, Data | number>>, options?: CallOptions<D>): Promise<[Record<string, Numbers<D>>, Record<string, Matrix | number>]>;
@@ -1120,10 +1120,10 @@ export interface Stage extends Remote {
   get(name: "weights", options?: CallOptions): Promise<Record<string, number>>;
 }
 
-/** The rate times `gamma` after every `step_size` steps. */
+/** A rate that is multiplied by `gamma` after every `step_size` steps. */
 export interface Step extends Remote {
   readonly fields: Readonly<{ gamma: number; lr: number; step_size: number }>;
-  /** The rate of step `t`, for callers that cannot call an object. */
+  /** Return the rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
@@ -1142,29 +1142,29 @@ export interface Tucker extends Remote {
 /** Linear warm-up: lr·(t+1)/warmup_steps, then lr. */
 export interface Warmup extends Remote {
   readonly fields: Readonly<{ lr: number; warmup_steps: number }>;
-  /** The rate of step `t`, for callers that cannot call an object. */
+  /** Return the rate of step `t`, for callers that cannot call an object. */
   at(t: number, options?: CallOptions): Promise<number>;
 }
 
 /** Public functions and classes by module. */
 export interface Functions {
   "functional": {
-  /** Positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser. */
+  /** Compute positive random features whose dot products estimate exp(q·k/√D), up to the stabiliser. */
   favorFeatures<D extends Dtype = "float32">(x: Data, projection: Data, options: {
-    /** Whether the rows are queries, which decides the stabiliser. */
+    /** Whether the rows are queries; this selects the stabiliser. */
     isQuery: boolean;
-    /** Added to every feature; with 0 linear attention does not depend on the stabiliser. @default 0.0 */
+    /** Added to every feature. With 0, linear attention does not depend on the stabiliser. @default 0.0 */
     eps?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Convert a mask of PyTorch's modules (True = ignore) to True = attend; a float mask is copied. */
+  /** Convert a mask of PyTorch's modules, where True = ignore, to True = attend. A float mask is copied. */
   fromTorchMask<D extends Dtype = "float32">(mask: Mask, options?: CallOptions<D>): Promise<Matrix<Uint8Array> | Numbers<D>>;
-  /** Graph attention (GAT, GATv2) of queries over the keys that are their neighbours; the keys are also the values. */
+  /** Graph attention (GAT, GATv2) of queries over their neighbours, whose features are both keys and values. */
   gatAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, parameters: Readonly<Record<string, Data | number>>, options?: {
     /** (..., N, e), or None. */
     edgeFeatures?: Data | null;
     /** "gat" or "gatv2". @default "gat" */
     variant?: "gat" | "gatv2";
-    /** Join the heads; else average them. @default true */
+    /** Concatenate the heads; otherwise average them. @default true */
     concat?: boolean;
     /** Slope of the LeakyReLU below zero. @default 0.2 */
     negativeSlope?: number;
@@ -1173,40 +1173,40 @@ export interface Functions {
     /** Also return the weights, (..., H, M, N). @default false */
     needWeights?: W;
   } & CallOptions<D>): Promise<W extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
-  /** Linear attention: estimates softmax attention with positive random features, in time linear in M and N. */
+  /** Linear attention: estimate softmax attention with positive random features, in time linear in M and N. */
   linearAttention<D extends Dtype = "float32">(query: Data, key: Data, value: Data, projection: Data, options?: {
-    /** Query i sees key j iff j <= i, in linear time, too. @default false */
+    /** Query i sees key j iff j <= i; also in linear time. @default false */
     isCausal?: boolean;
     /** Added to every feature. With 0, each row is stabilised over the keys that it sees. With eps > 0, `eps` is relative to the stabiliser of `favor_features`, which is the same for all keys. @default 0.0 */
     eps?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Load-balancing loss X · Σ_x f_x P_x: smallest, equal to k, when all experts are used equally. */
+  /** Load-balancing loss X · Σ_x f_x P_x, with its minimum, k, when all experts are used equally. */
   loadBalanceLoss(logits: Data, k: number, options?: CallOptions): Promise<number>;
-  /** Product of two matrices, or of stacks of them. */
+  /** Multiply two matrices, or two stacks of matrices. */
   matmul<D extends Dtype = "float32">(a: Data, b: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Multi-head attention: project the inputs, attend in H subspaces, join the heads and project the result. */
+  /** Multi-head attention: project the inputs, attend in H subspaces, concatenate the heads, project the result. */
   multiHeadAttention<W extends boolean = false, D extends Dtype = "float32">(query: Data, key: Data, value: Data, parameters: Readonly<Record<string, Data | number>>, options: {
     /** H, a divisor of D. */
     numHeads: number;
     /** Boolean (True = attend) or float mask, broadcastable to (..., H, M, N); a mask (B, M, N) applies to every head. */
     attnMask?: Mask | null;
-    /** (B, N), True = attend. `from_torch_mask` converts masks with PyTorch's opposite meaning. */
+    /** (B, N), True = attend. `from_torch_mask` converts masks where True = ignore, as in PyTorch. */
     keyPaddingMask?: Mask | null;
     /** Also return the weights of every head, (..., H, M, N). @default false */
     needWeights?: W;
   } & CallOptions<D>): Promise<W extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
-  /** Random directions for `favor_features`: orthogonal in blocks of D, each row distributed like a Gaussian vector. */
+  /** Draw random directions for `favor_features`: Gaussian rows, orthogonal within blocks of D rows. */
   orthogonalProjection<D extends Dtype = "float32">(numFeatures: number, dim: number, options: {
     /** Seed, or a `numpy.random.Generator`. */
     seed: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Attention softmax(query · keysᵀ / √D) · values over INT8 keys, which are never decoded as a whole. */
+  /** Attention softmax(query · keysᵀ / √D) · values over INT8 keys, without decoding all keys at once. */
   quantizedAttention<D extends Dtype = "float32">(query: Data, keysQ8: QuantizedArray, values: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Rotate pairs of coordinates by position · base^(-2i/D); dot products then depend on differences of positions. */
+  /** Rotate pair i of coordinates by position · base^(-2i/D). Dot products then depend on position differences. */
   rotary<D extends Dtype = "float32">(x: Data, positions: Data, options?: {
     /** Ratio of the slowest to the fastest rotation. @default 10000.0 */
     base?: number;
-    /** Pairs are (2i, 2i+1); else (i, i + D/2). @default true */
+    /** Whether pairs are (2i, 2i+1); otherwise they are (i, i + D/2). @default true */
     interleaved?: boolean;
   } & CallOptions<D>): Promise<Numbers<D>>;
   /** Scaled dot-product attention softmax(scale · q·kᵀ) · v, with the arguments of PyTorch's function. */
@@ -1219,7 +1219,7 @@ export interface Functions {
     isCausal?: boolean;
     /** Factor of the scores; 1/√D by default. */
     scale?: number | null;
-    /** Grouped queries: query (..., H, M, D) over key (..., H_kv, N, D), head h using key head h // (H / H_kv). @default false */
+    /** Grouped-query attention: query (..., H, M, D) over key (..., H_kv, N, D). Head h uses key head h // (H / H_kv). @default false */
     enableGqa?: boolean;
     /** Squash scores to ±softcap by softcap · tanh(score / softcap). */
     softcap?: number | null;
@@ -1234,12 +1234,12 @@ export interface Functions {
   } & CallOptions<D>): Promise<W extends true ? (L extends true ? [Numbers<D>, Numbers<D>, Numbers<D>] : [Numbers<D>, Numbers<D>]) : L extends true ? [Numbers<D>, Numbers<D>] : Numbers<D>>;
   /** Softmax within each row of a CSR list: one distribution per node over its own edges. */
   segmentSoftmax<D extends Dtype = "float32">(scores: Data, indptr: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum so that no logit overflows. */
+  /** Softmax along one axis: exp(x) / Σ exp(x), shifted by the maximum to avoid overflow. */
   softmax<D extends Dtype = "float32">(x: Data, options?: {
     /** The axis that sums to one. @default -1 */
     axis?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** The k experts with the highest logits and the softmax over those. */
+  /** Select the k experts with the highest logits and take the softmax over their logits. */
   topKGating<D extends Dtype = "float32">(logits: Data, k: number, options?: CallOptions<D>): Promise<[Matrix<Int32Array>, Numbers<D>]>;
   };
   "geometry": {
@@ -1289,27 +1289,27 @@ export interface Functions {
     betas?: readonly [number, number];
     /** Added to the root of the second. @default 1e-08 */
     eps?: number;
-    /** Share of a parameter lost per step and unit of learning rate. @default 0.01 */
+    /** Fraction of a parameter that is removed per step and unit of learning rate. @default 0.01 */
     weightDecay?: number;
     /** Use the largest second average so far. @default false */
     amsgrad?: boolean;
     /** Other options for some parameters, as in `SGD`. */
     groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
   } & CallOptions): Promise<AdamW>;
-  /** Stages one after the other; after the last one its values stay. */
+  /** A sequence of stages. The values of the last stage also apply to all later steps. */
   CurriculumScheduler(stages: readonly Stage[], options?: {
     /** "step" or "linear". @default "step" */
     mode?: "step" | "linear";
   } & CallOptions): Promise<CurriculumScheduler>;
-  /** Combines the losses of several objectives, and their gradients, into one step. */
+  /** Combine the losses of several objectives, and their gradients, into one step. */
   LossBalancer(options?: {
-    /** One of the four. @default "fixed" */
+    /** One of the four methods above. @default "fixed" */
     method?: "fixed" | "uncertainty" | "gradnorm" | "pcgrad";
-    /** First weight of each loss; 1 where none is given. Not used by "uncertainty". */
+    /** Initial weight of each loss, 1 by default. "uncertainty" does not use it. */
     weights?: Readonly<Record<string, number>> | null;
     /** Learning rate of the learned weights ("uncertainty", "gradnorm"). @default 0.025 */
     lr?: number;
-    /** GradNorm's restoring force. @default 1.5 */
+    /** Strength of GradNorm's restoring force. @default 1.5 */
     alpha?: number;
     /** Names or patterns of the parameters whose gradients GradNorm measures; all by default. */
     shared?: readonly string[] | null;
@@ -1318,12 +1318,12 @@ export interface Functions {
   Neighborhoods(graph: GraphData, options?: {
     /** The nodes; all by default. */
     nodes?: Data | number | null;
-    /** Most neighbours of a node, drawn without replacement; all by default. */
+    /** Largest number of neighbours per node, drawn without replacement; all by default. */
     fanout?: number | null;
   } & CallOptions): Promise<Neighborhoods>;
   /** Batches of nodes: arrays (b,) of node indices. */
   Nodes(nodes: Data | number, options?: CallOptions): Promise<Nodes>;
-  /** Batches of node pairs, each with nodes drawn uniformly from those its source is not paired with. */
+  /** Batches of node pairs with negatives, drawn uniformly from the nodes that are not paired with the source. */
   Pairs(pairs: Data, numNodes: number, options?: {
     /** Negatives per pair, drawn with replacement; never the source itself. @default 0 */
     numNegatives?: number;
@@ -1334,13 +1334,13 @@ export interface Functions {
     lr?: number | Schedule;
     /** Decay of the average. @default 0.99 */
     alpha?: number;
-    /** Added to its root. @default 1e-08 */
+    /** Added to the root of the average. @default 1e-08 */
     eps?: number;
     /** L2 penalty. @default 0.0 */
     weightDecay?: number;
-    /** Of the scaled gradient. @default 0.0 */
+    /** Momentum of the scaled gradient. @default 0.0 */
     momentum?: number;
-    /** Subtract the squared average gradient (a running variance). @default false */
+    /** Subtract the square of the average gradient, which gives a running variance. @default false */
     centered?: boolean;
     /** Other options for some parameters, as in `SGD`. */
     groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
@@ -1368,18 +1368,18 @@ export interface Functions {
     lr?: number | Schedule;
     /** μ ≥ 0. @default 0.0 */
     momentum?: number;
-    /** Share of the gradient that does not enter the momentum. @default 0.0 */
+    /** Fraction of the gradient that does not enter the momentum. @default 0.0 */
     dampening?: number;
     /** L2 penalty, part of the Euclidean gradient. @default 0.0 */
     weightDecay?: number;
-    /** Look ahead along the momentum; needs momentum and no dampening. @default false */
+    /** Use Nesterov momentum; requires momentum and no dampening. @default false */
     nesterov?: boolean;
     /** Other options for some parameters, as in `SGD`. */
     groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
     /** One manifold for all parameters, or a mapping from parameter names (or patterns) to manifolds. */
     manifold: Manifold | ManifoldFunctions;
   } & CallOptions): Promise<RiemannianSGD>;
-  /** Batches of rows of arrays that have the same number of them: tuples of arrays. */
+  /** Batches of rows of several arrays: tuples of arrays. */
   Rows(...arrays: readonly Data[]): Promise<Rows>;
   /** Stochastic gradient descent, with momentum (also Nesterov's). */
   SGD(options?: {
@@ -1387,113 +1387,113 @@ export interface Functions {
     lr?: number | Schedule;
     /** μ ≥ 0. @default 0.0 */
     momentum?: number;
-    /** Share of the gradient that does not enter the momentum. @default 0.0 */
+    /** Fraction of the gradient that does not enter the momentum. @default 0.0 */
     dampening?: number;
     /** L2 penalty. @default 0.0 */
     weightDecay?: number;
-    /** Look ahead along the momentum; needs momentum and no dampening. @default false */
+    /** Use Nesterov momentum; requires momentum and no dampening. @default false */
     nesterov?: boolean;
-    /** Other options for some parameters: {name or pattern ("w_*"): {option: value}}; an exact name wins, then the first pattern that matches. */
+    /** Other options for some parameters: {name or pattern ("w_*"): {option: value}}. An exact name takes precedence, then the first matching pattern. */
     groups?: Readonly<Record<string, Readonly<Record<string, number | boolean | readonly number[]>>>> | null;
   } & CallOptions): Promise<SGD>;
   /** One stage of a curriculum. */
   Stage(steps: number, options?: {
-    /** Share of the samples, easiest first, in use at its end (0 … 1). @default 1.0 */
+    /** Fraction (0 … 1) of the samples, easiest first, that is used at the end of the stage. @default 1.0 */
     difficulty?: number;
-    /** Weight of each loss at its end, by name. */
+    /** Weight of each loss, by name, at the end of the stage. */
     weights?: Readonly<Record<string, number>>;
   } & CallOptions): Promise<Stage>;
-  /** Inner-product decoder of a graph autoencoder: x_i·x_j + bias is the logit that i and j are joined. */
+  /** Inner-product decoder of a graph autoencoder: x_i·x_j + bias is the logit of an edge between i and j. */
   adjacencyReconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, pairs: Data, labels: Data, options?: {
-    /** Factor on the edges' terms, for few edges among many pairs. @default 1.0 */
+    /** Factor of the terms of edges, for few edges among many pairs. @default 1.0 */
     posWeight?: number;
-    /** Added to every logit; below zero where most pairs are none. @default 0.0 */
+    /** Added to every logit; negative if most pairs are not edges. @default 0.0 */
     bias?: number;
     /** "mean" or "sum" over the pairs, or "none" for one loss per pair. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Scale all gradients together so that their global norm is at most `max_norm`. */
+  /** Scale all gradients by one factor so that their global norm is at most `max_norm`. */
   clipByNorm<D extends Dtype = "float32">(grads: Readonly<Record<string, Data | number>>, maxNorm: number, options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
   /** Clip every entry of every gradient to ±`max_value`. */
   clipByValue<D extends Dtype = "float32">(grads: Readonly<Record<string, Data | number>>, maxValue: number, options?: CallOptions<D>): Promise<Record<string, Numbers<D>>>;
   /** Cross-entropy of class logits, for node classification: -log softmax(logits)[target]. */
   crossEntropy<R extends Reduction = "mean", D extends Dtype = "float32">(logits: Data, targets: Data, options?: {
-    /** Rows that count, as indices or as a boolean mask (V,): the training nodes; all by default. */
+    /** Rows to use (the training nodes), as indices or as a boolean mask (V,); all by default. */
     index?: Data | null;
-    /** Share of the target spread evenly over all classes, 0 … 1. @default 0.0 */
+    /** Fraction of the target, 0 … 1, that is spread evenly over all classes. @default 0.0 */
     labelSmoothing?: number;
     /** "mean" or "sum" over the chosen rows, or "none" for one loss per chosen row. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Euclidean norm of all gradients taken as one vector. */
+  /** Compute the Euclidean norm of all gradients, taken as one vector. */
   globalNorm(grads: Readonly<Record<string, Data | number>>, options?: CallOptions): Promise<number>;
   /** InfoNCE: classify each positive among the negatives. */
   infoNce<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positives: Data, negatives: Data, options?: {
     /** τ > 0. @default 0.07 */
     temperature?: number;
-    /** False takes plain dot products. @default true */
+    /** Whether to normalise the vectors; if False, the scores are plain dot products. @default true */
     normalize?: boolean;
     /** "mean" or "sum" over the batch, or "none" for one loss per anchor. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Laplacian regularization: nodes joined by an edge should have similar embeddings. */
   laplacian<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
-    /** (K,), 1 by default; differentiable too. */
+    /** (K,), 1 by default; differentiable. */
     edgeWeights?: Data | null;
     /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   /** Laplacian regularization: nodes joined by an edge should have similar embeddings. */
   laplacianRegularization<R extends Reduction = "sum", D extends Dtype = "float32">(embeddings: Data, edges: Data, options?: {
-    /** (K,), 1 by default; differentiable too. */
+    /** (K,), 1 by default; differentiable. */
     edgeWeights?: Data | null;
     /** "sum" (default) or "mean" over the edges, or "none" for one term per edge. @default "sum" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Graph-local InfoNCE: neighbours are the positives, other nodes the negatives. */
+  /** Graph-local InfoNCE: neighbours are the positives, other nodes are the negatives. */
   localContrastive<R extends Reduction = "mean", D extends Dtype = "float32">(node: Data, neighbors: Data, nonNeighbors: Data, options?: {
     /** τ > 0. @default 0.07 */
     temperature?: number;
-    /** Booleans (P,) or (B, P), True = counts; all by default. */
+    /** Booleans (P,) or (B, P), True = valid; all by default. */
     neighborMask?: Mask | null;
     /** Booleans (N,) or (B, N), likewise. */
     nonNeighborMask?: Mask | null;
     /** "mean" or "sum" over the batch, or "none" for one loss per node. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Norm penalty: every embedding should have a given norm, mean of (‖x‖ - target)². */
+  /** Norm penalty, the mean of (‖x‖ - target)²: every embedding should have a given norm. */
   normPenalty<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, options?: {
-    /** A number or (...), at least 0; differentiable too. @default 1.0 */
+    /** A number or (...), at least 0; differentiable. @default 1.0 */
     targetNorm?: Data | number;
     /** "mean" or "sum" over the rows, or "none" for one loss per row. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Orthogonality: columns should be orthonormal, ‖XᵀX - I‖²_F. */
+  /** Orthogonality penalty ‖XᵀX - I‖²_F: the columns should be orthonormal. */
   orthogonality<R extends Reduction = "mean", D extends Dtype = "float32">(embeddings: Data, options?: {
     /** "mean" or "sum" over the matrices, or "none" for one loss per matrix. @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Squared error of a reconstruction, element by element: (x - y)². */
+  /** Squared error (x - y)² of a reconstruction, element by element. */
   reconstruction<R extends Reduction = "mean", D extends Dtype = "float32">(prediction: Data, target: Data, options?: {
-    /** Rows that count, as indices (R,) or as a boolean mask (V,); all by default. */
+    /** Rows to use, as indices (R,) or as a boolean mask (V,); all by default. */
     index?: Data | null;
     /** "mean" or "sum" over all elements, or "none". @default "mean" */
     reduction?: R;
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
-  /** Choose k hard negatives for an anchor; never a positive, never the same twice. */
+  /** Select k different hard negatives for an anchor. Positives are never selected. */
   sampleHardNegatives(anchor: Data, embeddings: Data, positiveIndices: Data, k: number, options?: {
-    /** One of the four. @default "distance" */
+    /** One of the four strategies above. @default "distance" */
     strategy?: "distance" | "degree" | "mixed" | "semi_hard";
     /** (V,) numbers ≥ 0, for "degree" and "mixed". */
     degrees?: Data | null;
     /** Generator or seed; without it every strategy is deterministic. */
     rng?: number | null;
-    /** Measure with its `dist` instead of Euclidean distance. */
+    /** Manifold whose `dist` replaces the Euclidean distance. */
     manifold?: Manifold | ManifoldFunctions | null;
-    /** Share of "mixed" taken by distance. @default 0.5 */
+    /** Fraction of the negatives that "mixed" selects by distance. @default 0.5 */
     mix?: number;
   } & CallOptions): Promise<Matrix<Int32Array>>;
-  /** Triplet loss with a margin. */
+  /** Triplet loss max(0, ‖a - p‖ - ‖a - n‖ + margin), row by row. */
   triplet<R extends Reduction = "mean", D extends Dtype = "float32">(anchor: Data, positive: Data, negative: Data, options?: {
     /** At least 0. @default 1.0 */
     margin?: number;
@@ -1502,16 +1502,16 @@ export interface Functions {
   } & CallOptions<D>): Promise<R extends "none" ? Numbers<D> : number>;
   };
   "training.schedules": {
-  /** Schedules one after the other, each counting from 0 when its turn comes. */
+  /** A sequence of schedules, each of which counts its steps from 0. */
   chain(...parts: readonly (Schedule | readonly [Schedule, number])[]): Promise<Chain>;
   /** The same rate at every step. */
   constant(lr: number, options?: CallOptions): Promise<Constant>;
-  /** Half a cosine from `lr` at step 0 down to `min_lr` at `total_steps`, and `min_lr` from there on. */
+  /** Cosine annealing from `lr` at step 0 to `min_lr` at `total_steps`, then `min_lr`. */
   cosine(lr: number, totalSteps: number, options?: {
-    /** The last rate. @default 0.0 */
+    /** The final rate. @default 0.0 */
     minLr?: number;
   } & CallOptions): Promise<Cosine>;
-  /** The rate times `gamma` after every `step_size` steps. */
+  /** A rate that is multiplied by `gamma` after every `step_size` steps. */
   step(lr: number, stepSize: number, options?: {
     /** The factor. @default 0.1 */
     gamma?: number;
@@ -1553,7 +1553,7 @@ export interface Functions {
   Tucker(ranks: readonly number[], options?: CallOptions): Promise<Tucker>;
   };
   "graph": {
-  /** Gromov's four-point condition on random quadruples of the largest component, ignoring directions. */
+  /** Estimate Gromov's δ by the four-point condition on random quadruples of the largest component. */
   deltaHyperbolicity(graph: GraphData, options?: {
     /** Number of quadruples. @default 10000 */
     samples?: number;
@@ -1562,11 +1562,11 @@ export interface Functions {
   } & CallOptions): Promise<{ delta: number; mean: number; diameter: number }>;
   /** Fraction of the V (V - 1) possible edges that exist; loops and duplicates are ignored. */
   density(graph: GraphData, options?: CallOptions): Promise<number>;
-  /** Whether every edge also exists in the other direction, equally often and with the same data. */
+  /** Return whether every edge also exists in the other direction, equally often and with the same data. */
   isUndirected(graph: GraphData, options?: CallOptions): Promise<boolean>;
-  /** Coordinates from the smoothest eigenvectors of the normalized Laplacian, ignoring directions. */
+  /** Embed nodes by the smoothest eigenvectors of the normalized Laplacian, ignoring directions. */
   spectralEmbedding<D extends Dtype = "float32">(graph: GraphData, dim: number, options?: {
-    /** Seed of the first guess for large graphs. It decides the basis where eigenvalues are close to each other. @default 0 */
+    /** Seed of the initial vectors for large graphs. It affects the basis of eigenvalues that nearly coincide. @default 0 */
     seed?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
   };
