@@ -1,4 +1,4 @@
-"""The registry: one line per mechanism, everything else is read from the class it names."""
+"""The registry: one line per mechanism. Everything else is read from the class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ._base import Attention
     from ._options import option as option
 
-#: Adding a mechanism is its module and one line here.
+#: To add a mechanism, write its module and add one line here.
 REGISTRY: Registry[type[Attention]] = Registry(
     "mechanism",
     {
@@ -40,18 +40,18 @@ REGISTRY: Registry[type[Attention]] = Registry(
 def __getattr__(name: str) -> Any:
     if name != "option":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._options import option  # not with the package, for it needs dataclasses
+    from ._options import option  # imported lazily because it imports dataclasses
 
     return option
 
 
 def mechanism_class(key: object) -> type[Attention]:
-    """The class registered under `key`; an unknown key raises InvalidConfigError, which names the nearest one."""
+    """Return the class registered under `key`. An unknown key raises InvalidConfigError, which names the nearest."""
     return REGISTRY.find(key)
 
 
 def list_mechanisms() -> list[str]:
-    """The registry keys of all mechanisms.
+    """Return the registry keys of all mechanisms.
 
     Example:
         >>> import graphattend as ga
@@ -62,7 +62,7 @@ def list_mechanisms() -> list[str]:
 
 
 def create(key: str, dim: int, **options: Any) -> Attention:
-    """Make a mechanism by its registry key.
+    """Create a mechanism by its registry key.
 
     Args:
         key: One of `list_mechanisms()`.
