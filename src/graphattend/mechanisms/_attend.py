@@ -1,9 +1,8 @@
-"""Every node over its own neighbours: the stages of a mechanism run on whole groups of neighbourhoods.
+"""Attention from every node of a graph to its neighbours: the stages of a mechanism, run on groups of neighbourhoods.
 
-Nodes are sorted by degree and cut into chunks of similar degree, each padded to its largest neighbourhood;
-a chunk is then one ordinary batched call with a single query per batch entry. There is no loop over nodes, the
-number of chunks grows with the logarithm of the largest degree and with K / CHUNK_ELEMENTS, and memory is
-bounded by the chunk.
+Nodes are sorted by degree and split into chunks of similar degree. Each chunk is padded to its largest neighbourhood
+and becomes one ordinary batched call with a single query per batch entry. There is no loop over nodes. The number of
+chunks grows with the logarithm of the largest degree and with K / CHUNK_ELEMENTS. The chunk size bounds the memory.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
 from ._gradients import Arrays, Gradients, Grads, add_grads
 from ._mechanism import EdgeScores, GraphData, Mechanism, unprojected
 
-#: Padded neighbours × width that one chunk may hold (floats); 4 M floats are 16 MB in float32.
+#: Largest number of elements (padded neighbours × width) of a chunk; 4 M are 16 MB in float32.
 CHUNK_ELEMENTS = 4_000_000
-#: A chunk ends where padding would exceed this share of its largest neighbourhood.
+#: Largest fraction of a chunk's largest neighbourhood that may be padding.
 MAX_PADDING = 0.25
-#: Up to this many gathered floats the backward pass keeps what the forward pass made; beyond, it recomputes.
+#: The forward pass keeps chunks for the backward pass up to this number of elements. Others are recomputed.
 KEEP_ELEMENTS = 16_000_000
 
 
 class Chunk(NamedTuple):
-    """Nodes (n,), their edges (n, d) in CSR positions, and which of them exist (None = all)."""
+    """Nodes (n,), the CSR positions of their edges (n, d), and a mask of the edges that exist (None = all)."""
 
     nodes: np.ndarray
     edges: np.ndarray
@@ -38,7 +37,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(indptr: np.ndarray, width: int) -> Iterator[Chunk]:
-    """Groups of nodes with similar numbers of neighbours; nodes without any are in none."""
+    """Yield chunks of nodes with similar numbers of neighbours. Nodes without neighbours are skipped."""
     degree = np.diff(indptr)
     order = np.argsort(degree, kind="stable")
     order = order[np.searchsorted(degree[order], 1) :]
@@ -62,12 +61,12 @@ def chunks(indptr: np.ndarray, width: int) -> Iterator[Chunk]:
 
 
 def gather(x: np.ndarray, index: np.ndarray, heads: bool) -> np.ndarray:
-    """Rows of per-node `x` ([H,] V, d) at `index` (n, m): (n, [H,] m, d)."""
+    """Return the rows of per-node `x` ([H,] V, d) at `index` (n, m), (n, [H,] m, d)."""
     return np.moveaxis(x[:, index, :], 0, 1) if heads else x[index]
 
 
 class _Job(NamedTuple):
-    """What all chunks share: projected arrays, edge and node metadata, the dropout of every edge."""
+    """The data that all chunks share: projected arrays, edge and node metadata, the dropout of every edge."""
 
     attn: Mechanism
     indices: np.ndarray
@@ -105,7 +104,7 @@ def attend(
     values: ArrayLike | None,
     call: Call,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-    """The shared implementation of `Attention.attend` and `Attention.attend_vjp`."""
+    """Compute `Attention.attend` and `Attention.attend_vjp`."""
     if attn.is_causal:
         raise UnsupportedError(
             "is_causal: expected False because neighbours of a node have no order", argument="is_causal"
@@ -137,7 +136,7 @@ def attend(
     for chunk in chunks(graph.indptr, width):
         out, w, pull = _run_chunk(job, chunk, call.need_weights)
         if mixed is None:
-            # Whatever a core adds between batch and rows (heads) moves in front of the nodes.
+            # Axes that a core adds between batch and rows (heads) move in front of the nodes.
             mixed = np.zeros((*out.shape[1:-2], x_q.shape[0], out.shape[-1]), dtype)
         mixed[..., chunk.nodes, :] = np.moveaxis(out[..., 0, :], 0, -2)
         if weights is not None:
@@ -145,7 +144,7 @@ def attend(
         if call.differentiate:
             held += chunk.edges.size * width
             kept.append((chunk, pull if held <= KEEP_ELEMENTS else None))
-    if mixed is None:  # no edges at all
+    if mixed is None:  # no edges
         mixed = np.zeros((*lead, x_q.shape[0], v.shape[-1]), dtype)
     out, pull_f = attn._finish(mixed, p)
 
@@ -176,7 +175,7 @@ def attend(
 
 
 class _Fused(NamedTuple):
-    """What the graph kernel gave: output and inputs (V, [H,] d), weights (K, [H]) or None, and what the scores are."""
+    """Result and inputs of the graph kernel: output, q, k, v (V, [H,] d), weights (K, [H]) or None, and the scores."""
 
     out: np.ndarray
     weights: np.ndarray | None
@@ -187,7 +186,7 @@ class _Fused(NamedTuple):
 
 
 def attend_into(attn: Mechanism, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
-    """The shared implementation of `Attention._attend_into`."""
+    """Compute `Attention._attend_into` by the graph kernel."""
     finishes = type(attn)._finish is not Mechanism._finish
     if finishes or attn.is_causal or not graph.indices.size or not simd.has_kernels(out.dtype):
         return False
@@ -204,12 +203,12 @@ def attend_into(attn: Mechanism, graph: NeighborGraph, qkv: Arrays, out: np.ndar
 
 
 def _nodes_first(x: np.ndarray) -> np.ndarray:
-    """([H,] V, d) → (V, [H,] d), and back."""
+    """Swap the axes of ([H,] V, d) to (V, [H,] d), or back."""
     return x if x.ndim == 2 else x.swapaxes(0, 1)
 
 
 def _fused(job: _Job, graph: NeighborGraph, need_weights: bool) -> _Fused | None:
-    """All neighbourhoods in one kernel call that reads keys and values in place, where there is such a kernel."""
+    """Compute all neighbourhoods in one call of the graph kernel, or return None if the kernel does not apply."""
     scores = job.attn._edge_scores(job.q, job.k, graph, job.metadata, job.p)
     return None if scores is None else _in_kernel(job, graph, scores, need_weights, gain=scores.gain)
 
@@ -243,7 +242,7 @@ def _finish_fused(
             g_gain = np.divide(along, gain, out=np.zeros_like(along), where=gain != 0)
             g_mixed = g_mixed * gain[..., None]
         pull_s = f.scores.pull
-        # What defaults to another input adds its gradient to that input's at once.
+        # The kernel adds the gradient of a defaulted input directly to that of the input it defaults to.
         joined = pull_p is unprojected and pull_s is None
         *grads, gs = _fused_gradients(
             graph, f, g_mixed, grad_weights, joined and keys_default, joined and values_default
@@ -274,10 +273,14 @@ def _fused_gradients(
     keys_are_queries: bool,
     values_are_keys: bool,
 ) -> tuple[np.ndarray | None, ...]:
-    """Gradients for q, k and v (V, [H,] d) and the scores (K, [H]); None for one that is part of another."""
+    """Return the gradients of q, k and v (V, [H,] d) and of the scores (K, [H]).
+
+    With ``keys_are_queries`` the gradient of k is added to that of q, and with ``values_are_keys`` that of v to that of
+    k; the gradient that was added is returned as None.
+    """
     assert f.weights is not None
     q, total = f.q, None
-    if f.scores.plain:  # queries divided by the sums of their products make these the weights
+    if f.scores.plain:  # divide each query by its sum of products: its products are then the weights
         rows = np.flatnonzero(np.diff(graph.indptr))
         edge = graph.indptr[rows]
         total = np.ones((len(q), 1), q.dtype)
@@ -303,16 +306,16 @@ def defaulted(
     values_default: bool,
     keys_default: bool,
 ) -> Gradients:
-    """Gradients where inputs that were not given count as part of those they default to."""
+    """Add the gradients of inputs that were not given to those of the inputs they default to."""
     if values_default:
-        g_k, g_v = g_k + g_v, np.zeros(g_v.shape, g_v.dtype)  # zeros_like would write every zero
+        g_k, g_v = g_k + g_v, np.zeros(g_v.shape, g_v.dtype)  # unlike zeros_like, np.zeros does not touch the memory
     if keys_default:
         g_q, g_k = g_q + g_k, np.zeros(g_k.shape, g_k.dtype)
     return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 
 def check_graph(graph: NeighborGraph) -> None:
-    """Refuse what is not a graph."""
+    """Raise an error if `graph` is not a `NeighborGraph`."""
     if not isinstance(graph, NeighborGraph):
         raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
 
@@ -320,7 +323,7 @@ def check_graph(graph: NeighborGraph) -> None:
 def check_nodes(
     attn: Mechanism, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The graph and the per-node arrays, checked; keys default to the queries and values to the keys."""
+    """Check the graph and return the checked per-node arrays. Keys default to the queries, values to the keys."""
     check_graph(graph)
     arrays: list[np.ndarray] = []
     for name, x in (("queries", queries), ("keys", keys), ("values", values)):
@@ -341,7 +344,7 @@ def check_nodes(
 
 
 def graph_metadata(attn: Mechanism, graph: NeighborGraph, dtype: np.dtype[Any]) -> GraphData:
-    """What a mechanism reads about the graph, taken from it."""
+    """Return the metadata that a mechanism reads from the graph."""
     per_edge: dict[str, np.ndarray] = {}
     per_key: dict[str, np.ndarray] = {}
     per_query: dict[str, np.ndarray] = {}
@@ -367,7 +370,7 @@ def graph_metadata(attn: Mechanism, graph: NeighborGraph, dtype: np.dtype[Any]) 
 
 
 def _real(x: np.ndarray, chunk: Chunk) -> np.ndarray:
-    """The entries of existing edges: (n, d, ...) → (edges, ...)."""
+    """Return the entries of the edges that exist: (n, d, ...) → (edges, ...)."""
     return x.reshape(-1, *x.shape[2:]) if chunk.valid is None else x[chunk.valid]
 
 
