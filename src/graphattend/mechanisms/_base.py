@@ -1,4 +1,4 @@
-"""The base class of all mechanisms: checked passes around the stages that `_mechanism` declares."""
+"""The base class of all mechanisms: public passes that check their arguments and run the stages of `_mechanism`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Attention(Mechanism):
     Args:
         dim: Width D of queries and keys.
         seed: Seed of the initial parameters.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -43,13 +43,13 @@ class Attention(Mechanism):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """A mechanism and keyword arguments of `forward` with one query and `n` keys, for tests, docs and demos."""
+        """Return a mechanism and arguments of `forward` with one query and `n` keys, for tests, docs and demos."""
         x = rng.standard_normal((n + 1, dim))
         return cls(dim), {"query": x[0], "keys": x[1:], "values": rng.standard_normal((n, dim))}
 
     @classmethod
     def builder(cls, dim: int) -> Builder[Self]:
-        """A builder for the options of this class.
+        """Return a builder for the options of this class.
 
         Example:
             >>> import graphattend as ga
@@ -81,14 +81,14 @@ class Attention(Mechanism):
         weights_only: bool = False,
         finite: bool = True,
     ) -> Inputs:
-        """The boundary of all passes; `finite=False` leaves out the scan for NaN and infinity."""
+        """Check the arguments of a pass; `finite=False` omits the scan for NaN and infinity."""
         expected = self._expected
         if not finite:
             expected = expected._replace(finite=False)
         inputs = check_inputs(expected, query, keys, values, attn_mask, metadata, weights_only=weights_only)
         if inputs.metadata:
             self._check_metadata(inputs.metadata)
-        # Prepared keys, of which `finite` is known, know as well whether they hold rubbish.
+        # finite=False means prepared keys, for which `_check_prepared` handles hidden rubbish.
         if finite and (inputs.mask is not None or self.is_causal):
             return without_rubbish(inputs, self.heads, self.is_causal)
         return inputs
@@ -102,7 +102,7 @@ class Attention(Mechanism):
         metadata: GraphMetadata | None,
         call: Call,
     ) -> Inputs:
-        """The boundary of passes over prepared keys and values: checks the query and what belongs to it."""
+        """Check the arguments of a pass over prepared keys and values."""
         prepared.check_owner(self)
         if values is not None:
             raise InvalidConfigError.of(
@@ -112,10 +112,10 @@ class Attention(Mechanism):
         q = as_float(query, "query", beside=prepared.keys.dtype)
         if self.check_finite:
             check_finite(q, "query")
-        # The rest is checked again because it costs nothing; only the scan of all keys and values is left out.
+        # Check everything again except whether all keys and values are finite, the only expensive check.
         x = self._check(q, prepared.keys, prepared.values, attn_mask, metadata, finite=False)
         hides = x.mask is not None or self.is_causal
-        if hides and prepared.holds_rubbish:  # what was prepared does not know what this call hides
+        if hides and prepared.holds_rubbish:  # the prepared projection cannot know this call's mask
             return without_rubbish(x, self.heads, self.is_causal)
         return x._replace(prepared=prepared, tame=hides)
 
@@ -136,7 +136,8 @@ class Attention(Mechanism):
 
         Args:
             query: (..., M, D), or (D,) for a single query.
-            keys: (..., N, D); leading axes broadcast with the query's. Or the result of `prepare`, without `values`.
+            keys: (..., N, D); leading axes broadcast with the query's. Alternatively the result of `prepare`, without
+                `values`.
             values: (..., N, E).
             attn_mask: Boolean (True = attend) or additive float mask, broadcastable to (..., [H,] M, N);
                 (N,) for a single query.
@@ -144,16 +145,17 @@ class Attention(Mechanism):
             need_weights: Also return the weights.
             training: Whether dropout is applied, which needs `rng`.
             rng: Generator for the dropout.
-            threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
+            threads: Number of threads for large products, `ga.get_num_threads()` by default. It does not change the
+                result.
 
         Returns:
             The output, (..., M, E), or (E,) for a single query; with `need_weights` the pair (output, weights).
 
         Raises:
-            DimensionMismatchError: Shapes that do not fit each other or `dim`.
-            EmptyInputError: No keys.
-            NumericalInstabilityError: NaN or infinity in an argument.
-            InvalidConfigError: An argument of the wrong kind.
+            DimensionMismatchError: Shapes do not fit each other or `dim`.
+            EmptyInputError: There are no keys.
+            NumericalInstabilityError: An argument contains NaN or infinity.
+            InvalidConfigError: An argument has the wrong type.
         """
         if threads is not None:
             options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
@@ -188,7 +190,7 @@ class Attention(Mechanism):
     __call__ = forward
 
     def _run_apart(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        """`_run`; where NaN and infinity are not refused, apart for rows that see different ones."""
+        """Call `_run`. Without `check_finite`, run rows that see different rubbish separately."""
         return self._run(x, call) if self.check_finite else apart(self, x, call)
 
     def prepare(self, keys: ArrayLike, values: ArrayLike) -> Prepared:
@@ -203,10 +205,10 @@ class Attention(Mechanism):
             ``attn.forward(query, prepared)``. It holds copies, so later changes to the arrays have no effect.
 
         Raises:
-            DimensionMismatchError: Shapes that do not fit each other or `dim`.
-            EmptyInputError: No keys.
-            NumericalInstabilityError: NaN or infinity in an argument.
-            InvalidConfigError: An argument of the wrong kind.
+            DimensionMismatchError: Shapes do not fit each other or `dim`.
+            EmptyInputError: There are no keys.
+            NumericalInstabilityError: An argument contains NaN or infinity.
+            InvalidConfigError: An argument has the wrong type.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -290,7 +292,7 @@ class Attention(Mechanism):
         metadata: GraphMetadata | None,
         call: Call,
     ) -> VjpResult:
-        """Output, weights (or None) and pullback from one forward pass."""
+        """Return the output, the weights (or None) and the pullback from one forward pass."""
         if mask is None and call.training is False:
             arguments = query, keys, values
             fast = _one_query.attend(
@@ -309,7 +311,7 @@ class Attention(Mechanism):
         metadata: GraphMetadata | None,
         call: Call,
     ) -> VjpResult:
-        """The same for any arguments."""
+        """Compute `_vjp` with checks, for any arguments."""
         x = self._check(query, keys, values, mask, metadata)
         dtype = x.q.dtype
 
@@ -335,7 +337,7 @@ class Attention(Mechanism):
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
             c = pull(g, gw)
-            meta = no_gradients(metadata, inner)  # what was not read (by the experts chosen, say) has none
+            meta = no_gradients(metadata, inner)  # unread fields, such as those of unused experts, have gradient 0
             meta |= {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
             parameters = {
                 n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
@@ -351,7 +353,7 @@ class Attention(Mechanism):
                 lambda: gradients(pull, inner, grad_output, grad_weights),
                 dtype,
                 finite=self.check_finite,
-                again=None if inner == FLOATS[1] or call.training else again,  # dropout would be drawn anew
+                again=None if inner == FLOATS[1] or call.training else again,  # else a new dropout would be drawn
             )
 
         return out, weights, pullback
@@ -376,9 +378,10 @@ class Attention(Mechanism):
             keys: (V, D); by default the queries.
             values: (V, E); by default the keys.
             need_weights: Also return the weights, (K,) or (K, H) in CSR order.
-            training: Whether dropout is on.
+            training: Whether dropout is applied, which needs `rng`.
             rng: Generator for the dropout.
-            threads: How many threads large products use, `ga.get_num_threads()` by default; the result is the same.
+            threads: Number of threads for large products, `ga.get_num_threads()` by default. It does not change the
+                result.
 
         Returns:
             The output (V, E); with `need_weights` the pair (output, weights). A node without neighbours gets zeros.
@@ -394,20 +397,21 @@ class Attention(Mechanism):
     def _attend(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
-        """The pass over a whole graph; keys and values that are None default to the queries and the keys."""
+        """Run the pass over a whole graph. Keys default to the queries, values to the keys."""
         return attend(self, graph, queries, keys, values, call)
 
     def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
-        """Add the output over a graph, each row times its gain (V,), to out, without the rows whose gain is 0.
+        """Add the output over a graph to `out`, with each row multiplied by its gain (V,). Rows of gain 0 are skipped.
 
-        False where there is no kernel that does, and out is as it was; None where the kernel stopped halfway.
+        Returns True if it was added, False if no kernel applies and `out` is unchanged, and None if the kernel failed
+        after changing `out`.
         """
         return type(self)._attend is Attention._attend and attend_into(self, graph, qkv, out, gain)
 
     def _attend_steady(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
     ) -> tuple[Any, Any, Any]:
-        """`_attend`, in float64 where float32 overflows."""
+        """Call `_attend`, and repeat it in float64 if float32 overflows."""
         named = (("queries", queries), ("keys", keys), ("values", values))
         found = {n: x for n, x in named if x is not None or n == "queries"}
         floats = dict(zip(found, as_floats(found, *found.values()), strict=True))
@@ -461,11 +465,11 @@ class Attention(Mechanism):
             values: As for `attend`.
             training: As for `attend`.
             rng: As for `attend`.
-            threads: As for `attend`; the pullback uses as many.
+            threads: As for `attend`; also applies to the pullback.
 
         Returns:
             ``(output, pullback)``; ``pullback(grad_output, grad_weights=None) -> Gradients``. If keys (or
-            values) default to another input, the gradient of that input includes theirs, and theirs is zero.
+            values) default to another input, their gradient is added to that input's gradient and is itself zero.
         """
         call = Call.checked(False, training, rng)._replace(differentiate=True)
         with simd.num_threads(threads):
@@ -479,7 +483,7 @@ class Attention(Mechanism):
 
 
 def _parts(attn: Attention, keys: object, values: object) -> tuple[Any, Any]:
-    """Keys and values, also of what `attn` prepared."""
+    """Return the keys and values, taken from a `Prepared` of `attn` if one was passed."""
     if type(keys) is Prepared and keys.attn is attn and values is None:
         return keys.keys, keys.values
     return keys, values
