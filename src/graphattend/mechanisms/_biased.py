@@ -1,4 +1,4 @@
-"""Mechanisms whose scores are dot products with something added to each pair."""
+"""Mechanisms whose scores are dot products plus a bias for each pair."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from ._mechanism import Mechanism, SingleScores
 
 
 class PairScores(NamedTuple):
-    """Scores of pairs as factor · q·k + bias, with `squares` factor · (q·k - |k|²) + bias.
+    """Scores of pairs as factor · q·k + bias, or with `squares` as factor · (q·k - |k|²) + bias.
 
     Args:
         q: (..., [H,] M, d).
         k: (..., [H,] N, d).
         factor: Factor of the products.
-        bias: Added, broadcastable to (..., [H,] M, N), or None.
-        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q and k
-            by the dot products alone, and of the scores (..., [H,] M, N), which it does not get where nothing is added.
-        squares: Whether the squares of the keys are subtracted from the products.
+        bias: Added to the scores, broadcastable to (..., [H,] M, N), or None.
+        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})``. Its arguments are the
+            gradients of q and k through the dot products, and with a bias or `squares` the gradient of the scores
+            (..., [H,] M, N).
+        squares: Whether |k|² is subtracted from the products.
     """
 
     q: np.ndarray
@@ -37,10 +38,10 @@ class PairScores(NamedTuple):
 
 
 class Biased(Mechanism):
-    """The core of mechanisms that define `_pair_scores`."""
+    """Base class of mechanisms that define `_pair_scores`, with their core."""
 
     def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
-        """The scores as products of rows and a bias."""
+        """Return the scores as dot products and a bias."""
         raise UnsupportedError(f"{type(self).__name__}: has no scores")
 
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
@@ -71,7 +72,7 @@ class Biased(Mechanism):
         return out, w, pullback
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
-        if self._single_scores(query, keys, metadata) is None:  # which looks at the metadata
+        if self._single_scores(query, keys, metadata) is None:  # it checks the metadata
             return None
         given = {name: getattr(metadata, name, None) for name in self._expected.reads}
         fields = {name: np.asarray(a) for name, a in given.items() if a is not None}
