@@ -1,4 +1,4 @@
-"""From what a caller hands to a mechanism to arrays with explicit axes, and back."""
+"""Conversion of a caller's arguments to checked arrays with explicit axes, and of gradients back to their shapes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ..graph.metadata import GraphMetadata, NodeMetadata
 
 
 class _Field(NamedTuple):
-    """A metadata field: how many axes an entry has, what there is one entry for ("key", "query" or "latent key")."""
+    """A metadata field: the number of axes of an entry, and what has one entry ("key", "query" or "latent key")."""
 
     axes: int
     per: str
@@ -52,15 +52,15 @@ _FIELDS = {
     "latent_keys": _Field(1, "latent key"),
     "latent_values": _Field(1, "latent key"),
 }
-#: The fields that have a gradient.
+#: The fields that have gradients.
 DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_features")
 
 
 class Inputs(NamedTuple):
-    """Checked inputs: q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` are their joint axes.
+    """Checked inputs q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` holds their broadcast axes.
 
-    `tame` says that keys and values are known to hold no rubbish that the mask would have to hide;
-    `prepared` is what `Attention.prepare` made of the keys and values, where that serves.
+    `tame` tells that keys and values contain no rubbish (see `functional.hidden`) that a mask would have to hide.
+    `prepared` is the result of `Attention.prepare` for these keys and values, or None.
     """
 
     q: np.ndarray
@@ -75,15 +75,15 @@ class Inputs(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a mechanism expects of its inputs.
+    """The requirements of a mechanism on its inputs.
 
     Args:
         dim: Width D of queries and keys.
-        heads: H if weights and masks have an axis of heads, else None.
-        any_value_width: Whether values may have another width than D.
-        needs: Metadata fields that must be given.
-        uses: Those that are read where they are given.
-        finite: Whether NaN and infinity are refused.
+        heads: H if weights and masks have a head axis, else None.
+        any_value_width: Whether the width of values may differ from D.
+        needs: Metadata fields that are required.
+        uses: Metadata fields that are optional.
+        finite: Whether NaN and infinity raise an error.
         unread: Fields that would be ignored because an option is not set: field → option.
     """
 
@@ -101,11 +101,11 @@ class Expected(NamedTuple):
 
 
 class Call(NamedTuple):
-    """How a pass runs: the same value through all its stages.
+    """The options of a pass, which all its stages receive.
 
     Args:
-        need_weights: Whether the weights are asked for.
-        training: Whether dropout is on.
+        need_weights: Whether to return the weights.
+        training: Whether dropout is applied.
         rng: Generator for the dropout.
         differentiate: Whether the pullback will be called.
     """
@@ -117,25 +117,25 @@ class Call(NamedTuple):
 
     @classmethod
     def checked(cls, need_weights: object, training: object, rng: np.random.Generator | int | None) -> Call:
-        """From what a caller says."""
+        """Check a caller's options."""
         if type(need_weights) is not bool or type(training) is not bool:
             need_weights, training = as_bool(need_weights, "need_weights"), as_bool(training, "training")
         return cls(need_weights, training, None if rng is None else as_rng(rng))
 
 
-#: A forward pass without weights and dropout, and the same where the pullback will be called.
+#: A forward pass without weights and dropout, and such a pass whose pullback will be called.
 PLAIN, WITH_PULLBACK = Call(), Call(differentiate=True)
 
 
 class Context(NamedTuple):
-    """What a core needs beside queries, keys and values.
+    """The arguments of a core other than queries, keys and values.
 
     Args:
-        mask: What may be seen, (..., [H,] M, N), or None.
+        mask: Boolean (True = attend) or additive, (..., [H,] M, N), or None.
         metadata: Checked fields by name.
-        parameters: In the dtype of the call.
-        drop: The multiplier of the weights, or None.
-        need_weights: Whether the weights are asked for; a core may give None otherwise.
+        parameters: Parameters in the dtype of the call.
+        drop: Multiplier of the weights, or None.
+        need_weights: Whether to return the weights. If False, a core may return None for them.
     """
 
     mask: np.ndarray | None = None
@@ -155,9 +155,9 @@ def check_inputs(
     *,
     weights_only: bool = False,
 ) -> Inputs:
-    """Check everything a mechanism is given, once; with `weights_only` there are no values."""
+    """Check all inputs of a mechanism. With `weights_only` there are no values."""
     dim, heads, any_value_width, needs, uses, finite, unread = expected
-    # Each condition stands here and is put into words by the function that it calls: few calls make small inputs fast.
+    # Conditions are tested inline, and functions are called only to raise errors: few calls keep small inputs fast.
     v = None
     if weights_only:
         arrays = q, k = as_floats(("query", "keys"), query, keys)
@@ -202,7 +202,7 @@ def check_inputs(
 
 
 def _refuse_axes(arrays: Sequence[np.ndarray]) -> None:
-    """The error for too few axes, or for nothing along one of them."""
+    """Raise the error for an array with too few axes or without entries."""
     for name, x in zip(("query", "keys", "values"), arrays, strict=False):
         check_ndim(x, name, 1 if name == "query" else 2)
     for name, x in zip(("query", "keys", "values"), arrays, strict=False):
@@ -210,9 +210,9 @@ def _refuse_axes(arrays: Sequence[np.ndarray]) -> None:
 
 
 def refuse_unread(unread: Mapping[str, str], metadata: GraphMetadata | None) -> None:
-    """Refuse fields that are given but would be ignored because an option is not set.
+    """Raise an error for fields that are given but would be ignored because an option is not set.
 
-    What a graph says about a node is given whole, whoever reads it.
+    The metadata of a graph's node is exempt, because it always contains all fields.
     """
     if isinstance(metadata, NodeMetadata):
         return
@@ -237,7 +237,7 @@ def check_metadata(
     n_keys: int,
     dtype: np.dtype[Any],
 ) -> dict[str, np.ndarray]:
-    """The fields a mechanism reads, as arrays; a needed one that is missing is named."""
+    """Return the fields that a mechanism reads as checked arrays. A missing required field raises an error."""
     if metadata is None:
         metadata = GraphMetadata()
     if type(metadata) is not GraphMetadata and not isinstance(metadata, GraphMetadata):
@@ -277,7 +277,7 @@ def _check_field(
     length = n_keys if per == "key" else rows
     if x.ndim == axes + 1 and x.shape[0] == length:
         return x
-    if per == "query" and x.ndim == axes:  # one for all queries
+    if per == "query" and x.ndim == axes:  # one entry for all queries
         return x
     check_ndim(x, argument, axes + 1)
     check_length(x, argument, x.ndim - 1 - axes, length, f"one row per {per}")
@@ -290,7 +290,7 @@ def _check_field(
 
 
 def cotangent(g: object, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """What a caller hands to a pullback, in the shape and dtype of what it belongs to."""
+    """Check a gradient that a caller passes to a pullback, and return it in the expected dtype."""
     a = as_float(g, argument, beside=dtype)
     check_shape(a, argument, shape)
     if a.dtype == dtype:
@@ -300,13 +300,13 @@ def cotangent(g: object, argument: str, shape: tuple[int, ...], dtype: np.dtype[
 
 
 def no_gradients(metadata: GraphMetadata | None, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
-    """Zeros for every field of checked metadata that is given and has a gradient."""
+    """Return zero gradients for every given metadata field that has a gradient."""
     given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE}
     return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}
 
 
 def restore(gradient: np.ndarray, original: ArrayLike) -> np.ndarray:
-    """A gradient in the shape of what the caller passed (broadcast axes summed, the M axis of a single query gone)."""
+    """Return a gradient in the shape of the caller's array: sum broadcast axes, remove the M axis of a single query."""
     shape = np.shape(original)
     if len(shape) == 1:
         return np.asarray(unbroadcast(gradient, (1, *shape))[0])
