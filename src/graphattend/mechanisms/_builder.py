@@ -1,4 +1,4 @@
-"""Options of a mechanism in fluent form."""
+"""A fluent builder for the options of a mechanism."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ M = TypeVar("M", bound=Mechanism)
 
 
 class Builder(Generic[M]):
-    """Builder for the options of a mechanism; each call returns a new builder.
+    """Builder for the options of a mechanism. Each call returns a new builder.
 
     Example:
         >>> import graphattend as ga
@@ -45,5 +45,5 @@ class Builder(Generic[M]):
         return choose
 
     def build(self) -> M:
-        """The mechanism with these options."""
+        """Return the mechanism with these options."""
         return self._cls(self._dim, **self._options)
