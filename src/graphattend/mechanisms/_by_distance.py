@@ -1,6 +1,6 @@
-"""What the mechanisms by distance share: their passes in the kernels for products of spaces, where these apply.
+"""The base class of mechanisms that score by distance: passes by the kernels for products of spaces.
 
-Elsewhere, and in plain NumPy, the stages of the mechanism do the same.
+If the kernels do not apply, and without kernels, the stages of the mechanism compute the same result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, add_gra
 
 
 class Pass(NamedTuple):
-    """What went into a pass of the kernels and what came out: arrays (..., M, D), (..., N, D), or by node."""
+    """Inputs and results of a kernel pass, as arrays (..., M, D) and (..., N, D), or per node."""
 
     q: np.ndarray
     k: np.ndarray
@@ -37,27 +37,27 @@ class Pass(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ByDistance(Attention):
-    """Scores from distances in a product of spaces, values averaged in each space."""
+    """Attention with scores from distances in a product of spaces, and values averaged in each space."""
 
     @abstractmethod
     def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
-        """The distance of the scores, or None where the kernels do not have it."""
+        """Return the distance of the scores, or None if the kernels do not support it."""
 
     @property
     def _mean(self) -> str:
-        """How values are averaged: "midpoint", "frechet", or another way, which the kernels do not have."""
+        """The mean of the values: "midpoint", "frechet", or another one, which the kernels do not support."""
         return "midpoint"
 
     def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
-        """Gradients of the parameters, from those of the factors of the distances (S,) and of the output."""
+        """Return the gradients of the parameters, given those of the distances' factors (S,) and of the output."""
         return {}
 
     def _scale_gradients(self, done: Pass, slopes: CoreGradients) -> Grads:
-        """What `_project` would add to them, which moves no point."""
+        """Return the parameter gradients that `_project` would add if it moves no point."""
         return {}
 
     def _check_points(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None) -> None:
-        """Refuse points that the mechanism does not take."""
+        """Raise an error for points that the mechanism does not accept."""
 
     def _metric(self, dtype: np.dtype[Any]) -> Metric | None:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ class ByDistance(Attention):
     def _in_kernel(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, need_weights: bool, **seen: Any
     ) -> tuple[Any, Any] | None:
-        """Output (None without values) and weights, or None where the kernels do not apply."""
+        """Return the output (None without values) and the weights, or None if the kernels do not apply."""
         metric = self._metric(q.dtype)
         if metric is None or (v is not None and self._mean not in ("midpoint", "frechet")):
             return None
@@ -87,7 +87,7 @@ class ByDistance(Attention):
                 return None
         return out, weights
 
-    # -- arguments that nobody has checked -------------------------------------------------------------------------
+    # -- unchecked arguments ---------------------------------------------------------------------------------------
 
     def _unchecked(self, query: Any, keys: Any, values: Any, need_weights: bool) -> tuple[Any, Any] | None:
         if type(query) is not np.ndarray or type(keys) is not np.ndarray or not simd.has_kernels(query.dtype):
@@ -118,9 +118,9 @@ class ByDistance(Attention):
     def _through(
         self, inputs: tuple[Any, Any, Any], keep: bool, **seen: Any
     ) -> tuple[Any, Any, Callable[..., CoreGradients | None]] | None:
-        """Output, weights and pullback, or None where the kernels do not apply.
+        """Return the output, the weights and the pullback, or None if the kernels do not apply.
 
-        They take the points as they are where none has to be moved, else what `_project` makes of them.
+        If the kernels reject the points, they are called again with the projections of `_project`.
         """
         p = self._params(inputs[0].dtype)
         moved, pull_p = inputs, None
@@ -176,7 +176,7 @@ class ByDistance(Attention):
         means = done.out if self._mean == "frechet" else None
         g = np.ascontiguousarray(g, done.q.dtype)
         by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists)
-        if by_values is None:  # near the rim of the ball, where single precision has too few digits
+        if by_values is None:  # near the boundary of the ball, single precision has too few digits
             v, weights, wide = (x.astype(np.float64) for x in (done.v, done.weights, g))
             means = None if means is None else means.astype(np.float64)
             by_values = metric_ops.means_vjp(v, weights, wide, means, metric, done.lists)
@@ -200,7 +200,7 @@ class ByDistance(Attention):
             return False
         self._check_points(q, k, v)
         found = metric_ops.attention(q, k, v, metric, lists=graph, gain=gain, out=out)
-        if found is None and q is k:  # which the kernel has looked at before it began
+        if found is None and q is k:  # the kernel checked these points before it changed `out`
             return False
         return True if found is not None and found[2] else None
 
