@@ -1,4 +1,4 @@
-"""Which budget reaches which recall, and by which search: measured where the true answers are known."""
+"""The recall that each search budget reaches, measured on queries whose true neighbours are known."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..errors import InvalidConfigError
 
 
 class Calibration(NamedTuple):
-    """What recall each budget reached in searches whose true answers are known; see `RLNavigator.calibrate`.
+    """The recall that each budget reached on queries with known neighbours; see `RLNavigator.calibrate`.
 
     Args:
         budgets: The budgets at which the mean recall rises, ascending.
-        recalls: The mean recall@k with each of them, ascending.
-        greedy: Whether it was greedy search that reached it, not the navigator's own.
-        k: How many were sought.
-        entry: Node the searches started from.
+        recalls: The mean recall@k with each budget, ascending.
+        greedy: Whether greedy search reached this recall, rather than the navigator's own search.
+        k: Number of neighbours that were searched for.
+        entry: Node from which the searches started.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -36,11 +36,11 @@ class Calibration(NamedTuple):
 
     @classmethod
     def of(cls, own: list[np.ndarray], greedy: list[np.ndarray], sought: int, k: int, entry: int) -> Calibration:
-        """The better of two searches at every budget.
+        """Take the better of two searches at every budget.
 
         Args:
-            own: For each query the work after which each true neighbour was found.
-            greedy: The same by greedy search.
+            own: For each query, the work after which each true neighbour was found by the navigator's search.
+            greedy: For each query, the work after which each true neighbour was found by greedy search.
             sought: The number of true neighbours of all queries.
             k, entry: See `Calibration`.
         """
@@ -55,15 +55,15 @@ class Calibration(NamedTuple):
         return cls(*columns, k, entry)
 
     def is_greedy(self, budget: float) -> bool:
-        """Whether greedy search found more with this budget."""
+        """Return whether greedy search found more with this budget."""
         place = int(np.searchsorted(self.budgets, budget, side="right"))
         return place == 0 or bool(self.greedy[place - 1])
 
     def budget_for(self, recall: object, k: int, entry: int) -> float:
-        """The least budget that reached the recall.
+        """Return the smallest budget that reached the recall.
 
         Raises:
-            InvalidConfigError: Another k or entry than measured, or a recall that no budget reached.
+            InvalidConfigError: k or the entry differs from the calibration, or no budget reached the recall.
         """
         wanted = as_number(recall, "recall", above=0, maximum=1)
         if (self.k, self.entry) != (k, entry):
