@@ -1,4 +1,4 @@
-"""Mechanisms as files: options as JSON, parameters as arrays, never pickle."""
+"""Mechanism files: options as JSON, parameters as arrays, never pickle."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def load(path: str | os.PathLike[str]) -> Attention:
         path: A .npz or .safetensors file.
 
     Returns:
-        The mechanism with its parameters, bit for bit.
+        The mechanism with bitwise equal parameters.
 
     Raises:
-        LoadError: The file is missing, damaged, malicious, or of an unknown version or mechanism. The message names
+        LoadError: The file is missing, damaged or malicious, or its version or mechanism is unknown. The message names
             the file.
 
     Example:
@@ -44,10 +44,10 @@ def load(path: str | os.PathLike[str]) -> Attention:
     config, arrays = read_archive(path, kind=KIND)
     try:
         plain = {name: value for name, value in config.items() if name != "kind"}
-        # Initial parameters are made and then replaced: no more of them than the file holds (and small ones).
+        # Initial parameters are created and then replaced. They may not be much larger than those of the file.
         with budget(4 * sum(a.size for a in arrays.values()) + (1 << 22)):
             initial = from_config(plain)
-        check_like(arrays, initial.parameters())  # none may keep the numbers that were drawn for it
+        check_like(arrays, initial.parameters())  # every initial parameter must be replaced
         return initial.with_parameters(arrays)
     except (AttentionError, Refused) as error:
         raise LoadError(
