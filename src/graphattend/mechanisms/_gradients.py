@@ -1,4 +1,4 @@
-"""What pullbacks return."""
+"""The results of pullbacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Gradients(NamedTuple):
-    """The result of a pullback: one gradient per input, per parameter and per metadata field that was given.
+    """The result of a pullback: a gradient for each input, each parameter and each given metadata field.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -35,7 +35,7 @@ class Gradients(NamedTuple):
 
 
 class CoreGradients(NamedTuple):
-    """Gradients of `_core` for its own arguments."""
+    """The gradients of the arguments of `_core`."""
 
     q: np.ndarray
     k: np.ndarray
@@ -45,12 +45,12 @@ class CoreGradients(NamedTuple):
 
 
 def no_pullback(*_: object) -> Gradients:
-    """In the place of a pullback that nobody asked for."""
+    """Placeholder for the pullback of a pass without gradients."""
     raise AssertionError("attend without gradients was asked for")
 
 
-#: Output, weights (or None where they are not asked for or do not exist), and ``pullback(g_out, g_weights)``.
+#: Output, weights (or None if they were not requested or do not exist), and ``pullback(g_out, g_weights)``.
 CoreResult = tuple[Any, Any, Callable[[np.ndarray, Any], CoreGradients]]
 
-#: Output, weights (or None), and ``pullback(grad_output, grad_weights=None)``: what a pass with gradients returns.
+#: The result of a pass with gradients: output, weights (or None), and ``pullback(grad_output, grad_weights=None)``.
 VjpResult = tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]
