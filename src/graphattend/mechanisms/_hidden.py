@@ -1,7 +1,7 @@
-"""What a mask, the order of the rows or the graph hides stays out of outputs and gradients, whatever it holds.
+"""Keep rubbish in hidden keys and values (NaN, infinity, numbers whose products overflow) out of outputs and gradients.
 
-A hidden key has weight 0, but 0 times NaN or infinity is NaN. So rubbish that no row sees is replaced by zeros; where
-some rows see it and others do not, each group of rows is computed with what it sees.
+A hidden key has weight 0, but 0 times NaN or infinity is NaN. Rubbish that no row sees is therefore replaced by zeros.
+If some rows see it and others do not, each group of rows that see the same rubbish is computed separately.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from ._mechanism import Mechanism
 
 
 def _seen(x: Inputs, heads: int | None, is_causal: bool, any_row: bool = False) -> np.ndarray | None:
-    """Which pairs (..., M, N) any head sees, or None for all; one row, with `any_row`, if all rows are alike."""
+    """Return the pairs (..., M, N) that any head sees, or None for all.
+
+    With `any_row` only the union over the rows matters, so the result may have a single row.
+    """
     seen = None
     if x.mask is not None:
         seen = np.atleast_2d(seen_pairs(x.mask))
@@ -35,7 +38,7 @@ def _seen(x: Inputs, heads: int | None, is_causal: bool, any_row: bool = False) 
 
 
 def without_rubbish(x: Inputs, heads: int | None, is_causal: bool) -> Inputs:
-    """The inputs with zeros in the place of rubbish in keys and values that no row sees."""
+    """Replace rubbish in keys and values that no row sees by zeros."""
     if x.tame:
         return x
     seen = _seen(x, heads, is_causal, any_row=True)
@@ -53,9 +56,9 @@ def without_rubbish(x: Inputs, heads: int | None, is_causal: bool) -> Inputs:
 
 
 def apart(attn: Mechanism, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-    """`_run` with the rows that see different rubbish in calls of their own, in which the other rubbish is zero.
+    """Call `_run` once for each group of rows that see the same rubbish, with all other rubbish set to zero.
 
-    Only where nobody refuses NaN and infinity; without any, or where every row sees everything, this is one call.
+    This is a single call with `check_finite`, without rubbish, or if every row sees all keys.
     """
     if attn.check_finite or x.tame or (x.mask is None and not attn.is_causal) or not holds_rubbish(x.k, x.v):
         return attn._run(x, call)
@@ -76,7 +79,7 @@ def apart(attn: Mechanism, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         k=np.broadcast_to(x.k, (*x.batch, *x.k.shape[-2:])),
         v=None if x.v is None else np.broadcast_to(x.v, (*x.batch, *x.v.shape[-2:])),
     )
-    # All draw the same, and the caller's generator moves on.
+    # All groups draw the same numbers; the last one advances the caller's generator.
     generators = [copy.deepcopy(call.rng) for _ in patterns[1:]] + [call.rng]
     groups = []
     for i, generator in enumerate(generators):
@@ -109,7 +112,7 @@ def _by_head(rows: np.ndarray, heads: int | None) -> np.ndarray:
 
 
 def _restrict(x: Inputs, heads: int | None, zero: np.ndarray, allowed: np.ndarray) -> Inputs:
-    """The inputs with some keys (..., N, 1) set to zero and nothing seen but the `allowed` pairs (..., M, N)."""
+    """Set some keys (..., N, 1) and their values to zero, and mask all pairs but the `allowed` ones (..., M, N)."""
     allowed = _by_head(allowed, heads)
     if x.mask is None:
         mask = allowed
@@ -131,10 +134,10 @@ def _sum(a: CoreGradients, b: CoreGradients) -> CoreGradients:
 def visible_nodes(
     attn: Mechanism, graph: NeighborGraph, nodes: tuple[np.ndarray | None, ...]
 ) -> tuple[np.ndarray | None, ...]:
-    """Queries, keys and values (None where they default) of `attend` with zeros in the place of rubbish no row sees.
+    """Replace rubbish that no row sees by zeros in queries, keys and values (None if defaulted) of `attend`.
 
-    A query is seen where the node has neighbours, a key and its value where it is one. Arguments that nobody could
-    take for nodes are left to the checks.
+    A query is seen if its node has neighbours; a key and its value are seen if their node is a neighbour. Arguments
+    that are not per-node arrays are returned unchanged, for the checks to reject.
     """
     queries, keys, values = nodes
     if attn.check_finite or attn.sees_all_nodes or not isinstance(graph, NeighborGraph) or not holds_rubbish(*nodes):
