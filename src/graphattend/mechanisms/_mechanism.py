@@ -1,33 +1,32 @@
-"""What a mechanism defines; `_base` holds the passes around it.
+"""The stages and declarations that a mechanism defines; `_base` contains the passes that run them.
 
-To write a mechanism you define the options as fields, ``key``, ``family``, ``complexity`` and ``example``, then stages.
-Each stage returns its result together with a pullback, so the forward pass and its gradient are written once, side by
-side:
+To write a mechanism, define options as fields, ``key``, ``family``, ``complexity`` and ``example``, then its stages.
+Each stage returns its result and a pullback, so that the forward pass and its gradient are written side by side:
 
     _project(q, k, v, p)     -> (q', k', v'), (gq', gk', gv') -> (gq, gk, gv, {parameter: gradient})
     _scores(q', k', meta, p) -> scores (..., [H,] M, N), gs -> (gq', gk', {parameter: gradient}, {field: gradient})
     _aggregate(w, v', p)     -> output (..., [H,] M, E), g -> (gw, gv', {parameter: gradient})
     _finish(out, p)          -> output (..., M, E'), g -> (g_out, {parameter: gradient})
 
-Only `_scores` has no default. `_project` and `_finish` act on each row alone; `attend` therefore runs them once over
-all nodes and the two stages between on the neighbourhoods. `v` is None when only the weights are asked for; a stage
-then passes it on. Stages take checked arrays and check nothing again.
+Only `_scores` has no default. `_project` and `_finish` act on each row independently, so `attend` runs them once over
+all nodes and runs the other two stages on the neighbourhoods. If only the weights are requested, `v` is None and the
+stages pass it on. Stages receive checked arrays and do not check them again.
 
 A mechanism may also override:
 
     _init_parameters(rng)       initial parameters by name
     heads, needed, used, …      declarations
-    _check_metadata(metadata)   what only the mechanism knows about its metadata
-    _core(q', k', v', context)  scores, softmax and aggregation in one, where no matrix of weights is made
-    _run(x, call)               the whole pass over checked inputs, where there is a cheaper way to it
-    _pair_scores(q', k', …)     in the place of `_scores` (in `_biased`): scores that are dot products with a bias
-    _edge_scores(q', k', …)     the scores over a graph's edges as dot products with a bias, for the graph kernel
-    _project_edges(q, k, v, p)  what that kernel takes in the place of `_project`'s result, or None
+    _check_metadata(metadata)   checks that are specific to the mechanism's metadata
+    _core(q', k', v', context)  scores, softmax and aggregation in one step that forms no matrix of weights
+    _run(x, call)               the whole pass over checked inputs, if there is a cheaper way
+    _pair_scores(q', k', …)     instead of `_scores` (in `_biased`): scores that are dot products plus a bias
+    _edge_scores(q', k', …)     the scores of a graph's edges as dot products plus a bias, for the graph kernel
+    _project_edges(q, k, v, p)  the projections for the graph kernel, instead of those of `_project`, or None
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
-    _single_scores(query, keys, metadata)  the rows and the bias that one query becomes, for the kernel of a few queries
-    _fused(query, keys, values) the same in one kernel call, for arguments that nobody has checked; with the weights,
-                                `_fused_weights`, with metadata, `_fused_metadata`
-    _single_vjp(query, keys, metadata)  what one query becomes, with the pullback, for its gradients in two kernel calls
+    _single_scores(query, keys, metadata)  the rows and options of one query, for the kernel of a few queries
+    _fused(query, keys, values) the forward pass in one kernel call, for unchecked arguments; `_fused_weights` also
+                                returns the weights, `_fused_metadata` takes metadata
+    _single_vjp(query, keys, metadata)  the rows and options of one query with the pullback, for gradients in two calls
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from ._parameters import Configured
 
 
 class GraphData(NamedTuple):
-    """Metadata of a graph: of its edges (K, ...), of nodes as neighbours (V, ...), of nodes that ask (V, ...)."""
+    """Metadata of a graph: per edge (K, ...), per node as a key (V, ...), and per node as a query (V, ...)."""
 
     per_edge: Mapping[str, np.ndarray]
     per_key: Mapping[str, np.ndarray]
@@ -59,7 +58,7 @@ class GraphData(NamedTuple):
 
     @property
     def by_key(self) -> dict[str, np.ndarray]:
-        """The fields that `forward` takes one entry per key of."""
+        """Return the fields that have one entry per key in `forward`."""
         return {**self.per_edge, **self.per_key}
 
 
@@ -67,16 +66,16 @@ class EdgeScores(NamedTuple):
     """Scores of a graph's edges as factor · q·k + bias, for the fused graph kernel.
 
     Args:
-        q: ([H,] V, d), one row per node that asks.
-        k: ([H,] V, d), one row per neighbour.
+        q: ([H,] V, d), one row per node as a query.
+        k: ([H,] V, d), one row per node as a key.
         factor: Factor of the dot products.
-        bias: Added, (K,) or (K, H) in CSR order, or None.
-        rotation: Positions (K,), frequency and whether pairs are neighbours, by which k is turned, or None.
-        plain: Whether the scores themselves, divided by their sum, are the weights, without exponentials.
-        gain: What the weighted sums are multiplied with, (V, [H]), or None.
-        pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of q
-            and k, of the scores (K, [H]), or with a rotation of its positions, and of the gain where that is not 0;
-            None where q and k are what was given and nothing else is read.
+        bias: Added to the scores, (K,) or (K, H) in CSR order, or None.
+        rotation: Positions (K,), frequencies and whether coordinate pairs are adjacent, for the rotation of k, or None.
+        plain: Whether the weights are the scores divided by their sum, without exponentials.
+        gain: Factor of the weighted sums, (V, [H]), or None.
+        pull: ``pull(gq, gk, gs, g_gain) -> (gq, gk, {parameter: gradient}, {field: gradient})``. `gs` is the gradient
+            of the scores (K, [H]), or with a rotation of its positions; `g_gain` is zero where the gain is 0. None if
+            q and k are the inputs and nothing else is read.
     """
 
     q: np.ndarray
@@ -90,14 +89,15 @@ class EdgeScores(NamedTuple):
 
 
 class SingleScores(NamedTuple):
-    """What one query becomes for the kernel of a few queries.
+    """The arguments of the kernel of a few queries for a single query.
 
     Args:
-        rows: In the place of the query, (H or 1, D).
-        options: Of `kernel_ops.attend_few`: ``scale``, and where there are some ``bias``, ``squares`` and ``slope``.
-        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})`` from the gradients of the rows
-            and the keys by the products alone, and of the scores with their bias (H or 1, N); gq becomes (1, D).
-        seen: Which of the keys the query sees, an index; None for all.
+        rows: Rows that replace the query, (H or 1, D).
+        options: Options of `kernel_ops.attend_few`: ``scale``, and if used ``bias``, ``squares`` and ``slope``.
+        pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})``. Its arguments are the
+            gradients of the rows and the keys through the products, and of the scores with their bias (H or 1, N). The
+            returned gq is (1, D).
+        seen: Index of the keys that the query sees, or None for all.
     """
 
     rows: np.ndarray
@@ -107,7 +107,7 @@ class SingleScores(NamedTuple):
 
 
 def unprojected(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray | None) -> tuple[Any, ...]:
-    """The pullback of a `_project` that changes nothing."""
+    """Return the gradients unchanged: the pullback of a `_project` that returns its inputs."""
     return gq, gk, gv, {}
 
 
@@ -118,15 +118,15 @@ class Mechanism(Configured):
     family: ClassVar[str]
     complexity: ClassVar[str]
     supports_variable_length: ClassVar[bool] = True
-    #: Metadata fields without which there is no forward pass, and those that are read when given.
+    #: Required and optional metadata fields.
     needs: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ()
-    #: Whether values may have another width than dim.
+    #: Whether the width of values may differ from dim.
     any_value_width: ClassVar[bool] = False
-    #: Laws beyond the universal ones: "permutation" (order of keys does not matter), "weights_times_values"
-    #: (weights @ values = output), "stays_on_manifold".
+    #: Laws in addition to the universal ones: "permutation" (the order of keys does not matter),
+    #: "weights_times_values" (weights @ values = output), "stays_on_manifold".
     laws: ClassVar[frozenset[str]] = frozenset()
-    # Of a mechanism that does not have the option. Without annotations, these are no fields.
+    # Values for mechanisms without these options. They have no annotations, so they are not dataclass fields.
     dropout = 0.0
     is_causal = False
 
@@ -139,7 +139,7 @@ class Mechanism(Configured):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Whether row i of the queries stands for position i, so that a row alone may give another result."""
+        """Whether row i of the queries is position i, so that a row computed alone may give another result."""
         return self.is_causal
 
     @property
@@ -149,12 +149,12 @@ class Mechanism(Configured):
 
     @property
     def sees_all_nodes(self) -> bool:
-        """Whether `attend` looks beyond the neighbours, so that no node is hidden from it."""
+        """Whether `attend` may read all nodes, not only the neighbours."""
         return False
 
     @property
     def adds_edges(self) -> bool:
-        """Whether `attend` adds edges to the graph, other than from a node to itself."""
+        """Whether `attend` adds edges to the graph, apart from self-loops."""
         return False
 
     @property
@@ -164,7 +164,7 @@ class Mechanism(Configured):
 
     @classmethod
     def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
-        """Options that let the mechanism read the data of a graph.
+        """Return options with which the mechanism reads the data of a graph.
 
         Args:
             graph: A `NeighborGraph`.
@@ -181,17 +181,17 @@ class Mechanism(Configured):
         return {}
 
     def _attended_graph(self, graph: NeighborGraph) -> Any:
-        """The graph that `attend` works on: `graph`, with the edges that the mechanism adds."""
+        """Return the graph that `attend` uses: `graph` with the edges that the mechanism adds."""
         return graph
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Metadata fields that this object requires, given its options."""
+        """Metadata fields that are required with these options."""
         return self.needs
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Metadata fields that this object reads if they are given."""
+        """Metadata fields that are optional with these options."""
         return self.uses
 
     @property
@@ -205,11 +205,11 @@ class Mechanism(Configured):
         return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)
 
     def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
-        """Metadata with which `forward`, over the neighbours of `row`, gives the result of `attend` for `node`."""
+        """Return metadata for `forward` over the neighbours of `row`, to get the result of `attend` for `node`."""
         return graph.metadata(row) if self.needed + self.used else None
 
     def _check_metadata(self, metadata: Params) -> None:
-        """Check what the boundary does not know about the metadata, such as the width of edge features."""
+        """Check properties of the metadata that are specific to the mechanism, such as the width of edge features."""
 
     # -- stages that mechanisms override -----------------------------------------------------------------------
 
@@ -241,29 +241,29 @@ class Mechanism(Configured):
         return out, w, pullback
 
     def _graph_factor(self) -> float | None:
-        """The factor of the scores if the core is nothing but scaled dot products, for the fused graph kernel."""
+        """Return the factor of the scores if they are plain scaled dot products, for the graph kernel, else None."""
         return None
 
     def _project_edges(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray, p: Params
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
-        """What `_edge_scores` and the graph kernel take, with its pullback; None if they do not apply."""
+        """Return the projections for `_edge_scores` and the graph kernel with their pullback, or None."""
         return self._project(q, k, v, p)
 
     def _edge_scores(
         self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params
     ) -> EdgeScores | None:
-        """The scores over a graph as dot products of rows with a bias, or None if they are something else."""
+        """Return the scores of a graph's edges as dot products plus a bias, or None if they have another form."""
         factor = self._graph_factor()
         return None if factor is None else EdgeScores(q, k, factor)
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        """The whole forward pass in one kernel call that checks its arguments itself, or None if it does not apply."""
+        """Run the forward pass in one kernel call, which checks its arguments, or return None if it does not apply."""
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
         return None if found is None else found[0]
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
-        """Output and weights in the same way; without values (None) the output is None."""
+        """Return the output (None without values) and the weights in one kernel call, or None if it does not apply."""
         if not simd.is_single(query, keys, values, self.dim):
             return None
         if values is not None and not self.any_value_width and values.shape[1] != self.dim:
@@ -276,52 +276,55 @@ class Mechanism(Configured):
     def _single_scores(
         self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
-        """Rows (H or 1, D) in the place of a query (1, D), and options of `kernel_ops.attend_few`.
+        """Return rows (H or 1, D) that replace a query (1, D), and options of `kernel_ops.attend_few`.
 
-        The arrays have one dtype, and that is all that is known of them; None where metadata is anything unusual.
+        The arrays have one dtype and are otherwise unchecked. Returns None if the metadata is unusual.
         """
         return None
 
     def _finish_single(self, out: np.ndarray, weights: np.ndarray) -> tuple[Any, np.ndarray]:
-        """From what the rows give to the results for one query."""
+        """Convert the results of the rows to the output and the weights of one query."""
         return None if out is None else out[0], weights[0]
 
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
-        """The output in the same way where metadata is given, which nobody has checked either."""
+        """Return the output with unchecked metadata in one kernel call, or None if it does not apply."""
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata)
         return None if found is None else found[0]
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
-        """`_single_scores` with the pullback, for one query with its gradients; see `_one_query`."""
+        """Return `_single_scores` with the pullback, for one query with gradients; see `_one_query`."""
         return None
 
     def _finish_single_vjp(
         self, average: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
-        """Output (1, E) from averages (H or 1, E') of values, and ``pull(g) -> (g_average, {parameter: gradient})``."""
+        """Convert averages (H or 1, E') of values to the output (1, E).
+
+        Returns the output and ``pull(g) -> (g_average, {parameter: gradient})``.
+        """
         return average, lambda g: (g, {})
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
-        """The same over keys and values that this mechanism prepared."""
+        """Run `_fused` over keys and values that this mechanism prepared."""
         return self._fused(query, prepared.keys, prepared.values)
 
     # -- the pass over checked inputs --------------------------------------------------------------------------
 
     def _drop(self, shape: tuple[int, ...], call: Call, dtype: np.dtype[Any]) -> np.ndarray | None:
-        """Inverted dropout of this shape, or None where none is on."""
+        """Draw inverted dropout of this shape, or return None if dropout is off."""
         return dropout_multiplier(shape, self.dropout, call.rng, dtype) if call.training else None
 
     def _project_query(self, x: Inputs, p: Params) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
-        """`_project` where keys and values are prepared."""
+        """Run `_project`, but take the keys and values from the prepared projections."""
         prepared = x.prepared
-        if prepared.keys.dtype != x.q.dtype:  # a float64 query over float32 keys: projected anew, in double precision
+        if prepared.keys.dtype != x.q.dtype:  # a float64 query over float32 keys: project again in float64
             return self._project(x.q, x.k, x.v, p)
         (q, _, _), pull = self._project(x.q, prepared.keys[..., :1, :], prepared.values[..., :1, :], p)
         k, v = prepared.projected
         return (q, k, None if x.v is None else v), pull
 
     def _columns(self, x: Inputs) -> int:
-        """How many weights a query has."""
+        """Return the number of weights of a query."""
         return int(x.k.shape[-2])
 
     def _drop_weights(self, x: Inputs, call: Call) -> np.ndarray | None:
@@ -329,7 +332,7 @@ class Mechanism(Configured):
         return self._drop((*x.batch, *heads, x.q.shape[-2], x.k.shape[-2]), call, x.q.dtype)
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        """Output, weights and pullback; where the pullback is not needed, a mechanism may have a cheaper way."""
+        """Return the output, the weights and the pullback. A subclass may be cheaper if the pullback is not needed."""
         p = self._params(x.q.dtype)
         drop = self._drop_weights(x, call) if call.training else None
         (q, k, v), pull_p = self._project(x.q, x.k, x.v, p) if x.prepared is None else self._project_query(x, p)
