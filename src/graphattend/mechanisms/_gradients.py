@@ -16,7 +16,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Gradients(NamedTuple):
-    """The result of a pullback: a gradient for each input, each parameter and each given metadata field.
+    """The result of a pullback: gradients of inputs, parameters and given metadata fields, in the shapes of these.
 
     Example:
         >>> import numpy as np, graphattend as ga
