@@ -1,4 +1,4 @@
-"""Mechanisms made of other mechanisms, mixed by a router that looks at the query."""
+"""Mechanisms that mix other mechanisms by a router, which reads the query."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ._size_limit import reserve
 
 
 class Gates(NamedTuple):
-    """Share of every expert for every row (..., M, X), zero where it is not used, and ``pull(g) -> g_logits``."""
+    """The share of every expert in every row (..., M, X), zero for unused experts, and ``pull(g) -> g_logits``."""
 
     shares: np.ndarray
     pull: Callable[[np.ndarray], np.ndarray]
@@ -36,14 +36,15 @@ class Gates(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Routed(Attention):
-    """Output Σ_x share_x(query) · expert_x(query, keys, values); experts that no row uses are not computed.
+    """Base class of mixtures, with output Σ_x share_x(query) · expert_x(query, keys, values).
 
-    Parameters: ``w_router`` (D, X), ``b_router`` (X,), and those of expert x as ``experts/x/name``.
+    Experts that no row uses are not computed. The parameters are ``w_router`` (D, X), ``b_router`` (X,), and those of
+    expert x as ``experts/x/name``.
     """
 
-    #: The option that holds the experts.
+    #: Name of the option that holds the experts.
     _members_field: ClassVar[str] = "experts"
-    #: Whether the gradient of the shares also asks for experts that were not used (straight-through).
+    #: Whether the gradient of the shares also needs unused experts (straight-through).
     all_in_backward: ClassVar[bool] = False
 
     @property
@@ -54,7 +55,7 @@ class Routed(Attention):
 
     @abstractmethod
     def _gates(self, logits: np.ndarray) -> Gates:
-        """Shares from the router's logits (..., M, X)."""
+        """Compute the shares from the router's logits (..., M, X)."""
 
     # -- parameters --------------------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ class Routed(Attention):
         return p
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
-        """A new mechanism with some or all parameters replaced, those of experts by ``experts/x/name``."""
+        """Return a mechanism with some or all parameters replaced, those of expert x as ``experts/x/name``."""
         other = super().with_parameters(parameters)
         current: dict[str, np.ndarray] = other._parameters  # type: ignore[attr-defined]
         members = tuple(
@@ -81,17 +82,17 @@ class Routed(Attention):
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
-        """What any of the experts needs."""
+        """Metadata fields that any expert requires."""
         return tuple(dict.fromkeys(name for m in self._members for name in m.needed))
 
     @cached_property
     def used(self) -> tuple[str, ...]:
-        """What any of the experts reads."""
+        """Metadata fields that are optional for any expert."""
         return tuple(dict.fromkeys(name for m in self._members for name in m.used))
 
     @cached_property
     def unread(self) -> dict[str, str]:
-        """What some of the experts would read if their options were set, and none reads."""
+        """Metadata fields that no expert reads, although some would with other options: field → option."""
         read = self.needed + self.used
         found = [
             (field, f"experts/{i}/{option}") for i, m in enumerate(self._members) for field, option in m.unread.items()
@@ -100,7 +101,7 @@ class Routed(Attention):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Whether that holds for any of the experts."""
+        """Whether the rows are positions for any expert."""
         return any(self._positioned)
 
     @cached_property
@@ -109,17 +110,17 @@ class Routed(Attention):
 
     @property
     def sees_all_nodes(self) -> bool:
-        """Whether that holds for any of the experts."""
+        """Whether any expert may read all nodes."""
         return any(m.sees_all_nodes for m in self._members)
 
     @property
     def adds_edges(self) -> bool:
-        """Whether that holds for any of the experts."""
+        """Whether any expert adds edges."""
         return any(m.adds_edges for m in self._members)
 
     @property
     def input_manifolds(self) -> tuple[Any, ...]:
-        """Those of the experts, which share their inputs."""
+        """The input manifolds of all experts, which share their inputs."""
         return tuple(space for m in self._members for space in m.input_manifolds)
 
     def _check_metadata(self, metadata: Params) -> None:
@@ -133,31 +134,31 @@ class Routed(Attention):
         return linear(q, p["w_router"], p["b_router"])
 
     def _query(self, query: ArrayLike) -> Inputs:
-        # Only the query matters: there is no metadata to ask for.
+        # The router reads only the query, so no metadata is required.
         return check_inputs(self._expected._replace(needs=()), query, np.zeros((1, self.dim)), None, weights_only=True)
 
     def router_logits(self, query: ArrayLike) -> np.ndarray:
-        """The router's logits, (X,) for a single query, else (..., M, X)."""
+        """Return the router's logits, (X,) for a single query, else (..., M, X)."""
         x = self._query(query)
         logits = self._logits(x.q, self._params(x.q.dtype))
         return logits[0] if x.single else logits
 
     def shares(self, query: ArrayLike) -> np.ndarray:
-        """The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one."""
+        """Return the share of every expert, (X,) for a single query, else (..., M, X). Rows sum to one."""
         x = self._query(query)
         shares = self._gates(self._logits(x.q, self._params(x.q.dtype))).shares
         return shares[0] if x.single else shares
 
-    # -- one query whose arguments nobody has checked ----------------------------------------------------------
+    # -- one query with unchecked arguments --------------------------------------------------------------------
 
     @abstractmethod
     def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
-        """The experts of one query and their shares, from its logits (X,); what `_gates` says of many."""
+        """Return the experts of one query and their shares from its logits (X,), as `_gates` does for many queries."""
 
     def _experts_of(
         self, query: object, keys: Any, metadata: GraphMetadata | None
     ) -> list[tuple[Attention, float]] | None:
-        """The experts of one query (D,) and their shares, or None where the checked way must be taken."""
+        """Return the experts of one query (D,) and their shares, or None if the arguments need the checked pass."""
         if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
             return None
         if metadata is not None and (type(keys) is not np.ndarray or keys.ndim != 2):
@@ -170,7 +171,7 @@ class Routed(Attention):
         chosen = [(self._members[i], share) for i, share in self._routes(logits)]
         if metadata is None:
             return None if self.needed else chosen
-        # All of it is checked, whoever reads it.
+        # Check all metadata, including fields that the chosen experts do not read.
         refuse_unread(self.unread, metadata)
         self._check_metadata(check_metadata(metadata, self.needed, self.used, (), 1, len(keys), query.dtype))
         return chosen
@@ -229,7 +230,7 @@ class Routed(Attention):
         return (*self._mix(x, gates, call.need_weights, run)[:2], None)
 
     def _part(self, i: int, rows: RowSubset, x: Inputs, need_weights: bool) -> Inputs:
-        """What expert i sees."""
+        """Return the inputs of expert i."""
         member = self._members[i]
         mask = x.mask
         if mask is not None and mask.ndim > 2 and member.heads is not None:
@@ -241,13 +242,13 @@ class Routed(Attention):
         return part
 
     def _subsets(self, shares: np.ndarray, batch: tuple[int, ...]) -> list[RowSubset | None]:
-        """The rows that each expert answers."""
+        """Return the rows that each expert computes."""
         return subsets(shares != 0, batch, self._positioned)
 
     def _mix(
         self, x: Inputs, gates: Gates, need_weights: bool, run: Callable[[int, RowSubset], tuple[Any, Any, Any]]
     ) -> tuple[Any, Any, list[tuple[RowSubset | None, Any, Any, Any]]]:
-        """Output and weights from the experts that `run` runs, and what it returned, with the rows of each."""
+        """Mix the experts that `run` computes; return the output, the weights, and each expert's rows and results."""
         m_rows = x.q.shape[-2]
         out = None if x.v is None else np.zeros((*x.batch, m_rows, x.v.shape[-1]), x.q.dtype)
         weights = np.zeros((*x.batch, m_rows, x.k.shape[-2]), x.q.dtype) if need_weights else None
@@ -330,7 +331,7 @@ class Routed(Attention):
     ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]]:
         q, k, v = check_nodes(self, graph, queries, keys, values)
         members = [_trusting(m) for m in self._members]
-        for member in members:  # before the graph is cut into the rows of each expert
+        for member in members:  # before the graph is restricted to each expert's rows
             if graph.edge_features is not None and "edge_features" in member.needed + member.used:
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
@@ -351,7 +352,7 @@ class Routed(Attention):
             if not chosen.any():
                 continue
             part, kept = _seen_by(member, graph, chosen)
-            # What defaults to another input does so for the expert, too, which may be worth something to it.
+            # Pass defaulted inputs as None: an expert may compute them faster.
             o, w, pull = member._attend(part, q, None if keys is None else k, None if values is None else v, inner)
             share = gates.shares[:, i, None]
             if call.differentiate:
@@ -381,7 +382,7 @@ class Routed(Attention):
                         gw_i = np.repeat(gw_i[:, None] / w.shape[1], w.shape[1], axis=1)
                 c = pull(share * g, gw_i)
                 gq += c.query
-                if keys is not None:  # else it is part of that by the queries
+                if keys is not None:  # else it is included in the gradient of the queries
                     gk += c.keys
                 if values is not None:
                     gv += c.values
@@ -395,7 +396,7 @@ class Routed(Attention):
     def _attend_added(
         self, graph: NeighborGraph, inputs: Arrays, members: list[Attention], gates: Gates
     ) -> np.ndarray | None:
-        """The output alone, to which every expert adds its part at once; None where a kernel stopped halfway."""
+        """Return the output, to which every expert adds its part in place, or None if a kernel failed halfway."""
         q, k, v = inputs
         out = np.zeros((len(q), v.shape[1]), q.dtype)
         for member, share in zip(members, np.ascontiguousarray(gates.shares.T), strict=True):
@@ -418,10 +419,10 @@ class Routed(Attention):
 
 
 def _trusting(member: Attention) -> Attention:
-    """An expert that does not look for NaN once more: it was refused, or wanted, where the nodes were checked."""
+    """Return a copy of an expert without `check_finite`, because the mixture has already checked the nodes."""
     other = copy.copy(member)
     object.__setattr__(other, "check_finite", False)
-    vars(other).pop("_expected", None)  # as it was derived
+    vars(other).pop("_expected", None)  # cached with the old option
     return other
 
 
@@ -432,14 +433,14 @@ def _adds_edges(i: int, member: Attention) -> UnsupportedError:
 
 
 def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
-    """One weight per edge of the graph that expert i saw."""
+    """Return one weight per edge of the graph of expert i, averaged over its heads."""
     if w is None or w.shape[0] != part.indices.size:
         raise _adds_edges(i, member)
     return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
 
 
 def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray | None:
-    """The output of checked inputs from the kernel that `forward` would call, or None if it does not apply."""
+    """Compute the output of checked inputs by the kernel that `forward` would call, or return None."""
     if x.v is None or x.mask is not None or x.metadata or need_weights:
         return None
     if x.q.ndim != 2 or len(x.q) > 1:
@@ -449,21 +450,21 @@ def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray |
 
 
 def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
-    """The fields that the member reads."""
+    """Return the metadata fields that the member reads."""
     return {name: metadata[name] for name in member._expected.reads if name in metadata}
 
 
 def _seen_by(member: Attention, graph: NeighborGraph, chosen: np.ndarray) -> tuple[NeighborGraph, Any]:
-    """The graph that an expert sees, and which of the edges: those of the rows that chose it.
+    """Return the graph of an expert, with only the edges of rows that chose it, and the indices of these edges.
 
-    A structural expert must see the whole graph.
+    An expert that reads structural features gets the whole graph.
     """
     whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
     return (graph, slice(None)) if whole or chosen.all() else _keep_rows(graph, chosen, member)
 
 
 def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:
-    """The graph without the edges of rows that are not chosen, with what the member reads; and which edges it keeps."""
+    """Return the graph with only the chosen rows' edges and the data that the member reads, and the edges' indices."""
     kept = np.flatnonzero(chosen[graph.targets])
     indptr = np.zeros_like(graph.indptr)
     np.cumsum(np.diff(graph.indptr) * chosen, out=indptr[1:])
@@ -476,12 +477,12 @@ def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> t
     fields: dict[str, Any] = {name: pick(name) for name in ("edge_features", "edge_weights", "distances")}
     fields |= {"indptr": indptr, "indices": graph.indices.take(kept), "layers": graph.layers, "names": None}
     part = object.__new__(NeighborGraph)
-    part.__setstate__(fields)  # all of it was checked
+    part.__setstate__(fields)  # the fields were checked before
     return part, kept
 
 
 def as_members(value: object, dim: int, argument: str) -> tuple[Attention, ...]:
-    """Experts from mechanisms or their configs, all of the same dim."""
+    """Convert mechanisms or their configs to a tuple of experts, which must have this dim."""
     from . import from_config
 
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or not value:
