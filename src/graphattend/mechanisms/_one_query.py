@@ -1,4 +1,4 @@
-"""One query with its gradients in two kernel calls, for arguments that nobody has checked."""
+"""One query with gradients in two kernel calls, for unchecked arguments."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ._mechanism import Mechanism, SingleScores
 def attend(
     attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, again: Callable[[], VjpResult]
 ) -> VjpResult | None:
-    """Output, weights and pullback, or None where the mechanism or the arguments need more; see `_single_vjp`.
+    """Return output, weights and pullback, or None if mechanism or arguments need the checked pass; see `_single_vjp`.
 
-    `again` is the pass that checks everything; its pullback takes the place of one that leaves the dtype.
+    `again` runs the checked pass. Its pullback is used if a gradient overflows the dtype.
     """
     if values is None or not simd.is_single(query, keys, values, attn.dim):
         return None
@@ -42,7 +42,7 @@ def attend(
         out, pull_out = attn._finish_single_vjp(average, weights)
 
     def everywhere(x: np.ndarray, n: int) -> np.ndarray:
-        """With zeros for what is not seen."""
+        """Expand x from the seen keys to all keys, with zeros for the others."""
         if seen is None or len(x) == n:
             return x
         whole = np.zeros((n, *x.shape[1:]), x.dtype)
@@ -66,7 +66,7 @@ def attend(
                 return again()[2](grad_output, grad_weights)
             gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3])
             gp = add_grads(gp, gp_scores)
-        changed = () if gk is grads[1] else (gk,)  # of what the kernel wrote it is known
+        changed = () if gk is grads[1] else (gk,)  # the kernel has checked its own results
         if not all_finite(gq, *changed, *gp.values(), *gm.values()):
             return again()[2](grad_output, grad_weights)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
@@ -77,7 +77,7 @@ def attend(
 
 
 def _slopes(scores: SingleScores, keys: np.ndarray) -> np.ndarray | None:
-    """Those of the LeakyReLU at the scores (H, N), or None where there is none."""
+    """Return the slopes of the LeakyReLU at the scores (H, N), or None without LeakyReLU."""
     slope = scores.options.get("slope", 1.0)
     if slope == 1:
         return None
