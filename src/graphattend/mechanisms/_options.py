@@ -1,7 +1,7 @@
-"""Options of a mechanism: dataclass fields that know their kind, range and one line of help.
+"""Options of a mechanism: dataclass fields with a kind, a range and one line of help.
 
-The constructor's checks, the JSON schema, the TypeScript types, the command line and the documentation
-tables all read them from here.
+The constructor's checks, the JSON schema, the TypeScript types, the command line and the documentation tables are
+derived from them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..errors import InvalidConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What is known about one option.
+    """The description of an option.
 
     Args:
         kind: "int", "float", "bool", "str" or "any" (checked by the mechanism itself).
-        help: One line for people.
+        help: One line of help.
         minimum, maximum: Inclusive bounds.
         above, below: Exclusive bounds.
-        choices: Allowed words of a "str" option.
-        nullable: Whether None is allowed; the help says what it means.
+        choices: Allowed values of a "str" option.
+        nullable: Whether None is allowed; the help explains its meaning.
         schema: For kind "any", the JSON schema of the JSON form.
     """
 
@@ -39,7 +39,7 @@ class Option:
     schema: Mapping[str, Any] | None = None
 
     def check(self, name: str, value: object) -> Any:
-        """The value in its plain Python type, or InvalidConfigError naming the option."""
+        """Check a value and return it as a plain Python type. An error names the option."""
         if self.kind == "any" or (value is None and self.nullable):
             return value
         if self.kind == "bool":
@@ -53,7 +53,7 @@ class Option:
         return as_number(value, name, minimum=self.minimum, maximum=self.maximum, above=self.above, below=self.below)
 
     def json_schema(self, default: object) -> dict[str, Any]:
-        """This option as JSON schema."""
+        """Return the JSON schema of the option."""
         types = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
         out: dict[str, Any] = dict(self.schema or {})
         if self.kind in types:
@@ -75,14 +75,14 @@ class Option:
 
 
 def option(kind: str, default: object, help: str, **rules: Any) -> Any:
-    """A field of a mechanism that is checked, and that the schema, the command line and JavaScript know.
+    """Declare a checked option of a mechanism, which the schema, the command line and JavaScript also offer.
 
     Args:
-        kind: "int", "float", "bool", "str", or "any" for what the mechanism checks itself.
-        default: The value where none is given.
-        help: One line for people.
-        **rules: Bounds (`minimum` and `maximum`, or `above` and `below` which are not allowed themselves), `choices`
-            of a "str", `nullable` if None is allowed.
+        kind: "int", "float", "bool", "str", or "any" for a value that the mechanism checks itself.
+        default: The default value.
+        help: One line of help.
+        **rules: Inclusive bounds (`minimum`, `maximum`), exclusive bounds (`above`, `below`), `choices` of a "str",
+            and `nullable` if None is allowed.
 
     Returns:
         The field.
@@ -102,7 +102,7 @@ def option(kind: str, default: object, help: str, **rules: Any) -> Any:
 
 
 def divide_heads(dim: int, num_heads: int, head_dim: int | None, *, must_divide: bool = True) -> int:
-    """Width of a head: given, or dim / num_heads, which must then be whole."""
+    """Return the width of a head: `head_dim` if given, else dim / num_heads, which must be a whole number."""
     if head_dim is not None:
         return head_dim
     if must_divide and dim % num_heads:
