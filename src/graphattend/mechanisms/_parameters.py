@@ -1,4 +1,4 @@
-"""A frozen object with checked options and named parameters: everything about a mechanism but its mathematics."""
+"""A frozen object with checked options and named parameters, the base of mechanisms without their mathematics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Checked(type):
-    """Makes a wrong option name or a missing dim a typed error rather than a TypeError."""
+    """Metaclass that raises InvalidConfigError, not TypeError, for a wrong option name or a missing dim."""
 
     def __call__(cls, /, *args: object, **options: object) -> Any:
         if not args and "dim" not in options:
@@ -38,7 +38,7 @@ class _Checked(type):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Configured(metaclass=_Checked):
-    """Options are fields, parameters arrays by name; both are checked, copied, compared and saved here."""
+    """Base class that checks, copies, compares and saves options (fields) and parameters (arrays by name)."""
 
     dim: int = option("int", dataclasses.MISSING, "width of queries and keys", minimum=1, maximum=2**31 - 1)
     _: dataclasses.KW_ONLY
@@ -60,24 +60,25 @@ class Configured(metaclass=_Checked):
         object.__setattr__(self, "_cast", {})
 
     def _check_options(self) -> None:
-        """Check (and normalise, by object.__setattr__) options that depend on one another."""
+        """Check options that depend on one another, and normalise them by object.__setattr__."""
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Initial values of the parameters, by name."""
+        """Return the initial values of the parameters by name."""
         return {}
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the learnable arrays, by name."""
+        """Return copies of the learnable arrays by name."""
         return {name: a.copy() for name, a in self._parameters.items()}  # type: ignore[attr-defined]
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
-        """A new mechanism with some or all parameters replaced; this one stays as it is.
+        """Return a mechanism with some or all parameters replaced. This mechanism does not change.
 
         Args:
             parameters: Arrays by name, in the shapes of `parameters()`.
 
         Raises:
-            InvalidConfigError: Unknown name; DimensionMismatchError: wrong shape.
+            InvalidConfigError: A name is unknown.
+            DimensionMismatchError: An array has the wrong shape.
         """
         as_mapping(parameters, "parameters")
         current: dict[str, np.ndarray] = self._parameters  # type: ignore[attr-defined]
@@ -111,7 +112,7 @@ class Configured(metaclass=_Checked):
         return found
 
     def to_config(self) -> dict[str, Any]:
-        """Key, dim, options and version in JSON types; `ga.from_config` rebuilds the mechanism."""
+        """Return key, dim, options and version in JSON types. `ga.from_config` rebuilds the mechanism."""
         options = {}
         for f in dataclasses.fields(self):
             if f.init and f.name != "dim":
@@ -119,12 +120,12 @@ class Configured(metaclass=_Checked):
         return {"key": self.key, "dim": self.dim, "options": options, "version": 1}
 
     def _encode_option(self, name: str, value: Any) -> Any:
-        """The JSON form of one option."""
+        """Convert the value of an option to its JSON form."""
         return value
 
     @classmethod
     def _decode_option(cls, name: str, value: object) -> Any:
-        """The inverse of `_encode_option`."""
+        """Convert the JSON form of an option back to its value."""
         return value
 
     def __eq__(self, other: object) -> bool:
