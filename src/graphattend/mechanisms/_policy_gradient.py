@@ -1,4 +1,4 @@
-"""REINFORCE for walks on a graph, many walks at once."""
+"""REINFORCE for walks on a graph, with many walks at once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def objective(
     rollouts: int,
     discount: float,
 ) -> Objective:
-    """What a `Trainer` minimises: minus the mean return of walks that the policy draws.
+    """Return the objective for `Trainer`: minus the mean return of walks that the policy draws.
 
-    A walk starts at a random node and never steps back onto itself; a step is rewarded with minus the squared
-    distance it leads to. The baseline is what the policy expects of the step, plus the mean of what comes later.
+    A walk starts at a random node and never visits a node twice. The reward of a step is minus the squared distance of
+    its end from the query, relative to the spread of the vectors. The baseline is the expected reward of the step under
+    the policy, plus the mean return of later steps over all walks.
 
     Source:
         Williams 1992, eq. 4 and 5; Sutton & Barto 2018, section 13.4.
@@ -74,7 +75,7 @@ def objective(
 
 
 def _draw(policy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One column per row, with the row's probabilities (the first where all are zero)."""
+    """Draw a column for each row with the row's probabilities. If all are zero, return column 0."""
     cumulative = policy.cumsum(axis=1)
     threshold = rng.random(len(policy))[:, None] * cumulative[:, -1:]
     return (cumulative > threshold).argmax(axis=1)
