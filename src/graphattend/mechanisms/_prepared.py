@@ -1,4 +1,4 @@
-"""Keys and values that stay the same between calls: checked and projected once."""
+"""Keys and values that are checked and projected once, for many calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Prepared(Frozen):
     """The result of `Attention.prepare`, which `forward` and `attention_weights` accept in place of the keys.
 
     Args:
-        attn: The mechanism that made it.
+        attn: The mechanism that prepared it.
         keys: The checked keys, (..., N, D), in the common dtype of keys and values.
         values: The checked values, (..., N, E).
         projected: The projected keys and values, inputs of the mechanism's core.
@@ -42,14 +42,14 @@ class Prepared(Frozen):
 
     @cached_property
     def holds_rubbish(self) -> bool:
-        """Whether keys or values hold NaN, infinity or numbers whose products overflow, which a mask may hide."""
+        """Whether keys or values contain NaN, infinity or numbers whose products overflow, which a mask may hide."""
         return holds_rubbish(self.keys, self.values)
 
     def check_call(self, exact: bool) -> None:
-        """Refuse a call that this preparation does not serve; `exact` if it needs the keys themselves."""
+        """Raise an error for a call that this preparation does not support; `exact` if it needs the keys."""
 
     def check_owner(self, attn: Mechanism) -> None:
-        """Refuse the preparation of another mechanism, or of one with other parameters."""
+        """Raise an error if another mechanism, or one with other parameters, made this preparation."""
         if self.attn is not attn and self.attn != attn:
             raise InvalidConfigError.of(
                 "keys",
@@ -61,24 +61,24 @@ class Prepared(Frozen):
 
 
 def frozen_copy(x: np.ndarray) -> np.ndarray:
-    """A copy that nobody can change."""
+    """Return a read-only copy."""
     out = x.copy()
     out.setflags(write=False)
     return out
 
 
 def check_keys(attn: Mechanism, keys: ArrayLike, values: ArrayLike) -> Inputs:
-    """Keys and values checked as for `forward`, before there is a query."""
+    """Check keys and values as in `forward`, but without a query."""
     return check_inputs(attn._expected._replace(needs=()), np.zeros((1, attn.dim), np.float32), keys, values)
 
 
 def prepare(attn: Mechanism, keys: ArrayLike, values: ArrayLike) -> Prepared:
-    """The implementation of `Attention.prepare`."""
+    """Compute `Attention.prepare`."""
     x = check_keys(attn, keys, values)
     assert x.v is not None
     k, v = frozen_copy(x.k), frozen_copy(x.v)
-    # Stages act on each row alone, so that one row of keys can stand in for the queries, and later the other way round.
-    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: found and mended when it is used
+    # `_project` acts on each row independently, so a row of the keys can replace the queries here, and vice versa.
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow in float32 is handled at use
         (_, p_k, p_v), _ = attn._project(k[..., :1, :], k, v, attn._params(k.dtype))
-    # Heads one after the other, as kernels read them fastest.
+    # Kernels are fastest if each head is contiguous.
     return Prepared(attn, k, v, tuple(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in (p_k, p_v)))
