@@ -1,4 +1,4 @@
-"""Parts of a batch, for experts that answer only some of its query rows."""
+"""Subsets of a batch, for experts that compute only some of its query rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ._boundary import Inputs
 
 
 class RowSubset(NamedTuple):
-    """Which part of a batch an expert works on: all of it, single query rows, or whole batch entries.
+    """The subset of a batch for an expert: everything, query rows, or whole batch entries.
 
-    Rows can be taken one by one where all queries share the keys; with leading axes, entries are.
+    Without leading axes all queries share the keys, and the subset is a set of rows. With leading axes it is a set of
+    entries.
 
     Args:
         batch: Leading axes.
-        chosen: Numbers of the rows, or of the entries if there are leading axes; None for everything.
+        chosen: Indices of the rows, or of the entries if there are leading axes; None for everything.
     """
 
     batch: tuple[int, ...]
@@ -32,13 +33,13 @@ class RowSubset(NamedTuple):
         return full.reshape(-1, *full.shape[len(self.batch) :])[self.chosen]
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """The part of x ([batch...,] M, E)."""
+        """Return the subset of x ([batch...,] M, E)."""
         if self.chosen is None:
             return x
         return self._entries(x, 2) if self.batch else x[self.chosen]
 
     def take(self, x: Inputs, heads: bool) -> Inputs:
-        """The part of all inputs; `heads` says whether the mask may have an axis of heads."""
+        """Return the subset of all inputs; `heads` tells whether the mask may have a head axis."""
         index = self.chosen
         if index is None:
             return x
@@ -56,16 +57,16 @@ class RowSubset(NamedTuple):
         return Inputs(self._entries(x.q, 2), self._entries(x.k, 2), v, mask, meta, (int(index.size),), False)
 
     def add(self, target: np.ndarray, part: np.ndarray) -> None:
-        """Add a part to target (batch..., M, E) in place."""
+        """Add the subset's part to target (batch..., M, E) in place."""
         if self.chosen is None:
             target += part
         else:
             target[np.unravel_index(self.chosen, self.batch) if self.batch else self.chosen] += part
 
     def gradient(self, part: np.ndarray, shape: tuple[int, ...], *, of_rows: bool = False) -> np.ndarray:
-        """The gradient of a part of an array (queries: `of_rows`) as one of the whole array, of this shape.
+        """Expand the gradient of a subset to the whole array of this shape; `of_rows` if the array is the queries.
 
-        An expert may have summed over axes that broadcast, or not.
+        Axes that broadcast are summed unless the expert has already done so.
         """
         if self.chosen is None or not (self.batch or of_rows):
             return unbroadcast(part, shape)
@@ -74,7 +75,7 @@ class RowSubset(NamedTuple):
         return unbroadcast(out, shape)
 
     def metadata(self, part: np.ndarray, like: np.ndarray) -> np.ndarray:
-        """A metadata gradient in the shape of the whole field."""
+        """Expand a metadata gradient to the shape of the whole field."""
         if self.chosen is None or not self.batch or part.shape == like.shape:
             return unbroadcast(part, like.shape)
         out = np.zeros((*self.batch, *part.shape[1:]), part.dtype)
@@ -83,17 +84,17 @@ class RowSubset(NamedTuple):
 
 
 def subsets(used: np.ndarray, batch: tuple[int, ...], positions: tuple[bool, ...]) -> list[RowSubset | None]:
-    """The part of each of X experts, or None where no row uses it.
+    """Return the subset of each of X experts, or None for an expert that no row uses.
 
     Args:
-        used: Which rows use which expert, ([batch...,] M, X).
+        used: Whether a row uses an expert, ([batch...,] M, X).
         batch: Leading axes.
-        positions: Whether an expert takes rows for positions, so that one row alone is another query.
+        positions: For each expert, whether rows are positions, so that an expert must see all rows.
     """
     used = np.broadcast_to(used, (*batch, *used.shape[-2:])) if batch else used
     rows = used.reshape(-1, used.shape[-1])
     counts = np.count_nonzero(rows, axis=0).tolist()
-    # With leading axes an expert works on the whole entries in which some row uses it.
+    # With leading axes, an expert computes the whole entries in which any row uses it.
     units = used.any(axis=-2).reshape(-1, used.shape[-1]) if batch else rows
     out: list[RowSubset | None] = []
     for i, (count, together) in enumerate(zip(counts, positions, strict=True)):
@@ -107,7 +108,7 @@ def subsets(used: np.ndarray, batch: tuple[int, ...], positions: tuple[bool, ...
 
 
 def _core_axes(name: str) -> int:
-    """Axes of a metadata field that are not leading ones."""
+    """Return the number of axes of a metadata field, without leading axes."""
     return 1 if name in ("edge_weights", "distances", "hnsw_layers", "query_layer") else 2
 
 
