@@ -1,4 +1,4 @@
-"""What the mechanisms built on scaled dot products share: the options and the scores."""
+"""Base class of mechanisms with scaled dot products: their options and scores."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class DotProduct(Attention):
 
     @cached_property
     def factor(self) -> float:
-        """What the dot products are multiplied with."""
+        """Factor of the dot products."""
         scale = self.dim**-0.5 if self.scale is None else self.scale
         return scale / self.temperature
 
     def _dot(
         self, q: np.ndarray, k: np.ndarray
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-        """Scores and the pullback to q and k."""
+        """Return the scores and the pullback to q and k."""
         return scaled_dot(q, k, self.factor)
 
     def _scores(
@@ -62,14 +62,14 @@ class DotProduct(Attention):
 
     @cached_property
     def _plain(self) -> bool:
-        """Whether this is nothing but scaled dot products."""
+        """Whether the mechanism is plain scaled dot-product attention."""
         return False
 
 
 def dot_product_core(
     q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context, **options: Any
 ) -> CoreResult:
-    """`functional.dot_product.dot_product_attention` as a core."""
+    """Run `functional.dot_product.dot_product_attention` as a core."""
     mask, drop, need_weights = context.mask, context.drop, context.need_weights
     out, w, pull = dot_product_attention(q, k, v, mask=mask, drop=drop, need_weights=need_weights, **options)
 
