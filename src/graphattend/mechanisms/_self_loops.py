@@ -1,4 +1,4 @@
-"""One neighbourhood with a self-loop: the query itself becomes the last key, with the mean of its edges' features."""
+"""Self-loops in `forward`: each query becomes its own last key, with the mean of its edges' features."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Run = Callable[[Inputs], tuple[Any, Any, Callable[..., CoreGradients]]]
 
 
 def run(x: Inputs, heads: int, fill_value: str | float, inner: Run) -> tuple[Any, Any, Callable[..., CoreGradients]]:
-    """What `inner` gives for every query row over its own list of keys; weights have a column for the loop, the last.
+    """Run `inner` for every query row over its own keys. The last column of the weights belongs to the loop.
 
-    A query row has its own last key, so rows become a batch axis: keys are repeated for each of them.
+    Every query row has a different last key, so the rows become a batch axis and the keys are repeated for each row.
     """
     rows = x.q.shape[-2]
     q = x.q[..., :, None, :]
@@ -56,14 +56,14 @@ def run(x: Inputs, heads: int, fill_value: str | float, inner: Run) -> tuple[Any
 
 
 def _appended(keys: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Keys (..., 1, N, D) of all rows and the last one of each, (..., M, 1, D): (..., M, N+1, D)."""
+    """Append each row's own last key (..., M, 1, D) to the shared keys (..., 1, N, D); return (..., M, N+1, D)."""
     lead = np.broadcast_shapes(keys.shape[:-2], last.shape[:-2])
     parts = (np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in (keys, last))
     return np.concatenate(list(parts), axis=-2)
 
 
 def _loop_mask(mask: np.ndarray | None, heads: int) -> np.ndarray | None:
-    """A mask over (..., [H,] M, N) as one over (..., M, H, 1, N+1); a node always sees itself."""
+    """Convert a mask (..., [H,] M, N) to (..., M, H, 1, N+1). A node always sees itself."""
     if mask is None:
         return None
     full = mask[None, None] if mask.ndim < 2 else mask
@@ -74,7 +74,7 @@ def _loop_mask(mask: np.ndarray | None, heads: int) -> np.ndarray | None:
 
 
 def _seen(x: Inputs, heads: int) -> np.ndarray:
-    """Which keys a row has an edge to, as numbers (..., M, N): those that its mask shows to any of the heads."""
+    """Return 1 for each key (..., M, N) that the mask shows to any head of a row, else 0."""
     shape = (x.q.shape[-2], x.k.shape[-2])
     if x.mask is None:
         return np.ones(shape, x.q.dtype)
@@ -87,7 +87,7 @@ def _seen(x: Inputs, heads: int) -> np.ndarray:
 def _loop_features(
     x: Inputs, seen: np.ndarray, fill_value: str | float
 ) -> tuple[np.ndarray | None, Callable[[np.ndarray], np.ndarray]]:
-    """Features (..., M, 1, e) of the added loops, and the pullback to the features of all edges."""
+    """Return the features (..., M, 1, e) of the added loops, and the pullback to the features of all edges."""
     e = x.metadata.get("edge_features")
     if e is None:
         return None, lambda g: g
