@@ -1,4 +1,4 @@
-"""How many numbers initial parameters may hold, so that a size out of a file or a typing error costs no memory."""
+"""A limit on the size of initial parameters, so that a wrong size from a file or a typing error uses no memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _left: contextvars.ContextVar[list[int] | None] = contextvars.ContextVar("_left"
 
 @contextlib.contextmanager
 def budget(numbers: int) -> Iterator[None]:
-    """A context in which all mechanisms that are made hold at most so many numbers."""
+    """Limit the total number of parameters of all mechanisms that are created in this context."""
     token = _left.set([numbers])
     try:
         yield
@@ -24,7 +24,7 @@ def budget(numbers: int) -> Iterator[None]:
 
 
 def reserve(*shape: int) -> None:
-    """Refuse an array of this shape, about to be made for initial parameters, if it is too large."""
+    """Raise an error if an initial parameter of this shape would be too large. Call before creating it."""
     size, left = math.prod(shape), _left.get()
     allowed = LARGEST if left is None else left[0]
     if size > allowed:
