@@ -1,4 +1,4 @@
-"""Attention in two spaces at once: over graph neighbours and over latent neighbours."""
+"""Attention in two spaces: over graph neighbours and over latent neighbours."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ class CrossSpaceParts(NamedTuple):
 class CrossSpaceAttention(DotProduct):
     """Dual-space attention: over graph neighbours, over latent neighbours, and from the first to the second.
 
-    graph = A(query, keys, values), latent = A(query, latent_keys, latent_values), cross = A(graph, latent_keys,
-    latent_values), each a scaled dot-product attention; then fusion: "concat" projects [graph, latent, cross] by
-    ``w_fusion`` (3D, D) and ``b_fusion``; "gated" mixes them with softmax([graph, latent, cross] @ ``w_gate`` +
-    ``b_gate``); "mean" averages them. The weights are those of the graph part; see `parts` for all.
+    Three scaled dot-product attentions are computed: graph = A(query, keys, values), latent = A(query, latent_keys,
+    latent_values) and cross = A(graph, latent_keys, latent_values). Then they are fused: "concat" projects [graph,
+    latent, cross] by ``w_fusion`` (3D, D) and ``b_fusion``; "gated" mixes them with softmax([graph, latent, cross] @
+    ``w_gate`` + ``b_gate``); "mean" averages them. The weights are those of the graph part; `parts` returns all.
 
-    In `attend`, a node's latent neighbours are its `latent_neighbors` nearest nodes by the keys. They are searched when
-    the keys differ from those of the last call; `with_latent_graph` takes neighbours that you have.
+    In `attend`, a node's latent neighbours are the `latent_neighbors` nodes with the nearest keys. They are searched
+    again only if the keys differ from those of the last call. `with_latent_graph` sets known neighbours instead.
 
     Args:
-        dim: Width D of everything.
+        dim: Width D of queries, keys, values and output.
         fusion: "concat", "gated" or "mean".
         latent_neighbors: Number of nearest nodes that `attend` uses as latent neighbours.
         temperature: Divides the scores.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight of the graph part in training.
         seed: Seed of the initial projections.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Cross-attention of Vaswani et al. 2017, section 3.2.3, between the neighbours in a graph and in a latent space.
@@ -71,7 +71,7 @@ class CrossSpaceAttention(DotProduct):
         (4,)
     """
 
-    #: Latent neighbours that the caller gave, and the last that were searched; copies with other parameters share them.
+    #: Latent neighbours from the caller, and those of the last search. Copies with other parameters share them.
     _given: NeighborGraph | None = dataclasses.field(default=None, init=False, repr=False)
     _searched: dict[Any, NeighborGraph] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
@@ -87,7 +87,7 @@ class CrossSpaceAttention(DotProduct):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """As many latent neighbours as keys."""
+        """Return an example with as many latent neighbours as keys."""
         attn, inputs = super().example(rng, n, dim)
         latent = rng.standard_normal((2, n, dim))
         inputs["metadata"] = GraphMetadata(latent_keys=latent[0], latent_values=latent[1])
@@ -111,13 +111,13 @@ class CrossSpaceAttention(DotProduct):
             check_length(values, "metadata.latent_values", -2, keys.shape[-2], "one value per latent key")
 
     def with_latent_graph(self, graph: NeighborGraph) -> CrossSpaceAttention:
-        """A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching for them.
+        """Return a copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of a search.
 
         Args:
             graph: Row i lists the latent neighbours of node i, for example from `NeighborGraph.knn` or an HNSW index.
 
         Returns:
-            The mechanism; the graph is not among the options that `to_config` and `save` write.
+            The mechanism. `to_config` and `save` do not store the graph.
 
         Raises:
             InvalidConfigError: `graph` is not a `NeighborGraph`.
@@ -136,11 +136,11 @@ class CrossSpaceAttention(DotProduct):
 
     @property
     def sees_all_nodes(self) -> bool:
-        """Unless `with_latent_graph` gave the latent neighbours, they are searched among all nodes."""
+        """True, because latent neighbours are searched among all nodes (unless `with_latent_graph` set them)."""
         return True
 
     def _neighbors(self, keys: np.ndarray) -> NeighborGraph:
-        """The latent neighbours of all nodes: those given, or the nearest, searched once for the same keys."""
+        """Return the latent neighbours of all nodes: those given, or the nearest, cached for the same keys."""
         if self._given is not None:
             check_length(keys, "keys", 0, self._given.num_nodes, "one row per node of the latent graph")
             return self._given
@@ -149,7 +149,7 @@ class CrossSpaceAttention(DotProduct):
         found = self._searched.get(wanted)
         if found is None:
             found = NeighborGraph.knn(keys, min(self.latent_neighbors, keys.shape[0] - 1))
-            self._searched.clear()  # the last one alone is kept
+            self._searched.clear()  # keep only the last search
             self._searched[wanted] = found
         return found
 
@@ -162,17 +162,17 @@ class CrossSpaceAttention(DotProduct):
         metadata: GraphMetadata,
         attn_mask: ArrayLike | None = None,
     ) -> CrossSpaceParts:
-        """The three attentions before fusion and their weights.
+        """Compute the three attentions before fusion and their weights.
 
         Args:
             query: (D,) or (..., M, D).
             keys: (..., N, D).
             values: (..., N, D).
-            metadata: With ``latent_keys`` and, if they differ from those, ``latent_values``.
+            metadata: With ``latent_keys``, and ``latent_values`` if these differ from the keys.
             attn_mask: Mask of the graph part, as for `forward`.
 
         Returns:
-            Outputs like `forward`'s and weights over keys and latent keys.
+            Outputs shaped like those of `forward`, and weights over keys and latent keys.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -191,13 +191,13 @@ class CrossSpaceAttention(DotProduct):
         return CrossSpaceParts(*(a[..., 0, :] for a in found) if x.single else found)
 
     def _one_query(self, query: Any, values: Any) -> bool:
-        """Whether the kernels may have a look at these."""
+        """Return whether the kernels may accept these arguments."""
         if type(query) is not np.ndarray or type(values) is not np.ndarray:
             return False
         return query.ndim == 1 and values.shape[-1:] == (self.dim,)
 
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
-        """One query, whose two attentions over the latent keys are one call of two queries."""
+        """Compute one query, with the two attentions over the latent keys as one kernel call of two queries."""
         if simd._kernels is None or not self._one_query(query, values):
             return None
         graph = simd.single(query, keys, values, self.dim, self.factor, True)
@@ -217,7 +217,7 @@ class CrossSpaceAttention(DotProduct):
         v = k if v is None else v
         if type(v) is not np.ndarray or v.shape[-1:] != (self.dim,):
             return None
-        # With their weights, for which each block of keys is read once for both.
+        # The kernel that also returns weights reads each block of keys once for both queries.
         found = simd.single_weights(np.concatenate((query, graph)).reshape(2, -1), k, v, self.dim, self.factor)
         if found is None:
             return None
@@ -231,7 +231,7 @@ class CrossSpaceAttention(DotProduct):
     def _one(
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, mask: np.ndarray | None, drop: np.ndarray | None
     ) -> tuple[Any, Any, Callable[..., Any]]:
-        """One scaled dot-product attention: output, weights, ``pull(g, gw) -> (gq, gk, gv)``."""
+        """Compute one scaled dot-product attention; return output, weights and ``pull(g, gw) -> (gq, gk, gv)``."""
         out, w, pull_all = dot_product_attention(q, k, v, scale=self.factor, mask=mask, drop=drop, need_weights=True)
 
         def pull(g: np.ndarray, gw: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
