@@ -26,26 +26,26 @@ from .multi_head import MultiHeadAttention
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DynamicHeadAttention(MultiHeadAttention):
-    """Multi-head attention with a gate per head and query: heads whose gate is low are switched off.
+    """Multi-head attention with a gate per head and query, which switches heads off.
 
-    gate = sigmoid((query @ ``w_gate`` + ``b_gate``) / gate_temperature), (..., M, H). A head is active where its gate
-    is at least `threshold`, and the one with the highest gate always is. Active heads are multiplied by their gate, the
-    others by zero; the gradient flows through the gates of active heads.
+    gate = sigmoid((query @ ``w_gate`` + ``b_gate``) / gate_temperature), (..., M, H). A head is active if its gate is
+    at least `threshold`; the head with the highest gate is always active. Active heads are multiplied by their gate and
+    the others by zero. Gradients flow through the gates of active heads.
 
     Args:
         dim: Width D of queries, keys, values and output.
-        num_heads: H, the most heads a query can use; must divide D unless `head_dim` is given.
+        num_heads: H, the largest number of heads per query; must divide D unless `head_dim` is given.
         head_dim: Width E of a head, D/H by default.
         bias: Whether the projections have biases.
-        threshold: Least gate of an active head.
+        threshold: Smallest gate of an active head.
         gate_temperature: Divides the gates' logits.
         temperature: Divides the scores.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the initial parameters.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
-        Gates on heads as in Voita et al. 2019, "Analyzing Multi-Head Self-Attention", section 5.1, here a function
+        Gates of heads as in Voita et al. 2019, "Analyzing Multi-Head Self-Attention", section 5.1, here as a function
         of the query as in Zhang et al. 2022, "Mixture of Attention Heads".
 
     Example:
@@ -73,7 +73,7 @@ class DynamicHeadAttention(MultiHeadAttention):
     def _gate(
         self, q: np.ndarray, p: Params, logits: np.ndarray | None = None
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[Any, ...]]]:
-        """Gates (..., M, H), zero for heads that are off, and the pullback to the query, w_gate and b_gate."""
+        """Return the gates (..., M, H), zero for inactive heads, and the pullback to the query, w_gate and b_gate."""
         shrink = q.dtype.type(1 / self.gate_temperature)
         z = linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits
         gate = sigmoid(z * shrink)
@@ -87,7 +87,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         return gate, pull
 
     def head_gates(self, query: ArrayLike) -> np.ndarray:
-        """The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H).
+        """Return the gate of every head, zero if it is inactive: (H,) for a single query, else (..., M, H).
 
         Args:
             query: (D,) or (..., M, D).
@@ -102,7 +102,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         return gates[0] if x.single else gates
 
     def active_heads(self, query: ArrayLike) -> Any:
-        """How many heads each query uses: an integer for a single query, else (..., M).
+        """Return the number of active heads: an integer for a single query, else (..., M).
 
         Args:
             query: (D,) or (..., M, D).
@@ -129,7 +129,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         return self._gate(query[None], p)[0]
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
-        return None  # the output, too, depends on the query
+        return None  # the gates also depend on the query
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None
@@ -152,7 +152,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         return gate.swapaxes(-1, -2)[..., None], pull
 
     def _run(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        # Of several queries none fold.
+        # Several queries are not folded.
         return super()._run(x, Call(call.need_weights, call.training, call.rng, differentiate=True))
 
     def _project(
@@ -160,14 +160,14 @@ class DynamicHeadAttention(MultiHeadAttention):
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]]:
         (h_q, h_k, h_v), pull = super()._project(q, k, v, p)
         gate, pull_g = self._gate(q, p)
-        # The gate travels as one more coordinate of the query, because it is one number per head and row.
+        # The gate, one number per head and row, is passed on as an additional coordinate of the query.
         column = gate.swapaxes(-1, -2)[..., None]
         return (np.concatenate([h_q, column], axis=-1), h_k, h_v), lambda *g: self._pull_gated(pull, pull_g, *g)
 
     def _pull_gated(
         self, pull: Callable[..., Any], pull_g: Callable[..., Any], g_q: np.ndarray, g_k: np.ndarray, g_v: object
     ) -> tuple[Any, ...]:
-        """The pullback of projections whose queries carry their gates."""
+        """Apply the pullback of projections whose queries include their gates."""
         *grads, gp = pull(g_q[..., :-1], g_k, g_v)
         gx, gw, gb = pull_g(g_q[..., -1].swapaxes(-1, -2))
         return (grads[0] + gx, *grads[1:], gp | {"w_gate": gw, "b_gate": gb})
@@ -189,7 +189,7 @@ class DynamicHeadAttention(MultiHeadAttention):
         def pullback(g: np.ndarray, g_weights: np.ndarray | None = None) -> CoreGradients:
             c = pull_c(g * gate, g_weights)
             g_gate = (g * out).sum(axis=-1, keepdims=True)
-            # The kernel's gradient has the axes of the queries alone, the composed one those of the whole batch.
+            # The kernel's gradient has the queries' axes, that of the general pass has the axes of the whole batch.
             shape = (*c.q.shape[:-1], 1)
             g_gate = unbroadcast(np.broadcast_to(g_gate, np.broadcast_shapes(g_gate.shape, shape)), shape)
             return c._replace(q=np.concatenate([c.q, g_gate], axis=-1))
