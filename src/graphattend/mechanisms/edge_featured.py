@@ -25,30 +25,30 @@ from ._size_limit import reserve
 class EdgeFeaturedAttention(Attention):
     """Graph attention: an additive score of query, key and edge through a LeakyReLU.
 
-    GAT: score(i, j) = LeakyReLU(a_query·W h_i + a_key·W h_j + a_edge·W_e e_ij), the value of j is W h_j.
-    GATv2: score(i, j) = a·LeakyReLU(W_query h_i + W_key h_j + W_e e_ij), the value of j is W_key h_j.
-    The projection of the values is applied to the `values` that are passed, for a graph usually the keys.
+    GAT: score(i, j) = LeakyReLU(a_query·W h_i + a_key·W h_j + a_edge·W_e e_ij); the value of j is W h_j.
+    GATv2: score(i, j) = a·LeakyReLU(W_query h_i + W_key h_j + W_e e_ij); the value of j is W_key h_j.
+    The values are projected from the `values` argument, which for a graph defaults to the keys.
 
-    Parameters have a leading head axis (one head accepts them without): ``w (H, D, E)``, ``w_e (H, e, E)``,
+    Parameters have a leading head axis, which may be omitted for one head: ``w (H, D, E)``, ``w_e (H, e, E)``,
     ``a_query, a_key, a_edge (H, E)``; for GATv2 ``w_query, w_key (H, D, E)``, ``w_e``, ``a (H, E)``; and the output's
     ``bias``, (H·E,) or (E,).
 
     Args:
         dim: Width D of queries, keys and values.
-        edge_dim: Width e of the edge features; 0 means none.
+        edge_dim: Width e of the edge features; 0 for none.
         num_heads: H; must divide D unless `head_dim` is given.
         head_dim: Width E of a head, D/H by default.
         variant: "gat" or "gatv2".
-        concat: Whether heads are joined to (H·E,); else they are averaged to (E,).
+        concat: Whether heads are concatenated to (H·E,); otherwise they are averaged to (E,).
         bias: Whether the output has a bias.
         negative_slope: Slope of the LeakyReLU below zero.
-        add_self_loops: Whether each node also attends to itself: `attend` then works on
-            `NeighborGraph.with_self_loops`. In `forward` the query itself becomes the last key and value, so that
-            weights have N+1 columns; it always sees itself, and must not be among the keys already.
-        fill_value: Edge features of an added loop: "mean" of the node's other edges (that a mask shows), or a number.
+        add_self_loops: Whether each node also attends to itself. `attend` then uses `NeighborGraph.with_self_loops`.
+            In `forward` the query becomes the last key and value, so that weights have N+1 columns. The mask never
+            hides it, and the keys must not already contain it.
+        fill_value: Edge features of an added loop: the "mean" of the node's other unmasked edges, or a number.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the initial parameters (Glorot & Bengio 2010, uniform).
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Veličković et al. 2018, "Graph Attention Networks", eq. 1-6; Brody et al. 2022, "How Attentive are Graph
@@ -95,19 +95,19 @@ class EdgeFeaturedAttention(Attention):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Two heads over keys with three edge features."""
+        """Return an example with two heads and three edge features."""
         _, inputs = super().example(rng, n, dim)
         inputs["metadata"] = GraphMetadata(edge_features=rng.standard_normal((n, 3)))
         return cls(dim, edge_dim=3, num_heads=2), inputs
 
     @classmethod
     def options_from_graph(cls, graph: NeighborGraph) -> dict[str, Any]:
-        """The width of the graph's edge features."""
+        """Return the width of the graph's edge features as `edge_dim`."""
         return {} if graph.edge_features is None else {"edge_dim": graph.edge_features.shape[1]}
 
     @property
     def heads(self) -> int:
-        """H, because the weights have an axis of heads."""
+        """H, because the weights have a head axis."""
         return self.num_heads
 
     @property
@@ -159,7 +159,7 @@ class EdgeFeaturedAttention(Attention):
         inner = super()._run
         if not self.add_self_loops:
             return inner(x, call)
-        # The query is among the keys and values: of those, nothing can have been prepared.
+        # The keys and values include the query, so they cannot have been prepared.
         return _self_loops.run(x, self.num_heads, self.fill_value, lambda looped: inner(looped, call))
 
     def _attend(
@@ -188,14 +188,14 @@ class EdgeFeaturedAttention(Attention):
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph
 
     def _attend_edges(self, graph: NeighborGraph, *args: Any) -> tuple[np.ndarray, Any, Callable[..., Gradients]]:
-        """In one kernel call or edge by edge, where that fits into memory, else by chunks of neighbourhoods."""
+        """Attend in one kernel call or per edge if that fits into memory, else by chunks of neighbourhoods."""
         if self.variant != "gat" or not isinstance(graph, NeighborGraph):
             return super()._attend(graph, *args)
         found = _edge_segments.attend(self, self.negative_slope, graph, *args)
         return super()._attend(graph, *args) if found is None else found
 
     def _unloop(self, graph: NeighborGraph, looped: NeighborGraph, g: np.ndarray) -> np.ndarray:
-        """The gradient of the given edges' features: their own, and their share of the mean on an added loop."""
+        """Return the gradient of the given edges' features, including their share in the mean of an added loop."""
         rows = np.repeat(np.arange(graph.num_nodes), np.diff(graph.indptr))
         own = graph.indices != rows
         looped_rows = np.repeat(np.arange(graph.num_nodes), np.diff(looped.indptr))
@@ -211,7 +211,7 @@ class EdgeFeaturedAttention(Attention):
     def _single_scores(
         self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
     ) -> tuple[np.ndarray, dict[str, Any]] | None:
-        # a_key·(W k) = (W a_key)·k, and Σ w (W v) = W Σ w v: nothing is projected but the query and H sums of values.
+        # Because a_key·(W k) = (W a_key)·k and Σ w (W v) = W Σ w v, only the query and H sums of values are projected.
         if self.variant != "gat" or self.add_self_loops or not all_finite(query):
             return None
         by_query, by_key, by_edge, w = self._vectors(query.dtype)
@@ -230,7 +230,7 @@ class EdgeFeaturedAttention(Attention):
         return by_key, {"scale": 1.0, "bias": bias, "slope": self.negative_slope}
 
     def _vectors(self, dtype: np.dtype[Any]) -> tuple[np.ndarray, ...]:
-        """What a query, a key and an edge are multiplied with for their part of the scores, (H, ...), and W."""
+        """Return the factors (H, ...) of a query, a key and an edge in the scores, and W."""
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
         name = ("vectors", dtype)
         if name not in cast:
