@@ -16,11 +16,10 @@ from ._scaled_dot import DotProduct, dot_product_core
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FlashAttention(DotProduct):
-    """Scaled dot-product attention in tiles: the same result, without the M×N matrix in memory.
+    """Exact scaled dot-product attention in tiles, without the M×N matrix in memory.
 
-    Forward and backward pass go through the keys tile by tile with a running maximum and sum; the backward
-    pass recomputes the weights from the stored maximum and sum. Dropout and returned weights need the matrix and make
-    it.
+    The forward pass processes the keys in tiles with a running maximum and sum. The backward pass recomputes the
+    weights from the stored maximum and sum. Dropout and returned weights form the full matrix.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
@@ -29,8 +28,8 @@ class FlashAttention(DotProduct):
         is_causal: Query i sees key j iff j <= i.
         block_size: Rows and columns of a tile.
         dropout: Probability of dropping a weight in training.
-        seed: Unused, there is nothing to initialise.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; there are no parameters.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Dao et al. 2022, "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness",
