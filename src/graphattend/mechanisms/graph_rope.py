@@ -22,24 +22,24 @@ from ._scaled_dot import DotProduct
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GraphRoPEAttention(DotProduct):
-    """Dot-product attention whose keys are rotated by their distance from the query: score = scale · q·R(d_j)k_j.
+    """Dot-product attention with keys rotated by their distance from the query: score = scale · q·R(d_j)k_j.
 
-    R rotates coordinate pair i by d · base^(-2i/D), so that near keys are compared as they are (R(0) is the identity)
-    and far ones out of phase. Distances are real numbers.
+    R(d) rotates coordinate pair i by d · base^(-2i/D). R(0) is the identity, so near keys stay nearly unchanged, and
+    far keys are out of phase with the query. Distances are real numbers.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
         base: Ratio of the slowest to the fastest rotation.
-        interleaved: Coordinate pairs are (2i, 2i+1); else (i, i + D/2).
+        interleaved: Whether coordinate pairs are (2i, 2i+1); otherwise they are (i, i + D/2).
         temperature: Divides the scores.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight in training.
-        seed: Unused, there is nothing to initialise.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; there are no parameters.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding", eq. 16, with distances
-        in a graph in the place of relative positions.
+        in a graph instead of relative positions.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -62,7 +62,7 @@ class GraphRoPEAttention(DotProduct):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Keys at random distances."""
+        """Return an example with keys at random distances."""
         attn, inputs = super().example(rng, n, dim)
         inputs["metadata"] = GraphMetadata(distances=rng.random(n) * 4)
         return attn, inputs
@@ -75,7 +75,7 @@ class GraphRoPEAttention(DotProduct):
             distance: Real numbers, of a shape that broadcasts to the leading axes (...).
 
         Returns:
-            Like `embedding`, with the same norms.
+            The rotated vectors, in the shape of `embedding` and with the same norms.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -94,7 +94,7 @@ class GraphRoPEAttention(DotProduct):
         if type(metadata) is not GraphMetadata or type(metadata.distances) is not np.ndarray:
             return None
         at = metadata.distances
-        if at.shape != (len(keys),) or at.dtype != query.dtype:  # the kernel declines what is not finite
+        if at.shape != (len(keys),) or at.dtype != query.dtype:  # the kernel rejects numbers that are not finite
             return None
         rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
         return query, {"scale": self.factor, "rotation": rotation}
