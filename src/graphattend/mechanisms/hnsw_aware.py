@@ -24,21 +24,21 @@ from ._size_limit import reserve
 class HNSWAwareAttention(Biased, DotProduct):
     """Dot-product attention with a learnable bias or embedding for the HNSW layers of query and keys.
 
-    encoding="decay": score = scale · q·k / temperature - decay · |l_i - l_j|, with the learnable scalar ``decay``.
-    encoding="bias": score = scale · q·k / temperature + layer_bias[l_i, l_j], with the learnable table ``layer_bias``
-    (L, L), which starts as the decay. encoding="embedding": ``layer_embedding`` (L, D) is added to queries and keys
-    by their layers.
+    With encoding="decay", score = scale · q·k / temperature - decay · |l_i - l_j|, where the scalar ``decay`` is
+    learned. With "bias", score = scale · q·k / temperature + layer_bias[l_i, l_j]; the table ``layer_bias`` (L, L) is
+    learned and initially equals the decay. With "embedding", the row of ``layer_embedding`` (L, D) for its layer is
+    added to each query and key.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
-        encoding: How the layers enter the scores: "decay", "bias" or "embedding".
+        encoding: Use of the layers in the scores: "decay", "bias" or "embedding".
         num_layers: L, the number of layers in the two tables.
         decay: Initial decrease of the score per layer between query and key.
         temperature: Divides the dot products.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the initial layer embeddings.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Malkov & Yashunin 2018, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
@@ -66,7 +66,7 @@ class HNSWAwareAttention(Biased, DotProduct):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Keys on random layers."""
+        """Return an example with keys on random layers."""
         attn, inputs = super().example(rng, n, dim)
         inputs["metadata"] = GraphMetadata(hnsw_layers=rng.integers(0, 3, n), query_layer=1)
         return attn, inputs
@@ -129,7 +129,7 @@ class HNSWAwareAttention(Biased, DotProduct):
     def _bias(
         self, l_q: np.ndarray | int, l_k: np.ndarray, p: Params
     ) -> tuple[np.ndarray, Callable[[np.ndarray], Grads]]:
-        """What the layers of queries and keys, which broadcast, add to the scores, and the pullback."""
+        """Return the bias of the scores for the layers of queries and keys, which broadcast, and its pullback."""
         if self.encoding == "decay":
             decay = p["decay"]
             gap = np.abs(l_q - l_k).astype(decay.dtype)
@@ -147,7 +147,7 @@ class HNSWAwareAttention(Biased, DotProduct):
     def _embed(
         self, q: np.ndarray, k: np.ndarray, l_q: np.ndarray, l_k: np.ndarray, table: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, Grads]]]:
-        """Queries and keys with the embeddings of their layers added, and the pullback."""
+        """Add the embeddings of their layers to queries and keys; return both and the pullback."""
         e_q, e_k = table[l_q], table[l_k]
 
         def pull(gq: np.ndarray, gk: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads]:
