@@ -18,7 +18,7 @@ from ._by_distance import ByDistance, Pass
 from ._gradients import CoreGradients, CoreResult, Grads, Params
 from ._options import option
 
-#: How far inside the ball points are put that come from outside, in double precision.
+#: Distance from the boundary to which outside points are projected, in double precision.
 _EPS = poincare.project_eps(np.float64)
 
 
@@ -27,21 +27,21 @@ class HyperbolicAttention(ByDistance):
     """Attention in hyperbolic space: weights softmax(-d(q, k) / temperature), values averaged inside the ball.
 
     Queries, keys and values are points of the Poincaré ball of radius 1/√c, c = -curvature. Points on or outside the
-    boundary are projected to just inside it, or refused with `strict`. All arithmetic is in double precision; the
-    output is rounded to the inputs' dtype and lies strictly inside the ball. A fully masked row gives its centre.
+    boundary are projected to just inside it; with `strict` they raise an error. The arithmetic is in double precision.
+    The output is rounded to the inputs' dtype and lies strictly inside the ball. A fully masked row gives the centre.
 
-    Learnable scalars: ``curvature`` (negative) and ``temperature`` (positive).
+    The learnable scalars are ``curvature`` (negative) and ``temperature`` (positive).
 
     Args:
         dim: Width D of queries, keys and values.
         curvature: Initial curvature, below zero.
         temperature: Initial temperature.
         aggregation: "midpoint" (gyromidpoint), "tangent" (mean in the tangent space at the centre) or "frechet"
-            (the point of least mean squared distance).
-        strict: Refuse points on or outside the boundary.
+            (the point with the smallest mean squared distance).
+        strict: Whether points on or outside the boundary raise an error.
         dropout: Probability of dropping a weight in training.
-        seed: Unused, nothing is initialised at random.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; the parameters are not initialised at random.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Gulcehre et al. 2019, "Hyperbolic Attention Networks", eq. 1-2; Ungar 2008, "A Gyrovector Space Approach to
@@ -68,7 +68,7 @@ class HyperbolicAttention(ByDistance):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Points inside the unit ball."""
+        """Return an example with points inside the unit ball."""
         x = Poincare().random(rng, (2 * n + 1, dim))
         return cls(dim), {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
 
@@ -85,7 +85,7 @@ class HyperbolicAttention(ByDistance):
 
     @property
     def output_manifold(self) -> Poincare:
-        """The ball that the output lies in, with the current curvature."""
+        """The Poincaré ball of the output, with the current curvature."""
         return Poincare(float(self._params(np.dtype(np.float64))["curvature"]))
 
     # -- in the kernels --------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class HyperbolicAttention(ByDistance):
         return None if self.strict else super()._unchecked(query, keys, values, need_weights)
 
     def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
-        # Distance and output are 1/√c times functions of √c·points, whose share is in `_project`.
+        # Distance and output are 1/√c times functions of √c·points. `_project` adds the gradient through √c·points.
         p = self._params(np.dtype(np.float64))
         tau, c = float(p["temperature"]), -float(p["curvature"])
         whole = -shares[0] / tau
@@ -147,8 +147,8 @@ class HyperbolicAttention(ByDistance):
         def pull(*grads: np.ndarray) -> tuple[Any, ...]:
             both = [pull_x(g) for pull_x, g in zip(pulls, grads, strict=True)]
             inputs = [g.astype(q.dtype, copy=False) for g, _ in both]
-            # All stages depend on √c·point, up to a factor √c. A point that was moved to the rim moves along with
-            # it, so its √c·point stays; the two large terms that cancel there are not made.
+            # All stages depend on √c·point, up to a factor √c. For a point that was projected to the boundary,
+            # √c·point does not depend on c; two large terms that would cancel are left out.
             along = [np.einsum("...d,...d->...", g, x) * f for g, x, f in zip(grads, points, fixed, strict=True)]
             return (*inputs, {"curvature": -sum(a.sum() for a in along) / (2.0 * c)})
 
@@ -161,7 +161,7 @@ class HyperbolicAttention(ByDistance):
         def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             gq, gk, _ = pull_d(-gs / tau)
             whole = np.asarray((gs * d).sum() / tau)
-            # d is 1/√c times a function of √c·points, whose share is in `_project`.
+            # d is 1/√c times a function of √c·points. `_project` adds the gradient through √c·points.
             return gq, gk, {"curvature": -whole / (2.0 * c), "temperature": whole / tau}, {}
 
         return -d / tau, pull
@@ -199,14 +199,14 @@ class HyperbolicAttention(ByDistance):
 
 
 def _total(g: np.ndarray, x: np.ndarray) -> float:
-    """Σ g·x, summed over the rows in double precision; leading axes broadcast."""
+    """Compute Σ g·x in double precision. Leading axes broadcast."""
     return float(np.einsum("...d,...d->...", g, x).sum(dtype=np.float64))
 
 
 def _tangent_mean(
     v: np.ndarray, w: np.ndarray, c: float
 ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, ...]]]:
-    """exp₀ of the weighted mean of log₀, and the pullback to values, weights and c."""
+    """Return exp₀ of the weighted mean of log₀(v), and the pullback to values, weights and c."""
     logs, pull_log = poincare.logmap0_vjp(v, c)
     mean = w @ logs
     out, pull_exp = poincare.expmap0_vjp(mean, c)
