@@ -18,20 +18,20 @@ from ._options import option
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LearnedRoutingAttention(Routed):
-    """Routes each query to mechanisms by a learned linear router.
+    """Route each query to mechanisms by a learned linear router.
 
-    mode="soft": every mechanism answers, weighted by softmax(logits / router_temperature). mode="hard": only
-    the most likely one answers, with share 1; the gradient of the router is that of the soft shares at the
-    mechanisms' outputs (straight-through), for which the backward pass computes all of them. Parameters:
+    With mode="soft", the output is the average of all mechanisms' outputs with weights softmax(logits /
+    router_temperature). With "hard", it is the output of the most likely mechanism. The router's gradient is then that
+    of the soft mixture (straight-through), for which the backward pass computes all mechanisms. The parameters are
     ``w_router``, ``b_router`` and ``experts/x/name``.
 
     Args:
         dim: Width D of queries, keys and values.
-        mechanisms: Mechanisms of the same dim, or their configs; scaled_dot_product and hyperbolic by default.
+        mechanisms: Mechanisms with the same dim, or their configs; scaled_dot_product and hyperbolic by default.
         mode: "soft" or "hard".
         router_temperature: Divides the router's logits.
         seed: Seed of the router.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Jacobs et al. 1991, "Adaptive Mixtures of Local Experts" (soft); Bengio et al. 2013, "Estimating or Propagating
@@ -70,7 +70,7 @@ class LearnedRoutingAttention(Routed):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Small coordinates, which lie inside the unit ball."""
+        """Return an example with small coordinates, which lie inside the unit ball."""
         x = rng.standard_normal((2 * n + 1, dim)) * (0.32 / dim) ** 0.5
         return cls(dim), {"query": x[0], "keys": x[1 : n + 1], "values": x[n + 1 :]}
 
@@ -79,7 +79,7 @@ class LearnedRoutingAttention(Routed):
 
     @property
     def all_in_backward(self) -> bool:  # type: ignore[override]
-        """Whether the gradient of the router needs mechanisms that were not chosen."""
+        """Whether the router's gradient needs mechanisms that were not chosen."""
         return self.mode == "hard"
 
     def _gates(self, logits: np.ndarray) -> Gates:
@@ -99,7 +99,7 @@ class LearnedRoutingAttention(Routed):
         return [(i, e / total) for i, e in enumerate(exps)]
 
     def get_routing(self, query: ArrayLike) -> Any:
-        """The gate weights of the mechanisms for a query.
+        """Return the gate weights of the mechanisms for a query.
 
         Args:
             query: (D,), or (M, D).
