@@ -32,7 +32,7 @@ class PreparedState(Prepared):
 
     Args:
         state: The state; its size does not depend on the number of keys.
-        streamed: Whether `extended` added keys. The object then holds only the state and supports no masks or weights.
+        streamed: Whether `extended` added keys. The object then has only the state and supports no masks or weights.
 
     Example:
         >>> import numpy as np, graphattend as ga
@@ -48,31 +48,31 @@ class PreparedState(Prepared):
 
     @cached_property
     def holds_rubbish(self) -> bool:
-        """As for all prepared keys; a streamed state has none that a mask could hide."""
+        """Whether the keys or values contain rubbish. Always False for a streamed state, which allows no masks."""
         return not self.streamed and super().holds_rubbish
 
     def check_call(self, exact: bool) -> None:
-        """A streamed state has no keys."""
+        """Raise an error if the call needs the keys, which a streamed state does not have."""
         if exact and self.streamed:
             raise UnsupportedError(
                 "keys: masks, weights and dropout need the keys, which a streamed state has not kept", argument="keys"
             )
 
     def extended(self, keys: ArrayLike, values: ArrayLike) -> PreparedState:
-        """A new state that includes more keys. Its size, and the time to read it, do not grow.
+        """Return a new state that includes more keys. Its size and the time of a query do not grow.
 
         Args:
-            keys: More keys, (..., N, D), with leading axes that broadcast to the first ones'.
+            keys: More keys, (..., N, D), whose leading axes broadcast to those of the first keys.
             values: Their values, (..., N, E).
 
         Returns:
-            The state of old and new keys. It does not hold the keys, so masks and weights are refused.
+            The state of old and new keys. It does not store the keys, so masks and weights raise an error.
 
         Raises:
-            DimensionMismatchError: Shapes that do not fit each other or `dim`.
-            EmptyInputError: No keys.
-            NumericalInstabilityError: NaN or infinity in an argument.
-            InvalidConfigError: An argument of the wrong kind.
+            DimensionMismatchError: Shapes do not fit each other or `dim`.
+            EmptyInputError: There are no keys.
+            NumericalInstabilityError: An argument contains NaN or infinity.
+            InvalidConfigError: An argument has the wrong type.
         """
         x = check_keys(self.attn, keys, values)
         assert x.v is not None
@@ -91,23 +91,23 @@ def _state(attn: Any, k: np.ndarray, v: np.ndarray) -> KeyState:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearAttention(Attention):
-    """Linear attention (Performer, FAVOR+): estimates softmax attention in time linear in the number of keys.
+    """Linear attention (Performer, FAVOR+): estimate softmax attention in time linear in the number of keys.
 
-    exp(q·k/√D) is estimated, without bias, by dot products of positive random features; the sum over the keys is
-    then a fixed-size state φ(K)ᵀV. The error falls like m^(-1/2) and grows with |q| and |k|. A mask that treats all
-    queries alike keeps the linear time; any other mask, dropout and returned weights make the M×N matrix.
+    Dot products of positive random features are an unbiased estimate of exp(q·k/√D). The sum over the keys is then a
+    state φ(K)ᵀV of fixed size. The error falls as m^(-1/2) and grows with |q| and |k|. Time stays linear with a mask
+    that is the same for all queries. Any other mask, dropout and returned weights form the M×N matrix.
 
-    The one parameter is ``projection`` (m, D), the random directions.
+    The only parameter is ``projection`` (m, D), the random directions.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
         num_features: m, the number of random features.
         redraw: Number of the draw; another number gives other random directions for the same seed.
-        is_causal: Query i sees key j iff j <= i, in linear time, too.
+        is_causal: Query i sees key j iff j <= i; also in linear time.
         temperature: Divides the scores.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the random directions.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Choromanski et al. 2021, "Rethinking Attention with Performers", algorithm 1.
@@ -134,7 +134,7 @@ class LinearAttention(Attention):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """An example with sixteen features."""
+        """Return an example with sixteen features."""
         _, inputs = super().example(rng, n, dim)
         return cls(dim, num_features=16), inputs
 
@@ -144,7 +144,7 @@ class LinearAttention(Attention):
         return {"projection": draw_projection(self.num_features, self.dim, draw)}
 
     def redrawn(self) -> LinearAttention:
-        """A copy with the next draw of random directions.
+        """Return a copy with the next draw of random directions.
 
         Example:
             >>> import graphattend as ga
@@ -164,8 +164,8 @@ class LinearAttention(Attention):
             An object that `forward` accepts in place of the keys. Its ``extended(keys, values)`` adds more keys.
 
         Raises:
-            UnsupportedError: With `is_causal`; DimensionMismatchError, EmptyInputError, NumericalInstabilityError,
-                InvalidConfigError.
+            UnsupportedError: `is_causal` is set.
+            DimensionMismatchError, EmptyInputError, NumericalInstabilityError, InvalidConfigError: As for `forward`.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -226,7 +226,7 @@ class LinearAttention(Attention):
     ) -> tuple[tuple[Any, Any, Any], Callable[..., Any]] | None:
         directions, sharpness = self._directions(), self.temperature**-0.5
         by_key = exponentials(k, directions, sharpness, is_query=False)
-        # A factor of a row, or of all keys, is divided out again.
+        # The normalisation cancels a factor of a query row or of all keys.
         by_query = by_key if q is k else exponentials(q, directions, sharpness, is_query=True)
         if by_query is None or by_key is None:
             return None
@@ -245,7 +245,7 @@ class LinearAttention(Attention):
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         mask, p, drop, need_weights = context.mask, context.parameters, context.drop, context.need_weights
-        dtype = p["projection"].dtype  # that of the call; exponents may be in float64
+        dtype = p["projection"].dtype  # the dtype of the call; exponents may be float64
         alike = mask is None or mask.ndim < 2 or mask.shape[-2] == 1
         if v is None or drop is not None or need_weights or not alike:
             return self._quadratic(q, k, v, mask, drop, dtype)
@@ -271,7 +271,7 @@ class LinearAttention(Attention):
         drop: np.ndarray | None,
         dtype: np.dtype[Any],
     ) -> CoreResult:
-        """The same with the M×N matrix of weights."""
+        """Compute the core with the M×N matrix of weights."""
         if self.is_causal:
             seen = causal_mask(q.shape[-2], k.shape[-2])
             mask = seen if mask is None else np.where(seen, _log_factor(mask), -np.inf)
@@ -293,12 +293,12 @@ class LinearAttention(Attention):
         return simd.matmul(wd, wide).astype(dtype), wd.astype(dtype), pullback
 
 
-#: Beyond this, what float32 rounds off the sum of an exponent and a mask would be seen in the output.
+#: Largest additive mask for which float32 rounding of exponent + mask does not affect the output noticeably.
 _MASK_REACH: Final = 16.0
 
 
 def _log_factor(mask: np.ndarray) -> np.ndarray:
-    """What a mask adds to the logarithms of the estimated exponentials."""
+    """Convert a mask to the term that is added to the logarithms of the estimated exponentials."""
     if mask.dtype == np.bool_:
         return np.where(mask, np.float32(0), np.float32(-np.inf))
     if np.abs(mask, where=~np.isneginf(mask), out=np.zeros_like(mask)).max() <= _MASK_REACH:
