@@ -22,7 +22,7 @@ from ._mechanism import SingleScores
 from ._options import option
 from ._scaled_dot import DotProduct
 
-#: Global keys that can be asked for by their number.
+#: Largest number of global keys.
 MOST_GLOBAL = 1_000_000
 
 
@@ -30,20 +30,20 @@ MOST_GLOBAL = 1_000_000
 class LocalGlobalAttention(DotProduct):
     """Dot-product attention over a window of nearby keys and a few global keys.
 
-    In `forward`, query row i stands at position i and sees the keys with |i - j| <= window and all `global_nodes`;
-    rows that are themselves global see every key. Only those scores are computed, so the cost is
-    O(M·(2·window + 1 + G)·D). In `attend`, local means the node's neighbours in the graph; edges between
-    every node and the global nodes are added, and the weights are in the CSR order of `pattern(graph)`.
+    In `forward`, query row i is position i. It sees the keys with |i - j| <= window and all `global_nodes`; a global
+    row sees every key. Only these scores are computed, so the cost is O(M·(2·window + 1 + G)·D). In `attend`, a node
+    sees its neighbours in the graph. Edges between every node and the global nodes are added, and the weights are in
+    the CSR order of `pattern(graph)`.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
-        window: Largest distance |i - j| seen; None sees all.
-        global_nodes: Positions of the global keys, or their number (then the first ones).
+        window: Largest distance |i - j|, or None for no limit.
+        global_nodes: Positions of the global keys, or their number, which selects the first keys.
         temperature: Divides the scores.
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight in training.
-        seed: Unused, there is nothing to initialise.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; there are no parameters.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Beltagy et al. 2020, "Longformer: The Long-Document Transformer", section 3.1.
@@ -87,12 +87,12 @@ class LocalGlobalAttention(DotProduct):
 
     @property
     def rows_are_positions(self) -> bool:
-        """Always true: a window is centred at a position."""
+        """Always True, because a window is centred at a position."""
         return True
 
     @property
     def adds_edges(self) -> bool:
-        """Whether there are global nodes: every node attends to them, and they attend to every node."""
+        """Whether there are global nodes, which attend to every node and to which every node attends."""
         return bool(self.global_nodes)
 
     def _attended_graph(self, graph: NeighborGraph) -> Any:
@@ -103,12 +103,12 @@ class LocalGlobalAttention(DotProduct):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """A window of two and one global key."""
+        """Return an example with a window of two and one global key."""
         _, inputs = super().example(rng, n, dim)
         return cls(dim, window=2, global_nodes=(min(5, n - 1),)), inputs
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        # A single query stands at position 0: its window is a slice, and only the global keys beyond it are copied.
+        # A single query is at position 0. Its window is a slice; only the global keys beyond it are copied.
         if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
             return None
         if type(keys) is not np.ndarray or type(values) is not np.ndarray or keys.ndim != 2 or values.ndim != 2:
@@ -150,7 +150,7 @@ class LocalGlobalAttention(DotProduct):
         return SingleScores(query, {"scale": self.factor}, lambda gq, gk, _: (gq, gk, {}, {}), seen)
 
     def _seen_by_one(self, n: int) -> Any:
-        """The index of the keys that a single query sees; None where a global one is not among them."""
+        """Return the index of the keys that a single query sees, or None if a global key does not exist."""
         if self.global_nodes and self.global_nodes[-1] >= n:
             return None
         if self.window is None or 0 in self.global_nodes:
@@ -171,17 +171,17 @@ class LocalGlobalAttention(DotProduct):
         return nodes
 
     def row_pattern(self, rows: int, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
-        """Which keys each query row of `forward` sees, as CSR lists.
+        """Return the keys that each query row of `forward` sees, as CSR lists.
 
         Args:
             rows: M.
             n_keys: N.
 
         Returns:
-            ``(indptr, indices)``, the indices of a row rising.
+            ``(indptr, indices)``; the indices of a row are sorted.
 
         Raises:
-            OutOfBoundsError: A global node that is not among the keys.
+            OutOfBoundsError: A global node is not among the keys.
 
         Example:
             >>> import graphattend as ga
@@ -194,7 +194,7 @@ class LocalGlobalAttention(DotProduct):
         return self._row_pattern(rows, n_keys)
 
     def _row_pattern(self, rows: int, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
-        """`row_pattern` of numbers that were checked."""
+        """Compute `row_pattern` for checked numbers."""
         nodes = self._globals(n_keys)
         if self.window is None:
             indices = np.tile(np.arange(n_keys), rows)
@@ -213,13 +213,13 @@ class LocalGlobalAttention(DotProduct):
         return np.searchsorted(row[order], np.arange(rows + 1)), column[order]
 
     def pattern(self, graph: NeighborGraph) -> NeighborGraph:
-        """The graph that `attend` works on: `graph` with the missing edges from and to the global nodes.
+        """Return the graph that `attend` uses: `graph` with the missing edges from and to the global nodes.
 
         Args:
-            graph: Any graph; its edges come first in every row, in their order.
+            graph: Any graph. Its edges come first in every row, in their order.
 
         Returns:
-            A graph without edge data. Without global nodes it has the edges of `graph`.
+            A graph without edge data. Without global nodes, it has the edges of `graph`.
 
         Example:
             >>> import graphattend as ga
@@ -245,7 +245,7 @@ class LocalGlobalAttention(DotProduct):
         everyone = np.arange(v)
         new_rows = np.concatenate([np.repeat(nodes, v), np.tile(everyone, nodes.size)])
         new_columns = np.concatenate([np.tile(everyone, nodes.size), np.repeat(nodes, v)])
-        # Pairs as one number each; the square of the nodes needs 64 bits, also where indices have 32.
+        # Encode each pair as one number of 64 bits, because V² exceeds 32-bit indices.
         given = np.unique(rows.astype(np.int64) * v + graph.indices)
         added = np.setdiff1d(new_rows.astype(np.int64) * v + new_columns, given)
         row = np.concatenate([rows, (added // v).astype(np.intp)])
@@ -254,7 +254,7 @@ class LocalGlobalAttention(DotProduct):
         return NeighborGraph(np.searchsorted(row[order], np.arange(v + 1)), column[order])
 
     def _graph_factor(self) -> float | None:
-        return self.factor  # over the graph that `pattern` gives
+        return self.factor  # over the graph of `pattern`
 
     def _attend(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call
@@ -319,12 +319,12 @@ class LocalGlobalAttention(DotProduct):
 
 
 _Patterns = dict[tuple[int, ...], NeighborGraph]
-#: By the identity of a graph that is still in use: a graph never changes, and finding a pattern costs more than a pass.
+#: Patterns by the id of a live graph. Graphs are immutable, and computing a pattern costs more than a pass.
 _known_patterns: dict[int, tuple[weakref.ref[NeighborGraph], _Patterns]] = {}
 
 
 def _patterns_of(graph: NeighborGraph) -> _Patterns:
-    """The patterns made for this graph, by their global nodes; they live as long as the graph."""
+    """Return the cached patterns of this graph by global nodes. They live as long as the graph."""
     key = id(graph)
     if key not in _known_patterns:
         _known_patterns[key] = weakref.ref(graph, lambda _: _known_patterns.pop(key, None)), {}
@@ -332,7 +332,7 @@ def _patterns_of(graph: NeighborGraph) -> _Patterns:
 
 
 def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers and values of the integer ranges low[i] … high[i]-1, one after the other."""
+    """Concatenate the integer ranges low[i] … high[i]-1; return the row numbers and the values."""
     counts = high - low
     row = np.repeat(np.arange(low.size), counts)
     start = np.concatenate([[0], np.cumsum(counts)[:-1]]) if low.size else np.zeros(0, np.intp)
@@ -340,7 +340,7 @@ def _ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pick(x: np.ndarray | None, rows: np.ndarray, columns: np.ndarray) -> Any:
-    """Entries (..., n, d) of a matrix x that broadcasts to (..., M, N) at rows (n,) and columns (n, d)."""
+    """Return the entries (..., n, d) at rows (n,) and columns (n, d) of x, which broadcasts to (..., M, N)."""
     if x is None:
         return None
     x = np.atleast_2d(x)
@@ -350,7 +350,7 @@ def _pick(x: np.ndarray | None, rows: np.ndarray, columns: np.ndarray) -> Any:
 
 
 def _restrict(seen: np.ndarray | None, valid: np.ndarray) -> np.ndarray:
-    """A boolean or additive mask, or None, with the padding taken out."""
+    """Return a boolean or additive mask (or None) with the padding masked as well."""
     if seen is None:
         return valid
     if seen.dtype == np.bool_:
