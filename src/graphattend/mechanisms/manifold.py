@@ -22,20 +22,20 @@ from ._options import option
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ManifoldAttention(ByDistance):
-    """Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged intrinsically.
+    """Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged on the manifold.
 
-    Works on every manifold of `graphattend.geometry` and on any object with the methods of
-    `graphattend.geometry.Manifold`; the gradient needs rules on its ``dist``, ``project`` and mean
-    (see `graphattend.vjp`). Queries, keys and values are projected to the manifold first.
+    The manifold is one of `graphattend.geometry` or any object with the methods of `graphattend.geometry.Manifold`.
+    Gradients require that its ``dist``, ``project`` and mean have vector-Jacobian products (see `graphattend.vjp`).
+    Queries, keys and values are projected to the manifold first.
 
     Args:
-        dim: Stored coordinates D of a point.
+        dim: Number D of stored coordinates of a point.
         manifold: The manifold, or its ``to_config()``.
         temperature: Divides the distances.
-        aggregation: "frechet" (the point of least mean squared distance) or "midpoint" (closed form).
+        aggregation: "frechet" (the point with the smallest mean squared distance) or "midpoint" (closed form).
         dropout: Probability of dropping a weight in training.
-        seed: Unused, there is nothing to initialise.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; there are no parameters.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Gulcehre et al. 2019, "Hyperbolic Attention Networks", section 3; Karcher 1977 (the mean).
@@ -68,7 +68,7 @@ class ManifoldAttention(ByDistance):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Points on a sphere, on one side of it, where the mean is unique."""
+        """Return an example with points on one side of a sphere, where the mean is unique."""
         sphere = Sphere()
         x = rng.standard_normal((2 * n + 1, dim)) * 0.4
         x[:, 0] = 1.0
@@ -131,7 +131,7 @@ _NAMES: dict[type, str] = {Euclidean: "euclidean", Poincare: "poincare", Lorentz
 
 
 def _factors(manifold: Any, dim: int) -> list[tuple[str, int, float]] | None:
-    """Name, stored coordinates and curvature of every factor, or None for a manifold of the user's."""
+    """Return the name, stored coordinates and curvature of every factor, or None for a custom manifold."""
     if type(manifold) is not Product:
         name = _NAMES.get(type(manifold))
         return None if name is None else [(name, dim, manifold.curvature)]
@@ -140,7 +140,7 @@ def _factors(manifold: Any, dim: int) -> list[tuple[str, int, float]] | None:
 
 
 def as_manifold(value: object, argument: str) -> Any:
-    """A manifold, from itself or from its JSON form."""
+    """Return a manifold from itself or from its JSON form."""
     if isinstance(value, Mapping):
         return manifold_from_config(value)
     if isinstance(value, (Euclidean, Poincare, Lorentz, Sphere, Product)) or (
