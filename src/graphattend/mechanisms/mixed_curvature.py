@@ -1,4 +1,4 @@
-"""Attention in a product of spaces of different curvature."""
+"""Attention in a product of spaces with different curvatures."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _SPACES = {"euclidean": Euclidean, "poincare": Poincare, "lorentz": Lorentz, "sp
 class MixedCurvatureAttention(ByDistance):
     """Attention in a product of flat, hyperbolic and spherical spaces with learnable shares.
 
-    score = -Σ_s share_s · d_s(q_s, k_s) / temperature, with share = softmax(mixing) · S, so that equal shares are 1;
-    the coordinates are cut into the spaces in order. Values are averaged in each space by the same weights: the mean
-    in flat space, the midpoint in the others. Coordinates are projected to their space first.
+    score = -Σ_s share_s · d_s(q_s, k_s) / temperature, where share = softmax(mixing) · S, so that equal shares are 1.
+    The coordinates are split into the spaces in order and projected to them. Values are averaged in each space with the
+    same weights: by the mean in flat space, by the midpoint in the others.
 
-    Learnable: ``mixing`` (S,), the logits of the shares, and the scalar ``temperature``.
+    The learnable parameters are ``mixing`` (S,), the logits of the shares, and the scalar ``temperature``.
 
     Args:
         dim: Sum of the spaces' stored coordinates.
-        spaces: Triples (name, coordinates, curvature), names "euclidean", "poincare", "lorentz", "sphere"; by default
-            the first half flat and the second a ball of curvature -1.
+        spaces: Triples (name, coordinates, curvature) with the names "euclidean", "poincare", "lorentz" and "sphere".
+            By default, the first half is flat and the second half is a Poincaré ball of curvature -1.
         temperature: Initial temperature.
         dropout: Probability of dropping a weight in training.
-        seed: Unused, nothing is initialised at random.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; the parameters are not initialised at random.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Gu et al. 2019, "Learning Mixed-Curvature Representations in Product Spaces", section 3.
@@ -83,7 +83,7 @@ class MixedCurvatureAttention(ByDistance):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Flat, hyperbolic and spherical coordinates."""
+        """Return an example with flat, hyperbolic and spherical coordinates."""
         spaces = [("euclidean", dim - 6, 0.0), ("poincare", 3, -0.7), ("sphere", 3, 1.3)]
         attn = cls(dim, spaces=spaces)
         x = attn.output_manifold.random(rng, (2 * n + 1, dim))
@@ -91,7 +91,7 @@ class MixedCurvatureAttention(ByDistance):
 
     @property
     def output_manifold(self) -> Product:
-        """The product space that the output lies in."""
+        """The product space of the output."""
         return Product([(m, d) for m, (_, d, _) in zip(self._manifolds, self.spaces, strict=True)])  # type: ignore[attr-defined]
 
     def _slices(self) -> list[tuple[Any, slice]]:
@@ -111,7 +111,7 @@ class MixedCurvatureAttention(ByDistance):
         return a
 
     def shares(self) -> np.ndarray:
-        """The weight of each space, (S,); the mean is one.
+        """Return the weight of each space, (S,), with mean one.
 
         Example:
             >>> import graphattend as ga
@@ -122,7 +122,7 @@ class MixedCurvatureAttention(ByDistance):
         return simd.softmax(mixing) * mixing.size
 
     def contributions(self, query: ArrayLike, keys: ArrayLike) -> np.ndarray:
-        """Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score.
+        """Return each space's score term, (S, N) for a single query, else (S, ..., M, N). The score is their sum.
 
         Args:
             query: (D,) or (..., M, D).
