@@ -23,17 +23,17 @@ from ._options import option
 class MoEAttention(Routed):
     """A sparse mixture of attention mechanisms: output Σ weight · expert(query, keys, values) over the chosen experts.
 
-    The router is linear in the query; its `top_k` highest logits choose the experts and their softmax weighs them.
-    Experts that no query chose are not computed. The gradient flows through the weights and the chosen
-    experts. Parameters: ``w_router``, ``b_router`` and ``experts/x/name``.
+    The router is linear in the query. Its `top_k` highest logits select the experts, and their softmax gives the gate
+    weights. Experts that no query selects are not computed. Gradients flow through the weights and the selected
+    experts. The parameters are ``w_router``, ``b_router`` and ``experts/x/name``.
 
     Args:
         dim: Width D of queries, keys and values.
-        experts: Mechanisms of the same dim, or their configs. By default: local (scaled_dot_product), hierarchical
-            (hyperbolic), global (linear) and structural (edge_featured).
+        experts: Mechanisms with the same dim, or their configs. The default experts are local (scaled_dot_product),
+            hierarchical (hyperbolic), global (linear) and structural (edge_featured).
         top_k: Number of experts per query.
         seed: Seed of the router and of the default experts.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Shazeer et al. 2017, "Outrageously Large Neural Networks: The Sparsely-Gated Mixture-of-Experts Layer", eq. 1
@@ -72,7 +72,7 @@ class MoEAttention(Routed):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Four experts, one of which reads edge features; small coordinates, which lie inside the unit ball."""
+        """Return an example with four experts, one of which reads edge features, and points inside the unit ball."""
         from . import create
 
         experts = [
@@ -88,7 +88,7 @@ class MoEAttention(Routed):
 
     @classmethod
     def builder(cls, dim: int) -> MoEBuilder:
-        """A builder with a method for each kind of expert.
+        """Return a builder with a method for each kind of expert.
 
         Example:
             >>> import graphattend as ga
@@ -117,7 +117,7 @@ class MoEAttention(Routed):
         return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]
 
     def get_routing(self, query: ArrayLike) -> Any:
-        """The experts chosen for a query and their gate weights.
+        """Return the experts selected for a query and their gate weights.
 
         Args:
             query: (D,), or (M, D).
@@ -138,7 +138,7 @@ class MoEAttention(Routed):
         return rows[0] if logits.ndim == 1 else rows
 
     def expert_load(self, query: ArrayLike) -> np.ndarray:
-        """The load of each expert: the fraction of queries that are routed to it, (X,).
+        """Return the load of each expert, the fraction of queries that are routed to it, (X,).
 
         Args:
             query: (..., M, D) or (D,).
@@ -158,7 +158,7 @@ class MoEAttention(Routed):
         return (shares > 0).reshape(-1, shares.shape[-1]).mean(axis=0)
 
     def load(self, query: ArrayLike) -> np.ndarray:
-        """Alias of `expert_load`; `graphattend.load` is another function, which reads a mechanism from a file.
+        """Alias of `expert_load`. `graphattend.load` is a different function, which reads a mechanism from a file.
 
         Args:
             query: As for `expert_load`.
@@ -171,7 +171,7 @@ class MoEAttention(Routed):
         return self.expert_load(query)
 
     def load_balance_loss(self, query: ArrayLike) -> float:
-        """Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`.
+        """Compute the load-balancing loss of these queries; see `graphattend.functional.load_balance_loss`.
 
         Args:
             query: (..., M, D) or (D,).
@@ -193,7 +193,7 @@ def _default_experts(dim: int, seed: int) -> list[Attention]:
 
 
 class MoEBuilder(Builder["MoEAttention"]):
-    """Builder for the options of a mixture of experts; each call returns a new builder.
+    """Builder for the options of a mixture of experts. Each call returns a new builder.
 
     Example:
         >>> import graphattend as ga
@@ -231,5 +231,5 @@ class MoEBuilder(Builder["MoEAttention"]):
         return self._add("edge_featured", edge_dim=edge_dim, **options)
 
     def top_k(self, k: int) -> MoEBuilder:
-        """Set how many experts are used per query."""
+        """Set the number of experts per query."""
         return self._with(top_k=as_int(k, "top_k", minimum=1))
