@@ -29,20 +29,20 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MultiHeadAttention(Attention):
-    """H attentions side by side in projected subspaces, joined and projected back.
+    """Multi-head attention: H attentions in projected subspaces, concatenated and projected back.
 
-    Parameters are ``w_q, w_k, w_v`` (D, H·E), ``w_o`` (H·E, D) and biases ``b_q, b_k, b_v, b_o``; y = x @ w + b and
-    head h owns columns h·E … (h+1)·E.
+    The parameters are ``w_q, w_k, w_v`` (D, H·E), ``w_o`` (H·E, D) and the biases ``b_q, b_k, b_v, b_o``. A projection
+    is y = x @ w + b, and head h uses columns h·E … (h+1)·E.
 
     Args:
         dim: Width D of queries, keys, values and output.
         num_heads: H; must divide D unless `head_dim` is given.
         head_dim: Width E of a head, D/H by default.
-        bias: Whether the projections have biases (initially zero).
+        bias: Whether the projections have biases, which are initially zero.
         temperature: Divides the scores.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the initial projections (Glorot & Bengio 2010, uniform).
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.
@@ -71,7 +71,7 @@ class MultiHeadAttention(Attention):
 
     @property
     def heads(self) -> int:
-        """H, because the weights have an axis of heads."""
+        """H, because the weights have a head axis."""
         return self.num_heads
 
     @cached_property
@@ -97,7 +97,7 @@ class MultiHeadAttention(Attention):
         return simd.multi_head_single(query, keys, values, p, self.num_heads, self._factor, self.check_finite)
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
-        # The keys are projected already: nothing needs to be folded.
+        # The keys are already projected, so no weights are folded.
         if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         k, v = prepared.projected
@@ -105,7 +105,7 @@ class MultiHeadAttention(Attention):
 
     @cached_property
     def _factor(self) -> float:
-        """What the dot products are multiplied with."""
+        """Factor of the dot products."""
         return float(self.width**-0.5 / self.temperature)
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
@@ -149,15 +149,15 @@ class MultiHeadAttention(Attention):
         return out, pull
 
     def _gain(self, query: np.ndarray, p: Params) -> np.ndarray | None:
-        """What the heads of a query (D,) are multiplied with, (1, H); here nothing."""
+        """Return the gates (1, H) of the heads for a query (D,), or None. Subclasses with gates override this."""
         return None
 
     def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:
-        """What the heads of queries (..., M, D) are multiplied with, (..., H, M, 1), and the pullback; here nothing."""
+        """Return the gates (..., H, M, 1) for queries (..., M, D) and their pullback, or None for both."""
         return None, None
 
     def _run_single(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
-        """`_run` of one query, whose heads need no projections of the keys."""
+        """Run `_run` for one query, without projecting the keys."""
         p = self._params(x.q.dtype)
         gate, pull_gate = self._head_gate(x.q, p)
         out, w, pull = attend_one(x.q, x.k, x.v, x.mask, p, self.num_heads, self._factor, gate)
@@ -211,7 +211,7 @@ class MultiHeadAttention(Attention):
     def head_attention_weights(
         self, query: ArrayLike, keys: ArrayLike, *, attn_mask: ArrayLike | None = None
     ) -> np.ndarray:
-        """The weights of every head, (H, N) for a single query, else (..., H, M, N).
+        """Compute the weights of every head, (H, N) for a single query, else (..., H, M, N).
 
         Args:
             query: (D,) or (..., M, D).
@@ -232,7 +232,7 @@ class MultiHeadAttention(Attention):
     def head_output(
         self, head: int, query: ArrayLike, keys: ArrayLike, values: ArrayLike, *, attn_mask: ArrayLike | None = None
     ) -> np.ndarray:
-        """The output of a single head before `w_o`, (E,) or (..., M, E).
+        """Compute the output of a single head before `w_o`, (E,) or (..., M, E).
 
         Args:
             head: 0 <= head < H.
@@ -245,7 +245,7 @@ class MultiHeadAttention(Attention):
             Σ weights · (values @ w_v + b_v) in the head's columns.
 
         Raises:
-            OutOfBoundsError: No such head.
+            OutOfBoundsError: The head does not exist.
 
         Example:
             >>> import numpy as np, graphattend as ga
