@@ -1,4 +1,4 @@
-"""Attention as a policy for walks on a graph towards a query."""
+"""Attention as a policy for walks on a graph towards a query vector."""
 
 from __future__ import annotations
 
@@ -38,23 +38,24 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RLNavigator(Biased, Attention):
-    """A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step.
+    """A policy over the neighbours of a node, given a query. The attention weights are the probabilities of a step.
 
-    score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank it starts as greedy search does:
-    with unit matrices and no bias it is -sharpness · |q - k|² up to a term of the query alone. With a lower rank r
-    `search` looks at nodes by r coordinates and measures only the most promising, so it finds more for the same work;
-    `fitted` takes the principal axes of the vectors, and `train` adapts them by policy gradient. `calibrate` learns
-    which budget reaches which recall; it is dropped where parameters change, and not saved.
+    score(q, k) = sharpness · (2 (q w_query)·(k w_key) + k·bias - |k|²). With full rank, the initial matrices are the
+    identity and the bias is zero. The score is then -sharpness · |q - k|² up to a term of the query, as in greedy
+    search. With a lower rank r, `search` scores nodes by r coordinates and measures only the most promising ones, so it
+    finds more neighbours for the same work. `fitted` uses the principal axes of the vectors, and `train` adapts them by
+    policy gradient. `calibrate` measures the recall that each budget reaches. The calibration is dropped when
+    parameters change, and it is not saved.
 
-    Parameters: ``w_query, w_key`` (D, r), ``bias`` (D,) and the scalar ``sharpness``.
+    The parameters are ``w_query, w_key`` (D, r), ``bias`` (D,) and the scalar ``sharpness``.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
-        rank: r, the width of the products; None means D.
-        sharpness: Initial factor of the scores: large values choose the best neighbour, small ones explore.
+        rank: r, the rank of the products; None means D.
+        sharpness: Initial factor of the scores. Large values select the best neighbour, small values explore.
         dropout: Probability of dropping a weight in training.
-        seed: Seed of the initial axes where r < D.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Seed of the initial axes if r < D.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Williams 1992, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning"
@@ -71,7 +72,7 @@ class RLNavigator(Biased, Attention):
     rank: int | None = option("int", None, "width of the scores' products; null means dim", minimum=1, nullable=True)
     sharpness: float = option("float", 1.0, "initial factor of the scores; small values explore", above=0.0)
     dropout: float = option("float", 0.0, "probability of dropping a weight in training", minimum=0.0, maximum=1.0)
-    #: What `calibrate` measured.
+    #: The result of `calibrate`.
     calibration: Calibration | None = dataclasses.field(default=None, init=False, repr=False)
 
     key: ClassVar[str] = "rl_navigator"
@@ -95,13 +96,14 @@ class RLNavigator(Biased, Attention):
         return self.rank or self.dim
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
-        """A new navigator with some or all parameters replaced, without calibration.
+        """Return a navigator with some or all parameters replaced, without calibration.
 
         Args:
             parameters: Arrays by name, in the shapes of `parameters()`.
 
         Raises:
-            InvalidConfigError: Unknown name; DimensionMismatchError: wrong shape.
+            InvalidConfigError: A name is unknown.
+            DimensionMismatchError: An array has the wrong shape.
         """
         other = super().with_parameters(parameters)
         object.__setattr__(other, "calibration", None)
@@ -120,7 +122,7 @@ class RLNavigator(Biased, Attention):
         }
 
     def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
-        # 2 (q w_query)·(k w_key) + k·bias = k·aim: to project a few queries costs less than to project all keys.
+        # 2 (q w_query)·(k w_key) + k·bias = k·aim, and projecting a few queries costs less than projecting all keys.
         w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
         code = simd.matmul(q, w_q)
         aim = 2 * simd.matmul_nt(code, w_k) + bias
@@ -156,11 +158,11 @@ class RLNavigator(Biased, Attention):
     ) -> EdgeScores | None:
         w_q, w_k, bias, sharp = p["w_query"], p["w_key"], p["bias"], p["sharpness"]
         code_q, code_k = simd.matmul(q, w_q), simd.matmul(k, w_k)
-        known = k @ bias - np.einsum("vd,vd->v", k, k)  # what the score knows of each neighbour alone
+        known = k @ bias - np.einsum("vd,vd->v", k, k)  # terms of each neighbour alone
 
         def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray | None) -> tuple[Any, ...]:
             g_row = np.bincount(graph.indices, gs, len(k)).astype(k.dtype)
-            # The products' part of the sum over the edges of gs · score / sharpness is that over the queries of q · gq.
+            # The sum of gs · product / sharpness over the edges equals the sum of q · gq / sharpness over the queries.
             by_sharp = np.vdot(code_q, gq) / sharp if sharp else 0 * sharp
             gp = {
                 "w_query": simd.matmul_tn(q, gq),
@@ -177,7 +179,7 @@ class RLNavigator(Biased, Attention):
     # -- navigation --------------------------------------------------------------------------------------------
 
     def fitted(self, vectors: ArrayLike) -> RLNavigator:
-        """A navigator with the principal axes of the vectors, the best start for `train`.
+        """Return a navigator with the principal axes of the vectors, the best initial value for `train`.
 
         Args:
             vectors: (V, D).
@@ -238,35 +240,36 @@ class RLNavigator(Biased, Attention):
     ) -> Navigation:
         """Find the vectors nearest to the query by a walk on the graph that is guided by estimates.
 
-        The node that is estimated to be nearest is visited next: its distance is measured, its neighbours are looked
-        at. The estimate is |q w_query - k w_key|² plus a share of what the measured distance of the node's parent has
-        beyond that, in place of what the score knows of k alone (its bias and norm): near the query, the parent tells
-        more. It is summed a few coordinates at a time, only as far as the order of the visits needs.
+        The node with the smallest estimated distance is visited next: its distance is measured and its neighbours are
+        estimated. The estimate is |q w_query - k w_key|² plus a fraction of the parent's residual, the part of the
+        parent's measured distance beyond its own estimate. Near the query, this residual tells more than the terms of
+        the score for k alone (bias and norm). The estimate is summed a few coordinates at a time, only as far as the
+        order of the visits requires.
 
-        Work is counted in distance evaluations: a product of r numbers is r/D of one. So the projection of the query
-        (r products of D numbers) costs r, each coordinate summed 1/D, each visit 1. Where the projection would take
-        more than half of the budget, the search is `greedy_search`; after `calibrate` it is greedy with those
-        budgets where that found more.
+        Work is counted in distance evaluations; a product of r numbers counts as r/D evaluations. The projection of the
+        query (r products of D numbers) costs r, each summed coordinate 1/D, each visit 1. If the projection would take
+        more than half of the budget, the search is `greedy_search`. After `calibrate`, it is also greedy for budgets
+        with which greedy search found more.
 
         Args:
             graph: A `NeighborGraph` over the vectors.
             vectors: (V, D).
             query: (D,).
             entry: Node to start from.
-            k: How many to find.
-            budget: The most work to do, at least 1; 200 where neither it nor `recall` is given.
-            recall: The share of the true k nearest to find, in the mean: the budget is the least one that reached it
-                in `calibrate`, with the same k and entry.
+            k: Number of neighbours to find.
+            budget: The largest work, at least 1. The default is 200 if `recall` is not given either.
+            recall: The mean recall@k to reach. The budget is then the smallest one that reached it in `calibrate`, with
+                the same k and entry.
             codes: `encode(vectors)`, (V, r), to be reused for several queries.
 
         Returns:
-            A `Navigation`: nodes, distances and the work they took.
+            A `Navigation` with nodes, distances and work.
 
         Raises:
-            OutOfBoundsError: No such entry.
-            InvalidConfigError: A recall that was not calibrated for, or never reached; a recall beside a budget.
-            DimensionMismatchError: Vectors or a query of another width than `dim`.
-            NumericalInstabilityError: NaN or infinity in them.
+            OutOfBoundsError: The entry does not exist.
+            InvalidConfigError: The recall was not calibrated or not reached, or recall and budget are both given.
+            DimensionMismatchError: The width of the vectors or the query differs from `dim`.
+            NumericalInstabilityError: The vectors or the query contain NaN or infinity.
         """
         x, q, start, count, limit = self._task(graph, vectors, query, entry, k, 200 if budget is None else budget)
         if codes is not None and (not isinstance(codes, np.ndarray) or codes.shape != (len(x), self.width)):
@@ -298,28 +301,28 @@ class RLNavigator(Biased, Attention):
         entry: int = 0,
         budget: float = 1000,
     ) -> RLNavigator:
-        """Measure what recall@k each budget reaches, for `search` with `recall`.
+        """Measure the recall@k that each budget reaches, for `search` with `recall`.
 
-        The true neighbours are found by brute force. Two searches per query suffice, the navigator's own and the
-        greedy one: with a smaller budget each is a prefix of itself. `search` of the copy takes for each budget the
-        one that found more.
+        The true neighbours are found by brute force. Two searches per query suffice, the navigator's own and the greedy
+        one, because a search with a smaller budget is a prefix of the same search with a larger one. For each budget,
+        `search` of the returned copy uses the search that found more.
 
         Args:
             graph: The `NeighborGraph` over the vectors that will be searched.
             vectors: (V, D).
-            queries: (Q, D), like those to come, but not the vectors themselves.
-            k: How many are sought.
-            entry: Node the searches start from.
+            queries: (Q, D), similar to future queries, but not the vectors themselves.
+            k: Number of neighbours to find.
+            entry: Node from which the searches start.
             budget: The largest budget to measure, at least 2r.
 
         Returns:
-            A copy that holds the `calibration`. It is not saved, and dropped where parameters change.
+            A copy with the `calibration`, which is not saved and is dropped when parameters change.
 
         Raises:
-            OutOfBoundsError: No such entry.
-            DimensionMismatchError: Vectors or queries of another width than `dim`.
-            NumericalInstabilityError: NaN or infinity in them.
-            InvalidConfigError: A graph, a count or a budget that is not allowed.
+            OutOfBoundsError: The entry does not exist.
+            DimensionMismatchError: The width of the vectors or queries differs from `dim`.
+            NumericalInstabilityError: The vectors or queries contain NaN or infinity.
+            InvalidConfigError: The graph, a count or the budget is invalid.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -362,7 +365,7 @@ class RLNavigator(Biased, Attention):
         k: int = 10,
         budget: float = 200,
     ) -> Navigation:
-        """The baseline: best-first search by exact distances; arguments and result as for `search`.
+        """Run the baseline, best-first search by exact distances; arguments and result as for `search`.
 
         Example:
             >>> import numpy as np, graphattend as ga
@@ -394,24 +397,24 @@ class RLNavigator(Biased, Attention):
         Args:
             graph: A `NeighborGraph` over the vectors.
             vectors: (V, D).
-            queries: (Q, D), what to look for.
-            steps: Length of a walk, from a random node.
+            queries: (Q, D), the targets of the walks.
+            steps: Length of a walk, which starts at a random node.
             rollouts: Walks per query and step of the optimizer (Adam).
-            discount: What a reward one step later counts, 0 … 1.
+            discount: Factor of a reward for each later step, 0 … 1.
             epochs: Passes over the queries.
             batch_size: Queries per step.
             lr: Learning rate.
-            seed: The same seed gives the same bits.
-            on_progress: Called with a `graphattend.training.Progress` after every step; False cancels.
-            cancel: Object with `is_set()`, or a function; true cancels.
+            seed: Seed of all random numbers. The same seed gives bitwise equal results.
+            on_progress: Called with a `graphattend.training.Progress` after every step; returning False cancels.
+            cancel: Object with `is_set()`, or a function. A true value cancels.
 
         Returns:
-            The trained navigator; after a cancellation, that of the last step.
+            The trained navigator; after a cancellation, the one of the last step.
 
         Raises:
-            DimensionMismatchError: Vectors or queries of another width than `dim`.
-            NumericalInstabilityError: NaN or infinity in them.
-            InvalidConfigError: A graph, a count or a budget that is not allowed.
+            DimensionMismatchError: The width of the vectors or queries differs from `dim`.
+            NumericalInstabilityError: The vectors or queries contain NaN or infinity.
+            InvalidConfigError: The graph or a count is invalid.
 
         Example:
             >>> import numpy as np, graphattend as ga
