@@ -18,16 +18,16 @@ from ._scaled_dot import DotProduct, dot_product_core
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScaledDotProductAttention(DotProduct):
-    """Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values.
+    """Scaled dot-product attention: softmax(scale · q·k / temperature) over the keys, applied to the values.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
         temperature: Divides the scores; small values sharpen the weights.
         scale: Factor of the dot products, 1/√D by default.
-        normalize: Compare directions only: queries and keys are scaled to length one first.
+        normalize: Whether to scale queries and keys to length one, so that the scores are cosine similarities.
         dropout: Probability of dropping a weight in training.
-        seed: Unused, there is nothing to initialise.
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        seed: Unused; there are no parameters.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Vaswani et al. 2017, "Attention Is All You Need", eq. 1.
@@ -67,7 +67,7 @@ class ScaledDotProductAttention(DotProduct):
 
 
 def _unit(x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Rows of length one (zero rows stay zero) and the pullback."""
+    """Scale rows to length one (zero rows stay zero); return them and the pullback."""
     norm = np.sqrt(np.einsum("...d,...d->...", x, x))[..., None]
     inverse = np.where(norm > 0, 1 / np.where(norm > 0, norm, 1), 0).astype(x.dtype)
     u = x * inverse
