@@ -22,11 +22,11 @@ from ._size_limit import reserve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StructuralAttention(Biased, DotProduct):
-    """Dot-product attention with structural features of query and keys, as biases and as features.
+    """Dot-product attention with structural features of query and keys, as biases or as added features.
 
-    With features s (F,) of a node (degree, closeness, betweenness, PageRank, clustering, or any others):
-    mode="bias": score = scale · q·k / temperature + bias · s_j. mode="features": the features are projected and added,
-    q + s_i @ w_query and k + s_j @ w_key, before the dot product. mode="both" does both.
+    s (F,) are the features of a node: degree, closeness, betweenness, PageRank, clustering, or any others. With
+    mode="bias", score = scale · q·k / temperature + bias · s_j. With "features", their projections are added before the
+    dot product: q + s_i @ w_query and k + s_j @ w_key. "both" does both.
 
     Args:
         dim: Width D of queries and keys; values may have any width.
@@ -36,7 +36,7 @@ class StructuralAttention(Biased, DotProduct):
         scale: Factor of the dot products, 1/√D by default.
         dropout: Probability of dropping a weight in training.
         seed: Seed of the initial projections (the bias starts at zero).
-        check_finite: Whether NaN and infinity in the inputs are refused.
+        check_finite: Whether NaN and infinity in the inputs raise an error.
 
     Source:
         Ying et al. 2021, "Do Transformers Really Perform Bad for Graph Representation?", sections 3.1.1 (centrality
@@ -64,14 +64,14 @@ class StructuralAttention(Biased, DotProduct):
 
     @classmethod
     def example(cls, rng: np.random.Generator, n: int, dim: int = 8) -> tuple[Attention, dict[str, Any]]:
-        """Five random features per key."""
+        """Return an example with five random features per key."""
         attn, inputs = super().example(rng, n, dim)
         inputs["metadata"] = GraphMetadata(structural_features=rng.random((n, 5)), query_structural=rng.random(5))
         return attn, inputs
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The keys' features, and the query's unless they are only a bias."""
+        """The features of the keys, and those of the query unless mode is "bias"."""
         return self.needs if self.mode == "bias" else (*self.needs, "query_structural")
 
     def _check_metadata(self, metadata: Params) -> None:
@@ -101,7 +101,7 @@ class StructuralAttention(Biased, DotProduct):
 
         def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray | None) -> tuple[Any, ...]:
             gp: Grads = {}
-            # Each edge has its own gradient by the features that it reads: gs · (bias + factor · W_key x_q).
+            # Each edge has its own gradient of the features that it reads: gs · (bias + factor · W_key x_q).
             by_row = np.zeros_like(s_q)
             if biased:
                 gp["bias"] = np.bincount(graph.indices, gs, len(s_k)).astype(s_k.dtype) @ s_k
@@ -122,7 +122,7 @@ class StructuralAttention(Biased, DotProduct):
         s_q: Any = metadata.query_structural
         shape, p = (len(keys), self.num_features), self._params(query.dtype)
         by_row: Any = None
-        if (s_q is None) is not (self.mode == "bias"):  # what "bias" does not read is checked elsewhere
+        if (s_q is None) is not (self.mode == "bias"):  # the checked pass handles fields that "bias" ignores
             return None
         for s, expected in ((s_k, shape), *(((s_q, shape[1:]),) if self.mode != "bias" else ())):
             if type(s) is not np.ndarray or s.shape != expected or s.dtype != query.dtype or not all_finite(s):
@@ -135,11 +135,11 @@ class StructuralAttention(Biased, DotProduct):
         return query, {"scale": self.factor, "bias": simd.matmul_nt(by_row, s_k)}
 
     def _pair_scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> PairScores:
-        # q·(k + s_k W_key) = q·k + (W_key q)·s_k: to change a few queries costs less than to change all keys.
+        # q·(k + s_k W_key) = q·k + (W_key q)·s_k, and changing a few queries costs less than changing all keys.
         s_k = meta["structural_features"]
         featured, f = self.mode != "bias", q.dtype.type(self.factor)
         x_q, s_q = q, None
-        by_row = np.zeros((1, self.num_features), q.dtype)  # what a query adds to its scores per feature of the key
+        by_row = np.zeros((1, self.num_features), q.dtype)  # factor of each feature of a key in a query's scores
         if featured:
             s_q = meta["query_structural"]
             s_q = s_q[None, :] if s_q.ndim == 1 else s_q
@@ -170,5 +170,5 @@ class StructuralAttention(Biased, DotProduct):
 
 
 def _rows(row: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """One row for each of those of `like` (..., M, N)."""
+    """Broadcast a row to the number of rows of `like` (..., M, N)."""
     return np.broadcast_to(row, (*row.shape[:-2], like.shape[-2], row.shape[-1]))
