@@ -6,7 +6,7 @@ import type {
   CallOptions, Data, Dtype, GraphData, Json, ManifoldFunctions, Mask, Matrix, Metadata, Numbers, Ranked, Reduced, Reduction, ScoreMod,
 } from "./types.js";
 
-/** Attention by dot products: softmax(scale · q·k / temperature) over the keys, applied to the values. */
+/** Scaled dot-product attention: softmax(scale · q·k / temperature) over the keys, applied to the values. */
 export interface ScaledDotProductOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -24,7 +24,7 @@ export interface ScaledDotProductOptions {
   normalize?: boolean;
 }
 
-/** H attentions side by side in projected subspaces, joined and projected back. */
+/** Multi-head attention: H attentions in projected subspaces, concatenated and projected back. */
 export interface MultiHeadOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -110,7 +110,7 @@ export interface MixedCurvatureOptions {
   dropout?: number;
 }
 
-/** Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged intrinsically. */
+/** Attention by geodesic distance: weights softmax(-d(q, k) / temperature), values averaged on the manifold. */
 export interface ManifoldOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -148,7 +148,7 @@ export interface LocalGlobalOptions {
   globalNodes?: readonly number[] | number;
 }
 
-/** Linear attention (Performer, FAVOR+): estimates softmax attention in time linear in the number of keys. */
+/** Linear attention (Performer, FAVOR+): estimate softmax attention in time linear in the number of keys. */
 export interface LinearOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -168,7 +168,7 @@ export interface LinearOptions {
   dropout?: number;
 }
 
-/** Scaled dot-product attention in tiles: the same result, without the M×N matrix in memory. */
+/** Exact scaled dot-product attention in tiles, without the M×N matrix in memory. */
 export interface FlashOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -188,7 +188,7 @@ export interface FlashOptions {
   blockSize?: number;
 }
 
-/** Dot-product attention whose keys are rotated by their distance from the query: score = scale · q·R(d_j)k_j. */
+/** Dot-product attention with keys rotated by their distance from the query: score = scale · q·R(d_j)k_j. */
 export interface GraphRopeOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -250,7 +250,7 @@ export interface CrossSpaceOptions {
   latentNeighbors?: number;
 }
 
-/** Dot-product attention with structural features of query and keys, as biases and as features. */
+/** Dot-product attention with structural features of query and keys, as biases or as added features. */
 export interface StructuralOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -284,7 +284,7 @@ export interface MoeOptions {
   topK?: number;
 }
 
-/** Routes each query to mechanisms by a learned linear router. */
+/** Route each query to mechanisms by a learned linear router. */
 export interface LearnedRoutingOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -300,7 +300,7 @@ export interface LearnedRoutingOptions {
   routerTemperature?: number;
 }
 
-/** A policy over the neighbours of a node, given a query: the attention weights are the probabilities of a step. */
+/** A policy over the neighbours of a node, given a query. The attention weights are the probabilities of a step. */
 export interface RlNavigatorOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -316,7 +316,7 @@ export interface RlNavigatorOptions {
   dropout?: number;
 }
 
-/** Multi-head attention with a gate per head and query: heads whose gate is low are switched off. */
+/** Multi-head attention with a gate per head and query, which switches heads off. */
 export interface DynamicHeadsOptions {
   /** width of queries and keys (≥ 1, ≤ 2.14748e+09). */
   dim: number;
@@ -386,12 +386,12 @@ export interface MechanismNeeds {
 export interface MechanismMethods {
   scaled_dot_product: {};
   multi_head: {
-  /** The weights of every head, (H, N) for a single query, else (..., H, M, N). */
+  /** Compute the weights of every head, (H, N) for a single query, else (..., H, M, N). */
   headAttentionWeights<D extends Dtype = "float32">(query: Data, keys: Data, options?: {
     /** As for `forward`. */
     attnMask?: Mask | null;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** The output of a single head before `w_o`, (E,) or (..., M, E). */
+  /** Compute the output of a single head before `w_o`, (E,) or (..., M, E). */
   headOutput<D extends Dtype = "float32">(head: number, query: Data, keys: Data, values: Data, options?: {
     /** As for `forward`. */
     attnMask?: Mask | null;
@@ -400,20 +400,20 @@ export interface MechanismMethods {
   edge_featured: {};
   hyperbolic: {};
   mixed_curvature: {
-  /** Each space's part of the scores, (S, N) for a single query, else (S, ..., M, N); they add up to the score. */
+  /** Return each space's score term, (S, N) for a single query, else (S, ..., M, N). The score is their sum. */
   contributions<D extends Dtype = "float32">(query: Data, keys: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The weight of each space, (S,); the mean is one. */
+  /** Return the weight of each space, (S,), with mean one. */
   shares<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   manifold: {};
   local_global: {
-  /** The graph that `attend` works on: `graph` with the missing edges from and to the global nodes. */
+  /** Return the graph that `attend` uses: `graph` with the missing edges from and to the global nodes. */
   pattern(graph: GraphData, options?: CallOptions): Promise<Graph>;
-  /** Which keys each query row of `forward` sees, as CSR lists. */
+  /** Return the keys that each query row of `forward` sees, as CSR lists. */
   rowPattern(rows: number, nKeys: number, options?: CallOptions): Promise<[Matrix<Int32Array>, Matrix<Int32Array>]>;
   };
   linear: {
-  /** A copy with the next draw of random directions. */
+  /** Return a copy with the next draw of random directions. */
   redrawn(options?: CallOptions): Promise<AttentionFor<"linear">>;
   };
   flash: {};
@@ -423,52 +423,52 @@ export interface MechanismMethods {
   };
   hnsw_aware: {};
   cross_space: {
-  /** The three attentions before fusion and their weights. */
+  /** Compute the three attentions before fusion and their weights. */
   parts<D extends Dtype = "float32">(query: Data, keys: Data, values: Data, options: {
-    /** With `latent_keys` and, if they differ from those, `latent_values`. */
+    /** With `latent_keys`, and `latent_values` if these differ from the keys. */
     metadata: Metadata;
     /** Mask of the graph part, as for `forward`. */
     attnMask?: Mask | null;
   } & CallOptions<D>): Promise<{ graph: Numbers<D>; latent: Numbers<D>; cross: Numbers<D>; graph_weights: Numbers<D>; latent_weights: Numbers<D>; cross_weights: Numbers<D> }>;
-  /** A copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of searching for them. */
+  /** Return a copy whose `attend` and `attend_vjp` take the latent neighbours from a graph instead of a search. */
   withLatentGraph(graph: GraphData, options?: CallOptions): Promise<AttentionFor<"cross_space">>;
   };
   structural: {};
   moe: {
-  /** The load of each expert: the fraction of queries that are routed to it, (X,). */
+  /** Return the load of each expert, the fraction of queries that are routed to it, (X,). */
   expertLoad<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The experts chosen for a query and their gate weights. */
+  /** Return the experts selected for a query and their gate weights. */
   getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
-  /** Load-balancing loss of these queries, see `graphattend.functional.load_balance_loss`. */
+  /** Compute the load-balancing loss of these queries; see `graphattend.functional.load_balance_loss`. */
   loadBalanceLoss(query: Data, options?: CallOptions): Promise<number>;
-  /** The router's logits, (X,) for a single query, else (..., M, X). */
+  /** Return the router's logits, (X,) for a single query, else (..., M, X). */
   routerLogits<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one. */
+  /** Return the share of every expert, (X,) for a single query, else (..., M, X). Rows sum to one. */
   shares<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   learned_routing: {
-  /** The gate weights of the mechanisms for a query. */
+  /** Return the gate weights of the mechanisms for a query. */
   getRouting<X extends Data>(query: X, options?: CallOptions): Promise<Ranked<X>>;
-  /** The router's logits, (X,) for a single query, else (..., M, X). */
+  /** Return the router's logits, (X,) for a single query, else (..., M, X). */
   routerLogits<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The share of every expert, (X,) for a single query, else (..., M, X); rows sum to one. */
+  /** Return the share of every expert, (X,) for a single query, else (..., M, X). Rows sum to one. */
   shares<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
   };
   rl_navigator: {
-  /** Measure what recall@k each budget reaches, for `search` with `recall`. */
+  /** Measure the recall@k that each budget reaches, for `search` with `recall`. */
   calibrate(graph: GraphData, vectors: Data, queries: Data, options?: {
-    /** How many are sought. @default 10 */
+    /** Number of neighbours to find. @default 10 */
     k?: number;
-    /** Node the searches start from. @default 0 */
+    /** Node from which the searches start. @default 0 */
     entry?: number;
     /** The largest budget to measure, at least 2r. @default 1000 */
     budget?: number;
   } & CallOptions): Promise<AttentionFor<"rl_navigator">>;
   /** Project the vectors to r coordinates, once for many searches. */
   encode<D extends Dtype = "float32">(vectors: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** A navigator with the principal axes of the vectors, the best start for `train`. */
+  /** Return a navigator with the principal axes of the vectors, the best initial value for `train`. */
   fitted(vectors: Data, options?: CallOptions): Promise<AttentionFor<"rl_navigator">>;
-  /** The baseline: best-first search by exact distances; arguments and result as for `search`. */
+  /** Run the baseline, best-first search by exact distances; arguments and result as for `search`. */
   greedySearch(graph: GraphData, vectors: Data, query: Data, options?: {
     /** @default 0 */
     entry?: number;
@@ -481,22 +481,22 @@ export interface MechanismMethods {
   search(graph: GraphData, vectors: Data, query: Data, options?: {
     /** Node to start from. @default 0 */
     entry?: number;
-    /** How many to find. @default 10 */
+    /** Number of neighbours to find. @default 10 */
     k?: number;
-    /** The most work to do, at least 1; 200 where neither it nor `recall` is given. */
+    /** The largest work, at least 1. The default is 200 if `recall` is not given either. */
     budget?: number | null;
-    /** The share of the true k nearest to find, in the mean: the budget is the least one that reached it in `calibrate`, with the same k and entry. */
+    /** The mean recall@k to reach. The budget is then the smallest one that reached it in `calibrate`, with the same k and entry. */
     recall?: number | null;
     /** `encode(vectors)`, (V, r), to be reused for several queries. */
     codes?: Data | null;
   } & CallOptions): Promise<Navigation>;
   /** Learn the policy by REINFORCE with a baseline: walks that come nearer to their query become more likely. */
   train(graph: GraphData, vectors: Data, queries: Data, options?: {
-    /** Length of a walk, from a random node. @default 8 */
+    /** Length of a walk, which starts at a random node. @default 8 */
     steps?: number;
     /** Walks per query and step of the optimizer (Adam). @default 4 */
     rollouts?: number;
-    /** What a reward one step later counts, 0 … 1. @default 0.5 */
+    /** Factor of a reward for each later step, 0 … 1. @default 0.5 */
     discount?: number;
     /** Passes over the queries. @default 10 */
     epochs?: number;
@@ -504,21 +504,21 @@ export interface MechanismMethods {
     batchSize?: number;
     /** Learning rate. @default 0.001 */
     lr?: number;
-    /** The same seed gives the same bits. @default 0 */
+    /** Seed of all random numbers. The same seed gives bitwise equal results. @default 0 */
     seed?: number;
   } & CallOptions): Promise<AttentionFor<"rl_navigator">>;
   };
   dynamic_heads: {
-  /** How many heads each query uses: an integer for a single query, else (..., M). */
+  /** Return the number of active heads: an integer for a single query, else (..., M). */
   activeHeads<X extends Data, D extends Dtype = "float32">(query: X, options?: CallOptions<D>): Promise<Reduced<X, D, Int32Array>>;
-  /** The weights of every head, (H, N) for a single query, else (..., H, M, N). */
+  /** Compute the weights of every head, (H, N) for a single query, else (..., H, M, N). */
   headAttentionWeights<D extends Dtype = "float32">(query: Data, keys: Data, options?: {
     /** As for `forward`. */
     attnMask?: Mask | null;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** The gate of every head, zero where it is off: (H,) for a single query, else (..., M, H). */
+  /** Return the gate of every head, zero if it is inactive: (H,) for a single query, else (..., M, H). */
   headGates<D extends Dtype = "float32">(query: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** The output of a single head before `w_o`, (E,) or (..., M, E). */
+  /** Compute the output of a single head before `w_o`, (E,) or (..., M, E). */
   headOutput<D extends Dtype = "float32">(head: number, query: Data, keys: Data, values: Data, options?: {
     /** As for `forward`. */
     attnMask?: Mask | null;
