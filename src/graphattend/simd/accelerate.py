@@ -1,12 +1,12 @@
 """SIMD loops for NumPy itself, in Pyodide.
 
-The official NumPy wheel for Pyodide has neither SIMD instructions nor a BLAS. :func:`accelerate_numpy` puts loops
-that have them into NumPy's ufuncs, through NumPy's public C-API (``PyUFunc_ReplaceLoopBySignature``): everything
-written in plain NumPy gains, also code that knows nothing of this library. Element-wise arithmetic, square roots,
-comparisons, ``maximum``/``minimum`` and sums stay the same bit for bit; ``exp``, ``log``, ``tanh``, ``sin`` and
-``cos`` are accurate to 2 units in the last place; ``matmul`` adds in another order.
+The official NumPy wheel for Pyodide has neither SIMD instructions nor a BLAS. :func:`accelerate_numpy` replaces loops
+of NumPy's ufuncs by SIMD loops, through NumPy's public C-API (``PyUFunc_ReplaceLoopBySignature``). This accelerates all
+NumPy code, including code that does not use this library. Element-wise arithmetic, square roots, comparisons,
+``maximum``/``minimum`` and sums stay bitwise equal; ``exp``, ``log``, ``tanh``, ``sin`` and ``cos`` are accurate to 2
+units in the last place; ``matmul`` adds in another order.
 
-It acts on the whole interpreter, so it is opt-in, is undone by its return value, and never happens silently.
+The replacement affects the whole interpreter. It is therefore opt-in, and the returned object undoes it.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from .thresholds import numpy_build
 
 _FOLDER = Path(__file__).parent
 _FILES = {"wasm-relaxed-simd": "ufuncs_relaxed.wasm", "wasm-simd128": "ufuncs_simd128.wasm"}
-# A loop that is not clearly faster than the one it replaces is not worth a change of the interpreter.
+# Smallest speed-up for which a loop is replaced, because a replacement affects the whole interpreter.
 _WORTHWHILE = 1.5
-# Browsers round the clock, to 0.1 ms or even 1 ms: shorter times say nothing.
+# Smallest time to measure, because browsers round the clock to 0.1 ms or even 1 ms.
 _MEASURABLE = 4e-3
 _PATIENCE = 40
-#: Loops that NumPy's WASM-SIMD build computes one number at a time, too (see recipes/numpy).
+#: Loops that are scalar even in NumPy's WASM-SIMD build (see recipes/numpy).
 _BEYOND_SIMD = {("exp", "float64")}
 
 
 class _Loops:
-    """The extension module, its loops that are faster than NumPy's here, and the objects that use them."""
+    """The extension module, its loops that are faster than NumPy's, and the `Acceleration` objects that use them."""
 
     def __init__(self, module: ModuleType, variant: str) -> None:
         self.module = module
@@ -56,7 +56,7 @@ class _Loops:
         return [i for i, (ufunc, _) in enumerate(self.names) if (ufunc == "matmul") == matmul]
 
     def _faster_than_numpy(self) -> list[int]:
-        """The loops that are faster than those of this NumPy."""
+        """Return the indices of the loops that are faster than NumPy's."""
         line = np.linspace(-5, 5, 4096, dtype=np.float32)
         square = line[:2304].reshape(48, 48)
         build = numpy_build()
@@ -81,7 +81,7 @@ class _Loops:
         before = min(_seconds(probe, calls) for _ in range(2))
         self._replace(indices)
         try:
-            # The engine compiles a loop quickly at first and well after some use: have patience before giving it up.
+            # The engine optimises a loop only after some use, so measure repeatedly before rejecting it.
             return any(before > _WORTHWHILE * _seconds(probe, calls) for _ in range(_PATIENCE))
         finally:
             self._restore(indices)
@@ -96,7 +96,7 @@ class _Loops:
 
     def add_user(self, user: Acceleration) -> tuple[tuple[str, str], ...]:
         if not self.users:
-            # With our loops under it, `@` is faster than einsum.
+            # With the SIMD loops, `@` is faster than einsum.
             self.einsum = numpy_ops.prefer_einsum(False)
         self.users.append(user)
         return self._replace(self.wanted)
@@ -109,17 +109,17 @@ class _Loops:
                 numpy_ops.prefer_einsum(self.einsum)
 
 
-_loaded: _Loops | str | None = None  # str: the reason why there are none
+_loaded: _Loops | str | None = None  # str: why there are no loops
 
 
 class Acceleration:
-    """Result of :func:`accelerate_numpy`, and a context manager that undoes it.
+    """The result of :func:`accelerate_numpy`, and a context manager that undoes it.
 
     Attributes:
-        active: Whether the loops are in place through this object.
-        replaced: Pairs (ufunc, dtype) of the loops that were replaced, empty if none.
-        backend: ``"wasm-relaxed-simd"``, ``"wasm-simd128"`` or ``"numpy"`` (nothing was replaced).
-        reason: Why nothing was replaced; None if something was.
+        active: Whether this object keeps the loops in place.
+        replaced: Pairs (ufunc, dtype) of the replaced loops; empty if there are none.
+        backend: ``"wasm-relaxed-simd"``, ``"wasm-simd128"``, or ``"numpy"`` if nothing was replaced.
+        reason: Why nothing was replaced, or None if loops were replaced.
 
     Example:
         >>> import numpy as np
@@ -158,14 +158,14 @@ class Acceleration:
 
 
 def accelerate_numpy() -> Acceleration:
-    """Put SIMD loops into NumPy's ufuncs, where NumPy has none (Pyodide).
+    """Replace loops of NumPy's ufuncs by SIMD loops if NumPy has none (in Pyodide).
 
-    Calls may be nested and repeated: NumPy's own loops come back when every returned object was undone. Where there
-    is nothing to gain (outside Pyodide, or with a NumPy that has SIMD and a BLAS) nothing changes, and the returned
-    object says why in its ``reason``.
+    Calls may be nested and repeated. NumPy's own loops return when all returned objects have been undone. If there is
+    nothing to gain (outside Pyodide, or with a NumPy that has SIMD and a BLAS), nothing changes, and ``reason`` of the
+    returned object explains why.
 
     Returns:
-        An :class:`Acceleration`: use it in a ``with`` statement, or call its ``undo()``, or keep the loops for good.
+        An :class:`Acceleration`. Use it in a ``with`` statement, call its ``undo()``, or keep the loops.
 
     Source:
         NumPy C-API, ``PyUFunc_ReplaceLoopBySignature``; the functions follow S. Moshier's Cephes library.
@@ -183,7 +183,7 @@ def accelerate_numpy() -> Acceleration:
 
 
 def accelerated() -> dict[str, Any]:
-    """Report whether NumPy uses our loops now.
+    """Report whether NumPy currently uses the SIMD loops.
 
     Returns:
         A dict with ``active`` (bool), ``backend`` (as in :class:`Acceleration`) and ``loops`` (names such as
@@ -208,7 +208,7 @@ def _seconds(function: Callable[[], object], calls: int) -> float:
 
 
 def _load() -> _Loops | str:
-    """Load the extension once; a string is the reason why that is not possible here."""
+    """Load the extension once and return its loops, or a string that explains why it cannot be loaded."""
     global _loaded
     if _loaded is None:
         _loaded = _first_that_loads() if sys.platform == "emscripten" else f"not in Pyodide, but on {sys.platform}"
@@ -233,7 +233,7 @@ def _first_that_loads() -> _Loops | str:
 
 
 def _extension(path: Path) -> ModuleType:
-    """Load one build of `kernels/ufunc_*.c`; ImportError if the engine lacks its instructions or it was not built."""
+    """Load a build of `kernels/ufunc_*.c`. Raise ImportError if it is missing or the engine lacks its instructions."""
     loader = ExtensionFileLoader("graphattend.simd._ufuncs", str(path))
     module = module_from_spec(ModuleSpec(loader.name, loader, origin=str(path)))
     loader.exec_module(module)
