@@ -1,4 +1,4 @@
-"""Detection of the backends that this machine can run, and the choice at import."""
+"""Detection of the backends that this machine can run, and the selection at import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from .._validate import near_miss
 from ..errors import UnsupportedError
 
-#: The files with the kernels of each backend that has some, fastest first; see `kernels/build.py`.
+#: The kernel files of each backend with kernels, fastest first; see `kernels/build.py`.
 FILES: Final = {
     "native-avx512": "kernels_avx512",
     "native-avx2": "kernels_avx2",
@@ -19,7 +19,7 @@ FILES: Final = {
     "wasm-relaxed-simd": "kernels_relaxed",
     "wasm-simd128": "kernels_simd128",
 }
-#: Fastest first; the last one works everywhere.
+#: All backends, fastest first. The last one works everywhere.
 NAMES: Final = (*FILES, "numpy")
 VARIABLE: Final = "GRAPHATTEND_BACKEND"
 
@@ -36,7 +36,7 @@ _loaded: dict[str, Backend | None] = {"numpy": Backend("numpy", None, "")}
 
 
 def load(name: str) -> Backend | None:
-    """The backend, or None where this engine or this build cannot run it."""
+    """Load a backend, or return None if this engine or this build cannot run it."""
     if name not in _loaded:
         module = _module(name)
         _loaded[name] = None if module is None else Backend(name, module, "")
@@ -44,13 +44,13 @@ def load(name: str) -> Backend | None:
 
 
 def look_again() -> None:
-    """Forget what could not run: a restored interpreter may run on another engine than the one that tried."""
+    """Forget backends that failed to load, because a restored interpreter may run on another engine."""
     for name in [n for n, backend in _loaded.items() if backend is None]:
         del _loaded[name]
 
 
 def _module(name: str) -> Any:
-    """The backend's compiled kernels, or None where they are not installed or this machine cannot run them."""
+    """Return the backend's compiled kernels, or None if they are not installed or this machine cannot run them."""
     path = Path(__file__).with_name(FILES[name] + _suffix(name.startswith("wasm")))
     if not path.exists():
         return None
@@ -63,19 +63,19 @@ def _module(name: str) -> Any:
 
 
 def _suffix(wasm: bool) -> str:
-    """Suffixes of the extension modules that this Python can load."""
+    """Return the suffix of extension modules that this Python can load."""
     if wasm != (sys.platform == "emscripten") or sys.implementation.name != "cpython":
         return ".none"
     if wasm:
         return ".wasm"
-    # The stable ABI leaves out free-threaded Pythons: their objects are laid out differently.
+    # The stable ABI excludes free-threaded Pythons, whose object layout differs.
     if "free-threading" in sys.version:
         return ".none"
     return ".pyd" if sys.platform == "win32" else ".abi3.so"
 
 
 def require(name: object, reason: str) -> Backend:
-    """The backend, or UnsupportedError saying which there are."""
+    """Return the backend, or raise UnsupportedError, which lists the available ones."""
     found = load(name) if isinstance(name, str) and name in NAMES else None
     if found is None:
         available = [n for n in NAMES if load(n) is not None]
@@ -92,7 +92,7 @@ def require(name: object, reason: str) -> Backend:
 
 
 def choose() -> Backend:
-    """The backend of this process: the environment's, else the fastest that loads."""
+    """Return the backend of this process: the one set in the environment, else the fastest that loads."""
     wanted = os.environ.get(VARIABLE)
     if wanted:
         return require(wanted, f"asked for by {VARIABLE}")
