@@ -1,7 +1,7 @@
-"""A kernel call bound to its arrays, which can be repeated by its address without Python.
+"""Kernel calls bound to their arrays, which can be repeated by address without Python.
 
-Python finds out which kernel a function calls, with which arrays, and writes the checked call into memory; JavaScript,
-which shares that memory, then changes the numbers in the arrays and calls the kernel.
+Python determines which kernel a function calls with which arrays, and writes the checked call into memory. JavaScript
+shares this memory; it changes the numbers in the arrays and calls the kernel.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 from . import kernel_ops
 
-#: Bytes that hold any bound call (python/arguments.h): the kernel's address, and from byte 8 on its arguments.
+#: Size in bytes of a bound call (python/arguments.h): the kernel's address, then from byte 8 its arguments.
 SIZE = 4096
 
 
 class KernelCall(NamedTuple):
-    """A call of a kernel: the module's method, its arguments, and what it answered."""
+    """A kernel call: the module's method, its arguments, and its return value."""
 
     kernel: Any
     arguments: tuple[Any, ...]
@@ -26,11 +26,11 @@ class KernelCall(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A call that can be repeated as long as this object lives.
+    """A bound call, which can be repeated while this object is alive.
 
     Args:
         memory: (SIZE,) of int8.
-        arguments: The arrays that it reads and writes.
+        arguments: The arrays that the kernel reads and writes.
     """
 
     memory: np.ndarray
@@ -43,7 +43,7 @@ class Bound(NamedTuple):
 
 
 class _Recorder:
-    """Stands in for the module of kernels and notes every call."""
+    """A proxy of the kernel module that records every call."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -61,7 +61,7 @@ class _Recorder:
 
 
 def recorded(run: Callable[[], Any]) -> tuple[Any, list[KernelCall]]:
-    """What a function returns, and the kernel calls it made."""
+    """Call a function; return its result and the kernel calls that it made."""
     module = kernel_ops.current()
     if module is None:
         return run(), []
@@ -74,16 +74,16 @@ def recorded(run: Callable[[], Any]) -> tuple[Any, list[KernelCall]]:
 
 
 def bind(run: Callable[[], Any], out: np.ndarray, given: tuple[np.ndarray, ...]) -> Bound | None:
-    """The one kernel call that `run` consists of, with its result in `out`.
+    """Bind the single kernel call that `run` makes, with its result in `out`.
 
     Args:
-        run: What is to be repeated: a kernel call on the given arrays and on constants, whose output it returns as it
-            is. It is called twice.
-        out: (…) contiguous, of the shape and dtype of the result.
-        given: The arrays whose numbers will change; the kernel has to look at all of each.
+        run: A function that makes one kernel call on the given arrays and on constants, and returns its output
+            unchanged. It is called twice.
+        out: (…) contiguous, with the shape and dtype of the result.
+        given: The arrays whose numbers will change. The kernel must receive each of them as a whole.
 
     Returns:
-        The bound call, or None where `run` does something else.
+        The bound call, or None if `run` does anything else.
     """
     result, before = recorded(run)
     again, now = recorded(run)
@@ -103,7 +103,7 @@ def bind(run: Callable[[], Any], out: np.ndarray, given: tuple[np.ndarray, ...])
         elif use in ("WRITE", "MAYBE_WRITE"):
             if address(x) == address(again) and x.size == again.size:
                 x = out.reshape(x.shape)
-        # Constants and given arrays lie where they lay; what is made anew each time is neither.
+        # Constants and given arrays have the same address in both runs. Temporaries do not.
         elif address(x) != address(earlier) or x.strides != earlier.strides:
             return None
         bound.append(x)
@@ -117,6 +117,6 @@ def bind(run: Callable[[], Any], out: np.ndarray, given: tuple[np.ndarray, ...])
 
 
 def address(x: np.ndarray) -> int:
-    """The address of an array's data."""
+    """Return the address of an array's data."""
     place: int = x.__array_interface__["data"][0]
     return place
