@@ -1,10 +1,9 @@
-"""The kernels on matrices and batches of them, and the kernel module in use; `graph_ops` has those on neighbour lists.
+"""Kernels on matrices and batches of matrices, and the kernel module in use; `graph_ops` has those on neighbour lists.
 
-The functions are named as in `numpy_ops`, and each returns None where its kernel does not apply.
-The kernels are compiled from `kernels/*.c`, once for float32 and once for float64, and check their arguments
-themselves as `kernels/kernels.def` declares them: dtype, layout, alignment, overlap. What they cannot take (two
-dtypes in one call, a strided last axis, nothing to do) comes back as None, and the caller falls back to NumPy.
-Contradictory shapes raise ValueError; the validation before them should have refused those.
+The functions are named as in `numpy_ops`. The kernels are compiled from `kernels/*.c`, once for float32 and once for
+float64. They check their arguments as declared in `kernels/kernels.def`: dtype, layout, alignment, overlap. A function
+returns None if its kernel does not support the arguments (two dtypes in one call, a strided last axis, empty arrays);
+the caller then uses NumPy. Inconsistent shapes raise ValueError; earlier validation should have rejected them.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _empty = np.empty
 
 
 def load(path: Path) -> ModuleType:
-    """Load a compiled kernel module and let it check that NumPy's arrays are laid out as it expects.
+    """Load a compiled kernel module, which checks that NumPy's arrays have the layout that it expects.
 
     Raises:
         ImportError: The file is missing, the machine lacks its instructions, or the layout differs.
@@ -49,25 +48,25 @@ def load(path: Path) -> ModuleType:
 
 
 def use(module: ModuleType | None) -> None:
-    """Send the calls below to this module (from `load`)."""
+    """Use this module (from `load`) for the functions below."""
     global _k
     _k = module
 
 
 def current() -> Any:
-    """The module in use, or None."""
+    """Return the module in use, or None."""
     return _k
 
 
 def as_int64(x: Array) -> Array:
-    """Integers as kernels read them."""
+    """Convert integers to contiguous int64, which the kernels read."""
     return np.ascontiguousarray(x, dtype=np.int64)
 
 
 def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
-    """Arrays of these shapes (None for None), side by side in one allocation, each from a cache line on.
+    """Create arrays of these shapes (None for None) in one allocation, each aligned to a cache line.
 
-    Where several are freed one by one, malloc gives pages back that the next call must ask for again.
+    If they were freed separately, malloc would return pages to the system that the next call must request again.
     """
     item, ends = dtype.itemsize, [0]
     for shape in shapes:
@@ -77,7 +76,7 @@ def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
 
 
 def matmul(a: Array, b: Array) -> Array | None:
-    """``a @ b`` for arrays with at least two axes."""
+    """Compute ``a @ b`` for arrays with at least two axes."""
     return _matmul(a, b, 0)
 
 
@@ -105,7 +104,7 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
         if b.shape[:-2] != lead:
             lead = np.broadcast_shapes(lead, b.shape[:-2])
         out = _empty((*lead, m, n), a.dtype)
-    # A transposed view has its contiguous axis elsewhere; say so instead of copying it.
+    # Pass a transposed view without a copy by toggling its transpose flag.
     if a.strides[-1] != a.itemsize and a.strides[-2] == a.itemsize:
         a, transposes = a.swapaxes(-1, -2), transposes ^ 1
     if b.strides[-1] != b.itemsize and b.strides[-2] == b.itemsize:
@@ -120,13 +119,13 @@ def exp(x: Array) -> Array | None:
 
 
 def softmax(x: Array) -> Array | None:
-    """Softmax over the last axis; a row of -inf gives zeros."""
+    """Compute softmax over the last axis. A row of -inf gives zeros."""
     out = _empty(x.shape, x.dtype)
     return out if _k.softmax(x, out) else None
 
 
 def segment_softmax(scores: Array, indptr: Array) -> Array | None:
-    """Softmax of scores (K,) or (K, H) within the segments of `indptr` (V+1,)."""
+    """Compute softmax of scores (K,) or (K, H) within the segments of `indptr` (V+1,)."""
     out = _empty(scores.shape, scores.dtype)
     return out if _k.segment_softmax(scores, as_int64(indptr), out) else None
 
@@ -141,7 +140,7 @@ def attention(
     causal: bool = False,
     lengths: Array | None = None,
 ) -> tuple[Array, Array, bool] | None:
-    """Exact attention without the score matrix.
+    """Compute exact attention without the score matrix.
 
     Args:
         q: Queries (..., M, D).
@@ -149,8 +148,8 @@ def attention(
         v: Values (..., N, E).
         scale: Factor of the scores.
         mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (..., M, N).
-        causal: Query i sees keys j <= i only.
-        lengths: Query i of a batch entry sees keys j < lengths[..., i] only; integers, broadcast against (..., M).
+        causal: Query i sees only keys j <= i.
+        lengths: Query i of a batch entry sees only keys j < lengths[..., i]; integers, broadcast against (..., M).
 
     Returns:
         Output (..., M, E), softmax statistics (..., M, 2), and whether q, k and v were finite.
@@ -165,7 +164,7 @@ def attention(
     if len(parts) == 1:
         finite = _k.attend(q, k, v, out, stats, scale, mask, bool(causal), lengths)
         return None if finite is None else (out, stats, finite)
-    shared = not lead  # then the parts are rows of the queries, and all see the same keys
+    shared = not lead  # without leading axes, the parts are query rows that share the keys
 
     def attend(part: slice) -> bool | None:
         own = None if mask is None else mask[part] if len(mask) > 1 else mask
@@ -190,7 +189,7 @@ def attend_few(
     squares: bool = False,
     rotation: tuple[Array, Array, bool] | None = None,
 ) -> tuple[Array | None, Array, bool] | None:
-    """Attention of a few queries and its weights, with softmax over LeakyReLU(scale · product + bias) and the mask.
+    """Compute attention of a few queries with its weights, the softmax of LeakyReLU(scale · product + bias) and mask.
 
     Args:
         q: Queries (..., M, D).
@@ -200,9 +199,9 @@ def attend_few(
         bias: Added to the scores, broadcast against (..., M, N).
         mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (..., M, N).
         slope: Slope of the LeakyReLU below zero.
-        squares: The product is q·k - |k|², else q·k.
-        rotation: The product is q·(k turned by position · frequency): positions (..., N), frequency (D // 2,), whether
-            pairs of coordinates are neighbours.
+        squares: Whether the product is q·k - |k|² instead of q·k.
+        rotation: If given, the product is q·(k rotated by position · frequency): positions (..., N), frequency
+            (D // 2,), and whether coordinate pairs are adjacent.
 
     Returns:
         Output (..., M, E) or None, weights (..., M, N), and whether q, k and v were finite.
@@ -234,21 +233,21 @@ def attend_few_vjp(
     grad_weights: Array | None = None,
     slopes: Array | None = None,
 ) -> tuple[Array, Array, Array, Array, bool] | None:
-    """Gradients of `attend_few` by q, k, v and the scores with their bias, where it has no rotation.
+    """Compute the gradients of q, k, v and the scores with their bias, for `attend_few` without rotation.
 
     Args:
-        q: As for `attend_few`, like the next two and `scale`.
-        k: Keys.
-        v: Values.
-        weights: What `attend_few` returned, (..., M, N).
+        q: Queries, as for `attend_few`.
+        k: Keys, as for `attend_few`.
+        v: Values, as for `attend_few`.
+        weights: The weights that `attend_few` returned, (..., M, N).
         grad: Gradient of the output (..., M, E).
-        scale: Factor of the products.
+        scale: Factor of the products, as for `attend_few`.
         grad_weights: Gradient of the weights (..., M, N), or None.
-        slopes: Those of the LeakyReLU at the scores (..., M, N); 1 by default.
+        slopes: Slopes of the LeakyReLU at the scores (..., M, N); 1 by default.
 
     Returns:
-        Gradients with the leading axes of the weights, that of k without the part of the squares, and whether all of
-        them are finite.
+        The gradients, with the leading axes of the weights, and whether all of them are finite. The gradient of k omits
+        the term |k|².
     """
     lead = weights.shape[:-2]
     shapes = [(*lead, *x.shape[-2:]) for x in (q, k, v)]
@@ -258,7 +257,7 @@ def attend_few_vjp(
 
 
 def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain: bool, causal: bool) -> list[slice]:
-    """Rows of the queries, or entries of the batch, one part per thread."""
+    """Split the query rows, or the entries of the batch, into one part per thread."""
     if threads.get_num_threads() == 1:
         return [slice(0, 1)]
     work = math.prod(lead) * q.shape[-2] * k.shape[-2] * (q.shape[-1] + v.shape[-1])
@@ -270,7 +269,7 @@ def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain:
 
 
 def _lead(q: Array, k: Array, v: Array, mask: Array | None, lengths: Array | None) -> tuple[int, ...]:
-    """The leading axes of an attention's output."""
+    """Return the leading axes of the output of attention."""
     lead = q.shape[:-2]
     if k.shape[:-2] == lead and v.shape[:-2] == lead and mask is None and lengths is None:
         return lead
@@ -295,7 +294,7 @@ def attention_vjp(
     causal: bool = False,
     lengths: Array | None = None,
 ) -> tuple[Array, Array, Array] | None:
-    """Gradients of `attention` by q, k and v, from its results `out` and `stats` and the gradient by the output."""
+    """Compute the gradients of q, k and v for `attention`, from its `out` and `stats` and the gradient of `out`."""
     if mask is not None and mask.ndim < 2:
         mask = np.atleast_2d(mask)
     if lengths is not None:
@@ -317,19 +316,19 @@ def multi_head_single(
     weights: Array | None = None,
     gain: Array | None = None,
 ) -> tuple[Array, bool] | None:
-    """Multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys (N, Dk) and values (N, Dv).
+    """Compute multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys and values.
 
-    Costs 4·M·N·D·H instead of 4·N·D²; the caller decides which is less (`functional.multi_head.folds`).
+    This costs 4·M·N·D·H instead of 4·N·D² multiply-adds; the caller chooses (`functional.multi_head.folds`).
 
     Args:
         q: The queries.
-        k: The keys.
-        v: The values.
+        k: The keys, (N, Dk).
+        v: The values, (N, Dv).
         parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
-        num_heads: Head h owns columns h·D/H … (h+1)·D/H.
+        num_heads: H. Head h uses columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
-        weights: Where to put the weights, (H, N) or (M·H, N), if they are wanted.
-        gain: What the heads are multiplied with, (M, H).
+        weights: Output array for the weights, (H, N) or (M·H, N), or None.
+        gain: Factors of the heads, (M, H), or None.
 
     Returns:
         Output (Do,) or (M, Do), and whether it, q, k and v are finite.
@@ -350,19 +349,19 @@ def multi_head_single(
 
 
 def finite(x: Array) -> bool | None:
-    """Whether x holds neither NaN nor infinity."""
+    """Return whether x contains neither NaN nor infinity."""
     answer: bool | None = _k.finite(x)
     return answer
 
 
 def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bool = False) -> Array | None:
-    """exp(x Wᵀ·D^(-1/4) − |x|²/(2√D) − stabiliser), the core of FAVOR+ features.
+    """Compute exp(x Wᵀ·D^(-1/4) − |x|²/(2√D) − stabiliser), the core of FAVOR+ features.
 
     Args:
         x: (..., N, D).
         projection: W (m, D).
-        is_query: The stabiliser is one maximum per row, else one per leading index.
-        shift: The maximum of the whole exponent instead of that of x Wᵀ·D^(-1/4).
+        is_query: Whether the stabiliser is a maximum over each row; otherwise it is one over each leading index.
+        shift: Whether the maximum is taken of the whole exponent; otherwise of x Wᵀ·D^(-1/4).
 
     Returns:
         (..., N, m).
@@ -372,7 +371,7 @@ def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bo
 
 
 def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None) -> Array | None:
-    """``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``; see `quantized_ops.int8_scores`."""
+    """Compute ``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``; see `quantized_ops.int8_scores`."""
     out = _empty((*np.broadcast_shapes(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), q.dtype)
     return out if _k.int8_scores(q, codes, scale, zero_point, group_size, out) else None
 
@@ -380,13 +379,13 @@ def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_s
 def int8_combine(
     w: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None
 ) -> Array | None:
-    """``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``; see `quantized_ops.int8_combine`."""
+    """Compute ``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``; see `quantized_ops.int8_combine`."""
     out = _empty((*np.broadcast_shapes(w.shape[:-2], codes.shape[:-2]), w.shape[-2], codes.shape[-1]), w.dtype)
     return out if _k.int8_combine(w, codes, scale, zero_point, group_size, out) else None
 
 
 def rotate(x: Array, positions: Array, frequency: Array, interleaved: bool) -> Array | None:
-    """Turn pair i of x (..., D) by position · frequency[i]; see `numpy_ops.rotate`."""
+    """Rotate pair i of x (..., D) by position · frequency[i]; see `numpy_ops.rotate`."""
     out = _empty(np.broadcast_shapes(x.shape, (*positions.shape, x.shape[-1])), x.dtype)
     at = np.asarray(positions, np.float64)
     return out if _k.rotate(x, at, frequency, int(interleaved), out) else None
