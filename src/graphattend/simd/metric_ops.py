@@ -1,7 +1,7 @@
-"""The kernels by distance: attention in products of spaces, means, and their gradients; see `kernels/metric.h`.
+"""Kernels by distance: attention in products of spaces, means, and their gradients; see `kernels/metric.h`.
 
-Every function returns None where the kernel does not apply, as where a point lies outside of its space or too near to
-its edge. To be called while kernels are in use. The NumPy formulations are in `geometry`.
+Every function returns None if its kernel does not apply, for example if a point is outside its space or too near to the
+boundary. The functions must be called only while kernels are in use. The NumPy formulations are in `geometry`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ class Metric(NamedTuple):
     """The distance of two points in a product of spaces.
 
     Args:
-        spaces: (S, 5): kind, stored coordinates, absolute curvature, factor of the distance in the scores, and how near
-            to the rim of the ball a point may be, in radii.
-        root: The score is minus the first factor times the root of the sum of the squared distances, not a sum.
+        spaces: (S, 5): kind, stored coordinates, absolute curvature, factor of the distance in the scores, and the
+            smallest allowed distance of a point from the boundary of the ball, in radii.
+        root: Whether the score is minus the first factor times the root of the sum of squared distances, instead of
+            minus the sum of factors times distances.
     """
 
     spaces: Array
@@ -35,7 +36,7 @@ class Metric(NamedTuple):
 
 
 class Lists(Protocol):
-    """The keys of every row as compressed rows, and the rows of every key: those of a `NeighborGraph`."""
+    """Interface of the CSR lists of a `NeighborGraph`: the keys of every row, and the rows of every key."""
 
     @property
     def indptr(self) -> Array:
@@ -47,15 +48,15 @@ class Lists(Protocol):
 
     @property
     def _transposed(self) -> tuple[Array, Array, Array]:
-        """Starts (N+1,), rows (K,), and where these entries stand in the rows (K,)."""
+        """The transposed CSR lists: starts (N+1,), rows (K,), and the CSR positions of the entries (K,)."""
 
 
 def metric(
     spaces: Sequence[tuple[str, int, float]], shares: Any, inside: float, *, root: bool = False
 ) -> Metric | None:
-    """A metric from triples (name, stored coordinates, curvature) and the factor of each distance; see `Metric`.
+    """Build a metric from triples (name, stored coordinates, curvature) and the factor of each distance.
 
-    None where there are more spaces than the kernels take.
+    Returns None if there are more spaces than the kernels support.
     """
     if len(spaces) > MOST_SPACES:
         return None
@@ -67,7 +68,7 @@ def metric(
 
 
 def _row_parts(indptr: Array, x: Array) -> list[slice]:
-    """One block of rows per thread."""
+    """Split the rows into one block per thread."""
     return threads.blocks(indptr, 2.0 * float(indptr[-1]) * x.shape[-1], align=1)
 
 
@@ -87,18 +88,18 @@ def attention(
     out: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array | None, Array | None, bool] | None:
-    """Softmax of the scores and midpoints of the values.
+    """Compute the softmax of the scores and the midpoints of the values.
 
     Args:
         q: Queries (..., M, D).
         k: Keys (..., N, D).
         v: Values (..., N, D), or None for the weights alone.
         metric: The distance.
-        lists: The keys of each query; all by default.
-        mask: Boolean or added, (..., M, N).
-        gain: With lists, factors of the output (M,). Where one is 0 and no weights are wanted, nothing is computed.
-        out: With a gain, what the output times the gain is added to (also where the result is None).
-        need_weights: Return the weights, too.
+        lists: The keys of each query; all keys by default.
+        mask: Boolean (True = attend) or additive, (..., M, N).
+        gain: With lists, factors of the output (M,). A row with factor 0 is not computed unless weights are needed.
+        out: With a gain, the array to which the output times the gain is added (also if the result is None).
+        need_weights: Whether to return the weights.
 
     Returns:
         Output (..., M, D), weights (..., M, N) or (K,), and whether everything was finite; or None.
@@ -138,7 +139,10 @@ def attention(
 def attention_vjp(
     q: Array, k: Array, weights: Array, grad: Array, metric: Metric, lists: Lists | None = None
 ) -> tuple[Array, Array, Array] | None:
-    """Gradients for q, k (with the batch's leading axes) and the factors (S,), from the weights and their gradient."""
+    """Compute the gradients of q, k and the factors (S,) from the weights and their gradient.
+
+    The gradients of q and k have the leading axes of the batch.
+    """
     kernel, spaces, root = kernel_ops.current(), metric.spaces, metric.root
     lead = () if lists is not None else grad.shape[:-2]
     dq, shares = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((q.shape[-2], len(spaces)))
@@ -162,7 +166,7 @@ def attention_vjp(
 
 
 def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None = None) -> Array | None:
-    """The Fréchet means of v (..., N, D) for each row of weights (..., M, N), or (K,) over lists."""
+    """Compute the Fréchet mean of v (..., N, D) for each row of weights (..., M, N), or (K,) with lists."""
     if lists is None:
         shape = (*np.broadcast_shapes(v.shape[:-2], weights.shape[:-2]), weights.shape[-2], v.shape[-1])
     else:
@@ -175,7 +179,10 @@ def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None 
 def means_vjp(
     v: Array, weights: Array, grad: Array, means: Array | None, metric: Metric, lists: Lists | None = None
 ) -> tuple[Array, Array] | None:
-    """Gradients for v (with the batch's leading axes) and weights, of the Fréchet means given, or of midpoints."""
+    """Compute the gradients of v and the weights, for Fréchet means if `means` is given, else for midpoints.
+
+    The gradient of v has the leading axes of the batch.
+    """
     kernel, spaces = kernel_ops.current(), metric.spaces
     lead = grad.shape[:-2]
     dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
@@ -199,7 +206,7 @@ def means_vjp(
 
 
 def _by_key(k: Array, rows: Array, slopes: Array, spaces: Array, lists: Lists, *, apart: bool) -> Array | None:
-    """Gradients of keys from what a kernel by row left for `metric_keys`."""
+    """Compute the gradients of the keys by `metric_keys`, from the intermediate results of a kernel over rows."""
     starts, indices, order = lists._transposed
     starts, out = as_int64(starts), np.empty(k.shape, k.dtype)
 
