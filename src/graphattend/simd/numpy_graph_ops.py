@@ -1,6 +1,6 @@
-"""The NumPy formulations of the kernels on neighbour lists, edge by edge: the definition that those are compared with.
+"""NumPy formulations of the kernels on neighbour lists, which define the kernels' results in tests.
 
-They hold a row for each edge. The arguments are those of `graph_ops`.
+They store a row for each edge. The arguments are those of `graph_ops`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Rotation = tuple[Array, Array, bool]
 
 
 def _targets(indptr: Array) -> Array:
-    """The row that every edge belongs to."""
+    """Return the row of every edge."""
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
 def _turned(x: Array, rotation: Rotation | None, *, back: bool = False) -> Array:
-    """Rows (K, D) of edges turned by their positions."""
+    """Rotate rows (K, D) of edges by their positions."""
     if rotation is None:
         return x
     positions, frequency, interleaved = rotation
@@ -39,7 +39,7 @@ def graph_attention(
     plain: bool = False,
     gain: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Output and weights: softmax of scale · q·k + bias over every list; with `plain` the products over their sum."""
+    """Return output and weights, the softmax of scale · q·k + bias over each list, or with `plain` products / sum."""
     scores = np.einsum("k...d,k...d->k...", q[_targets(indptr)], _turned(k[indices], rotation)) * q.dtype.type(scale)
     if plain:
         total = numpy_ops.segment_sum(scores, indptr)
@@ -64,9 +64,9 @@ def graph_attention_vjp(
     rotation: Rotation | None = None,
     plain: bool = False,
 ) -> tuple[Array, Array, Array, Array]:
-    """Gradients of `graph_attention` by q, k, v and the scores, or with a rotation by its positions.
+    """Return the gradients of q, k, v and the scores, or with a rotation of its positions instead of the scores.
 
-    With `plain` the queries are those divided by the sums of their products, which makes the products the weights.
+    With `plain`, the queries must be divided by the sums of their products, so that the products are the weights.
     """
     rows = _targets(indptr)
     gw = np.einsum("k...d,k...d->k...", grad[rows], v[indices])
@@ -95,7 +95,10 @@ def graph_turn(
     back: bool = False,
     scale: float = 1.0,
 ) -> tuple[Array, Array | None]:
-    """Sums over every list of its rows of x, weighted and turned; their products with y, derived by the positions."""
+    """Return weighted sums of rotated rows of x over each list, and the derivatives of their products with y.
+
+    The derivatives, by the positions, are None without y.
+    """
     at = np.arange(len(indices)) if order is None else order
     positions, frequency, interleaved = rotation
     own = positions[at], frequency, interleaved
@@ -109,7 +112,7 @@ def graph_turn(
 
 
 def _slopes(y: Array, turned: Array, rotation: Rotation) -> Array:
-    """The products of rows with turned rows (K, D), derived by the positions: (K,)."""
+    """Return the derivatives (K,), by the positions, of the products of rows y with rotated rows (K, D)."""
     first, second = numpy_ops.pairs(y.shape[1], rotation[2])
     terms = y[:, second] * turned[:, first] - y[:, first] * turned[:, second]
     return np.asarray(terms @ rotation[1].astype(y.dtype))
