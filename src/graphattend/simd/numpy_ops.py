@@ -1,8 +1,8 @@
-"""The NumPy formulations: the definition that every kernel is compared with.
+"""NumPy formulations of the operations, which define the kernels' results in tests.
 
-Where one product has several formulations, the platform decides: natively ``@`` reaches BLAS; NumPy for
-WASM has none, and there a plain `np.einsum` over contiguous rows is about twice as fast (never with
-``optimize=True``), except for small shapes.
+The formulation of a product depends on the platform. Natively, ``@`` uses a BLAS. NumPy for WebAssembly has no BLAS;
+there, except for small shapes, a plain `np.einsum` over contiguous rows (without ``optimize=True``) is about twice as
+fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from .thresholds import has_blas
 
-#: Below these sizes ``@`` wins over einsum in WASM, too (measured in Pyodide 314.0.3, NumPy 2.4.3).
+#: Below these sizes, ``@`` is faster than einsum even in WebAssembly (measured in Pyodide 314.0.3, NumPy 2.4.3).
 EINSUM_MIN_ROWS: Final = 32
 EINSUM_MIN_INNER: Final = 48
 
@@ -23,7 +23,7 @@ _prefer_einsum = sys.platform == "emscripten" and not has_blas()
 
 
 def prefer_einsum(value: bool) -> bool:
-    """Set whether matrix products avoid ``@`` (no BLAS, no SIMD loops); returns the previous setting."""
+    """Set whether matrix products avoid ``@``, for NumPy without BLAS and SIMD loops; return the previous setting."""
     global _prefer_einsum
     before, _prefer_einsum = _prefer_einsum, value
     return before
@@ -45,35 +45,35 @@ def matmul_nt(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def matmul_tn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a (..., K, M)ᵀ @ b (..., K, N)``."""
-    if a.shape[-2] == 1:  # a BLAS is slow where there is nothing to sum
+    if a.shape[-2] == 1:  # a BLAS is slow for outer products
         return np.multiply(a.swapaxes(-1, -2), b)
     return matmul(a.swapaxes(-1, -2), b)
 
 
 def exp(x: np.ndarray) -> np.ndarray:
-    """Elementwise exponential."""
+    """Compute the elementwise exponential."""
     return np.exp(x)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis; a row of nothing but -inf gives zeros."""
+    """Compute softmax over the last axis. A row of -inf gives zeros."""
     top = np.maximum.reduce(x, axis=-1, keepdims=True)
     bounded = np.logical_and.reduce(np.isfinite(top), axis=None)
     if not bounded:
         top = np.where(np.isneginf(top), x.dtype.type(0), top)
     w: np.ndarray = np.exp(x - top)
     total = np.add.reduce(w, axis=-1, keepdims=True)
-    if not bounded:  # else the largest term of every row is 1
+    if not bounded:  # otherwise the largest term of every row is 1
         total[total == 0] = 1
     w /= total
     return w
 
 
 def favor_exponentials(x: np.ndarray, projection: np.ndarray, *, is_query: bool, shift: bool = False) -> np.ndarray:
-    """exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser), the core of FAVOR+ features, (..., N, D) → (..., N, m).
+    """Compute exp(x Wᵀ·D^(-1/4) - |x|²/(2√D) - stabiliser), the core of FAVOR+ features: (..., N, D) → (..., N, m).
 
-    The stabiliser is a maximum over the row (queries) or over the leading index (keys): of x Wᵀ·D^(-1/4), or, with
-    `shift`, of the whole exponent.
+    The stabiliser is the maximum of x Wᵀ·D^(-1/4), or with `shift` of the whole exponent. It is taken over each row
+    for queries and over each leading index for keys.
     """
     root = x.dtype.type(x.shape[-1] ** -0.25)
     z = matmul_nt(x * root, projection)
@@ -82,7 +82,7 @@ def favor_exponentials(x: np.ndarray, projection: np.ndarray, *, is_query: bool,
 
 
 def segment_sum(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """Sums of the rows of `x (K, ...)` between consecutive `indptr (V+1,)`: (V, ...)."""
+    """Sum the rows of `x (K, ...)` between consecutive `indptr (V+1,)`: (V, ...)."""
     counts = np.diff(indptr)
     out = np.zeros((counts.size, *x.shape[1:]), dtype=x.dtype)
     rows = np.flatnonzero(counts)
@@ -92,7 +92,7 @@ def segment_sum(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
 
 
 def segment_max(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """Maxima of the rows of `x (K, ...)` between consecutive `indptr`; an empty segment gives -inf."""
+    """Return the maxima of the rows of `x (K, ...)` between consecutive `indptr`. An empty segment gives -inf."""
     counts = np.diff(indptr)
     out = np.full((counts.size, *x.shape[1:]), -np.inf, dtype=x.dtype)
     rows = np.flatnonzero(counts)
@@ -102,7 +102,7 @@ def segment_max(x: np.ndarray, indptr: np.ndarray) -> np.ndarray:
 
 
 def segment_softmax(scores: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """Softmax of `scores (K, ...)` within each segment; a segment of nothing but -inf gives zeros."""
+    """Compute softmax of `scores (K, ...)` within each segment. A segment of -inf gives zeros."""
     counts = np.diff(indptr)
     top = segment_max(scores, indptr)
     top[np.isneginf(top)] = 0
@@ -114,7 +114,7 @@ def segment_softmax(scores: np.ndarray, indptr: np.ndarray) -> np.ndarray:
 
 
 def scatter_add(target: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
-    """``target[index[i]] += rows[i]`` for every i, in place; repeated indices add up."""
+    """Add ``target[index[i]] += rows[i]`` for every i, in place. Repeated indices accumulate."""
     order = np.argsort(index, kind="stable")
     ordered = index[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -132,10 +132,10 @@ def attention(
     causal: bool = False,
     block_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact attention in tiles of keys: output (..., M, E) and softmax statistics (..., M, 2) in O(M) extra memory.
+    """Compute exact attention in tiles of keys: output (..., M, E) and softmax statistics (..., M, 2).
 
-    The statistics of a row are the maximum of its scores (-inf where nothing is visible) and the sum of
-    exp(score - maximum). Their log-sum-exp would lose the sum beside a large maximum.
+    The extra memory is O(M). The statistics of a row are the maximum of its scores (-inf if nothing is visible) and the
+    sum of exp(score - maximum). A single log-sum-exp would lose the sum if the maximum is large.
     """
     m_rows, n_keys = q.shape[-2], k.shape[-2]
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
@@ -161,7 +161,7 @@ def attention(
             total = total * shrink + p.sum(axis=-1, keepdims=True)
             acc = acc * shrink + matmul(p, v[..., cols, :])
             top = new
-        alive = total != 0  # NaN, too, is shown
+        alive = total != 0  # True for NaN, which must not be hidden
         np.divide(acc, total, out=out[..., rows, :], where=np.broadcast_to(alive, acc.shape))
         out[..., rows, :][np.broadcast_to(~alive, acc.shape)] = 0
         stats[..., rows, :1], stats[..., rows, 1:] = top, total
@@ -178,9 +178,9 @@ def attend_few_vjp(
     scale: float,
     grad_weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of softmax(scale · q·kᵀ + bias) · v by q, k, v and the scores, from the weights (..., M, N).
+    """Compute the gradients of q, k, v and the scores in softmax(scale · q·kᵀ + bias) · v, given weights (..., M, N).
 
-    Where a weight is zero, its gradient does not count, even if it is not finite.
+    Where a weight is zero, its gradient is ignored, even if it is not finite.
     """
     gw = matmul_nt(grad, v) if grad_weights is None else matmul_nt(grad, v) + grad_weights
     gw = np.where(weights == 0, gw.dtype.type(0), gw)
@@ -202,7 +202,10 @@ def attention_vjp(
     causal: bool = False,
     block_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `attention` for q, k, v (with the batch axes of the output), weights recomputed tile by tile."""
+    """Compute the gradients of q, k and v for `attention`, recomputing the weights in tiles.
+
+    The gradients have the batch axes of the output.
+    """
     m_rows, n_keys = q.shape[-2], k.shape[-2]
     batch = out.shape[:-2]
     if mask is not None:
@@ -211,7 +214,7 @@ def attention_vjp(
     gk = np.zeros((*batch, n_keys, k.shape[-1]), q.dtype)
     gv = np.zeros((*batch, n_keys, v.shape[-1]), q.dtype)
     delta = np.einsum("...e,...e->...", out, grad)[..., None]
-    hidden = stats[..., 1:] == 0  # nothing was visible: every weight becomes 0
+    hidden = stats[..., 1:] == 0  # rows that see nothing: every weight is 0
     top, total = np.where(hidden, 0, stats[..., :1]), np.where(hidden, 1, stats[..., 1:])
     for i in range(0, m_rows, block_size):
         rows = slice(i, min(i + block_size, m_rows))
@@ -249,9 +252,9 @@ def _tile_scores(
 
 
 def rotate(x: np.ndarray, positions: np.ndarray, frequency: np.ndarray, interleaved: bool) -> np.ndarray:
-    """Turn pair i of x (..., D) by position (...) · frequency (D // 2,); a last odd coordinate is left alone."""
+    """Rotate pair i of x (..., D) by position (...) · frequency (D // 2,). A last odd coordinate stays unchanged."""
     d = x.shape[-1]
-    # Angles in double precision: a float32 angle of 10⁴ is already off by 10⁻³.
+    # Compute angles in double precision: a float32 angle of 10⁴ has an error of 10⁻³.
     angle = positions[..., None].astype(np.float64) * frequency
     cos, sin = np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)
     first, second = pairs(d, interleaved)
@@ -263,7 +266,7 @@ def rotate(x: np.ndarray, positions: np.ndarray, frequency: np.ndarray, interlea
 
 
 def pairs(d: int, interleaved: bool) -> tuple[slice, slice]:
-    """Where the first and the second coordinates of the D // 2 pairs are: (2i, 2i + 1), or (i, i + D // 2)."""
+    """Return slices of the first and second coordinates of the D // 2 pairs: (2i, 2i + 1), or (i, i + D // 2)."""
     half = d // 2
     if interleaved:
         return slice(0, 2 * half, 2), slice(1, 2 * half, 2)
