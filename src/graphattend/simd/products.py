@@ -1,7 +1,7 @@
-"""Products of matrices in BLAS, whose many rows several threads share.
+"""Matrix products by BLAS, with the rows distributed over threads.
 
-A BLAS may round a row differently in a product of another number of rows. So the rows are always cut at the same
-places, whatever the number of threads.
+A BLAS may round a row differently if the product has another number of rows. The rows are therefore always split at the
+same places, regardless of the number of threads.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import numpy as np
 from . import numpy_ops, threads
 
 Array = np.ndarray
-#: Rows of a piece; fewer than two pieces are one product.
+#: Number of rows of a piece. Fewer rows than two pieces are not split.
 PIECE = 1024
-#: Sums over rows are cut into at most this many, each of which needs room for a result.
+#: Largest number of partial sums over rows, each of which needs memory for a result.
 MOST_SUMS = 32
 
 
 def matmul(a: Array, b: Array) -> Array:
     """``a (..., M, K) @ b (..., K, N)``."""
-    # Most products are small and this function is all that they cost: so it calls nothing else.
+    # Most products are small and dominated by the overhead of this function, so it calls no helper.
     if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE:
         return _by_rows(a, b)
     return np.matmul(a, b)
