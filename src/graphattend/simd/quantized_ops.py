@@ -1,4 +1,4 @@
-"""Products with a matrix of whole-number codes, block by block, so that it is never decoded as a whole."""
+"""Products with a matrix of integer codes, computed in blocks so that the whole matrix is never decoded at once."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from .numpy_ops import matmul, matmul_nt
 
-#: Numbers that are held decoded at a time.
+#: Largest number of decoded elements in memory.
 BLOCK: int = 1 << 18
 
 
 def int8_scores(
     q: np.ndarray, codes: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, group_size: int | None = None
 ) -> np.ndarray:
-    """``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``: scores (..., M, N).
+    """Compute the scores ``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``, (..., M, N).
 
-    `scale` and `zero_point` have q's float type and int8; both are (), (..., N), or, with `group_size`,
-    (..., N, G), each of the G covering `group_size` consecutive coordinates (the last may be shorter).
-    `zero_point` may be () in all cases.
+    `scale` has the dtype of q and `zero_point` is int8. Their shape is (), (..., N), or with `group_size` (..., N, G),
+    where each of the G entries covers `group_size` consecutive coordinates (the last may cover fewer). `zero_point` may
+    always be ().
     """
     batch = np.broadcast_shapes(q.shape[:-2], codes.shape[:-2])
     out = np.empty((*batch, q.shape[-2], codes.shape[-2]), q.dtype)
@@ -29,7 +29,7 @@ def int8_scores(
         if group_size is not None:
             out[..., rows] = matmul_nt(q, _decode_groups(codes[..., rows, :], s, z, group_size))
             continue
-        # One scale per row: it leaves the sum over D, and so does the zero point.
+        # With one scale per row, scale and zero point can be factored out of the sum over D.
         block = matmul_nt(q, codes[..., rows, :].astype(q.dtype))
         if total is not None:
             block -= total * _over_queries(z).astype(q.dtype)
@@ -41,7 +41,7 @@ def int8_scores(
 def int8_combine(
     w: np.ndarray, codes: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, group_size: int | None = None
 ) -> np.ndarray:
-    """``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``: (..., M, D); arguments as for `int8_scores`."""
+    """Compute ``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``, (..., M, D); see `int8_scores`."""
     batch = np.broadcast_shapes(w.shape[:-2], codes.shape[:-2])
     out = np.zeros((*batch, w.shape[-2], codes.shape[-1]), w.dtype)
     for rows in _blocks(codes):
@@ -57,14 +57,14 @@ def int8_combine(
 
 
 def _blocks(codes: np.ndarray) -> Iterator[slice]:
-    """Slices of N with at most `BLOCK` numbers each (one row at least)."""
+    """Yield slices of N with at most `BLOCK` elements each, but at least one row."""
     count = codes.shape[-2]
     step = max(1, BLOCK // max(1, codes.size // count))
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 def _rows_of(per_row: np.ndarray, codes: np.ndarray, rows: slice) -> np.ndarray:
-    """The entries of scale or zero point that belong to these rows."""
+    """Return the entries of scale or zero point for these rows."""
     if per_row.ndim == 0:
         return per_row
     axis = codes.ndim - 2
@@ -72,7 +72,7 @@ def _rows_of(per_row: np.ndarray, codes: np.ndarray, rows: slice) -> np.ndarray:
 
 
 def _over_queries(per_row: np.ndarray) -> np.ndarray:
-    """(..., n) as (..., 1, n), to go along the columns of scores."""
+    """Reshape (..., n) to (..., 1, n), which broadcasts along the columns of scores."""
     return per_row[..., None, :] if per_row.ndim else per_row
 
 
