@@ -1,6 +1,6 @@
-"""How many threads a kernel call may use.
+"""The number of threads of a kernel call.
 
-Rows are split into blocks that do not depend on each other, so the result has the same bits whatever the number.
+Rows are split into independent blocks, so the result is bitwise equal for every number of threads.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ..errors import UnsupportedError
 
 T = TypeVar("T")
 
-#: WebAssembly has one thread; JavaScript's pool of workers takes the place of others there.
+#: Largest number of threads. WebAssembly has one; there, JavaScript's pool of workers replaces threads.
 MOST = 1 if sys.platform == "emscripten" else 256
-#: Blocks start at multiples of this, where the kernels' tiles of rows start too.
+#: Blocks start at multiples of this number, which are also the starts of the kernels' tiles of rows.
 ALIGN = 64
-#: Multiplications below which starting a thread costs more than it saves.
+#: Fewer multiplications than this are not worth the start of a thread.
 MIN_WORK = 1 << 21
 
 _default = 1
@@ -36,7 +36,8 @@ def checked(threads: object) -> int:
     """Check a number of threads.
 
     Raises:
-        InvalidConfigError: No whole number >= 1, or more than 256; UnsupportedError: more than one in WebAssembly.
+        InvalidConfigError: Not a whole number from 1 to 256.
+        UnsupportedError: More than one thread in WebAssembly.
     """
     n = as_int(threads, "threads", minimum=1, maximum=256)
     if n > MOST:
@@ -52,15 +53,15 @@ def checked(threads: object) -> int:
 def set_num_threads(threads: int) -> None:
     """Set the number of threads of calls that do not specify it.
 
-    Large products over many rows (`forward` of many queries, `attend` over a graph and its gradients) are split; the
-    result has the same bits as with one thread.
+    Large products over many rows (`forward` of many queries, `attend` over a graph and its gradients) are split. The
+    result is bitwise equal to that with one thread.
 
     Args:
         threads: 1 … 256.
 
     Raises:
-        InvalidConfigError: Another number.
-        UnsupportedError: More than one in WebAssembly, which has no threads.
+        InvalidConfigError: `threads` is not a whole number from 1 to 256.
+        UnsupportedError: `threads` is more than 1 in WebAssembly, which has no threads.
 
     Example:
         >>> import graphattend as ga
@@ -73,10 +74,10 @@ def set_num_threads(threads: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads a call uses: what `set_num_threads` set, 1 at first; inside a call, its ``threads``.
+    """Return the number of threads that a call uses by default.
 
     Returns:
-        The number.
+        The number from `set_num_threads`, initially 1. Inside a call with ``threads``, that number.
 
     Example:
         >>> import graphattend as ga
@@ -88,7 +89,7 @@ def get_num_threads() -> int:
 
 @contextlib.contextmanager
 def num_threads(threads: int | None) -> Iterator[None]:
-    """Use this number of threads in a block, in the current thread; None leaves it unchanged."""
+    """Use this number of threads in a ``with`` block of the current thread. None leaves the number unchanged."""
     if threads is None:
         yield
         return
@@ -101,12 +102,12 @@ def num_threads(threads: int | None) -> Iterator[None]:
 
 
 def blocks(weight: np.ndarray | int, work: float, align: int = ALIGN) -> list[slice]:
-    """Rows cut into one block per thread, of about equal weight.
+    """Split rows into one block per thread, of about equal weight.
 
     Args:
-        weight: Number of rows, or the running sum of their weights, (M+1,), such as CSR row starts.
-        work: Multiplications in all; little work is not split.
-        align: Blocks start at multiples of this.
+        weight: Number of rows, or the cumulative sum of their weights, (M+1,), such as CSR row starts.
+        work: Total number of multiplications. Little work is not split.
+        align: Blocks start at multiples of this number.
 
     Returns:
         Slices that cover the rows, in order.
@@ -118,13 +119,13 @@ def blocks(weight: np.ndarray | int, work: float, align: int = ALIGN) -> list[sl
     shares = np.linspace(0, rows if isinstance(weight, int) else float(weight[-1]), count + 1)[1:-1]
     cuts = shares if isinstance(weight, int) else np.searchsorted(weight, shares)
     edges = sorted({0, rows, *(min(round(float(c) / align) * align, rows) for c in cuts)})
-    if not isinstance(weight, int):  # blocks without weight join the one before
+    if not isinstance(weight, int):  # merge blocks without weight with the previous one
         edges = [0, *(b for a, b in itertools.pairwise(edges[:-1]) if weight[a] < weight[b] < weight[-1]), rows]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def run(work: Callable[[slice], T], parts: list[slice]) -> list[T]:
-    """The results of `work` for each part, the first in this thread, all with its way to treat overflows."""
+    """Call `work` for each part, the first in this thread and all with its `np.errstate`; return the results."""
     if len(parts) == 1:
         return [work(parts[0])]
     flags = np.geterr()
