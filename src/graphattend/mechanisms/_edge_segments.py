@@ -1,4 +1,4 @@
-"""GAT over a whole graph, edge by edge: its additive score is one number per edge and head."""
+"""GAT over a whole graph, computed per edge: its additive score is one number per edge and head."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._boundary import Call, cotangent
 from ._gradients import Gradients, Grads, Params, add_grads, no_pullback
 from ._mechanism import Mechanism
 
-#: Edges × width up to which one value per edge is held; beyond, unless a kernel does it, neighbourhoods come in chunks.
+#: Largest edges × width for which values per edge are stored. Larger graphs use a kernel or chunks of neighbourhoods.
 MAX_ELEMENTS = 16_000_000
 
 Project = tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Callable[..., Any]]
@@ -34,7 +34,7 @@ def attend(
     *,
     fused: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """What `_attend.attend` gives for the GAT variant, from sums over edges; None if those do not fit into memory."""
+    """Compute `_attend.attend` for the GAT variant from sums over edges, or return None if memory is too small."""
     x_q, x_k, x_v = check_nodes(attn, graph, queries, keys, values)
     dtype, size = x_q.dtype, len(x_q)
     p = attn._params(dtype)
@@ -92,12 +92,12 @@ def attend(
 
 
 def _edge_factor(p: Params) -> np.ndarray:
-    """a_edge·(W_e e) = e·(W_e a_edge): (e, H)."""
+    """Return W_e a_edge, (e, H), because a_edge·(W_e e) = e·(W_e a_edge)."""
     return np.asarray(np.einsum("hec,hc->eh", p["w_e"], p["a_edge"]))
 
 
 def _edge_gradients(gs: np.ndarray, per_edge: Params, features: np.ndarray | None, p: Params) -> tuple[Grads, Grads]:
-    """Gradients of what edges add to their scores: by metadata and by parameters."""
+    """Return the gradients of the edges' contributions to the scores, for metadata and parameters."""
     gm: Grads = {name: np.zeros_like(a) for name, a in per_edge.items()}
     if features is None:
         return gm, {}
@@ -116,7 +116,7 @@ def _fused(
     p: Params,
     call: Call,
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[..., Gradients]] | None:
-    """The whole layer in one kernel call, which holds no value per edge and channel, where there is such a kernel."""
+    """Compute the layer in one kernel call, which stores no values per edge and channel, or return None."""
     if not simd.has_kernels(x.dtype) or not graph.num_edges:
         return None
     features, options = _options(negative_slope, per_edge, p)
@@ -151,7 +151,7 @@ def _fused(
 
 
 def _options(negative_slope: float, per_edge: Params, p: Params) -> tuple[np.ndarray | None, dict[str, Any]]:
-    """The features of the edges, if they are read, and the options of `simd.gat_layer`."""
+    """Return the edge features, or None if they are not read, and the options of `simd.gat_layer`."""
     features = per_edge["edge_features"] if "w_e" in p else None
     added = None if features is None else simd.matmul(features, _edge_factor(p))
     return features, {"negative_slope": negative_slope, "edge_scores": added}
@@ -160,7 +160,7 @@ def _options(negative_slope: float, per_edge: Params, p: Params) -> tuple[np.nda
 def attend_into(
     attn: Mechanism, negative_slope: float, graph: NeighborGraph, x: np.ndarray, out: np.ndarray, gain: np.ndarray
 ) -> bool:
-    """`Attention._attend_into` of the GAT variant where its heads are joined."""
+    """Compute `Attention._attend_into` for the GAT variant with concatenated heads."""
     if not simd.has_kernels(x.dtype) or not graph.num_edges:
         return False
     p = attn._params(x.dtype)
@@ -175,7 +175,7 @@ def attend_into(
 
 
 def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray, p: Params) -> Project:
-    """The mechanism's own projection, with the nodes first."""
+    """Apply the mechanism's projection, with the nodes as the first axis."""
     (q, k, v), pull = attn._project(x_q, x_k, x_v, p)
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
@@ -185,20 +185,20 @@ def _project(attn: Mechanism, x_q: np.ndarray, x_k: np.ndarray, x_v: np.ndarray,
 
 
 def _project_alone(x: np.ndarray, p: Params) -> Project:
-    """One product for queries, keys and values that are the same nodes; their gradient is the queries'."""
+    """Project queries, keys and values that are the same nodes in one product. The queries get the whole gradient."""
     v, q, k = simd.gat_projection(simd.matmul(x, simd.gat_columns(p["w"])), p["a_query"], p["a_key"])
 
     def pullback(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> Any:
         g = np.concatenate([gv.reshape(len(x), -1), gq, gk], axis=1)
         gx, gp = _joined_pullback(x, p, g)
-        nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, it costs no memory until it is written to
+        nothing = np.zeros(x.shape, x.dtype)  # unlike zeros_like, np.zeros does not touch the memory
         return gx, nothing, nothing, gp
 
     return (q, k, v), pullback
 
 
 def _joined_pullback(x: np.ndarray, p: Params, g: np.ndarray) -> tuple[np.ndarray, Grads]:
-    """Gradients of nodes and parameters from those of rows and of both of their scores, side by side (V, H·E + 2·H)."""
+    """Return the gradients of nodes and parameters, given g (V, H·E + 2·H): those of rows, query and key scores."""
     vectors = (np.einsum("hdc,hc->dh", p["w"], p[name]) for name in ("a_query", "a_key"))
     joined = np.concatenate([simd.gat_columns(p["w"]), *vectors], axis=1)
     heads, _, width = p["w"].shape
