@@ -1,7 +1,7 @@
-"""The arithmetic backends. One is chosen at import, reported, and never changed silently.
+"""The arithmetic backends. One is selected at import; `backend_info` reports it, and it never changes silently.
 
-The functions here take checked arrays. Each has its NumPy formulation in `numpy_ops`; where kernels are
-loaded and apply to the arrays at hand, they run instead and give the same result.
+The functions take checked arrays. Each has a NumPy formulation in `numpy_ops`. If kernels are loaded and support the
+arrays, they run instead and give the same result.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from .accelerate import accelerate_numpy as accelerate_numpy
     from .accelerate import accelerated as accelerated
 
-#: What users may rely on; the operations below are for the library itself.
+#: The public names. The operations below are internal.
 __all__ = ["Acceleration", "accelerate_numpy", "backend_info", "use_backend"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: `kernel_ops` while kernels are in use, or None. A kernel returns None where it does not apply.
+#: `kernel_ops` while kernels are in use, else None. A kernel returns None if it does not apply.
 _kernels: Any = None
 
 
@@ -79,7 +79,7 @@ def attention(
     causal: bool = False,
     block_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exact attention without the score matrix: output (..., M, E) and softmax statistics (..., M, 2)."""
+    """Compute exact attention without the score matrix: output (..., M, E) and softmax statistics (..., M, 2)."""
     if _kernels is not None:
         found = _kernels.attention(q, k, v, scale=scale, mask=mask, causal=causal)
         if found is not None:
@@ -100,7 +100,7 @@ def attention_vjp(
     causal: bool = False,
     block_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `attention` for q, k and v, from its results and the gradient of its output."""
+    """Compute the gradients of q, k and v for `attention`, from its results and the gradient of its output."""
     if _kernels is not None:
         found = _kernels.attention_vjp(q, k, v, out, stats, grad, scale=scale, mask=mask, causal=causal)
         if found is not None:
@@ -113,7 +113,7 @@ def attention_vjp(
 def attend_few(
     q: np.ndarray, k: np.ndarray, v: np.ndarray | None, **options: Any
 ) -> tuple[np.ndarray | None, np.ndarray] | None:
-    """Output and weights of a few queries in one pass (see `kernel_ops.attend_few`); None without such a kernel."""
+    """Compute output and weights of a few queries by `kernel_ops.attend_few`, or return None if it does not apply."""
     if _kernels is None:
         return None
     found = _kernels.attend_few(q, k, v, **options)
@@ -130,7 +130,7 @@ def attend_few_vjp(
     scale: float,
     grad_weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `attend_few` by q, k, v and the scores with their bias (see `kernel_ops.attend_few_vjp`)."""
+    """Compute the gradients of q, k, v and the scores with their bias; see `kernel_ops.attend_few_vjp`."""
     options: dict[str, Any] = {"scale": scale, "grad_weights": grad_weights}
     found = None if _kernels is None else _kernels.attend_few_vjp(q, k, v, weights, grad, **options)
     if found is not None:
@@ -139,7 +139,7 @@ def attend_few_vjp(
 
 
 def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
-    """Whether these are one query (D,), keys (N, D) and values (N, E) or None that kernels may look at."""
+    """Return whether these are one query (D,), keys (N, D) and values (N, E) or None, in a form for the kernels."""
     if _kernels is None or type(query) is not np.ndarray or type(keys) is not np.ndarray or query.shape != (dim,):
         return False
     dtype = query.dtype
@@ -155,8 +155,8 @@ def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
 def single_with_weights(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
 ) -> tuple[Any, np.ndarray] | None:
-    """Output (M, E) and weights (M, N) of the rows that one query becomes; None also where something is not finite."""
-    if options.get("bias") is not None and _kernels.finite(options["bias"]) is False:  # an overflow; masks are apart
+    """Compute output (M, E) and weights (M, N) of the rows that replace a query; None if a result is not finite."""
+    if options.get("bias") is not None and _kernels.finite(options["bias"]) is False:  # overflow; masks are separate
         return None
     found = _kernels.attend_few(rows, keys, values, **options)
     return found[:2] if found is not None and found[2] else None
@@ -165,28 +165,28 @@ def single_with_weights(
 def single_vjp(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray, weights: np.ndarray, grad: np.ndarray, **options: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """`attend_few_vjp` of the rows that one query becomes; None without kernels and where something is not finite."""
+    """Compute `attend_few_vjp` for the rows that replace a query; None without kernels or if a result is not finite."""
     found = None if _kernels is None else _kernels.attend_few_vjp(rows, keys, values, weights, grad, **options)
     return None if found is None or not found[4] else cast("Any", found[:4])
 
 
 def has_kernels(dtype: np.dtype[Any]) -> bool:
-    """Whether fused kernels run on arrays of this dtype; the NumPy formulations are better called one by one."""
+    """Return whether fused kernels support this dtype. Otherwise, callers should use the separate NumPy operations."""
     return _kernels is not None and dtype in _kernels.DTYPES
 
 
 def _plain(query: Any, keys: Any, values: Any) -> bool:
-    """Whether a kernel may be called with these arrays; it checks the rest itself."""
+    """Return whether a kernel may be called with these arrays. The kernel makes all other checks."""
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
 def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_finite: bool) -> np.ndarray | None:
-    """Attention of (D,) or (M, D) over keys (N, D) in one kernel call that checks its arguments and their finiteness.
+    """Compute attention of (D,) or (M, D) over keys (N, D) in one kernel call, which checks its arguments.
 
-    None where there is no such kernel, or where anything is unusual: the caller then takes the checked way, which
-    computes or explains. The same holds for the functions below.
+    Like the functions below, it returns None without kernels or if an argument is unusual. The caller then runs the
+    checked pass, which computes the result or raises an error.
     """
-    # The most frequent call of all, over few keys mostly Python: so no function between this one and the kernel.
+    # This is the most frequent call. Over few keys Python dominates, so it calls the kernel directly.
     if _kernels is None or not (type(query) is type(keys) is type(values) is np.ndarray):
         return None
     if keys.ndim != 2 or values.ndim != 2 or keys.shape[1] != dim:
@@ -208,9 +208,9 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
 def single_weights(
     query: Any, keys: Any, values: Any, dim: int, scale: float
 ) -> tuple[np.ndarray | None, np.ndarray] | None:
-    """The same with the weights, (N,) or (M, N), in a few kernel calls; the output is None without values.
+    """Compute the output of `single` (None without values) and the weights, (N,) or (M, N), in a few kernel calls.
 
-    None also where anything is not finite.
+    Also returns None if a score or an output is not finite.
     """
     if _kernels is None or not (type(query) is type(keys) is np.ndarray) or query.dtype not in _kernels.DTYPES:
         return None
@@ -252,9 +252,9 @@ def multi_head_single(
     weights: np.ndarray | None = None,
     gain: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Folded multi-head attention of one query in one kernel call, or None.
+    """Compute folded multi-head attention of one query in one kernel call, or return None.
 
-    It fills `weights` (H, N) if given; `gain` (1, H) multiplies the heads.
+    `weights` (H, N), if given, is filled with the weights; `gain` (1, H) multiplies the heads.
     """
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
@@ -270,7 +270,7 @@ def multi_head_single(
 def multi_head_projected(
     query: np.ndarray, k: np.ndarray, v: np.ndarray, p: Mapping[str, np.ndarray], scale: float, check_finite: bool
 ) -> np.ndarray | None:
-    """Multi-head attention of one query (D,) over projected keys and values (H, N, E), or None."""
+    """Compute multi-head attention of one query (D,) over projected keys and values (H, N, E), or return None."""
     if not has_kernels(query.dtype) or k.ndim != 3:
         return None
     with _float64_fallback.silence():
@@ -296,7 +296,7 @@ def graph_attention(
     weights: bool,
     **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """Every node over its own neighbours, q, k, v (V, [H,] D), without gathered copies; None without such a kernel."""
+    """Attend from every node to its neighbours, for q, k, v (V, [H,] D), without gathered copies, or return None."""
     if _kernels is None:
         return None
     found = graph_ops.graph_attention(q, k, v, indptr, indices, scale, need_weights=weights, **options)
@@ -317,10 +317,11 @@ def graph_attention_vjp(
     values_are_keys: bool = False,
     **options: Any,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """Gradients of `graph_attention` for q, k, v and the scores with their bias.
+    """Compute the gradients of q, k, v and the scores with their bias for `graph_attention`.
 
-    With ``keys_are_queries`` that of k is part of that of q, with ``values_are_keys`` that of v of that of k; their own
-    is then None. With a ``rotation`` that by its positions takes the place of that by the scores.
+    With ``keys_are_queries`` the gradient of k is added to that of q and returned as None; with ``values_are_keys`` the
+    gradient of v is added to that of k and returned as None. With a ``rotation``, the last gradient is that of its
+    positions instead of the scores.
     """
     if _kernels is not None and grad_weights is None:
         arrays = q, k, v, graph.indptr, graph.indices, graph._transposed, weights, grad, scale
@@ -351,7 +352,7 @@ def __getattr__(name: str) -> Any:
 
 
 def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarray | None, GatProjection] | None:
-    """A whole graph attention layer: output (V, H, E), weights (K, H), and what it reads of the nodes."""
+    """Compute a graph attention layer: output (V, H, E), weights (K, H), and the projection of the nodes."""
     if _kernels is None:
         return None
     found = graph_ops.gat_layer(*arrays, **options)
@@ -361,7 +362,7 @@ def gat_layer(*arrays: np.ndarray, **options: Any) -> tuple[np.ndarray, np.ndarr
 def gat_vjp(
     grad: np.ndarray, projection: GatProjection, graph: Any, weights: np.ndarray, **options: Any
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Gradients of `gat_layer` by scores before LeakyReLU and by its whole projection; None without such a kernel."""
+    """Compute the gradients of the scores before LeakyReLU and of the projection for `gat_layer`, or return None."""
     if _kernels is None:
         return None
     lists = graph.indptr, graph.indices, graph._transposed
@@ -373,10 +374,9 @@ def backend_info() -> dict[str, Any]:
 
     Returns:
         ``backend`` ("native-avx512", "native-avx2", "native-sse4", "native-neon", "wasm-relaxed-simd", "wasm-simd128"
-        or "numpy"), ``available`` (all that can be used here),
-        ``reason`` (why this one), ``platform``, ``numpy`` (its version), ``numpy_build`` (its ``blas`` or None, and the
-        ``simd`` instruction sets it was built for; the official wheel for Pyodide has neither) and ``numpy_loops``
-        (what `accelerated` tells).
+        or "numpy"), ``available`` (all usable backends), ``reason`` (of the selection), ``platform``, ``numpy`` (its
+        version), ``numpy_build`` (its ``blas`` or None, and the ``simd`` instruction sets it was built for; the
+        official wheel for Pyodide has neither) and ``numpy_loops`` (the result of `accelerated`).
 
     Example:
         >>> import graphattend as ga
@@ -403,10 +403,10 @@ def use_backend(name: str) -> AbstractContextManager[None]:
         name: One of ``backend_info()["available"]``.
 
     Returns:
-        A context manager; leaving it restores the backend from before.
+        A context manager that restores the previous backend at its end.
 
     Raises:
-        UnsupportedError: Unknown, or not available here.
+        UnsupportedError: The backend is unknown or not available.
 
     Example:
         >>> import graphattend as ga
@@ -428,7 +428,7 @@ def _using(chosen: backends.Backend) -> Iterator[None]:
 
 
 def choose_again() -> None:
-    """Choose the backend as at import: after a restored interpreter has come to another engine."""
+    """Select the backend again as at import, because a restored interpreter may run on another engine."""
     backends.look_again()
     _activate(backends.choose())
 
