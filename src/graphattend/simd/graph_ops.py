@@ -1,6 +1,6 @@
-"""The kernels on the neighbour lists of a graph: attention, graph attention layers and sums over lists.
+"""Kernels on the neighbour lists of a graph: attention, graph attention layers and sums over lists.
 
-As in `kernel_ops`, every function returns None where its kernel does not apply.
+As in `kernel_ops`, every function returns None if its kernel does not apply.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def graph_attention(
     out: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, bool] | None:
-    """Every node over its own neighbours, in place on the arrays of all nodes.
+    """Attend from every node to its neighbours, reading the arrays of all nodes in place.
 
     Args:
         q: Queries (M, D) or (M, H, D).
@@ -43,12 +43,14 @@ def graph_attention(
         indices: CSR neighbours (K,).
         scale: Factor of the scores.
         bias: Added to the scores, (K,) or (K, H), in CSR order.
-        rotation: The product is q·(k turned by position · frequency): positions (K,), frequency (D // 2,), whether
-            pairs of coordinates are neighbours.
-        plain: The weights are the products over their sum, without exponentials; None where one is too small.
-        gain: Factors of the output (M, [H]). Where one is 0 and no weights are wanted, nothing is computed.
-        out: What the output times the gain is added to (also where the result is None), zeros by default.
-        need_weights: Return the weights, too.
+        rotation: If given, the product is q·(k rotated by position · frequency): positions (K,), frequency (D // 2,),
+            and whether coordinate pairs are adjacent.
+        plain: Whether the weights are the products divided by their sum, without exponentials. The result is None if a
+            product is too small.
+        gain: Factors of the output (M, [H]). A row with factor 0 is not computed unless weights are needed.
+        out: With a gain, the array to which the output times the gain is added (also if the result is None); zeros by
+            default.
+        need_weights: Whether to return the weights.
 
     Returns:
         Output (M, E) or (M, H, E), weights (K,) or (K, H) in CSR order or None, and whether everything read was finite.
@@ -87,25 +89,25 @@ def graph_attention_vjp(
     plain: bool = False,
     rotation: tuple[Array, Array, bool] | None = None,
 ) -> tuple[Array, Array | None, Array | None, Array] | None:
-    """Gradients of `graph_attention` by q, k, v and the scores' bias, from its weights and the output's gradient.
+    """Compute the gradients of q, k, v and the scores with their bias for `graph_attention`.
 
     Args:
-        q: As for `graph_attention`, like the next four and `scale`.
-        k: Keys.
-        v: Values.
+        q: Queries, as for `graph_attention`.
+        k: Keys, as for `graph_attention`.
+        v: Values, as for `graph_attention`.
         indptr: CSR row starts.
         indices: CSR neighbours.
-        transposed: The lists turned round: starts (V+1,), the rows that read each key (K,), and their CSR positions.
-        weights: What `graph_attention` returned.
+        transposed: The transposed CSR lists: starts (V+1,), the rows that read each key (K,), and their CSR positions.
+        weights: The weights that `graph_attention` returned.
         grad: Gradient of the output.
-        scale: Factor of the scores.
-        keys_are_queries: The gradient by k is part of that by q.
-        values_are_keys: The gradient by v is part of that by k.
-        plain: The products are the weights, without exponentials.
-        rotation: As for `graph_attention`, without heads; the last result is then the gradient by the positions.
+        scale: Factor of the scores, as for `graph_attention`.
+        keys_are_queries: Whether to add the gradient of k to that of q.
+        values_are_keys: Whether to add the gradient of v to that of k.
+        plain: Whether the weights are the products, without exponentials.
+        rotation: As for `graph_attention`, without heads. The last result is then the gradient of the positions.
 
     Returns:
-        Gradients like q, k, v and the weights; None in the place of one that is part of another.
+        Gradients shaped like q, k, v and the weights. A gradient that was added to another is None.
     """
     dq, dk, dv, dscores = block(
         q.dtype, q.shape, None if keys_are_queries else k.shape, None if values_are_keys else v.shape, weights.shape
@@ -145,17 +147,17 @@ def graph_sum(
     scale: float = 1.0,
     add: bool = False,
 ) -> Array | None:
-    """Weighted sums of the rows that each list names.
+    """Compute weighted sums of the rows in each list.
 
     Args:
         x: Rows (V, D) or (V, H, D).
         indptr: Starts of the lists (M+1,).
         indices: Rows of x (K,).
-        order: Where the weight of each entry stands (K,), or None.
+        order: Index of each entry's weight (K,), or None.
         weights: (K',) or (K', H), or None for sums without weights.
-        out: Where to put the sums (M, [H,] D).
+        out: Array for the sums (M, [H,] D).
         scale: Factor of the weights.
-        add: Add the sums to `out`.
+        add: Whether to add the sums to `out`.
 
     Returns:
         `out`, or a new array.
@@ -186,22 +188,22 @@ def graph_turn(
     back: bool = False,
     scale: float = 1.0,
 ) -> Array | None:
-    """Weighted sums of the rows that each list names, turned by the positions of their entries.
+    """Compute weighted sums of the rows in each list, rotated by the positions of the entries.
 
     Args:
         x: Rows (V, D).
         indptr: Starts of the lists (M+1,).
         indices: Rows of x (K,).
         weights: (K',).
-        rotation: Positions (K',), frequency (D // 2,), whether pairs of coordinates are neighbours.
-        out: Where to put the sums (M, D).
-        y: Rows (M, D) whose products with the turned ones are derived by the positions.
-        order: Where the weight and the position of each entry stand (K,), or None.
-        back: Turn the other way.
+        rotation: Positions (K',), frequency (D // 2,), and whether coordinate pairs are adjacent.
+        out: Array for the sums (M, D).
+        y: Rows (M, D) whose products with the rotated rows are differentiated by the positions, or None.
+        order: Index of each entry's weight and position (K,), or None.
+        back: Whether to rotate by the negative angle.
         scale: Factor of the weights.
 
     Returns:
-        Those derivatives, weighted, (K',), or an empty array without y.
+        The weighted derivatives (K',), or an empty array without y.
     """
     starts = as_int64(indptr)
     positions, frequency, interleaved = rotation
@@ -220,12 +222,12 @@ def graph_turn(
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype[Any], gain: Array | None) -> Array:
-    """An output that a kernel writes, or where there is a gain, one that it adds to."""
+    """Create an output array: empty if the kernel writes it, zeros if the kernel adds to it (with a gain)."""
     return _empty(shape, dtype) if gain is None else np.zeros(shape, dtype)
 
 
 def part_of(starts: Array, rows: slice) -> tuple[Array, slice]:
-    """The starts of some lists, counted from their own first entry, and where their entries stand."""
+    """Return the starts of the lists `rows`, relative to their first entry, and the slice of their entries."""
     if rows.start == 0:
         return starts[: rows.stop + 1], slice(0, int(starts[rows.stop]))
     own = starts[rows.start : rows.stop + 1]
@@ -233,7 +235,7 @@ def part_of(starts: Array, rows: slice) -> tuple[Array, slice]:
 
 
 def _row_parts(starts: Array, *by_node: Array) -> list[slice]:
-    """One block of lists per thread, for work on every entry as wide as the rows of these arrays."""
+    """Split the lists into one block per thread. The work per entry is the total row width of these arrays."""
     return threads.blocks(starts, float(starts[-1]) * sum(math.prod(x.shape[1:]) for x in by_node), align=1)
 
 
@@ -251,7 +253,7 @@ def gat_layer(
     out: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, GatProjection, bool] | None:
-    """A whole graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum.
+    """Compute a graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum.
 
     Args:
         x: Node features (V, D).
@@ -261,10 +263,10 @@ def gat_layer(
         indptr: CSR row starts (V+1,).
         indices: CSR neighbours (K,).
         negative_slope: Slope of LeakyReLU below 0.
-        edge_scores: What each edge adds to its scores before LeakyReLU, (K,) or (K, H).
-        gain: As for `graph_attention`, (V,), and so `out`, (V, H, E).
-        out: See `gain`.
-        need_weights: Return the weights, too.
+        edge_scores: Added to the scores of each edge before LeakyReLU, (K,) or (K, H).
+        gain: As for `graph_attention`, (V,).
+        out: As for `graph_attention`, (V, H, E).
+        need_weights: Whether to return the weights.
 
     Returns:
         Output (V, H, E), weights (K, H) or None, the projection (`GatProjection`), and whether the output is finite.
@@ -291,7 +293,7 @@ def gat_layer(
 
 
 class GatProjection(NamedTuple):
-    """What a graph attention layer reads of nodes: rows (V, H, E), and what these add to scores (V, H)."""
+    """The projection of the nodes in a graph attention layer: rows (V, H, E) and their terms of the scores (V, H)."""
 
     hidden: Array
     query: Array
@@ -299,18 +301,18 @@ class GatProjection(NamedTuple):
 
 
 def gat_columns(w: Array) -> Array:
-    """Projections (H, D, E) as one matrix (D, H·E)."""
+    """Reshape the projections (H, D, E) to one matrix (D, H·E)."""
     return w.swapaxes(0, 1).reshape(w.shape[1], -1)
 
 
 def gat_projection(y: Array, a_query: Array, a_key: Array) -> GatProjection:
-    """What a graph attention layer reads of nodes, from the product y (V, H·E) of these and `gat_columns`."""
+    """Return the projection of the nodes, given their product y (V, H·E) with `gat_columns`."""
     hidden = y.reshape(len(y), *a_query.shape)
     return GatProjection(hidden, head_dots(hidden, a_query), head_dots(hidden, a_key))
 
 
 def head_dots(x: Array, a: Array) -> Array:
-    """The products of rows (V, H, E) and vectors (H, E), head by head: (V, H)."""
+    """Return the dot products (V, H) of rows (V, H, E) and vectors (H, E) for each head."""
     out = _empty(x.shape[:2], x.dtype)
 
     def dots(rows: slice) -> bool | None:
@@ -339,7 +341,7 @@ def gat_vjp(
     negative_slope: float = 0.2,
     edge_scores: Array | None = None,
 ) -> tuple[Array, Array] | None:
-    """Gradients of `gat_layer` by its scores and its projection.
+    """Compute the gradients of the scores and the projection for `gat_layer`.
 
     Args:
         grad: Gradient of the output (V, H, E).
@@ -348,14 +350,14 @@ def gat_vjp(
         key: Its products with a_key (V, H).
         indptr: CSR row starts (V+1,).
         indices: CSR neighbours (K,).
-        transposed: The lists turned round, as for `graph_attention_vjp`.
-        weights: What `gat_layer` returned (K, H).
+        transposed: The transposed CSR lists, as for `graph_attention_vjp`.
+        weights: The weights that `gat_layer` returned (K, H).
         negative_slope: Slope of LeakyReLU below 0.
-        edge_scores: What each edge adds to its scores before LeakyReLU, (K, H).
+        edge_scores: Added to the scores of each edge before LeakyReLU, (K, H).
 
     Returns:
-        Gradients by the scores of the edges before LeakyReLU (K, H), and by what `gat_projection` took apart
-        (V, H·E + 2·H), by `hidden` as far as it comes from the weighted sum.
+        The gradient of the edges' scores before LeakyReLU (K, H), and those of `hidden` (through the weighted sum
+        only), `query` and `key` side by side (V, H·E + 2·H).
     """
     nodes, heads, width = hidden.shape
     inner = heads * width
