@@ -94,6 +94,6 @@ def clip_by_value(grads: Mapping[str, Any], max_value: float) -> Arrays:
     """
     limit = as_number(max_value, "max_value", above=0)
     checked = checked_parameters(_present(grads), "grads")
-    # What the gradients' dtype cannot hold clips nothing.
+    # A limit beyond the gradients' dtype clips nothing.
     limits = {name: g.dtype.type(min(limit, float(np.finfo(g.dtype).max))) for name, g in checked.items()}
     return {name: np.asarray(np.clip(g, -limits[name], limits[name])) for name, g in checked.items()}
