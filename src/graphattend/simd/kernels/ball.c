@@ -4,7 +4,7 @@
 #include "rows.h"
 
 #ifdef F64
-/* A number with twice the digits: the rounded value and what it lacks. */
+/* A number with twice the digits: the rounded value and its rounding error. */
 typedef struct {
     double value, rest;
 } Twice;
@@ -69,7 +69,7 @@ static void careful_midpoint(const real *w, const real *gaps, const real *V, isi
 static real careful_gap(const real *x, isize d, real c) {
     return (real)(1.0 - (double)c * square_of(x, d));
 }
-/* The same; `wide` (d doubles) is the rest. */
+/* The midpoint with sums in float64; `wide` (d doubles) holds the rest. */
 static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n,
                              isize d, real c, real *out, void *wide) {
     double *rest = wide, squares = 0.0, weights = 0.0, less = 0.0;

@@ -6,8 +6,9 @@
 
 #include "expo.h"
 
-/* NEAR_BOUNDARY: below this 1 - c|y|^2 is too far cancelled for sums in the dtype of the call,
- * which the careful functions carry in twice its digits. LEAST_GAP: what still lies inside. */
+/* NEAR_BOUNDARY: below this value, 1 - c|y|^2 has lost too many digits to cancellation for sums in
+ * the dtype of the call; the careful functions use twice the digits. LEAST_GAP: smallest value for
+ * a point inside the ball. */
 #ifdef F64
 #define NEAR_BOUNDARY 1e-2
 #define LEAST_GAP 1e-15
@@ -35,8 +36,8 @@ static inline double square_of(const real *x, isize n) {
 #define ball_gap K(ball_gap)
 real ball_gap(const real *x, isize d, real c);
 
-/* Midpoint from weights w (n,), which are overwritten, and the gaps of the rows of V. `wide` is
- * room for 2 d doubles. */
+/* Midpoint from weights w (n,), which are overwritten, and the gaps of the rows of V. `wide` has
+ * space for 2 d doubles. */
 #define ball_midpoint K(ball_midpoint)
 void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c,
                    real *out, void *wide);

@@ -66,17 +66,17 @@ INL const real *exp_table(void) {
 }
 
 /* exp of `count` (at most 4) vectors of values that are at most EXP_HIGH, in place; relative error
- * below 1.2e-7 or 2.3e-16, 0 below EXP_LOW. Several go through it step by step: one after the
- * other, their long chains of dependent operations would fill the processor's queues. The parts are
- * p and 2^n, x = n ln(2) + r and p = exp(r), with n in the lowest bits of `shifted`. */
+ * below 1.2e-7 or 2.3e-16, 0 below EXP_LOW. The vectors are computed together, step by step: one
+ * after the other, their long chains of dependent operations would fill the processor's queues.
+ * exp(x) = 2^n p with x = n ln(2) + r and p = exp(r); n is in the lowest bits of `shifted`. */
 #define STEP(to, value)                                                                            \
     for (int i = 0; i < count; i++) {                                                              \
         to[i] = value;                                                                             \
         if (count > 1) KEEP(to[i]);                                                                \
     }
-/* p = 1 + r + r^2 times the polynomial. Where a multiply-add is rounded once, it is one chain of
- * them. Else r is kept apart, as its product would be rounded; and float64's polynomial, which is
- * long, goes by odd and even powers side by side. */
+/* p = 1 + r + r^2 times the polynomial. With fused multiply-adds this is a single chain of them.
+ * Without, r is added last, because its product would be rounded, and the long float64 polynomial
+ * computes odd and even powers in parallel. */
 #ifdef __wasm_relaxed_simd__
 #define EXP_SUM(v, all, add)                                                                       \
     v term = all(t[EXP_POLYNOMIAL]), one = all(t[EXP_ONE]);                                        \
@@ -155,7 +155,7 @@ INL v4 exp_small(const real *t, v4 x) {
 #endif
 }
 
-/* y, the exp_small of any x, made infinity above EXP_HIGH and NaN for NaN. */
+/* Corrects y = exp_small(x) for any x: infinity above EXP_HIGH, NaN for NaN. */
 INL v4 exp_ends(const real *t, v4 x, v4 y) {
     y = select((m4)(x > splat(t[EXP_HIGH])), splat(INFINITY), y);
     return select((m4)(x == x), y, x);

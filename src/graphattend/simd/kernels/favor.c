@@ -4,9 +4,8 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* From products z = x.w of n rows to exponentials, in place. `shift`: the stabiliser is the maximum
- * of the whole exponent, else that of root z only; per row for queries, one for all rows of keys.
- */
+/* Converts products z = x.w of n rows to exponentials, in place. The stabiliser is the maximum of
+ * the whole exponent with `shift`, else of root z; per row for queries, over all rows for keys. */
 static void features(real *z, isize ldz, const real *x, isize ldx, isize n, isize m, isize d,
                      real root, int query, int shift) {
     real top = MINUS_INFINITY;

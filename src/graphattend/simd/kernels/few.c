@@ -1,6 +1,6 @@
-/* Attention of a few queries that share their keys, with its weights, for every score that is a
- * product and something added: the scores of all keys first, then softmax, then the weighted sum;
- * each block of K and V is read once for all queries. */
+/* Attention of a few queries that share their keys, with its weights, for scores that are a product
+ * plus a bias: first the scores of all keys, then softmax, then the weighted sum. Each block of K
+ * and V is read once for all queries. */
 #include "kernels.h"
 #include "rotate.h"
 #include "softmax.h"
@@ -41,8 +41,8 @@ static void row_products(const real *K, isize stride, isize n, const real *q, is
     }
 }
 
-/* From products to what softmax takes; their maximum. Adds to the test of what is finite before the
- * bias. */
+/* Converts products to the input of softmax and returns its maximum. Adds the scores without bias
+ * to the test of finiteness. */
 static real finish_scores(const Few *f, isize query, real *s, real *bad) {
     const real *bias = f->bias ? f->bias + query * f->bias_query : 0;
     vw sum = splatw(0), top = splatw(MINUS_INFINITY), scale = splatw(f->scale),
@@ -74,7 +74,7 @@ static real finish_scores(const Few *f, isize query, real *s, real *bad) {
     return row_max(s, f->keys);
 }
 
-/* `turns` where there are positions. Returns the test of everything read. */
+/* `turns` is set if there are positions. Returns the test of finiteness of all input. */
 static real attend_few(const Few *f, Turns *turns) {
     real bad = 0;
     for (isize r = 0; f->positions && r < f->queries; r++)
@@ -111,8 +111,8 @@ static isize step_or_zero(const Array *array, int axis) {
 }
 static int fits(isize length, isize all) { return length == 1 || length == all; }
 
-/* Whether both have the same axes but the last: else the smaller would be written again and again.
- */
+/* Whether both have the same axes except the last. Otherwise the smaller one would be written
+ * repeatedly. */
 static int same_rows(const Array *a, const Array *b) {
     for (int i = 2; i <= a->ndim && a->ndim == b->ndim; i++)
         if (len(a, i) != len(b, i)) return 0;

@@ -1,10 +1,10 @@
-/* Gradients of few.c's attention by all that it reads, from its weights: each block of V and of K
- * is read once for all queries, and each row of their gradients is written once. */
+/* Gradients of all inputs of few.c's attention, from its weights. Each block of V and of K is read
+ * once for all queries, and each row of their gradients is written once. */
 #include "kernels.h"
 #include "rows.h"
 
 enum { BLOCK = 64 };
-/* Natively a second pass over what is in the first-level cache is as fast or faster. */
+/* Natively, a second pass over data in the first-level cache is as fast or faster. */
 #ifdef __wasm__
 enum { ONE_PASS = 1 };
 #else
@@ -48,8 +48,7 @@ static void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize
     }
 }
 
-/* Of one query, while each row is in a register or on its way to memory: its product with y, and
- * out[i] = w[i] y. */
+/* For one query, in one pass over the rows: the products with y, and out[i] = w[i] y. */
 static void dots_and_outer(const real *x, isize ldx, const real *y, const real *w, isize n, isize d,
                            real *dots, real *out, isize ldo) {
     for (isize i = 0; i < n; i++, x += ldx, out += ldo) {
@@ -104,8 +103,8 @@ NOINLINE real largest(const real *x, isize n) {
     return most + note_row(x, n);
 }
 
-/* ds, the gradients by the weights less `dweights`, becomes that by the scores. Where a weight is
- * zero its gradient does not count, even if it is not finite. */
+/* Converts ds from the gradient of the weights (without `dweights`) to that of the scores. Where a
+ * weight is zero, its gradient is ignored, even if it is not finite. */
 static void score_gradients(const real *w, const real *dweights, const real *slopes, isize n,
                             real *ds) {
     vw sums = splatw(0), none = splatw(0);
@@ -130,8 +129,8 @@ static void score_gradients(const real *w, const real *dweights, const real *slo
     for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean) * (slopes ? slopes[i] : 1);
 }
 
-/* Returns a test of all that is written. The outer products need not be looked at: none is larger
- * than the product of the largest numbers. */
+/* Returns a test of finiteness of all output. The outer products need no test: none is larger than
+ * the product of the largest numbers. */
 static real few_vjp(const FewVjp *f) {
     real bad = 0, most = 0;
     int one = ONE_PASS && f->queries == 1;

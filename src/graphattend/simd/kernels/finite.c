@@ -2,8 +2,8 @@
 #include "kernels.h"
 #include "rows.h"
 
-/* A finite sum has only finite terms. It may overflow, so that another one is looked at term by
- * term. */
+/* A finite sum has only finite terms. A sum that is not finite may have overflowed; its terms are
+ * then tested one by one. */
 static real note_long_row(const real *x, isize n) {
     vec s[8];
     for (int j = 0; j < 8; j++) s[j] = splatv(0);
@@ -14,7 +14,7 @@ static real note_long_row(const real *x, isize n) {
         for (int j = 0; j < 4; j++) s[j] += LOADV(at + LANES * j);
         __asm__ volatile(
             "" ::
-                : "memory"); /* not all eight loads before the sums: there are too few registers */
+                : "memory"); /* too few registers for all eight loads before the sums */
         for (int j = 4; j < 8; j++) s[j] += LOADV(at + LANES * j);
     }
     vec sum = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));

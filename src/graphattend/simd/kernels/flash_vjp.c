@@ -1,13 +1,13 @@
 /* Gradients of exact attention, recomputing the weights tile by tile from the saved maximum and sum
- * of each row. Their log-sum-exp would not do: beside a large maximum it has no digits left for the
+ * of each row. A log-sum-exp would not suffice: with a large maximum it has no digits left for the
  * sum. Dao, Fu, Ermon, Rudra, Ré: FlashAttention, arXiv:2205.14135, algorithm 4. */
 #include "kernels.h"
 #include "panel.h"
 #include "rows.h"
 #include "softmax.h"
 
-/* Weights and score gradients of a group, KEYS x GROUP each, share the first-level cache with what
- * they are multiplied by. */
+/* Weights and score gradients of a group, KEYS x GROUP each, share the first-level cache with the
+ * other factors of their products. */
 enum {
     KEYS = 256 / sizeof(real),
     PANELS = 256 / (int)sizeof(real) / PANEL,
@@ -92,8 +92,8 @@ NOINLINE void key_sum(const real *P, isize keys, isize queries, const real *X, i
     for (; i < keys; i++) key_sum_rows(1, P + i * GROUP, queries, X, ldx, d, out + i * ldo, ldo);
 }
 
-/* a . b, summed as panel_scores sums: the gradient of a score whose weight is 1 is then exactly 0.
- */
+/* a . b, summed in the order of panel_scores. The gradient of a score with weight 1 is then exactly
+ * 0. */
 static real dot_in_order(const real *a, const real *b, isize n) {
     vw total = splatw(0);
     for (isize j = 0; j < n; j++) total = maddw(splatw(a[j]), splatw(b[j]), total);
@@ -164,9 +164,8 @@ static void backward(const Backward *a, const Visible *visible, real *workspace)
     for (isize query = 0; query < a->queries; query += GROUP) group_gradient(a, visible, &g, query);
 }
 
-/* The output and the statistics anew, from scores rounded as the panels above round them: one query
- * at a time they round otherwise, and beside a large maximum the weights would no longer add up
- * to 1. */
+/* Recomputes the output and the statistics from scores that are rounded as in the panels above.
+ * Single queries round differently, and with a large maximum their weights would not sum to 1. */
 static void repeat_few(Backward *a, const Visible *visible, real *workspace) {
     real *out = workspace, *stats = out + FEW_QUERIES * a->e;
     Attention again = {.q = a->q,

@@ -1,6 +1,6 @@
-/* Frechet means: see frechet.h. Each step solves for Newton's direction by conjugate gradients, no
- * more exactly than the distance from the mean deserves (Dembo, Eisenstat, Steihaug: Inexact Newton
- * methods, SIAM J. Numer. Anal. 19, 1982). */
+/* Frechet means: see frechet.h. Each step solves for Newton's direction by conjugate gradients,
+ * with a precision that depends on the distance from the mean (Dembo, Eisenstat, Steihaug: Inexact
+ * Newton methods, SIAM J. Numer. Anal. 19, 1982). */
 #include "frechet.h"
 #include "kernels.h"
 
@@ -27,7 +27,7 @@ void frechet_place(Frechet *f, real *room) {
     f->residual = room + 3 * d, f->direction = room + 4 * d, f->image = room + 5 * d;
 }
 
-/* On the sphere, without the part along the mean. */
+/* On the sphere, removes the component along the mean. */
 static void tangent(const Frechet *f, real *v) {
     if (f->space->kind == SPHERE)
         add_scaled(v, f->mean, -dot(v, f->mean, f->space->width), f->space->width);
@@ -54,7 +54,7 @@ static void four_logs(Frechet *f, isize i, real mean_square, real gap, v4 *stret
     for (int r = 0; r < 4 && i + r < f->count; r++) {
         gaps[r] = f->gaps[i + r];
         real square = (1 - gaps[r]) / c + mean_square - 2 * product[r];
-        if (square < (real)0.01 / c) { /* it has cancelled */
+        if (square < (real)0.01 / c) { /* digits were lost to cancellation */
             square = 0;
             for (isize k = 0; k < f->space->width; k++) {
                 real away = p[r * f->space->width + k] - f->mean[k];
@@ -139,8 +139,8 @@ int frechet_solve(Frechet *f, real precision) {
     return 1;
 }
 
-/* mean + length step, brought back to the space: it agrees with the exponential map to second
- * order. */
+/* mean + length step, projected to the space. It agrees with the exponential map to second order.
+ */
 static void move(Frechet *f, real length, const real *from) {
     isize d = f->space->width;
     real *m = f->mean, c = f->space->c;
@@ -158,7 +158,7 @@ static void move(Frechet *f, real length, const real *from) {
     combine(a * short_of / divisor, f->step, (1 + 2 * xy + yy) / divisor, from, d, m);
 }
 
-/* Newton's direction, or a cautious one. */
+/* Newton's direction, or one by a Hessian that is always positive (f->cautious). */
 static void direct(Frechet *f, real precision) {
     f->cautious = 0;
     if (frechet_solve(f, precision)) return;
@@ -180,10 +180,9 @@ int frechet_search(Frechet *f) {
         real far = square_root(dot(f->step, f->step, d)) * f->space->root;
         copy_row(f->mean, d, start);
         move(f, length, start);
-        /* Newton's error is about the square of the step, and what the equations were not solved
-         * to. */
+        /* Newton's error is about the square of the step plus the residual of the equations. */
         if (length == 1 && far * (f->cautious ? 1 : far + precision) < ENOUGH) return 1;
-        /* A step that leads uphill is halved until it does not. */
+        /* Halve the step until the gradient becomes smaller. */
         real before = size;
         f->cautious = 0;
         for (;;) {

@@ -34,7 +34,7 @@ typedef struct {
     const real *points, *gaps, *weights; /* inner (count, width); the weights sum to one */
     real *alpha, *mu, *bend, *dots;      /* (count rounded up to 4) each */
     real across;
-    int cautious; /* a Hessian that is positive on the sphere, too, beyond a quarter turn */
+    int cautious; /* use a Hessian that is positive on the sphere even beyond a quarter turn */
     real *mean, *gradient, *step, *residual, *direction, *image; /* (width) each */
 } Frechet;
 

@@ -2,8 +2,8 @@
  * list, weighted sum. Velickovic, Cucurull, Casanova, Romero, Lio, Bengio: Graph Attention
  * Networks, arXiv:1710.10903, equations 1 to 5.
  *
- * score(i, j, head) = LeakyReLU(query_i + key_j + what the edge adds); the heads of an edge lie
- * side by side, so they fill the lanes. */
+ * score(i, j, head) = LeakyReLU(query_i + key_j + edge_ij). The heads of an edge are adjacent, so
+ * they fill the lanes. */
 #include "graph.h"
 #include "kernels.h"
 #include "rows.h"
@@ -16,7 +16,7 @@ typedef struct {
     real slope;
 } Layer;
 
-/* Unnormalised weights of one node's edges, heads side by side, and their inverse sums. */
+/* Unnormalised weights of one node's edges, with adjacent heads, and their inverse sums. */
 static void edge_weights(const Layer *l, isize node, isize first, isize degree, real *weights,
                          real *inverse) {
     v4 slope = splat(l->slope);
@@ -35,7 +35,7 @@ static void edge_weights(const Layer *l, isize node, isize first, isize degree, 
     softmax_heads(weights, degree, lanes, inverse);
 }
 
-/* out = (or +=, where there is a gain) the sums of the neighbours' rows, factor[head] times. */
+/* out = factor[head] times the sums of the neighbours' rows; with a gain, out += instead. */
 static void weighted_sum(const Layer *l, isize first, isize degree, const real *weights,
                          const real *factor, real *out) {
     const ByHead *rows = &l->hidden;
@@ -71,7 +71,8 @@ static real run(const Layer *l, real *weights) {
                                 l->weights.data + (first + e) * l->weights.edge_step + h);
         if (FULL && l->gain.data) scale_row(inverse, lanes, share);
         weighted_sum(l, first, degree, weights, inverse, row_at(&l->out, i, 0));
-        isize joined = l->out.head_step == l->out.width ? heads : 1; /* heads that are one row */
+        isize joined =
+            l->out.head_step == l->out.width ? heads : 1; /* heads that are joined to one row */
         for (isize h = 0; h < heads; h += joined)
             bad += note_row(row_at(&l->out, i, h), joined * l->out.width);
     }

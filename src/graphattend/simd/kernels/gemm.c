@@ -1,4 +1,4 @@
-/* C = A B, each of A and B as it lies or transposed, batched with broadcasting. */
+/* C = A B, with A and B optionally transposed, batched with broadcasting. */
 #include "gemm.h"
 
 #include "rows.h"
@@ -79,8 +79,7 @@ INL void tile_product(const int rows, isize depth, const real *a, isize a_row, i
             c[i * ldc + j] = add ? c[i * ldc + j] + spill[i][j] : spill[i][j];
 }
 
-/* Panels of TILE_COLUMNS columns of B: the next one lies `apart` elements on, its rows `step`
- * elements. */
+/* Panels of TILE_COLUMNS columns of B: panels are `apart` elements apart, their rows `step`. */
 typedef struct {
     const real *data;
     isize apart, step;
@@ -127,8 +126,8 @@ isize multiply_workspace(isize n, isize k) {
     return (round_up(min_size(n, WIDTH), TILE_COLUMNS) + TILE_ROWS) * min_size(k, DEPTH);
 }
 
-/* Blocks of B are packed into panels, unless its rows are contiguous and would be used by two
- * strips at most. */
+/* Blocks of B are packed into panels, unless its rows are contiguous and at most two strips use
+ * them. */
 static void multiply_blocks(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc,
                             int add, real *pack) {
     real *strip = pack + round_up(min_size(n, WIDTH), TILE_COLUMNS) * min_size(k, DEPTH);
@@ -154,7 +153,7 @@ static void multiply_blocks(isize m, isize n, isize k, Matrix a, Matrix b, real 
     }
 }
 
-/* Few rows: packing B would cost more than it brings. */
+/* For few rows, packing B would cost more than it saves. */
 static void multiply_few(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc,
                          int add) {
     for (isize i = 0; i < m; i++) {

@@ -11,7 +11,7 @@ typedef struct {
     isize row, column;
 } Matrix;
 
-enum { FEW_ROWS = 3 }; /* up to this, rows of A that are contiguous are multiplied one by one */
+enum { FEW_ROWS = 3 }; /* up to this number, contiguous rows of A are multiplied one by one */
 
 /* Elements to work in. */
 #define multiply_workspace K(multiply_workspace)
@@ -22,8 +22,8 @@ isize multiply_workspace(isize n, isize k);
 void multiply_matrices(isize m, isize n, isize k, Matrix a, Matrix b, real *c, isize ldc, int add,
                        real *workspace);
 
-/* The same for rows that lie ld* elements apart, with B given as (k x n) or as (n x k), or added to
- * C. */
+/* The same for rows that are ld* elements apart. B is (k x n), or (n x k) with B_TRANSPOSED;
+ * ADD_TO_C adds to C. */
 typedef enum { PLAIN, B_TRANSPOSED, ADD_TO_C } Form;
 #define multiply K(multiply)
 void multiply(isize m, isize n, isize k, const real *a, isize lda, const real *b, isize ldb,

@@ -1,5 +1,5 @@
 /* Neighbour lists (CSR): row i of (indptr, indices) lists the nodes that i attends to. Rows of
- * neighbours are read where they lie, nothing is gathered into a copy. */
+ * neighbours are read in place, without a gathered copy. */
 #include "graph.h"
 #include "expo.h"
 #include "kernels.h"
@@ -28,8 +28,7 @@ int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize 
     n->edges = indices->shape[0];
     n->longest = 0;
     if (indptr->shape[0] != nodes + 1) return 0;
-    void *state =
-        work_begin((double)n->edges); /* these checks are what threads would else wait for */
+    void *state = work_begin((double)n->edges); /* otherwise threads would wait for these checks */
     int fit =
         segments_valid(n->start, nodes, n->edges) && index_within(&n->index, n->edges, targets);
     for (isize i = 0; fit && i < nodes; i++)
@@ -226,7 +225,7 @@ void edge_dots_heads(const Neighbors *n, const ByHead *by, isize first, isize co
     }
 }
 
-/* exp of as many at once as are worth their code. */
+/* exp of several vectors at once, as many as the size of the code justifies. */
 INL void exp_some(const int count, const real *t, v4 *x) {
 #if WIDE >= 4
     exp_vectors(count, t, x);

@@ -1,10 +1,10 @@
-/* Neighbour lists and arrays by node, edge and head, as the graph kernels take them. */
+/* Neighbour lists, and arrays per node, edge and head: the operands of the graph kernels. */
 #ifndef GA_GRAPH_H
 #define GA_GRAPH_H
 
 #include "rows.h"
 
-/* Whole numbers of either width, one for each edge. */
+/* Integers of 32 or 64 bits, one for each edge. */
 typedef struct {
     const long long *wide; /* one of these two is set, or neither */
     const int *narrow;
@@ -28,7 +28,7 @@ typedef struct {
 
 static inline isize neighbor(const Neighbors *n, isize edge) { return index_at(&n->index, edge); }
 
-/* 0 if the lists contradict themselves, `nodes` or `targets`. */
+/* 0 if the lists are invalid or do not fit `nodes` or `targets`. */
 #define get_neighbors K(get_neighbors)
 int get_neighbors(const Array *indptr, const Array *indices, isize nodes, isize targets,
                   Neighbors *neighbors);
@@ -69,27 +69,26 @@ static inline int edges_fit(const ByEdge *by, isize edges, isize heads) {
     return !by->data || (by->edges == edges && by->heads == heads);
 }
 
-/* Rows of neighbours lie anywhere, so no processor foresees them: those of the edges AHEAD are
- * asked for. The lists of the nodes follow each other, so that this reaches into the next node's.
- */
+/* Rows of neighbours are scattered in memory, so the processor cannot predict them. Those of the
+ * edges AHEAD are prefetched, which includes the list of the next node. */
 enum { AHEAD = 12 };
 INL void fetch_row(const Neighbors *n, const real *base, isize node_step, isize width, isize edge) {
 #ifndef __wasm__
     if (edge + AHEAD >= n->edges) return;
     const real *row = base + neighbor(n, edge + AHEAD) * node_step;
     for (isize k = 0; k < width; k += 64 / (isize)sizeof(real)) __builtin_prefetch(row + k);
-    __builtin_prefetch(row + width - 1); /* rows need not start where cache lines do */
+    __builtin_prefetch(row + width - 1); /* rows may not be aligned to cache lines */
 #else
     (void)n, (void)base, (void)node_step, (void)width, (void)edge;
 #endif
 }
 
-/* Room for a number of each edge of a list, in whole vectors: some functions write beyond the last
- * edge, up to here. */
+/* Number of elements for one number per edge of a list, in whole vectors. Some functions write
+ * beyond the last edge, up to this size. */
 INL isize edge_room(isize count) { return round_up(count, 4) + 2 * WIDE; }
 
-/* out[e] = x . rows[neighbor(first + e)] of one head; what follows in the last vector repeats the
- * last. */
+/* out[e] = x . rows[neighbor(first + e)] of one head. The rest of the last vector repeats the last
+ * number. */
 #define edge_dots K(edge_dots)
 void edge_dots(const Neighbors *n, const ByHead *rows, isize head, isize first, isize count,
                const real *x, real *out);
@@ -106,9 +105,9 @@ void edge_sum(const Neighbors *n, const ByHead *rows, isize head, isize first, i
 void edge_pull(const Neighbors *n, const ByHead *rows, isize first, isize count, const real *pull,
                isize step, const real *scale, const real *from, real *out);
 
-/* The same as edge_sum for all heads in one pass, of a width divisible by four and side by side
- * (see side_by_side): weights[e * lanes + head], factor[head]; `out` has heads `head_step` apart.
- * For narrow heads, over whose lists one would run once for each. */
+/* edge_sum for all heads in one pass over the list, for narrow adjacent heads (see side_by_side)
+ * whose width is divisible by four: weights[e * lanes + head], factor[head]; the heads of `out` are
+ * `head_step` apart. */
 #define edge_sum_heads K(edge_sum_heads)
 void edge_sum_heads(const Neighbors *n, const ByHead *rows, isize first, isize count,
                     const real *weights, isize lanes, const real *factor, int add, real *out,
@@ -123,8 +122,8 @@ static inline int side_by_side(const ByHead *by) {
 void edge_dots_heads(const Neighbors *n, const ByHead *rows, isize first, isize count,
                      const ByHead *x, isize node, isize lanes, real *out);
 
-/* Scores with the heads side by side become exp(score - peak of the head), and `inverse` one over
- * the heads' sums, 0 for a sum of 0. */
+/* Converts scores with adjacent heads to exp(score - peak of the head), and sets `inverse` to one
+ * over the heads' sums, 0 for a sum of 0. */
 #define softmax_heads K(softmax_heads)
 void softmax_heads(real *scores, isize count, isize lanes, real *inverse);
 
@@ -141,9 +140,9 @@ INL void store_heads(v4 x, isize count, real *to) {
         for (isize r = 0; r < count; r++) to[r] = x[r];
 }
 
-/* ds, the gradients by the weights of a list (`step` apart), becomes that by its scores: w (ds -
- * sum of w ds), with `plain` without the first w. `w` and ds have edge_room(count) and are filled
- * up to there. */
+/* Converts ds from the gradients of a list's weights (`step` apart) to those of its scores:
+ * w (ds - sum of w ds), or with `plain` ds - sum of w ds. `w` and ds have edge_room(count)
+ * elements, all of which are filled. */
 #define softmax_gradient K(softmax_gradient)
 void softmax_gradient(const real *weights, isize step, isize count, int plain, real *w, real *ds);
 

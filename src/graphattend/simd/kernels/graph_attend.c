@@ -1,15 +1,15 @@
-/* Attention over neighbour lists, its gradients by what a node reads (from the saved weights), and
- * the sums that give them by what a node is read for. */
+/* Attention over neighbour lists; the gradients of queries and scores, from the saved weights; and
+ * the sums that give the gradients of keys and values. */
 #include "graph.h"
 #include "kernels.h"
 #include "rotate.h"
 #include "softmax.h"
 
-/* The lists are short, so that loops over what remains of a vector would cost more than the rest:
- * here all are over whole vectors. */
+/* The lists are short, so loops over the remainder of a vector would dominate. All loops here
+ * process whole vectors. */
 
-/* scores = scale * scores + bias, which may be none; their maximum. Adds to the test of what is
- * finite before the bias. */
+/* scores = scale * scores + bias (optional); returns their maximum. Adds the scores without bias to
+ * the test of finiteness. */
 static real finish_scores(real *scores, isize count, real scale, const real *bias, isize bias_step,
                           vw *bad) {
     vw top = splatw(MINUS_INFINITY);
@@ -40,8 +40,8 @@ static real exponentials(real *scores, isize count, real peak) {
     return sum + hsum(fold(sums));
 }
 
-/* scores = scale * scores, which are to be weights without exponentials: their sum, or -1 where one
- * is too small: in features that are exponentials something may be lost then. */
+/* scores = scale * scores, which become weights without exponentials. Returns their sum, or -1 if
+ * one is so small that the features, which are exponentials, may have underflowed. */
 #ifdef F64
 #define SMALLEST 1e-260
 #else
@@ -60,7 +60,7 @@ static real plain_sum(real *scores, isize count, real scale, vw *bad) {
     return row_max((const real *)&low, WIDE) > -SMALLEST ? -1 : hsum(fold(sums));
 }
 
-/* `edge_dots` of rows that are turned by the positions of their edges. */
+/* `edge_dots` of rows that are rotated by the positions of their edges. */
 static void turned_edges(Turns *turns, const Neighbors *n, const ByHead *rows, isize head,
                          isize first, isize count, const real *x, const double *positions,
                          real *out) {
@@ -74,14 +74,14 @@ static void turned_edges(Turns *turns, const Neighbors *n, const ByHead *rows, i
     if (count) STOREW(out + count, splatw(out[count - 1]));
 }
 
-/* Narrow heads are worked on side by side, four in the lanes of a vector. */
+/* Narrow heads are processed together, four in the lanes of a vector. */
 static int side_by_side_heads(const ByHead *k, const ByHead *v) {
     return FULL && k->heads > 1 && k->width <= 16 && v->width <= 16 && side_by_side(k) &&
         side_by_side(v);
 }
 
-/* Scores of one node's edges with all heads side by side: scale * product + bias. Adds to the test
- * of what is finite before the bias. */
+/* Scores of one node's edges with adjacent heads: scale * product + bias. Adds the scores without
+ * bias to the test of finiteness. */
 static void head_scores(const Neighbors *n, const ByHead *q, const ByHead *k, isize node,
                         isize first, isize degree, real scale, const ByEdge *bias, isize lanes,
                         real *scores, v4 *bad) {
@@ -96,8 +96,8 @@ static void head_scores(const Neighbors *n, const ByHead *q, const ByHead *k, is
         }
 }
 
-/* ds, the gradients by the weights of one node's edges with all heads side by side, becomes that by
- * their scores. */
+/* Converts ds from the gradients of the weights of one node's edges, with adjacent heads, to those
+ * of the scores. */
 static void head_gradients(const ByEdge *weights, isize first, isize degree, isize lanes, int plain,
                            real *ds) {
     for (isize h = 0; h < weights->heads; h += 4) {

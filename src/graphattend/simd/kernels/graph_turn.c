@@ -1,5 +1,5 @@
-/* Sums of turned rows over neighbour lists: the gradients of attention whose keys are turned by the
- * positions of their edges. */
+/* Sums of rotated rows over neighbour lists: the gradients of attention whose keys are rotated by
+ * the positions of their edges. */
 #include "graph.h"
 #include "kernels.h"
 #include "rotate.h"

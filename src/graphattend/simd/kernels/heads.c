@@ -55,8 +55,8 @@ static void quad_sum(const real *P, isize keys, const real *V, isize ldv, isize 
     }
 }
 
-/* Attention of four rows U (4 x d, scaled) over all keys, with one pass over K and V. out (4 x e).
- * The first `rows` leave their weights, if there is room for them. */
+/* Attention of four rows U (4 x d, scaled) over all keys, in one pass over K and V; out (4 x e).
+ * The weights of the first `rows` rows are stored if an array for them is given. */
 static real attend_quad(const real *U, const real *K, isize ldk, const real *V, isize ldv, isize n,
                         isize d, isize e, real *out, int rows, real *weights, isize ldw) {
     const real *t = exp_table();
@@ -97,7 +97,7 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
 typedef struct {
     const Array *a;                    /* the arrays of the call, by heads_q, ... */
     isize queries, keys, heads, width; /* width = D / H */
-    int every;                         /* whether heads with gain 0 are computed, too */
+    int every;                         /* whether to compute heads with gain 0 */
 } Heads;
 
 static const real *data(const Heads *h, int which) { return (const real *)h->a[which].data; }
@@ -117,13 +117,13 @@ static real gain(const Heads *h, isize i, isize j) {
     return data(h, heads_gain)[i * ld(h, heads_gain) + j];
 }
 
-/* Whether head j of query i is computed: nothing is made of one with gain 0 but its weights. */
+/* Whether head j of query i is computed. A head with gain 0 is needed only for its weights. */
 static int counts(const Heads *h, isize i, isize j) {
     return !FULL || h->every || gain(h, i, j) != 0;
 }
 
-/* The heads that count, of which there are `rows`: their queries U taken to the keys, and the
- * averages of the values. */
+/* The averages of the values for the `rows` heads that are computed, from their queries U, into
+ * which W_k is folded. */
 static real attend_heads(const Heads *h, const real *U, isize rows, real *average, real *rest) {
     const real *k = data(h, heads_k), *v = data(h, heads_v);
     isize ldk = ld(h, heads_k), ldv = ld(h, heads_v), dk = len(&h->a[heads_k], 1),
@@ -165,7 +165,7 @@ static real run(Heads *h, real scale, real *workspace) {
           rows = 0;
     for (isize i = 0; FULL && i < h->queries; i++)
         for (isize j = 0; j < h->heads; j++) rows += counts(h, i, j);
-    if (!rows) h->every = 1, rows = h->queries * h->heads; /* to see what is not finite */
+    if (!rows) h->every = 1, rows = h->queries * h->heads; /* to test whether the input is finite */
     isize padded = round_up(rows, QUAD), r = 0;
     real *folded = workspace, *average = folded + padded * dk, *row = average + padded * dv;
     for (isize i = 0; i < h->queries; i++) {

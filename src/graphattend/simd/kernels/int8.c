@@ -4,7 +4,7 @@
 #include "kernels.h"
 #include "rows.h"
 
-enum { ROWS = 64 }; /* rows that are held decoded */
+enum { ROWS = 64 }; /* decoded rows in memory */
 
 typedef signed char c4 __attribute__((vector_size(4)));
 typedef signed char c4u __attribute__((vector_size(4), aligned(1), may_alias));
@@ -19,7 +19,7 @@ enum {
     OUT = int8_scores_out
 };
 
-enum { BATCH_OUT = GROUP }; /* the arrays in the batch lie without the number between them */
+enum { BATCH_OUT = GROUP }; /* its index in the batch, which excludes the integer GROUP */
 
 typedef struct {
     const Array *a;

@@ -1,5 +1,4 @@
-/* What the files share: the few functions that one kernel borrows from another. All of them take
- * plain pointers. */
+/* Functions that several kernels share. All of them take plain pointers. */
 #ifndef GA_KERNELS_H
 #define GA_KERNELS_H
 
@@ -14,17 +13,17 @@
 #undef OPERAND
 #undef KERNEL_END
 
-/* Options that the functions of the npm package do not have are left out of what a page loads. */
+/* Options that the npm package does not offer are left out of its build, to keep it small. */
 #ifdef FOR_PAGES
 enum { FULL = 0 };
 #else
 enum { FULL = 1 };
 #endif
 
-/* Attention of one query over n keys, one pass over K and V. Returns a running test (is_bad) over
- * all scores and the output, which is bad if anything in q, K or V was infinite or NaN: their
- * products cannot hide it. `stats`, or 0, receives the maximum of the scores (-inf if nothing was
- * visible) and the sum of exp(score - maximum). */
+/* Attention of one query over n keys, in one pass over K and V. Returns a running test (is_bad) of
+ * all scores and the output, which is bad if q, K or V contain infinity or NaN. `stats`, if not 0,
+ * receives the maximum of the scores (-inf if nothing was visible) and the sum of exp(score -
+ * maximum). */
 #define attend_one K(attend_one)
 real attend_one(const real *q, const real *K, isize ldk, const real *V, isize ldv, isize n, isize d,
                 isize e, real scale, Mask mask, real *out, real *stats);
@@ -37,14 +36,14 @@ typedef struct {
     real scale;
     real *out, *stats; /* per query the maximum of its scores and the sum of exp(score - maximum) */
 } Attention;
-enum { FEW_QUERIES = WIDE / 2 }; /* one by one up to this: most lanes of a panel would idle */
+enum { FEW_QUERIES = WIDE / 2 }; /* computed one by one, because most lanes of a panel would idle */
 #define attend_many_workspace K(attend_many_workspace)
 isize attend_many_workspace(isize d, isize e); /* elements */
 #define attend_many K(attend_many)
 real attend_many(const Attention *attention, const Visible *visible, real *workspace);
 
-/* out = x (d,) with its pairs turned by position * frequency (rotate.c); only positions for which
- * `rotates`. */
+/* out = x (d,) with its pairs rotated by position * frequency (rotate.c), for positions that
+ * `rotates` accepts. */
 #define rotates K(rotates)
 int rotates(double position);
 #define rotate_row K(rotate_row)

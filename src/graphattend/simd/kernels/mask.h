@@ -12,7 +12,7 @@ typedef struct {
     isize query_step, key_step;
 } Mask;
 
-/* What one query sees of the keys first ... first + n - 1. */
+/* The visibility of the keys first ... first + n - 1 for one query. */
 INL void apply_mask(real *scores, isize first, isize n, Mask mask) {
     if (mask.allowed) {
         for (isize i = 0; i < n; i++)
@@ -22,8 +22,7 @@ INL void apply_mask(real *scores, isize first, isize n, Mask mask) {
     }
 }
 
-/* Everything that limits one batch entry. A query sees the keys before its limit, and of those what
- * the mask allows. */
+/* All limits of one batch entry. A query sees the keys before its limit that the mask allows. */
 typedef struct {
     Mask mask;
     const long long *lengths; /* per query, or 0 */
@@ -52,7 +51,7 @@ typedef struct {
 /* Adds the arrays to the batch; 0 if the shapes do not fit M queries and N keys. */
 #define limits_batch K(limits_batch)
 int limits_batch(Limits *limits, Batch *batch, isize queries, isize keys);
-/* What applies to the batch entry at hand. */
+/* The limits of the current batch entry. */
 #define visible_now K(visible_now)
 Visible visible_now(const Limits *limits, const Batch *batch, isize keys);
 

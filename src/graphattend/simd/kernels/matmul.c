@@ -1,4 +1,4 @@
-/* Batched products of matrices, each as it lies or transposed. */
+/* Batched products of matrices, each optionally transposed. */
 #include "gemm.h"
 #include "kernels.h"
 

@@ -1,13 +1,13 @@
-/* Means in a product of spaces given the weights of every row, and the gradients of means:
- * midpoints (metric.c) or Frechet means (frechet.c). Rows take their points from all of v or, over
- * a graph, from their lists. */
+/* Means in a product of spaces, given the weights of every row, and their gradients: midpoints
+ * (metric.c) or Frechet means (frechet.c). A row averages all points of v, or with a graph those in
+ * its list. */
 #include "frechet.h"
 #include "kernels.h"
 
 #ifdef F64
 #define PRECISE 1e-14
 #define CANCELLED 4e-3
-#define ROUGH 1e-8 /* gap of a point whose gradient cancels by too many digits */
+#define ROUGH 1e-8 /* gap of a point whose gradient loses too many digits to cancellation */
 #else
 #define PRECISE 1e-6f
 #define CANCELLED 0.05
@@ -16,7 +16,7 @@
 
 static real square_root(real x) { return vsqrt(splat(x))[0]; }
 
-/* What both kernels are given. */
+/* The operands of both kernels. */
 typedef struct {
     Spaces spaces;
     Neighbors lists, *near;
@@ -82,13 +82,13 @@ static int share(const real *w, isize n, real *shares) {
     return 1;
 }
 
-/* What the work on one row needs. */
+/* The state for one row. */
 typedef struct {
     real *points, *gaps, *weights, *frechet;
 } Room;
 
-/* Row i in space s: its points and shares; 0 where all weights are zero. The lists of a batch
- * without neighbours are the same, so that the points stay. */
+/* Sets the points and shares of row i in space s; returns 0 if all weights are zero. Without
+ * neighbour lists, all rows of a batch entry have the same points, which are kept. */
 static int place_row(const Means *m, const Points *values, const Room *room, int s, isize i,
                      const List *list, Frechet *f) {
     if (m->near || i == 0) gather(values, list, s, room->points, room->gaps);
@@ -117,7 +117,7 @@ static void guess(Frechet *f) {
     else f->mean[0] = 1;
 }
 
-/* From the inner coordinates of a mean to the point itself. */
+/* Converts the inner coordinates of a mean to the point. */
 static void settle(const Space *space, const real *mean, real *out) {
     if (space->kind == SHEET) {
         real lambda = 2 / (1 - space->c * dot(mean, mean, space->width));
@@ -130,7 +130,7 @@ static void settle(const Space *space, const real *mean, real *out) {
     if (space->kind == BALL) stay_inside(space, out);
 }
 
-/* The other way, for a point that lies in the space. */
+/* Converts a point in the space to its inner coordinates. */
 static void unsettle(const Space *space, const real *out, real *mean) {
     real factor = space->kind == SPHERE ? space->root
         : space->kind == SHEET          ? 1 / (1 + space->root * out[-1])
@@ -138,7 +138,7 @@ static void unsettle(const Space *space, const real *out, real *mean) {
     for (isize k = 0; k < space->width; k++) mean[k] = factor * out[k];
 }
 
-/* The gradient by the inner coordinates of a mean from the one by the point. */
+/* Converts the gradient of the point to that of the mean's inner coordinates. */
 static void inner_gradient(const Space *space, const real *mean, const real *grad, real *inner) {
     isize d = space->width;
     if (space->kind == SPHERE) {
@@ -151,7 +151,7 @@ static void inner_gradient(const Space *space, const real *mean, const real *gra
     } else copy_row(grad, d, inner);
 }
 
-/* 0 where a gap is too small for plain sums. */
+/* Returns 0 if a gap is too small for plain sums. */
 static int far_from_boundary(const Spaces *spaces, const Fact *facts, isize count) {
     for (isize i = 0; i < count * spaces->count; i++)
         if (facts[i].gap < NEAR_BOUNDARY) return 0;
@@ -205,9 +205,9 @@ Status KERNEL(frechet)(Call *call) {
     return fine ? finished(bad) : DECLINED;
 }
 
-/* Gradients of one midpoint in inner coordinates: that by point e is slopes[e * apart] times
- * f->direction and slopes[e * apart + 1] times the point, `by_weights` is added to; 0 where sums
- * cancel. */
+/* Gradients of one midpoint in inner coordinates. The gradient of point e is slopes[e * apart]
+ * times f->direction plus slopes[e * apart + 1] times the point. Adds to `by_weights`. Returns 0 if
+ * sums cancel. */
 static int midpoint_gradient(const Frechet *f, const real *grad, real *slopes, isize apart,
                              real *by_weights) {
     isize n = f->count, d = f->space->width;

@@ -7,14 +7,13 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* A point of the hyperboloid so far out that its time loses too many digits. */
+/* SHEET_GAP: the time of a point of the hyperboloid with a smaller gap loses too many digits. */
 #ifdef F64
 #define SHEET_GAP 0.05
 #define SHORTEST 1e-140
 #define LONGEST 1e140
-#define RIM 1e-12 /* distance that results keep from the rim, in radii */
-#define ROUNDING                                                                                   \
-    5e-16 /* of a length of about one, to be kept from the rim beside what the caller asks for */
+#define RIM 1e-12      /* smallest distance of results from the boundary, in radii */
+#define ROUNDING 5e-16 /* of a length near one, added to the caller's distance */
 #define CANCELLED 4e-3
 #else
 #define SHEET_GAP 0.4f
@@ -52,8 +51,8 @@ int get_spaces(const Array *given, isize width, Spaces *spaces) {
     return at == width;
 }
 
-/* Of four rows, of which the first `count` are asked for; returns 0 if one of those is no point of
- * the space, which is not flat. */
+/* Computes the facts of four rows, of which the first `count` are needed. Returns 0 if one of these
+ * is not a point of the space, which must not be flat. */
 static int four_facts(const Space *space, const real *first, isize step, isize count, Fact *facts,
                       int apart) {
     const real *rows[4];
@@ -81,7 +80,7 @@ static int four_facts(const Space *space, const real *first, isize step, isize c
 int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, Fact *facts) {
     for (int s = 0; s < spaces->count; s++) {
         const Space *space = &spaces->space[s];
-        int flat = space->kind == FLAT; /* its distances and means tell what is no point */
+        int flat = space->kind == FLAT; /* its distances and means detect invalid points */
         for (isize i = 0; i < count; i += flat ? 1 : 4) {
             Fact *found = facts + i * spaces->count + s;
             if (flat) *found = (Fact){1, 1, 1};
@@ -122,7 +121,7 @@ void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, re
     }
 }
 
-/* Asks for four rows further on in the lists, as their places are not to be foreseen. */
+/* Prefetches four later rows of the lists, because the processor cannot predict them. */
 static void fetch(const Points *points, const List *list, isize e) {
     if (!list->near) return;
     for (isize r = 0; r < 4; r++)
@@ -130,7 +129,7 @@ static void fetch(const Points *points, const List *list, isize e) {
                   list->first + e + r);
 }
 
-/* The facts of a few rows, which are about to be read. */
+/* Computes the facts of a few rows that are read next. */
 static int facts_of(const Points *points, isize first, isize count) {
     if (!points->fresh) return 1;
     const real *rows = points->data + first * points->step;
@@ -138,13 +137,13 @@ static int facts_of(const Points *points, isize first, isize count) {
                      points->facts + first * points->spaces->count);
 }
 
-/* Room for the numbers of all keys of a query, a multiple of SPAN long each. */
+/* Arrays for one number per key of a query, whose lengths are multiples of SPAN. */
 typedef struct {
     real *scores, *square, *other; /* other: the product of the gaps, or |x + y|^2 on the sphere */
 } Room;
 
-/* The squares of the distances of straight lines in one space, and what else `distance4` asks for;
- * 0 if a row is no point. */
+/* Computes the squared lengths of straight lines in one space, and the other arguments of
+ * `distance4`. Returns 0 if a row is not a point. */
 static int look(const Points *keys, const List *list, int s, const real *q, real gap,
                 const Room *room) {
     const Space *space = &keys->spaces->space[s];
@@ -220,8 +219,8 @@ static void list_sum(const Points *points, const List *list, int s, const real *
     } else add_weighted(point_at(points, 0, s), points->step, list->count, w, space->width, out);
 }
 
-/* Where the plain sums cancel, from copies of the rows. `wide`: room for 2 d doubles, then n (d +
- * 2) reals. */
+/* The midpoint from copies of the rows, if the plain sums cancel. `wide` has space for 2 d doubles,
+ * then n (d + 2) reals. */
 static void careful_mean(const Points *points, const List *list, int s, const real *w, real *out,
                          double *wide) {
     const Space *space = &points->spaces->space[s];
@@ -235,16 +234,16 @@ static void careful_mean(const Points *points, const List *list, int s, const re
     ball_midpoint(weights, gaps, rows, d, n, d, space->c, out, wide);
 }
 
-/* Of the values of one query in one space: what the points' sum is divided by. */
+/* The denominator of the sum of points, for the values of one query in one space. */
 typedef struct {
     double mass;
-    real largest; /* conformal factor of a point that counts */
+    real largest; /* largest conformal factor of a point with a weight */
 } Total;
 
 enum { BLOCK = 64 };
 
-/* Adds some of a list to the sums in all spaces, given their weights; `c` is room for the factors
- * of the rows. */
+/* Adds a part of a list to the sums in all spaces, given the weights. `c` is an array for the
+ * factors of the rows. */
 static void add_points(const Points *points, const List *list, const real *w, real *c, real *out,
                        Total *totals) {
     const Spaces *spaces = points->spaces;
@@ -267,7 +266,7 @@ static void add_points(const Points *points, const List *list, const real *w, re
     }
 }
 
-/* The midpoint in one space from the sum. */
+/* Computes the midpoint in one space from the sum. */
 static void settle(const Points *points, const List *list, int s, const real *w, const Total *total,
                    real *out, double *wide) {
     const Space *space = &points->spaces->space[s];
@@ -275,7 +274,7 @@ static void settle(const Points *points, const List *list, int s, const real *w,
     double square = square_of(out, space->width), mass = total->mass;
     if (space->kind == SPHERE) {
         if (square == 0.0)
-            out[0] = 1, square = 1.0; /* as the mean of a point and its opposite is anything */
+            out[0] = 1, square = 1.0; /* the mean of a point and its opposite is arbitrary */
         scale_row(out, space->width, (real)(1.0 / (__builtin_sqrt(square) * (double)space->root)));
         return;
     }
@@ -292,7 +291,8 @@ static void settle(const Points *points, const List *list, int s, const real *w,
     stay_inside(space, out);
 }
 
-/* The midpoints of a list, given weights with sum one; 0 if a point is not inside its space. */
+/* Computes the midpoints of a list, given weights with sum one. Returns 0 if a point is not inside
+ * its space. */
 static int midpoint(const Points *points, const List *list, const real *w, real *c, real *out,
                     double *wide) {
     Total totals[MOST_SPACES];
@@ -360,7 +360,7 @@ Status KERNEL(metric_attend)(Call *call) {
     if (given(weights) && !near) fits = fits && (at_weights = batch_add(&batch, weights, 2)) >= 0;
     if (!fits) return wrong(call, "metric_attend: leading axes do not broadcast");
     isize most = round_up(near ? lists.longest : n, SPAN) + SPAN, facts = n * spaces.count;
-    isize copies = 0; /* room for them is taken before the work starts */
+    isize copies = 0; /* their memory is allocated before the work starts */
     for (int s = 0; s < spaces.count; s++)
         if (spaces.space[s].kind == BALL)
             copies = max_size(copies, most * (spaces.space[s].width + 2));
@@ -370,7 +370,7 @@ Status KERNEL(metric_attend)(Call *call) {
     if (!wide) return NO_MEMORY;
     real *scores = (real *)(wide + 2 * d) + copies, *factors = scores + most,
          *inner = factors + 2 * most, *point = inner + d, bad = 0;
-    Room room = {scores, factors, factors + most}; /* the factors of the values come later */
+    Room room = {scores, factors, factors + most}; /* the factors of the values follow later */
     Fact *found = (Fact *)(point + d), *key_facts = found + spaces.count,
          *value_facts = key_facts + facts;
     int fine = 1, as_given = 1; /* the coordinates are the inner ones */
@@ -380,7 +380,7 @@ Status KERNEL(metric_attend)(Call *call) {
         work_begin((double)batch.count * (double)(near ? lists.edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
         Visible visible = visible_now(&limits, &batch, n);
-        /* Of one query, the rows are read once: what is to be known of them is found then. */
+        /* A single query reads each row once, so the facts are computed at that time. */
         int fresh = m == 1 && !near;
         Points keys = {&spaces, (const real *)batch.at[at_k], step(k, 2), key_facts, fresh},
                values = keys;

@@ -1,6 +1,6 @@
-/* Products of spaces of constant curvature, as the kernels by distance see them. Every space is
- * flat, a ball or a unit sphere in its inner coordinates, which are `factor` times the given ones:
- * 1 in flat space and in the ball, 1 / |x| on the sphere. A point of the hyperboloid with
+/* Products of spaces of constant curvature for the kernels by distance. In its inner coordinates,
+ * every space is flat, a ball or a unit sphere. Inner coordinates are `factor` times the given
+ * ones: 1 in flat space and in the ball, 1 / |x| on the sphere. A point of the hyperboloid with
  * space-like part s and time t = sqrt(1 + c|s|^2) is the point s / (1 + t) of the ball. */
 #ifndef GA_METRIC_H
 #define GA_METRIC_H
@@ -15,7 +15,7 @@ typedef struct {
     int kind;
     isize at, width; /* the coordinates that are read: of the hyperboloid, the space-like ones */
     real c, root, share; /* |curvature|, its root, factor of the distance in the scores */
-    real least;          /* gap of points on the rim of the ball */
+    real least;          /* smallest gap of a point inside the ball */
 } Space;
 typedef struct {
     Space space[MOST_SPACES];
@@ -23,13 +23,13 @@ typedef struct {
     isize width;
 } Spaces;
 
-/* Of one row in one space; gap = 1 - c|inner|^2 in the ball, else 1; lambda = 2 / gap, on the
- * sphere and in flat space 1. */
+/* The facts of one row in one space: gap = 1 - c|inner|^2 in the ball, else 1; lambda = 2 / gap in
+ * the ball, else 1. */
 typedef struct {
     real factor, gap, lambda;
 } Fact;
 
-/* The keys of one query: some of a list, or (near = 0) all. */
+/* The keys of one query: those of a list, or all keys if near = 0. */
 typedef struct {
     const Neighbors *near;
     isize first, count;
@@ -48,7 +48,7 @@ typedef struct {
     const real *data;
     isize step;
     Fact *facts;
-    int fresh; /* the facts are still to be found, each where the row is read */
+    int fresh; /* the facts are not yet computed; each is computed when its row is read */
 } Points;
 INL const real *point_at(const Points *points, isize row, int space) {
     return points->data + row * points->step + points->spaces->space[space].at;
@@ -57,11 +57,11 @@ INL Fact fact_at(const Points *points, isize row, int space) {
     return points->facts[row * points->spaces->count + space];
 }
 
-/* The operand `spaces` of a kernel whose rows have this width; 0 if it makes no sense. */
+/* Reads the operand `spaces` of a kernel whose rows have this width. Returns 0 if it is invalid. */
 #define get_spaces K(get_spaces)
 int get_spaces(const Array *given, isize width, Spaces *spaces);
 
-/* 0 if a row is no point inside its spaces, or too near to an edge for the dtype. */
+/* Returns 0 if a row is not a point inside its spaces, or too near to a boundary for the dtype. */
 #define all_facts K(all_facts)
 int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, Fact *facts);
 
@@ -69,12 +69,12 @@ int all_facts(const Spaces *spaces, const real *rows, isize step, isize count, F
 #define inner_row K(inner_row)
 void inner_row(const Spaces *spaces, const real *row, const Fact *facts, real *inner);
 
-/* A result in the ball, which rounding may have led to the rim, kept as far inside as the dtype
- * asks for. */
+/* Moves a result in the ball, which rounding may have put on the boundary, as far inside as the
+ * dtype requires. */
 #define stay_inside K(stay_inside)
 void stay_inside(const Space *space, real *x);
 
-/* Gradient by a row from the one by its inner coordinates, in place. */
+/* Converts the gradient of a row's inner coordinates to that of the row, in place. */
 #define outer_gradient K(outer_gradient)
 void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, real *grad);
 
@@ -114,8 +114,9 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
     return vec_sum4(sum[0], sum[1], sum[2], sum[3]) + (v4){tail[0], tail[1], tail[2], tail[3]};
 }
 
-/* The angle between unit vectors, 0 ... pi, from the squares of their difference and of their sum:
- * three times halved and then the series of asin, whose argument squared is at most sin^2(pi/8). */
+/* The angle between unit vectors, 0 ... pi, from the squares of their difference and of their sum.
+ * It is halved three times; then the series of asin has a squared argument of at most sin^2(pi/8).
+ */
 #ifdef F64
 enum { ASIN_TERMS = 18 };
 #else
@@ -157,7 +158,7 @@ ANGLE(anglex, vx, splatx, maddx, vsqrtx)
 #define anglex angle4
 #endif
 
-/* |factor row + q|^2, where a difference of nearly 2 says little of it. */
+/* |factor row + q|^2, which a difference near 2 does not determine precisely. */
 static inline real sum_square(const real *row, real factor, const real *q, isize d) {
     real sum = 0;
     for (isize k = 0; k < d; k++) {
@@ -201,14 +202,14 @@ INL v4 distance4(const Space *space, const Sight *sight) {
     return splat(2 / space->root) * asinh4(splat(space->root) * vsqrt(sight->square / sight->gaps));
 }
 
-/* Of many at once; see `Sight` for what `other` is. */
+/* The same for many points; `Sight` describes `other`. */
 INL vx distances(const Space *space, vx square, vx other) {
     if (space->kind == FLAT) return vsqrtx(square);
     if (space->kind == SPHERE) return anglex(square, other) / splatx(space->root);
     return splatx(2 / space->root) * asinhx(splatx(space->root) * vsqrtx(square / other));
 }
 
-/* The places of four keys, the last of the list repeated. */
+/* The positions of four keys; beyond the end of the list, the last one is repeated. */
 INL void four(const List *list, isize e, isize *at) {
     for (int r = 0; r < 4; r++) at[r] = member(list, min_size(e + r, list->count - 1));
 }

@@ -1,5 +1,5 @@
-/* Gradients by the keys of a graph, each from the rows that read it: what the kernels by row
- * (metric_vjp.c, mean.c) would else add to keys all over memory. */
+/* Gradients of the keys of a graph, each summed over the rows that read it. Otherwise the kernels
+ * over rows (metric_vjp.c, mean.c) would add to keys scattered in memory. */
 #include "kernels.h"
 #include "metric.h"
 #include "rows.h"

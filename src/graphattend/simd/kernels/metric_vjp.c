@@ -15,7 +15,7 @@
 #define TINY 1e-36f
 #endif
 
-/* Zero for points that coincide, and for opposite ones. */
+/* Zero for points that are equal or opposite. */
 static void slopes(const Space *space, const Sight *sight, const real *gap_of_q, const v4 *gap_of_k,
                    v4 *beta, v4 *gamma_q, v4 *gamma_k) {
     v4 zero = splat(0), one = splat(1), square = sight->square, c = splat(space->c);
@@ -40,11 +40,12 @@ typedef struct {
     int root;
     real *dk; /* (keys, width), in inner coordinates until the end; none over a graph */
     isize dk_step;
-    real *slopes; /* there instead (edges, spaces, 2): what metric_keys makes it from */
+    real *slopes; /* over a graph (edges, spaces, 2), from which metric_keys computes dk */
 } Slopes;
 
-/* One query: adds to dk, or writes its slopes, and adds to dshare; dq in inner coordinates. gs:
- * gradients of the scores, a multiple of four long, which are overwritten. */
+/* One query: adds to dk or writes its slopes, adds to dshare, and writes dq in inner coordinates.
+ * gs are the gradients of the scores, with a length that is a multiple of four; they are
+ * overwritten. */
 static void query_gradient(const Slopes *job, const List *list, const real *q, const Fact *own,
                            real *gs, real *dq, double *dshare) {
     const Spaces *spaces = job->keys.spaces;

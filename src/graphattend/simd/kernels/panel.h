@@ -55,8 +55,7 @@ NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isi
     for (; j + WIDE <= d; j += WIDE)
         for (int h = 0; h < PANEL; h += TILE_ROWS)
             panel_sum_tile(1, P + h, ldp, keys, X + j, ldx, out + h * ldo + j, ldo, shrink + h);
-    for (; j < d;
-         j++) { /* the last columns, fewer than a vector, with the queries across the lanes */
+    for (; j < d; j++) { /* the last columns, fewer than a vector, with a query in each lane */
         vw a = splatw(0), b = a;
         for (isize k = 0; k < keys; k++) {
             vw x = splatw(X[k * ldx + j]);
@@ -69,8 +68,8 @@ NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isi
     }
 }
 
-/* Takes what the panel's queries must not see out of the scores; 1 if anything was changed.
- * `limits` are the queries' own, `first` the tile's first key. */
+/* Masks the scores that the panel's queries must not see. Returns 1 if anything was changed.
+ * `limits` are the limits of the queries, `first` is the tile's first key. */
 static inline int panel_mask(real *S, isize lds, isize keys, isize first, const whole *limits,
                              const Mask *mask, isize query, isize queries) {
     if (mask->allowed || mask->added) {

@@ -1,6 +1,6 @@
-/* Rotary position encoding: pairs of coordinates turned by position * frequency. Su et al.,
- * RoFormer, arXiv:2104.09864, equation 34. Angles are formed and reduced to [-pi/4, pi/4] in
- * float64; sine and cosine of what remains: Cephes, sinf.c, cosf.c and sin.c. */
+/* Rotary position encoding: pairs of coordinates are rotated by position * frequency. Su et al.,
+ * RoFormer, arXiv:2104.09864, equation 34. Angles are computed and reduced to [-pi/4, pi/4] in
+ * float64. Sine and cosine of the reduced angle: Cephes, sinf.c, cosf.c and sin.c. */
 #include "rotate.h"
 #include "kernels.h"
 
@@ -26,8 +26,8 @@ typedef double dr __attribute__((vector_size(8 * ANGLES)));
 typedef double dru __attribute__((vector_size(8 * ANGLES), aligned(8), may_alias));
 typedef long long lr __attribute__((vector_size(8 * ANGLES)));
 
-/* Beyond LARGEST_ANGLE the reduction loses what the results need: the number of quarter turns times
- * the first part of pi / 2 (33 bits) must be exact for float64. */
+/* Beyond LARGEST_ANGLE the reduction is not precise enough: the number of quarter turns times the
+ * first part of pi / 2 (33 bits) must be exact for float64. */
 #ifdef F64
 #define LARGEST_ANGLE 1e6
 INL vr sine_of(vr r, vr z) {
@@ -82,7 +82,7 @@ INL void sines_cosines(double position, const double *frequency, real *sine, rea
     STORER(cosine, (vr)((mr)selectr(is_odd, s, c) ^ (((quadrant + 1) & 2) << SIGN)));
 }
 
-enum { CHUNK = 64 }; /* pairs turned at a time */
+enum { CHUNK = 64 }; /* pairs per step */
 
 /* The pairs (x[0], x[1]), (x[2], x[3]), ... */
 static void turn_neighbors(const real *x, const real *s, const real *c, isize n, real *out) {
@@ -137,12 +137,12 @@ void rotate_row(const real *x, double position, const double *frequency, isize p
     for (isize k = 2 * pairs; k < d; k++) out[k] = x[k];
 }
 
-/* Many positions at once. Sines and cosines are tabulated at multiples of 1 / GRID; from there the
- * rest of the way is short. */
+/* Many positions at once. Sines and cosines are tabulated at multiples of 1 / GRID; the remaining
+ * angle is small. */
 enum { GRID = 16, MOST_ROWS = 2048 };
 
-/* Sine and cosine of angles up to 1 / (2 GRID), to the last digit; the factor of z in the cosine is
- * that of least error. */
+/* Sine and cosine of angles up to 1 / (2 GRID), to the last digit. The coefficient of z in the
+ * cosine minimises the error. */
 INL void short_turn(vw x, vw *sine, vw *cosine) {
     vw z = x * x;
 #ifdef F64
@@ -161,7 +161,7 @@ NOINLINE void tabulate(const Turns *t, double position, real *row) {
         sines_cosines(position, t->frequency + j, row + t->room + j, row + j);
 }
 
-/* A row from two others: of the angles that are the sums of theirs. */
+/* Computes a row of the table from two others, whose angles are added. */
 static void add_angles(const Turns *t, const real *a, const real *b, real *row) {
     for (isize j = 0; j < t->room; j += WIDE) {
         vw ca = LOADW(a + j), sa = LOADW(a + t->room + j), cb = LOADW(b + j),
@@ -171,7 +171,7 @@ static void add_angles(const Turns *t, const real *a, const real *b, real *row) 
     }
 }
 
-/* The angles of whole steps, and of parts of a step; the others are sums of two of them. */
+/* Tabulates angles of whole steps and of parts of a step; all others are sums of two of them. */
 static void fill_table(Turns *t, isize rows) {
     isize row = 2 * t->room;
     real *parts = t->ahead; /* not yet in use, and as large as the table */
@@ -241,8 +241,8 @@ void turns_query(Turns *t, const real *q) {
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #endif
 
-/* The pairs of x from the i-th on, WIDE of them (there are fewer, unless `whole`), and where a row
- * of the table has their cosines and sines, turned by what is left. */
+/* Loads WIDE pairs of x from the i-th on (fewer may remain, unless `whole`), and their cosines and
+ * sines from a row of the table, rotated by the remaining angle. */
 INL void load_pairs(const int interleaved, const int whole, const Turns *t, const real *x, isize i,
                     vw *first, vw *second) {
     real end[2 * WIDE];
@@ -265,8 +265,8 @@ INL void load_turn(const Turns *t, const real *row, isize i, vw rest, vw *cosine
     *cosine = c * dc - s * ds, *sine = maddw(s, dc, c * ds);
 }
 
-/* q . (x turned): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p b)
- * sin. With `ahead` the row is q itself, turned back by all but the rest. */
+/* q . (x rotated): with a pair (a, b) of x and (p, s) of q, the sum of (p a + s b) cos + (s a - p
+ * b) sin. With `ahead` the row is q itself, rotated back by all but the remaining angle. */
 INL void turned_pairs(const int interleaved, const int ahead, const int whole, const Turns *t,
                       const real *x, const real *row, vw rest, isize i, vw *sum, vw *other) {
     const real *first = ahead ? row : t->first, *second = ahead ? row + t->room : t->second;
@@ -287,7 +287,8 @@ INL real turned(const int interleaved, const int ahead, const Turns *t, const re
     return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
 }
 
-/* Adds w times x turned to the sums; the query's product with its derivative. */
+/* Adds w times rotated x to the sums. Returns the query's product with the derivative of rotated x.
+ */
 INL real add_turned(const int interleaved, Turns *t, const real *x, const real *row, vw rest,
                     real w, vw side) {
     vw slope = splatw(0);
@@ -306,7 +307,7 @@ INL real add_turned(const int interleaved, Turns *t, const real *x, const real *
     return hsum(fold(slope));
 }
 
-/* The row of the table nearest to a position, and how far from it that is. */
+/* The row of the table that is nearest to a position, and the remaining distance. */
 static const real *nearest(const Turns *t, double position, real *rest) {
     isize row = 0;
     double at = position;
@@ -324,8 +325,8 @@ real turned_dot(const Turns *t, const real *x, double position) {
                           : turned(0, 0, t, x, row, splatw(rest));
 }
 
-/* The query turned back by the position of each row of the table: a row of it is then the same work
- * for every key near it, and not done again for each. */
+/* Tabulates the query, rotated back by the position of each row of the table, so that this rotation
+ * is not repeated for every key near a row. */
 static void turn_ahead(Turns *t) {
     for (isize r = 0; r < t->rows; r++) {
         const real *row = t->table + 2 * r * t->room;

@@ -1,10 +1,10 @@
-/* Several rows of a matrix at a time against one vector: dot products and weighted sums. The form
- * of the loops matters for V8: what it cannot keep in registers costs more than the multiply-adds.
- */
+/* Several rows of a matrix at a time with one vector: dot products and weighted sums. The form of
+ * the loops matters for V8: values that it cannot keep in registers cost more than the
+ * multiply-adds. */
 #include "rows.h"
 
 #if VECTOR_BYTES > 16
-/* Where the vectors are wide, row after row suits the hardware's prefetching. */
+/* With wide vectors, the hardware prefetches best if rows are read one after the other. */
 INL v4 long_dot(const real *a, const real *b, isize d) {
     vw sum0 = splatw(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
     isize k = 0;
@@ -59,8 +59,8 @@ static void add_some(const real *V, isize stride, isize n, const real *w, isize 
         for (isize i = 0; i < n; i++) out[j] += w[i] * V[i * stride + j];
 }
 
-/* Few rows at a time where they are wider than the registers: they stay in the first-level cache
- * for their other columns. */
+/* If rows are wider than the registers, few are processed at a time. They stay in the first-level
+ * cache for their other columns. */
 void add_weighted(const real *V, isize stride, isize n, const real *w, isize d, real *out) {
     isize rows = d > 8 * WIDE ? max_size(16384 / (d * (isize)sizeof(real)), 8) : n;
     for (isize i = 0; i < n; i += rows)
@@ -88,8 +88,7 @@ INL void touch_lines(const real **next, int count) {
     *next += LINE * count;
 }
 
-/* The rows to touch: the next ones, or these themselves where the next do not follow without gaps.
- */
+/* The rows to prefetch: the next ones, or the current ones if the next rows are not adjacent. */
 INL const real *rows_ahead(const real *rows, isize stride, isize d, isize left) {
     if (stride != d || left < 2 * ROWS) return rows;
     const real *next = rows + ROWS * d;
@@ -105,7 +104,7 @@ INL void dot_rows(const int count, const real *rows, const real *next, isize str
     vec sum[ROWS];
     for (int i = 0; i < count; i++) row[i] = rows + i * stride, sum[i] = splatv(0);
     for (isize k = d & ~(isize)(TWO - 1); k < d;
-         k++) /* first, so that nothing but the sums outlives the loop below */
+         k++) /* first, so that only the sums are live after the loop below */
         for (int i = 0; i < count; i++) sum[i][0] += row[i][k] * q[k];
 #pragma GCC unroll 1
     while (q != end) {
@@ -143,7 +142,7 @@ INL void sum_rows(const int count, const real *rows, const real *next, isize str
     vec weight[ROWS];
     for (int i = 0; i < count; i++) row[i] = rows + i * stride, weight[i] = splatv(w[i]);
     for (isize j = d & ~(isize)(TWO - 1); j < d; j++) {
-        real sum = out[j]; /* in memory each term would wait for the one before to be written */
+        real sum = out[j]; /* in memory, each term would wait for the previous store */
 #pragma GCC unroll 1
         for (int i = 0; i < count; i++) sum += w[i] * rows[i * stride + j];
         out[j] = sum;

@@ -1,5 +1,5 @@
-/* One vector against the rows of a matrix: dot products and weighted sums. Rows lie `stride`
- * elements apart. */
+/* One vector with the rows of a matrix: dot products and weighted sums. Rows are `stride` elements
+ * apart. */
 #ifndef GA_ROWS_H
 #define GA_ROWS_H
 

@@ -1,6 +1,6 @@
-/* Attention of one query: scores, softmax and weighted sum in blocks of keys; K and V are read
- * once, in long runs, because each change from one to the other costs the hardware's prefetching a
- * start. Online softmax: Milakov and Gimelshein, arXiv:1805.02867. */
+/* Attention of one query: scores, softmax and weighted sum in blocks of keys. K and V are read once
+ * and in long runs, because the hardware's prefetching restarts at each change between them. Online
+ * softmax: Milakov and Gimelshein, arXiv:1805.02867. */
 #include "kernels.h"
 #include "rows.h"
 #include "softmax.h"

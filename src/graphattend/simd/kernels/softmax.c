@@ -3,7 +3,7 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* Alone in its function, as what follows a loop changes V8's registers in it. */
+/* A separate function, because code after a loop changes V8's use of registers in the loop. */
 real exp_blocks(const real *x, real *y, isize n, real peak) {
     const real *t = exp_table();
     vec sum0 = splatv(0), sum1 = sum0, top = splatv(peak);
@@ -30,8 +30,8 @@ real exp_blocks(const real *x, real *y, isize n, real peak) {
     return sum + vec_sum(sum0 + sum1);
 }
 
-/* A NaN or +inf among the scores must show in the whole row, as it does in the formula: the maximum
- * that ignores NaN would hide it. A row of -inf only gives zeros. */
+/* A NaN or +inf among the scores must affect the whole row, as in the formula. A maximum that
+ * ignores NaN would hide it. A row of -inf gives zeros. */
 static void softmax_row(const real *x, real *y, isize n) {
     real peak = row_max(x, n);
     real sum = exp_and_sum(x, y, n, safe_peak(peak));

@@ -1,4 +1,4 @@
-/* y = exp(x - peak) and its sum, the core of every softmax here. */
+/* y = exp(x - peak) and its sum, the core of every softmax. */
 #ifndef GA_SOFTMAX_H
 #define GA_SOFTMAX_H
 
@@ -29,8 +29,7 @@ SHARED real exp_and_sum(const real *x, real *y, isize n, real peak) {
     return sum + vec_sum(sums);
 }
 
-/* What to subtract before exp: a row without anything finite has the maximum -inf, and must not
- * become NaN. */
+/* The number to subtract before exp. A row of -inf has the maximum -inf and must not become NaN. */
 INL real safe_peak(real m) { return m == MINUS_INFINITY ? 0 : m; }
 
 #endif

@@ -1,5 +1,5 @@
-/* The register tile that GEMM and flash attention stand on: 4 rows by two vectors of
- * accumulators, one multiply-add for each per step of k.
+/* The register tile of GEMM and flash attention: 4 rows by two vectors of accumulators, with one
+ * multiply-add for each per step of k.
  * Eight independent sums hide the latency of the multiply-add; more would not fit in V8's
  * registers. */
 #ifndef GA_TILE_H

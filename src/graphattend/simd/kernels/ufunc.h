@@ -1,5 +1,5 @@
-/* What NumPy's loops share: which memory layouts they take, and the loops around an operation on
- * vectors. Every file is compiled twice, as the kernels are (vec.h); in WebAssembly alone, where
+/* Code that NumPy's loops share: the supported memory layouts, and the loops around an operation on
+ * vectors. Like the kernels, every file is compiled twice (vec.h), but only for WebAssembly, where
  * `vw` is one register. */
 #ifndef GA_UFUNC_H
 #define GA_UFUNC_H
@@ -23,8 +23,8 @@ INL vw vminw(vw a, vw b) { return __builtin_wasm_pmin_f64x2(a, b); }
 INL vw vminw(vw a, vw b) { return __builtin_wasm_pmin_f32x4(a, b); }
 #endif
 
-/* An operand may be the output itself (in place) or lie clear of it; a shifted overlap carries
- * values from one element to the next and must be worked through one by one. */
+/* An operand may be the output itself (in place) or must not overlap it. A shifted overlap carries
+ * values from one element to the next and must be processed element by element. */
 INL int independent(const char *in, isize in_step, isize in_size, const char *out, isize out_step,
                     isize out_size, isize length) {
     if (in == out && in_step == out_step && in_size == out_size) return 1;

@@ -45,8 +45,7 @@ typedef struct {
 INL vw larger(vw a, vw b) { return selectw((mw)(a >= b) | (mw)(a != a), a, b); }
 INL vw smaller(vw a, vw b) { return selectw((mw)(a <= b) | (mw)(a != a), a, b); }
 
-/* -- reductions: NumPy's eight running values and the order in which it puts them together, so the
- * same bits -- */
+/* -- reductions: eight running values, combined in NumPy's order, so the bits are equal -- */
 
 enum { BLOCK = 128, VECTORS = 8 / WIDE };
 
@@ -77,8 +76,8 @@ INL int reduce_sum(real *accumulator, const real *values, isize n, isize step) {
     return 1;
 }
 
-/* The one-instruction extremes do not see NaN: they are only looked for, and a row that has one
- * goes to NumPy's loop. */
+/* The one-instruction extremes ignore NaN. NaN is only detected, and NumPy's loop then computes the
+ * row. */
 #define EXTREME_REDUCTION(name, op, fast, LESS)                                                    \
     INL int name(real *accumulator, const real *values, isize n, isize step) {                     \
         vw m[VECTORS];                                                                             \

@@ -9,8 +9,8 @@
 
 INL void square_root(const int count, vw *x) { EACH x[i] = SQRT(x[i]); }
 
-/* exp where the result is no normal number: two factors carry 2^n through overflow and the denormal
- * range. */
+/* exp for results that are not normal numbers: 2^n is applied as two factors, for overflow and
+ * denormal numbers. */
 NOINLINE vw exp_extreme(vw x) {
 #ifdef F64
     const real highest = 710, lowest = -746;

@@ -1,5 +1,5 @@
-/* The NumPy ufunc loops that have a SIMD version here: one list, from which everything else is
- * made. No Python or NumPy header is needed: the types are NumPy's stable C ABI. */
+/* The list of NumPy ufunc loops with a SIMD version, from which all else is generated. No Python or
+ * NumPy header is needed: the types are NumPy's stable C ABI. */
 #ifndef GA_UFUNC_LOOPS_H
 #define GA_UFUNC_LOOPS_H
 
@@ -37,8 +37,8 @@ enum { UFUNC_LOOPS(UFUNC_INDEX) LOOP_COUNT };
 #define UFUNC_DECLARE(ufunc, dtype, kind) UFuncLoop loop_##ufunc##_##dtype;
 UFUNC_LOOPS(UFUNC_DECLARE)
 
-/* NumPy's own loops, filled when ours are put in their place: whatever a loop here does not do
- * faster (odd strides, overlap, large angles), it hands to the original. */
+/* NumPy's own loops, stored when they are replaced. A loop calls the original in cases that it does
+ * not accelerate (odd strides, overlap, large angles). */
 extern UFuncLoop *original_loops[LOOP_COUNT];
 
 #endif

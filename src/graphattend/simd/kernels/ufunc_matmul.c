@@ -1,5 +1,5 @@
-/* NumPy's matmul loop. Operands have any row and column steps: what has no unit step is copied to
- * where it has. */
+/* NumPy's matmul loop. Operands may have any row and column steps; those without a unit step are
+ * copied. */
 #include "gemm.h"
 #include "ufunc.h"
 
@@ -17,7 +17,7 @@ static int has_unit_step(Strided x, isize rows, isize columns) {
 
 static Strided transposed(Strided x) { return (Strided){x.data, x.column, x.row}; }
 
-/* Row by row into *room, which moves on. */
+/* Copies row by row to *room and advances it. */
 static Strided gathered(Strided x, isize rows, isize columns, real **room) {
     Strided to = {*room, columns, 1};
     for (isize i = 0; i < rows; i++)

@@ -1,4 +1,4 @@
-/* The extension module graphattend.simd._ufuncs: hands the loops to NumPy and takes them back.
+/* The extension module graphattend.simd._ufuncs: installs the loops in NumPy and removes them.
  * Built without Python's or NumPy's headers, on the stable ABI. */
 #include "python/pyabi.h"
 #include "ufunc_loops.h"
@@ -10,7 +10,7 @@ extern int PyTuple_SetItem(PyObject *, isize, PyObject *);
 extern PyObject *Py_BuildValue(const char *, ...);
 extern PyObject *PyBool_FromLong(long);
 
-/* NumPy's ufunc C-API: places in the table that numpy.core._multiarray_umath._UFUNC_API points to.
+/* NumPy's ufunc C-API: indices in the table of numpy.core._multiarray_umath._UFUNC_API.
  */
 enum { API_UFUNC_TYPE = 0, API_REPLACE_LOOP = 30 };
 typedef int ReplaceLoop(PyObject *ufunc, UFuncLoop *loop, const int *signature,
@@ -38,7 +38,7 @@ UFuncLoop *original_loops[LOOP_COUNT];
 
 static void **api_table(PyObject *capsule) { return PyCapsule_GetPointer(capsule, 0); }
 
-/* Checks (capsule, ufunc, index) and gives the index, or -1 with an exception set. */
+/* Checks (capsule, ufunc, index) and returns the index, or -1 with an exception set. */
 static long checked_index(PyObject *const *args, isize count) {
     if (count != 3) {
         PyErr_SetString(PyExc_TypeError, "expected (_UFUNC_API, ufunc, index)");
@@ -61,7 +61,7 @@ static long checked_index(PyObject *const *args, isize count) {
     return index;
 }
 
-/* Puts `loop` in place and returns what was there, or NULL if the ufunc has no such loop. */
+/* Installs `loop` and returns the previous one, or NULL if the ufunc has no such loop. */
 static UFuncLoop *swap(PyObject *capsule, PyObject *ufunc, long index, UFuncLoop *loop) {
     UFuncLoop *previous = 0;
     ReplaceLoop *replace = (ReplaceLoop *)api_table(capsule)[API_REPLACE_LOOP];
@@ -84,7 +84,7 @@ static PyObject *restore(PyObject *module, PyObject *const *args, isize count) {
     if (!original_loops[index]) return PyBool_FromLong(0);
     UFuncLoop *previous = swap(args[0], args[1], index, original_loops[index]);
     if (previous && previous != entries[index].loop) {
-        /* somebody else's loop came on top of ours: it stays */
+        /* other code has replaced our loop: leave it */
         swap(args[0], args[1], index, previous);
         return PyBool_FromLong(0);
     }

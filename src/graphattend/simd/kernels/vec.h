@@ -62,7 +62,7 @@ VECTOR(vw, vwu, mw, mwu, uw, WIDE)
 
 #define INL static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
-/* Compiled once in each file that calls it, as its calls cost less than copies of it. */
+/* Compiled once per file that calls it: calls cost less than inlined copies. */
 #define SHARED static __attribute__((noinline, unused))
 
 #define LOAD(p) (*(const v4u *)(p))
@@ -70,8 +70,8 @@ VECTOR(vw, vwu, mw, mwu, uw, WIDE)
 #define LOADW(p) (*(const vwu *)(p))
 #define STOREW(p, v) (*(vwu *)(p) = (v))
 
-/* Has the compiler compute v here, a vector of one register. It would otherwise put off what has no
- * effect until everything is loaded or in flight, more than V8 has registers for. */
+/* Forces the compiler to compute v, a vector of one register, at this point. It would otherwise
+ * delay the computation until everything is loaded, which needs more registers than V8 has. */
 #ifdef __wasm__
 #define KEEP(v) __asm__ volatile("" : "+r"(v))
 #else
